@@ -1,0 +1,171 @@
+"""Every error this project raises, each building its own sentence.
+
+A sentence says what is wrong, where, and what to do next.
+
+    CostledgerError
+    ├── InvalidInput             the caller asked for something that cannot be
+    │   ├── InvalidMoney
+    │   ├── InvalidWorkflowId
+    │   └── InvalidEvent
+    ├── UnknownWorkflow          no ledger, or no row, by that id
+    ├── ConflictingEvent         this id is already in the ledger with other content
+    ├── LedgerMoved              expected_seq is not the ledger's head any more
+    ├── LedgerUnavailable        the operating system refused to open, lock, read or write
+    │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
+    ├── DamagedLedger            bytes that no append of ours can have left
+    ├── SourceUnreadable         a file or folder that an import was pointed at
+    ├── HistoryUnavailable       the history database cannot be used
+    └── MissingExtra             an optional package is not installed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = [
+    "ConflictingEvent",
+    "CostledgerError",
+    "DamagedLedger",
+    "DurabilityUnknown",
+    "HistoryUnavailable",
+    "InvalidEvent",
+    "InvalidInput",
+    "InvalidMoney",
+    "InvalidWorkflowId",
+    "LedgerMoved",
+    "LedgerUnavailable",
+    "MissingExtra",
+    "SourceUnreadable",
+    "UnknownWorkflow",
+]
+
+_SHOWN_CHARACTERS = 60
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a sentence: printable, and never long."""
+    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+class CostledgerError(Exception):
+    """The root: whoever catches this catches all of ours and nothing else."""
+
+
+class InvalidInput(CostledgerError):
+    """The caller asked for something that cannot be; nothing was written."""
+
+
+class InvalidMoney(InvalidInput):
+    """An amount that is not a non-negative, finite number of US dollars."""
+
+    def __init__(self, value: object, problem: str) -> None:
+        super().__init__(f"{shown(value)} is not an amount in USD: {problem}")
+
+
+class InvalidWorkflowId(InvalidInput):
+    """A workflow id that could not safely become a file name."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"{shown(value)} is not a workflow id: use 1 to 128 letters, digits, '_', '-' or '.', not starting with '.'"
+        )
+
+
+class InvalidEvent(InvalidInput):
+    """An event whose field is missing, of the wrong kind or out of range."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        super().__init__(f"field {field!r}: {problem}")
+
+
+class UnknownWorkflow(CostledgerError):
+    """No ledger by that id."""
+
+    def __init__(self, workflow_id: str, where: object) -> None:
+        self.workflow_id = workflow_id
+        super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
+
+
+class ConflictingEvent(CostledgerError):
+    """The id is in the ledger already, with other content; nothing was appended."""
+
+    def __init__(self, workflow_id: str, event_id: str, seq: int, fields: Sequence[str]) -> None:
+        self.workflow_id, self.event_id, self.seq, self.fields = workflow_id, event_id, seq, tuple(fields)
+        super().__init__(
+            f"event id {shown(event_id)} is already in ledger {workflow_id!r} at seq {seq} with another "
+            f"{', '.join(fields)}; an event never changes: append the new observation under a new id"
+        )
+
+
+class LedgerMoved(CostledgerError):
+    """The ledger is not where the caller planned against; plan again."""
+
+    def __init__(self, workflow_id: str, expected_seq: int, actual_seq: int) -> None:
+        self.workflow_id, self.expected_seq, self.actual_seq = workflow_id, expected_seq, actual_seq
+        super().__init__(
+            f"ledger {workflow_id!r} is at seq {actual_seq}, not at {expected_seq} as expected; read it and plan again"
+        )
+
+
+class LedgerUnavailable(CostledgerError):
+    """The operating system refused; nothing was acknowledged."""
+
+    def __init__(self, path: Path, doing: str, error: OSError) -> None:
+        self.path, self.error = path, error
+        super().__init__(f"could not {doing} {path}: {error.strerror or error}; nothing was acknowledged")
+
+
+class DurabilityUnknown(LedgerUnavailable):
+    """A sync failed: the bytes may or may not be on the disk, so there is no receipt."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        CostledgerError.__init__(
+            self,
+            f"the disk did not confirm {path}: {error.strerror or error}; no receipt was given and the ledger is "
+            "fenced: check the disk, then append again with the same id (the next append copies the verified "
+            "events to a new file first)",
+        )
+        self.path, self.error = path, error
+
+
+class DamagedLedger(CostledgerError):
+    """Bytes that no append of ours can have left: this ledger is fenced, others go on.
+
+    Args:
+        path: the ledger file.
+        line: 1-based number of the first bad line; the expected `seq` of that line.
+        byte: offset of that line's first byte.
+        problem: what does not fit.
+    """
+
+    def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
+        self.path, self.line, self.byte, self.problem = path, line, byte, problem
+        super().__init__(
+            f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
+            "run `costledger verify`, then restore the file from a backup"
+        )
+
+
+class SourceUnreadable(CostledgerError):
+    """A file or folder that an import was pointed at cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
+class HistoryUnavailable(CostledgerError):
+    """The history database cannot be used; the ledgers are untouched."""
+
+    def __init__(self, where: object, problem: str) -> None:
+        super().__init__(f"history {where}: {problem}")
+
+
+class MissingExtra(CostledgerError):
+    """An optional package is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package: pip install 'costledger[{extra}]'")

@@ -1,0 +1,360 @@
+"""Events: what an agent, a person or a source says happened; frozen and valid from construction.
+
+An `Event` holds exactly the wire fields its maker gave, in the order of a ledger line, without the four the
+journal adds (`v`, `seq`, `recorded_at`, `hash`). Absent means absent: there are no nulls. Fields this version
+does not know are kept as they are.
+
+This file knows no file, no clock and no price.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from ledger import clock, money
+from ledger.errors import InvalidEvent, InvalidMoney, InvalidWorkflowId, shown
+
+__all__ = [
+    "COST_OBSERVED",
+    "END_TYPES",
+    "EVENT_TYPES",
+    "FORMAT_VERSION",
+    "LEDGER_OPENED",
+    "LIFECYCLE_TYPES",
+    "USAGE_FIELDS",
+    "WORKFLOW_CANCELLED",
+    "WORKFLOW_COMPLETED",
+    "WORKFLOW_FAILED",
+    "WORKFLOW_STARTED",
+    "Event",
+    "Line",
+    "check_workflow_id",
+    "cost_observed",
+    "event",
+    "workflow_ended",
+    "workflow_started",
+]
+
+Line = dict[str, Any]
+"""A ledger line as parsed JSON: an event's fields and what the journal added."""
+
+FORMAT_VERSION: Final = 1
+
+LEDGER_OPENED: Final = "ledger_opened"
+COST_OBSERVED: Final = "cost_observed"
+WORKFLOW_STARTED: Final = "workflow_started"
+WORKFLOW_COMPLETED: Final = "workflow_completed"
+WORKFLOW_FAILED: Final = "workflow_failed"
+WORKFLOW_CANCELLED: Final = "workflow_cancelled"
+
+END_TYPES: Final = frozenset({WORKFLOW_COMPLETED, WORKFLOW_FAILED, WORKFLOW_CANCELLED})
+LIFECYCLE_TYPES: Final = END_TYPES | {WORKFLOW_STARTED}
+EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED}
+"""What a caller may append; `ledger_opened` is the journal's own."""
+
+USAGE_FIELDS: Final = (
+    "input_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "web_search_requests",
+)
+"""Disjoint buckets, but for `cache_write_1h_tokens`, a part of `cache_write_tokens`."""
+
+_WORKFLOW_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
+_NAME_CHARACTERS_MAX = 512
+_TEXT_CHARACTERS_MAX = 4096
+_COUNT_MAX = 2**63 - 1  # the largest integer every JSON reader we care about, and SQLite, keeps exact
+_JOURNAL_FIELDS = frozenset({"v", "seq", "recorded_at", "hash"})
+
+
+def check_workflow_id(value: object) -> str:
+    """The id itself, when it can safely become a file name.
+
+    Raises:
+        InvalidWorkflowId: anything else.
+    """
+    if not isinstance(value, str) or not _WORKFLOW_ID.match(value):
+        raise InvalidWorkflowId(value)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One valid event, not yet in a ledger.
+
+    Attributes:
+        workflow_id: the ledger it belongs to.
+        type: one of `EVENT_TYPES`.
+        fields: the wire fields given, `id` among them when the caller named one; read-only.
+        derived: names in `fields` that were computed here (a price from usage) rather than given; they do not
+            count when a repeated id is compared with what the ledger holds.
+    """
+
+    workflow_id: str
+    type: str
+    fields: Mapping[str, Any]
+    derived: frozenset[str] = field(default=frozenset())
+
+    @property
+    def id(self) -> str | None:
+        """The caller's id, if one was given."""
+        value: str | None = self.fields.get("id")
+        return value
+
+
+def _text(maximum: int, *, multiline: bool = False) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"expected text, not {shown(value)}")
+        if len(value) > maximum:
+            raise ValueError(f"longer than {maximum} characters")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds a lone surrogate, which is not valid Unicode text") from None
+        if not multiline and any(c < " " or c == "\x7f" for c in value):
+            raise ValueError(f"holds a control character: {shown(value)}")
+        return value
+
+    return check
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"expected a whole number below 2^63, not {shown(value)}")
+    if not 0 <= value <= _COUNT_MAX:
+        raise ValueError(f"{value if abs(value) < 10**30 else 'that number'} is not between 0 and 2^63 - 1")
+    return value
+
+
+def _positive(value: object) -> int:
+    if _count(value) == 0:
+        raise ValueError("counting starts at 1")
+    return _count(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, not {shown(value)}")
+    return value
+
+
+def _amount(value: object) -> str:
+    return money.to_wire(money.parse(value))
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"expected {' or '.join(choices)}, not {shown(value)}")
+        return str(value)
+
+    return check
+
+
+def _usage(value: object) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected an object of token counts, not {shown(value)}")
+    if unknown := sorted(str(name) for name in value if name not in USAGE_FIELDS):
+        raise ValueError(f"unknown bucket {shown(unknown[0])}; the buckets are {', '.join(USAGE_FIELDS)}")
+    usage: dict[str, int] = {}
+    for name in USAGE_FIELDS:
+        if name in value:
+            try:
+                usage[name] = _count(value[name])
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+    if usage.get("cache_write_1h_tokens", 0) > usage.get("cache_write_tokens", 0):
+        raise ValueError("cache_write_1h_tokens is a part of cache_write_tokens and cannot exceed it")
+    if not usage:
+        raise ValueError("names no bucket; leave usage out when it is unknown")
+    return usage
+
+
+def _source(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise ValueError("expected an object with kind, file and line")
+    checks: dict[str, Callable[[object], Any]] = {
+        "kind": _text(64),
+        "file": _text(_TEXT_CHARACTERS_MAX),
+        "line": _positive,
+        "process": _text(_NAME_CHARACTERS_MAX),
+    }
+    return {str(k): checks[k](v) if k in checks else v for k, v in value.items()}
+
+
+_name = _text(_NAME_CHARACTERS_MAX)
+_prose = _text(_TEXT_CHARACTERS_MAX, multiline=True)
+_LIFECYCLE: dict[str, Callable[[object], Any]] = {"id": _name, "observed_at": clock.parse, "run": _positive}
+
+_FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
+    COST_OBSERVED: {
+        "id": _name,
+        "observed_at": clock.parse,
+        "agent": _name,
+        "session_id": _name,
+        "model": _name,
+        "message_id": _name,
+        "cost_usd": _amount,
+        "cost_source": _one_of("reported", "priced"),
+        "price_book": _name,
+        "final": _flag,
+        "partial": _flag,
+        "reason": _prose,
+        "usage": _usage,
+        "source": _source,
+    },
+    WORKFLOW_STARTED: _LIFECYCLE
+    | {
+        "issue_number": _count,
+        "workflow_template": _name,
+        "estimated_cost_usd": _amount,
+        "budget_usd": _amount,
+        "source": _source,
+    },
+    WORKFLOW_COMPLETED: _LIFECYCLE | {"reason": _prose, "source": _source},
+    WORKFLOW_FAILED: _LIFECYCLE | {"error_message": _prose, "reason": _prose, "source": _source},
+    WORKFLOW_CANCELLED: _LIFECYCLE | {"reason": _prose, "source": _source},
+}
+
+
+def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -> Event:
+    """An event from wire fields, as a line of `costledger append` gives them.
+
+    Args:
+        fields: `type`, `workflow_id` and the type's own fields; None counts as absent.
+        derived: the names among them that were computed, not given.
+
+    Raises:
+        InvalidWorkflowId: the workflow id is not one.
+        InvalidEvent: the type is unknown, or a field is missing, of the wrong kind or out of range.
+    """
+    workflow_id = check_workflow_id(fields.get("workflow_id"))
+    kind = fields.get("type")
+    checks = _FIELDS.get(kind) if isinstance(kind, str) else None
+    if checks is None:
+        raise InvalidEvent("type", f"{shown(kind)} is not one of {', '.join(sorted(EVENT_TYPES))}")
+    checked: dict[str, Any] = {}
+    for name, check in checks.items():
+        if (value := fields.get(name)) is not None:
+            try:
+                checked[name] = check(value)
+            except (ValueError, InvalidMoney) as error:
+                raise InvalidEvent(name, str(error)) from None
+    for name, value in fields.items():
+        if name in _JOURNAL_FIELDS:
+            raise InvalidEvent(name, "is given by the ledger; leave it out")
+        if name not in checks and name not in ("type", "workflow_id") and value is not None:
+            checked[_name(name)] = value
+    if kind == COST_OBSERVED:
+        _check_reading(checked)
+    return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
+
+
+def _check_reading(fields: dict[str, Any]) -> None:
+    """What holds between the fields of one reading."""
+    if "cost_usd" not in fields and "usage" not in fields:
+        raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both")
+    if "cost_usd" not in fields:
+        for name in ("cost_source", "price_book", "final"):
+            if fields.get(name):
+                raise InvalidEvent(name, "belongs to a cost, and this reading has none")
+        fields.pop("final", None)
+        return
+    if fields.setdefault("cost_source", "reported") == "priced" and "price_book" not in fields:
+        raise InvalidEvent("price_book", "a priced cost names the price book it was priced from")
+    if fields["cost_source"] == "reported" and "price_book" in fields:
+        raise InvalidEvent("price_book", "a reported cost was not priced; leave it out or set cost_source to priced")
+    if fields.get("final") and fields.get("partial"):
+        raise InvalidEvent("final", "a reading cannot be both final and partial")
+
+
+def cost_observed(
+    workflow_id: str,
+    *,
+    cost_usd: object = None,
+    usage: Mapping[str, int] | None = None,
+    agent: str | None = None,
+    session_id: str | None = None,
+    model: str | None = None,
+    message_id: str | None = None,
+    cost_source: str | None = None,
+    price_book: str | None = None,
+    final: bool | None = None,
+    partial: bool | None = None,
+    reason: str | None = None,
+    observed_at: str | datetime | None = None,
+    source: Mapping[str, Any] | None = None,
+    id: str | None = None,
+    derived: frozenset[str] = frozenset(),
+) -> Event:
+    """A reading: what a meter showed at a moment.
+
+    Args:
+        cost_usd: USD as text, int, Decimal or float; None when the reading has no price.
+        usage: tokens by bucket (`USAGE_FIELDS`), of the same scope as the cost.
+        agent, session_id, model, message_id: the meter, the deepest one named.
+        cost_source: "reported" (default) or "priced".
+        final: the reading covers everything below its meter.
+        partial: the usage is known to be incomplete, so the true cost is at least this.
+        observed_at: an ISO 8601 time with a zone.
+
+    Raises:
+        InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
+    """
+    given = {name: value for name, value in locals().items() if name != "derived"}
+    return event({"type": COST_OBSERVED} | given, derived=derived)
+
+
+def workflow_started(
+    workflow_id: str,
+    *,
+    issue_number: int | None = None,
+    workflow_template: str | None = None,
+    estimated_cost_usd: object = None,
+    budget_usd: object = None,
+    observed_at: str | datetime | None = None,
+    run: int | None = None,
+    source: Mapping[str, Any] | None = None,
+    id: str | None = None,
+) -> Event:
+    """A run begins, or the run that is on says more about itself.
+
+    Args:
+        run: which one; absent, the journal gives the run that is on, or the next after an end.
+
+    Raises:
+        InvalidEvent, InvalidWorkflowId: a value is of the wrong kind or out of range.
+    """
+    return event({"type": WORKFLOW_STARTED} | locals())
+
+
+def workflow_ended(
+    workflow_id: str,
+    status: str,
+    *,
+    error_message: str | None = None,
+    reason: str | None = None,
+    observed_at: str | datetime | None = None,
+    run: int | None = None,
+    source: Mapping[str, Any] | None = None,
+    id: str | None = None,
+) -> Event:
+    """A run ends as `completed`, `failed` or `cancelled`.
+
+    Args:
+        error_message: why it failed; with `failed` only.
+        run: which one; absent, the journal gives the run that is on.
+
+    Raises:
+        InvalidEvent, InvalidWorkflowId: a value is of the wrong kind or out of range.
+    """
+    given = {name: value for name, value in locals().items() if name != "status"}
+    return event({"type": f"workflow_{status}"} | given)
