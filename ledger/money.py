@@ -66,7 +66,7 @@ def from_wire(text: str) -> int:
     Raises:
         InvalidMoney: any other spelling.
     """
-    match = _WIRE.match(text) if isinstance(text, str) else None
+    match = _WIRE.match(text)
     if match is None or (len(match[2]) > 2 and match[2].endswith("0")):
         raise InvalidMoney(text, "not in the ledger's spelling (two to nine decimals, no needless zeros)")
     return int(match[1]) * NANOUSD_PER_USD + int(match[2].ljust(9, "0"))
