@@ -253,13 +253,13 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
             raise InvalidEvent(name, "is given by the ledger; leave it out")
         if name not in checks and name not in ("type", "workflow_id") and value is not None:
             checked[_name(name)] = value
-    if kind == COST_OBSERVED:
-        _check_reading(checked)
+    if kind == COST_OBSERVED and _check_reading(checked):
+        derived |= {"cost_source"}
     return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
 
 
-def _check_reading(fields: dict[str, Any]) -> None:
-    """What holds between the fields of one reading."""
+def _check_reading(fields: dict[str, Any]) -> bool:
+    """Check what holds between the fields of one reading; True when `cost_source` was the default."""
     if "cost_usd" not in fields and "usage" not in fields:
         raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both")
     if "cost_usd" not in fields:
@@ -267,13 +267,15 @@ def _check_reading(fields: dict[str, Any]) -> None:
             if fields.get(name):
                 raise InvalidEvent(name, "belongs to a cost, and this reading has none")
         fields.pop("final", None)
-        return
+        return False
+    defaulted = "cost_source" not in fields
     if fields.setdefault("cost_source", "reported") == "priced" and "price_book" not in fields:
         raise InvalidEvent("price_book", "a priced cost names the price book it was priced from")
     if fields["cost_source"] == "reported" and "price_book" in fields:
         raise InvalidEvent("price_book", "a reported cost was not priced; leave it out or set cost_source to priced")
     if fields.get("final") and fields.get("partial"):
         raise InvalidEvent("final", "a reading cannot be both final and partial")
+    return defaulted
 
 
 def cost_observed(

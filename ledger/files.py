@@ -1,0 +1,96 @@
+"""The few file-system calls that an append makes, in one place.
+
+One method is one system call (Python retries EINTR itself, PEP 475), so a test can make the n-th one fail.
+Errors stay `OSError`; the journal gives them their meaning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Files", "OpenFile"]
+
+_FLAGS: Final = os.O_CLOEXEC | os.O_NOCTTY
+
+
+class OpenFile:
+    """An open descriptor that closes when nobody holds it any more.
+
+    A thread that syncs holds its own reference, so another thread that reopens the ledger can never close, and
+    the system never reuse, the descriptor being synced.
+    """
+
+    __slots__ = ("fd", "pid")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
+
+
+class Files:
+    """The operating system's files."""
+
+    def open_append(self, path: Path) -> OpenFile:
+        return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666))
+
+    def open_read(self, path: Path) -> OpenFile:
+        return OpenFile(os.open(path, os.O_RDONLY | _FLAGS))
+
+    def create(self, path: Path) -> OpenFile:
+        """A new file; FileExistsError when there is one."""
+        return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666))
+
+    def lock(self, file: OpenFile, *, shared: bool = False) -> None:
+        fcntl.flock(file.fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+    def unlock(self, file: OpenFile) -> None:
+        fcntl.flock(file.fd, fcntl.LOCK_UN)
+
+    def size(self, file: OpenFile) -> int:
+        return os.fstat(file.fd).st_size
+
+    def is_at(self, file: OpenFile, path: Path) -> bool:
+        """Whether the path still names this very file."""
+        try:
+            named = os.stat(path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(file.fd))
+
+    def exists(self, path: Path) -> bool:
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self, file: OpenFile, offset: int, count: int) -> bytes:
+        return os.pread(file.fd, count, offset)
+
+    def write(self, file: OpenFile, data: bytes) -> int:
+        return os.write(file.fd, data)
+
+    def truncate(self, file: OpenFile, size: int) -> None:
+        os.ftruncate(file.fd, size)
+
+    def sync(self, file: OpenFile) -> None:
+        """The file's bytes and its size are on the disk (fdatasync; its manual page: sizes are included)."""
+        os.fdatasync(file.fd)
+
+    def sync_directory(self, path: Path) -> None:
+        directory = OpenFile(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS))
+        os.fsync(directory.fd)
+
+    def replace(self, old: Path, new: Path) -> None:
+        os.replace(old, new)
+
+    def remove(self, path: Path) -> None:
+        os.unlink(path)

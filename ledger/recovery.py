@@ -1,0 +1,191 @@
+"""What a crash or a failed sync can leave behind, and how the next writer deals with it, under the lock.
+
+A tail without its newline, or of NUL bytes, was never acknowledged: it is moved aside to `<ledger>.torn-<n>`. A
+whole line that lacks only its newline is completed. Everything else that does not verify is `DamagedLedger`.
+After a failed sync a marker file `<ledger>.fenced` stands until the verified bytes have been copied to a new
+file: reading back proves nothing about the disk (https://lwn.net/Articles/752063/).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from ledger.errors import DamagedLedger
+from ledger.files import Files, OpenFile
+from ledger.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
+from ledger.reader import LedgerReader
+from ledger.tail import Tail
+
+__all__ = ["copy_verified", "fence_path", "last_tail", "set_fence"]
+
+_WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
+_COPY_BYTES: Final = 1024 * 1024
+_FROM_HASH: Final = HASH_CHARACTERS + 3
+
+
+def fence_path(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".fenced")
+
+
+def set_fence(files: Files, ledger: Path) -> None:
+    """Keep every writer off this file; best effort, since the disk is failing."""
+    with contextlib.suppress(OSError):
+        marker = fence_path(ledger)
+        with contextlib.suppress(FileExistsError):
+            files.create(marker)
+        files.sync_directory(marker.parent)
+
+
+def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tail:
+    """Where a ledger ends, its unacknowledged tail dealt with; call it under the exclusive lock.
+
+    Raises:
+        DamagedLedger: the last line does not verify against the one before it.
+        OSError: the file system refused.
+    """
+    size = files.size(file)
+    stop = _end_of_text(files, file, size)
+    window_start = max(0, stop - _WINDOW_BYTES)
+    data = files.read(file, window_start, stop - window_start)
+    end = data.rfind(b"\n") + 1
+    if end == 0 and (window_start > 0 or stop > LINE_BYTES_MAX):
+        raise DamagedLedger(path, 1, window_start, f"no line ends within the last {len(data):,} bytes")
+    lines = _last_two(data[:end], window_start == 0)
+    tail = _verified(lines, path, workflow_id, window_start + end)
+    if window_start + end == size:
+        return tail
+    before = lines[-1][-_FROM_HASH:] if lines else b""
+    torn = data[end:]
+    if torn and problem_of(torn + b"\n", before, workflow_id) is None:
+        files.truncate(file, stop)
+        if files.write(file, b"\n") != 1:
+            raise OSError(28, "short write")
+        return _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1)
+    _check_torn(torn, before, path, workflow_id, tail.head)
+    _move_aside(files, file, path, tail.head.size, size)
+    return tail
+
+
+def _end_of_text(files: Files, file: OpenFile, size: int) -> int:
+    """The size without the NUL bytes at the end."""
+    end = size
+    while end > 0:
+        start = max(0, end - _COPY_BYTES)
+        kept = files.read(file, start, end - start).rstrip(b"\0")
+        if kept:
+            return start + len(kept)
+        end = start
+    return 0
+
+
+def _last_two(data: bytes, from_start: bool) -> list[bytes]:
+    """The last two whole lines of a window; the second-last may be cut in front, which its hash does not mind."""
+    if not data:
+        return []
+    before_last = data.rfind(b"\n", 0, len(data) - 1) + 1
+    if before_last == 0:
+        return [data] if from_start else [b"", data]
+    return [data[data.rfind(b"\n", 0, before_last - 1) + 1 : before_last], data[before_last:]]
+
+
+def _verified(lines: list[bytes], path: Path, workflow_id: str, size: int) -> Tail:
+    """The tail that the last line makes, proven against the one before it."""
+    if not lines:
+        return Tail()
+    before, last = (lines[-2][-_FROM_HASH:] if len(lines) > 1 else b""), lines[-1]
+    problem = problem_of(last, before, workflow_id)
+    line = None
+    if problem is None:
+        with contextlib.suppress(orjson.JSONDecodeError):
+            line = orjson.loads(last)
+        if not (
+            isinstance(line, dict)
+            and isinstance(line.get("seq"), int)
+            and isinstance(line.get("recorded_at"), str)
+            and line.get("workflow_id") == workflow_id
+        ):
+            problem = f"is not a line of ledger {workflow_id!r}"
+    if problem is not None or line is None:
+        raise DamagedLedger(path, _line_number(lines), size - len(last), f"the last line: {problem}")
+    return Tail(Head(line["seq"], size, line["hash"]), line["recorded_at"])
+
+
+def _line_number(lines: list[bytes]) -> int:
+    """The number of the last line, from the seq of the one before it when that can be read."""
+    if len(lines) < 2:
+        return 1
+    try:
+        return int(orjson.loads(lines[-2])["seq"]) + 1
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return 2
+
+
+def _check_torn(torn: bytes, before: bytes, path: Path, workflow_id: str, head: Head) -> None:
+    """A torn write is the beginning of a line; a whole line with more behind it is not one."""
+    at = torn.find(b',"hash":"')
+    while at >= 0:
+        end = at + 9 + HASH_CHARACTERS + 2
+        if end < len(torn) and problem_of(torn[:end] + b"\n", before, workflow_id) is None:
+            problem = "the newline after a whole line was overwritten"
+            raise DamagedLedger(path, head.seq + 1, head.size, problem)
+        at = torn.find(b',"hash":"', at + 1)
+
+
+def _move_aside(files: Files, file: OpenFile, path: Path, start: int, size: int) -> None:
+    aside = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
+    offset = start
+    while offset < size:
+        data = files.read(file, offset, min(_COPY_BYTES, size - offset))
+        if not data or files.write(aside, data) != len(data):
+            raise OSError(28, "short write")
+        offset += len(data)
+    files.sync(aside)
+    files.sync_directory(path.parent)
+    files.truncate(file, start)
+
+
+def _new_file(files: Files, name: Callable[[int], Path]) -> OpenFile:
+    number = 1
+    while True:
+        try:
+            return files.create(name(number))
+        except FileExistsError:
+            number += 1
+
+
+def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) -> None:
+    """Put the verified lines of a fenced ledger into a new, synced file in its place, and lift the fence.
+
+    Call it under the exclusive lock of the old file; whoever waits for that lock then sees that the path names
+    another file. The crash that leaves the marker behind costs one more copy.
+
+    Raises:
+        DamagedLedger: a line does not verify; nothing is replaced.
+        OSError: the file system refused; nothing is replaced.
+    """
+    copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        files.remove(copy)
+    new = files.create(copy)
+    try:
+        last_tail(files, file, path, workflow_id)
+        reader = LedgerReader(workflow_id, path, lambda at, n: files.read(file, at, n), files.size(file), start=EMPTY)
+        for raw in reader.raw_lines():
+            if files.write(new, raw) != len(raw):
+                raise OSError(28, "short write")
+        files.sync(new)
+        files.replace(copy, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove(copy)
+        raise
+    files.sync_directory(path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        files.remove(fence_path(path))
+    files.sync_directory(path.parent)

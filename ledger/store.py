@@ -1,0 +1,291 @@
+"""Where ledgers are kept: a small port and its two adapters, a directory and memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from ledger import clock as clocks
+from ledger.clock import Clock
+from ledger.errors import InvalidInput, LedgerUnavailable, UnknownWorkflow
+from ledger.events import Event, check_workflow_id
+from ledger.files import Files
+from ledger.journal import Durability, Journal
+from ledger.line import EMPTY, Head
+from ledger.reader import LedgerReader, ReadAt
+from ledger.recovery import fence_path
+from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
+
+__all__ = ["DirectoryStore", "LedgerStore", "MemoryStore"]
+
+_OPEN_LEDGERS_MAX: Final = 64
+"""Ledgers kept open for the next append; far below the usual limit of 1,024 descriptors."""
+
+_SUFFIX: Final = ".jsonl"
+
+
+class LedgerStore(Protocol):
+    """Ledgers by workflow id. Calls for different workflows do not disturb each other."""
+
+    @property
+    def origin(self) -> str:
+        """A stable id of this store, as its ledgers' first lines name it."""
+        ...
+
+    def append(self, events: Sequence[Event], *, expected_seq: int | None = None) -> list[Receipt]:
+        """Append events of one workflow, all or none; one receipt each, in order.
+
+        Idempotent by event id. `expected_seq` (0 for no ledger) makes the append conditional.
+
+        Raises:
+            InvalidInput: the events are of several workflows, or one's line would be too long.
+            ConflictingEvent, LedgerMoved, DamagedLedger, LedgerUnavailable, DurabilityUnknown: nothing was
+                acknowledged.
+        """
+        ...
+
+    def workflow_ids(self) -> Iterator[str]:
+        """The ids of all ledgers, sorted.
+
+        Raises:
+            LedgerUnavailable: the folder cannot be listed.
+        """
+        ...
+
+    def size(self, workflow_id: str) -> int | None:
+        """The ledger's size in bytes; None when there is none. It costs one `stat`."""
+        ...
+
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+        """All lines from the first, durable before they are read.
+
+        Args:
+            checkpoint: an earlier head that the ledger must still extend.
+
+        Raises:
+            UnknownWorkflow: no such ledger.
+            DamagedLedger: it does not extend the checkpoint.
+            LedgerUnavailable: it cannot be opened or synced.
+        """
+        ...
+
+
+def _one_workflow(events: Sequence[Event]) -> str:
+    ids = {event.workflow_id for event in events}
+    if len(ids) != 1:
+        raise InvalidInput(f"an append takes the events of one workflow, not of {len(ids)}")
+    return check_workflow_id(ids.pop())
+
+
+class MemoryStore:
+    """Ledgers in memory: the same lines, the same rules, gone with the process."""
+
+    def __init__(self, *, clock: Clock = clocks.now, origin: str = "memory") -> None:
+        self.origin = origin
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ledgers: dict[str, bytearray] = {}
+        self._tails: dict[str, Tail] = {}
+
+    def append(self, events: Sequence[Event], *, expected_seq: int | None = None) -> list[Receipt]:
+        """See `LedgerStore.append`; durability is "none"."""
+        if not events:
+            return []
+        workflow_id, batch = _one_workflow(events), drafts(events)
+        with self._lock:
+            ledger = self._ledgers.get(workflow_id, bytearray())
+            tail = with_runs(self._tails.get(workflow_id, Tail()), lambda: ledger)
+            composed = compose(
+                batch,
+                tail,
+                workflow_id=workflow_id,
+                origin=lambda: self.origin,
+                now=clocks.to_wire(self._clock()),
+                found=find(ledger, {draft.id for draft in batch if draft.search}),
+                expected_seq=expected_seq,
+                durability="none",
+            )
+            self._ledgers[workflow_id] = ledger + b"".join(composed.lines)
+            self._tails[workflow_id] = composed.tail
+            return composed.receipts
+
+    def workflow_ids(self) -> Iterator[str]:
+        """See `LedgerStore.workflow_ids`."""
+        return iter(sorted(self._ledgers))
+
+    def size(self, workflow_id: str) -> int | None:
+        """See `LedgerStore.size`."""
+        ledger = self._ledgers.get(check_workflow_id(workflow_id))
+        return None if ledger is None else len(ledger)
+
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+        """See `LedgerStore.read`."""
+        ledger = self._ledgers.get(check_workflow_id(workflow_id))
+        if ledger is None:
+            raise UnknownWorkflow(workflow_id, "memory")
+        data = bytes(ledger)
+        path = Path("(memory)") / f"{workflow_id}{_SUFFIX}"
+        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint)
+
+
+def _reader(workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None) -> LedgerReader:
+    if checkpoint is not None and checkpoint.seq:
+        LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
+    return LedgerReader(workflow_id, path, read_at, size, start=EMPTY)
+
+
+class DirectoryStore:
+    """Ledgers as files `PATH/ledgers/<workflow_id>.jsonl`, shared by any number of processes of one machine.
+
+    Nothing is created before the first append.
+
+    Args:
+        durability: "always": a receipt follows a sync; "batch": `flush` syncs; "none": nobody does.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        clock: Clock = clocks.now,
+        durability: Durability = "always",
+        files: Files | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._directory = self.path / "ledgers"
+        self._clock, self._durability, self._files = clock, durability, files or Files()
+        self._journals: OrderedDict[str, Journal] = OrderedDict()
+        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._origin: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """See `LedgerStore.origin`; made at the first append, kept in `PATH/origin`.
+
+        Raises:
+            LedgerUnavailable: it can be neither read nor made.
+        """
+        if self._origin is None:
+            path = self.path / "origin"
+            try:
+                self._origin = _read_or_make_origin(self._files, path)
+            except OSError as error:
+                raise LedgerUnavailable(path, "read or make", error) from error
+        return self._origin
+
+    def ledger_path(self, workflow_id: str) -> Path:
+        """The file of one ledger, whether it exists or not.
+
+        Raises:
+            InvalidWorkflowId: the id could not safely become a file name.
+        """
+        return self._directory / (check_workflow_id(workflow_id) + _SUFFIX)
+
+    def append(self, events: Sequence[Event], *, expected_seq: int | None = None) -> list[Receipt]:
+        """See `LedgerStore.append`."""
+        if not events:
+            return []
+        workflow_id = _one_workflow(events)
+        self._make_directory()
+        return self._journal(workflow_id).append(events, expected_seq)
+
+    def flush(self) -> None:
+        """Sync what was appended with durability "batch".
+
+        Raises:
+            DurabilityUnknown: the disk did not confirm one of them.
+        """
+        for journal in list(self._journals.values()):
+            journal.flush()
+
+    def workflow_ids(self) -> Iterator[str]:
+        """See `LedgerStore.workflow_ids`."""
+        try:
+            with os.scandir(self._directory) as entries:
+                names = [entry.name for entry in entries if entry.name.endswith(_SUFFIX)]
+        except FileNotFoundError:
+            return iter(())
+        except OSError as error:
+            raise LedgerUnavailable(self._directory, "list", error) from error
+        return iter(sorted(name[: -len(_SUFFIX)] for name in names))
+
+    def size(self, workflow_id: str) -> int | None:
+        """See `LedgerStore.size`; a file without a byte is no ledger yet."""
+        try:
+            return os.stat(self.ledger_path(workflow_id)).st_size or None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerUnavailable(self.ledger_path(workflow_id), "look at", error) from error
+
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+        """See `LedgerStore.read`."""
+        path, files = self.ledger_path(workflow_id), self._files
+        try:
+            if files.exists(fence_path(path)):
+                self._journal(workflow_id).mend()
+            file = files.open_read(path)
+            files.lock(file, shared=True)
+            size = files.size(file)
+            files.unlock(file)
+            files.sync(file)
+        except FileNotFoundError:
+            raise UnknownWorkflow(workflow_id, self.path) from None
+        except OSError as error:
+            raise LedgerUnavailable(path, "read", error) from error
+        if size == 0:
+            raise UnknownWorkflow(workflow_id, self.path)
+        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint)
+
+    def _journal(self, workflow_id: str) -> Journal:
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.Lock(), os.getpid()
+        with self._lock:
+            journal = self._journals.pop(workflow_id, None)
+            if journal is None:
+                journal = Journal(
+                    self.ledger_path(workflow_id),
+                    workflow_id,
+                    origin=lambda: self.origin,
+                    clock=self._clock,
+                    files=self._files,
+                    durability=self._durability,
+                )
+            self._journals[workflow_id] = journal
+            if len(self._journals) > _OPEN_LEDGERS_MAX and self._durability != "batch":
+                self._journals.popitem(last=False)
+            return journal
+
+    def _make_directory(self) -> None:
+        if self._directory.is_dir():
+            return
+        try:
+            made = [parent for parent in (self._directory, *self._directory.parents) if not parent.exists()]
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for parent in made:
+                self._files.sync_directory(parent.parent)
+        except OSError as error:
+            raise LedgerUnavailable(self._directory, "make the folder", error) from error
+
+
+def _read_or_make_origin(files: Files, path: Path) -> str:
+    """The origin that stands in a file, or a new one, put there whole and only if there is still none."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        made = path.with_name(f"origin.{os.urandom(8).hex()}")
+        new = files.create(made)
+        files.write(new, os.urandom(8).hex().encode() + b"\n")
+        files.sync(new)
+        try:
+            os.link(made, path)
+        except FileExistsError:
+            pass
+        finally:
+            files.remove(made)
+        files.sync_directory(path.parent)
+        return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,225 @@
+"""The end of a ledger, and what comes next: the pure part of an append.
+
+Given where a ledger ends, `compose` decides for each event whether it is there already, contradicts what is
+there, or becomes the next line. It knows no file; the journal and the in-memory store share it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from mmap import mmap
+from typing import Any, Final
+
+import orjson
+
+from ledger.errors import ConflictingEvent, LedgerMoved
+from ledger.events import END_TYPES, LEDGER_OPENED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line
+from ledger.line import EMPTY, Draft, Head, following, seed
+
+__all__ = ["Composed", "Receipt", "Runs", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
+
+Bytes = bytes | bytearray | mmap
+
+_SEARCHED_ONE_BY_ONE_MAX: Final = 8
+"""Ids looked up by a scan each; above it one pass collects every id (measured: about the same at eight)."""
+
+_LINE_ID = re.compile(rb'"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*")')
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An event is in its ledger.
+
+    Attributes:
+        duplicate: it was there before this append.
+        durability: "always" (it was synced before this receipt was made), "batch" (it will be by the next
+            `flush`) or "none" (whenever the operating system likes).
+    """
+
+    workflow_id: str
+    id: str
+    seq: int
+    hash: str
+    duplicate: bool
+    durability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Which run a ledger is in: 0 before the first start or end."""
+
+    run: int = 0
+    ended: bool = False
+
+    def next_run(self, kind: str) -> int:
+        """The run of a start or end that does not name one."""
+        if kind == WORKFLOW_STARTED and self.ended:
+            return self.run + 1
+        return self.run or 1
+
+    def after(self, kind: str, run: int) -> Runs:
+        if run < self.run:
+            return self
+        if kind in END_TYPES:
+            return Runs(run, ended=True)
+        return self if run == self.run else Runs(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where a ledger ends.
+
+    Attributes:
+        recorded_at: of the last line; "" when there is none.
+        runs: None when nobody has looked yet.
+    """
+
+    head: Head = EMPTY
+    recorded_at: str = ""
+    runs: Runs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What an append comes to: the lines to write, one receipt per event, and the tail after them."""
+
+    lines: list[bytes]
+    receipts: list[Receipt]
+    tail: Tail
+
+
+def drafts(events: Sequence[Event]) -> list[Draft]:
+    """Events made ready, each with its id.
+
+    Raises:
+        InvalidEvent: a line would be too long, or an unknown field is not plain JSON.
+    """
+    return [
+        Draft(event, os.urandom(16).hex(), needs_run=event.type in LIFECYCLE_TYPES and "run" not in event.fields)
+        for event in events
+    ]
+
+
+def compose(
+    batch: Sequence[Draft],
+    tail: Tail,
+    *,
+    workflow_id: str,
+    origin: Callable[[], str],
+    now: str,
+    found: dict[str, Line],
+    expected_seq: int | None,
+    durability: str,
+) -> Composed:
+    """The lines that a batch of one workflow's events adds to a ledger.
+
+    Args:
+        tail: its `runs` must be known when a draft needs a run.
+        found: lines of the ledger by those of the batch's ids that it holds.
+        now: the clock's reading in the ledger's spelling; a line is never dated before the one above it.
+
+    Raises:
+        LedgerMoved: the ledger is not at `expected_seq` and holds nothing of this batch from an earlier attempt.
+        ConflictingEvent: an id is taken by other content.
+    """
+    again = any(draft.written and draft.id in found for draft in batch)
+    if expected_seq is not None and expected_seq != tail.head.seq and not again:
+        raise LedgerMoved(workflow_id, expected_seq, tail.head.seq)
+    head, recorded_at, runs = tail.head, max(now, tail.recorded_at), tail.runs or Runs()
+    known = dict(found)
+    lines: list[bytes] = []
+    receipts: list[Receipt] = []
+
+    def add(draft: Draft, before: bytes, run: int | None) -> str:
+        nonlocal head
+        raw, digits = draft.encode(head.seq + 1, recorded_at, before, run)
+        lines.append(raw)
+        head = Head(head.seq + 1, head.size + len(raw), digits)
+        return digits
+
+    for draft in batch:
+        if (line := known.get(draft.id)) is not None:
+            if different := draft.differences(line):
+                raise ConflictingEvent(workflow_id, draft.id, line["seq"], different)
+            duplicate = not (draft.written and draft.id in found)
+            receipts.append(Receipt(workflow_id, draft.id, line["seq"], line["hash"], duplicate, durability))
+            continue
+        if head.seq == 0:
+            named = origin()
+            add(_opening(workflow_id, named), seed(workflow_id, named), None)
+        run = runs.next_run(draft.event.type) if draft.needs_run else None
+        digits = add(draft, following(head.hash), run)
+        known[draft.id] = _told(draft, head.seq, digits, run)
+        if draft.event.type in LIFECYCLE_TYPES:
+            runs = runs.after(draft.event.type, run or draft.event.fields["run"])
+        receipts.append(Receipt(workflow_id, draft.id, head.seq, digits, duplicate=False, durability=durability))
+    if not lines:
+        return Composed(lines, receipts, tail)
+    return Composed(lines, receipts, Tail(head, recorded_at, None if tail.runs is None else runs))
+
+
+def _opening(workflow_id: str, origin: str) -> Draft:
+    opened = Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin})
+    return Draft(opened, os.urandom(16).hex(), needs_run=False)
+
+
+def _told(draft: Draft, seq: int, digits: str, run: int | None) -> Line:
+    """What the ledger now says under this id, for a repetition within the same batch."""
+    given: dict[str, Any] = orjson.loads(orjson.dumps(dict(draft.event.fields), default=float))
+    return given | {"type": draft.event.type, "seq": seq, "hash": digits} | ({} if run is None else {"run": run})
+
+
+def find(ledger: Bytes, ids: Collection[str]) -> dict[str, Line]:
+    """The lines of a ledger that carry one of these ids, each id's first one."""
+    found: dict[str, Line] = {}
+    if len(ids) <= _SEARCHED_ONE_BY_ONE_MAX:
+        for wanted in ids:
+            for at in _occurrences(ledger, b',"id":%b,"type":' % orjson.dumps(wanted)):
+                line = _line_around(ledger, at)
+                if line is not None and line.get("id") == wanted:
+                    found.setdefault(wanted, line)
+                    break
+        return found
+    spelled = {orjson.dumps(wanted): wanted for wanted in ids}
+    for match in _LINE_ID.finditer(ledger):
+        wanted = spelled.get(match[1], "")
+        if wanted and wanted not in found:
+            line = _line_around(ledger, match.start())
+            if line is not None and line.get("id") == wanted:
+                found[wanted] = line
+    return found
+
+
+def runs_of(ledger: Bytes) -> Runs:
+    """Which run a ledger is in."""
+    runs = Runs()
+    for at in _occurrences(ledger, b'"type":"workflow_'):
+        line = _line_around(ledger, at)
+        if line is not None and line.get("type") in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
+            runs = runs.after(line["type"], line["run"])
+    return runs
+
+
+def _occurrences(ledger: Bytes, text: bytes) -> Iterator[int]:
+    at = ledger.find(text)
+    while at >= 0:
+        yield at
+        at = ledger.find(text, at + 1)
+
+
+def _line_around(ledger: Bytes, at: int) -> Line | None:
+    start = ledger.rfind(b"\n", 0, at) + 1
+    end = ledger.find(b"\n", at)
+    try:
+        line = orjson.loads(ledger[start : end if end >= 0 else None])
+    except orjson.JSONDecodeError:
+        return None
+    return line if isinstance(line, dict) else None
+
+
+def with_runs(tail: Tail, ledger: Callable[[], Bytes]) -> Tail:
+    """The tail with its runs known."""
+    return tail if tail.runs is not None else replace(tail, runs=runs_of(ledger()) if tail.head.seq else Runs())

@@ -1,0 +1,78 @@
+"""Usage: the token counts of a provider's response in this project's disjoint buckets.
+
+Anthropic's `input_tokens` leaves cached ones out
+(https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance); OpenAI's
+`prompt_tokens` and `input_tokens` include them, and say how many under `…_tokens_details`
+(https://platform.openai.com/docs/api-reference/responses/object).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ledger.errors import InvalidEvent, shown
+from ledger.events import USAGE_FIELDS
+
+__all__ = ["usage_of"]
+
+
+def usage_of(response_usage: object) -> dict[str, int]:
+    """Token counts from a response's usage object or mapping.
+
+    Args:
+        response_usage: buckets named as ours (`USAGE_FIELDS`), or the `usage` of an Anthropic or OpenAI response,
+            as an object of their SDKs or as parsed JSON.
+
+    Raises:
+        InvalidEvent: none of these, or a count that is not one.
+    """
+    given = _mapping(response_usage)
+    if given and set(given) <= set(USAGE_FIELDS):
+        return {name: value for name, value in given.items() if value is not None}
+    if "prompt_tokens" in given or "input_tokens_details" in given:
+        usage = _openai(given)
+    elif "input_tokens" in given and "output_tokens" in given:
+        usage = _anthropic(given)
+    else:
+        raise InvalidEvent("usage", f"not a usage this version knows: {shown(response_usage)}")
+    return {name: value for name, value in usage.items() if value or name in ("input_tokens", "output_tokens")}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    dump = getattr(value, "model_dump", None)  # SDK objects are pydantic models
+    dumped = dump() if callable(dump) else getattr(value, "__dict__", {})
+    return dumped if isinstance(dumped, Mapping) else {}
+
+
+def _anthropic(given: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "input_tokens": _count(given, "input_tokens"),
+        "cache_write_tokens": _count(given, "cache_creation_input_tokens"),
+        "cache_write_1h_tokens": _count(_mapping(given.get("cache_creation")), "ephemeral_1h_input_tokens"),
+        "cache_read_tokens": _count(given, "cache_read_input_tokens"),
+        "output_tokens": _count(given, "output_tokens"),
+        "web_search_requests": _count(_mapping(given.get("server_tool_use")), "web_search_requests"),
+    }
+
+
+def _openai(given: Mapping[str, Any]) -> dict[str, int]:
+    kind = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in given else ("input_tokens", "output_tokens")
+    cached = _count(_mapping(given.get(f"{kind[0]}_details")), "cached_tokens")
+    whole = _count(given, kind[0])
+    return {
+        "input_tokens": whole - min(cached, whole),
+        "cache_read_tokens": cached,
+        "output_tokens": _count(given, kind[1]),
+    }
+
+
+def _count(given: Mapping[str, Any], name: str) -> int:
+    value = given.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidEvent("usage", f"{name}: expected a whole number, not {shown(value)}")
+    return value

@@ -1,0 +1,145 @@
+"""For agents in Python: `with workflow("a5b80595") as wf: wf.observe(…)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from ledger.events import Event, cost_observed, workflow_ended, workflow_started
+from ledger.pricing import GenaiPrices, PriceBook, price_event
+from ledger.store import DirectoryStore, LedgerStore
+from ledger.tail import Receipt
+from ledger.usage import usage_of
+
+__all__ = ["Meter", "Workflow", "data_directory", "workflow"]
+
+
+class Meter(TypedDict, total=False):
+    """What a reading measures, and when: the fields that every reading may name."""
+
+    agent: str | None
+    session_id: str | None
+    model: str | None
+    message_id: str | None
+    observed_at: str | datetime | None
+    partial: bool | None
+    source: Mapping[str, Any] | None
+    id: str | None
+
+
+def data_directory(path: Path | str | None = None) -> Path:
+    """The data directory: the one given, else `COSTLEDGER_DATA`, else `./data`."""
+    return Path(path or os.environ.get("COSTLEDGER_DATA") or "data")
+
+
+class Workflow:
+    """One workflow's ledger, for those who add to it."""
+
+    def __init__(self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None) -> None:
+        self.workflow_id = workflow_id
+        self._store = store
+        self._prices = prices
+
+    def observe(
+        self,
+        *,
+        cost_usd: object = None,
+        usage: object = None,
+        final: bool | None = None,
+        **meter: Unpack[Meter],
+    ) -> Receipt:
+        """What a meter shows now.
+
+        Args:
+            cost_usd: USD so far, as text, int, Decimal or float.
+            usage: tokens of the same scope (`usage_of` says which forms are read).
+            final: it covers everything below its meter.
+        """
+        counts = None if usage is None else usage_of(usage)
+        return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, **meter))
+
+    def charge(self, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]) -> Receipt:
+        """One finished call: counted once per `message_id`, priced from `model` and `usage` without a `cost_usd`.
+
+        Without a `message_id` the event's own id stands for it.
+        """
+        return self._append(charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter))
+
+    def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
+        """A final reading that says why."""
+        return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, reason=reason, final=True, **meter))
+
+    def _book(self) -> PriceBook:
+        if self._prices is None:
+            self._prices = GenaiPrices()
+        return self._prices
+
+    def _append(self, event: Event) -> Receipt:
+        return self._store.append([event])[0]
+
+
+def charged(
+    workflow_id: str, prices: PriceBook, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+) -> Event:
+    """The event of one finished call, priced when it names no cost and the price book knows its model."""
+    meter["id"] = meter.get("id") or os.urandom(16).hex()
+    meter["message_id"] = meter.get("message_id") or meter["id"]
+    counts = None if usage is None else usage_of(usage)
+    return price_event(prices, cost_observed(workflow_id, cost_usd=cost_usd, usage=counts, **meter))
+
+
+@contextmanager
+def workflow(
+    workflow_id: str,
+    *,
+    issue_number: int | None = None,
+    workflow_template: str | None = None,
+    estimated_cost_usd: object = None,
+    budget_usd: object = None,
+    data: Path | str | None = None,
+    store: LedgerStore | None = None,
+    prices: PriceBook | None = None,
+) -> Iterator[Workflow]:
+    """A run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
+
+    Ctrl-C ends it as cancelled.
+
+    Args:
+        data: the data directory (`data_directory` says which by default).
+        store: another place for the ledgers; then `data` is not looked at.
+
+    Raises:
+        CostledgerError: an event could not be appended.
+    """
+    ledgers = DirectoryStore(data_directory(data)) if store is None else store
+    started = workflow_started(
+        workflow_id,
+        issue_number=issue_number,
+        workflow_template=workflow_template,
+        estimated_cost_usd=estimated_cost_usd,
+        budget_usd=budget_usd,
+    )
+    ledgers.append([started])
+    try:
+        yield Workflow(workflow_id, ledgers, prices)
+    except BaseException as error:
+        _end_after(error, workflow_id, ledgers)
+        raise
+    ledgers.append([workflow_ended(workflow_id, "completed")])
+
+
+def _end_after(error: BaseException, workflow_id: str, ledgers: LedgerStore) -> None:
+    """Append the end that an exception means; a failure to do so is noted on that exception and never hides it."""
+    try:
+        if isinstance(error, KeyboardInterrupt):
+            end = workflow_ended(workflow_id, "cancelled", reason="KeyboardInterrupt")
+        else:
+            text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+            end = workflow_ended(workflow_id, "failed", error_message=text[:4000])
+        ledgers.append([end])
+    except Exception as problem:
+        error.add_note(f"costledger could not record the end of workflow {workflow_id!r}: {problem}")
