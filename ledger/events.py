@@ -255,6 +255,7 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
             checked[_name(name)] = value
     if kind == COST_OBSERVED and _check_reading(checked):
         derived |= {"cost_source"}
+    checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order
     return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from ledger.errors import InvalidEvent
-from ledger.events import FORMAT_VERSION, Event, Line
+from ledger.events import FORMAT_VERSION, LEDGER_OPENED, Event, Line
 
 __all__ = [
     "EMPTY",
@@ -82,7 +82,9 @@ def seeded_by(body: bytes, workflow_id: str) -> bytes | None:
         line = orjson.loads(body[: -len(_BEFORE_HASH)] + b"}")
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(line, dict) or line.get("type") != "ledger_opened" or not isinstance(line.get("origin"), str):
+    if not isinstance(line, dict) or (line.get("type"), line.get("workflow_id")) != (LEDGER_OPENED, workflow_id):
+        return None
+    if not isinstance(line.get("origin"), str):
         return None
     return seed(workflow_id, line["origin"])
 

@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("costledger", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("costledger")
 
 PROJECT = Path(__file__).resolve().parent.parent
 
