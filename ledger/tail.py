@@ -16,10 +16,11 @@ from typing import Any, Final
 import orjson
 
 from ledger.errors import ConflictingEvent, LedgerMoved
-from ledger.events import END_TYPES, LEDGER_OPENED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line
+from ledger.events import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
 from ledger.line import EMPTY, Draft, Head, following, seed
+from ledger.runs import Runs
 
-__all__ = ["Composed", "Receipt", "Runs", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
+__all__ = ["Composed", "Receipt", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
 
 Bytes = bytes | bytearray | mmap
 
@@ -45,27 +46,6 @@ class Receipt:
     hash: str
     duplicate: bool
     durability: str
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Which run a ledger is in: 0 before the first start or end."""
-
-    run: int = 0
-    ended: bool = False
-
-    def next_run(self, kind: str) -> int:
-        """The run of a start or end that does not name one."""
-        if kind == WORKFLOW_STARTED and self.ended:
-            return self.run + 1
-        return self.run or 1
-
-    def after(self, kind: str, run: int) -> Runs:
-        if run < self.run:
-            return self
-        if kind in END_TYPES:
-            return Runs(run, ended=True)
-        return self if run == self.run else Runs(run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _anthropic(given: Mapping[str, Any]) -> dict[str, int]:
+    writes = _count(given, "cache_creation_input_tokens")
+    lasting = _count(_mapping(given.get("cache_creation")), "ephemeral_1h_input_tokens")
     return {
         "input_tokens": _count(given, "input_tokens"),
-        "cache_write_tokens": _count(given, "cache_creation_input_tokens"),
-        "cache_write_1h_tokens": _count(_mapping(given.get("cache_creation")), "ephemeral_1h_input_tokens"),
+        "cache_write_tokens": writes,
+        "cache_write_1h_tokens": min(lasting, writes),  # logs are seen whose split exceeds their total
         "cache_read_tokens": _count(given, "cache_read_input_tokens"),
         "output_tokens": _count(given, "output_tokens"),
         "web_search_requests": _count(_mapping(given.get("server_tool_use")), "web_search_requests"),

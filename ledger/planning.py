@@ -1,0 +1,234 @@
+"""Planning: what a source found, compared with what a ledger holds, becomes the events to append.
+
+Pure: no file, no clock. Here, and nowhere else, it is decided that two lines speak of the same thing: a process keeps
+the meter it first had, a session id met again in another process gets a meter of its own, a message counts under the
+path where the ledger first saw it, and an older total of a known process is not appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ledger import money
+from ledger.events import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line, cost_observed, event
+from ledger.pricing import PriceBook, price_event
+from ledger.runs import Runs
+from ledger.sources.findings import Findings, Message, Place, Session, Skipped, Total, digest
+
+__all__ = ["Known", "Plan", "known", "plan"]
+
+Named = tuple[str | None, str]
+"""A session's meter: its agent and its session id there."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What a ledger holds that a plan depends on.
+
+    Attributes:
+        seq: of its last line, 0 without a ledger.
+        meters: a process's meter, by `(session id as the source says it, process)`.
+        taken: session ids that are somebody's meter.
+        totals: nanodollars of the largest total, by meter.
+        messages: where each message was first seen.
+    """
+
+    seq: int = 0
+    ids: set[str] = field(default_factory=set)
+    meters: dict[tuple[str, str], Named] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    totals: dict[Named, int] = field(default_factory=dict)
+    messages: dict[str, tuple[str | None, str | None, str | None]] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
+    status: str = "running"
+
+
+def known(lines: Iterable[Line]) -> Known:
+    """What a ledger's lines say."""
+    found = Known()
+    for line in lines:
+        found.seq = line["seq"]
+        found.ids.add(line["id"])
+        if line["type"] == COST_OBSERVED:
+            _learn_reading(found, line)
+        elif line["type"] in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
+            before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
+            if line["type"] == WORKFLOW_STARTED:
+                found.status = "running" if not found.runs.ended else found.status
+            elif line["run"] >= before.run:
+                found.status = line["type"].removeprefix("workflow_")
+    return found
+
+
+def _learn_reading(found: Known, line: Line) -> None:
+    agent, session_id = line.get("agent"), line.get("session_id")
+    if session_id is not None:
+        found.taken.add(session_id)
+        process = (line.get("source") or {}).get("process")
+        if process is not None:
+            found.meters.setdefault((_session_of(session_id, process), process), (agent, session_id))
+        if line.get("cost_usd") and line.get("model") is None and line.get("message_id") is None:
+            if line.get("cost_source") != "priced":
+                cost, meter = money.from_wire(line["cost_usd"]), (agent, session_id)
+                found.totals[meter] = max(cost, found.totals.get(meter, 0))
+    if line.get("message_id") is not None:
+        found.messages.setdefault(line["message_id"], (agent, session_id, line.get("model")))
+
+
+def _session_of(meter_session_id: str, process: str) -> str:
+    """The session id as the source says it, from the one its meter got."""
+    return meter_session_id.removesuffix(f":{process}") if process else meter_session_id
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an import comes to for one workflow."""
+
+    events: list[Event] = field(default_factory=list)
+    unchanged: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+class _Meter(TypedDict):
+    agent: str | None
+    session_id: str | None
+
+
+def plan(
+    workflow_id: str, findings: Findings, ledger: Known, prices: PriceBook, moment: datetime, status: str | None
+) -> Plan:
+    """The events that bring a ledger up to what a source found.
+
+    Args:
+        moment: when tokens without a time are taken to have been used.
+        status: the end that the caller knows of: "completed", "failed", "cancelled", or None.
+
+    Raises:
+        InvalidInput: something in the findings makes no valid event.
+    """
+    planner = _Planner(workflow_id, ledger, prices, moment)
+    if findings.started is not None:
+        planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
+    for session in findings.sessions:
+        planner.session(session)
+    planner.status(findings, status)
+    return planner.plan
+
+
+class _Planner:
+    def __init__(self, workflow_id: str, ledger: Known, prices: PriceBook, moment: datetime) -> None:
+        self.plan = Plan()
+        self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
+
+    def add(self, new: Event) -> None:
+        """Plan an event, unless the ledger or this plan has it."""
+        if new.id is not None and new.id in self._ledger.ids:
+            self.plan.unchanged += 1
+            return
+        if new.id is not None:
+            self._ledger.ids.add(new.id)
+        self.plan.events.append(new)
+
+    def session(self, session: Session) -> None:
+        meter = self._meter(session)
+        for total in session.totals:
+            self._total(session, total, meter)
+        if not session.totals and meter not in self._ledger.totals:
+            for message in session.messages.values():
+                self._message(session, message, meter)
+        elif session.totals and session.after_total:
+            self._after_total(session, meter)
+
+    def status(self, findings: Findings, status: str | None) -> None:
+        said, fields = findings.status or (None, {})
+        ledger = self._ledger
+        known_end = fields.get("id") in ledger.ids
+        if said == "running" and ledger.runs.ended and not known_end:
+            self._lifecycle("started", fields)
+        elif said is not None and said != "running" and (known_end or said != ledger.status):
+            self._lifecycle(said, fields)
+            ledger.status = ledger.status if known_end else said
+        if status is not None and ledger.status != status:
+            self._lifecycle(status, {})
+
+    def _lifecycle(self, kind: str, fields: Mapping[str, Any]) -> None:
+        self.add(event({"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}))
+
+    def _meter(self, session: Session) -> Named:
+        key = (session.session_id, session.process)
+        if key not in self._ledger.meters:
+            taken = session.session_id in self._ledger.taken
+            apart = f"{session.session_id}:{session.process}" if taken and session.process else session.session_id
+            self._ledger.meters[key] = (session.agent, apart)
+            self._ledger.taken.add(apart)
+        return self._ledger.meters[key]
+
+    def _total(self, session: Session, total: Total, meter: Named) -> None:
+        cost, highest = money.parse(total.cost_usd), self._ledger.totals.get(meter, 0)
+        fields: _Meter = {"agent": meter[0], "session_id": meter[1]}
+        process = session.process or session.session_id
+        id = digest(session.kind, "total", process, total.native_id, total.cost_usd)
+        if cost < highest and id not in self._ledger.ids:
+            had = money.shown(highest)
+            reason = f"an older total of its session: {money.shown(cost)}, and the ledger has {had}"
+            self.plan.skipped.append(Skipped(Path(total.place.file), total.place.line, reason))
+            return
+        source = _source(session, total.place)
+        for model, spelled, usage in total.models:
+            model_id = digest(session.kind, "model", process, model, spelled, *sorted(usage.items()))
+            reading = {"cost_usd": spelled, "usage": dict(usage), "id": model_id}
+            self.add(cost_observed(self._workflow_id, model=model, source=source, **fields, **reading))
+        self.add(cost_observed(self._workflow_id, cost_usd=total.cost_usd, final=True, id=id, source=source, **fields))
+        self._ledger.totals[meter] = max(cost, highest)
+
+    def _message(self, session: Session, message: Message, meter: Named) -> None:
+        """A message of a session without a total: priced, and known to be incomplete."""
+        path = self._ledger.messages.setdefault(message.message_id, (*meter, message.model))
+        new = cost_observed(
+            self._workflow_id,
+            agent=path[0],
+            session_id=path[1],
+            model=path[2],
+            message_id=message.message_id,
+            usage=message.usage,
+            partial=True,
+            id=digest(session.kind, "message", message.message_id, message.model, *sorted(message.usage.items())),
+            source=_source(session, message.place),
+        )
+        self.add(price_event(self._prices, new, self._moment))
+
+    def _after_total(self, session: Session, meter: Named) -> None:
+        """Messages that came after a process's last total: that total and their price, as a lower bound."""
+        cost = money.parse(session.totals[-1].cost_usd)
+        if cost < self._ledger.totals.get(meter, 0):
+            return
+        messages = [session.messages[name] for name in session.after_total]
+        prices = [
+            None if message.model is None else self._prices.price(message.model, message.usage, self._moment)
+            for message in messages
+        ]
+        priced = sum(price for price in prices if price is not None)
+        fields: dict[str, Any] = {"cost_source": "priced", "price_book": self._prices.name} if priced else {}
+        counts = [f"{message.message_id}={sorted(message.usage.items())}" for message in messages]
+        process = session.process or session.session_id
+        new = cost_observed(
+            self._workflow_id,
+            agent=meter[0],
+            session_id=meter[1],
+            cost_usd=money.to_wire(cost + priced),
+            partial=True,
+            id=digest(session.kind, "after_total", process, session.totals[-1].cost_usd, *counts),
+            source=_source(session, messages[-1].place),
+            derived=frozenset({"cost_usd", "cost_source", "price_book"}),
+            **fields,
+        )
+        self.add(new)
+
+
+def _source(session: Session, place: Place) -> dict[str, Any]:
+    source: dict[str, Any] = {"kind": session.kind, "file": place.file, "line": place.line}
+    return source | ({"process": session.process} if session.process else {})

@@ -1,0 +1,50 @@
+"""Sources: what agents leave behind that holds costs. One file per tool.
+
+A source answers two questions about a path: is this one of mine, and what does it hold. It knows no ledger: what is
+new, and under which meter it belongs, is decided by `ledger.planning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from ledger.errors import InvalidInput
+from ledger.sources.findings import Options, Part
+
+__all__ = ["KINDS", "Source", "source"]
+
+KINDS = ("adw", "claude-stream")
+"""The kinds that `import` takes."""
+
+
+class Source(Protocol):
+    """One tool's output."""
+
+    def identify(self, path: Path) -> bool:
+        """Whether the path looks like this tool's output; reads at most its beginning."""
+        ...
+
+    def parts(self, path: Path, options: Options) -> list[Part]:
+        """What there is to read, one part per workflow, in a fixed order, without reading it yet.
+
+        Raises:
+            SourceUnreadable: the path is missing, or not this kind's.
+            InvalidInput: the options lack something this kind needs.
+        """
+        ...
+
+
+def source(kind: str) -> Source:
+    """The source of a kind; its modules are imported only now.
+
+    Raises:
+        InvalidInput: no such kind.
+    """
+    from ledger.sources import adw, claude_stream
+
+    sources: Mapping[str, Source] = {"adw": adw.Adw(), "claude-stream": claude_stream.ClaudeStream()}
+    if kind not in sources:
+        raise InvalidInput(f"no source is called {kind!r}; there are: {', '.join(KINDS)}")
+    return sources[kind]

@@ -1,0 +1,194 @@
+"""A tree of agents' folders, as AI developer workflows leave it: `agents/<workflow_id>/<agent>/…output.jsonl`.
+
+Observed in public repositories: the log is called `raw_output.jsonl`, `cc_raw_output.jsonl` or
+`<phase>_output.jsonl`; a log that lies in the workflow's own folder has no agent; `adw_state.json` beside it may tell
+issue, template, status and times (without a zone: the local one).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
+
+from ledger import clock
+from ledger.errors import SourceUnreadable, shown
+from ledger.sources.claude_stream import read_log
+from ledger.sources.findings import Findings, Options, Part, Skipped, digest
+
+__all__ = ["Adw"]
+
+KIND: Final = "adw"
+_STATE_FILE: Final = "adw_state.json"
+_STATE_BYTES_MAX: Final = 4 * 1024 * 1024
+_LOG_SUFFIX: Final = "output.jsonl"
+_DEPTH_MAX: Final = 8
+
+_STATUSES: Final = {
+    "completed": "completed",
+    "complete": "completed",
+    "success": "completed",
+    "succeeded": "completed",
+    "done": "completed",
+    "failed": "failed",
+    "failure": "failed",
+    "error": "failed",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "aborted": "cancelled",
+    "running": "running",
+    "in_progress": "running",
+}
+
+
+class _Phase(BaseModel):
+    completed_at: str | None = None
+    error: str | None = None
+
+
+class _State(BaseModel):
+    """What is read of `adw_state.json`; anything else in it is the app's own."""
+
+    status: str | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    issue_number: int | str | None = Field(
+        default=None, validation_alias=AliasChoices("issue_number", AliasPath("issue", "number"))
+    )
+    workflow_template: str | None = Field(
+        default=None, validation_alias=AliasChoices("workflow_template", "workflow_type", "workflow_name")
+    )
+    error_message: str | None = Field(default=None, validation_alias=AliasChoices("error_message", "error"))
+    phase_results: list[_Phase] = []
+
+
+class Adw:
+    """The source `adw`: an `agents` folder, a folder that has one, or one workflow's folder."""
+
+    def identify(self, path: Path) -> bool:
+        """See `Source.identify`."""
+        try:
+            return path.is_dir() and any(_logs(folder) for folder in _workflow_folders(path))
+        except SourceUnreadable:
+            return False
+
+    def parts(self, path: Path, options: Options) -> list[Part]:
+        """See `Source.parts`: one part per workflow folder that has something to read."""
+        if not path.exists():
+            raise SourceUnreadable(path, "there is no such folder")
+        if not path.is_dir():
+            raise SourceUnreadable(path, "is not a folder; for one log use `import claude-stream`")
+        parts: list[Part] = []
+        for folder in _workflow_folders(path):
+            logs, state = _logs(folder), folder / _STATE_FILE
+            if logs or state.is_file():
+                size = sum(_size(log) for log, _ in logs)
+                parts.append(Part(options.workflow_id or folder.name, size, _reader(folder, logs, options.agent)))
+        if not parts:
+            raise SourceUnreadable(path, f"holds no agents' output (no …{_LOG_SUFFIX} and no {_STATE_FILE})")
+        return parts
+
+
+def _reader(folder: Path, logs: list[tuple[Path, str | None]], agent: str | None) -> Callable[[], Findings]:
+    def read() -> Findings:
+        findings = Findings()
+        for log, named in logs:
+            read_log(log, agent or named, findings)
+        _read_state(folder / _STATE_FILE, folder.name, findings)
+        return findings
+
+    return read
+
+
+def _workflow_folders(path: Path) -> list[Path]:
+    """The folders that are one workflow each, in the order of their names."""
+    agents = path if path.name == "agents" or not (path / "agents").is_dir() else path / "agents"
+    if agents.name != "agents" and ((agents / _STATE_FILE).is_file() or _logs(agents, depth_max=1)):
+        return [agents]
+    return _folders(agents)
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())
+    except OSError as error:
+        raise SourceUnreadable(path, f"cannot be listed: {error.strerror or error}") from error
+
+
+def _logs(folder: Path, depth_max: int = _DEPTH_MAX) -> list[tuple[Path, str | None]]:
+    """The logs of a workflow with their agents: the first folder below the workflow's."""
+    found: list[tuple[Path, str | None]] = []
+    for where, folders, names in os.walk(folder):
+        inside = Path(where).relative_to(folder).parts
+        folders[:] = sorted(folders) if len(inside) < depth_max else []
+        found += [(Path(where) / name, inside[0] if inside else None) for name in sorted(_of_logs(names))]
+    return found
+
+
+def _of_logs(names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if name.endswith(_LOG_SUFFIX))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
+    """Take what the state file says; without one, nothing."""
+    try:
+        if path.stat().st_size > _STATE_BYTES_MAX:
+            findings.skipped.append(Skipped(path, None, f"is larger than {_STATE_BYTES_MAX:,} bytes"))
+            return
+        raw = path.read_bytes()
+        state = _State.model_validate(orjson.loads(raw))
+    except FileNotFoundError:
+        return
+    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
+        findings.skipped.append(Skipped(path, None, f"cannot be used: {str(error).splitlines()[0]}"))
+        return
+    place = {"source": {"kind": KIND, "file": str(path.absolute())}}
+    told: dict[str, Any] = {
+        "issue_number": _issue(state.issue_number),
+        "workflow_template": state.workflow_template or None,
+        "observed_at": _moment(state.created_at),
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    if told:
+        findings.started = {"id": digest(KIND, "started", workflow_id, *sorted(told.items())), **told, **place}
+    status = _STATUSES.get((state.status or "").strip().lower())
+    if status is not None:
+        end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, raw.decode("utf-8", "replace")), **place}
+        if status == "failed" and state.error_message:
+            end["error_message"] = state.error_message[:4000]
+        finished = _moment(state.completed_at or _last_phase(state))
+        if finished is not None and status != "running":
+            end["observed_at"] = finished
+        findings.status = (status, end)
+    elif state.status:
+        findings.skipped.append(Skipped(path, None, f"status {shown(state.status)} means nothing to this version"))
+
+
+def _last_phase(state: _State) -> str | None:
+    return max((phase.completed_at for phase in state.phase_results if phase.completed_at), default=None)
+
+
+def _issue(value: int | str | None) -> int | None:
+    if isinstance(value, int):
+        return value if 0 <= value < 2**63 else None
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 18 else None
+
+
+def _moment(text: str | None) -> str | None:
+    """A time of the state file; one without a zone is the local one's."""
+    try:
+        return None if text is None else clock.parse(datetime.fromisoformat(text).astimezone())
+    except (ValueError, OverflowError, OSError):
+        return None

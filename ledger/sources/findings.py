@@ -1,0 +1,117 @@
+"""What a source found, before it is compared with a ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Findings", "Message", "Options", "Part", "Place", "Session", "Skipped", "Total", "digest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller of an import knows that the files do not say."""
+
+    workflow_id: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that was not read, and why."""
+
+    path: Path
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file; lines count from 1."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A cumulative total of a session's process, with the models it is made of.
+
+    Attributes:
+        cost_usd: as the source spells it.
+        models: `(model, cost as spelled, usage in our buckets)`.
+        native_id: the source's own id of this total, "" when it has none.
+    """
+
+    cost_usd: object
+    models: tuple[tuple[str, object, Mapping[str, int]], ...]
+    native_id: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One provider response; its usage is what the source shows of it."""
+
+    message_id: str
+    model: str | None
+    usage: Mapping[str, int]
+    place: Place
+
+
+@dataclass(slots=True)
+class Session:
+    """One session of one process, as one file shows it.
+
+    Attributes:
+        process: what tells two processes of the same session apart; "" when the file does not say.
+        totals: in file order.
+        messages: by id, each at its largest.
+        after_total: ids of the messages first seen after the last total.
+    """
+
+    kind: str
+    session_id: str
+    process: str
+    agent: str | None
+    totals: list[Total] = field(default_factory=list)
+    messages: dict[str, Message] = field(default_factory=dict)
+    after_total: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything a source found about one workflow.
+
+    Attributes:
+        started: wire fields of a start, `id` among them; None when the source says nothing about one.
+        status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
+    """
+
+    sessions: list[Session] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    started: dict[str, Any] | None = None
+    status: tuple[str, dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a source can read about one workflow.
+
+    Attributes:
+        size_bytes: how much there is to read, for a progress bar.
+        read: reads it; what cannot be read is in `Findings.skipped`.
+    """
+
+    workflow_id: str
+    size_bytes: int
+    read: Callable[[], Findings]
+
+
+def digest(*parts: object) -> str:
+    """An event id from a source's kind, native ids and raw values: 32 hex digits of SHA-256."""
+    text = "\x1f".join(str(part) for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

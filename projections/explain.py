@@ -1,0 +1,95 @@
+"""Why a workflow's cost is what it is: each event that moved the number, and where it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ledger import money
+from ledger.events import COST_OBSERVED, WORKFLOW_STARTED, Line
+from projections.fold import State, fold, initial
+from projections.summary import name_of
+
+__all__ = ["Step", "steps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event that moved a workflow's cost.
+
+    Attributes:
+        meter: what it read, for people; "workflow" for a start or an end.
+        from_nanousd, to_nanousd: the workflow's cost before and after.
+        file, line: the place in the source it was read from, when it was.
+    """
+
+    seq: int
+    recorded_at: str
+    observed_at: str | None
+    type: str
+    meter: str
+    from_nanousd: int
+    to_nanousd: int
+    why: str
+    file: str | None
+    line: int | None
+
+
+def steps(lines: Iterable[Line]) -> Iterator[Step]:
+    """The steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
+
+    Raises:
+        DamagedLedger, InvalidEvent: as the lines are read and folded.
+    """
+    state: State | None = None
+    for line in lines:
+        state = state or initial(line["workflow_id"])
+        before, earlier = state.cost_nanousd, _earlier(state, line)
+        fold(state, line)
+        if state.cost_nanousd != before:
+            source = line.get("source") or {}
+            yield Step(
+                seq=line["seq"],
+                recorded_at=line["recorded_at"],
+                observed_at=line.get("observed_at"),
+                type=line["type"],
+                meter=_meter(state, line),
+                from_nanousd=before,
+                to_nanousd=state.cost_nanousd,
+                why=_why(line, earlier, state),
+                file=source.get("file"),
+                line=source.get("line"),
+            )
+
+
+def _path(line: Line) -> tuple[str | None, str | None, str | None, str | None]:
+    return (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
+
+
+def _earlier(state: State, line: Line) -> int | None:
+    """What the line's meter had read before, in this run."""
+    if line["type"] != COST_OBSERVED:
+        return None
+    meter = state.tree.meters.get(_path(line))
+    return None if meter is None or meter.highest is None else meter.highest.cost_nanousd
+
+
+def _meter(state: State, line: Line) -> str:
+    return name_of(state.tree.meters[_path(line)]) if line["type"] == COST_OBSERVED else "workflow"
+
+
+def _why(line: Line, earlier: int | None, state: State) -> str:
+    if line["type"] == WORKFLOW_STARTED:
+        return f"run {line['run']} begins"
+    if line["type"] != COST_OBSERVED:
+        return f"{state.status}: the last readings count"
+    reads = money.shown(money.from_wire(line["cost_usd"]))
+    text = f"first reading, {reads}" if earlier is None else f"reads {reads}, was {money.shown(earlier)}"
+    notes = [note for note in ("final", "partial") if line.get(note)]
+    if line.get("cost_source") == "priced":
+        notes.append(f"priced by {line.get('price_book', 'an unnamed price book')}")
+    if state.ended:
+        notes.append("after the end")
+    if line.get("reason"):
+        notes.append(str(line["reason"]))
+    return text + (f" ({', '.join(notes)})" if notes else "")

@@ -1,0 +1,202 @@
+"""The fold: `(state, line) -> state`, from which every row, explanation and report follows.
+
+No clock, no file, no network, no randomness: the state is decided by the lines alone. For speed `fold` changes the
+state it is given and returns it; whoever wants to keep an earlier one folds again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger import money
+from ledger.errors import InvalidEvent, InvalidMoney, shown
+from ledger.events import (
+    COST_OBSERVED,
+    END_TYPES,
+    FORMAT_VERSION,
+    LEDGER_OPENED,
+    LIFECYCLE_TYPES,
+    USAGE_FIELDS,
+    WORKFLOW_STARTED,
+    Line,
+)
+from ledger.runs import Runs
+from projections.meters import Meter, Path, Reading, Tokens, Tree
+from projections.summary import settle
+
+__all__ = ["State", "fold", "initial"]
+
+RUNNING: Final = "running"
+
+
+class State:
+    """What is known of a workflow after some of its lines.
+
+    Attributes:
+        unread_events: lines of a type or version that this version does not know.
+        error_message, end_time: of the end that decides.
+        start_time: of the earliest start.
+    """
+
+    __slots__ = (
+        "created_at",
+        "end_time",
+        "error_message",
+        "estimated_nanousd",
+        "event_count",
+        "issue_number",
+        "readings",
+        "runs",
+        "start_time",
+        "status",
+        "tree",
+        "unread_events",
+        "updated_at",
+        "workflow_id",
+        "workflow_template",
+    )
+
+    def __init__(self, workflow_id: str) -> None:
+        self.workflow_id = workflow_id
+        self.status = RUNNING
+        self.runs = Runs()
+        self.tree = Tree()
+        self.event_count = self.readings = self.unread_events = 0
+        self.created_at = self.updated_at = ""
+        self.start_time: str | None = None
+        self.end_time: str | None = None
+        self.issue_number: int | None = None
+        self.workflow_template: str | None = None
+        self.estimated_nanousd: int | None = None
+        self.error_message: str | None = None
+
+    @property
+    def cost_nanousd(self) -> int:
+        """What the workflow cost."""
+        return self.tree.root.cost_nanousd
+
+    @property
+    def ended(self) -> bool:
+        return self.runs.ended
+
+
+def initial(workflow_id: str) -> State:
+    """The state before the first line."""
+    return State(workflow_id)
+
+
+def fold(state: State, line: Line) -> State:
+    """The state after one more line.
+
+    Raises:
+        InvalidEvent: a field of the line is not what its type calls for; the sentence names seq and field.
+    """
+    state.event_count += 1
+    state.updated_at = line["recorded_at"]
+    state.created_at = state.created_at or line["recorded_at"]
+    kind = line["type"]
+    try:
+        if line["v"] > FORMAT_VERSION:
+            state.unread_events += 1
+        elif kind == COST_OBSERVED:
+            _cost_observed(state, line)
+        elif kind in LIFECYCLE_TYPES:
+            _lifecycle(state, line)
+        elif kind != LEDGER_OPENED:
+            state.unread_events += 1
+    except InvalidMoney as error:
+        raise _impossible(line, "cost_usd", str(error)) from None
+    return state
+
+
+def _cost_observed(state: State, line: Line) -> None:
+    get = line.get
+    path: Path = (get("agent"), get("session_id"), get("model"), get("message_id"))
+    try:
+        meter = state.tree.meters.get(path)
+    except TypeError:
+        meter = None
+    if meter is None:
+        meter = _new_meter(state.tree, path, line)
+    state.readings += 1
+    cost = get("cost_usd")
+    usage = _usage(line)
+    if cost is None:
+        meter.unpriced = tuple(map(max, meter.unpriced, usage)) if meter.unpriced else usage
+        return
+    if not isinstance(cost, str):
+        raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
+    reading = Reading(
+        money.from_wire(cost),
+        get("cost_source") != "priced",
+        get("partial") is not True,
+        get("final") is True,
+        usage,
+    )
+    state.tree.read(meter, reading, _moment(line), line["seq"])
+
+
+def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
+    for name, part in zip(("agent", "session_id", "model", "message_id"), path, strict=True):
+        if part is not None and not isinstance(part, str):
+            raise _impossible(line, name, f"expected text, not {shown(part)}")
+    return tree.meter(path)
+
+
+def _usage(line: Line) -> Tokens:
+    usage = line.get("usage")
+    if usage is None:
+        return ()
+    if isinstance(usage, dict):
+        counts = tuple([usage.get(name, 0) for name in USAGE_FIELDS])
+        if all(type(count) is int and count >= 0 for count in counts):
+            return counts
+    raise _impossible(line, "usage", f"expected token counts, not {shown(usage)}")
+
+
+def _lifecycle(state: State, line: Line) -> None:
+    kind, run = line["type"], line.get("run")
+    if not isinstance(run, int) or run < 1:
+        raise _impossible(line, "run", f"expected a whole number from 1, not {shown(run)}")
+    before, state.runs = state.runs, state.runs.after(kind, run)
+    if kind == WORKFLOW_STARTED:
+        _take_metadata(state, line)
+        if before.ended and not state.runs.ended:
+            settle(state.tree)
+            state.status, state.end_time, state.error_message = RUNNING, None, None
+    elif kind in END_TYPES and run >= before.run:
+        state.status = kind.removeprefix("workflow_")
+        state.end_time = _moment(line)
+        state.error_message = _text(line, "error_message")
+        state.tree.end()
+
+
+def _take_metadata(state: State, line: Line) -> None:
+    """What a start says about the workflow; the last one that says it counts."""
+    moment = _moment(line)
+    state.start_time = moment if state.start_time is None else min(state.start_time, moment)
+    issue, estimate = line.get("issue_number"), line.get("estimated_cost_usd")
+    if issue is not None:
+        if not isinstance(issue, int):
+            raise _impossible(line, "issue_number", f"expected a whole number, not {shown(issue)}")
+        state.issue_number = issue
+    if estimate is not None:
+        if not isinstance(estimate, str):
+            raise _impossible(line, "estimated_cost_usd", f"expected text, not {shown(estimate)}")
+        state.estimated_nanousd = money.from_wire(estimate)
+    state.workflow_template = _text(line, "workflow_template") or state.workflow_template
+
+
+def _moment(line: Line) -> str:
+    return _text(line, "observed_at") or str(line["recorded_at"])
+
+
+def _text(line: Line, name: str) -> str | None:
+    value: Any = line.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _impossible(line, name, f"expected text, not {shown(value)}")
+    return value
+
+
+def _impossible(line: Line, name: str, problem: str) -> InvalidEvent:
+    return InvalidEvent(name, f"at seq {line.get('seq')} of ledger {line.get('workflow_id')!r}: {problem}")

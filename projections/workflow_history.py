@@ -1,0 +1,160 @@
+"""The `workflow_history` row: a pure function of a workflow's lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from ledger import money
+from ledger.events import USAGE_FIELDS
+from ledger.line import Head
+from projections.fold import State
+from projections.meters import Tokens
+from projections.summary import basis_of, possible_double_counting, summarise
+
+__all__ = ["COLUMNS", "HELD", "Row", "held", "row"]
+
+HELD: Final = "(held)"
+"""The part of a running row's cost that somebody raised by hand above what the ledger says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of `workflow_history`; times are UTC text, tokens are counts."""
+
+    adw_id: str
+    issue_number: int | None
+    workflow_template: str | None
+    status: str
+    start_time: str | None
+    end_time: str | None
+    duration_seconds: int | None
+    actual_cost_total: float
+    """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
+    actual_cost_nanousd: int
+    estimated_cost_total: float | None
+    cost_breakdown: str
+    """JSON: USD text by agent and by model, and what may be wrong."""
+    token_breakdown: str
+    """JSON: token counts by agent and by model."""
+    input_tokens: int
+    """Uncached input, the same as `cache_miss_tokens`."""
+    cached_tokens: int
+    """Cache writes."""
+    cache_hit_tokens: int
+    """Cache reads."""
+    cache_miss_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cache_efficiency_percent: float
+    model_used: str | None
+    cost_basis: str | None
+    unpriced_events: int
+    event_count: int
+    ledger_seq: int
+    ledger_hash: str
+    error_message: str | None
+    created_at: str
+    updated_at: str
+
+
+COLUMNS: Final = tuple(column.name for column in fields(Row))
+
+
+def row(state: State, head: Head) -> Row:
+    """The row that a state means.
+
+    Args:
+        head: how far the ledger was folded.
+    """
+    summary = summarise(state.tree)
+    uncached, writes, _, reads, output, _ = summary.tokens
+    read_in = uncached + writes + reads
+    breakdown: dict[str, Any] = {
+        "by_agent": {name: money.to_wire(cost) for name, cost in summary.cost_by_agent.items()},
+        "by_model": {name: money.to_wire(cost) for name, cost in summary.cost_by_model.items()},
+    }
+    if doubles := possible_double_counting(state.tree):
+        breakdown["possible_double_counting"] = doubles
+    if state.unread_events:
+        breakdown["unread_events"] = state.unread_events
+    tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
+    cost, estimate = state.cost_nanousd, state.estimated_nanousd
+    return Row(
+        adw_id=state.workflow_id,
+        issue_number=state.issue_number,
+        workflow_template=state.workflow_template,
+        status=state.status,
+        start_time=state.start_time,
+        end_time=state.end_time,
+        duration_seconds=_seconds(state.start_time, state.end_time),
+        actual_cost_total=_usd(cost),
+        actual_cost_nanousd=cost,
+        estimated_cost_total=None if estimate is None else _usd(estimate),
+        cost_breakdown=_json(breakdown),
+        token_breakdown=_json(tokens),
+        input_tokens=uncached,
+        cached_tokens=writes,
+        cache_hit_tokens=reads,
+        cache_miss_tokens=uncached,
+        output_tokens=output,
+        total_tokens=read_in + output,
+        cache_efficiency_percent=round(100 * reads / read_in, 2) if read_in else 0.0,
+        model_used=_main_model(summary.cost_by_model, summary.tokens_by_model),
+        cost_basis=basis_of(summary, state.unread_events),
+        unpriced_events=summary.unpriced,
+        event_count=state.event_count,
+        ledger_seq=head.seq,
+        ledger_hash=head.hash,
+        error_message=state.error_message,
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+def held(replayed: Row, stored_nanousd: int) -> Row:
+    """A running row that keeps a larger cost somebody stored; the difference shows as `(held)`."""
+    difference = stored_nanousd - replayed.actual_cost_nanousd
+    if difference <= 0:
+        return replayed
+    breakdown = orjson.loads(replayed.cost_breakdown)
+    for part in ("by_agent", "by_model"):
+        breakdown[part][HELD] = money.to_wire(difference)
+    return replace(
+        replayed,
+        actual_cost_total=_usd(stored_nanousd),
+        actual_cost_nanousd=stored_nanousd,
+        cost_breakdown=_json(breakdown),
+    )
+
+
+def _usd(nanousd: int) -> float:
+    return float(money.to_wire(nanousd))
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _named_tokens(tokens: dict[str, Tokens]) -> dict[str, dict[str, int]]:
+    return {
+        name: {bucket: count for bucket, count in zip(USAGE_FIELDS, counts, strict=True) if count}
+        for name, counts in tokens.items()
+    }
+
+
+def _main_model(costs: dict[str, int], tokens: dict[str, Tokens]) -> str | None:
+    """The model that cost most, or without costs the one that used most tokens; of two the first by name."""
+    named = {name: cost for name, cost in costs.items() if not name.startswith("(")}
+    used = named or {name: sum(counts) for name, counts in tokens.items() if not name.startswith("(")}
+    return min(used, key=lambda name: (-used[name], name), default=None)
+
+
+def _seconds(start: str | None, end: str | None) -> int | None:
+    """Whole seconds from start to end; clocks of two hosts may disagree, and nothing lasts less than 0 s."""
+    if start is None or end is None:
+        return None
+    return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()))
