@@ -133,6 +133,8 @@ def _append(
         ledger = _known(store, workflow_id)
         made = plan(workflow_id, findings, ledger, book, clock(), status)
         try:
+            if not ledger.seq and not made.events:
+                store.open(workflow_id)  # so that a workflow whose logs are still empty is seen
             store.append(made.events, expected_seq=ledger.seq)
         except LedgerMoved:
             if attempt + 1 == _ATTEMPTS_MAX:

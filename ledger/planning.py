@@ -32,7 +32,7 @@ class Known:
     Attributes:
         seq: of its last line, 0 without a ledger.
         meters: a process's meter, by `(session id as the source says it, process)`.
-        taken: session ids that are somebody's meter.
+        taken: session ids that are a process's meter; a reading that names no process takes none.
         totals: nanodollars of the largest total, by meter.
         messages: where each message was first seen.
     """
@@ -67,14 +67,13 @@ def known(lines: Iterable[Line]) -> Known:
 def _learn_reading(found: Known, line: Line) -> None:
     agent, session_id = line.get("agent"), line.get("session_id")
     if session_id is not None:
-        found.taken.add(session_id)
         process = (line.get("source") or {}).get("process")
         if process is not None:
+            found.taken.add(session_id)
             found.meters.setdefault((_session_of(session_id, process), process), (agent, session_id))
-        if line.get("cost_usd") and line.get("model") is None and line.get("message_id") is None:
-            if line.get("cost_source") != "priced":
-                cost, meter = money.from_wire(line["cost_usd"]), (agent, session_id)
-                found.totals[meter] = max(cost, found.totals.get(meter, 0))
+        if line.get("final") and process is not None and line.get("model") is None and "message_id" not in line:
+            cost, meter = money.from_wire(line["cost_usd"]), (agent, session_id)
+            found.totals[meter] = max(cost, found.totals.get(meter, 0))
     if line.get("message_id") is not None:
         found.messages.setdefault(line["message_id"], (agent, session_id, line.get("model")))
 
@@ -180,8 +179,17 @@ class _Planner:
         source = _source(session, total.place)
         for model, spelled, usage in total.models:
             model_id = digest(session.kind, "model", process, model, spelled, *sorted(usage.items()))
-            reading = {"cost_usd": spelled, "usage": dict(usage), "id": model_id}
-            self.add(cost_observed(self._workflow_id, model=model, source=source, **fields, **reading))
+            self.add(
+                cost_observed(
+                    self._workflow_id,
+                    model=model,
+                    cost_usd=spelled,
+                    usage=usage,
+                    id=model_id,
+                    source=source,
+                    **fields,
+                )
+            )
         self.add(cost_observed(self._workflow_id, cost_usd=total.cost_usd, final=True, id=id, source=source, **fields))
         self._ledger.totals[meter] = max(cost, highest)
 

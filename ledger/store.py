@@ -48,6 +48,14 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def open(self, workflow_id: str) -> None:
+        """Make the ledger when there is none, with nothing in it but its opening line.
+
+        Raises:
+            InvalidWorkflowId, DamagedLedger, LedgerUnavailable, DurabilityUnknown: as for `append`.
+        """
+        ...
+
     def workflow_ids(self) -> Iterator[str]:
         """The ids of all ledgers, sorted.
 
@@ -95,7 +103,14 @@ class MemoryStore:
         """See `LedgerStore.append`; durability is "none"."""
         if not events:
             return []
-        workflow_id, batch = _one_workflow(events), drafts(events)
+        return self._append(_one_workflow(events), events, expected_seq)
+
+    def open(self, workflow_id: str) -> None:
+        """See `LedgerStore.open`."""
+        self._append(check_workflow_id(workflow_id), [], None)
+
+    def _append(self, workflow_id: str, events: Sequence[Event], expected_seq: int | None) -> list[Receipt]:
+        batch = drafts(events)
         with self._lock:
             ledger = self._ledgers.get(workflow_id, bytearray())
             tail = with_runs(self._tails.get(workflow_id, Tail()), lambda: ledger)
@@ -192,6 +207,12 @@ class DirectoryStore:
         workflow_id = _one_workflow(events)
         self._make_directory()
         return self._journal(workflow_id).append(events, expected_seq)
+
+    def open(self, workflow_id: str) -> None:
+        """See `LedgerStore.open`."""
+        check_workflow_id(workflow_id)
+        self._make_directory()
+        self._journal(workflow_id).append([])
 
     def flush(self) -> None:
         """Sync what was appended with durability "batch".

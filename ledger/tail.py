@@ -94,7 +94,7 @@ def compose(
     expected_seq: int | None,
     durability: str,
 ) -> Composed:
-    """The lines that a batch of one workflow's events adds to a ledger.
+    """The lines that a batch of one workflow's events adds to a ledger; an empty batch only opens it.
 
     Args:
         tail: its `runs` must be known when a draft needs a run.
@@ -120,6 +120,9 @@ def compose(
         head = Head(head.seq + 1, head.size + len(raw), digits)
         return digits
 
+    if head.seq == 0:
+        named = origin()
+        add(_opening(workflow_id, named), seed(workflow_id, named), None)
     for draft in batch:
         if (line := known.get(draft.id)) is not None:
             if different := draft.differences(line):
@@ -127,9 +130,6 @@ def compose(
             duplicate = not (draft.written and draft.id in found)
             receipts.append(Receipt(workflow_id, draft.id, line["seq"], line["hash"], duplicate, durability))
             continue
-        if head.seq == 0:
-            named = origin()
-            add(_opening(workflow_id, named), seed(workflow_id, named), None)
         run = runs.next_run(draft.event.type) if draft.needs_run else None
         digits = add(draft, following(head.hash), run)
         known[draft.id] = _told(draft, head.seq, digits, run)

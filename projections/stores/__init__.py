@@ -1,0 +1,1 @@
+"""Adapters of `projections.store.HistoryStore`, one file per engine."""

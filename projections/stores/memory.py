@@ -1,0 +1,88 @@
+"""The history in memory: the same rules, gone with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+
+from ledger import clock as clocks
+from ledger import money
+from ledger.clock import Clock
+from ledger.line import Head
+from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed, with_cost
+from projections.workflow_history import Row
+
+__all__ = ["MemoryHistory"]
+
+
+class MemoryHistory:
+    """Rows in a dictionary; a `HistoryStore`."""
+
+    def __init__(self, *, clock: Clock = clocks.now) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+        self._checkpoints: dict[str, Head] = {}
+        self._audit: list[AuditEntry] = []
+
+    def rows(self) -> list[Row]:
+        """See `HistoryStore.rows`."""
+        return [self._rows[adw_id] for adw_id in sorted(self._rows)]
+
+    def row(self, adw_id: str) -> Row | None:
+        """See `HistoryStore.row`."""
+        return self._rows.get(adw_id)
+
+    def stored(self) -> dict[str, Stored]:
+        """See `HistoryStore.stored`."""
+        return {adw_id: _stored(row) for adw_id, row in self._rows.items()}
+
+    def checkpoints(self) -> dict[str, Head]:
+        """See `HistoryStore.checkpoints`."""
+        return dict(self._checkpoints)
+
+    def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
+        """See `HistoryStore.write`."""
+        changes: list[CostChange] = []
+        with self._lock:
+            for projected in batch:
+                adw_id = projected.row.adw_id
+                known, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
+                if known is not None and known.seq > projected.head.seq:
+                    continue
+                row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
+                self._rows[adw_id], self._checkpoints[adw_id] = row, projected.head
+                if change is not None:
+                    self._log(change)
+                    changes.append(change)
+        return changes
+
+    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
+        """See `HistoryStore.audit`."""
+        return [entry for entry in self._audit if adw_id is None or entry.adw_id == adw_id]
+
+    def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
+        """See `HistoryStore.remove`."""
+        changes: list[CostChange] = []
+        with self._lock:
+            for adw_id in sorted(adw_ids):
+                old = self._rows.pop(adw_id, None)
+                self._checkpoints.pop(adw_id, None)
+                if old is not None:
+                    changes.append(removed(adw_id, _stored(old), reason))
+                    self._log(changes[-1])
+        return changes
+
+    def edit(self, adw_id: str, cost_total: float) -> None:
+        """What a person's UPDATE of `actual_cost_total` does in a database."""
+        self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
+
+    def _log(self, change: CostChange) -> None:
+        old = None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd))
+        new = float(money.to_wire(change.new_nanousd))
+        at = clocks.to_wire(self._clock())
+        self._audit.append(AuditEntry(len(self._audit) + 1, change.adw_id, old, new, change.reason, at))
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(money.parse(row.actual_cost_total), row.actual_cost_nanousd, row.status)

@@ -1,0 +1,62 @@
+-- Schema version 1.
+--
+-- Versions:
+--   1  first
+
+-- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
+-- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+CREATE TABLE IF NOT EXISTS workflow_history (
+    adw_id                   TEXT PRIMARY KEY,  -- the ledger's workflow_id
+    issue_number             INTEGER,           -- of the last start that names one
+    workflow_template        TEXT,              -- of the last start that names one
+    status                   TEXT NOT NULL,     -- running, completed, failed or cancelled; from events only
+    start_time               TEXT,              -- of the earliest start
+    end_time                 TEXT,              -- of the end that decides
+    duration_seconds         INTEGER,           -- whole seconds between the two
+    actual_cost_total        REAL NOT NULL,     -- USD; what people see and edit
+    actual_cost_nanousd      INTEGER NOT NULL,  -- the same, exact: 1e-9 USD
+    estimated_cost_total     REAL,              -- USD, of the last start that names one
+    cost_breakdown           TEXT NOT NULL,     -- JSON: by agent, by model; USD as text; sums to the total
+    token_breakdown          TEXT NOT NULL,     -- JSON: by agent, by model; counts
+    input_tokens             INTEGER NOT NULL,  -- uncached input
+    cached_tokens            INTEGER NOT NULL,  -- cache writes
+    cache_hit_tokens         INTEGER NOT NULL,  -- cache reads
+    cache_miss_tokens        INTEGER NOT NULL,  -- uncached input
+    output_tokens            INTEGER NOT NULL,
+    total_tokens             INTEGER NOT NULL,  -- input + writes + reads + output
+    cache_efficiency_percent REAL NOT NULL,     -- 100 * reads / (input + writes + reads)
+    model_used               TEXT,              -- the model that cost most
+    cost_basis               TEXT,              -- reported, priced or partial; NULL without a reading
+    unpriced_events          INTEGER NOT NULL,  -- meters whose usage has no price
+    event_count              INTEGER NOT NULL,  -- lines of the ledger
+    ledger_seq               INTEGER NOT NULL,  -- the last line that was folded
+    ledger_hash              TEXT NOT NULL,     -- its hash
+    error_message            TEXT,              -- of the end that decides
+    created_at               TEXT NOT NULL,     -- recorded_at of the first line
+    updated_at               TEXT NOT NULL      -- recorded_at of the last line
+) STRICT;
+
+-- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.
+CREATE TABLE IF NOT EXISTS cost_audit_log (
+    id        INTEGER PRIMARY KEY,
+    adw_id    TEXT NOT NULL,
+    old_cost  REAL,           -- USD; NULL when there was no row
+    new_cost  REAL NOT NULL,  -- USD
+    reason    TEXT NOT NULL,
+    timestamp TEXT NOT NULL   -- when the row was changed, UTC
+) STRICT;
+CREATE INDEX IF NOT EXISTS cost_audit_log_adw_id ON cost_audit_log (adw_id);
+
+-- How far each ledger has been read; written with its row, in one transaction.
+CREATE TABLE IF NOT EXISTS costledger_checkpoint (
+    workflow_id TEXT PRIMARY KEY,
+    seq         INTEGER NOT NULL,
+    size        INTEGER NOT NULL,  -- bytes
+    hash        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- schema_version: of this file. fold_version: what the rows mean; another one refolds every ledger.
+CREATE TABLE IF NOT EXISTS costledger_meta (
+    key   TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
