@@ -1,0 +1,5 @@
+"""`python -m projections` is `costledger`."""
+
+from projections.cli import main
+
+main()

@@ -1,0 +1,117 @@
+"""The command group, and the one place where errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import click
+
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
+from projections.cli.context import data_option
+
+__all__ = ["main"]
+
+_COMMANDS: Final = {
+    "demo": "demo",
+    "start": "appending",
+    "observe": "appending",
+    "charge": "appending",
+    "complete": "appending",
+    "fail": "appending",
+    "cancel": "appending",
+    "correct": "appending",
+    "append": "stdin",
+    "import": "importing",
+    "refresh": "refreshing",
+    "resync": "refreshing",
+    "history": "reading",
+    "show": "reading",
+    "explain": "reading",
+    "verify": "proving",
+}
+"""The module of each command, in the order that `--help` lists them."""
+
+_ERROR, _USAGE, _FINDING, _INTERRUPTED = 1, 2, 3, 130
+
+
+class _Commands(click.Group):
+    """Imports the module of a command only when that command is asked for: an append must start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"projections.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            raise click.UsageError(f"{error.message}{f' Did you mean {near[0]!r}?' if near else ''}", ctx) from None
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 a finding. Workflow ids that start with '-' go after '--'.",
+)
+@click.version_option(package_name="costledger", message="%(prog)s %(version)s")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def cli(context: click.Context, as_json: bool) -> None:
+    """What an AI workflow cost, provably: today's picture, or one of the commands."""
+    if context.invoked_subcommand is None:
+        from projections.cli.today import today
+
+        today(as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process with its exit code."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="costledger", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; what was acknowledged is in the ledger")
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's last flush finds no broken pipe
+        sys.exit(_ERROR)
+    except CostledgerError as error:
+        _say(str(error))
+        sys.exit(exit_code(error))
+    except Exception as error:
+        if os.environ.get("COSTLEDGER_DEBUG"):
+            raise
+        _say(f"{type(error).__name__}: {error}; this should not happen: set COSTLEDGER_DEBUG=1 and report what it says")
+        sys.exit(_ERROR)
+
+
+def exit_code(error: CostledgerError) -> int:
+    """2 for what the caller got wrong, 3 for damage found, 1 for everything else."""
+    if isinstance(error, InvalidInput):
+        return _USAGE
+    return _FINDING if isinstance(error, DamagedLedger) else _ERROR
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"costledger: {sentence}", err=True)

@@ -1,0 +1,165 @@
+"""The commands that append one event each. They import neither pydantic nor rich nor sqlite3, to start fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import click
+
+from ledger import money
+from ledger.errors import InvalidEvent
+from ledger.events import USAGE_FIELDS, Event, cost_observed, workflow_ended, workflow_started
+from ledger.tail import Receipt
+from projections.cli.context import data_option, json_option, store, workflow_argument
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_common = _options(
+    click.option("--id", metavar="TEXT", help="The event's own id; the same id again appends nothing."),
+    click.option("--observed-at", metavar="TIME", help="When it was seen, e.g. 2026-11-23T18:33:01Z."),
+    json_option,
+    data_option,
+)
+_run = click.option("--run", type=int, help="Which run; by default the one that is on, or the next after an end.")
+_reason = click.option("--reason", help="Why.")
+_meter = _options(
+    click.option("--agent", help="The agent, e.g. plan."),
+    click.option("--session-id", help="The agent's session."),
+    click.option("--model", help="The model."),
+    click.option("--message-id", help="The provider's response."),
+)
+_usage = _options(
+    *(
+        click.option(f"--{name.replace('_', '-')}", type=int, help="Of the same scope as the cost.")
+        for name in USAGE_FIELDS
+    )
+)
+
+
+def _taken_usage(options: dict[str, Any]) -> dict[str, int] | None:
+    given = {name: options.pop(name) for name in USAGE_FIELDS}
+    counts = {name: count for name, count in given.items() if count is not None}
+    return counts or None
+
+
+def _append(event: Event, *, as_json: bool) -> None:
+    receipt = store().append([event])[0]
+    if as_json:
+        click.echo(receipt_json(receipt))
+        return
+    cost = event.fields.get("cost_usd")
+    what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
+    unpriced = (
+        " (no price: counted as at least what else is known)" if event.type == "cost_observed" and not cost else ""
+    )
+    again = ", already there" if receipt.duplicate else ""
+    click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}")
+
+
+def receipt_json(receipt: Receipt) -> bytes:
+    """A receipt as one JSON line: workflow_id, id, seq, hash, duplicate, durability."""
+    import orjson
+
+    return orjson.dumps(asdict(receipt))
+
+
+@click.command("start")
+@workflow_argument
+@click.option("--issue-number", type=int, help="The issue it works on.")
+@click.option("--workflow-template", help="The kind of workflow, e.g. adw_sdlc.")
+@click.option("--estimated-cost-usd", metavar="USD", help="What it was thought to cost.")
+@click.option("--budget-usd", metavar="USD", help="What it may cost.")
+@_run
+@_common
+def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """A run of a workflow begins."""
+    _append(workflow_started(workflow_id, **fields), as_json=as_json)
+
+
+@click.command("observe")
+@workflow_argument
+@click.option("--cost-usd", metavar="USD", help="What the meter shows now.")
+@_meter
+@_usage
+@click.option("--final", is_flag=True, default=None, help="It covers everything below its meter.")
+@click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
+@click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")
+@click.option("--price-book", help="Name and version of the price list, for a priced cost.")
+@_reason
+@_common
+def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """What a meter shows now: of the workflow, or of the agent, session, model or message named."""
+    usage = _taken_usage(fields)
+    _append(cost_observed(workflow_id, usage=usage, **fields), as_json=as_json)
+
+
+@click.command("charge")
+@workflow_argument
+@click.option("--cost-usd", metavar="USD", help="What it cost; without it, model and tokens are priced.")
+@_meter
+@_usage
+@click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
+@_common
+def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """One finished call, counted once per message id."""
+    from ledger.pricing import GenaiPrices
+    from ledger.workflow import charged
+
+    usage = _taken_usage(fields)
+    _append(charged(workflow_id, GenaiPrices(), usage=usage, **fields), as_json=as_json)
+
+
+@click.command("complete")
+@workflow_argument
+@_reason
+@_run
+@_common
+def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """The run has ended well; from now on the last readings count."""
+    _append(workflow_ended(workflow_id, "completed", **fields), as_json=as_json)
+
+
+@click.command("fail")
+@workflow_argument
+@click.option("--error-message", help="What went wrong.")
+@_reason
+@_run
+@_common
+def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """The run has failed; it cost what it cost."""
+    _append(workflow_ended(workflow_id, "failed", **fields), as_json=as_json)
+
+
+@click.command("cancel")
+@workflow_argument
+@_reason
+@_run
+@_common
+def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """The run was cancelled; it cost what it cost."""
+    _append(workflow_ended(workflow_id, "cancelled", **fields), as_json=as_json)
+
+
+@click.command("correct")
+@workflow_argument
+@click.option("--cost-usd", metavar="USD", required=True, help="The right figure.")
+@click.option("--reason", required=True, help="Why; it stays in the ledger.")
+@_meter
+@_common
+def correct_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+    """A final reading that says why. The wrong ones stay in the ledger; after the end, this one counts."""
+    if not fields["reason"].strip():
+        raise InvalidEvent("reason", "a correction says why")
+    _append(cost_observed(workflow_id, final=True, **fields), as_json=as_json)

@@ -1,0 +1,98 @@
+"""`import`: read what agents left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ledger.errors import CostledgerError
+from ledger.importing import ImportReport, SourceRegister, import_source
+from ledger.sources import KINDS
+from projections.cli.context import data_option, data_path, json_option, store
+from projections.cli.output import console, place, print_json, progress_bar, table
+from projections.cli.session import log_changes, opened
+
+_SHOWN_MAX: Final = 20
+"""Lines of skipped input told to a person; `--json` tells all."""
+
+
+@click.command("import")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--workflow-id", help="The workflow, where the files do not say it.")
+@click.option("--agent", help="The agent, where the folders do not say it.")
+@click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
+@json_option
+@data_option
+def import_command(
+    kind: str, paths: tuple[Path, ...], workflow_id: str | None, agent: str | None, status: str | None, as_json: bool
+) -> int:
+    """Append what PATH holds and the ledgers do not; once more appends nothing.
+
+    \b
+    adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
+    claude-stream  one log of `claude -p --output-format stream-json`
+    """
+    ledgers, register = store(), SourceRegister(data_path())
+    report = ImportReport()
+    failed: list[tuple[Path, CostledgerError]] = []
+    for path in paths:
+        try:
+            with progress_bar(f"reading {path.name}") as progress:
+                found = import_source(
+                    ledgers,
+                    kind,
+                    path,
+                    workflow_id=workflow_id,
+                    agent=agent,
+                    status=status,
+                    progress=progress,
+                )
+            report.merge(found)
+            register.add(kind, path, workflow_id=workflow_id, agent=agent)
+        except CostledgerError as error:
+            failed.append((path, error))
+    if not report.workflows and not report.problems and len(failed) == 1:
+        raise failed[0][1]
+    if as_json:
+        print_json(_as_json(report, failed))
+    else:
+        _print(report)
+    for path, problem in failed:
+        click.echo(f"costledger: {path}: {problem}", err=True)
+    for name, problem in report.problems:
+        click.echo(f"costledger: {name}: {problem}", err=True)
+    if report.appended:
+        log_changes()
+        with opened(workflow_ids=report.workflows):
+            pass
+    return 1 if failed or report.problems else 0
+
+
+def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -> dict[str, Any]:
+    return {
+        "appended": report.appended,
+        "unchanged": report.unchanged,
+        "workflows": {name: {"appended": c.appended, "unchanged": c.unchanged} for name, c in report.workflows.items()},
+        "skipped": [{"file": str(s.path), "line": s.line, "reason": s.reason} for s in report.skipped],
+        "errors": [
+            *({"path": str(path), "error": str(error)} for path, error in failed),
+            *({"workflow_id": name, "error": str(error)} for name, error in report.problems),
+        ],
+    }
+
+
+def _print(report: ImportReport) -> None:
+    click.echo(
+        f"{report.appended:,} events appended, {report.unchanged:,} unchanged, {len(report.skipped):,} inputs skipped, "
+        f"in {len(report.workflows):,} workflows"
+    )
+    if report.skipped:
+        shown = table("skipped", "where", "why")
+        for skipped in report.skipped[:_SHOWN_MAX]:
+            shown.add_row(place(str(skipped.path.absolute()), skipped.line), skipped.reason)
+        console().print(shown)
+        if len(report.skipped) > _SHOWN_MAX:
+            click.echo(f"  and {len(report.skipped) - _SHOWN_MAX:,} more; --json lists all")

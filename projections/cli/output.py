@@ -1,0 +1,107 @@
+"""Tables, JSON and progress for people and programs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+import orjson
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "console",
+    "local_time",
+    "place",
+    "plain",
+    "print_json",
+    "progress_bar",
+    "short_ids",
+    "styled_status",
+    "table",
+]
+
+_PIPED_COLUMNS = 200
+"""Width of a table that goes to a file or a pipe: nothing is cut there."""
+
+_UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "cancelled": "yellow"}
+
+
+def console() -> Console:
+    """Where people read: the terminal's width, or wide enough when it is not one. NO_COLOR is respected by rich.
+
+    Markup is off: what agents call themselves is text, never a style.
+    """
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
+
+
+def table(title: str | None, *columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table; the columns named in `right` hold figures and are aligned to the right."""
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold")
+    for name in columns:
+        figures = name in right
+        made.add_column(name, justify="right" if figures else "left", no_wrap=figures, overflow="fold")
+    return made
+
+
+def styled_status(status: str) -> Text:
+    """A status in its colour."""
+    return Text(status, style=_STYLES.get(status, ""))
+
+
+def short_ids(text: str) -> str:
+    """A text for a table, its UUIDs cut to their first eight digits; `--json` shows them whole."""
+    return _UUID.sub(r"\1…", text)
+
+
+def plain(text: str) -> str:
+    """Foreign text without the characters that drive a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+
+
+def print_json(value: object) -> None:
+    """One JSON document, for programs."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str))
+
+
+def local_time(moment: str | None) -> str:
+    """A moment of the ledger in the local time zone, to the second."""
+    if moment is None:
+        return ""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def place(file: str | None, line: int | None) -> str:
+    """Where something was read, relative to the current directory when it lies below."""
+    if file is None:
+        return "told directly"
+    path = Path(file)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{shown}:{line}" if line is not None else str(shown)
+
+
+@contextmanager
+def progress_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for a task measured in bytes; nothing when that is not a terminal."""
+    bar = Progress(
+        TextColumn(doing),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, size: bar.update(task, completed=done, total=size)

@@ -1,0 +1,84 @@
+"""`refresh` and `resync`: bring rows up to date."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ledger import money
+from ledger.importing import ImportReport, SourceRegister, reread
+from projections.cli.context import data_option, json_option
+from projections.cli.output import console, print_json, progress_bar, styled_status, table
+from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.replay import RefreshReport, refresh, resync
+
+
+@click.command("refresh")
+@json_option
+@data_option
+def refresh_command(as_json: bool) -> int:
+    """Replay the ledgers that changed since they were last read."""
+    log_changes()
+    with opened(up_to_date=False) as session:
+        report = refresh(session.ledgers, session.history)
+    tell(report.problems)
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        click.echo(f"{len(report.folded):,} workflows replayed, {report.unchanged:,} unchanged")
+    return exit_code(report.problems)
+
+
+@click.command("resync")
+@click.argument("workflow_id", metavar="[ID]", required=False)
+@click.option("--force", is_flag=True, help="Show pure replay, also where a running row holds a larger figure.")
+@json_option
+@data_option
+def resync_command(workflow_id: str | None, force: bool, as_json: bool) -> int:
+    """Read the sources again, append what is new, and replay: one workflow, or all ended ones."""
+    only = None if workflow_id is None else [workflow_id]
+    with opened(up_to_date=False) as session:
+        with progress_bar("reading sources") as progress:
+            imported = reread(session.ledgers, SourceRegister(session.data), only=only, progress=progress)
+        report = resync(session.ledgers, session.history, workflow_ids=only, force=force)
+    tell(report.problems)
+    for name, error in imported.problems:
+        click.echo(f"costledger: {name}: {error}", err=True)
+    if as_json:
+        print_json(_as_json(report) | {"appended": imported.appended, "skipped": len(imported.skipped)})
+    else:
+        _print(report, imported)
+    return exit_code(report.problems) or (1 if imported.problems else 0)
+
+
+def _as_json(report: RefreshReport) -> dict[str, Any]:
+    return {
+        "resynced_count": len(report.folded),
+        "workflows": report.folded,
+        "unchanged": report.unchanged,
+        "changes": [
+            {
+                "adw_id": change.adw_id,
+                "old_cost": None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd)),
+                "new_cost": float(money.to_wire(change.new_nanousd)),
+                "status": change.status,
+                "reason": change.reason,
+            }
+            for change in report.changes
+        ],
+        "errors": [f"{problem.workflow_id}: {problem.error}" for problem in report.problems],
+    }
+
+
+def _print(report: RefreshReport, imported: ImportReport) -> None:
+    click.echo(
+        f"{imported.appended:,} events appended from {len(imported.workflows):,} workflows' sources; "
+        f"{len(report.folded):,} workflows replayed, {len(report.changes):,} changed"
+    )
+    if report.changes:
+        shown = table(None, "workflow", "old cost", "new cost", "status", right=("old cost", "new cost"))
+        for change in report.changes:
+            old = "no row" if change.old_nanousd is None else money.shown(change.old_nanousd)
+            shown.add_row(change.adw_id, old, money.shown(change.new_nanousd), styled_status(change.status))
+        console().print(shown)

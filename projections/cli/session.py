@@ -1,0 +1,76 @@
+"""Opening ledgers and history together, up to date, for the commands that read."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ledger.errors import CostledgerError, DamagedLedger
+from ledger.store import DirectoryStore
+from projections.cli.context import data_path, store
+from projections.replay import Problem, RefreshReport, refresh
+from projections.store import HistoryStore
+from projections.stores.memory import MemoryHistory
+from projections.stores.sqlite import SqliteHistory
+
+__all__ = ["Session", "exit_code", "log_changes", "opened", "tell"]
+
+
+@dataclass(slots=True)
+class Session:
+    """The ledgers and the history of a data directory."""
+
+    data: Path
+    ledgers: DirectoryStore
+    history: HistoryStore
+    problems: list[Problem]
+
+
+@contextmanager
+def opened(*, up_to_date: bool = True, workflow_ids: Iterable[str] | None = None) -> Iterator[Session]:
+    """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
+
+    Args:
+        up_to_date: refresh first; what cannot be refreshed is told on stderr.
+        workflow_ids: refresh only these.
+    """
+    data, ledgers = data_path(), store()
+    if not (data / "ledgers").is_dir() and not (data / "history.db").is_file():
+        if data.exists() and not data.is_dir():
+            raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
+        yield Session(data, ledgers, MemoryHistory(), [])
+        return
+    with SqliteHistory(data / "history.db") as history:
+        report = refresh(ledgers, history, workflow_ids=workflow_ids) if up_to_date else RefreshReport()
+        tell(report.problems)
+        yield Session(data, ledgers, history, report.problems)
+
+
+def tell(problems: Iterable[Problem]) -> None:
+    """Each workflow that could not be replayed, on stderr."""
+    for problem in problems:
+        click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
+
+
+def exit_code(problems: Iterable[Problem]) -> int:
+    """0 without problems, 3 when a ledger is damaged, 1 otherwise."""
+    errors = [problem.error for problem in problems]
+    if any(isinstance(error, DamagedLedger) for error in errors):
+        return 3
+    return 1 if errors else 0
+
+
+def log_changes() -> None:
+    """Let the changes of cost that a refresh makes be seen on stderr."""
+    logger = logging.getLogger("costledger")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
