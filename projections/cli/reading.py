@@ -128,8 +128,8 @@ def _print_row(found: Row) -> None:
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
     out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status)))
-    usd = money.shown(found.actual_cost_nanousd)
-    out.print(Text.assemble("cost    ", (usd, "bold"), f"  ({_BASIS[found.cost_basis]})"))
+    total = money.shown(found.actual_cost_nanousd)
+    out.print(Text.assemble("cost    ", (total, "bold"), f"  ({_BASIS[found.cost_basis]})"))
     if found.unpriced_events:
         out.print(f"        {found.unpriced_events:,} meters have tokens without a price")
     out.print(
@@ -149,8 +149,8 @@ def _print_row(found: Row) -> None:
             for name, text in sorted(cost[by].items(), key=lambda part: -float(part[1])):
                 counts = tokens[by].get(name, {})
                 used = sum(count for bucket, count in counts.items() if bucket not in _NOT_ADDED)
-                sign, plain = ("-", text[1:]) if text.startswith("-") else ("", text)
-                shown.add_row(name, sign + money.shown(money.from_wire(plain)), f"{used:,}")
+                sign, usd = ("-", text[1:]) if text.startswith("-") else ("", text)
+                shown.add_row(name, sign + money.shown(money.from_wire(usd)), f"{used:,}")
             out.print(shown)
     for doubt in cost.get("possible_double_counting", []):
         out.print(Text.assemble(("possible double counting", "yellow"), f": {doubt}"))
