@@ -16,7 +16,8 @@ from ledger.errors import InvalidInput
 from ledger.events import cost_observed, workflow_ended
 from ledger.importing import import_source
 from ledger.store import DirectoryStore
-from projections.cli.output import console, place, short_ids, styled_status, table
+from projections.cli.output import console, place, styled_status, table
+from projections.cli.reading import steps_table
 from projections.explain import steps
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
@@ -94,13 +95,11 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
         _print_row(row, before)
         before = row.actual_cost_nanousd
     out.print(Text("Why is it $2.37? Every event that moved the number, back to the line of the log:", style="bold"))
-    shown = table(None, "seq", "meter", "from", "to", "why", "read from", right=("seq", "from", "to"))
-    for moved in steps(ledgers.read(WORKFLOW_ID)):
-        file = None if moved.file is None else "/".join(Path(moved.file).parts[-5:])
-        source = "told directly" if file is None else place(file, moved.line)
-        old, new = money.shown(moved.from_nanousd), money.shown(moved.to_nanousd)
-        shown.add_row(str(moved.seq), short_ids(moved.meter), old, new, moved.why, source)
-    out.print(shown)
+    out.print(steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples))
+
+
+def _inside_examples(file: str | None, line: int | None) -> str:
+    return place(None if file is None else "/".join(Path(file).parts[-5:]), line)
 
 
 def _print_row(row: Row, before: int) -> None:

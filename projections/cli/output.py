@@ -45,12 +45,12 @@ def console() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 
-def table(title: str | None, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A table; the columns named in `right` hold figures and are aligned to the right."""
+def table(title: str | None, *columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
+    """A table; the columns in `right` hold figures, aligned to the right; they and `whole` ones are never broken."""
     made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold")
     for name in columns:
         figures = name in right
-        made.add_column(name, justify="right" if figures else "left", no_wrap=figures, overflow="fold")
+        made.add_column(name, justify="right" if figures else "left", no_wrap=figures or name in whole, overflow="fold")
     return made
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import click
 import orjson
+from rich.table import Table
 from rich.text import Text
 
 from ledger import clock, money
@@ -56,13 +57,20 @@ def as_json_row(found: Row) -> dict[str, Any]:
     return asdict(found) | parsed
 
 
+_NARROW_COLUMNS = 110
+"""Below this width the history leaves out what `show` tells too."""
+
+
 def _print_history(rows: list[Row]) -> None:
-    figures = ("issue", "cost", "tokens", "cached")
+    out = console()
+    narrow = out.width < _NARROW_COLUMNS
+    columns = ("workflow", "issue", "status", "cost", "basis", "tokens")
+    more = () if narrow else ("cached", "model", "updated")
     shown = table(
-        None, "workflow", "issue", "status", "cost", "basis", "tokens", "cached", "model", "updated", right=figures
+        None, *columns, *more, right=("issue", "cost", "tokens", "cached"), whole=("status", "basis", "updated")
     )
     for found in rows:
-        shown.add_row(
+        cells: list[str | Text] = [
             found.adw_id,
             "" if found.issue_number is None else f"#{found.issue_number}",
             styled_status(found.status),
@@ -71,13 +79,14 @@ def _print_history(rows: list[Row]) -> None:
             f"{found.total_tokens:,}",
             f"{found.cache_efficiency_percent:.0f} %",
             found.model_used or "",
-            local_time(found.updated_at),
-        )
+            local_time(found.updated_at)[:-3],
+        ]
+        shown.add_row(*cells[: len(columns) + len(more)])
     shown.add_section()
     total = money.shown(sum(found.actual_cost_nanousd for found in rows))
     tokens = f"{sum(found.total_tokens for found in rows):,}"
-    shown.add_row(f"{len(rows):,} workflows", "", "", Text(total, style="bold"), "", tokens, "", "", "")
-    console().print(shown)
+    shown.add_row(f"{len(rows):,} workflows", "", "", Text(total, style="bold"), "", tokens)
+    out.print(shown)
 
 
 @click.command("show")
@@ -184,16 +193,19 @@ def explain_command(workflow_id: str, as_json: bool) -> int:
 
 
 def _print_steps(workflow_id: str, moved: list[Step], events: int) -> None:
-    title = f"{workflow_id}: {len(moved):,} of {events:,} events moved its cost"
-    shown = table(title, "seq", "when", "meter", "from", "to", "why", "read from", right=("seq", "from", "to"))
+    click.echo(f"{workflow_id}: {len(moved):,} of {events:,} events moved its cost")
+    console().print(steps_table(moved, place))
+
+
+def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], str]) -> Table:
+    """Steps as a table that fits a narrow terminal: what, why and where stand below each other."""
+    shown = table(None, "seq", "when", "from", "to", "meter, why, read from", right=("seq", "from", "to"))
     for step in moved:
         shown.add_row(
             f"{step.seq}",
             local_time(step.observed_at or step.recorded_at),
-            short_ids(step.meter),
             money.shown(step.from_nanousd),
             money.shown(step.to_nanousd),
-            plain(step.why),
-            place(step.file, step.line),
+            Text.assemble(f"{short_ids(step.meter)}\n{plain(step.why)}\n", (spelled(step.file, step.line), "dim")),
         )
-    console().print(shown)
+    return shown

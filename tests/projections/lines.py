@@ -1,0 +1,89 @@
+"""Ledger lines as the reader hands them out, made without a ledger, and strategies for sequences of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ledger.events import Line
+from ledger.line import Head
+from projections.fold import State, fold, initial
+
+HEAD = Head(1, 1, "0" * 64)
+
+
+def second(number: int) -> str:
+    """A moment of one fixed hour."""
+    return f"2026-11-23T18:{number // 60:02d}:{number % 60:02d}.000000Z"
+
+
+def numbered(events: list[dict[str, Any]]) -> list[Line]:
+    """Events as lines: seq, id and recorded_at in order."""
+    return [
+        {"v": 1, "seq": seq, "id": f"e{seq}", "workflow_id": "w", "recorded_at": second(seq), "hash": "0" * 64} | event
+        for seq, event in enumerate(events, 1)
+    ]
+
+
+def reading(cost: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A `cost_observed`."""
+    told: dict[str, Any] = {"type": "cost_observed"}
+    if cost is not None:
+        told |= {"cost_usd": cost, "cost_source": "reported"}
+    return told | fields
+
+
+def started(run: int = 1, **fields: Any) -> dict[str, Any]:
+    return {"type": "workflow_started", "run": run} | fields
+
+
+def ended(status: str = "completed", run: int = 1, **fields: Any) -> dict[str, Any]:
+    return {"type": f"workflow_{status}", "run": run} | fields
+
+
+def folded(*events: dict[str, Any]) -> State:
+    """The state after these events."""
+    state = initial("w")
+    for line in numbered(list(events)):
+        fold(state, line)
+    return state
+
+
+paths = st.fixed_dictionaries(
+    {},
+    optional={
+        "agent": st.sampled_from(["plan", "build"]),
+        "session_id": st.sampled_from(["s1", "s2"]),
+        "model": st.sampled_from(["opus", "haiku"]),
+        "message_id": st.sampled_from(["m1", "m2", "m3"]),
+    },
+)
+usages = st.fixed_dictionaries(
+    {"input_tokens": st.integers(0, 9), "output_tokens": st.integers(0, 9)},
+    optional={"cache_read_tokens": st.integers(0, 9), "cache_write_tokens": st.integers(0, 9)},
+)
+costs = st.integers(0, 12).map(lambda cents: f"0.{cents:02d}")
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> dict[str, Any]:
+    """Any reading of a few meters: priced or not, final, partial, in any order of moments."""
+    fields = draw(paths)
+    if draw(st.integers(0, 4)) == 0:
+        return reading(None, usage=draw(usages), **fields)
+    told = reading(draw(costs), **fields)
+    told["cost_source"] = draw(st.sampled_from(["reported", "priced"]))
+    if draw(st.booleans()):
+        told["usage"] = draw(usages)
+    flag = draw(st.sampled_from(["", "final", "partial"]))
+    if flag:
+        told[flag] = True
+    if draw(st.booleans()):
+        told["observed_at"] = second(draw(st.integers(0, 30)))
+    return told
+
+
+starts = st.integers(1, 3).map(started)
+ends = st.builds(ended, st.sampled_from(["completed", "failed", "cancelled"]), st.integers(1, 3))
+events = st.lists(st.one_of(readings(), readings(), readings(), starts, ends), max_size=14)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+
+from projections.explain import steps
+from tests.projections.lines import ended, events, folded, numbered, reading, started
+
+
+@given(events)
+def test_the_steps_lead_without_a_gap_from_nothing_to_the_total(sequence: list[dict[str, Any]]) -> None:
+    moved = list(steps(numbered(sequence)))
+    figures = [0, *(step.to_nanousd for step in moved)]
+    assert [step.from_nanousd for step in moved] == figures[:-1]
+    assert figures[-1] == folded(*sequence).cost_nanousd
+    assert all(step.from_nanousd != step.to_nanousd and step.why for step in moved)
+
+
+def test_each_step_says_what_why_and_where() -> None:
+    place = {"source": {"kind": "claude_stream", "file": "raw_output.jsonl", "line": 128}}
+    sequence = [
+        started(1),
+        reading("0.09", agent="plan", session_id="s", **place),
+        reading("0.05", agent="plan", session_id="s"),
+        reading("5.00", agent="plan", session_id="s", partial=True, cost_source="priced", price_book="b 1"),
+        reading("2.37", final=True, reason="invoice"),
+        ended("completed", 1),
+        started(2),
+    ]
+    told = [(s.seq, s.meter, s.why, s.file, s.line) for s in steps(numbered(sequence))]
+    assert told == [
+        (2, "agent plan, session s", "first reading, $0.0900", "raw_output.jsonl", 128),
+        (4, "agent plan, session s", "reads $5.0000, was $0.0900 (partial, priced by b 1)", None, None),
+        (6, "workflow", "completed: the last readings count", None, None),
+    ]
+
+
+def test_a_late_reading_that_moves_an_ended_workflow_says_so() -> None:
+    late = list(steps(numbered([reading("0.09"), ended(), reading("0.20", reason="late invoice", final=True)])))[-1]
+    assert late.why == "reads $0.2000, was $0.0900 (final, after the end, late invoice)"

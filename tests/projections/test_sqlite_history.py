@@ -1,0 +1,119 @@
+"""What only a file can suffer."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import HistoryUnavailable
+from ledger.events import cost_observed
+from ledger.store import MemoryStore
+from projections.replay import refresh
+from projections.stores.sqlite import SCHEMA_VERSION, SqliteHistory
+from projections.workflow_history import COLUMNS
+from tests.conftest import SteppingClock
+
+
+def ledgers() -> MemoryStore:
+    store = MemoryStore(clock=SteppingClock())
+    store.append([cost_observed("w", cost_usd="0.45", agent="plan", usage={"output_tokens": 7})])
+    return store
+
+
+def test_a_deleted_database_comes_back_byte_for_byte(tmp_path: Path) -> None:
+    path, store = tmp_path / "history.db", ledgers()
+    with SqliteHistory(path) as history:
+        refresh(store, history)
+        before = history.rows()
+    path.unlink()
+    with SqliteHistory(path) as history:
+        refresh(store, history)
+        assert history.rows() == before
+
+
+def test_a_database_of_another_application_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE workflow_history (adw_id TEXT UNIQUE, status TEXT)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(HistoryUnavailable, match="another application"):
+        SqliteHistory(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at" * 40, b"\0" * 5000])
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "history.db"
+    path.write_bytes(content)
+    with pytest.raises(HistoryUnavailable, match="not a SQLite database"):
+        SqliteHistory(path)
+    assert path.read_bytes() == content
+
+
+def test_a_directory_where_the_database_should_be(tmp_path: Path) -> None:
+    (tmp_path / "history.db").mkdir()
+    with pytest.raises(HistoryUnavailable, match=r"history\.db"):
+        SqliteHistory(tmp_path / "history.db")
+
+
+def meta(path: Path, key: str, value: int) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE costledger_meta SET value = ? WHERE key = ?", (value, key))
+    db.close()
+
+
+@pytest.mark.parametrize("key", ["schema_version", "fold_version"])
+def test_a_database_of_a_newer_version_is_refused_with_the_reason(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "history.db"
+    SqliteHistory(path).close()
+    meta(path, key, 99)
+    with pytest.raises(HistoryUnavailable, match="newer version"):
+        SqliteHistory(path)
+
+
+@pytest.mark.parametrize("key", ["schema_version", "fold_version"])
+def test_a_database_of_an_older_version_is_replayed_and_keeps_its_audit_log(tmp_path: Path, key: str) -> None:
+    path, store = tmp_path / "history.db", ledgers()
+    with SqliteHistory(path) as history:
+        refresh(store, history)
+        before = history.rows()
+    meta(path, key, 0)
+    with SqliteHistory(path) as history:
+        assert history.checkpoints() == {}
+        refresh(store, history)
+        assert history.rows() == before
+        assert history.audit("w")[0].new_cost == 0.45
+    with sqlite3.connect(path) as db:
+        assert dict(db.execute("SELECT key, value FROM costledger_meta"))["schema_version"] == SCHEMA_VERSION
+    db.close()
+
+
+def test_the_schema_has_exactly_the_columns_of_a_row(tmp_path: Path) -> None:
+    SqliteHistory(tmp_path / "history.db").close()
+    db = sqlite3.connect(tmp_path / "history.db")
+    assert tuple(name for _, name, *_ in db.execute("PRAGMA table_info(workflow_history)")) == COLUMNS
+    db.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(HistoryUnavailable):
+        SqliteHistory(tmp_path / "history.db")
+
+
+def test_a_value_that_no_cost_can_be_is_a_clear_error(tmp_path: Path) -> None:
+    path, store = tmp_path / "history.db", ledgers()
+    with SqliteHistory(path) as history:
+        refresh(store, history)
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE workflow_history SET actual_cost_total = -1")
+        db.close()
+        refresh(store, history)
+        row = history.row("w")
+        assert row is not None
+        assert row.actual_cost_total == 0.45
