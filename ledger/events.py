@@ -21,6 +21,7 @@ from ledger.errors import InvalidEvent, InvalidMoney, InvalidWorkflowId, shown
 
 __all__ = [
     "COST_OBSERVED",
+    "COUNT_MAX",
     "END_TYPES",
     "EVENT_TYPES",
     "FORMAT_VERSION",
@@ -70,7 +71,8 @@ USAGE_FIELDS: Final = (
 _WORKFLOW_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 _NAME_CHARACTERS_MAX = 512
 _TEXT_CHARACTERS_MAX = 4096
-_COUNT_MAX = 2**63 - 1  # the largest integer every JSON reader we care about, and SQLite, keeps exact
+COUNT_MAX: Final = 2**63 - 1
+"""The largest integer that every JSON reader we care about, and SQLite, keeps exact."""
 _JOURNAL_FIELDS = frozenset({"v", "seq", "recorded_at", "hash"})
 
 
@@ -129,7 +131,7 @@ def _text(maximum: int, *, multiline: bool = False) -> Callable[[object], str]:
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"expected a whole number below 2^63, not {shown(value)}")
-    if not 0 <= value <= _COUNT_MAX:
+    if not 0 <= value <= COUNT_MAX:
         raise ValueError(f"{value if abs(value) < 10**30 else 'that number'} is not between 0 and 2^63 - 1")
     return value
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events import USAGE_FIELDS
+from ledger.events import COUNT_MAX, USAGE_FIELDS
 
 __all__ = ["usage_of"]
 
@@ -29,7 +29,7 @@ def usage_of(response_usage: object) -> dict[str, int]:
     """
     given = _mapping(response_usage)
     if given and set(given) <= set(USAGE_FIELDS):
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: _count(given, name) for name in USAGE_FIELDS if given.get(name) is not None}
     if "prompt_tokens" in given or "input_tokens_details" in given:
         usage = _openai(given)
     elif "input_tokens" in given and "output_tokens" in given:
@@ -75,6 +75,6 @@ def _count(given: Mapping[str, Any], name: str) -> int:
     value = given.get(name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidEvent("usage", f"{name}: expected a whole number, not {shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
+        raise InvalidEvent("usage", f"{name}: expected a whole number below 2^63, not {shown(value)}")
     return value

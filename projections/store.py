@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from ledger import money
+from ledger.errors import InvalidMoney
 from ledger.line import Head
 from projections.workflow_history import Row, held
 
@@ -124,6 +126,14 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
     if old == row.actual_cost_nanousd or (old is None and row.actual_cost_nanousd == 0):
         return row, None
     return row, CostChange(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+
+
+def visible_cost(cost_total: float) -> int:
+    """Nanodollars of what `actual_cost_total` shows; 0 for what no cost can be, such as -1."""
+    try:
+        return money.parse(cost_total)
+    except InvalidMoney:
+        return 0
 
 
 def removed(adw_id: str, stored: Stored, reason: str) -> CostChange:

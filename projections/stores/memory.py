@@ -9,7 +9,7 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
-from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed, with_cost
+from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost, with_cost
 from projections.workflow_history import Row
 
 __all__ = ["MemoryHistory"]
@@ -85,4 +85,4 @@ class MemoryHistory:
 
 
 def _stored(row: Row) -> Stored:
-    return Stored(money.parse(row.actual_cost_total), row.actual_cost_nanousd, row.status)
+    return Stored(visible_cost(row.actual_cost_total), row.actual_cost_nanousd, row.status)

@@ -15,7 +15,7 @@ from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from ledger.line import Head
-from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed
+from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
@@ -193,7 +193,7 @@ class SqliteHistory:
 
 def _stored(values: tuple[Any, ...]) -> Stored:
     _, total, exact, status = values
-    return Stored(money.parse(total), exact, status)
+    return Stored(visible_cost(total), exact, status)
 
 
 def _statements() -> list[str]:

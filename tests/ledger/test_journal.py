@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -196,15 +197,16 @@ def fill(store: DirectoryStore) -> int:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real small file system")
 def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
-    if os.system(f"mount -t tmpfs -o size=64k tmpfs {tmp_path} 2>/dev/null") != 0:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=False).returncode != 0:
         pytest.skip("this machine does not let us mount a small file system")
     try:
-        store = DirectoryStore(tmp_path)
-        acknowledged = fill(store)
+        acknowledged = fill(DirectoryStore(small))
         assert acknowledged > 3
-        assert len(told(DirectoryStore(tmp_path))) == acknowledged
+        assert len(told(DirectoryStore(small))) == acknowledged
     finally:
-        os.system(f"umount {tmp_path}")
+        subprocess.run(["umount", "--lazy", small], check=True)
 
 
 def test_a_forked_child_appends_beside_its_parent(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ledger.errors import InvalidEvent
+from ledger.usage import usage_of
+
+ANTHROPIC = {
+    "input_tokens": 2,
+    "cache_creation_input_tokens": 3541,
+    "cache_read_input_tokens": 15428,
+    "cache_creation": {"ephemeral_5m_input_tokens": 541, "ephemeral_1h_input_tokens": 3000},
+    "output_tokens": 3,
+    "server_tool_use": {"web_search_requests": 1},
+    "service_tier": "standard",
+}
+OURS = {
+    "input_tokens": 2,
+    "cache_write_tokens": 3541,
+    "cache_write_1h_tokens": 3000,
+    "cache_read_tokens": 15428,
+    "output_tokens": 3,
+    "web_search_requests": 1,
+}
+
+
+def test_anthropic_usage_as_json_and_as_an_sdk_object() -> None:
+    assert usage_of(ANTHROPIC) == OURS
+    assert usage_of(SimpleNamespace(**ANTHROPIC)) == OURS
+    assert usage_of(SimpleNamespace(model_dump=lambda: ANTHROPIC)) == OURS
+    assert usage_of(OURS) == OURS
+
+
+def test_openai_input_includes_cached_tokens_and_ours_does_not() -> None:
+    chat = {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 60}}
+    responses = {"input_tokens": 100, "output_tokens": 7, "input_tokens_details": {"cached_tokens": 60}}
+    assert usage_of(chat) == usage_of(responses) == {"input_tokens": 40, "cache_read_tokens": 60, "output_tokens": 7}
+
+
+def test_a_split_that_exceeds_its_total_and_nulls() -> None:
+    odd = {"input_tokens": 1, "output_tokens": 0, "cache_creation_input_tokens": 5, "cache_read_input_tokens": None}
+    split = odd | {"cache_creation": {"ephemeral_1h_input_tokens": 9}}
+    assert usage_of(split) == {
+        "input_tokens": 1,
+        "cache_write_tokens": 5,
+        "cache_write_1h_tokens": 5,
+        "output_tokens": 0,
+    }
+    assert usage_of(odd | {"cache_creation": None})["cache_write_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        {},
+        [],
+        "x",
+        {"tokens": 1},
+        {"input_tokens": -1, "output_tokens": 1},
+        {"input_tokens": 1.5, "output_tokens": 1},
+    ],
+)
+def test_what_is_no_usage_is_refused(bad: Any) -> None:
+    with pytest.raises(InvalidEvent, match="usage"):
+        usage_of(bad)

@@ -1,0 +1,335 @@
+"""The command line as a person or a script meets it: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projections.cli import main
+from tests.conftest import PROJECT
+from tests.ledger.logs import init, message, result, write
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `costledger` in this process, in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COSTLEDGER_DATA", raising=False)
+
+    def run(*arguments: str) -> Done:
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Done(int(str(left.value.code)), captured.out, captured.err)
+
+    return run
+
+
+def piped(folder: Path, *arguments: str, stdin: bytes = b"") -> Done:
+    """Run `costledger` as a process of its own, with bytes on its stdin."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "projections", *arguments]
+    done = subprocess.run(command, cwd=folder, input=stdin, capture_output=True, check=False, env=environment)
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def events(*told: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in told)
+
+
+def test_from_the_first_event_to_the_final_figure(run: Run) -> None:
+    assert run("start", "a5b80595", "--issue-number", "17", "--workflow-template", "adw_sdlc").code == 0
+    first = run("observe", "a5b80595", "--agent", "plan", "--cost-usd", "0.09", "--json").json
+    assert (first["seq"], first["duplicate"], len(first["hash"])) == (3, False, 64)
+    assert "$0.0900" in run("history").out
+    run("charge", "a5b80595", "--agent", "build", "--cost-usd", "2.28", "--message-id", "msg_1")
+    assert run("complete", "a5b80595").out == "a5b80595: workflow completed is event 5\n"
+    row = run("show", "a5b80595", "--json").json
+    assert (row["actual_cost_total"], row["status"], row["issue_number"]) == (2.37, "completed", 17)
+    assert row["cost_breakdown"]["by_agent"] == {"plan": "0.09", "build": "2.28"}
+    assert [step["to_nanousd"] for step in run("explain", "a5b80595", "--json").json] == [90_000_000, 2_370_000_000]
+    assert run("verify").code == 0
+
+
+def test_a_charge_is_priced_from_its_tokens(run: Run) -> None:
+    run("charge", "w", "--model", "claude-opus-4-5", "--input-tokens", "1000000", "--output-tokens", "1000000")
+    told = run("charge", "w", "--model", "who-knows-1", "--output-tokens", "5").out
+    assert "no price" in told
+    row = run("show", "w", "--json").json
+    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (30.0, "partial", 1)
+
+
+def test_an_id_said_again_appends_nothing(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "0.09", "--id", "e1")
+    assert run("observe", "w", "--cost-usd", "0.09", "--id", "e1").out.endswith("already there\n")
+    conflict = run("observe", "w", "--cost-usd", "0.10", "--id", "e1")
+    assert (conflict.code, conflict.out) == (1, "")
+    assert "another cost_usd" in conflict.err
+
+
+def test_a_correction_says_why_and_counts_after_the_end(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "5.00")
+    run("correct", "w", "--cost-usd", "2.37", "--reason", "invoice 2026-11")
+    assert "$5.0000" in run("show", "w").out
+    run("complete", "w")
+    assert "$2.3700" in run("show", "w").out
+    assert "invoice 2026-11" not in run("explain", "w").out
+    assert run("correct", "w", "--cost-usd", "1.00", "--reason", " ").code == 2
+
+
+def test_what_was_known_at_an_event_or_at_a_time(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "0.09")
+    run("observe", "w", "--cost-usd", "2.37")
+    assert run("show", "w", "--as-of", "2", "--json").json["actual_cost_total"] == 0.09
+    assert run("show", "w", "--as-of", "2999-01-01", "--json").json["actual_cost_total"] == 2.37
+    early = run("show", "w", "--as-of", "2001-01-01T00:00")
+    assert (early.code, "nothing as early" in early.err) == (2, True)
+    assert run("show", "w", "--as-of", "soon").code == 2
+
+
+def test_an_import_tells_what_it_did_and_does_it_once(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5), "cut", result(0.1))
+    write(tmp_path / "agents/w2/raw_output.jsonl")
+    first = run("import", "adw", "agents")
+    assert first.out.startswith("1 events appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
+    assert "is empty" in first.out
+    assert "[w1] $0.0000 → $0.1000 (status: running)" in first.err
+    again = run("import", "adw", "agents", "--json").json
+    assert (again["appended"], again["unchanged"], len(again["skipped"])) == (0, 1, 2)
+    assert run("import", "adw", "nowhere").code == 1
+    assert run("import", "tea-leaves", "agents").code == 2
+
+
+def test_a_resync_reads_the_sources_again(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "agents/w1/plan/raw_output.jsonl"
+    write(log, init(), result(0.1))
+    run("import", "adw", "agents")
+    write(log, init(), result(0.1), result(2.37, uuid="r2"))
+    told = run("resync", "w1", "--json").json
+    assert (told["appended"], told["resynced_count"], told["workflows"]) == (1, 1, ["w1"])
+    assert [(change["old_cost"], change["new_cost"]) for change in told["changes"]] == [(0.1, 2.37)]
+
+
+def test_a_row_set_wrong_by_hand_is_put_right_by_a_forced_resync(run: Run, tmp_path: Path) -> None:
+    run("observe", "w", "--cost-usd", "2.37")
+    run("complete", "w")
+    run("refresh")
+    with sqlite3.connect(tmp_path / "data/history.db") as db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
+    db.close()
+    assert run("verify").code == 3
+    assert "$2.3700" in run("resync", "w", "--force").out
+    assert run("verify").code == 0
+
+
+def test_the_picture_of_today(run: Run) -> None:
+    empty = run()
+    assert (empty.code, "no workflows" in empty.out) == (0, True)
+    assert list(Path().iterdir()) == [], "looking makes nothing"
+    run("observe", "w", "--cost-usd", "0.09")
+    assert "spent $0.0900; in all $0.0900 in 1 workflows" in run().out
+    assert run("--json").json["running"] == [{"adw_id": "w", "cost_usd": "0.09"}]
+
+
+def test_the_data_directory_is_named_before_or_after_the_command_or_by_the_environment(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("--data", "a", "observe", "w", "--cost-usd", "1")
+    run("observe", "w", "--cost-usd", "1", "--data", "b")
+    monkeypatch.setenv("COSTLEDGER_DATA", "c")
+    run("observe", "w", "--cost-usd", "1")
+    assert [(tmp_path / name / "ledgers/w.jsonl").is_file() for name in "abc"] == [True, True, True]
+
+
+def test_an_id_that_looks_like_an_option_goes_after_two_dashes(run: Run) -> None:
+    assert run("observe", "--cost-usd", "1.28", "--", "--skip-e2e").code == 0
+    assert run("show", "--json", "--", "--skip-e2e").json["actual_cost_total"] == 1.28
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["observe", "../x", "--cost-usd", "1"], 2, "is not a workflow id"),
+        (["observe", "", "--cost-usd", "1"], 2, "is not a workflow id"),
+        (["observe", "x" * 200, "--cost-usd", "1"], 2, "is not a workflow id"),
+        (["observe", "w", "--cost-usd", "-1"], 2, "cannot be negative"),
+        (["observe", "w", "--cost-usd", "NaN"], 2, "expected a decimal number"),
+        (["observe", "w", "--cost-usd", "1e400"], 2, "above the limit"),
+        (["observe", "w", "--cost-usd", "lots"], 2, "expected a decimal number"),
+        (["observe", "w"], 2, "a cost, a usage or both"),
+        (["observe", "w", "--input-tokens", str(2**63)], 2, "2^63"),
+        (["observe", "w", "--cost-usd", "1", "--observed-at", "yesterday"], 2, "observed_at"),
+        (["show", "nobody"], 1, "no workflow 'nobody'"),
+        (["explain", "nobody"], 1, "no workflow 'nobody'"),
+        (["histroy"], 2, "Did you mean 'history'?"),
+        (["observe"], 2, "Missing argument"),
+        (["--data", "README", "history"], 1, "is not a folder"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(
+    run: Run, tmp_path: Path, arguments: list[str], code: int, sentence: str
+) -> None:
+    (tmp_path / "README").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/ledgers").mkdir()
+    done = run(*arguments)
+    assert (done.code, done.out) == (code, "")
+    assert sentence in done.err
+    assert list((tmp_path / "data/ledgers").iterdir()) == []
+
+
+def test_a_damaged_ledger_is_named_and_the_others_are_shown(run: Run, tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        run("observe", name, "--cost-usd", "0.09")
+    path = tmp_path / "data/ledgers/bad.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"0.09"', b'"9.09"'))
+    history = run("history")
+    assert (history.code, "good" in history.out, "bad.jsonl, line 2" in history.err) == (3, True, True)
+    assert run("verify").code == 3
+    assert run("observe", "bad", "--cost-usd", "1").code == 3
+    assert run("observe", "good", "--cost-usd", "1").code == 0
+
+
+def test_a_database_that_is_not_ours_is_left_alone(run: Run, tmp_path: Path) -> None:
+    run("observe", "w", "--cost-usd", "0.09")
+    (tmp_path / "data/history.db").write_text("my notes")
+    done = run("history")
+    assert (done.code, "not a SQLite database" in done.err) == (1, True)
+    assert (tmp_path / "data/history.db").read_text() == "my notes"
+
+
+def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
+    told = events(
+        {"type": "workflow_started", "workflow_id": "w"},
+        {"type": "cost_observed", "workflow_id": "w", "cost_usd": 0.1, "id": "e1", "note": {"x": 1.5}},
+        {"type": "cost_observed", "workflow_id": "v", "cost_usd": "0.09"},
+        {"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.10", "id": "e1"},
+    )
+    done = piped(tmp_path, "append", "--json", stdin=told)
+    receipts = [json.loads(line) for line in done.out.splitlines()]
+    assert [(r["workflow_id"], r["seq"], r["duplicate"]) for r in receipts] == [
+        ("w", 2, False),
+        ("w", 3, False),
+        ("v", 2, False),
+        ("w", 3, True),
+    ]
+    assert (done.code, done.err) == (0, "")
+    assert piped(tmp_path, "append", stdin=told[:-1]).out == "2 appended, 2 already there, 0 refused\n"
+
+
+def test_bad_lines_on_stdin_are_named_and_the_others_appended(tmp_path: Path) -> None:
+    good = b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01"}\n'
+    bad = [
+        b"not json\n",
+        b"[]\n",
+        b'{"type":"cost_observed","type":"x"}\n',
+        b'{"type":"cost_observed","workflow_id":"w","cost_usd":NaN}\n',
+        b'{"type":"cost_observed","workflow_id":"w","cost_usd":1e400}\n',
+        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","agent":"\\ud800"}\n',
+        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","note":"\\ud800"}\n',
+        b'{"type":"cost_observed","workflow_id":"w","usage":{"input_tokens":18446744073709551616}}\n',
+        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","n":18446744073709551616}\n',
+        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","seq":1}\n',
+        b'{"type":"cost_guessed","workflow_id":"w"}\n',
+        b'{"type":"cost_observed","workflow_id":"../w","cost_usd":"0.01"}\n',
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+        b'{"a":"' + b"x" * 50_000_000 + b'"}\n',
+    ]
+    done = piped(tmp_path, "append", stdin=good + good.join(bad) + good)
+    assert done.code == 1
+    assert done.out == f"{len(bad) + 1} appended, 0 already there, {len(bad)} refused\n"
+    assert [int(number) for number in re.findall(r"stdin, line (\d+):", done.err)] == list(
+        range(2, 2 * len(bad) + 1, 2)
+    )
+    assert max(map(len, done.err.splitlines())) < 400
+
+
+def test_a_conflict_within_a_chunk_stops_only_itself(tmp_path: Path) -> None:
+    told = [{"type": "cost_observed", "workflow_id": "w", "cost_usd": f"0.0{n}", "id": "same"} for n in (1, 2)]
+    told.append({"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.03"})
+    done = piped(tmp_path, "append", stdin=events(*told))
+    assert (done.code, done.out) == (1, "2 appended, 0 already there, 1 refused\n")
+
+
+def test_a_receipt_comes_before_the_next_event_is_sent(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "projections", "append", "--json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as agent:
+        assert agent.stdin is not None
+        assert agent.stdout is not None
+        for number in range(3):
+            agent.stdin.write(events({"type": "cost_observed", "workflow_id": "w", "cost_usd": number}))
+            agent.stdin.flush()
+            assert json.loads(agent.stdout.readline())["seq"] == number + 2
+        agent.stdin.close()
+        assert agent.wait() == 0
+
+
+def test_the_demo_tells_the_story_from_any_directory(tmp_path: Path) -> None:
+    done = piped(tmp_path, "demo")
+    assert (done.code, done.err) == (0, "")
+    figures = re.findall(r"a5b80595\s+(running|completed)\s+\$([\d.]+)\s+\$([\d.]+)", done.out)
+    assert [(status, cost) for status, _, cost in figures] == [
+        ("running", "0.0900"),
+        ("running", "0.2412"),
+        ("running", "1.2912"),
+        ("running", "1.9112"),
+        ("running", "5.0000"),
+        ("running", "5.0000"),
+        ("completed", "2.3700"),
+    ]
+    assert "costledger import adw" in done.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_can_be_kept_and_looked_at(run: Run, tmp_path: Path) -> None:
+    assert run("demo", "--keep", "kept").code == 0
+    assert "$2.3700" in run("--data", "kept", "show", "a5b80595").out
+    assert run("--data", "kept", "verify").code == 0
+    assert run("demo", "--keep", "kept").code == 2
+
+
+def test_names_that_would_drive_a_terminal_are_shown_as_text(run: Run) -> None:
+    run("observe", "w", "--agent", "[red]x[/red]", "--cost-usd", "1")
+    run("fail", "w", "--error-message", "\x1b[31mboom\x1b[0m")
+    told = run("show", "w").out
+    assert "[red]x[/red]" in told
+    assert "\x1b[31m" not in told
+
+
+def test_help_lists_every_command_and_every_command_has_help(run: Run) -> None:
+    from projections.cli.app import _COMMANDS
+
+    listed = run("--help").out
+    for name in _COMMANDS:
+        assert re.search(rf"^  {name}\s+\w", listed, re.MULTILINE), name
+        assert run(name, "--help").out.startswith("Usage: costledger")
+    assert run("--version").out.startswith("costledger ")
