@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,11 +65,14 @@ def exit_code(problems: Iterable[Problem]) -> int:
     return 1 if errors else 0
 
 
+class _OnStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
 def log_changes() -> None:
     """Let the changes of cost that a refresh makes be seen on stderr."""
     logger = logging.getLogger("costledger")
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
+        logger.addHandler(_OnStderr())
     logger.setLevel(logging.INFO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,15 +73,12 @@ def test_a_correction_is_the_last_word() -> None:
 
 
 def test_a_ledger_that_cannot_be_written_never_hides_the_agents_own_error(tmp_path: Path) -> None:
-    store = MemoryStore()
-
-    class Broken(MemoryStore):
-        def append(self, events: object, *, expected_seq: int | None = None) -> list[object]:  # type: ignore[override]
-            raise LedgerUnavailable(tmp_path, "append to", OSError(28, "No space left on device"))
+    data = tmp_path / "data"
 
     def run() -> None:
-        with workflow("w", store=store) as wf:
-            object.__setattr__(store, "append", Broken().append)
+        with workflow("w", data=data) as wf:
+            shutil.rmtree(data)
+            data.touch()  # a file where the folder was
             wf.observe(cost_usd=1)
 
     with pytest.raises(LedgerUnavailable) as caught:
