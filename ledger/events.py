@@ -34,6 +34,7 @@ __all__ = [
     "WORKFLOW_STARTED",
     "Event",
     "Line",
+    "check_name",
     "check_workflow_id",
     "cost_observed",
     "event",
@@ -192,21 +193,22 @@ def _source(value: object) -> dict[str, Any]:
     return {str(k): checks[k](v) if k in checks else v for k, v in value.items()}
 
 
-_name = _text(_NAME_CHARACTERS_MAX)
+check_name = _text(_NAME_CHARACTERS_MAX)
+"""A name (of an agent, a session, a model, an id) itself; ValueError when it is empty, overlong or unprintable."""
 _prose = _text(_TEXT_CHARACTERS_MAX, multiline=True)
-_LIFECYCLE: dict[str, Callable[[object], Any]] = {"id": _name, "observed_at": clock.parse, "run": _positive}
+_LIFECYCLE: dict[str, Callable[[object], Any]] = {"id": check_name, "observed_at": clock.parse, "run": _positive}
 
 _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     COST_OBSERVED: {
-        "id": _name,
+        "id": check_name,
         "observed_at": clock.parse,
-        "agent": _name,
-        "session_id": _name,
-        "model": _name,
-        "message_id": _name,
+        "agent": check_name,
+        "session_id": check_name,
+        "model": check_name,
+        "message_id": check_name,
         "cost_usd": _amount,
         "cost_source": _one_of("reported", "priced"),
-        "price_book": _name,
+        "price_book": check_name,
         "final": _flag,
         "partial": _flag,
         "reason": _prose,
@@ -216,7 +218,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     WORKFLOW_STARTED: _LIFECYCLE
     | {
         "issue_number": _count,
-        "workflow_template": _name,
+        "workflow_template": check_name,
         "estimated_cost_usd": _amount,
         "budget_usd": _amount,
         "source": _source,
@@ -254,7 +256,7 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
         if name in _JOURNAL_FIELDS:
             raise InvalidEvent(name, "is given by the ledger; leave it out")
         if name not in checks and name not in ("type", "workflow_id") and value is not None:
-            checked[_name(name)] = value
+            checked[check_name(name)] = value
     if kind == COST_OBSERVED and _check_reading(checked):
         derived |= {"cost_source"}
     checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order

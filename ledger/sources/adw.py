@@ -11,15 +11,16 @@ import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, ValidationError
 
 from ledger import clock
 from ledger.errors import SourceUnreadable, shown
+from ledger.events import check_name
 from ledger.sources.claude_stream import read_log
-from ledger.sources.findings import Findings, Options, Part, Skipped, digest
+from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
 
 __all__ = ["Adw"]
 
@@ -60,7 +61,7 @@ class _State(BaseModel):
     issue_number: int | str | None = Field(
         default=None, validation_alias=AliasChoices("issue_number", AliasPath("issue", "number"))
     )
-    workflow_template: str | None = Field(
+    workflow_template: Annotated[str, AfterValidator(check_name)] | None = Field(
         default=None, validation_alias=AliasChoices("workflow_template", "workflow_type", "workflow_name")
     )
     error_message: str | None = Field(default=None, validation_alias=AliasChoices("error_message", "error"))
@@ -154,7 +155,7 @@ def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
     except (OSError, orjson.JSONDecodeError, ValidationError) as error:
         findings.skipped.append(Skipped(path, None, f"cannot be used: {str(error).splitlines()[0]}"))
         return
-    place = {"source": {"kind": KIND, "file": str(path.absolute())}}
+    place = {"source": {"kind": KIND, "file": spelled(path)}}
     told: dict[str, Any] = {
         "issue_number": _issue(state.issue_number),
         "workflow_template": state.workflow_template or None,

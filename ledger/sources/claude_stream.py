@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ledger import money
 from ledger.errors import InvalidInput, SourceUnreadable
-from ledger.events import check_workflow_id
-from ledger.sources.findings import Findings, Message, Options, Part, Place, Session, Skipped, Total
+from ledger.events import check_name, check_workflow_id
+from ledger.sources.findings import Findings, Message, Options, Part, Place, Session, Skipped, Total, spelled
 from ledger.sources.jsonl import records
 from ledger.usage import usage_of
 
@@ -31,22 +31,22 @@ KIND: Final = "claude_stream"
 _SYNTHETIC: Final = "<synthetic>"
 """The model that Claude Code names in messages it made up itself, such as an interruption; they cost nothing."""
 
-_Name = Field(min_length=1, max_length=512)
+_Name = Annotated[str, AfterValidator(check_name)]
 
 
 class _Init(BaseModel):
-    session_id: str = _Name
-    uuid: str = Field(default="", max_length=512)
+    session_id: _Name
+    uuid: _Name | None = None
 
 
 class _Response(BaseModel):
-    id: str = _Name
-    model: str | None = None
+    id: _Name
+    model: _Name | None = None
     usage: dict[str, Any]
 
 
 class _Assistant(BaseModel):
-    session_id: str = _Name
+    session_id: _Name
     message: _Response
 
 
@@ -64,10 +64,10 @@ class _ModelUsage(BaseModel):
 
 
 class _Result(BaseModel):
-    session_id: str = _Name
+    session_id: _Name
     total_cost_usd: Any
-    model_usage: dict[str, _ModelUsage] = Field(default={}, alias="modelUsage")
-    uuid: str = Field(default="", max_length=512)
+    model_usage: dict[_Name, _ModelUsage] = Field(default={}, alias="modelUsage")
+    uuid: _Name | None = None
 
 
 class ClaudeStream:
@@ -115,7 +115,7 @@ def _workflow_of(path: Path) -> str | None:
 def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     """Add the sessions of one log, and what had to be skipped, to the findings."""
     sessions: dict[str, Session] = {}
-    file = str(path.absolute())
+    file = spelled(path)
     empty = True
     for found in records(path):
         empty = False
@@ -137,7 +137,7 @@ def _take(sessions: dict[str, Session], record: dict[str, Any], agent: str | Non
     if kind == "system" and record.get("subtype") == "init":
         init = _Init.model_validate(record)
         session = _session(sessions, init.session_id, agent)
-        session.process = session.process or init.uuid
+        session.process = session.process or init.uuid or ""
     elif kind == "assistant":
         assistant = _Assistant.model_validate(record)
         message = assistant.message
@@ -152,7 +152,7 @@ def _take(sessions: dict[str, Session], record: dict[str, Any], agent: str | Non
         for _, cost, _ in models:
             money.parse(cost)
         session = _session(sessions, result.session_id, agent)
-        session.totals.append(Total(result.total_cost_usd, models, result.uuid, place))
+        session.totals.append(Total(result.total_cost_usd, models, result.uuid or "", place))
         session.after_total.clear()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Findings", "Message", "Options", "Part", "Place", "Session", "Skipped", "Total", "digest"]
+__all__ = ["Findings", "Message", "Options", "Part", "Place", "Session", "Skipped", "Total", "digest", "spelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,12 @@ class Part:
     workflow_id: str
     size_bytes: int
     read: Callable[[], Findings]
+
+
+def spelled(path: Path) -> str:
+    """An absolute path as text for a ledger line; bytes that are no text, and control characters, become "\ufffd"."""
+    text = os.fsencode(path.absolute()).decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def digest(*parts: object) -> str:

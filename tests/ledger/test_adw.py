@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,10 @@ def test_a_register_that_somebody_broke_is_named(tmp_path: Path) -> None:
     register.path.write_text('{"kind":')
     with pytest.raises(SourceUnreadable, match="not a register"):
         register.entries()
+
+
+def test_a_path_that_is_no_text_is_read_all_the_same(tmp_path: Path) -> None:
+    store = MemoryStore()
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/od\xff\nd"))
+    import_source(store, "adw", tree(folder, w1={"raw_output.jsonl": 0.1}))
+    assert project(store, "w1").row.actual_cost_total == 0.1

@@ -113,7 +113,7 @@ def test_what_was_known_at_an_event_or_at_a_time(run: Run) -> None:
 
 
 def test_an_import_tells_what_it_did_and_does_it_once(run: Run, tmp_path: Path) -> None:
-    write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5), "cut", result(0.1))
+    write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5), "cut\n", result(0.1))
     write(tmp_path / "agents/w2/raw_output.jsonl")
     first = run("import", "adw", "agents")
     assert first.out.startswith("1 events appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
