@@ -10,7 +10,7 @@ This file knows no file, no clock and no price.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -252,15 +252,25 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
                 checked[name] = check(value)
             except (ValueError, InvalidMoney) as error:
                 raise InvalidEvent(name, str(error)) from None
-    for name, value in fields.items():
-        if name in _JOURNAL_FIELDS:
-            raise InvalidEvent(name, "is given by the ledger; leave it out")
-        if name not in checks and name not in ("type", "workflow_id") and value is not None:
-            checked[check_name(name)] = value
+    checked |= _unknown(fields, checks)
     if kind == COST_OBSERVED and _check_reading(checked):
         derived |= {"cost_source"}
     checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order
     return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
+
+
+def _unknown(fields: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
+    """The fields that this version does not know, kept as they are."""
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in _JOURNAL_FIELDS:
+            raise InvalidEvent(name, "is given by the ledger; leave it out")
+        if name not in known and name not in ("type", "workflow_id") and value is not None:
+            try:
+                kept[check_name(name)] = value
+            except ValueError as error:
+                raise InvalidEvent(shown(name), f"its name {error}") from None
+    return kept
 
 
 def _check_reading(fields: dict[str, Any]) -> bool:

@@ -177,6 +177,10 @@ class DirectoryStore:
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._origin: str | None = None
 
+    def __reduce__(self) -> tuple[type[DirectoryStore], tuple[Path]]:
+        """Another process opens the same directory anew."""
+        return DirectoryStore, (self.path,)
+
     @property
     def origin(self) -> str:
         """See `LedgerStore.origin`; made at the first append, kept in `PATH/origin`.

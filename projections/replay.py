@@ -12,13 +12,15 @@ from ledger.errors import CostledgerError, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.fold import fold, initial
-from projections.store import CostChange, HistoryStore, Projected
+from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
 from projections.workflow_history import row
 
 __all__ = ["Problem", "RefreshReport", "project", "refresh", "resync"]
 
 _ROWS_PER_TRANSACTION: Final = 500
 """Bounds memory and how long other writers wait; beyond it a commit's cost is already spread thin."""
+
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
 _log = logging.getLogger("costledger")
 
@@ -84,7 +86,8 @@ def refresh(
     """
     report = RefreshReport()
     checkpoints = history.checkpoints()
-    edited = {adw_id for adw_id, stored in history.stored().items() if stored.edited}
+    stored = history.stored()
+    edited = {adw_id for adw_id, shown in stored.items() if shown.edited}
     wanted = {*ledgers.workflow_ids(), *checkpoints} if workflow_ids is None else set(workflow_ids)
     batch: list[Projected] = []
     for workflow_id in sorted(wanted):
@@ -93,7 +96,8 @@ def refresh(
             size = ledgers.size(workflow_id)
             if size is None and checkpoint is None and workflow_ids is None:
                 continue  # a file in which no event was ever acknowledged
-            if checkpoint and size == checkpoint.size and not (unchanged_too or workflow_id in edited):
+            untouched = workflow_id in stored and workflow_id not in edited and not unchanged_too
+            if checkpoint and size == checkpoint.size and untouched:
                 report.unchanged += 1
                 continue
             batch.append(project(ledgers, workflow_id, checkpoint))
@@ -115,20 +119,33 @@ def resync(
     """Replay rows anew whether their ledgers changed or not: the ones named, or all ended ones.
 
     Args:
-        force: rows show pure replay, also where a running one holds a larger figure.
+        force: rows show pure replay. Without names this is then every workflow, also the running ones, and rows that
+            no ledger ever stood behind are removed.
 
     Raises:
         HistoryUnavailable, LedgerUnavailable: see `refresh`.
     """
     reason = "resync --force" if force else "resync"
-    if workflow_ids is not None:
-        return refresh(ledgers, history, workflow_ids=workflow_ids, pure=force, unchanged_too=True, reason=reason)
-    first = refresh(ledgers, history, pure=False, reason=reason)
-    broken = {problem.workflow_id for problem in first.problems}
-    ended = {adw_id for adw_id, stored in history.stored().items() if stored.status != "running"} - broken
-    report = refresh(ledgers, history, workflow_ids=ended, pure=force, unchanged_too=True, reason=reason)
+    foreign = _foreign(ledgers, history, workflow_ids) if force else set()
+    if workflow_ids is None:
+        first = refresh(ledgers, history, reason=reason) if not force else RefreshReport()
+        broken = {problem.workflow_id for problem in first.problems}
+        ended = {adw_id for adw_id, shown in history.stored().items() if shown.status in ENDED}
+        wanted = None if force else ended - broken
+    else:
+        first, wanted = RefreshReport(), set(workflow_ids) - foreign
+    report = refresh(ledgers, history, workflow_ids=wanted, pure=force, unchanged_too=True, reason=reason)
     report.changes[:0], report.problems[:0] = first.changes, first.problems
+    removals = history.remove(foreign, reason=NO_LEDGER)
+    log_changes(removals)
+    report.changes += removals
     return report
+
+
+def _foreign(ledgers: LedgerStore, history: HistoryStore, workflow_ids: Iterable[str] | None) -> set[str]:
+    """Rows, among the ones named, that have no ledger and never had one."""
+    rows = set(history.stored()) if workflow_ids is None else set(history.stored()) & set(workflow_ids)
+    return rows - set(ledgers.workflow_ids()) - set(history.checkpoints())
 
 
 def _vanished(error: UnknownWorkflow, checkpoint: Head | None) -> CostledgerError:
@@ -152,6 +169,11 @@ def _write(history: HistoryStore, batch: list[Projected], report: RefreshReport,
         return
     changes = history.write(batch, pure=pure, reason=reason)
     report.changes += changes
+    log_changes(changes)
+
+
+def log_changes(changes: Iterable[CostChange]) -> None:
+    """Each change of a row's cost, to the logger `costledger`."""
     for change in changes:
         old, new = money.shown(change.old_nanousd or 0), money.shown(change.new_nanousd)
         _log.info("[%s] %s → %s (status: %s)", change.adw_id, old, new, change.status)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -11,8 +12,9 @@ from ledger.errors import InvalidMoney
 from ledger.line import Head
 from projections.workflow_history import Row, held
 
-__all__ = ["AuditEntry", "CostChange", "HistoryStore", "Projected", "Stored", "decide"]
+__all__ = ["AuditEntry", "CostChange", "Fresh", "HistoryStore", "Projected", "Stored", "decide"]
 
+NO_LEDGER: Final = "no ledger stands behind it"
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 
@@ -65,11 +67,39 @@ class AuditEntry:
     timestamp: str
 
 
+class Fresh(Protocol):
+    """The rows of a rebuild until they are swapped in."""
+
+    def add(self, batch: Sequence[Projected]) -> None:
+        """Keep these rows."""
+        ...
+
+    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
+        """Replace the old rows by the fresh ones in one transaction, and audit every cost that changes.
+
+        Args:
+            keep: rows that stay as they are.
+            again: replays a workflow that is not among the fresh rows, or that a refresh has taken further since;
+                None: no ledger stands behind it, and its row is removed.
+        """
+        ...
+
+
 class HistoryStore(Protocol):
     """Rows of `workflow_history`, their checkpoints and the audit log.
 
     Every method raises HistoryUnavailable when the store cannot be used; nothing is then half-written.
     """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a row that are ours to be right; all of them but in an adopted table."""
+        ...
+
+    @property
+    def inserts(self) -> bool:
+        """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
+        ...
 
     def rows(self) -> list[Row]:
         """All rows, by `adw_id`."""
@@ -105,6 +135,10 @@ class HistoryStore(Protocol):
         """The audit log in the order it was written."""
         ...
 
+    def rebuilding(self) -> AbstractContextManager[Fresh]:
+        """Fresh rows beside the old ones; without a `swap` they leave no trace."""
+        ...
+
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """Remove rows that no ledger stands behind, each with an audit entry; the entries stay."""
         ...
@@ -128,7 +162,7 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
     return row, CostChange(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
 
 
-def visible_cost(cost_total: float) -> int:
+def visible_cost(cost_total: float | None) -> int:
     """Nanodollars of what `actual_cost_total` shows; 0 for what no cost can be, such as -1."""
     try:
         return money.parse(cost_total)

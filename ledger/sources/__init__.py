@@ -15,7 +15,7 @@ from ledger.sources.findings import Options, Part
 
 __all__ = ["KINDS", "Source", "source"]
 
-KINDS = ("adw", "claude-stream")
+KINDS = ("adw", "claude-stream", "history-db")
 """The kinds that `import` takes."""
 
 
@@ -42,9 +42,13 @@ def source(kind: str) -> Source:
     Raises:
         InvalidInput: no such kind.
     """
-    from ledger.sources import adw, claude_stream
+    from ledger.sources import adw, claude_stream, history_db
 
-    sources: Mapping[str, Source] = {"adw": adw.Adw(), "claude-stream": claude_stream.ClaudeStream()}
+    sources: Mapping[str, Source] = {
+        "adw": adw.Adw(),
+        "claude-stream": claude_stream.ClaudeStream(),
+        "history-db": history_db.HistoryDb(),
+    }
     if kind not in sources:
         raise InvalidInput(f"no source is called {kind!r}; there are: {', '.join(KINDS)}")
     return sources[kind]

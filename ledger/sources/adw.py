@@ -88,8 +88,10 @@ class Adw:
         for folder in _workflow_folders(path):
             logs, state = _logs(folder), folder / _STATE_FILE
             if logs or state.is_file():
-                size = sum(_size(log) for log, _ in logs)
-                parts.append(Part(options.workflow_id or folder.name, size, _reader(folder, logs, options.agent)))
+                looked = [_size_and_time(file) for file in (*(log for log, _ in logs), state)]
+                size, written_at = sum(size for size, _ in looked), max(time for _, time in looked)
+                read = _reader(folder, logs, options.agent)
+                parts.append(Part(options.workflow_id or folder.name, size, read, written_at))
         if not parts:
             raise SourceUnreadable(path, f"holds no agents' output (no …{_LOG_SUFFIX} and no {_STATE_FILE})")
         return parts
@@ -135,11 +137,12 @@ def _of_logs(names: Iterable[str]) -> Iterable[str]:
     return (name for name in names if name.endswith(_LOG_SUFFIX))
 
 
-def _size(path: Path) -> int:
+def _size_and_time(path: Path) -> tuple[int, float]:
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
-        return 0
+        return 0, 0.0
+    return found.st_size, found.st_mtime
 
 
 def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:

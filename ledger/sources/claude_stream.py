@@ -90,7 +90,7 @@ class ClaudeStream:
         if workflow_id is None:
             raise InvalidInput(f"{path} does not say which workflow it belongs to; name it with --workflow-id")
         try:
-            size = path.stat().st_size
+            found = path.stat()
         except OSError as error:
             raise SourceUnreadable(path, f"cannot be read: {error.strerror or error}") from error
         if not path.is_file():
@@ -102,7 +102,7 @@ class ClaudeStream:
             read_log(path, agent, findings)
             return findings
 
-        return [Part(check_workflow_id(workflow_id), size, read)]
+        return [Part(check_workflow_id(workflow_id), found.st_size, read, found.st_mtime)]
 
 
 def _workflow_of(path: Path) -> str | None:

@@ -104,12 +104,14 @@ class Part:
 
     Attributes:
         size_bytes: how much there is to read, for a progress bar.
+        written_at: when the newest of its files was written, in seconds since 1970; 0.0 when that says nothing.
         read: reads it; what cannot be read is in `Findings.skipped`.
     """
 
     workflow_id: str
     size_bytes: int
     read: Callable[[], Findings]
+    written_at: float = 0.0
 
 
 def spelled(path: Path) -> str:

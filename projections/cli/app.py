@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
-from projections.cli.context import data_option
+from projections.cli.context import data_option, history_option
 
 __all__ = ["main"]
 
@@ -28,9 +28,11 @@ _COMMANDS: Final = {
     "import": "importing",
     "refresh": "refreshing",
     "resync": "refreshing",
+    "rebuild": "rebuilding",
     "history": "reading",
     "show": "reading",
     "explain": "reading",
+    "stale": "doubting",
     "verify": "proving",
 }
 """The module of each command, in the order that `--help` lists them."""
@@ -71,6 +73,7 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="costledger", message="%(prog)s %(version)s")
 @data_option
+@history_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def cli(context: click.Context, as_json: bool) -> None:

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
 from ledger.workflow import data_directory
 
-__all__ = ["data_option", "data_path", "json_option", "store", "workflow_argument"]
+__all__ = ["adopted_path", "data_option", "data_path", "history_option", "json_option", "store", "workflow_argument"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +32,21 @@ data_option: Callable[[F], F] = click.option(
     help="The data directory [default: $COSTLEDGER_DATA or ./data].",
 )
 
+
+def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001
+    if value is not None:
+        context.find_root().meta["history"] = value
+
+
+history_option: Callable[[F], F] = click.option(
+    "--history",
+    metavar="sqlite:PATH",
+    envvar="COSTLEDGER_HISTORY",
+    expose_value=False,
+    callback=_remember_history,
+    help="Another application's database whose table workflow_history is to be kept right [default: our own].",
+)
+
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID")
@@ -40,6 +56,21 @@ def data_path() -> Path:
     """The data directory of this invocation."""
     given: Path | None = click.get_current_context().find_root().meta.get("data")
     return data_directory(given)
+
+
+def adopted_path() -> Path | None:
+    """The database of another application that this invocation names, if it does.
+
+    Raises:
+        InvalidInput: it is named in a way this version does not know.
+    """
+    given: str | None = click.get_current_context().find_root().meta.get("history")
+    if given is None:
+        return None
+    kind, _, path = given.partition(":")
+    if kind != "sqlite" or not path:
+        raise InvalidInput(f"--history {given!r}: name a SQLite database as sqlite:PATH")
+    return Path(path)
 
 
 def store() -> DirectoryStore:

@@ -34,6 +34,7 @@ def import_command(
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
     claude-stream  one log of `claude -p --output-format stream-json`
+    history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
     ledgers, register = store(), SourceRegister(data_path())
     report = ImportReport()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,15 +13,19 @@ import click
 import orjson
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from projections.drift import Finding
+
 __all__ = [
     "console",
+    "counted_bar",
     "local_time",
     "place",
     "plain",
+    "print_findings",
     "print_json",
     "progress_bar",
     "short_ids",
@@ -88,6 +92,33 @@ def place(file: str | None, line: int | None) -> str:
     path = Path(file)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"{shown}:{line}" if line is not None else str(shown)
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Each finding with its next step."""
+    shown = table(None, "workflow", "finding", "next step")
+    for finding in findings:
+        shown.add_row(finding.workflow_id, plain(finding.problem), finding.next_step)
+    if shown.row_count:
+        console().print(shown)
+
+
+@contextmanager
+def counted_bar(doing: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for a task measured in things; nothing when that is not a terminal."""
+    bar = Progress(
+        TextColumn(doing),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, size: bar.update(task, completed=done, total=size)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ledger import clock, money
 from ledger.errors import InvalidInput, UnknownWorkflow
 from ledger.events import Line
 from ledger.reader import LedgerReader
-from projections.cli.context import data_option, json_option, workflow_argument
+from projections.cli.context import data_option, history_option, json_option, workflow_argument
 from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status, table
 from projections.cli.session import Session, exit_code, opened
 from projections.explain import Step, steps
@@ -36,6 +36,7 @@ _EMPTY = "no workflows in {data} yet; `costledger import adw PATH` reads agents'
 @click.option("--status", type=click.Choice(["running", "completed", "failed", "cancelled"]), help="Only these.")
 @click.option("--limit", type=click.IntRange(min=1), help="The last so many.")
 @json_option
+@history_option
 @data_option
 def history_command(status: str | None, limit: int | None, as_json: bool) -> int:
     """All workflows and what they cost, the latest last."""
@@ -93,6 +94,7 @@ def _print_history(rows: list[Row]) -> None:
 @workflow_argument
 @click.option("--as-of", metavar="TIME|SEQ", help="What the ledger said then: a time, or an event's number.")
 @json_option
+@history_option
 @data_option
 def show_command(workflow_id: str, as_of: str | None, as_json: bool) -> int:
     """One workflow: its cost, where it came from, and how far it can be trusted."""
@@ -174,6 +176,7 @@ _NOT_ADDED = ("cache_write_1h_tokens", "web_search_requests")
 @click.command("explain")
 @workflow_argument
 @json_option
+@history_option
 @data_option
 def explain_command(workflow_id: str, as_json: bool) -> int:
     """Each event that moved a workflow's cost: from what to what, why, and where it was read."""

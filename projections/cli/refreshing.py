@@ -8,23 +8,30 @@ import click
 
 from ledger import money
 from ledger.importing import ImportReport, SourceRegister, reread
-from projections.cli.context import data_option, json_option
+from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import console, print_json, progress_bar, styled_status, table
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.replay import RefreshReport, refresh, resync
+from projections.store import CostChange
+
+_insert_missing = click.option(
+    "--insert-missing", is_flag=True, help="With --history: also insert rows that the application's table lacks."
+)
 
 
 @click.command("refresh")
+@_insert_missing
 @json_option
+@history_option
 @data_option
-def refresh_command(as_json: bool) -> int:
+def refresh_command(as_json: bool, insert_missing: bool) -> int:
     """Replay the ledgers that changed since they were last read."""
     log_changes()
-    with opened(up_to_date=False) as session:
+    with opened(up_to_date=False, insert_missing=insert_missing) as session:
         report = refresh(session.ledgers, session.history)
     tell(report.problems)
     if as_json:
-        print_json(_as_json(report))
+        print_json(as_json_report(report))
     else:
         click.echo(f"{len(report.folded):,} workflows replayed, {report.unchanged:,} unchanged")
     return exit_code(report.problems)
@@ -32,13 +39,18 @@ def refresh_command(as_json: bool) -> int:
 
 @click.command("resync")
 @click.argument("workflow_id", metavar="[ID]", required=False)
-@click.option("--force", is_flag=True, help="Show pure replay, also where a running row holds a larger figure.")
+@click.option("--force", is_flag=True, help="Show pure replay, also for running workflows.")
+@_insert_missing
 @json_option
+@history_option
 @data_option
-def resync_command(workflow_id: str | None, force: bool, as_json: bool) -> int:
-    """Read the sources again, append what is new, and replay: one workflow, or all ended ones."""
+def resync_command(workflow_id: str | None, force: bool, insert_missing: bool, as_json: bool) -> int:
+    """Read the sources again, append what is new, and replay: one workflow, or all ended ones.
+
+    With --force every row shows pure replay, and rows that no ledger stands behind are removed.
+    """
     only = None if workflow_id is None else [workflow_id]
-    with opened(up_to_date=False) as session:
+    with opened(up_to_date=False, insert_missing=insert_missing) as session:
         with progress_bar("reading sources") as progress:
             imported = reread(session.ledgers, SourceRegister(session.data), only=only, progress=progress)
         report = resync(session.ledgers, session.history, workflow_ids=only, force=force)
@@ -46,13 +58,13 @@ def resync_command(workflow_id: str | None, force: bool, as_json: bool) -> int:
     for name, error in imported.problems:
         click.echo(f"costledger: {name}: {error}", err=True)
     if as_json:
-        print_json(_as_json(report) | {"appended": imported.appended, "skipped": len(imported.skipped)})
+        print_json(as_json_report(report) | {"appended": imported.appended, "skipped": len(imported.skipped)})
     else:
         _print(report, imported)
     return exit_code(report.problems) or (1 if imported.problems else 0)
 
 
-def _as_json(report: RefreshReport) -> dict[str, Any]:
+def as_json_report(report: RefreshReport) -> dict[str, Any]:
     return {
         "resynced_count": len(report.folded),
         "workflows": report.folded,
@@ -76,9 +88,14 @@ def _print(report: RefreshReport, imported: ImportReport) -> None:
         f"{imported.appended:,} events appended from {len(imported.workflows):,} workflows' sources; "
         f"{len(report.folded):,} workflows replayed, {len(report.changes):,} changed"
     )
-    if report.changes:
+    print_changes(report.changes)
+
+
+def print_changes(changes: list[CostChange]) -> None:
+    """Old and new cost of each row that changed."""
+    if changes:
         shown = table(None, "workflow", "old cost", "new cost", "status", right=("old cost", "new cost"))
-        for change in report.changes:
+        for change in changes:
             old = "no row" if change.old_nanousd is None else money.shown(change.old_nanousd)
             shown.add_row(change.adw_id, old, money.shown(change.new_nanousd), styled_status(change.status))
         console().print(shown)

@@ -12,9 +12,10 @@ import click
 
 from ledger.errors import CostledgerError, DamagedLedger
 from ledger.store import DirectoryStore
-from projections.cli.context import data_path, store
+from projections.cli.context import adopted_path, data_path, store
 from projections.replay import Problem, RefreshReport, refresh
 from projections.store import HistoryStore
+from projections.stores.adopted import AdoptedHistory
 from projections.stores.memory import MemoryHistory
 from projections.stores.sqlite import SqliteHistory
 
@@ -32,23 +33,41 @@ class Session:
 
 
 @contextmanager
-def opened(*, up_to_date: bool = True, workflow_ids: Iterable[str] | None = None) -> Iterator[Session]:
+def opened(
+    *, up_to_date: bool = True, workflow_ids: Iterable[str] | None = None, insert_missing: bool = False
+) -> Iterator[Session]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
     Args:
         up_to_date: refresh first; what cannot be refreshed is told on stderr.
         workflow_ids: refresh only these.
+        insert_missing: in another application's table, also insert rows that it lacks.
     """
-    data, ledgers = data_path(), store()
+    data, ledgers, adopted = data_path(), store(), adopted_path()
+    if adopted is not None:
+        with AdoptedHistory(adopted, insert_missing=insert_missing) as history:
+            yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
+        return
     if not (data / "ledgers").is_dir() and not (data / "history.db").is_file():
         if data.exists() and not data.is_dir():
             raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
         yield Session(data, ledgers, MemoryHistory(), [])
         return
     with SqliteHistory(data / "history.db") as history:
-        report = refresh(ledgers, history, workflow_ids=workflow_ids) if up_to_date else RefreshReport()
-        tell(report.problems)
-        yield Session(data, ledgers, history, report.problems)
+        yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
+
+
+def _session(
+    data: Path,
+    ledgers: DirectoryStore,
+    history: HistoryStore,
+    workflow_ids: Iterable[str] | None,
+    *,
+    up_to_date: bool,
+) -> Session:
+    report = refresh(ledgers, history, workflow_ids=workflow_ids) if up_to_date else RefreshReport()
+    tell(report.problems)
+    return Session(data, ledgers, history, report.problems)
 
 
 def tell(problems: Iterable[Problem]) -> None:

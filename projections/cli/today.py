@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
@@ -12,6 +12,7 @@ from ledger.errors import CostledgerError
 from projections.cli.output import console, local_time, print_json, styled_status, table
 from projections.cli.session import Session, opened
 from projections.explain import steps
+from projections.stale import doubts
 from projections.workflow_history import Row
 
 __all__ = ["today"]
@@ -24,7 +25,7 @@ def today(*, as_json: bool) -> None:
         day = datetime.now().astimezone().date()
         spent = _spent_on(session, rows, day)
         running = [found for found in rows if found.status == "running"]
-        doubtful = [(found, why) for found in rows for why in _doubts(found)]
+        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=datetime.now(UTC))]
         if as_json:
             print_json(_as_json(day, spent, running, doubtful, session))
         elif rows:
@@ -47,19 +48,6 @@ def _spent_on(session: Session, rows: list[Row], day: date) -> int:
             when = datetime.fromisoformat(step.observed_at or step.recorded_at).astimezone().date()
             spent += step.to_nanousd - step.from_nanousd if when == day else 0
     return spent
-
-
-def _doubts(found: Row) -> list[str]:
-    doubts = []
-    if found.status != "running" and found.cost_basis == "partial":
-        doubts.append("ended, and its cost is at least this: some usage has no price or is incomplete")
-    if '"possible_double_counting"' in found.cost_breakdown:
-        doubts.append("possible double counting: `costledger show` says where")
-    if '"(held)"' in found.cost_breakdown:
-        doubts.append("held: somebody stored more than the ledger says")
-    if found.status != "running" and not found.actual_cost_nanousd and found.total_tokens:
-        doubts.append("tokens, and no cost at all")
-    return doubts
 
 
 def _as_json(

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
-from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost, with_cost
-from projections.workflow_history import Row
+from projections.store import (
+    NO_LEDGER,
+    AuditEntry,
+    CostChange,
+    Projected,
+    Stored,
+    decide,
+    removed,
+    visible_cost,
+    with_cost,
+)
+from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["MemoryHistory"]
 
 
 class MemoryHistory:
     """Rows in a dictionary; a `HistoryStore`."""
+
+    columns = COLUMNS
+    inserts = True
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
@@ -73,6 +87,11 @@ class MemoryHistory:
                     self._log(changes[-1])
         return changes
 
+    @contextmanager
+    def rebuilding(self) -> Iterator[_Fresh]:
+        """See `HistoryStore.rebuilding`."""
+        yield _Fresh(self)
+
     def edit(self, adw_id: str, cost_total: float) -> None:
         """What a person's UPDATE of `actual_cost_total` does in a database."""
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
@@ -82,6 +101,34 @@ class MemoryHistory:
         new = float(money.to_wire(change.new_nanousd))
         at = clocks.to_wire(self._clock())
         self._audit.append(AuditEntry(len(self._audit) + 1, change.adw_id, old, new, change.reason, at))
+
+
+class _Fresh:
+    """The rows of a rebuild until they are swapped in."""
+
+    def __init__(self, history: MemoryHistory) -> None:
+        self._history = history
+        self._fresh: dict[str, Projected] = {}
+
+    def add(self, batch: Sequence[Projected]) -> None:
+        """See `Fresh.add`."""
+        self._fresh |= {projected.row.adw_id: projected for projected in batch}
+
+    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
+        """See `Fresh.swap`."""
+        history = self._history
+        gone: list[str] = []
+        for adw_id in sorted(history.stored().keys() - set(keep)):
+            known, fresh = history.checkpoints().get(adw_id), self._fresh.get(adw_id)
+            if fresh is None or (known is not None and known.seq > fresh.head.seq):
+                projected = again(adw_id)
+                if projected is None:
+                    gone.append(adw_id)
+                else:
+                    self.add([projected])
+        removals = history.remove(gone, reason=NO_LEDGER)
+        batch = [self._fresh[adw_id] for adw_id in sorted(self._fresh)]
+        return removals + history.write(batch, pure=True, reason=reason)
 
 
 def _stored(row: Row) -> Stored:

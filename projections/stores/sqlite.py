@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +14,8 @@ from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from ledger.line import Head
-from projections.store import AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost
+from projections.store import NO_LEDGER, AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost
+from projections.stores.connection import Connection
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
@@ -24,17 +24,10 @@ SCHEMA_VERSION: Final = 1
 FOLD_VERSION: Final = 1
 """Raised whenever the same lines give another row; every ledger is then folded anew."""
 
-_WAIT_SECONDS: Final = 30.0
-"""How long a writer waits for another one; a batch of rows takes milliseconds."""
-
-_ROW: Final = f"SELECT {', '.join(COLUMNS)} FROM workflow_history"
-_UPSERT: Final = (
-    f"INSERT INTO workflow_history ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-    f"ON CONFLICT (adw_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
-)
-_STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
+_STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
+_FRESH: Final = ", ".join((*COLUMNS, "head_seq", "head_size", "head_hash"))
 
 
 class SqliteHistory:
@@ -47,21 +40,28 @@ class SqliteHistory:
         HistoryUnavailable: at construction and by every method.
     """
 
+    columns = COLUMNS
+    inserts = True
+
     def __init__(self, path: Path, *, clock: Clock = clocks.now) -> None:
-        self.path = path
-        self._clock = clock
-        with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            try:
+        self._open(Connection(path), clock)
+
+    def _open(self, connection: Connection, clock: Clock) -> None:
+        self._connection, self._db, self._clock = connection, connection.db, clock
+        try:
+            with connection.errors():
                 self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def path(self) -> Path:
+        return self._connection.path
 
     def close(self) -> None:
         """Close the database; the object cannot be used after that."""
-        self._db.close()
+        self._connection.close()
 
     def __enter__(self) -> SqliteHistory:
         return self
@@ -69,38 +69,60 @@ class SqliteHistory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    _rows = f"SELECT {', '.join(COLUMNS)} FROM workflow_history"
+
     def rows(self) -> list[Row]:
         """See `HistoryStore.rows`."""
-        with self._errors():
-            return [Row(*values) for values in self._db.execute(f"{_ROW} ORDER BY adw_id")]
+        with self._connection.errors():
+            found = [Row(*values) for values in self._db.execute(self._rows)]
+        return sorted(found, key=lambda row: row.adw_id)
 
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
-        with self._errors():
-            values = self._db.execute(f"{_ROW} WHERE adw_id = ?", (adw_id,)).fetchone()
+        with self._connection.errors():
+            values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
 
     def stored(self) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
-        with self._errors():
+        with self._connection.errors():
             return {values[0]: _stored(values) for values in self._db.execute(_STORED)}
 
     def checkpoints(self) -> dict[str, Head]:
         """See `HistoryStore.checkpoints`."""
-        with self._errors():
+        with self._connection.errors():
             found = self._db.execute("SELECT workflow_id, seq, size, hash FROM costledger_checkpoint")
             return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
-        changes: list[CostChange] = []
-        with self._errors(), self._transaction():
-            for projected in batch:
-                change = self._write(projected, pure=pure, reason=reason)
-                if change is not None:
-                    self._log(change)
-                    changes.append(change)
-        return changes
+        with self._connection.errors(), self._connection.transaction():
+            changes = [self._write(projected, pure=pure, reason=reason) for projected in batch]
+        return [change for change in changes if change is not None]
+
+    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
+        """See `HistoryStore.audit`."""
+        query = "SELECT id, adw_id, old_cost, new_cost, reason, timestamp FROM cost_audit_log"
+        where, values = ("", ()) if adw_id is None else (" WHERE adw_id = ?", (adw_id,))
+        with self._connection.errors():
+            return [AuditEntry(*entry) for entry in self._db.execute(f"{query}{where} ORDER BY id", values)]
+
+    def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
+        """See `HistoryStore.remove`."""
+        with self._connection.errors(), self._connection.transaction():
+            changes = [self._remove(adw_id, reason) for adw_id in sorted(adw_ids)]
+        return [change for change in changes if change is not None]
+
+    @contextlib.contextmanager
+    def rebuilding(self) -> Iterator[_Fresh]:
+        """See `HistoryStore.rebuilding`; the fresh rows are a temporary table, gone with the connection."""
+        with self._connection.errors():
+            self._db.execute("DROP TABLE IF EXISTS temp.fresh")
+            self._db.execute(f"CREATE TEMP TABLE fresh ({_FRESH}, PRIMARY KEY (adw_id)) WITHOUT ROWID")
+            try:
+                yield _Fresh(self._connection, self._write, self._remove)
+            finally:
+                self._db.execute("DROP TABLE IF EXISTS temp.fresh")
 
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
@@ -110,29 +132,27 @@ class SqliteHistory:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         stored = None if values is None else _stored(values)
         row, change = decide(projected.row, stored, pure=pure, reason=reason)
-        self._db.execute(_UPSERT, astuple(row))
+        if not self._put(row, exists=stored is not None):
+            return None
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
+        if change is not None:
+            self._log(change)
         return change
 
-    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
-        """See `HistoryStore.audit`."""
-        query = "SELECT id, adw_id, old_cost, new_cost, reason, timestamp FROM cost_audit_log"
-        where, values = ("", ()) if adw_id is None else (" WHERE adw_id = ?", (adw_id,))
-        with self._errors():
-            return [AuditEntry(*entry) for entry in self._db.execute(f"{query}{where} ORDER BY id", values)]
+    def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
+        """Store a row; False when this history does not take it."""
+        self._db.execute(_UPSERT, astuple(row))
+        return True
 
-    def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
-        """See `HistoryStore.remove`."""
-        changes: list[CostChange] = []
-        with self._errors(), self._transaction():
-            for adw_id in sorted(adw_ids):
-                values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
-                if values is not None:
-                    changes.append(removed(adw_id, _stored(values), reason))
-                    self._log(changes[-1])
-                    self._db.execute("DELETE FROM workflow_history WHERE adw_id = ?", (adw_id,))
-                self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,))
-        return changes
+    def _remove(self, adw_id: str, reason: str) -> CostChange | None:
+        values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
+        self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,))
+        if values is None:
+            return None
+        change = removed(adw_id, _stored(values), reason)
+        self._log(change)
+        self._db.execute("DELETE FROM workflow_history WHERE adw_id = ?", (adw_id,))
+        return change
 
     def _log(self, change: CostChange) -> None:
         old = None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd))
@@ -148,66 +168,101 @@ class SqliteHistory:
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "costledger_meta" not in tables:
             raise HistoryUnavailable(
-                self.path, "is a database of another application and was left as it is; use another data directory"
+                self.path,
+                "is a database of another application and was left as it is; use another data directory, or "
+                f"adopt it with --history sqlite:{self.path}",
             )
-        versions = dict(self._db.execute("SELECT key, value FROM costledger_meta")) if tables else {}
+        versions = self._versions() if tables else {}
+        if versions == {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}:
+            return
+        self._db.execute("PRAGMA journal_mode = WAL")
+        with self._connection.transaction():
+            if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
+                self._db.execute("DROP TABLE workflow_history")
+            for statement in statements():
+                self._db.execute(statement)
+            self._begin_anew()
+
+    def _versions(self) -> dict[str, int]:
+        """The versions this database was written by.
+
+        Raises:
+            HistoryUnavailable: they are newer than this program.
+        """
+        versions: dict[str, int] = dict(self._db.execute("SELECT key, value FROM costledger_meta"))
         if versions.get("schema_version", 0) > SCHEMA_VERSION or versions.get("fold_version", 0) > FOLD_VERSION:
             raise HistoryUnavailable(
                 self.path,
                 f"was written by a newer version (schema {versions.get('schema_version')}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade costledger, or delete the file: `costledger refresh` makes it anew",
             )
-        if versions == {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}:
-            return
-        self._db.execute("PRAGMA journal_mode = WAL")
-        with self._transaction():
-            if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
-                self._db.execute("DROP TABLE workflow_history")
-            for statement in _statements():
-                self._db.execute(statement)
-            self._db.execute("DELETE FROM costledger_checkpoint")
-            self._db.execute(
-                "INSERT OR REPLACE INTO costledger_meta (key, value) VALUES ('schema_version', ?), ('fold_version', ?)",
-                (SCHEMA_VERSION, FOLD_VERSION),
-            )
+        return versions
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    def _begin_anew(self) -> None:
+        """Every ledger is to be folded anew, by the versions of this program."""
+        self._db.execute("DELETE FROM costledger_checkpoint")
+        self._db.execute(
+            "INSERT OR REPLACE INTO costledger_meta (key, value) VALUES ('schema_version', ?), ('fold_version', ?)",
+            (SCHEMA_VERSION, FOLD_VERSION),
+        )
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, TypeError, ValueError) as error:
-            raise HistoryUnavailable(self.path, _sentence(error)) from error
+
+_UPSERT: Final = (
+    f"INSERT INTO workflow_history ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (adw_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
+)
+
+
+class _Fresh:
+    """The rows of a rebuild until they are swapped in."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        write: Callable[..., CostChange | None],
+        remove: Callable[[str, str], CostChange | None],
+    ) -> None:
+        self._connection, self._db, self._write, self._remove = connection, connection.db, write, remove
+
+    def add(self, batch: Sequence[Projected]) -> None:
+        """See `Fresh.add`."""
+        marks = ", ".join("?" * (len(COLUMNS) + 3))
+        told = [(*astuple(one.row), one.head.seq, one.head.size, one.head.hash) for one in batch]
+        self._db.executemany(f"INSERT OR REPLACE INTO temp.fresh VALUES ({marks})", told)
+
+    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
+        """See `Fresh.swap`."""
+        changes: list[CostChange | None] = []
+        with self._connection.transaction():
+            for adw_id in self._overtaken(keep):
+                projected = again(adw_id)
+                if projected is None:
+                    changes.append(self._remove(adw_id, NO_LEDGER))
+                else:
+                    self.add([projected])
+            for values in self._db.execute(f"SELECT {_FRESH} FROM temp.fresh ORDER BY adw_id").fetchall():
+                projected = Projected(Row(*values[:-3]), Head(*values[-3:]))
+                changes.append(self._write(projected, pure=True, reason=reason))
+        return [change for change in changes if change is not None]
+
+    def _overtaken(self, keep: Collection[str]) -> list[str]:
+        """Rows that are not among the fresh ones, or were refreshed further since."""
+        found = self._db.execute(
+            "SELECT h.adw_id FROM workflow_history h LEFT JOIN temp.fresh f USING (adw_id) "
+            "LEFT JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE f.adw_id IS NULL OR c.seq > f.head_seq ORDER BY 1"
+        )
+        return [adw_id for (adw_id,) in found if adw_id not in keep]
 
 
 def _stored(values: tuple[Any, ...]) -> Stored:
     _, total, exact, status = values
-    return Stored(visible_cost(total), exact, status)
+    visible = visible_cost(total)
+    return Stored(visible, visible if exact is None else exact, status)
 
 
-def _statements() -> list[str]:
+def statements() -> list[str]:
+    """The statements of `schema.sql`."""
     text = files("projections.stores").joinpath("schema.sql").read_text(encoding="utf-8")
     plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
     return [statement for statement in plain.split(";") if statement.strip()]
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    if "not a database" in text:
-        return "is not a SQLite database and was left as it is; use another data directory, or move the file away"
-    if "locked" in text:
-        return f"another program kept it locked for {_WAIT_SECONDS:.0f} s; try again"
-    if "malformed" in text:
-        return f"{text}; delete it and run `costledger refresh`: the ledgers hold everything"
-    return f"{text}; the ledgers are untouched"

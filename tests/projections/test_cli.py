@@ -332,3 +332,45 @@ def test_help_lists_every_command_and_every_command_has_help(run: Run) -> None:
         assert re.search(rf"^  {name}\s+\w", listed, re.MULTILINE), name
         assert run(name, "--help").out.startswith("Usage: costledger")
     assert run("--version").out.startswith("costledger ")
+
+
+def test_rebuild_checks_and_swaps(run: Run, tmp_path: Path) -> None:
+    run("observe", "w", "--cost-usd", "2.37")
+    assert run("rebuild", "--check").code == 3
+    assert "1 rows rebuilt, 1 costs changed" in run("rebuild").out
+    assert run("rebuild", "--check").code == 0
+    with sqlite3.connect(tmp_path / "data/history.db") as db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 0.09")
+    db.close()
+    drift = run("rebuild", "--check", "--json")
+    assert drift.code == 3
+    assert drift.json["drift"][0]["problem"] == "actual_cost_total is $0.09, and replay says $2.37"
+    assert run("rebuild", "--processes", "2", "--json").json["changes"][0]["new_cost"] == 2.37
+
+
+def test_stale_suspects_and_names_the_next_step(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5))
+    run("import", "adw", "agents", "--status", "completed")
+    told = run("stale", "--json").json
+    assert told[0]["why"].startswith("ended, and the cost is at least this")
+    assert "costledger resync -- w1" in run("stale").out
+    os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (2e9, 2e9))
+    assert any("a source was written" in doubt["why"] for doubt in run("stale", "--json").json)
+
+
+def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE workflow_history (adw_id TEXT UNIQUE, status TEXT, actual_cost_total REAL)")
+        db.execute("INSERT INTO workflow_history VALUES ('w', 'completed', 0.09)")
+    db.close()
+    run("observe", "w", "--cost-usd", "2.37")
+    run("observe", "other", "--cost-usd", "1")
+    assert run("import", "history-db", "app.db").code == 0
+    changed = run("refresh", "--history", "sqlite:app.db")
+    assert "[w] $0.0900 → $2.3700 (status: completed)" in changed.err
+    assert run("--history", "sqlite:app.db", "rebuild", "--check").code == 0
+    assert (
+        run("refresh", "--history", "sqlite:app.db", "--insert-missing", "--json").json["changes"][0]["new_cost"] == 1
+    )
+    assert run("refresh", "--history", "postgres:x").code == 2

@@ -1,0 +1,120 @@
+"""Another application's `workflow_history` table: what it knows of its workflows, but for their costs.
+
+Status, issue, template and times become events; the costs are what costledger is there to put right, so they are left
+where they are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ledger import clock
+from ledger.errors import SourceUnreadable
+from ledger.events import check_name
+from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+
+__all__ = ["HistoryDb"]
+
+KIND: Final = "history_db"
+_STATUSES: Final = ("running", "completed", "failed", "cancelled")
+_WANTED: Final = (
+    "adw_id",
+    "status",
+    "issue_number",
+    "workflow_template",
+    "start_time",
+    "end_time",
+    "created_at",
+    "error_message",
+)
+
+
+class HistoryDb:
+    """The source `history-db`: a SQLite database with a table `workflow_history`."""
+
+    def identify(self, path: Path) -> bool:
+        """See `Source.identify`."""
+        try:
+            return path.is_file() and bool(_rows(path))
+        except SourceUnreadable:
+            return False
+
+    def parts(self, path: Path, options: Options) -> list[Part]:
+        """See `Source.parts`: one per row, all read at once."""
+        if not path.is_file():
+            raise SourceUnreadable(path, "there is no such database")
+        rows = _rows(path)
+        if not rows:
+            raise SourceUnreadable(path, "its table workflow_history has no row")
+        wanted = [row for row in rows if options.workflow_id in (None, row["adw_id"])]
+        return [Part(str(row["adw_id"]), 1, _reader(path, row)) for row in wanted]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+            there = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('workflow_history')")}
+            if "adw_id" not in there:
+                raise SourceUnreadable(path, "has no table workflow_history with an adw_id")
+            names = [name for name in _WANTED if name in there]
+            query = f"SELECT {', '.join(names)} FROM workflow_history WHERE adw_id IS NOT NULL ORDER BY adw_id"
+            return [dict(zip(names, values, strict=True)) for values in db.execute(query)]
+    except sqlite3.Error as error:
+        raise SourceUnreadable(path, f"cannot be read as a SQLite database: {error}") from error
+
+
+def _reader(path: Path, row: Mapping[str, Any]) -> Callable[[], Findings]:
+    def read() -> Findings:
+        findings = Findings()
+        workflow_id, place = str(row["adw_id"]), {"source": {"kind": KIND, "file": spelled(path)}}
+        told: dict[str, Any] = {
+            "issue_number": _issue(row.get("issue_number")),
+            "workflow_template": _template(row.get("workflow_template")),
+            "observed_at": _moment(row.get("start_time")) or _moment(row.get("created_at")),
+        }
+        told = {name: value for name, value in told.items() if value is not None}
+        if told:
+            findings.started = {"id": digest(KIND, "started", workflow_id, *sorted(told.items())), **told, **place}
+        status = str(row.get("status") or "").strip().lower()
+        if status in _STATUSES:
+            ended, error = _moment(row.get("end_time")), row.get("error_message")
+            end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, row.get("end_time"), error), **place}
+            if ended is not None and status != "running":
+                end["observed_at"] = ended
+            if status == "failed" and isinstance(error, str) and error:
+                end["error_message"] = error[:4000]
+            findings.status = (status, end)
+        elif status not in ("", "pending"):
+            findings.skipped.append(Skipped(path, None, f"{workflow_id}: status {status!r} means nothing here"))
+        return findings
+
+    return read
+
+
+def _issue(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 18:
+        return int(value)
+    return value if isinstance(value, int) and 0 <= value < 2**63 else None
+
+
+def _template(value: object) -> str | None:
+    try:
+        return check_name(value)
+    except ValueError:
+        return None
+
+
+def _moment(value: object) -> str | None:
+    """A time of the table; one without a zone is UTC, as SQLite's CURRENT_TIMESTAMP writes it."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return clock.parse(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except ValueError:
+        return None

@@ -1,0 +1,128 @@
+"""Drift: where what is stored is not what pure replay says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ledger import money
+from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.line import EMPTY, Head
+from ledger.store import LedgerStore
+from projections.fold import fold, initial
+from projections.workflow_history import Row, row
+
+__all__ = ["Examined", "Finding", "differences", "examine", "findings"]
+
+RESTORE = "restore the ledger from a backup; its row stays as it is until then"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not fit, and what to do about it."""
+
+    workflow_id: str
+    problem: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What one ledger says; every byte of it verified.
+
+    Attributes:
+        row: by pure replay up to the checkpoint; up to the end without one.
+        problem: why there is no row; "" when there is one.
+    """
+
+    workflow_id: str
+    row: Row | None = None
+    head: Head = field(default=EMPTY)
+    torn_bytes: int = 0
+    problem: str = ""
+    unknown: bool = False
+
+
+def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
+    """Verify one ledger to its end and replay it to its checkpoint.
+
+    Args:
+        job: the workflow and its checkpoint.
+    """
+    workflow_id, checkpoint = job
+    try:
+        reader, state = ledgers.read(workflow_id, checkpoint=checkpoint), initial(workflow_id)
+        replayed: Row | None = None
+        for line in reader:
+            if replayed is None:
+                fold(state, line)
+                if checkpoint is not None and reader.head.seq == checkpoint.seq:
+                    replayed = row(state, reader.head)
+    except UnknownWorkflow as error:
+        return Examined(workflow_id, problem=str(error), unknown=True)
+    except CostledgerError as error:
+        return Examined(workflow_id, problem=str(error))
+    return Examined(workflow_id, replayed or row(state, reader.head), reader.head, reader.torn_bytes)
+
+
+def findings(
+    examined: Examined,
+    checkpoint: Head | None,
+    stored: Row | None,
+    columns: tuple[str, ...],
+    *,
+    unread_too: bool,
+) -> Iterator[Finding]:
+    """What does not fit between a ledger, its checkpoint and its row.
+
+    Args:
+        columns: those that are ours to be right.
+        unread_too: a ledger that was never read into this history has a row missing.
+    """
+    workflow_id = examined.workflow_id
+    resync = f"costledger resync --force -- {workflow_id}"
+    if examined.unknown:
+        if checkpoint is not None:
+            yield Finding(workflow_id, "its ledger is gone", RESTORE)
+        elif stored is not None:
+            yield Finding(workflow_id, "a row that no ledger stands behind", resync)
+        return
+    if examined.row is None:
+        yield Finding(workflow_id, examined.problem, RESTORE)
+        return
+    if examined.torn_bytes:
+        problem = f"{examined.torn_bytes:,} bytes after the last line were never acknowledged"
+        yield Finding(workflow_id, problem, "nothing: the next append moves them aside")
+    if stored is None:
+        if checkpoint is None and not unread_too:
+            return
+        yield Finding(workflow_id, "its row is missing", resync)
+    else:
+        for difference in differences(stored, examined.row, columns):
+            yield Finding(workflow_id, difference, resync)
+
+
+def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterator[str]:
+    """Where a stored row is not what replay says, a phrase per column."""
+    for name in columns:
+        old: Any = getattr(stored, name)
+        new: Any = getattr(replayed, name)
+        if old == new:
+            continue
+        if name == "actual_cost_total":
+            yield f"{name} is {_usd(old)}, and replay says {_usd(new)}"
+        else:
+            yield f"{name} is {_short(old)}, and replay says {_short(new)}"
+
+
+def _usd(value: float | None) -> str:
+    try:
+        return f"${money.to_wire(money.parse(value))}"
+    except CostledgerError:
+        return repr(value)
+
+
+def _short(value: object) -> str:
+    text = f"{value:,}" if isinstance(value, int) else repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,85 @@
+"""Rebuild: replay every ledger into fresh rows, beside readers and writers, and swap them in at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.line import Head
+from ledger.store import LedgerStore
+from projections.parallel import ask_each
+from projections.replay import LedgerVanished, Problem, RefreshReport, log_changes, project
+from projections.store import HistoryStore, Projected
+
+__all__ = ["rebuild"]
+
+_BATCH_ROWS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    workflow_id: str
+    projected: Projected | None
+    error: CostledgerError | None
+
+
+def rebuild(
+    ledgers: LedgerStore,
+    history: HistoryStore,
+    *,
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> RefreshReport:
+    """Replace every row by pure replay of its ledger, in one transaction at the end.
+
+    Readers see the old rows until then; an interruption leaves no trace. Audit entries are kept, and added for every
+    cost that changes. A ledger that cannot be read keeps its row and is a problem. A row that no ledger ever stood
+    behind is removed.
+
+    Args:
+        processes: that replay beside each other.
+        progress: called with ledgers done and in all.
+
+    Raises:
+        HistoryUnavailable, LedgerUnavailable: the history, or the folder of ledgers, cannot be used.
+    """
+    report = RefreshReport()
+    checkpoints = history.checkpoints()
+    present = [name for name in ledgers.workflow_ids() if ledgers.size(name) is not None]
+    jobs: list[tuple[str, Head | None]] = [(name, checkpoints.get(name)) for name in present]
+    answers = ask_each(_replay, ledgers, jobs, processes=processes)
+    with history.rebuilding() as fresh:
+        done = 0
+        while batch := list(islice(answers, _BATCH_ROWS)):
+            report.problems += [Problem(one.workflow_id, one.error) for one in batch if one.error is not None]
+            replayed = [one.projected for one in batch if one.projected is not None]
+            report.folded += [projected.row.adw_id for projected in replayed]
+            fresh.add(replayed)
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(jobs))
+        for name in sorted(checkpoints.keys() - set(present)):
+            report.problems.append(Problem(name, LedgerVanished(name, checkpoints[name])))
+        kept = {problem.workflow_id for problem in report.problems}
+
+        def again(workflow_id: str) -> Projected | None:
+            """A row that was refreshed, or came, while this rebuild was on."""
+            try:
+                return project(ledgers, workflow_id)
+            except UnknownWorkflow:
+                return None
+
+        report.changes += fresh.swap(keep=kept, again=again, reason="rebuild")
+    log_changes(report.changes)
+    return report
+
+
+def _replay(ledgers: LedgerStore, job: tuple[str, Head | None]) -> _Replayed:
+    workflow_id, checkpoint = job
+    try:
+        return _Replayed(workflow_id, project(ledgers, workflow_id, checkpoint), None)
+    except CostledgerError as error:
+        return _Replayed(workflow_id, None, CostledgerError(str(error)))

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from projections.stale import stale
+from projections.workflow_history import Row, held, row
+from tests.projections.lines import HEAD, ended, folded, reading, started
+
+USE = {"input_tokens": 200_000, "output_tokens": 5}
+NOW = datetime.fromisoformat("2026-11-23T19:00:00Z")
+
+
+def whys(found: Row, *, after: timedelta = timedelta(0), **options: datetime | dict[str, datetime]) -> list[str]:
+    return [doubt.why for doubt in stale([found], now=NOW + after, **options)]  # type: ignore[arg-type]
+
+
+GOOD = row(folded(started(), reading("2.37", agent="a", usage=USE), ended()), HEAD)
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (replace(GOOD, actual_cost_nanousd=90_000_000), "ended at $0.0900 for 200,005 tokens"),
+        (row(folded(reading("2.37", partial=True), ended()), HEAD), "ended, and the cost is at least this"),
+        (held(row(folded(reading("0.45")), HEAD), 5_000_000_000), "held: somebody stored more"),
+        (row(folded(reading("1.00", session_id="s"), reading("1.00", model="m")), HEAD), "possible double counting"),
+        (row(folded(reading("1.00"), {"type": "cost_guessed"}), HEAD), "events that this version does not know"),
+    ],
+)
+def test_a_row_that_may_be_wrong_says_why(found: Row, why: str) -> None:
+    assert [told[: len(why)] for told in whys(found)][:1] == [why]
+
+
+def test_a_right_row_raises_no_doubt() -> None:
+    assert whys(GOOD) == []
+    assert whys(row(folded(started()), HEAD)) == []
+
+
+def test_a_running_workflow_that_fell_silent() -> None:
+    silent = row(folded(started(), reading("1.00")), HEAD)
+    assert whys(silent, after=timedelta(hours=5)) == []
+    assert whys(silent, after=timedelta(hours=8)) == ["running, and no event for 9 hours"]
+
+
+def test_a_source_that_was_written_after_the_last_event() -> None:
+    updated = datetime.fromisoformat(GOOD.updated_at)
+    assert whys(GOOD, changed_at={"w": updated - timedelta(seconds=1)}) == []
+    assert whys(GOOD, changed_at={"w": updated + timedelta(seconds=1)})[0].startswith("a source was written at")
