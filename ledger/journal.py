@@ -156,14 +156,19 @@ class Journal:
         if size < head.size:
             problem = f"was cut: it had {head.size:,} bytes when last appended to and has {size:,} now"
             raise DamagedLedger(self.path, head.seq, size, problem)
-        self._try("read", self._verify_from, file, size)
-        return self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
+        tail = self._try("read", self._verified_from, file, self._tail, size)
+        return tail or self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
 
-    def _verify_from(self, file: OpenFile, size: int) -> None:
-        assert self._tail is not None
-        read_at = lambda at, count: self._files.read(file, at, count)  # noqa: E731
-        for _ in LedgerReader(self.workflow_id, self.path, read_at, size, start=self._tail.head):
-            pass
+    def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:
+        """The tail after what others appended; None when something torn is behind it."""
+
+        def read_at(offset: int, count: int) -> bytes:
+            return self._files.read(file, offset, count)
+
+        reader, recorded_at = LedgerReader(self.workflow_id, self.path, read_at, size, start=tail.head), ""
+        for lines in reader.chunks():
+            recorded_at = lines[-1]["recorded_at"]
+        return None if reader.torn_bytes else Tail(reader.head, recorded_at)
 
     def _composed(self, file: OpenFile, tail: Tail, batch: Sequence[Draft], expected_seq: int | None) -> Composed:
         wanted = {draft.id for draft in batch if draft.search}

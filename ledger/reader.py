@@ -6,9 +6,11 @@ against the line before it, and only then are the chunk's lines parsed, all in o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -22,6 +24,7 @@ ReadAt = Callable[[int, int], bytes]
 """`(offset, count) -> bytes`, as `os.pread`."""
 
 _CHUNK_BYTES: Final = 1024 * 1024
+_NEWLINE: Final = re.compile(rb"\n")
 _FROM_HASH: Final = HASH_CHARACTERS + 3  # the digits and `"}\n`
 
 
@@ -44,58 +47,105 @@ class LedgerReader:
         self.torn_bytes = 0
         self._read_at = read_at
         self._before = self._ending(start) if start.seq else b""
+        self._seq, self._offset = start.seq, start.size
 
     def __iter__(self) -> Iterator[Line]:
-        for lines, sizes in self.chunks():
-            for line, size in zip(lines, sizes, strict=True):
-                self.head = Head(self.head.seq + 1, self.head.size + size, line["hash"])
+        for lines, ends in self._chunks():
+            seq = self.head.seq
+            for line, end in zip(lines, ends, strict=True):
+                seq += 1
+                self.head = Head(seq, end, line["hash"])
                 yield line
 
-    def raw_lines(self) -> Iterator[bytes]:
-        """The verified lines as the bytes they are."""
-        for raws in self._verified():
-            for raw in raws:
-                self.head = Head(self.head.seq + 1, self.head.size + len(raw), raw[-_FROM_HASH:-3].decode())
-                yield raw
+    def chunks(self) -> Iterator[list[Line]]:
+        """The same lines, many at a time; `head` is the last of them."""
+        for lines, ends in self._chunks():
+            self.head = Head(self.head.seq + len(lines), ends[-1], lines[-1]["hash"])
+            yield lines
 
-    def chunks(self) -> Iterator[tuple[list[Line], list[int]]]:
-        """Verified lines and their sizes in bytes, a chunk at a time; `head` is left to the caller."""
-        seq, offset = self.head.seq, self.head.size
-        for raws in self._verified():
-            lines: list[Line] = []
-            for value, raw in zip(_parsed(raws), raws, strict=True):
-                seq += 1
-                problem = _misplaced(value, seq, self.workflow_id)
-                if problem is not None or not isinstance(value, dict):
-                    raise DamagedLedger(self.path, seq, offset, problem or "is not a JSON object")
-                lines.append(value)
-                offset += len(raw)
-            yield lines, [len(raw) for raw in raws]
+    def raw_chunks(self) -> Iterator[bytes]:
+        """The same lines as the bytes they are."""
+        for data, spans in self._whole_lines():
+            self._checked(data, spans)
+            yield data[: spans[-1]]
 
-    def _verified(self) -> Iterator[list[bytes]]:
-        """Whole lines whose hashes fit, a chunk at a time."""
-        seq, offset, before, carry = self.head.seq, self.head.size, self._before, b""
-        position = offset
+    def _chunks(self) -> Iterator[tuple[list[Line], list[int]]]:
+        """Verified lines, and the offset in the file at which each ends."""
+        for data, spans in self._whole_lines():
+            start = self._offset
+            yield self._checked(data, spans), [start + end for end in spans]
+
+    def _whole_lines(self) -> Iterator[tuple[bytes, list[int]]]:
+        """Pieces of the file that begin with a line, and where in them each whole line ends."""
+        carry, position = b"", self.head.size
         while position < self.size:
             data = self._read_at(position, min(_CHUNK_BYTES, self.size - position))
             if not data:
-                raise DamagedLedger(self.path, seq + 1, offset, f"the file ends at byte {position}, not {self.size}")
+                problem = f"the file ends at byte {position}, not {self.size}"
+                raise DamagedLedger(self.path, self._seq + 1, self._offset, problem)
             position += len(data)
-            raws = (carry + data).splitlines(keepends=True)  # a stray "\r" splits too: neither part verifies
-            carry = raws.pop() if not raws[-1].endswith(b"\n") else b""
-            for raw in raws:
-                problem = problem_of(raw, before, self.workflow_id)
-                if problem is not None:
-                    raise DamagedLedger(self.path, seq + 1, offset, problem)
-                before = raw[-_FROM_HASH:]
-                seq += 1
-                offset += len(raw)
-            if raws:
-                yield raws
+            data = carry + data
+            ends = [match.end() for match in _NEWLINE.finditer(data)]
+            if ends:
+                yield data, ends
+                self._offset += ends[-1]
+            carry = data[ends[-1] :] if ends else data
             if len(carry) > LINE_BYTES_MAX:
-                self._check_long_tail(carry, position, seq, offset)
+                self._check_long_tail(carry, position, self._seq, self._offset)
                 break
-        self.torn_bytes = self.size - offset
+        self.torn_bytes = self.size - self._offset
+
+    def _checked(self, data: bytes, ends: list[int]) -> list[Line]:
+        """The lines of a piece, each proven against the one before it.
+
+        The hash of a line covers one slice of the file, from the first digit of the hash before it, so nothing is
+        copied; that it stands in the line is seen once that is parsed.
+        """
+        view = memoryview(self._before + data)
+        shift = len(self._before)
+        digests, start = [], 0
+        for end in ends:
+            begin = start + shift - _FROM_HASH
+            if begin < 0 or end - start > LINE_BYTES_MAX:
+                digests.append("")
+            else:
+                digests.append(sha256(view[begin : end + shift - _FROM_HASH]).hexdigest())
+            start = end
+        values = _parsed(data, ends)
+        seq, workflow_id = self._seq, self.workflow_id
+        for value, digest in zip(values, digests, strict=True):
+            seq += 1
+            try:
+                if (
+                    value["hash"] == digest
+                    and value["seq"] == seq
+                    and value["workflow_id"] == workflow_id
+                    and type(value["type"]) is str
+                    and type(value["recorded_at"]) is str
+                    and type(value["id"]) is str
+                    and type(value["v"]) is int
+                ):
+                    continue
+            except (KeyError, TypeError):
+                pass
+            self._check_alone(data, ends, seq - self._seq - 1, value)
+        self._before = data[ends[-1] - _FROM_HASH : ends[-1]]
+        self._seq = seq
+        return values
+
+    def _check_alone(self, data: bytes, ends: list[int], index: int, value: object) -> None:
+        """One line that did not pass at once: the first line of a ledger, or a bad one, and then why.
+
+        Raises:
+            DamagedLedger: it is bad.
+        """
+        start = ends[index - 1] if index else 0
+        raw = data[start : ends[index]]
+        before = data[start - _FROM_HASH : start] if index else self._before
+        seq = self._seq + index + 1
+        problem = problem_of(raw, before, self.workflow_id) or _misplaced(value, seq, self.workflow_id)
+        if problem is not None:
+            raise DamagedLedger(self.path, seq, self._offset + start, problem)
 
     def _check_long_tail(self, tail: bytes, position: int, seq: int, offset: int) -> None:
         """More bytes without a newline than a line can have: nothing but NULs may follow it to the end."""
@@ -124,18 +174,18 @@ class LedgerReader:
         return ending
 
 
-def _parsed(raws: list[bytes]) -> list[object]:
-    """The lines as JSON; None where one is not (its hash fits, so some other writer made it)."""
+def _parsed(data: bytes, ends: list[int]) -> list[Any]:
+    """The lines as JSON, parsed in one call; None where one is not (some other writer made it)."""
     try:
-        lines: list[object] = orjson.loads(b"[%b]" % b",".join(raws))
+        values: list[Any] = orjson.loads(b"[%b]" % data[: ends[-1] - 1].replace(b"\n", b","))
     except orjson.JSONDecodeError:
-        lines = []
-    if len(lines) == len(raws):
-        return lines
-    return [_parsed_alone(raw) for raw in raws]
+        values = []
+    if len(values) == len(ends):
+        return values
+    return [_parsed_alone(line) for line in data[: ends[-1] - 1].split(b"\n")]
 
 
-def _parsed_alone(raw: bytes) -> object:
+def _parsed_alone(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -25,6 +25,7 @@ from ledger.tail import Tail
 __all__ = ["copy_verified", "fence_path", "last_tail", "set_fence"]
 
 _WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
+_SMALL_WINDOW_BYTES: Final = 16 * 1024
 _COPY_BYTES: Final = 1024 * 1024
 _FROM_HASH: Final = HASH_CHARACTERS + 3
 
@@ -51,8 +52,7 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
     """
     size = files.size(file)
     stop = _end_of_text(files, file, size)
-    window_start = max(0, stop - _WINDOW_BYTES)
-    data = files.read(file, window_start, stop - window_start)
+    window_start, data = _window(files, file, stop)
     end = data.rfind(b"\n") + 1
     if end == 0 and (window_start > 0 or stop > LINE_BYTES_MAX):
         raise DamagedLedger(path, 1, window_start, f"no line ends within the last {len(data):,} bytes")
@@ -70,6 +70,16 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
     _check_torn(torn, before, path, workflow_id, tail.head)
     _move_aside(files, file, path, tail.head.size, size)
     return tail
+
+
+def _window(files: Files, file: OpenFile, stop: int) -> tuple[int, bytes]:
+    """The end of a ledger, from which offset: two whole lines and a torn one, most often a few kilobytes."""
+    for size in (_SMALL_WINDOW_BYTES, _WINDOW_BYTES):
+        start = max(0, stop - size)
+        data = files.read(file, start, stop - start)
+        if start == 0 or data.count(b"\n") > 2:
+            break
+    return start, data
 
 
 def _end_of_text(files: Files, file: OpenFile, size: int) -> int:
@@ -176,8 +186,8 @@ def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) ->
     try:
         last_tail(files, file, path, workflow_id)
         reader = LedgerReader(workflow_id, path, lambda at, n: files.read(file, at, n), files.size(file), start=EMPTY)
-        for raw in reader.raw_lines():
-            if files.write(new, raw) != len(raw):
+        for lines in reader.raw_chunks():
+            if files.write(new, lines) != len(lines):
                 raise OSError(28, "short write")
         files.sync(new)
         files.replace(copy, path)

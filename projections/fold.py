@@ -27,6 +27,8 @@ from projections.summary import settle
 __all__ = ["State", "fold", "initial"]
 
 RUNNING: Final = "running"
+_INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS
+_INTEGERS: Final = frozenset({int})
 
 
 class State:
@@ -126,14 +128,9 @@ def _cost_observed(state: State, line: Line) -> None:
         return
     if not isinstance(cost, str):
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
-    reading = Reading(
-        money.from_wire(cost),
-        get("cost_source") != "priced",
-        get("partial") is not True,
-        get("final") is True,
-        usage,
-    )
-    state.tree.read(meter, reading, _moment(line), line["seq"])
+    reported, complete = get("cost_source") != "priced", get("partial") is not True
+    reading = Reading(money.from_wire(cost), reported, complete, get("final") is True, usage)
+    state.tree.read(meter, reading, (_moment(line), line["seq"]))
 
 
 def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
@@ -148,8 +145,9 @@ def _usage(line: Line) -> Tokens:
     if usage is None:
         return ()
     if isinstance(usage, dict):
-        counts = tuple([usage.get(name, 0) for name in USAGE_FIELDS])
-        if all(type(count) is int and count >= 0 for count in counts):
+        get = usage.get
+        counts = (get(_INPUT, 0), get(_WRITE, 0), get(_WRITE_1H, 0), get(_READ, 0), get(_OUTPUT, 0), get(_SEARCH, 0))
+        if _INTEGERS.issuperset(map(type, counts)) and min(counts) >= 0:
             return counts
     raise _impossible(line, "usage", f"expected token counts, not {shown(usage)}")
 
@@ -188,7 +186,7 @@ def _take_metadata(state: State, line: Line) -> None:
 
 
 def _moment(line: Line) -> str:
-    return _text(line, "observed_at") or str(line["recorded_at"])
+    return (_text(line, "observed_at") if "observed_at" in line else None) or str(line["recorded_at"])
 
 
 def _text(line: Line, name: str) -> str | None:

@@ -45,7 +45,7 @@ class Meter:
     Attributes:
         highest: of this run.
         latest: of this run, and `latest_at`, its moment and seq.
-        latest_below_at: the moment and seq of the latest priced reading of any meter below, in this run.
+        latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
         settled_nanousd, settled_tokens, settled_basis: what it stood at when this run began.
         grown_nanousd: Σ over children of (cost − settled).
@@ -118,25 +118,29 @@ class Tree:
             parent.children.append(found)
         return found
 
-    def read(self, meter: Meter, reading: Reading, moment: str, seq: int) -> None:
-        """Take in a priced reading, and what it changes up to the root."""
-        at = (moment, seq)
+    def read(self, meter: Meter, reading: Reading, at: tuple[str, int]) -> None:
+        """Take in a priced reading, and what it changes up to the root.
+
+        Args:
+            at: its moment and seq.
+        """
         if meter.highest is None or reading > meter.highest:
             meter.highest = reading
-        if at > meter.latest_at or meter.latest is None:
+        if at > meter.latest_at:
             meter.latest, meter.latest_at = reading, at
-        above = meter.parent
-        while above is not None:
-            if at > above.latest_below_at:
-                above.latest_below_at = at
-            above = above.parent
-        self._update(meter)
+        if self.ended:
+            self._update_ended(meter, at)
+        elif reading.cost_nanousd > meter.cost_nanousd:
+            _raise(meter, reading.cost_nanousd)
 
     def end(self) -> None:
         """The run has ended: the last words count."""
         self.ended = True
         for meter in reversed(self.meters.values()):  # parents are made before their children
-            meter.grown_nanousd = sum(child.cost_nanousd - child.settled_nanousd for child in meter.children)
+            meter.grown_nanousd = 0
+            for child in meter.children:
+                meter.grown_nanousd += child.cost_nanousd - child.settled_nanousd
+                meter.latest_below_at = max(meter.latest_below_at, child.latest_at, child.latest_below_at)
             meter.cost_nanousd = meter.evaluated(ended=True)
 
     def settle(self) -> None:
@@ -148,18 +152,31 @@ class Tree:
             meter.highest = meter.latest = None
             meter.latest_at = meter.latest_below_at = ("", 0)
 
-    def _update(self, meter: Meter) -> None:
-        """Carry a change of one meter up to the root."""
+    def _update_ended(self, meter: Meter, at: tuple[str, int]) -> None:
+        """Carry a reading that came after the end up to the root: it can unseat any last word above it."""
         current: Meter | None = meter
         while current is not None:
-            cost = current.evaluated(ended=self.ended)
-            change = cost - current.cost_nanousd
-            current.cost_nanousd = cost
+            if current is not meter and at > current.latest_below_at:
+                current.latest_below_at = at
+            change = current.evaluated(ended=True) - current.cost_nanousd
+            current.cost_nanousd += change
             if current.parent is not None:
                 current.parent.grown_nanousd += change
-            if not change and not self.ended:  # after an end, a later reading can unseat a last word above it
-                return
             current = current.parent
+
+
+def _raise(meter: Meter, cost_nanousd: int) -> None:
+    """Carry a higher cost of a running meter up to the root; what does not grow above it stays."""
+    while True:
+        change = cost_nanousd - meter.cost_nanousd
+        meter.cost_nanousd = cost_nanousd
+        if meter.parent is None:
+            return
+        meter = meter.parent
+        meter.grown_nanousd += change
+        cost_nanousd = meter.settled_nanousd + meter.grown_nanousd
+        if cost_nanousd <= meter.cost_nanousd:
+            return
 
 
 def _parent(path: Path) -> Path:

@@ -55,8 +55,9 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
         UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
     """
     reader, state = ledgers.read(workflow_id, checkpoint=checkpoint), initial(workflow_id)
-    for line in reader:
-        fold(state, line)
+    for lines in reader.chunks():
+        for line in lines:
+            fold(state, line)
     return Projected(row(state, reader.head), reader.head)
 
 
@@ -85,16 +86,16 @@ def refresh(
         LedgerUnavailable: the ledgers cannot be listed.
     """
     report = RefreshReport()
-    checkpoints = history.checkpoints()
-    stored = history.stored()
+    named = None if workflow_ids is None else set(workflow_ids)
+    checkpoints, stored = history.checkpoints(named), history.stored(named)
     edited = {adw_id for adw_id, shown in stored.items() if shown.edited}
-    wanted = {*ledgers.workflow_ids(), *checkpoints} if workflow_ids is None else set(workflow_ids)
+    wanted = {*ledgers.workflow_ids(), *checkpoints} if named is None else named
     batch: list[Projected] = []
     for workflow_id in sorted(wanted):
         checkpoint = checkpoints.get(workflow_id)
         try:
             size = ledgers.size(workflow_id)
-            if size is None and checkpoint is None and workflow_ids is None:
+            if size is None and checkpoint is None and named is None:
                 continue  # a file in which no event was ever acknowledged
             untouched = workflow_id in stored and workflow_id not in edited and not unchanged_too
             if checkpoint and size == checkpoint.size and untouched:

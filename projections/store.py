@@ -109,12 +109,12 @@ class HistoryStore(Protocol):
         """One row."""
         ...
 
-    def stored(self) -> dict[str, Stored]:
-        """What every row shows, without reading the rows whole."""
+    def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
+        """What each of these rows shows, without reading it whole; None: all rows."""
         ...
 
-    def checkpoints(self) -> dict[str, Head]:
-        """How far each ledger has been read."""
+    def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
+        """How far each of these ledgers has been read; None: all of them."""
         ...
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:

@@ -6,9 +6,9 @@ sum to the total. Money is integer nanodollars.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import add, sub
-from typing import Final
+from typing import Final, Protocol
 
 from projections.meters import NO_TOKENS, Meter, Reading, Tokens, Tree
 
@@ -46,9 +46,11 @@ def summarise(tree: Tree) -> Summary:
     """Tokens, basis and breakdown of a tree as it stands."""
     summary = Summary()
 
-    def visit(meter: Meter, tokens: Tokens, below: Tokens, basis: int, open_: bool) -> None:
+    def visit(meter: Meter, tokens: Tokens, below: Tokens, basis: int, *, open_: bool) -> None:
         summary.unpriced += open_
-        _contribute(summary, meter, tuple(map(sub, tokens, below)))
+        own = tokens if below is NO_TOKENS else tuple(map(sub, tokens, below))
+        if meter.children or meter.cost_nanousd or any(own):
+            _contribute(summary, meter, own)
         if meter.parent is None:
             summary.tokens, summary.basis = tokens, basis
 
@@ -63,7 +65,7 @@ def summarise(tree: Tree) -> Summary:
 def settle(tree: Tree) -> None:
     """A new run begins: every meter keeps what it stood at, and forgets the unpriced usage that was covered."""
 
-    def visit(meter: Meter, tokens: Tokens, below: Tokens, basis: int, open_: bool) -> None:  # noqa: ARG001
+    def visit(meter: Meter, tokens: Tokens, below: Tokens, basis: int, *, open_: bool) -> None:  # noqa: ARG001
         meter.settled_tokens, meter.settled_basis = tokens, basis
         if not open_:
             meter.unpriced = None
@@ -72,13 +74,28 @@ def settle(tree: Tree) -> None:
     tree.settle()
 
 
-Visit = Callable[[Meter, Tokens, Tokens, int, bool], None]
-"""`(meter, its tokens, its children's tokens, basis bits, whether it has open unpriced usage)`, children first."""
+class Visit(Protocol):
+    """Called for each meter, children first."""
+
+    def __call__(self, meter: Meter, tokens: Tokens, below: Tokens, basis: int, *, open_: bool) -> None:
+        """Take one meter in.
+
+        Args:
+            below: its children's tokens.
+            basis: bits of the readings its cost was taken from.
+            open_: it has usage that nothing priced covers.
+        """
+        ...
 
 
 def _walk(meter: Meter, visit: Visit, *, ended: bool, covered: bool) -> tuple[Tokens, int]:
     """Visit a meter and all below it; `covered`: a reading above decides the cost of this one too."""
     chosen = meter.chosen(ended=ended)
+    if not meter.children and meter.unpriced is None and meter.settled_tokens is NO_TOKENS:
+        tokens = NO_TOKENS if chosen is None else chosen.usage or NO_TOKENS  # most meters: one message, read once
+        basis = meter.settled_basis if chosen is None else _basis(chosen)
+        visit(meter, tokens, NO_TOKENS, basis, open_=False)
+        return tokens, basis
     sums, grown, basis = NO_TOKENS, NO_TOKENS, meter.settled_basis
     for child in meter.children:
         tokens, child_basis = _walk(child, visit, ended=ended, covered=covered or chosen is not None)
@@ -94,7 +111,7 @@ def _walk(meter: Meter, visit: Visit, *, ended: bool, covered: bool) -> tuple[To
     open_ = meter.unpriced is not None and not covered and not _covers(chosen, meter.unpriced)
     if meter.unpriced is not None and open_:
         tokens = tuple(map(max, tokens, meter.unpriced))
-    visit(meter, tokens, sums, basis, open_)
+    visit(meter, tokens, sums, basis, open_=open_)
     return tokens, basis
 
 

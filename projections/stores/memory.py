@@ -47,13 +47,15 @@ class MemoryHistory:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
 
-    def stored(self) -> dict[str, Stored]:
+    def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
-        return {adw_id: _stored(row) for adw_id, row in self._rows.items()}
+        wanted = self._rows.keys() if adw_ids is None else self._rows.keys() & set(adw_ids)
+        return {adw_id: _stored(self._rows[adw_id]) for adw_id in wanted}
 
-    def checkpoints(self) -> dict[str, Head]:
+    def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
         """See `HistoryStore.checkpoints`."""
-        return dict(self._checkpoints)
+        wanted = self._checkpoints.keys() if workflow_ids is None else self._checkpoints.keys() & set(workflow_ids)
+        return {workflow_id: self._checkpoints[workflow_id] for workflow_id in wanted}
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""

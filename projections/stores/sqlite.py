@@ -83,16 +83,23 @@ class SqliteHistory:
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
 
-    def stored(self) -> dict[str, Stored]:
+    def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
-        with self._connection.errors():
-            return {values[0]: _stored(values) for values in self._db.execute(_STORED)}
+        return {values[0]: _stored(values) for values in self._selected(_STORED, "adw_id", adw_ids)}
 
-    def checkpoints(self) -> dict[str, Head]:
+    def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
         """See `HistoryStore.checkpoints`."""
+        query = "SELECT workflow_id, seq, size, hash FROM costledger_checkpoint"
+        found = self._selected(query, "workflow_id", workflow_ids)
+        return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
+
+    def _selected(self, query: str, key: str, keys: Collection[str] | None) -> list[tuple[Any, ...]]:
+        """The rows of a query, all or those of some keys."""
         with self._connection.errors():
-            found = self._db.execute("SELECT workflow_id, seq, size, hash FROM costledger_checkpoint")
-            return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
+            if keys is None:
+                return self._db.execute(query).fetchall()
+            wanted = f"{query} WHERE {key} = ?"
+            return [values for name in keys for values in self._db.execute(wanted, (name,))]
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""

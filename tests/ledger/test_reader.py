@@ -22,7 +22,7 @@ def sample() -> bytes:
     for number in range(4):
         store.append([cost_observed("w", agent=f"agent-{number}", cost_usd=f"0.{number}1", id=f"é{number}")])
     store.append([workflow_ended("w", "completed")])
-    return b"".join(store.read("w").raw_lines())
+    return b"".join(store.read("w").raw_chunks())
 
 
 RAW = sample()

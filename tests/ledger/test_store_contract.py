@@ -48,7 +48,7 @@ def test_the_first_append_opens_the_ledger_and_names_its_origin(store: LedgerSto
     assert second["hash"] == receipt.hash
     assert second["id"] == receipt.id
     assert list(store.workflow_ids()) == ["w"]
-    assert store.size("w") == len(b"".join(store.read("w").raw_lines()))
+    assert store.size("w") == len(b"".join(store.read("w").raw_chunks()))
 
 
 def test_the_same_id_again_gives_the_first_receipt(store: LedgerStore) -> None:
