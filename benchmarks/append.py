@@ -149,6 +149,7 @@ def main(folder: Path, events: int) -> None:
         ("8 writers, one ledger", one_ledger, WRITERS, events),
         ("8 writers, one ledger, sync under the lock", under_lock, WRITERS, events),
         ("8 writers, SQLite WAL FULL", sqlite, WRITERS, events),
+        ("1 writer, raw write+fdatasync", raw, 1, events),
         ("1 writer, one by one", one_by_one, 1, events),
         ("1 writer, 1,000 events in a call", in_one_call, 1, 20_000),
         ("1 writer, eventsourcing on SQLite", eventsourcing, 1, events),
@@ -165,6 +166,7 @@ def main(folder: Path, events: int) -> None:
         ("8 writers, one ledger", "8 writers, one ledger, sync under the lock"),
         ("8 writers, one ledger", "8 writers, SQLite WAL FULL"),
         ("1 writer, 1,000 events in a call", "1 writer, one by one"),
+        ("1 writer, one by one", "1 writer, raw write+fdatasync"),
         ("1 writer, one by one", "1 writer, eventsourcing on SQLite"),
     ):
         print(f"{one} / {other}: {rates[one] / rates[other]:.2f}")

@@ -1,7 +1,7 @@
 """Rebuild of many ledgers into SQLite, verified, beside DuckDB over the same files; and one append seen by a refresh.
 
-DuckDB (2 threads) takes the SHA-256 of every line and the sum of each workflow's highest cost: less than a rebuild, which
-also chains the hashes, folds the tree of meters and writes rows. Alternating, three rounds, medians.
+DuckDB (2 threads) takes each line's SHA-256 and sums each workflow's highest cost: less than a rebuild, which also
+chains the hashes, folds the tree of meters and writes rows. Alternating, three rounds, medians.
 Usage: python benchmarks/rebuild.py [FOLDER] [ledgers] [events per ledger]
 """
 
@@ -114,9 +114,7 @@ def main(folder: Path, ledgers: int, events: int) -> None:
     small = DirectoryStore(data, durability="none")
     fill(small, 10_000, 20)
     one, nothing = seen(small, data / "history.db", 50)
-    print(
-        f"10,000 ledgers: a named one refreshed in {one * 1000:.1f} ms; a look at all of them {nothing * 1000:.1f} ms"
-    )
+    print(f"10,000 ledgers: a named one refreshed in {one * 1000:.1f} ms, a look at all in {nothing * 1000:.1f} ms")
     shutil.rmtree(data)
 
 

@@ -47,7 +47,8 @@ class Meter:
         latest: of this run, and `latest_at`, its moment and seq.
         latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
-        settled_nanousd, settled_tokens, settled_basis: what it stood at when this run began.
+        settled_nanousd, settled_tokens: what it stood at when this run began.
+        settled_basis: bits of the readings that this figure was taken from; 0 when its children's say it.
         grown_nanousd: Σ over children of (cost − settled).
     """
 

@@ -6,9 +6,9 @@ sum to the total. Money is integer nanodollars.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import add, sub
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 from projections.meters import NO_TOKENS, Meter, Reading, Tokens, Tree
 
@@ -46,13 +46,13 @@ def summarise(tree: Tree) -> Summary:
     """Tokens, basis and breakdown of a tree as it stands."""
     summary = Summary()
 
-    def visit(meter: Meter, tokens: Tokens, below: Tokens, basis: int, *, open_: bool) -> None:
-        summary.unpriced += open_
-        own = tokens if below is NO_TOKENS else tuple(map(sub, tokens, below))
+    def visit(meter: Meter, stand: Stand, below: Tokens) -> None:
+        summary.unpriced += stand.unpriced
+        own = stand.tokens if below is NO_TOKENS else tuple(map(sub, stand.tokens, below))
         if meter.children or meter.cost_nanousd or any(own):
             _contribute(summary, meter, own)
         if meter.parent is None:
-            summary.tokens, summary.basis = tokens, basis
+            summary.tokens, summary.basis = stand.tokens, stand.basis
 
     _walk(tree.root, visit, ended=tree.ended, covered=False)
     summary.cost_by_agent = {name: cost for name, cost in summary.cost_by_agent.items() if cost}
@@ -64,55 +64,72 @@ def summarise(tree: Tree) -> Summary:
 
 def settle(tree: Tree) -> None:
     """A new run begins: every meter keeps what it stood at, and forgets the unpriced usage that was covered."""
+    stood: list[tuple[Meter, Stand]] = []
 
-    def visit(meter: Meter, tokens: Tokens, below: Tokens, basis: int, *, open_: bool) -> None:  # noqa: ARG001
-        meter.settled_tokens, meter.settled_basis = tokens, basis
-        if not open_:
-            meter.unpriced = None
+    def visit(meter: Meter, stand: Stand, below: Tokens) -> None:  # noqa: ARG001
+        stood.append((meter, stand))
 
     _walk(tree.root, visit, ended=tree.ended, covered=False)
+    for meter, stand in stood:  # only now: a parent's figures come from what its children had settled at
+        meter.settled_tokens = stand.tokens
+        meter.settled_basis = stand.basis if stand.decided else 0
+        meter.unpriced = meter.unpriced if stand.unpriced else None
     tree.settle()
 
 
-class Visit(Protocol):
-    """Called for each meter, children first."""
+class Stand(NamedTuple):
+    """What a meter stands at.
 
-    def __call__(self, meter: Meter, tokens: Tokens, below: Tokens, basis: int, *, open_: bool) -> None:
-        """Take one meter in.
+    Attributes:
+        basis: bits of the readings that its cost was taken from, in all runs.
+        news: the same, of this run's readings alone.
+        decided: the meter's own reading decides its cost, or did when an earlier run settled.
+        unpriced: it has usage that nothing priced covers.
+    """
 
-        Args:
-            below: its children's tokens.
-            basis: bits of the readings its cost was taken from.
-            open_: it has usage that nothing priced covers.
-        """
-        ...
+    tokens: Tokens
+    basis: int
+    news: int
+    decided: bool
+    unpriced: bool
 
 
-def _walk(meter: Meter, visit: Visit, *, ended: bool, covered: bool) -> tuple[Tokens, int]:
+Visit = Callable[[Meter, Stand, Tokens], None]
+"""`(meter, what it stands at, its children's tokens)`, children first."""
+
+
+def _walk(meter: Meter, visit: Visit, *, ended: bool, covered: bool) -> Stand:
     """Visit a meter and all below it; `covered`: a reading above decides the cost of this one too."""
     chosen = meter.chosen(ended=ended)
+    news = 0 if chosen is None else _basis(chosen)
+    decided = chosen is not None or meter.settled_basis != 0
     if not meter.children and meter.unpriced is None and meter.settled_tokens is NO_TOKENS:
         tokens = NO_TOKENS if chosen is None else chosen.usage or NO_TOKENS  # most meters: one message, read once
-        basis = meter.settled_basis if chosen is None else _basis(chosen)
-        visit(meter, tokens, NO_TOKENS, basis, open_=False)
-        return tokens, basis
-    sums, grown, basis = NO_TOKENS, NO_TOKENS, meter.settled_basis
+        stand = Stand(tokens, news or meter.settled_basis, news, decided, unpriced=False)
+        visit(meter, stand, NO_TOKENS)
+        return stand
+    below, grown, below_basis, below_news = NO_TOKENS, NO_TOKENS, 0, 0
     for child in meter.children:
-        tokens, child_basis = _walk(child, visit, ended=ended, covered=covered or chosen is not None)
-        sums = tuple(map(add, sums, tokens))
-        grown = tuple(map(add, grown, map(sub, tokens, child.settled_tokens)))
-        basis |= child_basis
+        stood = _walk(child, visit, ended=ended, covered=covered or chosen is not None)
+        below = tuple(map(add, below, stood.tokens))
+        grown = tuple(map(add, grown, map(sub, stood.tokens, child.settled_tokens)))
+        below_basis |= stood.basis
+        below_news |= stood.news
     tokens = tuple([max(0, settled + more) for settled, more in zip(meter.settled_tokens, grown, strict=True)])
-    if chosen is not None:
-        basis = _basis(chosen)
+    if chosen is None:
+        news = below_news
+        basis = meter.settled_basis | below_news if decided else below_basis
+    else:
+        basis = news
         below_decides_tokens = any(tokens) and chosen.cost_nanousd == meter.below_nanousd
         if chosen.usage and not below_decides_tokens:
             tokens = chosen.usage
-    open_ = meter.unpriced is not None and not covered and not _covers(chosen, meter.unpriced)
-    if meter.unpriced is not None and open_:
+    unpriced = meter.unpriced is not None and not covered and not _covers(chosen, meter.unpriced)
+    if meter.unpriced is not None and unpriced:
         tokens = tuple(map(max, tokens, meter.unpriced))
-    visit(meter, tokens, sums, basis, open_=open_)
-    return tokens, basis
+    stand = Stand(tokens, basis, news, decided, unpriced)
+    visit(meter, stand, below)
+    return stand
 
 
 def _basis(reading: Reading) -> int:

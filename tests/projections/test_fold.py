@@ -88,6 +88,18 @@ def test_after_an_end_an_older_reading_of_a_known_meter_changes_nothing(
     assert again.cost_nanousd == 500_000_000
 
 
+@given(events)
+def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str, Any]]) -> None:
+    after_end = shown(folded(*sequence, ended(run=8)))
+    again = shown(folded(*sequence, ended(run=8), started(9)))
+    once_more = shown(folded(*sequence, ended(run=8), started(9), ended(run=9)))
+    times = {"status", "start_time", "end_time", "duration_seconds", "error_message"}
+    for told in (again, once_more):
+        assert {k: v for k, v in told.items() if k not in times} == {
+            k: v for k, v in after_end.items() if k not in times
+        }
+
+
 def usd(*sequence: dict[str, Any]) -> str:
     return money.to_wire(folded(*sequence).cost_nanousd)
 
