@@ -173,7 +173,10 @@ def possible_double_counting(tree: Tree) -> list[str]:
     for meter in tree.meters.values():
         if meter.path[3] is not None:
             messages[meter.path[3]] = messages.get(meter.path[3], 0) + 1
-        levels = {_level(child) for child in meter.children if child.cost_nanousd}
+        decided = meter.settled_basis != 0  # its own reading decided an earlier run; only what grew since counts here
+        levels = {
+            _level(child) for child in meter.children if child.cost_nanousd != (child.settled_nanousd if decided else 0)
+        }
         if len(levels) > 1 and meter.chosen(ended=tree.ended) is None:
             names = " and ".join(name for name in _LEVELS if name in levels)
             found.append(f"{name_of(meter)}: {names} meters side by side")
