@@ -25,6 +25,7 @@ Tokens = tuple[int, ...]
 """Counts in the order of `USAGE_FIELDS`."""
 
 ROOT: Final[Path] = (None, None, None, None)
+_NO_LEVELS: Final[frozenset[str]] = frozenset()
 NO_TOKENS: Final[Tokens] = (0,) * len(USAGE_FIELDS)
 
 
@@ -49,6 +50,7 @@ class Meter:
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
         settled_nanousd, settled_tokens: what it stood at when this run began.
         settled_basis: bits of the readings that this figure was taken from; 0 when its children's say it.
+        settled_levels: the kinds of meters below that this figure was added up from.
         grown_nanousd: Σ over children of (cost − settled).
     """
 
@@ -63,6 +65,7 @@ class Meter:
         "parent",
         "path",
         "settled_basis",
+        "settled_levels",
         "settled_nanousd",
         "settled_tokens",
         "unpriced",
@@ -78,6 +81,7 @@ class Meter:
         self.cost_nanousd = self.grown_nanousd = self.settled_nanousd = 0
         self.settled_tokens = NO_TOKENS
         self.settled_basis = 0
+        self.settled_levels: frozenset[str] = _NO_LEVELS
 
     @property
     def below_nanousd(self) -> int:

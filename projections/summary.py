@@ -72,6 +72,7 @@ def settle(tree: Tree) -> None:
     _walk(tree.root, visit, ended=tree.ended, covered=False)
     for meter, stand in stood:  # only now: a parent's figures come from what its children had settled at
         meter.settled_tokens = stand.tokens
+        meter.settled_levels = _levels(meter, ended=True)
         meter.settled_basis = stand.basis if stand.decided else 0
         meter.unpriced = meter.unpriced if stand.unpriced else None
     tree.settle()
@@ -173,15 +174,20 @@ def possible_double_counting(tree: Tree) -> list[str]:
     for meter in tree.meters.values():
         if meter.path[3] is not None:
             messages[meter.path[3]] = messages.get(meter.path[3], 0) + 1
-        decided = meter.settled_basis != 0  # its own reading decided an earlier run; only what grew since counts here
-        levels = {
-            _level(child) for child in meter.children if child.cost_nanousd != (child.settled_nanousd if decided else 0)
-        }
-        if len(levels) > 1 and meter.chosen(ended=tree.ended) is None:
+        levels = _levels(meter, ended=tree.ended)
+        if len(levels) > 1:
             names = " and ".join(name for name in _LEVELS if name in levels)
             found.append(f"{name_of(meter)}: {names} meters side by side")
     found += [f"message {message} under {count} meters" for message, count in messages.items() if count > 1]
     return sorted(found)
+
+
+def _levels(meter: Meter, *, ended: bool) -> frozenset[str]:
+    """The kinds of meters below that its figure was added up from; none when its own reading decides."""
+    if meter.chosen(ended=ended) is not None:
+        return frozenset()
+    grown = [_level(child) for child in meter.children if child.cost_nanousd != child.settled_nanousd]
+    return meter.settled_levels.union(grown)
 
 
 def _level(meter: Meter) -> str:
