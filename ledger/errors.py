@@ -6,8 +6,10 @@ A sentence says what is wrong, where, and what to do next.
     ├── InvalidInput             the caller asked for something that cannot be
     │   ├── InvalidMoney
     │   ├── InvalidWorkflowId
-    │   └── InvalidEvent
+    │   ├── InvalidEvent
+    │   └── InvalidAnchor
     ├── UnknownWorkflow          no ledger, or no row, by that id
+    ├── NothingToSalvage         the ledger is whole
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
@@ -29,6 +31,7 @@ __all__ = [
     "DamagedLedger",
     "DurabilityUnknown",
     "HistoryUnavailable",
+    "InvalidAnchor",
     "InvalidEvent",
     "InvalidInput",
     "InvalidMoney",
@@ -36,6 +39,7 @@ __all__ = [
     "LedgerMoved",
     "LedgerUnavailable",
     "MissingExtra",
+    "NothingToSalvage",
     "SourceUnreadable",
     "UnknownWorkflow",
 ]
@@ -81,12 +85,27 @@ class InvalidEvent(InvalidInput):
         super().__init__(f"field {field!r}: {problem}")
 
 
+class InvalidAnchor(InvalidInput):
+    """A text that holds no anchor; `line` counts from 1, 0 means that there is none at all."""
+
+    def __init__(self, line: int) -> None:
+        where = f"line {line} is" if line else "there is"
+        super().__init__(f"{where} no anchor: expected the line that `costledger anchor` printed")
+
+
 class UnknownWorkflow(CostledgerError):
     """No ledger by that id."""
 
     def __init__(self, workflow_id: str, where: object) -> None:
         self.workflow_id = workflow_id
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
+
+
+class NothingToSalvage(CostledgerError):
+    """The ledger is whole."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"every line of ledger {workflow_id!r} verifies; there is nothing to salvage")
 
 
 class ConflictingEvent(CostledgerError):
@@ -145,7 +164,7 @@ class DamagedLedger(CostledgerError):
         self.path, self.line, self.byte, self.problem = path, line, byte, problem
         super().__init__(
             f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
-            "run `costledger verify`, then restore the file from a backup"
+            "restore the file from a backup, or see docs/troubleshooting.md about `costledger salvage`"
         )
 
 

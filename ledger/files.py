@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import mmap
 import os
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,14 @@ class Files:
     def sync_directory(self, path: Path) -> None:
         directory = OpenFile(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS))
         os.fsync(directory.fd)
+
+    def map(self, file: OpenFile, size: int) -> mmap.mmap:
+        """The first `size` bytes, to be searched without reading them into memory; a context manager."""
+        return mmap.mmap(file.fd, size, access=mmap.ACCESS_READ)
+
+    def link(self, old: Path, new: Path) -> None:
+        """A second name; FileExistsError when it is taken."""
+        os.link(old, new)
 
     def replace(self, old: Path, new: Path) -> None:
         os.replace(old, new)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -175,7 +174,7 @@ class Journal:
         needs_runs = tail.runs is None and any(draft.needs_run for draft in batch)
         found: dict[str, Line] = {}
         if tail.head.seq and (wanted or needs_runs):
-            with mmap.mmap(file.fd, tail.head.size, access=mmap.ACCESS_READ) as ledger:
+            with self._try("search", self._files.map, file, tail.head.size) as ledger:
                 found = find(ledger, wanted)
                 tail = with_runs(tail, lambda: ledger) if needs_runs else tail
         elif needs_runs:

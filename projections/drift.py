@@ -15,7 +15,7 @@ from projections.workflow_history import Row, row
 
 __all__ = ["Examined", "Finding", "differences", "examine", "findings"]
 
-RESTORE = "restore the ledger from a backup; its row stays as it is until then"
+RESTORE = "restore the ledger from a backup, or keep what verifies: costledger salvage -- {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ def findings(
     resync = f"costledger resync --force -- {workflow_id}"
     if examined.unknown:
         if checkpoint is not None:
-            yield Finding(workflow_id, "its ledger is gone", RESTORE)
+            yield Finding(workflow_id, "its ledger is gone", "restore it from a backup; its row is kept")
         elif stored is not None:
             yield Finding(workflow_id, "a row that no ledger stands behind", resync)
         return
     if examined.row is None:
-        yield Finding(workflow_id, examined.problem, RESTORE)
+        yield Finding(workflow_id, examined.problem, RESTORE.format(workflow_id))
         return
     if examined.torn_bytes:
         problem = f"{examined.torn_bytes:,} bytes after the last line were never acknowledged"

@@ -131,6 +131,10 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def forget(self, workflow_id: str) -> None:
+        """Drop a checkpoint, since its ledger was rightly replaced; the row stays until it is replayed."""
+        ...
+
     def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
         """The audit log in the order it was written."""
         ...

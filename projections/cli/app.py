@@ -34,6 +34,8 @@ _COMMANDS: Final = {
     "explain": "reading",
     "stale": "doubting",
     "verify": "proving",
+    "anchor": "proving",
+    "salvage": "salvaging",
 }
 """The module of each command, in the order that `--help` lists them."""
 

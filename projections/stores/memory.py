@@ -73,6 +73,10 @@ class MemoryHistory:
                     changes.append(change)
         return changes
 
+    def forget(self, workflow_id: str) -> None:
+        """See `HistoryStore.forget`."""
+        self._checkpoints.pop(workflow_id, None)
+
     def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
         """See `HistoryStore.audit`."""
         return [entry for entry in self._audit if adw_id is None or entry.adw_id == adw_id]

@@ -107,6 +107,11 @@ class SqliteHistory:
             changes = [self._write(projected, pure=pure, reason=reason) for projected in batch]
         return [change for change in changes if change is not None]
 
+    def forget(self, workflow_id: str) -> None:
+        """See `HistoryStore.forget`."""
+        with self._connection.errors(), self._connection.transaction():
+            self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (workflow_id,))
+
     def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
         """See `HistoryStore.audit`."""
         query = "SELECT id, adw_id, old_cost, new_cost, reason, timestamp FROM cost_audit_log"

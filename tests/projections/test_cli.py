@@ -374,3 +374,21 @@ def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> No
         run("refresh", "--history", "sqlite:app.db", "--insert-missing", "--json").json["changes"][0]["new_cost"] == 1
     )
     assert run("refresh", "--history", "postgres:x").code == 2
+
+
+def test_a_damaged_ledger_is_salvaged_and_anchored(run: Run, tmp_path: Path) -> None:
+    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
+        run("observe", "w", "--agent", agent, "--cost-usd", cost)
+    run("history")
+    line = run("anchor").out
+    (tmp_path / "safe.txt").write_text(line)
+    assert run("verify", "--against", "safe.txt").code == 0
+    path = tmp_path / "data/ledgers/w.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
+    assert "costledger salvage -- w" in run("verify").out
+    told = run("salvage", "w")
+    assert (told.code, "its row showed $2.3700, and shows $0.0900 now" in told.out) == (0, True)
+    assert run("verify").code == 0
+    assert run("verify", "--against", "safe.txt").code == 3
+    assert run("salvage", "w").code == 1
+    assert run("verify", "--against", "data/history.db").code == 2

@@ -1,0 +1,120 @@
+"""Copies taken while agents append, and anchors kept elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from ledger.anchor import anchor, anchors_in, broken
+from ledger.errors import DamagedLedger, InvalidAnchor
+from ledger.events import cost_observed
+from ledger.store import DirectoryStore
+from projections.rebuild import rebuild
+from projections.stores.sqlite import SqliteHistory
+from projections.verify import Proof, verify
+
+
+def append_for_a_while(data: str, name: str) -> None:
+    store = DirectoryStore(data, durability="none")
+    for number in range(3000):
+        store.append([cost_observed(name, cost_usd=number, id=f"{name}-{number}")])
+
+
+@pytest.mark.parametrize("how", ["cp", "tar"])
+def test_a_copy_taken_while_agents_append_restores_to_a_valid_prefix(tmp_path: Path, how: str) -> None:
+    data = tmp_path / "data"
+    names = [f"w{number}" for number in range(4)]
+    for name in names:
+        DirectoryStore(data).append([cost_observed(name, cost_usd=0, id="first")])
+    agents = [get_context("spawn").Process(target=append_for_a_while, args=(str(data), name)) for name in names]
+    for agent in agents:
+        agent.start()
+    copies: list[Path] = []
+    while any(agent.is_alive() for agent in agents):
+        copy = tmp_path / f"copy{len(copies)}"
+        if how == "cp":
+            subprocess.run(["cp", "-r", data, copy], check=True)
+        else:
+            copy.mkdir()
+            subprocess.run(f"tar -cf - -C {data} . 2>/dev/null | tar -xf - -C {copy}", shell=True, check=True)  # noqa: S602
+        copies.append(copy)
+    for agent in agents:
+        agent.join()
+    original = {name: DirectoryStore(data).ledger_path(name).read_bytes() for name in names}
+    for copy in copies:
+        store = DirectoryStore(copy)
+        for name in names:
+            raw = store.ledger_path(name).read_bytes()
+            assert original[name].startswith(raw[: raw.rfind(b"\n") + 1])
+            store.append([cost_observed(name, cost_usd=1, id="restored")])
+        with SqliteHistory(copy / "history.db") as history:
+            assert rebuild(store, history).problems == []
+            assert list(verify(store, history, Proof())) == []
+        shutil.rmtree(copy)
+    assert copies
+
+
+def many(folder: Path) -> DirectoryStore:
+    store = DirectoryStore(folder, durability="none")
+    for name in ("a", "b"):
+        for number in range(3):
+            store.append([cost_observed(name, cost_usd=number)])
+    return store
+
+
+def test_an_anchor_is_one_line_and_is_read_back(tmp_path: Path) -> None:
+    made = anchor(many(tmp_path))
+    assert (made.ledgers, made.events) == (2, 8)
+    assert anchors_in(f"# kept in the safe\n\n{made}\n{made}\n") == [made, made]
+    for text in ("", "# nothing\n", "hello\n"):
+        with pytest.raises(InvalidAnchor):
+            anchors_in(text)
+
+
+def test_what_grows_after_an_anchor_still_holds_it(tmp_path: Path) -> None:
+    store = many(tmp_path)
+    kept = anchor(store)
+    store.append([cost_observed("a", cost_usd=9), cost_observed("a", cost_usd=10)])
+    store.append([cost_observed("new", cost_usd=9)])
+    assert list(broken(store, kept)) == []
+
+
+def test_a_cut_tail_that_no_chain_can_show_breaks_the_anchor(tmp_path: Path) -> None:
+    store = many(tmp_path)
+    kept = anchor(store)
+    path = store.ledger_path("a")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert len(list(DirectoryStore(tmp_path).read("a"))) == 3, "the chain alone is content"
+    assert [(name, "was cut" in problem) for name, problem in broken(DirectoryStore(tmp_path), kept)] == [("a", True)]
+
+
+def test_a_vanished_or_rewritten_ledger_breaks_the_anchor(tmp_path: Path) -> None:
+    store = many(tmp_path)
+    kept = anchor(store)
+    store.ledger_path("a").unlink()
+    other = many(tmp_path / "other")
+    shutil.copy(other.ledger_path("b"), store.ledger_path("b"))
+    assert {name for name, _ in broken(DirectoryStore(tmp_path), kept)} == {"a", "b"}
+
+
+def test_heads_that_were_changed_or_removed_or_are_of_another_directory(tmp_path: Path) -> None:
+    store = many(tmp_path / "one")
+    kept = anchor(store)
+    heads = tmp_path / "one/anchors" / kept.root
+    heads.write_bytes(heads.read_bytes().replace(b"a 4", b"a 3"))
+    assert "were changed" in next(broken(store, kept))[1]
+    heads.unlink()
+    assert "cannot be read" in next(broken(store, kept))[1]
+    assert "of data directory" in next(broken(many(tmp_path / "two"), kept))[1]
+
+
+def test_a_damaged_ledger_is_not_anchored(tmp_path: Path) -> None:
+    store = many(tmp_path)
+    path = store.ledger_path("a")
+    path.write_bytes(path.read_bytes().replace(b'"1.00"', b'"7.00"'))
+    with pytest.raises(DamagedLedger):
+        anchor(store)

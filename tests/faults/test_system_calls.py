@@ -1,0 +1,128 @@
+"""Each system call fails once, for real: the kernel is told by strace to refuse the n-th one of a process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger.events import cost_observed
+from ledger.importing import import_source
+from ledger.store import DirectoryStore
+from projections.rebuild import rebuild
+from projections.replay import refresh
+from projections.stores.sqlite import SqliteHistory
+from projections.verify import Proof, verify
+from tests.conftest import PROJECT
+from tests.ledger.logs import init, message, result, write
+
+
+def _strace_works() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    done = subprocess.run(["strace", "-e", "inject=getppid:error=EIO", "true"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+needs_strace = pytest.mark.skipif(not _strace_works(), reason="strace cannot inject faults on this machine")
+
+CALLS = ["flock", "write", "fdatasync", "fsync", "ftruncate", "openat", "rename", "pwrite64", "pread64"]
+
+
+def run(folder: Path, injected: str | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "projections", *arguments]
+    if injected is not None:
+        command = [
+            "strace",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-P",
+            str(folder / "data"),
+            *_paths(folder),
+            "-e",
+            injected,
+            *command,
+        ]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=120)
+
+
+def _paths(folder: Path) -> list[str]:
+    """Only calls on our own files fail, not the interpreter's."""
+    data = folder / "data"
+    names = [
+        ".",
+        "ledgers",
+        "ledgers/w1.jsonl",
+        "history.db",
+        "history.db-wal",
+        "history.db-journal",
+        "sources.jsonl.new",
+    ]
+    return [part for name in [*names, "origin", "sources.jsonl"] for part in ("-P", str(data / name))]
+
+
+def seeded(folder: Path) -> None:
+    write(folder / "agents/w1/plan/raw_output.jsonl", init(), message("m1", 9), result(0.25, sonnet=0.25))
+    store = DirectoryStore(folder / "data")
+    store.append([cost_observed("w1", agent="first", cost_usd=1, id="first")])
+    with SqliteHistory(folder / "data/history.db") as history:
+        refresh(store, history)
+
+
+COMMANDS = {
+    "append": ["observe", "w1", "--agent", "second", "--cost-usd", "2", "--id", "second"],
+    "import": ["import", "adw", "agents"],
+    "refresh": ["refresh"],
+    "rebuild": ["rebuild"],
+}
+
+
+@needs_strace
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_refused_call_is_an_error_and_the_next_attempt_works(tmp_path: Path, command: str, call: str) -> None:
+    _one(tmp_path, command, call, "EIO", 1)
+
+
+def _one(folder: Path, command: str, call: str, code: str, number: int) -> None:
+    seeded(folder)
+    if command in ("refresh", "rebuild"):
+        DirectoryStore(folder / "data").append([cost_observed("w1", agent="second", cost_usd=2, id="second")])
+    done = run(folder, f"inject={call}:error={code}:when={number}", *COMMANDS[command])
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    acknowledged = command == "append" and done.returncode == 0
+    store = DirectoryStore(folder / "data")
+    told = {line["id"] for line in store.read("w1")}
+    assert "first" in told
+    assert not acknowledged or "second" in told
+    again = run(folder, None, *COMMANDS[command])
+    assert again.returncode == 0, again.stderr.decode()
+    if command == "import":
+        assert import_source(store, "adw", folder / "agents").appended == 0
+    with SqliteHistory(folder / "data/history.db") as history:
+        refresh(store, history)
+        assert list(verify(store, history, Proof())) == []
+        before = history.rows()
+        rebuild(store, history)
+        assert history.rows() == before
+    lines = list(store.read("w1"))
+    assert len({line["id"] for line in lines}) == len(lines)
+
+
+EVERY = [(call, code) for call in CALLS for code in ("EIO", "ENOSPC")]
+EVERY += [(call, "EINTR") for call in ("flock", "write", "fdatasync", "fsync")]
+
+
+@needs_strace
+@pytest.mark.campaign
+@pytest.mark.parametrize(("call", "code"), EVERY)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_call_of_every_command(tmp_path: Path, command: str, call: str, code: str) -> None:
+    for number in range(1, 9):
+        _one(tmp_path / str(number), command, call, code, number)
