@@ -1,0 +1,116 @@
+"""A really full disk, in the middle of an append, an import, a refresh and a rebuild."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import CostledgerError, HistoryUnavailable
+from ledger.events import cost_observed
+from ledger.importing import import_source
+from ledger.store import DirectoryStore
+from projections.rebuild import rebuild
+from projections.replay import refresh
+from projections.stores.sqlite import SqliteHistory
+from projections.verify import Proof, verify
+from tests.conftest import PROJECT
+from tests.ledger.logs import init, message, write
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 512 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take all the space that is left."""
+    filler = folder / "filler"
+    file = os.open(filler, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(file, b"x" * 4096)
+    os.close(file)
+    return filler
+
+
+def test_appends_go_on_when_there_is_space_again(small: Path) -> None:
+    store = DirectoryStore(small / "data")
+    store.append([cost_observed("w", cost_usd=1, id="before")])
+    filler = fill(small)
+    refused = 0
+    for number in range(200):
+        try:
+            store.append([cost_observed("w", cost_usd=1, id=f"e{number}", reason="x" * 4000)])
+        except CostledgerError as error:
+            assert "No space left" in str(error) or "were written" in str(error)
+            refused += 1
+    filler.unlink(missing_ok=True)
+    assert refused > 100
+    for number in range(20):
+        assert store.append([cost_observed("w", cost_usd=1, id=f"e{number}", reason="x" * 4000)])[0].id == f"e{number}"
+    lines = list(DirectoryStore(small / "data").read("w"))
+    assert (
+        len({line["id"] for line in lines})
+        == len(lines)
+        == 22 + (200 - refused) - sum(1 for number in range(20) if number < 200 - refused)
+    )
+
+
+def test_an_import_is_whole_per_workflow_and_goes_on_afterwards(small: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        messages = [message(f"m{number}-{at}", 9) for at in range(60)]
+        write(tmp_path / f"agents/w{number:02d}/raw_output.jsonl", init(f"s{number}", f"p{number}"), *messages)
+    store = DirectoryStore(small / "data")
+    report = import_source(store, "adw", tmp_path / "agents")
+    assert report.problems
+    assert all("No space left" in str(e) or "were written" in str(e) for _, e in report.problems)
+    whole = set(report.workflows)
+    for name in whole:
+        assert len(list(store.read(name))) == 61
+    subprocess.run(["mount", "-o", "remount,size=8m", small], check=True)
+    again = import_source(store, "adw", tmp_path / "agents")
+    assert (again.problems, again.appended) == ([], 60 * (30 - len(whole)))
+
+
+def test_a_refresh_and_a_rebuild_are_whole_or_nothing(small: Path) -> None:
+    store = DirectoryStore(small / "data", durability="none")
+    for number in range(40):
+        store.append([cost_observed(f"w{number:02d}", agent="a" * 400, model="m" * 400, cost_usd=1)])
+    with SqliteHistory(small / "data/history.db") as history:
+        refresh(store, history, workflow_ids=["w00"])
+        before = history.rows()
+        filler = fill(small)
+        with pytest.raises(HistoryUnavailable, match="full"):
+            refresh(store, history)
+        with pytest.raises(HistoryUnavailable, match="full"):
+            rebuild(store, history)
+        assert history.rows() == before
+        filler.unlink()
+        subprocess.run(["mount", "-o", "remount,size=8m", small], check=True)
+        refresh(store, history)
+        assert list(verify(store, history, Proof(), unread_too=True)) == []
+        rebuild(store, history)
+        assert len(history.rows()) == 40
+
+
+def test_a_read_only_disk_is_said_and_its_ledgers_can_be_read(small: Path) -> None:
+    script = "from ledger import *; DirectoryStore('data').append([cost_observed('w', cost_usd=1)])"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "-c", script], cwd=small, env=environment, check=True)
+    subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+    with pytest.raises(CostledgerError, match="Read-only file system"):
+        DirectoryStore(small / "data").append([cost_observed("w", cost_usd=1)])
+    assert len(list(DirectoryStore(small / "data").read("w"))) == 2
