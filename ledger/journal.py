@@ -135,8 +135,10 @@ class Journal:
                 yield file
                 return
             finally:
-                with contextlib.suppress(OSError):
+                try:
                     self._files.unlock(file)
+                except OSError:
+                    self._file = self._tail = None  # closing it, once nobody syncs it any more, lifts the lock too
 
     def _opened(self) -> OpenFile:
         if self._file is None:

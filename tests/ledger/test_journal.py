@@ -18,7 +18,7 @@ from ledger.events import cost_observed
 from ledger.files import Files, OpenFile
 from ledger.store import DirectoryStore
 
-CALLS = ["open_append", "create", "lock", "size", "is_at", "exists", "read", "write", "truncate", "sync"]
+CALLS = ["open_append", "create", "lock", "unlock", "size", "is_at", "exists", "read", "write", "truncate", "sync"]
 CALLS += ["sync_directory", "replace", "remove"]
 
 
@@ -71,6 +71,13 @@ def test_when_the_nth_call_fails_no_receipt_is_wrong_and_the_next_attempt_works(
             acknowledged.append(name)
     assert told(DirectoryStore(tmp_path)) == acknowledged == ["a", "b", "c"]
     assert not list(tmp_path.glob("ledgers/*.fenced"))
+
+
+def test_a_lock_that_cannot_be_lifted_is_lifted_by_closing_the_file(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, files=FailingFiles("unlock", 1, errno.EIO))
+    store.append([cost_observed("w", cost_usd=1, id="a")])
+    assert told(DirectoryStore(tmp_path)) == ["a"]  # it would wait for ever
+    assert store.append([cost_observed("w", cost_usd=1, id="b")])[0].seq == 3
 
 
 def test_a_failed_sync_gives_no_receipt_and_fences_the_ledger_for_every_process(tmp_path: Path) -> None:
