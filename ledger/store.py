@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from ledger.events import Event, check_workflow_id
 from ledger.files import Files
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
+from ledger.place import network_file_system
 from ledger.reader import LedgerReader, ReadAt
 from ledger.recovery import fence_path
 from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
@@ -26,6 +28,8 @@ _OPEN_LEDGERS_MAX: Final = 64
 """Ledgers kept open for the next append; far below the usual limit of 1,024 descriptors."""
 
 _SUFFIX: Final = ".jsonl"
+
+_log = logging.getLogger("costledger")
 
 
 class LedgerStore(Protocol):
@@ -176,6 +180,7 @@ class DirectoryStore:
         self._journals: OrderedDict[str, Journal] = OrderedDict()
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._origin: str | None = None
+        self._place_known = False
 
     def __reduce__(self) -> tuple[type[DirectoryStore], tuple[Path]]:
         """Another process opens the same directory anew."""
@@ -286,6 +291,12 @@ class DirectoryStore:
             return journal
 
     def _make_directory(self) -> None:
+        if not self._place_known:
+            self._place_known = True
+            if (kind := network_file_system(self.path)) is not None:
+                _log.warning(
+                    "%s lies on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
+                )
         if self._directory.is_dir():
             return
         try:

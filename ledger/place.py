@@ -1,0 +1,42 @@
+"""Where a data directory lies: on a disk of this machine, or behind a network that may not keep its promises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["file_system", "network_file_system"]
+
+_NETWORK: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "davfs"}
+)
+"""File systems on which `flock` or `fdatasync` may mean less than on a local disk."""
+
+
+def network_file_system(path: Path) -> str | None:
+    """The network file system that a path lies on, such as "nfs4"; None for a local one, or where it is not known."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    kind = file_system(mounts, os.path.realpath(path))
+    return kind if kind in _NETWORK or kind.startswith("fuse.") else None
+
+
+def file_system(mounts: str, path: str) -> str:
+    """The kind of file system of an absolute path; "" when it is not known.
+
+    Args:
+        mounts: the text of /proc/self/mountinfo (https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html).
+    """
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        if len(fields) < 5 or not right:
+            continue
+        mount_point = fields[4].replace("\\040", " ").rstrip("/")
+        if (path == mount_point or path.startswith(f"{mount_point}/")) and len(mount_point) >= best:
+            best, kind = len(mount_point), right.split()[0]
+    return kind
