@@ -212,6 +212,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
         "final": _flag,
         "partial": _flag,
         "reason": _prose,
+        "service_tier": check_name,
         "usage": _usage,
         "source": _source,
     },
@@ -219,6 +220,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     | {
         "issue_number": _count,
         "workflow_template": check_name,
+        "project": check_name,
         "estimated_cost_usd": _amount,
         "budget_usd": _amount,
         "source": _source,
@@ -307,6 +309,7 @@ def cost_observed(
     final: bool | None = None,
     partial: bool | None = None,
     reason: str | None = None,
+    service_tier: str | None = None,
     observed_at: str | datetime | None = None,
     source: Mapping[str, Any] | None = None,
     id: str | None = None,
@@ -321,6 +324,7 @@ def cost_observed(
         cost_source: "reported" (default) or "priced".
         final: the reading covers everything below its meter.
         partial: the usage is known to be incomplete, so the true cost is at least this.
+        service_tier: how the provider served it, such as "batch"; it decides the price.
         observed_at: an ISO 8601 time with a zone.
 
     Raises:
@@ -335,6 +339,7 @@ def workflow_started(
     *,
     issue_number: int | None = None,
     workflow_template: str | None = None,
+    project: str | None = None,
     estimated_cost_usd: object = None,
     budget_usd: object = None,
     observed_at: str | datetime | None = None,

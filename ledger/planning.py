@@ -17,7 +17,7 @@ from ledger import money
 from ledger.events import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line, cost_observed, event
 from ledger.pricing import PriceBook, price_event
 from ledger.runs import Runs
-from ledger.sources.findings import Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.sources.findings import Call, Findings, Message, Place, Session, Skipped, Total, digest
 
 __all__ = ["Known", "Plan", "known", "plan"]
 
@@ -114,6 +114,8 @@ def plan(
         planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
     for session in findings.sessions:
         planner.session(session)
+    for call in findings.calls:
+        planner.call(call)
     planner.status(findings, status)
     return planner.plan
 
@@ -141,6 +143,26 @@ class _Planner:
                 self._message(session, message, meter)
         elif session.totals and session.after_total:
             self._after_total(session, meter)
+
+    def call(self, call: Call) -> None:
+        """A call that no total covers: under the path where the ledger first saw it, priced when it names no cost."""
+        path = self._ledger.messages.setdefault(call.message_id, (call.agent, call.session_id, call.model))
+        counts = sorted((call.usage or {}).items())
+        new = cost_observed(
+            self._workflow_id,
+            agent=path[0],
+            session_id=path[1],
+            model=path[2],
+            message_id=call.message_id,
+            cost_usd=call.cost_usd,
+            usage=call.usage,
+            service_tier=call.service_tier,
+            partial=call.partial or None,
+            observed_at=call.observed_at,
+            id=digest(call.kind, "call", call.message_id, call.model, call.service_tier, call.cost_usd, *counts),
+            source={"kind": call.kind, "file": call.place.file, "line": call.place.line},
+        )
+        self.add(price_event(self._prices, new, self._moment))
 
     def status(self, findings: Findings, status: str | None) -> None:
         said, fields = findings.status or (None, {})

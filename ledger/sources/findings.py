@@ -9,7 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Findings", "Message", "Options", "Part", "Place", "Session", "Skipped", "Total", "digest", "spelled"]
+__all__ = [
+    "Call",
+    "Findings",
+    "Message",
+    "Options",
+    "Part",
+    "Place",
+    "Session",
+    "Skipped",
+    "Total",
+    "digest",
+    "spelled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,33 @@ class Message:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One finished provider call, for sources whose calls stand by themselves (no total covers them).
+
+    Met again, in another file or under another session, it is the same call: it counts where the ledger first saw it.
+
+    Attributes:
+        kind: of the source, as a reading's `source.kind` names it.
+        cost_usd: as the source spells it; None: priced from model and usage.
+        observed_at: an ISO 8601 time with a zone; None when the source does not say.
+        service_tier: how the provider was asked to serve it, such as "batch"; None: the standard way.
+        partial: the usage is known to be incomplete.
+    """
+
+    kind: str
+    message_id: str
+    model: str | None
+    usage: Mapping[str, int] | None
+    place: Place
+    agent: str | None = None
+    session_id: str | None = None
+    cost_usd: object = None
+    observed_at: str | None = None
+    service_tier: str | None = None
+    partial: bool = False
+
+
 @dataclass(slots=True)
 class Session:
     """One session of one process, as one file shows it.
@@ -88,11 +127,13 @@ class Findings:
     """Everything a source found about one workflow.
 
     Attributes:
+        calls: in the order they were read; of one call's repetitions the largest counts.
         started: wire fields of a start, `id` among them; None when the source says nothing about one.
         status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
     """
 
     sessions: list[Session] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None

@@ -1,0 +1,61 @@
+"""Calls that stand by themselves, compared with what a ledger holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ledger.planning import Known, known, plan
+from ledger.sources.findings import Call, Findings, Place
+from ledger.store import MemoryStore
+
+MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class TenCentsACall:
+    """A price book that knows one model."""
+
+    name = "fixed 1"
+
+    def price(self, model: str, usage: Mapping[str, int], moment: datetime | None) -> int | None:
+        return 100_000_000 if model == "known" and usage and moment else None
+
+
+def call(message_id: str, output: int = 1, *, model: str = "known", **more: Any) -> Call:
+    return Call("test", message_id, model, {"output_tokens": output}, Place("log.jsonl", 7), **more)
+
+
+def appended(store: MemoryStore, calls: Iterable[Call]) -> list[Mapping[str, Any]]:
+    """The fields of what an import of these calls appends."""
+    ledger = known(store.read("w")) if store.size("w") else Known()
+    made = plan("w", Findings(calls=list(calls)), ledger, TenCentsACall(), MOMENT, None)
+    store.append(made.events)
+    return [event.fields for event in made.events]
+
+
+def test_a_call_is_priced_and_one_of_an_unknown_model_is_not() -> None:
+    priced, unpriced = appended(MemoryStore(), [call("m1", service_tier="batch"), call("m2", model="unknown")])
+    assert (priced["cost_usd"], priced["price_book"], priced["service_tier"]) == ("0.10", "fixed 1", "batch")
+    assert "cost_usd" not in unpriced
+    assert unpriced["usage"] == {"output_tokens": 1}
+
+
+def test_a_cost_that_the_source_says_is_not_priced() -> None:
+    (reading,) = appended(MemoryStore(), [call("m1", cost_usd="0.5")])
+    assert (reading["cost_usd"], reading["cost_source"]) == ("0.50", "reported")
+
+
+def test_the_same_calls_again_append_nothing_and_a_larger_repetition_is_read() -> None:
+    store = MemoryStore()
+    assert len(appended(store, [call("m1"), call("m2")])) == 2
+    assert appended(store, [call("m2"), call("m1")]) == []
+    (larger,) = appended(store, [call("m1", 2)])
+    assert larger["usage"] == {"output_tokens": 2}
+
+
+def test_a_call_met_again_under_another_session_counts_where_it_was_first_seen() -> None:
+    store = MemoryStore()
+    appended(store, [call("m1", session_id="first", agent="plan")])
+    (again,) = appended(store, [call("m1", 2, session_id="second")])
+    assert (again["agent"], again["session_id"]) == ("plan", "first")
