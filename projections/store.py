@@ -153,7 +153,7 @@ class HistoryStore(Protocol):
         ...
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
         """What all workflows spent, summed by quarter hour and group, in the order of the quarter hours.
 
@@ -162,6 +162,7 @@ class HistoryStore(Protocol):
         Args:
             by: what to group by besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
+            merged: sum the quarter hours too; each group's sum is then under its last one.
         """
         ...
 

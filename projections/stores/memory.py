@@ -11,7 +11,7 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
-from projections.spend import Amounts, Spend
+from projections.spend import AMOUNTS, Spend
 from projections.store import (
     NO_LEDGER,
     OWN,
@@ -68,16 +68,20 @@ class MemoryHistory:
         return self._spend.get(adw_id, ())
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        sums: dict[tuple[int, tuple[str | int | None, ...]], Amounts] = {}
+        sums: dict[tuple[int | str | None, ...], SpendSum] = {}
         for adw_id, rows in self._spend.items():
             for one in rows:
-                if (first is None or one.quarter >= first) and (last is None or one.quarter <= last):
-                    key = (one.quarter, tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by))
-                    sums[key] = list(map(add, sums[key], one[4:])) if key in sums else list(one[4:])
-        return (SpendSum(*key, sums[key]) for key in sorted(sums, key=lambda key: key[0]))
+                if (first is not None and one.quarter < first) or (last is not None and one.quarter > last):
+                    continue
+                group = tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by)
+                key = group if merged else (one.quarter, *group)
+                known = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
+                amounts = list(map(add, known.amounts, one[4:]))
+                sums[key] = SpendSum(max(known.quarter, one.quarter), group, amounts)
+        yield from sorted(sums.values(), key=lambda found: found.quarter)
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""

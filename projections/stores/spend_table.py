@@ -47,15 +47,18 @@ class SpendTable:
         """Drop a workflow's rows."""
         self._db.execute(self._remove, (adw_id,))
 
-    def sums(self, by: Sequence[Group], first: int | None, last: int | None) -> Iterator[SpendSum]:
+    def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        names = [f"spend.{name}" if name in OWN or name == "adw_id" else f"history.{name}" for name in by]
-        keys = ", ".join(["spend.quarter", *names])
-        joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - OWN - {"adw_id"} else ""
+        own = OWN | {"adw_id"}
+        names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
+        keys = names if merged else ["spend.quarter", *names]
+        quarter = "max(spend.quarter)" if merged else "spend.quarter"
+        joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
         bounds = [(f"spend.quarter {sign} ?", bound) for sign, bound in ((">=", first), ("<=", last))]
         given = [(term, bound) for term, bound in bounds if bound is not None]
         where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
-        query = f"SELECT {keys}, {_SUMS} FROM {self._table} AS spend {joined} {where} GROUP BY {keys} ORDER BY 1"
+        selected, grouped = ", ".join([quarter, *names, _SUMS]), ", ".join(keys) or "NULL"
+        query = f"SELECT {selected} FROM {self._table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
         width = 1 + len(by)
         for values in self._db.execute(query, [bound for _, bound in given]):
             yield SpendSum(values[0], values[1:width], list(values[width:]))

@@ -123,11 +123,11 @@ class SqliteHistory:
             return self._spend.of(adw_id)
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
         with self._connection.errors():
-            yield from self._spend.sums(by, first, last)
+            yield from self._spend.sums(by, first, last, merged=merged)
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
