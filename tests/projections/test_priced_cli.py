@@ -89,7 +89,8 @@ def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) ->
         "sys.exit(len({'pydantic', 'genai_prices', 'ledger.config'} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False).returncode == 0
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
     assert run("check").out == "w: $1.0000 spent; no budget is set for it\n"
 
 
