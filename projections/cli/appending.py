@@ -61,9 +61,9 @@ def _append(event: Event, *, as_json: bool) -> None:
         return
     cost = event.fields.get("cost_usd")
     what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
-    unpriced = (
-        " (no price: counted as at least what else is known)" if event.type == "cost_observed" and not cost else ""
-    )
+    unpriced = ""
+    if event.type == "cost_observed" and not cost:
+        unpriced = " (no price: counted as at least what else is known; see `costledger prices MODEL`)"
     again = ", already there" if receipt.duplicate else ""
     click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}")
 
