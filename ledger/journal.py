@@ -184,7 +184,7 @@ class Journal:
         found: dict[str, Line] = {}
         if tail.head.seq and (wanted or needs_runs):
             with self._try("search", self._files.map, file, tail.head.size) as ledger:
-                found = self._seen.find(ledger, tail.head.size, wanted) if wanted else {}
+                found = self._seen.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
                 tail = with_runs(tail, lambda: ledger) if needs_runs else tail
         elif needs_runs:
             tail = with_runs(tail, lambda: b"")

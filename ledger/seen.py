@@ -6,6 +6,7 @@ to four bytes an id, at most 4 MiB, and says "maybe" of an absent one once in 20
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import orjson
@@ -37,10 +38,14 @@ class SeenIds:
         self._filter, self._mask, self._ids_max = bytearray(bits // 8), bits - 1, bits // _BITS_PER_ID
         self._ids = self._size = 0
 
-    def find(self, ledger: Bytes, size: int, ids: set[str]) -> dict[str, Line]:
-        """The lines of a ledger of this size that carry one of these ids, as `ledger.tail.find`."""
+    def find(self, ledger: Bytes, size: int, ids: set[str], path: Path) -> dict[str, Line]:
+        """The lines of a ledger of this size that carry one of these ids, as `ledger.tail.find`.
+
+        Raises:
+            DamagedLedger: one of them does not verify.
+        """
         old = {id for id in ids if self._may_hold(orjson.dumps(id))}
-        found = find(ledger, old) | find(ledger, ids - old, self._size)
+        found = find(ledger, old, path) | find(ledger, ids - old, path, self._size)
         if self._asked:  # a process that asks but once is not to pay for those it will not ask
             self._look_through(ledger, size)
         self._asked = True

@@ -129,7 +129,7 @@ class MemoryStore:
                 workflow_id=workflow_id,
                 origin=lambda: self.origin,
                 now=clocks.to_wire(self._clock()),
-                found=find(ledger, {draft.id for draft in batch if draft.search}),
+                found=find(ledger, {draft.id for draft in batch if draft.search}, _in_memory(workflow_id)),
                 expected_seq=expected_seq,
                 durability="none",
             )
@@ -152,8 +152,14 @@ class MemoryStore:
         if ledger is None:
             raise UnknownWorkflow(workflow_id, "memory")
         data = bytes(ledger)
-        path = Path("(memory)") / f"{workflow_id}{_SUFFIX}"
-        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint)
+        return _reader(
+            workflow_id, _in_memory(workflow_id), lambda at, count: data[at : at + count], len(data), checkpoint
+        )
+
+
+def _in_memory(workflow_id: str) -> Path:
+    """What an error names."""
+    return Path("(memory)") / f"{workflow_id}{_SUFFIX}"
 
 
 def _reader(workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None) -> LedgerReader:

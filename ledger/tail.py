@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from ledger.errors import ConflictingEvent, LedgerMoved
+from ledger.errors import ConflictingEvent, DamagedLedger, LedgerMoved
 from ledger.events import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
-from ledger.line import EMPTY, Draft, Head, following, seed
+from ledger.line import EMPTY, HASH_CHARACTERS, Draft, Head, following, problem_of, seed
 from ledger.runs import Runs
 
 __all__ = ["LINE_ID", "Bytes", "Composed", "Receipt", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
@@ -153,14 +154,21 @@ def _told(draft: Draft, seq: int, digits: str, run: int | None) -> Line:
     return given | {"type": draft.event.type, "seq": seq, "hash": digits} | ({} if run is None else {"run": run})
 
 
-def find(ledger: Bytes, ids: Collection[str], start: int = 0) -> dict[str, Line]:
-    """The lines of a ledger, from the one that begins at `start`, that carry one of these ids; each id's first one."""
+def find(ledger: Bytes, ids: Collection[str], path: Path, start: int = 0) -> dict[str, Line]:
+    """The lines of a ledger, from the one that begins at `start`, that carry one of these ids; each id's first one.
+
+    Each is proven against the line before it: a receipt may follow, and what does not verify is nothing to vouch for.
+
+    Raises:
+        DamagedLedger: one does not verify.
+    """
     found: dict[str, Line] = {}
     if len(ids) <= _SEARCHED_ONE_BY_ONE_MAX:
         for wanted in ids:
             for at in _occurrences(ledger, b',"id":%b,"type":' % orjson.dumps(wanted), start):
                 line = _line_around(ledger, at)
                 if line is not None and line.get("id") == wanted:
+                    _check(ledger, at, path, line)
                     found.setdefault(wanted, line)
                     break
         return found
@@ -170,8 +178,17 @@ def find(ledger: Bytes, ids: Collection[str], start: int = 0) -> dict[str, Line]
         if wanted and wanted not in found:
             line = _line_around(ledger, match.start())
             if line is not None and line.get("id") == wanted:
+                _check(ledger, match.start(), path, line)
                 found[wanted] = line
     return found
+
+
+def _check(ledger: Bytes, at: int, path: Path, line: Line) -> None:
+    start, end = ledger.rfind(b"\n", 0, at) + 1, ledger.find(b"\n", at) + 1
+    before = bytes(ledger[max(0, start - HASH_CHARACTERS - 3) : start])
+    problem = problem_of(bytes(ledger[start:end]), before, str(line.get("workflow_id")))
+    if problem is not None:
+        raise DamagedLedger(path, line.get("seq", 1), start, problem)
 
 
 def runs_of(ledger: Bytes) -> Runs:

@@ -10,14 +10,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.events import cost_observed
+from ledger.line import chain_hash, following
 from ledger.seen import SeenIds
 from ledger.store import DirectoryStore
 
+PATH = Path("w.jsonl")
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6).filter(str.isprintable)
 
 
-def line(seq: int, id: str) -> bytes:
-    return b'{"v":1,"seq":%d,"id":%b,"type":"cost_observed","hash":""}\n' % (seq, orjson.dumps(id))
+OPENED = b"{" + following("0" * 64)
+"""What stands before the first line; it need only end as a line does."""
+
+
+def extended(ledger: bytes, *ids: str) -> bytes:
+    for id in ids:
+        body = b'{"v":1,"seq":2,"id":%b,"type":"cost_observed","hash":"' % orjson.dumps(id)
+        ledger += body + following(chain_hash(ledger[-67:], body))
+    return ledger
 
 
 @pytest.fixture(params=[1000, 100_000])
@@ -31,12 +40,12 @@ def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @given(st.lists(IDS, unique=True, min_size=40, max_size=120), st.lists(st.integers(1, 30), max_size=8))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_there_is_found_and_nothing_else(ids: list[str], steps: list[int]) -> None:
-    seen, ledger, at = SeenIds(), b"", 0
+    seen, ledger, at = SeenIds(), OPENED, 0
     for step in [*steps, len(ids)]:
-        ledger += b"".join(line(seq, id) for seq, id in enumerate(ids[at : at + step], at + 1))
+        ledger = extended(ledger, *ids[at : at + step])
         at += step
-        assert seen.find(ledger, len(ledger), {*ids, "absent "}).keys() == set(ids[:at])
-        assert seen.find(ledger, len(ledger), {ids[0], ids[-1]}).keys() == {ids[0], ids[-1]} & set(ids[:at])
+        assert seen.find(ledger, len(ledger), {*ids, "absent "}, PATH).keys() == set(ids[:at])
+        assert seen.find(ledger, len(ledger), {ids[0], ids[-1]}, PATH).keys() == {ids[0], ids[-1]} & set(ids[:at])
 
 
 class Watched(bytes):
@@ -51,13 +60,13 @@ class Watched(bytes):
 
 @pytest.mark.usefixtures("look_bytes")
 def test_a_ledger_looked_through_is_seldom_searched_again_however_far_it_grows() -> None:
-    seen, plain, searched = SeenIds(), b"", 0
+    seen, plain, searched = SeenIds(), OPENED, 0
     Watched.searched = 0
     for seq in range(4000):
-        plain += line(seq, f"e{seq}")
-        seen.find(Watched(plain), len(plain), {f"absent{seq}"})
+        plain = extended(plain, f"e{seq}")
+        seen.find(Watched(plain), len(plain), {f"absent{seq}"}, PATH)
         searched += len(plain)
-    assert Watched.searched < searched / 20
+    assert Watched.searched < searched / 10
 
 
 @pytest.mark.parametrize("how", ["append", "replace", "cut and grow", "write another"])
