@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from ledger import money
 from ledger.errors import InvalidMoney
 from ledger.line import Head
+from projections.pages import Page, Query
 from projections.workflow_history import Row, held
 
 __all__ = ["AuditEntry", "CostChange", "Fresh", "HistoryStore", "Projected", "Stored", "decide"]
@@ -107,6 +108,17 @@ class HistoryStore(Protocol):
 
     def row(self, adw_id: str) -> Row | None:
         """One row."""
+        ...
+
+    def page(self, query: Query) -> Page:
+        """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
+        ...
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
+
+        Numbers only grow; a row has that of its last change alone. 0 gives every row.
+        """
         ...
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:

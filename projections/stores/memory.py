@@ -10,6 +10,7 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
+from projections.pages import Page, Query, page_of
 from projections.store import (
     NO_LEDGER,
     AuditEntry,
@@ -38,6 +39,8 @@ class MemoryHistory:
         self._rows: dict[str, Row] = {}
         self._checkpoints: dict[str, Head] = {}
         self._audit: list[AuditEntry] = []
+        self._changes: dict[str, int] = {}
+        self._last_change = 0
 
     def rows(self) -> list[Row]:
         """See `HistoryStore.rows`."""
@@ -46,6 +49,14 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        return page_of(self._rows.values(), query)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        return sorted((at, adw_id) for adw_id, at in self._changes.items() if at > number)[:limit]
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
@@ -67,7 +78,7 @@ class MemoryHistory:
                 if known is not None and known.seq > projected.head.seq:
                     continue
                 row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
-                self._rows[adw_id], self._checkpoints[adw_id] = row, projected.head
+                self._put(row, projected.head)
                 if change is not None:
                     self._log(change)
                     changes.append(change)
@@ -89,6 +100,7 @@ class MemoryHistory:
                 old = self._rows.pop(adw_id, None)
                 self._checkpoints.pop(adw_id, None)
                 if old is not None:
+                    self._number(adw_id)
                     changes.append(removed(adw_id, _stored(old), reason))
                     self._log(changes[-1])
         return changes
@@ -101,6 +113,16 @@ class MemoryHistory:
     def edit(self, adw_id: str, cost_total: float) -> None:
         """What a person's UPDATE of `actual_cost_total` does in a database."""
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
+        self._number(adw_id)
+
+    def _put(self, row: Row, head: Head) -> None:
+        if self._rows.get(row.adw_id) != row:
+            self._number(row.adw_id)
+        self._rows[row.adw_id], self._checkpoints[row.adw_id] = row, head
+
+    def _number(self, adw_id: str) -> None:
+        self._last_change += 1
+        self._changes[adw_id] = self._last_change
 
     def _log(self, change: CostChange) -> None:
         old = None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd))
