@@ -12,7 +12,7 @@ from ledger.events import Event, event
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
 
-__all__ = ["append_each", "strict_object", "submitted"]
+__all__ = ["append_each", "strict_json", "submitted"]
 
 
 def submitted(text: bytes) -> Event:
@@ -21,17 +21,20 @@ def submitted(text: bytes) -> Event:
     Raises:
         InvalidInput: the text is not strict JSON, or not a valid event.
     """
-    return event(strict_object(text))
+    value = strict_json(text)
+    if not isinstance(value, dict):
+        raise InvalidInput("is not a JSON object")
+    return event(value)
 
 
-def strict_object(text: bytes) -> dict[str, Any]:
-    """A JSON object without duplicate keys or NaN; numbers with a point stay exact decimals.
+def strict_json(text: bytes) -> Any:
+    """A JSON value without duplicate keys or NaN; numbers with a point stay exact decimals.
 
     Raises:
         InvalidInput: the text is anything else.
     """
     try:
-        value = json.loads(
+        return json.loads(
             text.decode("utf-8"),
             object_pairs_hook=_no_duplicates,
             parse_float=Decimal,
@@ -45,9 +48,6 @@ def strict_object(text: bytes) -> dict[str, Any]:
         raise InvalidInput("is nested too deeply") from None
     except ValueError as error:  # Python refuses whole numbers of more than 4,300 digits
         raise InvalidInput(f"is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InvalidInput("is not a JSON object")
-    return value
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

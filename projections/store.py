@@ -102,6 +102,10 @@ class HistoryStore(Protocol):
         """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is open; the object cannot be used after that."""
+        ...
+
     def rows(self) -> list[Row]:
         """All rows, by `adw_id`."""
         ...

@@ -36,6 +36,8 @@ _COMMANDS: Final = {
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "serve": "serving",
+    "token": "serving",
 }
 """The module of each command, in the order that `--help` lists them."""
 

@@ -42,6 +42,9 @@ class MemoryHistory:
         self._changes: dict[str, int] = {}
         self._last_change = 0
 
+    def close(self) -> None:
+        """See `HistoryStore.close`: nothing is open."""
+
     def rows(self) -> list[Row]:
         """See `HistoryStore.rows`."""
         return [self._rows[adw_id] for adw_id in sorted(self._rows)]
