@@ -25,7 +25,7 @@ SORTS: Final = {
 }
 """What rows can be sorted by, and the column of each."""
 
-TEXT_COLUMNS: Final = ("adw_id", "workflow_template", "model_used", "error_message")
+TEXT_COLUMNS: Final = ("adw_id", "workflow_template", "project", "model_used", "error_message")
 """Where a free text is looked for."""
 
 LIMIT_MAX: Final = 500

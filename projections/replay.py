@@ -13,7 +13,7 @@ from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.fold import State, fold, initial
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
-from projections.workflow_history import row
+from projections.workflow_history import row, spend
 
 __all__ = ["Problem", "Project", "RefreshReport", "project", "projected", "refresh", "resync"]
 
@@ -49,7 +49,7 @@ class RefreshReport:
 
 
 def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
-    """A workflow's row by pure replay of its whole ledger.
+    """A workflow's row and spend by pure replay of its whole ledger.
 
     Raises:
         UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
@@ -63,7 +63,7 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
 
 def projected(state: State, head: Head) -> Projected:
     """What a state means, and how far the ledger was folded for it."""
-    return Projected(row(state, head), head)
+    return Projected(row(state, head), spend(state), head)
 
 
 Project = Callable[[LedgerStore, str, Head | None], Projected]

@@ -12,7 +12,7 @@ from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import console, print_json, progress_bar, styled_status, table
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.replay import RefreshReport, refresh
-from projections.resync import resync_sources
+from projections.rereading import resync_sources
 from projections.store import CostChange
 
 _insert_missing = click.option(

@@ -34,6 +34,7 @@ class WorkflowRow(_Shape):
     adw_id: AdwId
     issue_number: int | None = Field(examples=[17])
     workflow_template: str | None = Field(examples=["adw_sdlc"])
+    project: str | None = Field(examples=["costledger"])
     status: str = Field(examples=["completed"], description="running, completed, failed or cancelled")
     start_time: Moment | None
     end_time: Moment | None

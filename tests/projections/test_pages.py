@@ -68,7 +68,7 @@ queries = st.builds(
 
 
 def write(history: HistoryStore, wanted: Row, seq: int) -> None:
-    history.write([Projected(wanted, Head(seq, seq, "0" * 64))], pure=True, reason="test")
+    history.write([Projected(wanted, (), Head(seq, seq, "0" * 64))], pure=True, reason="test")
 
 
 @given(st.lists(rows, max_size=12), st.lists(queries, min_size=1, max_size=6), st.sets(st.sampled_from(["w1", "w2"])))

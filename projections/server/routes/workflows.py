@@ -15,7 +15,7 @@ from ledger.errors import InvalidInput, UnknownWorkflow
 from projections import pages
 from projections.explain import steps
 from projections.fold import fold, initial
-from projections.resync import Resynced, resync_sources
+from projections.rereading import Resynced, resync_sources
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
