@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ledger.importing import ImportReport, SourceRegister, reread
 from ledger.store import LedgerStore
 from projections.replay import RefreshReport, resync
-from projections.store import HistoryStore
+from projections.store import CostChange, HistoryStore, Stored
 
 __all__ = ["Resynced", "resync_sources"]
 
@@ -42,5 +42,17 @@ def resync_sources(
         HistoryUnavailable, LedgerUnavailable: rows cannot be read or written.
     """
     only = None if workflow_id is None else [workflow_id]
+    before = history.stored(only)
     imported = reread(ledgers, sources, only=only, progress=progress)
-    return Resynced(imported, resync(ledgers, history, workflow_ids=only, force=force))
+    report = resync(ledgers, history, workflow_ids=only, force=force)
+    report.changes += _overtaken(report, before, history.stored(report.folded))
+    return Resynced(imported, report)
+
+
+def _overtaken(report: RefreshReport, before: dict[str, Stored], after: dict[str, Stored]) -> Iterator[CostChange]:
+    """Rows that changed since the resync began, but by somebody else's refresh, which saw the new events first."""
+    told = {change.adw_id for change in report.changes}
+    for adw_id in sorted(after.keys() - told):
+        old, new = before.get(adw_id), after[adw_id]
+        if old is not None and old.cost_nanousd != new.cost_nanousd:
+            yield CostChange(adw_id, old.cost_nanousd, new.cost_nanousd, new.status, "refresh")

@@ -46,11 +46,7 @@ def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, 
     assert [(c["old_cost"], c["new_cost"]) for c in told["changes"]] == [("0.09", "2.37")]
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "2.37"
     entries = found(server, "/api/workflow-history/a5b80595/audit")["entries"]
-    assert (entries[-1]["old_cost"], entries[-1]["new_cost"], entries[-1]["reason"]) == (
-        "0.09",
-        "2.37",
-        "resync --force",
-    )
+    assert (entries[-1]["old_cost"], entries[-1]["new_cost"]) == ("0.09", "2.37")
 
 
 def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail(server: Server) -> None:
