@@ -44,6 +44,8 @@ _COMMANDS: Final = {
     "anchor": "proving",
     "salvage": "salvaging",
     "origin": "placing",
+    "serve": "serving",
+    "token": "serving",
 }
 """The module of each command, in the order that `--help` lists them."""
 
