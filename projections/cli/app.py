@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
-from projections.cli.context import data_option, history_option
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin
+from projections.cli.context import config_option, data_option, history_option
 
 __all__ = ["main"]
 
@@ -37,9 +37,15 @@ _COMMANDS: Final = {
     "monthly": "reports",
     "session": "reports",
     "stale": "doubting",
+    "check": "checking",
+    "prices": "pricing",
+    "reprice": "repricing",
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "origin": "placing",
+    "serve": "serving",
+    "token": "serving",
 }
 """The module of each command, in the order that `--help` lists them."""
 
@@ -79,6 +85,7 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="costledger", message="%(prog)s %(version)s")
 @data_option
+@config_option
 @history_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -119,7 +126,7 @@ def exit_code(error: CostledgerError) -> int:
     """2 for what the caller got wrong, 3 for damage found, 1 for everything else."""
     if isinstance(error, InvalidInput):
         return _USAGE
-    return _FINDING if isinstance(error, DamagedLedger) else _ERROR
+    return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin) else _ERROR
 
 
 def _say(sentence: str) -> None:

@@ -11,6 +11,7 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
+from projections.pages import Page, Query, page_of
 from projections.spend import AMOUNTS, Spend
 from projections.store import (
     NO_LEDGER,
@@ -44,6 +45,11 @@ class MemoryHistory:
         self._spend: dict[str, tuple[Spend, ...]] = {}
         self._checkpoints: dict[str, Head] = {}
         self._audit: list[AuditEntry] = []
+        self._changes: dict[str, int] = {}
+        self._last_change = 0
+
+    def close(self) -> None:
+        """See `HistoryStore.close`: nothing is open."""
 
     def rows(self) -> list[Row]:
         """See `HistoryStore.rows`."""
@@ -52,6 +58,14 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        return page_of(self._rows.values(), query)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        return sorted((at, adw_id) for adw_id, at in self._changes.items() if at > number)[:limit]
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
@@ -93,8 +107,7 @@ class MemoryHistory:
                 if known is not None and known.seq > projected.head.seq:
                     continue
                 row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
-                self._rows[adw_id], self._spend[adw_id] = row, projected.spend
-                self._checkpoints[adw_id] = projected.head
+                self._put(row, projected)
                 if change is not None:
                     self._log(change)
                     changes.append(change)
@@ -117,6 +130,7 @@ class MemoryHistory:
                 self._checkpoints.pop(adw_id, None)
                 self._spend.pop(adw_id, None)
                 if old is not None:
+                    self._number(adw_id)
                     changes.append(removed(adw_id, _stored(old), reason))
                     self._log(changes[-1])
         return changes
@@ -129,6 +143,17 @@ class MemoryHistory:
     def edit(self, adw_id: str, cost_total: float) -> None:
         """What a person's UPDATE of `actual_cost_total` does in a database."""
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
+        self._number(adw_id)
+
+    def _put(self, row: Row, projected: Projected) -> None:
+        if self._rows.get(row.adw_id) != row:
+            self._number(row.adw_id)
+        self._rows[row.adw_id], self._spend[row.adw_id] = row, projected.spend
+        self._checkpoints[row.adw_id] = projected.head
+
+    def _number(self, adw_id: str) -> None:
+        self._last_change += 1
+        self._changes[adw_id] = self._last_change
 
     def _log(self, change: CostChange) -> None:
         old = None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd))

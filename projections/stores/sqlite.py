@@ -14,6 +14,7 @@ from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from ledger.line import Head
+from projections.pages import Page, Query
 from projections.spend import Spend
 from projections.store import (
     NO_LEDGER,
@@ -27,6 +28,7 @@ from projections.store import (
     removed,
     visible_cost,
 )
+from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
 from projections.stores.spend_table import SpendTable
 from projections.workflow_history import COLUMNS, Row
@@ -66,6 +68,7 @@ class SqliteHistory:
         self._spend = SpendTable(connection.db)
         try:
             with connection.errors():
+                sqlite_pages.prepare(self._db)
                 self._prepare()
         except BaseException:
             connection.close()
@@ -98,6 +101,16 @@ class SqliteHistory:
         with self._connection.errors():
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
+
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        with self._connection.errors():
+            return sqlite_pages.page(self._db, query)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        with self._connection.errors():
+            return sqlite_pages.changes_after(self._db, number, limit)
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
@@ -226,7 +239,8 @@ class SqliteHistory:
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
                 self._db.execute("DROP TABLE IF EXISTS costledger_spend")
-            for statement in statements():
+                self._db.execute("DROP TABLE IF EXISTS costledger_total")
+            for statement in (*statements(), *sqlite_pages.statements()):
                 self._db.execute(statement)
             self._begin_anew()
 
