@@ -238,6 +238,13 @@ def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts)
     cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
         "models": "\n".join(plain(name) for name in sorted(models)),
         "total tokens": f"{total_tokens(amounts):,}",
-        "cost (USD)": money.shown(amounts[0]),
+        "cost (USD)": _cost(amounts),
     }
     return [cells[name] for name in columns]
+
+
+def _cost(amounts: Amounts) -> str:
+    """A cost, or the least it can be where something has no price."""
+    if amounts[AMOUNTS.index("unpriced_events")] <= 0:
+        return money.shown(amounts[0])
+    return f"≥ {money.shown(amounts[0])}" if amounts[0] else "unpriced"
