@@ -14,7 +14,10 @@ import pytest
 from tests.conftest import PROJECT
 
 PURE = ["ledger/events.py", "ledger/money.py", "ledger/line.py", "ledger/runs.py", "ledger/planning.py"]
-PURE += [f"projections/{name}.py" for name in ("fold", "meters", "summary", "workflow_history", "explain")]
+PURE += [
+    f"projections/{name}.py"
+    for name in ("fold", "meters", "spend", "stand", "summary", "workflow_history", "explain", "reports")
+]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 
 
