@@ -81,7 +81,11 @@ def test_without_a_file_nothing_is_configured() -> None:
         ("[[prices]]\nmodel = 'x'\ninput_usd_per_mtok = '1'\ninput_usd_per_mtoc = '1'\n", 4, "did you mean 'input_usd"),
         ("\n\n[budget]\ndefault_usd = '1'\n", 3, "did you mean 'budgets'?"),
         ("[budgets]\ndefault = '1'\n", 2, "did you mean 'default_usd'?"),
-        ("[[sources]]\nkind = 'adw'\n[[sources]]\n\nkind = 'claud-stream'\n", 5, "did you mean 'claude-stream'?"),
+        (
+            "[[sources]]\nkind = 'adw'\npath = 'x'\n[[sources]]\n\nkind = 'claud-stream'\n",
+            6,
+            "did you mean 'claude-stream'?",
+        ),
         ("[[sources]]\npath = 'x'\n", 1, "sources.kind: missing"),
         ("[[sources]]\nkind = 'adw'\nworkflow_by = 'week'\n", 3, "'session', 'project' or 'branch'"),
         ("[[sources]]\nkind = 'adw'\nworkflow_by = 'branch'\nworkflow_id = 'w'\n", 1, "leave out workflow_by"),
