@@ -61,10 +61,9 @@ def _usd(value: object) -> int:
 
 
 def _rate(value: object) -> Decimal:
-    nanousd = _usd(value)
-    rate = Decimal(str(value).strip())
-    exponent = rate.as_tuple().exponent
-    if nanousd and isinstance(exponent, int) and -exponent > _RATE_DECIMALS_MAX:
+    _usd(value)
+    rate = Decimal(str(value).strip()).normalize()
+    if -int(rate.as_tuple().exponent) > _RATE_DECIMALS_MAX:
         raise ValueError(f"{shown(str(value))} has more than {_RATE_DECIMALS_MAX} decimals")
     return rate
 
@@ -195,6 +194,8 @@ def load(file: Path | None) -> Config:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line ([0-9]+)", str(error))
         raise InvalidConfig(file, [(int(line[1]) if line else None, f"is not TOML: {error}")]) from None
+    except RecursionError:
+        raise InvalidConfig(file, [(None, "is not TOML: nested too deeply")]) from None
     try:
         config = Config.model_validate(told)
     except ValidationError as error:
