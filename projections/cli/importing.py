@@ -23,17 +23,29 @@ _SHOWN_MAX: Final = 20
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--workflow-id", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
+@click.option(
+    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
+)
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
 @data_option
 def import_command(
-    kind: str, paths: tuple[Path, ...], workflow_id: str | None, agent: str | None, status: str | None, as_json: bool
+    kind: str,
+    paths: tuple[Path, ...],
+    workflow_id: str | None,
+    agent: str | None,
+    columns: tuple[str, ...],
+    status: str | None,
+    as_json: bool,
 ) -> int:
     """Append what PATH holds and the ledgers do not; once more appends nothing.
 
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
     claude-stream  one log of `claude -p --output-format stream-json`
+    csv, jsonl     any other table of calls; --map says which column is which field
+    litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
+    otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
     ledgers, register = store(), SourceRegister(data_path())
@@ -48,11 +60,12 @@ def import_command(
                     path,
                     workflow_id=workflow_id,
                     agent=agent,
+                    map=columns,
                     status=status,
                     progress=progress,
                 )
             report.merge(found)
-            register.add(kind, path, workflow_id=workflow_id, agent=agent)
+            register.add(kind, path, workflow_id=workflow_id, agent=agent, map=columns)
         except CostledgerError as error:
             failed.append((path, error))
     if not report.workflows and not report.problems and len(failed) == 1:
