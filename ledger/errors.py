@@ -7,7 +7,8 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidMoney
     │   ├── InvalidWorkflowId
     │   ├── InvalidEvent
-    │   └── InvalidAnchor
+    │   ├── InvalidAnchor
+    │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
     ├── NothingToSalvage         the ledger is whole
     ├── ConflictingEvent         this id is already in the ledger with other content
@@ -32,6 +33,7 @@ __all__ = [
     "DurabilityUnknown",
     "HistoryUnavailable",
     "InvalidAnchor",
+    "InvalidConfig",
     "InvalidEvent",
     "InvalidInput",
     "InvalidMoney",
@@ -91,6 +93,15 @@ class InvalidAnchor(InvalidInput):
     def __init__(self, line: int) -> None:
         where = f"line {line} is" if line else "there is"
         super().__init__(f"{where} no anchor: expected the line that `costledger anchor` printed")
+
+
+class InvalidConfig(InvalidInput):
+    """A configuration file that cannot be used; each problem has its line, from 1, where there is one."""
+
+    def __init__(self, file: Path, problems: Sequence[tuple[int | None, str]]) -> None:
+        self.file, self.problems = file, tuple(problems)
+        told = [f"{file}{'' if line is None else f', line {line}'}: {problem}" for line, problem in problems]
+        super().__init__("\n".join(told))
 
 
 class UnknownWorkflow(CostledgerError):
