@@ -96,6 +96,7 @@ class SourceConfig(_Section):
         path: None: the kind's default places.
         workflow_by: what one workflow is; for the kinds that ask.
         workflow_id: one workflow for all of it.
+        map: `field=column`, for the kinds that read any table.
     """
 
     kind: Name
@@ -103,6 +104,7 @@ class SourceConfig(_Section):
     workflow_by: Literal["session", "project", "branch"] | None = None
     workflow_id: Annotated[str, BeforeValidator(_workflow_id)] | None = None
     agent: Name | None = None
+    map: tuple[Name, ...] = ()
 
     @field_validator("kind")
     @classmethod

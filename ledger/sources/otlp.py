@@ -146,7 +146,7 @@ class _Context:
         workflow = self.options.workflow_id or _text(_first(every, *_WORKFLOW)) or session
         if workflow is None:
             raise InvalidInput(
-                "names neither workflow nor session: set its resource attribute costledger.workflow_id, or say --workflow-id"
+                "names neither workflow nor session: set the attribute costledger.workflow_id, or say --workflow-id"
             )
         agent = self.options.agent or _text(_first(every, *_AGENT))
         return workflow, agent, session
