@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -28,7 +28,19 @@ from ledger.sources import source
 from ledger.sources.findings import Findings, Options, Part, Skipped
 from ledger.store import LedgerStore
 
-__all__ = ["ImportReport", "SourceEntry", "SourceRegister", "WorkflowCounts", "import_entry", "import_source", "reread"]
+if TYPE_CHECKING:
+    from ledger.config import Config
+
+__all__ = [
+    "ImportReport",
+    "SourceEntry",
+    "SourceRegister",
+    "WorkflowCounts",
+    "configured",
+    "import_entry",
+    "import_source",
+    "reread",
+]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
@@ -236,6 +248,15 @@ class SourceRegister:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
+
+
+def configured(config: Config) -> list[SourceEntry]:
+    """The sources that a configuration names, but for those that leave it to their kind where to look."""
+    return [
+        SourceEntry(named.kind, str(named.path.absolute()), named.workflow_id, named.agent, named.map)
+        for named in config.sources
+        if named.path is not None
+    ]
 
 
 def _entry(told: dict[str, Any]) -> SourceEntry:

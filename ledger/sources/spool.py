@@ -94,9 +94,14 @@ class Spool:
     def parts(self) -> list[Part]:
         """One part per workflow, in the order of their ids; the first tells what had to be skipped."""
         return [
-            Part(name, len(places), _Reader(self, name, first=number == 0), fingerprint=self._digests[name].hexdigest())
+            Part(name, len(places), _Reader(self, name, first=not number), fingerprint=self._fingerprint(name, number))
             for number, (name, places) in enumerate(sorted(self._places.items()))
         ]
+
+    def _fingerprint(self, workflow_id: str, number: int) -> str:
+        """Of what a part tells: its findings, and for the first one what had to be skipped."""
+        mine: str = self._digests[workflow_id].hexdigest()
+        return mine if number else digest(mine, *self.skipped)
 
     def read(self, workflow_id: str) -> Findings:
         """What was laid aside of one workflow, in the order it came."""
