@@ -22,7 +22,7 @@ from ledger.importing import ImportReport, SourceEntry, import_entry
 from ledger.pricing import PriceBook
 from ledger.sources.findings import Part, Skipped
 from ledger.store import LedgerStore
-from projections.replay import refresh
+from projections.replay import RefreshReport, refresh
 from projections.store import CostChange, HistoryStore
 
 __all__ = ["Step", "Trouble", "Watch"]
