@@ -62,7 +62,8 @@ class Step:
         imported: the sources that were read, each with its report.
         changes: of the cost of rows.
         folded: ids of the workflows whose rows were written anew.
-        troubles: those that have not been told yet.
+        troubles: what cannot be followed, unless it has been told.
+        skipped: what could not be read in the sources, unless it has been told.
         look_seconds: how long the looking took, without what there was to read and fold.
         due_seconds: in how long a source that rests wants to be looked at again; None: none does.
     """
@@ -71,13 +72,14 @@ class Step:
     changes: list[CostChange] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     look_seconds: float = 0.0
     due_seconds: float | None = None
 
     @property
     def changed(self) -> bool:
         """Whether there is anything to show."""
-        return bool(self.folded or self.changes or self.troubles)
+        return bool(self.folded or self.changes or self.troubles or self.skipped)
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ class Watch:
             fresh.pop(workflow_id, None)
         seen.parts = fresh
         step.imported.append((entry, report))
-        step.troubles += _news(seen, report.skipped)
+        step.skipped += _news(seen, report.skipped)
         return not report.problems
 
     def _refresh(self, step: Step) -> None:
@@ -205,14 +207,10 @@ class Watch:
             step.troubles.append(Trouble(where, problem))
 
 
-def _news(seen: _Seen, skipped: Iterable[Skipped]) -> list[Trouble]:
+def _news(seen: _Seen, skipped: Iterable[Skipped]) -> list[Skipped]:
     """What of a source was skipped and has not been told yet."""
-    news = []
-    for each in skipped:
-        if each not in seen.told and len(seen.told) < _TOLD_MAX:
-            seen.told.add(each)
-            line = "" if each.line is None else f":{each.line}"
-            news.append(Trouble(f"{each.path}{line}", f"skipped: {each.reason}"))
+    news = [each for each in dict.fromkeys(skipped) if each not in seen.told][: _TOLD_MAX - len(seen.told)]
+    seen.told.update(news)
     return news
 
 

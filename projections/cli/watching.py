@@ -14,22 +14,28 @@ from typing import Final
 
 import click
 import orjson
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from ledger import money
 from ledger.importing import SourceEntry, SourceRegister, configured
 from ledger.pricing import price_book
 from projections.cli.context import config, config_option, config_path, data_option, data_path, history_option
-from projections.cli.output import console, local_time, plain, short_ids, styled_status, table
+from projections.cli.output import console, local_time, place, plain, short_ids, styled_status, table
 from projections.cli.session import Session, opened
 from projections.store import HistoryStore
 from projections.wake import Wake
-from projections.watch import Step, Trouble, Watch
+from projections.watch import Step, Watch
 from projections.workflow_history import Row
 
 _ROWS_MAX: Final = 200
-_TROUBLES_SHOWN: Final = 3
+"""Workflows that the table remembers; the terminal shows as many as fit."""
+
+_LINES_AROUND: Final = 6
+_WIDE_COLUMNS: Final = 80
+_PROBLEMS_SHOWN: Final = 3
 
 
 @click.command("watch")
@@ -101,12 +107,18 @@ def _print(step: Step, *, as_json: bool) -> None:
         else:
             was = money.shown(change.old_nanousd or 0)
             click.echo(f"{now}  {change.adw_id}  {was} → {money.shown(change.new_nanousd)}  {change.status}")
-    for trouble in step.troubles:
+    for where, problem in _problems(step):
         if as_json:
-            click.echo(orjson.dumps({"where": trouble.where, "problem": trouble.problem}))
+            click.echo(orjson.dumps({"where": where, "problem": problem}))
         else:
-            click.echo(f"costledger: {trouble.where}: {trouble.problem}", err=True)
+            click.echo(f"costledger: {where}: {plain(problem)}", err=True)
     sys.stdout.flush()
+
+
+def _problems(step: Step) -> list[tuple[str, str]]:
+    """What is in the way, and what had to be skipped, each with its place."""
+    troubles = [(trouble.where, trouble.problem) for trouble in step.troubles]
+    return troubles + [(place(str(each.path), each.line), f"skipped: {each.reason}") for each in step.skipped]
 
 
 class _Board:
@@ -116,19 +128,20 @@ class _Board:
         self._history = history
         newest = nlargest(_ROWS_MAX, history.rows(), key=lambda row: row.updated_at)
         self._rows = {row.adw_id: row for row in newest}
-        self._troubles: list[Trouble] = []
+        self._problems: list[tuple[str, str]] = []
         self._spent_nanousd = 0
+        self._began = datetime.now().astimezone()
 
     @contextmanager
     def shown(self) -> Iterator[Callable[[Step], None]]:
         """On the terminal while it lasts; called with each step."""
         out = console()
-        with Live(self._table(out.height), console=out, auto_refresh=False) as live:
+        with Live(self._drawn(out), console=out, auto_refresh=False) as live:
 
             def show(step: Step) -> None:
                 if step.changed:
                     self._take(step)
-                    live.update(self._table(out.height), refresh=True)
+                    live.update(self._drawn(out), refresh=True)
 
             yield show
 
@@ -139,22 +152,26 @@ class _Board:
                 self._rows[name] = found
         self._rows = {row.adw_id: row for row in self._newest(_ROWS_MAX)}
         self._spent_nanousd += sum(change.new_nanousd - (change.old_nanousd or 0) for change in step.changes)
-        self._troubles = [*self._troubles, *step.troubles][-_TROUBLES_SHOWN:]
+        self._problems = [*self._problems, *_problems(step)][-_PROBLEMS_SHOWN:]
 
     def _newest(self, count: int) -> list[Row]:
         return nlargest(count, self._rows.values(), key=lambda row: (row.status == "running", row.updated_at))
 
-    def _table(self, height: int) -> Table:
-        shown = table(
-            f"costledger: {money.shown(self._spent_nanousd)} since this started; Ctrl-C leaves",
-            *("workflow", "status", "cost", "basis", "tokens", "last event"),
-            right=("cost", "tokens"),
-            whole=("status", "basis", "last event"),
+    def _drawn(self, out: Console) -> Group:
+        since = f"{self._began:%H:%M:%S}"
+        told = [Text(plain(f"{where}: {problem}"), style="yellow") for where, problem in self._problems]
+        height = out.height - _LINES_AROUND - 2 * len(told)
+        return Group(
+            Text(f"{money.shown(self._spent_nanousd)} taken in since {since} · Ctrl-C leaves", style="bold"),
+            self._table(max(3, height), wide=out.width >= _WIDE_COLUMNS),
+            *told,
         )
-        for row in self._newest(max(3, height - 8 - len(self._troubles))):
-            cost, tokens = money.shown(row.actual_cost_nanousd), f"{row.total_tokens:,}"
-            last = local_time(row.updated_at)[11:]
-            shown.add_row(short_ids(row.adw_id), styled_status(row.status), cost, row.cost_basis or "", tokens, last)
-        shown.caption = "\n".join(plain(f"{each.where}: {each.problem}") for each in self._troubles) or None
-        shown.caption_justify = "left"
+
+    def _table(self, height: int, *, wide: bool) -> Table:
+        names = ["workflow", "status", "cost", *(["basis", "tokens", "model"] if wide else []), "last event"]
+        shown = table(None, *names, right=("cost", "tokens"), whole=("status", "basis", "last event"))
+        for row in self._newest(height):
+            more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")] if wide else []
+            cost, last = money.shown(row.actual_cost_nanousd), local_time(row.updated_at)[11:]
+            shown.add_row(short_ids(row.adw_id), styled_status(row.status), cost, *more, last)
         return shown

@@ -117,9 +117,9 @@ def test_a_source_that_breaks_is_told_once_and_the_others_go_on(followed: Follow
 
 def test_a_line_that_cannot_be_read_is_told_once_by_file_and_line(followed: Followed) -> None:
     path = followed.log(logs.init(), "nonsense\n", logs.result(0.5))
-    assert [trouble.where for trouble in followed.step().troubles] == [f"{path}:2"]
+    assert [(skipped.path, skipped.line) for skipped in followed.step().skipped] == [(path, 2)]
     followed.log(logs.init(), "nonsense\n", logs.result(0.5), logs.result(0.6))
-    assert not followed.step().troubles
+    assert not followed.step().skipped
     assert cost(followed.history) == "0.60"
 
 
