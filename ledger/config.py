@@ -37,6 +37,9 @@ RATE_FIELDS: Final = {
 }
 """The bucket that each rate is for."""
 
+_KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
+"""Kinds that know where their files lie, and that ask what one workflow is."""
+
 _RATE_DECIMALS_MAX: Final = 12
 """Of USD per million tokens: far finer than any list price, and a token's price stays short."""
 
@@ -117,6 +120,11 @@ class SourceConfig(_Section):
     def _one_mapping(self) -> SourceConfig:
         if self.workflow_id is not None and self.workflow_by is not None:
             raise ValueError("workflow_id names one workflow for all of it; leave out workflow_by, or workflow_id")
+        if self.kind not in _KINDS_WITH_PLACES:
+            if self.path is None:
+                raise ValueError(f"a source of kind {self.kind!r} needs a path")
+            if self.workflow_by is not None:
+                raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
         return self
 
 

@@ -10,6 +10,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidAnchor
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
+    ├── UnknownModel             no price for it
     ├── NothingToSalvage         the ledger is whole
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
@@ -43,6 +44,7 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "SourceUnreadable",
+    "UnknownModel",
     "UnknownWorkflow",
 ]
 
@@ -110,6 +112,19 @@ class UnknownWorkflow(CostledgerError):
     def __init__(self, workflow_id: str, where: object) -> None:
         self.workflow_id = workflow_id
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
+
+
+class UnknownModel(CostledgerError):
+    """No price for a model, served that way, at that moment."""
+
+    def __init__(self, model: str, near: Sequence[str], service_tier: str | None = None) -> None:
+        self.model, self.near = model, tuple(near)
+        served = "" if service_tier is None else f" served as {shown(service_tier)}"
+        alike = f"; similar names that have one: {', '.join(near)}" if near else ""
+        super().__init__(
+            f"no price for model {shown(model)}{served}{alike}; give it rates under [[prices]] in costledger.toml "
+            "(docs/prices.md), then `costledger reprice`"
+        )
 
 
 class NothingToSalvage(CostledgerError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from ledger.events import Event, cost_observed, workflow_ended, workflow_started
-from ledger.pricing import GenaiPrices, PriceBook, price_event
+from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import usage_of
@@ -25,6 +25,7 @@ class Meter(TypedDict, total=False):
     session_id: str | None
     model: str | None
     message_id: str | None
+    service_tier: str | None
     observed_at: str | datetime | None
     partial: bool | None
     source: Mapping[str, Any] | None
@@ -122,12 +123,16 @@ def workflow(
 
     Args:
         data: the data directory (`data_directory` says which by default).
-        store: another place for the ledgers; then `data` is not looked at.
+        store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
+        prices: another price book than the configuration's and genai-prices.
 
     Raises:
+        InvalidConfig: `costledger.toml` cannot be used; nothing was appended.
         CostledgerError: an event could not be appended.
     """
     ledgers = DirectoryStore(data_directory(data)) if store is None else store
+    config = config_file(data_directory(data))
+    book = prices if prices is not None or config is None else price_book(config)
     started = workflow_started(
         workflow_id,
         issue_number=issue_number,
@@ -137,7 +142,7 @@ def workflow(
     )
     ledgers.append([started])
     try:
-        yield Workflow(workflow_id, ledgers, prices)
+        yield Workflow(workflow_id, ledgers, book)
     except BaseException as error:
         _end_after(error, workflow_id, ledgers)
         raise

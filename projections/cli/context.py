@@ -14,15 +14,18 @@ from ledger.workflow import config_file, data_directory
 
 if TYPE_CHECKING:
     from ledger.config import Config
+    from ledger.pricing import PriceBook
 
 __all__ = [
     "adopted_path",
     "config",
     "config_option",
+    "config_path",
     "data_option",
     "data_path",
     "history_option",
     "json_option",
+    "prices",
     "store",
     "workflow_argument",
 ]
@@ -101,6 +104,17 @@ def config() -> Config:
     from ledger.config import load
 
     return load(config_path())
+
+
+def prices() -> PriceBook:
+    """The prices that hold in this invocation.
+
+    Raises:
+        InvalidConfig: the configuration file cannot be used.
+    """
+    from ledger.pricing import price_book
+
+    return price_book(config_path())
 
 
 def adopted_path() -> Path | None:

@@ -21,8 +21,7 @@ from rich.text import Text
 
 from ledger import money
 from ledger.importing import SourceEntry, SourceRegister, configured
-from ledger.pricing import price_book
-from projections.cli.context import config, config_option, config_path, data_option, data_path, history_option
+from projections.cli.context import config, config_option, data_option, data_path, history_option, prices
 from projections.cli.output import console, local_time, place, plain, short_ids, styled_status, table
 from projections.cli.session import Session, opened
 from projections.store import HistoryStore
@@ -53,7 +52,7 @@ def watch_command(once: bool, as_json: bool) -> int:
     (data_path() / "ledgers").mkdir(parents=True, exist_ok=True)
     with opened(up_to_date=False) as session, _stopped_by_signals(stop):
         register = SourceRegister(session.data)
-        watch = Watch(session.ledgers, session.history, lambda: _sources(register), prices=price_book(config_path()))
+        watch = Watch(session.ledgers, session.history, lambda: _sources(register), prices=prices())
         live = not (as_json or once) and sys.stdout.isatty()
         board = _Board(session.history) if live else None
         if once:
