@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ledger import money
 from ledger.errors import InvalidConfig, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
-from ledger.sources import KINDS
+from ledger.sources import KINDS, MAPPED_KINDS
 
 __all__ = ["RATE_FIELDS", "Budgets", "Config", "PriceOverride", "SourceConfig", "line_of", "load"]
 
@@ -125,6 +125,8 @@ class SourceConfig(_Section):
                 raise ValueError(f"a source of kind {self.kind!r} needs a path")
             if self.workflow_by is not None:
                 raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
+        if self.map and self.kind not in MAPPED_KINDS:
+            raise ValueError(f"map is for {' and '.join(MAPPED_KINDS)}")
         return self
 
 

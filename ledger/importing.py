@@ -24,7 +24,7 @@ from ledger.errors import (
 from ledger.events import END_TYPES, check_workflow_id
 from ledger.planning import Known, Plan, known, plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.sources import source
+from ledger.sources import MAPPED_KINDS, source
 from ledger.sources.findings import Findings, Options, Part, Skipped
 from ledger.store import LedgerStore
 
@@ -118,6 +118,8 @@ def import_source(
     """
     if status is not None and f"workflow_{status}" not in END_TYPES:
         raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
+    if map and kind not in MAPPED_KINDS:
+        raise InvalidInput(f"a map is for {' and '.join(MAPPED_KINDS)}; {kind!r} knows its columns")
     book = prices or GenaiPrices()
     parts = source(kind).parts(path, Options(workflow_id, agent, tuple(map)))
     size, done = sum(part.size_bytes for part in parts), 0

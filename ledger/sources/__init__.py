@@ -13,10 +13,13 @@ from typing import Protocol
 from ledger.errors import InvalidInput
 from ledger.sources.findings import Options, Part
 
-__all__ = ["KINDS", "Source", "source"]
+__all__ = ["KINDS", "MAPPED_KINDS", "Source", "source"]
 
 KINDS = ("adw", "claude-stream", "csv", "history-db", "jsonl", "litellm", "otlp")
 """The kinds that `import` takes."""
+
+MAPPED_KINDS = ("csv", "jsonl")
+"""Those whose columns a map explains."""
 
 
 class Source(Protocol):

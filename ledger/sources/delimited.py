@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from ledger.sources.findings import Skipped
 __all__ = ["header", "rows"]
 
 _DELIMITERS: Final = ",;\t|"
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 _FIELD_CHARACTERS_MAX: Final = 16 * 1024 * 1024
 """Of one field: a log of calls may hold whole prompts; a quote that is never closed ends here."""
 
@@ -68,7 +70,7 @@ def _rows(
                 continue
             if len(values) != len(names):
                 yield Skipped(path, first, f"has {len(values)} fields, and the header names {len(names)}")
-            elif any("\udc80" <= character <= "\udcff" for value in values for character in value):
+            elif any(map(_NOT_UTF8.search, values)):
                 yield Skipped(path, first, "is not UTF-8")
             else:
                 yield first, dict(zip(names, values, strict=True))

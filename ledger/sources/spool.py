@@ -27,6 +27,9 @@ __all__ = ["Found", "Spool", "sorted_parts"]
 _MEMORY_BYTES_MAX: Final = 16 * 1024 * 1024
 """What is laid aside beyond this lies in a temporary file."""
 
+_PART_READINGS_MAX: Final = 20_000
+"""Events of a part are in memory at once, some kilobytes each."""
+
 _CHECKED: Final = ("agent", "session_id", "model", "message_id", "service_tier", "cost_usd", "usage", "observed_at")
 
 
@@ -92,21 +95,22 @@ class Spool:
             started.setdefault("observed_at", found.reading.observed_at)
 
     def parts(self) -> list[Part]:
-        """One part per workflow, in the order of their ids; the first tells what had to be skipped."""
-        return [
-            Part(name, len(places), _Reader(self, name, first=not number), fingerprint=self._fingerprint(name, number))
-            for number, (name, places) in enumerate(sorted(self._places.items()))
-        ]
+        """By workflow id, a large one in several; the first part tells what had to be skipped."""
+        parts: list[Part] = []
+        for name, places in sorted(self._places.items()):
+            fingerprint = self._digests[name].hexdigest()
+            if not parts:
+                fingerprint = digest(fingerprint, *self.skipped)
+            for start in range(0, len(places), _PART_READINGS_MAX):
+                chunk = places[start : start + _PART_READINGS_MAX]
+                read = _Reader(self, name, chunk, start == 0, not parts)
+                parts.append(Part(name, len(chunk), read, fingerprint=fingerprint))
+        return parts
 
-    def _fingerprint(self, workflow_id: str, number: int) -> str:
-        """Of what a part tells: its findings, and for the first one what had to be skipped."""
-        mine: str = self._digests[workflow_id].hexdigest()
-        return mine if number else digest(mine, *self.skipped)
-
-    def read(self, workflow_id: str) -> Findings:
-        """What was laid aside of one workflow, in the order it came."""
+    def read(self, workflow_id: str, places: Iterable[int], *, started: bool) -> Findings:
+        """What was laid aside at these places, and what was told of its workflow."""
         findings = Findings()
-        for place in self._places.get(workflow_id, ()):
+        for place in places:
             self._file.seek(place)
             is_call, fields = orjson.loads(self._file.readline())
             fields["place"] = Place(**fields["place"])
@@ -114,21 +118,25 @@ class Spool:
                 findings.calls.append(Call(**fields))
             else:
                 findings.counters.append(Counter(**fields))
-        if started := self._started.get(workflow_id):
-            facts = sorted((name, value) for name, value in started.items() if name != "observed_at")
-            findings.started = {"id": digest("started", workflow_id, *facts), **started}
+        if started and (told := self._started.get(workflow_id)):
+            facts = sorted((name, value) for name, value in told.items() if name != "observed_at")
+            findings.started = {"id": digest("started", workflow_id, *facts), **told}
         return findings
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
+    """Reads one part back; the parts keep their spool alive."""
+
     spool: Spool
     workflow_id: str
-    first: bool = field(kw_only=True)
+    places: array[int]
+    starts: bool
+    tells_skipped: bool
 
     def __call__(self) -> Findings:
-        findings = self.spool.read(self.workflow_id)
-        if self.first:
+        findings = self.spool.read(self.workflow_id, self.places, started=self.starts)
+        if self.tells_skipped:
             findings.skipped += self.spool.skipped
         return findings
 

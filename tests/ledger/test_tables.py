@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ledger import MemoryStore, money
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.importing import SourceRegister, import_source, reread
+from ledger.sources import spool
 from projections.replay import project
 from projections.workflow_history import Row
 
@@ -152,6 +153,11 @@ def test_a_map_that_does_not_fit_says_what_would(map: tuple[str, ...], sentence:
     assert sentence in str(refused.value)
 
 
+def test_a_map_for_a_kind_that_knows_its_columns_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="a map is for csv and jsonl; 'litellm' knows its columns"):
+        import_source(MemoryStore(), "litellm", SAMPLES / "litellm.csv", map=["cost_usd=spend"])
+
+
 def test_a_field_that_no_json_line_has_is_said(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     path.write_text('{"job":"w","usd":0.1}\n', encoding="utf-8")
@@ -189,6 +195,21 @@ def test_a_resync_reads_the_table_again_by_the_same_map(tmp_path: Path) -> None:
     path.write_text("job,usd\nw,0.1\nw,0.3\n", encoding="utf-8")
     assert reread(store, SourceRegister(data)).appended == 1
     assert [entry.map for entry in SourceRegister(data).entries()] == [told]
+
+
+def test_a_workflow_too_large_for_one_part_comes_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = MemoryStore(), MemoryStore()
+    import_source(whole, "litellm", SAMPLES / "litellm.csv", workflow_id="w")
+    monkeypatch.setattr(spool, "_PART_READINGS_MAX", 1)
+    import_source(parts, "litellm", SAMPLES / "litellm.csv", workflow_id="w")
+    assert row(parts, "w").cost_breakdown == row(whole, "w").cost_breakdown
+    assert [line["id"] for line in readings(parts, "w")] == [line["id"] for line in readings(whole, "w")]
+
+
+def test_what_does_not_fit_into_memory_lies_in_a_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_MEMORY_BYTES_MAX", 10)
+    store = MemoryStore()
+    assert import_source(store, "csv", SAMPLES / "calls.csv", map=MAP).appended == 3
 
 
 COSTS = st.integers(0, 10**12)
