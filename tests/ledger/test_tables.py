@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from ledger import MemoryStore, money
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.importing import SourceRegister, import_source, reread
-from ledger.sources import spool
+from ledger.sources import mapped, spool
 from projections.replay import project
 from projections.workflow_history import Row
+from tests.conftest import PROJECT
 
 SAMPLES = Path(__file__).parent / "samples"
 MAP = (
@@ -210,6 +211,11 @@ def test_what_does_not_fit_into_memory_lies_in_a_temporary_file(monkeypatch: pyt
     monkeypatch.setattr(spool, "_MEMORY_BYTES_MAX", 10)
     store = MemoryStore()
     assert import_source(store, "csv", SAMPLES / "calls.csv", map=MAP).appended == 3
+
+
+def test_the_page_lists_every_field_that_a_column_can_be() -> None:
+    page = (PROJECT / "docs" / "other-tools.md").read_text(encoding="utf-8")
+    assert [field for field in mapped.FIELDS if f"`{field}`" not in page] == []
 
 
 COSTS = st.integers(0, 10**12)
