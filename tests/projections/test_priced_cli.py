@@ -56,6 +56,14 @@ def test_an_override_prices_a_charge_and_the_event_says_so(run: Run) -> None:
     assert lines[1]["price_digest"] == digest
 
 
+def test_a_charge_said_again_under_other_prices_is_the_same_event(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000, "--id", "e1")
+    configure(NEGOTIATED)
+    again = run("charge", "w", "--model", "claude-opus-4-5", "--output-tokens", "1000000", "--id", "e1")
+    assert again.out.endswith("already there\n")
+    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+
+
 def test_a_charge_through_python_is_priced_by_the_configuration_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(NEGOTIATED, "elsewhere.toml")
     monkeypatch.setenv("COSTLEDGER_CONFIG", "elsewhere.toml")
@@ -89,7 +97,8 @@ def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) ->
         "sys.exit(len({'pydantic', 'genai_prices', 'ledger.config'} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False).returncode == 0
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
     assert run("check").out == "w: $1.0000 spent; no budget is set for it\n"
 
 
