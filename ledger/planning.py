@@ -128,6 +128,8 @@ def plan(
     planner = _Planner(workflow_id, ledger, prices, moment)
     if findings.started is not None:
         planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
+    if findings.facts is not None:
+        planner.facts(findings.facts)
     for session in findings.sessions:
         planner.session(session)
     for call in findings.calls:
@@ -181,6 +183,10 @@ class _Planner:
             source={"kind": call.kind, "file": call.place.file, "line": call.place.line},
         )
         self.add(price_event(self._prices, new, self._moment))
+
+    def facts(self, fields: Mapping[str, Any]) -> None:
+        """What is said of the workflow, in the run that is on: an ended one stays ended."""
+        self._lifecycle("started", {"run": max(1, self._ledger.runs.run), **fields})
 
     def counter(self, counter: Counter) -> None:
         """What a counter's meter shows now, in all; nothing when it says nothing new."""

@@ -160,6 +160,7 @@ class Findings:
         calls: in the order they were read; of one call's repetitions the largest counts.
         counters: in the order they were read.
         started: wire fields of a start, `id` among them; None when the source says nothing about one.
+        facts: wire fields of a start, `id` among them, that tell of the workflow without beginning a run of it.
         status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
     """
 
@@ -168,6 +169,7 @@ class Findings:
     counters: list[Counter] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None
 
 

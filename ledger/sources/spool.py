@@ -38,7 +38,7 @@ class Found:
     """One call or counter, and the workflow it is of.
 
     Attributes:
-        told: fields of a start that were said beside it, such as `project`.
+        told: what was said beside it of the workflow: `project`, `workflow_template`, `issue_number`.
     """
 
     workflow_id: str
@@ -53,7 +53,7 @@ class Spool:
         self._file = SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX)  # noqa: SIM115 - it lives as long as its parts
         self._places: dict[str, array[int]] = {}
         self._digests: dict[str, Any] = {}
-        self._started: dict[str, dict[str, Any]] = {}
+        self._told: dict[str, dict[str, Any]] = {}
         self.skipped: list[Skipped] = []
 
     def __del__(self) -> None:
@@ -87,12 +87,12 @@ class Spool:
             workflow_started(found.workflow_id, **found.told)
 
     def _tell(self, found: Found) -> None:
-        """The first that says something about the workflow is believed; its time is the start's."""
-        started = self._started.setdefault(found.workflow_id, {})
+        """What is said first about a workflow is believed, and dated by the call that says it first."""
+        facts = self._told.setdefault(found.workflow_id, {})
         for name, value in found.told.items():
-            started.setdefault(name, value)
+            facts.setdefault(name, value)
         if found.reading.observed_at is not None:
-            started.setdefault("observed_at", found.reading.observed_at)
+            facts.setdefault("observed_at", found.reading.observed_at)
 
     def parts(self) -> list[Part]:
         """By workflow id, a large one in several; the first part tells what had to be skipped."""
@@ -107,7 +107,7 @@ class Spool:
                 parts.append(Part(name, len(chunk), read, fingerprint=fingerprint))
         return parts
 
-    def read(self, workflow_id: str, places: Iterable[int], *, started: bool) -> Findings:
+    def read(self, workflow_id: str, places: Iterable[int], *, facts_too: bool) -> Findings:
         """What was laid aside at these places, and what was told of its workflow."""
         findings = Findings()
         for place in places:
@@ -118,9 +118,9 @@ class Spool:
                 findings.calls.append(Call(**fields))
             else:
                 findings.counters.append(Counter(**fields))
-        if started and (told := self._started.get(workflow_id)):
-            facts = sorted((name, value) for name, value in told.items() if name != "observed_at")
-            findings.started = {"id": digest("started", workflow_id, *facts), **told}
+        if facts_too and (facts := self._told.get(workflow_id)):
+            said = sorted((name, value) for name, value in facts.items() if name != "observed_at")
+            findings.facts = {"id": digest("facts", workflow_id, *said), **facts}
         return findings
 
 
@@ -131,11 +131,11 @@ class _Reader:
     spool: Spool
     workflow_id: str
     places: array[int]
-    starts: bool
+    tells_facts: bool
     tells_skipped: bool
 
     def __call__(self) -> Findings:
-        findings = self.spool.read(self.workflow_id, self.places, started=self.starts)
+        findings = self.spool.read(self.workflow_id, self.places, facts_too=self.tells_facts)
         if self.tells_skipped:
             findings.skipped += self.spool.skipped
         return findings
@@ -152,12 +152,10 @@ def sorted_parts(path: Path, found: Iterable[Found | Skipped], kind: str) -> lis
         spool.take(each)
     parts = spool.parts()
     if not parts:
-        first = next(iter(spool.skipped), None)
-        line = "" if first is None or first.line is None else f"line {first.line} "
-        why = (
-            ""
-            if first is None
-            else f"; {len(spool.skipped):,} skipped, the first: {first.path.name} {line}{first.reason}"
-        )
+        why = ""
+        if spool.skipped:
+            first = spool.skipped[0]
+            line = "" if first.line is None else f"line {first.line} "
+            why = f"; {len(spool.skipped):,} skipped, the first: {first.path.name} {line}{first.reason}"
         raise SourceUnreadable(path, f"holds no cost that `import {kind}` knows{why}")
     return parts

@@ -177,6 +177,15 @@ def test_constants_and_what_a_row_says_of_its_workflow(tmp_path: Path) -> None:
     assert readings(store, "w")[0]["agent"] == "plan"
 
 
+def test_what_a_table_says_later_of_an_ended_workflow_leaves_it_ended(tmp_path: Path) -> None:
+    path, store = tmp_path / "calls.csv", MemoryStore()
+    path.write_text("workflow_id,cost_usd,project\nw,0.1,a\n", encoding="utf-8")
+    import_source(store, "csv", path, status="completed")
+    path.write_text("workflow_id,cost_usd,project\nw,0.2,b\nw,0.1,a\n", encoding="utf-8")
+    import_source(store, "csv", path)
+    assert (row(store, "w").status, row(store, "w").actual_cost_nanousd) == ("completed", money.parse("0.3"))
+
+
 def test_a_quote_that_is_never_closed_costs_the_rest_of_the_file_and_is_said(tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.write_text('workflow_id,cost_usd\nw,0.1\nw,"0.2\nw,0.3\n', encoding="utf-8")
