@@ -38,6 +38,7 @@ __all__ = [
     "WorkflowCounts",
     "configured",
     "import_entry",
+    "import_parts",
     "import_source",
     "reread",
 ]
@@ -120,8 +121,31 @@ def import_source(
         raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
     if map and kind not in MAPPED_KINDS:
         raise InvalidInput(f"a map is for {' and '.join(MAPPED_KINDS)}; {kind!r} knows its columns")
+    return import_parts(
+        store,
+        source(kind).parts(path, Options(workflow_id, agent, tuple(map))),
+        status=status,
+        only=only,
+        unchanged=unchanged,
+        prices=prices,
+        clock=clock,
+        progress=progress,
+    )
+
+
+def import_parts(
+    store: LedgerStore,
+    parts: Sequence[Part],
+    *,
+    status: str | None = None,
+    only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
+    prices: PriceBook | None = None,
+    clock: Clock = clocks.now,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path."""
     book = prices or GenaiPrices()
-    parts = source(kind).parts(path, Options(workflow_id, agent, tuple(map)))
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:

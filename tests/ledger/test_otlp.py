@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledger import MemoryStore, money, workflow_ended
 from ledger.errors import SourceUnreadable
-from ledger.importing import ImportReport, import_source
+from ledger.importing import ImportReport, import_parts, import_source
 from ledger.planning import Known, plan
 from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options, Place
@@ -177,6 +177,18 @@ def test_protobuf_spells_ids_in_base64_and_they_are_the_same_ids() -> None:
         for name in ("traceId", "spanId"):
             span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
     assert _ids(request) == _ids(again) == ["chatcmpl-1", "5b8efff798038103d269b633813fc60c:eee19b7ec3c1b176"]
+
+
+def test_a_request_that_a_server_received_is_the_same_as_its_line_in_a_file() -> None:
+    received, read = MemoryStore(), MemoryStore()
+    for raw in (SAMPLES / "otlp-logs.jsonl").read_bytes().splitlines():
+        taken = Spool()
+        for found in extract(json.loads(raw), Place("POST /v1/logs", 1), Options()):
+            taken.take(found)
+        import_parts(received, taken.parts())
+    otlp(read, SAMPLES / "otlp-logs.jsonl")
+    assert [line["id"] for line in received.read("a5b80595")][1:] == [line["id"] for line in read.read("a5b80595")][1:]
+    assert shown(row(received)) == shown(row(read))
 
 
 def _ids(request: dict[str, Any]) -> list[str]:
