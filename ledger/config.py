@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ledger import money
 from ledger.errors import InvalidConfig, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
-from ledger.sources import KINDS
+from ledger.sources import KINDS, MAPPED_KINDS
 
 __all__ = ["RATE_FIELDS", "Budgets", "Config", "PriceOverride", "SourceConfig", "line_of", "load"]
 
@@ -98,6 +98,7 @@ class SourceConfig(_Section):
         path: None: the kind's default places.
         workflow_by: what one workflow is; for the kinds that ask.
         workflow_id: one workflow for all of it.
+        map: `field=column`, for the kinds that read any table.
     """
 
     kind: Name
@@ -105,6 +106,7 @@ class SourceConfig(_Section):
     workflow_by: Literal["session", "project", "branch"] | None = None
     workflow_id: Annotated[str, BeforeValidator(_workflow_id)] | None = None
     agent: Name | None = None
+    map: tuple[Name, ...] = ()
 
     @field_validator("kind")
     @classmethod
@@ -122,6 +124,8 @@ class SourceConfig(_Section):
                 raise ValueError(f"a source of kind {self.kind!r} needs a path")
             if self.workflow_by is not None:
                 raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
+        if self.map and self.kind not in MAPPED_KINDS:
+            raise ValueError(f"map is for {' and '.join(MAPPED_KINDS)}")
         return self
 
 
