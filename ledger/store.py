@@ -253,7 +253,7 @@ class DirectoryStore:
     def size(self, workflow_id: str) -> int | None:
         """See `LedgerStore.size`; a file without a byte is no ledger yet."""
         try:
-            return os.stat(self.ledger_path(workflow_id)).st_size or None
+            return os.stat(f"{self._directory}/{check_workflow_id(workflow_id)}{_SUFFIX}").st_size or None
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -15,6 +15,7 @@ from projections.workflow_history import Row, held
 __all__ = ["AuditEntry", "CostChange", "Fresh", "HistoryStore", "Projected", "Stored", "decide"]
 
 NO_LEDGER: Final = "no ledger stands behind it"
+_FIFTEEN_DIGITS_USD: Final = 999_999
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 
@@ -168,6 +169,12 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
 
 def visible_cost(cost_total: float | None) -> int:
     """Nanodollars of what `actual_cost_total` shows; 0 for what no cost can be, such as -1."""
+    if isinstance(cost_total, float) and 0 <= cost_total < _FIFTEEN_DIGITS_USD:
+        # No two decimals of fifteen digits share a float, so whichever has this one is its shortest form; asked of
+        # every row at every refresh, and six times faster than parsing that.
+        nanousd = round(cost_total * 1e9)
+        if nanousd / 10**9 == cost_total:
+            return nanousd
     try:
         return money.parse(cost_total)
     except InvalidMoney:
