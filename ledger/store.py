@@ -14,7 +14,7 @@ from ledger import clock as clocks
 from ledger.clock import Clock
 from ledger.errors import DamagedLedger, InvalidInput, LedgerUnavailable, UnknownWorkflow
 from ledger.events import Event, check_workflow_id
-from ledger.files import Files
+from ledger.files import Files, locked
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
 from ledger.origin import made_origin, misplaced, note_place
@@ -266,9 +266,8 @@ class DirectoryStore:
             if files.exists(fence_path(path)):
                 self._journal(workflow_id).mend()
             file = files.open_read(path)
-            files.lock(file, shared=True)
-            size = files.size(file)
-            files.unlock(file)
+            with locked(files, file, shared=True):
+                size = files.size(file)
             files.sync(file)
         except FileNotFoundError:
             raise UnknownWorkflow(workflow_id, self.path) from None
@@ -276,7 +275,14 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         if size == 0:
             raise UnknownWorkflow(workflow_id, self.path)
-        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint)
+
+        def read_at(offset: int, count: int) -> bytes:
+            try:
+                return files.read(file, offset, count)
+            except OSError as error:
+                raise LedgerUnavailable(path, "read", error) from error
+
+        return _reader(workflow_id, path, read_at, size, checkpoint)
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():
