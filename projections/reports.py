@@ -16,7 +16,7 @@ from projections.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.store import Group, SpendSum
 from projections.summary import UNATTRIBUTED
 
-__all__ = ["BY", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
+__all__ = ["BY", "PERIODS", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
 
 Kind = Literal["daily", "weekly", "monthly", "session"]
 By = Literal["agent", "model", "template", "issue", "project"]
@@ -29,6 +29,9 @@ BY: Final[dict[By, Group]] = {
     "project": "project",
 }
 """What lines can be split by, and what spend calls it."""
+
+PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
+"""What a line's period is called; the lines of sessions have none."""
 
 _NOTHING: Final = [0] * len(AMOUNTS)
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
@@ -111,9 +114,6 @@ def report(
     else:
         found.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
     return Report(found, total)
-
-
-PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
 
 
 def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | None]) -> dict[str, str | int | None]:
