@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ledger import money
-from ledger.importing import ImportReport, SourceRegister, reread
+from ledger.importing import ImportReport, reread
+from ledger.register import SourceRegister
 from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import console, print_json, progress_bar, styled_status, table
 from projections.cli.session import exit_code, log_changes, opened, tell
