@@ -73,6 +73,10 @@ class GenaiPrices:
         self._found = lru_cache(maxsize=_RATES_KEPT)(_find)
         self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
 
+    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[()]]:
+        """Another process finds the rates anew."""
+        return GenaiPrices, ()
+
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
         """See `PriceBook.rates`."""
         found = self._found(model)
