@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,15 +160,21 @@ def check(kind: str, files: dict[str, bytes], history: list[tuple[str, Any]]) ->
             assert sum(row[name] for row in sessions.values()) == clean["one"][name]
 
 
-@settings(max_examples=25)
-@given(st.data())
-def test_any_import_of_claude_transcripts_comes_to_the_row_of_a_clean_one(data: st.DataObject) -> None:
-    files = data.draw(transcripts())
-    check("claude", files, data.draw(histories(files)))
+def any_import(kind: str, data: st.DataObject) -> None:
+    files = data.draw(transcripts() if kind == "claude" else rollouts())
+    check(kind, files, data.draw(histories(files)))
 
 
+@pytest.mark.parametrize("kind", ["claude", "codex"])
 @settings(max_examples=20)
-@given(st.data())
-def test_any_import_of_codex_rollouts_comes_to_the_row_of_a_clean_one(data: st.DataObject) -> None:
-    files = data.draw(rollouts())
-    check("codex", files, data.draw(histories(files)))
+@given(data=st.data())
+def test_any_import_comes_to_the_row_of_a_clean_one(kind: str, data: st.DataObject) -> None:
+    any_import(kind, data)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("kind", ["claude", "codex"])
+@settings(max_examples=500)
+@given(data=st.data())
+def test_five_hundred_imports_come_to_the_row_of_a_clean_one(kind: str, data: st.DataObject) -> None:
+    any_import(kind, data)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ledger.store import LedgerStore
+
 OPUS, SONNET = "claude-opus-4-5-20251101", "claude-sonnet-4-5-20250929"
 
 
@@ -15,8 +17,8 @@ def at(seconds: int) -> str:
 
 
 def said(
-    id: str,
-    output: int,
+    id: Any,
+    output: Any,
     seconds: int = 0,
     session: str = "s1",
     *,
@@ -84,3 +86,16 @@ def write(path: Path, *records: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw(*records))
     return path
+
+
+def events_of(store: LedgerStore) -> list[dict[str, Any]]:
+    """All events but the opening ones, without what the journal and the day's prices add."""
+    left_out = {"v", "seq", "recorded_at", "hash", "cost_usd", "cost_source", "price_book", "price_digest"}
+    told = []
+    for workflow_id in store.workflow_ids():
+        for line in store.read(workflow_id):
+            if line["type"] != "ledger_opened":
+                if "source" in line:
+                    line["source"]["file"] = Path(line["source"]["file"]).name
+                told.append({name: value for name, value in line.items() if name not in left_out})
+    return told
