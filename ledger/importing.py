@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -19,12 +19,27 @@ from ledger.errors import (
 from ledger.events import END_TYPES, check_workflow_id
 from ledger.planning import Known, Plan, known, plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.register import SourceRegister
-from ledger.sources import TRANSCRIPT_KINDS, source
+from ledger.register import SourceEntry, SourceRegister
+from ledger.sources import MAPPED_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Findings, Options, Part, Skipped
 from ledger.store import DirectoryStore, LedgerStore
 
-__all__ = ["ATTEMPTS_MAX", "ImportReport", "Progress", "WorkflowCounts", "import_source", "reread"]
+if TYPE_CHECKING:
+    from ledger.config import Config
+
+__all__ = [
+    "ATTEMPTS_MAX",
+    "ImportReport",
+    "Progress",
+    "SourceEntry",
+    "SourceRegister",
+    "WorkflowCounts",
+    "configured",
+    "import_entry",
+    "import_parts",
+    "import_source",
+    "reread",
+]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
@@ -81,10 +96,12 @@ def import_source(
     *,
     workflow_id: str | None = None,
     agent: str | None = None,
+    map: Sequence[str] = (),
     workflow_by: str = "session",
     fed_too: bool = False,
     status: str | None = None,
     only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
     prices: PriceBook | None = None,
     clock: Clock = clocks.now,
     progress: Progress | None = None,
@@ -95,18 +112,18 @@ def import_source(
     Args:
         kind: one of `sources.KINDS`.
         workflow_id, agent: what the files do not say.
-        workflow_by, fed_too: for transcripts, see `Options`.
+        map, workflow_by, fed_too: see `Options`.
         status: the end of every workflow of this source, when the caller knows it.
         only: the workflows to read; None for all.
+        unchanged: whether a part need not be read, because the caller read it as it is before.
         processes: how many may share the work, where that helps.
 
     Raises:
         SourceUnreadable: the path is missing, or not this kind's.
         InvalidInput: an option is missing or makes no sense; nothing was appended.
     """
-    if status is not None and f"workflow_{status}" not in END_TYPES:
-        raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
-    book, options = prices or GenaiPrices(), Options(workflow_id, agent, workflow_by, fed_too=fed_too)
+    _check(kind, map, status)
+    options = Options(workflow_id, agent, tuple(map), workflow_by, fed_too)
     if kind in TRANSCRIPT_KINDS:
         from ledger.transcripts import import_transcripts
 
@@ -117,30 +134,49 @@ def import_source(
             options,
             status=status,
             only=only,
-            prices=book,
+            prices=prices,
             clock=clock,
             progress=progress,
             processes=processes,
         )
-    parts = source(kind).parts(path, options)
-    fed = {} if fed_too else _fed_by_transcripts(store)
-    return _import_parts(store, parts, fed, status, only, book, clock, progress)
+    return import_parts(
+        store,
+        source(kind).parts(path, options),
+        fed_too=fed_too,
+        status=status,
+        only=only,
+        unchanged=unchanged,
+        prices=prices,
+        clock=clock,
+        progress=progress,
+    )
 
 
-def _import_parts(
+def _check(kind: str, map: Sequence[str], status: str | None) -> None:
+    if status is not None and f"workflow_{status}" not in END_TYPES:
+        raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
+    if map and kind not in MAPPED_KINDS:
+        raise InvalidInput(f"a map is for {' and '.join(MAPPED_KINDS)}; {kind!r} knows its columns")
+
+
+def import_parts(
     store: LedgerStore,
     parts: Sequence[Part],
-    fed: Mapping[str, str],
-    status: str | None,
-    only: Container[str] | None,
-    book: PriceBook,
-    clock: Clock,
-    progress: Progress | None,
+    *,
+    fed_too: bool = False,
+    status: str | None = None,
+    only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
+    prices: PriceBook | None = None,
+    clock: Clock = clocks.now,
+    progress: Progress | None = None,
 ) -> ImportReport:
+    """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path."""
+    book, fed = prices or GenaiPrices(), {} if fed_too else _fed_by_transcripts(store)
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
-        if only is None or part.workflow_id in only:
+        if (only is None or part.workflow_id in only) and not (unchanged and unchanged(part)):
             try:
                 check_workflow_id(part.workflow_id)
                 findings = _without(part.read(), fed)
@@ -209,6 +245,47 @@ def _known(store: LedgerStore, workflow_id: str) -> Known:
         return Known()
 
 
+def configured(config: Config) -> list[SourceEntry]:
+    """The sources that a configuration names, at their paths or where their kind keeps its files."""
+    return [
+        SourceEntry(
+            named.kind, str(path.absolute()), named.workflow_id, named.agent, named.map, named.workflow_by or "session"
+        )
+        for named in config.sources
+        for path in ([named.path] if named.path is not None else transcript(named.kind).places())
+    ]
+
+
+def import_entry(
+    store: LedgerStore,
+    entry: SourceEntry,
+    *,
+    status: str | None = None,
+    only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
+    prices: PriceBook | None = None,
+    progress: Progress | None = None,
+    processes: int = 1,
+) -> ImportReport:
+    """Import a source as it was imported before; see `import_source`."""
+    return import_source(
+        store,
+        entry.kind,
+        Path(entry.path),
+        workflow_id=entry.workflow_id,
+        agent=entry.agent,
+        map=entry.map,
+        workflow_by=entry.workflow_by,
+        fed_too=entry.fed_too,
+        status=status,
+        only=only,
+        unchanged=unchanged,
+        prices=prices,
+        progress=progress,
+        processes=processes,
+    )
+
+
 def reread(
     store: LedgerStore,
     register: SourceRegister,
@@ -227,20 +304,7 @@ def reread(
         if only is not None and entry.workflow_id is not None and entry.workflow_id not in only:
             continue
         try:
-            report.merge(
-                import_source(
-                    store,
-                    entry.kind,
-                    Path(entry.path),
-                    workflow_id=entry.workflow_id,
-                    agent=entry.agent,
-                    workflow_by=entry.options.workflow_by,
-                    fed_too=entry.options.fed_too,
-                    only=only,
-                    prices=prices,
-                    progress=progress,
-                )
-            )
+            report.merge(import_entry(store, entry, only=only, prices=prices, progress=progress))
         except (SourceUnreadable, InvalidInput) as error:
             report.skipped.append(Skipped(Path(entry.path), None, f"{error}; what was read from it stays"))
     return report

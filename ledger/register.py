@@ -5,33 +5,36 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, Final
 
 import orjson
 
 from ledger.errors import SourceUnreadable
-from ledger.sources.findings import Options
 
 __all__ = ["SourceEntry", "SourceRegister"]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
-    """A source that was imported: enough to read it again."""
+    """A source that was imported: enough to read it again; see `Options` for what it was imported with."""
 
     kind: str
     path: str
     workflow_id: str | None = None
     agent: str | None = None
-    workflow_by: str | None = None
-    fed_too: bool | None = None
+    map: tuple[str, ...] = ()
+    workflow_by: str = "session"
+    fed_too: bool = False
 
-    @property
-    def options(self) -> Options:
-        """What it was imported with."""
-        return Options(self.workflow_id, self.agent, self.workflow_by or "session", fed_too=bool(self.fed_too))
+
+_DEFAULTS: Final = {told.name: told.default for told in fields(SourceEntry)}
+
+
+def _entry(told: dict[str, Any]) -> SourceEntry:
+    return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
 
 
 class SourceRegister:
@@ -57,7 +60,7 @@ class SourceRegister:
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
         try:
-            return [SourceEntry(**orjson.loads(line)) for line in lines if line.strip()]
+            return [_entry(orjson.loads(line)) for line in lines if line.strip()]
         except (orjson.JSONDecodeError, TypeError) as error:
             raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
 
@@ -68,7 +71,8 @@ class SourceRegister:
         *,
         workflow_id: str | None = None,
         agent: str | None = None,
-        workflow_by: str | None = None,
+        map: Sequence[str] = (),
+        workflow_by: str = "session",
         fed_too: bool = False,
     ) -> None:
         """Remember a source; one that is known is not added again.
@@ -76,7 +80,7 @@ class SourceRegister:
         Raises:
             SourceUnreadable: the register cannot be read or written.
         """
-        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, workflow_by, fed_too or None)
+        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, tuple(map), workflow_by, fed_too)
         try:
             self._data.mkdir(parents=True, exist_ok=True)
             with self._locked():
@@ -100,7 +104,7 @@ class SourceRegister:
         new = self.path.with_name(f"{self.path.name}.new")
         with new.open("wb") as file:
             for entry in entries:
-                told = {name: value for name, value in asdict(entry).items() if value is not None}
+                told = {name: value for name, value in asdict(entry).items() if value != _DEFAULTS.get(name)}
                 file.write(orjson.dumps(told) + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -14,13 +14,16 @@ from ledger.errors import InvalidInput
 from ledger.sources.findings import Options, Part
 from ledger.sources.transcript import Transcript
 
-__all__ = ["KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
+__all__ = ["KINDS", "MAPPED_KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
+
+KINDS = ("adw", "claude", "claude-stream", "codex", "csv", "history-db", "jsonl", "litellm", "otlp")
+"""The kinds that `import` takes."""
+
+MAPPED_KINDS = ("csv", "jsonl")
+"""Those whose columns a map explains."""
 
 TRANSCRIPT_KINDS = ("claude", "codex")
-"""Kinds whose files are considered together, and whose workflows stand in them."""
-
-KINDS = ("adw", "claude", "claude-stream", "codex", "history-db")
-"""The kinds that `import` takes."""
+"""Those whose files are considered together, and say themselves which workflows they hold."""
 
 
 class Source(Protocol):
@@ -46,12 +49,16 @@ def source(kind: str) -> Source:
     Raises:
         InvalidInput: no such kind.
     """
-    from ledger.sources import adw, claude_stream, history_db
+    from ledger.sources import adw, claude_stream, history_db, litellm, mapped, otlp
 
     sources: Mapping[str, Source] = {
         "adw": adw.Adw(),
         "claude-stream": claude_stream.ClaudeStream(),
+        "csv": mapped.Mapped("csv"),
         "history-db": history_db.HistoryDb(),
+        "jsonl": mapped.Mapped("jsonl"),
+        "litellm": litellm.LiteLlm(),
+        "otlp": otlp.Otlp(),
     }
     if kind not in sources:
         raise InvalidInput(f"no source is called {kind!r}; there are: {', '.join(KINDS)}")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "Begun",
     "Call",
+    "Counter",
     "Findings",
     "Message",
     "Options",
@@ -30,12 +31,14 @@ class Options:
     """What the caller of an import knows that the files do not say.
 
     Attributes:
+        map: what the columns of a foreign table mean, each as `field=column`, or `field==value` for all rows.
         workflow_by: what a workflow is, for transcripts without a `workflow_id`: "session", "project" or "branch".
         fed_too: also read sessions that another source feeds already.
     """
 
     workflow_id: str | None = None
     agent: str | None = None
+    map: tuple[str, ...] = ()
     workflow_by: str = "session"
     fed_too: bool = False
 
@@ -110,6 +113,30 @@ class Call:
     partial: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What a counter stood at that counts for the meter of exactly this path, as telemetry exports it.
+
+    A meter has one counter per series of each process, or one per increment when increments are exported; it shows
+    the sum of its counters, each at its highest.
+
+    Attributes:
+        series: which counter, from its native attributes and times.
+        cost_usd: as the source spells it; None: it counts tokens only, and stays without a price, since the price of
+            a call depends on how large that call was.
+    """
+
+    kind: str
+    series: str
+    model: str | None
+    usage: Mapping[str, int] | None
+    place: Place
+    agent: str | None = None
+    session_id: str | None = None
+    cost_usd: object = None
+    observed_at: str | None = None
+
+
 @dataclass(slots=True)
 class Session:
     """One session of one process, as one file shows it.
@@ -146,16 +173,20 @@ class Findings:
 
     Attributes:
         calls: in the order they were read; of one call's repetitions the largest counts.
+        counters: in the order they were read.
         started: wire fields of a start, `id` among them; None when the source says nothing about one.
         begun: becomes a start when the ledger knows of none so early, or of no project.
+        facts: wire fields of a start, `id` among them, that tell of the workflow without beginning a run of it.
         status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
     """
 
     sessions: list[Session] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    counters: list[Counter] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
     begun: Begun | None = None
+    facts: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None
 
 
@@ -167,12 +198,14 @@ class Part:
         size_bytes: how much there is to read, for a progress bar.
         written_at: when the newest of its files was written, in seconds since 1970; 0.0 when that says nothing.
         read: reads it; what cannot be read is in `Findings.skipped`.
+        fingerprint: another one whenever there is something else to read; None: size and time must do.
     """
 
     workflow_id: str
     size_bytes: int
     read: Callable[[], Findings]
     written_at: float = 0.0
+    fingerprint: str | None = None
 
 
 def spelled(path: Path) -> str:

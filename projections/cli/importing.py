@@ -8,8 +8,7 @@ from typing import Any, Final
 import click
 
 from ledger.errors import CostledgerError, InvalidInput
-from ledger.importing import ImportReport, import_source
-from ledger.register import SourceEntry, SourceRegister
+from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
 from projections.cli.context import (
     config,
@@ -35,11 +34,16 @@ _SHOWN_MAX: Final = 20
 @click.option("--workflow-id", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
 @click.option(
+    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
+)
+@click.option(
     "--workflow-by",
     type=click.Choice(["session", "project", "branch"]),
-    help="What a workflow is, in claude and codex [default: session].",
+    default="session",
+    show_default=True,
+    help="claude, codex: what a workflow is.",
 )
-@click.option("--fed-too", is_flag=True, help="Also read sessions that another source feeds, into its workflow.")
+@click.option("--fed-too", is_flag=True, help="Also read sessions that another kind of source feeds already.")
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
 @config_option
@@ -49,7 +53,8 @@ def import_command(
     paths: tuple[Path, ...],
     workflow_id: str | None,
     agent: str | None,
-    workflow_by: str | None,
+    columns: tuple[str, ...],
+    workflow_by: str,
     fed_too: bool,
     status: str | None,
     as_json: bool,
@@ -63,9 +68,12 @@ def import_command(
     claude         Claude Code's transcripts; no PATH: where $CLAUDE_CONFIG_DIR says, ~/.config/claude, ~/.claude
     claude-stream  one log of `claude -p --output-format stream-json`
     codex          Codex CLI's rollouts; no PATH: $CODEX_HOME or ~/.codex
+    csv, jsonl     any other table of calls; --map says which column is which field
+    litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
+    otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
-    told = (workflow_id, agent, workflow_by, fed_too or None)
+    told = (workflow_id, agent, columns, workflow_by, fed_too)
     named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
     report, failed = _imported(named, status)
     if not report.workflows and not report.problems and len(failed) == 1:
@@ -94,18 +102,8 @@ def _imported(named: list[SourceEntry], status: str | None) -> tuple[ImportRepor
         path = Path(entry.path)
         try:
             with progress_bar(f"reading {path.name}") as progress:
-                found = import_source(
-                    ledgers,
-                    entry.kind,
-                    path,
-                    workflow_id=entry.workflow_id,
-                    agent=entry.agent,
-                    workflow_by=entry.options.workflow_by,
-                    fed_too=entry.options.fed_too,
-                    status=status,
-                    prices=book,
-                    progress=progress,
-                    processes=processes_at_hand(),
+                found = import_entry(
+                    ledgers, entry, status=status, prices=book, progress=progress, processes=processes_at_hand()
                 )
             report.merge(found)
             register.add(
@@ -113,8 +111,9 @@ def _imported(named: list[SourceEntry], status: str | None) -> tuple[ImportRepor
                 path,
                 workflow_id=entry.workflow_id,
                 agent=entry.agent,
+                map=entry.map,
                 workflow_by=entry.workflow_by,
-                fed_too=bool(entry.fed_too),
+                fed_too=entry.fed_too,
             )
         except CostledgerError as error:
             failed.append((path, error))
@@ -135,15 +134,11 @@ def _configured() -> list[SourceEntry]:
     Raises:
         InvalidInput: there are none.
     """
-    sources = config().sources
+    sources = configured(config())
     if not sources:
         where = config_path() or "costledger.toml (there is none)"
         raise InvalidInput(f"no [[sources]] in {where}; name a kind and a path, or see docs/configuration.md")
-    return [
-        SourceEntry(source.kind, str(path), source.workflow_id, source.agent, source.workflow_by)
-        for source in sources
-        for path in ([source.path] if source.path else _default_paths(source.kind))
-    ]
+    return sources
 
 
 def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -> dict[str, Any]:
