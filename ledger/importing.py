@@ -111,8 +111,7 @@ def import_source(
 
     Args:
         kind: one of `sources.KINDS`.
-        workflow_id, agent: what the files do not say.
-        map, workflow_by, fed_too: see `Options`.
+        workflow_id, agent, map, workflow_by, fed_too: see `Options`.
         status: the end of every workflow of this source, when the caller knows it.
         only: the workflows to read; None for all.
         unchanged: whether a part need not be read, because the caller read it as it is before.
