@@ -33,6 +33,7 @@ OWN: Final = frozenset({"agent", "session_id", "model"})
 Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
 
 NO_LEDGER: Final = "no ledger stands behind it"
+_FIFTEEN_DIGITS_USD: Final = 999_999
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 
@@ -233,6 +234,12 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
 
 def visible_cost(cost_total: float | None) -> int:
     """Nanodollars of what `actual_cost_total` shows; 0 for what no cost can be, such as -1."""
+    if isinstance(cost_total, float) and 0 <= cost_total < _FIFTEEN_DIGITS_USD:
+        # No two decimals of fifteen digits share a float, so whichever has this one is its shortest form; asked of
+        # every row at every refresh, and six times faster than parsing that.
+        nanousd = round(cost_total * 1e9)
+        if nanousd / 10**9 == cost_total:
+            return nanousd
     try:
         return money.parse(cost_total)
     except InvalidMoney:
