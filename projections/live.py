@@ -1,0 +1,153 @@
+"""Draining the spool: append what agents said while they ran, and write down what their status line shows next."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from costledger.spool import Spool
+from ledger import clock, money
+from ledger.capture import Captured, Said, append_said, said
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
+from ledger.pricing import GenaiPrices, PriceBook
+from ledger.store import LedgerStore
+from ledger.transcript_tail import append_transcript
+from projections.replay import project
+
+__all__ = ["drain"]
+
+_NOTES_MAX: Final = 500
+"""Sessions remembered. A note that is gone costs one more reading of a whole transcript."""
+
+_LOCK_TRIES, _LOCK_TRY_SECONDS = 20, 0.01
+"""A status line holds the lock for a moment to see whether a drain runs."""
+
+Note = dict[str, Any]
+
+
+def drain(spool: Spool, store: LedgerStore, prices: PriceBook | None = None) -> None:
+    """Append everything that waits, unless another process is at it; what cannot be appended now waits on.
+
+    Errors go to the log: nobody watches a drain.
+    """
+    book = prices or GenaiPrices()
+    for _ in range(_LOCK_TRIES):
+        with spool.draining() as free:
+            stuck = free and _drain_once(spool, store, book)
+        if stuck or (free and not spool.waits()):  # looked at after the lock was given up: nobody's line is missed
+            return
+        if not free:
+            time.sleep(_LOCK_TRY_SECONDS)
+
+
+def _drain_once(spool: Spool, store: LedgerStore, book: PriceBook) -> bool:
+    """Append what waits now; whether some of it has to wait on."""
+    by_workflow: dict[str, list[tuple[bytes, Said]]] = {}
+    for line in spool.take().splitlines(keepends=True):
+        if line.strip():
+            try:
+                item = said(orjson.loads(line))
+                by_workflow.setdefault(item.workflow_id, []).append((line, item))
+            except (orjson.JSONDecodeError, InvalidInput, TypeError, AttributeError) as error:
+                spool.log(_now(), f"left out of the ledger: {error}: {line[:300]!r}")
+    waiting: list[bytes] = []
+    for workflow_id, lines in by_workflow.items():
+        try:
+            _append(spool, store, book, workflow_id, [item for _, item in lines])
+        except (CostledgerError, OSError) as error:
+            spool.log(_now(), f"{workflow_id}: {error}; it waits in {spool.folder}")
+            waiting += _without_repetitions(lines)
+    spool.keep(b"".join(waiting))
+    return bool(waiting)
+
+
+def _append(spool: Spool, store: LedgerStore, book: PriceBook, workflow_id: str, items: list[Said]) -> None:
+    captured = append_said(store, workflow_id, items, lambda item: _other_counters(spool, item))
+    notes: dict[str, Note] = {}
+    for item in items:
+        note = notes.setdefault(item.session_id, spool.note(item.session_id))
+        note |= {"project_dir": item.project_dir} if item.project_dir else {}
+        if item.counter_usd is not None:
+            note |= {"counter_usd": item.counter_usd, "since_ms": item.since_ms}
+        for path in dict.fromkeys(item.transcripts):
+            try:
+                _read(store, path, item, note.setdefault("read", {}), captured, book)
+            except SourceUnreadable as error:
+                spool.log(_now(), str(error))
+    _write_notes(spool, store, workflow_id, captured, notes)
+
+
+def _read(
+    store: LedgerStore, path: Path, item: Said, read: dict[str, int], captured: Captured, book: PriceBook
+) -> None:
+    """Append what a transcript holds beyond where it was left off."""
+    read[str(path)] = append_transcript(
+        store,
+        path,
+        read.get(str(path), 0),
+        workflow_id=item.workflow_id,
+        session_id=item.session_id,
+        agent=captured.agents.setdefault(item.session_id, item.agent),
+        prices=book,
+    )
+
+
+def _without_repetitions(lines: Iterable[tuple[bytes, Said]]) -> Iterator[bytes]:
+    """What waits, without the lines that say what their session's line before said: a status line is told often."""
+    before: dict[str, tuple[str | None, tuple[Path, ...]]] = {}
+    for line, item in lines:
+        tells = (item.counter_usd, item.transcripts)
+        if before.get(item.session_id) != tells:
+            before[item.session_id] = tells
+            yield line if line.endswith(b"\n") else line + b"\n"
+
+
+def _other_counters(spool: Spool, item: Said) -> Iterator[tuple[int, int | None]]:
+    """Where the counters of the other sessions of the same project stand."""
+    for session_id in _noted(spool):
+        note = spool.note(session_id)
+        if session_id != item.session_id and note.get("project_dir") == item.project_dir and note.get("counter_usd"):
+            yield money.parse(note["counter_usd"]), note.get("since_ms")
+
+
+def _noted(spool: Spool) -> list[str]:
+    """The sessions with a note, the ones written last first."""
+    folder = Path(spool.note_path("x")).parent
+    try:
+        found = [(entry.stat().st_mtime, entry.name) for entry in os.scandir(folder) if entry.name.endswith(".json")]
+    except FileNotFoundError:
+        return []
+    return [name.removesuffix(".json") for _, name in sorted(found, reverse=True)]
+
+
+def _write_notes(
+    spool: Spool, store: LedgerStore, workflow_id: str, captured: Captured, notes: dict[str, Note]
+) -> None:
+    try:
+        row = project(store, workflow_id).row
+    except CostledgerError:
+        return  # nothing of it has been appended yet: a transcript without a call, say
+    shown = {
+        "cost_usd": money.to_wire(row.actual_cost_nanousd),
+        "cost_basis": row.cost_basis,
+        "budget_usd": captured.budget_usd,
+    }
+    for session_id, note in notes.items():
+        path = Path(spool.note_path(session_id))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_bytes(orjson.dumps(note | shown))
+        new.replace(path)
+    for session_id in _noted(spool)[_NOTES_MAX:]:
+        with suppress(FileNotFoundError):
+            os.unlink(spool.note_path(session_id))
+
+
+def _now() -> str:
+    return clock.to_wire(clock.now())
