@@ -8,7 +8,10 @@ process of its own appends.
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False  # a type checker takes it for true; `typing` itself would be a tenth of the time there is
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["main"]
 

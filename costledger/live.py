@@ -10,9 +10,14 @@ import json
 import os
 import sys
 import time
-from typing import Any, Final
 
 from costledger.spool import Spool, is_file_name
+
+TYPE_CHECKING = False  # see costledger/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    Json = dict[str, Any]
 
 __all__ = ["hook", "run", "statusline"]
 
@@ -20,8 +25,6 @@ _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _SHORT_ID: Final = 8
 _INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
 _DRAIN: Final = "projections.cli.draining"
-
-Json = dict[str, Any]
 
 
 def run(arguments: list[str]) -> int | None:
@@ -194,6 +197,7 @@ def _become_drain(data: str) -> None:
     """The child: away from the agent's terminal and pipes, which would otherwise wait for it."""
     try:
         os.setsid()
+        os.nice(10)  # the agent comes first
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)

@@ -2,8 +2,8 @@
 
 One JSON object per line in `DATA/live/spool.jsonl`. A writer appends under the file's lock, in one write. A drain,
 of which there is one at a time, renames the file to `taken-<n>`, appends what stands in it, and removes it; a drain
-that dies, or cannot append, leaves it to the next. Nothing is synced: after a power cut the next status line tells the same
-counter again, and a transcript is read again from where the ledger's last reading of it was taken.
+that dies, or cannot append, leaves it to the next. Nothing is synced: after a power cut the next status line tells the
+same counter again, and the next hook reads the transcript from where the last drain left off.
 
 Imports nothing of ours: it runs while an agent waits.
 """
@@ -13,9 +13,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+
+TYPE_CHECKING = False  # see costledger/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any, Final
 
 __all__ = ["Spool", "is_file_name"]
 
