@@ -7,8 +7,10 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidMoney
     │   ├── InvalidWorkflowId
     │   ├── InvalidEvent
-    │   └── InvalidAnchor
+    │   ├── InvalidAnchor
+    │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
+    ├── UnknownModel             no price for it
     ├── NothingToSalvage         the ledger is whole
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
@@ -32,6 +34,7 @@ __all__ = [
     "DurabilityUnknown",
     "HistoryUnavailable",
     "InvalidAnchor",
+    "InvalidConfig",
     "InvalidEvent",
     "InvalidInput",
     "InvalidMoney",
@@ -41,6 +44,7 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "SourceUnreadable",
+    "UnknownModel",
     "UnknownWorkflow",
 ]
 
@@ -93,12 +97,34 @@ class InvalidAnchor(InvalidInput):
         super().__init__(f"{where} no anchor: expected the line that `costledger anchor` printed")
 
 
+class InvalidConfig(InvalidInput):
+    """A configuration file that cannot be used; each problem has its line, from 1, where there is one."""
+
+    def __init__(self, file: Path, problems: Sequence[tuple[int | None, str]]) -> None:
+        self.file, self.problems = file, tuple(problems)
+        told = [f"{file}{'' if line is None else f', line {line}'}: {problem}" for line, problem in problems]
+        super().__init__("\n".join(told))
+
+
 class UnknownWorkflow(CostledgerError):
     """No ledger by that id."""
 
     def __init__(self, workflow_id: str, where: object) -> None:
         self.workflow_id = workflow_id
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
+
+
+class UnknownModel(CostledgerError):
+    """No price for a model, served that way, at that moment."""
+
+    def __init__(self, model: str, near: Sequence[str], service_tier: str | None = None) -> None:
+        self.model, self.near = model, tuple(near)
+        served = "" if service_tier is None else f" served as {shown(service_tier)}"
+        alike = f"; similar names that have one: {', '.join(near)}" if near else ""
+        super().__init__(
+            f"no price for model {shown(model)}{served}{alike}; give it rates under [[prices]] in costledger.toml "
+            "(docs/prices.md), then `costledger reprice`"
+        )
 
 
 class NothingToSalvage(CostledgerError):

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
-from projections.cli.context import data_option, history_option
+from projections.cli.context import config_option, data_option, history_option
 
 __all__ = ["main"]
 
@@ -33,6 +33,9 @@ _COMMANDS: Final = {
     "show": "reading",
     "explain": "reading",
     "stale": "doubting",
+    "check": "checking",
+    "prices": "pricing",
+    "reprice": "repricing",
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
@@ -75,6 +78,7 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="costledger", message="%(prog)s %(version)s")
 @data_option
+@config_option
 @history_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context

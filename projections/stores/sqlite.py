@@ -20,8 +20,8 @@ from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
 
-SCHEMA_VERSION: Final = 1
-FOLD_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+FOLD_VERSION: Final = 2
 """Raised whenever the same lines give another row; every ledger is then folded anew."""
 
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"

@@ -1,0 +1,147 @@
+"""Rates: what each bucket of a usage costs, and the exact arithmetic from tokens to nanodollars.
+
+Rates are decimals in USD; the sum is a whole number over a power of ten and is rounded once, half to even. This file
+knows no model, no price list and no clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from ledger import money
+
+__all__ = ["DIGEST_CHARACTERS", "UNITS", "Rate", "Rates", "digest_of"]
+
+UNITS: Final = {
+    "input_tokens": 1_000_000,
+    "cache_write_tokens": 1_000_000,
+    "cache_write_1h_tokens": 1_000_000,
+    "cache_read_tokens": 1_000_000,
+    "output_tokens": 1_000_000,
+    "web_search_requests": 1,
+    "requests": 1,
+}
+"""What a bucket's rate is per. `cache_write_tokens` are here the 5-minute ones; `requests` is a fee for each call."""
+
+DIGEST_CHARACTERS: Final = 16
+"""Of SHA-256: it tells rates apart, it does not prove them; every priced line carries one."""
+
+
+class Rate(NamedTuple):
+    """USD per a bucket's unit.
+
+    Attributes:
+        tiers: `(input tokens, USD)`, ascending: the rate of all tokens of a call that read more input than that,
+            cached input included.
+    """
+
+    usd: Decimal
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a model costs at a moment.
+
+    Attributes:
+        book: the name and version of the list they stand in.
+        buckets: by the names of `UNITS`; one that is missing has no price.
+    """
+
+    book: str
+    buckets: Mapping[str, Rate]
+
+    @cached_property
+    def digest(self) -> str:
+        """The rates themselves, told apart: 16 hex digits, the same wherever the same rates stand."""
+        return digest_of(f"{name} {_spelled(self.buckets[name])}" for name in sorted(self.buckets))
+
+    def cost_nanousd(self, usage: Mapping[str, int], *, one_call: bool = True) -> int | None:
+        """What a usage costs, in nanodollars; None when that cannot be known.
+
+        So it is when a bucket that was used has no rate; when the usage is of several calls, and the rates ask how
+        much each of them read; and when it came to more than any amount can be.
+
+        Args:
+            usage: in our disjoint buckets.
+            one_call: the usage is that of a single call.
+        """
+        get = usage.get
+        writes, reads = get("cache_write_tokens", 0), get("cache_read_tokens", 0)
+        lasting = min(get("cache_write_1h_tokens", 0), writes)
+        read_in = get("input_tokens", 0) + writes + reads
+        if not one_call and (self._fee or any(read_in > first for first in self._first_tiers)):
+            return None
+        total = self._fee
+        for name, count in (
+            ("input_tokens", get("input_tokens", 0)),
+            ("cache_write_tokens", writes - lasting),
+            ("cache_write_1h_tokens", lasting),
+            ("cache_read_tokens", reads),
+            ("output_tokens", get("output_tokens", 0)),
+            ("web_search_requests", get("web_search_requests", 0)),
+        ):
+            if count:
+                steps = self._steps.get(name)
+                if steps is None:
+                    return None
+                total += count * next(weight for above, weight in steps if read_in > above)
+        cost = _half_even(total, self._denominator)
+        return cost if cost <= money.NANOUSD_MAX else None
+
+    @cached_property
+    def _decimals(self) -> int:
+        """Of the finest rate: every other is a whole number of 10^-decimals USD too."""
+        given = [usd for rate in self.buckets.values() for usd in (rate.usd, *(usd for _, usd in rate.tiers))]
+        return max([0, *(-int(usd.as_tuple().exponent) for usd in given)])
+
+    @cached_property
+    def _denominator(self) -> int:
+        return int(10**self._decimals)
+
+    @cached_property
+    def _steps(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """By bucket, highest first: `(input tokens above which it holds, nanodollars of one × denominator)`."""
+        return {
+            name: (
+                *((above, self._weight(name, usd)) for above, usd in reversed(rate.tiers)),
+                (-1, self._weight(name, rate.usd)),
+            )
+            for name, rate in self.buckets.items()
+        }
+
+    def _weight(self, name: str, usd: Decimal) -> int:
+        return int(usd.scaleb(self._decimals)) * (money.NANOUSD_PER_USD // UNITS[name])
+
+    @cached_property
+    def _fee(self) -> int:
+        return self._steps["requests"][-1][1] if "requests" in self.buckets else 0
+
+    @cached_property
+    def _first_tiers(self) -> frozenset[int]:
+        return frozenset(rate.tiers[0][0] for rate in self.buckets.values() if rate.tiers)
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """A short digest of some texts, in this order."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGEST_CHARACTERS]
+
+
+def _spelled(rate: Rate) -> str:
+    """One spelling for equal rates: "3", or "3 >200000 6"."""
+    tiers = "".join(f" >{above} {_plain(usd)}" for above, usd in rate.tiers)
+    return f"{_plain(rate.usd)}{tiers}"
+
+
+def _plain(usd: Decimal) -> str:
+    return f"{usd.normalize():f}"
+
+
+def _half_even(numerator: int, denominator: int) -> int:
+    quotient, rest = divmod(numerator, denominator)
+    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2))
