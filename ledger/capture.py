@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ledger import money
 from ledger.errors import InvalidInput, LedgerMoved, UnknownWorkflow
-from ledger.events import COST_OBSERVED, WORKFLOW_STARTED, Event, Line, check_workflow_id, cost_observed
+from ledger.events import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
 from ledger.session_counter import SessionCounter, carried_over
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
@@ -86,20 +86,18 @@ class Captured:
         appended: how many events were.
         counters: by session, as they now stand.
         agents: under which each session stands; the first one, so that one session is never two meters.
-        budget_usd: of the latest start that names one, in the ledger's spelling.
     """
 
     appended: int = 0
     counters: dict[str, SessionCounter] = field(default_factory=dict)
     agents: dict[str, str | None] = field(default_factory=dict)
-    budget_usd: str | None = None
 
 
 def append_said(
     store: LedgerStore,
     workflow_id: str,
     items: Sequence[Said],
-    others: Callable[[Said], Iterable[tuple[int, int | None]]] = lambda item: (),
+    others: Callable[[Said], Iterable[tuple[int, int | None]]],
 ) -> Captured:
     """Append what the counters of one workflow's sessions showed, in one batch; once more changes nothing.
 
@@ -112,7 +110,7 @@ def append_said(
     """
     for attempt in range(_ATTEMPTS_MAX):
         lines = _lines(store, workflow_id)
-        captured = Captured(counters=_counters(lines), agents=_agents(lines), budget_usd=_budget(lines))
+        captured = Captured(counters=_counters(lines), agents=_agents(lines))
         events = _readings(items, captured, {line["id"] for line in lines}, others)
         captured.appended = len(events)
         try:
@@ -131,11 +129,6 @@ def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
         return list(store.read(workflow_id))
     except UnknownWorkflow:
         return []
-
-
-def _budget(lines: Iterable[Line]) -> str | None:
-    found = [line["budget_usd"] for line in lines if line["type"] == WORKFLOW_STARTED and "budget_usd" in line]
-    return found[-1] if found else None
 
 
 def _counters(lines: Iterable[Line]) -> dict[str, SessionCounter]:

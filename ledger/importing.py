@@ -28,7 +28,15 @@ from ledger.sources import source
 from ledger.sources.findings import Findings, Options, Skipped
 from ledger.store import LedgerStore
 
-__all__ = ["ImportReport", "SourceEntry", "SourceRegister", "WorkflowCounts", "append_findings", "import_source", "reread"]
+__all__ = [
+    "ImportReport",
+    "SourceEntry",
+    "SourceRegister",
+    "WorkflowCounts",
+    "append_findings",
+    "import_source",
+    "reread",
+]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from ledger.errors import InvalidEvent, InvalidInput, shown
 from ledger.events import check_name
-from ledger.usage import mapping, usage_of
+from ledger.usage import usage_of
 
-__all__ = ["Response", "response_of", "tier_of"]
+__all__ = ["Response", "of", "response_of", "tier_of"]
 
 _STANDARD: Final = frozenset({"auto", "default", "standard", "standard_only", "unspecified"})
 """Tiers that are priced as the price list says; OpenAI's "default", Anthropic's "standard"."""
@@ -41,15 +41,14 @@ def response_of(answer: object) -> Response:
     Raises:
         InvalidInput: it is of no kind that this version knows, or says nothing about its usage.
     """
-    given = mapping(answer)
-    usage = next((given[name] for name in _USAGE if given.get(name) is not None), None)
+    usage = _first(answer, _USAGE)
     if usage is None:
         raise InvalidInput(
             f"no usage in {shown(type(answer).__name__)}: expected a response of Anthropic, OpenAI, Gemini or LiteLLM; "
             "give the tokens with usage=…"
         )
-    tier = given.get("service_tier") or mapping(usage).get("service_tier")
-    return Response(_name(given, _ID), _name(given, _MODEL), usage_of(usage), tier_of(tier))
+    tier = of(answer, "service_tier") or of(usage, "service_tier")
+    return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), tier_of(tier))
 
 
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
@@ -57,14 +56,21 @@ _ID: Final = ("id", "response_id", "responseId")
 _MODEL: Final = ("model", "model_version", "modelVersion")
 
 
-def _name(given: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    for name in names:
-        if given.get(name) is not None:
-            try:
-                return check_name(given[name])
-            except ValueError as error:
-                raise InvalidEvent(name, str(error)) from None
-    return None
+def _name(answer: object, names: tuple[str, ...]) -> str | None:
+    found = _first(answer, names)
+    try:
+        return None if found is None else check_name(found)
+    except ValueError as error:
+        raise InvalidEvent(names[0], str(error)) from None
+
+
+def _first(answer: object, names: tuple[str, ...]) -> Any:
+    return next((found for name in names if (found := of(answer, name)) is not None), None)
+
+
+def of(answer: object, name: str) -> Any:
+    """A field of an SDK's object or of parsed JSON; an answer is never dumped whole, it may hold a book."""
+    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
 
 
 def tier_of(said: object) -> str | None:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import InvalidInput, SourceUnreadable
 from ledger import clock as clocks
+from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.importing import append_findings
 from ledger.pricing import PriceBook
 from ledger.sources.findings import Call, Findings, Place, spelled

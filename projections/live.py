@@ -15,9 +15,10 @@ from costledger.spool import Spool
 from ledger import clock, money
 from ledger.capture import Captured, Said, append_said, said
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
-from ledger.pricing import GenaiPrices, PriceBook
+from ledger.pricing import PriceBook
 from ledger.store import LedgerStore
 from ledger.transcript_tail import append_transcript
+from projections.budget import Budgets, standing
 from projections.replay import project
 
 __all__ = ["drain"]
@@ -31,22 +32,21 @@ _LOCK_TRIES, _LOCK_TRY_SECONDS = 20, 0.01
 Note = dict[str, Any]
 
 
-def drain(spool: Spool, store: LedgerStore, prices: PriceBook | None = None) -> None:
+def drain(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> None:
     """Append everything that waits, unless another process is at it; what cannot be appended now waits on.
 
     Errors go to the log: nobody watches a drain.
     """
-    book = prices or GenaiPrices()
     for _ in range(_LOCK_TRIES):
         with spool.draining() as free:
-            stuck = free and _drain_once(spool, store, book)
+            stuck = free and _drain_once(spool, store, prices, budgets)
         if stuck or (free and not spool.waits()):  # looked at after the lock was given up: nobody's line is missed
             return
         if not free:
             time.sleep(_LOCK_TRY_SECONDS)
 
 
-def _drain_once(spool: Spool, store: LedgerStore, book: PriceBook) -> bool:
+def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> bool:
     """Append what waits now; whether some of it has to wait on."""
     by_workflow: dict[str, list[tuple[bytes, Said]]] = {}
     for line in spool.take().splitlines(keepends=True):
@@ -59,7 +59,8 @@ def _drain_once(spool: Spool, store: LedgerStore, book: PriceBook) -> bool:
     waiting: list[bytes] = []
     for workflow_id, lines in by_workflow.items():
         try:
-            _append(spool, store, book, workflow_id, [item for _, item in lines])
+            notes = _append(spool, store, prices, workflow_id, [item for _, item in lines])
+            _write_notes(spool, store, budgets, workflow_id, notes)
         except (CostledgerError, OSError) as error:
             spool.log(_now(), f"{workflow_id}: {error}; it waits in {spool.folder}")
             waiting += _without_repetitions(lines)
@@ -67,7 +68,10 @@ def _drain_once(spool: Spool, store: LedgerStore, book: PriceBook) -> bool:
     return bool(waiting)
 
 
-def _append(spool: Spool, store: LedgerStore, book: PriceBook, workflow_id: str, items: list[Said]) -> None:
+def _append(
+    spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[Said]
+) -> dict[str, Note]:
+    """Append what was said of one workflow; what is to be remembered of its sessions."""
     captured = append_said(store, workflow_id, items, lambda item: _other_counters(spool, item))
     notes: dict[str, Note] = {}
     for item in items:
@@ -77,14 +81,14 @@ def _append(spool: Spool, store: LedgerStore, book: PriceBook, workflow_id: str,
             note |= {"counter_usd": item.counter_usd, "since_ms": item.since_ms}
         for path in dict.fromkeys(item.transcripts):
             try:
-                _read(store, path, item, note.setdefault("read", {}), captured, book)
+                _read(store, path, item, note.setdefault("read", {}), captured, prices)
             except SourceUnreadable as error:
                 spool.log(_now(), str(error))
-    _write_notes(spool, store, workflow_id, captured, notes)
+    return notes
 
 
 def _read(
-    store: LedgerStore, path: Path, item: Said, read: dict[str, int], captured: Captured, book: PriceBook
+    store: LedgerStore, path: Path, item: Said, read: dict[str, int], captured: Captured, prices: PriceBook
 ) -> None:
     """Append what a transcript holds beyond where it was left off."""
     read[str(path)] = append_transcript(
@@ -94,7 +98,7 @@ def _read(
         workflow_id=item.workflow_id,
         session_id=item.session_id,
         agent=captured.agents.setdefault(item.session_id, item.agent),
-        prices=book,
+        prices=prices,
     )
 
 
@@ -126,17 +130,16 @@ def _noted(spool: Spool) -> list[str]:
     return [name.removesuffix(".json") for _, name in sorted(found, reverse=True)]
 
 
-def _write_notes(
-    spool: Spool, store: LedgerStore, workflow_id: str, captured: Captured, notes: dict[str, Note]
-) -> None:
+def _write_notes(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id: str, notes: dict[str, Note]) -> None:
     try:
         row = project(store, workflow_id).row
     except CostledgerError:
         return  # nothing of it has been appended yet: a transcript without a call, say
+    stands = standing(row, budgets)
     shown = {
         "cost_usd": money.to_wire(row.actual_cost_nanousd),
         "cost_basis": row.cost_basis,
-        "budget_usd": captured.budget_usd,
+        "budget_usd": None if stands is None else money.to_wire(stands.budget_nanousd),
     }
     for session_id, note in notes.items():
         path = Path(spool.note_path(session_id))
