@@ -28,15 +28,7 @@ from ledger.sources import source
 from ledger.sources.findings import Findings, Options, Skipped
 from ledger.store import LedgerStore
 
-__all__ = [
-    "ImportReport",
-    "SourceEntry",
-    "SourceRegister",
-    "WorkflowCounts",
-    "append_findings",
-    "import_source",
-    "reread",
-]
+__all__ = ["ImportReport", "SourceEntry", "SourceRegister", "WorkflowCounts", "import_source", "reread"]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
@@ -120,7 +112,7 @@ def import_source(
                 check_workflow_id(part.workflow_id)
                 findings = part.read()
                 report.skipped += findings.skipped
-                made = append_findings(store, part.workflow_id, findings, book, clock, status)
+                made = _append(store, part.workflow_id, findings, book, clock, status)
                 counts = report.workflows.setdefault(part.workflow_id, WorkflowCounts())
                 counts.appended += len(made.events)
                 counts.unchanged += made.unchanged
@@ -133,7 +125,7 @@ def import_source(
     return report
 
 
-def append_findings(
+def _append(
     store: LedgerStore, workflow_id: str, findings: Findings, book: PriceBook, clock: Clock, status: str | None
 ) -> Plan:
     """Plan against the ledger as it is, and again when it has moved."""
