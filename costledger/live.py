@@ -78,7 +78,9 @@ def hook(data: str | None) -> None:
         transcripts = [told.get("transcript_path"), told.get("agent_transcript_path")]
         said = _said("hook", told)
         said["transcripts"] = [os.path.expanduser(path) for path in transcripts if isinstance(path, str) and path]
-        if said["transcripts"]:
+        if told.get("hook_event_name") == "SessionEnd" and told.get("reason") == "clear":
+            said["cleared"] = True
+        if said["transcripts"] or "cleared" in said:
             spool.add(said)
     except Exception as error:
         spool.log(_now(), f"hook: {type(error).__name__}: {error}")

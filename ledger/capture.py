@@ -1,9 +1,11 @@
 """Capture: what an agent said while it ran, appended to its workflow's ledger.
 
 The status line's counter becomes a reading of the session's meter, which covers the session's messages; so neither
-those that a hook has read from the transcript, nor those of a log that is imported later, add to it. A counter that
-restarts does not get a meter of its own here: the transcript's messages all belong to the one session, and would be
-counted beside the second meter again. So a session shows the sum of its counters.
+those that a hook has read from the transcript, nor those of a log that is imported later, add to it. What the ledger
+already has of the session under other agents (sub-agents, read before the first status line) is taken off.
+
+A counter that restarts does not get a meter of its own here: the transcript's messages all belong to the one session,
+and would be counted beside the second meter again. So a session shows the sum of its counters.
 
 Each reading keeps what its counter showed (`source.series_cost_usd`, `source.since_ms`): the ledger alone is enough to
 go on from.
@@ -23,9 +25,11 @@ from ledger.session_counter import SessionCounter, carried_over
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
 
-__all__ = ["Captured", "Said", "append_said", "said"]
+__all__ = ["Said", "append_said", "said"]
 
 KIND: Final = "claude_statusline"
+_AGENT: Final = "main"
+"""What a session's own agent is called where nobody names one, as in its transcript."""
 _ATTEMPTS_MAX: Final = 50
 
 
@@ -37,6 +41,7 @@ class Said:
         counter_usd: what the status line's counter showed, as it was spelled; None for a hook.
         since_ms: since when that counter counts.
         transcripts: files that have grown.
+        cleared: the session was left with `/clear`: the next one's counter may go on from this one's.
     """
 
     at: str
@@ -47,6 +52,7 @@ class Said:
     since_ms: int | None = None
     project_dir: str | None = None
     transcripts: tuple[Path, ...] = ()
+    cleared: bool = False
 
     @property
     def id(self) -> str:
@@ -70,27 +76,13 @@ def said(line: Mapping[str, Any]) -> Said:
         since_ms=line.get("since_ms"),
         project_dir=line.get("project_dir"),
         transcripts=tuple(Path(path) for path in line.get("transcripts", ())),
+        cleared=line.get("cleared") is True,
     )
     if found.counter_usd is not None:
         _reading(found, found.agent, money.parse(found.counter_usd), {})  # what could never be appended is refused here
-    elif not found.transcripts:
+    elif not found.transcripts and not found.cleared:
         raise InvalidInput("says neither a cost nor a transcript")
     return found
-
-
-@dataclass(slots=True)
-class Captured:
-    """What a workflow's ledger says after an append.
-
-    Attributes:
-        appended: how many events were.
-        counters: by session, as they now stand.
-        agents: under which each session stands; the first one, so that one session is never two meters.
-    """
-
-    appended: int = 0
-    counters: dict[str, SessionCounter] = field(default_factory=dict)
-    agents: dict[str, str | None] = field(default_factory=dict)
 
 
 def append_said(
@@ -98,21 +90,21 @@ def append_said(
     workflow_id: str,
     items: Sequence[Said],
     others: Callable[[Said], Iterable[tuple[int, int | None]]],
-) -> Captured:
-    """Append what the counters of one workflow's sessions showed, in one batch; once more changes nothing.
+) -> int:
+    """Append what the counters of one workflow's sessions showed, in one batch; how many events that came to.
+
+    Once more changes nothing.
 
     Args:
         items: of this workflow, in the order they were said.
-        others: figure and start of the counters of other recent sessions, for one that goes on from them.
+        others: figure and start of the counters of cleared sessions, for one that goes on from them.
 
     Raises:
         CostledgerError: as `LedgerStore.append`; nothing was appended.
     """
     for attempt in range(_ATTEMPTS_MAX):
         lines = _lines(store, workflow_id)
-        captured = Captured(counters=_counters(lines), agents=_agents(lines))
-        events = _readings(items, captured, {line["id"] for line in lines}, others)
-        captured.appended = len(events)
+        events = _readings(items, _sessions(lines), {line["id"] for line in lines}, others)
         try:
             if events:
                 store.append(events, expected_seq=len(lines))
@@ -120,7 +112,7 @@ def append_said(
             if attempt + 1 == _ATTEMPTS_MAX:
                 raise
         else:
-            return captured
+            return len(events)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
@@ -131,33 +123,53 @@ def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
         return []
 
 
-def _counters(lines: Iterable[Line]) -> dict[str, SessionCounter]:
-    """Each session's counters, from the readings of its own meter in ledger order."""
-    found: dict[str, SessionCounter] = {}
+@dataclass(slots=True)
+class _Session:
+    """A session in a ledger.
+
+    Attributes:
+        covered: it has a reading of its own, under `agent`; its messages go below that from then on.
+        beside: nanodollars of each message that stands under another agent.
+    """
+
+    agent: str | None = None
+    covered: bool = False
+    counter: SessionCounter = field(default_factory=SessionCounter)
+    beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
+
+    @property
+    def nanousd(self) -> int:
+        """What its own meter shows: all of it, less what stands beside."""
+        beside = sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
+        return max(0, self.counter.nanousd - beside)
+
+
+def _sessions(lines: Iterable[Line]) -> dict[str, _Session]:
+    """What a ledger says of its sessions, in its order."""
+    found: dict[str, _Session] = {}
     for line in lines:
-        if line["type"] != COST_OBSERVED or "session_id" not in line or {"model", "message_id"} & line.keys():
+        if line["type"] != COST_OBSERVED or "session_id" not in line:
             continue
-        counter = found.setdefault(line["session_id"], SessionCounter())
+        session = found.setdefault(line["session_id"], _Session())
+        cost = money.from_wire(line.get("cost_usd", "0.00"))
+        if "message_id" in line:
+            key = (line.get("agent"), line["message_id"])
+            session.beside[key] = max(cost, session.beside.get(key, 0))
+            continue
+        if not session.covered:
+            session.agent, session.covered = line.get("agent"), True
         source = line.get("source") or {}
         if source.get("kind") == KIND:
             base = money.from_wire(source.get("series_base_usd", "0.00"))
-            counter.read(money.from_wire(source["series_cost_usd"]), source.get("since_ms"), base)
-        elif "cost_usd" in line:
-            counter.told(money.from_wire(line["cost_usd"]))
-    return found
-
-
-def _agents(lines: Iterable[Line]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for line in lines:
-        if line["type"] == COST_OBSERVED and "session_id" in line:
-            found.setdefault(line["session_id"], line.get("agent"))
+            session.counter.read(money.from_wire(source["series_cost_usd"]), source.get("since_ms"), base)
+        elif "model" not in line:
+            session.counter.told(cost)
     return found
 
 
 def _readings(
     items: Sequence[Said],
-    captured: Captured,
+    sessions: dict[str, _Session],
     ids: set[str],
     others: Callable[[Said], Iterable[tuple[int, int | None]]],
 ) -> list[Event]:
@@ -171,14 +183,15 @@ def _readings(
         if item.counter_usd is None:
             continue
         shown = money.parse(item.counter_usd)
-        counter = captured.counters.setdefault(item.session_id, SessionCounter())
-        base = 0 if counter.counters else carried_over(others(item), shown, item.since_ms)
-        spoke = counter.read(shown, item.since_ms, base)
+        session = sessions.setdefault(item.session_id, _Session())
+        if not session.covered:
+            session.agent, session.covered = item.agent or _AGENT, True
+        base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
+        spoke = session.counter.read(shown, item.since_ms, base)
         if spoke is not None:
             source = {"series_base_usd": money.to_wire(spoke.base)} if spoke.base else {}
-            agent = captured.agents.setdefault(item.session_id, item.agent)
             source["series_cost_usd"] = money.to_wire(shown)
-            events.append(_reading(item, agent, counter.nanousd, source))
+            events.append(_reading(item, session.agent, session.nanousd, source))
     return events
 
 

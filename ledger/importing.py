@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Callable, Container, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import orjson
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -24,16 +19,17 @@ from ledger.errors import (
 from ledger.events import END_TYPES, check_workflow_id
 from ledger.planning import Known, Plan, known, plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.sources import source
-from ledger.sources.findings import Findings, Options, Skipped
+from ledger.register import SourceRegister
+from ledger.sources import TRANSCRIPT_KINDS, source
+from ledger.sources.findings import Findings, Options, Part, Skipped
 from ledger.store import LedgerStore
 
-__all__ = ["ImportReport", "SourceEntry", "SourceRegister", "WorkflowCounts", "import_source", "reread"]
+__all__ = ["ATTEMPTS_MAX", "ImportReport", "Progress", "WorkflowCounts", "import_source", "reread"]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
 
-_ATTEMPTS_MAX: Final = 50
+ATTEMPTS_MAX: Final = 50
 """How often a plan is made anew because somebody else appended meanwhile."""
 
 
@@ -50,12 +46,14 @@ class ImportReport:
     """What an import did.
 
     Attributes:
+        in_unchanged_files: messages of files that were not opened, for they are as they were when they were read.
         problems: workflows that could not be imported, each with its error; the others were.
     """
 
     workflows: dict[str, WorkflowCounts] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[tuple[str, CostledgerError]] = field(default_factory=list)
+    in_unchanged_files: int = 0
 
     @property
     def appended(self) -> int:
@@ -63,7 +61,7 @@ class ImportReport:
 
     @property
     def unchanged(self) -> int:
-        return sum(counts.unchanged for counts in self.workflows.values())
+        return sum(counts.unchanged for counts in self.workflows.values()) + self.in_unchanged_files
 
     def merge(self, other: ImportReport) -> None:
         """Add another import's report to this one."""
@@ -73,6 +71,7 @@ class ImportReport:
             mine.unchanged += counts.unchanged
         self.skipped += other.skipped
         self.problems += other.problems
+        self.in_unchanged_files += other.in_unchanged_files
 
 
 def import_source(
@@ -82,19 +81,24 @@ def import_source(
     *,
     workflow_id: str | None = None,
     agent: str | None = None,
+    workflow_by: str = "session",
+    fed_too: bool = False,
     status: str | None = None,
     only: Container[str] | None = None,
     prices: PriceBook | None = None,
     clock: Clock = clocks.now,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> ImportReport:
     """Append what a source holds and its ledgers do not; once more changes nothing.
 
     Args:
         kind: one of `sources.KINDS`.
         workflow_id, agent: what the files do not say.
+        workflow_by, fed_too: for transcripts, see `Options`.
         status: the end of every workflow of this source, when the caller knows it.
         only: the workflows to read; None for all.
+        processes: how many may share the work, where that helps.
 
     Raises:
         SourceUnreadable: the path is missing, or not this kind's.
@@ -102,8 +106,34 @@ def import_source(
     """
     if status is not None and f"workflow_{status}" not in END_TYPES:
         raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
-    book = prices or GenaiPrices()
-    parts = source(kind).parts(path, Options(workflow_id, agent))
+    book, options = prices or GenaiPrices(), Options(workflow_id, agent, workflow_by, fed_too=fed_too)
+    if kind in TRANSCRIPT_KINDS:
+        from ledger.transcripts import import_transcripts
+
+        return import_transcripts(
+            store,
+            kind,
+            path,
+            options,
+            status=status,
+            only=only,
+            prices=book,
+            clock=clock,
+            progress=progress,
+            processes=processes,
+        )
+    return _import_parts(store, source(kind).parts(path, options), status, only, book, clock, progress)
+
+
+def _import_parts(
+    store: LedgerStore,
+    parts: Sequence[Part],
+    status: str | None,
+    only: Container[str] | None,
+    book: PriceBook,
+    clock: Clock,
+    progress: Progress | None,
+) -> ImportReport:
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
@@ -129,7 +159,7 @@ def _append(
     store: LedgerStore, workflow_id: str, findings: Findings, book: PriceBook, clock: Clock, status: str | None
 ) -> Plan:
     """Plan against the ledger as it is, and again when it has moved."""
-    for attempt in range(_ATTEMPTS_MAX):
+    for attempt in range(ATTEMPTS_MAX):
         ledger = _known(store, workflow_id)
         made = plan(workflow_id, findings, ledger, book, clock(), status)
         try:
@@ -137,7 +167,7 @@ def _append(
                 store.open(workflow_id)  # so that a workflow whose logs are still empty is seen
             store.append(made.events, expected_seq=ledger.seq)
         except LedgerMoved:
-            if attempt + 1 == _ATTEMPTS_MAX:
+            if attempt + 1 == ATTEMPTS_MAX:
                 raise
         else:
             return made
@@ -149,80 +179,6 @@ def _known(store: LedgerStore, workflow_id: str) -> Known:
         return known(store.read(workflow_id))
     except UnknownWorkflow:
         return Known()
-
-
-@dataclass(frozen=True, slots=True)
-class SourceEntry:
-    """A source that was imported: enough to read it again."""
-
-    kind: str
-    path: str
-    workflow_id: str | None = None
-    agent: str | None = None
-
-
-class SourceRegister:
-    """The sources that were imported into a data directory, in `sources.jsonl` there.
-
-    They are not in the ledgers: a source speaks of many workflows, and where a file lay is no fact about any of them.
-    """
-
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self.path = data / "sources.jsonl"
-
-    def entries(self) -> list[SourceEntry]:
-        """In the order they were first imported.
-
-        Raises:
-            SourceUnreadable: the register cannot be read.
-        """
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
-        try:
-            return [SourceEntry(**orjson.loads(line)) for line in lines if line.strip()]
-        except (orjson.JSONDecodeError, TypeError) as error:
-            raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
-
-    def add(self, kind: str, path: Path, *, workflow_id: str | None = None, agent: str | None = None) -> None:
-        """Remember a source; one that is known is not added again.
-
-        Raises:
-            SourceUnreadable: the register cannot be read or written.
-        """
-        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent)
-        try:
-            self._data.mkdir(parents=True, exist_ok=True)
-            with self._locked():
-                entries = self.entries()
-                if entry not in entries:
-                    self._write([*entries, entry])
-        except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be written: {error.strerror or error}") from error
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        folder = os.open(self._data, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    def _write(self, entries: list[SourceEntry]) -> None:
-        new = self.path.with_name(f"{self.path.name}.new")
-        with new.open("wb") as file:
-            for entry in entries:
-                told = {name: value for name, value in asdict(entry).items() if value is not None}
-                file.write(orjson.dumps(told) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
 
 
 def reread(
@@ -250,6 +206,8 @@ def reread(
                     Path(entry.path),
                     workflow_id=entry.workflow_id,
                     agent=entry.agent,
+                    workflow_by=entry.options.workflow_by,
+                    fed_too=entry.options.fed_too,
                     only=only,
                     prices=prices,
                     progress=progress,

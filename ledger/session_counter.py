@@ -75,10 +75,10 @@ class SessionCounter:
 
 
 def carried_over(others: Iterable[tuple[int, int | None]], nanousd: int, since_ms: int | None) -> int:
-    """What a new session's first figure carries over: of another session's counter that counts since the same moment.
+    """What a new session's first figure carries over: of a cleared session's counter that counts since the same moment.
 
     Args:
-        others: figure and start of the last counter of each recent session.
+        others: figure and start of the last counter of each session that was cleared.
     """
     fitting = [figure for figure, since in others if _same(since, since_ms) and figure <= nanousd]
     return max(fitting, default=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -13,18 +13,19 @@ import orjson
 
 from costledger.spool import Spool
 from ledger import clock, money
-from ledger.capture import Captured, Said, append_said, said
+from ledger.capture import Said, append_said, said
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.pricing import PriceBook
+from ledger.sources.findings import Options
 from ledger.store import LedgerStore
-from ledger.transcript_tail import append_transcript
+from ledger.transcripts import import_transcripts
 from projections.budget import Budgets, standing
 from projections.replay import project
 
 __all__ = ["drain"]
 
 _NOTES_MAX: Final = 500
-"""Sessions remembered. A note that is gone costs one more reading of a whole transcript."""
+"""Sessions remembered."""
 
 _LOCK_TRIES, _LOCK_TRY_SECONDS = 20, 0.01
 """A status line holds the lock for a moment to see whether a drain runs."""
@@ -59,7 +60,9 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
     waiting: list[bytes] = []
     for workflow_id, lines in by_workflow.items():
         try:
-            notes = _append(spool, store, prices, workflow_id, [item for _, item in lines])
+            items = [item for _, item in lines]
+            notes = _notes(spool, items)
+            _append(spool, store, prices, workflow_id, items, notes)
             _write_notes(spool, store, budgets, workflow_id, notes)
         except (CostledgerError, OSError) as error:
             spool.log(_now(), f"{workflow_id}: {error}; it waits in {spool.folder}")
@@ -69,37 +72,38 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
 
 
 def _append(
-    spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[Said]
-) -> dict[str, Note]:
-    """Append what was said of one workflow; what is to be remembered of its sessions."""
-    captured = append_said(store, workflow_id, items, lambda item: _other_counters(spool, item))
+    spool: Spool,
+    store: LedgerStore,
+    prices: PriceBook,
+    workflow_id: str,
+    items: list[Said],
+    notes: Mapping[str, Note],
+) -> None:
+    append_said(store, workflow_id, items, lambda item: _cleared_counters(spool, item, notes))
+    grown = {path: item for item in items for path in item.transcripts}
+    for path, item in grown.items():
+        options = Options(workflow_id, item.agent, fed_too=True)  # also what its own status line feeds
+        try:
+            report = import_transcripts(store, "claude", path, options, prices=prices)
+        except SourceUnreadable as error:
+            spool.log(_now(), str(error))
+            continue
+        for skipped in report.skipped:
+            spool.log(_now(), f"{skipped.path}:{skipped.line or ''} {skipped.reason}")
+        for _, problem in report.problems:
+            raise problem
+
+
+def _notes(spool: Spool, items: list[Said]) -> dict[str, Note]:
+    """What is to be remembered of the sessions, the last line of each."""
     notes: dict[str, Note] = {}
     for item in items:
         note = notes.setdefault(item.session_id, spool.note(item.session_id))
         note |= {"project_dir": item.project_dir} if item.project_dir else {}
+        note |= {"cleared": True} if item.cleared else {}
         if item.counter_usd is not None:
             note |= {"counter_usd": item.counter_usd, "since_ms": item.since_ms}
-        for path in dict.fromkeys(item.transcripts):
-            try:
-                _read(store, path, item, note.setdefault("read", {}), captured, prices)
-            except SourceUnreadable as error:
-                spool.log(_now(), str(error))
     return notes
-
-
-def _read(
-    store: LedgerStore, path: Path, item: Said, read: dict[str, int], captured: Captured, prices: PriceBook
-) -> None:
-    """Append what a transcript holds beyond where it was left off."""
-    read[str(path)] = append_transcript(
-        store,
-        path,
-        read.get(str(path), 0),
-        workflow_id=item.workflow_id,
-        session_id=item.session_id,
-        agent=captured.agents.setdefault(item.session_id, item.agent),
-        prices=prices,
-    )
 
 
 def _without_repetitions(lines: Iterable[tuple[bytes, Said]]) -> Iterator[bytes]:
@@ -112,11 +116,11 @@ def _without_repetitions(lines: Iterable[tuple[bytes, Said]]) -> Iterator[bytes]
             yield line if line.endswith(b"\n") else line + b"\n"
 
 
-def _other_counters(spool: Spool, item: Said) -> Iterator[tuple[int, int | None]]:
-    """Where the counters of the other sessions of the same project stand."""
-    for session_id in _noted(spool):
-        note = spool.note(session_id)
-        if session_id != item.session_id and note.get("project_dir") == item.project_dir and note.get("counter_usd"):
+def _cleared_counters(spool: Spool, item: Said, fresh: Mapping[str, Note]) -> Iterator[tuple[int, int | None]]:
+    """Where the counters of the sessions stand that were cleared in the same project."""
+    for session_id in {*fresh, *_noted(spool)} - {item.session_id}:
+        note = fresh.get(session_id) or spool.note(session_id)
+        if note.get("cleared") and note.get("project_dir") == item.project_dir and note.get("counter_usd"):
             yield money.parse(note["counter_usd"]), note.get("since_ms")
 
 

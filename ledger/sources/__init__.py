@@ -12,10 +12,14 @@ from typing import Protocol
 
 from ledger.errors import InvalidInput
 from ledger.sources.findings import Options, Part
+from ledger.sources.transcript import Transcript
 
-__all__ = ["KINDS", "Source", "source"]
+__all__ = ["KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
 
-KINDS = ("adw", "claude-stream", "history-db")
+TRANSCRIPT_KINDS = ("claude", "codex")
+"""Kinds whose files are considered together, and whose workflows stand in them."""
+
+KINDS = ("adw", "claude", "claude-stream", "codex", "history-db")
 """The kinds that `import` takes."""
 
 
@@ -52,3 +56,17 @@ def source(kind: str) -> Source:
     if kind not in sources:
         raise InvalidInput(f"no source is called {kind!r}; there are: {', '.join(KINDS)}")
     return sources[kind]
+
+
+def transcript(kind: str) -> Transcript:
+    """The transcripts of a kind.
+
+    Raises:
+        InvalidInput: no such kind.
+    """
+    from ledger.sources import claude, codex
+
+    transcripts: Mapping[str, Transcript] = {"claude": claude.ClaudeTranscripts(), "codex": codex.CodexRollouts()}
+    if kind not in transcripts:
+        raise InvalidInput(f"no transcripts are called {kind!r}; there are: {', '.join(TRANSCRIPT_KINDS)}")
+    return transcripts[kind]
