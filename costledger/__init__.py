@@ -5,18 +5,12 @@ imports nothing of ours and little of Python's: it notes what it was told in the
 process of its own appends.
 """
 
-from __future__ import annotations
-
 import sys
-
-TYPE_CHECKING = False  # a type checker takes it for true; `typing` itself would be a tenth of the time there is
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 __all__ = ["main"]
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line and leave the process with its exit code."""
     arguments = sys.argv[1:]
     if arguments[:1] in (["statusline"], ["hook"]):

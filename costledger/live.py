@@ -13,7 +13,7 @@ import time
 
 from costledger.spool import Spool, is_file_name
 
-TYPE_CHECKING = False  # see costledger/__init__.py
+TYPE_CHECKING = False  # a type checker takes it for true; importing `typing` would be a tenth of the time there is
 if TYPE_CHECKING:
     from typing import Any, Final
 

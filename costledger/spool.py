@@ -15,7 +15,7 @@ import json
 import os
 from contextlib import contextmanager, suppress
 
-TYPE_CHECKING = False  # see costledger/__init__.py
+TYPE_CHECKING = False  # as in costledger/live.py
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any, Final

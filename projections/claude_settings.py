@@ -19,7 +19,8 @@ __all__ = ["HOOKS", "OtherStatusLine", "StatusLine", "installed", "parsed", "spe
 HOOKS: Final = ("Stop", "SubagentStop", "SessionEnd")
 
 StatusLine = Literal["refuse", "after", "keep"]
-"""What becomes of a status line that is somebody else's: nothing is installed, ours goes behind it, or only the hooks are installed."""
+"""What becomes of a status line that is somebody else's: nothing is installed, ours goes behind it, or only the hooks
+are installed."""
 
 Settings = dict[str, Any]
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import SourceUnreadable
-from projections.claude_settings import HOOKS, installed, parsed, spelled_like, uninstalled
+from projections.claude_settings import HOOKS, StatusLine, installed, parsed, spelled_like, uninstalled
 
 PATH = Path("/home/u/.claude/settings.json")
 COMMAND = "/v e/bin/costledger"
@@ -40,7 +40,7 @@ settings = st.builds(
 
 
 @given(settings, st.sampled_from(["after", "keep"]))
-def test_what_was_installed_is_taken_out_and_nothing_else_moves(found: dict[str, Any], status_line: str) -> None:
+def test_what_was_installed_is_taken_out_and_nothing_else_moves(found: dict[str, Any], status_line: StatusLine) -> None:
     made = installed(PATH, found, COMMAND, "/data dir", status_line)
     assert uninstalled(PATH, made) == found
     assert list(uninstalled(PATH, made)) == list(found)
