@@ -17,11 +17,20 @@ import time
 from pathlib import Path
 
 
-def seconds(command: list[str], given: str, environment: dict[str, str]) -> float:
-    """Wall time of one process, from its start to its exit with its output read."""
+def seconds(command: list[str], given: str, environment: dict[str, str]) -> tuple[float, float]:
+    """Wall time of one process, from its start to its exit with its output read, and the processor time it took."""
     start = time.perf_counter()
-    subprocess.run(command, input=given, env=environment, check=True, capture_output=True, text=True)
-    return time.perf_counter() - start
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(given.encode())
+        process.stdin.close()
+        process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime
 
 
 def told(session_id: str, number: int, transcript: Path) -> str:
@@ -40,7 +49,7 @@ def told(session_id: str, number: int, transcript: Path) -> str:
 
 
 def main(rounds: int) -> None:
-    """Print p50 and p99 of each command, and its ratio to a Python that does nothing."""
+    """Print p50 and p99 of each command, its ratio to a Python that does nothing, and its median processor time."""
     costledger = str(Path(sys.executable).with_name("costledger"))
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
@@ -52,16 +61,18 @@ def main(rounds: int) -> None:
         environment = os.environ | {"COSTLEDGER_DATA": folder}
         transcript = Path(folder) / "transcript.jsonl"
         transcript.touch()
-        taken: dict[str, list[float]] = {name: [] for name in commands}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for number in range(rounds + 1):
             for name, command in commands.items():
                 taken[name].append(seconds(command, told("session-1", number, transcript), environment))
         time.sleep(2)  # the last drain still writes
-    medians = {name: statistics.median(times[1:]) for name, times in taken.items()}
+    medians = {name: statistics.median(wall for wall, _ in times[1:]) for name, times in taken.items()}
     for name, times in taken.items():
-        last = statistics.quantiles(times[1:], n=100)[98]
+        last = statistics.quantiles((wall for wall, _ in times[1:]), n=100)[98]
+        used = statistics.median(cpu for _, cpu in times[1:])
         ratio = medians[name] / medians["python -c pass"]
-        print(f"{name:<24} p50 {medians[name] * 1000:6.1f} ms   p99 {last * 1000:6.1f} ms   {ratio:5.2f} x pass")
+        walls = f"p50 {medians[name] * 1000:6.1f} ms   p99 {last * 1000:6.1f} ms   {ratio:5.2f} x pass"
+        print(f"{name:<24} {walls}   processor {used * 1000:6.1f} ms")
 
 
 if __name__ == "__main__":
