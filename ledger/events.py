@@ -70,7 +70,6 @@ USAGE_FIELDS: Final = (
 """Disjoint buckets, but for `cache_write_1h_tokens`, a part of `cache_write_tokens`."""
 
 _WORKFLOW_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_CHARACTERS_MAX = 512
 _TEXT_CHARACTERS_MAX = 4096
 COUNT_MAX: Final = 2**63 - 1
@@ -115,6 +114,8 @@ class Event:
 
 def _text(maximum: int, *, multiline: bool = False) -> Callable[[object], str]:
     def check(value: object) -> str:
+        if isinstance(value, str) and value.isprintable() and 0 < len(value) <= maximum:
+            return value  # nearly all texts: printable ones hold neither surrogates nor control characters
         if not isinstance(value, str) or not value:
             raise ValueError(f"expected text, not {shown(value)}")
         if len(value) > maximum:
@@ -123,7 +124,7 @@ def _text(maximum: int, *, multiline: bool = False) -> Callable[[object], str]:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError("holds a lone surrogate, which is not valid Unicode text") from None
-        if not multiline and _CONTROL.search(value):
+        if not multiline and any(c < " " or c == "\x7f" for c in value):
             raise ValueError(f"holds a control character: {shown(value)}")
         return value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -73,15 +73,18 @@ class GenaiPrices:
         self._found = lru_cache(maxsize=_RATES_KEPT)(_find)
         self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
 
+    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[()]]:
+        """Another process finds the rates anew."""
+        return GenaiPrices, ()
+
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
         """See `PriceBook.rates`."""
         found = self._found(model)
         if found is None:
             return None
         when = (moment or datetime.now(UTC)).astimezone(UTC)
-        minute = when.replace(second=0, microsecond=0)
         tier = None if service_tier in STANDARD_TIERS else service_tier
-        return self._at(model, minute if found[2] else minute.replace(hour=0, minute=0), tier)
+        return self._at(model, when.date(), when.time().replace(second=0, microsecond=0) if found[2] else time(), tier)
 
     def names(self) -> Iterator[str]:
         """The models that have a price, as the book spells them."""
@@ -91,11 +94,12 @@ class GenaiPrices:
             for model in provider.models:
                 yield model.id
 
-    def _rates_at(self, model: str, when: datetime, service_tier: str | None) -> Rates | None:
+    def _rates_at(self, model: str, day: date, minute: time, service_tier: str | None) -> Rates | None:
         found = self._found(model)
         if found is None:
             return None
         provider, info, _ = found
+        when = datetime.combine(day, minute, UTC)
         if service_tier is None:
             return _rates(self.name, info.get_prices(when))
         for context in _contexts(service_tier):
@@ -209,9 +213,6 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
 
 def priced_from(rates: list[Rates]) -> dict[str, str]:
     """The fields that say which rates a cost was priced from."""
-    digests = sorted({rate.digest for rate in rates})
-    return {
-        "cost_source": "priced",
-        "price_book": " + ".join(sorted({rate.book for rate in rates})),
-        "price_digest": digests[0] if len(digests) == 1 else digest_of(digests),
-    }
+    books, digests = {rate.book for rate in rates}, {rate.digest for rate in rates}
+    digest = digest_of(sorted(digests)) if len(digests) > 1 else rates[0].digest
+    return {"cost_source": "priced", "price_book": " + ".join(sorted(books)), "price_digest": digest}

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from ledger import money
+from ledger.events import COUNT_MAX
 
 __all__ = ["DIGEST_CHARACTERS", "UNITS", "Rate", "Rates", "digest_of"]
 
@@ -27,6 +28,8 @@ UNITS: Final = {
     "requests": 1,
 }
 """What a bucket's rate is per. `cache_write_tokens` are here the 5-minute ones; `requests` is a fee for each call."""
+
+_COUNTED: Final = tuple(bucket for bucket in UNITS if bucket != "requests")
 
 DIGEST_CHARACTERS: Final = 16
 """Of SHA-256: it tells rates apart, it does not prove them; every priced line carries one."""
@@ -72,25 +75,19 @@ class Rates:
             one_call: the usage is that of a single call.
         """
         get = usage.get
-        writes, reads = get("cache_write_tokens", 0), get("cache_read_tokens", 0)
+        uncached, writes, reads = get("input_tokens", 0), get("cache_write_tokens", 0), get("cache_read_tokens", 0)
         lasting = min(get("cache_write_1h_tokens", 0), writes)
-        read_in = get("input_tokens", 0) + writes + reads
-        if not one_call and (self._fee or any(read_in > first for first in self._first_tiers)):
+        read_in = uncached + writes + reads
+        if not one_call and (self._fee or read_in > self._first_tier):
             return None
         total = self._fee
-        for name, count in (
-            ("input_tokens", get("input_tokens", 0)),
-            ("cache_write_tokens", writes - lasting),
-            ("cache_write_1h_tokens", lasting),
-            ("cache_read_tokens", reads),
-            ("output_tokens", get("output_tokens", 0)),
-            ("web_search_requests", get("web_search_requests", 0)),
-        ):
+        counts = (uncached, writes - lasting, lasting, reads, get("output_tokens", 0), get("web_search_requests", 0))
+        weights = next(weights for above, weights in self._levels if read_in > above)
+        for count, weight in zip(counts, weights, strict=True):
             if count:
-                steps = self._steps.get(name)
-                if steps is None:
+                if weight is None:
                     return None
-                total += count * next(weight for above, weight in steps if read_in > above)
+                total += count * weight
         cost = _half_even(total, self._denominator)
         return cost if cost <= money.NANOUSD_MAX else None
 
@@ -105,26 +102,32 @@ class Rates:
         return int(10**self._decimals)
 
     @cached_property
-    def _steps(self) -> dict[str, tuple[tuple[int, int], ...]]:
-        """By bucket, highest first: `(input tokens above which it holds, nanodollars of one × denominator)`."""
-        return {
-            name: (
-                *((above, self._weight(name, usd)) for above, usd in reversed(rate.tiers)),
-                (-1, self._weight(name, rate.usd)),
-            )
-            for name, rate in self.buckets.items()
-        }
+    def _levels(self) -> list[tuple[int, list[int | None]]]:
+        """Highest first: the input tokens above which it holds, and what one of each bucket costs there.
 
-    def _weight(self, name: str, usd: Decimal) -> int:
-        return int(usd.scaleb(self._decimals)) * (money.NANOUSD_PER_USD // UNITS[name])
+        In nanodollars × denominator, in the order of `_COUNTED`; None where there is no rate.
+        """
+        thresholds = {above for rate in self.buckets.values() for above, _ in rate.tiers}
+        return [
+            (above, [self._weight(bucket, above) for bucket in _COUNTED])
+            for above in sorted({-1, *thresholds}, reverse=True)
+        ]
+
+    def _weight(self, bucket: str, level: int) -> int | None:
+        rate = self.buckets.get(bucket)
+        if rate is None:
+            return None
+        usd = next((usd for above, usd in reversed(rate.tiers) if above <= level), rate.usd)
+        return int(usd.scaleb(self._decimals)) * (money.NANOUSD_PER_USD // UNITS[bucket])
+
+    @cached_property
+    def _first_tier(self) -> int:
+        """The input tokens up to which no tier holds, however many calls they are of."""
+        return self._levels[-2][0] if len(self._levels) > 1 else 3 * COUNT_MAX
 
     @cached_property
     def _fee(self) -> int:
-        return self._steps["requests"][-1][1] if "requests" in self.buckets else 0
-
-    @cached_property
-    def _first_tiers(self) -> frozenset[int]:
-        return frozenset(rate.tiers[0][0] for rate in self.buckets.values() if rate.tiers)
+        return self._weight("requests", -1) or 0
 
 
 def digest_of(parts: Iterable[str]) -> str:

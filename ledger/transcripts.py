@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -142,6 +143,7 @@ class _Found:
         self._begun: dict[str, Begun] = {}
         self._read: list[tuple[_Read, Mark, int, set[str]]] = []
         self._fed: set[str] = set()
+        self._spelled = cache(spelled)
         self._homes: dict[str, set[str]] = {}
 
     def add(self, read: _Read, extract: Extract) -> None:
@@ -153,17 +155,17 @@ class _Found:
             if had is None:
                 self._ones[seen.message_id] = _One(seen, first, read.path)
                 continue
-            larger = seen.output_tokens > had.seen.output_tokens
-            if first < had.first:
-                had.seen, had.first = seen.joined(had.seen) if not larger else seen, first
-            elif larger:
-                had.seen = had.seen.joined(seen)
-            had.file = read.path if larger else had.file
+            place = seen if first < had.first else had.seen
+            had.first = min(first, had.first)
+            if seen.output_tokens > had.seen.output_tokens:
+                had.seen, had.file = seen, read.path
+            had.seen = had.seen.at_place_of(place)
         for session_id, begun in extract.mark.begun.items():
             at, project = self._begun.get(session_id, Begun())
             self._begun[session_id] = Begun(min(at or begun.at, begun.at or at), project or begun.project)
         before = read.messages if extract.resumed else 0
-        self._read.append((read, extract.mark, before, {seen.message_id for seen in extract.seen}))
+        if not extract.failed:
+            self._read.append((read, extract.mark, before, {seen.message_id for seen in extract.seen}))
 
     def jobs(self, status: str | None, only: Container[str] | None) -> Iterator[_Job]:
         """What is to be appended, by workflow."""
@@ -221,7 +223,7 @@ class _Found:
             seen.message_id,
             seen.model,
             seen.usage,
-            Place(spelled(one.file), seen.line),
+            Place(self._spelled(one.file), seen.line),
             agent=seen.agent or self._options.agent or transcript(self._kind).agent,
             session_id=seen.session_id,
             observed_at=seen.first_at or None,

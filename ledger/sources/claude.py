@@ -111,7 +111,7 @@ class ClaudeTranscripts:
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, response.line, f"a response that does not fit: {error}"))
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
-        return Extract(seen, found.skipped, mark, moment(last_at), resumed=found.resumed)
+        return Extract(seen, found.skipped, mark, moment(last_at), resumed=found.resumed, failed=found.failed)
 
 
 def _response(record: Mapping[str, Any], line: int) -> _Response | None:

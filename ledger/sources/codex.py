@@ -124,7 +124,7 @@ class CodexRollouts:
         ]
         begun = {rollout.session_id: rollout.begun} if rollout.session_id else {}
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
-        return Extract(calls, found.skipped, mark, moment(last_at))
+        return Extract(calls, found.skipped, mark, moment(last_at), failed=found.failed)
 
 
 def _calls(

@@ -39,7 +39,7 @@ __all__ = [
     "name_id",
 ]
 
-_CHUNK_BYTES: Final = 4 * 1024 * 1024
+_BUFFER_BYTES: Final = 1024 * 1024
 _LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """As for any log: a line holds a tool's whole output, images included; the largest seen is 9 MB."""
 _ENDING_BYTES: Final = 64
@@ -77,12 +77,15 @@ class Seen(NamedTuple):
         """What makes one view larger than another; the other buckets do not grow while a response is written."""
         return self.usage.get("output_tokens", 0)
 
-    def joined(self, later: Seen) -> Seen:
-        """This view of a response and one that came later as one: the larger's usage, at the place of the first."""
-        larger = later if later.output_tokens > self.output_tokens else self
-        first_at = min(at for at in (self.first_at or later.first_at, later.first_at or self.first_at))
-        return larger._replace(
-            session_id=self.session_id, agent=self.agent, project=self.project, branch=self.branch, first_at=first_at
+    def at_place_of(self, first: Seen) -> Seen:
+        """This view of a response, under the session that had it first."""
+        moments = [at for at in (self.first_at, first.first_at) if at]
+        return self._replace(
+            session_id=first.session_id,
+            agent=first.agent,
+            project=first.project,
+            branch=first.branch,
+            first_at=min(moments, default=""),
         )
 
 
@@ -111,6 +114,7 @@ class Extract:
         last_at: the latest moment in it, as it spells it; of two files that show a message at the same moment, the one
             that ended first had it first.
         resumed: only what was added since the mark; False: all of it.
+        failed: the file could not be read to its end.
     """
 
     seen: list[Seen]
@@ -118,6 +122,7 @@ class Extract:
     mark: Mark
     last_at: str = ""
     resumed: bool = False
+    failed: bool = False
 
 
 class Transcript(Protocol):
@@ -257,11 +262,12 @@ class Lines:
         skipped: what could not be read.
         mark: behind the last whole line that was handed out; `begun` is the caller's.
         resumed: the records are those behind the mark; False: the file was rewritten, they are all.
+        failed: until the file was read to its end.
     """
 
     def __init__(self, path: Path, mark: Mark, *wanted: bytes) -> None:
         self.path, self.mark, self.skipped = path, mark, list[Skipped]()
-        self.resumed = False
+        self.resumed, self.failed = False, True
         self._wanted = wanted
         self._run = _Run(path, self.skipped)
 
@@ -273,6 +279,7 @@ class Lines:
                     self.mark = BEGINNING
                     file.seek(0)
                 yield from self._records(file)
+            self.failed = False
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             self._run.end()
             self.skipped.append(Skipped(self.path, self.mark.lines + 1, f"the gzip file is cut or damaged: {error}"))
@@ -288,40 +295,28 @@ class Lines:
         return _ending(file.read(_ENDING_BYTES)) == self.mark.ending
 
     def _records(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-        number, offset, carry = self.mark.lines, self.mark.offset, b""
-        while (data := file.read(_CHUNK_BYTES)) or b"\n" in carry:
-            data = carry + data
-            end = data.rfind(b"\n") + 1
-            carry = data[end:]
-            if end:
-                yield from self._of_piece(data[:end], number)
-                number, offset = number + data.count(b"\n", 0, end), offset + end
-                ending = _ending(data[max(0, end - _ENDING_BYTES) : end]) if end >= _ENDING_BYTES else ""
-                self.mark = Mark(offset, number, ending, self.mark.begun)
-            elif len(carry) > _LINE_BYTES_MAX:
-                self._run.add(number + 1, f"is longer than {_LINE_BYTES_MAX:,} bytes")
-                passed, carry = _passed(file, len(carry))
-                number, offset = number + 1, offset + passed
-        if carry.strip():  # its newline is still to come: read now, and again when the file has grown
-            yield from self._of_line(carry, number + 1)
-
-    def _of_piece(self, data: bytes, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The records of whole lines. Nearly all bytes lie in lines that cannot matter, and are only searched."""
-        at = 0
-        while number < _HEAD_LINES and at < len(data):
-            start, at = at, data.find(b"\n", at) + 1
+        """Nearly all bytes stand in lines that cannot matter: those are only searched, never parsed."""
+        number, offset, ending, wanted = self.mark.lines, self.mark.offset, b"", self._wanted
+        while line := file.readline(_LINE_BYTES_MAX):
             number += 1
-            yield from self._of_line(data[start:at].removeprefix(codecs.BOM_UTF8), number)
-        if data.startswith(b"{", at) and data.count(b"}\n", at) == data.count(b"\n", at):
-            for start, end, passed in _hits(data, at, self._wanted):
-                yield from self._of_line(data[start:end], number + passed + 1)
-            return
-        while at < len(data):
-            start, at = at, data.find(b"\n", at) + 1
-            number += 1
-            line = data[start:at]
-            if not _looks_whole(line) or any(word in line for word in self._wanted):
-                yield from self._of_line(line, number)
+            if not line.endswith(b"\n"):
+                if len(line) < _LINE_BYTES_MAX:  # its newline is still to come: read now, and again when it is there
+                    yield from self._of_line(line, number)
+                    break
+                self._run.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
+                offset, line = offset + len(line), b""
+                while not line.endswith(b"\n") and (line := file.readline(_LINE_BYTES_MAX)):
+                    offset += len(line)
+            else:
+                offset += len(line)
+                if number <= _HEAD_LINES or not (line.startswith(b"{") and line.endswith(b"}\n")):
+                    yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)
+                elif any(word in line for word in wanted):
+                    yield from self._of_line(line, number)
+            ending = line[-_ENDING_BYTES:] if len(line) >= _ENDING_BYTES else (ending + line)[-_ENDING_BYTES:]
+            self.mark = Mark(offset, number, "", self.mark.begun)
+        if len(ending) == _ENDING_BYTES and not self.path.name.endswith(_GZIP):
+            self.mark = Mark(self.mark.offset, self.mark.lines, _ending(ending), self.mark.begun)
 
     def _of_line(self, line: bytes, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
@@ -334,41 +329,10 @@ class Lines:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb") if path.name.endswith(_GZIP) else path.open("rb", buffering=0))
+    return cast(
+        IO[bytes], gzip.open(path, "rb") if path.name.endswith(_GZIP) else path.open("rb", buffering=_BUFFER_BYTES)
+    )
 
 
 def _ending(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _looks_whole(line: bytes) -> bool:
-    text = line.strip()
-    return not text or (text.startswith(b"{") and text.endswith(b"}"))
-
-
-def _hits(data: bytes, start: int, wanted: tuple[bytes, ...]) -> Iterator[tuple[int, int, int]]:
-    """Start and end of each line from `start` on that holds a wanted text, and how many lines stand before it."""
-    passed, counted = 0, start
-    places = sorted({data.rfind(b"\n", 0, at) + 1 for word in wanted for at in _found(data, word, start)})
-    for place in places:
-        passed += data.count(b"\n", counted, place)
-        counted = place
-        yield place, data.find(b"\n", place) + 1, passed
-
-
-def _found(data: bytes, word: bytes, start: int) -> Iterator[int]:
-    """Where a text stands, at most once a line."""
-    at = data.find(word, start)
-    while at >= 0:
-        yield at
-        at = data.find(word, data.find(b"\n", at))
-
-
-def _passed(file: IO[bytes], passed: int) -> tuple[int, bytes]:
-    """Read to the end of an overlong line: how many bytes it has, and what was read behind it."""
-    while data := file.read(_CHUNK_BYTES):
-        end = data.find(b"\n") + 1
-        if end:
-            return passed + end, data[end:]
-        passed += len(data)
-    return passed, b""

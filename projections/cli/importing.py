@@ -7,11 +7,20 @@ from typing import Any, Final
 
 import click
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, InvalidInput
 from ledger.importing import ImportReport, import_source
-from ledger.register import SourceRegister
+from ledger.register import SourceEntry, SourceRegister
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
-from projections.cli.context import data_option, data_path, json_option, store
+from projections.cli.context import (
+    config,
+    config_option,
+    config_path,
+    data_option,
+    data_path,
+    json_option,
+    prices,
+    store,
+)
 from projections.cli.output import console, place, print_json, progress_bar, table
 from projections.cli.session import log_changes, opened
 from projections.parallel import processes_at_hand
@@ -21,32 +30,33 @@ _SHOWN_MAX: Final = 20
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--workflow-id", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
 @click.option(
     "--workflow-by",
     type=click.Choice(["session", "project", "branch"]),
-    default="session",
-    show_default=True,
-    help="What a workflow is, in claude and codex.",
+    help="What a workflow is, in claude and codex [default: session].",
 )
 @click.option("--fed-too", is_flag=True, help="Also read sessions that another source feeds, into its workflow.")
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
+@config_option
 @data_option
 def import_command(
-    kind: str,
+    kind: str | None,
     paths: tuple[Path, ...],
     workflow_id: str | None,
     agent: str | None,
-    workflow_by: str,
+    workflow_by: str | None,
     fed_too: bool,
     status: str | None,
     as_json: bool,
 ) -> int:
     """Append what PATH holds and the ledgers do not; once more appends nothing.
+
+    Without KIND, the [[sources]] of costledger.toml are read.
 
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
@@ -55,29 +65,9 @@ def import_command(
     codex          Codex CLI's rollouts; no PATH: $CODEX_HOME or ~/.codex
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
-    ledgers, register = store(), SourceRegister(data_path())
-    report = ImportReport()
-    failed: list[tuple[Path, CostledgerError]] = []
-    for path in paths or _default_paths(kind):
-        try:
-            with progress_bar(f"reading {path.name}") as progress:
-                found = import_source(
-                    ledgers,
-                    kind,
-                    path,
-                    workflow_id=workflow_id,
-                    agent=agent,
-                    workflow_by=workflow_by,
-                    fed_too=fed_too,
-                    status=status,
-                    progress=progress,
-                    processes=processes_at_hand(),
-                )
-            report.merge(found)
-            by = workflow_by if kind in TRANSCRIPT_KINDS else None
-            register.add(kind, path, workflow_id=workflow_id, agent=agent, workflow_by=by, fed_too=fed_too)
-        except CostledgerError as error:
-            failed.append((path, error))
+    told = (workflow_id, agent, workflow_by, fed_too or None)
+    named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
+    report, failed = _imported(named, status)
     if not report.workflows and not report.problems and len(failed) == 1:
         raise failed[0][1]
     if as_json:
@@ -95,13 +85,65 @@ def import_command(
     return 1 if failed or report.problems else 0
 
 
+def _imported(named: list[SourceEntry], status: str | None) -> tuple[ImportReport, list[tuple[Path, CostledgerError]]]:
+    """What the sources held together, and those that could not be read."""
+    ledgers, register, book = store(), SourceRegister(data_path()), prices()
+    report = ImportReport()
+    failed: list[tuple[Path, CostledgerError]] = []
+    for entry in named:
+        path = Path(entry.path)
+        try:
+            with progress_bar(f"reading {path.name}") as progress:
+                found = import_source(
+                    ledgers,
+                    entry.kind,
+                    path,
+                    workflow_id=entry.workflow_id,
+                    agent=entry.agent,
+                    workflow_by=entry.options.workflow_by,
+                    fed_too=entry.options.fed_too,
+                    status=status,
+                    prices=book,
+                    progress=progress,
+                    processes=processes_at_hand(),
+                )
+            report.merge(found)
+            register.add(
+                entry.kind,
+                path,
+                workflow_id=entry.workflow_id,
+                agent=entry.agent,
+                workflow_by=entry.workflow_by,
+                fed_too=bool(entry.fed_too),
+            )
+        except CostledgerError as error:
+            failed.append((path, error))
+    return report, failed
+
+
 def _default_paths(kind: str) -> list[Path]:
-    """Where a kind's files lie when nobody says it."""
     if kind not in TRANSCRIPT_KINDS:
         raise click.UsageError(f"name the PATH that `import {kind}` is to read")
     if found := transcript(kind).places():
         return found
     raise click.UsageError(f"{kind} keeps nothing in its default places; name a PATH")
+
+
+def _configured() -> list[SourceEntry]:
+    """The sources of the configuration.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    sources = config().sources
+    if not sources:
+        where = config_path() or "costledger.toml (there is none)"
+        raise InvalidInput(f"no [[sources]] in {where}; name a kind and a path, or see docs/configuration.md")
+    return [
+        SourceEntry(source.kind, str(path), source.workflow_id, source.agent, source.workflow_by)
+        for source in sources
+        for path in ([source.path] if source.path else _default_paths(source.kind))
+    ]
 
 
 def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -> dict[str, Any]:

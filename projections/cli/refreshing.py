@@ -9,7 +9,7 @@ import click
 from ledger import money
 from ledger.importing import ImportReport, reread
 from ledger.register import SourceRegister
-from projections.cli.context import data_option, history_option, json_option
+from projections.cli.context import config_option, data_option, history_option, json_option, prices
 from projections.cli.output import console, print_json, progress_bar, styled_status, table
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.replay import RefreshReport, refresh, resync
@@ -44,6 +44,7 @@ def refresh_command(as_json: bool, insert_missing: bool) -> int:
 @_insert_missing
 @json_option
 @history_option
+@config_option
 @data_option
 def resync_command(workflow_id: str | None, force: bool, insert_missing: bool, as_json: bool) -> int:
     """Read the sources again, append what is new, and replay: one workflow, or all ended ones.
@@ -53,7 +54,8 @@ def resync_command(workflow_id: str | None, force: bool, insert_missing: bool, a
     only = None if workflow_id is None else [workflow_id]
     with opened(up_to_date=False, insert_missing=insert_missing) as session:
         with progress_bar("reading sources") as progress:
-            imported = reread(session.ledgers, SourceRegister(session.data), only=only, progress=progress)
+            register = SourceRegister(session.data)
+            imported = reread(session.ledgers, register, only=only, prices=prices(), progress=progress)
         report = resync(session.ledgers, session.history, workflow_ids=only, force=force)
     tell(report.problems)
     for name, error in imported.problems:
