@@ -7,6 +7,7 @@ Usage: python benchmarks/live_capture.py [rounds]
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -24,8 +25,9 @@ def seconds(command: list[str], given: str, environment: dict[str, str]) -> tupl
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(given.encode())
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # Python itself does not read it
+            process.stdin.write(given.encode())
+            process.stdin.close()
         process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
