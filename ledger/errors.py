@@ -16,6 +16,7 @@ A sentence says what is wrong, where, and what to do next.
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
+    ├── MisplacedOrigin          the data directory may be one of two of the same origin
     ├── DamagedLedger            bytes that no append of ours can have left
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 __all__ = [
     "ConflictingEvent",
@@ -41,6 +43,7 @@ __all__ = [
     "InvalidWorkflowId",
     "LedgerMoved",
     "LedgerUnavailable",
+    "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
     "SourceUnreadable",
@@ -60,9 +63,14 @@ def shown(value: object) -> str:
 class CostledgerError(Exception):
     """The root: whoever catches this catches all of ours and nothing else."""
 
+    http_status: ClassVar[int] = 503
+    """What a server answers with: by default that it cannot do this now."""
+
 
 class InvalidInput(CostledgerError):
     """The caller asked for something that cannot be; nothing was written."""
+
+    http_status = 422
 
 
 class InvalidMoney(InvalidInput):
@@ -109,6 +117,8 @@ class InvalidConfig(InvalidInput):
 class UnknownWorkflow(CostledgerError):
     """No ledger by that id."""
 
+    http_status = 404
+
     def __init__(self, workflow_id: str, where: object) -> None:
         self.workflow_id = workflow_id
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
@@ -130,12 +140,16 @@ class UnknownModel(CostledgerError):
 class NothingToSalvage(CostledgerError):
     """The ledger is whole."""
 
+    http_status = 409
+
     def __init__(self, workflow_id: str) -> None:
         super().__init__(f"every line of ledger {workflow_id!r} verifies; there is nothing to salvage")
 
 
 class ConflictingEvent(CostledgerError):
     """The id is in the ledger already, with other content; nothing was appended."""
+
+    http_status = 409
 
     def __init__(self, workflow_id: str, event_id: str, seq: int, fields: Sequence[str]) -> None:
         self.workflow_id, self.event_id, self.seq, self.fields = workflow_id, event_id, seq, tuple(fields)
@@ -147,6 +161,8 @@ class ConflictingEvent(CostledgerError):
 
 class LedgerMoved(CostledgerError):
     """The ledger is not where the caller planned against; plan again."""
+
+    http_status = 409
 
     def __init__(self, workflow_id: str, expected_seq: int, actual_seq: int) -> None:
         self.workflow_id, self.expected_seq, self.actual_seq = workflow_id, expected_seq, actual_seq
@@ -186,12 +202,27 @@ class DamagedLedger(CostledgerError):
         problem: what does not fit.
     """
 
+    http_status = 409
+
     def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
         self.path, self.line, self.byte, self.problem = path, line, byte, problem
         super().__init__(
             f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
             "restore the file from a backup, or see docs/troubleshooting.md about `costledger salvage`"
         )
+
+
+class MisplacedOrigin(CostledgerError):
+    """What a data directory appends cannot be told from what another one does.
+
+    Attributes:
+        problem: why.
+        next_step: what to do about it.
+    """
+
+    def __init__(self, data: Path, problem: str, next_step: str) -> None:
+        self.problem, self.next_step = f"{data.absolute()} {problem}", next_step
+        super().__init__(f"{self.problem}; {self.next_step}")
 
 
 class SourceUnreadable(CostledgerError):
@@ -211,6 +242,8 @@ class HistoryUnavailable(CostledgerError):
 
 class MissingExtra(CostledgerError):
     """An optional package is not installed."""
+
+    http_status = 501
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package: pip install 'costledger[{extra}]'")

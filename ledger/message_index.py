@@ -181,7 +181,7 @@ class MessageIndex:
         for workflow_id in grown:
             head, found = self.ledger(workflow_id)
             try:
-                reader = ledgers.read(workflow_id, after=head)
+                reader = ledgers.read(workflow_id, start=head)
                 found = known(reader, found)
             except DamagedLedger:
                 if not head.seq:

@@ -12,14 +12,16 @@ from typing import Final, Protocol
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import InvalidInput, LedgerUnavailable, UnknownWorkflow
+from ledger.errors import DamagedLedger, InvalidInput, LedgerUnavailable, UnknownWorkflow
 from ledger.events import Event, check_workflow_id
 from ledger.files import Files
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
+from ledger.origin import made_origin, misplaced, note_place
 from ledger.place import network_file_system
 from ledger.reader import LedgerReader, ReadAt
 from ledger.recovery import fence_path
+from ledger.rewrite import held_before_renewal
 from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
 
 __all__ = ["DirectoryStore", "LedgerStore", "MemoryStore"]
@@ -30,6 +32,9 @@ _OPEN_LEDGERS_MAX: Final = 64
 _SUFFIX: Final = ".jsonl"
 
 _log = logging.getLogger("costledger")
+
+_looked_at: set[Path] = set()
+"""Data directories whose place this process has looked at, so that it warns once."""
 
 
 class LedgerStore(Protocol):
@@ -72,16 +77,16 @@ class LedgerStore(Protocol):
         """The ledger's size in bytes; None when there is none. It costs one `stat`."""
         ...
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, after: Head = EMPTY) -> LedgerReader:
-        """All lines from the first, or those behind a head, durable before they are read.
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
+        """All lines after `start`, durable before they are read.
 
         Args:
             checkpoint: an earlier head that the ledger must still extend.
-            after: an earlier head, which it must still extend; only the lines behind it are read.
+            start: an earlier head, whose line and all before it the caller has read; the ledger must still extend it.
 
         Raises:
             UnknownWorkflow: no such ledger.
-            DamagedLedger: it does not extend the checkpoint.
+            DamagedLedger: it does not extend the checkpoint, or `start`.
             LedgerUnavailable: it cannot be opened or synced.
         """
         ...
@@ -125,7 +130,7 @@ class MemoryStore:
                 workflow_id=workflow_id,
                 origin=lambda: self.origin,
                 now=clocks.to_wire(self._clock()),
-                found=find(ledger, {draft.id for draft in batch if draft.search}),
+                found=find(ledger, {draft.id for draft in batch if draft.search}, _in_memory(workflow_id)),
                 expected_seq=expected_seq,
                 durability="none",
             )
@@ -142,22 +147,37 @@ class MemoryStore:
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         return None if ledger is None else len(ledger)
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, after: Head = EMPTY) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
         """See `LedgerStore.read`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         if ledger is None:
             raise UnknownWorkflow(workflow_id, "memory")
         data = bytes(ledger)
-        path = Path("(memory)") / f"{workflow_id}{_SUFFIX}"
-        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint, after)
+        return _reader(
+            workflow_id,
+            _in_memory(workflow_id),
+            lambda at, count: data[at : at + count],
+            len(data),
+            checkpoint,
+            start,
+        )
+
+
+def _in_memory(workflow_id: str) -> Path:
+    """What an error names."""
+    return Path("(memory)") / f"{workflow_id}{_SUFFIX}"
 
 
 def _reader(
-    workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, after: Head
+    workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, start: Head
 ) -> LedgerReader:
-    if checkpoint is not None and checkpoint.seq:
-        LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
-    return LedgerReader(workflow_id, path, read_at, size, start=after)
+    if checkpoint is not None and checkpoint.seq and checkpoint != start:
+        try:
+            LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
+        except DamagedLedger:
+            if not held_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
+                raise
+    return LedgerReader(workflow_id, path, read_at, size, start=start)
 
 
 class DirectoryStore:
@@ -182,8 +202,6 @@ class DirectoryStore:
         self._clock, self._durability, self._files = clock, durability, files or Files()
         self._journals: OrderedDict[str, Journal] = OrderedDict()
         self._lock, self._pid = threading.Lock(), os.getpid()
-        self._origin: str | None = None
-        self._place_known = False
 
     def __reduce__(self) -> tuple[type[DirectoryStore], tuple[Path]]:
         """Another process opens the same directory anew."""
@@ -196,13 +214,7 @@ class DirectoryStore:
         Raises:
             LedgerUnavailable: it can be neither read nor made.
         """
-        if self._origin is None:
-            path = self.path / "origin"
-            try:
-                self._origin = _read_or_make_origin(self._files, path)
-            except OSError as error:
-                raise LedgerUnavailable(path, "read or make", error) from error
-        return self._origin
+        return made_origin(self.path, self._files)  # read each time: a renewal may have changed it
 
     def ledger_path(self, workflow_id: str) -> Path:
         """The file of one ledger, whether it exists or not.
@@ -255,7 +267,7 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self.ledger_path(workflow_id), "look at", error) from error
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, after: Head = EMPTY) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
         try:
@@ -272,7 +284,7 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         if size == 0:
             raise UnknownWorkflow(workflow_id, self.path)
-        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, after)
+        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, start)
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():
@@ -294,12 +306,9 @@ class DirectoryStore:
             return journal
 
     def _make_directory(self) -> None:
-        if not self._place_known:
-            self._place_known = True
-            if (kind := network_file_system(self.path)) is not None:
-                _log.warning(
-                    "%s lies on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
-                )
+        if self.path not in _looked_at:
+            _looked_at.add(self.path)
+            self._look_at_place()
         if self._directory.is_dir():
             return
         try:
@@ -310,21 +319,12 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self._directory, "make the folder", error) from error
 
-
-def _read_or_make_origin(files: Files, path: Path) -> str:
-    """The origin that stands in a file, or a new one, put there whole and only if there is still none."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        made = path.with_name(f"origin.{os.urandom(8).hex()}")
-        new = files.create(made)
-        files.write(new, os.urandom(8).hex().encode() + b"\n")
-        files.sync(new)
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            pass
-        finally:
-            files.remove(made)
-        files.sync_directory(path.parent)
-        return path.read_text(encoding="ascii").strip()
+    def _look_at_place(self) -> None:
+        """Warn about a place in which appends mean less than they should; they succeed all the same."""
+        if (kind := network_file_system(self.path)) is not None:
+            _log.warning(
+                "%s lies on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
+            )
+        note_place(self.path, self._files)
+        if (doubt := misplaced(self.path)) is not None:
+            _log.warning("%s", doubt)

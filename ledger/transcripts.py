@@ -300,7 +300,7 @@ def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) ->
                 if not appended:
                     return _Done(0, unchanged, made.skipped)
                 fresh = replace(job.told, messages={}, outputs={}, ids=set(), feeds=set())
-                reader = ledgers.read(job.workflow_id, after=job.head)
+                reader = ledgers.read(job.workflow_id, start=job.head)
                 news = known(reader, fresh)
                 news.ids.clear()
                 return _Done(appended, unchanged, made.skipped, reader.head, news)

@@ -177,6 +177,7 @@ def workflow(
     *,
     issue_number: int | None = None,
     workflow_template: str | None = None,
+    project: str | None = None,
     estimated_cost_usd: object = None,
     budget_usd: object = None,
     data: Path | str | None = None,
@@ -203,6 +204,7 @@ def workflow(
         workflow_id,
         issue_number=issue_number,
         workflow_template=workflow_template,
+        project=project,
         estimated_cost_usd=estimated_cost_usd,
         budget_usd=budget_usd,
     )

@@ -192,7 +192,7 @@ def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wan
         "usage": usage,
         "cost_usd": money.to_wire(cost),
         "partial": partial or None,
-        "final": None if partial or (meter.children and not base.get("final")) else True,
+        "final": None if partial or (meter.below is not None and not base.get("final")) else True,
         "reason": reason,
         "source": _SOURCE,
         "id": digest("reprice", base["id"], cost, rates.digest),

@@ -13,7 +13,7 @@ import pytest
 
 from ledger.importing import ImportReport, import_source
 from ledger.sources import transcript
-from ledger.store import DirectoryStore, LedgerStore, MemoryStore
+from ledger.store import DirectoryStore, LedgerStore
 from projections.replay import project
 from projections.workflow_history import Row
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin
 from projections.cli.context import config_option, data_option, history_option
 
 __all__ = ["main"]
@@ -35,6 +35,10 @@ _COMMANDS: Final = {
     "history": "reading",
     "show": "reading",
     "explain": "reading",
+    "daily": "reports",
+    "weekly": "reports",
+    "monthly": "reports",
+    "session": "reports",
     "stale": "doubting",
     "check": "checking",
     "prices": "pricing",
@@ -42,6 +46,9 @@ _COMMANDS: Final = {
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "origin": "placing",
+    "serve": "serving",
+    "token": "serving",
 }
 """The module of each command, in the order that `--help` lists them."""
 
@@ -122,7 +129,7 @@ def exit_code(error: CostledgerError) -> int:
     """2 for what the caller got wrong, 3 for damage found, 1 for everything else."""
     if isinstance(error, InvalidInput):
         return _USAGE
-    return _FINDING if isinstance(error, DamagedLedger) else _ERROR
+    return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin) else _ERROR
 
 
 def _say(sentence: str) -> None:

@@ -61,9 +61,9 @@ def _append(event: Event, *, as_json: bool) -> None:
         return
     cost = event.fields.get("cost_usd")
     what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
-    unpriced = (
-        " (no price: counted as at least what else is known)" if event.type == "cost_observed" and not cost else ""
-    )
+    unpriced = ""
+    if event.type == "cost_observed" and not cost:
+        unpriced = " (no price: counted as at least what else is known; see `costledger prices MODEL`)"
     again = ", already there" if receipt.duplicate else ""
     click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}")
 
@@ -79,6 +79,7 @@ def receipt_json(receipt: Receipt) -> bytes:
 @workflow_argument
 @click.option("--issue-number", type=int, help="The issue it works on.")
 @click.option("--workflow-template", help="The kind of workflow, e.g. adw_sdlc.")
+@click.option("--project", help="What it belongs to; reports can be split by it.")
 @click.option("--estimated-cost-usd", metavar="USD", help="What it was thought to cost.")
 @click.option("--budget-usd", metavar="USD", help="What it may cost.")
 @_run

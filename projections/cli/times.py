@@ -24,9 +24,11 @@ def moment_option(name: str, help: str, *, end_of_day: bool = False) -> Callable
         if value is None:
             return None
         try:
-            moment = datetime.fromisoformat(value).astimezone()
-            is_day = len(value) <= len("2026-01-01")
-            return moment + timedelta(days=1) if end_of_day and is_day else moment
+            moment = datetime.fromisoformat(value)
+            is_day = len(value) <= len("2026-11-23")
+            return (
+                moment + timedelta(days=1 if end_of_day and is_day else 0)
+            ).astimezone()  # a day may have 23 or 25 hours
         except (ValueError, OverflowError):
             example = "give a day such as 2026-11-23, or a time such as 2026-11-23T18:33"
             raise click.BadParameter(f"{value!r} is no time; {example}", context, parameter) from None

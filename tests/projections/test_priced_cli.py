@@ -56,6 +56,14 @@ def test_an_override_prices_a_charge_and_the_event_says_so(run: Run) -> None:
     assert lines[1]["price_digest"] == digest
 
 
+def test_a_charge_said_again_under_other_prices_is_the_same_event(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000, "--id", "e1")
+    configure(NEGOTIATED)
+    again = run("charge", "w", "--model", "claude-opus-4-5", "--output-tokens", "1000000", "--id", "e1")
+    assert again.out.endswith("already there\n")
+    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+
+
 def test_a_charge_through_python_is_priced_by_the_configuration_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(NEGOTIATED, "elsewhere.toml")
     monkeypatch.setenv("COSTLEDGER_CONFIG", "elsewhere.toml")
