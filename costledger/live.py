@@ -76,7 +76,7 @@ def hook(data: str | None) -> None:
     try:
         told = _object(_stdin())
         transcripts = [told.get("transcript_path"), told.get("agent_transcript_path")]
-        said = _said("hook", told)
+        said = _said(told)
         said["transcripts"] = [os.path.expanduser(path) for path in transcripts if isinstance(path, str) and path]
         if told.get("hook_event_name") == "SessionEnd" and told.get("reason") == "clear":
             said["cleared"] = True
@@ -103,13 +103,12 @@ def _object(given: bytes) -> Json:
     return told
 
 
-def _said(kind: str, told: Json) -> Json:
+def _said(told: Json) -> Json:
     session_id = told.get("session_id")
     if not is_file_name(session_id):
         raise ValueError(f"no session_id that could name a workflow: {session_id!r}")
     workspace = _part(told, "workspace")
     said = {
-        "kind": kind,
         "at": _now(),
         "session_id": session_id,
         "workflow_id": os.environ.get("COSTLEDGER_WORKFLOW"),
@@ -120,7 +119,7 @@ def _said(kind: str, told: Json) -> Json:
 
 
 def _told(spool: Spool, told: Json) -> str:
-    said, cost = _said("statusline", told), _part(told, "cost")
+    said, cost = _said(told), _part(told, "cost")
     note = spool.note(said["session_id"])
     counter = cost.get("total_cost_usd")
     if isinstance(counter, (int, str)) and not isinstance(counter, bool) and str(counter) != note.get("counter_usd"):
@@ -136,8 +135,9 @@ def _line(said: Json, note: Json, counter: object, context: Json) -> str:
     """What a person sees: workflow, cost, what is left of the budget, how full the context is."""
     workflow_id = said.get("workflow_id") or said["session_id"]
     shown = [workflow_id if len(workflow_id) <= 20 else f"{workflow_id[:_SHORT_ID]}…"]
-    grown = max(0.0, _number(counter) - _number(note.get("counter_usd")))
-    cost = _number(note.get("cost_usd")) + (grown if note else _number(counter))
+    cost, counted = _number(note.get("cost_usd")), note.get("counter_usd")
+    grown = _number(counter) - (cost if counted is None else _number(counted))
+    cost += max(0.0, grown)
     least = "at least " if note.get("cost_basis") == "partial" else ""
     shown.append(f"{least}${cost:,.2f}")
     budget = _number(note.get("budget_usd"))

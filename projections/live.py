@@ -64,8 +64,9 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
             notes = _notes(spool, items)
             _append(spool, store, prices, workflow_id, items, notes)
             _write_notes(spool, store, budgets, workflow_id, notes)
-        except (CostledgerError, OSError) as error:
-            spool.log(_now(), f"{workflow_id}: {error}; it waits in {spool.folder}")
+        except Exception as error:  # whatever one workflow holds, the others go on
+            told = "" if isinstance(error, CostledgerError) else f"{type(error).__name__}: "
+            spool.log(_now(), f"{workflow_id}: {told}{error}; it waits in {spool.folder}")
             waiting += _without_repetitions(lines)
     spool.keep(b"".join(waiting))
     return bool(waiting)

@@ -40,16 +40,16 @@ class Agent:
         self.spool = Spool(str(data))
         self.now = START
 
-    def _said(self, kind: str, **more: Any) -> dict[str, Any]:
+    def _said(self, **more: Any) -> dict[str, Any]:
         self.now += timedelta(seconds=1)
         at = f"{self.now:%Y-%m-%dT%H:%M:%S.%fZ}"
-        return {"kind": kind, "at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
+        return {"at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
 
     def shows(self, cost_usd: str, since: int = 0, **more: Any) -> None:
-        self.spool.add(self._said("statusline", counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
+        self.spool.add(self._said(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
 
     def stops(self, *transcripts: Path, **more: Any) -> None:
-        self.spool.add(self._said("hook", transcripts=[str(path) for path in transcripts], **more))
+        self.spool.add(self._said(transcripts=[str(path) for path in transcripts], **more))
 
     def drain(self) -> None:
         drain(self.spool, self.store, GenaiPrices(), Budgets())
@@ -318,6 +318,16 @@ def test_bad_lines_are_logged_and_left_out(agent: Agent) -> None:
     assert (agent.cost(), agent.log().count("left out of the ledger")) == (0.43, 5)
 
 
+def test_a_second_drain_leaves_all_to_the_first(agent: Agent) -> None:
+    agent.shows("0.42")
+    with agent.spool.draining() as free:
+        assert free
+        agent.drain()
+        assert list(agent.store.workflow_ids()) == []
+    agent.drain()
+    assert agent.cost() == 0.42
+
+
 def test_a_transcript_that_is_gone_is_logged(agent: Agent, transcript: Path) -> None:
     transcript.unlink()
     agent.shows("0.42")
@@ -387,13 +397,14 @@ class TestCommands:
 
     def test_a_hook_says_nothing_and_its_transcript_is_read(self, data: Path, transcript: Path) -> None:
         transcript.write_text(message(1, 20_000))
-        for event in ("Stop", "SubagentStop", "SessionEnd"):
+        for event in ("Stop", "SessionEnd"):
             told = {"session_id": S, "transcript_path": str(transcript), "hook_event_name": event, "reason": "exit"}
             done = self.run(data, "hook", told=told)
             assert (done.stdout, done.stderr) == ("", "")
         self.settled(data)
         row = project(DirectoryStore(data), S).row
         assert (row.actual_cost_total, row.status) == (0.3, "running")  # the end of a session is not the end of a job
+        assert self.run(data, "statusline", told=self.told(0.31)).stdout == "1f3c9a52… · $0.31 · context 42%\n"
 
     @pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"session_id":"../../x"}', '{"session_id":7}'])
     def test_whatever_stands_on_stdin_a_line_is_printed_and_the_reason_logged(self, data: Path, told: str) -> None:
