@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceRegister
 from ledger.sources import TRANSCRIPT_KINDS, source
 from ledger.sources.findings import Findings, Options, Part, Skipped
-from ledger.store import LedgerStore
+from ledger.store import DirectoryStore, LedgerStore
 
 __all__ = ["ATTEMPTS_MAX", "ImportReport", "Progress", "WorkflowCounts", "import_source", "reread"]
 
@@ -122,12 +122,15 @@ def import_source(
             progress=progress,
             processes=processes,
         )
-    return _import_parts(store, source(kind).parts(path, options), status, only, book, clock, progress)
+    parts = source(kind).parts(path, options)
+    fed = {} if fed_too else _fed_by_transcripts(store)
+    return _import_parts(store, parts, fed, status, only, book, clock, progress)
 
 
 def _import_parts(
     store: LedgerStore,
     parts: Sequence[Part],
+    fed: Mapping[str, str],
     status: str | None,
     only: Container[str] | None,
     book: PriceBook,
@@ -140,7 +143,7 @@ def _import_parts(
         if only is None or part.workflow_id in only:
             try:
                 check_workflow_id(part.workflow_id)
-                findings = part.read()
+                findings = _without(part.read(), fed)
                 report.skipped += findings.skipped
                 made = _append(store, part.workflow_id, findings, book, clock, status)
                 counts = report.workflows.setdefault(part.workflow_id, WorkflowCounts())
@@ -153,6 +156,31 @@ def _import_parts(
         if progress is not None:
             progress(done, size)
     return report
+
+
+def _fed_by_transcripts(store: LedgerStore) -> Mapping[str, str]:
+    """The sessions that only their transcripts feed so far, and the workflow of each."""
+    from ledger.message_index import INDEX_FILE, MessageIndex
+
+    if not isinstance(store, DirectoryStore) or not (store.path / INDEX_FILE).exists():
+        return {}  # no transcript was ever imported
+    with MessageIndex.opened(store) as index:
+        return index.sessions(TRANSCRIPT_KINDS)
+
+
+def _without(findings: Findings, fed: Mapping[str, str]) -> Findings:
+    """Findings without the sessions that are fed already; each is told."""
+    kept = []
+    for session in findings.sessions:
+        places = [total.place for total in session.totals] or [said.place for said in session.messages.values()]
+        if session.session_id in fed and places:
+            had = f"read from its transcript already, in workflow {fed[session.session_id]}"
+            reason = f"session {session.session_id} was {had}; --fed-too reads it nevertheless"
+            findings.skipped.append(Skipped(Path(places[-1].file), places[-1].line, reason))
+        else:
+            kept.append(session)
+    findings.sessions = kept
+    return findings
 
 
 def _append(

@@ -106,6 +106,12 @@ class MessageIndex:
         finally:
             connection.close()
 
+    def sessions(self, kinds: Iterable[str]) -> dict[str, str]:
+        """The sessions that only sources of some kinds feed, and the workflow of each."""
+        wanted = list(kinds)
+        only = f"GROUP BY session_id HAVING sum(kind IN ({','.join('?' * len(wanted))})) = count(*)"
+        return dict(self._db.execute(f"SELECT session_id, min(workflow_id) FROM sessions {only}", wanted))
+
     def counted(self, message_ids: Iterable[str]) -> dict[str, Counted]:
         """Those of the messages that some ledger has."""
         query = "SELECT message_id, workflow_id, agent, session_id, model, output_tokens, observed_at FROM messages"

@@ -204,12 +204,12 @@ class _Found:
                 told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
                 told.outputs[one.seen.message_id] = (at.output_tokens, at.observed_at)
         new = [one for one in ones if one.seen.output_tokens > told.outputs.get(one.seen.message_id, (-1, ""))[0]]
-        findings = Findings(calls=[self._call(one) for one in new], begun=self._begun_of(ones, told))
+        findings = Findings(calls=[self._call(one) for one in new], begun=self._begun_of(ones))
         return _Job(workflow_id, findings, head, told, status, len(ones) - len(new))
 
-    def _begun_of(self, ones: Iterable[_One], told: Known) -> Begun | None:
-        """When the sessions that count in a workflow began; those that only repeat what counts elsewhere do not."""
-        sessions = {one.seen.session_id for one in ones if one.seen.message_id not in told.messages}
+    def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
+        """When the sessions of a workflow's messages began."""
+        sessions = {one.seen.session_id for one in ones}
         begun = [self._begun[session_id] for session_id in sorted(sessions) if session_id in self._begun]
         moments, projects = [at for at, _ in begun if at], [project for _, project in sorted(begun) if project]
         if not moments and not projects:

@@ -42,7 +42,8 @@ __all__ = [
 _BUFFER_BYTES: Final = 1024 * 1024
 _LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """As for any log: a line holds a tool's whole output, images included; the largest seen is 9 MB."""
-_ENDING_BYTES: Final = 64
+_ENDING_BYTES: Final = 1024
+"""Enough to hold ids and a moment, which tell a rewritten file from a grown one; smaller files are read whole."""
 _HEAD_LINES: Final = 8
 """Lines at the beginning that are always parsed: they say where and when a session began."""
 
