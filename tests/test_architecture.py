@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_only_the_command_line_imports_click_and_rich() -> None:
                 assert not {name.split(".")[0] for name in imported(path)} & {"click", "rich"}, path
 
 
-@pytest.mark.parametrize("package", ["ledger", "projections"])
+@pytest.mark.parametrize("package", ["costledger", "ledger", "projections"])
 def test_a_package_exports_exactly_what_it_says(package: str) -> None:
     module = importlib.import_module(package)
     public = {name for name, value in vars(module).items() if not name.startswith("_") and not _is_module(value)}
@@ -78,7 +79,7 @@ def _is_module(value: object) -> bool:
 
 
 def test_modules_and_functions_stay_small() -> None:
-    for package in ("ledger", "projections", "tests"):
+    for package in ("costledger", "ledger", "projections", "tests"):
         for path in modules(package):
             source = path.read_text(encoding="utf-8")
             assert len(source.splitlines()) < 600, path
@@ -94,3 +95,20 @@ def test_an_append_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", ["statusline", "hook"])
+def test_what_an_agent_waits_for_imports_nothing_of_ours_but_the_spool(verb: str, tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.argv = ['costledger', {verb!r}]\n"
+        "from costledger import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "found = {name for name in sys.modules if name.partition('.')[0] in ('costledger', 'ledger', 'projections')}\n"
+        "found |= {'click', 'orjson', 'pathlib', 'typing', 'subprocess'} & set(sys.modules)\n"
+        "print(sorted(found), file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "COSTLEDGER_DATA": str(tmp_path)}
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n{script}"]
+    done = subprocess.run(command, input="{}", env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "['costledger', 'costledger.live', 'costledger.spool']"
