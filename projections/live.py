@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import orjson
 
-from costledger.spool import Spool
 from ledger import clock, money
 from ledger.capture import Said, append_said, said
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.pricing import PriceBook
 from ledger.sources.findings import Options
+from ledger.spool import Spool
 from ledger.store import LedgerStore
 from ledger.transcripts import import_transcripts
 from projections.budget import Budgets, standing

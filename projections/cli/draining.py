@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from costledger.spool import Spool
 from ledger import clock
 from ledger.config import Budgets, load
 from ledger.pricing import price_book
+from ledger.spool import Spool
 from ledger.store import DirectoryStore
 from ledger.workflow import config_file
 from projections.live import drain

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from costledger import live
 from ledger.errors import SourceUnreadable
 from projections.claude_settings import StatusLine, installed, parsed, spelled_like, uninstalled
+from projections.cli import waiting
 from projections.cli.context import data_option, data_path
 
 __all__ = ["hook_command", "install_command", "statusline_command"]
@@ -27,7 +27,7 @@ def statusline_command(after: str | None) -> None:
     $COSTLEDGER_DATA comes before --data here: the settings are general, an agent's environment is not.
     $COSTLEDGER_WORKFLOW and $COSTLEDGER_AGENT say what the session is a part of; without them it is a workflow itself.
     """
-    live.statusline(str(data_path()), after)
+    waiting.statusline(str(data_path()), after)
 
 
 @click.command("hook")
@@ -38,7 +38,7 @@ def hook_command() -> None:
     The environment is that of `costledger statusline`. The end of a session is not the end of a workflow: it can be
     resumed; `costledger complete ID` says that the job is done.
     """
-    live.hook(str(data_path()))
+    waiting.hook(str(data_path()))
 
 
 @click.command("install")

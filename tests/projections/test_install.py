@@ -85,7 +85,7 @@ def test_what_cannot_be_kept_as_it_is_is_not_touched(text: str, problem: str) ->
 class TestCommand:
     def install(self, home: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "costledger", "install", "claude-code", "--data", str(home / "data"), *arguments],
+            [sys.executable, "-m", "projections", "install", "claude-code", "--data", str(home / "data"), *arguments],
             env={**os.environ, "CLAUDE_CONFIG_DIR": str(home / ".claude")},
             input=given,
             capture_output=True,

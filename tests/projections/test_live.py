@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from costledger.spool import Spool
 from ledger import DirectoryStore, workflow_started
 from ledger.config import Budgets
 from ledger.importing import import_source
 from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options
+from ledger.spool import Spool
 from ledger.transcripts import import_transcripts
 from projections.live import drain
 from projections.replay import project

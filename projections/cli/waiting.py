@@ -10,16 +10,13 @@ import json
 import os
 import sys
 import time
+from typing import Any, Final
 
-from costledger.spool import Spool, is_file_name
-
-TYPE_CHECKING = False  # a type checker takes it for true; importing `typing` would be a tenth of the time there is
-if TYPE_CHECKING:
-    from typing import Any, Final
-
-    Json = dict[str, Any]
+from ledger.spool import Spool, is_file_name
 
 __all__ = ["hook", "run", "statusline"]
+
+Json = dict[str, Any]
 
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _SHORT_ID: Final = 8

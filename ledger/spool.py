@@ -5,7 +5,7 @@ of which there is one at a time, renames the file to `taken-<n>`, appends what s
 that dies, or cannot append, leaves it to the next. Nothing is synced: after a power cut the next status line tells the
 same counter again, and the next hook reads the transcript from where the last drain left off.
 
-Imports nothing of ours: it runs while an agent waits.
+Small and plain: it runs while an agent waits.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-
-TYPE_CHECKING = False  # as in costledger/live.py
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 __all__ = ["Spool", "is_file_name"]
 
@@ -94,7 +92,7 @@ class Spool:
                 os.close(fd)
         lines = bytearray()
         for path in taken:
-            with open(path, "rb") as file:
+            with Path(path).open("rb") as file:
                 lines += file.read()
         return bytes(lines)
 
@@ -102,7 +100,7 @@ class Spool:
         """Leave these of the taken lines to the next drain; the others are done. Under `draining` only."""
         done, kept = self._taken(), f"{self._taken_prefix}{0:09d}"
         if lines:
-            with open(f"{self.path}.new", "wb") as file:
+            with Path(f"{self.path}.new").open("wb") as file:
                 file.write(lines)
             os.replace(f"{self.path}.new", kept)
         for path in done:
@@ -133,7 +131,7 @@ class Spool:
     def note(self, session_id: str) -> dict[str, Any]:
         """What the last drain wrote down about a session; empty when there is nothing, or nothing readable."""
         try:
-            with open(self.note_path(session_id), "rb") as file:
+            with Path(self.note_path(session_id)).open("rb") as file:
                 found = json.loads(file.read())
         except (OSError, ValueError):
             return {}
@@ -151,7 +149,7 @@ class Spool:
             os.makedirs(folder, exist_ok=True)
             if os.path.exists(path) and os.stat(path).st_size > _LOG_BYTES_MAX:
                 os.replace(path, f"{path}.1")
-            with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+            with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{at} {' '.join(sentence.split())[:2000]}\n")
         except OSError:
             return

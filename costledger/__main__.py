@@ -1,6 +1,0 @@
-"""`python -m costledger` is `costledger`."""
-
-from costledger import main
-
-if __name__ == "__main__":
-    main()
