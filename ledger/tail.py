@@ -80,7 +80,11 @@ def drafts(events: Sequence[Event]) -> list[Draft]:
         InvalidEvent: a line would be too long, or an unknown field is not plain JSON.
     """
     return [
-        Draft(event, event.id or os.urandom(16).hex(), needs_run=event.type in LIFECYCLE_TYPES and "run" not in event.fields)
+        Draft(
+            event,
+            event.id or os.urandom(16).hex(),
+            needs_run=event.type in LIFECYCLE_TYPES and "run" not in event.fields,
+        )
         for event in events
     ]
 
