@@ -161,9 +161,14 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # said once: from then on both columns agree
-    if old == row.actual_cost_nanousd or (old is None and row.actual_cost_nanousd == 0):
-        return row, None
-    return row, CostChange(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+    return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+
+
+def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str, reason: str) -> CostChange | None:
+    """The change between two costs; None when there is none to tell."""
+    if old_nanousd == new_nanousd or (old_nanousd is None and new_nanousd == 0):
+        return None
+    return CostChange(adw_id, old_nanousd, new_nanousd, status, reason)
 
 
 def visible_cost(cost_total: float | None) -> int:

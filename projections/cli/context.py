@@ -8,11 +8,18 @@ from typing import Any, TypeVar
 
 import click
 
-from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
 from ledger.workflow import data_directory
 
-__all__ = ["adopted_path", "data_option", "data_path", "history_option", "json_option", "store", "workflow_argument"]
+__all__ = [
+    "data_option",
+    "data_path",
+    "history_option",
+    "history_spelling",
+    "json_option",
+    "store",
+    "workflow_argument",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,11 +47,12 @@ def _remember_history(context: click.Context, parameter: click.Parameter, value:
 
 history_option: Callable[[F], F] = click.option(
     "--history",
-    metavar="sqlite:PATH",
+    metavar="URL",
     envvar="COSTLEDGER_HISTORY",
     expose_value=False,
     callback=_remember_history,
-    help="Another application's database whose table workflow_history is to be kept right [default: our own].",
+    help="Where the rows are: postgresql://USER@HOST/DATABASE, or sqlite:PATH of another application's database whose "
+    "table workflow_history is to be kept right [default: history.db in the data directory].",
 )
 
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -58,19 +66,10 @@ def data_path() -> Path:
     return data_directory(given)
 
 
-def adopted_path() -> Path | None:
-    """The database of another application that this invocation names, if it does.
-
-    Raises:
-        InvalidInput: it is named in a way this version does not know.
-    """
+def history_spelling() -> str | Path:
+    """The history of this invocation, as `open_history` reads it."""
     given: str | None = click.get_current_context().find_root().meta.get("history")
-    if given is None:
-        return None
-    kind, _, path = given.partition(":")
-    if kind != "sqlite" or not path:
-        raise InvalidInput(f"--history {given!r}: name a SQLite database as sqlite:PATH")
-    return Path(path)
+    return data_path() / "history.db" if given is None else given
 
 
 def store() -> DirectoryStore:

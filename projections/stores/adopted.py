@@ -14,7 +14,8 @@ from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from projections.store import CostChange
 from projections.stores.connection import Connection
-from projections.stores.sqlite import SqliteHistory, statements
+from projections.stores.schema import statements
+from projections.stores.sqlite import SqliteHistory
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["AdoptedHistory"]
@@ -88,7 +89,7 @@ class AdoptedHistory(SqliteHistory):
     def _adopt(self, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it."""
         with self._connection.transaction():
-            for statement in statements():
+            for statement in statements("schema.sql"):
                 if "TABLE IF NOT EXISTS workflow_history" not in statement:
                     self._db.execute(statement)
             self._db.execute("CREATE TABLE IF NOT EXISTS costledger_column (name TEXT PRIMARY KEY)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from ledger.errors import HistoryUnavailable
 from ledger.line import Head
 from projections.store import NO_LEDGER, AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost
 from projections.stores.connection import Connection
+from projections.stores.schema import statements
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
@@ -191,7 +191,7 @@ class SqliteHistory:
         with self._connection.transaction():
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
-            for statement in statements():
+            for statement in statements("schema.sql"):
                 self._db.execute(statement)
             self._begin_anew()
 
@@ -271,10 +271,3 @@ def _stored(values: tuple[Any, ...]) -> Stored:
     _, total, exact, status = values
     visible = visible_cost(total)
     return Stored(visible, visible if exact is None else exact, status)
-
-
-def statements() -> list[str]:
-    """The statements of `schema.sql`."""
-    text = files("projections.stores").joinpath("schema.sql").read_text(encoding="utf-8")
-    plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
-    return [statement for statement in plain.split(";") if statement.strip()]

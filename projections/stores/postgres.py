@@ -1,0 +1,341 @@
+"""The history in PostgreSQL: rows, checkpoints and audit log in one transaction, any number of writers at once.
+
+Writers take the checkpoint rows of their workflows in order of their ids, so they wait for each other and never in a
+circle; what a person edits is locked and read before it is decided what the row shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import orjson
+
+from ledger import clock as clocks
+from ledger import money
+from ledger.clock import Clock
+from ledger.line import Head
+from projections.store import (
+    NO_LEDGER,
+    AuditEntry,
+    CostChange,
+    Fresh,
+    Projected,
+    Stored,
+    changed,
+    decide,
+    removed,
+    visible_cost,
+)
+from projections.stores.postgres_connection import Cursor, PostgresConnection
+from projections.stores.postgres_tables import FOLD_VERSION, SCHEMA_VERSION, Columns, Tables
+from projections.workflow_history import COLUMNS, Row
+
+__all__ = ["FORGET", "PostgresHistory", "values_of"]
+
+_AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (%s, %s, %s, %s, %s)"
+_TOTAL, _EXACT, _ESTIMATE = (
+    COLUMNS.index(name) for name in ("actual_cost_total", "actual_cost_nanousd", "estimated_cost_total")
+)
+_CELLS: Final = attrgetter(*COLUMNS)
+_JSON: Final = [COLUMNS.index(name) for name in ("cost_breakdown", "token_breakdown")]
+_CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
+FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
+_UPSERT: Final = (
+    f"INSERT INTO workflow_history ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
+    f"ON CONFLICT (adw_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
+)
+
+
+class PostgresHistory:
+    """Rows in tables of our own, in the schema that the session's `search_path` names first; a `HistoryStore`.
+
+    The tables are made when they are first needed. Those of a newer version are refused and left as they are; an
+    older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
+
+    Raises:
+        HistoryUnavailable: at construction and by every method.
+    """
+
+    columns: tuple[str, ...] = COLUMNS
+    inserts = True
+
+    def __init__(self, connection: PostgresConnection, *, clock: Clock = clocks.now) -> None:
+        self._connection, self._clock = connection, clock
+        self._tables = Tables(connection.where)
+        try:
+            connection.run(self._prepare)
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        """Where it is, without any password."""
+        return self._connection.where
+
+    def close(self) -> None:
+        """Close the session; the object cannot be used after that."""
+        self._connection.close()
+
+    def __enter__(self) -> PostgresHistory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def rows(self) -> list[Row]:
+        """See `HistoryStore.rows`."""
+        found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} ORDER BY adw_id").fetchall())
+        return sorted(map(_row, found), key=lambda row: row.adw_id)
+
+    def row(self, adw_id: str) -> Row | None:
+        """See `HistoryStore.row`."""
+        query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
+        values = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchone())
+        return None if values is None else _row(values)
+
+    def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
+        """See `HistoryStore.stored`."""
+        found = self._selected(self._stored, "adw_id", adw_ids)
+        return {adw_id: _stored(*values) for adw_id, *values in found}
+
+    def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
+        """See `HistoryStore.checkpoints`."""
+        query = f"SELECT workflow_id, seq, size, hash FROM ({_CHECKPOINTS}) known"
+        found = self._selected(query, "workflow_id", workflow_ids)
+        return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
+
+    def _selected(self, query: str, key: str, keys: Collection[str] | None) -> list[tuple[Any, ...]]:
+        """The rows of a query, all or those of some keys."""
+        where, values = ("", ()) if keys is None else (f" WHERE {key} = ANY(%s)", (list(keys),))
+        return self._connection.run(lambda cursor: cursor.execute(f"{query}{where}", values).fetchall())
+
+    def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
+        """See `HistoryStore.write`."""
+        return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))
+
+    def write_in(self, cursor: Cursor, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
+        """`write` as a part of a larger transaction."""
+        self._tables.lock_against_swaps(cursor)
+        furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
+        known, stored = self._locked(cursor, furthest)
+        rows: list[Row] = []
+        changes: list[CostChange] = []
+        for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
+            projected = furthest[adw_id]
+            if known[adw_id] > projected.head.seq or not self._takes(projected.row, exists=adw_id in stored):
+                continue
+            row, change = decide(projected.row, stored.get(adw_id), pure=pure, reason=reason)
+            rows.append(row)
+            changes += [] if change is None else [change]
+        self._put(cursor, rows, stored)
+        heads = [(row.adw_id, furthest[row.adw_id].head) for row in rows]
+        cursor.executemany(
+            "UPDATE costledger_checkpoint SET seq = %s, size = %s, hash = %s WHERE workflow_id = %s",
+            [(head.seq, head.size, head.hash, adw_id) for adw_id, head in heads],
+        )
+        self._log(cursor, changes)
+        return changes
+
+    def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
+        """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
+
+        A workflow without a checkpoint gets one of seq 0 first: what is not there cannot be locked. None is ever
+        deleted, so that what was locked stays the lock of everybody.
+        """
+        names = sorted(adw_ids)
+        cursor.execute(
+            "INSERT INTO costledger_checkpoint (workflow_id, seq, size, hash) "
+            "SELECT workflow_id, 0, 0, '' FROM unnest(%s::text[]) AS workflow_id ON CONFLICT DO NOTHING",
+            (names,),
+        )
+        query = "SELECT workflow_id, seq FROM costledger_checkpoint WHERE workflow_id = ANY(%s)"
+        known: dict[str, int] = dict(cursor.execute(f"{query} ORDER BY workflow_id FOR UPDATE", (names,)).fetchall())
+        query = f"{self._stored} WHERE adw_id = ANY(%s) ORDER BY adw_id FOR UPDATE"
+        stored = {adw_id: _stored(*values) for adw_id, *values in cursor.execute(query, (names,))}
+        return known, stored
+
+    def _takes(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
+        """Whether this history takes a row."""
+        return True
+
+    def _put(self, cursor: Cursor, rows: Iterable[Row], stored: Collection[str]) -> None:  # noqa: ARG002
+        """Store rows; `stored` names those that are there."""
+        cursor.executemany(_UPSERT, [values_of(row) for row in rows])
+
+    def forget(self, workflow_id: str) -> None:
+        """See `HistoryStore.forget`."""
+
+        def work(cursor: Cursor) -> None:
+            self._tables.lock_against_swaps(cursor)
+            cursor.execute(FORGET, ([workflow_id],))
+
+        self._connection.run(work)
+
+    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
+        """See `HistoryStore.audit`."""
+        query = (
+            "SELECT id, adw_id, old_cost::float8, new_cost::float8, reason, "
+            """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM cost_audit_log"""
+        )
+        found = self._selected(query, "adw_id", None if adw_id is None else [adw_id])
+        return sorted((AuditEntry(*entry) for entry in found), key=lambda entry: entry.id)
+
+    def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
+        """See `HistoryStore.remove`."""
+
+        def work(cursor: Cursor) -> list[CostChange]:
+            self._tables.lock_against_swaps(cursor)
+            _, stored = self._locked(cursor, adw_ids)
+            changes = [removed(adw_id, stored[adw_id], reason) for adw_id in sorted(stored)]
+            cursor.execute(FORGET, (list(adw_ids),))
+            cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
+            self._log(cursor, changes)
+            return changes
+
+        return self._connection.run(work)
+
+    @contextlib.contextmanager
+    def rebuilding(self) -> Iterator[Fresh]:
+        """See `HistoryStore.rebuilding`; all of it is one transaction of a session of its own."""
+        with self._connection.another() as cursor:
+            yield _Fresh(cursor, self._tables, self._tables.make(cursor), self._changes_of_swap)
+
+    def old_versions(self) -> list[int]:
+        """Versions of the rows that rebuilds have replaced, and kept."""
+        return self._connection.run(self._tables.old_versions)
+
+    def drop_old_versions(self) -> list[int]:
+        """Drop the rows that rebuilds have replaced, and say which versions they were."""
+
+        def work(cursor: Cursor) -> list[int]:
+            self._tables.lock_against_writers(cursor)
+            old = self._tables.old_versions(cursor)
+            self._tables.drop(cursor, old)
+            return old
+
+        return self._connection.run(work)
+
+    def _changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
+        """What costs change when a version is shown in place of the one before; they are audited."""
+        columns = self._columns
+        found = cursor.execute(
+            f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status "
+            f"FROM (SELECT adw_id, actual_cost_nanousd, status FROM workflow_history_{version}) fresh FULL JOIN "
+            f"(SELECT adw_id, {columns.visible_cost} AS visible, actual_cost_nanousd AS exact, status "
+            f"FROM workflow_history) old USING (adw_id) "
+            f"WHERE visible * 1000000000 IS DISTINCT FROM fresh.actual_cost_nanousd ORDER BY adw_id"
+        )
+        changes: list[CostChange] = []
+        for adw_id, cost, status, *before in found:
+            old = None if before[2] is None else _stored(*before)
+            if cost is None:
+                assert old is not None
+                changes.append(removed(adw_id, old, NO_LEDGER))
+            elif change := changed(adw_id, None if old is None else old.cost_nanousd, cost, status, reason):
+                changes.append(change)
+        self._log(cursor, changes)
+        return changes
+
+    def _log(self, cursor: Cursor, changes: Sequence[CostChange]) -> None:
+        entries = []
+        for change in changes:
+            old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
+            at = clocks.to_wire(self._clock())
+            entries.append((change.adw_id, old, money.to_wire(change.new_nanousd), change.reason, at))
+        cursor.executemany(_AUDIT, entries)
+
+    def _prepare(self, cursor: Cursor) -> None:
+        """Make our tables, or see that these are ours."""
+        tables, expected = self._tables, {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
+        if not tables.meta(cursor).items() >= expected.items():
+            tables.lock(cursor)
+            versions = tables.meta(cursor)
+            if not versions:
+                tables.make_shared(cursor)
+            if versions.get("schema_version") != SCHEMA_VERSION:
+                tables.drop_views(cursor)
+            if not versions.items() >= expected.items():
+                tables.show(cursor, tables.make(cursor))
+                tables.remember(cursor, **expected)
+        self._look(Columns(cursor))
+
+    def _look(self, columns: Columns) -> None:
+        """Queries for the columns there are."""
+        self._columns = columns
+        self._rows = f"SELECT {columns.reads()} FROM workflow_history"
+        self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM workflow_history"
+
+
+class _Fresh:
+    """The rows of a rebuild, a version that is not shown yet."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        tables: Tables,
+        version: int,
+        changes: Callable[[Cursor, int, str], list[CostChange]],
+    ) -> None:
+        self._cursor, self._tables, self._version, self._changes = cursor, tables, version, changes
+
+    def add(self, batch: Sequence[Projected]) -> None:
+        """See `Fresh.add`."""
+        heads = [(one.row.adw_id, one.head.seq, one.head.size, one.head.hash) for one in batch]
+        self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
+        self._copy("costledger_checkpoint", ("workflow_id", "seq", "size", "hash"), heads)
+
+    def _copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with self._cursor.copy(f"COPY {name}_{self._version} ({', '.join(columns)}) FROM STDIN") as copy:
+            for values in rows:
+                copy.write_row(values)
+
+    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
+        """See `Fresh.swap`."""
+        cursor, version = self._cursor, self._version
+        self._tables.lock_against_writers(cursor)
+        overtaken = self._overtaken(keep)
+        cursor.execute(f"DELETE FROM workflow_history_{version} WHERE adw_id = ANY(%s)", (overtaken,))
+        cursor.execute(f"DELETE FROM costledger_checkpoint_{version} WHERE workflow_id = ANY(%s)", (overtaken,))
+        self.add([projected for projected in map(again, overtaken) if projected is not None])
+        for name, key in (("workflow_history", "adw_id"), ("costledger_checkpoint", "workflow_id")):
+            kept = f"SELECT * FROM {name} WHERE {key} = ANY(%s) ON CONFLICT DO NOTHING"
+            cursor.execute(f"INSERT INTO {name}_{version} {kept}", (list(keep),))
+        changes = self._changes(cursor, version, reason)
+        self._tables.show(cursor, version)
+        return changes
+
+    def _overtaken(self, keep: Collection[str]) -> list[str]:
+        """Rows that are not among the fresh ones, or were refreshed further since."""
+        found = self._cursor.execute(
+            f"SELECT h.adw_id FROM workflow_history h LEFT JOIN costledger_checkpoint_{self._version} f "
+            "ON f.workflow_id = h.adw_id LEFT JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE f.seq IS NULL OR c.seq > f.seq ORDER BY 1"
+        )
+        return [adw_id for (adw_id,) in found if adw_id not in keep]
+
+
+def _stored(visible: Any, exact: int | None, status: str) -> Stored:
+    cost = visible_cost(visible)
+    return Stored(cost, cost if exact is None else exact, status)
+
+
+def values_of(row: Row) -> tuple[Any, ...]:
+    """A row's values for PostgreSQL: money as exact text."""
+    values = list(_CELLS(row))
+    values[_TOTAL] = money.to_wire(values[_EXACT])
+    if values[_ESTIMATE] is not None:
+        values[_ESTIMATE] = money.to_wire(money.parse(values[_ESTIMATE]))
+    return tuple(values)
+
+
+def _row(values: Sequence[Any]) -> Row:
+    """A row as every other store gives it: `jsonb` has no order of keys, so ours is made again."""
+    given = list(values)
+    for index in _JSON:
+        with contextlib.suppress(orjson.JSONDecodeError, TypeError):
+            given[index] = orjson.dumps(orjson.loads(given[index]), option=orjson.OPT_SORT_KEYS).decode()
+    return Row(*given)

@@ -1,0 +1,68 @@
+-- Schema version 1. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+--
+-- Versions:
+--   1  first
+--
+-- Every key starts with the workflow's id, so that the tables can be distributed by it.
+
+-- One row per workflow, a pure function of its ledger (projections/workflow_history.py); read it by the view
+-- workflow_history, which also takes updates.
+CREATE TABLE workflow_history_N (
+    adw_id                   text COLLATE "C" PRIMARY KEY,  -- the ledger's workflow_id
+    issue_number             bigint,                        -- of the last start that names one
+    workflow_template        text,                          -- of the last start that names one
+    status                   text NOT NULL,                 -- running, completed, failed or cancelled; from events only
+    start_time               timestamptz,                   -- of the earliest start
+    end_time                 timestamptz,                   -- of the end that decides
+    duration_seconds         bigint,                        -- whole seconds between the two
+    actual_cost_total        numeric(28, 9) NOT NULL,       -- USD; what people see and edit
+    actual_cost_nanousd      bigint NOT NULL,               -- the same as we wrote it, in 1e-9 USD
+    estimated_cost_total     numeric(28, 9),                -- USD, of the last start that names one
+    cost_breakdown           jsonb NOT NULL,                -- by agent, by model; USD as text; sums to the total
+    token_breakdown          jsonb NOT NULL,                -- by agent, by model; counts
+    input_tokens             bigint NOT NULL,               -- uncached input
+    cached_tokens            bigint NOT NULL,               -- cache writes
+    cache_hit_tokens         bigint NOT NULL,               -- cache reads
+    cache_miss_tokens        bigint NOT NULL,               -- uncached input
+    output_tokens            bigint NOT NULL,
+    total_tokens             bigint NOT NULL,               -- input + writes + reads + output
+    cache_efficiency_percent double precision NOT NULL,     -- 100 * reads / (input + writes + reads)
+    model_used               text,                          -- the model that cost most
+    cost_basis               text,                          -- reported, priced or partial; NULL without a reading
+    unpriced_events          bigint NOT NULL,               -- meters whose usage has no price
+    event_count              bigint NOT NULL,               -- lines of the ledger
+    ledger_seq               bigint NOT NULL,               -- the last line that was folded
+    ledger_hash              text NOT NULL,                 -- its hash
+    error_message            text,                          -- of the end that decides
+    created_at               timestamptz NOT NULL,          -- recorded_at of the first line
+    updated_at               timestamptz NOT NULL           -- recorded_at of the last line
+);
+
+-- How far each ledger has been read (seq 0: not at all); written with its row, in one transaction. It is also the lock
+-- of whoever writes that workflow.
+CREATE TABLE costledger_checkpoint_N (
+    workflow_id text COLLATE "C" PRIMARY KEY,
+    seq         bigint NOT NULL,
+    size        bigint NOT NULL,  -- bytes
+    hash        text NOT NULL
+);
+-- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.
+CREATE TABLE IF NOT EXISTS cost_audit_log (
+    id        bigint GENERATED ALWAYS AS IDENTITY,
+    adw_id    text COLLATE "C" NOT NULL,
+    old_cost  numeric(28, 9),           -- USD; NULL when there was no row
+    new_cost  numeric(28, 9) NOT NULL,  -- USD
+    reason    text NOT NULL,
+    timestamp timestamptz NOT NULL,     -- when the row was changed
+    PRIMARY KEY (adw_id, id)
+);
+
+-- schema_version: of postgres.sql. fold_version: what the rows mean; another one refolds every ledger.
+-- rows_version: the N that the views show.
+CREATE TABLE IF NOT EXISTS costledger_meta (
+    key   text PRIMARY KEY,
+    value bigint NOT NULL
+);
+
+-- Gives each version of the rows its number.
+CREATE SEQUENCE IF NOT EXISTS costledger_version;
