@@ -24,6 +24,8 @@ FOLD_VERSION: Final = 1
 BUILDING: Final = "building_version"
 """The version, by its key in `costledger_meta`, that projectors are filling."""
 
+_RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s"
+"""Not `to_regclass`, which may remember from before another session made the table."""
 _VERSIONED: Final = re.compile(r"CREATE TABLE (\w+)_N\b")
 _COLUMN: Final = re.compile(r"^    (\w+) +([a-z]+(?: precision|\([\d, ]+\))?)", re.MULTILINE)
 _MOMENTS: Final = frozenset({"start_time", "end_time", "created_at", "updated_at"})
@@ -55,8 +57,7 @@ class Tables:
         cursor.execute("LOCK TABLE costledger_meta IN EXCLUSIVE MODE")
 
     def exists(self, cursor: Cursor, name: str) -> bool:
-        found = cursor.execute("SELECT to_regclass(quote_ident(current_schema()) || '.' || %s) IS NOT NULL", (name,))
-        return bool(_only(found))
+        return bool(_only(cursor.execute(f"SELECT count(*) FROM ({_RELATION}) found", (name,))))
 
     def meta(self, cursor: Cursor) -> dict[str, int]:
         """The versions this history was written by; empty when it is not one of ours.
@@ -147,14 +148,16 @@ class Columns:
     def __init__(self, cursor: Cursor) -> None:
         self.kinds: dict[str, str] = dict(
             cursor.execute(
-                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-                "WHERE attrelid = to_regclass('workflow_history') AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+                f"SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ({_RELATION}) "
+                "AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                ("workflow_history",),
             ).fetchall()
         )
         keys = cursor.execute(
             "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = "
-            "i.indkey[0] WHERE i.indrelid = to_regclass('workflow_history') AND i.indisunique AND i.indisvalid "
-            "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indexprs IS NULL"
+            f"i.indkey[0] WHERE i.indrelid = ({_RELATION}) AND i.indisunique AND i.indisvalid "
+            "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indexprs IS NULL",
+            ("workflow_history",),
         )
         self.unique = {name for (name,) in keys}
 

@@ -121,13 +121,21 @@ def test_writers_that_name_workflows_in_another_order_do_not_lock_each_other_out
         except BaseException as error:
             failures.append(error)
 
+    before = deadlocks(postgres_url)
     orders = (batch, batch[::-1], batch[20:] + batch[:20], batch[::2] + batch[1::2])
     threads = [threading.Thread(target=write, args=(order,)) for order in orders]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
+    assert (failures, deadlocks(postgres_url)) == ([], before)
+
+
+def deadlocks(url: str) -> int:
+    with database(url) as db:
+        found = db.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+        assert found is not None
+        return int(found[0])
 
 
 def test_a_rebuild_swaps_under_readers_and_keeps_the_version_before(
