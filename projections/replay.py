@@ -13,7 +13,7 @@ from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.fold import fold, initial
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
-from projections.workflow_history import row
+from projections.workflow_history import row, spend
 
 __all__ = ["Problem", "RefreshReport", "project", "refresh", "resync"]
 
@@ -49,7 +49,7 @@ class RefreshReport:
 
 
 def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
-    """A workflow's row by pure replay of its whole ledger.
+    """A workflow's row and spend by pure replay of its whole ledger.
 
     Raises:
         UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
@@ -58,7 +58,7 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
     for lines in reader.chunks():
         for line in lines:
             fold(state, line)
-    return Projected(row(state, reader.head), reader.head)
+    return Projected(row(state, reader.head), spend(state), reader.head)
 
 
 def refresh(

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from ledger import money
 from ledger.errors import InvalidMoney
 from ledger.line import Head
+from projections.spend import Amounts, Spend
 from projections.workflow_history import Row, held
 
-__all__ = ["AuditEntry", "CostChange", "Fresh", "HistoryStore", "Projected", "Stored", "decide"]
+__all__ = [
+    "FOLD_VERSION",
+    "OWN",
+    "AuditEntry",
+    "CostChange",
+    "Fresh",
+    "Group",
+    "HistoryStore",
+    "Projected",
+    "SpendSum",
+    "Stored",
+    "decide",
+]
+
+OWN: Final = frozenset({"agent", "session_id", "model"})
+"""Groups that spend itself names; the others are named by its workflow's row."""
+
+Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
+
+FOLD_VERSION: Final = 2
+"""Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
@@ -20,10 +41,24 @@ HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """A row by pure replay, and how far the ledger was folded for it."""
+    """A row by pure replay, what was spent when, and how far the ledger was folded for both."""
 
     row: Row
+    spend: tuple[Spend, ...]
     head: Head
+
+
+class SpendSum(NamedTuple):
+    """What was spent in a quarter hour under one group, over all workflows.
+
+    Attributes:
+        group: a value for each name that was grouped by, in that order; None for what is not named.
+        amounts: in the order of `spend.AMOUNTS`.
+    """
+
+    quarter: int
+    group: tuple[str | int | None, ...]
+    amounts: Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +121,7 @@ class Fresh(Protocol):
 
 
 class HistoryStore(Protocol):
-    """Rows of `workflow_history`, their checkpoints and the audit log.
+    """Rows of `workflow_history`, what was spent when, their checkpoints and the audit log.
 
     Every method raises HistoryUnavailable when the store cannot be used; nothing is then half-written.
     """
@@ -117,8 +152,25 @@ class HistoryStore(Protocol):
         """How far each of these ledgers has been read; None: all of them."""
         ...
 
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """What one workflow spent when, in the order of `Spend`'s first four fields."""
+        ...
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+    ) -> Iterator[SpendSum]:
+        """What all workflows spent, summed by quarter hour and group, in the order of the quarter hours.
+
+        It is the ledgers' by pure replay: what a running row is held at above that is not spent.
+
+        Args:
+            by: what to group by besides the quarter hour.
+            first, last: leave out the quarter hours before and after these.
+        """
+        ...
+
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
-        """Store rows, checkpoints and audit entries of a batch in one transaction.
+        """Store rows, spend, checkpoints and audit entries of a batch in one transaction.
 
         Idempotent. `decide` says which cost a row shows. A row whose stored checkpoint is already further is left
         alone: another refresh was faster.
@@ -140,11 +192,11 @@ class HistoryStore(Protocol):
         ...
 
     def rebuilding(self) -> AbstractContextManager[Fresh]:
-        """Fresh rows beside the old ones; without a `swap` they leave no trace."""
+        """Fresh rows and spend beside the old ones; without a `swap` they leave no trace."""
         ...
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
-        """Remove rows that no ledger stands behind, each with an audit entry; the entries stay."""
+        """Remove rows that no ledger stands behind, and their spend, each with an audit entry; the entries stay."""
         ...
 
 

@@ -15,7 +15,7 @@ from ledger.errors import HistoryUnavailable
 from projections.store import CostChange
 from projections.stores.connection import Connection
 from projections.stores.schema import statements
-from projections.stores.sqlite import SqliteHistory
+from projections.stores.sqlite import VERSIONS, SqliteHistory
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["AdoptedHistory"]
@@ -65,7 +65,7 @@ class AdoptedHistory(SqliteHistory):
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         versions = self._versions() if "costledger_meta" in tables else {}
         missing = [name for name in COLUMNS if name not in existing]
-        if missing or len(versions) < 2:
+        if missing or versions != VERSIONS:
             self._adopt(missing)
         added = {name for (name,) in self._db.execute("SELECT name FROM costledger_column")}
         self.columns = tuple(name for name in COLUMNS if name in COST_COLUMNS or name in added)
@@ -114,7 +114,8 @@ class AdoptedHistory(SqliteHistory):
         return False
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:  # noqa: ARG002
-        """The application's rows are its own."""
+        """The application's rows are its own; what was spent goes."""
+        self._spend.remove(adw_id)
         self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,))
         return None
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from operator import add
 
 from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
+from projections.spend import Amounts, Spend
 from projections.store import (
     NO_LEDGER,
+    OWN,
     AuditEntry,
     CostChange,
+    Group,
     Projected,
+    SpendSum,
     Stored,
     decide,
     removed,
@@ -36,6 +41,7 @@ class MemoryHistory:
         self._clock = clock
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
+        self._spend: dict[str, tuple[Spend, ...]] = {}
         self._checkpoints: dict[str, Head] = {}
         self._audit: list[AuditEntry] = []
 
@@ -57,6 +63,22 @@ class MemoryHistory:
         wanted = self._checkpoints.keys() if workflow_ids is None else self._checkpoints.keys() & set(workflow_ids)
         return {workflow_id: self._checkpoints[workflow_id] for workflow_id in wanted}
 
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """See `HistoryStore.spend`."""
+        return self._spend.get(adw_id, ())
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        sums: dict[tuple[int, tuple[str | int | None, ...]], Amounts] = {}
+        for adw_id, rows in self._spend.items():
+            for one in rows:
+                if (first is None or one.quarter >= first) and (last is None or one.quarter <= last):
+                    key = (one.quarter, tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by))
+                    sums[key] = list(map(add, sums[key], one[4:])) if key in sums else list(one[4:])
+        return (SpendSum(*key, sums[key]) for key in sorted(sums, key=lambda key: key[0]))
+
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
         changes: list[CostChange] = []
@@ -67,7 +89,8 @@ class MemoryHistory:
                 if known is not None and known.seq > projected.head.seq:
                     continue
                 row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
-                self._rows[adw_id], self._checkpoints[adw_id] = row, projected.head
+                self._rows[adw_id], self._spend[adw_id] = row, projected.spend
+                self._checkpoints[adw_id] = projected.head
                 if change is not None:
                     self._log(change)
                     changes.append(change)
@@ -88,6 +111,7 @@ class MemoryHistory:
             for adw_id in sorted(adw_ids):
                 old = self._rows.pop(adw_id, None)
                 self._checkpoints.pop(adw_id, None)
+                self._spend.pop(adw_id, None)
                 if old is not None:
                     changes.append(removed(adw_id, _stored(old), reason))
                     self._log(changes[-1])

@@ -17,12 +17,15 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
+from projections.spend import Spend
 from projections.store import (
     NO_LEDGER,
     AuditEntry,
     CostChange,
     Fresh,
+    Group,
     Projected,
+    SpendSum,
     Stored,
     changed,
     decide,
@@ -30,7 +33,8 @@ from projections.store import (
     visible_cost,
 )
 from projections.stores.postgres_connection import Cursor, PostgresConnection
-from projections.stores.postgres_tables import FOLD_VERSION, SCHEMA_VERSION, Columns, Tables
+from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
+from projections.stores.postgres_tables import VERSIONS, Columns, Tables
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["FORGET", "PostgresHistory", "values_of"]
@@ -41,6 +45,7 @@ _TOTAL, _EXACT, _ESTIMATE = (
 )
 _CELLS: Final = attrgetter(*COLUMNS)
 _JSON: Final = [COLUMNS.index(name) for name in ("cost_breakdown", "token_breakdown")]
+_KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
 _UPSERT: Final = (
@@ -64,6 +69,7 @@ class PostgresHistory:
 
     def __init__(self, connection: PostgresConnection, *, clock: Clock = clocks.now) -> None:
         self._connection, self._clock = connection, clock
+        self._spend = PostgresSpend("costledger_spend")
         self._tables = Tables(connection.where)
         try:
             connection.run(self._prepare)
@@ -113,6 +119,16 @@ class PostgresHistory:
         where, values = ("", ()) if keys is None else (f" WHERE {key} = ANY(%s)", (list(keys),))
         return self._connection.run(lambda cursor: cursor.execute(f"{query}{where}", values).fetchall())
 
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """See `HistoryStore.spend`."""
+        return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        return self._connection.run(lambda cursor: self._spend.sums(cursor, by, first, last))
+
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
         return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))
@@ -132,6 +148,7 @@ class PostgresHistory:
             rows.append(row)
             changes += [] if change is None else [change]
         self._put(cursor, rows, stored)
+        self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         heads = [(row.adw_id, furthest[row.adw_id].head) for row in rows]
         cursor.executemany(
             "UPDATE costledger_checkpoint SET seq = %s, size = %s, hash = %s WHERE workflow_id = %s",
@@ -192,6 +209,7 @@ class PostgresHistory:
             _, stored = self._locked(cursor, adw_ids)
             changes = [removed(adw_id, stored[adw_id], reason) for adw_id in sorted(stored)]
             cursor.execute(FORGET, (list(adw_ids),))
+            self._spend.remove(cursor, adw_ids)
             cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
             self._log(cursor, changes)
             return changes
@@ -250,17 +268,17 @@ class PostgresHistory:
 
     def _prepare(self, cursor: Cursor) -> None:
         """Make our tables, or see that these are ours."""
-        tables, expected = self._tables, {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
-        if not tables.meta(cursor).items() >= expected.items():
+        tables = self._tables
+        if not tables.meta(cursor).items() >= VERSIONS.items():
             tables.lock(cursor)
             versions = tables.meta(cursor)
             if not versions:
                 tables.make_shared(cursor)
-            if versions.get("schema_version") != SCHEMA_VERSION:
+            if versions.get("schema_version") != VERSIONS["schema_version"]:
                 tables.drop_views(cursor)
-            if not versions.items() >= expected.items():
+            if not versions.items() >= VERSIONS.items():
                 tables.show(cursor, tables.make(cursor))
-                tables.remember(cursor, **expected)
+                tables.remember(cursor, **VERSIONS)
         self._look(Columns(cursor))
 
     def _look(self, columns: Columns) -> None:
@@ -286,6 +304,7 @@ class _Fresh:
         """See `Fresh.add`."""
         heads = [(one.row.adw_id, one.head.seq, one.head.size, one.head.hash) for one in batch]
         self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
+        self._copy("costledger_spend", SPEND_COLUMNS, ((one.row.adw_id, *part) for one in batch for part in one.spend))
         self._copy("costledger_checkpoint", ("workflow_id", "seq", "size", "hash"), heads)
 
     def _copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -298,10 +317,10 @@ class _Fresh:
         cursor, version = self._cursor, self._version
         self._tables.lock_against_writers(cursor)
         overtaken = self._overtaken(keep)
-        cursor.execute(f"DELETE FROM workflow_history_{version} WHERE adw_id = ANY(%s)", (overtaken,))
-        cursor.execute(f"DELETE FROM costledger_checkpoint_{version} WHERE workflow_id = ANY(%s)", (overtaken,))
+        for name, key in _KEYS.items():
+            cursor.execute(f"DELETE FROM {name}_{version} WHERE {key} = ANY(%s)", (overtaken,))
         self.add([projected for projected in map(again, overtaken) if projected is not None])
-        for name, key in (("workflow_history", "adw_id"), ("costledger_checkpoint", "workflow_id")):
+        for name, key in _KEYS.items():
             kept = f"SELECT * FROM {name} WHERE {key} = ANY(%s) ON CONFLICT DO NOTHING"
             cursor.execute(f"INSERT INTO {name}_{version} {kept}", (list(keep),))
         changes = self._changes(cursor, version, reason)

@@ -11,6 +11,7 @@ CREATE TABLE workflow_history_N (
     adw_id                   text COLLATE "C" PRIMARY KEY,  -- the ledger's workflow_id
     issue_number             bigint,                        -- of the last start that names one
     workflow_template        text,                          -- of the last start that names one
+    project                  text,                          -- of the last start that names one
     status                   text NOT NULL,                 -- running, completed, failed or cancelled; from events only
     start_time               timestamptz,                   -- of the earliest start
     end_time                 timestamptz,                   -- of the end that decides
@@ -18,7 +19,7 @@ CREATE TABLE workflow_history_N (
     actual_cost_total        numeric(28, 9) NOT NULL,       -- USD; what people see and edit
     actual_cost_nanousd      bigint NOT NULL,               -- the same as we wrote it, in 1e-9 USD
     estimated_cost_total     numeric(28, 9),                -- USD, of the last start that names one
-    cost_breakdown           jsonb NOT NULL,                -- by agent, by model; USD as text; sums to the total
+    cost_breakdown           jsonb NOT NULL,                -- by agent, by model; USD as text; sums to the total; unpriced
     token_breakdown          jsonb NOT NULL,                -- by agent, by model; counts
     input_tokens             bigint NOT NULL,               -- uncached input
     cached_tokens            bigint NOT NULL,               -- cache writes
@@ -46,6 +47,27 @@ CREATE TABLE costledger_checkpoint_N (
     size        bigint NOT NULL,  -- bytes
     hash        text NOT NULL
 );
+-- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
+-- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
+CREATE TABLE costledger_spend_N (
+    adw_id                text COLLATE "C" NOT NULL,
+    quarter               bigint NOT NULL,   -- seconds since 1970-01-01T00:00Z, divided by 900
+    agent                 text COLLATE "C",  -- NULL for what no event named, as in the next two
+    session_id            text COLLATE "C",
+    model                 text COLLATE "C",
+    cost_nanousd          bigint NOT NULL,   -- 1e-9 USD
+    input_tokens          bigint NOT NULL,   -- uncached input
+    cache_write_tokens    bigint NOT NULL,
+    cache_write_1h_tokens bigint NOT NULL,   -- the part of the cache writes that lives for an hour
+    cache_read_tokens     bigint NOT NULL,
+    output_tokens         bigint NOT NULL,
+    web_search_requests   bigint NOT NULL,
+    unpriced_events       bigint NOT NULL,   -- meters whose usage has no price
+    unpriced_tokens       bigint NOT NULL    -- input, cache writes, cache reads and output that no price covers
+);
+CREATE INDEX costledger_spend_adw_id_N ON costledger_spend_N (adw_id, quarter);
+CREATE INDEX costledger_spend_quarter_N ON costledger_spend_N (quarter);
+
 -- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.
 CREATE TABLE IF NOT EXISTS cost_audit_log (
     id        bigint GENERATED ALWAYS AS IDENTITY,

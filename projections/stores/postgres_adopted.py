@@ -16,7 +16,7 @@ from projections.store import CostChange, Fresh, Projected
 from projections.stores.adopted import COST_COLUMNS
 from projections.stores.postgres import FORGET, PostgresHistory, values_of
 from projections.stores.postgres_connection import Cursor, PostgresConnection
-from projections.stores.postgres_tables import FOLD_VERSION, SCHEMA_VERSION, Columns, Tables
+from projections.stores.postgres_tables import VERSIONS, Columns, Tables
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["PostgresAdopted", "open_postgres"]
@@ -71,12 +71,11 @@ class PostgresAdopted(PostgresHistory):
         if not found.counts_money:
             kind = found.kinds["actual_cost_total"]
             raise HistoryUnavailable(self.path, f"its column actual_cost_total is {kind}, not a number")
-        versions = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
         missing = [name for name in COLUMNS if name not in found.kinds]
-        if missing or tables.meta(cursor) != versions:
+        if missing or tables.meta(cursor) != VERSIONS:
             tables.lock(cursor)
             self._adopt(cursor, [name for name in COLUMNS if name not in Columns(cursor).kinds])
-            tables.remember(cursor, **versions)
+            tables.remember(cursor, **VERSIONS)
         added = {name for (name,) in cursor.execute("SELECT name FROM costledger_column")}
         self.columns = tuple(name for name in COLUMNS if name in COST_COLUMNS or name in added)
         self._look(Columns(cursor))
@@ -108,10 +107,14 @@ class PostgresAdopted(PostgresHistory):
                 cursor.execute(insert, [given[name] for name in names])
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:  # noqa: ARG002
-        """See `HistoryStore.remove`; the application's rows are its own."""
-        for adw_id in adw_ids:
-            self.forget(adw_id)
+        """See `HistoryStore.remove`; the application's rows are its own, what was spent goes."""
+        self._connection.run(lambda cursor: self._forget(cursor, adw_ids))
         return []
+
+    def _forget(self, cursor: Cursor, adw_ids: Collection[str]) -> None:
+        self._tables.lock_against_swaps(cursor)
+        cursor.execute(FORGET, (list(adw_ids),))
+        self._spend.remove(cursor, adw_ids)
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
@@ -143,7 +146,7 @@ class PostgresAdopted(PostgresHistory):
                     if projected is not None:
                         rows[adw_id] = projected
                     else:
-                        cursor.execute(FORGET, ([adw_id],))
+                        self._forget(cursor, [adw_id])
             return self.write_in(cursor, [rows[adw_id] for adw_id in sorted(rows)], pure=True, reason=reason)
 
         return self._connection.run(work)

@@ -12,21 +12,22 @@ from dataclasses import fields
 from typing import Any, Final
 
 from ledger.errors import HistoryUnavailable
+from projections.store import FOLD_VERSION
 from projections.stores.postgres_connection import Cursor
 from projections.stores.schema import statements
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["BUILDING", "FOLD_VERSION", "SCHEMA_VERSION", "Columns", "Tables"]
+__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables"]
 
 SCHEMA_VERSION: Final = 1
-FOLD_VERSION: Final = 1
-"""Raised whenever the same lines give another row; every ledger is then folded anew."""
+VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
 """The version, by its key in `costledger_meta`, that projectors are filling."""
 
 _RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s"
 """Not `to_regclass`, which may remember from before another session made the table."""
-_VERSIONED: Final = re.compile(r"CREATE TABLE (\w+)_N\b")
+_VERSIONED: Final = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)_N\b")
+_IF_NEW: Final = re.compile(r"^CREATE (TABLE|INDEX)")
 _COLUMN: Final = re.compile(r"^    (\w+) +([a-z]+(?: precision|\([\d, ]+\))?)", re.MULTILINE)
 _MOMENTS: Final = frozenset({"start_time", "end_time", "created_at", "updated_at"})
 _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -42,7 +43,8 @@ class Tables:
         self._where = where
         self._shared = [text for text in statements("postgres.sql") if not _VERSIONED.match(text)]
         self._versioned = [text for text in statements("postgres.sql") if _VERSIONED.match(text)]
-        self.names: Final = tuple(match[1] for text in self._versioned if (match := _VERSIONED.match(text)))
+        made = [match for text in self._versioned if (match := _VERSIONED.match(text))]
+        self.names: Final = tuple(match[1] for match in made if "TABLE" in match[0])
 
     def lock(self, cursor: Cursor) -> None:
         """One at a time prepares a schema; until the transaction ends."""
@@ -86,7 +88,7 @@ class Tables:
         self.make_shared(cursor)
         for statement in self._versioned:
             if "workflow_history_N" not in statement:
-                cursor.execute(statement.replace("_N ", " ").replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
+                cursor.execute(_IF_NEW.sub(r"\g<0> IF NOT EXISTS", statement.replace("_N ", " ")))
         cursor.execute('CREATE TABLE IF NOT EXISTS costledger_column (name text COLLATE "C" PRIMARY KEY)')
 
     def kinds(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The history in a SQLite file: rows, checkpoints and audit log in one transaction, readers undisturbed (WAL)."""
+"""The history in a SQLite file: rows, spend, checkpoints and audit log in one transaction, readers undisturbed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from ledger.line import Head
-from projections.store import NO_LEDGER, AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost
+from projections.spend import Spend
+from projections.store import (
+    FOLD_VERSION,
+    NO_LEDGER,
+    AuditEntry,
+    CostChange,
+    Group,
+    Projected,
+    SpendSum,
+    Stored,
+    decide,
+    removed,
+    visible_cost,
+)
 from projections.stores.connection import Connection
 from projections.stores.schema import statements
+from projections.stores.spend_table import SpendTable
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
 
-SCHEMA_VERSION: Final = 1
-FOLD_VERSION: Final = 1
-"""Raised whenever the same lines give another row; every ledger is then folded anew."""
+SCHEMA_VERSION: Final = 2
+VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
@@ -48,6 +61,7 @@ class SqliteHistory:
 
     def _open(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._db, self._clock = connection, connection.db, clock
+        self._spend = SpendTable(connection.db)
         try:
             with connection.errors():
                 self._prepare()
@@ -101,6 +115,18 @@ class SqliteHistory:
             wanted = f"{query} WHERE {key} = ?"
             return [values for name in keys for values in self._db.execute(wanted, (name,))]
 
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """See `HistoryStore.spend`."""
+        with self._connection.errors():
+            return self._spend.of(adw_id)
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        with self._connection.errors():
+            yield from self._spend.sums(by, first, last)
+
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
         with self._connection.errors(), self._connection.transaction():
@@ -130,11 +156,15 @@ class SqliteHistory:
         """See `HistoryStore.rebuilding`; the fresh rows are a temporary table, gone with the connection."""
         with self._connection.errors():
             self._db.execute("DROP TABLE IF EXISTS temp.fresh")
+            self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
             self._db.execute(f"CREATE TEMP TABLE fresh ({_FRESH}, PRIMARY KEY (adw_id)) WITHOUT ROWID")
+            self._db.execute("CREATE TEMP TABLE fresh_spend AS SELECT * FROM costledger_spend WHERE 0")
+            self._db.execute("CREATE INDEX temp.fresh_spend_adw_id ON fresh_spend (adw_id)")
             try:
                 yield _Fresh(self._connection, self._write, self._remove)
             finally:
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh")
+                self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
 
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
@@ -146,6 +176,7 @@ class SqliteHistory:
         row, change = decide(projected.row, stored, pure=pure, reason=reason)
         if not self._put(row, exists=stored is not None):
             return None
+        self._spend.put(adw_id, projected.spend)
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
             self._log(change)
@@ -159,6 +190,7 @@ class SqliteHistory:
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,))
+        self._spend.remove(adw_id)
         if values is None:
             return None
         change = removed(adw_id, _stored(values), reason)
@@ -185,12 +217,13 @@ class SqliteHistory:
                 f"adopt it with --history sqlite:{self.path}",
             )
         versions = self._versions() if tables else {}
-        if versions == {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}:
+        if versions == VERSIONS:
             return
         self._db.execute("PRAGMA journal_mode = WAL")
         with self._connection.transaction():
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
+                self._db.execute("DROP TABLE IF EXISTS costledger_spend")
             for statement in statements("schema.sql"):
                 self._db.execute(statement)
             self._begin_anew()
@@ -235,12 +268,15 @@ class _Fresh:
         remove: Callable[[str, str], CostChange | None],
     ) -> None:
         self._connection, self._db, self._write, self._remove = connection, connection.db, write, remove
+        self._spend = SpendTable(connection.db, "temp.fresh_spend")
 
     def add(self, batch: Sequence[Projected]) -> None:
         """See `Fresh.add`."""
         marks = ", ".join("?" * (len(COLUMNS) + 3))
         told = [(*astuple(one.row), one.head.seq, one.head.size, one.head.hash) for one in batch]
         self._db.executemany(f"INSERT OR REPLACE INTO temp.fresh VALUES ({marks})", told)
+        for one in batch:
+            self._spend.put(one.row.adw_id, one.spend)
 
     def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
         """See `Fresh.swap`."""
@@ -253,7 +289,8 @@ class _Fresh:
                 else:
                     self.add([projected])
             for values in self._db.execute(f"SELECT {_FRESH} FROM temp.fresh ORDER BY adw_id").fetchall():
-                projected = Projected(Row(*values[:-3]), Head(*values[-3:]))
+                row = Row(*values[:-3])
+                projected = Projected(row, self._spend.of(row.adw_id), Head(*values[-3:]))
                 changes.append(self._write(projected, pure=True, reason=reason))
         return [change for change in changes if change is not None]
 

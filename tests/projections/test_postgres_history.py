@@ -56,7 +56,7 @@ def history(postgres_url: str) -> Iterator[PostgresHistory]:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_row_comes_back_as_it_was_written(history: PostgresHistory, told: list[dict[str, Any]]) -> None:
     written = row(folded({"type": "ledger_opened"}, *told), HEAD)
-    history.write([Projected(written, HEAD)], pure=True, reason="test")
+    history.write([Projected(written, (), HEAD)], pure=True, reason="test")
     assert history.row("w") == written
     assert history.rows() == [written]
 
@@ -76,7 +76,7 @@ STRANGE = {
 @pytest.mark.parametrize("kind", STRANGE)
 def test_a_strange_row_comes_back_as_it_was_written(history: PostgresHistory, kind: str) -> None:
     written = row(folded(*STRANGE[kind]), HEAD)
-    history.write([Projected(written, HEAD)], pure=True, reason="test")
+    history.write([Projected(written, (), HEAD)], pure=True, reason="test")
     assert history.row("w") == written
     assert not history.stored()["w"].edited
 
