@@ -99,6 +99,8 @@ class Replica(Protocol):
     def identity(self) -> str:
         """Which engine, and which making of it: what was acknowledged by another identity says nothing about this.
 
+        It is asked for each time.
+
         Raises:
             ReplicaUnavailable: the engine cannot be reached.
             ReplicaDiffers: it is not set up as it must be.

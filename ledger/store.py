@@ -72,15 +72,16 @@ class LedgerStore(Protocol):
         """The ledger's size in bytes; None when there is none. It costs one `stat`."""
         ...
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
         """All lines from the first, durable before they are read.
 
         Args:
             checkpoint: an earlier head that the ledger must still extend.
+            since: the same, and only the lines behind it.
 
         Raises:
             UnknownWorkflow: no such ledger.
-            DamagedLedger: it does not extend the checkpoint.
+            DamagedLedger: it does not extend that head.
             LedgerUnavailable: it cannot be opened or synced.
         """
         ...
@@ -141,20 +142,22 @@ class MemoryStore:
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         return None if ledger is None else len(ledger)
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
         """See `LedgerStore.read`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         if ledger is None:
             raise UnknownWorkflow(workflow_id, "memory")
         data = bytes(ledger)
         path = Path("(memory)") / f"{workflow_id}{_SUFFIX}"
-        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint)
+        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint, since)
 
 
-def _reader(workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None) -> LedgerReader:
+def _reader(
+    workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, since: Head | None
+) -> LedgerReader:
     if checkpoint is not None and checkpoint.seq:
         LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
-    return LedgerReader(workflow_id, path, read_at, size, start=EMPTY)
+    return LedgerReader(workflow_id, path, read_at, size, start=since or EMPTY)
 
 
 class DirectoryStore:
@@ -252,7 +255,7 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self.ledger_path(workflow_id), "look at", error) from error
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
         try:
@@ -269,7 +272,7 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         if size == 0:
             raise UnknownWorkflow(workflow_id, self.path)
-        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint)
+        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, since)
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():

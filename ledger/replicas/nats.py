@@ -71,7 +71,6 @@ class NatsReplica:
     ) -> None:
         self._connection = Connection(name, credentials=credentials, timeout_seconds=timeout_seconds)
         self._copies, self._config, self._stream = copies, config, str(config["name"])
-        self._identity: str | None = None
         self._known: OrderedDict[str, tuple[str, int]] = OrderedDict()  # by subject: last line's hash and position
         self._reader: Consumer | None = None
         self._handed_out: dict[int, int] = {}
@@ -79,9 +78,7 @@ class NatsReplica:
     @property
     def identity(self) -> str:
         """See `Replica.identity`."""
-        if self._identity is None:
-            self._identity = self._connection.run(self._checked())
-        return self._identity
+        return self._connection.run(self._checked())
 
     async def _checked(self) -> str:
         try:
