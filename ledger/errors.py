@@ -15,6 +15,7 @@ A sentence says what is wrong, where, and what to do next.
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
+    ├── MisplacedOrigin          the data directory may be one of two of the same origin
     ├── DamagedLedger            bytes that no append of ours can have left
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
@@ -44,6 +45,7 @@ __all__ = [
     "InvalidWorkflowId",
     "LedgerMoved",
     "LedgerUnavailable",
+    "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
     "ReplicaDiffers",
@@ -181,6 +183,19 @@ class DamagedLedger(CostledgerError):
             f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
             "restore the file from a backup, or see docs/troubleshooting.md about `costledger salvage`"
         )
+
+
+class MisplacedOrigin(CostledgerError):
+    """What a data directory appends cannot be told from what another one does.
+
+    Attributes:
+        problem: why.
+        next_step: what to do about it.
+    """
+
+    def __init__(self, data: Path, problem: str, next_step: str) -> None:
+        self.problem, self.next_step = f"{data.absolute()} {problem}", next_step
+        super().__init__(f"{self.problem}; {self.next_step}")
 
 
 class SourceUnreadable(CostledgerError):

@@ -7,10 +7,10 @@ were held, and skip what they know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ledger.errors import CostledgerError, Diverged, ReplicaUnavailable, UnknownWorkflow
+from ledger.errors import CostledgerError, Diverged, ReplicaUnavailable
 from ledger.line import EMPTY, Head
 from ledger.replica import ChainHead, Replica, Run
 from ledger.replication import Problem, Replication, head_at, runs_of
@@ -67,16 +67,14 @@ def repair(
         head, count = theirs.get(workflow_id) or (ChainHead(workflow_id, origin, 0, ""), 0)
         acknowledged = cursor.heads.get(workflow_id, EMPTY)
         try:
-            if (head.seq, head.hash) != (acknowledged.seq, acknowledged.hash) or count != head.seq:
+            if ledgers.size(workflow_id) is None:
+                if head.seq:
+                    problem = "the replica holds this ledger, and the data directory does not"
+                    raise Diverged(workflow_id, origin, 1, problem)
+            elif (head.seq, head.hash) != (acknowledged.seq, acknowledged.hash) or count != head.seq:
                 _mend(ledgers, replica, replication, head, acknowledged, found)
         except ReplicaUnavailable:
             raise
-        except UnknownWorkflow as error:
-            if head.seq:
-                problem = "the replica holds this ledger, and it is not in the data directory"
-                found.problems.append(Problem(workflow_id, Diverged(workflow_id, origin, 1, problem)))
-            elif ledgers.size(workflow_id) is not None:
-                found.problems.append(Problem(workflow_id, error))
         except CostledgerError as error:
             found.problems.append(Problem(workflow_id, error))
         found.ledgers += 1
@@ -94,10 +92,9 @@ def _mend(
     found: Repair,
 ) -> None:
     """Find the first line that is missing of one chain, and leave the chain so that the next pass completes it."""
-    last = head_at(ledgers, head)
-    whole = _whole_up_to(ledgers, replica, head)
+    last, whole = head_at(ledgers, head), _whole_up_to(ledgers, replica, head)
     lost = max(acknowledged.seq, last.seq) - whole.seq
-    if whole != last:
+    if whole.seq < last.seq:
         lost -= _present_behind(ledgers, replica, head, whole)
         lines = next(runs_of(ledgers, head.workflow_id, whole))
         run = Run(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
@@ -110,7 +107,7 @@ def _mend(
 
 def _whole_up_to(ledgers: DirectoryStore, replica: Replica, head: ChainHead) -> Head:
     """Up to where a chain holds the ledger's lines without a gap, taken in the order they are stored."""
-    ours = _lines(ledgers, head.workflow_id)
+    ours = ledgers.read(head.workflow_id).raw_lines()
     whole, due = EMPTY, next(ours, None)
     for line in replica.chain(head.workflow_id, head.origin):
         if due is not None and line.raw == due:
@@ -126,7 +123,3 @@ def _present_behind(ledgers: DirectoryStore, replica: Replica, head: ChainHead, 
     for raw in ledgers.read(head.workflow_id, since=whole).raw_lines():
         seen += raw[-67:] in theirs
     return seen
-
-
-def _lines(ledgers: DirectoryStore, workflow_id: str) -> Iterator[bytes]:
-    return ledgers.read(workflow_id).raw_lines()

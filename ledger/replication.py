@@ -19,6 +19,7 @@ from ledger.clock import Clock
 from ledger.cursor import Cursor, cursor_path
 from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaUnavailable
 from ledger.line import EMPTY, Head, seed, seeded_by
+from ledger.origin import misplaced
 from ledger.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, Replica, Run
 from ledger.store import DirectoryStore
 
@@ -97,9 +98,12 @@ class Replication:
         """One pass: everything that was in the ledgers when they were looked at.
 
         Raises:
+            MisplacedOrigin: this may be one of two copies of a data directory; nothing was sent.
             ReplicaDiffers: the replica is not set up as it must be.
             LedgerUnavailable: the ledgers cannot be listed.
         """
+        if (doubt := misplaced(self._ledgers.path)) is not None:
+            raise doubt
         sent = Sent()
         if self._origin != self._ledgers.origin:  # it was renewed: these are other chains
             self._origin = self._ledgers.origin
@@ -144,7 +148,7 @@ class Replication:
             told: called after each pass.
 
         Raises:
-            ReplicaDiffers, LedgerUnavailable: see `catch_up`.
+            MisplacedOrigin, ReplicaDiffers, LedgerUnavailable: see `catch_up`.
         """
         away_seconds = _LOOK_SECONDS
         while not stop.is_set():
