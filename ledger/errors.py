@@ -7,16 +7,21 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidMoney
     │   ├── InvalidWorkflowId
     │   ├── InvalidEvent
-    │   └── InvalidAnchor
+    │   ├── InvalidAnchor
+    │   └── InvalidReplica
     ├── UnknownWorkflow          no ledger, or no row, by that id
     ├── NothingToSalvage         the ledger is whole
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
+    ├── MisplacedOrigin          the data directory may be one of two of the same origin
     ├── DamagedLedger            bytes that no append of ours can have left
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
+    ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses
+    ├── ReplicaDiffers           the shared engine is not set up as it must be
+    ├── Diverged                 a line there that does not extend its chain
     └── MissingExtra             an optional package is not installed
 """
 
@@ -29,17 +34,22 @@ __all__ = [
     "ConflictingEvent",
     "CostledgerError",
     "DamagedLedger",
+    "Diverged",
     "DurabilityUnknown",
     "HistoryUnavailable",
     "InvalidAnchor",
     "InvalidEvent",
     "InvalidInput",
     "InvalidMoney",
+    "InvalidReplica",
     "InvalidWorkflowId",
     "LedgerMoved",
     "LedgerUnavailable",
+    "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
+    "ReplicaDiffers",
+    "ReplicaUnavailable",
     "SourceUnreadable",
     "UnknownWorkflow",
 ]
@@ -91,6 +101,13 @@ class InvalidAnchor(InvalidInput):
     def __init__(self, line: int) -> None:
         where = f"line {line} is" if line else "there is"
         super().__init__(f"{where} no anchor: expected the line that `costledger anchor` printed")
+
+
+class InvalidReplica(InvalidInput):
+    """A name by which no replica can be reached."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} names no replica: expected nats://HOST:PORT, several separated by commas")
 
 
 class UnknownWorkflow(CostledgerError):
@@ -168,6 +185,19 @@ class DamagedLedger(CostledgerError):
         )
 
 
+class MisplacedOrigin(CostledgerError):
+    """What a data directory appends cannot be told from what another one does.
+
+    Attributes:
+        problem: why.
+        next_step: what to do about it.
+    """
+
+    def __init__(self, data: Path, problem: str, next_step: str) -> None:
+        self.problem, self.next_step = f"{data.absolute()} {problem}", next_step
+        super().__init__(f"{self.problem}; {self.next_step}")
+
+
 class SourceUnreadable(CostledgerError):
     """A file or folder that an import was pointed at cannot be used."""
 
@@ -181,6 +211,33 @@ class HistoryUnavailable(CostledgerError):
 
     def __init__(self, where: object, problem: str) -> None:
         super().__init__(f"history {where}: {problem}")
+
+
+class ReplicaUnavailable(CostledgerError):
+    """The shared engine cannot be reached, or refuses; the ledgers are untouched, and go on without it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"replica {where}: {problem}")
+
+
+class ReplicaDiffers(CostledgerError):
+    """The shared engine holds a stream that is not set up as it must be; it was left as it is."""
+
+    def __init__(self, where: str, differences: Sequence[str]) -> None:
+        self.differences = tuple(differences)
+        super().__init__(f"replica {where}: {'; '.join(differences)}; see docs/scale.md about setting it up")
+
+
+class Diverged(CostledgerError):
+    """A line where one of this chain is due, and it does not extend it; that workflow waits, others go on."""
+
+    def __init__(self, workflow_id: str, origin: str, seq: int, problem: str) -> None:
+        self.workflow_id, self.origin, self.seq, self.problem = workflow_id, origin, seq, problem
+        super().__init__(
+            f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: see "
+            "docs/scale.md about copied and rewritten ledgers"
+        )
 
 
 class MissingExtra(CostledgerError):

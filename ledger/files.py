@@ -10,10 +10,11 @@ import contextlib
 import fcntl
 import mmap
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Files", "OpenFile"]
+__all__ = ["Files", "OpenFile", "locked_file"]
 
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOCTTY
 
@@ -103,3 +104,21 @@ class Files:
 
     def remove(self, path: Path) -> None:
         os.unlink(path)
+
+
+@contextlib.contextmanager
+def locked_file(files: Files, path: Path) -> Iterator[OpenFile]:
+    """The file that the path names, exclusively locked.
+
+    Raises:
+        OSError: there is none, or the file system refused.
+    """
+    while True:
+        file = files.open_read(path)
+        files.lock(file)
+        try:
+            if files.is_at(file, path):
+                yield file
+                return
+        finally:
+            files.unlock(file)

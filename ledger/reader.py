@@ -69,6 +69,11 @@ class LedgerReader:
             self._checked(data, spans)
             yield data[: spans[-1]]
 
+    def raw_lines(self) -> Iterator[bytes]:
+        """The same bytes, line by line."""
+        for lines in self.raw_chunks():
+            yield from (line + b"\n" for line in lines[:-1].split(b"\n"))
+
     def _chunks(self) -> Iterator[tuple[list[Line], list[int]]]:
         """Verified lines, and the offset in the file at which each ends."""
         for data, spans in self._whole_lines():

@@ -9,7 +9,6 @@ file: reading back proves nothing about the disk (https://lwn.net/Articles/75206
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from ledger.errors import DamagedLedger
 from ledger.files import Files, OpenFile
 from ledger.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
 from ledger.reader import LedgerReader
+from ledger.rewrite import written_anew
 from ledger.tail import Tail
 
 __all__ = ["copy_verified", "fence_path", "last_tail", "set_fence"]
@@ -179,23 +179,13 @@ def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) ->
         DamagedLedger: a line does not verify; nothing is replaced.
         OSError: the file system refused; nothing is replaced.
     """
-    copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        files.remove(copy)
-    new = files.create(copy)
-    try:
+    with written_anew(files, path) as new:
         last_tail(files, file, path, workflow_id)
         reader = LedgerReader(workflow_id, path, lambda at, n: files.read(file, at, n), files.size(file), start=EMPTY)
         for lines in reader.raw_chunks():
             if files.write(new, lines) != len(lines):
                 raise OSError(28, "short write")
         files.sync(new)
-        files.replace(copy, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            files.remove(copy)
-        raise
-    files.sync_directory(path.parent)
     with contextlib.suppress(FileNotFoundError):
         files.remove(fence_path(path))
     files.sync_directory(path.parent)

@@ -12,14 +12,16 @@ from typing import Final, Protocol
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import InvalidInput, LedgerUnavailable, UnknownWorkflow
+from ledger.errors import DamagedLedger, InvalidInput, LedgerUnavailable, UnknownWorkflow
 from ledger.events import Event, check_workflow_id
 from ledger.files import Files
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
+from ledger.origin import made_origin, misplaced, note_place
 from ledger.place import network_file_system
 from ledger.reader import LedgerReader, ReadAt
 from ledger.recovery import fence_path
+from ledger.rewrite import held_before_renewal
 from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
 
 __all__ = ["DirectoryStore", "LedgerStore", "MemoryStore"]
@@ -30,6 +32,9 @@ _OPEN_LEDGERS_MAX: Final = 64
 _SUFFIX: Final = ".jsonl"
 
 _log = logging.getLogger("costledger")
+
+_looked_at: set[Path] = set()
+"""Data directories whose place this process has looked at, so that it warns once."""
 
 
 class LedgerStore(Protocol):
@@ -72,15 +77,16 @@ class LedgerStore(Protocol):
         """The ledger's size in bytes; None when there is none. It costs one `stat`."""
         ...
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
         """All lines from the first, durable before they are read.
 
         Args:
             checkpoint: an earlier head that the ledger must still extend.
+            since: the same, and only the lines behind it.
 
         Raises:
             UnknownWorkflow: no such ledger.
-            DamagedLedger: it does not extend the checkpoint.
+            DamagedLedger: it does not extend that head.
             LedgerUnavailable: it cannot be opened or synced.
         """
         ...
@@ -141,20 +147,26 @@ class MemoryStore:
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         return None if ledger is None else len(ledger)
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
         """See `LedgerStore.read`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         if ledger is None:
             raise UnknownWorkflow(workflow_id, "memory")
         data = bytes(ledger)
         path = Path("(memory)") / f"{workflow_id}{_SUFFIX}"
-        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint)
+        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint, since)
 
 
-def _reader(workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None) -> LedgerReader:
+def _reader(
+    workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, since: Head | None
+) -> LedgerReader:
     if checkpoint is not None and checkpoint.seq:
-        LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
-    return LedgerReader(workflow_id, path, read_at, size, start=EMPTY)
+        try:
+            LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
+        except DamagedLedger:
+            if not held_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
+                raise
+    return LedgerReader(workflow_id, path, read_at, size, start=since or EMPTY)
 
 
 class DirectoryStore:
@@ -179,8 +191,6 @@ class DirectoryStore:
         self._clock, self._durability, self._files = clock, durability, files or Files()
         self._journals: OrderedDict[str, Journal] = OrderedDict()
         self._lock, self._pid = threading.Lock(), os.getpid()
-        self._origin: str | None = None
-        self._place_known = False
 
     def __reduce__(self) -> tuple[type[DirectoryStore], tuple[Path]]:
         """Another process opens the same directory anew."""
@@ -193,13 +203,7 @@ class DirectoryStore:
         Raises:
             LedgerUnavailable: it can be neither read nor made.
         """
-        if self._origin is None:
-            path = self.path / "origin"
-            try:
-                self._origin = _read_or_make_origin(self._files, path)
-            except OSError as error:
-                raise LedgerUnavailable(path, "read or make", error) from error
-        return self._origin
+        return made_origin(self.path, self._files)  # read each time: a renewal may have changed it
 
     def ledger_path(self, workflow_id: str) -> Path:
         """The file of one ledger, whether it exists or not.
@@ -252,7 +256,7 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self.ledger_path(workflow_id), "look at", error) from error
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
         try:
@@ -269,7 +273,7 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         if size == 0:
             raise UnknownWorkflow(workflow_id, self.path)
-        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint)
+        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, since)
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():
@@ -291,12 +295,9 @@ class DirectoryStore:
             return journal
 
     def _make_directory(self) -> None:
-        if not self._place_known:
-            self._place_known = True
-            if (kind := network_file_system(self.path)) is not None:
-                _log.warning(
-                    "%s lies on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
-                )
+        if self.path not in _looked_at:
+            _looked_at.add(self.path)
+            self._look_at_place()
         if self._directory.is_dir():
             return
         try:
@@ -307,21 +308,12 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self._directory, "make the folder", error) from error
 
-
-def _read_or_make_origin(files: Files, path: Path) -> str:
-    """The origin that stands in a file, or a new one, put there whole and only if there is still none."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        made = path.with_name(f"origin.{os.urandom(8).hex()}")
-        new = files.create(made)
-        files.write(new, os.urandom(8).hex().encode() + b"\n")
-        files.sync(new)
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            pass
-        finally:
-            files.remove(made)
-        files.sync_directory(path.parent)
-        return path.read_text(encoding="ascii").strip()
+    def _look_at_place(self) -> None:
+        """Warn about a place in which appends mean less than they should; they succeed all the same."""
+        if (kind := network_file_system(self.path)) is not None:
+            _log.warning(
+                "%s lies on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
+            )
+        note_place(self.path, self._files)
+        if (doubt := misplaced(self.path)) is not None:
+            _log.warning("%s", doubt)

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin
 from projections.cli.context import data_option, history_option
 
 __all__ = ["main"]
@@ -36,6 +36,7 @@ _COMMANDS: Final = {
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "origin": "placing",
 }
 """The module of each command, in the order that `--help` lists them."""
 
@@ -115,7 +116,7 @@ def exit_code(error: CostledgerError) -> int:
     """2 for what the caller got wrong, 3 for damage found, 1 for everything else."""
     if isinstance(error, InvalidInput):
         return _USAGE
-    return _FINDING if isinstance(error, DamagedLedger) else _ERROR
+    return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin) else _ERROR
 
 
 def _say(sentence: str) -> None:

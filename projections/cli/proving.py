@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ledger.anchor import anchor, anchors_in, broken
+from ledger.origin import misplaced
 from projections.cli.context import data_option, history_option, json_option, store
 from projections.cli.output import counted_bar, print_findings, print_json
 from projections.cli.session import opened
@@ -41,6 +42,8 @@ def verify_command(against: Path | None, as_json: bool) -> int:
         many = processes_at_hand()
         findings = list(verify(session.ledgers, session.history, proof, processes=many, progress=progress))
         data = session.data
+        if (doubt := misplaced(data)) is not None:
+            findings.append(Finding("(all)", doubt.problem, doubt.next_step))
         for kept in anchors:
             step = "restore the ledger from a backup made before that"
             for name, problem in broken(session.ledgers, kept):

@@ -9,6 +9,7 @@ import click
 
 from ledger import money
 from ledger.errors import CostledgerError
+from ledger.origin import misplaced
 from projections.cli.output import console, local_time, print_json, styled_status, table
 from projections.cli.session import Session, opened
 from projections.explain import steps
@@ -28,7 +29,10 @@ def today(*, as_json: bool) -> None:
         doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=datetime.now(UTC))]
         if as_json:
             print_json(_as_json(day, spent, running, doubtful, session))
-        elif rows:
+            return
+        if (doubt := misplaced(session.data)) is not None:
+            click.echo(f"costledger: {doubt}", err=True)
+        if rows:
             _print(day, spent, running, doubtful, rows)
         else:
             click.echo(f"no workflows in {session.data} yet; try `costledger demo`, or `costledger import adw PATH`")
@@ -58,7 +62,8 @@ def _as_json(
         "spent_usd": money.to_wire(spent),
         "running": [{"adw_id": r.adw_id, "cost_usd": money.to_wire(r.actual_cost_nanousd)} for r in running],
         "doubtful": [{"adw_id": found.adw_id, "why": why} for found, why in doubtful],
-        "errors": [f"{problem.workflow_id}: {problem.error}" for problem in session.problems],
+        "errors": [f"{problem.workflow_id}: {problem.error}" for problem in session.problems]
+        + [str(doubt) for doubt in [misplaced(session.data)] if doubt is not None],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -392,3 +393,29 @@ def test_a_damaged_ledger_is_salvaged_and_anchored(run: Run, tmp_path: Path) -> 
     assert run("verify", "--against", "safe.txt").code == 3
     assert run("salvage", "w").code == 1
     assert run("verify", "--against", "data/history.db").code == 2
+
+
+def test_a_copied_data_directory_is_told_everywhere_and_settled_either_way(run: Run, tmp_path: Path) -> None:
+    run("charge", "w", "--agent", "plan", "--cost-usd", "0.09", "--message-id", "m1")
+    assert run("history").code == 0
+    assert run("origin").code == 0
+    for name in ("copy", "second"):
+        shutil.copytree(tmp_path / "data", tmp_path / name)
+    appended = piped(tmp_path, "--data", "copy", "observe", "w", "--agent", "plan", "--cost-usd", "0.10")
+    assert appended.code == 0
+    assert appended.err.count("was copied, moved or restored") == 1
+    proven = run("--data", "copy", "verify")
+    assert (proven.code, "--data copy origin --moved" in proven.out) == (3, True)
+    assert "was copied" in run("--data", "copy").err
+    assert "was copied" in run("--data", "copy", "--json").json["errors"][0]
+    assert (run("--data", "copy", "origin").code, run("--data", "copy", "origin", "--moved").code) == (3, 0)
+    renewed = run("--data", "second", "origin", "--renew", "--json")
+    assert (renewed.code, renewed.json["problem"]) == (0, None)
+    assert "1 ledgers carried over" in renewed.err
+    assert renewed.json["origin"] != run("origin", "--json").json["origin"]
+    assert run("--data", "copy", "origin", "--json").json == run("origin", "--json").json
+    for name in ("data", "copy", "second"):
+        assert run("--data", name, "verify").code == 0
+    assert "$0.0900" in run("--data", "second", "show", "w").out
+    assert run("origin", "--moved", "--renew").code == 2
+    assert run("--data", "nothing", "origin", "--renew").code == 1

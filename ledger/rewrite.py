@@ -1,0 +1,147 @@
+"""A ledger written anew in the place of its old file: the same lines under another opening line, renumbered.
+
+A renewed ledger's opening line says `"renewed":{"origin":…,"id":…,"hash":…}`: the origin, the opening line's id and the
+head it had before. So it can be read as it was, and a checkpoint of the old file still proves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from ledger.events import LEDGER_OPENED, Event, Line
+from ledger.files import Files, OpenFile
+from ledger.line import HASH_CHARACTERS, Draft, Head, chain_hash, following, seed
+
+__all__ = ["before_renewal", "held_before_renewal", "renewed_opening", "renumberable", "write_anew", "written_anew"]
+
+_HEAD = re.compile(rb'\{"v":([0-9]+),"seq":[0-9]+,')
+_OPENING = re.compile(rb'\{"v":[0-9]+,"seq":[0-9]+,"id":"(?:[^"\\]|\\.)*","type":"%b"' % LEDGER_OPENED.encode())
+_FROM_HASH: Final = HASH_CHARACTERS + 3
+_OF_EVERY_LINE: Final = frozenset({"v", "seq", "id", "type", "workflow_id", "recorded_at", "hash"})
+_LINES_PER_WRITE: Final = 1000
+
+
+def renumberable(raw: bytes) -> bool:
+    """Whether a line begins with its version and seq, as every line that we write does."""
+    return _HEAD.match(raw) is not None
+
+
+@contextlib.contextmanager
+def written_anew(files: Files, path: Path) -> Iterator[OpenFile]:
+    """A new file that takes the old one's place once the block, which also syncs it, has ended; never half of it.
+
+    Call it under the exclusive lock of the old file. A writer that is about to acknowledge on that one sees that it was
+    replaced, and looks its events up in the new one.
+    """
+    copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        files.remove(copy)
+    new = files.create(copy)
+    try:
+        yield new
+        files.replace(copy, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove(copy)
+        raise
+    files.sync_directory(path.parent)
+
+
+def write_anew(files: Files, new: OpenFile, lines: Iterable[bytes], opening: Event) -> int:
+    """Write verified lines with new `seq` and `hash`; how many there are, opening lines not counted.
+
+    Args:
+        lines: raw, with their newlines; those that opened a ledger give way to `opening`, which is dated as the first.
+    """
+    draft = Draft(opening, os.urandom(16).hex(), needs_run=False)
+    pending, seq, before = [], 0, b""
+    for line in lines:
+        if seq == 0:
+            moment = orjson.loads(line)["recorded_at"]
+            raw, digits = draft.encode(1, moment, seed(opening.workflow_id, opening.fields["origin"]))
+            pending, seq, before = [raw], 1, following(digits)
+        if not _OPENING.match(line):
+            seq += 1
+            raw, before = _renumbered(line, seq, before)
+            pending.append(raw)
+        if len(pending) >= _LINES_PER_WRITE:
+            _write(files, new, b"".join(pending))
+            pending = []
+    _write(files, new, b"".join(pending))
+    return max(0, seq - 1)
+
+
+def renewed_opening(opened: Line, origin: str, head_hash: str) -> Event:
+    """The opening of a ledger under a new origin, from the line that opened it and its head."""
+    before = {"origin": opened["origin"], "id": opened["id"], "hash": head_hash}
+    return _opening(opened, origin, before | _renewal(opened))
+
+
+def before_renewal(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The verified lines of a ledger as they were before its last renewal; none when there was no renewal."""
+    before = b""
+    for seq, line in enumerate(lines, 1):
+        if seq > 1:
+            raw, before = _renumbered(line, seq, before)
+        else:
+            opened = orjson.loads(line)
+            if not (renewed := opened.get("renewed")):
+                return
+            opening = _opening(opened, renewed["origin"], renewed.get("renewed"))
+            draft = Draft(opening, renewed["id"], needs_run=False)
+            raw, digits = draft.encode(1, opened["recorded_at"], seed(opening.workflow_id, renewed["origin"]))
+            before = following(digits)
+        yield raw
+
+
+def _opening(opened: Line, origin: str, renewed: Line | None) -> Event:
+    """An opening of the same ledger that differs in these two fields."""
+    fields = {name: value for name, value in opened.items() if name not in _OF_EVERY_LINE} | {"origin": origin}
+    fields.pop("renewed", None)
+    return Event(opened["workflow_id"], LEDGER_OPENED, fields if renewed is None else fields | {"renewed": renewed})
+
+
+def _renewal(opened: Line) -> Line:
+    return {"renewed": opened["renewed"]} if "renewed" in opened else {}
+
+
+def held_before_renewal(lines: Callable[[], Iterable[bytes]], head: Head) -> bool:
+    """Whether a ledger ended with, or went through, this head before one of its renewals."""
+    generation = lines
+    while True:
+        generation = partial(_older, generation)
+        size, seq = 0, 0
+        for raw in generation():
+            size, seq = size + len(raw), seq + 1
+            if seq == head.seq:
+                if size == head.size and raw.endswith(following(head.hash)):
+                    return True
+                break
+        if seq == 0:
+            return False
+
+
+def _older(lines: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+    return before_renewal(lines())
+
+
+def _renumbered(line: bytes, seq: int, before: bytes) -> tuple[bytes, bytes]:
+    """The line at another place: its bytes as they are, but for seq and hash."""
+    head = _HEAD.match(line)
+    assert head is not None
+    body = b'{"v":%b,"seq":%d,%b' % (head[1], seq, line[head.end() : -_FROM_HASH])
+    digits = chain_hash(before, body)
+    return body + following(digits), following(digits)
+
+
+def _write(files: Files, file: OpenFile, data: bytes) -> None:
+    if files.write(file, data) != len(data):
+        raise OSError(28, "short write")
