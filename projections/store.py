@@ -136,6 +136,11 @@ class HistoryStore(Protocol):
         """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
+        ...
+
     def rows(self) -> list[Row]:
         """All rows, by `adw_id`."""
         ...
@@ -193,6 +198,10 @@ class HistoryStore(Protocol):
 
     def rebuilding(self) -> AbstractContextManager[Fresh]:
         """Fresh rows and spend beside the old ones; without a `swap` they leave no trace."""
+        ...
+
+    def drop_old_versions(self) -> list[int]:
+        """Drop the rows that rebuilds have replaced and kept, where they do, and say which versions they were."""
         ...
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:

@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "anchor": "proving",
     "salvage": "salvaging",
     "origin": "placing",
+    "project": "projecting",
 }
 """The module of each command, in the order that `--help` lists them."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
 from ledger.store import DirectoryStore
 from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
@@ -38,7 +38,8 @@ def opened(
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
     Args:
-        up_to_date: refresh first; what cannot be refreshed is told on stderr.
+        up_to_date: refresh first; what cannot be refreshed is told on stderr. A history that projectors write is read
+            as it is, and False, for a command that compares or mends rows by the local ledgers, refuses it.
         workflow_ids: refresh only these.
         insert_missing: in another application's table, also insert rows that it lacks.
     """
@@ -60,7 +61,13 @@ def _session(
     *,
     up_to_date: bool,
 ) -> Session:
-    report = refresh(ledgers, history, workflow_ids=workflow_ids) if up_to_date else RefreshReport()
+    if history.shared and not up_to_date:
+        raise InvalidInput(
+            "projectors write this history, from many hosts' ledgers: see `costledger project --status`, and "
+            "`costledger project --rebuild` to replay it"
+        )
+    refreshes = up_to_date and not history.shared
+    report = refresh(ledgers, history, workflow_ids=workflow_ids) if refreshes else RefreshReport()
     tell(report.problems)
     return Session(data, ledgers, history, report.problems)
 

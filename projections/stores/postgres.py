@@ -34,7 +34,7 @@ from projections.store import (
 )
 from projections.stores.postgres_connection import Cursor, PostgresConnection
 from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
-from projections.stores.postgres_tables import VERSIONS, Columns, Tables
+from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["FORGET", "PostgresHistory", "values_of"]
@@ -48,10 +48,6 @@ _JSON: Final = [COLUMNS.index(name) for name in ("cost_breakdown", "token_breakd
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
-_UPSERT: Final = (
-    f"INSERT INTO workflow_history ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
-    f"ON CONFLICT (adw_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
-)
 
 
 class PostgresHistory:
@@ -60,6 +56,9 @@ class PostgresHistory:
     The tables are made when they are first needed. Those of a newer version are refused and left as they are; an
     older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
 
+    Args:
+        version: write rows of a version that is not shown, and that nothing is audited of before it is.
+
     Raises:
         HistoryUnavailable: at construction and by every method.
     """
@@ -67,9 +66,13 @@ class PostgresHistory:
     columns: tuple[str, ...] = COLUMNS
     inserts = True
 
-    def __init__(self, connection: PostgresConnection, *, clock: Clock = clocks.now) -> None:
+    def __init__(
+        self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
+    ) -> None:
         self._connection, self._clock = connection, clock
-        self._spend = PostgresSpend("costledger_spend")
+        self._hidden = "" if version is None else f"_{version}"
+        self._history, self._checkpoint = f"workflow_history{self._hidden}", f"costledger_checkpoint{self._hidden}"
+        self._spend = PostgresSpend(f"costledger_spend{self._hidden}")
         self._tables = Tables(connection.where)
         try:
             connection.run(self._prepare)
@@ -151,7 +154,7 @@ class PostgresHistory:
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         heads = [(row.adw_id, furthest[row.adw_id].head) for row in rows]
         cursor.executemany(
-            "UPDATE costledger_checkpoint SET seq = %s, size = %s, hash = %s WHERE workflow_id = %s",
+            f"UPDATE {self._checkpoint} SET seq = %s, size = %s, hash = %s WHERE workflow_id = %s",
             [(head.seq, head.size, head.hash, adw_id) for adw_id, head in heads],
         )
         self._log(cursor, changes)
@@ -165,11 +168,11 @@ class PostgresHistory:
         """
         names = sorted(adw_ids)
         cursor.execute(
-            "INSERT INTO costledger_checkpoint (workflow_id, seq, size, hash) "
+            f"INSERT INTO {self._checkpoint} (workflow_id, seq, size, hash) "
             "SELECT workflow_id, 0, 0, '' FROM unnest(%s::text[]) AS workflow_id ON CONFLICT DO NOTHING",
             (names,),
         )
-        query = "SELECT workflow_id, seq FROM costledger_checkpoint WHERE workflow_id = ANY(%s)"
+        query = f"SELECT workflow_id, seq FROM {self._checkpoint} WHERE workflow_id = ANY(%s)"
         known: dict[str, int] = dict(cursor.execute(f"{query} ORDER BY workflow_id FOR UPDATE", (names,)).fetchall())
         query = f"{self._stored} WHERE adw_id = ANY(%s) ORDER BY adw_id FOR UPDATE"
         stored = {adw_id: _stored(*values) for adw_id, *values in cursor.execute(query, (names,))}
@@ -181,7 +184,7 @@ class PostgresHistory:
 
     def _put(self, cursor: Cursor, rows: Iterable[Row], stored: Collection[str]) -> None:  # noqa: ARG002
         """Store rows; `stored` names those that are there."""
-        cursor.executemany(_UPSERT, [values_of(row) for row in rows])
+        cursor.executemany(self._upsert, [values_of(row) for row in rows])
 
     def forget(self, workflow_id: str) -> None:
         """See `HistoryStore.forget`."""
@@ -220,14 +223,20 @@ class PostgresHistory:
     def rebuilding(self) -> Iterator[Fresh]:
         """See `HistoryStore.rebuilding`; all of it is one transaction of a session of its own."""
         with self._connection.another() as cursor:
-            yield _Fresh(cursor, self._tables, self._tables.make(cursor), self._changes_of_swap)
+            yield _Fresh(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
+
+    @property
+    def shared(self) -> bool:
+        """See `HistoryStore.shared`."""
+        query = "SELECT count(*) FROM costledger_partition"
+        return bool(self._connection.run(lambda cursor: only(cursor.execute(query))))
 
     def old_versions(self) -> list[int]:
         """Versions of the rows that rebuilds have replaced, and kept."""
         return self._connection.run(self._tables.old_versions)
 
     def drop_old_versions(self) -> list[int]:
-        """Drop the rows that rebuilds have replaced, and say which versions they were."""
+        """See `HistoryStore.drop_old_versions`."""
 
         def work(cursor: Cursor) -> list[int]:
             self._tables.lock_against_writers(cursor)
@@ -237,8 +246,8 @@ class PostgresHistory:
 
         return self._connection.run(work)
 
-    def _changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
-        """What costs change when a version is shown in place of the one before; they are audited."""
+    def changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
+        """What costs change when a version is shown in place of the one before it; they are audited."""
         columns = self._columns
         found = cursor.execute(
             f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status "
@@ -259,6 +268,8 @@ class PostgresHistory:
         return changes
 
     def _log(self, cursor: Cursor, changes: Sequence[CostChange]) -> None:
+        if self._hidden:
+            return
         entries = []
         for change in changes:
             old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
@@ -277,6 +288,7 @@ class PostgresHistory:
             if versions.get("schema_version") != VERSIONS["schema_version"]:
                 tables.drop_views(cursor)
             if not versions.items() >= VERSIONS.items():
+                tables.forget(cursor, BUILDING)
                 tables.show(cursor, tables.make(cursor))
                 tables.remember(cursor, **VERSIONS)
         self._look(Columns(cursor))
@@ -284,8 +296,13 @@ class PostgresHistory:
     def _look(self, columns: Columns) -> None:
         """Queries for the columns there are."""
         self._columns = columns
-        self._rows = f"SELECT {columns.reads()} FROM workflow_history"
-        self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM workflow_history"
+        self._rows = f"SELECT {columns.reads()} FROM {self._history}"
+        self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
+        assignments = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+        self._upsert = (
+            f"INSERT INTO {self._history} ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
+            f"ON CONFLICT (adw_id) DO UPDATE SET {assignments}"
+        )
 
 
 class _Fresh:

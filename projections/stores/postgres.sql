@@ -3,7 +3,8 @@
 -- Versions:
 --   1  first
 --
--- Every key starts with the workflow's id, so that the tables can be distributed by it.
+-- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
+-- costledger_meta have a few rows for all.
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py); read it by the view
 -- workflow_history, which also takes updates.
@@ -68,6 +69,26 @@ CREATE TABLE costledger_spend_N (
 CREATE INDEX costledger_spend_adw_id_N ON costledger_spend_N (adw_id, quarter);
 CREATE INDEX costledger_spend_quarter_N ON costledger_spend_N (quarter);
 
+-- Where projectors are in each chain, one origin's lines of one workflow; empty when rows come from local ledgers.
+CREATE TABLE costledger_chain_N (
+    workflow_id text COLLATE "C" NOT NULL,
+    origin      text COLLATE "C" NOT NULL,
+    seq         bigint NOT NULL,  -- the last line that was verified, and its bytes with all before it
+    size        bigint NOT NULL,
+    hash        text NOT NULL,
+    problem     text,             -- why the chain does not go on; NULL when nothing is wrong
+    PRIMARY KEY (workflow_id, origin)
+);
+CREATE INDEX costledger_chain_problem_N ON costledger_chain_N (workflow_id) WHERE problem IS NOT NULL;
+
+-- How far projectors have read each partition of a replica; written with the rows, in one transaction.
+CREATE TABLE costledger_partition_N (
+    partition integer PRIMARY KEY,
+    position  bigint NOT NULL,  -- the last line that is in the rows, or needs not be
+    replica   text NOT NULL,    -- which making of which stream that is a position in
+    behind    boolean NOT NULL  -- whether its end was not reached yet
+);
+
 -- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.
 CREATE TABLE IF NOT EXISTS cost_audit_log (
     id        bigint GENERATED ALWAYS AS IDENTITY,
@@ -80,7 +101,7 @@ CREATE TABLE IF NOT EXISTS cost_audit_log (
 );
 
 -- schema_version: of postgres.sql. fold_version: what the rows mean; another one refolds every ledger.
--- rows_version: the N that the views show.
+-- rows_version: the N that the views show. building_version: the N that projectors are filling.
 CREATE TABLE IF NOT EXISTS costledger_meta (
     key   text PRIMARY KEY,
     value bigint NOT NULL

@@ -19,19 +19,25 @@ from projections.stores.postgres_connection import Cursor, PostgresConnection
 from projections.stores.postgres_tables import VERSIONS, Columns, Tables
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["PostgresAdopted", "open_postgres"]
+__all__ = ["PostgresAdopted", "history_of", "open_postgres"]
 
 
 def open_postgres(url: str, *, insert_missing: bool = False, clock: Clock = clocks.now) -> PostgresHistory:
-    """The history at a URL: another application's where there is a `workflow_history` that we did not make.
+    """The history at a URL; see `history_of`."""
+    return history_of(PostgresConnection(url), insert_missing=insert_missing, clock=clock)
+
+
+def history_of(
+    connection: PostgresConnection, *, insert_missing: bool = False, clock: Clock = clocks.now
+) -> PostgresHistory:
+    """The history of a session: another application's where there is a `workflow_history` that we did not make.
 
     Args:
         insert_missing: in another application's table, also insert rows that it lacks.
 
     Raises:
-        HistoryUnavailable: it cannot be used.
+        HistoryUnavailable: it cannot be used; the session is then closed.
     """
-    connection = PostgresConnection(url)
     tables = Tables(connection.where)
     try:
         adopted = connection.run(lambda cursor: _is_of_another(cursor, tables))

@@ -17,7 +17,7 @@ from projections.stores.postgres_connection import Cursor
 from projections.stores.schema import statements
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables"]
+__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only"]
 
 SCHEMA_VERSION: Final = 1
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
@@ -59,7 +59,7 @@ class Tables:
         cursor.execute("LOCK TABLE costledger_meta IN EXCLUSIVE MODE")
 
     def exists(self, cursor: Cursor, name: str) -> bool:
-        return bool(_only(cursor.execute(f"SELECT count(*) FROM ({_RELATION}) found", (name,))))
+        return bool(only(cursor.execute(f"SELECT count(*) FROM ({_RELATION}) found", (name,))))
 
     def meta(self, cursor: Cursor) -> dict[str, int]:
         """The versions this history was written by; empty when it is not one of ours.
@@ -104,9 +104,13 @@ class Tables:
         )
         cursor.executemany(upsert, list(values.items()))
 
+    def forget(self, cursor: Cursor, key: str) -> None:
+        """Take away a value that `meta` reads."""
+        cursor.execute("DELETE FROM costledger_meta WHERE key = %s", (key,))
+
     def make(self, cursor: Cursor) -> int:
         """Empty tables of a new version, which nothing shows yet."""
-        version = int(_only(cursor.execute("SELECT nextval('costledger_version')")))
+        version = int(only(cursor.execute("SELECT nextval('costledger_version')")))
         for statement in self._versioned:
             cursor.execute(statement.replace("_N ", f"_{version} "))
         return version
@@ -191,7 +195,7 @@ class Columns:
         return f"{name}::{ {'int': 'bigint', 'float': 'float8', 'str': 'text'}[_KINDS[name]] }"
 
 
-def _only(cursor: Cursor) -> Any:
+def only(cursor: Cursor) -> Any:
     """The one value of a query that has one."""
     values = cursor.fetchone()
     assert values is not None

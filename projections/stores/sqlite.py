@@ -55,6 +55,7 @@ class SqliteHistory:
 
     columns = COLUMNS
     inserts = True
+    shared = False
 
     def __init__(self, path: Path, *, clock: Clock = clocks.now) -> None:
         self._open(Connection(path), clock)
@@ -165,6 +166,10 @@ class SqliteHistory:
             finally:
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh")
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
+
+    def drop_old_versions(self) -> list[int]:
+        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        return []
 
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
