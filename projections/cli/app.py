@@ -36,6 +36,8 @@ _COMMANDS: Final = {
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "replicate": "replicating",
+    "restore": "replicating",
     "origin": "placing",
 }
 """The module of each command, in the order that `--help` lists them."""
