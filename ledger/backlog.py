@@ -11,6 +11,7 @@ from ledger.clock import Clock
 from ledger.cursor import Seen, last_seen
 from ledger.errors import CostledgerError
 from ledger.line import EMPTY
+from ledger.origin import origin_of
 from ledger.store import DirectoryStore
 
 __all__ = ["Backlog", "backlog"]
@@ -44,7 +45,8 @@ def backlog(ledgers: DirectoryStore, *, clock: Clock = clocks.now) -> Backlog:
         ReplicaUnavailable: the cursor cannot be read.
         LedgerUnavailable: the ledgers cannot be listed.
     """
-    seen, heads = last_seen(ledgers.path, ledgers.origin)
+    origin = origin_of(ledgers.path)
+    seen, heads = last_seen(ledgers.path, origin.id) if origin is not None else (None, {})
     found = Backlog(seen)
     for workflow_id in ledgers.workflow_ids():
         size, head = ledgers.size(workflow_id), heads.get(workflow_id, EMPTY)

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     seq         INTEGER NOT NULL,      -- the last line acknowledged
     size        INTEGER NOT NULL,      -- bytes of the ledger up to and including it
     hash        TEXT NOT NULL,
+    repeats     INTEGER NOT NULL,      -- lines that repairs sent again: the replica holds seq + repeats in all
     PRIMARY KEY (identity, origin, workflow_id)
 ) WITHOUT ROWID;
 """
@@ -55,6 +56,7 @@ class Cursor:
 
     Attributes:
         heads: by workflow id, the last line that was acknowledged.
+        repeats: by workflow id, how many lines the replica holds more than once; 0 for the ones not named.
 
     Raises:
         ReplicaUnavailable: at construction and by every method; the file cannot be used.
@@ -62,6 +64,7 @@ class Cursor:
 
     def __init__(self, path: Path, identity: str, origin: str, address: str) -> None:
         self._path, self._key = path, (identity, origin)
+        self._noted: tuple[str | None] | None = None
         with _errors(path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -69,21 +72,32 @@ class Cursor:
             self._db.executescript(_SCHEMA)
             seen = "INSERT INTO replica VALUES (?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET address = excluded.address"
             self._db.execute(seen, (identity, address))
-            query = "SELECT workflow_id, seq, size, hash FROM acknowledged WHERE identity = ? AND origin = ?"
-            self.heads = {name: Head(*head) for name, *head in self._db.execute(query, self._key)}
+            query = "SELECT workflow_id, seq, size, hash, repeats FROM acknowledged WHERE identity = ? AND origin = ?"
+            self.heads: dict[str, Head] = {}
+            self.repeats: dict[str, int] = {}
+            for name, *head, repeats in self._db.execute(query, self._key):
+                self.heads[name] = Head(*head)
+                if repeats:
+                    self.repeats[name] = repeats
 
     def acknowledge(self, heads: Mapping[str, Head], moment: str) -> None:
-        """Keep what a replica has acknowledged, in one transaction."""
-        rows = [(*self._key, name, head.seq, head.size, head.hash) for name, head in heads.items()]
+        """Keep what a replica has acknowledged, and `repeats` as it is now, in one transaction."""
+        rows = [
+            (*self._key, name, head.seq, head.size, head.hash, self.repeats.get(name, 0))
+            for name, head in heads.items()
+        ]
         with _errors(self._path), _transaction(self._db):
-            self._db.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("UPDATE replica SET acknowledged_at = ? WHERE identity = ?", (moment, self._key[0]))
         self.heads |= heads
 
     def note(self, problem: str | None) -> None:
         """Keep why the replica cannot be reached, for `last_seen`."""
+        if self._noted == (problem,):
+            return
         with _errors(self._path):
             self._db.execute("UPDATE replica SET problem = ? WHERE identity = ?", (problem, self._key[0]))
+        self._noted = (problem,)
 
     def close(self) -> None:
         self._db.close()

@@ -235,8 +235,8 @@ class Diverged(CostledgerError):
     def __init__(self, workflow_id: str, origin: str, seq: int, problem: str) -> None:
         self.workflow_id, self.origin, self.seq, self.problem = workflow_id, origin, seq, problem
         super().__init__(
-            f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: see "
-            "docs/scale.md about copied and rewritten ledgers"
+            f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: if this "
+            "data directory was restored or a ledger salvaged, `costledger origin --renew` gives it chains of its own"
         )
 
 

@@ -1,7 +1,7 @@
 """Repair: find lines that a replica acknowledged and lost, and have them sent again.
 
-Such engines do lose lines (https://jepsen.io/analyses/nats-2.12.1). Lost at its end, a chain is simply continued. Lost in
-the middle, everything from the first lost line on is sent again, behind what is there: readers take up where they
+Such engines do lose lines (https://jepsen.io/analyses/nats-2.12.1). Lost at its end, a chain is simply continued. Lost
+in the middle, everything from the first lost line on is sent again, behind what is there: readers take up where they
 were held, and skip what they know.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ledger import clock as clocks
+from ledger.cursor import Cursor
 from ledger.errors import CostledgerError, Diverged, ReplicaUnavailable
 from ledger.line import EMPTY, Head
 from ledger.replica import ChainHead, Replica, Run
@@ -51,8 +53,6 @@ def repair(
 ) -> Repair:
     """Compare each ledger with its chain: the last line, and how many there are; where they differ, line by line.
 
-    A chain that lost as many lines as an earlier repair had repeated looks whole; `verify --shared` reads every line.
-
     Args:
         progress: called with ledgers done and in all.
 
@@ -60,6 +60,8 @@ def repair(
         ReplicaUnavailable, ReplicaDiffers: the replica cannot be asked.
     """
     cursor, found = replication.cursor(), Repair()
+    if cursor is None:
+        return found
     origin = ledgers.origin
     theirs = {head.workflow_id: (head, count) for head, count in replica.heads(origin)}
     names = sorted({*ledgers.workflow_ids(), *theirs})
@@ -71,8 +73,12 @@ def repair(
                 if head.seq:
                     problem = "the replica holds this ledger, and the data directory does not"
                     raise Diverged(workflow_id, origin, 1, problem)
-            elif (head.seq, head.hash) != (acknowledged.seq, acknowledged.hash) or count != head.seq:
-                _mend(ledgers, replica, replication, head, acknowledged, found)
+            elif (head.seq, head.hash, count - head.seq) != (
+                acknowledged.seq,
+                acknowledged.hash,
+                cursor.repeats.get(workflow_id, 0),
+            ):
+                _mend(ledgers, replica, cursor, head, count, found)
         except ReplicaUnavailable:
             raise
         except CostledgerError as error:
@@ -86,23 +92,26 @@ def repair(
 def _mend(
     ledgers: DirectoryStore,
     replica: Replica,
-    replication: Replication,
+    cursor: Cursor,
     head: ChainHead,
-    acknowledged: Head,
+    count: int,
     found: Repair,
 ) -> None:
     """Find the first line that is missing of one chain, and leave the chain so that the next pass completes it."""
     last, whole = head_at(ledgers, head), _whole_up_to(ledgers, replica, head)
+    acknowledged = cursor.heads.get(head.workflow_id, EMPTY)
     lost = max(acknowledged.seq, last.seq) - whole.seq
     if whole.seq < last.seq:
         lost -= _present_behind(ledgers, replica, head, whole)
         lines = next(runs_of(ledgers, head.workflow_id, whole))
         run = Run(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
         replica.repeat(run)
+        count += len(lines)
         last = Head(run.last.seq, whole.size + sum(map(len, lines)), run.last.hash)
     if lost > 0:
         found.losses.append(Loss(head.workflow_id, whole.seq + 1, lost))
-    replication.acknowledge({head.workflow_id: last})
+    cursor.repeats[head.workflow_id] = count - last.seq
+    cursor.acknowledge({head.workflow_id: last}, clocks.to_wire(clocks.now()))
 
 
 def _whole_up_to(ledgers: DirectoryStore, replica: Replica, head: ChainHead) -> Head:

@@ -96,6 +96,11 @@ class Replica(Protocol):
     """A shared engine. Calls from one thread at a time; a method that raises has changed nothing but what it says."""
 
     @property
+    def address(self) -> str:
+        """Where it is, to be shown: without user and password."""
+        ...
+
+    @property
     def identity(self) -> str:
         """Which engine, and which making of it: what was acknowledged by another identity says nothing about this.
 
@@ -143,6 +148,14 @@ class Replica(Protocol):
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
         """Everything stored of one chain when this was called, by position.
+
+        Raises:
+            ReplicaUnavailable: while iterating, too.
+        """
+        ...
+
+    def lines(self, origin: str) -> Iterator[ReplicatedLine]:
+        """Everything stored of all chains of one origin when this was called, by position.
 
         Raises:
             ReplicaUnavailable: while iterating, too.

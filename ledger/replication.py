@@ -6,11 +6,12 @@ waits where it is. Every line is sent at least once, in order per ledger; the re
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +20,7 @@ from ledger.clock import Clock
 from ledger.cursor import Cursor, cursor_path
 from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaUnavailable
 from ledger.line import EMPTY, Head, seed, seeded_by
-from ledger.origin import misplaced
+from ledger.origin import misplaced, origin_of
 from ledger.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, Replica, Run
 from ledger.store import DirectoryStore
 
@@ -80,18 +81,12 @@ class _Sending:
 
 
 class Replication:
-    """Sends what a replica has not acknowledged; one per data directory and replica is enough, more are harmless.
+    """Sends what a replica has not acknowledged; one per data directory and replica is enough, more are harmless."""
 
-    Args:
-        address: how the replica is shown to people.
-    """
-
-    def __init__(
-        self, ledgers: DirectoryStore, replica: Replica, *, address: str = "", clock: Clock = clocks.now
-    ) -> None:
-        self._ledgers, self._replica, self._address, self._clock = ledgers, replica, address, clock
-        self._origin = ledgers.origin
-        self._cursor: Cursor | None = None
+    def __init__(self, ledgers: DirectoryStore, replica: Replica, *, clock: Clock = clocks.now) -> None:
+        self._ledgers, self._replica, self._clock = ledgers, replica, clock
+        self._origin = ""
+        self._cursor: Cursor | None = None  # of that origin
         self._again: dict[str, tuple[int, float]] = {}  # by workflow id: the size that failed, and when to try again
 
     def catch_up(self) -> Sent:
@@ -102,15 +97,11 @@ class Replication:
             ReplicaDiffers: the replica is not set up as it must be.
             LedgerUnavailable: the ledgers cannot be listed.
         """
-        if (doubt := misplaced(self._ledgers.path)) is not None:
-            raise doubt
         sent = Sent()
-        if self._origin != self._ledgers.origin:  # it was renewed: these are other chains
-            self._origin = self._ledgers.origin
-            self._again.clear()
-            self._forget()
         try:
             cursor = self.cursor()
+            if cursor is None:
+                return sent
             behind = self._behind(cursor)
             sending: deque[_Sending] = deque()
             while sent.away is None:
@@ -121,25 +112,32 @@ class Replication:
         except ReplicaUnavailable as error:
             sent.away = error
         if self._cursor is not None:
-            self._cursor.note(None if sent.away is None else sent.away.problem)
+            with contextlib.suppress(ReplicaUnavailable):  # the cursor's own trouble; it is told already
+                self._cursor.note(None if sent.away is None else sent.away.problem)
         if sent.away is not None:
             self._forget()
         return sent
 
-    def cursor(self) -> Cursor:
-        """What the replica has acknowledged; opened when there is none yet, or the replica was away.
+    def cursor(self) -> Cursor | None:
+        """What the replica has acknowledged; None when nothing was ever appended here.
 
         Raises:
+            MisplacedOrigin: see `catch_up`.
             ReplicaUnavailable, ReplicaDiffers: see `Replica.identity`.
         """
+        data = self._ledgers.path
+        if (doubt := misplaced(data)) is not None:
+            raise doubt
+        origin = origin_of(data)
+        if origin is None:
+            return None
+        if self._origin != origin.id:  # a first look, or it was renewed: these are other chains
+            self._origin = origin.id
+            self._again.clear()
+            self._forget()
         if self._cursor is None:
-            identity = self._replica.identity
-            self._cursor = Cursor(cursor_path(self._ledgers.path), identity, self._origin, self._address)
+            self._cursor = Cursor(cursor_path(data), self._replica.identity, origin.id, self._replica.address)
         return self._cursor
-
-    def acknowledge(self, heads: Mapping[str, Head]) -> None:
-        """The replica is known to have these ledgers so far, and its chains end there."""
-        self.cursor().acknowledge(heads, clocks.to_wire(self._clock()))
 
     def follow(self, stop: threading.Event, *, told: Callable[[Sent], None]) -> None:
         """Catch up again and again until told to stop; an engine that is away is tried again, ever less often.

@@ -126,14 +126,30 @@ class Cluster:
 
     def leader(self, stream: str = "costledger") -> Server | None:
         """The server that leads the stream's group, as any of them knows."""
-        for server in self.servers:
-            said = server.asked("jsz?streams=1&accounts=1") if server.process is not None else {}
-            for account in said.get("account_details", []):
-                for one in account.get("stream_detail", []):
-                    led_by = one.get("cluster", {}).get("leader")
-                    if one["name"] == stream and led_by:
-                        return next(found for found in self.servers if found.name == led_by)
-        return None
+        named = [group.get("leader") for server in self.servers for group in self._groups(server, stream)]
+        return next((server for server in self.servers if server.name in named), None)
+
+    def wait_current(self, stream: str = "costledger", *, seconds: float = 60) -> None:
+        """Until every copy of the stream holds what its leader holds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            told = [group for server in self.servers for group in self._groups(server, stream)]
+            if any(len(group.get("replicas", [])) == len(self.servers) - 1 for group in told) and all(
+                copy.get("current") for group in told for copy in group.get("replicas", [])
+            ):
+                return
+            time.sleep(0.1)
+        raise TimeoutError("a copy of the stream was not filled again")
+
+    def _groups(self, server: Server, stream: str) -> list[dict[str, Any]]:
+        """What a server knows of the stream's group; only its leader knows of the other copies."""
+        said = server.asked("jsz?streams=1&accounts=1") if server.process is not None else {}
+        return [
+            one.get("cluster", {})
+            for account in said.get("account_details", [])
+            for one in account.get("stream_detail", [])
+            if one["name"] == stream
+        ]
 
     def stop(self) -> None:
         for server in self.servers:

@@ -16,13 +16,13 @@ class MemoryReplica:
     """See `ledger.replica.Replica`.
 
     Attributes:
-        lines: everything stored, by position; a test may take lines out, as an engine that loses them does.
+        stored: everything, by position; a test may take lines out, as an engine that loses them does.
     """
 
     def __init__(self, identity: str = "memory") -> None:
-        self.identity = identity
-        self.lines: list[ReplicatedLine] = []
-        self._lock, self._stored = threading.Condition(), 0
+        self.identity, self.address = identity, "memory"
+        self.stored: list[ReplicatedLine] = []
+        self._lock, self._position = threading.Condition(), 0
 
     def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
         """See `Replica.publish`."""
@@ -48,8 +48,8 @@ class MemoryReplica:
 
     def _store(self, run: Run) -> None:
         for raw in run.lines:
-            self._stored += 1
-            self.lines.append(ReplicatedLine(self._stored, run.after.workflow_id, run.after.origin, raw))
+            self._position += 1
+            self.stored.append(ReplicatedLine(self._position, run.after.workflow_id, run.after.origin, raw))
         self._lock.notify_all()
 
     def head(self, workflow_id: str, origin: str) -> ChainHead:
@@ -59,13 +59,17 @@ class MemoryReplica:
 
     def heads(self, origin: str | None = None) -> Iterator[tuple[ChainHead, int]]:
         """See `Replica.heads`."""
-        chains = {(line.workflow_id, line.origin) for line in self.lines if origin in (None, line.origin)}
+        chains = {(line.workflow_id, line.origin) for line in self.stored if origin in (None, line.origin)}
         for workflow_id, named in sorted(chains):
             yield self.head(workflow_id, named), sum(1 for _ in self.chain(workflow_id, named))
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
         """See `Replica.chain`."""
-        return iter([line for line in self.lines if (line.workflow_id, line.origin) == (workflow_id, origin)])
+        return iter([line for line in self.stored if (line.workflow_id, line.origin) == (workflow_id, origin)])
+
+    def lines(self, origin: str) -> Iterator[ReplicatedLine]:
+        """See `Replica.lines`."""
+        return iter([line for line in self.stored if line.origin == origin])
 
     def read(self, positions: Mapping[int, int], *, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
         """See `Replica.read`."""
@@ -75,7 +79,7 @@ class MemoryReplica:
 
     def _after(self, positions: Mapping[int, int], lines_max: int) -> list[ReplicatedLine]:
         found: list[ReplicatedLine] = []
-        for line in self.lines:
+        for line in self.stored:
             after = positions.get(partition_of(line.workflow_id))
             if after is not None and line.position > after and len(found) < lines_max:
                 found.append(line)

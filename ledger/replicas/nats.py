@@ -45,6 +45,8 @@ _BATCHES_AT_ONCE: Final = 4
 
 _ATTEMPTS_MAX: Final = 4
 
+_ALONE_AT_ONCE: Final = 10
+
 _STREAM_NOT_FOUND: Final = 10059
 _NO_MESSAGE: Final = 10037
 _REFUSED_AS_MOVED: Final = frozenset({10071, 10164})  # wrong last sequence: known, and not known
@@ -76,6 +78,11 @@ class NatsReplica:
         self._handed_out: dict[int, int] = {}
 
     @property
+    def address(self) -> str:
+        """See `Replica.address`."""
+        return self._connection.where
+
+    @property
     def identity(self) -> str:
         """See `Replica.identity`."""
         return self._connection.run(self._checked())
@@ -89,11 +96,17 @@ class NatsReplica:
             if self._copies is None:
                 nothing = f"there is no stream {self._stream!r} yet; `costledger replicate` makes it"
                 raise ReplicaUnavailable(self._connection.where, nothing) from None
-            config = made(self._config, self._copies)
-            info = await self._connection.api(f"STREAM.CREATE.{self._stream}", **config)
+            info = await self._made(self._copies)
         if found := differences(self._config, info["config"], self._copies):
             raise ReplicaDiffers(self._connection.where, found)
         return f"{self._stream} made {info['created']}"
+
+    async def _made(self, copies: int) -> dict[str, Any]:
+        try:
+            return await self._connection.api(f"STREAM.CREATE.{self._stream}", **made(self._config, copies))
+        except Refused as refused:
+            problem = f"the stream could not be made: {refused}; --copies says on how many servers it is kept"
+            raise ReplicaUnavailable(self._connection.where, problem) from refused
 
     def publish(self, runs: Sequence[Run]) -> list[Answer]:
         """See `Replica.publish`."""
@@ -153,7 +166,8 @@ class NatsReplica:
             last = await self._batch(pack, named=named)
         except Refused as refused:
             if len(pack) > 1:
-                return [(await self._send([one]))[0] for one in pack]
+                alone = await _gathered([self._send([one]) for one in pack], _ALONE_AT_ONCE)
+                return [answer for answers in alone for answer in answers]
             return [await self._refused(pack[0][0], refused, named=named, attempt=attempt)]
         except Exception as error:
             for run, _ in pack:
@@ -236,6 +250,10 @@ class NatsReplica:
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
         """See `Replica.chain`."""
         return self._all([subject_of(workflow_id, origin)])
+
+    def lines(self, origin: str) -> Iterator[ReplicatedLine]:
+        """See `Replica.lines`."""
+        return self._all([of_origin(origin)])
 
     def _all(self, subjects: list[str], *, last_only: bool = False) -> Iterator[ReplicatedLine]:
         """Everything that lies there now."""

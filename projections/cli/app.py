@@ -36,6 +36,8 @@ _COMMANDS: Final = {
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "replicate": "replicating",
+    "restore": "replicating",
     "origin": "placing",
     "project": "projecting",
 }
