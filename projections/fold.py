@@ -43,6 +43,7 @@ class State:
     """
 
     __slots__ = (
+        "budget_nanousd",
         "created_at",
         "end_time",
         "error_message",
@@ -76,6 +77,7 @@ class State:
         self.workflow_template: str | None = None
         self.project: str | None = None
         self.estimated_nanousd: int | None = None
+        self.budget_nanousd: int | None = None
         self.error_message: str | None = None
         self.minute = ""
         self.quarter: int | None = None
@@ -198,15 +200,15 @@ def _take_metadata(state: State, line: Line) -> None:
     """What a start says about the workflow; the last one that says it counts."""
     moment = _moment(line)
     state.start_time = moment if state.start_time is None else min(state.start_time, moment)
-    issue, estimate = line.get("issue_number"), line.get("estimated_cost_usd")
+    issue = line.get("issue_number")
     if issue is not None:
         if not isinstance(issue, int):
             raise _impossible(line, "issue_number", f"expected a whole number, not {shown(issue)}")
         state.issue_number = issue
-    if estimate is not None:
-        if not isinstance(estimate, str):
-            raise _impossible(line, "estimated_cost_usd", f"expected text, not {shown(estimate)}")
+    if (estimate := _text(line, "estimated_cost_usd")) is not None:
         state.estimated_nanousd = money.from_wire(estimate)
+    if (budget := _text(line, "budget_usd")) is not None:
+        state.budget_nanousd = money.from_wire(budget)
     state.workflow_template = _text(line, "workflow_template") or state.workflow_template
     state.project = _text(line, "project") or state.project
 

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from ledger import money
 from ledger.errors import InvalidMoney
 from ledger.line import Head
+from projections.pages import Page, Query
 from projections.spend import Amounts, Spend
 from projections.workflow_history import Row, held
 
@@ -141,12 +142,27 @@ class HistoryStore(Protocol):
         """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is open; the object cannot be used after that."""
+        ...
+
     def rows(self) -> list[Row]:
         """All rows, by `adw_id`."""
         ...
 
     def row(self, adw_id: str) -> Row | None:
         """One row."""
+        ...
+
+    def page(self, query: Query) -> Page:
+        """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
+        ...
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
+
+        Numbers only grow; a row has that of its last change alone. 0 gives every row.
+        """
         ...
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
@@ -162,7 +178,7 @@ class HistoryStore(Protocol):
         ...
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
         """What all workflows spent, summed by quarter hour and group, in the order of the quarter hours.
 
@@ -171,6 +187,7 @@ class HistoryStore(Protocol):
         Args:
             by: what to group by besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
+            merged: sum the quarter hours too; each group's sum is then under its last one.
         """
         ...
 

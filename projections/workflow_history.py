@@ -39,6 +39,7 @@ class Row:
     """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
     actual_cost_nanousd: int
     estimated_cost_total: float | None
+    budget_nanousd: int | None
     cost_breakdown: str
     """JSON: USD text by agent and by model; tokens without a price by model; what may be wrong."""
     token_breakdown: str
@@ -102,6 +103,7 @@ def row(state: State, head: Head) -> Row:
         actual_cost_total=_usd(cost),
         actual_cost_nanousd=cost,
         estimated_cost_total=None if estimate is None else _usd(estimate),
+        budget_nanousd=state.budget_nanousd,
         cost_breakdown=_json(breakdown),
         token_breakdown=_json(tokens),
         input_tokens=uncached,

@@ -30,7 +30,7 @@ class PostgresServer:
         if os.geteuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)
             self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
-        options = ["-U", "postgres", "--auth=trust", "--no-sync", "--encoding=utf8", "--no-locale"]
+        options = ["-U", "postgres", "--auth=trust", "--no-sync", "--encoding=utf8", "--locale=C.UTF-8"]
         self._run("initdb", "-D", str(folder / "db"), *options)
 
     def start(self) -> None:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ledger.store import DirectoryStore
-from ledger.workflow import data_directory
+from ledger.workflow import config_file, data_directory
+
+if TYPE_CHECKING:
+    from ledger.config import Config
+    from ledger.pricing import PriceBook
 
 __all__ = [
+    "config",
+    "config_option",
+    "config_path",
     "data_option",
     "data_path",
     "history_option",
     "history_spelling",
     "json_option",
+    "prices",
     "store",
     "workflow_argument",
 ]
@@ -37,6 +45,21 @@ data_option: Callable[[F], F] = click.option(
     is_eager=True,
     callback=_remember,
     help="The data directory [default: $COSTLEDGER_DATA or ./data].",
+)
+
+
+def _remember_config(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:  # noqa: ARG001
+    if value is not None:
+        context.find_root().meta["config"] = value
+
+
+config_option: Callable[[F], F] = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    expose_value=False,
+    callback=_remember_config,
+    help="The configuration [default: $COSTLEDGER_CONFIG, or costledger.toml in the data directory or here].",
 )
 
 
@@ -64,6 +87,34 @@ def data_path() -> Path:
     """The data directory of this invocation."""
     given: Path | None = click.get_current_context().find_root().meta.get("data")
     return data_directory(given)
+
+
+def config_path() -> Path | None:
+    """The configuration file of this invocation, if there is one."""
+    given: Path | None = click.get_current_context().find_root().meta.get("config")
+    return config_file(data_path(), given)
+
+
+def config() -> Config:
+    """The configuration of this invocation.
+
+    Raises:
+        InvalidConfig: its file cannot be used.
+    """
+    from ledger.config import load
+
+    return load(config_path())
+
+
+def prices() -> PriceBook:
+    """The prices that hold in this invocation.
+
+    Raises:
+        InvalidConfig: the configuration file cannot be used.
+    """
+    from ledger.pricing import price_book
+
+    return price_book(config_path())
 
 
 def history_spelling() -> str | Path:

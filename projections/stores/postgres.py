@@ -17,6 +17,7 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
+from projections.pages import Page, Query
 from projections.spend import Spend
 from projections.store import (
     NO_LEDGER,
@@ -32,6 +33,7 @@ from projections.store import (
     removed,
     visible_cost,
 )
+from projections.stores import postgres_pages
 from projections.stores.postgres_connection import Cursor, PostgresConnection
 from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
 from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only
@@ -44,7 +46,8 @@ _TOTAL, _EXACT, _ESTIMATE = (
     COLUMNS.index(name) for name in ("actual_cost_total", "actual_cost_nanousd", "estimated_cost_total")
 )
 _CELLS: Final = attrgetter(*COLUMNS)
-_JSON: Final = [COLUMNS.index(name) for name in ("cost_breakdown", "token_breakdown")]
+_JSON_COLUMNS: Final = ("cost_breakdown", "token_breakdown")
+_JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
@@ -106,6 +109,21 @@ class PostgresHistory:
         values = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchone())
         return None if values is None else _row(values)
 
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        where, values = postgres_pages.conditions(query)
+        text = f"SELECT {self._columns.reads()} FROM {self._history}{where} ORDER BY {postgres_pages.order(query)}"
+
+        def work(cursor: Cursor) -> Page:
+            found = cursor.execute(f"{text} LIMIT %s OFFSET %s", [*values, query.limit, query.offset]).fetchall()
+            return Page([_row(row) for row in found], postgres_pages.totals(cursor, query))
+
+        return self._connection.run(work)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        return self._connection.run(lambda cursor: postgres_pages.changes_after(cursor, number, limit))
+
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
         found = self._selected(self._stored, "adw_id", adw_ids)
@@ -127,10 +145,10 @@ class PostgresHistory:
         return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        return self._connection.run(lambda cursor: self._spend.sums(cursor, by, first, last))
+        return self._connection.run(lambda cursor: self._spend.sums(cursor, by, first, last, merged=merged))
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
@@ -150,7 +168,7 @@ class PostgresHistory:
             row, change = decide(projected.row, stored.get(adw_id), pure=pure, reason=reason)
             rows.append(row)
             changes += [] if change is None else [change]
-        self._put(cursor, rows, stored)
+        different = self._put(cursor, rows, stored)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         heads = [(row.adw_id, furthest[row.adw_id].head) for row in rows]
         cursor.executemany(
@@ -158,6 +176,8 @@ class PostgresHistory:
             [(head.seq, head.size, head.hash, adw_id) for adw_id, head in heads],
         )
         self._log(cursor, changes)
+        if not self._hidden:
+            postgres_pages.number_changes(cursor, different)
         return changes
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
@@ -182,9 +202,12 @@ class PostgresHistory:
         """Whether this history takes a row."""
         return True
 
-    def _put(self, cursor: Cursor, rows: Iterable[Row], stored: Collection[str]) -> None:  # noqa: ARG002
-        """Store rows; `stored` names those that are there."""
-        cursor.executemany(self._upsert, [values_of(row) for row in rows])
+    def _put(self, cursor: Cursor, rows: Sequence[Row], stored: Collection[str]) -> list[str]:  # noqa: ARG002
+        """Store rows, and say which of them are others now; `stored` names those that were there."""
+        told = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
+        for one in told:
+            one |= {name: orjson.Fragment(one[name]) for name in _JSON_COLUMNS}
+        return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(told).decode(),))]
 
     def forget(self, workflow_id: str) -> None:
         """See `HistoryStore.forget`."""
@@ -215,6 +238,7 @@ class PostgresHistory:
             self._spend.remove(cursor, adw_ids)
             cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
             self._log(cursor, changes)
+            postgres_pages.number_changes(cursor, sorted(stored))
             return changes
 
         return self._connection.run(work)
@@ -265,6 +289,7 @@ class PostgresHistory:
             elif change := changed(adw_id, None if old is None else old.cost_nanousd, cost, status, reason):
                 changes.append(change)
         self._log(cursor, changes)
+        postgres_pages.change_numbers_of_swap(cursor, version)
         return changes
 
     def _log(self, cursor: Cursor, changes: Sequence[CostChange]) -> None:
@@ -298,10 +323,13 @@ class PostgresHistory:
         self._columns = columns
         self._rows = f"SELECT {columns.reads()} FROM {self._history}"
         self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
-        assignments = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+        names, before = ", ".join(COLUMNS), ", ".join(f"old.{name}" for name in COLUMNS)
+        after = ", ".join(f"excluded.{name}" for name in COLUMNS)
         self._upsert = (
-            f"INSERT INTO {self._history} ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
-            f"ON CONFLICT (adw_id) DO UPDATE SET {assignments}"
+            f"INSERT INTO {self._history} AS old ({names}) "
+            f"SELECT {names} FROM json_populate_recordset(NULL::{self._history}, %s) "
+            f"ON CONFLICT (adw_id) DO UPDATE SET ({names}) = ROW({after}) "
+            f"WHERE ({before}) IS DISTINCT FROM ({after}) RETURNING adw_id"
         )
 
 

@@ -20,6 +20,7 @@ CREATE TABLE workflow_history_N (
     actual_cost_total        numeric(28, 9) NOT NULL,       -- USD; what people see and edit
     actual_cost_nanousd      bigint NOT NULL,               -- the same as we wrote it, in 1e-9 USD
     estimated_cost_total     numeric(28, 9),                -- USD, of the last start that names one
+    budget_nanousd           bigint,                        -- 1e-9 USD, of the last start that names one
     cost_breakdown           jsonb NOT NULL,                -- by agent, by model; USD as text; sums to the total; unpriced
     token_breakdown          jsonb NOT NULL,                -- by agent, by model; counts
     input_tokens             bigint NOT NULL,               -- uncached input
@@ -99,6 +100,14 @@ CREATE TABLE IF NOT EXISTS cost_audit_log (
     timestamp timestamptz NOT NULL,     -- when the row was changed
     PRIMARY KEY (adw_id, id)
 );
+
+-- The number of each row's last change; numbers grow in the order of the commits, which wait for each other here.
+CREATE TABLE IF NOT EXISTS costledger_change (
+    adw_id text COLLATE "C" PRIMARY KEY,
+    number bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS costledger_change_number ON costledger_change (number);
+CREATE SEQUENCE IF NOT EXISTS costledger_change_number_sequence;
 
 -- schema_version: of postgres.sql. fold_version: what the rows mean; another one refolds every ledger.
 -- rows_version: the N that the views show. building_version: the N that projectors are filling.

@@ -7,7 +7,7 @@ others, and its rows. Nothing is inserted or removed unless told, and a rebuild 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -100,17 +100,26 @@ class PostgresAdopted(PostgresHistory):
         """A ledger without a reading says nothing about the cost that the application has."""
         return row.cost_basis is not None and (exists or self._insert_missing)
 
-    def _put(self, cursor: Cursor, rows: Iterable[Row], stored: Collection[str]) -> None:
-        assignments = ", ".join(f"{name} = %s" for name in self.columns)
+    def _put(self, cursor: Cursor, rows: Sequence[Row], stored: Collection[str]) -> list[str]:
         names = tuple(dict.fromkeys(("adw_id", *self.columns, "status", "created_at", "updated_at")))
-        update = f"UPDATE workflow_history SET {assignments} WHERE adw_id = %s"
         insert = f"INSERT INTO workflow_history ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+        assignments = ", ".join(f"{name} = %s" for name in self.columns)
+        update = f"UPDATE workflow_history SET {assignments} WHERE adw_id = %s"
+        before = self._values(cursor, [row.adw_id for row in rows])
         for row in rows:
             given = dict(zip(COLUMNS, values_of(row), strict=True))
             if row.adw_id in stored:
                 cursor.execute(update, [given[name] for name in (*self.columns, "adw_id")])
             else:
                 cursor.execute(insert, [given[name] for name in names])
+        after = self._values(cursor, [row.adw_id for row in rows])
+        return sorted(name for name, values in after.items() if before.get(name) != values)
+
+    def _values(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, str]:
+        """Our columns of some rows, as one text each."""
+        ours = ", ".join(self.columns)
+        query = f"SELECT adw_id, ROW({ours})::text FROM workflow_history WHERE adw_id = ANY(%s)"
+        return dict(cursor.execute(query, (adw_ids,)).fetchall())
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:  # noqa: ARG002
         """See `HistoryStore.remove`; the application's rows are its own, what was spent goes."""

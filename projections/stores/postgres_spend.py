@@ -46,7 +46,10 @@ class PostgresSpend:
         """Drop the rows of these workflows."""
         cursor.execute(self._remove, (list(adw_ids),))
 
-    def sums(self, cursor: Cursor, by: Sequence[Group], first: int | None, last: int | None) -> Iterator[SpendSum]:
+    def sums(
+        self, cursor: Cursor, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
+    ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        query, bounds = sums_query(self._table, by, first, last, mark="%s")
-        return map(sum_of, cursor.execute(query, bounds).fetchall())
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="%s", nothing="()")
+        found = cursor.execute(query, bounds).fetchall()
+        return iter([sum_of(values) for values in found if values[0] is not None])

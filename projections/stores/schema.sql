@@ -2,7 +2,7 @@
 --
 -- Versions:
 --   1  first
---   2  costledger_spend; the column project
+--   2  costledger_spend; the columns project and budget_nanousd
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS workflow_history (
     actual_cost_total        REAL NOT NULL,     -- USD; what people see and edit
     actual_cost_nanousd      INTEGER NOT NULL,  -- the same, exact: 1e-9 USD
     estimated_cost_total     REAL,              -- USD, of the last start that names one
+    budget_nanousd           INTEGER,           -- 1e-9 USD, of the last start that names one
     cost_breakdown           TEXT NOT NULL,     -- JSON: by agent, by model; USD as text; sums to the total; unpriced
     token_breakdown          TEXT NOT NULL,     -- JSON: by agent, by model; counts
     input_tokens             INTEGER NOT NULL,  -- uncached input

@@ -47,24 +47,38 @@ class SpendTable:
         """Drop a workflow's rows."""
         self._db.execute(self._remove, (adw_id,))
 
-    def sums(self, by: Sequence[Group], first: int | None, last: int | None) -> Iterator[SpendSum]:
+    def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        query, bounds = sums_query(self._table, by, first, last, mark="?")
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL")
         for values in self._db.execute(query, bounds):
             yield sum_of(values)
 
 
 def sums_query(
-    table: str, by: Sequence[Group], first: int | None, last: int | None, *, mark: str
+    table: str,
+    by: Sequence[Group],
+    first: int | None,
+    last: int | None,
+    *,
+    merged: bool,
+    mark: str,
+    nothing: str,
 ) -> tuple[str, list[int]]:
-    """A query for `sum_of`, and its values; `mark` is where one of them goes."""
-    names = [f"spend.{name}" if name in OWN or name == "adw_id" else f"history.{name}" for name in by]
-    keys = ", ".join(["spend.quarter", *names])
-    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - OWN - {"adw_id"} else ""
+    """A query for `sum_of`, and its values.
+
+    Args:
+        mark, nothing: how a database spells where a value goes, and grouping by nothing.
+    """
+    own = OWN | {"adw_id"}
+    names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
+    keys = names if merged else ["spend.quarter", *names]
+    quarter = "max(spend.quarter)" if merged else "spend.quarter"
+    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
     bounds = [(f"spend.quarter {sign} {mark}", bound) for sign, bound in ((">=", first), ("<=", last))]
     given = [(term, bound) for term, bound in bounds if bound is not None]
     where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
-    query = f"SELECT {keys}, {_SUMS} FROM {table} AS spend {joined} {where} GROUP BY {keys} ORDER BY 1"
+    selected, grouped = ", ".join([quarter, *names, _SUMS]), ", ".join(keys) or nothing
+    query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
     return query, [bound for _, bound in given]
 
 

@@ -13,6 +13,7 @@ from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from ledger.line import Head
+from projections.pages import Page, Query
 from projections.spend import Spend
 from projections.store import (
     FOLD_VERSION,
@@ -27,6 +28,7 @@ from projections.store import (
     removed,
     visible_cost,
 )
+from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
 from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
@@ -65,6 +67,7 @@ class SqliteHistory:
         self._spend = SpendTable(connection.db)
         try:
             with connection.errors():
+                sqlite_pages.prepare(self._db)
                 self._prepare()
         except BaseException:
             connection.close()
@@ -98,6 +101,16 @@ class SqliteHistory:
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
 
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        with self._connection.errors():
+            return sqlite_pages.page(self._db, query)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        with self._connection.errors():
+            return sqlite_pages.changes_after(self._db, number, limit)
+
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
         return {values[0]: _stored(values) for values in self._selected(_STORED, "adw_id", adw_ids)}
@@ -122,11 +135,11 @@ class SqliteHistory:
             return self._spend.of(adw_id)
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
         with self._connection.errors():
-            yield from self._spend.sums(by, first, last)
+            yield from self._spend.sums(by, first, last, merged=merged)
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
@@ -229,7 +242,8 @@ class SqliteHistory:
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
                 self._db.execute("DROP TABLE IF EXISTS costledger_spend")
-            for statement in statements("schema.sql"):
+                self._db.execute("DROP TABLE IF EXISTS costledger_total")
+            for statement in (*statements("schema.sql"), *sqlite_pages.statements()):
                 self._db.execute(statement)
             self._begin_anew()
 

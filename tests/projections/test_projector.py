@@ -108,7 +108,7 @@ def test_one_origin_gives_the_row_of_its_own_ledger_byte_for_byte(postgres_url: 
     lively(hosts, 6, 80)
     hosts.send_all()
     report = project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
-    assert (report.lines, report.workflows_held) == (len(hosts.replica.lines), 0)
+    assert (report.lines, report.workflows_held) == (len(hosts.replica.stored), 0)
     local = [project(hosts.stores[0], name) for name in hosts.stores[0].workflow_ids()]
     with open_postgres(postgres_url) as history:
         assert history.rows() == [one.row for one in local]
@@ -129,7 +129,7 @@ def test_lines_that_come_in_any_order_of_origins_give_the_rows_of_all_ledgers(
     data: st.DataObject, postgres_url: str
 ) -> None:
     replica = REPLICAS.setdefault(postgres_url, MemoryReplica())
-    hosts, name = Hosts(3, replica), f"w{len(replica.lines)}-"
+    hosts, name = Hosts(3, replica), f"w{len(replica.stored)}-"
     lively(hosts, 2, 12, seed=data.draw(st.integers(0, 10**6)), name=name)
     with projector(hosts, postgres_url, kept_kilobytes=data.draw(st.sampled_from([0, 10**6]))) as reader:
         for _ in range(data.draw(st.integers(0, 12))):
@@ -162,8 +162,8 @@ def test_a_gap_holds_that_workflow_and_repair_lets_it_go_on(
     hosts = Hosts(1)
     lively(hosts, 2, 40)
     hosts.send_all()
-    lost = [line for line in hosts.replica.lines if line.workflow_id == "w0"]
-    hosts.replica.lines.remove(lost[4])
+    lost = [line for line in hosts.replica.stored if line.workflow_id == "w0"]
+    hosts.replica.stored.remove(lost[4])
     with projector(hosts, postgres_url) as reader:
         reader.step(0)
         assert "[w0] held: origin origin-0: the line at seq 5 is missing" in caplog.text
@@ -191,7 +191,7 @@ def test_lines_that_the_replica_lost_after_they_were_projected_take_nothing_away
     hosts.send_all()
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     before = rows_at(postgres_url)
-    del hosts.replica.lines[3]
+    del hosts.replica.stored[3]
     hosts.stores[0].append([cost_observed("w0", agent="z", cost_usd="99.00")])
     hosts.send_all()
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).workflows_held == 1
@@ -208,10 +208,10 @@ def test_a_line_that_does_not_verify_holds_its_workflow_only(postgres_url: str) 
     hosts = Hosts(1)
     lively(hosts, 2, 20)
     hosts.send_all()
-    for index, line in enumerate(hosts.replica.lines):
+    for index, line in enumerate(hosts.replica.stored):
         if line.workflow_id == "w1" and line.head.seq == 3:
             bad = line.raw.replace(b'"cost_usd":"', b'"cost_usd":"9')
-            hosts.replica.lines[index] = ReplicatedLine(line.position, "w1", line.origin, bad)
+            hosts.replica.stored[index] = ReplicatedLine(line.position, "w1", line.origin, bad)
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).workflows_held == 1
     w0, w1 = rows_at(postgres_url)
     assert (w0, w1.ledger_seq) == (hosts.row("w0"), 2)
