@@ -90,12 +90,13 @@ def rebuilding(server: PostgresServer, store: DirectoryStore, events: int) -> li
     spend = [(one.row.adw_id, *part) for one in projected for part in one.spend]
     heads = [(one.row.adw_id, one.head.seq, one.head.size, one.head.hash) for one in projected]
     taken: dict[str, list[float]] = {"rebuild, 2 processes": [], "its COPY and swap": [], "bare COPY": []}
+    url = server.url("bench")
     for _ in range(3):
-        url = schema(server, "bench")
+        schema(server, "bench")
         open_postgres(url).close()
         taken["bare COPY"].append(seconds_of(lambda: bare(url, rows, spend, heads)))
         taken["its COPY and swap"].append(seconds_of(lambda: swapped_in(url, projected)))
-        url = schema(server, "bench")
+        schema(server, "bench")
         with open_postgres(url) as history:
             taken["rebuild, 2 processes"].append(seconds_of(lambda: rebuild(store, history, processes=2)))
     medians = {name: median(times) for name, times in taken.items()}
