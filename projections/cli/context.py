@@ -12,7 +12,18 @@ from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
 from ledger.workflow import data_directory
 
-__all__ = ["adopted_path", "data_option", "data_path", "history_option", "json_option", "store", "workflow_argument"]
+__all__ = [
+    "adopted_path",
+    "credentials_option",
+    "data_option",
+    "data_path",
+    "history_option",
+    "json_option",
+    "named_replica",
+    "replica_option",
+    "store",
+    "workflow_argument",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +58,22 @@ history_option: Callable[[F], F] = click.option(
     help="Another application's database whose table workflow_history is to be kept right [default: our own].",
 )
 
+
+def replica_option(option: str) -> Callable[[F], F]:
+    """The shared engine that a command talks to, as its argument `replica_name`."""
+    return click.option(
+        option,
+        "replica_name",
+        metavar="nats://HOST:PORT",
+        envvar="COSTLEDGER_REPLICA",
+        help="The shared engine's servers, by commas.",
+    )
+
+
+credentials_option: Callable[[F], F] = click.option(
+    "--credentials", type=click.Path(exists=True, dir_okay=False), help="A NATS credentials file (user JWT and seed)."
+)
+
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID")
@@ -71,6 +98,17 @@ def adopted_path() -> Path | None:
     if kind != "sqlite" or not path:
         raise InvalidInput(f"--history {given!r}: name a SQLite database as sqlite:PATH")
     return Path(path)
+
+
+def named_replica(name: str | None, option: str) -> str:
+    """The name of the shared engine.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if not name:
+        raise InvalidInput(f"name the shared engine: {option} nats://HOST:PORT, or COSTLEDGER_REPLICA")
+    return name
 
 
 def store() -> DirectoryStore:

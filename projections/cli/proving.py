@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from ledger.agreement import Agreement, disagreements
 from ledger.anchor import anchor, anchors_in, broken
 from ledger.origin import misplaced
-from projections.cli.context import data_option, history_option, json_option, store
+from ledger.replicas import open_replica
+from projections.cli.context import (
+    credentials_option,
+    data_option,
+    history_option,
+    json_option,
+    named_replica,
+    replica_option,
+    store,
+)
 from projections.cli.output import counted_bar, print_findings, print_json
 from projections.cli.session import opened
 from projections.parallel import processes_at_hand
@@ -31,12 +42,17 @@ def anchor_command() -> None:
     metavar="FILE",
     help="Anchors that were kept elsewhere: nothing they vouch for was rewritten or cut.",
 )
+@click.option("--shared", is_flag=True, help="Also prove that the shared engine holds exactly what the ledgers hold.")
+@replica_option("--from")
+@credentials_option
 @json_option
 @history_option
 @data_option
-def verify_command(against: Path | None, as_json: bool) -> int:
+def verify_command(
+    against: Path | None, shared: bool, replica_name: str | None, credentials: str | None, as_json: bool
+) -> int:
     """Prove every chain, every checkpoint and every row; exits with 3 when something does not fit."""
-    proof = Proof()
+    proof, agreement = Proof(), Agreement()
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
     with opened(up_to_date=False) as session, counted_bar("proving", "ledgers") as progress:
         many = processes_at_hand()
@@ -48,8 +64,16 @@ def verify_command(against: Path | None, as_json: bool) -> int:
             step = "restore the ledger from a backup made before that"
             for name, problem in broken(session.ledgers, kept):
                 findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
+    if shared:
+        findings += _disagreements(agreement, named_replica(replica_name, "--from"), credentials)
     if as_json:
-        print_json({**asdict(proof), "findings": [asdict(finding) for finding in findings]})
+        print_json(
+            {
+                **asdict(proof),
+                **({"shared": asdict(agreement)} if shared else {}),
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
     else:
         print_findings(findings)
         click.echo(
@@ -57,4 +81,21 @@ def verify_command(against: Path | None, as_json: bool) -> int:
             f"{proof.events:,} events ({proof.size_bytes / 1e6:,.1f} MB) and {proof.rows:,} rows proven, "
             f"{len(findings):,} findings" + (f", {len(anchors):,} anchors held" if anchors and not findings else "")
         )
+        if shared:
+            click.echo(
+                f"{agreement.lines:,} lines of {agreement.ledgers:,} ledgers proven in the shared engine, "
+                f"{agreement.waiting:,} wait to be sent"
+            )
     return 3 if findings else 0
+
+
+def _disagreements(agreement: Agreement, name: str, credentials: str | None) -> list[Finding]:
+    with (
+        closing(open_replica(name, credentials=credentials)) as replica,
+        counted_bar("comparing", "ledgers") as progress,
+    ):
+        step = "costledger replicate --repair; if it cannot: costledger restore, or costledger origin --renew"
+        return [
+            Finding(found.workflow_id, str(found.error), step)
+            for found in disagreements(store(), replica, agreement, progress=progress)
+        ]
