@@ -88,7 +88,7 @@ def _compare(ledgers: DirectoryStore, chain: Chain, due: int, agreement: Agreeme
     place = head_at(ledgers, ChainHead(chain.workflow_id, chain.origin, head.seq, head.hash))
     if head.seq < due:
         raise LinesLost(chain.workflow_id, head.seq + 1, due)
-    reader = ledgers.read(chain.workflow_id, since=place)
+    reader = ledgers.read(chain.workflow_id, start=place)
     for lines in reader.chunks():
         agreement.waiting += len(lines)
 

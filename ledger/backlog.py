@@ -56,7 +56,7 @@ def backlog(ledgers: DirectoryStore, *, clock: Clock = clocks.now) -> Backlog:
         found.ledgers_behind += 1
         found.bytes_behind += max(0, size - head.size)
         try:
-            for index, raw in enumerate(ledgers.read(workflow_id, since=head).raw_lines()):
+            for index, raw in enumerate(ledgers.read(workflow_id, start=head).raw_lines()):
                 found.events_behind += 1
                 if index == 0:
                     recorded_at = str(orjson.loads(raw)["recorded_at"])

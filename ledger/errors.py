@@ -8,8 +8,10 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidWorkflowId
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
-    │   └── InvalidReplica
+    │   ├── InvalidReplica
+    │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
+    ├── UnknownModel             no price for it
     ├── NothingToSalvage         the ledger is whole
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
@@ -29,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 __all__ = [
     "ConflictingEvent",
@@ -38,6 +41,7 @@ __all__ = [
     "DurabilityUnknown",
     "HistoryUnavailable",
     "InvalidAnchor",
+    "InvalidConfig",
     "InvalidEvent",
     "InvalidInput",
     "InvalidMoney",
@@ -51,6 +55,7 @@ __all__ = [
     "ReplicaDiffers",
     "ReplicaUnavailable",
     "SourceUnreadable",
+    "UnknownModel",
     "UnknownWorkflow",
 ]
 
@@ -66,9 +71,14 @@ def shown(value: object) -> str:
 class CostledgerError(Exception):
     """The root: whoever catches this catches all of ours and nothing else."""
 
+    http_status: ClassVar[int] = 503
+    """What a server answers with: by default that it cannot do this now."""
+
 
 class InvalidInput(CostledgerError):
     """The caller asked for something that cannot be; nothing was written."""
+
+    http_status = 422
 
 
 class InvalidMoney(InvalidInput):
@@ -110,16 +120,42 @@ class InvalidReplica(InvalidInput):
         super().__init__(f"{name!r} names no replica: expected nats://HOST:PORT, several separated by commas")
 
 
+class InvalidConfig(InvalidInput):
+    """A configuration file that cannot be used; each problem has its line, from 1, where there is one."""
+
+    def __init__(self, file: Path, problems: Sequence[tuple[int | None, str]]) -> None:
+        self.file, self.problems = file, tuple(problems)
+        told = [f"{file}{'' if line is None else f', line {line}'}: {problem}" for line, problem in problems]
+        super().__init__("\n".join(told))
+
+
 class UnknownWorkflow(CostledgerError):
     """No ledger by that id."""
+
+    http_status = 404
 
     def __init__(self, workflow_id: str, where: object) -> None:
         self.workflow_id = workflow_id
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
 
 
+class UnknownModel(CostledgerError):
+    """No price for a model, served that way, at that moment."""
+
+    def __init__(self, model: str, near: Sequence[str], service_tier: str | None = None) -> None:
+        self.model, self.near = model, tuple(near)
+        served = "" if service_tier is None else f" served as {shown(service_tier)}"
+        alike = f"; similar names that have one: {', '.join(near)}" if near else ""
+        super().__init__(
+            f"no price for model {shown(model)}{served}{alike}; give it rates under [[prices]] in costledger.toml "
+            "(docs/prices.md), then `costledger reprice`"
+        )
+
+
 class NothingToSalvage(CostledgerError):
     """The ledger is whole."""
+
+    http_status = 409
 
     def __init__(self, workflow_id: str) -> None:
         super().__init__(f"every line of ledger {workflow_id!r} verifies; there is nothing to salvage")
@@ -127,6 +163,8 @@ class NothingToSalvage(CostledgerError):
 
 class ConflictingEvent(CostledgerError):
     """The id is in the ledger already, with other content; nothing was appended."""
+
+    http_status = 409
 
     def __init__(self, workflow_id: str, event_id: str, seq: int, fields: Sequence[str]) -> None:
         self.workflow_id, self.event_id, self.seq, self.fields = workflow_id, event_id, seq, tuple(fields)
@@ -138,6 +176,8 @@ class ConflictingEvent(CostledgerError):
 
 class LedgerMoved(CostledgerError):
     """The ledger is not where the caller planned against; plan again."""
+
+    http_status = 409
 
     def __init__(self, workflow_id: str, expected_seq: int, actual_seq: int) -> None:
         self.workflow_id, self.expected_seq, self.actual_seq = workflow_id, expected_seq, actual_seq
@@ -176,6 +216,8 @@ class DamagedLedger(CostledgerError):
         byte: offset of that line's first byte.
         problem: what does not fit.
     """
+
+    http_status = 409
 
     def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
         self.path, self.line, self.byte, self.problem = path, line, byte, problem
@@ -242,6 +284,8 @@ class Diverged(CostledgerError):
 
 class MissingExtra(CostledgerError):
     """An optional package is not installed."""
+
+    http_status = 501
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package: pip install 'costledger[{extra}]'")

@@ -209,6 +209,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
         "cost_usd": _amount,
         "cost_source": _one_of("reported", "priced"),
         "price_book": check_name,
+        "price_digest": check_name,
         "final": _flag,
         "partial": _flag,
         "reason": _prose,
@@ -280,7 +281,7 @@ def _check_reading(fields: dict[str, Any]) -> bool:
     if "cost_usd" not in fields and "usage" not in fields:
         raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both")
     if "cost_usd" not in fields:
-        for name in ("cost_source", "price_book", "final"):
+        for name in ("cost_source", "price_book", "price_digest", "final"):
             if fields.get(name):
                 raise InvalidEvent(name, "belongs to a cost, and this reading has none")
         fields.pop("final", None)
@@ -288,8 +289,9 @@ def _check_reading(fields: dict[str, Any]) -> bool:
     defaulted = "cost_source" not in fields
     if fields.setdefault("cost_source", "reported") == "priced" and "price_book" not in fields:
         raise InvalidEvent("price_book", "a priced cost names the price book it was priced from")
-    if fields["cost_source"] == "reported" and "price_book" in fields:
-        raise InvalidEvent("price_book", "a reported cost was not priced; leave it out or set cost_source to priced")
+    for name in ("price_book", "price_digest"):
+        if fields["cost_source"] == "reported" and name in fields:
+            raise InvalidEvent(name, "a reported cost was not priced; leave it out or set cost_source to priced")
     if fields.get("final") and fields.get("partial"):
         raise InvalidEvent("final", "a reading cannot be both final and partial")
     return defaulted
@@ -306,6 +308,7 @@ def cost_observed(
     message_id: str | None = None,
     cost_source: str | None = None,
     price_book: str | None = None,
+    price_digest: str | None = None,
     final: bool | None = None,
     partial: bool | None = None,
     reason: str | None = None,
@@ -322,6 +325,7 @@ def cost_observed(
         usage: tokens by bucket (`USAGE_FIELDS`), of the same scope as the cost.
         agent, session_id, model, message_id: the meter, the deepest one named.
         cost_source: "reported" (default) or "priced".
+        price_book, price_digest: the price list of a priced cost, and what tells the rates used apart.
         final: the reading covers everything below its meter.
         partial: the usage is known to be incomplete, so the true cost is at least this.
         service_tier: how the provider served it, such as "batch"; it decides the price.

@@ -22,7 +22,8 @@ from ledger.files import Files, OpenFile
 from ledger.line import Draft
 from ledger.reader import LedgerReader
 from ledger.recovery import copy_verified, fence_path, last_tail, set_fence
-from ledger.tail import Composed, Receipt, Tail, compose, drafts, find, with_runs
+from ledger.seen import SeenIds
+from ledger.tail import Composed, Receipt, Tail, compose, drafts, with_runs
 
 __all__ = ["Durability", "Journal"]
 
@@ -62,6 +63,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file: OpenFile | None = None
         self._tail: Tail | None = None
+        self._seen = SeenIds()
         self._directory_synced = False
 
     def append(self, events: Sequence[Event], expected_seq: int | None = None) -> list[Receipt]:
@@ -149,7 +151,7 @@ class Journal:
     def _caught_up(self, file: OpenFile) -> Tail:
         """Where the ledger ends now, what others appended since the last look verified."""
         if self._tail is None or self._tail.head.seq == 0:
-            return self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
+            return self._looked_at_anew(file)
         size = self._try("look at", self._files.size, file)
         head = self._tail.head
         if size == head.size:
@@ -158,7 +160,12 @@ class Journal:
             problem = f"was cut: it had {head.size:,} bytes when last appended to and has {size:,} now"
             raise DamagedLedger(self.path, head.seq, size, problem)
         tail = self._try("read", self._verified_from, file, self._tail, size)
-        return tail or self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
+        return tail or self._looked_at_anew(file)
+
+    def _looked_at_anew(self, file: OpenFile) -> Tail:
+        """Where the ledger ends, whatever was known of it: it may be another file, or cut and grown again."""
+        self._seen = SeenIds()
+        return self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
 
     def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:
         """The tail after what others appended; None when something torn is behind it."""
@@ -177,7 +184,7 @@ class Journal:
         found: dict[str, Line] = {}
         if tail.head.seq and (wanted or needs_runs):
             with self._try("search", self._files.map, file, tail.head.size) as ledger:
-                found = find(ledger, wanted)
+                found = self._seen.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
                 tail = with_runs(tail, lambda: ledger) if needs_runs else tail
         elif needs_runs:
             tail = with_runs(tail, lambda: b"")

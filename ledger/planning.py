@@ -15,7 +15,8 @@ from typing import Any, TypedDict
 
 from ledger import money
 from ledger.events import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line, cost_observed, event
-from ledger.pricing import PriceBook, price_event
+from ledger.pricing import PriceBook, price_event, priced_from
+from ledger.rates import Rates
 from ledger.runs import Runs
 from ledger.sources.findings import Call, Findings, Message, Place, Session, Skipped, Total, digest
 
@@ -237,12 +238,15 @@ class _Planner:
         if cost < self._ledger.totals.get(meter, 0):
             return
         messages = [session.messages[name] for name in session.after_total]
-        prices = [
-            None if message.model is None else self._prices.price(message.model, message.usage, self._moment)
-            for message in messages
-        ]
-        priced = sum(price for price in prices if price is not None)
-        fields: dict[str, Any] = {"cost_source": "priced", "price_book": self._prices.name} if priced else {}
+        used: list[Rates] = []
+        priced = 0
+        for message in messages:
+            rates = None if message.model is None else self._prices.rates(message.model, self._moment)
+            price = None if rates is None else rates.cost_nanousd(message.usage)
+            if rates is not None and price is not None:
+                used.append(rates)
+                priced += price
+        fields: dict[str, Any] = priced_from(used) if priced else {}
         counts = [f"{message.message_id}={sorted(message.usage.items())}" for message in messages]
         process = session.process or session.session_id
         new = cost_observed(
@@ -253,7 +257,7 @@ class _Planner:
             partial=True,
             id=digest(session.kind, "after_total", process, session.totals[-1].cost_usd, *counts),
             source=_source(session, messages[-1].place),
-            derived=frozenset({"cost_usd", "cost_source", "price_book"}),
+            derived=frozenset({"cost_usd", "cost_source", "price_book", "price_digest"}),
             **fields,
         )
         self.add(new)

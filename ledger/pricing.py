@@ -1,38 +1,64 @@
 """Prices: what tokens cost, by a named and versioned price book, fixed when the event is made.
 
 `genai-prices` (https://github.com/pydantic/genai-prices) carries its data with it; it is imported by the first
-call that has something to price. Its `input_tokens` include cached ones; ours do not.
+call that has something to price. We take its rates and count ourselves (`ledger.rates`), since a first import prices
+a hundred thousand messages; a property test compares every model's figures with the library's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Protocol
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ledger import money
-from ledger.events import COST_OBSERVED, Event, event
+from ledger.events import COST_OBSERVED, Event
+from ledger.rates import Rate, Rates, digest_of
 
-__all__ = ["GenaiPrices", "PriceBook", "price_event"]
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
 
-_CALLS_KEPT = 4096
-"""Prices remembered; a call takes about 0.1 ms, and one log repeats the same usage on many lines."""
+__all__ = ["STANDARD_TIERS", "GenaiPrices", "PriceBook", "price_book", "price_event", "priced_from"]
+
+STANDARD_TIERS: Final = frozenset({"standard", "default", "on_demand"})
+"""What providers call the ordinary way: Anthropic, OpenAI, Groq."""
+
+_RATES_KEPT: Final = 4096
+"""By model, tier and day; finding them takes about 0.1 ms, and a log repeats the same on many lines."""
+
+_BUCKETS: Final = {
+    "input_tokens": "input_mtok",
+    "cache_write_tokens": "cache_write_mtok",
+    "cache_write_1h_tokens": "cache_write_1h_mtok",
+    "cache_read_tokens": "cache_read_mtok",
+    "output_tokens": "output_mtok",
+    "web_search_requests": "web_searches_kcount",
+    "requests": "requests_kcount",
+}
+"""The names that genai-prices gives the rates of our buckets."""
+
+_INSTEAD: Final = {
+    "cache_write_tokens": "input_tokens",
+    "cache_write_1h_tokens": "cache_write_tokens",
+    "cache_read_tokens": "input_tokens",
+}
+"""A book that has no rate of its own for these means that they cost what those do."""
 
 
 class PriceBook(Protocol):
     """A list of prices."""
 
-    @property
-    def name(self) -> str:
-        """Its name and version, as an event records it: "genai-prices 0.2.3"."""
-        ...
-
-    def price(self, model: str, usage: Mapping[str, int], moment: datetime | None) -> int | None:
-        """Nanodollars for a usage in our buckets; None when the model has no price here (never 0 for unknown).
+    def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
+        """What a model costs at a moment; None when it has no price here (never 0 for unknown).
 
         Args:
-            moment: when the tokens were used, since prices change; None is today.
+            moment: when the tokens were used, since prices change; None is now.
+            service_tier: how the provider served the call, such as "batch"; None is the standard way.
         """
         ...
 
@@ -41,42 +67,121 @@ class GenaiPrices:
     """The prices that the installed `genai-prices` package carries."""
 
     def __init__(self) -> None:
-        self._calc: Callable[..., int | None] | None = None
-
-    @property
-    def name(self) -> str:
         from importlib.metadata import version
 
-        return f"genai-prices {version('genai-prices')}"
+        self.name = f"genai-prices {version('genai-prices')}"
+        self._found = lru_cache(maxsize=_RATES_KEPT)(_find)
+        self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
 
-    def price(self, model: str, usage: Mapping[str, int], moment: datetime | None) -> int | None:
-        """See `PriceBook.price`."""
-        if self._calc is None:
-            self._calc = lru_cache(maxsize=_CALLS_KEPT)(_calculate)
-        day = None if moment is None else moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        return self._calc(model, tuple(sorted(usage.items())), day)
+    def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
+        """See `PriceBook.rates`."""
+        found = self._found(model)
+        if found is None:
+            return None
+        when = (moment or datetime.now(UTC)).astimezone(UTC)
+        tier = None if service_tier in STANDARD_TIERS else service_tier
+        return self._at(model, when.date(), when.time().replace(second=0, microsecond=0) if found[2] else time(), tier)
+
+    def names(self) -> Iterator[str]:
+        """The models that have a price, as the book spells them."""
+        from genai_prices.data_snapshot import get_snapshot
+
+        for provider in get_snapshot().providers:
+            for model in provider.models:
+                yield model.id
+
+    def _rates_at(self, model: str, day: date, minute: time, service_tier: str | None) -> Rates | None:
+        found = self._found(model)
+        if found is None:
+            return None
+        provider, info, _ = found
+        when = datetime.combine(day, minute, UTC)
+        if service_tier is None:
+            return _rates(self.name, info.get_prices(when))
+        for context in _contexts(service_tier):
+            if _has_variant(provider, info, when, context):
+                return _rates(self.name, info.get_prices(when, context))
+        if service_tier == "batch" and provider.id == "anthropic":
+            return _halved(_rates(self.name, info.get_prices(when)))
+        return None
 
 
-def _calculate(model: str, usage: tuple[tuple[str, int], ...], moment: datetime | None) -> int | None:
-    from genai_prices import Usage, calc_price
+Found = tuple["Provider", "ModelInfo", bool]
+"""A model, and whether its price depends on the time of day."""
 
-    counts = dict(usage)
-    writes, writes_1h = counts.get("cache_write_tokens", 0), counts.get("cache_write_1h_tokens", 0)
-    reads = counts.get("cache_read_tokens", 0)
-    given: dict[str, Any] = {
-        "input_tokens": counts.get("input_tokens", 0) + writes + reads,
-        "cache_write_tokens": writes,
-        "cache_read_tokens": reads,
-        "output_tokens": counts.get("output_tokens", 0),
-    }
-    if writes_1h:
-        given["cache_write_1h_tokens"] = writes_1h
-    if searches := counts.get("web_search_requests", 0):
-        given["web_searches"] = searches
+
+def _find(model: str) -> Found | None:
+    from genai_prices.data_snapshot import get_snapshot
+    from genai_prices.types import TimeOfDateConstraint
+
     try:
-        return money.parse(calc_price(Usage(**given), model, genai_request_timestamp=moment).total_price)
+        provider, info = get_snapshot().find_provider_model(model, None, None, None)
     except LookupError:
         return None
+    priced = info.prices if isinstance(info.prices, list) else []
+    constraints = [price.constraint for price in priced] + [v.constraint for v in info.price_variants or ()]
+    return provider, info, any(isinstance(constraint, TimeOfDateConstraint) for constraint in constraints)
+
+
+def _contexts(service_tier: str) -> list[dict[str, str]]:
+    """What genai-prices calls a way of serving: OpenAI's and Google's tiers, Anthropic's speed, batches."""
+    if service_tier == "batch":
+        return [{"processing": "batch"}]
+    return [{"service_tier": service_tier}, {"speed": service_tier}]
+
+
+def _has_variant(provider: Provider, info: ModelInfo, when: datetime, context: dict[str, str]) -> bool:
+    """Whether the book has rates of their own for a way of serving; without them it would answer the standard ones."""
+    if not any(info is model for model in provider.models):
+        return False  # found through another provider, whose ways of serving are its own
+    return any(
+        variant.when == context and (variant.constraint is None or variant.constraint.active(when))
+        for variant in info.price_variants or ()
+    )
+
+
+def _rates(book: str, price: ModelPrice) -> Rates:
+    from genai_prices.types import TieredPrices
+
+    buckets: dict[str, Rate] = {}
+    for bucket, name in _BUCKETS.items():
+        given = price.__dict__.get(name)
+        per_thousand = name.endswith("_kcount")
+        if isinstance(given, TieredPrices):
+            buckets[bucket] = Rate(given.base, tuple((tier.start, tier.price) for tier in given.tiers))
+        elif given is not None:
+            buckets[bucket] = Rate(given.scaleb(-3) if per_thousand else given)
+        elif (instead := _INSTEAD.get(bucket)) in buckets:
+            buckets[bucket] = buckets[instead]
+    return Rates(book, buckets)
+
+
+def _halved(rates: Rates) -> Rates:
+    """Message Batches are "charged at 50% of the standard API prices", cached tokens too; searches are not tokens.
+
+    https://docs.anthropic.com/en/docs/build-with-claude/batch-processing#pricing
+    """
+    half = Decimal("0.5")
+    halves = {
+        bucket: Rate(rate.usd * half, tuple((above, usd * half) for above, usd in rate.tiers))
+        for bucket, rate in rates.buckets.items()
+        if bucket.endswith("_tokens")
+    }
+    return replace(rates, buckets=dict(rates.buckets) | halves)
+
+
+def price_book(config: Path | None) -> PriceBook:
+    """The prices that hold here: those that a configuration file names, and for all else genai-prices.
+
+    Raises:
+        InvalidConfig: the file cannot be used.
+    """
+    if config is None:
+        return GenaiPrices()
+    from ledger.config import load
+    from ledger.overrides import Overridden
+
+    return Overridden(load(config).prices, GenaiPrices())
 
 
 def price_event(book: PriceBook, reading: Event, moment: datetime | None = None) -> Event:
@@ -92,9 +197,18 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
     if reading.type != COST_OBSERVED or "cost_usd" in fields or not {"model", "usage"} <= fields.keys():
         return reading
     observed_at = fields.get("observed_at")
-    cost = book.price(fields["model"], fields["usage"], datetime.fromisoformat(observed_at) if observed_at else moment)
-    if cost is None:
+    when = datetime.fromisoformat(observed_at) if observed_at else moment
+    rates = book.rates(fields["model"], when, fields.get("service_tier"))
+    cost = None if rates is None else rates.cost_nanousd(fields["usage"], one_call="message_id" in fields)
+    if rates is None or cost is None:
         return reading
-    price = {"cost_usd": money.to_wire(cost), "cost_source": "priced", "price_book": book.name}
-    whole = {"type": reading.type, "workflow_id": reading.workflow_id, **fields, **price}
-    return event(whole, derived=reading.derived | price.keys())
+    price = {"cost_usd": money.to_wire(cost)} | priced_from([rates])
+    whole: Mapping[str, Any] = MappingProxyType({**fields, **price})  # both halves are valid, and so is the whole
+    return Event(reading.workflow_id, reading.type, whole, reading.derived | price.keys())
+
+
+def priced_from(rates: list[Rates]) -> dict[str, str]:
+    """The fields that say which rates a cost was priced from."""
+    books, digests = {rate.book for rate in rates}, {rate.digest for rate in rates}
+    digest = digest_of(sorted(digests)) if len(digests) > 1 else rates[0].digest
+    return {"cost_source": "priced", "price_book": " + ".join(sorted(books)), "price_digest": digest}

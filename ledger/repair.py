@@ -129,6 +129,6 @@ def _present_behind(ledgers: DirectoryStore, replica: Replica, head: ChainHead, 
     """How many of the ledger's lines behind a place the replica holds somewhere."""
     theirs = {line.raw[-67:] for line in replica.chain(head.workflow_id, head.origin)}
     seen = 0
-    for raw in ledgers.read(head.workflow_id, since=whole).raw_lines():
+    for raw in ledgers.read(head.workflow_id, start=whole).raw_lines():
         seen += raw[-67:] in theirs
     return seen

@@ -277,7 +277,7 @@ def runs_of(ledgers: DirectoryStore, workflow_id: str, head: Head) -> Iterator[l
     """
     lines: list[bytes] = []
     size = 0
-    for raw in ledgers.read(workflow_id, since=head).raw_lines():
+    for raw in ledgers.read(workflow_id, start=head).raw_lines():
         if lines and (len(lines) == RUN_LINES_MAX or size + len(raw) > RUN_BYTES_MAX):
             yield lines
             lines, size = [], 0

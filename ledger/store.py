@@ -77,16 +77,16 @@ class LedgerStore(Protocol):
         """The ledger's size in bytes; None when there is none. It costs one `stat`."""
         ...
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
-        """All lines from the first, durable before they are read.
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
+        """All lines after `start`, durable before they are read.
 
         Args:
             checkpoint: an earlier head that the ledger must still extend.
-            since: the same, and only the lines behind it.
+            start: an earlier head, whose line and all before it the caller has read; the ledger must still extend it.
 
         Raises:
             UnknownWorkflow: no such ledger.
-            DamagedLedger: it does not extend that head.
+            DamagedLedger: it does not extend the checkpoint, or `start`.
             LedgerUnavailable: it cannot be opened or synced.
         """
         ...
@@ -130,7 +130,7 @@ class MemoryStore:
                 workflow_id=workflow_id,
                 origin=lambda: self.origin,
                 now=clocks.to_wire(self._clock()),
-                found=find(ledger, {draft.id for draft in batch if draft.search}),
+                found=find(ledger, {draft.id for draft in batch if draft.search}, _in_memory(workflow_id)),
                 expected_seq=expected_seq,
                 durability="none",
             )
@@ -147,26 +147,37 @@ class MemoryStore:
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         return None if ledger is None else len(ledger)
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
         """See `LedgerStore.read`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         if ledger is None:
             raise UnknownWorkflow(workflow_id, "memory")
         data = bytes(ledger)
-        path = Path("(memory)") / f"{workflow_id}{_SUFFIX}"
-        return _reader(workflow_id, path, lambda at, count: data[at : at + count], len(data), checkpoint, since)
+        return _reader(
+            workflow_id,
+            _in_memory(workflow_id),
+            lambda at, count: data[at : at + count],
+            len(data),
+            checkpoint,
+            start,
+        )
+
+
+def _in_memory(workflow_id: str) -> Path:
+    """What an error names."""
+    return Path("(memory)") / f"{workflow_id}{_SUFFIX}"
 
 
 def _reader(
-    workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, since: Head | None
+    workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, start: Head
 ) -> LedgerReader:
-    if checkpoint is not None and checkpoint.seq:
+    if checkpoint is not None and checkpoint.seq and checkpoint != start:
         try:
             LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
         except DamagedLedger:
             if not held_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
                 raise
-    return LedgerReader(workflow_id, path, read_at, size, start=since or EMPTY)
+    return LedgerReader(workflow_id, path, read_at, size, start=start)
 
 
 class DirectoryStore:
@@ -256,7 +267,7 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self.ledger_path(workflow_id), "look at", error) from error
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, since: Head | None = None) -> LedgerReader:
+    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
         try:
@@ -273,7 +284,7 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         if size == 0:
             raise UnknownWorkflow(workflow_id, self.path)
-        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, since)
+        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, start)
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():

@@ -11,23 +11,25 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from ledger.errors import ConflictingEvent, LedgerMoved
+from ledger.errors import ConflictingEvent, DamagedLedger, LedgerMoved
 from ledger.events import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
-from ledger.line import EMPTY, Draft, Head, following, seed
+from ledger.line import EMPTY, HASH_CHARACTERS, Draft, Head, following, problem_of, seed
 from ledger.runs import Runs
 
-__all__ = ["Composed", "Receipt", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
+__all__ = ["LINE_ID", "Bytes", "Composed", "Receipt", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
 
 Bytes = bytes | bytearray | mmap
 
 _SEARCHED_ONE_BY_ONE_MAX: Final = 8
 """Ids looked up by a scan each; above it one pass collects every id (measured: about the same at eight)."""
 
-_LINE_ID = re.compile(rb'"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*")')
+LINE_ID = re.compile(rb'"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*")')
+"""What stands before and around each line's id, which is its first group, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +154,41 @@ def _told(draft: Draft, seq: int, digits: str, run: int | None) -> Line:
     return given | {"type": draft.event.type, "seq": seq, "hash": digits} | ({} if run is None else {"run": run})
 
 
-def find(ledger: Bytes, ids: Collection[str]) -> dict[str, Line]:
-    """The lines of a ledger that carry one of these ids, each id's first one."""
+def find(ledger: Bytes, ids: Collection[str], path: Path, start: int = 0) -> dict[str, Line]:
+    """The lines of a ledger, from the one that begins at `start`, that carry one of these ids; each id's first one.
+
+    Each is proven against the line before it: a receipt may follow, and what does not verify is nothing to vouch for.
+
+    Raises:
+        DamagedLedger: one does not verify.
+    """
     found: dict[str, Line] = {}
     if len(ids) <= _SEARCHED_ONE_BY_ONE_MAX:
         for wanted in ids:
-            for at in _occurrences(ledger, b',"id":%b,"type":' % orjson.dumps(wanted)):
+            for at in _occurrences(ledger, b',"id":%b,"type":' % orjson.dumps(wanted), start):
                 line = _line_around(ledger, at)
                 if line is not None and line.get("id") == wanted:
+                    _check(ledger, at, path, line)
                     found.setdefault(wanted, line)
                     break
         return found
     spelled = {orjson.dumps(wanted): wanted for wanted in ids}
-    for match in _LINE_ID.finditer(ledger):
+    for match in LINE_ID.finditer(ledger, start):
         wanted = spelled.get(match[1], "")
         if wanted and wanted not in found:
             line = _line_around(ledger, match.start())
             if line is not None and line.get("id") == wanted:
+                _check(ledger, match.start(), path, line)
                 found[wanted] = line
     return found
+
+
+def _check(ledger: Bytes, at: int, path: Path, line: Line) -> None:
+    start, end = ledger.rfind(b"\n", 0, at) + 1, ledger.find(b"\n", at) + 1
+    before = bytes(ledger[max(0, start - HASH_CHARACTERS - 3) : start])
+    problem = problem_of(bytes(ledger[start:end]), before, str(line.get("workflow_id")))
+    if problem is not None:
+        raise DamagedLedger(path, line.get("seq", 1), start, problem)
 
 
 def runs_of(ledger: Bytes) -> Runs:
@@ -183,8 +201,8 @@ def runs_of(ledger: Bytes) -> Runs:
     return runs
 
 
-def _occurrences(ledger: Bytes, text: bytes) -> Iterator[int]:
-    at = ledger.find(text)
+def _occurrences(ledger: Bytes, text: bytes, start: int = 0) -> Iterator[int]:
+    at = ledger.find(text, start)
     while at >= 0:
         yield at
         at = ledger.find(text, at + 1)

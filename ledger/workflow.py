@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from ledger.events import Event, cost_observed, workflow_ended, workflow_started
-from ledger.pricing import GenaiPrices, PriceBook, price_event
+from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import usage_of
 
-__all__ = ["Meter", "Workflow", "data_directory", "workflow"]
+__all__ = ["Meter", "Workflow", "config_file", "data_directory", "workflow"]
 
 
 class Meter(TypedDict, total=False):
@@ -25,6 +25,7 @@ class Meter(TypedDict, total=False):
     session_id: str | None
     model: str | None
     message_id: str | None
+    service_tier: str | None
     observed_at: str | datetime | None
     partial: bool | None
     source: Mapping[str, Any] | None
@@ -34,6 +35,18 @@ class Meter(TypedDict, total=False):
 def data_directory(path: Path | str | None = None) -> Path:
     """The data directory: the one given, else `COSTLEDGER_DATA`, else `./data`."""
     return Path(path or os.environ.get("COSTLEDGER_DATA") or "data")
+
+
+def config_file(data: Path, given: Path | None = None) -> Path | None:
+    """The configuration file: the one given, else `COSTLEDGER_CONFIG`, else `costledger.toml` in the data directory
+    or the current one; None when there is none.
+
+    A file that is named is returned whether it exists or not: who reads it says that it does not.
+    """
+    if named := given or os.environ.get("COSTLEDGER_CONFIG"):
+        return Path(named)
+    found = (folder / "costledger.toml" for folder in (data, Path()))
+    return next((path for path in found if path.is_file()), None)
 
 
 class Workflow:
@@ -98,6 +111,7 @@ def workflow(
     *,
     issue_number: int | None = None,
     workflow_template: str | None = None,
+    project: str | None = None,
     estimated_cost_usd: object = None,
     budget_usd: object = None,
     data: Path | str | None = None,
@@ -110,22 +124,27 @@ def workflow(
 
     Args:
         data: the data directory (`data_directory` says which by default).
-        store: another place for the ledgers; then `data` is not looked at.
+        store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
+        prices: another price book than the configuration's and genai-prices.
 
     Raises:
+        InvalidConfig: `costledger.toml` cannot be used; nothing was appended.
         CostledgerError: an event could not be appended.
     """
     ledgers = DirectoryStore(data_directory(data)) if store is None else store
+    config = config_file(data_directory(data))
+    book = prices if prices is not None or config is None else price_book(config)
     started = workflow_started(
         workflow_id,
         issue_number=issue_number,
         workflow_template=workflow_template,
+        project=project,
         estimated_cost_usd=estimated_cost_usd,
         budget_usd=budget_usd,
     )
     ledgers.append([started])
     try:
-        yield Workflow(workflow_id, ledgers, prices)
+        yield Workflow(workflow_id, ledgers, book)
     except BaseException as error:
         _end_after(error, workflow_id, ledgers)
         raise

@@ -11,7 +11,8 @@ from ledger.errors import CostledgerError, UnknownWorkflow
 from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
 from projections.fold import fold, initial
-from projections.workflow_history import Row, row
+from projections.spend import Spend
+from projections.workflow_history import Row, row, spend
 
 __all__ = ["Examined", "Finding", "differences", "examine", "findings"]
 
@@ -32,12 +33,13 @@ class Examined:
     """What one ledger says; every byte of it verified.
 
     Attributes:
-        row: by pure replay up to the checkpoint; up to the end without one.
+        row, spend: by pure replay up to the checkpoint; up to the end without one.
         problem: why there is no row; "" when there is one.
     """
 
     workflow_id: str
     row: Row | None = None
+    spend: tuple[Spend, ...] = ()
     head: Head = field(default=EMPTY)
     torn_bytes: int = 0
     problem: str = ""
@@ -53,23 +55,25 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
     workflow_id, checkpoint = job
     try:
         reader, state = ledgers.read(workflow_id, checkpoint=checkpoint), initial(workflow_id)
-        replayed: Row | None = None
+        replayed: tuple[Row, tuple[Spend, ...]] | None = None
         for line in reader:
             if replayed is None:
                 fold(state, line)
                 if checkpoint is not None and reader.head.seq == checkpoint.seq:
-                    replayed = row(state, reader.head)
+                    replayed = row(state, reader.head), spend(state)
     except UnknownWorkflow as error:
         return Examined(workflow_id, problem=str(error), unknown=True)
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
-    return Examined(workflow_id, replayed or row(state, reader.head), reader.head, reader.torn_bytes)
+    told, spent = replayed or (row(state, reader.head), spend(state))
+    return Examined(workflow_id, told, spent, reader.head, reader.torn_bytes)
 
 
 def findings(
     examined: Examined,
     checkpoint: Head | None,
     stored: Row | None,
+    spent: tuple[Spend, ...],
     columns: tuple[str, ...],
     *,
     unread_too: bool,
@@ -77,6 +81,7 @@ def findings(
     """What does not fit between a ledger, its checkpoint and its row.
 
     Args:
+        spent: what is stored of when it was spent.
         columns: those that are ours to be right.
         unread_too: a ledger that was never read into this history has a row missing.
     """
@@ -101,6 +106,11 @@ def findings(
     else:
         for difference in differences(stored, examined.row, columns):
             yield Finding(workflow_id, difference, resync)
+        if spent != examined.spend:
+            old, new = (_usd_of(parts) for parts in (spent, examined.spend))
+            yield Finding(
+                workflow_id, f"what was spent when sums to {old}, and replay says {new}, or other times", resync
+            )
 
 
 def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterator[str]:
@@ -114,6 +124,10 @@ def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterato
             yield f"{name} is {_usd(old)}, and replay says {_usd(new)}"
         else:
             yield f"{name} is {_short(old)}, and replay says {_short(new)}"
+
+
+def _usd_of(spent: tuple[Spend, ...]) -> str:
+    return f"${money.to_wire(sum(part.cost_nanousd for part in spent))}"
 
 
 def _usd(value: float | None) -> str:

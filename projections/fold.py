@@ -21,8 +21,9 @@ from ledger.events import (
     Line,
 )
 from ledger.runs import Runs
-from projections.meters import Meter, Path, Reading, Tokens, Tree
-from projections.summary import settle
+from projections.meters import NO_TOKENS, Meter, Path, Reading, Tokens, Tree
+from projections.spend import Spent, quarter_of
+from projections.stand import bring_up_to_date, settle
 
 __all__ = ["State", "fold", "initial"]
 
@@ -38,15 +39,20 @@ class State:
         unread_events: lines of a type or version that this version does not know.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
+        minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM"; `quarter` is its quarter hour.
     """
 
     __slots__ = (
+        "budget_nanousd",
         "created_at",
         "end_time",
         "error_message",
         "estimated_nanousd",
         "event_count",
         "issue_number",
+        "minute",
+        "project",
+        "quarter",
         "readings",
         "runs",
         "start_time",
@@ -69,8 +75,12 @@ class State:
         self.end_time: str | None = None
         self.issue_number: int | None = None
         self.workflow_template: str | None = None
+        self.project: str | None = None
         self.estimated_nanousd: int | None = None
+        self.budget_nanousd: int | None = None
         self.error_message: str | None = None
+        self.minute = ""
+        self.quarter: int | None = None
 
     @property
     def cost_nanousd(self) -> int:
@@ -123,14 +133,30 @@ def _cost_observed(state: State, line: Line) -> None:
     state.readings += 1
     cost = get("cost_usd")
     usage = _usage(line)
+    moment = _moment(line)
+    if moment[:16] != state.minute:
+        _book_under(state, moment, line)
     if cost is None:
-        meter.unpriced = tuple(map(max, meter.unpriced, usage)) if meter.unpriced else usage
+        state.tree.use(meter, usage or NO_TOKENS)
         return
     if not isinstance(cost, str):
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
     reported, complete = get("cost_source") != "priced", get("partial") is not True
     reading = Reading(money.from_wire(cost), reported, complete, get("final") is True, usage)
-    state.tree.read(meter, reading, (_moment(line), line["seq"]))
+    state.tree.read(meter, reading, (moment, line["seq"]))
+
+
+def _book_under(state: State, moment: str, line: Line) -> None:
+    """What changes from here on is spent in the quarter hour of this moment."""
+    try:
+        quarter = quarter_of(moment)
+    except ValueError:
+        name = "observed_at" if "observed_at" in line else "recorded_at"
+        raise _impossible(line, name, f"expected a time, not {shown(moment)}") from None
+    if quarter != state.quarter:
+        bring_up_to_date(state.tree)
+        state.tree.spent = state.tree.spend.setdefault(quarter, Spent())
+    state.minute, state.quarter = moment[:16], quarter
 
 
 def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
@@ -164,7 +190,8 @@ def _lifecycle(state: State, line: Line) -> None:
             state.status, state.end_time, state.error_message = RUNNING, None, None
     elif kind in END_TYPES and run >= before.run:
         state.status = kind.removeprefix("workflow_")
-        state.end_time = _moment(line)
+        moment = state.end_time = _moment(line)
+        _book_under(state, moment, line)
         state.error_message = _text(line, "error_message")
         state.tree.end()
 
@@ -173,16 +200,17 @@ def _take_metadata(state: State, line: Line) -> None:
     """What a start says about the workflow; the last one that says it counts."""
     moment = _moment(line)
     state.start_time = moment if state.start_time is None else min(state.start_time, moment)
-    issue, estimate = line.get("issue_number"), line.get("estimated_cost_usd")
+    issue = line.get("issue_number")
     if issue is not None:
         if not isinstance(issue, int):
             raise _impossible(line, "issue_number", f"expected a whole number, not {shown(issue)}")
         state.issue_number = issue
-    if estimate is not None:
-        if not isinstance(estimate, str):
-            raise _impossible(line, "estimated_cost_usd", f"expected text, not {shown(estimate)}")
+    if (estimate := _text(line, "estimated_cost_usd")) is not None:
         state.estimated_nanousd = money.from_wire(estimate)
+    if (budget := _text(line, "budget_usd")) is not None:
+        state.budget_nanousd = money.from_wire(budget)
     state.workflow_template = _text(line, "workflow_template") or state.workflow_template
+    state.project = _text(line, "project") or state.project
 
 
 def _moment(line: Line) -> str:

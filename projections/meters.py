@@ -9,6 +9,10 @@ had settled at when the run began. What it cost follows from those and from the 
     ended:    cost(m) = latest(m) if that is final and no priced reading below m is later,
               else max(latest(m), below(m)); without a reading of its own in this run, below(m)
 
+Each meter contributes `cost(m) − Σ over children c of cost(c)` to the breakdown. Whatever changes a cost books how the
+contributions change, on its way up, under the quarter hour that the tree is in. Tokens follow lazily: the tree notes
+which meters moved, and `stand.py` brings them up to date.
+
 Money is integer nanodollars. This file knows no event and no ledger.
 """
 
@@ -17,16 +21,20 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ledger.events import USAGE_FIELDS
+from projections.spend import Key, Spent
 
-__all__ = ["NO_TOKENS", "ROOT", "Meter", "Path", "Reading", "Tokens", "Tree"]
+__all__ = ["MESSAGE", "NO_TOKENS", "ROOT", "Below", "Meter", "Path", "Reading", "Tokens", "Tree"]
 
 Path = tuple[str | None, str | None, str | None, str | None]
 Tokens = tuple[int, ...]
 """Counts in the order of `USAGE_FIELDS`."""
 
 ROOT: Final[Path] = (None, None, None, None)
-_NO_LEVELS: Final[frozenset[str]] = frozenset()
+MESSAGE: Final = 4
 NO_TOKENS: Final[Tokens] = (0,) * len(USAGE_FIELDS)
+_NEVER: Final = ("", 0)
+_COST: Final = 0
+"""The place of the cost in `spend.AMOUNTS`."""
 
 
 class Reading(NamedTuple):
@@ -40,48 +48,78 @@ class Reading(NamedTuple):
     """Empty when the reading has none."""
 
 
-class Meter:
-    """One meter and the meters below it.
+class Below:
+    """What the children of a meter stand at together; see `stand.py`.
 
     Attributes:
+        tokens, settled_tokens: Σ over children, now and when this run began.
+        basis, news: how many children have each bit of theirs.
+        unpriced_tokens: Σ over children.
+    """
+
+    __slots__ = ("basis", "news", "settled_tokens", "tokens", "unpriced_tokens")
+
+    def __init__(self) -> None:
+        self.tokens = self.settled_tokens = NO_TOKENS
+        self.basis = self.news = self.unpriced_tokens = 0
+
+
+class Meter:
+    """One meter, and what the meters below it add up to.
+
+    Attributes:
+        level: 0 for the workflow, 1 for an agent, 2 a session, 3 a model, 4 a message.
+        key: what its contribution is booked under; a message's is its parent's.
         highest: of this run.
         latest: of this run, and `latest_at`, its moment and seq.
         latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
         settled_nanousd, settled_tokens: what it stood at when this run began.
         settled_basis: bits of the readings that this figure was taken from; 0 when its children's say it.
-        settled_levels: the kinds of meters below that this figure was added up from.
+        settled_levels: bits of the levels of the meters below that this figure was added up from.
         grown_nanousd: Σ over children of (cost − settled).
+        tokens, basis, news, decides, uncovered, unpriced_tokens: what it stood at when `stand.py` last looked.
+        below: the same of its children; None without any.
     """
 
     __slots__ = (
-        "children",
+        "basis",
+        "below",
         "cost_nanousd",
+        "decides",
         "grown_nanousd",
         "highest",
+        "key",
         "latest",
         "latest_at",
         "latest_below_at",
+        "level",
+        "news",
         "parent",
         "path",
         "settled_basis",
         "settled_levels",
         "settled_nanousd",
         "settled_tokens",
+        "tokens",
+        "uncovered",
         "unpriced",
+        "unpriced_tokens",
     )
 
     def __init__(self, path: Path, parent: Meter | None) -> None:
         self.path, self.parent = path, parent
-        self.children: list[Meter] = []
+        self.level = level_of(path)
+        self.key: Key = parent.key if parent is not None and self.level == MESSAGE else path[:3]
         self.highest: Reading | None = None
         self.latest: Reading | None = None
-        self.latest_at = self.latest_below_at = ("", 0)
+        self.latest_at = self.latest_below_at = _NEVER
         self.unpriced: Tokens | None = None
         self.cost_nanousd = self.grown_nanousd = self.settled_nanousd = 0
-        self.settled_tokens = NO_TOKENS
-        self.settled_basis = 0
-        self.settled_levels: frozenset[str] = _NO_LEVELS
+        self.tokens = self.settled_tokens = NO_TOKENS
+        self.settled_basis = self.settled_levels = self.basis = self.news = self.unpriced_tokens = 0
+        self.decides = self.uncovered = False
+        self.below: Below | None = None
 
     @property
     def below_nanousd(self) -> int:
@@ -105,14 +143,24 @@ class Meter:
 
 
 class Tree:
-    """All meters of one workflow, and whether their run has ended."""
+    """All meters of one workflow, and whether their run has ended.
 
-    __slots__ = ("ended", "meters", "root")
+    Attributes:
+        spend: what was spent in each quarter hour; `spent` is that of the one the tree is in.
+        moved: meters whose stand may have changed since it was last asked.
+        unpriced: meters with usage that had no price.
+    """
+
+    __slots__ = ("ended", "meters", "moved", "root", "spend", "spent", "unpriced")
 
     def __init__(self) -> None:
         self.root = Meter(ROOT, None)
         self.meters: dict[Path, Meter] = {ROOT: self.root}
         self.ended = False
+        self.spend: dict[int, Spent] = {}
+        self.spent = Spent()
+        self.moved: set[Meter] = set()
+        self.unpriced: set[Meter] = set()
 
     def meter(self, path: Path) -> Meter:
         """The meter of a path, made with all above it when it is new."""
@@ -120,7 +168,7 @@ class Tree:
         if found is None:
             parent = self.meter(_parent(path))
             found = self.meters[path] = Meter(path, parent)
-            parent.children.append(found)
+            parent.below = parent.below or Below()
         return found
 
     def read(self, meter: Meter, reading: Reading, at: tuple[str, int]) -> None:
@@ -131,22 +179,40 @@ class Tree:
         """
         if meter.highest is None or reading > meter.highest:
             meter.highest = reading
+            self.moved.add(meter)
         if at > meter.latest_at:
             meter.latest, meter.latest_at = reading, at
         if self.ended:
+            self.moved.add(meter)
             self._update_ended(meter, at)
         elif reading.cost_nanousd > meter.cost_nanousd:
-            _raise(meter, reading.cost_nanousd)
+            _raise(meter, reading.cost_nanousd, self.spent)
+
+    def use(self, meter: Meter, usage: Tokens) -> None:
+        """Take in usage that has no price."""
+        meter.unpriced = tuple(map(max, meter.unpriced, usage)) if meter.unpriced else usage
+        self.unpriced.add(meter)
+        self.moved.add(meter)
 
     def end(self) -> None:
         """The run has ended: the last words count."""
         self.ended = True
-        for meter in reversed(self.meters.values()):  # parents are made before their children
+        for meter in self.meters.values():
             meter.grown_nanousd = 0
-            for child in meter.children:
-                meter.grown_nanousd += child.cost_nanousd - child.settled_nanousd
-                meter.latest_below_at = max(meter.latest_below_at, child.latest_at, child.latest_below_at)
-            meter.cost_nanousd = meter.evaluated(ended=True)
+        for meter in reversed(self.meters.values()):  # parents are made before their children
+            cost = meter.evaluated(ended=True)
+            change = cost - meter.cost_nanousd
+            if change or meter.latest is not meter.highest:
+                self.moved.add(meter)
+            meter.cost_nanousd = cost
+            parent = meter.parent
+            if parent is not None:
+                parent.grown_nanousd += cost - meter.settled_nanousd
+                parent.latest_below_at = max(parent.latest_below_at, meter.latest_at, meter.latest_below_at)
+            if change:
+                self.spent[meter.key][_COST] += change
+                if parent is not None:
+                    self.spent[parent.key][_COST] -= change
 
     def settle(self) -> None:
         """A new run begins where the last one ended; the caller has stored settled tokens and basis."""
@@ -155,33 +221,51 @@ class Tree:
             meter.settled_nanousd = meter.cost_nanousd
             meter.grown_nanousd = 0
             meter.highest = meter.latest = None
-            meter.latest_at = meter.latest_below_at = ("", 0)
+            meter.latest_at = meter.latest_below_at = _NEVER
 
     def _update_ended(self, meter: Meter, at: tuple[str, int]) -> None:
         """Carry a reading that came after the end up to the root: it can unseat any last word above it."""
         current: Meter | None = meter
+        carried = 0
         while current is not None:
             if current is not meter and at > current.latest_below_at:
                 current.latest_below_at = at
             change = current.evaluated(ended=True) - current.cost_nanousd
             current.cost_nanousd += change
+            if change != carried:
+                self.spent[current.key][_COST] += change - carried
             if current.parent is not None:
                 current.parent.grown_nanousd += change
-            current = current.parent
+            current, carried = current.parent, change
 
 
-def _raise(meter: Meter, cost_nanousd: int) -> None:
+def _raise(meter: Meter, cost_nanousd: int, spent: Spent) -> None:
     """Carry a higher cost of a running meter up to the root; what does not grow above it stays."""
+    carried = 0
     while True:
         change = cost_nanousd - meter.cost_nanousd
         meter.cost_nanousd = cost_nanousd
+        if change != carried:
+            spent[meter.key][_COST] += change - carried
+            carried = change
         if meter.parent is None:
             return
         meter = meter.parent
         meter.grown_nanousd += change
         cost_nanousd = meter.settled_nanousd + meter.grown_nanousd
         if cost_nanousd <= meter.cost_nanousd:
+            spent[meter.key][_COST] -= change
             return
+
+
+def level_of(path: Path) -> int:
+    """How deep the deepest named part is; 0 for the root."""
+    agent, session_id, model, message_id = path
+    if message_id is not None:
+        return MESSAGE
+    if model is not None:
+        return 3
+    return 2 if session_id is not None else int(agent is not None)
 
 
 def _parent(path: Path) -> Path:

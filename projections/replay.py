@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,11 +11,11 @@ from ledger import money
 from ledger.errors import CostledgerError, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
-from projections.fold import fold, initial
+from projections.fold import State, fold, initial
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
-from projections.workflow_history import row
+from projections.workflow_history import row, spend
 
-__all__ = ["Problem", "RefreshReport", "project", "refresh", "resync"]
+__all__ = ["Problem", "Project", "RefreshReport", "project", "projected", "refresh", "resync"]
 
 _ROWS_PER_TRANSACTION: Final = 500
 """Bounds memory and how long other writers wait; beyond it a commit's cost is already spread thin."""
@@ -49,7 +49,7 @@ class RefreshReport:
 
 
 def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
-    """A workflow's row by pure replay of its whole ledger.
+    """A workflow's row and spend by pure replay of its whole ledger.
 
     Raises:
         UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
@@ -58,7 +58,16 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
     for lines in reader.chunks():
         for line in lines:
             fold(state, line)
-    return Projected(row(state, reader.head), reader.head)
+    return projected(state, reader.head)
+
+
+def projected(state: State, head: Head) -> Projected:
+    """What a state means, and how far the ledger was folded for it."""
+    return Projected(row(state, head), spend(state), head)
+
+
+Project = Callable[[LedgerStore, str, Head | None], Projected]
+"""`project` itself, or another way to the same row, such as `KeptFolds.project`."""
 
 
 def refresh(
@@ -69,6 +78,7 @@ def refresh(
     pure: bool = False,
     unchanged_too: bool = False,
     reason: str = "refresh",
+    project: Project = project,
 ) -> RefreshReport:
     """Bring rows up to date with the ledgers that changed since their checkpoints.
 
@@ -80,6 +90,7 @@ def refresh(
         pure: rows show replay even where a running one holds a larger figure.
         unchanged_too: replay them whether they changed or not.
         reason: for the audit log.
+        project: how a ledger is replayed.
 
     Raises:
         HistoryUnavailable: the history cannot be used.

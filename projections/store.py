@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from ledger import money
 from ledger.errors import InvalidMoney
 from ledger.line import Head
+from projections.pages import Page, Query
+from projections.spend import Amounts, Spend
 from projections.workflow_history import Row, held
 
-__all__ = ["AuditEntry", "CostChange", "Fresh", "HistoryStore", "Projected", "Stored", "decide"]
+__all__ = [
+    "FOLD_VERSION",
+    "OWN",
+    "AuditEntry",
+    "CostChange",
+    "Fresh",
+    "Group",
+    "HistoryStore",
+    "Projected",
+    "SpendSum",
+    "Stored",
+    "decide",
+]
+
+OWN: Final = frozenset({"agent", "session_id", "model"})
+"""Groups that spend itself names; the others are named by its workflow's row."""
+
+Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
+
+FOLD_VERSION: Final = 2
+"""Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
@@ -20,10 +42,24 @@ HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """A row by pure replay, and how far the ledger was folded for it."""
+    """A row by pure replay, what was spent when, and how far the ledger was folded for both."""
 
     row: Row
+    spend: tuple[Spend, ...]
     head: Head
+
+
+class SpendSum(NamedTuple):
+    """What was spent in a quarter hour under one group, over all workflows.
+
+    Attributes:
+        group: a value for each name that was grouped by, in that order; None for what is not named.
+        amounts: in the order of `spend.AMOUNTS`.
+    """
+
+    quarter: int
+    group: tuple[str | int | None, ...]
+    amounts: Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +122,7 @@ class Fresh(Protocol):
 
 
 class HistoryStore(Protocol):
-    """Rows of `workflow_history`, their checkpoints and the audit log.
+    """Rows of `workflow_history`, what was spent when, their checkpoints and the audit log.
 
     Every method raises HistoryUnavailable when the store cannot be used; nothing is then half-written.
     """
@@ -101,12 +137,32 @@ class HistoryStore(Protocol):
         """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open; the object cannot be used after that."""
+        ...
+
     def rows(self) -> list[Row]:
         """All rows, by `adw_id`."""
         ...
 
     def row(self, adw_id: str) -> Row | None:
         """One row."""
+        ...
+
+    def page(self, query: Query) -> Page:
+        """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
+        ...
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
+
+        Numbers only grow; a row has that of its last change alone. 0 gives every row.
+        """
         ...
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
@@ -117,8 +173,26 @@ class HistoryStore(Protocol):
         """How far each of these ledgers has been read; None: all of them."""
         ...
 
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """What one workflow spent when, in the order of `Spend`'s first four fields."""
+        ...
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+    ) -> Iterator[SpendSum]:
+        """What all workflows spent, summed by quarter hour and group, in the order of the quarter hours.
+
+        It is the ledgers' by pure replay: what a running row is held at above that is not spent.
+
+        Args:
+            by: what to group by besides the quarter hour.
+            first, last: leave out the quarter hours before and after these.
+            merged: sum the quarter hours too; each group's sum is then under its last one.
+        """
+        ...
+
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
-        """Store rows, checkpoints and audit entries of a batch in one transaction.
+        """Store rows, spend, checkpoints and audit entries of a batch in one transaction.
 
         Idempotent. `decide` says which cost a row shows. A row whose stored checkpoint is already further is left
         alone: another refresh was faster.
@@ -140,11 +214,15 @@ class HistoryStore(Protocol):
         ...
 
     def rebuilding(self) -> AbstractContextManager[Fresh]:
-        """Fresh rows beside the old ones; without a `swap` they leave no trace."""
+        """Fresh rows and spend beside the old ones; without a `swap` they leave no trace."""
+        ...
+
+    def drop_old_versions(self) -> list[int]:
+        """Drop the rows that rebuilds have replaced and kept, where they do, and say which versions they were."""
         ...
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
-        """Remove rows that no ledger stands behind, each with an audit entry; the entries stay."""
+        """Remove rows that no ledger stands behind, and their spend, each with an audit entry; the entries stay."""
         ...
 
 
@@ -161,9 +239,14 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # said once: from then on both columns agree
-    if old == row.actual_cost_nanousd or (old is None and row.actual_cost_nanousd == 0):
-        return row, None
-    return row, CostChange(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+    return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+
+
+def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str, reason: str) -> CostChange | None:
+    """The change between two costs; None when there is none to tell."""
+    if old_nanousd == new_nanousd or (old_nanousd is None and new_nanousd == 0):
+        return None
+    return CostChange(adw_id, old_nanousd, new_nanousd, status, reason)
 
 
 def visible_cost(cost_total: float | None) -> int:

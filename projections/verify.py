@@ -1,4 +1,4 @@
-"""Proof: every chain, every checkpoint and every row, compared with a pure replay."""
+"""Proof: every chain, every checkpoint, every row and what was spent when, compared with a pure replay."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def verify(
         proof.ledgers += not examined.problem
         proof.events += examined.head.seq
         proof.size_bytes += examined.head.size
-        for finding in findings(examined, checkpoint, rows.get(name), history.columns, unread_too=missing):
+        row = rows.get(name)
+        spent = () if row is None else history.spend(name)
+        for finding in findings(examined, checkpoint, row, spent, history.columns, unread_too=missing):
             proof.findings += 1
             yield finding
         if progress is not None:

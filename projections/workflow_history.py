@@ -13,9 +13,11 @@ from ledger.events import USAGE_FIELDS
 from ledger.line import Head
 from projections.fold import State
 from projections.meters import Tokens
+from projections.spend import Spend, spend_rows
+from projections.stand import bring_up_to_date
 from projections.summary import basis_of, possible_double_counting, summarise
 
-__all__ = ["COLUMNS", "HELD", "Row", "held", "row"]
+__all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
 
 HELD: Final = "(held)"
 """The part of a running row's cost that somebody raised by hand above what the ledger says."""
@@ -28,6 +30,7 @@ class Row:
     adw_id: str
     issue_number: int | None
     workflow_template: str | None
+    project: str | None
     status: str
     start_time: str | None
     end_time: str | None
@@ -36,8 +39,9 @@ class Row:
     """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
     actual_cost_nanousd: int
     estimated_cost_total: float | None
+    budget_nanousd: int | None
     cost_breakdown: str
-    """JSON: USD text by agent and by model, and what may be wrong."""
+    """JSON: USD text by agent and by model; tokens without a price by model; what may be wrong."""
     token_breakdown: str
     """JSON: token counts by agent and by model."""
     input_tokens: int
@@ -77,6 +81,10 @@ def row(state: State, head: Head) -> Row:
         "by_agent": {name: money.to_wire(cost) for name, cost in summary.cost_by_agent.items()},
         "by_model": {name: money.to_wire(cost) for name, cost in summary.cost_by_model.items()},
     }
+    if summary.unpriced_by_model:
+        breakdown["unpriced"] = {
+            name: {"events": events, "tokens": tokens} for name, (events, tokens) in summary.unpriced_by_model.items()
+        }
     if doubles := possible_double_counting(state.tree):
         breakdown["possible_double_counting"] = doubles
     if state.unread_events:
@@ -87,6 +95,7 @@ def row(state: State, head: Head) -> Row:
         adw_id=state.workflow_id,
         issue_number=state.issue_number,
         workflow_template=state.workflow_template,
+        project=state.project,
         status=state.status,
         start_time=state.start_time,
         end_time=state.end_time,
@@ -94,6 +103,7 @@ def row(state: State, head: Head) -> Row:
         actual_cost_total=_usd(cost),
         actual_cost_nanousd=cost,
         estimated_cost_total=None if estimate is None else _usd(estimate),
+        budget_nanousd=state.budget_nanousd,
         cost_breakdown=_json(breakdown),
         token_breakdown=_json(tokens),
         input_tokens=uncached,
@@ -109,10 +119,16 @@ def row(state: State, head: Head) -> Row:
         event_count=state.event_count,
         ledger_seq=head.seq,
         ledger_hash=head.hash,
-        error_message=state.error_message,
+        error_message=None if state.error_message is None else state.error_message.replace("\0", "␀"),
         created_at=state.created_at,
         updated_at=state.updated_at,
     )
+
+
+def spend(state: State) -> tuple[Spend, ...]:
+    """What was spent when, by pure replay; it sums to the row that `row` makes of the same state."""
+    bring_up_to_date(state.tree)
+    return spend_rows(state.tree.spend)
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:

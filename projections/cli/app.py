@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin
-from projections.cli.context import data_option, history_option
+from projections.cli.context import config_option, data_option, history_option
 
 __all__ = ["main"]
 
@@ -32,13 +32,23 @@ _COMMANDS: Final = {
     "history": "reading",
     "show": "reading",
     "explain": "reading",
+    "daily": "reports",
+    "weekly": "reports",
+    "monthly": "reports",
+    "session": "reports",
     "stale": "doubting",
+    "check": "checking",
+    "prices": "pricing",
+    "reprice": "repricing",
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
     "replicate": "replicating",
     "restore": "replicating",
     "origin": "placing",
+    "project": "projecting",
+    "serve": "serving",
+    "token": "serving",
 }
 """The module of each command, in the order that `--help` lists them."""
 
@@ -78,6 +88,7 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="costledger", message="%(prog)s %(version)s")
 @data_option
+@config_option
 @history_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context

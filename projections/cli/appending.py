@@ -12,7 +12,7 @@ from ledger import money
 from ledger.errors import InvalidEvent
 from ledger.events import USAGE_FIELDS, Event, cost_observed, workflow_ended, workflow_started
 from ledger.tail import Receipt
-from projections.cli.context import data_option, json_option, store, workflow_argument
+from projections.cli.context import config_option, data_option, json_option, prices, store, workflow_argument
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,9 +61,9 @@ def _append(event: Event, *, as_json: bool) -> None:
         return
     cost = event.fields.get("cost_usd")
     what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
-    unpriced = (
-        " (no price: counted as at least what else is known)" if event.type == "cost_observed" and not cost else ""
-    )
+    unpriced = ""
+    if event.type == "cost_observed" and not cost:
+        unpriced = " (no price: counted as at least what else is known; see `costledger prices MODEL`)"
     again = ", already there" if receipt.duplicate else ""
     click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}")
 
@@ -79,6 +79,7 @@ def receipt_json(receipt: Receipt) -> bytes:
 @workflow_argument
 @click.option("--issue-number", type=int, help="The issue it works on.")
 @click.option("--workflow-template", help="The kind of workflow, e.g. adw_sdlc.")
+@click.option("--project", help="What it belongs to; reports can be split by it.")
 @click.option("--estimated-cost-usd", metavar="USD", help="What it was thought to cost.")
 @click.option("--budget-usd", metavar="USD", help="What it may cost.")
 @_run
@@ -97,6 +98,7 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
 @click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")
 @click.option("--price-book", help="Name and version of the price list, for a priced cost.")
+@click.option("--service-tier", help="How the provider served it, e.g. batch.")
 @_reason
 @_common
 def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
@@ -111,14 +113,15 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_meter
 @_usage
 @click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
+@click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
+@config_option
 @_common
 def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """One finished call, counted once per message id."""
-    from ledger.pricing import GenaiPrices
     from ledger.workflow import charged
 
     usage = _taken_usage(fields)
-    _append(charged(workflow_id, GenaiPrices(), usage=usage, **fields), as_json=as_json)
+    _append(charged(workflow_id, prices(), usage=usage, **fields), as_json=as_json)
 
 
 @click.command("complete")

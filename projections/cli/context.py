@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
-from ledger.workflow import data_directory
+from ledger.workflow import config_file, data_directory
+
+if TYPE_CHECKING:
+    from ledger.config import Config
+    from ledger.pricing import PriceBook
 
 __all__ = [
-    "adopted_path",
+    "config",
+    "config_option",
+    "config_path",
     "credentials_option",
     "data_option",
     "data_path",
     "history_option",
+    "history_spelling",
     "json_option",
     "named_replica",
+    "prices",
     "replica_option",
     "store",
     "workflow_argument",
@@ -44,6 +52,21 @@ data_option: Callable[[F], F] = click.option(
 )
 
 
+def _remember_config(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:  # noqa: ARG001
+    if value is not None:
+        context.find_root().meta["config"] = value
+
+
+config_option: Callable[[F], F] = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    expose_value=False,
+    callback=_remember_config,
+    help="The configuration [default: $COSTLEDGER_CONFIG, or costledger.toml in the data directory or here].",
+)
+
+
 def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001
     if value is not None:
         context.find_root().meta["history"] = value
@@ -51,11 +74,12 @@ def _remember_history(context: click.Context, parameter: click.Parameter, value:
 
 history_option: Callable[[F], F] = click.option(
     "--history",
-    metavar="sqlite:PATH",
+    metavar="URL",
     envvar="COSTLEDGER_HISTORY",
     expose_value=False,
     callback=_remember_history,
-    help="Another application's database whose table workflow_history is to be kept right [default: our own].",
+    help="Where the rows are: postgresql://USER@HOST/DATABASE, or sqlite:PATH of another application's database whose "
+    "table workflow_history is to be kept right [default: history.db in the data directory].",
 )
 
 
@@ -85,19 +109,38 @@ def data_path() -> Path:
     return data_directory(given)
 
 
-def adopted_path() -> Path | None:
-    """The database of another application that this invocation names, if it does.
+def config_path() -> Path | None:
+    """The configuration file of this invocation, if there is one."""
+    given: Path | None = click.get_current_context().find_root().meta.get("config")
+    return config_file(data_path(), given)
+
+
+def config() -> Config:
+    """The configuration of this invocation.
 
     Raises:
-        InvalidInput: it is named in a way this version does not know.
+        InvalidConfig: its file cannot be used.
     """
+    from ledger.config import load
+
+    return load(config_path())
+
+
+def prices() -> PriceBook:
+    """The prices that hold in this invocation.
+
+    Raises:
+        InvalidConfig: the configuration file cannot be used.
+    """
+    from ledger.pricing import price_book
+
+    return price_book(config_path())
+
+
+def history_spelling() -> str | Path:
+    """The history of this invocation, as `open_history` reads it."""
     given: str | None = click.get_current_context().find_root().meta.get("history")
-    if given is None:
-        return None
-    kind, _, path = given.partition(":")
-    if kind != "sqlite" or not path:
-        raise InvalidInput(f"--history {given!r}: name a SQLite database as sqlite:PATH")
-    return Path(path)
+    return data_path() / "history.db" if given is None else given
 
 
 def named_replica(name: str | None, option: str) -> str:

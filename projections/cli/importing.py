@@ -7,10 +7,19 @@ from typing import Any, Final
 
 import click
 
-from ledger.errors import CostledgerError
-from ledger.importing import ImportReport, SourceRegister, import_source
+from ledger.errors import CostledgerError, InvalidInput
+from ledger.importing import ImportReport, SourceEntry, SourceRegister, import_source
 from ledger.sources import KINDS
-from projections.cli.context import data_option, data_path, json_option, store
+from projections.cli.context import (
+    config,
+    config_option,
+    config_path,
+    data_option,
+    data_path,
+    json_option,
+    prices,
+    store,
+)
 from projections.cli.output import console, place, print_json, progress_bar, table
 from projections.cli.session import log_changes, opened
 
@@ -19,40 +28,53 @@ _SHOWN_MAX: Final = 20
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(KINDS))
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--workflow-id", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
+@config_option
 @data_option
 def import_command(
-    kind: str, paths: tuple[Path, ...], workflow_id: str | None, agent: str | None, status: str | None, as_json: bool
+    kind: str | None,
+    paths: tuple[Path, ...],
+    workflow_id: str | None,
+    agent: str | None,
+    status: str | None,
+    as_json: bool,
 ) -> int:
     """Append what PATH holds and the ledgers do not; once more appends nothing.
+
+    Without KIND, the [[sources]] of costledger.toml are read.
 
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
     claude-stream  one log of `claude -p --output-format stream-json`
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
-    ledgers, register = store(), SourceRegister(data_path())
+    if kind is not None and not paths:
+        raise click.UsageError("Missing argument 'PATH...'.")
+    named = [SourceEntry(kind, str(path), workflow_id, agent) for path in paths] if kind else _configured()
+    ledgers, register, book = store(), SourceRegister(data_path()), prices()
     report = ImportReport()
     failed: list[tuple[Path, CostledgerError]] = []
-    for path in paths:
+    for entry in named:
+        path = Path(entry.path)
         try:
             with progress_bar(f"reading {path.name}") as progress:
                 found = import_source(
                     ledgers,
-                    kind,
+                    entry.kind,
                     path,
-                    workflow_id=workflow_id,
-                    agent=agent,
+                    workflow_id=entry.workflow_id,
+                    agent=entry.agent,
                     status=status,
+                    prices=book,
                     progress=progress,
                 )
             report.merge(found)
-            register.add(kind, path, workflow_id=workflow_id, agent=agent)
+            register.add(entry.kind, path, workflow_id=entry.workflow_id, agent=entry.agent)
         except CostledgerError as error:
             failed.append((path, error))
     if not report.workflows and not report.problems and len(failed) == 1:
@@ -70,6 +92,19 @@ def import_command(
         with opened(workflow_ids=report.workflows):
             pass
     return 1 if failed or report.problems else 0
+
+
+def _configured() -> list[SourceEntry]:
+    """The sources of the configuration.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    sources = config().sources
+    if not sources:
+        where = config_path() or "costledger.toml (there is none)"
+        raise InvalidInput(f"no [[sources]] in {where}; name a kind and a path, or see docs/configuration.md")
+    return [SourceEntry(source.kind, str(source.path), source.workflow_id, source.agent) for source in sources]
 
 
 def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -> dict[str, Any]:

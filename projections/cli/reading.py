@@ -19,6 +19,7 @@ from ledger.reader import LedgerReader
 from projections.cli.context import data_option, history_option, json_option, workflow_argument
 from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status, table
 from projections.cli.session import Session, exit_code, opened
+from projections.cli.unpriced import print_unpriced, unpriced_of
 from projections.explain import Step, steps
 from projections.fold import fold, initial
 from projections.workflow_history import Row, row
@@ -84,10 +85,12 @@ def _print_history(rows: list[Row]) -> None:
         ]
         shown.add_row(*cells[: len(columns) + len(more)])
     shown.add_section()
-    total = money.shown(sum(found.actual_cost_nanousd for found in rows))
+    cost = sum(found.actual_cost_nanousd for found in rows)
+    total = money.shown(cost)
     tokens = f"{sum(found.total_tokens for found in rows):,}"
     shown.add_row(f"{len(rows):,} workflows", "", "", Text(total, style="bold"), "", tokens)
     out.print(shown)
+    print_unpriced(out, cost, unpriced_of(rows))
 
 
 @click.command("show")
@@ -141,8 +144,7 @@ def _print_row(found: Row) -> None:
     out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status)))
     total = money.shown(found.actual_cost_nanousd)
     out.print(Text.assemble("cost    ", (total, "bold"), f"  ({_BASIS[found.cost_basis]})"))
-    if found.unpriced_events:
-        out.print(f"        {found.unpriced_events:,} meters have tokens without a price")
+    print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
     out.print(
         f"tokens  {found.total_tokens:,} = input {found.input_tokens:,} + cache writes {found.cached_tokens:,} + "
         f"cache reads {found.cache_hit_tokens:,} ({found.cache_efficiency_percent:.1f} % of input) + "

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from ledger import money
-from ledger.importing import ImportReport, SourceRegister, reread
-from projections.cli.context import data_option, history_option, json_option
+from ledger.importing import ImportReport, SourceRegister
+from projections.cli.context import config_option, data_option, history_option, json_option, prices
 from projections.cli.output import console, print_json, progress_bar, styled_status, table
 from projections.cli.session import exit_code, log_changes, opened, tell
-from projections.replay import RefreshReport, refresh, resync
+from projections.replay import RefreshReport, refresh
+from projections.rereading import resync_sources
 from projections.store import CostChange
 
 _insert_missing = click.option(
@@ -43,17 +44,27 @@ def refresh_command(as_json: bool, insert_missing: bool) -> int:
 @_insert_missing
 @json_option
 @history_option
+@config_option
 @data_option
 def resync_command(workflow_id: str | None, force: bool, insert_missing: bool, as_json: bool) -> int:
     """Read the sources again, append what is new, and replay: one workflow, or all ended ones.
 
     With --force every row shows pure replay, and rows that no ledger stands behind are removed.
     """
-    only = None if workflow_id is None else [workflow_id]
-    with opened(up_to_date=False, insert_missing=insert_missing) as session:
-        with progress_bar("reading sources") as progress:
-            imported = reread(session.ledgers, SourceRegister(session.data), only=only, progress=progress)
-        report = resync(session.ledgers, session.history, workflow_ids=only, force=force)
+    with (
+        opened(up_to_date=False, insert_missing=insert_missing) as session,
+        progress_bar("reading sources") as progress,
+    ):
+        done = resync_sources(
+            session.ledgers,
+            session.history,
+            SourceRegister(session.data),
+            workflow_id=workflow_id,
+            force=force,
+            prices=prices(),
+            progress=progress,
+        )
+    report, imported = done.report, done.imported
     tell(report.problems)
     for name, error in imported.problems:
         click.echo(f"costledger: {name}: {error}", err=True)

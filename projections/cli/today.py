@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from ledger import money
-from ledger.errors import CostledgerError
 from ledger.origin import misplaced
 from projections.cli.output import console, local_time, print_json, styled_status, table
 from projections.cli.session import Session, opened
-from projections.explain import steps
+from projections.cli.unpriced import print_unpriced, unpriced_json
+from projections.reports import Report, groups, quarters, report
 from projections.stale import doubts
+from projections.store import HistoryStore
 from projections.workflow_history import Row
 
 __all__ = ["today"]
@@ -24,7 +25,7 @@ def today(*, as_json: bool) -> None:
     with opened() as session:
         rows = session.history.rows()
         day = datetime.now().astimezone().date()
-        spent = _spent_on(session, rows, day)
+        spent = _spent_on(session.history, day)
         running = [found for found in rows if found.status == "running"]
         doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=datetime.now(UTC))]
         if as_json:
@@ -38,28 +39,19 @@ def today(*, as_json: bool) -> None:
             click.echo(f"no workflows in {session.data} yet; try `costledger demo`, or `costledger import adw PATH`")
 
 
-def _spent_on(session: Session, rows: list[Row], day: date) -> int:
-    """Nanodollars by which costs changed on a day, dated by when they were observed."""
-    spent = 0
-    for found in rows:
-        if datetime.fromisoformat(found.updated_at).astimezone().date() < day:
-            continue
-        try:
-            moved = list(steps(session.ledgers.read(found.adw_id)))
-        except CostledgerError:
-            continue  # told on stderr by the refresh
-        for step in moved:
-            when = datetime.fromisoformat(step.observed_at or step.recorded_at).astimezone().date()
-            spent += step.to_nanousd - step.from_nanousd if when == day else 0
-    return spent
+def _spent_on(history: HistoryStore, day: date) -> Report:
+    """What was spent on a day of this host's zone, by what the events say of when they were observed."""
+    first, last = quarters(day, day, None)
+    return report("daily", None, history.spent(groups("daily", None), first=first, last=last), None)
 
 
 def _as_json(
-    day: date, spent: int, running: list[Row], doubtful: list[tuple[Row, str]], session: Session
+    day: date, spent: Report, running: list[Row], doubtful: list[tuple[Row, str]], session: Session
 ) -> dict[str, Any]:
     return {
         "date": day.isoformat(),
-        "spent_usd": money.to_wire(spent),
+        "spent_usd": money.to_wire(spent.total.amounts[0]),
+        "unpriced": unpriced_json(spent.unpriced),
         "running": [{"adw_id": r.adw_id, "cost_usd": money.to_wire(r.actual_cost_nanousd)} for r in running],
         "doubtful": [{"adw_id": found.adw_id, "why": why} for found, why in doubtful],
         "errors": [f"{problem.workflow_id}: {problem.error}" for problem in session.problems]
@@ -67,10 +59,12 @@ def _as_json(
     }
 
 
-def _print(day: date, spent: int, running: list[Row], doubtful: list[tuple[Row, str]], rows: list[Row]) -> None:
+def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Row, str]], rows: list[Row]) -> None:
     out = console()
     ever = money.shown(sum(found.actual_cost_nanousd for found in rows))
-    out.print(f"{day:%A, %d %B %Y}: spent {money.shown(spent)}; in all {ever} in {len(rows):,} workflows")
+    today_usd = money.shown(spent.total.amounts[0])
+    out.print(f"{day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {len(rows):,} workflows")
+    print_unpriced(out, spent.total.amounts[0], spent.unpriced)
     if running:
         shown = table("running", "workflow", "status", "cost so far", "last event", right=("cost so far",))
         for found in running:

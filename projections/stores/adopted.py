@@ -12,9 +12,12 @@ from typing import Final
 from ledger import clock as clocks
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
+from projections.pages import Page, Query
 from projections.store import CostChange
+from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
-from projections.stores.sqlite import SqliteHistory, statements
+from projections.stores.schema import statements
+from projections.stores.sqlite import VERSIONS, SqliteHistory
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["AdoptedHistory"]
@@ -64,16 +67,25 @@ class AdoptedHistory(SqliteHistory):
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         versions = self._versions() if "costledger_meta" in tables else {}
         missing = [name for name in COLUMNS if name not in existing]
-        if missing or len(versions) < 2:
+        if missing or versions != VERSIONS:
             self._adopt(missing)
         added = {name for (name,) in self._db.execute("SELECT name FROM costledger_column")}
         self.columns = tuple(name for name in COLUMNS if name in COST_COLUMNS or name in added)
         assignments = ", ".join(f"{name} = ?" for name in self.columns)
-        self._update = f"UPDATE workflow_history SET {assignments} WHERE adw_id = ?"
+        different = f"({', '.join(self.columns)}) IS NOT ({', '.join('?' * len(self.columns))})"
+        self._update = f"UPDATE workflow_history SET {assignments} WHERE adw_id = ? AND {different}"
         self._rows = (
             f"SELECT {', '.join(COLUMNS)} FROM workflow_history "
             "WHERE adw_id IN (SELECT workflow_id FROM costledger_checkpoint)"
         )
+
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`; the application's rows are counted, since nothing of ours watches its table."""
+        with self._connection.errors():
+            return sqlite_pages.page(self._db, query, kept=False)
+
+    def _number(self, adw_id: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO costledger_change (adw_id) VALUES (?)", (adw_id,))
 
     def _columns(self) -> list[tuple[str, bool]]:
         """The table's columns, and whether each is unique by itself."""
@@ -88,9 +100,10 @@ class AdoptedHistory(SqliteHistory):
     def _adopt(self, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it."""
         with self._connection.transaction():
-            for statement in statements():
+            for statement in statements("schema.sql"):
                 if "TABLE IF NOT EXISTS workflow_history" not in statement:
                     self._db.execute(statement)
+            self._db.execute(sqlite_pages.CHANGES)
             self._db.execute("CREATE TABLE IF NOT EXISTS costledger_column (name TEXT PRIMARY KEY)")
             for name in missing:
                 self._db.execute(f"ALTER TABLE workflow_history ADD COLUMN {name} {_type(name)}")
@@ -102,18 +115,21 @@ class AdoptedHistory(SqliteHistory):
             return False  # a ledger without a reading says nothing about the cost that the application has
         values = [getattr(row, name) for name in self.columns]
         if exists:
-            self._db.execute(self._update, (*values, row.adw_id))
+            if self._db.execute(self._update, (*values, row.adw_id, *values)).rowcount:
+                self._number(row.adw_id)
             return True
         if self._insert_missing:
             names = ("adw_id", *dict.fromkeys((*self.columns, "status", "created_at", "updated_at")))
             marks = ", ".join("?" * len(names))
             told = [getattr(row, name) for name in names]
             self._db.execute(f"INSERT INTO workflow_history ({', '.join(names)}) VALUES ({marks})", told)
+            self._number(row.adw_id)
             return True
         return False
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:  # noqa: ARG002
-        """The application's rows are its own."""
+        """The application's rows are its own; what was spent goes."""
+        self._spend.remove(adw_id)
         self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,))
         return None
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from operator import add
 
 from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.line import Head
+from projections.pages import Page, Query, page_of
+from projections.spend import AMOUNTS, Spend
 from projections.store import (
     NO_LEDGER,
+    OWN,
     AuditEntry,
     CostChange,
+    Group,
     Projected,
+    SpendSum,
     Stored,
     decide,
     removed,
@@ -31,13 +37,20 @@ class MemoryHistory:
 
     columns = COLUMNS
     inserts = True
+    shared = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
+        self._spend: dict[str, tuple[Spend, ...]] = {}
         self._checkpoints: dict[str, Head] = {}
         self._audit: list[AuditEntry] = []
+        self._changes: dict[str, int] = {}
+        self._last_change = 0
+
+    def close(self) -> None:
+        """See `HistoryStore.close`: nothing is open."""
 
     def rows(self) -> list[Row]:
         """See `HistoryStore.rows`."""
@@ -46,6 +59,14 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        return page_of(self._rows.values(), query)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        return sorted((at, adw_id) for adw_id, at in self._changes.items() if at > number)[:limit]
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
@@ -57,6 +78,26 @@ class MemoryHistory:
         wanted = self._checkpoints.keys() if workflow_ids is None else self._checkpoints.keys() & set(workflow_ids)
         return {workflow_id: self._checkpoints[workflow_id] for workflow_id in wanted}
 
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """See `HistoryStore.spend`."""
+        return self._spend.get(adw_id, ())
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        sums: dict[tuple[int | str | None, ...], SpendSum] = {}
+        for adw_id, rows in self._spend.items():
+            for one in rows:
+                if (first is not None and one.quarter < first) or (last is not None and one.quarter > last):
+                    continue
+                group = tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by)
+                key = group if merged else (one.quarter, *group)
+                known = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
+                amounts = list(map(add, known.amounts, one[4:]))
+                sums[key] = SpendSum(max(known.quarter, one.quarter), group, amounts)
+        yield from sorted(sums.values(), key=lambda found: found.quarter)
+
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
         changes: list[CostChange] = []
@@ -67,7 +108,7 @@ class MemoryHistory:
                 if known is not None and known.seq > projected.head.seq:
                     continue
                 row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
-                self._rows[adw_id], self._checkpoints[adw_id] = row, projected.head
+                self._put(row, projected)
                 if change is not None:
                     self._log(change)
                     changes.append(change)
@@ -88,7 +129,9 @@ class MemoryHistory:
             for adw_id in sorted(adw_ids):
                 old = self._rows.pop(adw_id, None)
                 self._checkpoints.pop(adw_id, None)
+                self._spend.pop(adw_id, None)
                 if old is not None:
+                    self._number(adw_id)
                     changes.append(removed(adw_id, _stored(old), reason))
                     self._log(changes[-1])
         return changes
@@ -98,9 +141,24 @@ class MemoryHistory:
         """See `HistoryStore.rebuilding`."""
         yield _Fresh(self)
 
+    def drop_old_versions(self) -> list[int]:
+        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        return []
+
     def edit(self, adw_id: str, cost_total: float) -> None:
         """What a person's UPDATE of `actual_cost_total` does in a database."""
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
+        self._number(adw_id)
+
+    def _put(self, row: Row, projected: Projected) -> None:
+        if self._rows.get(row.adw_id) != row:
+            self._number(row.adw_id)
+        self._rows[row.adw_id], self._spend[row.adw_id] = row, projected.spend
+        self._checkpoints[row.adw_id] = projected.head
+
+    def _number(self, adw_id: str) -> None:
+        self._last_change += 1
+        self._changes[adw_id] = self._last_change
 
     def _log(self, change: CostChange) -> None:
         old = None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd))

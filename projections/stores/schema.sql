@@ -1,7 +1,8 @@
--- Schema version 1.
+-- Schema version 2.
 --
 -- Versions:
 --   1  first
+--   2  costledger_spend; the columns project and budget_nanousd
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -9,6 +10,7 @@ CREATE TABLE IF NOT EXISTS workflow_history (
     adw_id                   TEXT PRIMARY KEY,  -- the ledger's workflow_id
     issue_number             INTEGER,           -- of the last start that names one
     workflow_template        TEXT,              -- of the last start that names one
+    project                  TEXT,              -- of the last start that names one
     status                   TEXT NOT NULL,     -- running, completed, failed or cancelled; from events only
     start_time               TEXT,              -- of the earliest start
     end_time                 TEXT,              -- of the end that decides
@@ -16,7 +18,8 @@ CREATE TABLE IF NOT EXISTS workflow_history (
     actual_cost_total        REAL NOT NULL,     -- USD; what people see and edit
     actual_cost_nanousd      INTEGER NOT NULL,  -- the same, exact: 1e-9 USD
     estimated_cost_total     REAL,              -- USD, of the last start that names one
-    cost_breakdown           TEXT NOT NULL,     -- JSON: by agent, by model; USD as text; sums to the total
+    budget_nanousd           INTEGER,           -- 1e-9 USD, of the last start that names one
+    cost_breakdown           TEXT NOT NULL,     -- JSON: by agent, by model; USD as text; sums to the total; unpriced
     token_breakdown          TEXT NOT NULL,     -- JSON: by agent, by model; counts
     input_tokens             INTEGER NOT NULL,  -- uncached input
     cached_tokens            INTEGER NOT NULL,  -- cache writes
@@ -46,6 +49,27 @@ CREATE TABLE IF NOT EXISTS cost_audit_log (
     timestamp TEXT NOT NULL   -- when the row was changed, UTC
 ) STRICT;
 CREATE INDEX IF NOT EXISTS cost_audit_log_adw_id ON cost_audit_log (adw_id);
+
+-- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
+-- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
+CREATE TABLE IF NOT EXISTS costledger_spend (
+    adw_id                TEXT NOT NULL,
+    quarter               INTEGER NOT NULL,  -- seconds since 1970-01-01T00:00Z, divided by 900
+    agent                 TEXT,              -- NULL for what no event named, as in the next two
+    session_id            TEXT,
+    model                 TEXT,
+    cost_nanousd          INTEGER NOT NULL,  -- 1e-9 USD
+    input_tokens          INTEGER NOT NULL,  -- uncached input
+    cache_write_tokens    INTEGER NOT NULL,
+    cache_write_1h_tokens INTEGER NOT NULL,  -- the part of the cache writes that lives for an hour
+    cache_read_tokens     INTEGER NOT NULL,
+    output_tokens         INTEGER NOT NULL,
+    web_search_requests   INTEGER NOT NULL,
+    unpriced_events       INTEGER NOT NULL,  -- meters whose usage has no price
+    unpriced_tokens       INTEGER NOT NULL   -- input, cache writes, cache reads and output that no price covers
+) STRICT;
+CREATE INDEX IF NOT EXISTS costledger_spend_adw_id ON costledger_spend (adw_id);
+CREATE INDEX IF NOT EXISTS costledger_spend_quarter ON costledger_spend (quarter);
 
 -- How far each ledger has been read; written with its row, in one transaction.
 CREATE TABLE IF NOT EXISTS costledger_checkpoint (

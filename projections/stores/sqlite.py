@@ -1,11 +1,10 @@
-"""The history in a SQLite file: rows, checkpoints and audit log in one transaction, readers undisturbed (WAL)."""
+"""The history in a SQLite file: rows, spend, checkpoints and audit log in one transaction, readers undisturbed."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +13,31 @@ from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
 from ledger.line import Head
-from projections.store import NO_LEDGER, AuditEntry, CostChange, Projected, Stored, decide, removed, visible_cost
+from projections.pages import Page, Query
+from projections.spend import Spend
+from projections.store import (
+    FOLD_VERSION,
+    NO_LEDGER,
+    AuditEntry,
+    CostChange,
+    Group,
+    Projected,
+    SpendSum,
+    Stored,
+    decide,
+    removed,
+    visible_cost,
+)
+from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
+from projections.stores.schema import statements
+from projections.stores.spend_table import SpendTable
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
 
-SCHEMA_VERSION: Final = 1
-FOLD_VERSION: Final = 1
-"""Raised whenever the same lines give another row; every ledger is then folded anew."""
+SCHEMA_VERSION: Final = 2
+VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
@@ -42,14 +57,17 @@ class SqliteHistory:
 
     columns = COLUMNS
     inserts = True
+    shared = False
 
     def __init__(self, path: Path, *, clock: Clock = clocks.now) -> None:
         self._open(Connection(path), clock)
 
     def _open(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._db, self._clock = connection, connection.db, clock
+        self._spend = SpendTable(connection.db)
         try:
             with connection.errors():
+                sqlite_pages.prepare(self._db)
                 self._prepare()
         except BaseException:
             connection.close()
@@ -83,6 +101,16 @@ class SqliteHistory:
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
 
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        with self._connection.errors():
+            return sqlite_pages.page(self._db, query)
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        with self._connection.errors():
+            return sqlite_pages.changes_after(self._db, number, limit)
+
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
         return {values[0]: _stored(values) for values in self._selected(_STORED, "adw_id", adw_ids)}
@@ -100,6 +128,18 @@ class SqliteHistory:
                 return self._db.execute(query).fetchall()
             wanted = f"{query} WHERE {key} = ?"
             return [values for name in keys for values in self._db.execute(wanted, (name,))]
+
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """See `HistoryStore.spend`."""
+        with self._connection.errors():
+            return self._spend.of(adw_id)
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        with self._connection.errors():
+            yield from self._spend.sums(by, first, last, merged=merged)
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """See `HistoryStore.write`."""
@@ -130,11 +170,19 @@ class SqliteHistory:
         """See `HistoryStore.rebuilding`; the fresh rows are a temporary table, gone with the connection."""
         with self._connection.errors():
             self._db.execute("DROP TABLE IF EXISTS temp.fresh")
+            self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
             self._db.execute(f"CREATE TEMP TABLE fresh ({_FRESH}, PRIMARY KEY (adw_id)) WITHOUT ROWID")
+            self._db.execute("CREATE TEMP TABLE fresh_spend AS SELECT * FROM costledger_spend WHERE 0")
+            self._db.execute("CREATE INDEX temp.fresh_spend_adw_id ON fresh_spend (adw_id)")
             try:
                 yield _Fresh(self._connection, self._write, self._remove)
             finally:
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh")
+                self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
+
+    def drop_old_versions(self) -> list[int]:
+        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        return []
 
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
@@ -146,6 +194,7 @@ class SqliteHistory:
         row, change = decide(projected.row, stored, pure=pure, reason=reason)
         if not self._put(row, exists=stored is not None):
             return None
+        self._spend.put(adw_id, projected.spend)
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
             self._log(change)
@@ -159,6 +208,7 @@ class SqliteHistory:
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,))
+        self._spend.remove(adw_id)
         if values is None:
             return None
         change = removed(adw_id, _stored(values), reason)
@@ -185,13 +235,15 @@ class SqliteHistory:
                 f"adopt it with --history sqlite:{self.path}",
             )
         versions = self._versions() if tables else {}
-        if versions == {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}:
+        if versions == VERSIONS:
             return
         self._db.execute("PRAGMA journal_mode = WAL")
         with self._connection.transaction():
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
-            for statement in statements():
+                self._db.execute("DROP TABLE IF EXISTS costledger_spend")
+                self._db.execute("DROP TABLE IF EXISTS costledger_total")
+            for statement in (*statements("schema.sql"), *sqlite_pages.statements()):
                 self._db.execute(statement)
             self._begin_anew()
 
@@ -235,12 +287,15 @@ class _Fresh:
         remove: Callable[[str, str], CostChange | None],
     ) -> None:
         self._connection, self._db, self._write, self._remove = connection, connection.db, write, remove
+        self._spend = SpendTable(connection.db, "temp.fresh_spend")
 
     def add(self, batch: Sequence[Projected]) -> None:
         """See `Fresh.add`."""
         marks = ", ".join("?" * (len(COLUMNS) + 3))
         told = [(*astuple(one.row), one.head.seq, one.head.size, one.head.hash) for one in batch]
         self._db.executemany(f"INSERT OR REPLACE INTO temp.fresh VALUES ({marks})", told)
+        for one in batch:
+            self._spend.put(one.row.adw_id, one.spend)
 
     def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
         """See `Fresh.swap`."""
@@ -253,7 +308,8 @@ class _Fresh:
                 else:
                     self.add([projected])
             for values in self._db.execute(f"SELECT {_FRESH} FROM temp.fresh ORDER BY adw_id").fetchall():
-                projected = Projected(Row(*values[:-3]), Head(*values[-3:]))
+                row = Row(*values[:-3])
+                projected = Projected(row, self._spend.of(row.adw_id), Head(*values[-3:]))
                 changes.append(self._write(projected, pure=True, reason=reason))
         return [change for change in changes if change is not None]
 
@@ -271,10 +327,3 @@ def _stored(values: tuple[Any, ...]) -> Stored:
     _, total, exact, status = values
     visible = visible_cost(total)
     return Stored(visible, visible if exact is None else exact, status)
-
-
-def statements() -> list[str]:
-    """The statements of `schema.sql`."""
-    text = files("projections.stores").joinpath("schema.sql").read_text(encoding="utf-8")
-    plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
-    return [statement for statement in plain.split(";") if statement.strip()]

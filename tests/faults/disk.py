@@ -1,8 +1,9 @@
 """A disk that can lose power: it keeps what was synced, and of everything else whatever it likes.
 
-Of what was not synced, sectors of 512 bytes reach the disk up to any point; a file's size and a folder's entries reach
-it on their own. A sync that fails marks the pages clean although they were never written, as Linux does
-(https://wiki.postgresql.org/wiki/Fsync_Errors): a later sync of the same file then succeeds and proves nothing.
+Of what was not synced, sectors of 512 bytes reach the disk up to any point, or, on a disk with holes, in any order; a
+file's size and a folder's entries reach it on their own. A sync that fails marks the pages clean although they were
+never written, as Linux does (https://wiki.postgresql.org/wiki/Fsync_Errors): a later sync of the same file then
+succeeds and proves nothing.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Inode:
     def fail_sync(self) -> None:
         self.lost.append((len(self.durable), len(self.seen)))
 
-    def crash(self, dice: random.Random) -> None:
-        """What is left: every sector old or new, the size anything between."""
+    def crash(self, dice: random.Random, *, holes: bool) -> None:
+        """What is left: every sector old or new, the size anything between; with holes, the old ones anywhere."""
         back = self._written_back()
         if back == self.durable:
             self.seen = bytearray(back)
@@ -53,7 +54,7 @@ class Inode:
             content = bytearray(old[:size])
             written = size if dice.random() < 0.5 else dice.randint(0, size)  # often in order, sometimes not at all
             for at in range(0, size, SECTOR):
-                if at < written:
+                if at < written and not (holes and dice.random() < 0.3):
                     content[at : at + SECTOR] = new[at : min(at + SECTOR, size)]
             self.seen = content
         self.durable, self.lost = bytes(self.seen), []
@@ -69,11 +70,15 @@ class Handle:
 class SimulatedDisk(Files):
     """`Files` without an operating system.
 
+    Args:
+        holes: sectors reach it in any order, so that what was not synced may be missing in the middle.
+
     Attributes:
         fail: the kind of call that fails next, once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, holes: bool = False) -> None:
+        self.holes = holes
         self.entries: dict[Path, Inode] = {}
         self.durable_entries: dict[Path, Inode] = {}
         self.fail: str | None = None
@@ -173,5 +178,5 @@ class SimulatedDisk(Files):
                 self._put(self.durable_entries, name, self.entries.get(name))
         self.entries = dict(self.durable_entries)
         for inode in {id(inode): inode for inode in self.entries.values()}.values():
-            inode.crash(dice)
+            inode.crash(dice, holes=self.holes)
         self.fail = None

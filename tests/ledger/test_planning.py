@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from ledger.planning import Known, known, plan
+from ledger.rates import Rate, Rates
 from ledger.sources.findings import Call, Findings, Place
 from ledger.store import MemoryStore
 
@@ -14,12 +16,12 @@ MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class TenCentsACall:
-    """A price book that knows one model."""
+    """A price book that knows one model: ten cents for an output token."""
 
-    name = "fixed 1"
-
-    def price(self, model: str, usage: Mapping[str, int], moment: datetime | None) -> int | None:
-        return 100_000_000 if model == "known" and usage and moment else None
+    def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
+        assert moment is not None
+        assert service_tier in (None, "batch")
+        return Rates("fixed 1", {"output_tokens": Rate(Decimal(100_000))}) if model == "known" else None
 
 
 def call(message_id: str, output: int = 1, *, model: str = "known", **more: Any) -> Call:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
 
 import pytest
+from genai_prices import Usage, calc_price
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger import money
-from ledger.events import cost_observed
-from ledger.pricing import GenaiPrices, price_event
+from ledger.events import cost_observed, event
+from ledger.pricing import GenaiPrices, price_event, priced_from
+from ledger.rates import Rate, Rates, digest_of
 
 BOOK = GenaiPrices()
 DAY = datetime(2026, 1, 10, tzinfo=UTC)
+OPUS, SONNET = "claude-opus-4-5-20251101", "claude-sonnet-4-5-20250929"
+
+
+def price(model: str, usage: dict[str, int], moment: datetime = DAY, tier: str | None = None) -> str | None:
+    rates = BOOK.rates(model, moment, tier)
+    cost = None if rates is None else rates.cost_nanousd(usage)
+    return None if cost is None else money.to_wire(cost)
 
 
 @pytest.mark.parametrize(
@@ -23,36 +36,203 @@ DAY = datetime(2026, 1, 10, tzinfo=UTC)
         ({"cache_write_tokens": 1_000_000}, "6.25"),
         ({"cache_write_tokens": 1_000_000, "cache_write_1h_tokens": 1_000_000}, "10.00"),
         ({"cache_write_tokens": 1_000_000, "cache_write_1h_tokens": 400_000}, "7.75"),
+        ({"web_search_requests": 3}, "0.03"),
         ({"input_tokens": 2, "cache_write_tokens": 3541, "cache_read_tokens": 15428, "output_tokens": 3}, "0.02993025"),
         ({}, "0.00"),
     ],
 )
 def test_opus_4_5_by_bucket_with_both_lifetimes_of_cache_writes(usage: dict[str, int], usd: str) -> None:
-    price = BOOK.price("claude-opus-4-5-20251101", usage, DAY)
-    assert price is not None
-    assert money.to_wire(price) == usd
+    assert price(OPUS, usage) == usd
 
 
-def test_sonnet_4_5_above_200k_tokens_is_priced_at_the_higher_tier() -> None:
-    below = BOOK.price("claude-sonnet-4-5-20250929", {"input_tokens": 200_000}, DAY)
-    above = BOOK.price("claude-sonnet-4-5-20250929", {"input_tokens": 200_001}, DAY)
-    assert (below, above) == (600_000_000, 1_200_006_000)
+@pytest.mark.parametrize("bucket", ["input_tokens", "cache_write_tokens", "cache_read_tokens"])
+def test_sonnet_4_5_above_200k_tokens_is_priced_at_the_higher_tier_whole(bucket: str) -> None:
+    usd = {"input_tokens": ("0.60", "1.200006"), "cache_write_tokens": ("0.75", "1.5000075")}
+    below, above = usd.get(bucket, ("0.06", "0.1200006"))
+    assert price(SONNET, {bucket: 200_000}) == below
+    assert price(SONNET, {bucket: 200_001}) == above
+
+
+def test_the_tier_is_chosen_by_all_input_and_holds_for_the_output_too() -> None:
+    at_the_edge = {
+        "input_tokens": 1,
+        "cache_write_tokens": 99_999,
+        "cache_read_tokens": 100_000,
+        "output_tokens": 1_000,
+    }
+    assert price(SONNET, {"output_tokens": 300_000}) == "4.50", "output alone reaches no tier"
+    below, above = price(SONNET, at_the_edge), price(SONNET, at_the_edge | {"cache_read_tokens": 100_001})
+    assert (below, above) == ("0.41999925", "0.8324991")
+
+
+def test_sonnet_4_6_lost_its_tier_on_13_march_2026() -> None:
+    midnight = datetime(2026, 3, 13, tzinfo=UTC)
+    usage = {"input_tokens": 1_000_000}
+    assert price("claude-sonnet-4-6", usage, midnight - timedelta(microseconds=1)) == "6.00"
+    assert price("claude-sonnet-4-6", usage, midnight) == "3.00"
+    in_rome = midnight.astimezone(datetime.strptime("+0100", "%z").tzinfo)
+    assert price("claude-sonnet-4-6", usage, in_rome) == "3.00", "days are UTC's"
+
+
+def test_deepseek_is_cheaper_from_half_past_four_on() -> None:
+    evening = datetime(2026, 1, 10, 16, 30, tzinfo=UTC)
+    assert price("deepseek-chat", {"output_tokens": 1_000_000}, evening - timedelta(microseconds=1)) == "1.10"
+    assert price("deepseek-chat", {"output_tokens": 1_000_000}, evening) == "0.55"
+
+
+WINTER = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("model", "tier", "moment", "usd"),
+    [
+        ("gpt-5", None, WINTER, "10.00"),
+        ("gpt-5", "default", WINTER, "10.00"),
+        ("gpt-5", "priority", WINTER, "20.00"),
+        ("gpt-5", "flex", WINTER, "5.00"),
+        ("gpt-5", "batch", WINTER, "5.00"),
+        ("gpt-5", "priority", DAY, None),  # the book knows these rates from a later day on
+        ("gpt-5", "batch", DAY, None),
+        ("claude-opus-5", "fast", WINTER, "50.00"),
+        (OPUS, "standard", WINTER, "25.00"),
+        (OPUS, "batch", WINTER, "12.50"),
+        (OPUS, "batch", DAY, "12.50"),  # by the documented rule, half of standard
+        ("claude-3-haiku-20240307", "batch", DAY, "0.625"),
+        (OPUS, "priority", WINTER, None),  # committed capacity: no price by the token
+        (OPUS, "tea", WINTER, None),
+    ],
+)
+def test_a_way_of_serving_has_its_own_rates_or_none(model: str, tier: str | None, moment: datetime, usd: str) -> None:
+    assert price(model, {"output_tokens": 1_000_000}, moment, tier) == usd
+
+
+def test_a_batch_halves_tokens_of_every_kind_and_tier_and_no_search() -> None:
+    usage = {"input_tokens": 200_001, "cache_write_tokens": 9, "cache_write_1h_tokens": 4, "output_tokens": 7}
+    whole, half = price(SONNET, usage), price(SONNET, usage, tier="batch")
+    assert whole is not None
+    assert half is not None
+    assert Decimal(whole) == 2 * Decimal(half)
+    assert price(SONNET, {"web_search_requests": 1}, tier="batch") == "0.01"
 
 
 @pytest.mark.parametrize("model", ["who-knows-1", "", "<synthetic>", "llama-at-home", "x" * 500])
 def test_an_unknown_model_has_no_price(model: str) -> None:
-    assert BOOK.price(model, {"output_tokens": 1}, DAY) is None
+    assert price(model, {"output_tokens": 1}) is None
 
 
-def test_a_priced_event_names_its_book_and_an_unpriced_one_stays_as_it_is() -> None:
-    priced = price_event(BOOK, cost_observed("w", model="claude-opus-4-5", usage={"output_tokens": 1_000_000}))
-    assert (priced.fields["cost_usd"], priced.fields["cost_source"]) == ("25.00", "priced")
-    assert priced.fields["price_book"] == BOOK.name
+def test_a_bucket_without_a_rate_is_never_free() -> None:
+    assert price("claude-3-haiku-20240307", {"input_tokens": 4}) == "0.000001"
+    assert price("claude-3-haiku-20240307", {"input_tokens": 4, "web_search_requests": 1}) is None
+    assert price("devstral-small:free", {"input_tokens": 4}) is None, "the book names no rate at all"
+
+
+def test_a_sum_of_several_calls_has_no_price_where_each_call_counts() -> None:
+    sonnet, opus = BOOK.rates(SONNET, DAY), BOOK.rates(OPUS, DAY)
+    assert sonnet is not None
+    assert opus is not None
+    with_fee = Rates("b", {"input_tokens": Rate(Decimal(3)), "requests": Rate(Decimal("0.006"))})
+    assert sonnet.cost_nanousd({"input_tokens": 200_000}, one_call=False) == 600_000_000
+    assert sonnet.cost_nanousd({"input_tokens": 200_001}, one_call=False) is None
+    assert opus.cost_nanousd({"input_tokens": 10_000_000}, one_call=False) == 50_000_000_000
+    assert with_fee.cost_nanousd({"input_tokens": 1}) == 6_003_000, "a call, and a token"
+    assert with_fee.cost_nanousd({"input_tokens": 1}, one_call=False) is None
+
+
+def test_more_than_any_amount_can_be_has_no_price() -> None:
+    assert price(OPUS, {"output_tokens": 2**63 - 1}) is None
+
+
+@cache
+def models() -> list[str]:
+    return sorted(name for name in set(BOOK.names()) if BOOK.rates(name, DAY) is not None)
+
+
+counts = st.one_of(st.just(0), st.integers(0, 400_000), st.integers(0, 10**12))
+
+
+@given(st.data(), counts, counts, counts, counts, st.integers(0, 3), st.sampled_from([1, 2, 10**6]))
+def test_our_whole_numbers_are_the_librarys_decimals(
+    data: st.DataObject, uncached: int, writes: int, reads: int, output: int, searches: int, part: int
+) -> None:
+    model = data.draw(st.sampled_from(models()))
+    moment = datetime(2024, 6, 1, tzinfo=UTC) + timedelta(minutes=data.draw(st.integers(0, 1_300_000)))
+    rates = BOOK.rates(model, moment)
+    assert rates is not None
+    usage = {
+        "input_tokens": uncached,
+        "cache_write_tokens": writes,
+        "cache_write_1h_tokens": writes // part,
+        "cache_read_tokens": reads,
+        "output_tokens": output,
+        "web_search_requests": searches,
+    }
+    ours = rates.cost_nanousd(usage)
+    if ours is None:
+        used = {bucket for bucket, count in usage.items() if count}
+        assert used - rates.buckets.keys() or output > 10**9
+        return
+    theirs = Usage(
+        input_tokens=uncached + writes + reads,
+        cache_write_tokens=writes,
+        cache_write_1h_tokens=writes // part,
+        cache_read_tokens=reads,
+        output_tokens=output,
+        web_searches=searches,
+    )
+    assert ours == money.parse(calc_price(theirs, model, genai_request_timestamp=moment).total_price)
+
+
+decimals = st.decimals(0, 1000, places=12, allow_nan=False)
+
+
+@given(st.dictionaries(st.sampled_from(["input_tokens", "output_tokens"]), decimals), st.integers(0, 10**9))
+def test_a_digest_is_that_of_the_rates_whatever_the_list_is_called_and_however_they_are_spelled(
+    usd: dict[str, Decimal], count: int
+) -> None:
+    one = Rates("one 1", {bucket: Rate(rate) for bucket, rate in usd.items()})
+    same = Rates("two 2", {bucket: Rate(rate.normalize()) for bucket, rate in reversed(usd.items())})
+    assert one.digest == same.digest
+    usage = dict.fromkeys(usd, count)
+    assert one.cost_nanousd(usage) == same.cost_nanousd(usage)
+    for bucket in usd:
+        dearer = dict(one.buckets) | {bucket: Rate(usd[bucket] + Decimal("1e-12"))}
+        tiered = dict(one.buckets) | {bucket: Rate(usd[bucket], ((200_000, usd[bucket]),))}
+        assert len({one.digest, Rates("one 1", dearer).digest, Rates("one 1", tiered).digest}) == 3
+
+
+def test_the_digest_that_the_format_describes() -> None:
+    rates = Rates(
+        "b", {"output_tokens": Rate(Decimal("15.00"), ((200_000, Decimal("22.50")),)), "requests": Rate(Decimal(0))}
+    )
+    assert rates.digest == digest_of(["output_tokens 15 >200000 22.5", "requests 0"])
+
+
+def test_a_priced_event_names_its_book_and_rates_and_an_unpriced_one_stays_as_it_is() -> None:
+    usage = {"output_tokens": 1_000_000}
+    priced = price_event(BOOK, cost_observed("w", model="claude-opus-4-5", usage=usage))
+    rates = BOOK.rates("claude-opus-4-5", None)
+    assert rates is not None
+    price = {"cost_usd": "25.00", "cost_source": "priced", "price_book": BOOK.name, "price_digest": rates.digest}
+    assert priced.fields == {"model": "claude-opus-4-5", "usage": usage} | price
+    assert priced.derived == price.keys()
+    whole = {"type": "cost_observed", "workflow_id": "w", **priced.fields}
+    assert event(whole, derived=priced.derived) == priced, "it is as valid as one made from all its fields"
     assert BOOK.name.startswith("genai-prices ")
-    assert {"cost_usd", "cost_source", "price_book"} <= priced.derived
     for untouched in (
-        cost_observed("w", model="who-knows-1", usage={"output_tokens": 1}),
-        cost_observed("w", usage={"output_tokens": 1}),
-        cost_observed("w", model="claude-opus-4-5", usage={"output_tokens": 1}, cost_usd=1),
+        cost_observed("w", model="who-knows-1", usage=usage),
+        cost_observed("w", usage=usage),
+        cost_observed("w", model="claude-opus-4-5", usage=usage, cost_usd=1),
+        cost_observed("w", model=SONNET, usage={"input_tokens": 200_001}),  # of how many calls?
+        cost_observed("w", model=OPUS, usage=usage, service_tier="priority", message_id="m"),
     ):
         assert price_event(BOOK, untouched) is untouched
+
+
+def test_what_was_priced_from_several_rates_names_them_together() -> None:
+    a, b = BOOK.rates(OPUS, DAY), BOOK.rates(SONNET, DAY)
+    assert a is not None
+    assert b is not None
+    assert priced_from([a, a])["price_digest"] == a.digest
+    assert priced_from([a, b]) == priced_from([b, a, b])
+    assert priced_from([a, b])["price_book"] == BOOK.name
+    assert priced_from([a, b])["price_digest"] not in (a.digest, b.digest)

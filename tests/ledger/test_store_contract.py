@@ -143,6 +143,18 @@ def test_unknown_fields_come_back_as_they_went_in(store: LedgerStore) -> None:
     assert lines(store)[1]["branch"] == extra["branch"]
 
 
+def test_reading_on_from_a_head_gives_only_what_came_after(store: LedgerStore) -> None:
+    store.append([cost_observed("w", cost_usd="0.09")])
+    reader = store.read("w")
+    list(reader)
+    store.append([cost_observed("w", cost_usd="0.10"), cost_observed("w", cost_usd="0.11")])
+    later = store.read("w", start=reader.head)
+    assert [line["seq"] for line in later] == [3, 4]
+    assert later.head == Head(4, store.size("w") or 0, lines(store)[-1]["hash"])
+    with pytest.raises(DamagedLedger, match="was rewritten"):
+        store.read("w", start=Head(reader.head.seq, reader.head.size, "0" * 64))
+
+
 def test_reading_below_a_checkpoint_that_does_not_fit_is_refused(store: LedgerStore) -> None:
     store.append([cost_observed("w", cost_usd=1)])
     reader = store.read("w")

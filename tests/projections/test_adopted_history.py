@@ -84,6 +84,34 @@ def test_a_row_stuck_at_nine_cents_becomes_right_beside_the_app(app: App, store:
     assert app.db.execute("SELECT count(*) FROM workflow_history").fetchone()[0] == 4
 
 
+def test_what_was_spent_is_kept_beside_the_app_and_grouped_by_its_columns(app: App, store: MemoryStore) -> None:
+    with AdoptedHistory(app.path) as history:
+        refresh(store, history)
+        found = list(history.spent(["issue_number", "workflow_template", "agent"]))
+        assert [(one.group, one.amounts[0]) for one in sorted(found, key=lambda one: one.amounts[0])] == [
+            ((17, "adw_sdlc", "plan"), 90_000_000),
+            ((17, "adw_sdlc", "build"), 2_280_000_000),
+        ]
+        rebuild(store, history)
+        assert sum(one.amounts[0] for one in history.spent()) == 2_370_000_000
+        history.remove(["a5b80595"], reason="gone")
+        assert list(history.spent()) == []
+
+
+def test_one_that_an_older_version_adopted_is_read_anew(app: App, store: MemoryStore) -> None:
+    with AdoptedHistory(app.path) as history:
+        refresh(store, history)
+    assert app.row("a5b80595")["project"] is None
+    app.db.execute("ALTER TABLE workflow_history DROP COLUMN project")
+    app.db.execute("DELETE FROM costledger_column WHERE name = 'project'")
+    app.db.execute("DROP TABLE costledger_spend")
+    app.db.execute("UPDATE costledger_meta SET value = 1")
+    with AdoptedHistory(app.path) as history:
+        assert "a5b80595" in refresh(store, history).folded
+        assert sum(one.amounts[0] for one in history.spent()) == 2_370_000_000
+        assert "project" in history.columns
+
+
 def test_its_status_and_times_become_events_and_its_costs_do_not(app: App, store: MemoryStore) -> None:
     report = import_source(store, "history-db", app.path)
     assert report.problems == []

@@ -67,9 +67,9 @@ def test_while_running_order_and_repetition_change_nothing(sequence: list[dict[s
 def test_the_breakdown_sums_to_the_total_exactly(sequence: list[dict[str, Any]]) -> None:
     state = folded(*sequence)
     told = row(state, HEAD)
-    for parts in orjson.loads(told.cost_breakdown).values():
-        if isinstance(parts, dict):
-            assert sum(Fraction(text) for text in parts.values()) * 10**9 == state.cost_nanousd
+    breakdown = orjson.loads(told.cost_breakdown)
+    for parts in (breakdown["by_agent"], breakdown["by_model"]):
+        assert sum(Fraction(text) for text in parts.values()) * 10**9 == state.cost_nanousd
     for parts in orjson.loads(told.token_breakdown).values():
         for column, bucket in (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens")):
             assert sum(counts.get(bucket, 0) for counts in parts.values()) == getattr(told, column)

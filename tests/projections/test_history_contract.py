@@ -5,15 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from ledger import money
 from ledger.errors import DamagedLedger
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import MemoryStore
-from projections.replay import refresh, resync
-from projections.store import HELD_REASON, HistoryStore
+from projections.rebuild import rebuild
+from projections.replay import project, refresh, resync
+from projections.spend import AMOUNTS, quarter_of
+from projections.store import HELD_REASON, Group, HistoryStore
 from projections.stores.memory import MemoryHistory
+from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
@@ -38,11 +44,27 @@ class Bench:
         return [(entry.old_cost, entry.new_cost, entry.reason) for entry in self.history.audit("w")]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+class Hand:
+    """A person at a PostgreSQL prompt."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def edit(self, adw_id: str, cost: float) -> None:
+        with psycopg.connect(self._url) as db:
+            db.execute("UPDATE workflow_history SET actual_cost_total = %s WHERE adw_id = %s", (cost, adw_id))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "memory":
         memory = MemoryHistory(clock=SteppingClock())
         yield Bench(memory, memory.edit)
+        return
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        with open_postgres(url, clock=SteppingClock()) as postgres:
+            yield Bench(postgres, Hand(url).edit)
         return
     path = tmp_path / "history.db"
 
@@ -120,8 +142,6 @@ def test_a_resync_without_an_id_replays_all_ended_ones(bench: Bench) -> None:
 
 
 def test_a_write_that_is_behind_the_stored_checkpoint_is_left_out(bench: Bench) -> None:
-    from projections.replay import project
-
     bench.observe("0.45")
     old = project(bench.ledgers, "w")
     bench.observe("0.90")
@@ -167,3 +187,104 @@ def test_removing_a_row_is_audited(bench: Bench) -> None:
     assert bench.history.rows() == []
     assert bench.history.checkpoints() == {}
     assert bench.audit()[-1] == (0.45, 0.0, "no ledger")
+
+
+def at(minute: int) -> str:
+    return f"2026-11-23T{18 + minute // 60:02d}:{minute % 60:02d}:00Z"
+
+
+def sums(history: HistoryStore, *by: Group, first: int | None = None, last: int | None = None) -> list[tuple[Any, ...]]:
+    """Quarter hours from 18:00, group, USD and output tokens."""
+    start = quarter_of(at(0))
+    found = history.spent(by, first=first, last=last)
+    return [
+        (one.quarter - start, *one.group, money.to_wire(one.amounts[0]), one.amounts[AMOUNTS.index("output_tokens")])
+        for one in found
+    ]
+
+
+def test_spend_is_kept_by_quarter_hour_and_summed_by_any_group(bench: Bench) -> None:
+    for name, where in (("v", "site"), ("w", None)):
+        bench.ledgers.append([workflow_started(name, issue_number=17, workflow_template="sdlc", project=where)])
+    bench.observe(
+        "0.45", "v", agent="plan", session_id="s", model="opus", usage={"output_tokens": 7}, observed_at=at(0)
+    )
+    bench.observe("0.05", "w", agent="plan", observed_at=at(1))
+    bench.observe("1.00", "w", agent="build", observed_at=at(15))
+    refresh(bench.ledgers, bench.history)
+    assert sums(bench.history) == [(0, "0.50", 7), (1, "1.00", 0)]
+    assert sums(bench.history, "agent") == [(0, "plan", "0.50", 7), (1, "build", "1.00", 0)]
+    assert sorted(sums(bench.history, "project", "model"), key=str) == [
+        (0, "site", "opus", "0.45", 7),
+        (0, None, None, "0.05", 0),
+        (1, None, None, "1.00", 0),
+    ]
+    assert sorted(sums(bench.history, "adw_id", "session_id")) == [
+        (0, "v", "s", "0.45", 7),
+        (0, "w", None, "0.05", 0),
+        (1, "w", None, "1.00", 0),
+    ]
+    assert sums(bench.history, "workflow_template", "issue_number") == [
+        (0, "sdlc", 17, "0.50", 7),
+        (1, "sdlc", 17, "1.00", 0),
+    ]
+    merged = [(one.group, one.amounts[0]) for one in bench.history.spent(["agent"], merged=True)]
+    assert merged == [(("plan",), 500_000_000), (("build",), 1_000_000_000)]
+    assert [one.amounts[0] for one in bench.history.spent(merged=True)] == [1_500_000_000]
+    assert list(bench.history.spent(first=0, last=1, merged=True)) == []
+    later = quarter_of(at(15))
+    assert sums(bench.history, first=later) == [(1, "1.00", 0)]
+    assert sums(bench.history, last=later - 1) == [(0, "0.50", 7)]
+    assert sums(bench.history, first=later, last=later - 1) == []
+
+
+def test_a_refresh_replaces_what_a_workflow_spent_and_leaves_the_others(bench: Bench) -> None:
+    for name in ("v", "w"):
+        bench.observe("0.45", name, model="opus", observed_at=at(0))
+    refresh(bench.ledgers, bench.history)
+    bench.observe("0.60", model="opus", observed_at=at(5))
+    bench.observe("0.70", model="haiku", observed_at=at(40))
+    refresh(bench.ledgers, bench.history)
+    assert [(one.model, one.cost_nanousd) for one in bench.history.spend("w")] == [
+        ("opus", 600_000_000),
+        ("haiku", 700_000_000),
+    ]
+    assert [one.cost_nanousd for one in bench.history.spend("v")] == [450_000_000]
+    bench.ledgers.append(
+        [cost_observed("w", cost_usd=0, final=True, observed_at=at(41)), workflow_ended("w", "failed")]
+    )
+    refresh(bench.ledgers, bench.history)
+    assert sum(one.cost_nanousd for one in bench.history.spend("w")) == 0
+    assert bench.history.spend("w") == project(bench.ledgers, "w").spend
+
+
+def test_what_a_row_is_held_at_is_not_spent(bench: Bench) -> None:
+    bench.observe("0.45", observed_at=at(0))
+    refresh(bench.ledgers, bench.history)
+    bench.edit("w", 5.0)
+    refresh(bench.ledgers, bench.history)
+    assert bench.cost() == 5.0
+    assert sums(bench.history) == [(0, "0.45", 0)]
+
+
+@pytest.mark.parametrize("way", ["removed", "rebuilt without its ledger"])
+def test_a_row_that_goes_takes_its_spend_along(bench: Bench, way: str) -> None:
+    bench.observe("0.45")
+    refresh(bench.ledgers, bench.history)
+    if way == "removed":
+        bench.history.remove(["w"], reason="no ledger")
+    else:
+        bench.history.forget("w")
+        rebuild(MemoryStore(), bench.history)
+    assert bench.history.spend("w") == ()
+    assert sums(bench.history) == []
+
+
+def test_a_rebuild_stores_the_same_spend(bench: Bench) -> None:
+    for name in ("v", "w"):
+        bench.observe("0.45", name, model="opus", observed_at=at(0))
+        bench.observe("0.60", name, model="haiku", observed_at=at(20))
+    refresh(bench.ledgers, bench.history)
+    before = sums(bench.history, "adw_id", "model")
+    rebuild(bench.ledgers, bench.history)
+    assert sums(bench.history, "adw_id", "model") == before

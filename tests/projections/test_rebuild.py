@@ -19,15 +19,20 @@ from projections.rebuild import rebuild
 from projections.replay import refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
+from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
     if request.param == "memory":
         yield MemoryHistory()
+        return
+    if request.param == "postgres":
+        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
+            yield postgres
         return
     with SqliteHistory(tmp_path / "history.db") as sqlite:
         yield sqlite
@@ -86,6 +91,8 @@ SEEDED = {
         "ghost",
     ),
     "hand-raised while running": ("UPDATE workflow_history SET actual_cost_total = 5 WHERE adw_id = 'w002'", "w002"),
+    "spent on another day": ("UPDATE costledger_spend SET quarter = quarter - 96 WHERE adw_id = 'w001'", "w001"),
+    "spend missing": ("DELETE FROM costledger_spend WHERE adw_id = 'w002'", "w002"),
     "another column": ("UPDATE workflow_history SET output_tokens = 7, model_used = 'x' WHERE adw_id = 'w002'", "w002"),
 }
 
@@ -99,6 +106,7 @@ def test_a_wrong_row_of_any_kind_is_found_and_put_right(tmp_path: Path, kind: st
     with SqliteHistory(path) as history:
         refresh(store, history)
         right = history.rows()
+        spent = {row.adw_id: history.spend(row.adw_id) for row in right}
         script, wrong = SEEDED[kind]
         db = sqlite3.connect(path)
         db.executescript(script)
@@ -110,6 +118,7 @@ def test_a_wrong_row_of_any_kind_is_found_and_put_right(tmp_path: Path, kind: st
             resync(store, history, force=True)
         assert check(store, history) == {}
         assert history.rows() == right
+        assert {name: history.spend(name) for name in spent} == spent
 
 
 def test_a_held_figure_stays_through_a_refresh_and_is_drift(tmp_path: Path) -> None:

@@ -1,0 +1,250 @@
+"""`costledger.toml`: sources to read, rates that were agreed, budgets; all of it optional.
+
+    [[sources]]                     # kind, path, workflow_by, workflow_id, agent
+    [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
+    [budgets]                       # default_usd, and by_template
+
+Whoever appends imports this module only when there is such a file: pydantic is most of a cold start.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ledger import money
+from ledger.errors import InvalidConfig, InvalidMoney, InvalidWorkflowId, shown
+from ledger.events import check_name, check_workflow_id
+from ledger.sources import KINDS
+
+__all__ = ["RATE_FIELDS", "Budgets", "Config", "PriceOverride", "SourceConfig", "line_of", "load"]
+
+RATE_FIELDS: Final = {
+    "input_usd_per_mtok": "input_tokens",
+    "cache_write_usd_per_mtok": "cache_write_tokens",
+    "cache_write_1h_usd_per_mtok": "cache_write_1h_tokens",
+    "cache_read_usd_per_mtok": "cache_read_tokens",
+    "output_usd_per_mtok": "output_tokens",
+    "web_search_usd": "web_search_requests",
+}
+"""The bucket that each rate is for."""
+
+_KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
+"""Kinds that know where their files lie, and that ask what one workflow is."""
+
+_RATE_DECIMALS_MAX: Final = 12
+"""Of USD per million tokens: far finer than any list price, and a token's price stays short."""
+
+_PROBLEMS: Final = {
+    "extra_forbidden": "not a key here",
+    "missing": "missing",
+    "date_from_datetime_parsing": "expected a date such as 2026-01-01",
+    "date_type": "expected a date such as 2026-01-01",
+    "list_type": "expected [[tables]]",
+    "model_type": "expected a [table]",
+}
+
+
+def _usd(value: object) -> int:
+    try:
+        return money.parse(value)
+    except InvalidMoney as error:
+        raise ValueError(str(error)) from None
+
+
+def _rate(value: object) -> Decimal:
+    nanousd = _usd(value)
+    rate = Decimal(str(value).strip())
+    exponent = rate.as_tuple().exponent
+    if nanousd and isinstance(exponent, int) and -exponent > _RATE_DECIMALS_MAX:
+        raise ValueError(f"{shown(str(value))} has more than {_RATE_DECIMALS_MAX} decimals")
+    return rate
+
+
+def _name(value: object) -> str:
+    return check_name(value)
+
+
+def _workflow_id(value: object) -> str:
+    try:
+        return check_workflow_id(value)
+    except InvalidWorkflowId as error:
+        raise ValueError(str(error)) from None
+
+
+Usd = Annotated[int, BeforeValidator(_usd)]
+"""Nanodollars, from USD as text or number."""
+Rate = Annotated[Decimal, BeforeValidator(_rate)]
+"""USD per million tokens, or per web search."""
+Name = Annotated[str, BeforeValidator(_name)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(_Section):
+    """A source to import and to follow.
+
+    Attributes:
+        kind: as `costledger import KIND`.
+        path: None: the kind's default places.
+        workflow_by: what one workflow is; for the kinds that ask.
+        workflow_id: one workflow for all of it.
+    """
+
+    kind: Name
+    path: Path | None = None
+    workflow_by: Literal["session", "project", "branch"] | None = None
+    workflow_id: Annotated[str, BeforeValidator(_workflow_id)] | None = None
+    agent: Name | None = None
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        if kind not in KINDS:
+            raise ValueError(f"no source is called {kind!r}{_near(kind, KINDS)}; there are: {', '.join(KINDS)}")
+        return kind
+
+    @model_validator(mode="after")
+    def _one_mapping(self) -> SourceConfig:
+        if self.workflow_id is not None and self.workflow_by is not None:
+            raise ValueError("workflow_id names one workflow for all of it; leave out workflow_by, or workflow_id")
+        if self.kind not in _KINDS_WITH_PLACES:
+            if self.path is None:
+                raise ValueError(f"a source of kind {self.kind!r} needs a path")
+            if self.workflow_by is not None:
+                raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
+        return self
+
+
+class PriceOverride(_Section):
+    """Rates that were agreed for the models whose name a glob matches; a bucket that is not named has no price.
+
+    Attributes:
+        model: a glob, compared without case: "claude-*".
+        since: from this day on, UTC; None: always.
+        service_tier: only calls served this way; None: all of them.
+    """
+
+    model: Name
+    since: date | None = None
+    service_tier: Name | None = None
+    input_usd_per_mtok: Rate | None = None
+    cache_write_usd_per_mtok: Rate | None = None
+    cache_write_1h_usd_per_mtok: Rate | None = None
+    cache_read_usd_per_mtok: Rate | None = None
+    output_usd_per_mtok: Rate | None = None
+    web_search_usd: Rate | None = None
+
+    @model_validator(mode="after")
+    def _some_rate(self) -> PriceOverride:
+        if not self.rates:
+            raise ValueError(f"names no rate; the rates are: {', '.join(RATE_FIELDS)}")
+        return self
+
+    @property
+    def rates(self) -> dict[str, Decimal]:
+        """USD by bucket: per million tokens, or per web search."""
+        given = {bucket: getattr(self, name) for name, bucket in RATE_FIELDS.items()}
+        return {bucket: rate for bucket, rate in given.items() if rate is not None}
+
+
+class Budgets(_Section):
+    """What workflows may cost, in nanodollars, where their start does not say it."""
+
+    default_usd: Usd | None = None
+    by_template: dict[str, Usd] = Field(default_factory=dict)
+
+    def of(self, workflow_template: str | None) -> int | None:
+        """The budget of a workflow by its template; None when none is set."""
+        return self.by_template.get(workflow_template or "", self.default_usd)
+
+
+class Config(_Section):
+    """The whole file."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    prices: tuple[PriceOverride, ...] = ()
+    budgets: Budgets = Budgets()
+
+
+def load(file: Path | None) -> Config:
+    """The configuration in a file; without a file, the defaults.
+
+    Raises:
+        InvalidConfig: it cannot be read, is not TOML, or says what cannot be; every problem with its line.
+    """
+    if file is None:
+        return Config()
+    try:
+        text = file.read_text(encoding="utf-8")
+        told = tomllib.loads(text, parse_float=Decimal)  # so that no rate is ever a binary float
+    except OSError as error:
+        raise InvalidConfig(file, [(None, f"cannot be read: {error.strerror or error}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfig(file, [(None, f"is not UTF-8 at byte {error.start}")]) from None
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line ([0-9]+)", str(error))
+        raise InvalidConfig(file, [(int(line[1]) if line else None, f"is not TOML: {error}")]) from None
+    try:
+        config = Config.model_validate(told)
+    except ValidationError as error:
+        problems = [_problem(text, problem) for problem in error.errors(include_url=False)]
+        raise InvalidConfig(file, sorted(problems, key=lambda problem: problem[0] or 0)) from None
+    sources = tuple(_at_home(source, file.parent) for source in config.sources)
+    return config.model_copy(update={"sources": sources})
+
+
+def _at_home(source: SourceConfig, folder: Path) -> SourceConfig:
+    """A source with `~` spelled out, and a relative path taken from the file that names it."""
+    if source.path is None:
+        return source
+    return source.model_copy(update={"path": folder / source.path.expanduser()})
+
+
+def _problem(text: str, problem: Mapping[str, Any]) -> tuple[int | None, str]:
+    """The line of one thing that pydantic refused, and a sentence about it."""
+    where: tuple[int | str, ...] = problem["loc"]
+    names = [part for part in where if isinstance(part, str)]
+    what = _PROBLEMS.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        what += _near(names[-1], _keys_at(names[:-1]))
+    return line_of(text, where), f"{'.'.join(names)}: {what}" if names else what
+
+
+def _keys_at(names: list[str]) -> Iterable[str]:
+    """The keys of the section that these names lead to."""
+    sections: dict[str, type[_Section]] = {"sources": SourceConfig, "prices": PriceOverride, "budgets": Budgets}
+    return sections[names[0]].model_fields if names else Config.model_fields
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def line_of(text: str, where: tuple[int | str, ...]) -> int | None:
+    """The line, from 1, with which a path of keys is first there: the shortest beginning of the file that has it.
+
+    A path that is nowhere (a key that is missing) has the line of the section it should stand in.
+    """
+    lines = text.splitlines(keepends=True)
+    for depth in range(len(where), 0, -1):
+        for count in range(1, len(lines) + 1):
+            try:
+                value: Any = tomllib.loads("".join(lines[:count]))
+                for part in where[:depth]:
+                    value = value[part]
+            except (tomllib.TOMLDecodeError, LookupError, TypeError):
+                continue
+            return count
+    return None

@@ -1,0 +1,89 @@
+"""Budgets: what a workflow has spent of what it may cost. Pure: a row and a configuration in, a standing out.
+
+The budget is the one that the workflow's start names, else its template's, else the default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from ledger import money
+from projections.workflow_history import Row
+
+__all__ = ["BudgetState", "Budgets", "Standing", "standing"]
+
+_WARNED_PERCENT: Final = 80
+"""Of the budget: late enough to mean something, early enough to act."""
+
+
+class BudgetState(StrEnum):
+    """`ok` below 80 %, `warned` from there on, `over` above the whole budget."""
+
+    OK = "ok"
+    WARNED = "warned"
+    OVER = "over"
+
+
+class Budgets(Protocol):
+    """Budgets where a start names none: `ledger.config.Budgets`."""
+
+    def of(self, workflow_template: str | None) -> int | None:
+        """Nanodollars; None when none is set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a workflow stands against its budget, in nanodollars.
+
+    Attributes:
+        at_least: some usage has no price or is known to be incomplete, so more than this was spent.
+        unpriced: meters whose tokens have no price.
+    """
+
+    budget_nanousd: int
+    spent_nanousd: int
+    at_least: bool
+    unpriced: int
+
+    @property
+    def left_nanousd(self) -> int:
+        """Negative once it is over; with `at_least`, at most this is left."""
+        return self.budget_nanousd - self.spent_nanousd
+
+    @property
+    def percent(self) -> int:
+        """Of the budget, rounded down, so that 80 means the warning and above 100 means over; 0 of nothing is 0."""
+        if self.budget_nanousd == 0:
+            return 0 if self.spent_nanousd == 0 else 101
+        share = 100 * self.spent_nanousd // self.budget_nanousd
+        return max(share, 101) if self.left_nanousd < 0 else share
+
+    @property
+    def state(self) -> BudgetState:
+        if self.left_nanousd < 0:
+            return BudgetState.OVER
+        return BudgetState.WARNED if self.percent >= _WARNED_PERCENT else BudgetState.OK
+
+    def __str__(self) -> str:
+        """A sentence without a name in front: "$4.20 of $5.00 spent (84 %), $0.80 left"."""
+        least = "at least " if self.at_least else ""
+        spent, budget = money.shown(self.spent_nanousd), money.shown(self.budget_nanousd)
+        left = money.shown(abs(self.left_nanousd))
+        rest = f"{least}{left} over" if self.left_nanousd < 0 else f"{'at most ' if self.at_least else ''}{left} left"
+        tokens = f"; without the tokens of {self.unpriced:,} meters, which have no price" if self.unpriced else ""
+        return f"{least}{spent} of {budget} spent ({self.percent} %), {rest}{tokens}"
+
+
+def standing(row: Row, budgets: Budgets) -> Standing | None:
+    """How a workflow stands against its budget; None when there is none.
+
+    Args:
+        budgets: where the workflow's start names none.
+    """
+    budget = row.budget_nanousd if row.budget_nanousd is not None else budgets.of(row.workflow_template)
+    if budget is None:
+        return None
+    return Standing(budget, row.actual_cost_nanousd, row.cost_basis == "partial", row.unpriced_events)

@@ -1,0 +1,77 @@
+"""`check`: what was spent of the budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ledger import money
+from ledger.errors import UnknownWorkflow
+from projections.budget import BudgetState, Standing, standing
+from projections.cli.context import config, config_option, data_option, history_option, json_option
+from projections.cli.output import print_json
+from projections.cli.session import exit_code, opened
+from projections.workflow_history import Row
+
+_FINDING = 3
+
+
+@click.command("check")
+@click.argument("workflow_id", metavar="[ID]", required=False)
+@json_option
+@history_option
+@config_option
+@data_option
+def check_command(workflow_id: str | None, as_json: bool) -> int:
+    """What a workflow has spent of its budget, or all running ones; exit code 3 when one is over.
+
+    From 80 % on it also warns on stderr. Budgets are set by `start --budget-usd`, or in costledger.toml.
+    """
+    budgets = config().budgets
+    with opened(workflow_ids=None if workflow_id is None else [workflow_id]) as session:
+        found = [row for row in session.history.rows() if row.status == "running"]
+        if workflow_id is not None:
+            row = session.history.row(workflow_id)
+            if row is None and not session.problems:
+                raise UnknownWorkflow(workflow_id, session.data)
+            found = [] if row is None else [row]
+        standings = [(row, standing(row, budgets)) for row in found]
+        failed = exit_code(session.problems)
+    if as_json:
+        told = [as_json_standing(row, stands) for row, stands in standings]
+        print_json(told if workflow_id is None else told[0] if told else None)
+    elif not standings and workflow_id is None:
+        click.echo("no workflow is running")
+    for row, stands in standings:
+        _say(row, stands, as_json=as_json)
+    over = any(stands is not None and stands.state is BudgetState.OVER for _, stands in standings)
+    return _FINDING if over else failed
+
+
+def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
+    if stands is None:
+        if not as_json:
+            spent = money.shown(row.actual_cost_nanousd)
+            click.echo(f"{row.adw_id}: {spent} spent; no budget is set for it")
+        return
+    if not as_json:
+        click.echo(f"{row.adw_id}: {stands}")
+    if stands.state is not BudgetState.OK:
+        what = "is over its budget" if stands.state is BudgetState.OVER else "nears its budget"
+        click.echo(f"costledger: {row.adw_id} {what} ({stands.percent} %)", err=True)
+
+
+def as_json_standing(row: Row, stands: Standing | None) -> dict[str, Any]:
+    """A standing as JSON; amounts are USD as text, null where no budget is set."""
+    told: dict[str, Any] = {"adw_id": row.adw_id, "spent_usd": money.to_wire(row.actual_cost_nanousd)}
+    if stands is None:
+        return told | {"budget_usd": None, "left_usd": None, "percent": None, "state": None, "at_least": None}
+    return told | {
+        "budget_usd": money.to_wire(stands.budget_nanousd),
+        "left_usd": money.to_wire(stands.left_nanousd),
+        "percent": stands.percent,
+        "state": str(stands.state),
+        "at_least": stands.at_least,
+        "unpriced_events": stands.unpriced,
+    }

@@ -1,0 +1,111 @@
+"""`prices`: what a model costs, and who says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, Final
+
+import click
+from rich.text import Text
+
+from ledger import clock
+from ledger.errors import UnknownModel
+from ledger.overrides import Overridden
+from ledger.pricing import GenaiPrices, PriceBook
+from ledger.rates import UNITS, Rates
+from projections.cli.context import config_option, config_path, data_option, json_option, prices
+from projections.cli.output import console, plain, print_json, table
+from projections.cli.times import moment_option
+
+_LABELS: Final = {
+    "input_tokens": "input",
+    "cache_write_tokens": "cache write, 5 minutes",
+    "cache_write_1h_tokens": "cache write, 1 hour",
+    "cache_read_tokens": "cache read",
+    "output_tokens": "output",
+    "web_search_requests": "web search",
+    "requests": "each call",
+}
+_NEAR_MAX: Final = 5
+
+
+@click.command("prices")
+@click.argument("model")
+@moment_option("--at", "When: a time or a day, local if it names no zone [default: now].")
+@click.option("--service-tier", help="How the provider serves the call, e.g. batch [default: the standard way].")
+@json_option
+@config_option
+@data_option
+def prices_command(model: str, at: datetime | None, service_tier: str | None, as_json: bool) -> None:
+    """What MODEL costs per million tokens, at a moment, and which price list says so."""
+    book, moment = prices(), at or datetime.now(UTC)
+    rates = book.rates(model, moment, service_tier)
+    if rates is None:
+        raise UnknownModel(model, _near(model, book, moment, service_tier), service_tier)
+    number = book.number(model, moment, service_tier) if isinstance(book, Overridden) else None
+    if as_json:
+        print_json(_as_json(model, moment, service_tier, rates, number))
+    else:
+        _print(model, moment, service_tier, rates, number)
+
+
+def _near(model: str, book: PriceBook, moment: datetime, service_tier: str | None) -> list[str]:
+    """Names like this one that do have a price."""
+    inner = book.book if isinstance(book, Overridden) else book
+    names = sorted(set(inner.names())) if isinstance(inner, GenaiPrices) else []
+    alike = get_close_matches(model.lower(), names, n=4 * _NEAR_MAX)
+    return [name for name in alike if book.rates(name, moment, service_tier) is not None][:_NEAR_MAX]
+
+
+def _as_json(
+    model: str, moment: datetime, service_tier: str | None, rates: Rates, number: int | None
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "at": clock.to_wire(moment),
+        "service_tier": service_tier or "standard",
+        "price_book": rates.book,
+        "price_digest": rates.digest,
+        "override": number,
+        "rates": {
+            bucket: {
+                "usd": _usd(rate.usd),
+                "per": UNITS[bucket],
+                "tiers": [{"above_input_tokens": above, "usd": _usd(usd)} for above, usd in rate.tiers],
+            }
+            for bucket, rate in rates.buckets.items()
+        },
+    }
+
+
+def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates, number: int | None) -> None:
+    where = f"{config_path()}, [[prices]] number {number}" if number is not None else rates.book
+    out = console()
+    out.print(
+        Text.assemble((plain(model), "bold"), f" at {moment.astimezone():%Y-%m-%d %H:%M}, {service_tier or 'standard'}")
+    )
+    out.print(f"from {where}; digest {rates.digest}")
+    thresholds = sorted({above for rate in rates.buckets.values() for above, _ in rate.tiers})
+    above = [f"above {threshold:,}" for threshold in thresholds]
+    shown = table(None, "bucket", "USD", *above, "per", right=("USD", *above), whole=("per",))
+    every = [usd for rate in rates.buckets.values() for usd in (rate.usd, *(usd for _, usd in rate.tiers))]
+    decimals = max((len(_usd(usd).partition(".")[2]) for usd in every), default=2)
+    for bucket in UNITS:
+        if bucket in rates.buckets:
+            rate = rates.buckets[bucket]
+            tiers = dict(rate.tiers)
+            per = "million tokens" if UNITS[bucket] > 1 else "one"
+            steps = [_usd(tiers[threshold], decimals) if threshold in tiers else "" for threshold in thresholds]
+            shown.add_row(_LABELS[bucket], _usd(rate.usd, decimals), *steps, per)
+    out.print(shown)
+    if thresholds:
+        out.print("above: of a call that read more input tokens than that, cached ones included, all tokens cost so")
+
+
+def _usd(usd: Decimal, decimals: int = 2) -> str:
+    """A rate with at least so many decimals and no more zeros."""
+    text = f"{usd.normalize():f}"
+    whole, _, given = text.partition(".")
+    return f"{whole}.{given.ljust(decimals, '0')}"

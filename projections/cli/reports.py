@@ -1,0 +1,243 @@
+"""`daily`, `weekly`, `monthly` and `session`: spend over time."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any, Final, TypeVar
+
+import click
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from ledger import money
+from ledger.errors import InvalidInput
+from projections.cli.context import data_option, history_option, json_option
+from projections.cli.output import console, plain, print_json, short_ids, table
+from projections.cli.session import exit_code, opened
+from projections.cli.unpriced import print_unpriced, unpriced_json
+from projections.reports import BY, By, Kind, Line, Report, groups, quarters, report, total_tokens
+from projections.spend import AMOUNTS, Amounts
+from projections.summary import UNATTRIBUTED
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LABELS: Final = {"session_id": "session", "adw_id": "workflow", "last_activity": "last activity"}
+"""Columns that people know by another name than programs."""
+
+_FIGURES: Final = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache create": "cache_write_tokens",
+    "cache read": "cache_read_tokens",
+}
+_COLUMNS: Final = ("models", *_FIGURES, "total tokens", "cost (USD)")
+_DROPPED: Final = (
+    (),
+    ("cache create", "cache read"),
+    ("models",),
+    ("input", "output"),
+    ("last_activity",),
+    ("total tokens",),
+    ("adw_id",),
+)
+"""What a terminal that is too narrow goes without, step by step, before a name is broken; figures never are."""
+
+_NAME_COLUMNS: Final = 36
+"""Beyond this width a name is broken, lest one long name cost a table its figures."""
+
+
+def _options(command: F) -> F:
+    """The options that all reports share."""
+    for option in (
+        data_option,
+        history_option,
+        click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
+        json_option,
+        click.option("--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."),
+        click.option("--breakdown", is_flag=True, help="Show each model below its line."),
+        click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
+        click.option("--until", metavar="DATE", help="The last day, as 2026-11-30 or 20261130."),
+        click.option("--since", metavar="DATE", help="The first day, as 2026-11-01 or 20261101."),
+        click.option("--by", type=click.Choice(list(BY)), help="Split each line by this."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("daily")
+@_options
+def daily_command(**options: Any) -> int:
+    """What was spent each day."""
+    return _print_report("daily", **options)
+
+
+@click.command("weekly")
+@_options
+def weekly_command(**options: Any) -> int:
+    """What was spent each week, from Monday to Sunday (ISO 8601)."""
+    return _print_report("weekly", **options)
+
+
+@click.command("monthly")
+@_options
+def monthly_command(**options: Any) -> int:
+    """What was spent each month."""
+    return _print_report("monthly", **options)
+
+
+@click.command("session")
+@_options
+def session_command(**options: Any) -> int:
+    """What each session spent, the latest last."""
+    return _print_report("session", **options)
+
+
+def _print_report(
+    kind: Kind,
+    *,
+    by: By | None,
+    since: str | None,
+    until: str | None,
+    timezone: str | None,
+    breakdown: bool,
+    order: str,
+    as_json: bool,
+    as_csv: bool,
+) -> int:
+    if as_json and as_csv:
+        raise InvalidInput("--json and --csv: give one of them")
+    zone = _zone(timezone)
+    days = (_day("--since", since), _day("--until", until))
+    if days[0] is not None and days[1] is not None and days[0] > days[1]:
+        raise InvalidInput(f"--since {since} is after --until {until}")
+    first, last = quarters(*days, zone)
+    with opened() as session:
+        sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
+        made = report(kind, by, sums, zone, descending=order == "desc")
+        if as_json:
+            print_json(_as_json(kind, made, timezone, breakdown=breakdown))
+        elif as_csv:
+            _print_csv(kind, by, made, breakdown=breakdown)
+        elif made.lines:
+            _print_table(kind, by, made, breakdown=breakdown and by != "model")
+        else:
+            click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.data} yet"))
+        return exit_code(session.problems)
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    """A zone by its IANA name; None is the local one."""
+    if name is None or name.lower() == "local":
+        return None
+    if name.upper() == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(f"--timezone {name!r}: no such zone; give a name such as Europe/Berlin, or UTC") from None
+
+
+def _day(option: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{option} {text!r}: give a day such as 2026-11-23 or 20261123") from None
+
+
+def _label_names(kind: Kind, by: By | None) -> list[str]:
+    period = {"daily": ["date"], "weekly": ["week"], "monthly": ["month"]}
+    return [*period.get(kind, ["session_id", "adw_id", "last_activity"]), *([] if by is None else [by])]
+
+
+def _figures(amounts: Amounts) -> dict[str, str | int]:
+    """All figures of a line for programs: USD as text, counts."""
+    told: dict[str, str | int] = dict(zip(AMOUNTS[1:], amounts[1:], strict=True))
+    return told | {"total_tokens": total_tokens(amounts), "cost_usd": money.to_wire(amounts[0])}
+
+
+def _as_json(kind: Kind, made: Report, timezone: str | None, *, breakdown: bool) -> dict[str, Any]:
+    def told(line: Line) -> dict[str, Any]:
+        models: dict[str, Any] = {"models": sorted(line.models)}
+        if breakdown:
+            models["by_model"] = {name: _figures(amounts) for name, amounts in sorted(line.models.items())}
+        return line.labels | _figures(line.amounts) | models
+
+    return {
+        kind: [told(line) for line in made.lines],
+        "totals": told(made.total),
+        "unpriced": unpriced_json(made.unpriced),
+        "timezone": timezone or str(datetime.now().astimezone().tzinfo),
+    }
+
+
+def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
+    """A line per period, or with `breakdown` per model of it; there is no total, so that a column can be added up."""
+    labels = _label_names(kind, by)
+    named = breakdown and by != "model"
+    names = list(_figures([0] * len(AMOUNTS)))
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow([*labels, *(["model"] if named else []), *names])
+    for line in made.lines:
+        parts = sorted(line.models.items()) if named else [("", line.amounts)]
+        for model, amounts in parts:
+            told = [line.labels[name] for name in labels]
+            out.writerow([*told, *([model] if named else []), *_figures(amounts).values()])
+
+
+def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
+    out = console()
+    labels = _label_names(kind, by)
+    columns = list(_COLUMNS) if by != "model" else [name for name in _COLUMNS if name != "models"]
+    for dropped in _DROPPED:
+        labels = [name for name in labels if name not in dropped]
+        columns = [name for name in columns if name not in dropped]
+        shown = _table(labels, columns, made, breakdown=breakdown)
+        if _fits(shown, out):
+            break
+    out.print(shown)
+    print_unpriced(out, made.total.amounts[0], made.unpriced)
+
+
+def _fits(shown: Table, out: Console) -> bool:
+    return Measurement.get(out, out.options.update(max_width=10_000), shown).maximum <= out.width
+
+
+def _table(labels: list[str], columns: list[str], made: Report, *, breakdown: bool) -> Table:
+    names = [_LABELS.get(name, name) for name in labels]
+    blank = [""] * (len(labels) - 1)
+    figures = tuple(name for name in columns if name != "models")
+    shown = table(None, *names, *columns, right=figures, whole=("last activity", *([] if breakdown else ["date"])))
+    for column in shown.columns[: len(names)]:
+        column.max_width = _NAME_COLUMNS
+    for line in made.lines:
+        told = [_label(line.labels[name], name) for name in labels]
+        shown.add_row(*told, *_cells(columns, line.models, line.amounts))
+        if breakdown:
+            for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
+                shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
+    shown.add_section()
+    shown.add_row("total", *blank, *_cells(columns, {}, made.total.amounts), style="bold")
+    return shown
+
+
+def _label(value: str | int | None, name: str) -> str:
+    if value is None:
+        return UNATTRIBUTED
+    return f"#{value}" if name == "issue" else short_ids(plain(str(value)))
+
+
+def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts) -> list[str]:
+    cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
+        "models": "\n".join(plain(name) for name in sorted(models)),
+        "total tokens": f"{total_tokens(amounts):,}",
+        "cost (USD)": money.shown(amounts[0]),
+    }
+    return [cells[name] for name in columns]

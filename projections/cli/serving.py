@@ -1,0 +1,133 @@
+"""`serve` and `token`: the HTTP API and the page, and who may use them."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any, Final, TypeVar
+
+import click
+
+from ledger.errors import CostledgerError, InvalidInput, MissingExtra
+from projections.cli.context import data_option, data_path, history_option, json_option
+from projections.cli.output import console, local_time, print_json, table
+from projections.server.settings import Settings
+from projections.server.tokens import SCOPES, TokenRegister
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LIMITS: Final = {
+    "body_bytes_max": "Bytes of one request's body.",
+    "batch_events_max": "Events of one request.",
+    "body_seconds_max": "From a request's head to the end of its body.",
+    "head_seconds_max": "From a request's first byte to the end of its head.",
+    "requests_per_second_max": "Of one client address; a burst may be twice that.",
+    "streams_max": "Open event streams.",
+}
+"""What each limit of `Settings` is of."""
+
+
+def _limits(command: F) -> F:
+    """An option for each limit of `Settings`."""
+    defaults = {limit.name: limit.default for limit in fields(Settings)}
+    for name, of in reversed(_LIMITS.items()):
+        kind = click.IntRange(min=1) if isinstance(defaults[name], int) else click.FloatRange(min=0, min_open=True)
+        option = click.option(
+            f"--{name.replace('_', '-')}", type=kind, default=defaults[name], show_default=True, help=of
+        )
+        command = option(command)
+    return command
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name that this server is also called by.")
+@click.option("--require-tokens", is_flag=True, help="Ask for tokens on a loopback address, too.")
+@_limits
+@history_option
+@data_option
+def serve_command(host: str, port: int, allow_host: tuple[str, ...], require_tokens: bool, **limits: float) -> None:
+    """The HTTP API and the live page, until Ctrl-C."""
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn
+        import watchfiles  # noqa: F401
+    except ImportError:
+        raise MissingExtra("`costledger serve`", "server") from None
+    from projections.server.app import create_app
+    from projections.server.protocol import protocol
+    from projections.server.service import Service
+    from projections.stores.sqlite import SqliteHistory
+
+    data = data_path()
+    settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
+    service = Service(settings, lambda: SqliteHistory(data / "history.db"))
+    if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
+        raise InvalidInput(
+            f"{host} is reached from other machines, so requests need tokens, and there is none yet: "
+            "costledger token create --scope read"
+        )
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
+    config = uvicorn.Config(
+        create_app(service),
+        http=protocol(settings.head_seconds_max),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    name = f"[{host}]" if ":" in host else host
+    click.echo(
+        f"costledger: {data.absolute()} at http://{name}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", err=True
+    )
+    uvicorn.Server(config).run([listening])
+
+
+@click.group("token")
+def token_command() -> None:
+    """Who may use the server: make, list and revoke tokens."""
+
+
+@token_command.command("create")
+@click.option("--scope", type=click.Choice(SCOPES), required=True, help="What it allows.")
+@click.option("--note", default="", help="Whose it is.")
+@data_option
+def create(scope: str, note: str) -> None:
+    """Make a token and print it, once."""
+    click.echo(TokenRegister(data_path()).create(scope, note))
+
+
+@token_command.command("list")
+@json_option
+@data_option
+def list_tokens(as_json: bool) -> None:
+    """The tokens there are; their secrets are not kept."""
+    tokens = TokenRegister(data_path()).all()
+    if as_json:
+        print_json([{n: v for n, v in asdict(token).items() if n != "sha256"} for token in tokens])
+        return
+    shown = table(None, "token", "scope", "note", "made", "revoked")
+    for token in tokens:
+        shown.add_row(token.id, token.scope, token.note, local_time(token.created_at), local_time(token.revoked_at))
+    if tokens:
+        console().print(shown)
+    else:
+        click.echo("no tokens; `costledger token create --scope read` makes one")
+
+
+@token_command.command("revoke")
+@click.argument("token_id", metavar="TOKEN")
+@data_option
+def revoke(token_id: str) -> None:
+    """From now on, this token (its id, as `token list` shows it) allows nothing."""
+    token = TokenRegister(data_path()).revoke(token_id)
+    click.echo(f"{token.id} ({token.scope}) is revoked")

@@ -1,0 +1,160 @@
+"""Pages of rows: which rows, in which order, and what all of them add up to. Each store answers in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ledger.errors import InvalidInput
+from projections.workflow_history import Row
+
+__all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "Totals", "page_of", "totals_of"]
+
+STATUSES: Final = ("running", "completed", "failed", "cancelled")
+BASES: Final = ("reported", "priced", "partial", "none")
+
+SORTS: Final = {
+    "updated_at": "updated_at",
+    "start_time": "start_time",
+    "cost": "actual_cost_nanousd",
+    "tokens": "total_tokens",
+    "duration": "duration_seconds",
+    "issue_number": "issue_number",
+    "adw_id": "adw_id",
+}
+"""What rows can be sorted by, and the column of each."""
+
+TEXT_COLUMNS: Final = ("adw_id", "workflow_template", "project", "model_used", "error_message")
+"""Where a free text is looked for."""
+
+LIMIT_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which rows, and in which order; None does not limit.
+
+    Attributes:
+        statuses: any of them.
+        basis: one of `BASES`; "none" for rows without a reading.
+        since, until: of `updated_at`, in the ledger's spelling, the first included and the second not.
+        text: somewhere in `TEXT_COLUMNS`, whatever the case of its letters.
+        sort: one of `SORTS`; rows alike in it are in the order of their ids, absent values come last.
+        descending: the largest first; of rows that are alike, the largest id.
+    """
+
+    statuses: tuple[str, ...] = ()
+    issue_number: int | None = None
+    workflow_template: str | None = None
+    basis: str | None = None
+    since: str | None = None
+    until: str | None = None
+    text: str | None = None
+    sort: str = "updated_at"
+    descending: bool = True
+    limit: int = 50
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sort not in SORTS:
+            raise InvalidInput(f"rows cannot be sorted by {self.sort!r}; use one of {', '.join(SORTS)}")
+        if wrong := set(self.statuses) - set(STATUSES):
+            raise InvalidInput(f"{min(wrong)!r} is not a status; use one of {', '.join(STATUSES)}")
+        if self.basis is not None and self.basis not in BASES:
+            raise InvalidInput(f"{self.basis!r} is not a basis; use one of {', '.join(BASES)}")
+        if not 1 <= self.limit <= LIMIT_MAX or not 0 <= self.offset < 2**31:
+            raise InvalidInput(f"a page has 1 to {LIMIT_MAX} rows, and begins at row 0 or later")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What rows add up to; costs in nanodollars.
+
+    Attributes:
+        by_status: count and cost of each status that occurs.
+    """
+
+    count: int = 0
+    cost_nanousd: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_hit_tokens: int = 0
+    output_tokens: int = 0
+    unpriced_events: int = 0
+    partial_count: int = 0
+    by_status: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def plus(self, other: Totals) -> Totals:
+        """Both together."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in SUMS}
+        by_status = dict(self.by_status)
+        for status, (count, cost) in other.by_status.items():
+            mine = by_status.get(status, (0, 0))
+            by_status[status] = (mine[0] + count, mine[1] + cost)
+        return replace(self, **sums, by_status=by_status)
+
+
+SUMS: Final = (
+    "count",
+    "cost_nanousd",
+    "input_tokens",
+    "cached_tokens",
+    "cache_hit_tokens",
+    "output_tokens",
+    "unpriced_events",
+    "partial_count",
+)
+"""The figures of `Totals` that are plain sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a query's rows, and what all of them add up to."""
+
+    rows: list[Row]
+    totals: Totals
+
+
+def page_of(rows: Iterable[Row], query: Query) -> Page:
+    """The page of rows that are all at hand: what every store's page must be."""
+    found = [row for row in rows if _matches(row, query)]
+    column = SORTS[query.sort]
+    ordered = sorted(found, key=lambda row: row.adw_id, reverse=query.descending)
+    known = [row for row in ordered if getattr(row, column) is not None]
+    known.sort(key=lambda row: getattr(row, column), reverse=query.descending)
+    ordered = known + [row for row in ordered if getattr(row, column) is None]
+    return Page(ordered[query.offset : query.offset + query.limit], totals_of(found))
+
+
+def totals_of(rows: Iterable[Row]) -> Totals:
+    """What rows that are at hand add up to."""
+    totals = Totals()
+    for row in rows:
+        totals = totals.plus(
+            Totals(
+                1,
+                row.actual_cost_nanousd,
+                row.input_tokens,
+                row.cached_tokens,
+                row.cache_hit_tokens,
+                row.output_tokens,
+                row.unpriced_events,
+                int(row.cost_basis == "partial"),
+                {row.status: (1, row.actual_cost_nanousd)},
+            )
+        )
+    return totals
+
+
+def _matches(row: Row, query: Query) -> bool:
+    text = (query.text or "").lower()
+    return (
+        (not query.statuses or row.status in query.statuses)
+        and query.issue_number in (None, row.issue_number)
+        and query.workflow_template in (None, row.workflow_template)
+        and query.basis in (None, row.cost_basis or "none")
+        and (query.since is None or row.updated_at >= query.since)
+        and (query.until is None or row.updated_at < query.until)
+        and any(text in (getattr(row, name) or "").lower() for name in TEXT_COLUMNS)
+    )

@@ -1,0 +1,164 @@
+"""Reports: what was spent by day, ISO week, month or session, in some time zone.
+
+A report only groups the sums of a store, so every report of the same quarter hours adds up to the same nanodollar. A
+quarter hour belongs to the day on which it begins. Pure: the zone and the range are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from operator import add
+from typing import Final, Literal
+
+from projections.spend import AMOUNTS, QUARTER_SECONDS, Amounts
+from projections.store import Group, SpendSum
+from projections.summary import UNATTRIBUTED
+
+__all__ = ["BY", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
+
+Kind = Literal["daily", "weekly", "monthly", "session"]
+By = Literal["agent", "model", "template", "issue", "project"]
+
+BY: Final[dict[By, Group]] = {
+    "agent": "agent",
+    "model": "model",
+    "template": "workflow_template",
+    "issue": "issue_number",
+    "project": "project",
+}
+"""What lines can be split by, and what spend calls it."""
+
+_NOTHING: Final = [0] * len(AMOUNTS)
+_COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
+_UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a report.
+
+    Attributes:
+        labels: what it is about, by column: the period or the session, and what the report is split by.
+        models: figures by model.
+    """
+
+    labels: dict[str, str | int | None]
+    models: dict[str, Amounts] = field(default_factory=dict)
+
+    @property
+    def amounts(self) -> Amounts:
+        """The sum over its models."""
+        return [sum(figures) for figures in zip(_NOTHING, *self.models.values(), strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines of a report, and their sum by model."""
+
+    lines: list[Line]
+    total: Line
+
+    @property
+    def unpriced(self) -> dict[str, tuple[int, int]]:
+        """Messages without a price and their tokens, by model; a price that came later has taken its own away."""
+        told = {name: (amounts[_UNPRICED[0]], amounts[_UNPRICED[1]]) for name, amounts in self.total.models.items()}
+        return {name: both for name, both in sorted(told.items()) if max(both) > 0}
+
+
+def groups(kind: Kind, by: By | None) -> list[Group]:
+    """What a store is to group by for a report."""
+    split: list[Group] = [] if by is None else [BY[by]]
+    session: list[Group] = ["session_id", "adw_id"] if kind == "session" else []
+    return list(dict.fromkeys([*session, *split, "model"]))
+
+
+def report(
+    kind: Kind, by: By | None, sums: Iterable[SpendSum], zone: tzinfo | None, *, descending: bool = False
+) -> Report:
+    """Lines by period or session, and within one by cost.
+
+    Args:
+        sums: grouped as `groups` says; those of sessions over all quarter hours.
+        zone: None is the local one of this host.
+    """
+    names = groups(kind, by)
+    lines: dict[tuple[str | int | None, ...], tuple[int, Line]] = {}
+    total = Line({})
+    days: dict[int, date] = {}
+    for one in sums:
+        day = days.get(one.quarter) or days.setdefault(one.quarter, day_of(one.quarter, zone))
+        told = dict(zip(names, one.group, strict=True))
+        labels = _labels(kind, by, day, told)
+        key = tuple(value for name, value in labels.items() if name != "last_activity")
+        place, line = lines.setdefault(key, (one.quarter, Line(labels)))
+        if one.quarter > place and kind == "session":
+            line.labels, lines[key] = labels, (one.quarter, line)
+        model = str(told["model"] or UNATTRIBUTED)
+        for taken in (line, total):
+            known = taken.models.get(model)
+            taken.models[model] = one.amounts if known is None else list(map(add, known, one.amounts))
+    found = [(place, line) for place, line in lines.values() if any(map(any, line.models.values()))]
+    found.sort(key=lambda both: _order(both[1]))
+    if kind == "session":
+        found.sort(key=lambda both: both[0], reverse=descending)
+    else:
+        found.sort(key=lambda both: str(both[1].labels[PERIODS[kind]]), reverse=descending)
+    return Report([line for _, line in found], total)
+
+
+PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
+
+
+def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | None]) -> dict[str, str | int | None]:
+    labels: dict[str, str | int | None]
+    if kind == "session":
+        labels = {"session_id": told["session_id"], "adw_id": told["adw_id"], "last_activity": day.isoformat()}
+    elif kind == "daily":
+        labels = {"date": day.isoformat()}
+    elif kind == "weekly":
+        year, week, _ = day.isocalendar()
+        labels = {"week": f"{year:04d}-W{week:02d}"}
+    else:
+        labels = {"month": day.isoformat()[:7]}
+    return labels if by is None else labels | {by: told[BY[by]]}
+
+
+def _order(line: Line) -> tuple[int, str]:
+    return -line.amounts[0], str(list(line.labels.values()))
+
+
+def total_tokens(amounts: Sequence[int]) -> int:
+    """Input, cache writes, cache reads and output together."""
+    return sum(amounts[at] for at in _COUNTED)
+
+
+def day_of(quarter: int, zone: tzinfo | None) -> date:
+    """The day on which a quarter hour begins; outside the years 1 to 9999 the nearest one inside.
+
+    Args:
+        zone: None is the local one of this host.
+    """
+    try:
+        return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
+    except (OverflowError, ValueError, OSError):
+        return date.min if quarter < 0 else date.max
+
+
+def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:
+    """The first and the last quarter hour of some days, both included; None: no bound.
+
+    Args:
+        zone: None is the local one of this host.
+    """
+    last = None if until is None or until == date.max else _first_of(until + timedelta(days=1), zone)
+    return None if since is None else _first_of(since, zone), None if last is None else last - 1
+
+
+def _first_of(day: date, zone: tzinfo | None) -> int | None:
+    try:
+        start = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    except (OverflowError, ValueError, OSError):
+        return None
+    return -int(-start // QUARTER_SECONDS)

@@ -1,0 +1,61 @@
+"""Resync: read the sources again, append what is new, replay. What the command and the endpoint both do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ledger.importing import ImportReport, SourceRegister, reread
+from ledger.pricing import PriceBook
+from ledger.store import LedgerStore
+from projections.replay import RefreshReport, resync
+from projections.store import CostChange, HistoryStore, Stored
+
+__all__ = ["Resynced", "resync_sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resynced:
+    """What was read again, and what was replayed."""
+
+    imported: ImportReport
+    report: RefreshReport
+
+
+def resync_sources(
+    ledgers: LedgerStore,
+    history: HistoryStore,
+    sources: SourceRegister,
+    *,
+    workflow_id: str | None = None,
+    force: bool = False,
+    prices: PriceBook | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Resynced:
+    """Resync one workflow, or all ended ones; safe to run many times at once.
+
+    A workflow that fails is among the problems, the others are done.
+
+    Args:
+        force: rows show pure replay; see `replay.resync`.
+        prices: for what the sources name no cost for; see `import_source`.
+
+    Raises:
+        SourceUnreadable: the register of sources cannot be read.
+        HistoryUnavailable, LedgerUnavailable: rows cannot be read or written.
+    """
+    only = None if workflow_id is None else [workflow_id]
+    before = history.stored(only)
+    imported = reread(ledgers, sources, only=only, prices=prices, progress=progress)
+    report = resync(ledgers, history, workflow_ids=only, force=force)
+    report.changes += _overtaken(report, before, history.stored(report.folded))
+    return Resynced(imported, report)
+
+
+def _overtaken(report: RefreshReport, before: dict[str, Stored], after: dict[str, Stored]) -> Iterator[CostChange]:
+    """Rows that changed since the resync began, but by somebody else's refresh, which saw the new events first."""
+    told = {change.adw_id for change in report.changes}
+    for adw_id in sorted(after.keys() - told):
+        old, new = before.get(adw_id), after[adw_id]
+        if old is not None and old.cost_nanousd != new.cost_nanousd:
+            yield CostChange(adw_id, old.cost_nanousd, new.cost_nanousd, new.status, "refresh")

@@ -1,0 +1,57 @@
+"""Access: which token a request carries, and whether it may do this. Every route that says anything depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from projections.server.problems import Refusal
+from projections.server.service import Service
+
+__all__ = ["COOKIE", "needs", "service_of"]
+
+COOKIE: Final = "costledger_token"
+
+_bearer = HTTPBearer(auto_error=False, description="A token of `costledger token create`.")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same token, as the page keeps it after a login.")
+
+
+def service_of(request: Request) -> Service:
+    """The service behind a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def needs(scope: str) -> Callable[..., Coroutine[Any, Any, None]]:
+    """A dependency: the request carries a token that allows this; on a loopback address none is needed by default.
+
+    A token that is wrong is refused wherever it is sent.
+    """
+
+    async def check(
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+        cookie: Annotated[str | None, Security(_cookie)] = None,
+    ) -> None:
+        service = service_of(request)
+        text = bearer.credentials if bearer is not None else cookie
+        if text is None:
+            if service.settings.needs_tokens:
+                raise _unauthorized("send a token: Authorization: Bearer …")
+            return
+        token = service.tokens.find(text)
+        if token is None:
+            raise _unauthorized("this token is unknown or was revoked")
+        if not token.allows(scope):
+            detail = f"this token is for {token.scope}, and this needs one for {scope}"
+            raise Refusal(HTTPStatus.FORBIDDEN, "scope", detail)
+
+    return check
+
+
+def _unauthorized(detail: str) -> Refusal:
+    return Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})

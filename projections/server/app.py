@@ -1,0 +1,107 @@
+"""The application: routes, the door before them, and what starts and stops with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ledger.errors import CostledgerError
+from ledger.line import Head
+from projections.fold import State
+from projections.server import shapes
+from projections.server.appender import Appender
+from projections.server.feed import Change, Feed
+from projections.server.guard import Guard
+from projections.server.keeper import Keeper
+from projections.server.problems import Problem, Refusal, response_to
+from projections.server.routes import events, health, stream, workflows
+from projections.server.rows import usd
+from projections.server.service import Service
+
+__all__ = ["create_app"]
+
+_DESCRIPTION = (
+    "What AI workflows cost, provably. Money is USD as text, times are UTC, errors are problem details (RFC 9457). "
+    "On a loopback address no token is needed unless the server was told to ask for one."
+)
+
+
+def create_app(service: Service) -> FastAPI:
+    """The ASGI application of a service; it starts the keeper, and on shutdown finishes what it has accepted."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop, feed = asyncio.get_running_loop(), Feed()
+
+        def publish(changes: Sequence[Change]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(feed.publish, changes)
+
+        keeper = Keeper(service, publish)
+        appender = Appender(service.ledgers, service.folds, standing, keeper.wake)
+        app.state.service, app.state.feed = service, feed
+        app.state.keeper, app.state.appender = keeper, appender
+        await asyncio.to_thread(keeper.start)
+        try:
+            yield
+        finally:
+            feed.close()
+            await appender.close()
+            await asyncio.to_thread(keeper.stop)
+            await asyncio.to_thread(service.close)
+
+    app = FastAPI(title="costledger", version=version("costledger"), lifespan=lifespan, docs_url=None, redoc_url=None)
+    for module in (workflows, events, stream, health):
+        app.include_router(module.router)
+    for error in (CostledgerError, Refusal):
+        app.add_exception_handler(error, _answered)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_middleware(Guard, settings=service.settings)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def standing(state: State, head: Head) -> dict[str, Any]:  # noqa: ARG001
+    """How a workflow stands, for those who have just appended to it."""
+    return {"cost": usd(state.cost_nanousd), "status": state.status}
+
+
+async def _answered(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return response_to(error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return response_to(Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", f"{where}: {first['msg']}"))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    detail = f"{request.method} {request.url.path[:200]}: {status.description or status.phrase}"
+    headers = dict(error.headers or {})
+    return response_to(Refusal(status, status.phrase.lower().replace(" ", "-"), detail, headers))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the shapes that no handler's signature names."""
+    if app.openapi_schema is None:
+        made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
+        schemas = made.setdefault("components", {}).setdefault("schemas", {})
+        for shape in (Problem, shapes.Submitted):
+            schemas[shape.__name__] = shape.model_json_schema()
+        app.openapi_schema = made
+    return app.openapi_schema

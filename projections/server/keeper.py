@@ -1,0 +1,191 @@
+"""The keeper: the thread that refreshes rows as soon as their ledgers grow, and tells what changed.
+
+The file system only wakes it; what is new is decided by the ledgers. From time to time it looks at all of them, so a
+missed notification costs seconds, never a figure.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from watchfiles import watch
+
+from ledger.errors import CostledgerError, InvalidWorkflowId
+from ledger.importing import reread
+from projections.replay import ENDED, Problem, RefreshReport, refresh
+from projections.server.feed import Change
+from projections.server.rows import row_as_json
+from projections.server.service import Service
+from projections.store import HistoryStore
+
+__all__ = ["Keeper", "Kept"]
+
+_log = logging.getLogger("costledger")
+
+_ALL_SECONDS: Final = 10.0
+"""How often every ledger is looked at: one `stat` each."""
+
+_CHANGES_MAX: Final = 1_000
+_STEP_MS: Final = 5
+_DEBOUNCE_MS: Final = 20
+"""How long notifications are gathered: a row is to follow its ledger within 50 ms."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """How the keeper fares.
+
+    Attributes:
+        refreshed_at: when it last looked at all ledgers, in seconds since 1970; 0.0 before the first time.
+        lag_seconds: from the last notification to its rows.
+        problems: ledgers that could not be replayed, by workflow.
+    """
+
+    refreshed_at: float = 0.0
+    lag_seconds: float = 0.0
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+
+class Keeper:
+    """Keeps the rows of a service current in threads of its own.
+
+    Args:
+        publish: called with the changes of rows, in the keeper's thread.
+    """
+
+    def __init__(self, service: Service, publish: Callable[[Sequence[Change]], None]) -> None:
+        self._service, self._publish = service, publish
+        self._woken: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self.kept = Kept()
+        self.last_change = 0
+        self._running: set[str] = set()
+        self._threads = [
+            threading.Thread(target=self._keep, name="keeper"),
+            threading.Thread(target=self._watch, name="watch"),
+        ]
+
+    def start(self) -> None:
+        """Bring every row up to date, then go on in the background.
+
+        Raises:
+            HistoryUnavailable, LedgerUnavailable: they cannot be used.
+        """
+        (self._service.settings.data / "ledgers").mkdir(parents=True, exist_ok=True)
+        history = self._service.history
+        self._refresh(history, None)
+        while changes := history.changes_after(self.last_change, _CHANGES_MAX):
+            self.last_change = changes[-1][0]
+        self._running = {adw_id for adw_id, shown in history.stored().items() if shown.status not in ENDED}
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads; what was appended is in its row at the next start at the latest."""
+        self._stopped.set()
+        self._woken.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def wake(self, workflow_id: str) -> None:
+        """A ledger may have grown."""
+        self._woken.put((workflow_id, time.monotonic()))
+
+    def _watch(self) -> None:
+        folder = self._service.settings.data / "ledgers"
+        for changes in watch(
+            folder,
+            stop_event=self._stopped,
+            recursive=False,
+            step=_STEP_MS,
+            debounce=_DEBOUNCE_MS,
+            rust_timeout=1000,
+            watch_filter=lambda _, path: path.endswith(".jsonl"),
+            raise_interrupt=False,
+        ):
+            for name in {path.rpartition("/")[2].removesuffix(".jsonl") for _, path in changes}:
+                self.wake(name)
+
+    def _keep(self) -> None:
+        while not self._stopped.is_set():
+            due = self.kept.refreshed_at + _ALL_SECONDS - time.time()
+            names, since = self._gathered(max(0.0, due))
+            try:
+                history = self._service.history
+                self._refresh(history, names or None)
+                self._tell(history)
+            except CostledgerError as error:
+                _log.error("rows could not be refreshed: %s", error)
+                self._stopped.wait(1.0)
+            except Exception:
+                _log.exception("rows could not be refreshed")
+                self._stopped.wait(1.0)
+            if since:
+                self.kept.lag_seconds = time.monotonic() - since
+
+    def _gathered(self, seconds: float) -> tuple[set[str], float]:
+        """The workflows that it was woken for, and when first; none when all are due."""
+        names: set[str] = set()
+        since = 0.0
+        try:
+            woken = self._woken.get(timeout=seconds)
+            while woken is not None:
+                names.add(woken[0])
+                since = since or woken[1]
+                woken = self._woken.get_nowait()
+        except queue.Empty:
+            pass
+        return names, since
+
+    def _refresh(self, history: HistoryStore, names: Iterable[str] | None) -> None:
+        service = self._service
+        known = None if names is None else [name for name in names if self._is_ledger(name)]
+        report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
+        self._note(report, all_looked_at=names is None)
+
+    def _is_ledger(self, name: str) -> bool:
+        try:
+            return self._service.ledgers.size(name) is not None
+        except InvalidWorkflowId:
+            return False  # a file that somebody put beside the ledgers
+
+    def _note(self, report: RefreshReport, *, all_looked_at: bool) -> None:
+        if all_looked_at:
+            self.kept.problems = {}
+            self.kept.refreshed_at = time.time()
+        for name in report.folded:
+            self.kept.problems.pop(name, None)
+        self.kept.problems |= {problem.workflow_id: problem for problem in report.problems}
+
+    def _tell(self, history: HistoryStore) -> None:
+        while changes := history.changes_after(self.last_change, _CHANGES_MAX):
+            told: list[Change] = []
+            for number, adw_id in changes:
+                row = history.row(adw_id)
+                told.append(Change(number, adw_id, None if row is None else row_as_json(row)))
+                if row is None or row.status in ENDED:
+                    if adw_id in self._running and row is not None:
+                        self._service.background.submit(self._settle, adw_id)
+                    self._running.discard(adw_id)
+                else:
+                    self._running.add(adw_id)
+            self.last_change = changes[-1][0]
+            self._publish(told)
+
+    def _settle(self, workflow_id: str) -> None:
+        """A workflow has ended: read its sources once more, so that its last words are in."""
+        try:
+            found = reread(self._service.ledgers, self._service.sources, only=[workflow_id])
+            if found.appended:
+                self.wake(workflow_id)
+        except CostledgerError as error:
+            _log.error("the sources of %s could not be read again after its end: %s", workflow_id, error)
+        except Exception:
+            _log.exception("the sources of %s could not be read again after its end", workflow_id)

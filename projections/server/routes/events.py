@@ -1,0 +1,182 @@
+"""`/api/events`: agents append events, and learn what their workflow has cost so far."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ledger.errors import CostledgerError, InvalidInput
+from ledger.events import Event, event
+from ledger.submission import strict_json, submitted
+from projections.server import shapes
+from projections.server.access import needs, service_of
+from projections.server.answers import answer
+from projections.server.problems import Refusal, documented, problem_of, response_to
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api", tags=["events"])
+
+_PARSED_HERE_BYTES_MAX: Final = 64 * 1024
+"""A larger body is parsed in a thread, so that the loop goes on answering others."""
+
+_NDJSON: Final = "application/x-ndjson"
+_BODY: Final = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Submitted"},
+                    {"type": "array", "items": {"$ref": "#/components/schemas/Submitted"}, "minItems": 1},
+                ]
+            },
+            "examples": {
+                "one": {
+                    "value": {
+                        "type": "cost_observed",
+                        "workflow_id": "a5b80595",
+                        "id": "plan-1",
+                        "agent": "plan",
+                        "cost_usd": "0.09",
+                    }
+                }
+            },
+        },
+        _NDJSON: {"schema": {"type": "string"}},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """One event of a request, or why it is none."""
+
+    index: int
+    made: Event | InvalidInput
+
+
+@router.post(
+    "/events",
+    dependencies=[Depends(needs("append"))],
+    status_code=201,
+    response_model=shapes.Receipts,
+    responses=documented(400, 409, 415)
+    | {
+        200: {"model": shapes.Receipts, "description": "every event was there before: the first receipts"},
+        207: {"model": shapes.Receipts, "description": "some events were refused, the others are in their ledgers"},
+    },
+    openapi_extra={"requestBody": _BODY},
+    summary="Append one event or many; each receipt follows a sync",
+)
+async def append_events(request: Request) -> Response:
+    """One event, an array of events, or JSON lines.
+
+    Idempotent by `id`: the same again gives the first receipt, the same `id` with other content 409. `workflows` says
+    what each workflow has cost after these events.
+    """
+    lines = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if lines not in ("application/json", _NDJSON):
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"send application/json or {_NDJSON}")
+    body = await request.body()
+    most = service_of(request).settings.batch_events_max
+    if len(body) <= _PARSED_HERE_BYTES_MAX:
+        parsed = _parsed(body, most, as_lines=lines == _NDJSON)
+    else:
+        parsed = await run_in_threadpool(_parsed, body, most, as_lines=lines == _NDJSON)
+    return await _append(request, parsed)
+
+
+def _parsed(body: bytes, most: int, *, as_lines: bool) -> list[_Parsed]:
+    made = list(_of_lines(body, most) if as_lines else _of_json(body, most))
+    if not made:
+        raise InvalidInput("the body holds no event")
+    return made
+
+
+def _of_lines(body: bytes, most: int) -> Iterator[_Parsed]:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    _check_count(len(lines), most)
+    for index, line in enumerate(lines):
+        try:
+            yield _Parsed(index, submitted(line))
+        except InvalidInput as error:
+            yield _Parsed(index, error)
+
+
+def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
+    value = strict_json(body)
+    values = value if isinstance(value, list) else [value]
+    _check_count(len(values), most)
+    for index, one in enumerate(values):
+        try:
+            if not isinstance(one, dict):
+                raise InvalidInput("is not a JSON object")
+            yield _Parsed(index, event(one))
+        except InvalidInput as error:
+            yield _Parsed(index, error)
+
+
+def _check_count(count: int, most: int) -> None:
+    if count > most:
+        detail = f"a request may hold {most:,} events, and this one holds {count:,}; send several"
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail)
+
+
+async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
+    appender = request.app.state.appender
+    by_workflow: dict[str, list[tuple[int, Event]]] = {}
+    refused: list[tuple[int, CostledgerError]] = []
+    for one in parsed:
+        if isinstance(one.made, InvalidInput):
+            refused.append((one.index, one.made))
+        else:
+            by_workflow.setdefault(one.made.workflow_id, []).append((one.index, one.made))
+    names = list(by_workflow)
+    done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
+    receipts: list[dict[str, Any]] = []
+    standings: dict[str, Any] = {}
+    for name, appended in zip(names, done, strict=True):
+        for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
+            if isinstance(outcome, CostledgerError):
+                refused.append((index, outcome))
+            else:
+                told = asdict(outcome)
+                del told["durability"]
+                receipts.append({"index": index} | told)
+        if not isinstance(appended.standing, CostledgerError):
+            standings[name] = appended.standing
+    if not receipts:
+        return _all_refused(parsed, refused)
+    told = {
+        "receipts": sorted(receipts, key=lambda receipt: receipt["index"]),
+        "errors": [_refused(index, error) for index, error in sorted(refused, key=lambda one: one[0])],
+        "workflows": standings,
+    }
+    new = any(not receipt["duplicate"] for receipt in receipts)
+    return answer(told, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+
+def _all_refused(parsed: Sequence[_Parsed], refused: list[tuple[int, CostledgerError]]) -> Response:
+    """The problem of the first one; of several, with all of them beside it."""
+    refused.sort(key=lambda one: one[0])
+    if len(parsed) == 1:
+        return response_to(refused[0][1])
+    problem = problem_of(refused[0][1])
+    problem["detail"] = f"none of {len(parsed):,} events was appended; event {refused[0][0]}: {problem['detail']}"
+    problem["errors"] = [_refused(index, error) for index, error in refused]
+    return Response(orjson.dumps(problem), problem["status"], media_type="application/problem+json")
+
+
+def _refused(index: int, error: CostledgerError) -> dict[str, Any]:
+    problem = problem_of(error)
+    del problem["title"]
+    return {"index": index} | problem

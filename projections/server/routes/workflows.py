@@ -1,0 +1,238 @@
+"""`/api/workflow-history` and `/api/stale`: rows, and where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from ledger import clock, money
+from ledger.errors import InvalidInput, UnknownWorkflow
+from projections import pages
+from projections.explain import steps
+from projections.fold import fold, initial
+from projections.rereading import Resynced, resync_sources
+from projections.server import shapes
+from projections.server.access import needs, service_of
+from projections.server.answers import answer
+from projections.server.problems import documented, response_to
+from projections.server.rows import row_as_json, totals_as_json, usd
+from projections.stale import stale
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api", tags=["workflows"])
+
+_EVENTS_MAX: Final = 1_000
+_Read = Depends(needs("read"))
+_Id = Annotated[str, Path(examples=["a5b80595"], max_length=128)]
+_Status = Literal["running", "completed", "failed", "cancelled"]
+
+
+@router.get(
+    "/workflow-history",
+    dependencies=[_Read],
+    response_model=shapes.WorkflowPage,
+    responses=documented(),
+    summary="A page of workflows, and what all that match add up to",
+)
+def workflow_history(
+    request: Request,
+    status: Annotated[list[_Status] | None, Query(description="any of these")] = None,
+    issue_number: Annotated[int | None, Query(ge=0, lt=2**63, examples=[17])] = None,
+    workflow_template: Annotated[str | None, Query(examples=["adw_sdlc"])] = None,
+    basis: Annotated[Literal["reported", "priced", "partial", "none"] | None, Query()] = None,
+    since: Annotated[str | None, Query(description="last event at or after; ISO 8601 with a zone")] = None,
+    until: Annotated[str | None, Query(description="last event before")] = None,
+    text: Annotated[str | None, Query(description="in id, template, model or error message", max_length=200)] = None,
+    sort: Annotated[
+        Literal["updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"], Query()
+    ] = "updated_at",
+    order: Annotated[Literal["asc", "desc"], Query()] = "desc",
+    limit: Annotated[int, Query(ge=1, le=pages.LIMIT_MAX)] = 50,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> Response:
+    query = pages.Query(
+        statuses=tuple(status or ()),
+        issue_number=issue_number,
+        workflow_template=workflow_template,
+        basis=basis,
+        since=_moment("since", since),
+        until=_moment("until", until),
+        text=text or None,
+        sort=sort,
+        descending=order == "desc",
+        limit=limit,
+        offset=offset,
+    )
+    found = service_of(request).history.page(query)
+    return answer(
+        {
+            "workflows": [row_as_json(row) for row in found.rows],
+            "total_count": found.totals.count,
+            "analytics": totals_as_json(found.totals),
+        }
+    )
+
+
+@router.post(
+    "/workflow-history/resync",
+    dependencies=[Depends(needs("admin"))],
+    response_model=shapes.Resynced,
+    responses=documented(404, 409),
+    summary="Read the sources again, append what is new, replay: one workflow, or all ended ones",
+)
+def resync(
+    request: Request,
+    adw_id: Annotated[
+        str | None, Query(description="one workflow; without it all ended ones", examples=["a5b80595"])
+    ] = None,
+    force: Annotated[bool, Query(description="rows show pure replay, also of running workflows")] = False,
+) -> Response:
+    service = service_of(request)
+    done = resync_sources(service.ledgers, service.history, service.sources, workflow_id=adw_id, force=force)
+    if done.report.problems and not done.report.folded:
+        return response_to(done.report.problems[0].error)
+    return answer(_resynced(done))
+
+
+@router.get(
+    "/workflow-history/{adw_id}",
+    dependencies=[_Read],
+    response_model=shapes.WorkflowRow,
+    responses=documented(404),
+    summary="One workflow",
+)
+def workflow(request: Request, adw_id: _Id) -> Response:
+    service = service_of(request)
+    row = service.history.row(adw_id)
+    if row is None:
+        raise UnknownWorkflow(adw_id, "the history")
+    return answer(row_as_json(row))
+
+
+@router.get(
+    "/workflow-history/{adw_id}/audit",
+    dependencies=[_Read],
+    response_model=shapes.AuditLog,
+    responses=documented(404),
+    summary="Every change of a row's cost",
+)
+def audit(request: Request, adw_id: _Id) -> Response:
+    history = service_of(request).history
+    entries = history.audit(adw_id)
+    if not entries and history.row(adw_id) is None:
+        raise UnknownWorkflow(adw_id, "the history")
+    return answer(
+        {
+            "entries": [
+                asdict(entry)
+                | {
+                    "old_cost": None if entry.old_cost is None else usd(money.parse(entry.old_cost)),
+                    "new_cost": usd(money.parse(entry.new_cost)),
+                }
+                for entry in entries
+            ]
+        }
+    )
+
+
+@router.get(
+    "/workflow-history/{adw_id}/events",
+    dependencies=[_Read],
+    response_model=shapes.Events,
+    responses=documented(404, 409),
+    summary="The ledger's events, and what each did to the cost",
+)
+def events(
+    request: Request,
+    adw_id: _Id,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="events after this seq")] = 0,
+    limit: Annotated[int, Query(ge=1, le=_EVENTS_MAX)] = 200,
+) -> Response:
+    state, found = initial(adw_id), []
+    lines = iter(service_of(request).ledgers.read(adw_id))
+    for line in islice(lines, after + limit):
+        before = state.cost_nanousd
+        fold(state, line)
+        if line["seq"] > after:
+            found.append({"event": line, "cost_before": usd(before), "cost_after": usd(state.cost_nanousd)})
+    more = next(lines, None) is not None
+    return answer({"events": found, "next": after + limit if more else None})
+
+
+@router.get(
+    "/workflow-history/{adw_id}/explain",
+    dependencies=[_Read],
+    response_model=shapes.Steps,
+    responses=documented(404, 409),
+    summary="Each event that moved the cost: from what to what, why, and where it was read",
+)
+def explain(request: Request, adw_id: _Id) -> Response:
+    reader = service_of(request).ledgers.read(adw_id)
+    moved = []
+    for step in steps(reader):
+        told = asdict(step)
+        told["from_cost"], told["to_cost"] = usd(told.pop("from_nanousd")), usd(told.pop("to_nanousd"))
+        moved.append(told)
+    return answer({"adw_id": adw_id, "event_count": reader.head.seq, "steps": moved})
+
+
+@router.get(
+    "/stale",
+    dependencies=[_Read],
+    response_model=shapes.Stale,
+    responses=documented(),
+    summary="Rows that may be wrong, why, and what to do",
+)
+def stale_rows(request: Request) -> Response:
+    found = stale(service_of(request).history.rows(), now=datetime.now(UTC))
+    return answer(
+        {
+            "doubts": [
+                {
+                    "adw_id": doubt.adw_id,
+                    "status": doubt.status,
+                    "cost": usd(doubt.cost_nanousd),
+                    "why": doubt.why,
+                    "next_step": doubt.next_step,
+                }
+                for doubt in found
+            ]
+        }
+    )
+
+
+def _moment(name: str, text: str | None) -> str | None:
+    try:
+        return None if text is None else clock.parse(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name}: {error}") from None
+
+
+def _resynced(done: Resynced) -> dict[str, Any]:
+    report = done.report
+    return {
+        "resynced_count": len(report.folded),
+        "workflows": report.folded,
+        "changes": [
+            {
+                "adw_id": change.adw_id,
+                "old_cost": usd(change.old_nanousd),
+                "new_cost": usd(change.new_nanousd),
+                "status": change.status,
+                "reason": change.reason,
+            }
+            for change in report.changes
+        ],
+        "errors": [
+            *(f"{problem.workflow_id}: {problem.error}" for problem in report.problems),
+            *(f"{name}: {error}" for name, error in done.imported.problems),
+        ],
+        "appended": done.imported.appended,
+        "skipped": len(done.imported.skipped),
+    }

@@ -1,0 +1,51 @@
+"""Rows as the API shows them: money as text, breakdowns as objects, times as they are in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from ledger import money
+from projections.pages import Totals
+from projections.workflow_history import Row
+
+__all__ = ["row_as_json", "totals_as_json", "usd"]
+
+
+def usd(nanousd: int | None) -> str | None:
+    """An amount as the wire spells it."""
+    return None if nanousd is None else money.to_wire(nanousd)
+
+
+def row_as_json(row: Row) -> dict[str, Any]:
+    """A row for JSON."""
+    told = asdict(row)
+    estimate = told["estimated_cost_total"]
+    told["actual_cost_total"] = usd(told.pop("actual_cost_nanousd"))
+    told["estimated_cost_total"] = None if estimate is None else usd(money.parse(estimate))
+    for name in ("cost_breakdown", "token_breakdown"):
+        told[name] = orjson.loads(told[name])
+    return told
+
+
+def totals_as_json(totals: Totals) -> dict[str, Any]:
+    """What rows add up to, for JSON."""
+    read_in = totals.input_tokens + totals.cached_tokens + totals.cache_hit_tokens
+    return {
+        "total_cost": usd(totals.cost_nanousd),
+        "average_cost": usd(totals.cost_nanousd // totals.count) if totals.count else None,
+        "at_least": bool(totals.partial_count),
+        "partial_count": totals.partial_count,
+        "unpriced_events": totals.unpriced_events,
+        "input_tokens": totals.input_tokens,
+        "cached_tokens": totals.cached_tokens,
+        "cache_hit_tokens": totals.cache_hit_tokens,
+        "output_tokens": totals.output_tokens,
+        "total_tokens": read_in + totals.output_tokens,
+        "cache_efficiency_percent": round(100 * totals.cache_hit_tokens / read_in, 2) if read_in else 0.0,
+        "by_status": {
+            status: {"count": count, "cost": usd(cost)} for status, (count, cost) in sorted(totals.by_status.items())
+        },
+    }

@@ -1,0 +1,58 @@
+"""What the handlers ask: ledgers, histories, and the threads that keep rows current. One for each server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from ledger.importing import SourceRegister
+from ledger.store import DirectoryStore
+from projections.kept import KeptFolds
+from projections.server.settings import Settings
+from projections.server.tokens import TokenRegister
+from projections.store import HistoryStore
+
+__all__ = ["Service"]
+
+
+class Service:
+    """The library, opened for one data directory.
+
+    Args:
+        open_history: makes one more connection to the history; each thread gets one of its own.
+    """
+
+    def __init__(self, settings: Settings, open_history: Callable[[], HistoryStore]) -> None:
+        self.settings = settings
+        self.ledgers = DirectoryStore(settings.data)
+        self.folds = KeptFolds()
+        self.tokens = TokenRegister(settings.data)
+        self.sources = SourceRegister(settings.data)
+        self.background = ThreadPoolExecutor(2, "background")
+        self._open_history = open_history
+        self._of_thread = threading.local()
+        self._opened: list[HistoryStore] = []
+        self._lock = threading.Lock()
+
+    @property
+    def history(self) -> HistoryStore:
+        """The history, through this thread's own connection.
+
+        Raises:
+            HistoryUnavailable: it cannot be opened.
+        """
+        found: HistoryStore | None = getattr(self._of_thread, "history", None)
+        if found is None:
+            found = self._of_thread.history = self._open_history()
+            with self._lock:
+                self._opened.append(found)
+        return found
+
+    def close(self) -> None:
+        """Close what was opened; no handler is running any more."""
+        self.background.shutdown()
+        with self._lock:
+            for history in self._opened:
+                history.close()
+            self._opened.clear()

@@ -1,0 +1,61 @@
+"""What `serve` is told: where it listens, whom it answers, and how much it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one server.
+
+    Attributes:
+        allowed_hosts: names that a request's Host header may say, beside the address listened on and, on a loopback
+            address, `localhost`.
+        tokens_required: also on a loopback address; elsewhere they always are.
+        body_bytes_max: of one request; a batch of events is also limited by `batch_events_max`.
+        body_seconds_max: from a request's head to the end of its body.
+        head_seconds_max: from the first byte of a request to the end of its head.
+        requests_per_second_max: of one client address; a burst may be twice that.
+        streams_max: open event streams of all clients.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8765
+    allowed_hosts: tuple[str, ...] = ()
+    tokens_required: bool = False
+    body_bytes_max: int = 16 * 1024 * 1024
+    batch_events_max: int = 10_000
+    body_seconds_max: float = 20.0
+    head_seconds_max: float = 10.0
+    requests_per_second_max: int = 2_000
+    streams_max: int = 512
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return _is_loopback(self.host)
+
+    @property
+    def needs_tokens(self) -> bool:
+        return self.tokens_required or not self.loopback
+
+    def allows_host(self, header: str) -> bool:
+        """Whether a Host header (with or without a port) names this server: a page elsewhere whose name was made to
+        point here names itself (DNS rebinding)."""
+        name = header.rsplit(":", 1)[0] if header.rsplit(":", 1)[-1].isdigit() else header
+        name = name.strip("[]").lower()
+        local = {"localhost", "127.0.0.1", "::1"} if self.loopback else set()
+        return name in local | {self.host.lower(), *(allowed.lower() for allowed in self.allowed_hosts)}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,221 @@
+"""The shapes of answers, for the OpenAPI document. Money is text in USD, times are UTC text, tokens are counts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AuditLog",
+    "Events",
+    "Health",
+    "Receipts",
+    "Resynced",
+    "Stale",
+    "Steps",
+    "Submitted",
+    "WorkflowPage",
+    "WorkflowRow",
+]
+
+Usd = Annotated[str, Field(pattern=r"^-?[0-9]+\.[0-9]{2,9}$", examples=["2.37"])]
+Moment = Annotated[str, Field(examples=["2026-11-23T18:33:01.123456Z"])]
+AdwId = Annotated[str, Field(examples=["a5b80595"])]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorkflowRow(_Shape):
+    """A row of `workflow_history`."""
+
+    adw_id: AdwId
+    issue_number: int | None = Field(examples=[17])
+    workflow_template: str | None = Field(examples=["adw_sdlc"])
+    project: str | None = Field(examples=["costledger"])
+    status: str = Field(examples=["completed"], description="running, completed, failed or cancelled")
+    start_time: Moment | None
+    end_time: Moment | None
+    duration_seconds: int | None = Field(examples=[841])
+    actual_cost_total: Usd
+    estimated_cost_total: Usd | None
+    cost_breakdown: dict[str, Any] = Field(examples=[{"by_agent": {"plan": "2.37"}, "by_model": {"opus": "2.37"}}])
+    token_breakdown: dict[str, Any]
+    input_tokens: int = Field(description="uncached input")
+    cached_tokens: int = Field(description="cache writes")
+    cache_hit_tokens: int = Field(description="cache reads")
+    cache_miss_tokens: int = Field(description="uncached input")
+    output_tokens: int
+    total_tokens: int
+    cache_efficiency_percent: float = Field(description="100 × reads ÷ (input + writes + reads)")
+    model_used: str | None = Field(description="the model that cost most")
+    cost_basis: str | None = Field(description="reported, priced or partial (at least this); null without a reading")
+    unpriced_events: int = Field(description="meters whose tokens have no price")
+    event_count: int
+    ledger_seq: int
+    ledger_hash: str
+    error_message: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class StatusTotals(_Shape):
+    count: int
+    cost: Usd
+
+
+class Analytics(_Shape):
+    """What all rows of the filter add up to, not only those of the page."""
+
+    total_cost: Usd
+    average_cost: Usd | None
+    at_least: bool = Field(description="some row is partial: the true total is above this")
+    partial_count: int
+    unpriced_events: int
+    input_tokens: int
+    cached_tokens: int
+    cache_hit_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cache_efficiency_percent: float
+    by_status: dict[str, StatusTotals]
+
+
+class WorkflowPage(_Shape):
+    workflows: list[WorkflowRow]
+    total_count: int
+    analytics: Analytics
+
+
+class AuditEntry(_Shape):
+    id: int
+    adw_id: AdwId
+    old_cost: Usd | None
+    new_cost: Usd
+    reason: str = Field(examples=["resync --force"])
+    timestamp: Moment
+
+
+class AuditLog(_Shape):
+    entries: list[AuditEntry]
+
+
+class LedgerEvent(_Shape):
+    """A line of the ledger, and what it did to the workflow's cost."""
+
+    event: dict[str, Any] = Field(description="the line as it is in the ledger")
+    cost_before: Usd
+    cost_after: Usd
+
+
+class Events(_Shape):
+    events: list[LedgerEvent]
+    next: int | None = Field(description="`after` of the next page; null on the last one")
+
+
+class Step(_Shape):
+    """An event that moved the cost."""
+
+    seq: int
+    recorded_at: Moment
+    observed_at: Moment | None
+    type: str
+    meter: str
+    from_cost: Usd
+    to_cost: Usd
+    why: str
+    file: str | None
+    line: int | None
+
+
+class Steps(_Shape):
+    adw_id: AdwId
+    event_count: int
+    steps: list[Step]
+
+
+class CostChange(_Shape):
+    adw_id: AdwId
+    old_cost: Usd | None = Field(description="null when there was no row")
+    new_cost: Usd
+    status: str
+    reason: str
+
+
+class Resynced(_Shape):
+    resynced_count: int
+    workflows: list[AdwId]
+    changes: list[CostChange]
+    errors: list[str]
+    appended: int = Field(description="events that the sources held and the ledgers did not")
+    skipped: int = Field(description="inputs of the sources that could not be read")
+
+
+class Doubt(_Shape):
+    adw_id: AdwId
+    status: str
+    cost: Usd
+    why: str
+    next_step: str
+
+
+class Stale(_Shape):
+    doubts: list[Doubt]
+
+
+class Receipt(_Shape):
+    """The event is in its ledger, and on the disk."""
+
+    index: int = Field(description="place in the request, from 0")
+    workflow_id: AdwId
+    id: str
+    seq: int
+    hash: str
+    duplicate: bool = Field(description="it was there before; this is the first receipt")
+
+
+class Refused(_Shape):
+    """An event that was not appended; the others were."""
+
+    index: int
+    type: str
+    status: int
+    detail: str
+
+
+class Standing(_Shape):
+    """How a workflow stands after these events."""
+
+    cost: Usd
+    status: str
+
+
+class Receipts(_Shape):
+    receipts: list[Receipt]
+    errors: list[Refused]
+    workflows: dict[str, Standing]
+
+
+class Submitted(BaseModel):
+    """An event as `costledger append` takes it, without seq, hash and recorded_at; fields not named here are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["cost_observed"])
+    workflow_id: AdwId
+    id: str | None = Field(default=None, description="said again, the same event appends nothing")
+    cost_usd: str | float | None = Field(default=None, examples=["0.09"])
+    agent: str | None = Field(default=None, examples=["plan"])
+    model: str | None = None
+
+
+class Health(_Shape):
+    """What may be wrong."""
+
+    ready: bool
+    refreshed_at: Moment | None
+    refresh_lag_seconds: float
+    streams: int
+    problems: dict[str, str] = Field(description="ledgers that could not be replayed, and why")

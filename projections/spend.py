@@ -1,0 +1,89 @@
+"""Spend over time: the change of a workflow's breakdown, event by event, kept by quarter hour.
+
+Every meter contributes its figure minus its children's, signed, to the agent, session and model of its path; what an
+event changes of these contributions belongs to the quarter hour in which that event was observed. All parts of a
+workflow therefore sum to its total, whatever they are grouped by. Quarter hours, because every time zone's days can
+be made of them (offsets from UTC are multiples of 15 minutes, https://data.iana.org/time-zones/theory.html).
+
+A quarter hour is known by its number: seconds since 1970-01-01T00:00Z, divided by 900.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+__all__ = ["AMOUNTS", "QUARTER_SECONDS", "TOKENS", "Amounts", "Key", "Spend", "Spent", "quarter_of", "spend_rows"]
+
+Key = tuple[str | None, str | None, str | None]
+"""Agent, session and model; None for what is not named."""
+
+QUARTER_SECONDS: Final = 900
+
+
+class Spend(NamedTuple):
+    """What was spent in a quarter hour under one agent, session and model; None for what is not named.
+
+    Every figure is a change, and negative when a later, lower word took something back.
+
+    Attributes:
+        unpriced_events: meters whose usage has no price.
+        unpriced_tokens: input, cache writes, cache reads and output that no price covers.
+    """
+
+    quarter: int
+    agent: str | None
+    session_id: str | None
+    model: str | None
+    cost_nanousd: int
+    input_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    cache_read_tokens: int
+    output_tokens: int
+    web_search_requests: int
+    unpriced_events: int
+    unpriced_tokens: int
+
+
+AMOUNTS: Final = Spend._fields[4:]
+"""The figures of a `Spend`: the ones that are added up."""
+
+TOKENS: Final = slice(AMOUNTS.index("input_tokens"), AMOUNTS.index("web_search_requests") + 1)
+"""Where the usage is among them, in the order of `USAGE_FIELDS`."""
+
+Amounts = list[int]
+"""Figures in the order of `AMOUNTS`."""
+
+
+class Spent(dict[Key, Amounts]):
+    """What was spent in one quarter hour, by key."""
+
+    def __missing__(self, key: Key) -> Amounts:
+        made = self[key] = [0] * len(AMOUNTS)
+        return made
+
+
+def spend_rows(quarters: dict[int, Spent]) -> tuple[Spend, ...]:
+    """Everything that is not zero, in the order of quarter, agent, session and model."""
+    found = [
+        Spend(quarter, *key, *amounts)
+        for quarter, spent in quarters.items()
+        for key, amounts in spent.items()
+        if any(amounts)
+    ]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(spend: Spend) -> tuple[int, str, str, str]:
+    return (spend.quarter, spend.agent or "", spend.session_id or "", spend.model or "")
+
+
+def quarter_of(moment: str) -> int:
+    """The quarter hour of a moment in the ledger's spelling, of which the first sixteen characters are enough.
+
+    Raises:
+        ValueError: it is no moment.
+    """
+    minute = datetime.fromisoformat(moment[:16]).replace(tzinfo=UTC)
+    return int(minute.timestamp()) // QUARTER_SECONDS

@@ -1,0 +1,178 @@
+"""What each meter stands at: its tokens, and how far its cost can be trusted; only what moved is looked at again.
+
+Tokens follow the reading that was chosen for the cost; a total that equals its parts leaves them to the parts. Like the
+cost, each meter contributes its tokens minus its children's; `bring_up_to_date` books how that changed since it was
+last called, under the quarter hour that the tree is in. So it is called before the tree goes to another one.
+"""
+
+from __future__ import annotations
+
+from operator import add, sub
+from typing import Final
+
+from projections.meters import MESSAGE, Meter, Reading, Tokens, Tree
+from projections.spend import AMOUNTS, TOKENS, Spent
+
+__all__ = ["PARTIAL", "PRICED", "REPORTED", "bring_up_to_date", "levels_below", "settle"]
+
+REPORTED, PRICED, PARTIAL = 1, 2, 4
+"""Bits of a basis: what the readings behind a cost were."""
+
+_UNPRICED_EVENTS: Final = AMOUNTS.index("unpriced_events")
+_UNPRICED_TOKENS: Final = AMOUNTS.index("unpriced_tokens")
+
+_COUNT_BITS: Final = 40
+"""Room for the children of one meter that have a bit of a basis; three such counts share an integer."""
+_COUNT: Final = (1 << _COUNT_BITS) - 1
+_COUNTED: Final = tuple([sum(1 << _COUNT_BITS * at for at in range(3) if bits & 1 << at) for bits in range(8)])
+
+
+def bring_up_to_date(tree: Tree) -> None:
+    """Look again at every meter that moved and at those above it, and book how their tokens changed."""
+    if not tree.moved:
+        return
+    layers, ended = _layers(tree), tree.ended
+    for layer in reversed(layers):
+        for meter in layer:
+            _look(meter, tree.spent, ended=ended)
+    tree.moved.clear()
+
+
+def _layers(tree: Tree) -> list[list[Meter]]:
+    """The meters that moved and all above them, by level."""
+    layers: list[list[Meter]] = [[] for _ in range(MESSAGE + 1)]
+    seen: set[Meter] = set()
+
+    def add_with_those_above(meters: set[Meter]) -> None:
+        for meter in meters:
+            above: Meter | None = meter
+            while above is not None and above not in seen:
+                seen.add(above)
+                layers[above.level].append(above)
+                above = above.parent
+
+    add_with_those_above(tree.moved)
+    if tree.unpriced and any(_turned(meter, ended=tree.ended) for meter in seen):
+        add_with_those_above(tree.unpriced)  # what decides above a meter covers its unpriced usage, or no longer does
+    return layers
+
+
+def _turned(meter: Meter, *, ended: bool) -> bool:
+    """Whether its own reading decides for those below, or no longer does, since it was last looked at."""
+    return meter.below is not None and (meter.chosen(ended=ended) is not None) != meter.decides
+
+
+def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
+    """Bring one meter up to date, its children being so, and tell its parent."""
+    chosen, below = meter.chosen(ended=ended), meter.below
+    meter.decides = chosen is not None
+    tokens, unpriced_tokens = meter.settled_tokens, 0
+    if below is not None:
+        unpriced_tokens = below.unpriced_tokens
+        if below.settled_tokens is tokens:
+            tokens = below.tokens
+        else:
+            grown = map(sub, below.tokens, below.settled_tokens)
+            tokens = tuple([max(0, settled + more) for settled, more in zip(tokens, grown, strict=True)])
+    if chosen is not None:
+        basis = news = _basis(chosen)
+        if chosen.usage and not (chosen.cost_nanousd == meter.below_nanousd and any(tokens)):
+            tokens = chosen.usage
+    else:
+        news = 0 if below is None else _bits(below.news)
+        basis = meter.settled_basis | news if meter.settled_basis or below is None else _bits(below.basis)
+    uncovered = meter.unpriced is not None and not _covered(meter, chosen, meter.unpriced, ended=ended)
+    if meter.unpriced is not None and uncovered:
+        tokens = tuple(map(max, tokens, meter.unpriced))
+        unpriced_tokens = max(unpriced_tokens, total(meter.unpriced))
+    if tokens != meter.tokens:
+        _book_tokens(meter, tokens, spent)
+    if (uncovered, unpriced_tokens) != (meter.uncovered, meter.unpriced_tokens):
+        _book_unpriced(meter, unpriced_tokens, spent, uncovered=uncovered)
+    if basis != meter.basis or news != meter.news:
+        above = None if meter.parent is None else meter.parent.below
+        if above is not None:
+            above.basis += _COUNTED[basis] - _COUNTED[meter.basis]
+            above.news += _COUNTED[news] - _COUNTED[meter.news]
+        meter.basis, meter.news = basis, news
+
+
+def _book_tokens(meter: Meter, tokens: Tokens, spent: Spent) -> None:
+    change = tuple(map(sub, tokens, meter.tokens))
+    meter.tokens = tokens
+    parent = meter.parent
+    if parent is not None and parent.below is not None:
+        parent.below.tokens = tuple(map(add, parent.below.tokens, change))
+    if meter.level == MESSAGE:
+        return  # booked under its parent's key, and taken from there
+    gained, taken = spent[meter.key], None if parent is None else spent[parent.key]
+    for at, more in enumerate(change, TOKENS.start):
+        gained[at] += more
+        if taken is not None:
+            taken[at] -= more
+
+
+def _book_unpriced(meter: Meter, unpriced_tokens: int, spent: Spent, *, uncovered: bool) -> None:
+    change, parent = unpriced_tokens - meter.unpriced_tokens, meter.parent
+    spent[meter.key][_UNPRICED_EVENTS] += uncovered - meter.uncovered
+    spent[meter.key][_UNPRICED_TOKENS] += change
+    meter.uncovered, meter.unpriced_tokens = uncovered, unpriced_tokens
+    if parent is not None and parent.below is not None:
+        parent.below.unpriced_tokens += change
+        spent[parent.key][_UNPRICED_TOKENS] -= change
+
+
+def settle(tree: Tree) -> None:
+    """A new run begins: every meter keeps what it stood at, and forgets the unpriced usage that was covered."""
+    bring_up_to_date(tree)
+    levels = levels_below(tree)
+    for meter in tree.meters.values():
+        decided = meter.decides or meter.settled_basis != 0
+        meter.settled_tokens = meter.tokens
+        meter.settled_levels = levels.get(meter, 0)
+        meter.settled_basis = meter.basis if decided else 0
+        meter.decides = False
+        meter.news = 0
+        if meter.below is not None:
+            meter.below.settled_tokens, meter.below.news = meter.below.tokens, 0
+        if not meter.uncovered:
+            meter.unpriced = None
+    tree.unpriced = {meter for meter in tree.unpriced if meter.uncovered}
+    tree.settle()
+
+
+def levels_below(tree: Tree) -> dict[Meter, int]:
+    """Bits of the levels below that a meter's figure was added up from, where its own reading does not decide."""
+    found = {meter: meter.settled_levels for meter in tree.meters.values() if meter.settled_levels}
+    for meter in tree.meters.values():
+        if meter.parent is not None and meter.cost_nanousd != meter.settled_nanousd:
+            found[meter.parent] = found.get(meter.parent, 0) | 1 << meter.level
+    return {meter: bits for meter, bits in found.items() if meter.chosen(ended=tree.ended) is None}
+
+
+def total(tokens: Tokens) -> int:
+    """Tokens of all kinds together; what is part of another bucket, or no token, is left out."""
+    uncached, writes, _, reads, output, _ = tokens
+    return uncached + writes + reads + output
+
+
+def _basis(reading: Reading) -> int:
+    return (REPORTED if reading.reported else PRICED) | (0 if reading.complete else PARTIAL)
+
+
+def _bits(counts: int) -> int:
+    """Which of the three counts are not 0."""
+    reported, priced, partial = counts & _COUNT, counts >> _COUNT_BITS & _COUNT, counts >> 2 * _COUNT_BITS
+    return (REPORTED if reported else 0) | (PRICED if priced else 0) | (PARTIAL if partial else 0)
+
+
+def _covered(meter: Meter, chosen: Reading | None, unpriced: Tokens, *, ended: bool) -> bool:
+    """Whether a priced reading speaks for the unpriced usage of a meter: its own, or one above that decides."""
+    if chosen is not None and (chosen.final or (bool(chosen.usage) and all(map(int.__ge__, chosen.usage, unpriced)))):
+        return True
+    above = meter.parent
+    while above is not None:
+        if above.chosen(ended=ended) is not None:
+            return True
+        above = above.parent
+    return False

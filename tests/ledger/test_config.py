@@ -1,0 +1,137 @@
+"""`costledger.toml`: what it says, and what it says when it is wrong: each problem with its line."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.config import Config, line_of, load
+from ledger.errors import InvalidConfig
+from ledger.workflow import config_file
+
+WHOLE = """\
+[[sources]]
+kind = "adw"
+path = "agents"
+
+[[sources]]
+kind = "claude-stream"
+path = "/logs/raw_output.jsonl"
+workflow_id = "a5b80595"
+agent = "plan"
+
+[[prices]]
+model = "claude-*"
+since = 2026-01-01
+input_usd_per_mtok = "3.00"
+output_usd_per_mtok = 15.1
+
+[[prices]]
+model = "llama*"
+input_usd_per_mtok = 0
+output_usd_per_mtok = 0
+
+[budgets]
+default_usd = "10.00"
+
+[budgets.by_template]
+adw_sdlc = "5.00"
+"""
+
+
+def read(folder: Path, text: str | bytes) -> Config:
+    file = folder / "costledger.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(file)
+
+
+def problems(folder: Path, text: str | bytes) -> list[tuple[int | None, str]]:
+    with pytest.raises(InvalidConfig) as refused:
+        read(folder, text)
+    assert all(str(refused.value.file) in line for line in str(refused.value).splitlines())
+    return list(refused.value.problems)
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    config = read(tmp_path, WHOLE)
+    assert [(source.kind, source.path) for source in config.sources] == [
+        ("adw", tmp_path / "agents"),
+        ("claude-stream", Path("/logs/raw_output.jsonl")),
+    ]
+    assert config.prices[0].since == date(2026, 1, 1)
+    assert config.prices[0].rates == {"input_tokens": Decimal("3.00"), "output_tokens": Decimal("15.1")}
+    assert config.prices[1].rates == {"input_tokens": 0, "output_tokens": 0}
+    assert config.budgets.of("adw_sdlc") == 5_000_000_000
+    assert config.budgets.of("another") == config.budgets.of(None) == 10_000_000_000
+
+
+def test_without_a_file_nothing_is_configured() -> None:
+    assert load(None) == Config()
+    assert Config().budgets.of("any") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        ("[[prices]]\nmodel = 'x'\ninput_usd_per_mtok = '1'\ninput_usd_per_mtoc = '1'\n", 4, "did you mean 'input_usd"),
+        ("\n\n[budget]\ndefault_usd = '1'\n", 3, "did you mean 'budgets'?"),
+        ("[budgets]\ndefault = '1'\n", 2, "did you mean 'default_usd'?"),
+        ("[[sources]]\nkind = 'adw'\n[[sources]]\n\nkind = 'claud-stream'\n", 5, "did you mean 'claude-stream'?"),
+        ("[[sources]]\npath = 'x'\n", 1, "sources.kind: missing"),
+        ("[[sources]]\nkind = 'adw'\nworkflow_by = 'week'\n", 3, "'session', 'project' or 'branch'"),
+        ("[[sources]]\nkind = 'adw'\nworkflow_by = 'branch'\nworkflow_id = 'w'\n", 1, "leave out workflow_by"),
+        ("\n[[sources]]\nkind = 'adw'\n", 2, "needs a path"),
+        ("[[sources]]\nkind = 'adw'\npath = 'x'\nworkflow_by = 'branch'\n", 1, "workflow_by is for claude and codex"),
+        ("[[sources]]\nkind = 'adw'\nworkflow_id = '../w'\n", 3, "is not a workflow id"),
+        ("[[prices]]\nmodel = 'x'\n", 1, "names no rate"),
+        ("[[prices]]\nmodel = 'x'\noutput_usd_per_mtok = -1\n", 3, "negative"),
+        ("[[prices]]\nmodel = 'x'\noutput_usd_per_mtok = nan\n", 3, "finite"),
+        ("[[prices]]\nmodel = 'x'\noutput_usd_per_mtok = 0.1234567890123\n", 3, "more than 12 decimals"),
+        ("[[prices]]\nmodel = 'x'\nsince = 'soon'\noutput_usd_per_mtok = 1\n", 3, "a date such as 2026-01-01"),
+        ("[budgets.by_template]\na = '1'\nb = true\n", 3, "budgets.by_template.b: True is not an amount"),
+        ("prices = 3\n", 1, "prices:"),
+        ("[budgets]\ndefault_usd = '1'\ndefault_usd = '2'\n", 3, "is not TOML"),
+        ("[[prices]\n", 1, "is not TOML"),
+        (b"# caf\xe9\n", None, "is not UTF-8 at byte 5"),
+    ],
+)
+def test_a_problem_has_its_line(tmp_path: Path, text: str | bytes, line: int | None, sentence: str) -> None:
+    ((where, told),) = problems(tmp_path, text)
+    assert where == line
+    assert sentence in told
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = WHOLE.replace("3.00", "three").replace('"5.00"', "-5").replace("agent =", "agnet =")
+    assert [line for line, _ in problems(tmp_path, text)] == [9, 14, 26]
+
+
+@given(st.integers(0, 30), st.sampled_from(["", "# a comment\n", 'x = """\nmodel = 2\n"""\n']))
+def test_the_line_is_right_whatever_stands_above_it(blank: int, above: str) -> None:
+    text = "\n" * blank + above + "[[prices]]\nmodel = 3\n[[prices]]\nmodel = 1\n"
+    assert line_of(text, ("prices", 1, "model")) == text.splitlines().index("model = 1") + 1
+
+
+def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="No such file"):
+        load(tmp_path / "costledger.toml")
+
+
+def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COSTLEDGER_CONFIG", raising=False)
+    data = tmp_path / "data"
+    data.mkdir()
+    assert config_file(data) is None
+    (tmp_path / "costledger.toml").touch()
+    assert config_file(data) == Path("costledger.toml")
+    (data / "costledger.toml").touch()
+    assert config_file(data) == data / "costledger.toml"
+    monkeypatch.setenv("COSTLEDGER_CONFIG", "elsewhere.toml")
+    assert config_file(data) == Path("elsewhere.toml")
+    assert config_file(data, Path("given.toml")) == Path("given.toml")

@@ -1,0 +1,82 @@
+"""Budgets: what is left, and when it is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.config import Budgets
+from projections.budget import BudgetState, Standing, standing
+from projections.workflow_history import row
+from tests.projections.lines import HEAD, folded, reading, started
+
+NONE = Budgets()
+DEFAULTS = Budgets.model_validate({"default_usd": "10", "by_template": {"adw_sdlc": "5"}})
+
+
+def stands(*told: dict[str, Any], budgets: Budgets = NONE) -> Standing | None:
+    return standing(row(folded(*told), HEAD), budgets)
+
+
+def test_the_starts_own_budget_wins_over_its_templates_and_that_over_the_default() -> None:
+    def of(**fields: Any) -> int | None:
+        found = stands(started(1, **fields), budgets=DEFAULTS)
+        return None if found is None else found.budget_nanousd
+
+    assert of(budget_usd="2.50", workflow_template="adw_sdlc") == 2_500_000_000
+    assert of(workflow_template="adw_sdlc") == 5_000_000_000
+    assert of(workflow_template="another") == of() == 10_000_000_000
+    assert stands(started(1), budgets=NONE) is None
+
+
+def test_the_last_start_that_names_a_budget_counts() -> None:
+    found = stands(started(1, budget_usd="2.00"), started(1, budget_usd="3.00"), started(1))
+    assert found is not None
+    assert found.budget_nanousd == 3_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("spent", "state", "percent"),
+    [
+        ("0.00", BudgetState.OK, 0),
+        ("3.999999999", BudgetState.OK, 79),
+        ("4.00", BudgetState.WARNED, 80),
+        ("5.00", BudgetState.WARNED, 100),
+        ("5.000000001", BudgetState.OVER, 101),
+        ("50.00", BudgetState.OVER, 1000),
+    ],
+)
+def test_warned_from_80_percent_on_and_over_above_the_whole(spent: str, state: BudgetState, percent: int) -> None:
+    found = stands(started(1, budget_usd="5.00"), reading(spent))
+    assert found is not None
+    assert (found.state, found.percent) == (state, percent)
+
+
+def test_an_unpriced_part_is_said_and_never_taken_for_free() -> None:
+    unpriced = reading(None, usage={"output_tokens": 5}, model="who-knows-1", message_id="m")
+    found = stands(started(1, budget_usd="5.00"), reading("4.20", agent="plan"), unpriced)
+    assert found is not None
+    assert (found.at_least, found.unpriced) == (True, 1)
+    assert str(found) == (
+        "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; without the tokens of 1 meters, which have "
+        "no price"
+    )
+
+
+def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:
+    for spent, state in (("0.00", BudgetState.OK), ("0.01", BudgetState.OVER)):
+        found = stands(started(1, budget_usd="0.00"), reading(spent))
+        assert found is not None
+        assert found.state is state
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12))
+def test_percent_state_and_what_is_left_agree(budget: int, spent: int) -> None:
+    found = Standing(budget, spent, at_least=False, unpriced=0)
+    assert found.left_nanousd == budget - spent
+    assert (found.state is BudgetState.OVER) == (spent > budget) == (found.percent > 100)
+    assert (found.state is BudgetState.OK) == (found.percent < 80)
+    assert ("over" in str(found)) == (spent > budget)

@@ -1,0 +1,242 @@
+"""Configuration, prices, repricing and budgets from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger.workflow import workflow
+from tests.conftest import PROJECT
+from tests.ledger.logs import init, message, result, write
+from tests.projections.test_cli import Run, run
+
+__all__ = ["run"]
+
+LOCAL = """\
+[[prices]]
+model = "llama*"
+input_usd_per_mtok = 0
+output_usd_per_mtok = 0
+"""
+NEGOTIATED = """\
+[[prices]]
+model = "claude-opus-*"
+output_usd_per_mtok = "20.00"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COSTLEDGER_CONFIG", raising=False)
+
+
+def configure(text: str, file: str = "costledger.toml") -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(text, encoding="utf-8")
+
+
+def charge(run: Run, workflow_id: str, model: str, tokens: int = 1_000_000, *more: str) -> None:
+    assert run("charge", workflow_id, "--model", model, "--output-tokens", str(tokens), *more).code == 0
+
+
+def test_an_override_prices_a_charge_and_the_event_says_so(run: Run) -> None:
+    configure(LOCAL + NEGOTIATED)
+    charge(run, "w", "claude-opus-4-5")
+    charge(run, "w", "Llama3:70b")
+    row = run("show", "w", "--json").json
+    assert (row["actual_cost_total"], row["cost_basis"]) == (20.0, "priced")
+    lines = [json.loads(line) for line in Path("data/ledgers/w.jsonl").read_text().splitlines()]
+    assert [line.get("price_book") for line in lines] == [None, "costledger.toml", "costledger.toml"]
+    digest = run("prices", "claude-opus-4-5", "--json").json["price_digest"]
+    assert lines[1]["price_digest"] == digest
+
+
+def test_a_charge_said_again_under_other_prices_is_the_same_event(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000, "--id", "e1")
+    configure(NEGOTIATED)
+    again = run("charge", "w", "--model", "claude-opus-4-5", "--output-tokens", "1000000", "--id", "e1")
+    assert again.out.endswith("already there\n")
+    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+
+
+def test_a_charge_through_python_is_priced_by_the_configuration_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(NEGOTIATED, "elsewhere.toml")
+    monkeypatch.setenv("COSTLEDGER_CONFIG", "elsewhere.toml")
+    with workflow("w") as wf:
+        wf.charge(model="claude-opus-4-5", usage={"output_tokens": 1_000_000})
+    assert run("show", "w", "--json").json["actual_cost_total"] == 20.0
+
+
+def test_the_file_is_named_before_or_after_the_command(run: Run) -> None:
+    configure(NEGOTIATED, "a.toml")
+    assert run("--config", "a.toml", "prices", "claude-opus-4-5", "--json").json["override"] == 1
+    assert run("prices", "claude-opus-4-5", "--json", "--config", "a.toml").json["override"] == 1
+    assert run("prices", "claude-opus-4-5", "--json").json["override"] is None
+
+
+def test_a_mistake_in_the_file_names_its_line_and_nothing_is_appended(run: Run) -> None:
+    configure(NEGOTIATED + 'outptu_usd_per_mtok = "1"\n')
+    refused = run("charge", "w", "--model", "claude-opus-4-5", "--output-tokens", "5")
+    assert (refused.code, refused.out) == (2, "")
+    assert "costledger.toml, line 4: prices.outptu_usd_per_mtok" in refused.err
+    assert "did you mean 'output_usd_per_mtok'?" in refused.err
+    assert not Path("data").exists()
+    assert run("observe", "w", "--cost-usd", "1").code == 0, "what needs no price needs no configuration"
+
+
+def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) -> None:
+    configure(NEGOTIATED)
+    script = (
+        "import sys; from projections.cli.app import cli; "
+        "cli.main(['observe', 'w', '--cost-usd', '1'], standalone_mode=False); "
+        "sys.exit(len({'pydantic', 'genai_prices', 'ledger.config'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
+    assert run("check").out == "w: $1.0000 spent; no budget is set for it\n"
+
+
+def test_prices_of_a_model(run: Run) -> None:
+    told = run("prices", "claude-sonnet-4-5-20250929", "--at", "2026-01-10T00:00Z", "--json").json
+    assert told["rates"]["input_tokens"] == {
+        "usd": "3.00",
+        "per": 1_000_000,
+        "tiers": [{"above_input_tokens": 200_000, "usd": "6.00"}],
+    }
+    assert (told["price_book"].split()[0], told["override"]) == ("genai-prices", None)
+    table = run("prices", "claude-sonnet-4-5").out
+    assert "above 200,000" in table
+    assert "cache write, 1 hour" in table
+    batch = run("prices", "claude-opus-4-5", "--service-tier", "batch").out
+    assert "12.500   million tokens" in batch, "decimals line up"
+
+
+def test_prices_change_in_time(run: Run) -> None:
+    def tiers(at: str) -> int:
+        return len(run("prices", "claude-sonnet-4-6", "--at", at, "--json").json["rates"]["input_tokens"]["tiers"])
+
+    assert (tiers("2026-03-12T23:59:59Z"), tiers("2026-03-13T00:00:00Z")) == (1, 0)
+    assert run("prices", "claude-sonnet-4-6", "--at", "soon").code == 2
+
+
+def test_a_model_without_a_price_names_those_like_it_and_the_next_step(run: Run) -> None:
+    unknown = run("prices", "claude-sonet-4-5")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "claude-sonnet-4-5" in unknown.err
+    assert "[[prices]] in costledger.toml" in unknown.err
+    configure(LOCAL)
+    assert run("prices", "qwen-at-home").code == 1
+    assert run("prices", "llama-at-home").code == 0
+
+
+def test_a_reprice_shows_the_difference_and_appends_only_when_told(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5")
+    charge(run, "w", "qwen-at-home", 9)
+    run("complete", "w")
+    configure(NEGOTIATED)
+    shown = run("reprice", "--reason", "contract of May")
+    assert "nothing was appended; add --yes" in shown.out
+    assert "-$5.0000" in shown.out
+    assert "qwen-at-home: still no price for 9 tokens in 1 readings" in shown.out
+    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+    done = run("reprice", "--reason", "contract of May", "--yes", "--json").json
+    assert done["appended"] == 1
+    assert done["models"]["claude-opus-4-5"]["new_cost_usd"] == "20.00"
+    assert done["workflows"] == [
+        {"adw_id": "w", "status": "completed", "events": 1, "old_cost_usd": "25.00", "new_cost_usd": "20.00"}
+    ]
+    assert run("show", "w", "--json").json["actual_cost_total"] == 20.0
+    assert "contract of May" in run("explain", "w").out
+    again = run("reprice", "--reason", "contract of May", "--yes")
+    assert again.out.startswith("nothing to append")
+    assert run("verify").code == 0
+
+
+def test_a_running_workflow_is_told_to_wait_for_its_end(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5")
+    configure(NEGOTIATED)
+    assert "$5.0000 of this will only be taken off when it ends" in run("reprice", "--reason", "r", "--yes").out
+    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+    run("complete", "w")
+    assert run("show", "w", "--json").json["actual_cost_total"] == 20.0
+
+
+def test_a_reprice_takes_only_the_workflows_and_days_named(run: Run) -> None:
+    for name in ("w1", "w2"):
+        charge(run, name, "claude-opus-4-5", 1, "--observed-at", "2026-05-01T12:00:00Z")
+    configure(NEGOTIATED)
+    assert len(run("reprice", "w1", "--reason", "r", "--json").json["workflows"]) == 1
+    for days, count in (("2026-05-01", 2), ("2026-04-30", 0)):
+        told = run("reprice", "--reason", "r", "--until", days, "--since", "2026-04-29", "--json").json
+        assert len(told["workflows"]) == count
+    nowhere = run("reprice", "w1", "nowhere", "--reason", "r", "--yes")
+    assert (nowhere.code, "nowhere" in nowhere.err) == (1, True)
+    assert "1 readings appended to 1 workflows" in nowhere.out
+    assert run("reprice", "--reason", " ").code == 2
+
+
+def test_an_import_after_a_reprice_appends_nothing(run: Run) -> None:
+    write(Path("agents/w1/plan/raw_output.jsonl"), init(), message("m1", 5), message("m2", 7))
+    run("import", "adw", "agents")
+    configure('[[prices]]\nmodel = "*"\ninput_usd_per_mtok = 1\noutput_usd_per_mtok = 1\ncache_read_usd_per_mtok = 1\n')
+    assert run("reprice", "--reason", "r", "--yes", "--json").json["appended"] == 2
+    assert run("import", "adw", "agents", "--json").json["appended"] == 0
+    write(Path("agents/w1/plan/raw_output.jsonl"), init(), message("m1", 5), message("m2", 7), result(0.5))
+    run("import", "adw", "agents", "--status", "completed")
+    assert run("show", "w1", "--json").json["actual_cost_total"] == 0.5, "a total that comes after it counts"
+
+
+def test_a_check_exits_3_when_over_and_warns_from_80_percent_on(run: Run) -> None:
+    run("start", "w", "--budget-usd", "5")
+    for cost, code, warned in (("3.99", 0, ""), ("4.00", 0, "nears its budget"), ("5.01", 3, "is over its budget")):
+        run("observe", "w", "--cost-usd", cost)
+        checked = run("check", "w")
+        assert (checked.code, warned in checked.err) == (code, True)
+        assert ("budget" in checked.err) == bool(warned)
+    told = run("check", "w", "--json")
+    assert (told.code, told.json["state"], told.json["left_usd"]) == (3, "over", "-0.01")
+
+
+def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
+    assert run("check").out == "no workflow is running\n"
+    configure('[budgets]\ndefault_usd = 10\n[budgets.by_template]\nsmall = "0.50"\n')
+    run("start", "w1", "--workflow-template", "small")
+    run("observe", "w1", "--cost-usd", "0.51")
+    run("observe", "w2", "--cost-usd", "0.51")
+    told = run("check", "--json")
+    assert [(one["adw_id"], one["state"]) for one in told.json] == [("w1", "over"), ("w2", "ok")]
+    assert told.code == 3
+    run("complete", "w1")
+    assert run("check").code == 0, "what has ended is no longer watched"
+    assert run("check", "w1").code == 3, "unless it is asked for"
+    assert run("check", "nowhere").code == 1
+
+
+def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
+    run("start", "w", "--budget-usd", "5")
+    charge(run, "w", "qwen-at-home", 9)
+    assert "at least $0.0000 of $5.0000 spent" in run("check", "w").out
+    assert run("check", "w", "--json").json["at_least"] is True
+
+
+def test_an_import_without_a_kind_reads_the_configured_sources(run: Run) -> None:
+    assert "no [[sources]] in costledger.toml (there is none)" in run("import").err
+    write(Path("project/agents/w1/plan/raw_output.jsonl"), init(), result(0.1))
+    write(Path("log.jsonl"), init(), result(0.2))
+    configure(
+        '[[sources]]\nkind = "adw"\npath = "project/agents"\n'
+        '[[sources]]\nkind = "claude-stream"\npath = "log.jsonl"\nworkflow_id = "w2"\nagent = "plan"\n'
+        '[[sources]]\nkind = "adw"\npath = "nowhere"\n'
+    )
+    first = run("import", "--json")
+    assert (first.code, sorted(first.json["workflows"])) == (1, ["w1", "w2"])
+    assert "nowhere" in first.err
+    assert run("show", "w2", "--json").json["cost_breakdown"]["by_agent"] == {"plan": "0.20"}
+    assert run("resync", "w1", "--json").code == 0, "they are remembered as any other source"
+    assert run("import", "adw").code == 2

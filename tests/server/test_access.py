@@ -1,0 +1,181 @@
+"""Who is let in, and hostile requests that end in a clear refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from projections.server.settings import Settings
+from projections.server.tokens import TokenRegister
+from tests.server.conftest import Serve, Server
+
+
+def told(answer: httpx.Response) -> str:
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return str(answer.json()["type"]).rpartition(":")[2]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_without_a_token_nothing_is_said_where_tokens_are_required(serve: Serve, tmp_path: Path) -> None:
+    tokens = TokenRegister(tmp_path / "data")
+    read, append, admin = (tokens.create(scope) for scope in ("read", "append", "admin"))
+    server = serve(tmp_path / "data", "--require-tokens")
+    event = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1"}
+
+    def codes(token: str) -> list[int]:
+        http = server.client
+        return [
+            http.get("/api/workflow-history", headers=bearer(token)).status_code,
+            http.post("/api/events", json=event, headers=bearer(token)).status_code,
+            http.post("/api/workflow-history/resync", headers=bearer(token)).status_code,
+        ]
+
+    assert codes(read) == [200, 403, 403]
+    assert codes(append) == [403, 201, 403]
+    assert codes(admin) == [200, 201, 200]
+    assert codes(f"{read}x") == codes("costledger_00000000_x") == codes("nonsense") == [401, 401, 401]
+    nothing = server.client.get("/api/workflow-history")
+    assert (nothing.status_code, nothing.headers["www-authenticate"], told(nothing)) == (401, "Bearer", "unauthorized")
+    assert server.client.get("/healthz").status_code == 200
+    tokens.revoke(read.split("_")[1])
+    assert codes(read) == [401, 401, 401]
+
+
+def test_a_wrong_token_is_refused_even_where_none_is_needed(server: Server) -> None:
+    assert server.client.get("/api/workflow-history").status_code == 200
+    assert server.client.get("/api/workflow-history", headers=bearer("wrong")).status_code == 401
+
+
+def test_only_hashes_of_tokens_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    tokens = TokenRegister(tmp_path)
+    text = tokens.create("read", "grafana")
+    kept = tokens.path.read_text()
+    assert text.rpartition("_")[2] not in kept
+    assert tokens.path.stat().st_mode & 0o077 == 0
+    found = TokenRegister(tmp_path).find(text)
+    assert found is not None
+    assert (found.scope, found.note) == ("read", "grafana")
+
+
+def test_another_address_is_not_served_without_a_token(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "projections",
+        "--data",
+        str(tmp_path),
+        "serve",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "0",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "costledger token create" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80"])
+def test_a_name_that_was_made_to_point_here_is_refused(server: Server, host: str) -> None:
+    answer = server.client.get("/api/workflow-history", headers={"host": host})
+    assert (answer.status_code, told(answer)) == (421, "unknown-host")
+
+
+def test_a_page_of_another_origin_may_not_change_anything(server: Server) -> None:
+    url = "/api/workflow-history/resync"
+    for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+        answer = server.client.post(url, headers=headers)
+        assert (answer.status_code, told(answer)) == (403, "foreign-origin")
+    assert server.client.post(url, headers={"origin": server.url}).status_code == 200
+
+
+def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(server: Server) -> None:
+    most = Settings(Path()).body_bytes_max
+    answer = server.client.post("/api/events", content=b"x" * (most + 1))
+    assert (answer.status_code, told(answer)) == (413, "too-large")
+
+    def endless() -> object:
+        for _ in range(most // 65_536 + 2):
+            yield b" " * 65_536
+
+    chunked = server.client.post("/api/events", content=endless())  # type: ignore[arg-type]
+    assert (chunked.status_code, told(chunked)) == (413, "too-large")
+    many = [{"type": "moon"}] * 10_001
+    assert told(server.client.post("/api/events", json=many)) == "too-many-events"
+
+
+def test_an_answer_carries_what_keeps_a_browser_from_being_used_against_its_user(server: Server) -> None:
+    for path in ("/healthz", "/api/workflow-history", "/nothing"):
+        headers = server.client.get(path).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+        assert headers["cache-control"] == "no-store"
+        assert "server" not in headers
+
+
+def test_a_head_that_never_ends_is_answered_and_closed(serve: Serve) -> None:
+    server = serve(None, "--head-seconds-max", "0.5")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        began = time.monotonic()
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        assert slow.recv(100) == b""
+        assert time.monotonic() - began < 5
+    assert server.client.get("/healthz").status_code == 200
+
+
+def test_a_body_that_dribbles_is_refused(serve: Serve) -> None:
+    server = serve(None, "--body-seconds-max", "0.5")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+        slow.sendall(b"POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("raw", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\nA: " + b"x" * 100_000, b"X\r\n\r\n"])
+def test_what_is_no_http_is_refused(server: Server, raw: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
+        wrong.sendall(raw + b"\r\n\r\n")
+        assert wrong.recv(100).startswith(b"HTTP/1.1 400")
+    assert server.client.get("/healthz").status_code == 200
+
+
+def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Serve) -> None:
+    server = serve(None, "--requests-per-second-max", "5")
+    answers = [server.client.get("/healthz") for _ in range(30)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert (refused[0].headers["retry-after"], told(refused[0])) == ("1", "too-many-requests")
+    assert answers[0].status_code == 200
+
+
+def test_more_streams_than_allowed_are_refused_and_the_rest_goes_on(serve: Serve) -> None:
+    server = serve(None, "--streams-max", "50")
+
+    async def one() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        status = int((await reader.readline()).split()[1])
+        opened.append(writer)
+        return status
+
+    opened: list[asyncio.StreamWriter] = []
+
+    async def many() -> list[int]:
+        codes = [await one() for _ in range(50)] + list(await asyncio.gather(*(one() for _ in range(950))))
+        assert (await asyncio.to_thread(server.client.get, "/healthz")).status_code == 200
+        for writer in opened:
+            writer.close()
+        return codes
+
+    codes = asyncio.run(many())
+    assert (codes.count(200), codes.count(503)) == (50, 950)
+    assert server.client.get("/api/workflow-history").status_code == 200

@@ -1,0 +1,150 @@
+"""Appending over HTTP: durable before the answer, idempotent, and an agent learns what it has cost so far."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ledger.store import DirectoryStore
+from tests.server.conftest import Serve, Server
+
+
+def reading(usd: str, id: str, workflow_id: str = "w", **more: Any) -> dict[str, Any]:
+    return {"type": "cost_observed", "workflow_id": workflow_id, "id": id, "cost_usd": usd} | more
+
+
+def test_the_same_event_again_gives_the_first_receipt_and_another_under_its_id_is_a_conflict(server: Server) -> None:
+    first = server.client.post("/api/events", json=reading("0.09", "a"))
+    again = server.client.post("/api/events", json=reading("0.09", "a"))
+    other = server.client.post("/api/events", json=reading("0.10", "a"))
+    assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
+    assert first.json()["workflows"] == {"w": {"cost": "0.09", "status": "running"}}
+    one, two = first.json()["receipts"][0], again.json()["receipts"][0]
+    assert (one["seq"], one["hash"], one["duplicate"], two["duplicate"]) == (two["seq"], two["hash"], False, True)
+    assert "cost_usd" in other.json()["detail"]
+
+
+def test_of_a_batch_what_is_wrong_is_named_and_the_rest_is_appended(server: Server) -> None:
+    batch = [reading("1", "a"), {"type": "moon"}, reading("2", "b", "other"), 7, reading("-1", "c")]
+    answer = server.client.post("/api/events", json=batch)
+    assert answer.status_code == 207
+    told = answer.json()
+    assert [(r["index"], r["workflow_id"]) for r in told["receipts"]] == [(0, "w"), (2, "other")]
+    assert [(e["index"], e["status"]) for e in told["errors"]] == [(1, 422), (3, 422), (4, 422)]
+    nothing = server.client.post("/api/events", json=[{"type": "moon"}, 7])
+    assert (nothing.status_code, len(nothing.json()["errors"])) == (422, 2)
+
+
+def test_lines_are_taken_as_the_command_takes_them(server: Server) -> None:
+    lines = b"\n".join(json.dumps(reading("0.50", id, agent=id)).encode() for id in "abc") + b"\n\nnot json\n"
+    headers = {"content-type": "application/x-ndjson"}
+    answer = server.client.post("/api/events", content=lines, headers=headers)
+    assert answer.status_code == 207
+    assert answer.json()["workflows"]["w"]["cost"] == "1.50"
+    assert "is not JSON" in answer.json()["errors"][0]["detail"]
+    assert server.client.post("/api/events", content=b"", headers=headers).status_code == 422
+    assert server.client.post("/api/events", content=b"x", headers={"content-type": "text/html"}).status_code == 415
+
+
+def test_money_in_json_stays_exact(server: Server) -> None:
+    headers = {"content-type": "application/json"}
+    body = b'{"type":"cost_observed","workflow_id":"w","cost_usd":123456789.123456789}'
+    assert server.client.post("/api/events", content=body, headers=headers).json()["workflows"]["w"]["cost"] == (
+        "123456789.123456789"
+    )
+    twice = b'{"type":"cost_observed","workflow_id":"w","cost_usd":1,"cost_usd":2}'
+    refused = server.client.post("/api/events", content=twice, headers=headers)
+    assert (refused.status_code, "twice" in refused.json()["detail"]) == (422, True)
+
+
+def test_a_row_follows_an_append_of_another_process_by_itself(server: Server) -> None:
+    server.ledgers.append([_observed("0.09")])
+    row = _eventually(server, lambda row: row["actual_cost_total"] == "0.09")
+    assert row["status"] == "running"
+
+
+def test_many_clients_share_appends_and_each_gets_its_own_receipts(server: Server) -> None:
+    def send(client: int) -> list[int]:
+        with httpx.Client(base_url=server.url, timeout=30) as http:
+            return [
+                http.post("/api/events", json=reading("1", f"{client}-{n}", agent=f"{client}-{n}")).status_code
+                for n in range(20)
+            ]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set().union(*pool.map(send, range(16))) == {201}
+    lines = list(server.ledgers.read("w"))
+    assert len(lines) == 1 + 16 * 20
+    assert len({line["id"] for line in lines}) == len(lines)
+    _eventually(server, lambda row: row["actual_cost_total"] == "320.00")
+
+
+def test_a_server_killed_under_load_lost_nothing_it_acknowledged(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    acknowledged: list[str] = []
+
+    def send(client: int) -> None:
+        with httpx.Client(base_url=server.url, timeout=10) as http:
+            for n in range(10_000):
+                try:
+                    answer = http.post("/api/events", json=reading("1", f"{client}-{n}", f"w{client % 4}"))
+                except httpx.HTTPError:
+                    return
+                if answer.is_success:
+                    acknowledged.append(f"{client}-{n}")
+
+    threads = [threading.Thread(target=send, args=(client,)) for client in range(16)]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 400:
+        threads[0].join(0.01)
+    server.process.send_signal(signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    ledgers = DirectoryStore(tmp_path / "data")
+    ids = [line["id"] for name in ledgers.workflow_ids() for line in ledgers.read(name)]
+    assert len(ids) == len(set(ids))
+    assert set(acknowledged) <= set(ids)
+    assert len(acknowledged) >= 400
+
+
+def test_a_server_told_to_stop_finishes_what_it_accepted(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    codes: list[int] = []
+
+    def send(n: int) -> None:
+        try:
+            codes.append(httpx.post(f"{server.url}/api/events", json=reading("1", str(n)), timeout=10).status_code)
+        except httpx.HTTPError:
+            codes.append(0)
+
+    with ThreadPoolExecutor(8) as pool:
+        for n in range(200):
+            pool.submit(send, n)
+            if n == 100:
+                server.process.terminate()
+    written = len(list(DirectoryStore(tmp_path / "data").read("w"))) - 1
+    assert server.process.wait(15) == -signal.SIGTERM, "uvicorn hands the signal on once it has shut down"
+    assert codes.count(201) <= written
+    assert codes.count(201) > 0
+
+
+def _observed(usd: str) -> Any:
+    from ledger.events import cost_observed
+
+    return cost_observed("w", cost_usd=usd)
+
+
+def _eventually(server: Server, true: Any) -> Any:
+    for _ in range(200):
+        answer = server.client.get("/api/workflow-history/w")
+        if answer.status_code == 200 and true(answer.json()):
+            return answer.json()
+        threading.Event().wait(0.02)
+    raise AssertionError(answer.text)
