@@ -46,7 +46,9 @@ def project_command(
         raise MissingExtra("a history in PostgreSQL", "postgres") from error
     if status:
         return _status(url, as_json=as_json)
-    return _project(named_replica(replica_name, "--from"), url, credentials, once=once, rebuild=rebuild, as_json=as_json)
+    return _project(
+        named_replica(replica_name, "--from"), url, credentials, once=once, rebuild=rebuild, as_json=as_json
+    )
 
 
 def _project(name: str, url: str, credentials: str | None, *, once: bool, rebuild: bool, as_json: bool) -> int:
