@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from ledger.agreement import Agreement, disagreements
-from ledger.anchor import anchor, anchors_in, broken
+from ledger.anchor import Anchor, anchor, anchors_in, broken
 from ledger.origin import misplaced
+from ledger.replica import Replica
 from ledger.replicas import open_replica
+from projections.agreement import disagreeing_rows
 from projections.cli.context import (
     credentials_option,
     data_option,
@@ -23,8 +25,9 @@ from projections.cli.context import (
     store,
 )
 from projections.cli.output import counted_bar, print_findings, print_json
-from projections.cli.session import opened
+from projections.cli.session import Session, opened
 from projections.parallel import processes_at_hand
+from projections.stores.memory import MemoryHistory
 from projections.verify import Finding, Proof, verify
 
 
@@ -42,7 +45,7 @@ def anchor_command() -> None:
     metavar="FILE",
     help="Anchors that were kept elsewhere: nothing they vouch for was rewritten or cut.",
 )
-@click.option("--shared", is_flag=True, help="Also prove that the shared engine holds exactly what the ledgers hold.")
+@click.option("--shared", is_flag=True, help="Also prove the shared engine, and the rows that projectors make of it.")
 @replica_option("--from")
 @credentials_option
 @json_option
@@ -54,26 +57,17 @@ def verify_command(
     """Prove every chain, every checkpoint and every row; exits with 3 when something does not fit."""
     proof, agreement = Proof(), Agreement()
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
-    with opened(up_to_date=False) as session, counted_bar("proving", "ledgers") as progress:
-        many = processes_at_hand()
-        findings = list(verify(session.ledgers, session.history, proof, processes=many, progress=progress))
+    name = named_replica(replica_name, "--from") if shared else ""
+    with opened(up_to_date=False, shared_too=shared) as session:
+        findings = _of_directory(session, proof, anchors)
         data = session.data
-        if (doubt := misplaced(data)) is not None:
-            findings.append(Finding("(all)", doubt.problem, doubt.next_step))
-        for kept in anchors:
-            step = "restore the ledger from a backup made before that"
-            for name, problem in broken(session.ledgers, kept):
-                findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
-    if shared:
-        findings += _disagreements(agreement, named_replica(replica_name, "--from"), credentials)
+        if shared:
+            with closing(open_replica(name, credentials=credentials)) as replica:
+                findings += _of_replica(session, replica, agreement)
+            proof.rows += len(session.history.stored()) if session.history.shared else 0
     if as_json:
-        print_json(
-            {
-                **asdict(proof),
-                **({"shared": asdict(agreement)} if shared else {}),
-                "findings": [asdict(finding) for finding in findings],
-            }
-        )
+        told = asdict(proof) | ({"shared": asdict(agreement)} if shared else {})
+        print_json(told | {"findings": [asdict(finding) for finding in findings]})
     else:
         print_findings(findings)
         click.echo(
@@ -89,13 +83,28 @@ def verify_command(
     return 3 if findings else 0
 
 
-def _disagreements(agreement: Agreement, name: str, credentials: str | None) -> list[Finding]:
-    with (
-        closing(open_replica(name, credentials=credentials)) as replica,
-        counted_bar("comparing", "ledgers") as progress,
-    ):
-        step = "costledger replicate --repair; if it cannot: costledger restore, or costledger origin --renew"
-        return [
-            Finding(found.workflow_id, str(found.error), step)
-            for found in disagreements(store(), replica, agreement, progress=progress)
-        ]
+def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list[Finding]:
+    """What does not fit here; rows that projectors write are not these ledgers' alone."""
+    history = MemoryHistory() if session.history.shared else session.history
+    with counted_bar("proving", "ledgers") as progress:
+        many = processes_at_hand()
+        findings = list(verify(session.ledgers, history, proof, processes=many, progress=progress))
+    if (doubt := misplaced(session.data)) is not None:
+        findings.append(Finding("(all)", doubt.problem, doubt.next_step))
+    for kept in anchors:
+        step = "restore the ledger from a backup made before that"
+        for name, problem in broken(session.ledgers, kept):
+            findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
+    return findings
+
+
+def _of_replica(session: Session, replica: Replica, agreement: Agreement) -> list[Finding]:
+    """Where ledgers, their replica, and rows made of it do not agree."""
+    step = "costledger replicate --repair; if it cannot: costledger restore, or costledger origin --renew"
+    with counted_bar("comparing", "ledgers") as progress:
+        parted = disagreements(session.ledgers, replica, agreement, progress=progress)
+        findings = [Finding(found.workflow_id, str(found.error), step) for found in parted]
+    if session.history.shared:
+        with counted_bar("comparing rows", "partitions") as progress:
+            findings += disagreeing_rows(replica, session.history, progress=progress)
+    return findings

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import nats
+import psycopg
 import pytest
 
 from ledger.origin import origin_of
@@ -158,3 +159,25 @@ def test_what_the_caller_got_wrong(run: Run) -> None:
     away = run("replicate", "--to", "nats://joe:secret@127.0.0.1:1")
     assert (away.code, "secret" in away.err) == (1, False)
     assert "what was not acknowledged waits" in away.err
+
+
+def test_shared_rows_are_proven_against_the_chains_of_all_hosts(run: Run, server: Cluster, postgres_url: str) -> None:
+    for data in ("one", "two"):
+        for workflow_id in ("w", f"only-{data}"):
+            assert run("--data", data, "observe", workflow_id, "--agent", data, "--cost-usd", "0.09").code == 0
+        assert run("--data", data, "replicate", "--to", server.name, "--copies", "1").code == 0
+    history = ("--history", postgres_url)
+    assert run(*history, "project", "--from", server.name, "--once").code == 0
+    assert "$0.1800" in run(*history, "history").out
+    proving = ("--data", "one", *history, "verify", "--shared", "--from", server.name, "--json")
+    proof = run(*proving)
+    assert (proof.code, proof.json["rows"], proof.json["shared"]["lines"], proof.json["findings"]) == (0, 3, 4, [])
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("UPDATE workflow_history SET output_tokens = 7 WHERE adw_id = 'w'")
+        db.execute("DELETE FROM workflow_history WHERE adw_id = 'only-two'")
+    found = run(*proving)
+    assert found.code == 3
+    told = {(finding["workflow_id"], finding["problem"]) for finding in found.json["findings"]}
+    assert told == {("w", "output_tokens is 7, and replay says 0"), ("only-two", "its row is missing")}
+    assert run(*history, "project", "--from", server.name, "--rebuild").code == 0
+    assert run(*proving).code == 0
