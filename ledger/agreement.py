@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ledger.chain import Chain
 from ledger.cursor import last_seen
 from ledger.errors import CostledgerError
 from ledger.line import EMPTY
+from ledger.origin import origin_of
 from ledger.replica import ChainHead, Replica
 from ledger.replication import Problem, head_at
 from ledger.store import DirectoryStore
@@ -27,7 +28,6 @@ class Agreement:
     ledgers: int = 0
     lines: int = 0
     waiting: int = 0
-    chains: dict[str, Chain] = field(default_factory=dict)
 
 
 def disagreements(
@@ -48,10 +48,12 @@ def disagreements(
     Raises:
         ReplicaUnavailable, LedgerUnavailable: one of them cannot be read.
     """
-    origin = ledgers.origin
+    if (at := origin_of(ledgers.path)) is None:
+        return
+    origin = at.id
     _, acknowledged = last_seen(ledgers.path, origin)
     wrong: dict[str, CostledgerError] = {}
-    chains = agreement.chains
+    chains: dict[str, Chain] = {}
     for line in replica.lines(origin):
         chain = chains.setdefault(line.workflow_id, Chain(line.workflow_id, origin))
         agreement.lines += 1

@@ -18,6 +18,7 @@ from ledger.line import Head
 __all__ = ["Cursor", "Seen", "cursor_path", "last_seen"]
 
 _SCHEMA: Final = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS replica (
     identity        TEXT PRIMARY KEY,  -- which engine, and which making of it
     address         TEXT NOT NULL,     -- how it was reached, without passwords
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     repeats     INTEGER NOT NULL,      -- lines that repairs sent again: the replica holds seq + repeats in all
     PRIMARY KEY (identity, origin, workflow_id)
 ) WITHOUT ROWID;
+COMMIT;
 """
 
 
@@ -113,6 +115,8 @@ def last_seen(data: Path, origin: str) -> tuple[Seen | None, dict[str, Head]]:
     if not path.is_file():
         return None, {}
     with _errors(path), contextlib.closing(sqlite3.connect(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledged'").fetchone():
+            return None, {}  # it is being made right now
         latest = "SELECT identity, address, acknowledged_at, problem FROM replica ORDER BY acknowledged_at DESC LIMIT 1"
         row = db.execute(latest).fetchone()
         if row is None:

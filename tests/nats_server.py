@@ -126,30 +126,28 @@ class Cluster:
 
     def leader(self, stream: str = "costledger") -> Server | None:
         """The server that leads the stream's group, as any of them knows."""
-        named = [group.get("leader") for server in self.servers for group in self._groups(server, stream)]
+        told = [self._stream(server, stream) for server in self.servers]
+        named = {one.get("cluster", {}).get("leader") for one in told}
         return next((server for server in self.servers if server.name in named), None)
 
     def wait_current(self, stream: str = "costledger", *, seconds: float = 60) -> None:
-        """Until every copy of the stream holds what its leader holds."""
+        """Until every server holds what any of them holds now."""
+        due = max(self._last(server, stream) for server in self.servers)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            told = [group for server in self.servers for group in self._groups(server, stream)]
-            if any(len(group.get("replicas", [])) == len(self.servers) - 1 for group in told) and all(
-                copy.get("current") for group in told for copy in group.get("replicas", [])
-            ):
+            if min(self._last(server, stream) for server in self.servers) >= due:
                 return
             time.sleep(0.1)
         raise TimeoutError("a copy of the stream was not filled again")
 
-    def _groups(self, server: Server, stream: str) -> list[dict[str, Any]]:
-        """What a server knows of the stream's group; only its leader knows of the other copies."""
+    def _last(self, server: Server, stream: str) -> int:
+        return int(self._stream(server, stream).get("state", {}).get("last_seq", 0))
+
+    def _stream(self, server: Server, stream: str) -> dict[str, Any]:
+        """What a server says of its copy of the stream."""
         said = server.asked("jsz?streams=1&accounts=1") if server.process is not None else {}
-        return [
-            one.get("cluster", {})
-            for account in said.get("account_details", [])
-            for one in account.get("stream_detail", [])
-            if one["name"] == stream
-        ]
+        streams = [one for account in said.get("account_details", []) for one in account.get("stream_detail", [])]
+        return next((one for one in streams if one["name"] == stream), {})
 
     def stop(self) -> None:
         for server in self.servers:

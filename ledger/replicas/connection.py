@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 _RECONNECT_SECONDS: Final = 0.25
 _CONNECT_SECONDS: Final = 2
+_ATTEMPTS: Final = 2
+"""Per server; then the client is given up, and the next request makes another one."""
 
 _log = logging.getLogger("costledger")
 
@@ -69,6 +71,7 @@ class Connection:
         self._servers, self.where = addresses(name)
         self._credentials, self.timeout_seconds = credentials, timeout_seconds
         self._client: Client | None = None
+        self._trouble: Exception | None = None  # the last one that nats-py told of by itself
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="costledger-nats", daemon=True)
         self._thread.start()
@@ -98,7 +101,8 @@ class Connection:
         elif isinstance(error, TimeoutError):
             problem = f"no answer within {self.timeout_seconds:g} s"
         else:
-            problem = str(error).removeprefix("nats: ") or type(error).__name__
+            told = self._trouble if isinstance(error, nats.errors.NoServersError) and self._trouble else error
+            problem = str(told).removeprefix("nats: ") or type(told).__name__
         return ReplicaUnavailable(self.where, problem)
 
     async def client(self) -> Client:
@@ -110,8 +114,8 @@ class Connection:
                 user_credentials=self._credentials,
                 connect_timeout=_CONNECT_SECONDS,
                 reconnect_time_wait=_RECONNECT_SECONDS,
-                max_reconnect_attempts=-1,
-                error_cb=_logged,
+                max_reconnect_attempts=_ATTEMPTS,
+                error_cb=self._noted,
             )
             self._client = await asyncio.wait_for(client, self.timeout_seconds)
         if not self._client.is_connected:
@@ -142,6 +146,10 @@ class Connection:
         """
         return await self.request(f"$JS.API.{subject}", orjson.dumps(body) if body else b"")
 
+    async def _noted(self, error: Exception) -> None:
+        self._trouble = error
+        _log.debug("NATS: %s", error)
+
     def close(self) -> None:
         """Close the connection and stop its thread; idempotent."""
         if self._loop.is_closed():
@@ -163,7 +171,3 @@ async def _cancelled(loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _logged(error: Exception) -> None:
-    _log.debug("NATS: %s", error)

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import Any, Final
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
@@ -43,7 +44,8 @@ class Consumer:
         self._name = ""
         self._queue: deque[Msg] = deque()
         self._arrived = asyncio.Event()
-        self._due, self._delivered, self._heard_at, self._reconnects = 0, 0, 0.0, 0
+        self._opened_on: tuple[Client, int] | None = None
+        self._due, self._delivered, self._heard_at = 0, 0, 0.0
         self._subscription: Subscription | None = None
         self.pending = 0
 
@@ -69,7 +71,7 @@ class Consumer:
         )
         self._name, self.pending = made["name"], made["num_pending"]
         self._inbox = client.new_inbox()
-        self._reconnects = client.stats["reconnects"]
+        self._opened_on = (client, client.stats["reconnects"])
         self._subscription = await client.subscribe(self._inbox, cb=self._on_message, pending_bytes_limit=2**40)
 
     async def _on_message(self, message: Msg) -> None:
@@ -83,7 +85,7 @@ class Consumer:
             Lost: make another consumer.
         """
         client = await self._connection.client()
-        if client.stats["reconnects"] != self._reconnects:
+        if (client, client.stats["reconnects"]) != self._opened_on:
             raise Lost("the connection was made again")
         deadline = time.monotonic() + wait_seconds
         lines: list[ReplicatedLine] = []

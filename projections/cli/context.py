@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
 from ledger.workflow import config_file, data_directory
 
@@ -20,12 +21,15 @@ __all__ = [
     "config",
     "config_option",
     "config_path",
+    "credentials_option",
     "data_option",
     "data_path",
     "history_option",
     "history_spelling",
     "json_option",
+    "named_replica",
     "prices",
+    "replica_option",
     "store",
     "workflow_argument",
 ]
@@ -82,6 +86,22 @@ history_option: Callable[[F], F] = click.option(
     "table workflow_history is to be kept right [default: history.db in the data directory].",
 )
 
+
+def replica_option(option: str) -> Callable[[F], F]:
+    """The shared engine that a command talks to, as its argument `replica_name`."""
+    return click.option(
+        option,
+        "replica_name",
+        metavar="nats://HOST:PORT",
+        envvar="COSTLEDGER_REPLICA",
+        help="The shared engine's servers, by commas.",
+    )
+
+
+credentials_option: Callable[[F], F] = click.option(
+    "--credentials", type=click.Path(exists=True, dir_okay=False), help="A NATS credentials file (user JWT and seed)."
+)
+
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID")
@@ -125,6 +145,17 @@ def history_spelling() -> str | Path:
     """The history of this invocation, as `open_history` reads it."""
     given: str | None = click.get_current_context().find_root().meta.get("history")
     return data_path() / "history.db" if given is None else given
+
+
+def named_replica(name: str | None, option: str) -> str:
+    """The name of the shared engine.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if not name:
+        raise InvalidInput(f"name the shared engine: {option} nats://HOST:PORT, or COSTLEDGER_REPLICA")
+    return name
 
 
 def store() -> DirectoryStore:

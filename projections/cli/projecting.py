@@ -8,22 +8,29 @@ import click
 
 from ledger.errors import InvalidInput, MissingExtra
 from ledger.replicas import open_replica
-from projections.cli.context import history_option, history_spelling, json_option
+from projections.cli.context import (
+    credentials_option,
+    history_option,
+    history_spelling,
+    json_option,
+    named_replica,
+    replica_option,
+)
 from projections.cli.output import console, plain, print_json, table
 from projections.cli.session import log_changes
 from projections.stores.opening import is_postgres
 
 
 @click.command("project")
-@click.option("--from", "name", metavar="nats://HOST:PORT", help="The replica; several servers separated by commas.")
-@click.option("--credentials", metavar="FILE", help="A NATS credentials file.")
+@replica_option("--from")
+@credentials_option
 @click.option("--once", is_flag=True, help="End when all that lies there is projected.")
 @click.option("--rebuild", is_flag=True, help="Replay everything into new rows, then show them in place of the old.")
 @click.option("--status", is_flag=True, help="Only say how far the projectors are, and which workflows are held.")
 @json_option
 @history_option
 def project_command(
-    name: str | None, credentials: str | None, once: bool, rebuild: bool, status: bool, as_json: bool
+    replica_name: str | None, credentials: str | None, once: bool, rebuild: bool, status: bool, as_json: bool
 ) -> int:
     """Fold the lines of a replica into the rows at --history postgresql://…, on and on.
 
@@ -33,15 +40,15 @@ def project_command(
     url = str(history_spelling())
     if not is_postgres(url):
         raise InvalidInput("project writes shared rows: name where with --history postgresql://USER@HOST/DATABASE")
-    if name is None and not status:
-        raise click.UsageError("name the replica: --from nats://HOST:PORT")
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise MissingExtra("a history in PostgreSQL", "postgres") from error
-    if name is None or status:
+    if status:
         return _status(url, as_json=as_json)
-    return _project(name, url, credentials, once=once, rebuild=rebuild, as_json=as_json)
+    return _project(
+        named_replica(replica_name, "--from"), url, credentials, once=once, rebuild=rebuild, as_json=as_json
+    )
 
 
 def _project(name: str, url: str, credentials: str | None, *, once: bool, rebuild: bool, as_json: bool) -> int:

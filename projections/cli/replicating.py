@@ -5,51 +5,51 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any, TypeVar
 
 import click
 
 from ledger.backlog import Backlog, backlog
-from ledger.errors import DamagedLedger, Diverged, InvalidInput
+from ledger.errors import DamagedLedger, Diverged
 from ledger.repair import Repair, repair
 from ledger.replica import Replica
 from ledger.replicas import open_replica
 from ledger.replication import Problem, Replication, Sent
 from ledger.restore import restore
-from projections.cli.context import data_option, data_path, json_option, store
+from projections.cli.context import (
+    credentials_option,
+    data_option,
+    data_path,
+    json_option,
+    named_replica,
+    replica_option,
+    store,
+)
 from projections.cli.output import console, counted_bar, local_time, plain, print_json, table
 from projections.cli.session import log_changes
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _log = logging.getLogger("costledger")
 
 
-def _named_by(option: str) -> Callable[[F], F]:
-    return click.option(
-        option, "name", metavar="nats://HOST:PORT", envvar="COSTLEDGER_REPLICA", help="The engine's servers, by commas."
-    )
-
-
-_credentials = click.option(
-    "--credentials", type=click.Path(exists=True, dir_okay=False), help="A NATS credentials file (user JWT and seed)."
-)
-
-
 @click.command("replicate")
-@_named_by("--to")
+@replica_option("--to")
 @click.option("--follow", is_flag=True, help="Go on until stopped; an engine that is away is tried again.")
 @click.option("--repair", "repaired", is_flag=True, help="First find lines that the engine lost, to be sent again.")
 @click.option("--status", is_flag=True, help="Only say what waits; the engine is not asked.")
 @click.option("--copies", default=3, show_default=True, help="On how many servers the stream is kept.")
-@_credentials
+@credentials_option
 @json_option
 @data_option
 def replicate_command(
-    name: str | None, follow: bool, repaired: bool, status: bool, copies: int, credentials: str | None, as_json: bool
+    replica_name: str | None,
+    follow: bool,
+    repaired: bool,
+    status: bool,
+    copies: int,
+    credentials: str | None,
+    as_json: bool,
 ) -> int:
     """Send what the ledgers hold and a shared engine does not have yet; agents never wait for it."""
     ledgers = store()
@@ -58,7 +58,7 @@ def replicate_command(
         return 0
     log_changes()
     with (
-        closing(open_replica(_named(name, "--to"), copies=copies, credentials=credentials)) as replica,
+        closing(open_replica(named_replica(replica_name, "--to"), copies=copies, credentials=credentials)) as replica,
         closing(Replication(ledgers, replica)) as replication,
     ):
         found = Repair()
@@ -70,12 +70,6 @@ def replicate_command(
         if follow:
             return _followed(replication, replica)
         return _told(replication.catch_up(), found if repaired else None, as_json=as_json)
-
-
-def _named(name: str | None, option: str) -> str:
-    if not name:
-        raise InvalidInput(f"name the engine: {option} nats://HOST:PORT, or COSTLEDGER_REPLICA")
-    return name
 
 
 def _followed(replication: Replication, replica: Replica) -> int:
@@ -165,15 +159,15 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> None:
 
 
 @click.command("restore")
-@_named_by("--from")
+@replica_option("--from")
 @click.option("--origin", help="Whose ledgers, when the engine holds several origins'.")
-@_credentials
+@credentials_option
 @json_option
 @data_option
-def restore_command(name: str | None, origin: str | None, credentials: str | None, as_json: bool) -> int:
+def restore_command(replica_name: str | None, origin: str | None, credentials: str | None, as_json: bool) -> int:
     """Write a lost host's ledgers, byte for byte, into an empty data directory, which goes on as that host."""
     with (
-        closing(open_replica(_named(name, "--from"), credentials=credentials)) as replica,
+        closing(open_replica(named_replica(replica_name, "--from"), credentials=credentials)) as replica,
         counted_bar("restoring", "events") as progress,
     ):
         done = restore(replica, data_path(), origin=origin, progress=progress)

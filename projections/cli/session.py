@@ -33,13 +33,18 @@ class Session:
 
 @contextmanager
 def opened(
-    *, up_to_date: bool = True, workflow_ids: Iterable[str] | None = None, insert_missing: bool = False
+    *,
+    up_to_date: bool = True,
+    shared_too: bool = False,
+    workflow_ids: Iterable[str] | None = None,
+    insert_missing: bool = False,
 ) -> Iterator[Session]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
     Args:
         up_to_date: refresh first; what cannot be refreshed is told on stderr. A history that projectors write is read
             as it is, and False, for a command that compares or mends rows by the local ledgers, refuses it.
+        shared_too: it is not refused.
         workflow_ids: refresh only these.
         insert_missing: in another application's table, also insert rows that it lacks.
     """
@@ -50,6 +55,11 @@ def opened(
         yield Session(data, ledgers, MemoryHistory(), [])
         return
     with open_history(spelling, insert_missing=insert_missing) as history:
+        if history.shared and not up_to_date and not shared_too:
+            raise InvalidInput(
+                "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
+                "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
+            )
         yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
 
 
@@ -61,11 +71,6 @@ def _session(
     *,
     up_to_date: bool,
 ) -> Session:
-    if history.shared and not up_to_date:
-        raise InvalidInput(
-            "projectors write this history, from many hosts' ledgers: see `costledger project --status`, and "
-            "`costledger project --rebuild` to replay it"
-        )
     refreshes = up_to_date and not history.shared
     report = refresh(ledgers, history, workflow_ids=workflow_ids) if refreshes else RefreshReport()
     tell(report.problems)
