@@ -47,7 +47,10 @@ _COMMANDS: Final = {
     "verify": "proving",
     "anchor": "proving",
     "salvage": "salvaging",
+    "replicate": "replicating",
+    "restore": "replicating",
     "origin": "placing",
+    "project": "projecting",
     "serve": "serving",
     "token": "serving",
 }
