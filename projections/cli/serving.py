@@ -14,7 +14,16 @@ import click
 from ledger.errors import CostledgerError, InvalidInput, MissingExtra
 from ledger.register import SourceEntry
 from ledger.sources import KINDS
-from projections.cli.context import config, config_option, data_option, data_path, history_option, json_option, prices
+from projections.cli.context import (
+    config,
+    config_option,
+    data_option,
+    data_path,
+    history_option,
+    history_spelling,
+    json_option,
+    prices,
+)
 from projections.cli.output import console, local_time, print_json, table
 from projections.server.settings import Settings
 from projections.server.tokens import SCOPES, TokenRegister
@@ -79,13 +88,13 @@ def serve_command(
     from projections.server.app import create_app
     from projections.server.protocol import protocol
     from projections.server.service import Service
-    from projections.stores.sqlite import SqliteHistory
+    from projections.stores.opening import open_history
 
-    data = data_path()
+    data, spelling = data_path(), history_spelling()
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
     service = Service(
         settings,
-        lambda: SqliteHistory(data / "history.db"),
+        lambda: open_history(spelling),
         config=config(),
         prices=prices(),
         watched=[_watched(text) for text in watched],
