@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
@@ -64,14 +65,16 @@ class Webhooks:
         self._lock: int | None = None
 
     async def start(self) -> None:
-        """Begin to tell; without an endpoint there is nothing to do.
+        """Begin to tell; what happens from now on is news. Without an endpoint there is nothing to do.
 
         Raises:
             HistoryUnavailable: the outbox cannot be used.
         """
         if self.endpoints:
-            self._outbox = await self._ask(lambda: Outbox(self._service.settings.data))
-            self._tasks.append(asyncio.create_task(self._run(self._outbox)))
+            self._loop = asyncio.get_running_loop()
+            outbox = self._outbox = await self._ask(lambda: Outbox(self._service.settings.data))
+            news = await self._ask(lambda: self._begun(outbox)) if self._may_deliver() else None
+            self._tasks.append(asyncio.create_task(self._run(outbox, news)))
 
     def wake(self) -> None:
         """Something may be new."""
@@ -116,27 +119,34 @@ class Webhooks:
     def resend(self, id: str) -> list[str]:
         """Let a message that was given up be tried again; by whom it is to be taken. Waits for the outbox."""
         outbox = self._outbox
-        return [] if outbox is None else self._pool.submit(lambda: outbox.resend(id, time.time())).result()
+        if outbox is None:
+            return []
+        endpoints = self._pool.submit(lambda: outbox.resend(id, time.time())).result()
+        self._loop.call_soon_threadsafe(self._deliver_now)
+        return endpoints
+
+    def _deliver_now(self) -> None:
+        for due in self._due.values():
+            due.set()
 
     async def _ask(self, question: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
-    async def _run(self, outbox: Outbox) -> None:
-        while not self._may_deliver():
+    async def _run(self, outbox: Outbox, news: News | None) -> None:
+        while news is None and not self._may_deliver():
             await asyncio.sleep(_LOOK_SECONDS)
-        news: News | None = None
         async with asyncio.TaskGroup() as group:
             for endpoint in self.endpoints:
-                self._outward[endpoint.id] = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
+                to = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
+                self._outward[endpoint.id] = to
                 group.create_task(self._deliver(outbox, endpoint))
             while True:
                 self._woken.clear()
                 try:
                     if news is None:
                         news = await self._ask(lambda: self._begun(outbox))
-                    if await self._ask(lambda news=news: self._collect(news)):  # type: ignore[misc]
-                        for due in self._due.values():
-                            due.set()
+                    if await self._ask(partial(self._collect, news)):
+                        self._deliver_now()
                 except CostledgerError as error:
                     _log.error("webhooks: %s", error)
                 except Exception:

@@ -1,4 +1,4 @@
-"""Rows over HTTP, and the story of issue 17 by its endpoint, against a real server process."""
+"""Rows over HTTP, and the story of issue 17 by its endpoint, against a real server."""
 
 from __future__ import annotations
 
