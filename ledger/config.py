@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ledger import money
 from ledger.errors import InvalidConfig, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
-from ledger.sources import KINDS
+from ledger.sources import KINDS, MAPPED_KINDS
 
 __all__ = ["RATE_FIELDS", "Budgets", "Config", "PriceOverride", "SourceConfig", "line_of", "load"]
 
@@ -61,10 +61,9 @@ def _usd(value: object) -> int:
 
 
 def _rate(value: object) -> Decimal:
-    nanousd = _usd(value)
-    rate = Decimal(str(value).strip())
-    exponent = rate.as_tuple().exponent
-    if nanousd and isinstance(exponent, int) and -exponent > _RATE_DECIMALS_MAX:
+    _usd(value)
+    rate = Decimal(str(value).strip()).normalize()
+    if -int(rate.as_tuple().exponent) > _RATE_DECIMALS_MAX:
         raise ValueError(f"{shown(str(value))} has more than {_RATE_DECIMALS_MAX} decimals")
     return rate
 
@@ -99,6 +98,7 @@ class SourceConfig(_Section):
         path: None: the kind's default places.
         workflow_by: what one workflow is; for the kinds that ask.
         workflow_id: one workflow for all of it.
+        map: `field=column`, for the kinds that read any table.
     """
 
     kind: Name
@@ -106,6 +106,7 @@ class SourceConfig(_Section):
     workflow_by: Literal["session", "project", "branch"] | None = None
     workflow_id: Annotated[str, BeforeValidator(_workflow_id)] | None = None
     agent: Name | None = None
+    map: tuple[Name, ...] = ()
 
     @field_validator("kind")
     @classmethod
@@ -123,6 +124,8 @@ class SourceConfig(_Section):
                 raise ValueError(f"a source of kind {self.kind!r} needs a path")
             if self.workflow_by is not None:
                 raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
+        if self.map and self.kind not in MAPPED_KINDS:
+            raise ValueError(f"map is for {' and '.join(MAPPED_KINDS)}")
         return self
 
 
@@ -195,6 +198,8 @@ def load(file: Path | None) -> Config:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line ([0-9]+)", str(error))
         raise InvalidConfig(file, [(int(line[1]) if line else None, f"is not TOML: {error}")]) from None
+    except RecursionError:
+        raise InvalidConfig(file, [(None, "is not TOML: nested too deeply")]) from None
     try:
         config = Config.model_validate(told)
     except ValidationError as error:

@@ -189,6 +189,9 @@ def _source(value: object) -> dict[str, Any]:
         "file": _text(_TEXT_CHARACTERS_MAX),
         "line": _positive,
         "process": _text(_NAME_CHARACTERS_MAX),
+        "series": _text(_NAME_CHARACTERS_MAX),
+        "series_cost_usd": _amount,
+        "series_usage": _usage,
     }
     return {str(k): checks[k](v) if k in checks else v for k, v in value.items()}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Files", "OpenFile", "locked_file"]
+__all__ = ["Files", "OpenFile", "locked", "locked_file"]
 
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOCTTY
 
@@ -31,6 +31,13 @@ class OpenFile:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.pid = os.getpid()
+
+    def let_go(self) -> None:
+        """Lift its lock when it cannot be unlocked: from now on the descriptor is of no file, so a sync of it fails."""
+        with contextlib.suppress(OSError):
+            null = os.open(os.devnull, os.O_RDWR | _FLAGS)
+            os.dup2(null, self.fd, inheritable=False)
+            os.close(null)
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError):
@@ -107,6 +114,24 @@ class Files:
 
 
 @contextlib.contextmanager
+def locked(files: Files, file: OpenFile, *, shared: bool = False) -> Iterator[None]:
+    """A file, locked; its lock is lifted whatever happens.
+
+    The traceback of an error, which somebody may keep, keeps the file open; a lock that could not be unlocked would
+    then stay, and everybody else wait.
+    """
+    files.lock(file, shared=shared)
+    try:
+        yield
+    finally:
+        try:
+            files.unlock(file)
+        except OSError:
+            file.let_go()
+            raise
+
+
+@contextlib.contextmanager
 def locked_file(files: Files, path: Path) -> Iterator[OpenFile]:
     """The file that the path names, exclusively locked.
 
@@ -115,10 +140,7 @@ def locked_file(files: Files, path: Path) -> Iterator[OpenFile]:
     """
     while True:
         file = files.open_read(path)
-        files.lock(file)
-        try:
+        with locked(files, file):
             if files.is_at(file, path):
                 yield file
                 return
-        finally:
-            files.unlock(file)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -24,11 +24,24 @@ from ledger.errors import (
 from ledger.events import END_TYPES, check_workflow_id
 from ledger.planning import Known, Plan, known, plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.sources import source
-from ledger.sources.findings import Findings, Options, Skipped
+from ledger.sources import MAPPED_KINDS, source
+from ledger.sources.findings import Findings, Options, Part, Skipped
 from ledger.store import LedgerStore
 
-__all__ = ["ImportReport", "SourceEntry", "SourceRegister", "WorkflowCounts", "import_source", "reread"]
+if TYPE_CHECKING:
+    from ledger.config import Config
+
+__all__ = [
+    "ImportReport",
+    "SourceEntry",
+    "SourceRegister",
+    "WorkflowCounts",
+    "configured",
+    "import_entry",
+    "import_parts",
+    "import_source",
+    "reread",
+]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
@@ -82,8 +95,10 @@ def import_source(
     *,
     workflow_id: str | None = None,
     agent: str | None = None,
+    map: Sequence[str] = (),
     status: str | None = None,
     only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
     prices: PriceBook | None = None,
     clock: Clock = clocks.now,
     progress: Progress | None = None,
@@ -93,8 +108,10 @@ def import_source(
     Args:
         kind: one of `sources.KINDS`.
         workflow_id, agent: what the files do not say.
+        map: see `Options`.
         status: the end of every workflow of this source, when the caller knows it.
         only: the workflows to read; None for all.
+        unchanged: whether a part need not be read, because the caller read it as it is before.
 
     Raises:
         SourceUnreadable: the path is missing, or not this kind's.
@@ -102,12 +119,37 @@ def import_source(
     """
     if status is not None and f"workflow_{status}" not in END_TYPES:
         raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
+    if map and kind not in MAPPED_KINDS:
+        raise InvalidInput(f"a map is for {' and '.join(MAPPED_KINDS)}; {kind!r} knows its columns")
+    return import_parts(
+        store,
+        source(kind).parts(path, Options(workflow_id, agent, tuple(map))),
+        status=status,
+        only=only,
+        unchanged=unchanged,
+        prices=prices,
+        clock=clock,
+        progress=progress,
+    )
+
+
+def import_parts(
+    store: LedgerStore,
+    parts: Sequence[Part],
+    *,
+    status: str | None = None,
+    only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
+    prices: PriceBook | None = None,
+    clock: Clock = clocks.now,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path."""
     book = prices or GenaiPrices()
-    parts = source(kind).parts(path, Options(workflow_id, agent))
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
-        if only is None or part.workflow_id in only:
+        if (only is None or part.workflow_id in only) and not (unchanged and unchanged(part)):
             try:
                 check_workflow_id(part.workflow_id)
                 findings = part.read()
@@ -159,6 +201,7 @@ class SourceEntry:
     path: str
     workflow_id: str | None = None
     agent: str | None = None
+    map: tuple[str, ...] = ()
 
 
 class SourceRegister:
@@ -184,17 +227,25 @@ class SourceRegister:
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
         try:
-            return [SourceEntry(**orjson.loads(line)) for line in lines if line.strip()]
+            return [_entry(orjson.loads(line)) for line in lines if line.strip()]
         except (orjson.JSONDecodeError, TypeError) as error:
             raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
 
-    def add(self, kind: str, path: Path, *, workflow_id: str | None = None, agent: str | None = None) -> None:
+    def add(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        workflow_id: str | None = None,
+        agent: str | None = None,
+        map: Sequence[str] = (),
+    ) -> None:
         """Remember a source; one that is known is not added again.
 
         Raises:
             SourceUnreadable: the register cannot be read or written.
         """
-        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent)
+        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, tuple(map))
         try:
             self._data.mkdir(parents=True, exist_ok=True)
             with self._locked():
@@ -218,11 +269,50 @@ class SourceRegister:
         new = self.path.with_name(f"{self.path.name}.new")
         with new.open("wb") as file:
             for entry in entries:
-                told = {name: value for name, value in asdict(entry).items() if value is not None}
+                told = {name: value for name, value in asdict(entry).items() if value}
                 file.write(orjson.dumps(told) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
+
+
+def configured(config: Config) -> list[SourceEntry]:
+    """The sources that a configuration names, but for those that leave it to their kind where to look."""
+    return [
+        SourceEntry(named.kind, str(named.path.absolute()), named.workflow_id, named.agent, named.map)
+        for named in config.sources
+        if named.path is not None
+    ]
+
+
+def _entry(told: dict[str, Any]) -> SourceEntry:
+    return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
+
+
+def import_entry(
+    store: LedgerStore,
+    entry: SourceEntry,
+    *,
+    status: str | None = None,
+    only: Container[str] | None = None,
+    unchanged: Callable[[Part], bool] | None = None,
+    prices: PriceBook | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import a source as it was imported before; see `import_source`."""
+    return import_source(
+        store,
+        entry.kind,
+        Path(entry.path),
+        workflow_id=entry.workflow_id,
+        agent=entry.agent,
+        map=entry.map,
+        status=status,
+        only=only,
+        unchanged=unchanged,
+        prices=prices,
+        progress=progress,
+    )
 
 
 def reread(
@@ -243,18 +333,7 @@ def reread(
         if only is not None and entry.workflow_id is not None and entry.workflow_id not in only:
             continue
         try:
-            report.merge(
-                import_source(
-                    store,
-                    entry.kind,
-                    Path(entry.path),
-                    workflow_id=entry.workflow_id,
-                    agent=entry.agent,
-                    only=only,
-                    prices=prices,
-                    progress=progress,
-                )
-            )
+            report.merge(import_entry(store, entry, only=only, prices=prices, progress=progress))
         except (SourceUnreadable, InvalidInput) as error:
             report.skipped.append(Skipped(Path(entry.path), None, f"{error}; what was read from it stays"))
     return report

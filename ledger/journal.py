@@ -139,8 +139,10 @@ class Journal:
             finally:
                 try:
                     self._files.unlock(file)
-                except OSError:
+                except OSError as refused:
                     self._file = self._tail = None  # closing it, once nobody syncs it any more, lifts the lock too
+                    if refused.__context__ is not None:
+                        file.let_go()  # another error is under way, whose traceback keeps it open
 
     def _opened(self) -> OpenFile:
         if self._file is None:

@@ -34,15 +34,20 @@ class Overridden:
     def number(self, model: str, moment: datetime | None, service_tier: str | None = None) -> int | None:
         """Which `[[prices]]` of the file holds for a model at a moment, from 1; None: the book does."""
         day = (moment or datetime.now(UTC)).astimezone(UTC).date()
-        tier = None if service_tier in STANDARD_TIERS else service_tier
+        tier = _named(service_tier)
         for number, (override, _) in enumerate(self._overrides, 1):
             if (
                 fnmatchcase(model.lower(), override.model.lower())
                 and (override.since is None or override.since <= day)
-                and (override.service_tier is None or override.service_tier in (tier, service_tier))
+                and (override.service_tier is None or _named(override.service_tier) == tier)
             ):
                 return number
         return None
+
+
+def _named(service_tier: str | None) -> str:
+    """One name for each way of serving."""
+    return "standard" if service_tier is None or service_tier in STANDARD_TIERS else service_tier
 
 
 def _rates(override: PriceOverride) -> Rates:

@@ -13,17 +13,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ledger import money
+from ledger import clock, money
+from ledger.counters import Counted, Counters
 from ledger.events import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line, cost_observed, event
 from ledger.pricing import PriceBook, price_event, priced_from
 from ledger.rates import Rates
 from ledger.runs import Runs
-from ledger.sources.findings import Call, Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.sources.findings import Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
 
 __all__ = ["Known", "Plan", "known", "plan"]
 
 Named = tuple[str | None, str]
 """A session's meter: its agent and its session id there."""
+
+ModelPath = tuple[str | None, str | None, str | None]
+"""Agent, session and model: what is above a message."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class Known:
         taken: session ids that are a process's meter; a reading that names no process takes none.
         totals: nanodollars of the largest total, by meter.
         messages: where each message was first seen.
+        counters: by agent, session and model.
     """
 
     seq: int = 0
@@ -43,7 +48,8 @@ class Known:
     meters: dict[tuple[str, str], Named] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     totals: dict[Named, int] = field(default_factory=dict)
-    messages: dict[str, tuple[str | None, str | None, str | None]] = field(default_factory=dict)
+    messages: dict[str, ModelPath] = field(default_factory=dict)
+    counters: dict[ModelPath, Counters] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     status: str = "running"
 
@@ -67,6 +73,8 @@ def known(lines: Iterable[Line]) -> Known:
 
 def _learn_reading(found: Known, line: Line) -> None:
     agent, session_id = line.get("agent"), line.get("session_id")
+    if (series := (line.get("source") or {}).get("series")) is not None:
+        _learn_counter(found, line, series)
     if session_id is not None:
         process = (line.get("source") or {}).get("process")
         if process is not None:
@@ -77,6 +85,13 @@ def _learn_reading(found: Known, line: Line) -> None:
             found.totals[meter] = max(cost, found.totals.get(meter, 0))
     if line.get("message_id") is not None:
         found.messages.setdefault(line["message_id"], (agent, session_id, line.get("model")))
+
+
+def _learn_counter(found: Known, line: Line, series: str) -> None:
+    counters = found.counters.setdefault((line.get("agent"), line.get("session_id"), line.get("model")), Counters())
+    cost = line["source"].get("series_cost_usd")
+    told = Counted(None if cost is None else money.from_wire(cost), line["source"].get("series_usage") or {})
+    counters.count(series, told, line.get("observed_at"))
 
 
 def _session_of(meter_session_id: str, process: str) -> str:
@@ -113,10 +128,14 @@ def plan(
     planner = _Planner(workflow_id, ledger, prices, moment)
     if findings.started is not None:
         planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
+    if findings.facts is not None:
+        planner.facts(findings.facts)
     for session in findings.sessions:
         planner.session(session)
     for call in findings.calls:
         planner.call(call)
+    for counter in findings.counters:
+        planner.counter(counter)
     planner.status(findings, status)
     return planner.plan
 
@@ -164,6 +183,37 @@ class _Planner:
             source={"kind": call.kind, "file": call.place.file, "line": call.place.line},
         )
         self.add(price_event(self._prices, new, self._moment))
+
+    def facts(self, fields: Mapping[str, Any]) -> None:
+        """What is said of the workflow, in the run that is on: an ended one stays ended."""
+        self._lifecycle("started", {"run": max(1, self._ledger.runs.run), **fields})
+
+    def counter(self, counter: Counter) -> None:
+        """What a counter's meter shows now, in all; nothing when it says nothing new."""
+        path = (counter.agent, counter.session_id, counter.model)
+        counters = self._ledger.counters.setdefault(path, Counters())
+        cost = None if counter.cost_usd is None else money.parse(counter.cost_usd)
+        usage = dict(counter.usage or {})
+        moment = None if counter.observed_at is None else clock.parse(counter.observed_at)
+        if not counters.count(counter.series, Counted(cost, usage), moment):
+            self.plan.unchanged += 1
+            return
+        told: dict[str, Any] = {"series": counter.series} | ({"series_usage": usage} if usage else {})
+        if cost is not None:
+            told["series_cost_usd"] = money.to_wire(cost)
+        self.add(
+            cost_observed(
+                self._workflow_id,
+                agent=path[0],
+                session_id=path[1],
+                model=path[2],
+                cost_usd=None if counters.nanousd is None else money.to_wire(counters.nanousd),
+                usage=counters.usage or None,
+                observed_at=counters.latest,
+                id=digest(counter.kind, "counter", *path, counter.series, cost, *sorted(usage.items())),
+                source={"kind": counter.kind, "file": counter.place.file, "line": counter.place.line, **told},
+            )
+        )
 
     def status(self, findings: Findings, status: str | None) -> None:
         said, fields = findings.status or (None, {})

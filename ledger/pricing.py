@@ -73,6 +73,10 @@ class GenaiPrices:
         self._found = lru_cache(maxsize=_RATES_KEPT)(_find)
         self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
 
+    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[()]]:
+        """Another process looks its rates up anew."""
+        return GenaiPrices, ()
+
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
         """See `PriceBook.rates`."""
         found = self._found(model)
@@ -157,7 +161,7 @@ def _rates(book: str, price: ModelPrice) -> Rates:
 
 
 def _halved(rates: Rates) -> Rates:
-    """Message Batches are "charged at 50% of the standard API prices", cached tokens too; searches are not tokens.
+    """Message Batches cost half of the standard price, for tokens of every kind, cached ones too; searches are none.
 
     https://docs.anthropic.com/en/docs/build-with-claude/batch-processing#pricing
     """

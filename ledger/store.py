@@ -14,7 +14,7 @@ from ledger import clock as clocks
 from ledger.clock import Clock
 from ledger.errors import DamagedLedger, InvalidInput, LedgerUnavailable, UnknownWorkflow
 from ledger.events import Event, check_workflow_id
-from ledger.files import Files
+from ledger.files import Files, locked
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
 from ledger.origin import made_origin, misplaced, note_place
@@ -261,7 +261,7 @@ class DirectoryStore:
     def size(self, workflow_id: str) -> int | None:
         """See `LedgerStore.size`; a file without a byte is no ledger yet."""
         try:
-            return os.stat(self.ledger_path(workflow_id)).st_size or None
+            return os.stat(f"{self._directory}/{check_workflow_id(workflow_id)}{_SUFFIX}").st_size or None
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -274,9 +274,8 @@ class DirectoryStore:
             if files.exists(fence_path(path)):
                 self._journal(workflow_id).mend()
             file = files.open_read(path)
-            files.lock(file, shared=True)
-            size = files.size(file)
-            files.unlock(file)
+            with locked(files, file, shared=True):
+                size = files.size(file)
             files.sync(file)
         except FileNotFoundError:
             raise UnknownWorkflow(workflow_id, self.path) from None
@@ -284,7 +283,14 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         if size == 0:
             raise UnknownWorkflow(workflow_id, self.path)
-        return _reader(workflow_id, path, lambda at, count: files.read(file, at, count), size, checkpoint, start)
+
+        def read_at(offset: int, count: int) -> bytes:
+            try:
+                return files.read(file, offset, count)
+            except OSError as error:
+                raise LedgerUnavailable(path, "read", error) from error
+
+        return _reader(workflow_id, path, read_at, size, checkpoint, start)
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():

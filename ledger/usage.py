@@ -14,7 +14,7 @@ from typing import Any
 from ledger.errors import InvalidEvent, shown
 from ledger.events import COUNT_MAX, USAGE_FIELDS
 
-__all__ = ["usage_of"]
+__all__ = ["disjoint", "usage_of"]
 
 
 def usage_of(response_usage: object) -> dict[str, int]:
@@ -37,6 +37,21 @@ def usage_of(response_usage: object) -> dict[str, int]:
     else:
         raise InvalidEvent("usage", f"not a usage this version knows: {shown(response_usage)}")
     return {name: value for name, value in usage.items() if value or name in ("input_tokens", "output_tokens")}
+
+
+def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str, int]:
+    """Our buckets from an input count that includes cached tokens.
+
+    Some exporters leave cached ones out against their convention; an input smaller than its cached part shows it.
+    """
+    cached = writes + reads
+    usage = {
+        "input_tokens": whole_input - cached if whole_input >= cached else whole_input,
+        "cache_write_tokens": writes,
+        "cache_read_tokens": reads,
+        "output_tokens": output,
+    }
+    return {name: count for name, count in usage.items() if count or name in ("input_tokens", "output_tokens")}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

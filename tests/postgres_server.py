@@ -19,13 +19,14 @@ _NOBODY = 65534  # PostgreSQL refuses to run as root
 
 
 class PostgresServer:
-    """A server in a folder of its own, reached by a socket in it; its data is not synced to the disk.
+    """A server in a folder of its own, reached by a socket in it.
 
     The wheel's own starter is not used: it changes the modes of all folders above its data and its programs.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, *, syncs: bool = False) -> None:
         self._programs, self.folder = programs, folder
+        self._fsync = "on" if syncs else "off"
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)
@@ -34,7 +35,7 @@ class PostgresServer:
         self._run("initdb", "-D", str(folder / "db"), *options)
 
     def start(self) -> None:
-        settings = f"-k {self.folder} -h '' -c fsync=off -c max_connections=50"
+        settings = f"-k {self.folder} -h '' -c fsync={self._fsync} -c max_connections=50"
         self._run(
             "pg_ctl", "-D", str(self.folder / "db"), "-w", "-l", str(self.folder / "log"), "-o", settings, "start"
         )
@@ -64,13 +65,17 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """A server until the block ends; the test is skipped where there is none to be had."""
+def running_postgres(*, syncs: bool = False) -> Iterator[PostgresServer]:
+    """A server until the block ends; the test is skipped where there is none to be had.
+
+    Args:
+        syncs: commits wait for the disk, as they do in earnest.
+    """
     found = programs()
     if found is None:
         pytest.skip("no PostgreSQL here: pip install pgserver, or put initdb and pg_ctl on the PATH")
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:  # short: a socket's path has 107 bytes
-        server = PostgresServer(found, Path(folder))
+        server = PostgresServer(found, Path(folder), syncs=syncs)
         server.start()
         try:
             yield server

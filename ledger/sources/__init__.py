@@ -13,10 +13,13 @@ from typing import Protocol
 from ledger.errors import InvalidInput
 from ledger.sources.findings import Options, Part
 
-__all__ = ["KINDS", "Source", "source"]
+__all__ = ["KINDS", "MAPPED_KINDS", "Source", "source"]
 
-KINDS = ("adw", "claude-stream", "history-db")
+KINDS = ("adw", "claude-stream", "csv", "history-db", "jsonl", "litellm", "otlp")
 """The kinds that `import` takes."""
+
+MAPPED_KINDS = ("csv", "jsonl")
+"""Those whose columns a map explains."""
 
 
 class Source(Protocol):
@@ -42,12 +45,16 @@ def source(kind: str) -> Source:
     Raises:
         InvalidInput: no such kind.
     """
-    from ledger.sources import adw, claude_stream, history_db
+    from ledger.sources import adw, claude_stream, history_db, litellm, mapped, otlp
 
     sources: Mapping[str, Source] = {
         "adw": adw.Adw(),
         "claude-stream": claude_stream.ClaudeStream(),
+        "csv": mapped.Mapped("csv"),
         "history-db": history_db.HistoryDb(),
+        "jsonl": mapped.Mapped("jsonl"),
+        "litellm": litellm.LiteLlm(),
+        "otlp": otlp.Otlp(),
     }
     if kind not in sources:
         raise InvalidInput(f"no source is called {kind!r}; there are: {', '.join(KINDS)}")

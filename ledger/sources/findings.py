@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "Call",
+    "Counter",
     "Findings",
     "Message",
     "Options",
@@ -26,10 +27,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller of an import knows that the files do not say."""
+    """What the caller of an import knows that the files do not say.
+
+    Attributes:
+        map: what the columns of a foreign table mean, each as `field=column`, or `field==value` for all rows.
+    """
 
     workflow_id: str | None = None
     agent: str | None = None
+    map: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,30 @@ class Call:
     partial: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What a counter stood at that counts for the meter of exactly this path, as telemetry exports it.
+
+    A meter has one counter per series of each process, or one per increment when increments are exported; it shows
+    the sum of its counters, each at its highest.
+
+    Attributes:
+        series: which counter, from its native attributes and times.
+        cost_usd: as the source spells it; None: it counts tokens only, and stays without a price, since the price of
+            a call depends on how large that call was.
+    """
+
+    kind: str
+    series: str
+    model: str | None
+    usage: Mapping[str, int] | None
+    place: Place
+    agent: str | None = None
+    session_id: str | None = None
+    cost_usd: object = None
+    observed_at: str | None = None
+
+
 @dataclass(slots=True)
 class Session:
     """One session of one process, as one file shows it.
@@ -128,14 +158,18 @@ class Findings:
 
     Attributes:
         calls: in the order they were read; of one call's repetitions the largest counts.
+        counters: in the order they were read.
         started: wire fields of a start, `id` among them; None when the source says nothing about one.
+        facts: wire fields of a start, `id` among them, that tell of the workflow without beginning a run of it.
         status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
     """
 
     sessions: list[Session] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    counters: list[Counter] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None
 
 
@@ -147,12 +181,14 @@ class Part:
         size_bytes: how much there is to read, for a progress bar.
         written_at: when the newest of its files was written, in seconds since 1970; 0.0 when that says nothing.
         read: reads it; what cannot be read is in `Findings.skipped`.
+        fingerprint: another one whenever there is something else to read; None: size and time must do.
     """
 
     workflow_id: str
     size_bytes: int
     read: Callable[[], Findings]
     written_at: float = 0.0
+    fingerprint: str | None = None
 
 
 def spelled(path: Path) -> str:

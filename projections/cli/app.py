@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "refresh": "refreshing",
     "resync": "refreshing",
     "rebuild": "rebuilding",
+    "watch": "watching",
     "history": "reading",
     "show": "reading",
     "explain": "reading",

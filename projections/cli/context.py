@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
@@ -67,9 +68,12 @@ config_option: Callable[[F], F] = click.option(
 )
 
 
-def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001
-    if value is not None:
-        context.find_root().meta["history"] = value
+def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """What the command line says, before or behind the command's name, goes before the environment."""
+    told = context.find_root().meta
+    from_environment = context.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT
+    if value is not None and not (from_environment and "history" in told):
+        told["history"] = value
 
 
 history_option: Callable[[F], F] = click.option(

@@ -54,7 +54,7 @@ def _changed_at(data: Path) -> Iterator[tuple[str, datetime]]:
     newest: dict[str, float] = {}
     for entry in SourceRegister(data).entries():
         try:
-            parts = source(entry.kind).parts(Path(entry.path), Options(entry.workflow_id, entry.agent))
+            parts = source(entry.kind).parts(Path(entry.path), Options(entry.workflow_id, entry.agent, entry.map))
         except CostledgerError:
             continue  # gone, and it takes nothing away
         for part in parts:

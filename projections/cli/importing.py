@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from ledger.errors import CostledgerError, InvalidInput
-from ledger.importing import ImportReport, SourceEntry, SourceRegister, import_source
+from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS
 from projections.cli.context import (
     config,
@@ -32,6 +32,9 @@ _SHOWN_MAX: Final = 20
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--workflow-id", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
+@click.option(
+    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
+)
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
 @config_option
@@ -41,6 +44,7 @@ def import_command(
     paths: tuple[Path, ...],
     workflow_id: str | None,
     agent: str | None,
+    columns: tuple[str, ...],
     status: str | None,
     as_json: bool,
 ) -> int:
@@ -51,11 +55,14 @@ def import_command(
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
     claude-stream  one log of `claude -p --output-format stream-json`
+    csv, jsonl     any other table of calls; --map says which column is which field
+    litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
+    otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
     if kind is not None and not paths:
         raise click.UsageError("Missing argument 'PATH...'.")
-    named = [SourceEntry(kind, str(path), workflow_id, agent) for path in paths] if kind else _configured()
+    named = [SourceEntry(kind, str(path), workflow_id, agent, columns) for path in paths] if kind else _configured()
     ledgers, register, book = store(), SourceRegister(data_path()), prices()
     report = ImportReport()
     failed: list[tuple[Path, CostledgerError]] = []
@@ -63,18 +70,9 @@ def import_command(
         path = Path(entry.path)
         try:
             with progress_bar(f"reading {path.name}") as progress:
-                found = import_source(
-                    ledgers,
-                    entry.kind,
-                    path,
-                    workflow_id=entry.workflow_id,
-                    agent=entry.agent,
-                    status=status,
-                    prices=book,
-                    progress=progress,
-                )
+                found = import_entry(ledgers, entry, status=status, prices=book, progress=progress)
             report.merge(found)
-            register.add(entry.kind, path, workflow_id=entry.workflow_id, agent=entry.agent)
+            register.add(entry.kind, path, workflow_id=entry.workflow_id, agent=entry.agent, map=entry.map)
         except CostledgerError as error:
             failed.append((path, error))
     if not report.workflows and not report.problems and len(failed) == 1:
@@ -100,11 +98,11 @@ def _configured() -> list[SourceEntry]:
     Raises:
         InvalidInput: there are none.
     """
-    sources = config().sources
+    sources = configured(config())
     if not sources:
         where = config_path() or "costledger.toml (there is none)"
         raise InvalidInput(f"no [[sources]] in {where}; name a kind and a path, or see docs/configuration.md")
-    return [SourceEntry(source.kind, str(source.path), source.workflow_id, source.agent) for source in sources]
+    return sources
 
 
 def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from projections.cli.times import moment_option
 
 _LABELS: Final = {
     "input_tokens": "input",
-    "cache_write_tokens": "cache write, 5 minutes",
-    "cache_write_1h_tokens": "cache write, 1 hour",
+    "cache_write_tokens": "cache write, 5 min",
+    "cache_write_1h_tokens": "cache write, 1 h",
     "cache_read_tokens": "cache read",
     "output_tokens": "output",
     "web_search_requests": "web search",
@@ -89,14 +89,14 @@ def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates,
     out.print(f"from {where}; digest {rates.digest}")
     thresholds = sorted({above for rate in rates.buckets.values() for above, _ in rate.tiers})
     above = [f"above {threshold:,}" for threshold in thresholds]
-    shown = table(None, "bucket", "USD", *above, "per", right=("USD", *above), whole=("per",))
+    shown = table(None, "bucket", "USD", *above, "per", right=("USD", *above), whole=("bucket", "per"))
     every = [usd for rate in rates.buckets.values() for usd in (rate.usd, *(usd for _, usd in rate.tiers))]
     decimals = max((len(_usd(usd).partition(".")[2]) for usd in every), default=2)
     for bucket in UNITS:
         if bucket in rates.buckets:
             rate = rates.buckets[bucket]
             tiers = dict(rate.tiers)
-            per = "million tokens" if UNITS[bucket] > 1 else "one"
+            per = "1M tokens" if UNITS[bucket] > 1 else "one"
             steps = [_usd(tiers[threshold], decimals) if threshold in tiers else "" for threshold in thresholds]
             shown.add_row(_LABELS[bucket], _usd(rate.usd, decimals), *steps, per)
     out.print(shown)

@@ -78,9 +78,12 @@ def _status(url: str, *, as_json: bool) -> int:
         told: dict[str, Any] = {"partitions": [one._asdict() for one in partitions]}
         print_json(told | {"held": [one._asdict() for one in held]})
         return 3 if held else 0
+    if not partitions:
+        click.echo("no projector has ever written here: costledger project --from nats://HOST:PORT")
+        return 0
     projectors = len({one.projector for one in partitions} - {None})
     waiting = sum(1 for one in partitions if one.projector is None)
-    furthest = max((one.position for one in partitions), default=0)
+    furthest = max(one.position for one in partitions)
     click.echo(
         f"{projectors:,} projectors, {len(partitions):,} partitions, {waiting:,} of them without one; "
         f"read up to position {furthest:,}"

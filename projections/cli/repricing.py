@@ -25,6 +25,9 @@ from projections.repricing import Change, Plan, Wanted, apply, plans
 _SHOWN_MAX: Final = 20
 """Workflows told to a person; `--json` tells all."""
 
+_NARROW_COLUMNS: Final = 90
+"""Below this width the difference is shown without its counts, which `--json` has."""
+
 
 @dataclass(slots=True)
 class _Model:
@@ -183,14 +186,15 @@ def _as_json(found: _Difference, appended: int) -> dict[str, Any]:
 
 def _print(found: _Difference) -> None:
     out = console()
-    figures = ("readings", "tokens", "old price", "new price", "difference")
+    counts = () if out.width < _NARROW_COLUMNS else ("readings", "tokens")
+    figures = (*counts, "old price", "new price", "difference")
     shown = table(None, "model", *figures, right=figures)
     for name, told in sorted(found.models.items()):
         if told.readings:
             old, new = told.old_nanousd, told.new_nanousd
             before = "none" if told.newly_priced == told.readings else money.shown(old)
-            counts = (f"{told.readings:,}", f"{told.tokens:,}")
-            shown.add_row(plain(name), *counts, before, money.shown(new), _signed(new - old))
+            cells = (f"{told.readings:,}", f"{told.tokens:,}")[: len(counts)]
+            shown.add_row(plain(name), *cells, before, money.shown(new), _signed(new - old))
     if shown.row_count:
         out.print(shown)
         _print_workflows(found)

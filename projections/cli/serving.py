@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ledger.errors import CostledgerError, InvalidInput, MissingExtra
-from projections.cli.context import data_option, data_path, history_option, json_option
+from projections.cli.context import data_option, data_path, history_option, history_spelling, json_option
 from projections.cli.output import console, local_time, print_json, table
 from projections.server.settings import Settings
 from projections.server.tokens import SCOPES, TokenRegister
@@ -61,11 +61,11 @@ def serve_command(host: str, port: int, allow_host: tuple[str, ...], require_tok
     from projections.server.app import create_app
     from projections.server.protocol import protocol
     from projections.server.service import Service
-    from projections.stores.sqlite import SqliteHistory
+    from projections.stores.opening import open_history
 
-    data = data_path()
+    data, spelling = data_path(), history_spelling()
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
-    service = Service(settings, lambda: SqliteHistory(data / "history.db"))
+    service = Service(settings, lambda: open_history(spelling))
     if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
         raise InvalidInput(
             f"{host} is reached from other machines, so requests need tokens, and there is none yet: "

@@ -31,6 +31,9 @@ _log = logging.getLogger("costledger")
 _ALL_SECONDS: Final = 10.0
 """How often every ledger is looked at: one `stat` each."""
 
+_SHARED_SECONDS: Final = 1.0
+"""How often rows that projectors write are asked what changed: one look at an index."""
+
 _CHANGES_MAX: Final = 1_000
 _STEP_MS: Final = 5
 _DEBOUNCE_MS: Final = 20
@@ -65,6 +68,7 @@ class Keeper:
         self._stopped = threading.Event()
         self.kept = Kept()
         self.last_change = 0
+        self._every_seconds = _ALL_SECONDS
         self._running: set[str] = set()
         self._threads = [
             threading.Thread(target=self._keep, name="keeper"),
@@ -115,7 +119,7 @@ class Keeper:
 
     def _keep(self) -> None:
         while not self._stopped.is_set():
-            due = self.kept.refreshed_at + _ALL_SECONDS - time.time()
+            due = self.kept.refreshed_at + self._every_seconds - time.time()
             names, since = self._gathered(max(0.0, due))
             try:
                 history = self._service.history
@@ -146,6 +150,9 @@ class Keeper:
 
     def _refresh(self, history: HistoryStore, names: Iterable[str] | None) -> None:
         service = self._service
+        if history.shared:
+            self._every_seconds, self.kept.refreshed_at = _SHARED_SECONDS, time.time()
+            return
         known = None if names is None else [name for name in names if self._is_ledger(name)]
         report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
         self._note(report, all_looked_at=names is None)

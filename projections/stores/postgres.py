@@ -36,12 +36,17 @@ from projections.store import (
 from projections.stores import postgres_pages
 from projections.stores.postgres_connection import Cursor, PostgresConnection
 from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
-from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only
+from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only, records
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["FORGET", "PostgresHistory", "values_of"]
 
-_AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (%s, %s, %s, %s, %s)"
+_ENTRY: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
+_AUDIT: Final = (
+    f"INSERT INTO cost_audit_log ({', '.join(_ENTRY)}) "
+    f"SELECT {', '.join(_ENTRY)} FROM json_populate_recordset(NULL::cost_audit_log, %s)"
+)
+_HEAD: Final = ("workflow_id", "seq", "size", "hash")
 _TOTAL, _EXACT, _ESTIMATE = (
     COLUMNS.index(name) for name in ("actual_cost_total", "actual_cost_nanousd", "estimated_cost_total")
 )
@@ -170,10 +175,11 @@ class PostgresHistory:
             changes += [] if change is None else [change]
         different = self._put(cursor, rows, stored)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
-        heads = [(row.adw_id, furthest[row.adw_id].head) for row in rows]
-        cursor.executemany(
-            f"UPDATE {self._checkpoint} SET seq = %s, size = %s, hash = %s WHERE workflow_id = %s",
-            [(head.seq, head.size, head.hash, adw_id) for adw_id, head in heads],
+        cursor.execute(
+            f"UPDATE {self._checkpoint} known SET seq = told.seq, size = told.size, hash = told.hash "
+            f"FROM json_populate_recordset(NULL::{self._checkpoint}, %s) told "
+            "WHERE known.workflow_id = told.workflow_id",
+            (records(_HEAD, (_head(furthest[row.adw_id]) for row in rows)),),
         )
         self._log(cursor, changes)
         if not self._hidden:
@@ -300,7 +306,8 @@ class PostgresHistory:
             old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
             at = clocks.to_wire(self._clock())
             entries.append((change.adw_id, old, money.to_wire(change.new_nanousd), change.reason, at))
-        cursor.executemany(_AUDIT, entries)
+        if entries:
+            cursor.execute(_AUDIT, (records(_ENTRY, entries),))
 
     def _prepare(self, cursor: Cursor) -> None:
         """Make our tables, or see that these are ours."""
@@ -347,10 +354,9 @@ class _Fresh:
 
     def add(self, batch: Sequence[Projected]) -> None:
         """See `Fresh.add`."""
-        heads = [(one.row.adw_id, one.head.seq, one.head.size, one.head.hash) for one in batch]
         self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
         self._copy("costledger_spend", SPEND_COLUMNS, ((one.row.adw_id, *part) for one in batch for part in one.spend))
-        self._copy("costledger_checkpoint", ("workflow_id", "seq", "size", "hash"), heads)
+        self._copy("costledger_checkpoint", _HEAD, map(_head, batch))
 
     def _copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with self._cursor.copy(f"COPY {name}_{self._version} ({', '.join(columns)}) FROM STDIN") as copy:
@@ -385,6 +391,11 @@ class _Fresh:
 def _stored(visible: Any, exact: int | None, status: str) -> Stored:
     cost = visible_cost(visible)
     return Stored(cost, cost if exact is None else exact, status)
+
+
+def _head(projected: Projected) -> tuple[str, int, int, str]:
+    """A checkpoint, in the order of `_HEAD`."""
+    return (projected.row.adw_id, projected.head.seq, projected.head.size, projected.head.hash)
 
 
 def values_of(row: Row) -> tuple[Any, ...]:

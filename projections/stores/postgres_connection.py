@@ -123,7 +123,8 @@ class PostgresConnection:
         return self._db is not None and not self._db.closed and self._db.pgconn.status == pq.ConnStatus.OK
 
     def _unreachable(self, error: psycopg.Error) -> str:
-        text = _without_secrets(str(error).strip() or type(error).__name__, self._url).splitlines()[-1]
+        lines = _without_secrets(str(error).strip() or type(error).__name__, self._url).splitlines()
+        text = " ".join(line.strip() for line in lines if not line.strip().startswith("Is the server"))
         return f"cannot be reached: {text}; is the server up, and does it let you in? The ledgers are untouched"
 
     def _sentence(self, error: psycopg.Error) -> str:

@@ -6,9 +6,12 @@ commit is whoever holds it. A process that dies lets go of it with its connectio
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
+
+from psycopg.errors import DataError
 
 from ledger.errors import HistoryUnavailable, InvalidInput
 from ledger.line import Head
@@ -18,7 +21,9 @@ from projections.store import CostChange, Projected
 from projections.stores.postgres import PostgresHistory
 from projections.stores.postgres_adopted import PostgresAdopted, history_of
 from projections.stores.postgres_connection import Cursor, PostgresConnection
-from projections.stores.postgres_tables import BUILDING, Tables, only
+from projections.stores.postgres_tables import BUILDING, Tables, only, records
+
+_log = logging.getLogger("costledger")
 
 __all__ = ["PartitionState", "PostgresShared", "PostgresVersion", "projection_of"]
 
@@ -32,7 +37,8 @@ _HELD: Final = (
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _UPSERT_CHAIN: Final = (
-    "INSERT INTO {table} (workflow_id, origin, seq, size, hash, problem) VALUES (%s, %s, %s, %s, %s, %s) "
+    "INSERT INTO {table} (workflow_id, origin, seq, size, hash, problem) "
+    "SELECT workflow_id, origin, seq, size, hash, problem FROM json_populate_recordset(NULL::{table}, %s) "
     "ON CONFLICT (workflow_id, origin) DO UPDATE SET seq = excluded.seq, size = excluded.size, hash = excluded.hash, "
     "problem = excluded.problem"
 )
@@ -175,15 +181,43 @@ class PostgresShared:
     ) -> list[CostChange]:
         """See `Shared.commit`."""
 
-        def work(cursor: Cursor) -> list[CostChange]:
+        told = {(one.workflow_id, one.origin): one for one in chains}
+
+        def work(cursor: Cursor, *, one_by_one: bool) -> list[CostChange]:
             if not self._hidden:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (self._schema, _FREEZE))
             self._tables.lock_against_swaps(cursor)
             self._move(cursor, before, after)
-            cursor.executemany(_UPSERT_CHAIN.format(table=f"costledger_chain{self._hidden}"), list(chains))
-            return self._history.write_in(cursor, rows, pure=bool(self._hidden), reason="project")
+            changes = self._write_each(cursor, rows, told) if one_by_one else self._write(cursor, rows)
+            table = f"costledger_chain{self._hidden}"
+            cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, told.values()),))
+            return changes
 
-        return self._connection.run(work)
+        try:
+            return self._connection.run(lambda cursor: work(cursor, one_by_one=False))
+        except HistoryUnavailable as error:
+            if not isinstance(error.__cause__, DataError):
+                raise
+        return self._connection.run(lambda cursor: work(cursor, one_by_one=True))
+
+    def _write(self, cursor: Cursor, rows: Sequence[Projected]) -> list[CostChange]:
+        return self._history.write_in(cursor, rows, pure=bool(self._hidden), reason="project")
+
+    def _write_each(
+        self, cursor: Cursor, rows: Sequence[Projected], chains: dict[tuple[str, str], ChainState]
+    ) -> list[CostChange]:
+        """Write rows of which one holds what PostgreSQL cannot; that one's chains are told to be the problem."""
+        changes: list[CostChange] = []
+        for one in rows:
+            try:
+                with cursor.connection.transaction():
+                    changes += self._write(cursor, [one])
+            except DataError as error:
+                problem = f"its row cannot be stored: {str(error).splitlines()[0]}"
+                mine = [key for key in chains if key[0] == one.row.adw_id]
+                chains |= {key: chains[key]._replace(problem=problem) for key in mine}
+                _log.warning("[%s] held: %s", one.row.adw_id, problem)
+        return changes
 
     def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int]) -> None:
         """Write the new positions over the ones that were read from."""

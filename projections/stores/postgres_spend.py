@@ -8,6 +8,7 @@ from typing import Final
 from projections.spend import Spend
 from projections.store import Group, SpendSum
 from projections.stores.postgres_connection import Cursor
+from projections.stores.postgres_tables import records
 from projections.stores.spend_table import sum_of, sums_query
 
 __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
@@ -21,21 +22,25 @@ class PostgresSpend:
     """Spend rows by workflow, as `SpendTable`; every call is part of its caller's transaction."""
 
     def __init__(self, table: str) -> None:
-        columns = ", ".join(SPEND_COLUMNS)
+        columns, told = ", ".join(SPEND_COLUMNS), f"json_populate_recordset(NULL::{table}, %s)"
         self._table = table
         self._of = f"SELECT {columns} FROM {table} WHERE adw_id = ANY(%s)"
         self._remove = f"DELETE FROM {table} WHERE adw_id = ANY(%s)"
-        named = " AND ".join(f"{name} IS NOT DISTINCT FROM %s::text" for name in _NAMES[1:])
-        self._remove_one = f"DELETE FROM {table} WHERE adw_id = %s AND quarter = %s AND {named}"
-        marks = ", ".join(["%s"] * len(SPEND_COLUMNS))
-        self._insert = f"INSERT INTO {table} ({columns}) VALUES ({marks})"
+        named = " AND ".join(f"spend.{name} IS NOT DISTINCT FROM gone.{name}" for name in _NAMES[1:])
+        self._remove_some = (
+            f"DELETE FROM {table} spend USING {told} gone "
+            f"WHERE spend.adw_id = gone.adw_id AND spend.quarter = gone.quarter AND {named}"
+        )
+        self._insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {told}"
 
     def put(self, cursor: Cursor, spend: Mapping[str, Iterable[Spend]]) -> None:
         """Make these the rows of these workflows; only those that differ are written."""
         stored = set(cursor.execute(self._of, (list(spend),)).fetchall())
         fresh = {(adw_id, *one) for adw_id, rows in spend.items() for one in rows}
-        cursor.executemany(self._remove_one, [values[: 1 + len(_NAMES)] for values in stored - fresh])
-        cursor.executemany(self._insert, list(fresh - stored))
+        if gone := stored - fresh:
+            cursor.execute(self._remove_some, (records(SPEND_COLUMNS, gone),))
+        if new := fresh - stored:
+            cursor.execute(self._insert, (records(SPEND_COLUMNS, new),))
 
     def of(self, cursor: Cursor, adw_id: str) -> tuple[Spend, ...]:
         """A workflow's rows, in the order of their names."""

@@ -7,9 +7,11 @@ them: readers, their grants and their open statements see one version or the oth
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Final
+
+import orjson
 
 from ledger.errors import HistoryUnavailable
 from projections.store import FOLD_VERSION
@@ -17,7 +19,7 @@ from projections.stores.postgres_connection import Cursor
 from projections.stores.schema import statements
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only"]
+__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
 
 SCHEMA_VERSION: Final = 1
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
@@ -141,6 +143,11 @@ class Tables:
             "AND relnamespace = current_schema()::regnamespace AND relname ~ '^workflow_history_[0-9]+$' ORDER BY 1"
         )
         return [int(version) for (version,) in found if version not in (meta.get("rows_version"), meta.get(BUILDING))]
+
+
+def records(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows for `json_populate_recordset`: many in one statement, however many columns they have."""
+    return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
 
 class Columns:

@@ -12,6 +12,7 @@ import pytest
 from ledger.anchor import anchor, anchors_in, broken
 from ledger.errors import DamagedLedger, InvalidAnchor
 from ledger.events import cost_observed
+from ledger.origin import keep_origin, misplaced
 from ledger.store import DirectoryStore
 from projections.rebuild import rebuild
 from projections.stores.sqlite import SqliteHistory
@@ -24,8 +25,10 @@ def append_for_a_while(data: str, name: str) -> None:
         store.append([cost_observed(name, cost_usd=number, id=f"{name}-{number}")])
 
 
-@pytest.mark.parametrize("how", ["cp", "tar"])
+@pytest.mark.parametrize("how", ["cp", "rsync", "tar"])
 def test_a_copy_taken_while_agents_append_restores_to_a_valid_prefix(tmp_path: Path, how: str) -> None:
+    if shutil.which(how) is None:
+        pytest.skip(f"{how} is not installed")
     data = tmp_path / "data"
     names = [f"w{number}" for number in range(4)]
     for name in names:
@@ -38,6 +41,8 @@ def test_a_copy_taken_while_agents_append_restores_to_a_valid_prefix(tmp_path: P
         copy = tmp_path / f"copy{len(copies)}"
         if how == "cp":
             subprocess.run(["cp", "-r", data, copy], check=True)
+        elif how == "rsync":
+            subprocess.run(["rsync", "-a", f"{data}/", copy], check=True)
         else:
             copy.mkdir()
             subprocess.run(f"tar -cf - -C {data} . 2>/dev/null | tar -xf - -C {copy}", shell=True, check=True)  # noqa: S602
@@ -46,6 +51,9 @@ def test_a_copy_taken_while_agents_append_restores_to_a_valid_prefix(tmp_path: P
         agent.join()
     original = {name: DirectoryStore(data).ledger_path(name).read_bytes() for name in names}
     for copy in copies:
+        assert misplaced(copy) is not None
+        keep_origin(copy)
+        assert misplaced(copy) is None
         store = DirectoryStore(copy)
         for name in names:
             raw = store.ledger_path(name).read_bytes()

@@ -29,7 +29,8 @@ def campaign(folder: Path, kills: int, seed: int) -> tuple[int, int]:
     data, dice = folder / "data", random.Random(seed)
     outputs = {f"p{number}": folder / f"p{number}.txt" for number in range(WRITERS)}
     running = {name: start(data, name, output) for name, output in outputs.items()}
-    time.sleep(0.5)
+    while sum(output.read_bytes().count(b"\n") for output in outputs.values()) < 200:
+        time.sleep(0.01)  # however busy the machine is, they are in the middle of their work
     killed = 0
     while killed < kills:
         for name in dice.sample(sorted(running), min(WRITERS, kills - killed)):

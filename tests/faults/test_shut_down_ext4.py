@@ -95,6 +95,8 @@ def plug_pulled(disk: Disk, folder: Path, seed: int) -> int:
     refresher = [sys.executable, "-c", REFRESHER, str(data)]
     time.sleep(0.2)
     processes.append(subprocess.Popen(refresher, cwd=folder, stderr=subprocess.DEVNULL, env=environment))
+    while sum(output.read_bytes().count(b"\n") for output in outputs) < 40:
+        time.sleep(0.01)
     time.sleep(0.3 + dice.random())
     told = [output.read_text() for output in outputs]
     disk.shut_down()

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from ledger import clock
 from ledger.errors import InvalidEvent, InvalidInput, InvalidWorkflowId
-from ledger.events import USAGE_FIELDS, check_workflow_id, cost_observed, event, workflow_ended, workflow_started
+from ledger.events import (
+    COST_OBSERVED,
+    USAGE_FIELDS,
+    check_workflow_id,
+    cost_observed,
+    event,
+    workflow_ended,
+    workflow_started,
+)
 
 
 @pytest.mark.parametrize(
@@ -124,4 +132,5 @@ def test_any_json_object_is_an_event_or_refused_in_a_sentence(given_fields: dict
     except InvalidInput as error:
         assert str(error)
     else:
-        assert set(made.fields.get("usage", {})) <= set(USAGE_FIELDS)
+        if made.type == COST_OBSERVED:  # elsewhere it is a field like any other that this version does not know
+            assert set(made.fields.get("usage", {})) <= set(USAGE_FIELDS)

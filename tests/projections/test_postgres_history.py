@@ -146,8 +146,8 @@ def test_who_asks_for_changes_after_the_last_one_seen_misses_none(postgres_url: 
         with open_postgres(postgres_url) as opened:
             while not ended:
                 ended = stop.is_set()
-                for last, name in opened.changes_after(last, 3):
-                    seen[name] = last
+                for number, name in opened.changes_after(last, 3):
+                    seen[name] = last = number
 
     threads = [threading.Thread(target=write, args=(name,)) for name in names]
     watcher = threading.Thread(target=look)

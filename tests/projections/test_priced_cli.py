@@ -112,9 +112,9 @@ def test_prices_of_a_model(run: Run) -> None:
     assert (told["price_book"].split()[0], told["override"]) == ("genai-prices", None)
     table = run("prices", "claude-sonnet-4-5").out
     assert "above 200,000" in table
-    assert "cache write, 1 hour" in table
+    assert "cache write, 1 h" in table
     batch = run("prices", "claude-opus-4-5", "--service-tier", "batch").out
-    assert "12.500   million tokens" in batch, "decimals line up"
+    assert "12.500   1M tokens" in batch, "decimals line up"
 
 
 def test_prices_change_in_time(run: Run) -> None:

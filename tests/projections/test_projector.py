@@ -231,6 +231,22 @@ def test_a_line_that_no_fold_can_take_holds_its_workflow_only(postgres_url: str)
     assert [row.adw_id for row in rows_at(postgres_url)] == ["w0"]
 
 
+def test_a_row_that_the_database_cannot_hold_holds_its_workflow_only(postgres_url: str) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 2, 20)
+    hosts.stores[0].append(
+        [cost_observed("w1", cost_usd=1, agent=f"big-{n}", usage={"input_tokens": 2**63 - 1}) for n in (1, 2)]
+    )
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == [hosts.row("w0")]
+    _, (held,) = projection_of(postgres_url)
+    assert (held.workflow_id, held.problem) == ("w1", "its row cannot be stored: " + TOO_LARGE)
+
+
+TOO_LARGE = 'value "18446744073709551614" is out of range for type bigint'
+
+
 def run(hosts: Hosts, url: str, stop: threading.Event, lines: list[int]) -> threading.Thread:
     def work() -> None:
         lines.append(project_on(hosts.replica, url, stop=stop.is_set).lines)

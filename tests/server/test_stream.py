@@ -40,7 +40,7 @@ class Listener:
             pass
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
-        for _ in range(400):
+        for _ in range(1500):
             if len(self.events) >= count:
                 return self.events
             threading.Event().wait(0.02)

@@ -1,0 +1,224 @@
+"""Any other tool's table of calls, `csv` or `jsonl`: a map says which column is which field.
+
+`--map cost_usd=spend` reads a field from a column, `--map model=meta.model` from inside a column that holds JSON,
+`--map agent==planner` gives every row the same value. A field that is not mapped is read from the column of its own
+name, where there is one.
+
+A row is one call. Its `message_id` says which; without one the whole row does, so a row that stands twice, in one
+file or in two, is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from ledger import clock
+from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, shown
+from ledger.events import USAGE_FIELDS
+from ledger.sources import delimited
+from ledger.sources.documents import documents, files_of
+from ledger.sources.findings import Call, Options, Part, Place, Skipped, digest, spelled
+from ledger.sources.spool import Found, sorted_parts
+
+__all__ = ["FIELDS", "Mapped", "moment", "whole_number"]
+
+_TEXTS: Final = ("workflow_id", "agent", "session_id", "model", "message_id", "service_tier")
+_TOLD: Final = ("project", "workflow_template", "issue_number")
+FIELDS: Final = (*_TEXTS, "cost_usd", "observed_at", *USAGE_FIELDS, *_TOLD)
+"""What a column can be."""
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """Where each field comes from.
+
+    Attributes:
+        columns: paths into a record, by field.
+        constants: values, by field.
+        said: the fields that the caller mapped, whose columns must be there.
+    """
+
+    columns: dict[str, tuple[str, ...]]
+    constants: dict[str, str]
+    said: frozenset[str]
+
+
+class Mapped:
+    """The sources `csv` and `jsonl`: a file, or a folder of such files."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def identify(self, path: Path) -> bool:
+        """See `Source.identify`: only whoever maps the columns can know."""
+        return path.is_file() and path.suffix.lower() == f".{self._kind}"
+
+    def parts(self, path: Path, options: Options) -> list[Part]:
+        """See `Source.parts`."""
+        told = _parsed(options.map)
+        files = files_of(path, ".csv", ".tsv") if self._kind == "csv" else files_of(path, ".jsonl", ".json", ".ndjson")
+        return sorted_parts(path, self._found(files, told, options), self._kind)
+
+    def _found(self, files: list[Path], told: _Map, options: Options) -> Iterator[Found | Skipped]:
+        missing = {field: ".".join(told.columns[field]) for field in told.said}
+        for path in files:
+            if self._kind == "csv":
+                _check_header(path, delimited.header(path), told)
+            file = spelled(path)
+            for record in delimited.rows(path) if self._kind == "csv" else documents(path):
+                if isinstance(record, Skipped):
+                    yield record
+                    continue
+                line, values = record
+                for field in [field for field in missing if _at(values, told.columns[field]) is not None]:
+                    del missing[field]
+                try:
+                    yield self._row(values, told, options, Place(file, line))
+                except InvalidInput as error:
+                    yield Skipped(path, line, str(error))
+        if self._kind == "jsonl" and missing:
+            field, column = next(iter(missing.items()))
+            raise SourceUnreadable(files[0], f"no record has {column!r}, which the map names for {field}")
+
+    def _row(self, record: Record, told: _Map, options: Options, place: Place) -> Found:
+        values = {field: _at(record, path) for field, path in told.columns.items()} | told.constants
+        given = {field: value for field, value in values.items() if value not in (None, "")}
+        text = {field: str(given[field]) for field in _TEXTS if field in given}
+        workflow_id = options.workflow_id or text.get("workflow_id")
+        if workflow_id is None:
+            raise InvalidEvent("workflow_id", "the row names none; map a column to it, or say --workflow-id")
+        usage: dict[str, int] = {name: whole_number(name, given[name]) for name in USAGE_FIELDS if name in given}
+        if "cost_usd" not in given and not usage:
+            raise InvalidEvent("cost_usd", "the row has neither a cost nor tokens")
+        reading = Call(
+            self._kind,
+            message_id=text.get("message_id") or digest(self._kind, _canonical(record)),
+            model=text.get("model"),
+            usage=usage or None,
+            place=place,
+            agent=options.agent or text.get("agent"),
+            session_id=text.get("session_id"),
+            cost_usd=given.get("cost_usd"),
+            observed_at=moment(given.get("observed_at")),
+            service_tier=text.get("service_tier"),
+        )
+        return Found(workflow_id, reading, _told(given))
+
+
+def _told(given: Mapping[str, Any]) -> dict[str, Any]:
+    told = {field: str(given[field]) for field in _TOLD if field in given}
+    return told | (
+        {"issue_number": whole_number("issue_number", told["issue_number"])} if "issue_number" in told else {}
+    )
+
+
+def _parsed(pairs: Iterable[str]) -> _Map:
+    """The map that `--map` options say.
+
+    Raises:
+        InvalidInput: one is not `field=column`, its field is none of ours, or it stands twice.
+    """
+    columns: dict[str, tuple[str, ...]] = {field: (field,) for field in FIELDS}
+    constants: dict[str, str] = {}
+    said: set[str] = set()
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or not column:
+            raise InvalidInput(f"--map {pair!r}: say FIELD=COLUMN, or FIELD==VALUE for all rows")
+        if field not in FIELDS:
+            near = get_close_matches(field, FIELDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(FIELDS)}"
+            raise InvalidInput(f"--map {pair!r}: there is no field {field!r}; {hint}")
+        if field in said or field in constants:
+            raise InvalidInput(f"--map names the field {field!r} twice")
+        if column.startswith("="):
+            constants[field] = column[1:]
+            del columns[field]
+        else:
+            columns[field] = tuple(column.split("."))
+            said.add(field)
+    return _Map(columns, constants, frozenset(said))
+
+
+def _check_header(path: Path, header: list[str], told: _Map) -> None:
+    """Whether every column that the map names is there.
+
+    Raises:
+        SourceUnreadable: one is not, or nothing in the table is a cost or a token count.
+    """
+    for field in sorted(told.said):
+        column = told.columns[field]
+        if column[0] not in header and ".".join(column) not in header:
+            near = get_close_matches(column[0], header, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(header)}"
+            raise SourceUnreadable(path, f"has no column {column[0]!r}, which the map names for {field}; {hint}")
+    figures = {field for field in ("cost_usd", *USAGE_FIELDS) if field in told.said or field in header}
+    if not figures and not told.constants.keys() & {"cost_usd", *USAGE_FIELDS}:
+        raise SourceUnreadable(
+            path,
+            f"has no column that is a cost or a token count; say --map cost_usd=COLUMN, one of {', '.join(header)}",
+        )
+
+
+def _at(record: Record, path: tuple[str, ...]) -> Any:
+    """A value inside a record; a column's text is looked into as JSON. A column called "a.b" itself comes first."""
+    value: Any = record.get(".".join(path))
+    if value is not None or len(path) == 1:
+        return value if not isinstance(value, dict | list) else None
+    value = record
+    for name in path:
+        if isinstance(value, str):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                return None
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if not isinstance(value, dict | list) else None
+
+
+def _canonical(record: Record) -> str:
+    return orjson.dumps(dict(record), option=orjson.OPT_SORT_KEYS, default=str).decode()
+
+
+def whole_number(name: str, value: Any) -> int:
+    """A count as text or number.
+
+    Raises:
+        InvalidEvent: it is none.
+    """
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise InvalidEvent(name, f"expected a whole number, not {shown(value)}")
+
+
+def moment(value: Any) -> str | None:
+    """A time: ISO 8601 (UTC, when it names no zone), or seconds, milliseconds, micro- or nanoseconds since 1970.
+
+    Raises:
+        InvalidEvent: it is none.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
+            told = datetime.fromisoformat(value.strip())
+            return clock.parse(told if told.tzinfo else told.replace(tzinfo=UTC))
+        seconds = float(value)
+        while seconds >= 1e11:  # the year 5138 in seconds: finer units, a thousand at a time
+            seconds /= 1000
+        return clock.to_wire(datetime.fromtimestamp(seconds, UTC))
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise InvalidEvent("observed_at", f"expected a time such as 2026-11-23T18:33:01Z, not {shown(value)}") from None

@@ -1,0 +1,342 @@
+"""OpenTelemetry: logs, metrics and spans in the JSON mapping of OTLP, as the Collector's file exporter writes them.
+
+Sources of the facts: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding (integers of 64 bits are text,
+ids are hexadecimal), https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/ (a request per line),
+https://code.claude.com/docs/en/monitoring-usage (Claude Code) and
+https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai.*`: input tokens include cached ones).
+
+- Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own.
+- Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
+  session's model, the meter above those calls: the larger counts, never both.
+- A span or log record with `gen_ai.usage.*` is one call, priced by us. Spans that only sum up others
+  (`invoke_agent` …), and Claude Code's own spans, are passed over.
+
+A server that receives OTLP hands `extract` the request as `google.protobuf.json_format.MessageToDict` gives it (ids
+are then base64, which is the same id), or as parsed JSON. This file opens none of what it reads but in `Otlp`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from ledger import clock
+from ledger.errors import InvalidEvent, InvalidInput, shown
+from ledger.sources.documents import documents, files_of
+from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
+from ledger.sources.spool import Found, sorted_parts
+from ledger.usage import disjoint
+
+__all__ = ["Otlp", "extract"]
+
+KIND: Final = "otlp"
+
+Attributes = dict[str, Any]
+
+_WORKFLOW: Final = ("costledger.workflow_id", "adw_id")
+_SESSION: Final = ("session.id", "gen_ai.conversation.id")
+_AGENT: Final = ("costledger.agent", "agent_name")
+_TOLD: Final = {
+    "costledger.project": "project",
+    "costledger.workflow_template": "workflow_template",
+    "costledger.issue_number": "issue_number",
+}
+
+_WHOLE_INPUT: Final = (
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.prompt_tokens",
+    "llm.usage.prompt_tokens",
+    "llm.token_count.prompt",
+)
+_OUTPUT: Final = (
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.completion_tokens",
+    "llm.usage.completion_tokens",
+    "llm.token_count.completion",
+)
+_READS: Final = (
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_read_input_tokens",
+    "llm.token_count.prompt_details.cache_read",
+)
+_WRITES: Final = (
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_creation_input_tokens",
+    "llm.token_count.prompt_details.cache_write",
+)
+_MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "llm.request.model")
+_TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_SUMS: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "execute_tool"})
+"""Operations whose usage repeats that of the calls inside them."""
+
+_BUCKETS: Final = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cacheRead": "cache_read_tokens",
+    "cacheCreation": "cache_write_tokens",
+}
+_DELTA: Final = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
+_INFERENCE: Final = "gen_ai.client.inference.operation.details"
+_CLAUDE_SCOPE: Final = "com.anthropic.claude_code"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Otlp:
+    """The source `otlp`: a file of requests, or a folder of such files."""
+
+    def identify(self, path: Path) -> bool:
+        """See `Source.identify`: the first record is a request."""
+        first = next(documents(path), None) if path.is_file() else None
+        return isinstance(first, tuple) and bool({"resourceLogs", "resourceMetrics", "resourceSpans"} & first[1].keys())
+
+    def parts(self, path: Path, options: Options) -> list[Part]:
+        """See `Source.parts`."""
+        files = files_of(path, ".jsonl", ".json")
+        return sorted_parts(path, _found(files, options), KIND)
+
+
+def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
+    for path in files:
+        file = spelled(path)
+        for record in documents(path):
+            if isinstance(record, Skipped):
+                yield record
+            else:
+                yield from extract(record[1], Place(file, record[0]), options)
+
+
+def extract(request: Mapping[str, Any], place: Place, options: Options) -> Iterator[Found | Skipped]:
+    """The calls and counters of one request to export logs, metrics or spans; what else it holds is passed over."""
+    path = Path(place.file)
+    for name, inner, read in (
+        ("resourceLogs", "scopeLogs", _logs),
+        ("resourceSpans", "scopeSpans", _spans),
+        ("resourceMetrics", "scopeMetrics", _metrics),
+    ):
+        for of_resource in _list(request.get(name)):
+            resource = _attributes(_dict(of_resource.get("resource")))
+            for of_scope in _list(of_resource.get(inner)):
+                try:
+                    yield from read(of_scope, _Context(resource, options, place))
+                except InvalidInput as error:
+                    yield Skipped(path, place.line, str(error))
+
+
+class _Context:
+    """What a request says about all of its records: the resource, what the caller knows, and where it was read."""
+
+    def __init__(self, resource: Attributes, options: Options, place: Place) -> None:
+        self.resource, self.options, self.place = resource, options, place
+
+    def skipped(self, error: InvalidInput) -> Skipped:
+        return Skipped(Path(self.place.file), self.place.line, str(error))
+
+    def owner(self, attributes: Attributes) -> tuple[str, str | None, str | None]:
+        """Workflow, agent and session of a record.
+
+        Raises:
+            InvalidInput: it names neither workflow nor session.
+        """
+        every = self.resource | attributes
+        session = _text(_first(every, *_SESSION))
+        workflow = self.options.workflow_id or _text(_first(every, *_WORKFLOW)) or session
+        if workflow is None:
+            raise InvalidInput(
+                "names neither workflow nor session: set the attribute costledger.workflow_id, or say --workflow-id"
+            )
+        agent = self.options.agent or _text(_first(every, *_AGENT))
+        return workflow, agent, session
+
+    def told(self, attributes: Attributes) -> dict[str, Any]:
+        """What is said about the workflow itself."""
+        every = self.resource | attributes
+        told: dict[str, Any] = {
+            field: every[name] for name, field in _TOLD.items() if every.get(name) not in (None, "")
+        }
+        issue = told.get("issue_number")
+        if isinstance(issue, str) and issue.isascii() and issue.isdigit() and len(issue) < 18:
+            told["issue_number"] = int(issue)
+        return told
+
+
+def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+    claude = str(_dict(of_scope.get("scope")).get("name", "")).startswith(_CLAUDE_SCOPE)
+    for record in _list(of_scope.get("logRecords")):
+        attributes = _attributes(record)
+        body = _dict(record.get("body")).get("stringValue")
+        names = [record.get("eventName"), attributes.get("event.name"), body]
+        moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
+        moment = moment or _iso(attributes.get("event.timestamp"))
+        try:
+            if "claude_code.api_request" in names or (claude and "api_request" in names):
+                yield _api_request(attributes, moment, context)
+            elif _counts_tokens(attributes):
+                span = _span_id(record)
+                whole = _INFERENCE in names  # it is written in the very span of the call; others may share theirs
+                yield _gen_ai(attributes, moment, span if whole else None, context)
+        except InvalidInput as error:
+            yield context.skipped(error)
+
+
+def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+    for span in _list(of_scope.get("spans")):
+        attributes = _attributes(span)
+        if _counts_tokens(attributes) and not str(span.get("name", "")).startswith("claude_code."):
+            try:
+                yield _gen_ai(attributes, _moment(span.get("endTimeUnixNano")), _span_id(span), context)
+            except InvalidInput as error:
+                yield context.skipped(error)
+
+
+def _api_request(attributes: Attributes, moment: str | None, context: _Context) -> Found:
+    workflow, agent, session = context.owner(attributes)
+    uncached, output = _count(attributes, "input_tokens"), _count(attributes, "output_tokens")
+    writes, reads = _count(attributes, "cache_creation_tokens"), _count(attributes, "cache_read_tokens")
+    usage = disjoint(uncached + writes + reads, writes, reads, output)
+    model, cost = _text(attributes.get("model")), attributes.get("cost_usd")
+    sequence = attributes.get("event.sequence")
+    native = _text(attributes.get("request_id")) or digest(
+        KIND, "api_request", session, sequence, moment, model, cost, *sorted(usage.items())
+    )
+    tier = "fast" if attributes.get("speed") == "fast" else None
+    call = Call(KIND, native, model, usage, context.place, agent, session, cost, moment, tier)
+    return Found(workflow, call, context.told(attributes))
+
+
+def _counts_tokens(attributes: Attributes) -> bool:
+    said = _first(attributes, *_WHOLE_INPUT, *_OUTPUT) is not None
+    return said and attributes.get("gen_ai.operation.name") not in _SUMS
+
+
+def _gen_ai(attributes: Attributes, moment: str | None, span: str | None, context: _Context) -> Found:
+    workflow, agent, session = context.owner(attributes)
+    agent = agent or _text(attributes.get("gen_ai.agent.name"))
+    whole, output, reads, writes = (_count(attributes, *names) for names in (_WHOLE_INPUT, _OUTPUT, _READS, _WRITES))
+    usage = disjoint(whole, writes, reads, output)
+    model = _text(_first(attributes, *_MODEL))
+    native = _text(_first(attributes, "gen_ai.response.id", "request_id")) or span
+    native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
+    tier = _text(_first(attributes, *_TIER))
+    tier = None if tier in ("default", "standard", "auto") else tier
+    call = Call(KIND, native, model, usage, context.place, agent, session, None, moment, tier)
+    return Found(workflow, call, context.told(attributes))
+
+
+def _metrics(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+    """The counters of a request: a series' cost and its token counts of the same moment together."""
+    series: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for metric in _list(of_scope.get("metrics")):
+        if (name := metric.get("name")) in ("claude_code.cost.usage", "claude_code.token.usage"):
+            total = _dict(metric.get("sum"))
+            for point in _list(total.get("dataPoints")):
+                attributes = _attributes(point)
+                bucket = "" if name == "claude_code.cost.usage" else _BUCKETS.get(str(attributes.pop("type", "")))
+                if bucket is not None:
+                    times = [str(point.get("startTimeUnixNano", 0))]
+                    if total.get("aggregationTemporality") in _DELTA:
+                        times.append(str(point.get("timeUnixNano", 0)))
+                    key = (*sorted((key, str(value)) for key, value in attributes.items()), *times)
+                    told = series.setdefault(
+                        key, {"attributes": attributes, "usage": {}, "at": point.get("timeUnixNano")}
+                    )
+                    told["usage"][bucket] = point.get("asDouble", point.get("asInt"))
+    for key, told in series.items():
+        try:
+            yield _counter(key, told, context)
+        except InvalidInput as error:
+            yield context.skipped(error)
+
+
+def _counter(key: tuple[Any, ...], told: dict[str, Any], context: _Context) -> Found:
+    attributes, values = told["attributes"], told["usage"]
+    workflow, agent, session = context.owner(attributes)
+    cost = values.pop("", None)
+    usage = {bucket: _count(values, bucket) for bucket in values}
+    series = digest(KIND, "series", *key)
+    model, moment = _text(attributes.get("model")), _moment(told["at"])
+    counter = Counter(KIND, series, model, usage or None, context.place, agent, session, cost, moment)
+    return Found(workflow, counter, context.told(attributes))
+
+
+def _attributes(owner: dict[str, Any]) -> Attributes:
+    """Attributes with a plain value, by name; the last of a name counts."""
+    found: Attributes = {}
+    for attribute in _list(owner.get("attributes")):
+        value = _dict(attribute.get("value"))
+        for kind in ("stringValue", "intValue", "doubleValue", "boolValue"):
+            if isinstance(value.get(kind), str | int | float):
+                found[str(attribute.get("key"))] = value[kind]
+    return found
+
+
+def _first(attributes: Attributes, *names: str) -> Any:
+    return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _count(attributes: Attributes, *names: str) -> int:
+    """A token count; Claude Code exports numbers as text, and JSON integers of 64 bits are text, too.
+
+    Raises:
+        InvalidEvent: it is no whole number.
+    """
+    value = _first(attributes, *names)
+    if value is None:
+        return 0
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise InvalidEvent(names[0], f"expected a whole number, not {shown(value)}")
+
+
+def _span_id(record: dict[str, Any]) -> str | None:
+    """The span that a record is, or was written in, as `trace:span`; None when it has none."""
+    trace, span = _hexadecimal(record.get("traceId"), 16), _hexadecimal(record.get("spanId"), 8)
+    return f"{trace}:{span}" if trace and span else None
+
+
+def _hexadecimal(value: Any, size_bytes: int) -> str | None:
+    """An id as OTLP/JSON spells it; protobuf's own JSON mapping spells it in base64."""
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) == 2 * size_bytes:
+        return value.lower()
+    try:
+        raw = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return value
+    return raw.hex() if len(raw) == size_bytes else value
+
+
+def _moment(nanoseconds: Any) -> str | None:
+    """A time of OTLP, nanoseconds since 1970 as text or number; None when it says nothing."""
+    try:
+        count = int(nanoseconds)
+        return clock.to_wire(_EPOCH + timedelta(microseconds=count // 1000)) if count > 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _iso(value: Any) -> str | None:
+    try:
+        return clock.parse(value)
+    except ValueError:
+        return None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

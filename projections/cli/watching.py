@@ -1,0 +1,176 @@
+"""`watch`: follow the sources in the foreground, with a table that lives."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from heapq import nlargest
+from types import FrameType
+from typing import Final
+
+import click
+import orjson
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ledger import money
+from ledger.importing import SourceEntry, SourceRegister, configured
+from projections.cli.context import config, config_option, data_option, data_path, history_option, prices
+from projections.cli.output import console, local_time, place, plain, short_ids, styled_status, table
+from projections.cli.session import Session, opened
+from projections.store import HistoryStore
+from projections.wake import Wake
+from projections.watch import Step, Watch
+from projections.workflow_history import Row
+
+_ROWS_MAX: Final = 200
+"""Workflows that the table remembers; the terminal shows as many as fit."""
+
+_LINES_AROUND: Final = 6
+_WIDE_COLUMNS: Final = 80
+_PROBLEMS_SHOWN: Final = 3
+
+
+@click.command("watch")
+@click.option("--once", is_flag=True, help="Look at everything once, and leave.")
+@click.option("--json", "as_json", is_flag=True, help="Print each change as one JSON line.")
+@config_option
+@history_option
+@data_option
+def watch_command(once: bool, as_json: bool) -> int:
+    """Follow the configured and the remembered sources, and keep every row current, until Ctrl-C.
+
+    On a terminal a table of what runs and what changed last; into a pipe or a file one line per change.
+    """
+    stop = threading.Event()
+    (data_path() / "ledgers").mkdir(parents=True, exist_ok=True)
+    with opened(up_to_date=False) as session, _stopped_by_signals(stop):
+        register = SourceRegister(session.data)
+        watch = Watch(session.ledgers, session.history, lambda: _sources(register), prices=prices())
+        live = not (as_json or once) and sys.stdout.isatty()
+        board = _Board(session.history) if live else None
+        if once:
+            step = watch.step()
+            _print(step, as_json=as_json)
+            return 1 if step.troubles else 0
+        wake = Wake(stop)
+        if wake.reason is not None:
+            click.echo(f"costledger: looking every second ({wake.reason})", err=True)
+        with board.shown() if board else nullcontext(lambda step: _print(step, as_json=as_json)) as show:
+            _follow(watch, wake, session, stop, show)
+    return 0
+
+
+def _follow(watch: Watch, wake: Wake, session: Session, stop: threading.Event, show: Callable[[Step], None]) -> None:
+    while not stop.is_set():
+        step = watch.step()
+        show(step)
+        wake.wait([*watch.paths, session.ledgers.path / "ledgers"], step.look_seconds, step.due_seconds)
+
+
+def _sources(register: SourceRegister) -> Iterator[SourceEntry]:
+    yield from configured(config())
+    yield from register.entries()
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM let the step end; the second one does not wait for it."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print(step: Step, *, as_json: bool) -> None:
+    now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
+    for change in step.changes:
+        old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
+        if as_json:
+            told = {"adw_id": change.adw_id, "old_cost_usd": old, "new_cost_usd": money.to_wire(change.new_nanousd)}
+            click.echo(orjson.dumps(told | {"status": change.status, "reason": change.reason}))
+        else:
+            was = money.shown(change.old_nanousd or 0)
+            click.echo(f"{now}  {change.adw_id}  {was} → {money.shown(change.new_nanousd)}  {change.status}")
+    for where, problem in _problems(step):
+        if as_json:
+            click.echo(orjson.dumps({"where": where, "problem": problem}))
+        else:
+            click.echo(f"costledger: {where}: {plain(problem)}", err=True)
+    sys.stdout.flush()
+
+
+def _problems(step: Step) -> list[tuple[str, str]]:
+    """What is in the way, and what had to be skipped, each with its place."""
+    troubles = [(trouble.where, trouble.problem) for trouble in step.troubles]
+    return troubles + [(place(str(each.path), each.line), f"skipped: {each.reason}") for each in step.skipped]
+
+
+class _Board:
+    """The table: what runs and what changed last, and what is in the way."""
+
+    def __init__(self, history: HistoryStore) -> None:
+        self._history = history
+        newest = nlargest(_ROWS_MAX, history.rows(), key=lambda row: row.updated_at)
+        self._rows = {row.adw_id: row for row in newest}
+        self._problems: list[tuple[str, str]] = []
+        self._spent_nanousd = 0
+        self._began = datetime.now().astimezone()
+
+    @contextmanager
+    def shown(self) -> Iterator[Callable[[Step], None]]:
+        """On the terminal while it lasts; called with each step."""
+        out = console()
+        with Live(self._drawn(out), console=out, auto_refresh=False) as live:
+
+            def show(step: Step) -> None:
+                if step.changed:
+                    self._take(step)
+                    live.update(self._drawn(out), refresh=True)
+
+            yield show
+
+    def _take(self, step: Step) -> None:
+        for name in step.folded:
+            found = self._history.row(name)
+            if found is not None:
+                self._rows[name] = found
+        self._rows = {row.adw_id: row for row in self._newest(_ROWS_MAX)}
+        self._spent_nanousd += sum(change.new_nanousd - (change.old_nanousd or 0) for change in step.changes)
+        self._problems = [*self._problems, *_problems(step)][-_PROBLEMS_SHOWN:]
+
+    def _newest(self, count: int) -> list[Row]:
+        return nlargest(count, self._rows.values(), key=lambda row: (row.status == "running", row.updated_at))
+
+    def _drawn(self, out: Console) -> Group:
+        since = f"{self._began:%H:%M:%S}"
+        told = [Text(plain(f"{where}: {problem}"), style="yellow") for where, problem in self._problems]
+        height = out.height - _LINES_AROUND - 2 * len(told)
+        return Group(
+            Text(f"{money.shown(self._spent_nanousd)} taken in since {since} · Ctrl-C leaves", style="bold"),
+            self._table(max(3, height), wide=out.width >= _WIDE_COLUMNS),
+            *told,
+        )
+
+    def _table(self, height: int, *, wide: bool) -> Table:
+        names = ["workflow", "status", "cost", *(["basis", "tokens", "model"] if wide else []), "last event"]
+        shown = table(None, *names, right=("cost", "tokens"), whole=("status", "basis", "last event"))
+        for row in self._newest(height):
+            more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")] if wide else []
+            cost, last = money.shown(row.actual_cost_nanousd), local_time(row.updated_at)[11:]
+            shown.add_row(short_ids(row.adw_id), styled_status(row.status), cost, *more, last)
+        return shown
