@@ -40,8 +40,8 @@ _AWAY_SECONDS_MAX: Final = 15.0
 _AGAIN_SECONDS: Final = 30.0
 """When a ledger that could not be sent, and has not grown, is tried again."""
 
-_REFUSED_SECONDS: Final = 1.0
-"""The same, when the replica took others and refused this one."""
+_UNAVAILABLE_SECONDS: Final = 1.0
+"""The same, when it is not known whether the replica took it, and others were taken."""
 
 _log = logging.getLogger("costledger")
 
@@ -268,7 +268,7 @@ class Replication:
 
     def _fail(self, workflow_id: str, error: CostledgerError, sent: Sent) -> None:
         sent.problems.append(Problem(workflow_id, error))
-        wait_seconds = _REFUSED_SECONDS if isinstance(error, ReplicaUnavailable) else _AGAIN_SECONDS
+        wait_seconds = _UNAVAILABLE_SECONDS if isinstance(error, ReplicaUnavailable) else _AGAIN_SECONDS
         self._again[workflow_id] = (self._ledgers.size(workflow_id) or 0, time.monotonic() + wait_seconds)
 
 

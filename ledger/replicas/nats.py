@@ -14,7 +14,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ledger.errors import CostledgerError, ReplicaDiffers, ReplicaUnavailable
+import nats.errors
+
+from ledger.errors import CostledgerError, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
 from ledger.replica import (
     RUN_BYTES_MAX,
     RUN_LINES_MAX,
@@ -51,6 +53,7 @@ _STREAM_NOT_FOUND: Final = 10059
 _NO_MESSAGE: Final = 10037
 _REFUSED_AS_MOVED: Final = frozenset({10071, 10164})  # wrong last sequence: known, and not known
 _REFUSED_AS_DUPLICATE: Final = 10201
+_REFUSED_AS_TOO_LONG: Final = 10054
 
 
 class NatsReplica:
@@ -164,7 +167,7 @@ class NatsReplica:
         """Runs as one atomic batch; when the server refuses it, each run alone."""
         try:
             last = await self._batch(pack, named=named)
-        except Refused as refused:
+        except (Refused, nats.errors.MaxPayloadError) as refused:
             if len(pack) > 1:
                 alone = await _gathered([self._send([one]) for one in pack], _ALONE_AT_ONCE)
                 return [answer for answers in alone for answer in answers]
@@ -179,8 +182,10 @@ class NatsReplica:
             self._remember(run, position)
         return [run.last for run, _ in pack]
 
-    async def _refused(self, run: Run, refused: Refused, *, named: bool, attempt: int) -> Answer:
+    async def _refused(self, run: Run, refused: Exception, *, named: bool, attempt: int) -> Answer:
         """The answer for one run that the server did not take."""
+        if not isinstance(refused, Refused) or refused.number == _REFUSED_AS_TOO_LONG:
+            return ReplicaRefused(self._connection.where, f"a line of {max(map(len, run.lines)):,} bytes is too long")
         duplicate = refused.number == _REFUSED_AS_DUPLICATE
         if refused.number not in _REFUSED_AS_MOVED and not duplicate:
             return self._connection.unavailable(refused)
@@ -273,25 +278,32 @@ class NatsReplica:
         return self._connection.run(self._read(positions, lines_max, wait_seconds))
 
     async def _read(self, positions: Mapping[int, int], lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
+        if not positions:
+            await asyncio.sleep(wait_seconds)
+            return []
         if self._reader is None or self._handed_out != positions:
-            await self._open_reader(positions)
-        assert self._reader is not None
-        try:
-            lines = await self._reader.next(lines_max, wait_seconds)
-        except Lost:
-            await self._open_reader(positions)
-            lines = await self._reader.next(lines_max, wait_seconds)
-        behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
+            self._reader = await self._reader_at(positions)
+        behind: list[ReplicatedLine] = []
+        while not behind:
+            try:
+                lines = await self._reader.next(lines_max, wait_seconds)
+            except Lost:
+                self._reader = await self._reader_at(positions)
+                lines = await self._reader.next(lines_max, wait_seconds)
+            if not lines:
+                break
+            behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
         self._handed_out = last_positions(behind, positions)
         return behind
 
-    async def _open_reader(self, positions: Mapping[int, int]) -> None:
+    async def _reader_at(self, positions: Mapping[int, int]) -> Consumer:
         reader, self._reader = self._reader, None
         if reader is not None:
             await reader.close()
         reader = Consumer(self._connection, self._stream)
         await reader.open(of_partitions(positions), start=min(positions.values()))
-        self._reader, self._handed_out = reader, dict(positions)
+        self._handed_out = dict(positions)
+        return reader
 
     def close(self) -> None:
         """See `Replica.close`."""
