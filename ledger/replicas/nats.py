@@ -51,9 +51,10 @@ _ALONE_AT_ONCE: Final = 10
 
 _STREAM_NOT_FOUND: Final = 10059
 _NO_MESSAGE: Final = 10037
-_REFUSED_AS_MOVED: Final = frozenset({10071, 10164})  # wrong last sequence: known, and not known
 _REFUSED_AS_DUPLICATE: Final = 10201
 _REFUSED_AS_TOO_LONG: Final = 10054
+_REFUSED_FOR_ONE_RUN: Final = frozenset({10071, 10164, _REFUSED_AS_DUPLICATE, _REFUSED_AS_TOO_LONG})
+"""The first two: another message is the subject's last. Everything else is refused to all."""
 
 
 class NatsReplica:
@@ -168,6 +169,8 @@ class NatsReplica:
         try:
             last = await self._batch(pack, named=named)
         except (Refused, nats.errors.MaxPayloadError) as refused:
+            if isinstance(refused, Refused) and refused.number not in _REFUSED_FOR_ONE_RUN:
+                return [self._connection.unavailable(refused)] * len(pack)
             if len(pack) > 1:
                 alone = await _gathered([self._send([one]) for one in pack], _ALONE_AT_ONCE)
                 return [answer for answers in alone for answer in answers]
@@ -187,8 +190,6 @@ class NatsReplica:
         if not isinstance(refused, Refused) or refused.number == _REFUSED_AS_TOO_LONG:
             return ReplicaRefused(self._connection.where, f"a line of {max(map(len, run.lines)):,} bytes is too long")
         duplicate = refused.number == _REFUSED_AS_DUPLICATE
-        if refused.number not in _REFUSED_AS_MOVED and not duplicate:
-            return self._connection.unavailable(refused)
         subject = _subject(run)
         self._known.pop(subject, None)
         try:
