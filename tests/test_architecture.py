@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import PROJECT
 
 PURE = ["ledger/events.py", "ledger/money.py", "ledger/line.py", "ledger/runs.py", "ledger/planning.py"]
-PURE += [f"projections/{name}.py" for name in ("fold", "meters", "summary", "workflow_history", "explain")]
+PURE += [f"projections/{name}.py" for name in ("fold", "meters", "summary", "workflow_history", "explain", "merge")]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 
 
@@ -87,7 +87,7 @@ def test_modules_and_functions_stay_small() -> None:
 def test_an_append_imports_nothing_heavy() -> None:
     script = (
         "import sys; from projections.cli.app import cli; import projections.cli.appending; "
-        "print(sorted({'pydantic', 'rich', 'genai_prices', 'sqlite3'} & set(sys.modules)))"
+        "print(sorted({'pydantic', 'rich', 'genai_prices', 'sqlite3', 'psycopg', 'nats'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -197,6 +197,33 @@ def test_a_rebuild_swaps_under_readers_and_keeps_the_version_before(
             db.execute("RESET ROLE")
             db.execute("DROP OWNED BY dashboard")
             db.execute("DROP ROLE dashboard")
+
+
+READ: Final = (
+    "workflow_history, costledger_spend, cost_audit_log, costledger_checkpoint, costledger_change, costledger_chain, "
+    "costledger_partition, costledger_meta"
+)
+
+
+def test_who_may_only_read_reads_everything(history: PostgresHistory, postgres_url: str) -> None:
+    store = ledgers()
+    refresh(store, history)
+    with database(postgres_url) as db:
+        db.execute("CREATE ROLE reader LOGIN")
+        try:
+            db.execute(f"GRANT USAGE ON SCHEMA {current_schema(db)} TO reader")
+            db.execute(f"GRANT SELECT ON {READ} TO reader")
+            with open_postgres(postgres_url.replace("//postgres@", "//reader@")) as opened:
+                assert opened.rows() == history.rows()
+                assert refresh(store, opened).unchanged == 3
+                assert (len(opened.audit()), len(list(opened.spent())), len(opened.changes_after(0, 9))) == (3, 1, 3)
+                assert list(verify(store, opened, Proof())) == []
+                store.append([cost_observed("w1", cost_usd=9)])
+                with pytest.raises(HistoryUnavailable, match=r"permission denied.*docs/postgres\.md"):
+                    refresh(store, opened)
+        finally:
+            db.execute("DROP OWNED BY reader")
+            db.execute("DROP ROLE reader")
 
 
 def current_schema(db: psycopg.Connection) -> str:

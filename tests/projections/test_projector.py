@@ -26,7 +26,7 @@ from projections.projector import PartitionsMoved, Projector
 from projections.replay import project
 from projections.shared import project_again, project_on
 from projections.stores.postgres_adopted import open_postgres
-from projections.stores.postgres_shared import PostgresShared, projection_of
+from projections.stores.postgres_shared import PostgresShared, PostgresVersion, projection_of
 from projections.workflow_history import Row
 from tests.conftest import SteppingClock
 from tests.postgres_server import PostgresServer
@@ -371,6 +371,18 @@ def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_
         assert history.old_versions() == [1]
         assert history.drop_old_versions() == [1]
         assert [entry.new_cost for entry in history.audit("w57")][-1] == hosts.row("w57").actual_cost_total
+
+
+def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> None:
+    hosts = Hosts(2)
+    lively(hosts, 10, 80)
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    first = PostgresVersion(postgres_url, "memory")
+    Projector(hosts.replica, first, lines_max=50).step(0)
+    first.close()
+    assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).lines == len(hosts.replica.stored) - 50
+    assert rows_at(postgres_url) == hosts.rows()
 
 
 def test_another_applications_table_is_projected_into_and_has_no_versions(postgres_url: str) -> None:
