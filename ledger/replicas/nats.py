@@ -29,7 +29,7 @@ from ledger.replica import (
 from ledger.replicas.connection import Connection, Refused
 from ledger.replicas.consumer import Consumer, Lost
 from ledger.replicas.stream import STREAM, differences, made
-from ledger.replicas.subjects import of_origin, of_partitions, subject_of
+from ledger.replicas.subjects import is_chain, of_origin, of_partitions, subject_of
 
 __all__ = ["NatsReplica"]
 
@@ -240,36 +240,44 @@ class NatsReplica:
     def heads(self, origin: str | None = None) -> Iterator[tuple[ChainHead, int]]:
         """See `Replica.heads`."""
         counts = self._connection.run(self._counts(of_origin(origin)))
-        for line in self._all([of_origin(origin)], last_only=True):
+        for line in self._all(of_origin(origin), len(counts), last_only=True):
             yield line.head, counts.get(subject_of(line.workflow_id, line.origin), 1)
 
     async def _counts(self, filter: str) -> dict[str, int]:
-        """Messages by subject; the server tells 100,000 subjects at a time."""
+        """Messages by subject, as the stream's leader knows them; it tells 100,000 subjects at a time."""
         counts: dict[str, int] = {}
+        offset = 0
         while True:
-            info = await self._connection.api(f"STREAM.INFO.{self._stream}", subjects_filter=filter, offset=len(counts))
+            info = await self._connection.api(f"STREAM.INFO.{self._stream}", subjects_filter=filter, offset=offset)
             told: dict[str, int] = info["state"].get("subjects") or {}
-            counts |= told
-            if not told or len(counts) >= info.get("total", 0):
+            counts |= {subject: count for subject, count in told.items() if is_chain(subject)}
+            offset += len(told)
+            if not told or offset >= info.get("total", 0):
                 return counts
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
         """See `Replica.chain`."""
-        return self._all([subject_of(workflow_id, origin)])
+        return self._stored(subject_of(workflow_id, origin))
 
     def lines(self, origin: str) -> Iterator[ReplicatedLine]:
         """See `Replica.lines`."""
-        return self._all([of_origin(origin)])
+        return self._stored(of_origin(origin))
 
-    def _all(self, subjects: list[str], *, last_only: bool = False) -> Iterator[ReplicatedLine]:
-        """Everything that lies there now."""
+    def _stored(self, filter: str) -> Iterator[ReplicatedLine]:
+        return self._all(filter, sum(self._connection.run(self._counts(filter)).values()))
+
+    def _all(self, filter: str, due: int, *, last_only: bool = False) -> Iterator[ReplicatedLine]:
+        """So many lines as the leader counted: the server that a consumer reads from may still be behind it."""
+        if not due:
+            return
         consumer = Consumer(self._connection, self._stream)
         try:
-            self._connection.run(consumer.open(subjects, last_only=last_only))
-            while consumer.pending:
-                lines = self._connection.run(consumer.next(RUN_LINES_MAX, self._connection.timeout_seconds))
-                if not lines and consumer.pending:
+            self._connection.run(consumer.open([filter], last_only=last_only))
+            while due > 0:
+                lines = self._connection.run(consumer.next(min(due, RUN_LINES_MAX), self._connection.timeout_seconds))
+                if not lines:
                     raise ReplicaUnavailable(self._connection.where, "it stopped in the middle of sending lines")
+                due -= len(lines)
                 yield from lines
         finally:
             self._connection.run(consumer.close())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import nats
 import pytest
 
 from ledger.errors import InvalidReplica, InvalidWorkflowId, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
@@ -17,6 +19,7 @@ from ledger.replica import PARTITIONS, ChainHead, Replica, ReplicatedLine, Run, 
 from ledger.replicas.memory import MemoryReplica
 from ledger.replicas.nats import NatsReplica
 from ledger.replicas.stream import STREAM
+from ledger.replicas.subjects import subject_of
 from ledger.store import MemoryStore
 from tests.nats_server import Cluster, running
 
@@ -213,6 +216,23 @@ def test_a_full_stream_takes_no_more_and_loses_nothing(limited: Cluster, name: s
         assert isinstance(answer, ReplicaUnavailable)
         assert "maximum bytes" in str(answer)
         assert full.head(name, "a1") == first.last
+
+
+def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster, name: str) -> None:
+    async def say(*subjects: str) -> None:
+        async with await nats.connect(limited.name) as client:
+            for subject in subjects:
+                await client.jetstream().publish(subject, b"hello")
+
+    with closing(NatsReplica(limited.name, copies=1)) as replica:
+        assert replica.identity
+        run = Run(start(name), lines_of(name, 3))
+        asyncio.run(say("costledger.99.w.a1", subject_of(f"{name}.garbage", "a1")))
+        assert replica.publish([run]) == [run.last]
+        assert [line.raw for line in replica.lines("a1")] == [b"hello", *run.lines]
+        assert dict(replica.heads("a1")) == {run.last: 3, start(f"{name}.garbage"): 1}
+        garbage = Run(start(f"{name}.garbage"), lines_of(f"{name}.garbage", 2))
+        assert replica.publish([garbage]) == [garbage.last], "a chain begins behind what is no line"
 
 
 def test_a_line_that_is_too_long_for_the_stream_is_refused_and_others_are_taken(limited: Cluster, name: str) -> None:
