@@ -23,7 +23,7 @@ def now() -> datetime:
 
 def to_wire(moment: datetime) -> str:
     """A moment that knows its zone, as the one spelling of the ledger."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_wire(text: str) -> datetime:

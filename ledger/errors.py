@@ -22,7 +22,8 @@ A sentence says what is wrong, where, and what to do next.
     ├── DamagedLedger            bytes that no append of ours can have left
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
-    ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses
+    ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses everything
+    ├── ReplicaRefused           it refuses these lines, and takes others
     ├── ReplicaDiffers           the shared engine is not set up as it must be
     ├── Diverged                 a line there that does not extend its chain
     └── MissingExtra             an optional package is not installed
@@ -54,6 +55,7 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "ReplicaDiffers",
+    "ReplicaRefused",
     "ReplicaUnavailable",
     "SharedHistory",
     "SourceUnreadable",
@@ -263,6 +265,13 @@ class ReplicaUnavailable(CostledgerError):
     def __init__(self, where: str, problem: str) -> None:
         self.problem = problem
         super().__init__(f"replica {where}: {problem}")
+
+
+class ReplicaRefused(CostledgerError):
+    """The shared engine refuses lines of one ledger; others go on."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"replica {where}: {problem}; raise max_payload of the servers, or max_msg_size of the stream")
 
 
 class ReplicaDiffers(CostledgerError):

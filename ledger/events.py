@@ -114,6 +114,8 @@ class Event:
 
 def _text(maximum: int, *, multiline: bool = False) -> Callable[[object], str]:
     def check(value: object) -> str:
+        if isinstance(value, str) and value.isprintable() and 0 < len(value) <= maximum:
+            return value  # nearly all texts: printable ones hold neither surrogates nor control characters
         if not isinstance(value, str) or not value:
             raise ValueError(f"expected text, not {shown(value)}")
         if len(value) > maximum:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import orjson
+from typing import TYPE_CHECKING, Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -24,15 +19,18 @@ from ledger.errors import (
 from ledger.events import END_TYPES, check_workflow_id
 from ledger.planning import Known, Plan, known, plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.sources import MAPPED_KINDS, source
+from ledger.register import SourceEntry, SourceRegister
+from ledger.sources import MAPPED_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Findings, Options, Part, Skipped
-from ledger.store import LedgerStore
+from ledger.store import DirectoryStore, LedgerStore
 
 if TYPE_CHECKING:
     from ledger.config import Config
 
 __all__ = [
+    "ATTEMPTS_MAX",
     "ImportReport",
+    "Progress",
     "SourceEntry",
     "SourceRegister",
     "WorkflowCounts",
@@ -46,7 +44,7 @@ __all__ = [
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
 
-_ATTEMPTS_MAX: Final = 50
+ATTEMPTS_MAX: Final = 50
 """How often a plan is made anew because somebody else appended meanwhile."""
 
 
@@ -63,12 +61,14 @@ class ImportReport:
     """What an import did.
 
     Attributes:
+        in_unchanged_files: messages of files that were not opened, for they are as they were when they were read.
         problems: workflows that could not be imported, each with its error; the others were.
     """
 
     workflows: dict[str, WorkflowCounts] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[tuple[str, CostledgerError]] = field(default_factory=list)
+    in_unchanged_files: int = 0
 
     @property
     def appended(self) -> int:
@@ -76,7 +76,7 @@ class ImportReport:
 
     @property
     def unchanged(self) -> int:
-        return sum(counts.unchanged for counts in self.workflows.values())
+        return sum(counts.unchanged for counts in self.workflows.values()) + self.in_unchanged_files
 
     def merge(self, other: ImportReport) -> None:
         """Add another import's report to this one."""
@@ -86,6 +86,7 @@ class ImportReport:
             mine.unchanged += counts.unchanged
         self.skipped += other.skipped
         self.problems += other.problems
+        self.in_unchanged_files += other.in_unchanged_files
 
 
 def import_source(
@@ -96,34 +97,51 @@ def import_source(
     workflow_id: str | None = None,
     agent: str | None = None,
     map: Sequence[str] = (),
+    workflow_by: str = "session",
+    fed_too: bool = False,
     status: str | None = None,
     only: Container[str] | None = None,
     unchanged: Callable[[Part], bool] | None = None,
     prices: PriceBook | None = None,
     clock: Clock = clocks.now,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> ImportReport:
     """Append what a source holds and its ledgers do not; once more changes nothing.
 
     Args:
         kind: one of `sources.KINDS`.
-        workflow_id, agent: what the files do not say.
-        map: see `Options`.
+        workflow_id, agent, map, workflow_by, fed_too: see `Options`.
         status: the end of every workflow of this source, when the caller knows it.
         only: the workflows to read; None for all.
         unchanged: whether a part need not be read, because the caller read it as it is before.
+        processes: how many may share the work, where that helps.
 
     Raises:
         SourceUnreadable: the path is missing, or not this kind's.
         InvalidInput: an option is missing or makes no sense; nothing was appended.
     """
-    if status is not None and f"workflow_{status}" not in END_TYPES:
-        raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
-    if map and kind not in MAPPED_KINDS:
-        raise InvalidInput(f"a map is for {' and '.join(MAPPED_KINDS)}; {kind!r} knows its columns")
+    _check(kind, map, status)
+    options = Options(workflow_id, agent, tuple(map), workflow_by, fed_too)
+    if kind in TRANSCRIPT_KINDS:
+        from ledger.transcripts import import_transcripts
+
+        return import_transcripts(
+            store,
+            kind,
+            path,
+            options,
+            status=status,
+            only=only,
+            prices=prices,
+            clock=clock,
+            progress=progress,
+            processes=processes,
+        )
     return import_parts(
         store,
-        source(kind).parts(path, Options(workflow_id, agent, tuple(map))),
+        source(kind).parts(path, options),
+        fed_too=fed_too,
         status=status,
         only=only,
         unchanged=unchanged,
@@ -133,10 +151,18 @@ def import_source(
     )
 
 
+def _check(kind: str, map: Sequence[str], status: str | None) -> None:
+    if status is not None and f"workflow_{status}" not in END_TYPES:
+        raise InvalidInput(f"{status!r} is not an end; use completed, failed or cancelled")
+    if map and kind not in MAPPED_KINDS:
+        raise InvalidInput(f"a map is for {' and '.join(MAPPED_KINDS)}; {kind!r} knows its columns")
+
+
 def import_parts(
     store: LedgerStore,
     parts: Sequence[Part],
     *,
+    fed_too: bool = False,
     status: str | None = None,
     only: Container[str] | None = None,
     unchanged: Callable[[Part], bool] | None = None,
@@ -145,14 +171,14 @@ def import_parts(
     progress: Progress | None = None,
 ) -> ImportReport:
     """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path."""
-    book = prices or GenaiPrices()
+    book, fed = prices or GenaiPrices(), {} if fed_too else _fed_by_transcripts(store)
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
         if (only is None or part.workflow_id in only) and not (unchanged and unchanged(part)):
             try:
                 check_workflow_id(part.workflow_id)
-                findings = part.read()
+                findings = _without(part.read(), fed)
                 report.skipped += findings.skipped
                 made = _append(store, part.workflow_id, findings, book, clock, status)
                 counts = report.workflows.setdefault(part.workflow_id, WorkflowCounts())
@@ -167,11 +193,36 @@ def import_parts(
     return report
 
 
+def _fed_by_transcripts(store: LedgerStore) -> Mapping[str, str]:
+    """The sessions that only their transcripts feed so far, and the workflow of each."""
+    from ledger.message_index import INDEX_FILE, MessageIndex
+
+    if not isinstance(store, DirectoryStore) or not (store.path / INDEX_FILE).exists():
+        return {}  # no transcript was ever imported
+    with MessageIndex.opened(store) as index:
+        return index.sessions(TRANSCRIPT_KINDS)
+
+
+def _without(findings: Findings, fed: Mapping[str, str]) -> Findings:
+    """Findings without the sessions that are fed already; each is told."""
+    kept = []
+    for session in findings.sessions:
+        places = [total.place for total in session.totals] or [said.place for said in session.messages.values()]
+        if session.session_id in fed and places:
+            had = f"read from its transcript already, in workflow {fed[session.session_id]}"
+            reason = f"session {session.session_id} was {had}; --fed-too reads it nevertheless"
+            findings.skipped.append(Skipped(Path(places[-1].file), places[-1].line, reason))
+        else:
+            kept.append(session)
+    findings.sessions = kept
+    return findings
+
+
 def _append(
     store: LedgerStore, workflow_id: str, findings: Findings, book: PriceBook, clock: Clock, status: str | None
 ) -> Plan:
     """Plan against the ledger as it is, and again when it has moved."""
-    for attempt in range(_ATTEMPTS_MAX):
+    for attempt in range(ATTEMPTS_MAX):
         ledger = _known(store, workflow_id)
         made = plan(workflow_id, findings, ledger, book, clock(), status)
         try:
@@ -179,7 +230,7 @@ def _append(
                 store.open(workflow_id)  # so that a workflow whose logs are still empty is seen
             store.append(made.events, expected_seq=ledger.seq)
         except LedgerMoved:
-            if attempt + 1 == _ATTEMPTS_MAX:
+            if attempt + 1 == ATTEMPTS_MAX:
                 raise
         else:
             return made
@@ -193,100 +244,15 @@ def _known(store: LedgerStore, workflow_id: str) -> Known:
         return Known()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEntry:
-    """A source that was imported: enough to read it again."""
-
-    kind: str
-    path: str
-    workflow_id: str | None = None
-    agent: str | None = None
-    map: tuple[str, ...] = ()
-
-
-class SourceRegister:
-    """The sources that were imported into a data directory, in `sources.jsonl` there.
-
-    They are not in the ledgers: a source speaks of many workflows, and where a file lay is no fact about any of them.
-    """
-
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self.path = data / "sources.jsonl"
-
-    def entries(self) -> list[SourceEntry]:
-        """In the order they were first imported.
-
-        Raises:
-            SourceUnreadable: the register cannot be read.
-        """
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
-        try:
-            return [_entry(orjson.loads(line)) for line in lines if line.strip()]
-        except (orjson.JSONDecodeError, TypeError) as error:
-            raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
-
-    def add(
-        self,
-        kind: str,
-        path: Path,
-        *,
-        workflow_id: str | None = None,
-        agent: str | None = None,
-        map: Sequence[str] = (),
-    ) -> None:
-        """Remember a source; one that is known is not added again.
-
-        Raises:
-            SourceUnreadable: the register cannot be read or written.
-        """
-        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, tuple(map))
-        try:
-            self._data.mkdir(parents=True, exist_ok=True)
-            with self._locked():
-                entries = self.entries()
-                if entry not in entries:
-                    self._write([*entries, entry])
-        except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be written: {error.strerror or error}") from error
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        folder = os.open(self._data, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    def _write(self, entries: list[SourceEntry]) -> None:
-        new = self.path.with_name(f"{self.path.name}.new")
-        with new.open("wb") as file:
-            for entry in entries:
-                told = {name: value for name, value in asdict(entry).items() if value}
-                file.write(orjson.dumps(told) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
-
-
 def configured(config: Config) -> list[SourceEntry]:
-    """The sources that a configuration names, but for those that leave it to their kind where to look."""
+    """The sources that a configuration names, at their paths or where their kind keeps its files."""
     return [
-        SourceEntry(named.kind, str(named.path.absolute()), named.workflow_id, named.agent, named.map)
+        SourceEntry(
+            named.kind, str(path.absolute()), named.workflow_id, named.agent, named.map, named.workflow_by or "session"
+        )
         for named in config.sources
-        if named.path is not None
+        for path in ([named.path] if named.path is not None else transcript(named.kind).places())
     ]
-
-
-def _entry(told: dict[str, Any]) -> SourceEntry:
-    return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
 
 
 def import_entry(
@@ -298,6 +264,7 @@ def import_entry(
     unchanged: Callable[[Part], bool] | None = None,
     prices: PriceBook | None = None,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> ImportReport:
     """Import a source as it was imported before; see `import_source`."""
     return import_source(
@@ -307,11 +274,14 @@ def import_entry(
         workflow_id=entry.workflow_id,
         agent=entry.agent,
         map=entry.map,
+        workflow_by=entry.workflow_by,
+        fed_too=entry.fed_too,
         status=status,
         only=only,
         unchanged=unchanged,
         prices=prices,
         progress=progress,
+        processes=processes,
     )
 
 

@@ -19,9 +19,9 @@ from ledger.events import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Even
 from ledger.pricing import PriceBook, price_event, priced_from
 from ledger.rates import Rates
 from ledger.runs import Runs
-from ledger.sources.findings import Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
 
-__all__ = ["Known", "Plan", "known", "plan"]
+__all__ = ["Known", "ModelPath", "Plan", "known", "plan"]
 
 Named = tuple[str | None, str]
 """A session's meter: its agent and its session id there."""
@@ -40,6 +40,10 @@ class Known:
         taken: session ids that are a process's meter; a reading that names no process takes none.
         totals: nanodollars of the largest total, by meter.
         messages: where each message was first seen.
+        outputs: output tokens of each message's largest reading, and its moment.
+        covered: the agent of each session that has a reading of its own or of one of its models.
+        feeds: session id and kind of source of every reading that names a session.
+        started_at, project: of the starts; "" when none says it.
         counters: by agent, session and model.
     """
 
@@ -49,14 +53,19 @@ class Known:
     taken: set[str] = field(default_factory=set)
     totals: dict[Named, int] = field(default_factory=dict)
     messages: dict[str, ModelPath] = field(default_factory=dict)
+    outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
+    covered: dict[str, str | None] = field(default_factory=dict)
+    feeds: set[tuple[str, str]] = field(default_factory=set)
+    started_at: str = ""
+    project: str = ""
     counters: dict[ModelPath, Counters] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     status: str = "running"
 
 
-def known(lines: Iterable[Line]) -> Known:
-    """What a ledger's lines say."""
-    found = Known()
+def known(lines: Iterable[Line], found: Known | None = None) -> Known:
+    """What a ledger's lines say, or what is known once these lines follow."""
+    found = Known() if found is None else found
     for line in lines:
         found.seq = line["seq"]
         found.ids.add(line["id"])
@@ -66,6 +75,9 @@ def known(lines: Iterable[Line]) -> Known:
             before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
             if line["type"] == WORKFLOW_STARTED:
                 found.status = "running" if not found.runs.ended else found.status
+                at = line.get("observed_at") or line["recorded_at"]
+                found.started_at = min(at, found.started_at or at)
+                found.project = line.get("project") or found.project
             elif line["run"] >= before.run:
                 found.status = line["type"].removeprefix("workflow_")
     return found
@@ -76,15 +88,23 @@ def _learn_reading(found: Known, line: Line) -> None:
     if (series := (line.get("source") or {}).get("series")) is not None:
         _learn_counter(found, line, series)
     if session_id is not None:
-        process = (line.get("source") or {}).get("process")
+        source = line.get("source") or {}
+        process = source.get("process")
+        found.feeds.add((_session_of(session_id, process or ""), source.get("kind") or ""))
         if process is not None:
             found.taken.add(session_id)
             found.meters.setdefault((_session_of(session_id, process), process), (agent, session_id))
         if line.get("final") and process is not None and line.get("model") is None and "message_id" not in line:
             cost, meter = money.from_wire(line["cost_usd"]), (agent, session_id)
             found.totals[meter] = max(cost, found.totals.get(meter, 0))
-    if line.get("message_id") is not None:
-        found.messages.setdefault(line["message_id"], (agent, session_id, line.get("model")))
+    message_id = line.get("message_id")
+    if message_id is not None:
+        found.messages.setdefault(message_id, (agent, session_id, line.get("model")))
+        output, at = found.outputs.get(message_id, (0, ""))
+        used = (line.get("usage") or {}).get("output_tokens", 0)
+        found.outputs[message_id] = (max(output, used), max(at, line.get("observed_at") or ""))
+    elif session_id is not None:
+        found.covered.setdefault(session_id, agent)
 
 
 def _learn_counter(found: Known, line: Line, series: str) -> None:
@@ -128,6 +148,8 @@ def plan(
     planner = _Planner(workflow_id, ledger, prices, moment)
     if findings.started is not None:
         planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
+    if findings.begun is not None:
+        planner.begun(findings.begun)
     if findings.facts is not None:
         planner.facts(findings.facts)
     for session in findings.sessions:
@@ -166,8 +188,15 @@ class _Planner:
 
     def call(self, call: Call) -> None:
         """A call that no total covers: under the path where the ledger first saw it, priced when it names no cost."""
-        path = self._ledger.messages.setdefault(call.message_id, (call.agent, call.session_id, call.model))
-        counts = sorted((call.usage or {}).items())
+        usage = call.usage or {}
+        output, at = self._ledger.outputs.get(call.message_id, (-1, ""))
+        if usage.get("output_tokens", 0) < output:
+            self.plan.unchanged += 1  # an earlier, smaller view of a call that the ledger has at a larger one
+            return
+        path = self._ledger.messages.setdefault(call.message_id, self._place(call))
+        observed_at = _later(call.observed_at, at)
+        self._ledger.outputs[call.message_id] = (usage.get("output_tokens", 0), observed_at or "")
+        counts = sorted(usage.items())
         new = cost_observed(
             self._workflow_id,
             agent=path[0],
@@ -178,11 +207,28 @@ class _Planner:
             usage=call.usage,
             service_tier=call.service_tier,
             partial=call.partial or None,
-            observed_at=call.observed_at,
+            observed_at=observed_at,
             id=digest(call.kind, "call", call.message_id, call.model, call.service_tier, call.cost_usd, *counts),
             source={"kind": call.kind, "file": call.place.file, "line": call.place.line},
         )
         self.add(price_event(self._prices, new, self._moment))
+
+    def _place(self, call: Call) -> ModelPath:
+        """Below its session's own reading when there is one, whoever the agent, so that it is not counted beside it."""
+        if call.session_id is not None and call.session_id in self._ledger.covered:
+            return self._ledger.covered[call.session_id], call.session_id, call.model
+        return call.agent, call.session_id, call.model
+
+    def begun(self, begun: Begun) -> None:
+        """A start, when the ledger knows of none so early, or of no project."""
+        ledger, project = self._ledger, begun.project if not self._ledger.project else ""
+        if not project and (not begun.at or (ledger.started_at and ledger.started_at <= begun.at)):
+            return
+        fields = {"observed_at": begun.at or None, "project": project or None}
+        told = digest("begun", self._workflow_id, begun.at, project)
+        self._lifecycle("started", {"id": told, "run": max(1, ledger.runs.run), **fields})
+        ledger.started_at = min(begun.at or ledger.started_at, ledger.started_at or begun.at)
+        ledger.project = ledger.project or project
 
     def facts(self, fields: Mapping[str, Any]) -> None:
         """What is said of the workflow, in the run that is on: an ended one stays ended."""
@@ -311,6 +357,16 @@ class _Planner:
             **fields,
         )
         self.add(new)
+
+
+def _later(said: str | None, known: str) -> str | None:
+    """A moment that is not before the one known, so that what is read last is the last word."""
+    if said is None or not known:
+        return said or known or None
+    try:
+        return max(clock.parse(said), known)
+    except ValueError:
+        return said  # refused where the event is made, with its name
 
 
 def _source(session: Session, place: Place) -> dict[str, Any]:

@@ -107,10 +107,7 @@ def findings(
         for difference in differences(stored, examined.row, columns):
             yield Finding(workflow_id, difference, resync)
         if spent != examined.spend:
-            old, new = (_usd_of(parts) for parts in (spent, examined.spend))
-            yield Finding(
-                workflow_id, f"what was spent when sums to {old}, and replay says {new}, or other times", resync
-            )
+            yield Finding(workflow_id, _other_spend(spent, examined.spend), resync)
 
 
 def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterator[str]:
@@ -126,8 +123,11 @@ def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterato
             yield f"{name} is {_short(old)}, and replay says {_short(new)}"
 
 
-def _usd_of(spent: tuple[Spend, ...]) -> str:
-    return f"${money.to_wire(sum(part.cost_nanousd for part in spent))}"
+def _other_spend(stored: tuple[Spend, ...], replayed: tuple[Spend, ...]) -> str:
+    old, new = (money.to_wire(sum(part.cost_nanousd for part in parts)) for parts in (stored, replayed))
+    if old == new:
+        return f"what was spent, ${new}, is not when, or by whom, replay says"
+    return f"what was spent sums to ${old}, and replay says ${new}"
 
 
 def _usd(value: float | None) -> str:

@@ -16,7 +16,7 @@ from projections.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.store import Group, SpendSum
 from projections.summary import UNATTRIBUTED
 
-__all__ = ["BY", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
+__all__ = ["BY", "PERIODS", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
 
 Kind = Literal["daily", "weekly", "monthly", "session"]
 By = Literal["agent", "model", "template", "issue", "project"]
@@ -30,6 +30,9 @@ BY: Final[dict[By, Group]] = {
 }
 """What lines can be split by, and what spend calls it."""
 
+PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
+"""What a line's period is called; the lines of sessions have none."""
+
 _NOTHING: Final = [0] * len(AMOUNTS)
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
@@ -41,16 +44,20 @@ class Line:
 
     Attributes:
         labels: what it is about, by column: the period or the session, and what the report is split by.
-        models: figures by model.
+        quarter: the last one that is in it.
+        models: figures by model; `amounts` is their sum.
     """
 
     labels: dict[str, str | int | None]
+    quarter: int = 0
+    amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
     models: dict[str, Amounts] = field(default_factory=dict)
 
-    @property
-    def amounts(self) -> Amounts:
-        """The sum over its models."""
-        return [sum(figures) for figures in zip(_NOTHING, *self.models.values(), strict=True)]
+    def take(self, model: str, amounts: Amounts) -> None:
+        """Add figures of a model."""
+        known = self.models.get(model)
+        self.models[model] = amounts if known is None else list(map(add, known, amounts))
+        self.amounts = list(map(add, self.amounts, amounts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +91,29 @@ def report(
         zone: None is the local one of this host.
     """
     names = groups(kind, by)
-    lines: dict[tuple[str | int | None, ...], tuple[int, Line]] = {}
+    model_at = names.index("model")
+    lines: dict[tuple[str | int | None, ...], Line] = {}
     total = Line({})
     days: dict[int, date] = {}
-    for one in sums:
-        day = days.get(one.quarter) or days.setdefault(one.quarter, day_of(one.quarter, zone))
-        told = dict(zip(names, one.group, strict=True))
-        labels = _labels(kind, by, day, told)
-        key = tuple(value for name, value in labels.items() if name != "last_activity")
-        place, line = lines.setdefault(key, (one.quarter, Line(labels)))
-        if one.quarter > place and kind == "session":
-            line.labels, lines[key] = labels, (one.quarter, line)
-        model = str(told["model"] or UNATTRIBUTED)
-        for taken in (line, total):
-            known = taken.models.get(model)
-            taken.models[model] = one.amounts if known is None else list(map(add, known, one.amounts))
-    found = [(place, line) for place, line in lines.values() if any(map(any, line.models.values()))]
-    found.sort(key=lambda both: _order(both[1]))
+    for quarter, group, amounts in sums:
+        day = days.get(quarter) or days.setdefault(quarter, day_of(quarter, zone))
+        labels = _labels(kind, by, day, dict(zip(names, group, strict=True)))
+        key = tuple([value for name, value in labels.items() if name != "last_activity"])
+        line = lines.get(key)
+        if line is None:
+            line = lines[key] = Line(labels, quarter)
+        elif quarter > line.quarter:
+            line.quarter, line.labels = quarter, labels
+        model = str(group[model_at] or UNATTRIBUTED)
+        line.take(model, amounts)
+        total.take(model, amounts)
+    found = [line for line in lines.values() if any(map(any, line.models.values()))]
+    found.sort(key=lambda line: (-line.amounts[0], str(line.labels.values())))
     if kind == "session":
-        found.sort(key=lambda both: both[0], reverse=descending)
+        found.sort(key=lambda line: line.quarter, reverse=descending)
     else:
-        found.sort(key=lambda both: str(both[1].labels[PERIODS[kind]]), reverse=descending)
-    return Report([line for _, line in found], total)
-
-
-PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
+        found.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
+    return Report(found, total)
 
 
 def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | None]) -> dict[str, str | int | None]:
@@ -123,10 +128,6 @@ def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | 
     else:
         labels = {"month": day.isoformat()[:7]}
     return labels if by is None else labels | {by: told[BY[by]]}
-
-
-def _order(line: Line) -> tuple[int, str]:
-    return -line.amounts[0], str(list(line.labels.values()))
 
 
 def total_tokens(amounts: Sequence[int]) -> int:

@@ -33,11 +33,7 @@ class Lost(ConnectionError):
 
 
 class Consumer:
-    """The lines of some subjects, in order, each once; on any doubt it is `Lost`.
-
-    Attributes:
-        pending: lines that lie in the stream and were not handed out yet, as of the last one; 0 at the end.
-    """
+    """The lines of some subjects, in order, each once; on any doubt it is `Lost`."""
 
     def __init__(self, connection: Connection, stream: str) -> None:
         self._connection, self._stream = connection, stream
@@ -47,7 +43,6 @@ class Consumer:
         self._opened_on: tuple[Client, int] | None = None
         self._due, self._delivered, self._heard_at = 0, 0, 0.0
         self._subscription: Subscription | None = None
-        self.pending = 0
 
     async def open(self, subjects: list[str], *, start: int = 0, last_only: bool = False) -> None:
         """Begin behind a position, or with only the last line of each subject."""
@@ -69,7 +64,7 @@ class Consumer:
         made = await self._connection.api(
             f"CONSUMER.CREATE.{self._stream}", stream_name=self._stream, config=config, action="create"
         )
-        self._name, self.pending = made["name"], made["num_pending"]
+        self._name = made["name"]
         self._inbox = client.new_inbox()
         self._opened_on = (client, client.stats["reconnects"])
         self._subscription = await client.subscribe(self._inbox, cb=self._on_message, pending_bytes_limit=2**40)
@@ -137,7 +132,6 @@ class Consumer:
             raise Lost(f"the consumer's line {self._delivered + 1} did not arrive")
         self._delivered += 1
         self._due -= 1
-        self.pending = told.num_pending
         with contextlib.suppress(InvalidInput):  # a subject that no ledger has; nobody of ours sent it
             workflow_id, origin = chain_of(message.subject)
             lines.append(ReplicatedLine(told.sequence.stream, workflow_id, origin, message.data))

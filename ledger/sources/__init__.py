@@ -12,14 +12,18 @@ from typing import Protocol
 
 from ledger.errors import InvalidInput
 from ledger.sources.findings import Options, Part
+from ledger.sources.transcript import Transcript
 
-__all__ = ["KINDS", "MAPPED_KINDS", "Source", "source"]
+__all__ = ["KINDS", "MAPPED_KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
 
-KINDS = ("adw", "claude-stream", "csv", "history-db", "jsonl", "litellm", "otlp")
+KINDS = ("adw", "claude", "claude-stream", "codex", "csv", "history-db", "jsonl", "litellm", "otlp")
 """The kinds that `import` takes."""
 
 MAPPED_KINDS = ("csv", "jsonl")
 """Those whose columns a map explains."""
+
+TRANSCRIPT_KINDS = ("claude", "codex")
+"""Those whose files are considered together, and say themselves which workflows they hold."""
 
 
 class Source(Protocol):
@@ -59,3 +63,17 @@ def source(kind: str) -> Source:
     if kind not in sources:
         raise InvalidInput(f"no source is called {kind!r}; there are: {', '.join(KINDS)}")
     return sources[kind]
+
+
+def transcript(kind: str) -> Transcript:
+    """The transcripts of a kind.
+
+    Raises:
+        InvalidInput: no such kind.
+    """
+    from ledger.sources import claude, codex
+
+    transcripts: Mapping[str, Transcript] = {"claude": claude.ClaudeTranscripts(), "codex": codex.CodexRollouts()}
+    if kind not in transcripts:
+        raise InvalidInput(f"no transcripts are called {kind!r}; there are: {', '.join(TRANSCRIPT_KINDS)}")
+    return transcripts[kind]

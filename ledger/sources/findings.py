@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
+    "Begun",
     "Call",
     "Counter",
     "Findings",
@@ -31,11 +32,15 @@ class Options:
 
     Attributes:
         map: what the columns of a foreign table mean, each as `field=column`, or `field==value` for all rows.
+        workflow_by: what a workflow is, for transcripts without a `workflow_id`: "session", "project" or "branch".
+        fed_too: also read sessions that another source feeds already.
     """
 
     workflow_id: str | None = None
     agent: str | None = None
     map: tuple[str, ...] = ()
+    workflow_by: str = "session"
+    fed_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,16 @@ class Session:
     after_total: list[str] = field(default_factory=list)
 
 
+class Begun(NamedTuple):
+    """When a session or a workflow began, and on which project; "" for what the source does not say.
+
+    Unlike `Findings.started` it is a bound that may be found piece by piece, in any order.
+    """
+
+    at: str = ""
+    project: str = ""
+
+
 @dataclass(slots=True)
 class Findings:
     """Everything a source found about one workflow.
@@ -160,6 +175,7 @@ class Findings:
         calls: in the order they were read; of one call's repetitions the largest counts.
         counters: in the order they were read.
         started: wire fields of a start, `id` among them; None when the source says nothing about one.
+        begun: becomes a start when the ledger knows of none so early, or of no project.
         facts: wire fields of a start, `id` among them, that tell of the workflow without beginning a run of it.
         status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
     """
@@ -169,6 +185,7 @@ class Findings:
     counters: list[Counter] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
+    begun: Begun | None = None
     facts: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None
 

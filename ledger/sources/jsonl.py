@@ -11,7 +11,7 @@ import orjson
 
 from ledger.sources.findings import Skipped
 
-__all__ = ["records"]
+__all__ = ["records", "records_of_line"]
 
 _LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A line of a log holds a tool's whole output, images included; the largest seen is 9 MB."""
@@ -39,12 +39,13 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
                     yield Skipped(path, number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
                     continue
                 if line.strip():
-                    yield from _of_line(path, number, line)
+                    yield from records_of_line(path, number, line)
     except OSError as error:
         yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
 
 
-def _of_line(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
+def records_of_line(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
+    """The objects of one line, or why it has none."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -11,7 +11,7 @@ import click
 
 from ledger import money
 from ledger.errors import CostledgerError
-from ledger.importing import SourceRegister
+from ledger.register import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
 from projections.cli.context import data_option, history_option, json_option

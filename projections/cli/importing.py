@@ -9,7 +9,7 @@ import click
 
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
-from ledger.sources import KINDS
+from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
 from projections.cli.context import (
     config,
     config_option,
@@ -22,6 +22,7 @@ from projections.cli.context import (
 )
 from projections.cli.output import console, place, print_json, progress_bar, table
 from projections.cli.session import log_changes, opened
+from projections.parallel import processes_at_hand
 
 _SHOWN_MAX: Final = 20
 """Lines of skipped input told to a person; `--json` tells all."""
@@ -35,6 +36,14 @@ _SHOWN_MAX: Final = 20
 @click.option(
     "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
 )
+@click.option(
+    "--workflow-by",
+    type=click.Choice(["session", "project", "branch"]),
+    default="session",
+    show_default=True,
+    help="claude, codex: what a workflow is.",
+)
+@click.option("--fed-too", is_flag=True, help="Also read sessions that another kind of source feeds already.")
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
 @config_option
@@ -45,6 +54,8 @@ def import_command(
     workflow_id: str | None,
     agent: str | None,
     columns: tuple[str, ...],
+    workflow_by: str,
+    fed_too: bool,
     status: str | None,
     as_json: bool,
 ) -> int:
@@ -54,27 +65,17 @@ def import_command(
 
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
+    claude         Claude Code's transcripts; no PATH: where $CLAUDE_CONFIG_DIR says, ~/.config/claude, ~/.claude
     claude-stream  one log of `claude -p --output-format stream-json`
+    codex          Codex CLI's rollouts; no PATH: $CODEX_HOME or ~/.codex
     csv, jsonl     any other table of calls; --map says which column is which field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
     otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
-    if kind is not None and not paths:
-        raise click.UsageError("Missing argument 'PATH...'.")
-    named = [SourceEntry(kind, str(path), workflow_id, agent, columns) for path in paths] if kind else _configured()
-    ledgers, register, book = store(), SourceRegister(data_path()), prices()
-    report = ImportReport()
-    failed: list[tuple[Path, CostledgerError]] = []
-    for entry in named:
-        path = Path(entry.path)
-        try:
-            with progress_bar(f"reading {path.name}") as progress:
-                found = import_entry(ledgers, entry, status=status, prices=book, progress=progress)
-            report.merge(found)
-            register.add(entry.kind, path, workflow_id=entry.workflow_id, agent=entry.agent, map=entry.map)
-        except CostledgerError as error:
-            failed.append((path, error))
+    told = (workflow_id, agent, columns, workflow_by, fed_too)
+    named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
+    report, failed = _imported(named, status)
     if not report.workflows and not report.problems and len(failed) == 1:
         raise failed[0][1]
     if as_json:
@@ -90,6 +91,41 @@ def import_command(
         with opened(workflow_ids=report.workflows):
             pass
     return 1 if failed or report.problems else 0
+
+
+def _imported(named: list[SourceEntry], status: str | None) -> tuple[ImportReport, list[tuple[Path, CostledgerError]]]:
+    """What the sources held together, and those that could not be read."""
+    ledgers, register, book = store(), SourceRegister(data_path()), prices()
+    report = ImportReport()
+    failed: list[tuple[Path, CostledgerError]] = []
+    for entry in named:
+        path = Path(entry.path)
+        try:
+            with progress_bar(f"reading {path.name}") as progress:
+                found = import_entry(
+                    ledgers, entry, status=status, prices=book, progress=progress, processes=processes_at_hand()
+                )
+            report.merge(found)
+            register.add(
+                entry.kind,
+                path,
+                workflow_id=entry.workflow_id,
+                agent=entry.agent,
+                map=entry.map,
+                workflow_by=entry.workflow_by,
+                fed_too=entry.fed_too,
+            )
+        except CostledgerError as error:
+            failed.append((path, error))
+    return report, failed
+
+
+def _default_paths(kind: str) -> list[Path]:
+    if kind not in TRANSCRIPT_KINDS:
+        raise click.UsageError(f"name the PATH that `import {kind}` is to read")
+    if found := transcript(kind).places():
+        return found
+    raise click.UsageError(f"{kind} keeps nothing in its default places; name a PATH")
 
 
 def _configured() -> list[SourceEntry]:

@@ -19,7 +19,7 @@ from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import console, plain, print_json, short_ids, table
 from projections.cli.session import exit_code, opened
 from projections.cli.unpriced import print_unpriced, unpriced_json
-from projections.reports import BY, By, Kind, Line, Report, groups, quarters, report, total_tokens
+from projections.reports import BY, PERIODS, By, Kind, Line, Report, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
 
@@ -153,8 +153,8 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _label_names(kind: Kind, by: By | None) -> list[str]:
-    period = {"daily": ["date"], "weekly": ["week"], "monthly": ["month"]}
-    return [*period.get(kind, ["session_id", "adw_id", "last_activity"]), *([] if by is None else [by])]
+    period = [PERIODS[kind]] if kind in PERIODS else ["session_id", "adw_id", "last_activity"]
+    return [*period, *([] if by is None else [by])]
 
 
 def _figures(amounts: Amounts) -> dict[str, str | int]:
@@ -238,6 +238,13 @@ def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts)
     cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
         "models": "\n".join(plain(name) for name in sorted(models)),
         "total tokens": f"{total_tokens(amounts):,}",
-        "cost (USD)": money.shown(amounts[0]),
+        "cost (USD)": _cost(amounts),
     }
     return [cells[name] for name in columns]
+
+
+def _cost(amounts: Amounts) -> str:
+    """A cost, or the least it can be where something has no price."""
+    if amounts[AMOUNTS.index("unpriced_events")] <= 0:
+        return money.shown(amounts[0])
+    return f"≥ {money.shown(amounts[0])}" if amounts[0] else "unpriced"

@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS costledger_spend (
     unpriced_tokens       INTEGER NOT NULL   -- input, cache writes, cache reads and output that no price covers
 ) STRICT;
 CREATE INDEX IF NOT EXISTS costledger_spend_adw_id ON costledger_spend (adw_id);
-CREATE INDEX IF NOT EXISTS costledger_spend_quarter ON costledger_spend (quarter);
+CREATE INDEX IF NOT EXISTS costledger_spend_quarter ON costledger_spend (quarter, model);
 
 -- How far each ledger has been read; written with its row, in one transaction.
 CREATE TABLE IF NOT EXISTS costledger_checkpoint (

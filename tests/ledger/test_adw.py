@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ledger.errors import InvalidInput, SourceUnreadable
-from ledger.importing import SourceRegister, import_source, reread
+from ledger.importing import import_source, reread
+from ledger.register import SourceRegister
 from ledger.sources import source
 from ledger.store import MemoryStore
 from projections.replay import project

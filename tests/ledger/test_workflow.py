@@ -16,7 +16,7 @@ from projections.replay import project
 def test_a_workflow_is_started_observed_and_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COSTLEDGER_DATA", str(tmp_path))
     usage = SimpleNamespace(input_tokens=1_000_000, output_tokens=1_000_000)
-    with workflow("a5b80595", issue_number=17) as wf:
+    with workflow("a5b80595", issue_number=17, project="shop") as wf:
         wf.observe(agent="plan", cost_usd="0.09")
         wf.charge(agent="build", model="claude-sonnet-4-5", usage={"output_tokens": 10}, message_id="msg_1")
         wf.charge(agent="build", model="claude-opus-4-5", usage=usage, message_id="msg_2")
@@ -26,7 +26,7 @@ def test_a_workflow_is_started_observed_and_completed(tmp_path: Path, monkeypatc
     from ledger import DirectoryStore
 
     row = project(DirectoryStore(tmp_path), "a5b80595").row
-    assert (row.status, row.issue_number, row.cost_basis) == ("completed", 17, "priced")
+    assert (row.status, row.issue_number, row.project, row.cost_basis) == ("completed", 17, "shop", "priced")
     assert row.actual_cost_nanousd == 90_000_000 + 150_000 + 30_000_000_000 + 1_000_000_000
 
 

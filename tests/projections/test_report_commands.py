@@ -42,7 +42,7 @@ def on_a_terminal(columns: int, *arguments: str) -> str:
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     told = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    environment = told | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm"}
+    environment = told | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm", "TZ": "UTC"}
     command = [sys.executable, "-m", "projections", *arguments]
     with subprocess.Popen(command, stdout=theirs, env=environment) as process:
         os.close(theirs)
@@ -117,7 +117,8 @@ def test_a_table_has_a_line_per_day_its_models_and_a_total(filled: Run) -> None:
         ["2026-11-22", "claude-opus-4-5", "1,000", "200", "0", "50,000", "51,200", "$1.2500"],
         ["claude-opus-4-5", "1,000", "200", "0", "50,000", "51,200", "$1.2500"],
     ]
-    assert ["total", "3,000", "600", "0", "150,000", "153,600", "$1.7500"] in lines
+    assert ["who-knows-1", "1,000", "200", "0", "50,000", "51,200", "unpriced"] in lines
+    assert ["total", "3,000", "600", "0", "150,000", "153,600", "≥ $1.7500"] in lines
     assert "at least $1.7500, 1 message unpriced: who-knows-1 (1 message, 51,200 tokens)" in table
 
 
@@ -135,8 +136,8 @@ def test_a_column_of_csv_adds_up(filled: Run, breakdown: list[str]) -> None:
     assert ("model" in rows[0]) == bool(breakdown)
 
 
-@pytest.mark.parametrize("command", ["daily", "weekly", "monthly", "session"])
-@pytest.mark.parametrize("columns", [200, 90, 60, 36])
+@pytest.mark.parametrize("command", ["daily", "session"])
+@pytest.mark.parametrize("columns", [200, 60, 36])
 @pytest.mark.usefixtures("filled")
 def test_a_narrow_terminal_loses_columns_and_breaks_no_figure(command: str, columns: int) -> None:
     written = on_a_terminal(columns, command, "--breakdown", "--by", "agent")

@@ -1,0 +1,111 @@
+"""The register: which sources were imported into a data directory, so that they can be read again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from ledger.errors import SourceUnreadable
+
+__all__ = ["SourceEntry", "SourceRegister"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """A source that was imported: enough to read it again; see `Options` for what it was imported with."""
+
+    kind: str
+    path: str
+    workflow_id: str | None = None
+    agent: str | None = None
+    map: tuple[str, ...] = ()
+    workflow_by: str = "session"
+    fed_too: bool = False
+
+
+_DEFAULTS: Final = {told.name: told.default for told in fields(SourceEntry)}
+
+
+def _entry(told: dict[str, Any]) -> SourceEntry:
+    return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
+
+
+class SourceRegister:
+    """The sources that were imported into a data directory, in `sources.jsonl` there.
+
+    They are not in the ledgers: a source speaks of many workflows, and where a file lay is no fact about any of them.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.path = data / "sources.jsonl"
+
+    def entries(self) -> list[SourceEntry]:
+        """In the order they were first imported.
+
+        Raises:
+            SourceUnreadable: the register cannot be read.
+        """
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
+        try:
+            return [_entry(orjson.loads(line)) for line in lines if line.strip()]
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
+
+    def add(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        workflow_id: str | None = None,
+        agent: str | None = None,
+        map: Sequence[str] = (),
+        workflow_by: str = "session",
+        fed_too: bool = False,
+    ) -> None:
+        """Remember a source; one that is known is not added again.
+
+        Raises:
+            SourceUnreadable: the register cannot be read or written.
+        """
+        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, tuple(map), workflow_by, fed_too)
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                entries = self.entries()
+                if entry not in entries:
+                    self._write([*entries, entry])
+        except OSError as error:
+            raise SourceUnreadable(self.path, f"cannot be written: {error.strerror or error}") from error
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        folder = os.open(self._data, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _write(self, entries: list[SourceEntry]) -> None:
+        new = self.path.with_name(f"{self.path.name}.new")
+        with new.open("wb") as file:
+            for entry in entries:
+                told = {name: value for name, value in asdict(entry).items() if value != _DEFAULTS.get(name)}
+                file.write(orjson.dumps(told) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)

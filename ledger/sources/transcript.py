@@ -1,0 +1,339 @@
+"""Transcripts: files that a session's agent keeps writing to, many of them below one folder.
+
+What they hold is not known to belong to a workflow before it is read: sessions stand side by side in one file, and one
+message in several. So a transcript's source only says which files there are and what stands in one of them, from where
+it was left off; `ledger.transcripts` considers all files together.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, Protocol, cast
+
+from ledger import clock
+from ledger.errors import SourceUnreadable
+from ledger.events import check_name
+from ledger.sources.findings import Begun, Skipped
+from ledger.sources.jsonl import records_of_line
+
+__all__ = [
+    "BEGINNING",
+    "Extract",
+    "Lines",
+    "Mark",
+    "Seen",
+    "Transcript",
+    "Written",
+    "files_below",
+    "moment",
+    "name",
+    "name_id",
+]
+
+_BUFFER_BYTES: Final = 1024 * 1024
+_LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""As for any log: a line holds a tool's whole output, images included; the largest seen is 9 MB."""
+_ENDING_BYTES: Final = 1024
+"""Enough to hold ids and a moment, which tell a rewritten file from a grown one; smaller files are read whole."""
+_HEAD_LINES: Final = 8
+"""Lines at the beginning that are always parsed: they say where and when a session began."""
+
+_GZIP: Final = ".gz"
+_SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
+_NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
+
+
+class Seen(NamedTuple):
+    """One provider response, at its largest in one file.
+
+    Attributes:
+        first_at: the earliest moment that its lines carry, as they spell it; "" when none does.
+        project, branch: where its session worked; "" when the file does not say.
+        line: of the largest reading.
+    """
+
+    message_id: str
+    session_id: str
+    agent: str | None
+    model: str | None
+    usage: Mapping[str, int]
+    first_at: str
+    service_tier: str | None
+    project: str
+    branch: str
+    line: int
+
+    @property
+    def output_tokens(self) -> int:
+        """What makes one view larger than another; the other buckets do not grow while a response is written."""
+        return self.usage.get("output_tokens", 0)
+
+    def at_place_of(self, first: Seen) -> Seen:
+        """This view of a response, under the session that had it first."""
+        moments = [at for at in (self.first_at, first.first_at) if at]
+        return self._replace(
+            session_id=first.session_id,
+            agent=first.agent,
+            project=first.project,
+            branch=first.branch,
+            first_at=min(moments, default=""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a file was read: bytes and lines, and a digest of the last bytes before, which must still be there.
+
+    Attributes:
+        begun: the sessions that this file showed so far.
+    """
+
+    offset: int = 0
+    lines: int = 0
+    ending: str = ""
+    begun: Mapping[str, Begun] = field(default_factory=dict)
+
+
+BEGINNING: Final = Mark()
+
+
+@dataclass(slots=True)
+class Extract:
+    """What one file held.
+
+    Attributes:
+        last_at: the latest moment in it, as it spells it; of two files that show a message at the same moment, the one
+            that ended first had it first.
+        resumed: only what was added since the mark; False: all of it.
+        failed: the file could not be read to its end.
+    """
+
+    seen: list[Seen]
+    skipped: list[Skipped]
+    mark: Mark
+    last_at: str = ""
+    resumed: bool = False
+    failed: bool = False
+
+
+class Transcript(Protocol):
+    """One tool's transcripts."""
+
+    @property
+    def agent(self) -> str:
+        """What a session's own agent is called; its sub-agents have names of their own."""
+        ...
+
+    def identify(self, path: Path) -> bool:
+        """Whether the path looks like this tool's output; reads at most the beginning of a few files."""
+        ...
+
+    def places(self) -> list[Path]:
+        """Where the tool keeps its transcripts by default, as far as these places exist."""
+        ...
+
+    def files(self, path: Path) -> list[Path]:
+        """The transcripts of a path, sorted.
+
+        Raises:
+            SourceUnreadable: the path is missing, or holds none.
+        """
+        ...
+
+    def read(self, path: Path, mark: Mark) -> Extract:
+        """What stands in one file behind a mark; never raises for what is in the file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `stat` says of a file: with the same three it was not written to since."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Written | None:
+        """None when it is gone or is no regular file."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return cls(found.st_size, found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def files_below(path: Path) -> list[Path]:
+    """All transcripts below a folder, or the one file; symbolic links are followed, each folder once.
+
+    Raises:
+        SourceUnreadable: the path is missing, or holds none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise SourceUnreadable(path, "there is no such file or folder")
+    found: list[Path] = []
+    known: set[tuple[int, int]] = set()
+    for where, folders, names in os.walk(path, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _new(os.path.join(where, name), known)]
+        found += [Path(where, name) for name in names if name.endswith(_SUFFIXES)]
+    if not found:
+        raise SourceUnreadable(path, "holds no transcript (no file *.jsonl)")
+    return sorted(found)
+
+
+def _new(folder: str, known: set[tuple[int, int]]) -> bool:
+    try:
+        at = os.stat(folder)
+    except OSError:
+        return False
+    before = len(known)
+    known.add((at.st_dev, at.st_ino))
+    return len(known) > before
+
+
+def moment(value: object) -> str:
+    """A moment in the ledger's spelling; "" for what is none, such as one without a zone."""
+    try:
+        return clock.parse(value)
+    except ValueError:
+        return ""
+
+
+def name(value: object) -> str:
+    """A name that a ledger can hold; "" for what is none."""
+    try:
+        return check_name(value)
+    except ValueError:
+        return ""
+
+
+def name_id(text: str, *, readable: str | None = None) -> str:
+    """A workflow id for any text: itself when it is one, else what can be read of it and a digest of all of it.
+
+    Args:
+        readable: what to show of a long text, such as a path's last part.
+    """
+    if readable is None and _WORKFLOW_ID.match(text):
+        return text
+    shown = _NO_ID.sub("-", readable or text).strip("-")[:64]
+    return f"{shown or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+class _Run:
+    """Neighbouring lines that could not be read, told as one."""
+
+    def __init__(self, path: Path, skipped: list[Skipped]) -> None:
+        self._path, self._skipped = path, skipped
+        self._first, self._last, self._reason = 0, 0, ""
+
+    def add(self, line: int, reason: str) -> None:
+        if self._first and line == self._last + 1 and reason == self._reason:
+            self._last = line
+            return
+        self.end()
+        self._first, self._last, self._reason = line, line, reason
+
+    def end(self) -> None:
+        if self._first:
+            more = self._last - self._first
+            reason = f"{self._reason}, nor are the {more:,} lines after it" if more else self._reason
+            self._skipped.append(Skipped(self._path, self._first, reason))
+        self._first = 0
+
+
+class Lines:
+    """The records of a transcript that can matter, from a mark on, in bounded memory.
+
+    Args:
+        wanted: a record can matter when its line holds one of these; those of the first lines always do.
+
+    Attributes:
+        skipped: what could not be read.
+        mark: behind the last whole line that was handed out; `begun` is the caller's.
+        resumed: the records are those behind the mark; False: the file was rewritten, they are all.
+        failed: until the file was read to its end.
+    """
+
+    def __init__(self, path: Path, mark: Mark, *wanted: bytes) -> None:
+        self.path, self.mark, self.skipped = path, mark, list[Skipped]()
+        self.resumed, self.failed = False, True
+        self._wanted = wanted
+        self._run = _Run(path, self.skipped)
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        try:
+            with _opened(self.path) as file:
+                self.resumed = self._resume(file)
+                if not self.resumed:
+                    self.mark = BEGINNING
+                    file.seek(0)
+                yield from self._records(file)
+            self.failed = False
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self._run.end()
+            self.skipped.append(Skipped(self.path, self.mark.lines + 1, f"the gzip file is cut or damaged: {error}"))
+        except OSError as error:
+            self.skipped.append(Skipped(self.path, None, f"cannot be read: {error.strerror or error}"))
+        self._run.end()
+
+    def _resume(self, file: IO[bytes]) -> bool:
+        """Go to the mark; False when the bytes before it are not the ones that were read."""
+        if self.mark.offset < _ENDING_BYTES:
+            return False
+        file.seek(self.mark.offset - _ENDING_BYTES)
+        return _ending(file.read(_ENDING_BYTES)) == self.mark.ending
+
+    def _records(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Nearly all bytes stand in lines that cannot matter: those are only searched, never parsed."""
+        number, offset, ending, wanted = self.mark.lines, self.mark.offset, b"", self._wanted
+        while line := file.readline(_LINE_BYTES_MAX):
+            number += 1
+            if not line.endswith(b"\n"):
+                if len(line) < _LINE_BYTES_MAX:  # its newline is still to come: read now, and again when it is there
+                    yield from self._of_line(line, number)
+                    break
+                self._run.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
+                offset, line = offset + len(line), b""
+                while not line.endswith(b"\n") and (line := file.readline(_LINE_BYTES_MAX)):
+                    offset += len(line)
+            else:
+                offset += len(line)
+                if number <= _HEAD_LINES or not (line.startswith(b"{") and line.endswith(b"}\n")):
+                    yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)
+                elif any(word in line for word in wanted):
+                    yield from self._of_line(line, number)
+            ending = line[-_ENDING_BYTES:] if len(line) >= _ENDING_BYTES else (ending + line)[-_ENDING_BYTES:]
+            self.mark = Mark(offset, number, "", self.mark.begun)
+        if len(ending) == _ENDING_BYTES and not self.path.name.endswith(_GZIP):
+            self.mark = Mark(self.mark.offset, self.mark.lines, _ending(ending), self.mark.begun)
+
+    def _of_line(self, line: bytes, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        if not line.strip():
+            return
+        for found in records_of_line(self.path, number, line):
+            if isinstance(found, Skipped):
+                self._run.add(number, found.reason)
+            else:
+                yield found
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast(
+        IO[bytes], gzip.open(path, "rb") if path.name.endswith(_GZIP) else path.open("rb", buffering=_BUFFER_BYTES)
+    )
+
+
+def _ending(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,329 @@
+"""Importing transcripts: all files considered together, each message once, in the ledger where it counts.
+
+A file that was not written to since it was read is not opened; one that grew is read from where it was left off. What
+is found is joined over all files, compared with the index of messages, and handed out by workflow: a message that some
+ledger has stays there, a new one belongs to the session that had it first. Large reads and their appends are shared
+among processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from ledger import clock as clocks
+from ledger.clock import Clock
+from ledger.errors import CostledgerError, LedgerMoved, UnknownWorkflow
+from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
+from ledger.line import Head
+from ledger.message_index import Counted, Fed, MessageIndex
+from ledger.planning import Known, known, plan
+from ledger.pricing import GenaiPrices, PriceBook
+from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipped, spelled
+from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
+from ledger.store import LedgerStore
+from ledger.workers import Workers
+
+__all__ = ["import_transcripts"]
+
+_PARALLEL_BYTES: Final = 48 * 1024 * 1024
+"""Below so much to read, starting processes costs more than it saves."""
+
+
+def import_transcripts(
+    ledgers: LedgerStore,
+    kind: str,
+    path: Path,
+    options: Options | None = None,
+    *,
+    status: str | None = None,
+    only: Container[str] | None = None,
+    prices: PriceBook | None = None,
+    clock: Clock = clocks.now,
+    progress: Progress | None = None,
+    processes: int = 1,
+) -> ImportReport:
+    """Append what transcripts hold and no ledger does: a whole tree's, or one file's from where it was left off.
+
+    One unchanged file costs a few `stat` calls; a grown one costs what was added to it.
+
+    Args:
+        path: a folder, whose transcripts are considered together, or one transcript.
+        options: without a `workflow_id` a workflow is what `workflow_by` says.
+        status: the end of every workflow found, when the caller knows it.
+        only: the workflows to append to; None for all.
+        processes: how many may share a large read; 1 reads here.
+
+    Raises:
+        SourceUnreadable: the path is missing or holds no transcript, or the index cannot be used.
+        InvalidInput: an option makes no sense; nothing was appended.
+    """
+    given = options or Options()
+    files = transcript(kind).files(path)
+    everything = only is not None or status is not None
+    report = ImportReport()
+    with MessageIndex.opened(ledgers) as index:
+        marks = {} if everything else index.marks(files)
+        reads = [read for file in files if (read := _read_of(kind, file, marks.get(file), report)) is not None]
+        size = sum(read.bytes for read in reads)
+        work = Workers(ledgers, prices or GenaiPrices(), clock, processes if size >= _PARALLEL_BYTES else 1)
+        with work:
+            found = _Found(kind, given, index)
+            for read, extract in work.each(_read, reads, progress=progress, size=lambda read: read.bytes, in_all=size):
+                found.add(read, extract)
+            jobs = list(found.jobs(status, only))
+            for job, done in work.each(_append, jobs):
+                _take(job, done, index, report)
+        report.skipped += found.skipped
+        if not everything:
+            found.remember(index, failed={workflow_id for workflow_id, _ in report.problems})
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One file to read."""
+
+    kind: str
+    path: Path
+    written: Written
+    mark: Mark
+    messages: int
+
+    @property
+    def bytes(self) -> int:
+        return max(0, self.written.size - self.mark.offset)
+
+
+def _read_of(kind: str, file: Path, marked: tuple[Written, Mark, int] | None, report: ImportReport) -> _Read | None:
+    """How a file is to be read; None when it is as it was."""
+    written = Written.of(file)
+    if written is None:
+        report.skipped.append(Skipped(file, None, "is gone, or is no regular file"))
+        return None
+    if marked is None:
+        return _Read(kind, file, written, BEGINNING, 0)
+    if marked[0] == written:
+        report.in_unchanged_files += marked[2]
+        return None
+    mark = marked[1] if written.size >= marked[1].offset and written.inode == marked[0].inode else BEGINNING
+    return _Read(kind, file, written, mark, marked[2] if mark.offset else 0)
+
+
+def _read(ledgers: LedgerStore, prices: PriceBook, clock: Clock, read: _Read) -> Extract:  # noqa: ARG001
+    return transcript(read.kind).read(read.path, read.mark)
+
+
+@dataclass(slots=True)
+class _One:
+    """One message, joined over the files that show it.
+
+    Attributes:
+        seen: its largest view, with the place of the first.
+        first: orders the files that have it: by its moment, the end of the file, and the file's name.
+        file: of the largest view.
+    """
+
+    seen: Seen
+    first: tuple[str, str, str]
+    file: Path
+
+
+class _Found:
+    """What all files that were read hold together."""
+
+    def __init__(self, kind: str, options: Options, index: MessageIndex) -> None:
+        self.skipped: list[Skipped] = []
+        self._kind, self._options, self._index = kind, options, index
+        self._ones: dict[str, _One] = {}
+        self._begun: dict[str, Begun] = {}
+        self._read: list[tuple[_Read, Mark, int, set[str]]] = []
+        self._fed: set[str] = set()
+        self._spelled = cache(spelled)
+        self._homes: dict[str, set[str]] = {}
+
+    def add(self, read: _Read, extract: Extract) -> None:
+        """One file's extract, in the order of the files."""
+        self.skipped += extract.skipped
+        for seen in extract.seen:
+            first = (seen.first_at or "~", extract.last_at, str(read.path))
+            had = self._ones.get(seen.message_id)
+            if had is None:
+                self._ones[seen.message_id] = _One(seen, first, read.path)
+                continue
+            place = seen if first < had.first else had.seen
+            had.first = min(first, had.first)
+            if seen.output_tokens > had.seen.output_tokens:
+                had.seen, had.file = seen, read.path
+            had.seen = had.seen.at_place_of(place)
+        for session_id, begun in extract.mark.begun.items():
+            at, project = self._begun.get(session_id, Begun())
+            self._begun[session_id] = Begun(min(at or begun.at, begun.at or at), project or begun.project)
+        before = read.messages if extract.resumed else 0
+        if not extract.failed:
+            self._read.append((read, extract.mark, before, {seen.message_id for seen in extract.seen}))
+
+    def jobs(self, status: str | None, only: Container[str] | None) -> Iterator[_Job]:
+        """What is to be appended, by workflow."""
+        counted = self._index.counted(self._ones)
+        fed = self._fed_sessions()
+        by_workflow: dict[str, list[_One]] = {}
+        for id, one in self._ones.items():
+            known_at, feeder = counted.get(id), fed.get(one.seen.session_id)
+            elsewhere = known_at is not None and feeder is not None and known_at.workflow_id != feeder.workflow_id
+            if feeder is not None and not elsewhere and not self._options.fed_too:
+                self._fed.add(one.seen.session_id)
+                continue
+            workflow_id = known_at.workflow_id if known_at else feeder.workflow_id if feeder else self._workflow(one)
+            self._homes.setdefault(workflow_id, set()).add(id)
+            if only is None or workflow_id in only:
+                by_workflow.setdefault(workflow_id, []).append(one)
+        for session_id in sorted(self._fed):
+            self.skipped.append(Skipped(self._file_of(session_id), None, _why(session_id, fed[session_id])))
+        for workflow_id, ones in sorted(by_workflow.items()):
+            ones.sort(key=lambda one: one.first)
+            yield self._job(workflow_id, ones, counted, status)
+
+    def remember(self, index: MessageIndex, failed: Container[str]) -> None:
+        """Mark each file all of whose messages are in ledgers now."""
+        missing = {id for workflow_id, ids in self._homes.items() if workflow_id in failed for id in ids}
+        missing |= {id for id, one in self._ones.items() if one.seen.session_id in self._fed}
+        for read, mark, before, ids in self._read:
+            if not ids & missing:
+                index.mark(read.path, read.written, mark, before + len(ids))
+
+    def _job(self, workflow_id: str, ones: Sequence[_One], counted: dict[str, Counted], status: str | None) -> _Job:
+        head, told = self._index.ledger(workflow_id)
+        for one in ones:
+            at = counted.get(one.seen.message_id)
+            if at is not None and at.workflow_id == workflow_id:
+                told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
+                told.outputs[one.seen.message_id] = (at.output_tokens, at.observed_at)
+        new = [one for one in ones if one.seen.output_tokens > told.outputs.get(one.seen.message_id, (-1, ""))[0]]
+        findings = Findings(calls=[self._call(one) for one in new], begun=self._begun_of(ones))
+        return _Job(workflow_id, findings, head, told, status, len(ones) - len(new))
+
+    def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
+        """When the sessions of a workflow's messages began."""
+        sessions = {one.seen.session_id for one in ones}
+        begun = [self._begun[session_id] for session_id in sorted(sessions) if session_id in self._begun]
+        moments, projects = [at for at, _ in begun if at], [project for _, project in sorted(begun) if project]
+        if not moments and not projects:
+            return None
+        return Begun(min(moments, default=""), projects[0] if projects else "")
+
+    def _call(self, one: _One) -> Call:
+        seen = one.seen
+        return Call(
+            self._kind,
+            seen.message_id,
+            seen.model,
+            seen.usage,
+            Place(self._spelled(one.file), seen.line),
+            agent=seen.agent or self._options.agent or transcript(self._kind).agent,
+            session_id=seen.session_id,
+            observed_at=seen.first_at or None,
+            service_tier=seen.service_tier,
+        )
+
+    def _workflow(self, one: _One) -> str:
+        """The workflow of a message that no ledger has."""
+        seen, by = one.seen, self._options.workflow_by
+        if self._options.workflow_id is not None:
+            return self._options.workflow_id
+        if by == "session" or not seen.project:
+            return name_id(seen.session_id)
+        folder = Path(seen.project).name
+        if by == "project":
+            return name_id(seen.project, readable=folder)
+        return name_id(f"{seen.project}\n{seen.branch}", readable=f"{folder}-{seen.branch or 'no-branch'}")
+
+    def _fed_sessions(self) -> dict[str, Fed]:
+        return self._index.fed({one.seen.session_id for one in self._ones.values()}, TRANSCRIPT_KINDS)
+
+    def _file_of(self, session_id: str) -> Path:
+        return min(one.file for one in self._ones.values() if one.seen.session_id == session_id)
+
+
+def _why(session_id: str, fed: Fed) -> str:
+    by = f"by {fed.kind}" if fed.kind else "directly"
+    return f"session {session_id} was told {by} already, in workflow {fed.workflow_id}; --fed-too reads it nevertheless"
+
+
+@dataclass(slots=True)
+class _Job:
+    """What is to be appended to one ledger, and what is known of it.
+
+    Attributes:
+        unchanged: messages that it has already.
+    """
+
+    workflow_id: str
+    findings: Findings
+    head: Head
+    told: Known
+    status: str | None
+    unchanged: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """What became of a job: the ledger's new head and what the lines up to it say, or the problem."""
+
+    appended: int = 0
+    unchanged: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    head: Head | None = None
+    news: Known | None = None
+    problem: CostledgerError | None = None
+
+
+def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) -> _Done:
+    """Plan and append one workflow's messages, again when its ledger has moved; never raises ours."""
+    try:
+        head, told = job.head, job.told
+        for attempt in range(ATTEMPTS_MAX):
+            made = plan(job.workflow_id, job.findings, told, prices, clock(), job.status)
+            try:
+                receipts = ledgers.append(made.events, expected_seq=head.seq)
+            except LedgerMoved:
+                if attempt + 1 == ATTEMPTS_MAX:
+                    raise
+                head, told = _again(ledgers, job)
+            else:
+                appended = sum(not receipt.duplicate for receipt in receipts)
+                unchanged = job.unchanged + made.unchanged + len(receipts) - appended
+                if not appended:
+                    return _Done(0, unchanged, made.skipped)
+                fresh = replace(job.told, messages={}, outputs={}, ids=set(), feeds=set())
+                reader = ledgers.read(job.workflow_id, start=job.head)
+                news = known(reader, fresh)
+                news.ids.clear()
+                return _Done(appended, unchanged, made.skipped, reader.head, news)
+    except CostledgerError as error:
+        return _Done(problem=error)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _again(ledgers: LedgerStore, job: _Job) -> tuple[Head, Known]:
+    """The ledger as it is now that somebody else has appended."""
+    try:
+        reader = ledgers.read(job.workflow_id)
+        told = known(reader)
+    except UnknownWorkflow:
+        return job.head, job.told
+    return reader.head, told
+
+
+def _take(job: _Job, done: _Done, index: MessageIndex, report: ImportReport) -> None:
+    if done.problem is not None:
+        report.problems.append((job.workflow_id, done.problem))
+        return
+    report.workflows[job.workflow_id] = WorkflowCounts(done.appended, done.unchanged)
+    report.skipped += done.skipped
+    if done.head is not None and done.news is not None:
+        index.learn(job.workflow_id, done.head, done.news)

@@ -1,0 +1,99 @@
+"""Processes that share the work of a large import; a small one is done here."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Final, TypeVar
+
+from ledger import clock as clocks
+from ledger.clock import Clock
+from ledger.errors import CostledgerError
+from ledger.pricing import PriceBook
+from ledger.store import DirectoryStore, LedgerStore
+
+__all__ = ["Workers"]
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+_JOBS_PER_CALL: Final = 4
+
+_tools: tuple[LedgerStore, PriceBook, Clock] | None = None
+
+
+class Workers:
+    """Asks a function of a module for each of many jobs, in the order of the jobs.
+
+    Args:
+        ledgers, prices, clock: what every call is handed first.
+        processes: 1 works here, and so does a store that is not a directory or a clock that is not the real one.
+    """
+
+    def __init__(self, ledgers: LedgerStore, prices: PriceBook, clock: Clock, processes: int) -> None:
+        self._given = (ledgers, prices, clock)
+        self._pool: ProcessPoolExecutor | None = None
+        if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
+            context = get_context("spawn")  # a fork would copy the locks of the progress bar's thread
+            self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def each(
+        self,
+        call: Callable[[LedgerStore, PriceBook, Clock, J], R],
+        jobs: Sequence[J],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        size: Callable[[J], int] = lambda job: 1,  # noqa: ARG005
+        in_all: int = 0,
+    ) -> Iterator[tuple[J, R]]:
+        """Each job with its answer.
+
+        Args:
+            call: must not raise for what a job holds; an error ends all the others.
+            progress: told the sizes of the jobs that are done.
+
+        Raises:
+            CostledgerError: a process was killed.
+        """
+        done = 0
+        for job, answer in zip(jobs, self._answers(call, jobs), strict=True):
+            yield job, answer
+            done += size(job)
+            if progress is not None:
+                progress(done, in_all)
+
+    def _answers(self, call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> Iterator[R]:
+        if self._pool is None:
+            yield from (call(*self._given, job) for job in jobs)
+            return
+        calls = [jobs[at : at + _JOBS_PER_CALL] for at in range(0, len(jobs), _JOBS_PER_CALL)]
+        try:
+            for answers in self._pool.map(_answer, [call] * len(calls), calls):
+                yield from answers
+        except BrokenProcessPool as error:
+            raise CostledgerError(f"a worker process was killed ({error}); import again, nothing is lost") from None
+
+
+def _begin(ledgers: LedgerStore, prices: PriceBook) -> None:
+    """What a worker does first."""
+    global _tools
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    _tools = (ledgers, prices, clocks.now)
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
+
+
+def _answer(call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> list[R]:
+    assert _tools is not None
+    return [call(*_tools, job) for job in jobs]

@@ -1,0 +1,246 @@
+"""Importing transcripts: where messages count, what is read again, and what other sources have to do with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.errors import DamagedLedger, SourceUnreadable
+from ledger.events import cost_observed
+from ledger.importing import ImportReport, import_source, reread
+from ledger.message_index import INDEX_FILE
+from ledger.register import SourceRegister
+from ledger.sources.findings import Options
+from ledger.store import DirectoryStore
+from ledger.transcripts import import_transcripts
+from projections.replay import project
+from tests.ledger import logs
+from tests.ledger.transcript_lines import OPUS, SONNET, asked, counted, meta, said, turn, write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "data", durability="none")
+
+
+def imported(store: DirectoryStore, path: Path, **options: Any) -> ImportReport:
+    report = import_source(store, "claude", path, **options)
+    assert report.problems == []
+    return report
+
+
+def messages(store: DirectoryStore) -> list[tuple[str, str, int]]:
+    """Workflow, message and output of every reading, in order."""
+    return [
+        (id, line["message_id"], line["usage"]["output_tokens"])
+        for id in store.workflow_ids()
+        for line in store.read(id)
+        if line["type"] == "cost_observed" and "message_id" in line
+    ]
+
+
+def test_an_unchanged_file_is_not_opened_and_a_grown_one_is_read_on(store: DirectoryStore, tmp_path: Path) -> None:
+    begun = [asked(), *(said(f"m{n}", 5, n) for n in range(9))]
+    path = write(tmp_path / "t" / "s1.jsonl", *begun)
+    assert imported(store, path).appended == 10
+    moment = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes().replace(b'"m3"', b'"x3"'))
+    os.utime(path, ns=(moment, moment))
+    again = imported(store, path)
+    assert (again.appended, again.unchanged, again.workflows) == (0, 9, {})
+    write(path, *begun, said("m8", 50, 30), said("m9", 6, 31))
+    grown = imported(store, path)
+    assert (grown.appended, messages(store)[-2:]) == (2, [("s1", "m8", 50), ("s1", "m9", 6)])
+    assert imported(store, path).unchanged == 10 + 1, "m8 stands on both sides of the mark"
+
+
+def test_a_larger_reading_wins_also_after_the_end_and_a_smaller_one_is_not_appended(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", asked(), said("m1", 5, 10))
+    imported(store, path, status="completed")
+    before = project(store, "s1").row
+    imported(store, write(tmp_path / "u" / "s1.jsonl", asked(), said("m1", 500, 3)))
+    after = project(store, "s1").row
+    assert (before.status, after.status) == ("completed", "completed")
+    assert (before.output_tokens, after.output_tokens) == (5, 500)
+    assert after.actual_cost_nanousd > before.actual_cost_nanousd
+    imported(store, write(tmp_path / "v" / "s1.jsonl", asked(), said("m1", 400, 99)))
+    assert messages(store) == [("s1", "m1", 5), ("s1", "m1", 500)]
+
+
+def test_a_message_met_in_a_second_workflow_counts_where_the_first_one_has_it(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "a.jsonl", said("m1", 5)), workflow_id="first")
+    imported(store, write(tmp_path / "b.jsonl", said("m1", 70, session="s2"), said("m2", 8, 9, "s2")))
+    assert messages(store) == [("first", "m1", 5), ("first", "m1", 70), ("s2", "m2", 8)]
+
+
+def test_a_message_that_somebody_charged_is_not_charged_again(store: DirectoryStore, tmp_path: Path) -> None:
+    store.append([cost_observed("w", message_id="m1", cost_usd="0.5", usage={"output_tokens": 5})])
+    imported(store, write(tmp_path / "a.jsonl", said("m1", 5), said("m2", 5)))
+    assert messages(store) == [("s1", "m2", 5), ("w", "m1", 5)]
+
+
+@pytest.mark.parametrize("broken", [b"", b"not SQLite, but 100 bytes long" * 5, None])
+def test_the_index_may_be_deleted_or_broken_at_any_time(
+    store: DirectoryStore, tmp_path: Path, broken: bytes | None
+) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5), said("m2", 6))
+    imported(store, path)
+    index = store.path / INDEX_FILE
+    index.unlink()
+    if broken is not None:
+        index.write_bytes(broken)
+    assert imported(store, path).appended == 0
+    assert len(messages(store)) == 2
+    assert imported(store, path).in_unchanged_files == 2
+
+
+def test_a_ledger_that_was_removed_or_cut_is_filled_again(store: DirectoryStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", asked(), said("m1", 5), said("m2", 6))
+    imported(store, path)
+    before = messages(store)
+    store.ledger_path("s1").unlink()
+    assert imported(DirectoryStore(store.path), path).appended == 3
+    assert messages(store) == before
+    whole = store.ledger_path("s1").read_bytes()
+    store.ledger_path("s1").write_bytes(whole[: whole[:-1].rindex(b"\n") + 1])
+    assert imported(DirectoryStore(store.path), path).appended == 1
+    assert messages(store) == before
+
+
+def test_a_damaged_ledger_is_a_problem_of_its_own_and_its_file_is_read_again(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    one = write(tmp_path / "t" / "1.jsonl", said("m1", 5))
+    two = write(tmp_path / "t" / "2.jsonl", said("m2", 6, session="s2"))
+    imported(store, tmp_path / "t")
+    ledger = store.ledger_path("s1")
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole[:-40] + b"0" + whole[-39:])
+    write(one, said("m1", 5), said("m3", 7))
+    write(two, said("m2", 6, session="s2"), said("m4", 8, session="s2"))
+    report = import_source(DirectoryStore(store.path), "claude", tmp_path / "t")
+    assert [(id, type(error)) for id, error in report.problems] == [("s1", DamagedLedger)]
+    assert report.workflows["s2"].appended >= 1
+    ledger.write_bytes(whole)
+    assert import_source(DirectoryStore(store.path), "claude", tmp_path / "t").problems == []
+    assert sorted(messages(store)) == [("s1", "m1", 5), ("s1", "m3", 7), ("s2", "m2", 6), ("s2", "m4", 8)]
+
+
+def test_a_session_that_a_stream_feeds_is_skipped_unless_asked_for(store: DirectoryStore, tmp_path: Path) -> None:
+    agents = tmp_path / "agents"
+    logs.write(agents / "w1" / "plan" / "raw_output.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
+    import_source(store, "adw", agents)
+    told = [said("m1", 5, model=SONNET), said("m2", 6, agent="a1", model=SONNET), said("m3", 7, session="s2")]
+    path = write(tmp_path / "t" / "s1.jsonl", *told)
+    report = imported(store, path)
+    assert [skipped.reason for skipped in report.skipped] == [
+        "session s1 was told by claude_stream already, in workflow w1; --fed-too reads it nevertheless"
+    ]
+    assert messages(store) == [("s2", "m3", 7)]
+    imported(store, path, fed_too=True)
+    row = project(store, "w1").row
+    assert (row.actual_cost_total, "possible_double_counting" in row.cost_breakdown) == (1.25, False)
+    logs.write(
+        agents / "w1" / "plan" / "raw_output.jsonl",
+        logs.init(),
+        logs.result("1.25", sonnet="1.25"),
+        logs.result("2.5", uuid="r2", sonnet="2.5"),
+    )
+    assert import_source(store, "adw", agents).skipped == []
+    assert project(store, "w1").row.actual_cost_total == 2.5
+
+
+def test_a_session_that_its_transcript_feeds_is_not_read_from_a_stream_unless_asked_for(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5)))
+    log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
+    report = import_source(store, "claude-stream", log, workflow_id="w1")
+    assert "read from its transcript already, in workflow s1" in report.skipped[0].reason
+    assert report.appended == 0
+    assert import_source(store, "claude-stream", log, workflow_id="w1", fed_too=True).appended == 2
+
+
+def test_messages_go_below_the_reading_that_their_session_has(store: DirectoryStore, tmp_path: Path) -> None:
+    store.append([cost_observed("s1", session_id="s1", cost_usd="3", source={"kind": "claude_statusline"})])
+    path = write(tmp_path / "s1.jsonl", said("m1", 5), said("m2", 5, agent="a1"))
+    import_transcripts(store, "claude", path, Options(fed_too=True))
+    row = project(store, "s1").row
+    assert (row.actual_cost_total, row.output_tokens) == (3.0, 10)
+
+
+def test_one_transcript_can_be_read_from_where_it_was_left_off(store: DirectoryStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "p" / "s1.jsonl", asked(), said("m1", 5))
+    options = Options(workflow_id="job", agent="build")
+    assert import_transcripts(store, "claude", path, options).appended == 2
+    assert import_transcripts(store, "claude", path, options).appended == 0
+    write(path, asked(), said("m1", 5), said("m2", 9))
+    assert import_transcripts(store, "claude", path, options).appended == 1
+    assert [line.get("agent") for line in store.read("job")][2:] == ["build", "build"]
+
+
+def test_a_start_is_as_early_as_any_file_says_and_does_not_reopen_what_has_ended(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "late.jsonl", asked(500), said("m2", 5, 501)), status="completed")
+    imported(store, write(tmp_path / "early.jsonl", asked(20), said("m1", 5, 21)))
+    row = project(store, "s1").row
+    assert (row.start_time, row.status) == ("2026-08-01T08:00:20.123000Z", "completed")
+    assert [line.get("project") for line in store.read("s1") if line["type"] == "workflow_started"] == [
+        "/home/dev/shop",
+        None,
+    ]
+
+
+def test_resync_reads_transcripts_again_as_they_were_imported(store: DirectoryStore, tmp_path: Path) -> None:
+    register = SourceRegister(store.path)
+    path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
+    rollout = write(tmp_path / "r" / "r.jsonl", meta("c1"), turn(), counted(10, 0, 5))
+    for kind, where in (("claude", path.parent), ("codex", rollout.parent)):
+        import_source(store, kind, where, workflow_by="project")
+        register.add(kind, where, workflow_by="project")
+    (workflow_id,) = store.workflow_ids()
+    write(path, said("m1", 5), said("m2", 6), said("m3", 7, cwd="/elsewhere", session="s2"))
+    assert reread(store, register, only=[workflow_id]).appended == 1
+    assert len(list(store.workflow_ids())) == 1
+    assert reread(store, register).appended == 2
+    assert len(list(store.workflow_ids())) == 2
+
+
+def test_processes_share_a_large_import_and_come_to_the_same(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.transcripts._PARALLEL_BYTES", 0)
+    for number in range(12):
+        told = [said(f"m{number}-{n}", n, n, f"s{number % 5}", model=SONNET if n % 2 else OPUS) for n in range(20)]
+        write(tmp_path / "t" / f"{number}.jsonl", *told)
+    shared = DirectoryStore(tmp_path / "shared")
+    assert import_source(shared, "claude", tmp_path / "t", processes=2).appended == 12 * 20 + 5
+    imported(store, tmp_path / "t")
+    assert messages(shared) == messages(store)
+    assert import_source(shared, "claude", tmp_path / "t", processes=2).appended == 0
+
+
+def test_a_file_that_cannot_be_opened_is_told_every_time(store: DirectoryStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        path.unlink()
+        path.symlink_to(path)
+    for _ in range(2):
+        report = import_source(store, "claude", tmp_path / "t")
+        assert (report.appended, len(report.skipped)) == (0, 1)
+
+
+def test_an_index_that_cannot_be_used_is_named(store: DirectoryStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
+    (store.path / INDEX_FILE).mkdir(parents=True)
+    with pytest.raises(SourceUnreadable, match=r"transcripts\.db"):
+        imported(store, path)
