@@ -8,6 +8,7 @@ overload; every answer carries the headers that keep a browser from being used a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
@@ -36,6 +37,8 @@ _HEADERS: Final = {
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLIENTS_KEPT: Final = 10_000
+_DISCARD_BYTES_MAX: Final = 64 * 1024 * 1024
+_DISCARD_SECONDS_MAX: Final = 2.0
 
 
 class Guard:
@@ -69,6 +72,8 @@ class Guard:
                 raise
             if not isinstance(error, Refusal):
                 _log.exception("%s %s", scope["method"], scope["path"])
+            elif error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                await _discard(receive)
             await response_to(error)(scope, receive, guarded)
 
     def _check(self, scope: Scope) -> None:
@@ -111,6 +116,17 @@ class _Body:
             if self._bytes > self._settings.body_bytes_max:
                 raise _too_large(self._settings)
         return message
+
+
+async def _discard(receive: Receive) -> None:
+    """Take the rest of a body, within limits: a connection that is closed on unread bytes loses the answer, too."""
+    taken, more = 0, True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS_MAX):
+            while more and taken < _DISCARD_BYTES_MAX:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _too_large(settings: Settings) -> Refusal:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from ledger.importing import SourceRegister
+from ledger.register import SourceRegister
 from ledger.store import DirectoryStore
 from projections.kept import KeptFolds
 from projections.server.settings import Settings
