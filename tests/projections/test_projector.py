@@ -128,7 +128,7 @@ REPLICAS: dict[str, MemoryReplica] = {}
 
 
 @given(data=st.data())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lines_that_come_in_any_order_of_origins_give_the_rows_of_all_ledgers(
     data: st.DataObject, postgres_url: str
 ) -> None:
