@@ -9,6 +9,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
     │   ├── InvalidReplica
+    │   ├── SharedHistory        rows that projectors write are not made from local ledgers
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
     ├── UnknownModel             no price for it
@@ -56,6 +57,7 @@ __all__ = [
     "ReplicaDiffers",
     "ReplicaRefused",
     "ReplicaUnavailable",
+    "SharedHistory",
     "SourceUnreadable",
     "UnknownModel",
     "UnknownWorkflow",
@@ -288,6 +290,16 @@ class Diverged(CostledgerError):
         super().__init__(
             f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: if this "
             "data directory was restored or a ledger salvaged, `costledger origin --renew` gives it chains of its own"
+        )
+
+
+class SharedHistory(InvalidInput):
+    """Rows that projectors write, from many hosts' ledgers, and a command that knows only the local ones."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
+            "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
         )
 
 

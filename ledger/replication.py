@@ -37,6 +37,9 @@ _LOOK_SHARE: Final = 4
 """Looking takes at most a fifth of a processor: a look of 100,000 ledgers is followed by four times its time."""
 
 _AWAY_SECONDS_MAX: Final = 15.0
+_ASK_SECONDS: Final = 5.0
+"""How often the replica is asked which one it is, also when there is nothing to send: its stream may be gone."""
+
 _AGAIN_SECONDS: Final = 30.0
 """When a ledger that could not be sent, and has not grown, is tried again."""
 
@@ -87,6 +90,7 @@ class Replication:
         self._ledgers, self._replica, self._clock = ledgers, replica, clock
         self._origin = ""
         self._cursor: Cursor | None = None  # of that origin
+        self._asked = 0.0
         self._again: dict[str, tuple[int, float]] = {}  # by workflow id: the size that failed, and when to try again
 
     def catch_up(self) -> Sent:
@@ -135,8 +139,11 @@ class Replication:
             self._origin = origin.id
             self._again.clear()
             self._forget()
-        if self._cursor is None:
-            self._cursor = Cursor(cursor_path(data), self._replica.identity, origin.id, self._replica.address)
+        if self._cursor is None or time.monotonic() - self._asked > _ASK_SECONDS:
+            identity, self._asked = self._replica.identity, time.monotonic()
+            if self._cursor is None or self._cursor.identity != identity:
+                self._forget()
+                self._cursor = Cursor(cursor_path(data), identity, origin.id, self._replica.address)
         return self._cursor
 
     def follow(

@@ -27,7 +27,7 @@ from ledger.replica import (
     partition_of,
 )
 from ledger.replicas.connection import Connection, Refused
-from ledger.replicas.consumer import Consumer, Lost
+from ledger.replicas.consumer import Consumer
 from ledger.replicas.stream import STREAM, differences, made
 from ledger.replicas.subjects import is_chain, of_origin, of_partitions, subject_of
 
@@ -270,9 +270,8 @@ class NatsReplica:
         """So many lines as the leader counted: the server that a consumer reads from may still be behind it."""
         if not due:
             return
-        consumer = Consumer(self._connection, self._stream)
+        consumer = Consumer(self._connection, self._stream, [filter], last_only=last_only)
         try:
-            self._connection.run(consumer.open([filter], last_only=last_only))
             while due > 0:
                 lines = self._connection.run(consumer.next(min(due, RUN_LINES_MAX), self._connection.timeout_seconds))
                 if not lines:
@@ -291,28 +290,16 @@ class NatsReplica:
             await asyncio.sleep(wait_seconds)
             return []
         if self._reader is None or self._handed_out != positions:
-            self._reader = await self._reader_at(positions)
+            if self._reader is not None:
+                await self._reader.close()
+            start = min(positions.values())
+            self._reader = Consumer(self._connection, self._stream, of_partitions(positions), start=start)
+            self._handed_out = dict(positions)
         behind: list[ReplicatedLine] = []
-        while not behind:
-            try:
-                lines = await self._reader.next(lines_max, wait_seconds)
-            except Lost:
-                self._reader = await self._reader_at(positions)
-                lines = await self._reader.next(lines_max, wait_seconds)
-            if not lines:
-                break
+        while not behind and (lines := await self._reader.next(lines_max, wait_seconds)):
             behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
         self._handed_out = last_positions(behind, positions)
         return behind
-
-    async def _reader_at(self, positions: Mapping[int, int]) -> Consumer:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            await reader.close()
-        reader = Consumer(self._connection, self._stream)
-        await reader.open(of_partitions(positions), start=min(positions.values()))
-        self._handed_out = dict(positions)
-        return reader
 
     def close(self) -> None:
         """See `Replica.close`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
+from ledger.errors import CostledgerError, DamagedLedger, SharedHistory
 from ledger.store import DirectoryStore
 from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
@@ -56,10 +56,7 @@ def opened(
         return
     with open_history(spelling, insert_missing=insert_missing) as history:
         if history.shared and not up_to_date and not shared_too:
-            raise InvalidInput(
-                "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
-                "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
-            )
+            raise SharedHistory
         yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
 
 
