@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -88,9 +89,27 @@ def exit_code(problems: Iterable[Problem]) -> int:
     return 1 if errors else 0
 
 
+_CHANGES_SHOWN_MAX: Final = 20
+"""Changes of cost told one by one; a first import can make thousands."""
+
+
 class _OnStderr(logging.Handler):
+    """Warnings and worse, and the first changes of cost; of the others the number, at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changes = 0
+
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        self._changes += record.levelno == logging.INFO
+        if record.levelno != logging.INFO or self._changes <= _CHANGES_SHOWN_MAX:
+            click.echo(record.getMessage(), err=True)
+
+    def close(self) -> None:
+        if self._changes > _CHANGES_SHOWN_MAX:
+            click.echo(f"… and {self._changes - _CHANGES_SHOWN_MAX:,} more changes of cost", err=True)
+            self._changes = 0
+        super().close()
 
 
 def log_changes() -> None:
