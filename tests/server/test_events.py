@@ -120,11 +120,11 @@ def test_a_server_told_to_stop_finishes_what_it_accepted(serve: Serve, tmp_path:
 
     def send(n: int) -> None:
         try:
-            codes.append(server.client.post("/api/events", json=reading("1", str(n))).status_code)
+            codes.append(http.post("/api/events", json=reading("1", str(n))).status_code)
         except httpx.HTTPError:
             codes.append(0)
 
-    with ThreadPoolExecutor(8) as pool:
+    with httpx.Client(base_url=server.url, timeout=10) as http, ThreadPoolExecutor(8) as pool:
         for n in range(400):
             pool.submit(send, n)
         while codes.count(201) < 40:
