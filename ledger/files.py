@@ -12,7 +12,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 __all__ = ["Files", "OpenFile", "locked", "locked_file"]
 
@@ -45,7 +45,13 @@ class OpenFile:
 
 
 class Files:
-    """The operating system's files."""
+    """The operating system's files.
+
+    Attributes:
+        fenced: paths of ledgers whose sync has failed in this process; see `fence.py`.
+    """
+
+    fenced: ClassVar[set[Path]] = set()
 
     def open_append(self, path: Path) -> OpenFile:
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666))

@@ -18,10 +18,11 @@ from typing import Final, Literal, ParamSpec, TypeVar
 from ledger.clock import Clock, to_wire
 from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable
 from ledger.events import Event, Line
+from ledger.fence import is_fenced, set_fence
 from ledger.files import Files, OpenFile
 from ledger.line import Draft
 from ledger.reader import LedgerReader
-from ledger.recovery import copy_verified, fence_path, last_tail, set_fence
+from ledger.recovery import copy_verified, last_tail
 from ledger.seen import SeenIds
 from ledger.tail import Composed, Receipt, Tail, compose, drafts, with_runs
 
@@ -130,7 +131,7 @@ class Journal:
                 if not self._try("look at", self._files.is_at, file, self.path):
                     self._file = self._tail = None
                     continue
-                if self._try("look at", self._files.exists, fence_path(self.path)):
+                if self._try("look at", is_fenced, self._files, self.path):
                     self._file = self._tail = None
                     self._try("copy", copy_verified, self._files, file, self.path, self.workflow_id)
                     continue
@@ -148,6 +149,7 @@ class Journal:
         if self._file is None:
             self._file = self._try("open", self._files.open_append, self.path)
             self._tail = None
+            self._directory_synced = False  # whoever put this file there may have died before it was in its folder
         return self._file
 
     def _caught_up(self, file: OpenFile) -> Tail:
@@ -226,7 +228,7 @@ class Journal:
             self._try("sync the folder of", self._files.sync_directory, self.path.parent)
             self._directory_synced = True
         at_path = self._try("look at", self._files.is_at, file, self.path)
-        return at_path and not self._try("look at", self._files.exists, fence_path(self.path))
+        return at_path and not self._try("look at", is_fenced, self._files, self.path)
 
     def _sync(self, file: OpenFile) -> None:
         try:

@@ -26,7 +26,7 @@ from projections.stores.memory import MemoryHistory
 from projections.verify import Proof, verify
 from tests.ledger.logs import init, message, result, write
 
-CALLS: Final = frozenset(name for name in vars(Files) if not name.startswith("_"))
+CALLS: Final = frozenset(name for name, value in vars(Files).items() if callable(value))
 """All of the seam."""
 
 FAULTS: Final = st.sampled_from([errno.EIO, errno.ENOSPC, errno.EINTR, errno.EDQUOT, 0])
