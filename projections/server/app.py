@@ -24,7 +24,7 @@ from projections.server.feed import Change, Feed
 from projections.server.guard import Guard
 from projections.server.keeper import Keeper
 from projections.server.problems import Problem, Refusal, response_to
-from projections.server.routes import events, health, stream, workflows
+from projections.server.routes import events, health, login, page, stream, workflows
 from projections.server.rows import usd
 from projections.server.service import Service
 
@@ -61,7 +61,7 @@ def create_app(service: Service) -> FastAPI:
             await asyncio.to_thread(service.close)
 
     app = FastAPI(title="costledger", version=version("costledger"), lifespan=lifespan, docs_url=None, redoc_url=None)
-    for module in (workflows, events, stream, health):
+    for module in (workflows, events, stream, health, login, page):
         app.include_router(module.router)
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)

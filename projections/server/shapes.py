@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Access",
     "AuditLog",
     "Events",
     "Health",
+    "Login",
     "Receipts",
     "Resynced",
     "Stale",
@@ -219,3 +221,12 @@ class Health(_Shape):
     refresh_lag_seconds: float
     streams: int
     problems: dict[str, str] = Field(description="ledgers that could not be replayed, and why")
+
+
+class Login(_Shape):
+    token: str = Field(min_length=1, max_length=200, description="as `costledger token create` printed it")
+
+
+class Access(_Shape):
+    token_needed: bool
+    scope: str | None = Field(description="read, append or admin, of the cookie's token; null without one")
