@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from ledger.errors import SourceUnreadable
 
-__all__ = ["SourceEntry", "SourceRegister"]
+__all__ = ["SourceEntry", "SourceRegister", "Sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,18 @@ _DEFAULTS: Final = {told.name: told.default for told in fields(SourceEntry)}
 
 def _entry(told: dict[str, Any]) -> SourceEntry:
     return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
+
+
+class Sources(Protocol):
+    """Sources to read again."""
+
+    def entries(self) -> Sequence[SourceEntry]:
+        """Each once.
+
+        Raises:
+            SourceUnreadable: where they are kept cannot be read.
+        """
+        ...
 
 
 class SourceRegister:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ledger.importing import ImportReport, SourceRegister, reread
+from ledger.importing import ImportReport, reread
 from ledger.pricing import PriceBook
+from ledger.register import Sources
 from ledger.store import LedgerStore
 from projections.replay import RefreshReport, resync
 from projections.store import CostChange, HistoryStore, Stored
@@ -25,7 +26,7 @@ class Resynced:
 def resync_sources(
     ledgers: LedgerStore,
     history: HistoryStore,
-    sources: SourceRegister,
+    sources: Sources,
     *,
     workflow_id: str | None = None,
     force: bool = False,

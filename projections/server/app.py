@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -17,15 +17,19 @@ from starlette.responses import Response
 
 from ledger.errors import CostledgerError
 from ledger.line import Head
+from projections.budget import Budgets, standing_so_far
 from projections.fold import State
 from projections.server import shapes
 from projections.server.appender import Appender
 from projections.server.feed import Change, Feed
+from projections.server.figures import Figures
+from projections.server.follower import Follower
 from projections.server.guard import Guard
 from projections.server.keeper import Keeper
 from projections.server.problems import Problem, Refusal, response_to
-from projections.server.routes import events, health, login, page, stream, workflows
-from projections.server.rows import usd
+from projections.server.proving import Proving
+from projections.server.routes import events, health, login, page, spend, stream, workflows
+from projections.server.rows import budget_as_json, usd
 from projections.server.service import Service
 
 __all__ = ["create_app"]
@@ -48,20 +52,25 @@ def create_app(service: Service) -> FastAPI:
                 loop.call_soon_threadsafe(feed.publish, changes)
 
         keeper = Keeper(service, publish)
-        appender = Appender(service.ledgers, service.folds, standing, keeper.wake)
+        appender = Appender(service.ledgers, service.folds, standing(service.config.budgets), keeper.wake)
         app.state.service, app.state.feed = service, feed
         app.state.keeper, app.state.appender = keeper, appender
+        app.state.figures, app.state.proving = Figures(service), Proving(service)
+        app.state.follower = Follower(service, keeper.wake)
         await asyncio.to_thread(keeper.start)
+        app.state.follower.start()
         try:
             yield
         finally:
             feed.close()
             await appender.close()
+            app.state.proving.stop()
+            await asyncio.to_thread(app.state.follower.stop)
             await asyncio.to_thread(keeper.stop)
             await asyncio.to_thread(service.close)
 
     app = FastAPI(title="costledger", version=version("costledger"), lifespan=lifespan, docs_url=None, redoc_url=None)
-    for module in (workflows, events, stream, health, login, page):
+    for module in (workflows, spend, events, stream, health, login, page):
         app.include_router(module.router)
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)
@@ -72,9 +81,14 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def standing(state: State, head: Head) -> dict[str, Any]:  # noqa: ARG001
+def standing(budgets: Budgets) -> Callable[[State, Head], dict[str, Any]]:
     """How a workflow stands, for those who have just appended to it."""
-    return {"cost": usd(state.cost_nanousd), "status": state.status}
+
+    def standing(state: State, head: Head) -> dict[str, Any]:  # noqa: ARG001
+        budget = budget_as_json(standing_so_far(state, budgets))
+        return {"cost": usd(state.cost_nanousd), "status": state.status, "budget": budget}
+
+    return standing
 
 
 async def _answered(request: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -167,9 +167,10 @@ class Keeper:
     def _tell(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             told: list[Change] = []
+            budgets = self._service.config.budgets
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                told.append(Change(number, adw_id, None if row is None else row_as_json(row)))
+                told.append(Change(number, adw_id, None if row is None else row_as_json(row, budgets)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
                         self._service.background.submit(self._settle, adw_id)
@@ -182,7 +183,8 @@ class Keeper:
     def _settle(self, workflow_id: str) -> None:
         """A workflow has ended: read its sources once more, so that its last words are in."""
         try:
-            found = reread(self._service.ledgers, self._service.sources, only=[workflow_id])
+            service = self._service
+            found = reread(service.ledgers, service.sources, only=[workflow_id], prices=service.prices)
             if found.appended:
                 self.wake(workflow_id)
         except CostledgerError as error:
