@@ -32,6 +32,14 @@ function steps(low, high, wanted) {
   return found;
 }
 
+/** Which colour is whose. */
+export const legend = (groups, name) => {
+  const series = seriesOf(groups);
+  return h("ul", { class: "legend" }, groups.slice(0, SERIES).map(({ group }) => h("li", {}, swatch(series(group)), name(group))));
+};
+
+export const swatch = (series) => h("span", { class: "swatch", "data-series": series, "aria-hidden": "true" });
+
 /** The frame of a chart: a scale of dollars with its lines. */
 function frame(width, height, low, high) {
   const ticks = steps(low, high, Math.max(2, Math.floor(height / 45)));
@@ -124,7 +132,7 @@ export function staircase(moves, now, height = 220) {
       svg.append(s("line", { class: "settled", x1: right, x2: right, y1: inner.top, y2: inner.bottom }),
         s("text", { class: "mark", x: right - 6, y: inner.bottom - 6, "text-anchor": "end" }, `settled at ${usd(now.cost)}`));
     }
-    const [first, last] = ordered ? [local(new Date(places[0]).toISOString()), local(new Date(end).toISOString())] : ["first event", "last event"];
+    const [first, last] = ordered ? [local(new Date(places[0]).toISOString()), local(new Date(end).toISOString())] : [`event ${moves[0].seq}`, `event ${moves.at(-1).seq}`];
     svg.append(s("text", { x: inner.left, y: height - 6 }, first), width > 420 && s("text", { x: inner.right, y: height - 6, "text-anchor": "end" }, last));
     return svg;
   });

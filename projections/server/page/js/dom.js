@@ -39,10 +39,10 @@ export function fill(element, ...children) {
 
 /**
  * A table that becomes cards on a narrow screen; each cell knows its column's name for that.
- * @param {{caption: string, columns: {name: string, figures?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[]}} of
+ * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[]}} of
  */
 export function table({ caption, columns, rows, foot }) {
-  const head = columns.map((column) => h("th", { scope: "col", class: column.figures && "figures", "aria-sort": column.sorted }, column.head ?? column.name));
+  const head = columns.map((column) => h("th", { scope: "col", class: kind(column), "aria-sort": column.sorted }, column.head ?? column.name));
   return h("div", { class: "scroll" }, h("table", {},
     h("caption", { class: "unseen" }, caption),
     h("thead", {}, h("tr", {}, head)),
@@ -50,11 +50,20 @@ export function table({ caption, columns, rows, foot }) {
     foot && h("tfoot", {}, line(columns, foot))));
 }
 
+/** Figures stand to the right, moments are never broken. */
+const kind = (column) => (column.figures ? "figures" : column.when ? "when" : null);
+
 /** One row of such a table. */
 export function line(columns, cells, properties = {}) {
   return h("tr", properties, columns.map((column, at) =>
-    h("td", { class: column.figures && "figures", "data-name": column.name }, cells[at])));
+    h("td", { class: kind(column), "data-name": column.name }, Array.isArray(cells[at]) ? h("span", {}, cells[at]) : cells[at])));
 }
+
+/** What a row says in columns that have a `cell`, as nodes. */
+export const cellsOf = (columns, row) => columns.map(({ cell }) => {
+  const content = cell(row) ?? "";
+  return content instanceof Node ? content : document.createTextNode(String(content));
+});
 
 /** A section of a page under its heading. */
 export const section = (title, ...children) => {

@@ -2,7 +2,6 @@
 
 const NANO = 1_000_000_000n;
 const counts = new Intl.NumberFormat("en-US");
-const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
 
 /** The zone of this browser, in which days and times are shown. */
@@ -54,18 +53,20 @@ export const rowCost = (row) =>
 
 /** What a sum over `unpriced` models is. @param {Record<string, {events: number, tokens: number}>} unpriced by model */
 export function sumCost(cost, unpriced) {
-  const events = Object.values(unpriced).reduce((sum, model) => sum + model.events, 0);
-  return honest({ cost, basis: Object.keys(unpriced).length ? "partial" : "reported", unpriced: events });
+  return honest({ cost, basis: Object.keys(unpriced).length ? "partial" : "reported", unpriced: messages(unpriced) });
 }
+
+/** How many messages have no price. */
+export const messages = (unpriced) => Object.values(unpriced).reduce((sum, model) => sum + model.events, 0);
 
 /** @param {number | bigint} number */
 export const count = (number) => counts.format(number);
 
-/** 1,234 as "1.23K". */
-export const compact = (number) => short.format(number);
+/** @param {number} number of a hundred */
+export const percent = (number) => `${number === 0 || number >= 10 ? Math.round(number) : number.toFixed(1)} %`;
 
-/** @param {number | null} number of a hundred */
-export const percent = (number) => (number === null || !Number.isFinite(number) ? "" : `${number.toFixed(number < 10 ? 1 : 0)} %`);
+/** "1 message", "3 messages". */
+export const many = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 /** Seconds as "14 m 1 s". @param {number | null} seconds */
 export function duration(seconds) {

@@ -1,7 +1,7 @@
 // Parts that several pages show: a status, a cost that changes in place, a list of doubts, ways to choose.
 
-import { flash, h, fill } from "./dom.js";
-import { rowCost, usd, wire, nanousd } from "./format.js";
+import { fill, flash, h } from "./dom.js";
+import { nanousd, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–" };
@@ -12,6 +12,9 @@ export const status = (name) =>
 
 /** A workflow's id, as the way to its page. */
 export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id" }, id);
+
+/** @param {{issue_number: number | null}} row */
+export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_number}`);
 
 /** A row's cost; its exact amount is told on hovering. */
 export function cost(row) {
@@ -37,6 +40,9 @@ export function bar(share, properties = {}) {
   filled.style.width = `${Math.max(0, Math.min(1, share)) * 100}%`;
   return h("span", { class: "bar", "aria-hidden": "true", ...properties }, filled);
 }
+
+/** A part of a whole, as a bar and in percent. @param {number} of one */
+export const share = (of) => h("span", { class: "share" }, bar(of), h("span", {}, percent(100 * of)));
 
 /** A labelled control. */
 export const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);

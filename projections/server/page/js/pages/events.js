@@ -6,7 +6,7 @@ import { count, local, usd } from "../format.js";
 import { amount } from "../parts.js";
 
 const PAGE = 100;
-const COLUMNS = [{ name: "Seq", figures: true }, { name: "When" }, { name: "Event" }, { name: "Said", figures: true }, { name: "Cost then", figures: true }, { name: "Read from" }];
+const COLUMNS = [{ name: "Seq", figures: true }, { name: "When", when: true }, { name: "Event" }, { name: "Said", figures: true }, { name: "Cost then", figures: true }, { name: "Read from" }];
 const SHOWN_ELSEWHERE = ["v", "seq", "type", "workflow_id", "hash"];
 
 /** The list of a workflow's events. @param {string} id @param {AbortSignal} signal */
@@ -48,7 +48,7 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
         notes.map((note) => h("span", { class: "tag" }, note))),
       h("dl", { class: "facts" }, whole)),
     said(event), before === after ? h("span", { class: "muted" }, usd(after)) : [usd(before), " → ", h("strong", {}, amount(after))],
-    readFrom(event)];
+    event.type === "ledger_opened" ? "" : readFrom(event)];
 }
 
 function said(event) {
@@ -59,5 +59,6 @@ function said(event) {
 function readFrom({ source }) {
   if (!source?.file) return h("span", { class: "muted" }, source?.kind ?? "told directly");
   const place = source.line === undefined ? source.file : `${source.file}:${source.line}`;
-  return h("span", { class: "place", title: place }, place);
+  const parts = place.split("/");
+  return h("span", { class: "place", title: place }, parts.length > 4 ? `…/${parts.slice(-3).join("/")}` : place);
 }

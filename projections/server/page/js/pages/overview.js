@@ -1,43 +1,52 @@
 // Overview: what was spent lately, what runs now, what may be wrong.
 
 import { api } from "../api.js";
-import { stackedBars } from "../charts.js";
-import { empty, fill, h, line, section, table } from "../dom.js";
-import { count, day, duration, local, plusDays, sumCost, ZONE } from "../format.js";
+import { legend, stackedBars } from "../charts.js";
+import { cellsOf, empty, fill, h, line, section, table } from "../dom.js";
+import { count, day, duration, local, messages, plusDays, usd, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, cost, renew, workflowName } from "../parts.js";
+import { amount, budget, cost, issue, renew, workflowName } from "../parts.js";
 import { link } from "../router.js";
 
 const RANGES = [["Today", 1], ["Last 7 days", 7], ["Last 30 days", 30]];
-const RUNNING_MAX = 100;
+const RUNNING_SHOWN = 15;
 const DOUBTS_SHOWN = 8;
 const COLUMNS = [
-  { name: "Workflow" }, { name: "Cost so far", figures: true }, { name: "Issue" }, { name: "Template" },
-  { name: "Budget" }, { name: "Running for" }, { name: "Last event" },
+  { name: "Workflow", cell: (row) => workflowName(row.adw_id) },
+  { name: "Cost so far", cell: cost, figures: true },
+  { name: "Issue", cell: issue },
+  { name: "Template", cell: (row) => row.workflow_template },
+  { name: "Budget", cell: (row) => budget(row.budget), optional: (row) => row.budget },
+  { name: "Running for", cell: (row) => row.start_time && duration((Date.now() - Date.parse(row.start_time)) / 1000) },
+  { name: "Last event", cell: (row) => local(row.updated_at), when: true },
 ];
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function overview(place, { signal }) {
   const spent = h("div", {}), running = h("div", {}), doubtful = h("div", {});
   const lines = new Map();
+  let columns = COLUMNS;
 
   const loadSpent = async () => fill(spent, await spentLately(signal));
   const loadRunning = async () => {
-    const found = await api.workflows({ status: "running", sort: "cost", limit: RUNNING_MAX }, signal);
+    const found = await api.workflows({ status: "running", sort: "cost", limit: RUNNING_SHOWN }, signal);
+    columns = COLUMNS.filter(({ optional }) => !optional || found.workflows.some(optional));
     lines.clear();
-    for (const row of found.workflows) lines.set(row.adw_id, runningLine(row));
-    fill(running, runningTable(lines, found));
+    for (const row of found.workflows) lines.set(row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id }));
+    fill(running, runningTable(columns, lines, found));
   };
   const loadDoubts = async () => fill(doubtful, await doubts(signal));
 
   const { total_count: any } = await api.workflows({ limit: 1 }, signal);
   await Promise.all([loadSpent(), loadRunning(), loadDoubts()]);
-  fill(place, h("h1", {}, "Overview"), any ? null : begin(), spent, section("Running now", running), section("What may be wrong", doubtful));
+  const hint = any ? null : begin();
+  fill(place, h("h1", {}, "Overview"), hint, spent, section("Running now", running), section("What may be wrong", doubtful));
 
   const again = { spent: calmly(loadSpent, signal), running: calmly(loadRunning, signal), doubts: calmly(loadDoubts, signal, 10_000) };
   live.addEventListener("row", ({ detail: row }) => {
+    hint?.remove();
     const known = lines.get(row.adw_id);
-    if (known && row.status === "running") cells(row).forEach((cell, at) => renew(known.children[at], cell));
+    if (known && row.status === "running") cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
     else if (known || row.status === "running") again.running();
     again.spent();
     again.doubts();
@@ -55,27 +64,21 @@ async function spentLately(signal) {
   const answers = await Promise.all(RANGES.map(([, days]) =>
     api.spend({ period: "day", since: plusDays(today, 1 - days), until: today, timezone: ZONE, by: days === 30 ? "model" : null }, signal)));
   const cards = RANGES.map(([name, days], at) => {
-    const { total, unpriced } = answers[at];
+    const { total, unpriced } = answers[at], missing = messages(unpriced);
     return h("a", { class: "card", href: link(["spend"], { since: plusDays(today, 1 - days), until: today }) },
-      h("span", {}, name), h("strong", { title: `${total.cost} USD` }, sumCost(total.cost, unpriced)), h("small", {}, `${count(total.total_tokens)} tokens`));
+      h("span", {}, name), h("strong", { title: `${total.cost} USD` }, missing > 0 && h("small", {}, "at least "), usd(total.cost)),
+      h("small", {}, missing > 0 && `${count(missing)} unpriced · `, `${count(total.total_tokens)} tokens`));
   });
   const month = answers.at(-1);
   return [h("div", { class: "cards" }, cards),
-    month.lines.length ? stackedBars(month, { since: plusDays(today, -29), until: today, height: 120 }) : null];
+    month.lines.length ? [stackedBars(month, { since: plusDays(today, -29), until: today, height: 130 }), legend(month.groups, (model) => model ?? "(unattributed)")] : null];
 }
 
-const cells = (row) => [
-  workflowName(row.adw_id), cost(row), row.issue_number === null ? "" : `#${row.issue_number}`, row.workflow_template ?? "",
-  budget(row.budget) ?? "", duration(row.start_time && (Date.now() - Date.parse(row.start_time)) / 1000), local(row.updated_at),
-].map((cell) => (cell instanceof Node ? cell : document.createTextNode(cell)));
-
-const runningLine = (row) => line(COLUMNS, cells(row), { "data-workflow": row.adw_id });
-
-function runningTable(lines, { total_count, analytics }) {
+function runningTable(columns, lines, { total_count, analytics }) {
   if (!lines.size) return h("p", { class: "muted" }, "Nothing runs.");
-  const more = total_count > lines.size && h("p", {}, h("a", { href: link(["workflows"], { status: "running" }) }, `All ${count(total_count)} running workflows`));
-  return [table({ caption: "Running workflows", columns: COLUMNS, rows: [...lines.values()] }),
-    more && h("p", {}, "In all ", amount(analytics.total_cost), "."), more];
+  const more = total_count > lines.size && h("a", { href: link(["workflows"], { status: "running" }) }, `All ${count(total_count)} running workflows`);
+  return [table({ caption: "Running workflows", columns, rows: [...lines.values()] }),
+    more && h("p", {}, "In all ", amount(analytics.total_cost), ". ", more)];
 }
 
 async function doubts(signal) {

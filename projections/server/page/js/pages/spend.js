@@ -1,11 +1,11 @@
 // Spend over time, in this browser's zone, split by what is asked for.
 
 import { api } from "../api.js";
-import { SERIES, seriesOf, stackedBars } from "../charts.js";
+import { SERIES, seriesOf, stackedBars, swatch } from "../charts.js";
 import { empty, fill, h, save, section, table } from "../dom.js";
-import { count, csv, day, nanousd, percent, plusDays, sumCost, ZONE } from "../format.js";
+import { count, csv, day, many, nanousd, plusDays, sumCost, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, bar, choice, field } from "../parts.js";
+import { amount, choice, field, share } from "../parts.js";
 import { go, link } from "../router.js";
 
 const BY = ["model", "agent", "template", "issue", "project"];
@@ -58,7 +58,7 @@ function shown(spend, of) {
   const zone = h("p", { class: "muted" }, `Days of ${ZONE}, this browser's zone. Each cost falls on the day its event was observed.`);
   if (!spend.lines.length) return [empty("Nothing was spent in this time. Choose a longer one, or import what your agents left behind:", "costledger import adw path/to/agents"), zone];
   const total = h("p", { class: "totals", role: "status" }, h("strong", { title: `${spend.total.cost} USD` }, sumCost(spend.total.cost, spend.unpriced)), `, ${count(spend.total.total_tokens)} tokens, ${of.since} to ${of.until}`);
-  const missing = Object.entries(spend.unpriced).map(([model, { events, tokens }]) => h("li", {}, `unpriced: ${model}, ${count(events)} messages, ${count(tokens)} tokens; `, h("code", {}, `costledger prices -- ${model}`)));
+  const missing = Object.entries(spend.unpriced).map(([model, { events, tokens }]) => h("li", {}, `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; `, h("code", {}, `costledger prices -- ${model}`)));
   return [total, zone, stackedBars(spend, of), groups(spend, of.by), missing.length ? h("ul", { class: "notes" }, missing) : null, periods(spend, of), exports(spend, of)];
 }
 
@@ -70,10 +70,10 @@ function groups(spend, by) {
     caption: `Spend by ${by}`,
     columns: [{ name: by[0].toUpperCase() + by.slice(1) }, { name: "Cost", figures: true }, { name: "Share", figures: true }, { name: "Tokens", figures: true }, { name: "Output", figures: true }],
     rows: spend.groups.map((group) => {
-      const share = Number(nanousd(group.cost)) / total;
+      const part = Number(nanousd(group.cost)) / total;
       const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost) === 0n;
-      return [[h("span", { class: "swatch", "data-series": series(group.group), "aria-hidden": "true" }), named(group.group, by)],
-        unpriced ? "unpriced" : amount(group.cost), [bar(share), percent(100 * share)], count(group.total_tokens), count(group.output_tokens)];
+      return [[swatch(series(group.group)), named(group.group, by)],
+        unpriced ? "unpriced" : amount(group.cost), share(part), count(group.total_tokens), count(group.output_tokens)];
     }),
     foot: ["Total", amount(spend.total.cost), "", count(spend.total.total_tokens), count(spend.total.output_tokens)],
   }), spend.groups.length > SERIES ? h("p", { class: "muted" }, "The rest share the last colour.") : null);

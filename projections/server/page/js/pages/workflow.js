@@ -3,9 +3,9 @@
 import { api } from "../api.js";
 import { staircase } from "../charts.js";
 import { fill, flash, h, problem, section, table } from "../dom.js";
-import { count, duration, local, nanousd, percent, rowCost, usd } from "../format.js";
+import { count, duration, local, many, nanousd, percent, rowCost, usd } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, bar, budget, status } from "../parts.js";
+import { amount, budget, share, status } from "../parts.js";
 import { link } from "../router.js";
 import { events } from "./events.js";
 
@@ -81,7 +81,7 @@ const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 /** What the breakdown says may be wrong. */
 function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
-  const said = Object.entries(unpriced).map(([model, { events, tokens }]) => `unpriced: ${model}, ${count(events)} messages, ${count(tokens)} tokens; costledger prices -- ${model}`);
+  const said = Object.entries(unpriced).map(([model, { events, tokens }]) => `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${model}`);
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
   if (row.cost_breakdown.by_agent?.["(held)"]) said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
@@ -99,7 +99,7 @@ function resync(id, scope, done) {
       const told = await api.resync(id, force.checked);
       const change = told.changes.find((change) => change.adw_id === id);
       fill(answer, change ? [h("s", {}, usd(change.old_cost)), " → ", h("strong", {}, usd(change.new_cost)), `, ${change.reason}`] : "Replayed: the cost is what it was.",
-        ` ${count(told.appended)} new events.`, told.errors.length ? h("span", { class: "bad" }, ` ${told.errors.join("; ")}`) : null);
+        ` ${many(told.appended, "new event")}.`, told.errors.length ? h("span", { class: "bad" }, ` ${told.errors.join("; ")}`) : null);
       done();
     } catch (error) {
       fill(answer, h("span", { class: "bad" }, error.message));
@@ -128,20 +128,20 @@ function breakdown(row, part, name) {
   return table({ caption: `Cost by ${name.toLowerCase()}`,
     columns: [{ name }, { name: "Cost", figures: true }, { name: "Share", figures: true }, { name: "Tokens", figures: true }],
     rows: names.map((one) => [one, part === "by_model" && unpriced[one] && !costs[one] ? "unpriced" : amount(nano(one)),
-      [bar(Number(nano(one)) / total), percent((100 * Number(nano(one))) / total)], count(all(used[one]))]),
+      share(Number(nano(one)) / total), count(all(used[one]))]),
     foot: ["Total", amount(row.actual_cost_total), "", count(row.total_tokens)] });
 }
 
 function tokens(row) {
   const kinds = [["Uncached input", row.input_tokens], ["Cache writes", row.cached_tokens], ["Cache reads", row.cache_hit_tokens], ["Output", row.output_tokens]];
   return [table({ caption: "Tokens by kind", columns: [{ name: "Kind" }, { name: "Tokens", figures: true }, { name: "Share", figures: true }],
-    rows: kinds.map(([kind, tokens]) => [kind, count(tokens), [bar(tokens / (row.total_tokens || 1)), percent((100 * tokens) / (row.total_tokens || 1))]]),
+    rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / (row.total_tokens || 1))]),
     foot: ["Total", count(row.total_tokens), ""] }),
   h("p", { class: "muted" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`)];
 }
 
 function auditTable(entries) {
   if (!entries.length) return h("p", { class: "muted" }, "The cost was never changed.");
-  return table({ caption: "Changes of the stored cost", columns: [{ name: "When" }, { name: "From", figures: true }, { name: "To", figures: true }, { name: "Why" }],
+  return table({ caption: "Changes of the stored cost", columns: [{ name: "When", when: true }, { name: "From", figures: true }, { name: "To", figures: true }, { name: "Why" }],
     rows: entries.map((entry) => [local(entry.timestamp), entry.old_cost === null ? "no row" : amount(entry.old_cost), amount(entry.new_cost), entry.reason]) });
 }

@@ -2,28 +2,29 @@
 
 import { api, address } from "../api.js";
 import { csv, count, day, duration, honest, local, percent, startOf, plusDays, ZONE } from "../format.js";
-import { empty, fill, h, line, save, table } from "../dom.js";
+import { cellsOf, empty, fill, h, line, save, table } from "../dom.js";
 import { calmly, live } from "../live.js";
-import { choice, cost, field, renew, status, workflowName } from "../parts.js";
+import { choice, cost, field, issue, renew, status, workflowName } from "../parts.js";
 import { go, link } from "../router.js";
 
 const PAGE = 50;
 const STATUSES = ["running", "completed", "failed", "cancelled"];
 const COLUMNS = [
-  { name: "Workflow", sort: "adw_id" }, { name: "Status" }, { name: "Cost", sort: "cost", figures: true }, { name: "Basis" },
-  { name: "Issue", sort: "issue_number", figures: true }, { name: "Template" }, { name: "Started", sort: "start_time" },
-  { name: "Duration", sort: "duration", figures: true }, { name: "Tokens", sort: "tokens", figures: true },
-  { name: "Cache hits", figures: true }, { name: "Last event", sort: "updated_at" },
+  { name: "Workflow", cell: (row) => workflowName(row.adw_id), sort: "adw_id" },
+  { name: "Status", cell: (row) => status(row.status) },
+  { name: "Cost", cell: cost, sort: "cost", figures: true },
+  { name: "Basis", cell: (row) => row.cost_basis ?? "no reading" },
+  { name: "Issue", cell: issue, sort: "issue_number", figures: true },
+  { name: "Template", cell: (row) => row.workflow_template },
+  { name: "Started", cell: (row) => local(row.start_time), sort: "start_time", when: true },
+  { name: "Duration", cell: (row) => duration(row.duration_seconds), sort: "duration", figures: true },
+  { name: "Tokens", cell: (row) => count(row.total_tokens), sort: "tokens", figures: true },
+  { name: "Cache hits", cell: (row) => row.total_tokens ? percent(row.cache_efficiency_percent) : "", figures: true },
+  { name: "Last event", cell: (row) => local(row.updated_at), sort: "updated_at", when: true },
 ];
 const EXPORTED = ["adw_id", "status", "actual_cost_total", "cost_basis", "unpriced_events", "issue_number", "workflow_template", "project",
   "start_time", "end_time", "duration_seconds", "input_tokens", "cached_tokens", "cache_hit_tokens", "output_tokens", "total_tokens",
   "cache_efficiency_percent", "model_used", "updated_at"];
-
-const cells = (row) => [
-  workflowName(row.adw_id), status(row.status), cost(row), row.cost_basis ?? "none", row.issue_number === null ? "" : `#${row.issue_number}`,
-  row.workflow_template ?? "", local(row.start_time), duration(row.duration_seconds), count(row.total_tokens),
-  row.total_tokens ? percent(row.cache_efficiency_percent) : "", local(row.updated_at),
-].map((cell) => (cell instanceof Node ? cell : document.createTextNode(cell)));
 
 /** What the API is asked for, from the address. */
 function asked(query) {
@@ -50,7 +51,7 @@ export async function workflows(place, { query, signal }) {
   const load = async () => {
     const found = await api.workflows(asked(query), signal);
     rows = found.workflows;
-    lines = new Map(rows.map((row) => [row.adw_id, line(COLUMNS, cells(row), { "data-workflow": row.adw_id })]));
+    lines = new Map(rows.map((row) => [row.adw_id, line(COLUMNS, cellsOf(COLUMNS, row), { "data-workflow": row.adw_id })]));
     const focused = document.activeElement?.id;
     fill(results, totals(found), shown(lines, query), pager(found.total_count, query), rows.length ? exports(() => rows, query) : null);
     if (focused) document.getElementById(focused)?.focus();
@@ -68,7 +69,7 @@ export async function workflows(place, { query, signal }) {
   live.addEventListener("row", ({ detail: row }) => {
     const known = lines.get(row.adw_id);
     if (known) {
-      cells(row).forEach((cell, at) => renew(known.children[at], cell));
+      cellsOf(COLUMNS, row).forEach((cell, at) => renew(known.children[at], cell));
       rows = rows.map((old) => (old.adw_id === row.adw_id ? row : old));
     }
     again(); // totals, order and who belongs here are the server's to say
@@ -97,7 +98,7 @@ function filters(query) {
   const boxes = STATUSES.map((name) => h("label", { class: "box" },
     h("input", { type: "checkbox", id: `f-${name}`, name: "status", value: name, checked: query.getAll("status").includes(name) }), status(name)));
   const input = (name, properties) => h("input", { id: `f-${name}`, name, value: get(name), ...properties });
-  const form = h("form", { id: "filters", class: "filters", onsubmit: apply, onchange: apply },
+  const form = h("form", { onsubmit: apply, onchange: apply },
     h("fieldset", {}, h("legend", {}, "Status"), boxes),
     field("Text", input("text", { type: "search", placeholder: "id, template, model, error", maxlength: 200 })),
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
@@ -107,7 +108,8 @@ function filters(query) {
     field("to", input("until", { type: "date" })),
     h("button", { type: "submit" }, "Filter"),
     [...query.keys()].length ? h("a", { href: "#/workflows", class: "button" }, "Clear") : null);
-  return form;
+  const wide = matchMedia("(min-width: 701px)").matches;
+  return h("details", { id: "filters", class: "filters", open: wide || [...query.keys()].length > 0 }, h("summary", {}, "Filter"), form);
 }
 
 function totals({ total_count, analytics }) {
