@@ -1,4 +1,4 @@
-"""Pictures of the page on made-up workflows: `python docs/screenshots.py` takes the README's two, `--all DIR` every page.
+"""Pictures of the page on made-up workflows: the README's two, or with `--all DIR` every view.
 
 Needs `pip install -e '.[server,browser]'` and Debian's `chromium` (or `--chromium PATH`).
 """
@@ -26,7 +26,11 @@ DOCS: Final = Path(__file__).resolve().parent
 ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 DAYS: Final = 30
 AGENTS: Final = ("sdlc_planner", "sdlc_implementor", "sdlc_tester", "sdlc_reviewer")
-MODELS: Final = (("claude-sonnet-4-5-20250929", 0.62), ("claude-opus-4-5-20251101", 1.9), ("claude-haiku-4-5-20251001", 0.06))
+MODELS: Final = (
+    ("claude-sonnet-4-5-20250929", 0.62),
+    ("claude-opus-4-5-20251101", 1.9),
+    ("claude-haiku-4-5-20251001", 0.06),
+)
 TEMPLATES: Final = ("adw_sdlc", "adw_plan_build", "adw_review")
 VIEWS: Final = {
     "overview": "#/",
@@ -68,7 +72,11 @@ def workflow(chance: random.Random, name: str, start: datetime, *, running: bool
                     cost_usd=f"{reached:.6f}",
                     usage=usage,
                     observed_at=at,
-                    source={"kind": "claude_stream", "file": f"agents/{name}/{agent}/raw_output.jsonl", "line": 40 * step + 7},
+                    source={
+                        "kind": "claude_stream",
+                        "file": f"agents/{name}/{agent}/raw_output.jsonl",
+                        "line": 40 * step + 7,
+                    },
                 )
             )
     if not running:
@@ -88,7 +96,9 @@ def fill(data: Path) -> None:
             ledgers.append(workflow(chance, f"{chance.randrange(16**8):08x}", start, running=False))
     for _ in range(4):
         ledgers.append(workflow(chance, f"{chance.randrange(16**8):08x}", now - timedelta(minutes=50), running=True))
-    unpriced = cost_observed("c0ffee01", agent="sdlc_planner", model="qwen3-coder-next-local", usage={"output_tokens": 3100})
+    unpriced = cost_observed(
+        "c0ffee01", agent="sdlc_planner", model="qwen3-coder-next-local", usage={"output_tokens": 3100}
+    )
     ledgers.append([workflow_started("c0ffee01", workflow_template="adw_plan_build"), unpriced])
     ledgers.append(workflow(random.Random(9), "a5b80595", now - timedelta(hours=2), running=False))
 

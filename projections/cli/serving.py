@@ -77,7 +77,7 @@ def serve_command(
     except ImportError:
         raise MissingExtra("`costledger serve`", "server") from None
     from projections.server.app import create_app
-    from projections.server.protocol import protocol
+    from projections.server.protocol import StreamingServer, protocol
     from projections.server.service import Service
     from projections.stores.sqlite import SqliteHistory
 
@@ -100,8 +100,9 @@ def serve_command(
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
-    server = uvicorn.Config(
-        create_app(service),
+    app = create_app(service)
+    uvicorn_config = uvicorn.Config(
+        app,
         http=protocol(settings.head_seconds_max),
         ws="none",
         log_level="warning",
@@ -113,7 +114,7 @@ def serve_command(
     click.echo(
         f"costledger: {data.absolute()} at http://{name}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", err=True
     )
-    uvicorn.Server(server).run([listening])
+    StreamingServer(uvicorn_config, lambda: app.state.feed.close()).run([listening])
 
 
 def _watched(text: str) -> SourceEntry:

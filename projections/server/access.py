@@ -17,7 +17,9 @@ __all__ = ["COOKIE", "cookie_token", "needs", "service_of"]
 COOKIE: Final = "costledger_token"
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `costledger token create`.")
-cookie_token = APIKeyCookie(name=COOKIE, auto_error=False, description="The same token, as the page keeps it after a login.")
+cookie_token = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="The same token, as the page keeps it after a login."
+)
 
 
 def service_of(request: Request) -> Service:

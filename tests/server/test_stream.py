@@ -98,3 +98,8 @@ def test_a_row_that_is_removed_is_told_too(server: Server) -> None:
         db.close()
         server.ledgers.append([cost_observed("other", cost_usd="1")])
         assert {"event": "removed", "data": {"adw_id": "w"}}.items() <= heard.wait_for(3)[1].items()
+
+
+def test_an_open_stream_does_not_keep_the_server_from_ending(server: Server) -> None:
+    with listening(server):
+        assert server.stop() == ""

@@ -53,9 +53,7 @@ def login(request: Request, body: shapes.Login) -> Response:
         raise Refusal(HTTPStatus.FORBIDDEN, "scope", detail)
     kept = Response(status_code=HTTPStatus.NO_CONTENT)
     secure = request.url.scheme == "https"
-    kept.set_cookie(
-        COOKIE, body.token.strip(), max_age=_KEPT_SECONDS, secure=secure, httponly=True, samesite="strict"
-    )
+    kept.set_cookie(COOKIE, body.token.strip(), max_age=_KEPT_SECONDS, secure=secure, httponly=True, samesite="strict")
     return kept
 
 

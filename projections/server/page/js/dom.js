@@ -38,16 +38,17 @@ export function fill(element, ...children) {
 }
 
 /**
- * A table that becomes cards on a narrow screen; each cell knows its column's name for that.
+ * A table that becomes cards on a narrow screen; each cell knows its column's name for that, and the roles say what
+ * a browser forgets when a table is no longer laid out as one.
  * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[]}} of
  */
 export function table({ caption, columns, rows, foot }) {
-  const head = columns.map((column) => h("th", { scope: "col", class: kind(column), "aria-sort": column.sorted }, column.head ?? column.name));
-  return h("div", { class: "scroll" }, h("table", {},
+  const head = columns.map((column) => h("th", { scope: "col", role: "columnheader", class: kind(column), "aria-sort": column.sorted }, column.head ?? column.name));
+  return h("div", { class: "scroll" }, h("table", { role: "table" },
     h("caption", { class: "unseen" }, caption),
-    h("thead", {}, h("tr", {}, head)),
-    h("tbody", {}, rows.map((row) => (row instanceof Node ? row : line(columns, row)))),
-    foot && h("tfoot", {}, line(columns, foot))));
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+    h("tbody", { role: "rowgroup" }, rows.map((row) => (row instanceof Node ? row : line(columns, row)))),
+    foot && h("tfoot", { role: "rowgroup" }, line(columns, foot))));
 }
 
 /** Figures stand to the right, moments are never broken. */
@@ -55,8 +56,8 @@ const kind = (column) => (column.figures ? "figures" : column.when ? "when" : nu
 
 /** One row of such a table. */
 export function line(columns, cells, properties = {}) {
-  return h("tr", properties, columns.map((column, at) =>
-    h("td", { class: kind(column), "data-name": column.name }, Array.isArray(cells[at]) ? h("span", {}, cells[at]) : cells[at])));
+  return h("tr", { role: "row", ...properties }, columns.map((column, at) =>
+    h("td", { role: "cell", class: kind(column), "data-name": column.name }, Array.isArray(cells[at]) ? h("span", {}, cells[at]) : cells[at])));
 }
 
 /** What a row says in columns that have a `cell`, as nodes. */

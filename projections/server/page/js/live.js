@@ -1,16 +1,14 @@
 // Rows as they change: one event stream for the whole page, closed while nobody looks at it.
 
 /**
- * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (something may have been missed: load anew),
- * `state` (detail: "live", "waiting" or "paused").
+ * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (the stream begins, and something may
+ * have been missed before: load anew), `state` (detail: "live", "waiting" or "paused").
  */
 class Live extends EventTarget {
   #source = null;
   #retry = 0;
   #wait_ms = 1000;
-  #missed = false;
   #started = false;
-  state = "waiting";
 
   /** Begin; what has begun begins anew. */
   start() {
@@ -24,8 +22,7 @@ class Live extends EventTarget {
   /** A viewer in the background costs the server nothing; browsers also allow few connections per address. */
   #pause() {
     this.#close();
-    this.#missed = true;
-    this.#say("paused");
+    this.#tell("state", "paused");
   }
 
   #close() {
@@ -39,25 +36,18 @@ class Live extends EventTarget {
     const source = (this.#source = new EventSource("api/stream"));
     source.addEventListener("open", () => {
       this.#wait_ms = 1000;
-      this.#say("live");
-      if (this.#missed) this.#tell("again");
-      this.#missed = false;
+      this.#tell("state", "live");
+      this.#tell("again");
     });
     source.addEventListener("row", (event) => this.#tell("row", JSON.parse(event.data)));
     source.addEventListener("removed", (event) => this.#tell("removed", JSON.parse(event.data).adw_id));
     source.addEventListener("error", () => {
-      this.#say("waiting");
-      // A broken connection the browser resumes with Last-Event-ID; after a refusal it gives up, and this does not.
+      this.#tell("state", "waiting");
+      // A broken connection the browser takes up again; after a refusal it gives up, and this does not.
       if (source.readyState !== EventSource.CLOSED) return;
-      this.#missed = true;
       this.#retry = setTimeout(() => this.#open(), this.#wait_ms);
       this.#wait_ms = Math.min(30_000, this.#wait_ms * 2);
     });
-  }
-
-  #say(state) {
-    this.state = state;
-    this.#tell("state", state);
   }
 
   #tell(name, detail) {

@@ -21,11 +21,11 @@ export function cost(row) {
   return h("span", { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` }, rowCost(row));
 }
 
-/** Put a cell's new content in place, and let it be seen when it differs. */
+/** Put a cell's new content in place, and let a figure that differs be seen. */
 export function renew(cell, content) {
   if (cell.textContent === content.textContent) return;
   fill(cell, content);
-  flash(cell);
+  if (cell.classList.contains("figures")) flash(cell);
 }
 
 /** An amount whose exact figure is told on hovering. @param {string | bigint} amount */

@@ -19,6 +19,7 @@ export async function health(place, { signal, scope }) {
     const webhooks = found.webhooks.length ? await api.webhooks(signal) : { endpoints: [], dead_letters: [] };
     const focused = document.activeElement?.id;
     fill(parts, following(found), verification(found.verification, scope, again), ledgers(found), unpriced(found.unpriced), sources(found.sources), deliveries(webhooks, scope, again));
+    if (found.verification?.finished_at === null) again();
     if (focused) document.getElementById(focused)?.focus();
   };
   const again = calmly(load, signal);

@@ -23,7 +23,7 @@ const COLUMNS = [
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function overview(place, { signal }) {
-  const spent = h("div", {}), running = h("div", {}), doubtful = h("div", {});
+  const hint = begin(), spent = h("div", {}), running = h("div", {}), doubtful = h("div", {});
   const lines = new Map();
   let columns = COLUMNS;
 
@@ -37,14 +37,9 @@ export async function overview(place, { signal }) {
   };
   const loadDoubts = async () => fill(doubtful, await doubts(signal));
 
-  const { total_count: any } = await api.workflows({ limit: 1 }, signal);
-  await Promise.all([loadSpent(), loadRunning(), loadDoubts()]);
-  const hint = any ? null : begin();
-  fill(place, h("h1", {}, "Overview"), hint, spent, section("Running now", running), section("What may be wrong", doubtful));
-
   const again = { spent: calmly(loadSpent, signal), running: calmly(loadRunning, signal), doubts: calmly(loadDoubts, signal, 10_000) };
   live.addEventListener("row", ({ detail: row }) => {
-    hint?.remove();
+    hint.remove();
     const known = lines.get(row.adw_id);
     if (known && row.status === "running") cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
     else if (known || row.status === "running") again.running();
@@ -54,6 +49,9 @@ export async function overview(place, { signal }) {
   const all = () => Object.values(again).forEach((load) => load());
   live.addEventListener("again", all, { signal });
   live.addEventListener("removed", all, { signal });
+
+  const [{ total_count: any }] = await Promise.all([api.workflows({ limit: 1 }, signal), loadSpent(), loadRunning(), loadDoubts()]);
+  fill(place, h("h1", {}, "Overview"), any ? null : hint, spent, section("Running now", running), section("What may be wrong", doubtful));
 }
 
 const begin = () => empty("No workflow has been recorded here yet. Import what your agents left behind, or see the story on shipped examples:",

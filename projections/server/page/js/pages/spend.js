@@ -24,13 +24,13 @@ export async function spend(place, { query, signal }) {
   };
   const results = h("div", { id: "results" });
   const load = async () => fill(results, shown(await api.spend({ ...of, timezone: ZONE }, signal), of));
+  const again = calmly(load, signal, 3000);
+  for (const name of ["row", "again", "removed"]) live.addEventListener(name, again, { signal });
+
   await load();
   const focused = document.activeElement?.id;
   fill(place, h("h1", {}, "Spend"), controls(of, today), results);
   if (focused) document.getElementById(focused)?.focus();
-
-  const again = calmly(load, signal, 3000);
-  for (const name of ["row", "again", "removed"]) live.addEventListener(name, again, { signal });
 }
 
 function controls(of, today) {

@@ -13,39 +13,32 @@ import { events } from "./events.js";
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function workflow(place, { path, signal, scope }) {
   const id = path[1];
-  const [row, moves, trail] = await Promise.all([api.workflow(id, signal), told(api.explain(id, signal)), api.audit(id, signal)]);
-  let now = row;
   const facts = h("div", {}), parts = h("div", {}), course = h("div", {}), audit = h("div", {});
   const list = events(id, signal);
-  const show = () => {
-    const before = facts.querySelector(".figure")?.textContent;
-    fill(facts, head(now));
-    if (before !== undefined && before !== rowCost(now)) flash(facts.querySelector(".figure"));
-    fill(parts, section("By agent", breakdown(now, "by_agent", "Agent")), section("By model", breakdown(now, "by_model", "Model")), section("Tokens", tokens(now)));
+  const show = (row) => {
+    const before = facts.querySelector("#cost")?.textContent;
+    fill(facts, head(row));
+    if (before !== undefined && before !== rowCost(row)) flash(facts.querySelector("#cost"));
+    fill(parts, section("By agent", breakdown(row, "by_agent", "Agent")), section("By model", breakdown(row, "by_model", "Model")), section("Tokens", tokens(row)));
   };
-  show();
-  fill(course, chart(moves, now));
-  fill(audit, auditTable(trail.entries));
-  fill(place, h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "Workflows")), h("h1", { class: "id" }, id),
-    facts, resync(id, scope, () => again()), section("Cost over time", course), h("div", { class: "columns" }, parts),
-    section("Events", list.element), section("Audit trail", h("p", { class: "muted" }, "Every change of the stored cost."), audit));
-  await list.load();
-
-  const again = calmly(async () => {
-    const [row, moves, trail] = await Promise.all([api.workflow(id, signal), told(api.explain(id, signal)), api.audit(id, signal)]);
-    now = row;
-    show();
-    fill(course, chart(moves, now));
+  const load = async () => {
+    const [row, moves, trail] = await Promise.all([api.workflow(id, signal), told(api.explain(id, signal)), api.audit(id, signal), list.load()]);
+    show(row);
+    fill(course, chart(moves, row));
     fill(audit, auditTable(trail.entries));
-    await list.load();
-  }, signal);
-  live.addEventListener("row", ({ detail }) => {
-    if (detail.adw_id !== id) return;
-    now = detail;
-    show(); // at once; what takes a replay follows
+  };
+  const again = calmly(load, signal);
+  live.addEventListener("row", ({ detail: row }) => {
+    if (row.adw_id !== id) return;
+    show(row); // at once; what takes a replay follows
     again();
   }, { signal });
   live.addEventListener("again", again, { signal });
+
+  await load();
+  fill(place, h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "Workflows")), h("h1", { class: "id" }, id),
+    facts, resync(id, scope, again), section("Cost over time", course), h("div", { class: "columns" }, parts),
+    section("Events", list.element), section("Audit trail", h("p", { class: "muted" }, "Every change of the stored cost."), audit));
 }
 
 /** The steps of a ledger, or why it cannot be replayed: a damaged ledger still has a row. */

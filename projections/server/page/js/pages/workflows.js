@@ -56,14 +56,6 @@ export async function workflows(place, { query, signal }) {
     fill(results, totals(found), shown(lines, query), pager(found.total_count, query), rows.length ? exports(() => rows, query) : null);
     if (focused) document.getElementById(focused)?.focus();
   };
-  const focused = document.activeElement?.id;
-  const kept = place.querySelector("#filters");
-  await load();
-  if (kept) kept.replaceWith(filters(query));
-  else fill(place, h("h1", {}, "Workflows"), filters(query));
-  place.querySelector("#results")?.remove();
-  place.append(results);
-  if (focused) document.getElementById(focused)?.focus();
 
   const again = calmly(load, signal, 2000);
   live.addEventListener("row", ({ detail: row }) => {
@@ -75,6 +67,15 @@ export async function workflows(place, { query, signal }) {
     again(); // totals, order and who belongs here are the server's to say
   }, { signal });
   for (const name of ["again", "removed"]) live.addEventListener(name, again, { signal });
+
+  const focused = document.activeElement?.id;
+  const kept = place.querySelector("#filters");
+  await load();
+  if (kept) kept.replaceWith(filters(query));
+  else fill(place, h("h1", {}, "Workflows"), filters(query));
+  place.querySelector("#results")?.remove();
+  place.append(results);
+  if (focused) document.getElementById(focused)?.focus();
 }
 
 /** The address with some of its state changed; a change but of the page goes back to the first. */
