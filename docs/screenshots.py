@@ -86,6 +86,35 @@ def workflow(chance: random.Random, name: str, start: datetime, *, running: bool
     return said
 
 
+def story(start: datetime) -> list[Event]:
+    """The row that showed $0.09 when the workflow had cost $2.37."""
+    name = "a5b80595"
+    said = [workflow_started(name, issue_number=17, workflow_template="adw_sdlc", budget_usd="2.50", observed_at=start)]
+    readings = ((2, 0, "0.09"), (6, 0, "0.24"), (11, 1, "0.31"), (17, 1, "0.78"), (24, 1, "1.05"))
+    readings += ((29, 2, "0.18"), (33, 2, "0.42"), (38, 3, "0.21"), (44, 3, "0.46"))
+    for minute, agent, cost in readings:
+        tokens = int(float(cost) * 700_000)
+        usage = {"input_tokens": tokens // 90, "cache_write_tokens": tokens // 12, "output_tokens": tokens // 60}
+        said.append(
+            cost_observed(
+                name,
+                agent=AGENTS[agent],
+                model=MODELS[0][0],
+                cost_usd=cost,
+                usage=usage | {"cache_read_tokens": tokens - tokens // 8},
+                observed_at=start + timedelta(minutes=minute),
+                source={
+                    "kind": "claude_stream",
+                    "file": f"agents/{name}/{AGENTS[agent]}/raw_output.jsonl",
+                    "line": minute,
+                },
+            )
+        )
+    at = start + timedelta(minutes=46)
+    said.append(cost_observed(name, agent=AGENTS[3], model=MODELS[0][0], cost_usd="0.66", final=True, observed_at=at))
+    return [*said, workflow_ended(name, "completed", observed_at=at + timedelta(seconds=40))]
+
+
 def fill(data: Path) -> None:
     """A month of workflows, the last ones running, one of them with a model that has no price."""
     chance, now = random.Random(17), datetime.now(UTC)
@@ -100,7 +129,7 @@ def fill(data: Path) -> None:
         "c0ffee01", agent="sdlc_planner", model="qwen3-coder-next-local", usage={"output_tokens": 3100}
     )
     ledgers.append([workflow_started("c0ffee01", workflow_template="adw_plan_build"), unpriced])
-    ledgers.append(workflow(random.Random(9), "a5b80595", now - timedelta(hours=2), running=False))
+    ledgers.append(story(now - timedelta(hours=2)))
 
 
 @contextmanager

@@ -35,7 +35,7 @@ function steps(low, high, wanted) {
 /** Which colour is whose. */
 export const legend = (groups, name) => {
   const series = seriesOf(groups);
-  return h("ul", { class: "legend" }, groups.slice(0, SERIES).map(({ group }) => h("li", {}, swatch(series(group)), name(group))));
+  return h("ul", { class: "legend" }, groups.slice(0, SERIES).filter(({ cost }) => nanousd(cost) !== 0n).map(({ group }) => h("li", {}, swatch(series(group)), name(group))));
 };
 
 export const swatch = (series) => h("span", { class: "swatch", "data-series": series, "aria-hidden": "true" });

@@ -1,7 +1,7 @@
 // The shell: which page is shown, whether it is live, who is logged in.
 
 import { api, whenUnauthorized } from "./api.js";
-import { fill, problem } from "./dom.js";
+import { fill, h, problem } from "./dom.js";
 import { ZONE } from "./format.js";
 import { live } from "./live.js";
 import { here } from "./router.js";
@@ -46,7 +46,7 @@ async function show() {
     if (!signal.aborted) entered(moved);
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    if (error.status !== 401) fill(main, problem(error, show));
+    if (error.status !== 401) fill(main, h("h1", {}, "Nothing to show"), problem(error, show));
   }
 }
 

@@ -98,8 +98,10 @@ function ofServer(health) {
   for (const [id, what] of Object.entries(health.problems)) told.push([workflowName(id), what, look.cloneNode(true)]);
   if (health.misplaced) say(health.misplaced);
   if (health.verification?.findings_count) say(`${count(health.verification.findings_count)} findings of the last verification`);
-  if (health.beside?.fenced.count) say(`${count(health.beside.fenced.count)} fenced ledgers take no events`);
-  const dead = (health.webhooks ?? []).reduce((sum, endpoint) => sum + endpoint.dead, 0);
+  if (health.beside.fenced.count) say(`${count(health.beside.fenced.count)} fenced ledgers take no events`);
+  const unpriced = Object.keys(health.unpriced);
+  if (unpriced.length) say(`without a price, so costs are at least what is shown: ${unpriced.join(", ")}`);
+  const dead = health.webhooks.reduce((sum, endpoint) => sum + endpoint.dead, 0);
   if (dead) say(`${count(dead)} webhook messages were given up`);
   return told;
 }
