@@ -88,7 +88,8 @@ class Session:
             "service_tier": "standard",
         }
         if self.chance.random() < 0.01:
-            hidden = {"input_tokens": 9000, "output_tokens": 700, "type": "advisor_message", "model": MODELS[0]}
+            hidden: dict[str, Any] = {"input_tokens": 9000, "output_tokens": 700, "cache_read_input_tokens": 0}
+            hidden |= {"cache_creation_input_tokens": 0, "type": "advisor_message", "model": MODELS[0]}
             usage["iterations"] = [{"type": "message", "output_tokens": usage["output_tokens"]}, hidden]
         if model != MODELS[3]:
             self.cached = min(self.cached + written, 180_000)

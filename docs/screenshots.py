@@ -90,8 +90,8 @@ def story(start: datetime) -> list[Event]:
     """The row that showed $0.09 when the workflow had cost $2.37."""
     name = "a5b80595"
     said = [workflow_started(name, issue_number=17, workflow_template="adw_sdlc", budget_usd="2.50", observed_at=start)]
-    readings = ((2, 0, "0.09"), (6, 0, "0.24"), (11, 1, "0.31"), (17, 1, "0.78"), (24, 1, "1.05"))
-    readings += ((29, 2, "0.18"), (33, 2, "0.42"), (38, 3, "0.21"), (44, 3, "0.46"))
+    readings = [(2, 0, "0.09"), (6, 0, "0.24"), (11, 1, "0.31"), (17, 1, "0.78"), (24, 1, "1.05")]
+    readings += [(29, 2, "0.18"), (33, 2, "0.42"), (38, 3, "0.21"), (44, 3, "0.46")]
     for minute, agent, cost in readings:
         tokens = int(float(cost) * 700_000)
         usage = {"input_tokens": tokens // 90, "cache_write_tokens": tokens // 12, "output_tokens": tokens // 60}

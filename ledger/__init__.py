@@ -3,6 +3,8 @@
 from ledger.errors import CostledgerError
 from ledger.events import Event, Line, cost_observed, event, workflow_ended, workflow_started
 from ledger.line import Head
+from ledger.litellm import litellm_callback
+from ledger.otel import span_processor
 from ledger.reader import LedgerReader
 from ledger.store import DirectoryStore, LedgerStore, MemoryStore
 from ledger.tail import Receipt
@@ -22,6 +24,8 @@ __all__ = [
     "Workflow",
     "cost_observed",
     "event",
+    "litellm_callback",
+    "span_processor",
     "usage_of",
     "workflow",
     "workflow_ended",

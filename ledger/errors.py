@@ -8,6 +8,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidWorkflowId
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
+    │   ├── InvalidReplica
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
     ├── UnknownModel             no price for it
@@ -20,6 +21,9 @@ A sentence says what is wrong, where, and what to do next.
     ├── DamagedLedger            bytes that no append of ours can have left
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
+    ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses
+    ├── ReplicaDiffers           the shared engine is not set up as it must be
+    ├── Diverged                 a line there that does not extend its chain
     └── MissingExtra             an optional package is not installed
 """
 
@@ -33,6 +37,7 @@ __all__ = [
     "ConflictingEvent",
     "CostledgerError",
     "DamagedLedger",
+    "Diverged",
     "DurabilityUnknown",
     "HistoryUnavailable",
     "InvalidAnchor",
@@ -40,12 +45,15 @@ __all__ = [
     "InvalidEvent",
     "InvalidInput",
     "InvalidMoney",
+    "InvalidReplica",
     "InvalidWorkflowId",
     "LedgerMoved",
     "LedgerUnavailable",
     "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
+    "ReplicaDiffers",
+    "ReplicaUnavailable",
     "SourceUnreadable",
     "UnknownModel",
     "UnknownWorkflow",
@@ -103,6 +111,13 @@ class InvalidAnchor(InvalidInput):
     def __init__(self, line: int) -> None:
         where = f"line {line} is" if line else "there is"
         super().__init__(f"{where} no anchor: expected the line that `costledger anchor` printed")
+
+
+class InvalidReplica(InvalidInput):
+    """A name by which no replica can be reached."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} names no replica: expected nats://HOST:PORT, several separated by commas")
 
 
 class InvalidConfig(InvalidInput):
@@ -238,6 +253,33 @@ class HistoryUnavailable(CostledgerError):
 
     def __init__(self, where: object, problem: str) -> None:
         super().__init__(f"history {where}: {problem}")
+
+
+class ReplicaUnavailable(CostledgerError):
+    """The shared engine cannot be reached, or refuses; the ledgers are untouched, and go on without it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"replica {where}: {problem}")
+
+
+class ReplicaDiffers(CostledgerError):
+    """The shared engine holds a stream that is not set up as it must be; it was left as it is."""
+
+    def __init__(self, where: str, differences: Sequence[str]) -> None:
+        self.differences = tuple(differences)
+        super().__init__(f"replica {where}: {'; '.join(differences)}; see docs/scale.md about setting it up")
+
+
+class Diverged(CostledgerError):
+    """A line where one of this chain is due, and it does not extend it; that workflow waits, others go on."""
+
+    def __init__(self, workflow_id: str, origin: str, seq: int, problem: str) -> None:
+        self.workflow_id, self.origin, self.seq, self.problem = workflow_id, origin, seq, problem
+        super().__init__(
+            f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: if this "
+            "data directory was restored or a ledger salvaged, `costledger origin --renew` gives it chains of its own"
+        )
 
 
 class MissingExtra(CostledgerError):

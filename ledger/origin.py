@@ -27,6 +27,7 @@ __all__ = [
     "misplaced",
     "note_place",
     "origin_of",
+    "take_origin",
 ]
 
 _SAID = re.compile(rb"(?P<id>[0-9a-f]+)\n?(?:inode (?P<inode>[0-9]+)\n(?P<renewing>renewing\n)?)?\Z")
@@ -102,6 +103,16 @@ def note_place(data: Path, files: Files) -> None:
     """Let an origin that does not say where it stands say so, as far as the file system lets us."""
     with contextlib.suppress(OSError):
         _change(data, files, lambda found: found if found.inode is None else None)
+
+
+def take_origin(data: Path, id: str, files: Files) -> None:
+    """Make a data directory that has no origin the one of this id.
+
+    Raises:
+        LedgerUnavailable: the file system refused.
+    """
+    with _errors(data):
+        _put(data, Origin(id), files, first=True)
 
 
 def keep_origin(data: Path, files: Files | None = None) -> None:

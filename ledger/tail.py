@@ -80,7 +80,11 @@ def drafts(events: Sequence[Event]) -> list[Draft]:
         InvalidEvent: a line would be too long, or an unknown field is not plain JSON.
     """
     return [
-        Draft(event, os.urandom(16).hex(), needs_run=event.type in LIFECYCLE_TYPES and "run" not in event.fields)
+        Draft(
+            event,
+            event.id or os.urandom(16).hex(),
+            needs_run=event.type in LIFECYCLE_TYPES and "run" not in event.fields,
+        )
         for event in events
     ]
 
@@ -111,7 +115,7 @@ def compose(
     if expected_seq is not None and expected_seq != tail.head.seq and not again:
         raise LedgerMoved(workflow_id, expected_seq, tail.head.seq)
     head, recorded_at, runs = tail.head, max(now, tail.recorded_at), tail.runs or Runs()
-    known = dict(found)
+    written: dict[str, tuple[Draft, int, str, int | None]] = {}
     lines: list[bytes] = []
     receipts: list[Receipt] = []
 
@@ -126,7 +130,10 @@ def compose(
         named = origin()
         add(_opening(workflow_id, named), seed(workflow_id, named), None)
     for draft in batch:
-        if (line := known.get(draft.id)) is not None:
+        line = found.get(draft.id)
+        if line is None and draft.id in written:
+            line = _told(*written[draft.id])
+        if line is not None:
             if different := draft.differences(line):
                 raise ConflictingEvent(workflow_id, draft.id, line["seq"], different)
             duplicate = not (draft.written and draft.id in found)
@@ -134,7 +141,7 @@ def compose(
             continue
         run = runs.next_run(draft.event.type) if draft.needs_run else None
         digits = add(draft, following(head.hash), run)
-        known[draft.id] = _told(draft, head.seq, digits, run)
+        written[draft.id] = (draft, head.seq, digits, run)
         if draft.event.type in LIFECYCLE_TYPES:
             runs = runs.after(draft.event.type, run or draft.event.fields["run"])
         receipts.append(Receipt(workflow_id, draft.id, head.seq, digits, duplicate=False, durability=durability))

@@ -3,7 +3,9 @@
 Anthropic's `input_tokens` leaves cached ones out
 (https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance); OpenAI's
 `prompt_tokens` and `input_tokens` include them, and say how many under `…_tokens_details`
-(https://platform.openai.com/docs/api-reference/responses/object).
+(https://platform.openai.com/docs/api-reference/responses/object), and so do LiteLLM's; Gemini's `prompt_token_count`
+includes cached ones and leaves out `tool_use_prompt_token_count`, its `candidates_token_count` leaves out thoughts
+(https://ai.google.dev/api/generate-content#UsageMetadata).
 """
 
 from __future__ import annotations
@@ -14,23 +16,30 @@ from typing import Any
 from ledger.errors import InvalidEvent, shown
 from ledger.events import COUNT_MAX, USAGE_FIELDS
 
-__all__ = ["disjoint", "usage_of"]
+__all__ = ["disjoint", "mapping", "usage_of"]
+
+_WRITES = ("cache_write_tokens", "cache_creation_tokens")
+"""Cache writes among the details of an input: OpenAI's name, and LiteLLM's."""
+
+_GEMINI = frozenset({"prompt_token_count", "total_token_count", "promptTokenCount", "totalTokenCount"})
 
 
 def usage_of(response_usage: object) -> dict[str, int]:
     """Token counts from a response's usage object or mapping.
 
     Args:
-        response_usage: buckets named as ours (`USAGE_FIELDS`), or the `usage` of an Anthropic or OpenAI response,
-            as an object of their SDKs or as parsed JSON.
+        response_usage: buckets named as ours (`USAGE_FIELDS`), or the `usage` of an Anthropic, OpenAI, LiteLLM or
+            Gemini response, as an object of their SDKs or as parsed JSON.
 
     Raises:
         InvalidEvent: none of these, or a count that is not one.
     """
-    given = _mapping(response_usage)
+    given = mapping(response_usage)
     if given and set(given) <= set(USAGE_FIELDS):
         return {name: _count(given, name) for name in USAGE_FIELDS if given.get(name) is not None}
-    if "prompt_tokens" in given or "input_tokens_details" in given:
+    if _GEMINI & given.keys():
+        usage = _gemini(given)
+    elif "prompt_tokens" in given or "input_tokens_details" in given:
         usage = _openai(given)
     elif "input_tokens" in given and "output_tokens" in given:
         usage = _anthropic(given)
@@ -54,7 +63,8 @@ def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str
     return {name: count for name, count in usage.items() if count or name in ("input_tokens", "output_tokens")}
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """The fields of an SDK's object or of parsed JSON; empty for anything else."""
     if isinstance(value, Mapping):
         return value
     dump = getattr(value, "model_dump", None)  # SDK objects are pydantic models
@@ -64,25 +74,47 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _anthropic(given: Mapping[str, Any]) -> dict[str, int]:
     writes = _count(given, "cache_creation_input_tokens")
-    lasting = _count(_mapping(given.get("cache_creation")), "ephemeral_1h_input_tokens")
+    lasting = _count(mapping(given.get("cache_creation")), "ephemeral_1h_input_tokens")
     return {
         "input_tokens": _count(given, "input_tokens"),
         "cache_write_tokens": writes,
         "cache_write_1h_tokens": min(lasting, writes),  # logs are seen whose split exceeds their total
         "cache_read_tokens": _count(given, "cache_read_input_tokens"),
         "output_tokens": _count(given, "output_tokens"),
-        "web_search_requests": _count(_mapping(given.get("server_tool_use")), "web_search_requests"),
+        "web_search_requests": _count(mapping(given.get("server_tool_use")), "web_search_requests"),
     }
 
 
 def _openai(given: Mapping[str, Any]) -> dict[str, int]:
     kind = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in given else ("input_tokens", "output_tokens")
-    cached = _count(_mapping(given.get(f"{kind[0]}_details")), "cached_tokens")
+    details = mapping(given.get(f"{kind[0]}_details"))
     whole = _count(given, kind[0])
+    reads = min(_count(details, "cached_tokens"), whole)
+    named = next((name for name in _WRITES if details.get(name) is not None), _WRITES[0])
+    writes = min(_count(details, named), whole - reads)
+    lasting = _count(mapping(details.get("cache_creation_token_details")), "ephemeral_1h_input_tokens")
     return {
-        "input_tokens": whole - min(cached, whole),
-        "cache_read_tokens": cached,
+        "input_tokens": whole - reads - writes,
+        "cache_write_tokens": writes,
+        "cache_write_1h_tokens": min(lasting, writes),
+        "cache_read_tokens": reads,
         "output_tokens": _count(given, kind[1]),
+        "web_search_requests": _count(mapping(given.get("server_tool_use")), "web_search_requests"),
+    }
+
+
+def _gemini(given: Mapping[str, Any]) -> dict[str, int]:
+    def count(name: str) -> int:
+        """A count by its name in Python, or in the REST answer."""
+        first, *rest = name.split("_")
+        return _count(given, name) or _count(given, first + "".join(word.capitalize() for word in rest))
+
+    whole = count("prompt_token_count")
+    reads = min(count("cached_content_token_count"), whole)
+    return {
+        "input_tokens": whole - reads + count("tool_use_prompt_token_count"),
+        "cache_read_tokens": reads,
+        "output_tokens": count("candidates_token_count") + count("thoughts_token_count"),
     }
 
 

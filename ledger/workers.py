@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from typing import Final, TypeVar
 
 from ledger import clock as clocks
@@ -38,8 +41,7 @@ class Workers:
         self._given = (ledgers, prices, clock)
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
-            context = get_context("spawn")  # a fork would copy the locks of the progress bar's thread
-            self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
+            self._pool = ProcessPoolExecutor(processes, _context(), _begin, (ledgers, prices))
 
     def __enter__(self) -> Workers:
         return self
@@ -83,6 +85,12 @@ class Workers:
                 yield from answers
         except BrokenProcessPool as error:
             raise CostledgerError(f"a worker process was killed ({error}); import again, nothing is lost") from None
+
+
+def _context() -> BaseContext:
+    """A fork starts at once, but copies the locks of other threads, a progress bar's say: only without any."""
+    alone = sys.platform == "linux" and threading.active_count() == 1
+    return get_context("fork" if alone else "spawn")
 
 
 def _begin(ledgers: LedgerStore, prices: PriceBook) -> None:

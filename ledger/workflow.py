@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
+from ledger.errors import CostledgerError
 from ledger.events import Event, cost_observed, workflow_ended, workflow_started
+from ledger.late import Late
 from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
+from ledger.responses import response_of
+from ledger.sources.findings import digest
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import usage_of
 
 __all__ = ["Meter", "Workflow", "config_file", "data_directory", "workflow"]
+
+Client = TypeVar("Client")
+
+_log = logging.getLogger("costledger")
 
 
 class Meter(TypedDict, total=False):
@@ -56,6 +65,7 @@ class Workflow:
         self.workflow_id = workflow_id
         self._store = store
         self._prices = prices
+        self._late = Late(store)
 
     def observe(
         self,
@@ -75,12 +85,56 @@ class Workflow:
         counts = None if usage is None else usage_of(usage)
         return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, **meter))
 
-    def charge(self, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]) -> Receipt:
+    def charge(
+        self, response: object = None, /, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+    ) -> Receipt:
         """One finished call: counted once per `message_id`, priced from `model` and `usage` without a `cost_usd`.
 
         Without a `message_id` the event's own id stands for it.
+
+        Args:
+            response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; it says `usage`, `model`,
+                `message_id` and `service_tier` where they are not given. Charged twice, it is the same event.
         """
-        return self._append(charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter))
+        return self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter))
+
+    def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
+        """A stand-in for a client of Anthropic, OpenAI or Gemini whose calls are charged as they return.
+
+        Streams and asynchronous clients too; a stream that is left before its end is charged as partial. A ledger
+        that cannot be written never takes a response away: the error goes to the logger `costledger`, the charge is
+        tried again with the next one, and `flush` or the end of the `with` block raises when it is still missing.
+        """
+        from ledger.tracking import tracked
+
+        def record(answer: object, *, partial: bool) -> None:
+            self.charge_later(answer, agent=agent, session_id=session_id, partial=partial or None)
+
+        return tracked(client, record)
+
+    def charge_later(self, response: object, /, **meter: Unpack[Meter]) -> None:
+        """As `charge`, for where a ledger that fails must not stop anybody: never raises, see `track`."""
+        try:
+            self._late.append(self._charged(response, **meter))
+        except CostledgerError as error:
+            _log.error("a call of workflow %r was not charged: %s", self.workflow_id, error)
+        except Exception:
+            _log.exception("a call of workflow %r was not charged; this should not happen", self.workflow_id)
+
+    def flush(self) -> None:
+        """Append the charges of tracked calls that could not be appended yet.
+
+        Raises:
+            CostledgerError: they still cannot.
+        """
+        self._late.flush()
+
+    def _charged(
+        self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+    ) -> Event:
+        if response is not None:
+            usage = _taken(meter, response, usage)
+        return charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
 
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
         """A final reading that says why."""
@@ -93,6 +147,18 @@ class Workflow:
 
     def _append(self, event: Event) -> Receipt:
         return self._store.append([event])[0]
+
+
+def _taken(meter: Meter, response: object, usage: object) -> object:
+    """Take what a response says and the caller does not; the usage."""
+    found = response_of(response)
+    meter["model"] = meter.get("model") or found.model
+    meter["service_tier"] = meter.get("service_tier") or found.service_tier
+    meter["message_id"] = meter.get("message_id") or found.message_id
+    if meter["message_id"] is not None and meter.get("id") is None:
+        counts = sorted(found.usage.items())
+        meter["id"] = digest("response", meter["message_id"], meter["model"], meter["service_tier"], *counts)
+    return found.usage if usage is None else usage
 
 
 def charged(
@@ -144,7 +210,9 @@ def workflow(
     )
     ledgers.append([started])
     try:
-        yield Workflow(workflow_id, ledgers, book)
+        made = Workflow(workflow_id, ledgers, book)
+        yield made
+        made.flush()
     except BaseException as error:
         _end_after(error, workflow_id, ledgers)
         raise

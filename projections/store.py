@@ -15,6 +15,7 @@ from projections.spend import Amounts, Spend
 from projections.workflow_history import Row, held
 
 __all__ = [
+    "FOLD_VERSION",
     "OWN",
     "AuditEntry",
     "CostChange",
@@ -31,6 +32,9 @@ OWN: Final = frozenset({"agent", "session_id", "model"})
 """Groups that spend itself names; the others are named by its workflow's row."""
 
 Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
+
+FOLD_VERSION: Final = 2
+"""Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
 _FIFTEEN_DIGITS_USD: Final = 999_999
@@ -134,6 +138,11 @@ class HistoryStore(Protocol):
         """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
+        ...
+
     def close(self) -> None:
         """Let go of what is open; the object cannot be used after that."""
         ...
@@ -214,6 +223,10 @@ class HistoryStore(Protocol):
         """Fresh rows and spend beside the old ones; without a `swap` they leave no trace."""
         ...
 
+    def drop_old_versions(self) -> list[int]:
+        """Drop the rows that rebuilds have replaced and kept, where they do, and say which versions they were."""
+        ...
+
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """Remove rows that no ledger stands behind, and their spend, each with an audit entry; the entries stay."""
         ...
@@ -232,9 +245,14 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # said once: from then on both columns agree
-    if old == row.actual_cost_nanousd or (old is None and row.actual_cost_nanousd == 0):
-        return row, None
-    return row, CostChange(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+    return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+
+
+def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str, reason: str) -> CostChange | None:
+    """The change between two costs; None when there is none to tell."""
+    if old_nanousd == new_nanousd or (old_nanousd is None and new_nanousd == 0):
+        return None
+    return CostChange(adw_id, old_nanousd, new_nanousd, status, reason)
 
 
 def visible_cost(cost_total: float | None) -> int:

@@ -119,7 +119,7 @@ def row(state: State, head: Head) -> Row:
         event_count=state.event_count,
         ledger_seq=head.seq,
         ledger_hash=head.hash,
-        error_message=state.error_message,
+        error_message=None if state.error_message is None else state.error_message.replace("\0", "␀"),
         created_at=state.created_at,
         updated_at=state.updated_at,
     )

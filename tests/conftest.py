@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres_server import PostgresServer, running_postgres
 
 settings.register_profile("costledger", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("costledger")
@@ -38,3 +42,24 @@ def shared_data() -> Path:
     if not (path / "adw").is_dir():
         pytest.skip(f"no real agent output in {path}; set COSTLEDGER_SHARED_DATA to run this test")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, one for all tests of a process."""
+    with running_postgres() as server:
+        yield server
+
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """A PostgreSQL schema of this test's own."""
+    import psycopg
+
+    schema = f"test_{next(_schemas)}"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as db:
+        db.execute(f"CREATE SCHEMA {schema}")
+    return postgres_server.url(schema)

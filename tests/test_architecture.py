@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests.conftest import PROJECT
 PURE = ["ledger/events.py", "ledger/money.py", "ledger/line.py", "ledger/runs.py", "ledger/planning.py"]
 PURE += [
     f"projections/{name}.py"
-    for name in ("fold", "meters", "spend", "stand", "summary", "workflow_history", "explain", "reports")
+    for name in ("fold", "meters", "spend", "stand", "summary", "workflow_history", "explain", "reports", "merge")
 ]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 
@@ -90,7 +91,23 @@ def test_modules_and_functions_stay_small() -> None:
 def test_an_append_imports_nothing_heavy() -> None:
     script = (
         "import sys; from projections.cli.app import cli; import projections.cli.appending; "
-        "print(sorted({'pydantic', 'rich', 'genai_prices', 'sqlite3'} & set(sys.modules)))"
+        "print(sorted({'pydantic', 'rich', 'genai_prices', 'sqlite3', 'psycopg', 'nats'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", ["statusline", "hook"])
+def test_what_an_agent_waits_for_imports_even_less(verb: str, tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.argv = ['costledger', {verb!r}]\n"
+        "from projections.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'click', 'pydantic', 'rich', 'genai_prices', 'sqlite3', 'subprocess', 'multiprocessing'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "COSTLEDGER_DATA": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=PROJECT, input="{}", env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"

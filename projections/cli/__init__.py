@@ -1,5 +1,22 @@
 """The command line: parse, call one library function, print. A command's module is imported when it is called."""
 
-from projections.cli.app import main
+import sys
+from typing import NoReturn
 
 __all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the command line and leave the process with its exit code.
+
+    Claude Code runs `statusline` several times a minute and `hook` after each turn, and waits for both: they are
+    answered before the command group and its library are imported.
+    """
+    if sys.argv[1:2] in (["statusline"], ["hook"]):
+        from projections.cli.waiting import run
+
+        if (code := run(sys.argv[1:])) is not None:
+            sys.exit(code)
+    from projections.cli.app import main as whole
+
+    whole()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
     from ledger.pricing import PriceBook
 
 __all__ = [
-    "adopted_path",
     "config",
     "config_option",
     "config_path",
+    "credentials_option",
     "data_option",
     "data_path",
     "history_option",
+    "history_spelling",
     "json_option",
+    "named_replica",
     "prices",
+    "replica_option",
     "store",
     "workflow_argument",
 ]
@@ -64,18 +68,38 @@ config_option: Callable[[F], F] = click.option(
 )
 
 
-def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001
-    if value is not None:
-        context.find_root().meta["history"] = value
+def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """What the command line says, before or behind the command's name, goes before the environment."""
+    told = context.find_root().meta
+    from_environment = context.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT
+    if value is not None and not (from_environment and "history" in told):
+        told["history"] = value
 
 
 history_option: Callable[[F], F] = click.option(
     "--history",
-    metavar="sqlite:PATH",
+    metavar="URL",
     envvar="COSTLEDGER_HISTORY",
     expose_value=False,
     callback=_remember_history,
-    help="Another application's database whose table workflow_history is to be kept right [default: our own].",
+    help="Where the rows are: postgresql://USER@HOST/DATABASE, or sqlite:PATH of another application's database whose "
+    "table workflow_history is to be kept right [default: history.db in the data directory].",
+)
+
+
+def replica_option(option: str) -> Callable[[F], F]:
+    """The shared engine that a command talks to, as its argument `replica_name`."""
+    return click.option(
+        option,
+        "replica_name",
+        metavar="nats://HOST:PORT",
+        envvar="COSTLEDGER_REPLICA",
+        help="The shared engine's servers, by commas.",
+    )
+
+
+credentials_option: Callable[[F], F] = click.option(
+    "--credentials", type=click.Path(exists=True, dir_okay=False), help="A NATS credentials file (user JWT and seed)."
 )
 
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -117,19 +141,21 @@ def prices() -> PriceBook:
     return price_book(config_path())
 
 
-def adopted_path() -> Path | None:
-    """The database of another application that this invocation names, if it does.
+def history_spelling() -> str | Path:
+    """The history of this invocation, as `open_history` reads it."""
+    given: str | None = click.get_current_context().find_root().meta.get("history")
+    return data_path() / "history.db" if given is None else given
+
+
+def named_replica(name: str | None, option: str) -> str:
+    """The name of the shared engine.
 
     Raises:
-        InvalidInput: it is named in a way this version does not know.
+        InvalidInput: there is none.
     """
-    given: str | None = click.get_current_context().find_root().meta.get("history")
-    if given is None:
-        return None
-    kind, _, path = given.partition(":")
-    if kind != "sqlite" or not path:
-        raise InvalidInput(f"--history {given!r}: name a SQLite database as sqlite:PATH")
-    return Path(path)
+    if not name:
+        raise InvalidInput(f"name the shared engine: {option} nats://HOST:PORT, or COSTLEDGER_REPLICA")
+    return name
 
 
 def store() -> DirectoryStore:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from ledger.anchor import anchor, anchors_in, broken
+from ledger.agreement import Agreement, disagreements
+from ledger.anchor import Anchor, anchor, anchors_in, broken
 from ledger.origin import misplaced
-from projections.cli.context import data_option, history_option, json_option, store
+from ledger.replica import Replica
+from ledger.replicas import open_replica
+from projections.agreement import disagreeing_rows
+from projections.cli.context import (
+    credentials_option,
+    data_option,
+    history_option,
+    json_option,
+    named_replica,
+    replica_option,
+    store,
+)
 from projections.cli.output import counted_bar, print_findings, print_json
-from projections.cli.session import opened
+from projections.cli.session import Session, opened
 from projections.parallel import processes_at_hand
+from projections.stores.memory import MemoryHistory
 from projections.verify import Finding, Proof, verify
 
 
@@ -31,25 +45,29 @@ def anchor_command() -> None:
     metavar="FILE",
     help="Anchors that were kept elsewhere: nothing they vouch for was rewritten or cut.",
 )
+@click.option("--shared", is_flag=True, help="Also prove the shared engine, and the rows that projectors make of it.")
+@replica_option("--from")
+@credentials_option
 @json_option
 @history_option
 @data_option
-def verify_command(against: Path | None, as_json: bool) -> int:
+def verify_command(
+    against: Path | None, shared: bool, replica_name: str | None, credentials: str | None, as_json: bool
+) -> int:
     """Prove every chain, every checkpoint and every row; exits with 3 when something does not fit."""
-    proof = Proof()
+    proof, agreement = Proof(), Agreement()
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
-    with opened(up_to_date=False) as session, counted_bar("proving", "ledgers") as progress:
-        many = processes_at_hand()
-        findings = list(verify(session.ledgers, session.history, proof, processes=many, progress=progress))
+    name = named_replica(replica_name, "--from") if shared else ""
+    with opened(up_to_date=False, shared_too=shared) as session:
+        findings = _of_directory(session, proof, anchors)
         data = session.data
-        if (doubt := misplaced(data)) is not None:
-            findings.append(Finding("(all)", doubt.problem, doubt.next_step))
-        for kept in anchors:
-            step = "restore the ledger from a backup made before that"
-            for name, problem in broken(session.ledgers, kept):
-                findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
+        if shared:
+            with closing(open_replica(name, credentials=credentials)) as replica:
+                findings += _of_replica(session, replica, agreement)
+            proof.rows += len(session.history.stored()) if session.history.shared else 0
     if as_json:
-        print_json({**asdict(proof), "findings": [asdict(finding) for finding in findings]})
+        told = asdict(proof) | ({"shared": asdict(agreement)} if shared else {})
+        print_json(told | {"findings": [asdict(finding) for finding in findings]})
     else:
         print_findings(findings)
         click.echo(
@@ -57,4 +75,36 @@ def verify_command(against: Path | None, as_json: bool) -> int:
             f"{proof.events:,} events ({proof.size_bytes / 1e6:,.1f} MB) and {proof.rows:,} rows proven, "
             f"{len(findings):,} findings" + (f", {len(anchors):,} anchors held" if anchors and not findings else "")
         )
+        if shared:
+            click.echo(
+                f"{agreement.lines:,} lines of {agreement.ledgers:,} ledgers proven in the shared engine, "
+                f"{agreement.waiting:,} wait to be sent"
+            )
     return 3 if findings else 0
+
+
+def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list[Finding]:
+    """What does not fit here; rows that projectors write are not these ledgers' alone."""
+    history = MemoryHistory() if session.history.shared else session.history
+    with counted_bar("proving", "ledgers") as progress:
+        many = processes_at_hand()
+        findings = list(verify(session.ledgers, history, proof, processes=many, progress=progress))
+    if (doubt := misplaced(session.data)) is not None:
+        findings.append(Finding("(all)", doubt.problem, doubt.next_step))
+    for kept in anchors:
+        step = "restore the ledger from a backup made before that"
+        for name, problem in broken(session.ledgers, kept):
+            findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
+    return findings
+
+
+def _of_replica(session: Session, replica: Replica, agreement: Agreement) -> list[Finding]:
+    """Where ledgers, their replica, and rows made of it do not agree."""
+    step = "costledger replicate --repair; if it cannot: costledger restore, or costledger origin --renew"
+    with counted_bar("comparing", "ledgers") as progress:
+        parted = disagreements(session.ledgers, replica, agreement, progress=progress)
+        findings = [Finding(found.workflow_id, str(found.error), step) for found in parted]
+    if session.history.shared:
+        with counted_bar("comparing rows", "partitions") as progress:
+            findings += disagreeing_rows(replica, session.history, progress=progress)
+    return findings

@@ -17,12 +17,15 @@ from projections.verify import Proof, verify
 
 @click.command("rebuild")
 @click.option("--check", is_flag=True, help="Write nothing; list each row that is not what replay says.")
+@click.option("--drop-old", is_flag=True, help="Only drop the rows that earlier rebuilds in PostgreSQL have kept.")
 @click.option("--processes", type=click.IntRange(min=1), help="How many replay beside each other. [default: all]")
 @json_option
 @history_option
 @data_option
-def rebuild_command(check: bool, processes: int | None, as_json: bool) -> int:
+def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json: bool) -> int:
     """Replay every ledger into fresh rows and swap them in at once; readers see the old ones until then."""
+    if drop_old:
+        return _drop_old(as_json=as_json)
     many = processes or processes_at_hand()
     if check:
         return _check(many, as_json=as_json)
@@ -35,6 +38,16 @@ def rebuild_command(check: bool, processes: int | None, as_json: bool) -> int:
         click.echo(f"{len(report.folded):,} rows rebuilt, {len(report.changes):,} costs changed")
         print_changes(report.changes)
     return exit_code(report.problems)
+
+
+def _drop_old(*, as_json: bool) -> int:
+    with opened() as session:
+        dropped = session.history.drop_old_versions()
+    if as_json:
+        print_json({"dropped_versions": dropped})
+    else:
+        click.echo(f"{len(dropped):,} older versions of the rows dropped")
+    return 0
 
 
 def _check(processes: int, *, as_json: bool) -> int:

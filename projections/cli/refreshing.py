@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ledger import money
-from ledger.importing import ImportReport, SourceRegister
+from ledger.importing import ImportReport
+from ledger.register import SourceRegister
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
 from projections.cli.output import console, print_json, progress_bar, styled_status, table
 from projections.cli.session import exit_code, log_changes, opened, tell

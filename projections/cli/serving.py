@@ -14,7 +14,16 @@ import click
 from ledger.errors import CostledgerError, InvalidInput, MissingExtra
 from ledger.register import SourceEntry
 from ledger.sources import KINDS
-from projections.cli.context import config, config_option, data_option, data_path, history_option, json_option, prices
+from projections.cli.context import (
+    config,
+    config_option,
+    data_option,
+    data_path,
+    history_option,
+    history_spelling,
+    json_option,
+    prices,
+)
 from projections.cli.output import console, local_time, print_json, table
 from projections.server.settings import Settings
 from projections.server.tokens import SCOPES, TokenRegister
@@ -71,21 +80,23 @@ def serve_command(
     """The HTTP API and the live page, until Ctrl-C."""
     try:
         import fastapi  # noqa: F401
+        import httpx  # noqa: F401
+        import opentelemetry.proto  # noqa: F401
         import prometheus_client  # noqa: F401
-        import uvicorn
+        import standardwebhooks  # noqa: F401
+        import uvicorn  # noqa: F401
         import watchfiles  # noqa: F401
     except ImportError:
         raise MissingExtra("`costledger serve`", "server") from None
-    from projections.server.app import create_app
-    from projections.server.protocol import StreamingServer, protocol
+    from projections.server.http import http_server
     from projections.server.service import Service
-    from projections.stores.sqlite import SqliteHistory
+    from projections.stores.opening import open_history
 
-    data = data_path()
+    data, spelling = data_path(), history_spelling()
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
     service = Service(
         settings,
-        lambda: SqliteHistory(data / "history.db"),
+        lambda: open_history(spelling),
         config=config(),
         prices=prices(),
         watched=[_watched(text) for text in watched],
@@ -95,26 +106,18 @@ def serve_command(
             f"{host} is reached from other machines, so requests need tokens, and there is none yet: "
             "costledger token create --scope read"
         )
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    server = http_server(service)
+    for name in ("watchfiles", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
-    app = create_app(service)
-    uvicorn_config = uvicorn.Config(
-        app,
-        http=protocol(settings.head_seconds_max),
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
     name = f"[{host}]" if ":" in host else host
     click.echo(
         f"costledger: {data.absolute()} at http://{name}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", err=True
     )
-    StreamingServer(uvicorn_config, lambda: app.state.feed.close()).run([listening])
+    server.run([listening])
 
 
 def _watched(text: str) -> SourceEntry:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
 from ledger.store import DirectoryStore
-from projections.cli.context import adopted_path, data_path, store
+from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
 from projections.store import HistoryStore
-from projections.stores.adopted import AdoptedHistory
 from projections.stores.memory import MemoryHistory
-from projections.stores.sqlite import SqliteHistory
+from projections.stores.opening import open_history
 
 __all__ = ["Session", "exit_code", "log_changes", "opened", "tell"]
 
@@ -34,26 +33,33 @@ class Session:
 
 @contextmanager
 def opened(
-    *, up_to_date: bool = True, workflow_ids: Iterable[str] | None = None, insert_missing: bool = False
+    *,
+    up_to_date: bool = True,
+    shared_too: bool = False,
+    workflow_ids: Iterable[str] | None = None,
+    insert_missing: bool = False,
 ) -> Iterator[Session]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
     Args:
-        up_to_date: refresh first; what cannot be refreshed is told on stderr.
+        up_to_date: refresh first; what cannot be refreshed is told on stderr. A history that projectors write is read
+            as it is, and False, for a command that compares or mends rows by the local ledgers, refuses it.
+        shared_too: it is not refused.
         workflow_ids: refresh only these.
         insert_missing: in another application's table, also insert rows that it lacks.
     """
-    data, ledgers, adopted = data_path(), store(), adopted_path()
-    if adopted is not None:
-        with AdoptedHistory(adopted, insert_missing=insert_missing) as history:
-            yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
-        return
-    if not (data / "ledgers").is_dir() and not (data / "history.db").is_file():
+    data, ledgers, spelling = data_path(), store(), history_spelling()
+    if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
         if data.exists() and not data.is_dir():
             raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
         yield Session(data, ledgers, MemoryHistory(), [])
         return
-    with SqliteHistory(data / "history.db") as history:
+    with open_history(spelling, insert_missing=insert_missing) as history:
+        if history.shared and not up_to_date and not shared_too:
+            raise InvalidInput(
+                "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
+                "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
+            )
         yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
 
 
@@ -65,7 +71,8 @@ def _session(
     *,
     up_to_date: bool,
 ) -> Session:
-    report = refresh(ledgers, history, workflow_ids=workflow_ids) if up_to_date else RefreshReport()
+    refreshes = up_to_date and not history.shared
+    report = refresh(ledgers, history, workflow_ids=workflow_ids) if refreshes else RefreshReport()
     tell(report.problems)
     return Session(data, ledgers, history, report.problems)
 

@@ -31,6 +31,9 @@ _log = logging.getLogger("costledger")
 _ALL_SECONDS: Final = 10.0
 """How often every ledger is looked at: one `stat` each."""
 
+_SHARED_SECONDS: Final = 1.0
+"""How often rows that projectors write are asked what changed: one look at an index."""
+
 _CHANGES_MAX: Final = 1_000
 _STEP_MS: Final = 5
 _DEBOUNCE_MS: Final = 20
@@ -56,7 +59,11 @@ class Keeper:
     """Keeps the rows of a service current in threads of its own.
 
     Args:
-        publish: called with the changes of rows, in the keeper's thread.
+        publish: called with the changes of rows, in one of the keeper's threads; with none when a workflow that ended
+            is not in `unsettled` any more.
+
+    Attributes:
+        unsettled: workflows that have ended, and whose sources are being read once more.
     """
 
     def __init__(self, service: Service, publish: Callable[[Sequence[Change]], None]) -> None:
@@ -65,7 +72,9 @@ class Keeper:
         self._stopped = threading.Event()
         self.kept = Kept()
         self.last_change = 0
+        self._every_seconds = _ALL_SECONDS
         self._running: set[str] = set()
+        self.unsettled: set[str] = set()
         self._threads = [
             threading.Thread(target=self._keep, name="keeper"),
             threading.Thread(target=self._watch, name="watch"),
@@ -115,7 +124,7 @@ class Keeper:
 
     def _keep(self) -> None:
         while not self._stopped.is_set():
-            due = self.kept.refreshed_at + _ALL_SECONDS - time.time()
+            due = self.kept.refreshed_at + self._every_seconds - time.time()
             names, since = self._gathered(max(0.0, due))
             try:
                 history = self._service.history
@@ -146,6 +155,9 @@ class Keeper:
 
     def _refresh(self, history: HistoryStore, names: Iterable[str] | None) -> None:
         service = self._service
+        if history.shared:
+            self._every_seconds, self.kept.refreshed_at = _SHARED_SECONDS, time.time()
+            return
         known = None if names is None else [name for name in names if self._is_ledger(name)]
         report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
         self._note(report, all_looked_at=names is None)
@@ -157,12 +169,12 @@ class Keeper:
             return False  # a file that somebody put beside the ledgers
 
     def _note(self, report: RefreshReport, *, all_looked_at: bool) -> None:
-        if all_looked_at:
-            self.kept.problems = {}
-            self.kept.refreshed_at = time.time()
+        stand = {} if all_looked_at else dict(self.kept.problems)
         for name in report.folded:
-            self.kept.problems.pop(name, None)
-        self.kept.problems |= {problem.workflow_id: problem for problem in report.problems}
+            stand.pop(name, None)
+        self.kept.problems = stand | {problem.workflow_id: problem for problem in report.problems}
+        if all_looked_at:
+            self.kept.refreshed_at = time.time()
 
     def _tell(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
@@ -173,6 +185,7 @@ class Keeper:
                 told.append(Change(number, adw_id, None if row is None else row_as_json(row, budgets)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
+                        self.unsettled.add(adw_id)
                         self._service.background.submit(self._settle, adw_id)
                     self._running.discard(adw_id)
                 else:
@@ -191,3 +204,6 @@ class Keeper:
             _log.error("the sources of %s could not be read again after its end: %s", workflow_id, error)
         except Exception:
             _log.exception("the sources of %s could not be read again after its end", workflow_id)
+        finally:
+            self.unsettled.discard(workflow_id)
+            self._publish(())

@@ -1,29 +1,14 @@
-"""What uvicorn lacks: a limit on how long a request's head may take, and an end of streams when the server stops."""
+"""uvicorn's HTTP/1.1 protocol with a limit on how long a request's head may take, which uvicorn itself lacks."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
 from typing import ClassVar
 
 import h11
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["StreamingServer", "protocol"]
-
-
-class StreamingServer(uvicorn.Server):
-    """Ends the event streams before it waits for the requests it has accepted: no stream ends by itself."""
-
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._end_streams = end_streams
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._end_streams()
-        await super().shutdown(sockets)
+__all__ = ["protocol"]
 
 
 def protocol(head_seconds_max: float) -> type[H11Protocol]:

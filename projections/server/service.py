@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ledger.config import Config
-from ledger.importing import SourceEntry, SourceRegister, configured
+from ledger.importing import configured
 from ledger.pricing import GenaiPrices, PriceBook
+from ledger.register import SourceEntry, SourceRegister
 from ledger.store import DirectoryStore
 from projections.kept import KeptFolds
 from projections.server.settings import Settings

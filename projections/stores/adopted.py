@@ -16,7 +16,8 @@ from projections.pages import Page, Query
 from projections.store import CostChange
 from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
-from projections.stores.sqlite import VERSIONS, SqliteHistory, statements
+from projections.stores.schema import statements
+from projections.stores.sqlite import VERSIONS, SqliteHistory
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["AdoptedHistory"]
@@ -99,7 +100,7 @@ class AdoptedHistory(SqliteHistory):
     def _adopt(self, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it."""
         with self._connection.transaction():
-            for statement in statements():
+            for statement in statements("schema.sql"):
                 if "TABLE IF NOT EXISTS workflow_history" not in statement:
                     self._db.execute(statement)
             self._db.execute(sqlite_pages.CHANGES)

@@ -37,6 +37,7 @@ class MemoryHistory:
 
     columns = COLUMNS
     inserts = True
+    shared = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
@@ -140,6 +141,10 @@ class MemoryHistory:
     def rebuilding(self) -> Iterator[_Fresh]:
         """See `HistoryStore.rebuilding`."""
         yield _Fresh(self)
+
+    def drop_old_versions(self) -> list[int]:
+        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        return []
 
     def edit(self, adw_id: str, cost_total: float) -> None:
         """What a person's UPDATE of `actual_cost_total` does in a database."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from projections.spend import AMOUNTS, Spend
 from projections.store import OWN, Group, SpendSum
 
-__all__ = ["SpendTable"]
+__all__ = ["SpendTable", "sum_of", "sums_query"]
 
 _COLUMNS: Final = ", ".join(Spend._fields)
 _SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
@@ -49,16 +49,39 @@ class SpendTable:
 
     def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        own = OWN | {"adw_id"}
-        names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
-        keys = names if merged else ["spend.quarter", *names]
-        quarter = "max(spend.quarter)" if merged else "spend.quarter"
-        joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
-        bounds = [(f"spend.quarter {sign} ?", bound) for sign, bound in ((">=", first), ("<=", last))]
-        given = [(term, bound) for term, bound in bounds if bound is not None]
-        where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
-        selected, grouped = ", ".join([quarter, *names, _SUMS]), ", ".join(keys) or "NULL"
-        query = f"SELECT {selected} FROM {self._table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
-        width = 1 + len(by)
-        for values in self._db.execute(query, [bound for _, bound in given]):
-            yield SpendSum(values[0], values[1:width], list(values[width:]))
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL")
+        for values in self._db.execute(query, bounds):
+            yield sum_of(values)
+
+
+def sums_query(
+    table: str,
+    by: Sequence[Group],
+    first: int | None,
+    last: int | None,
+    *,
+    merged: bool,
+    mark: str,
+    nothing: str,
+) -> tuple[str, list[int]]:
+    """A query for `sum_of`, and its values.
+
+    Args:
+        mark, nothing: how a database spells where a value goes, and grouping by nothing.
+    """
+    own = OWN | {"adw_id"}
+    names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
+    keys = names if merged else ["spend.quarter", *names]
+    quarter = "max(spend.quarter)" if merged else "spend.quarter"
+    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
+    bounds = [(f"spend.quarter {sign} {mark}", bound) for sign, bound in ((">=", first), ("<=", last))]
+    given = [(term, bound) for term, bound in bounds if bound is not None]
+    where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
+    selected, grouped = ", ".join([quarter, *names, _SUMS]), ", ".join(keys) or nothing
+    query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
+    return query, [bound for _, bound in given]
+
+
+def sum_of(values: Sequence[Any]) -> SpendSum:
+    """A row of `sums_query`."""
+    return SpendSum(values[0], tuple(values[1 : -len(AMOUNTS)]), [int(amount) for amount in values[-len(AMOUNTS) :]])

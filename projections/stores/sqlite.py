@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from ledger.line import Head
 from projections.pages import Page, Query
 from projections.spend import Spend
 from projections.store import (
+    FOLD_VERSION,
     NO_LEDGER,
     AuditEntry,
     CostChange,
@@ -30,15 +30,13 @@ from projections.store import (
 )
 from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
+from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
 
 SCHEMA_VERSION: Final = 2
-FOLD_VERSION: Final = 2
-"""Raised whenever the same lines give another row; every ledger is then folded anew."""
-
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
@@ -59,6 +57,7 @@ class SqliteHistory:
 
     columns = COLUMNS
     inserts = True
+    shared = False
 
     def __init__(self, path: Path, *, clock: Clock = clocks.now) -> None:
         self._open(Connection(path), clock)
@@ -183,6 +182,10 @@ class SqliteHistory:
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh")
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
 
+    def drop_old_versions(self) -> list[int]:
+        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        return []
+
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
         known = self._db.execute("SELECT seq FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,)).fetchone()
@@ -242,7 +245,7 @@ class SqliteHistory:
                 self._db.execute("DROP TABLE workflow_history")
                 self._db.execute("DROP TABLE IF EXISTS costledger_spend")
                 self._db.execute("DROP TABLE IF EXISTS costledger_total")
-            for statement in (*statements(), *sqlite_pages.statements()):
+            for statement in (*statements("schema.sql"), *sqlite_pages.statements()):
                 self._db.execute(statement)
             self._begin_anew()
 
@@ -326,10 +329,3 @@ def _stored(values: tuple[Any, ...]) -> Stored:
     _, total, exact, status = values
     visible = visible_cost(total)
     return Stored(visible, visible if exact is None else exact, status)
-
-
-def statements() -> list[str]:
-    """The statements of `schema.sql`."""
-    text = files("projections.stores").joinpath("schema.sql").read_text(encoding="utf-8")
-    plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
-    return [statement for statement in plain.split(";") if statement.strip()]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from projections.cli import main
+from projections.cli.app import main
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
 

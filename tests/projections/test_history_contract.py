@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from ledger import money
@@ -18,6 +19,7 @@ from projections.replay import project, refresh, resync
 from projections.spend import AMOUNTS, quarter_of
 from projections.store import HELD_REASON, Group, HistoryStore
 from projections.stores.memory import MemoryHistory
+from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
@@ -42,11 +44,27 @@ class Bench:
         return [(entry.old_cost, entry.new_cost, entry.reason) for entry in self.history.audit("w")]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+class Hand:
+    """A person at a PostgreSQL prompt."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def edit(self, adw_id: str, cost: float) -> None:
+        with psycopg.connect(self._url) as db:
+            db.execute("UPDATE workflow_history SET actual_cost_total = %s WHERE adw_id = %s", (cost, adw_id))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "memory":
         memory = MemoryHistory(clock=SteppingClock())
         yield Bench(memory, memory.edit)
+        return
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        with open_postgres(url, clock=SteppingClock()) as postgres:
+            yield Bench(postgres, Hand(url).edit)
         return
     path = tmp_path / "history.db"
 

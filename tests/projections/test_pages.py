@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidInput
@@ -16,6 +17,7 @@ from projections.pages import BASES, SORTS, STATUSES, Query, page_of, totals_of
 from projections.store import HistoryStore, Projected
 from projections.stores import sqlite_pages
 from projections.stores.memory import MemoryHistory
+from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.workflow_history import Row, row
 from tests.projections.lines import HEAD, folded, reading, started
@@ -84,6 +86,16 @@ def test_pages_and_kept_totals_are_those_of_the_rows(
             assert history.page(query) == page_of(history.rows(), query), query
 
 
+@given(written=st.lists(rows, max_size=12), asked=st.lists(queries, min_size=1, max_size=6))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pages_of_postgresql_are_those_of_the_rows(postgres_url: str, written: list[Row], asked: list[Query]) -> None:
+    with open_postgres(postgres_url) as history:
+        for seq, wanted in enumerate(written, 1):
+            write(history, wanted, seq)
+        for query in asked:
+            assert history.page(query) == page_of(history.rows(), query), query
+
+
 def test_pages_are_the_same_when_an_order_is_walked_rather_than_sorted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,9 +123,19 @@ def test_totals_follow_a_row_that_somebody_edits_or_deletes_by_hand(tmp_path: Pa
         assert history.page(Query()).totals.by_status == {"failed": (1, PLAIN.actual_cost_nanousd)}
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_change_has_a_new_number_and_a_row_only_that_of_its_last_change(kind: str, tmp_path: Path) -> None:
-    history: HistoryStore = MemoryHistory() if kind == "memory" else SqliteHistory(tmp_path / "history.db")
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
+    if request.param == "memory":
+        yield MemoryHistory()
+    elif request.param == "sqlite":
+        with SqliteHistory(tmp_path / "history.db") as sqlite:
+            yield sqlite
+    else:
+        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
+            yield postgres
+
+
+def test_a_change_has_a_new_number_and_a_row_only_that_of_its_last_change(history: HistoryStore) -> None:
     write(history, PLAIN, 1)
     write(history, replace(PLAIN, adw_id="other"), 1)
     first = history.changes_after(0, 10)

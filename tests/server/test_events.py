@@ -120,7 +120,7 @@ def test_a_server_told_to_stop_finishes_what_it_accepted(serve: Serve, tmp_path:
 
     def send(n: int) -> None:
         try:
-            codes.append(httpx.post(f"{server.url}/api/events", json=reading("1", str(n)), timeout=10).status_code)
+            codes.append(server.client.post("/api/events", json=reading("1", str(n))).status_code)
         except httpx.HTTPError:
             codes.append(0)
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
 from projections.server.tokens import TokenRegister
-from tests.server.conftest import Server
+from tests.server.conftest import Here, Process, Server
 
 WORKFLOWS = 120
 HOSTILE = '<img src=x onerror="document.title=1">=cmd()'
@@ -76,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             workflow_ended("hostile", "failed", error_message=HOSTILE),
         ]
     )
-    started = Server(data)
+    started = Here(data)
     yield started
     started.stop()
 
@@ -291,7 +291,7 @@ def test_proving_the_ledgers_from_the_page(visit: Visit) -> None:
 def test_a_token_lets_in_and_a_logout_lets_out(browser: Browser, tmp_path: Path) -> None:
     tokens = TokenRegister(tmp_path)
     read, append = tokens.create("read"), tokens.create("append")
-    server = Server(tmp_path, "--require-tokens")
+    server = Process(tmp_path, "--require-tokens")
     try:
         context = browser.new_context()
         page = Visit(context.new_page(), server.url).open("#/health")
@@ -325,7 +325,7 @@ def test_a_token_lets_in_and_a_logout_lets_out(browser: Browser, tmp_path: Path)
 
 
 def test_the_page_says_that_it_reconnects_and_misses_nothing(browser: Browser, tmp_path: Path) -> None:
-    server = Server(tmp_path)
+    server = Process(tmp_path)
     context = browser.new_context()
     page = Visit(context.new_page(), server.url).open()
     live(page)
@@ -333,7 +333,7 @@ def test_the_page_says_that_it_reconnects_and_misses_nothing(browser: Browser, t
     server.stop()
     expect(page.locator("#live")).to_have_text("○ Reconnecting…")
     server.ledgers.append([cost_observed("meanwhile", cost_usd="0.42")])
-    server = Server(tmp_path, "--port", str(port))
+    server = Process(tmp_path, "--port", str(port))
     try:
         live(page)
         expect(page.locator("tr[data-workflow=meanwhile]")).to_contain_text("$0.42")

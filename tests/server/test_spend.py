@@ -11,7 +11,7 @@ import pytest
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
-from tests.server.conftest import Server
+from tests.server.conftest import Here, Server
 
 CONFIG = """
 [budgets]
@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (data / "costledger.toml").write_text(CONFIG)
     for name in ("w2.jsonl.torn-1", "gone.jsonl.damaged-1", "gone.jsonl.fenced", "notes.txt"):
         (data / "ledgers" / name).write_text("")
-    started = Server(data)
+    started = Here(data)
     yield started
     started.stop()
 

@@ -1,4 +1,4 @@
-"""Rows over HTTP, and the story of issue 17 by its endpoint, against a real server process."""
+"""Rows over HTTP, and the story of issue 17 by its endpoint, against a real server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def found(server: Server, path: str, **parameters: Any) -> Any:
 
 
 def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, tmp_path: Path) -> None:
-    from ledger.importing import SourceRegister, import_source
+    from ledger.importing import import_source
+    from ledger.register import SourceRegister
     from ledger.store import DirectoryStore
 
     data = tmp_path / "data"

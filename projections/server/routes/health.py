@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
@@ -18,8 +21,10 @@ from projections.server.access import needs
 from projections.server.answers import answer
 from projections.server.figures import Overall
 from projections.server.keeper import Keeper
+from projections.server.metrics import families
 from projections.server.problems import Refusal, documented
 from projections.server.proving import Proving, Verification
+from projections.server.webhooks import Webhooks
 
 __all__ = ["router"]
 
@@ -42,6 +47,22 @@ async def readyz(request: Request) -> str:
         detail = "rows do not follow their ledgers; the log says why"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", detail, {"Retry-After": "5"})
     return "ready\n"
+
+
+@router.get(
+    "/metrics",
+    dependencies=[Depends(needs("read"))],
+    response_class=PlainTextResponse,
+    responses=documented(),
+    summary="The same for Prometheus",
+)
+def metrics(request: Request) -> Response:
+    state = request.app.state
+    keeper: Keeper = state.keeper
+    now = CollectorRegistry()
+    now.register(_Collected([*families(state.figures.overall()), *_live(keeper, len(state.feed), state.webhooks)]))
+    told = generate_latest(state.metrics.registry) + generate_latest(now)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get(
@@ -68,7 +89,7 @@ def health(request: Request) -> Response:
             "misplaced": overall.misplaced,
             "verification": _verification(state.proving.last),
             "sources": state.follower.followed(),
-            "webhooks": [],
+            "webhooks": state.webhooks.state(),
         }
     )
 
@@ -85,6 +106,33 @@ def verify(request: Request) -> Response:
     proving: Proving = request.app.state.proving
     begun = proving.start()
     return answer({"begun": begun, "verification": _verification(proving.last)}, HTTPStatus.ACCEPTED)
+
+
+class _Collected(Collector):
+    """Metrics that are at hand."""
+
+    def __init__(self, found: Sequence[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Sequence[Metric]:
+        return self._found
+
+
+def _live(keeper: Keeper, streams: int, webhooks: Webhooks) -> Iterator[Metric]:
+    told = {
+        "refresh_lag_seconds": ("From the last notification to its rows", keeper.kept.lag_seconds),
+        "refreshed_timestamp_seconds": ("When every ledger was last looked at", keeper.kept.refreshed_at),
+        "ledgers_damaged": ("Ledgers that cannot be replayed", len(keeper.kept.problems)),
+        "streams": ("Open event streams", streams),
+    }
+    for name, (help, value) in told.items():
+        yield GaugeMetricFamily(f"costledger_{name}", help, value=value)
+    pending = GaugeMetricFamily("costledger_webhook_pending", "Messages to be taken", labels=["endpoint"])
+    dead = GaugeMetricFamily("costledger_webhook_dead", "Messages that were given up", labels=["endpoint"])
+    for state in webhooks.state():
+        pending.add_metric([state["id"]], state["pending"])
+        dead.add_metric([state["id"]], state["dead"])
+    yield from (pending, dead)
 
 
 def _verification(last: Verification | None) -> dict[str, Any] | None:

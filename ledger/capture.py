@@ -1,0 +1,208 @@
+"""Capture: what an agent said while it ran, appended to its workflow's ledger.
+
+The status line's counter becomes a reading of the session's meter, which covers the session's messages; so neither
+those that a hook has read from the transcript, nor those of a log that is imported later, add to it. What the ledger
+already has of the session under other agents (sub-agents, read before the first status line) is taken off.
+
+A counter that restarts does not get a meter of its own here: the transcript's messages all belong to the one session,
+and would be counted beside the second meter again. So a session shows the sum of its counters.
+
+Each reading keeps what its counter showed (`source.series_cost_usd`, `source.since_ms`): the ledger alone is enough to
+go on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ledger import money
+from ledger.errors import InvalidInput, LedgerMoved, UnknownWorkflow
+from ledger.events import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
+from ledger.session_counter import SessionCounter, carried_over
+from ledger.sources.findings import digest
+from ledger.store import LedgerStore
+
+__all__ = ["Said", "append_said", "said"]
+
+KIND: Final = "claude_statusline"
+_AGENT: Final = "main"
+"""What a session's own agent is called where nobody names one, as in its transcript."""
+_ATTEMPTS_MAX: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line of the spool.
+
+    Attributes:
+        counter_usd: what the status line's counter showed, as it was spelled; None for a hook.
+        since_ms: since when that counter counts.
+        transcripts: files that have grown.
+        cleared: the session was left with `/clear`: the next one's counter may go on from this one's.
+    """
+
+    at: str
+    session_id: str
+    workflow_id: str
+    agent: str | None = None
+    counter_usd: str | None = None
+    since_ms: int | None = None
+    project_dir: str | None = None
+    transcripts: tuple[Path, ...] = ()
+    cleared: bool = False
+
+    @property
+    def id(self) -> str:
+        """The event's id: the same line of the spool, taken twice, is the same event."""
+        return digest(KIND, self.session_id, self.at, self.counter_usd)
+
+
+def said(line: Mapping[str, Any]) -> Said:
+    """A line of the spool.
+
+    Raises:
+        InvalidInput: a field is missing or makes no sense.
+    """
+    workflow_id = check_workflow_id(line.get("workflow_id") or line.get("session_id"))
+    found = Said(
+        at=str(line.get("at")),
+        session_id=str(line.get("session_id")),
+        workflow_id=workflow_id,
+        agent=line.get("agent"),
+        counter_usd=line.get("counter_usd"),
+        since_ms=line.get("since_ms"),
+        project_dir=line.get("project_dir"),
+        transcripts=tuple(Path(path) for path in line.get("transcripts", ())),
+        cleared=line.get("cleared") is True,
+    )
+    if found.counter_usd is not None:
+        _reading(found, found.agent, money.parse(found.counter_usd), {})  # what could never be appended is refused here
+    elif not found.transcripts and not found.cleared:
+        raise InvalidInput("says neither a cost nor a transcript")
+    return found
+
+
+def append_said(
+    store: LedgerStore,
+    workflow_id: str,
+    items: Sequence[Said],
+    others: Callable[[Said], Iterable[tuple[int, int | None]]],
+) -> int:
+    """Append what the counters of one workflow's sessions showed, in one batch; how many events that came to.
+
+    Once more changes nothing.
+
+    Args:
+        items: of this workflow, in the order they were said.
+        others: figure and start of the counters of cleared sessions, for one that goes on from them.
+
+    Raises:
+        CostledgerError: as `LedgerStore.append`; nothing was appended.
+    """
+    for attempt in range(_ATTEMPTS_MAX):
+        lines = _lines(store, workflow_id)
+        events = _readings(items, _sessions(lines), {line["id"] for line in lines}, others)
+        try:
+            if events:
+                store.append(events, expected_seq=len(lines))
+        except LedgerMoved:
+            if attempt + 1 == _ATTEMPTS_MAX:
+                raise
+        else:
+            return len(events)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
+    try:
+        return list(store.read(workflow_id))
+    except UnknownWorkflow:
+        return []
+
+
+@dataclass(slots=True)
+class _Session:
+    """A session in a ledger.
+
+    Attributes:
+        covered: it has a reading of its own, under `agent`; its messages go below that from then on.
+        beside: nanodollars of each message that stands under another agent.
+    """
+
+    agent: str | None = None
+    covered: bool = False
+    counter: SessionCounter = field(default_factory=SessionCounter)
+    beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
+
+    @property
+    def nanousd(self) -> int:
+        """What its own meter shows: all of it, less what stands beside."""
+        beside = sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
+        return max(0, self.counter.nanousd - beside)
+
+
+def _sessions(lines: Iterable[Line]) -> dict[str, _Session]:
+    """What a ledger says of its sessions, in its order."""
+    found: dict[str, _Session] = {}
+    for line in lines:
+        if line["type"] != COST_OBSERVED or "session_id" not in line:
+            continue
+        session = found.setdefault(line["session_id"], _Session())
+        cost = money.from_wire(line.get("cost_usd", "0.00"))
+        if "message_id" in line:
+            key = (line.get("agent"), line["message_id"])
+            session.beside[key] = max(cost, session.beside.get(key, 0))
+            continue
+        if not session.covered:
+            session.agent, session.covered = line.get("agent"), True
+        source = line.get("source") or {}
+        if source.get("kind") == KIND:
+            base = money.from_wire(source.get("series_base_usd", "0.00"))
+            session.counter.read(money.from_wire(source["series_cost_usd"]), source.get("since_ms"), base)
+        elif "model" not in line:
+            session.counter.told(cost)
+    return found
+
+
+def _readings(
+    items: Sequence[Said],
+    sessions: dict[str, _Session],
+    ids: set[str],
+    others: Callable[[Said], Iterable[tuple[int, int | None]]],
+) -> list[Event]:
+    """A reading for each line that changes what its session shows.
+
+    What stands before a line that the ledger has was considered when that one was appended: a drain died in between.
+    """
+    done = max((at for at, item in enumerate(items, 1) if item.counter_usd is not None and item.id in ids), default=0)
+    events: list[Event] = []
+    for item in items[done:]:
+        if item.counter_usd is None:
+            continue
+        shown = money.parse(item.counter_usd)
+        session = sessions.setdefault(item.session_id, _Session())
+        if not session.covered:
+            session.agent, session.covered = item.agent or _AGENT, True
+        base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
+        spoke = session.counter.read(shown, item.since_ms, base)
+        if spoke is not None:
+            source = {"series_base_usd": money.to_wire(spoke.base)} if spoke.base else {}
+            source["series_cost_usd"] = money.to_wire(shown)
+            events.append(_reading(item, session.agent, session.nanousd, source))
+    return events
+
+
+def _reading(item: Said, agent: str | None, nanousd: int, source: Mapping[str, Any]) -> Event:
+    since = {} if item.since_ms is None else {"since_ms": item.since_ms}
+    return cost_observed(
+        item.workflow_id,
+        agent=agent,
+        session_id=item.session_id,
+        cost_usd=money.to_wire(nanousd),
+        observed_at=item.at,
+        id=item.id,
+        source={"kind": KIND, **source, **since},
+    )

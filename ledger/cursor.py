@@ -1,0 +1,146 @@
+"""The cursor of a replication: how much of each ledger a replica has acknowledged, kept in `PATH/replication.db`.
+
+It is never ahead of the replica. Losing it, or falling behind, loses nothing: the replica says where a chain ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import ReplicaUnavailable
+from ledger.line import Head
+
+__all__ = ["Cursor", "Seen", "cursor_path", "last_seen"]
+
+_SCHEMA: Final = """
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS replica (
+    identity        TEXT PRIMARY KEY,  -- which engine, and which making of it
+    address         TEXT NOT NULL,     -- how it was reached, without passwords
+    acknowledged_at TEXT,              -- when it last acknowledged a line
+    problem         TEXT               -- why it could not be reached since; NULL when it could
+);
+CREATE TABLE IF NOT EXISTS acknowledged (
+    identity    TEXT NOT NULL,
+    origin      TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    seq         INTEGER NOT NULL,      -- the last line acknowledged
+    size        INTEGER NOT NULL,      -- bytes of the ledger up to and including it
+    hash        TEXT NOT NULL,
+    repeats     INTEGER NOT NULL,      -- lines that repairs sent again: the replica holds seq + repeats in all
+    PRIMARY KEY (identity, origin, workflow_id)
+) WITHOUT ROWID;
+COMMIT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A replica as it was last dealt with; moments in the ledger's spelling."""
+
+    identity: str
+    address: str
+    acknowledged_at: str | None
+    problem: str | None
+
+
+def cursor_path(data: Path) -> Path:
+    return data / "replication.db"
+
+
+class Cursor:
+    """The cursor of one replica and one origin.
+
+    Attributes:
+        heads: by workflow id, the last line that was acknowledged.
+        repeats: by workflow id, how many lines the replica holds more than once; 0 for the ones not named.
+
+    Raises:
+        ReplicaUnavailable: at construction and by every method; the file cannot be used.
+    """
+
+    def __init__(self, path: Path, identity: str, origin: str, address: str) -> None:
+        self._path, self._key = path, (identity, origin)
+        self._noted: tuple[str | None] | None = None
+        with _errors(path):
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+            seen = "INSERT INTO replica VALUES (?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET address = excluded.address"
+            self._db.execute(seen, (identity, address))
+            query = "SELECT workflow_id, seq, size, hash, repeats FROM acknowledged WHERE identity = ? AND origin = ?"
+            self.heads: dict[str, Head] = {}
+            self.repeats: dict[str, int] = {}
+            for name, *head, repeats in self._db.execute(query, self._key):
+                self.heads[name] = Head(*head)
+                if repeats:
+                    self.repeats[name] = repeats
+
+    def acknowledge(self, heads: Mapping[str, Head], moment: str) -> None:
+        """Keep what a replica has acknowledged, and `repeats` as it is now, in one transaction."""
+        rows = [
+            (*self._key, name, head.seq, head.size, head.hash, self.repeats.get(name, 0))
+            for name, head in heads.items()
+        ]
+        with _errors(self._path), _transaction(self._db):
+            self._db.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.execute("UPDATE replica SET acknowledged_at = ? WHERE identity = ?", (moment, self._key[0]))
+        self.heads |= heads
+
+    def note(self, problem: str | None) -> None:
+        """Keep why the replica cannot be reached, for `last_seen`."""
+        if self._noted == (problem,):
+            return
+        with _errors(self._path):
+            self._db.execute("UPDATE replica SET problem = ? WHERE identity = ?", (problem, self._key[0]))
+        self._noted = (problem,)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def last_seen(data: Path, origin: str) -> tuple[Seen | None, dict[str, Head]]:
+    """The replica that acknowledged a line last, and what it has; nothing is made.
+
+    Raises:
+        ReplicaUnavailable: the file cannot be read.
+    """
+    path = cursor_path(data)
+    if not path.is_file():
+        return None, {}
+    with _errors(path), contextlib.closing(sqlite3.connect(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledged'").fetchone():
+            return None, {}  # it is being made right now
+        latest = "SELECT identity, address, acknowledged_at, problem FROM replica ORDER BY acknowledged_at DESC LIMIT 1"
+        row = db.execute(latest).fetchone()
+        if row is None:
+            return None, {}
+        query = "SELECT workflow_id, seq, size, hash FROM acknowledged WHERE identity = ? AND origin = ?"
+        return Seen(*row), {name: Head(*head) for name, *head in db.execute(query, (row[0], origin))}
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        step = "if it stays so, delete the file: the replica is then asked what it has"
+        raise ReplicaUnavailable(str(path), f"the cursor cannot be used: {error}; {step}") from error

@@ -1,0 +1,60 @@
+"""Charges that are appended when they can be: for calls that must not fail because a ledger does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput
+from ledger.events import Event
+from ledger.tail import Receipt
+
+__all__ = ["Late"]
+
+_log = logging.getLogger("costledger")
+
+
+class _Appends(Protocol):
+    def append(self, events: Sequence[Event]) -> list[Receipt]: ...
+
+
+class Late:
+    """Events of one workflow, in order, until the ledger has them; safe between threads."""
+
+    def __init__(self, store: _Appends) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._waiting: list[Event] = []
+
+    def append(self, event: Event) -> None:
+        """Append it behind what still waits; what cannot be appended now waits for the next time, and is logged."""
+        with self._lock:
+            self._waiting.append(event)
+            error = self._try()
+        if error is not None:
+            _log.error("%d charges of workflow %r wait: %s", len(self._waiting), event.workflow_id, error)
+
+    def flush(self) -> None:
+        """Append what still waits.
+
+        Raises:
+            CostledgerError: some of it still cannot be.
+        """
+        with self._lock:
+            error = self._try()
+        if error is not None:
+            error.add_note(f"{len(self._waiting)} charges of tracked calls are not in the ledger")
+            raise error
+
+    def _try(self) -> CostledgerError | None:
+        while self._waiting:
+            try:
+                self._store.append([self._waiting[0]])
+            except (ConflictingEvent, InvalidInput) as error:
+                _log.error("a charge is left out, and never will be appended: %s", error)
+            except CostledgerError as error:
+                return error
+            self._waiting.pop(0)
+        return None

@@ -1,0 +1,134 @@
+"""Repair: find lines that a replica acknowledged and lost, and have them sent again.
+
+Such engines do lose lines (https://jepsen.io/analyses/nats-2.12.1). Lost at its end, a chain is simply continued. Lost
+in the middle, everything from the first lost line on is sent again, behind what is there: readers take up where they
+were held, and skip what they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ledger import clock as clocks
+from ledger.cursor import Cursor
+from ledger.errors import CostledgerError, Diverged, ReplicaUnavailable
+from ledger.line import EMPTY, Head
+from ledger.replica import ChainHead, Replica, Run
+from ledger.replication import Problem, Replication, head_at, runs_of
+from ledger.store import DirectoryStore
+
+__all__ = ["Loss", "Repair", "repair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a replica had lost of one ledger.
+
+    Attributes:
+        seq: of the first line that was missing.
+        lines: how many of those that it had acknowledged were missing.
+    """
+
+    workflow_id: str
+    seq: int
+    lines: int
+
+
+@dataclass(slots=True)
+class Repair:
+    """What a repair found; everything in `losses` is sent again by the pass that follows it."""
+
+    ledgers: int = 0
+    losses: list[Loss] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def repair(
+    ledgers: DirectoryStore,
+    replica: Replica,
+    replication: Replication,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Repair:
+    """Compare each ledger with its chain: the last line, and how many there are; where they differ, line by line.
+
+    Args:
+        progress: called with ledgers done and in all.
+
+    Raises:
+        ReplicaUnavailable, ReplicaDiffers: the replica cannot be asked.
+    """
+    cursor, found = replication.cursor(), Repair()
+    if cursor is None:
+        return found
+    origin = ledgers.origin
+    theirs = {head.workflow_id: (head, count) for head, count in replica.heads(origin)}
+    names = sorted({*ledgers.workflow_ids(), *theirs})
+    for done, workflow_id in enumerate(names, 1):
+        head, count = theirs.get(workflow_id) or (ChainHead(workflow_id, origin, 0, ""), 0)
+        acknowledged = cursor.heads.get(workflow_id, EMPTY)
+        try:
+            if ledgers.size(workflow_id) is None:
+                if head.seq:
+                    problem = "the replica holds this ledger, and the data directory does not"
+                    raise Diverged(workflow_id, origin, 1, problem)
+            elif (head.seq, head.hash, count - head.seq) != (
+                acknowledged.seq,
+                acknowledged.hash,
+                cursor.repeats.get(workflow_id, 0),
+            ):
+                _mend(ledgers, replica, cursor, head, count, found)
+        except ReplicaUnavailable:
+            raise
+        except CostledgerError as error:
+            found.problems.append(Problem(workflow_id, error))
+        found.ledgers += 1
+        if progress is not None:
+            progress(done, len(names))
+    return found
+
+
+def _mend(
+    ledgers: DirectoryStore,
+    replica: Replica,
+    cursor: Cursor,
+    head: ChainHead,
+    count: int,
+    found: Repair,
+) -> None:
+    """Find the first line that is missing of one chain, and leave the chain so that the next pass completes it."""
+    last, whole = head_at(ledgers, head), _whole_up_to(ledgers, replica, head)
+    acknowledged = cursor.heads.get(head.workflow_id, EMPTY)
+    lost = max(acknowledged.seq, last.seq) - whole.seq
+    if whole.seq < last.seq:
+        lost -= _present_behind(ledgers, replica, head, whole)
+        lines = next(runs_of(ledgers, head.workflow_id, whole))
+        run = Run(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
+        replica.repeat(run)
+        count += len(lines)
+        last = Head(run.last.seq, whole.size + sum(map(len, lines)), run.last.hash)
+    if lost > 0:
+        found.losses.append(Loss(head.workflow_id, whole.seq + 1, lost))
+    cursor.repeats[head.workflow_id] = count - last.seq
+    cursor.acknowledge({head.workflow_id: last}, clocks.to_wire(clocks.now()))
+
+
+def _whole_up_to(ledgers: DirectoryStore, replica: Replica, head: ChainHead) -> Head:
+    """Up to where a chain holds the ledger's lines without a gap, taken in the order they are stored."""
+    ours = ledgers.read(head.workflow_id).raw_lines()
+    whole, due = EMPTY, next(ours, None)
+    for line in replica.chain(head.workflow_id, head.origin):
+        if due is not None and line.raw == due:
+            whole = Head(whole.seq + 1, whole.size + len(due), due[-67:-3].decode())
+            due = next(ours, None)
+    return whole
+
+
+def _present_behind(ledgers: DirectoryStore, replica: Replica, head: ChainHead, whole: Head) -> int:
+    """How many of the ledger's lines behind a place the replica holds somewhere."""
+    theirs = {line.raw[-67:] for line in replica.chain(head.workflow_id, head.origin)}
+    seen = 0
+    for raw in ledgers.read(head.workflow_id, start=whole).raw_lines():
+        seen += raw[-67:] in theirs
+    return seen

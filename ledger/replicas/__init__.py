@@ -1,0 +1,26 @@
+"""Adapters of the port `ledger.replica.Replica`, one file each, and the way from a name to one."""
+
+from __future__ import annotations
+
+from ledger.errors import MissingExtra
+from ledger.replica import Replica
+
+__all__ = ["open_replica"]
+
+
+def open_replica(name: str, *, copies: int | None = None, credentials: str | None = None) -> Replica:
+    """The replica of a name such as `nats://HOST:PORT`; nothing is connected yet.
+
+    Args:
+        copies: on how many servers a stream is kept that has to be made; None: none is made.
+        credentials: the path of a NATS credentials file.
+
+    Raises:
+        InvalidReplica: the name is none.
+        MissingExtra: nats-py is not installed.
+    """
+    try:
+        from ledger.replicas.nats import NatsReplica
+    except ImportError:
+        raise MissingExtra("a replica on NATS", "nats") from None
+    return NatsReplica(name, copies=copies, credentials=credentials)

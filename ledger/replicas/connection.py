@@ -1,0 +1,173 @@
+"""A connection to NATS for blocking code: an event loop in a thread of its own, and JetStream's API as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import nats
+import nats.errors
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from ledger.errors import InvalidReplica, ReplicaUnavailable
+
+__all__ = ["Connection", "Refused", "addresses"]
+
+T = TypeVar("T")
+
+_RECONNECT_SECONDS: Final = 0.25
+_CONNECT_SECONDS: Final = 2
+_ATTEMPTS: Final = 2
+"""Per server; then the client is given up, and the next request makes another one."""
+
+_log = logging.getLogger("costledger")
+
+
+class Refused(Exception):
+    """JetStream answered with an error; its codes are listed in nats-server's `server/errors.json`."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        self.code, self.number = error.get("code", 0), error.get("err_code", 0)
+        super().__init__(error.get("description", "refused without a reason"))
+
+
+def addresses(name: str) -> tuple[list[str], str]:
+    """The servers of `nats://HOST:PORT,…`, and the same to be shown: without user and password.
+
+    Raises:
+        InvalidReplica: it names none.
+    """
+    servers, shown = [], []
+    for part in name.split(","):
+        address = part.strip() if "://" in part else f"nats://{part.strip()}"
+        try:
+            parts = urlsplit(address)
+            host, port = parts.hostname, parts.port or 4222
+        except ValueError:
+            host, port = None, 0
+        if parts.scheme not in ("nats", "tls", "ws", "wss") or not host:
+            raise InvalidReplica(f"{parts.scheme}://{host or ''}" if "@" in part else part)
+        servers.append(address)
+        shown.append(f"{parts.scheme}://{host}:{port}")
+    return servers, ",".join(shown)
+
+
+class Connection:
+    """One connection, made at the first request and again whenever it is gone.
+
+    Args:
+        credentials: the path of a NATS credentials file (user JWT and seed).
+        timeout_seconds: for one request.
+    """
+
+    def __init__(self, name: str, *, credentials: str | None = None, timeout_seconds: float = 5.0) -> None:
+        self._servers, self.where = addresses(name)
+        self._credentials, self.timeout_seconds = credentials, timeout_seconds
+        self._client: Client | None = None
+        self._trouble: Exception | None = None  # the last one that nats-py told of by itself
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="costledger-nats", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something in the loop's thread and wait for it.
+
+        Raises:
+            ReplicaUnavailable: the servers cannot be reached, or refuse.
+        """
+        if self._loop.is_closed():
+            work.close()  # so that nobody warns that it was never awaited
+            raise ReplicaUnavailable(self.where, "this connection was closed")
+        task = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return task.result()
+        except (nats.errors.Error, Refused, OSError) as error:
+            raise self.unavailable(error) from error
+        except BaseException:
+            task.cancel()
+            raise
+
+    def unavailable(self, error: Exception) -> ReplicaUnavailable:
+        """One of nats-py's errors, or the operating system's, as ours."""
+        if isinstance(error, nats.errors.NoRespondersError):
+            problem = "no JetStream answers there: it is off, has no leader, or there is no such stream"
+        elif isinstance(error, TimeoutError):
+            problem = f"no answer within {self.timeout_seconds:g} s"
+        else:
+            told = self._trouble if isinstance(error, nats.errors.NoServersError) and self._trouble else error
+            problem = str(told).removeprefix("nats: ") or type(told).__name__
+        return ReplicaUnavailable(self.where, problem)
+
+    async def client(self) -> Client:
+        """The connected client; there is no waiting for a reconnect, since whoever asks will ask again."""
+        if self._client is None or self._client.is_closed:
+            client = nats.connect(
+                self._servers,
+                name="costledger",
+                user_credentials=self._credentials,
+                connect_timeout=_CONNECT_SECONDS,
+                reconnect_time_wait=_RECONNECT_SECONDS,
+                max_reconnect_attempts=_ATTEMPTS,
+                error_cb=self._noted,
+            )
+            self._client = await asyncio.wait_for(client, self.timeout_seconds)
+        if not self._client.is_connected:
+            raise ConnectionError("the connection is down, and is being made again")
+        return self._client
+
+    async def request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """Ask, and take the JSON answer.
+
+        Raises:
+            Refused: JetStream says why.
+        """
+        client = await self.client()
+        answer: Msg = await client.request(subject, payload, timeout=self.timeout_seconds, headers=headers)
+        try:
+            said: dict[str, Any] = orjson.loads(answer.data)
+        except orjson.JSONDecodeError:
+            raise ConnectionError("an answer that is not JSON") from None
+        if error := said.get("error"):
+            raise Refused(error)
+        return said
+
+    async def api(self, subject: str, **body: object) -> dict[str, Any]:
+        """Ask the JetStream API (https://docs.nats.io/reference/reference-protocols/nats_api_reference).
+
+        Raises:
+            Refused: JetStream says why.
+        """
+        return await self.request(f"$JS.API.{subject}", orjson.dumps(body) if body else b"")
+
+    async def _noted(self, error: Exception) -> None:
+        self._trouble = error
+        _log.debug("NATS: %s", error)
+
+    def close(self) -> None:
+        """Close the connection and stop its thread; idempotent."""
+        if self._loop.is_closed():
+            return
+        client = self._client
+        if client is not None and not client.is_closed:
+            closing = asyncio.run_coroutine_threadsafe(client.close(), self._loop)
+            with contextlib.suppress(Exception):
+                closing.result(self.timeout_seconds)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(_cancelled(self._loop))
+        self._loop.close()
+
+
+async def _cancelled(loop: asyncio.AbstractEventLoop) -> None:
+    """Whatever still runs is told to stop, and has stopped."""
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task(loop)]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,79 @@
+"""Responses: what an Anthropic, OpenAI, Gemini or LiteLLM answer says about its own call.
+
+An object of their SDKs or the parsed JSON; no SDK is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.errors import InvalidEvent, InvalidInput, shown
+from ledger.events import check_name
+from ledger.usage import usage_of
+
+__all__ = ["Response", "of", "response_of", "tier_of"]
+
+_STANDARD: Final = frozenset({"auto", "default", "standard", "standard_only", "unspecified"})
+"""Tiers that are priced as the price list says; OpenAI's "default", Anthropic's "standard"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a call was, by its answer.
+
+    Attributes:
+        message_id: the provider's id of the answer; None when it has none.
+        usage: in our buckets.
+        service_tier: None for the standard one.
+    """
+
+    message_id: str | None
+    model: str | None
+    usage: Mapping[str, int]
+    service_tier: str | None = None
+
+
+def response_of(answer: object) -> Response:
+    """What an answer says.
+
+    Raises:
+        InvalidInput: it is of no kind that this version knows, or says nothing about its usage.
+    """
+    usage = _first(answer, _USAGE)
+    if usage is None:
+        raise InvalidInput(
+            f"no usage in {shown(type(answer).__name__)}: expected a response of Anthropic, OpenAI, Gemini or LiteLLM; "
+            "give the tokens with usage=…"
+        )
+    tier = of(answer, "service_tier") or of(usage, "service_tier")
+    return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), tier_of(tier))
+
+
+_USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
+_ID: Final = ("id", "response_id", "responseId")
+_MODEL: Final = ("model", "model_version", "modelVersion")
+
+
+def _name(answer: object, names: tuple[str, ...]) -> str | None:
+    found = _first(answer, names)
+    try:
+        return None if found is None else check_name(found)
+    except ValueError as error:
+        raise InvalidEvent(names[0], str(error)) from None
+
+
+def _first(answer: object, names: tuple[str, ...]) -> Any:
+    return next((found for name in names if (found := of(answer, name)) is not None), None)
+
+
+def of(answer: object, name: str) -> Any:
+    """A field of an SDK's object or of parsed JSON; an answer is never dumped whole, it may hold a book."""
+    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
+
+
+def tier_of(said: object) -> str | None:
+    """How a call was served, when that was not the standard way."""
+    text = str(getattr(said, "value", said) or "").lower()
+    return None if not text or text in _STANDARD else text

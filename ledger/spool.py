@@ -1,0 +1,155 @@
+"""The spool: what agents said while they ran, until a drain has appended it to the ledgers.
+
+One JSON object per line in `DATA/live/spool.jsonl`. A writer appends under the file's lock, in one write. A drain,
+of which there is one at a time, renames the file to `taken-<n>`, appends what stands in it, and removes it; a drain
+that dies, or cannot append, leaves it to the next. Nothing is synced: after a power cut the next status line tells the
+same counter again, and the next hook reads the transcript from where the last drain left off.
+
+Small and plain: it runs while an agent waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["Spool", "is_file_name"]
+
+_LOG_BYTES_MAX: Final = 1024 * 1024
+"""Of `capture.log`; then it becomes `capture.log.1`, and the one before that is gone."""
+
+_NAME_CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+
+
+def is_file_name(name: object) -> bool:
+    """Whether a session id can be part of a file name; the same rule as for workflow ids."""
+    return isinstance(name, str) and 0 < len(name) <= 128 and name[0] != "." and set(name) <= _NAME_CHARACTERS
+
+
+class Spool:
+    """The spool of a data directory, and what lies beside it in `DATA/live`."""
+
+    def __init__(self, data: str) -> None:
+        self.data = data
+        self.folder = os.path.join(data, "live")
+        self.path = os.path.join(self.folder, "spool.jsonl")
+        self._taken_prefix = os.path.join(self.folder, "taken-")
+        self._drain_lock = os.path.join(self.folder, "drain.lock")
+
+    def add(self, said: Mapping[str, Any]) -> None:
+        """Append one line.
+
+        Raises:
+            OSError: it is not in the spool.
+        """
+        line = json.dumps(said, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        os.makedirs(self.folder, exist_ok=True)
+        while True:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if self._is_at(fd):
+                    self._write(fd, line)
+                    return
+            finally:
+                os.close(fd)
+
+    def _write(self, fd: int, line: bytes) -> None:
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a writer was killed, or the power went, in the middle of the line before
+        if os.write(fd, line) != len(line):
+            os.ftruncate(fd, size)
+            raise OSError(28, "no space for the whole line")
+
+    def _is_at(self, fd: int) -> bool:
+        """Whether the path still names this file, rather than a drain having taken it."""
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(fd))
+        except FileNotFoundError:
+            return False
+
+    def waits(self) -> bool:
+        """Whether something waits to be drained, also what a drain has left."""
+        return bool(self._taken()) or (os.path.exists(self.path) and os.stat(self.path).st_size > 0)
+
+    def take(self) -> bytes:
+        """All that waits, what earlier drains have left first. Under `draining` only."""
+        taken = self._taken()
+        with suppress(FileNotFoundError):
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)  # no writer is in the middle of a line
+                number = int(taken[-1].rpartition("-")[2]) + 1 if taken else 1
+                taken.append(f"{self._taken_prefix}{number:09d}")
+                os.rename(self.path, taken[-1])
+            finally:
+                os.close(fd)
+        lines = bytearray()
+        for path in taken:
+            with Path(path).open("rb") as file:
+                lines += file.read()
+        return bytes(lines)
+
+    def keep(self, lines: bytes) -> None:
+        """Leave these of the taken lines to the next drain; the others are done. Under `draining` only."""
+        done, kept = self._taken(), f"{self._taken_prefix}{0:09d}"
+        if lines:
+            with Path(f"{self.path}.new").open("wb") as file:
+                file.write(lines)
+            os.replace(f"{self.path}.new", kept)
+        for path in done:
+            if not (lines and path == kept):
+                os.unlink(path)
+
+    def _taken(self) -> list[str]:
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return sorted(os.path.join(self.folder, name) for name in names if name.startswith("taken-"))
+
+    @contextmanager
+    def draining(self) -> Iterator[bool]:
+        """Whether this process is the one that drains; the others need not wait, since it looks again at its end."""
+        os.makedirs(self.folder, exist_ok=True)
+        fd = os.open(self._drain_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+        finally:
+            os.close(fd)
+
+    def note(self, session_id: str) -> dict[str, Any]:
+        """What the last drain wrote down about a session; empty when there is nothing, or nothing readable."""
+        try:
+            with Path(self.note_path(session_id)).open("rb") as file:
+                found = json.loads(file.read())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def note_path(self, session_id: str) -> str:
+        """Where the notes about a session lie; the id is one that `is_file_name` accepts."""
+        return os.path.join(self.folder, "sessions", f"{session_id}.json")
+
+    def log(self, at: str, sentence: str) -> None:
+        """A line in `DATA/log/capture.log`; nobody is told when even that cannot be written."""
+        folder = os.path.join(self.data, "log")
+        path = os.path.join(folder, "capture.log")
+        try:
+            os.makedirs(folder, exist_ok=True)
+            if os.path.exists(path) and os.stat(path).st_size > _LOG_BYTES_MAX:
+                os.replace(path, f"{path}.1")
+            with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(f"{at} {' '.join(sentence.split())[:2000]}\n")
+        except OSError:
+            return

@@ -1,0 +1,157 @@
+"""Claude Code's settings with our status line and hooks in them, or without: `costledger install claude-code`.
+
+Pure: a settings object in, another out; everything that is not ours stays as it was
+(https://code.claude.com/docs/en/settings, …/statusline, …/hooks).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shlex
+from pathlib import Path, PurePath
+from typing import Any, Final, Literal
+
+from ledger.errors import SourceUnreadable
+
+__all__ = ["HOOKS", "OtherStatusLine", "StatusLine", "installed", "parsed", "spelled_like", "uninstalled"]
+
+HOOKS: Final = ("Stop", "SubagentStop", "SessionEnd")
+
+StatusLine = Literal["refuse", "after", "keep"]
+"""What becomes of a status line that is somebody else's: nothing is installed, ours goes behind it, or only the hooks
+are installed."""
+
+Settings = dict[str, Any]
+
+
+class OtherStatusLine(SourceUnreadable):
+    """The settings have a status line that is not ours."""
+
+    def __init__(self, path: Path, command: object) -> None:
+        super().__init__(
+            path,
+            f"has a status line already ({command}); nothing was changed. Add --status-line after to show ours behind "
+            "it, or --status-line keep to leave it alone and only read transcripts",
+        )
+
+
+def parsed(path: Path, text: str) -> Settings:
+    """A settings file's object; an empty file is an empty one.
+
+    Raises:
+        SourceUnreadable: it is not plain JSON, with the line; such a file is never written.
+    """
+    if not text.strip():
+        return {}
+    try:
+        found = json.loads(text, object_pairs_hook=_no_repetition)
+    except json.JSONDecodeError as error:
+        problem = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise SourceUnreadable(path, f"is not plain JSON ({problem}; comments are not); nothing was changed") from error
+    except ValueError as error:
+        raise SourceUnreadable(path, f"{error}; nothing was changed") from error
+    if not isinstance(found, dict):
+        raise SourceUnreadable(path, "is JSON, but not an object; nothing was changed")
+    return found
+
+
+def _no_repetition(pairs: list[tuple[str, Any]]) -> Settings:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"says {twice!r} twice in one object, and writing it back would lose one")
+    return found
+
+
+def spelled_like(text: str, settings: Settings) -> str:
+    """Settings as text, indented as the text they come from."""
+    indents = (line[: len(line) - len(line.lstrip())] for line in text.splitlines())
+    indent = next((found for found in indents if found), "  ")
+    ending = "\n" if text.endswith("\n") or not text.strip() else ""
+    return json.dumps(settings, indent=indent, ensure_ascii=False) + ending
+
+
+def installed(path: Path, settings: Settings, executable: str, data: str, status_line: StatusLine) -> Settings:
+    """The settings with our status line and hooks, these for the data directory that they name.
+
+    Raises:
+        SourceUnreadable: there is another status line and `status_line` does not say what becomes of it, or a part of
+            the settings is not what Claude Code documents.
+    """
+    made = uninstalled(path, settings)
+    command = f"{shlex.quote(executable)} {{}} --data {shlex.quote(data)}"
+    theirs = made.get("statusLine")
+    if theirs is None:
+        made["statusLine"] = {"type": "command", "command": command.format("statusline")}
+    elif status_line == "refuse":
+        raise OtherStatusLine(path, theirs.get("command") if isinstance(theirs, dict) else theirs)
+    elif status_line == "after":
+        if not isinstance(theirs, dict) or not isinstance(theirs.get("command"), str):
+            raise SourceUnreadable(path, "has a statusLine without a command; nothing was changed")
+        behind = f"{command.format('statusline')} --after {shlex.quote(theirs['command'])}"
+        made["statusLine"] = theirs | {"command": behind}
+    hooks = made.setdefault("hooks", {})
+    for name in HOOKS:
+        groups = _groups(path, hooks, name)
+        hooks[name] = [*groups, {"hooks": [{"type": "command", "command": command.format("hook")}]}]
+    return made
+
+
+def uninstalled(path: Path, settings: Settings) -> Settings:
+    """The settings without what `installed` put there; a status line that ours stood behind is as it was.
+
+    Raises:
+        SourceUnreadable: a part of the settings is not what Claude Code documents.
+    """
+    made = copy.deepcopy(settings)
+    line = made.get("statusLine")
+    ours = _ours(line, "statusline")
+    if ours is not None:
+        if "--after" in ours:
+            made["statusLine"]["command"] = ours[ours.index("--after") + 1]
+        else:
+            del made["statusLine"]
+    if "hooks" not in made:
+        return made
+    hooks = made["hooks"]
+    if not isinstance(hooks, dict):
+        raise SourceUnreadable(path, "has hooks that are no object; nothing was changed")
+    for name in HOOKS:
+        groups = _groups(path, hooks, name)
+        kept = [group for group in (_without_ours(group) for group in groups) if group is not None]
+        if kept != groups:
+            hooks[name] = kept
+            if not kept:
+                del hooks[name]
+    if not hooks and settings["hooks"]:
+        del made["hooks"]
+    return made
+
+
+def _groups(path: Path, hooks: Settings, name: str) -> list[Any]:
+    groups = hooks.get(name, [])
+    if not isinstance(groups, list):
+        raise SourceUnreadable(path, f"has hooks.{name} that is no list; nothing was changed")
+    return groups
+
+
+def _without_ours(group: Any) -> Any:
+    """A group of hooks without ours; None when there is no other in it."""
+    if not isinstance(group, dict) or not isinstance(group.get("hooks"), list):
+        return group
+    kept = [hook for hook in group["hooks"] if _ours(hook, "hook") is None]
+    if len(kept) == len(group["hooks"]):
+        return group
+    return group | {"hooks": kept} if kept else None
+
+
+def _ours(entry: Any, verb: str) -> list[str] | None:
+    """The words of a command that `installed` made; None when it is another."""
+    command = entry.get("command") if isinstance(entry, dict) else None
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:
+        return None
+    return words if len(words) >= 2 and PurePath(words[0]).name == "costledger" and words[1] == verb else None

@@ -1,0 +1,97 @@
+"""`project`: fold a replica of many hosts' ledgers into shared rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ledger.errors import InvalidInput, MissingExtra
+from ledger.replicas import open_replica
+from projections.cli.context import (
+    credentials_option,
+    history_option,
+    history_spelling,
+    json_option,
+    named_replica,
+    replica_option,
+)
+from projections.cli.output import console, plain, print_json, table
+from projections.cli.session import log_changes
+from projections.stores.opening import is_postgres
+
+
+@click.command("project")
+@replica_option("--from")
+@credentials_option
+@click.option("--once", is_flag=True, help="End when all that lies there is projected.")
+@click.option("--rebuild", is_flag=True, help="Replay everything into new rows, then show them in place of the old.")
+@click.option("--status", is_flag=True, help="Only say how far the projectors are, and which workflows are held.")
+@json_option
+@history_option
+def project_command(
+    replica_name: str | None, credentials: str | None, once: bool, rebuild: bool, status: bool, as_json: bool
+) -> int:
+    """Fold the lines of a replica into the rows at --history postgresql://…, on and on.
+
+    Any number of processes share the work, and take over from one that dies. A workflow whose lines do not go on is
+    held and named; all others go on.
+    """
+    url = str(history_spelling())
+    if not is_postgres(url):
+        raise InvalidInput("project writes shared rows: name where with --history postgresql://USER@HOST/DATABASE")
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("a history in PostgreSQL", "postgres") from error
+    if status:
+        return _status(url, as_json=as_json)
+    return _project(
+        named_replica(replica_name, "--from"), url, credentials, once=once, rebuild=rebuild, as_json=as_json
+    )
+
+
+def _project(name: str, url: str, credentials: str | None, *, once: bool, rebuild: bool, as_json: bool) -> int:
+    from projections.shared import project_again, project_on
+
+    log_changes()
+    replica = open_replica(name, credentials=credentials)
+    try:
+        report = project_again(replica, url) if rebuild else project_on(replica, url, once=once)
+    finally:
+        replica.close()
+    if as_json:
+        print_json({"lines": report.lines, "held": report.workflows_held, "costs_changed": report.costs_changed})
+    else:
+        click.echo(
+            f"{report.lines:,} lines projected, {report.workflows_held:,} workflows held"
+            + (f"; the new rows are shown, {report.costs_changed:,} costs changed" if rebuild else "")
+        )
+    return 3 if report.workflows_held else 0
+
+
+def _status(url: str, *, as_json: bool) -> int:
+    from projections.stores.postgres_shared import projection_of
+
+    partitions, held = projection_of(url)
+    if as_json:
+        told: dict[str, Any] = {"partitions": [one._asdict() for one in partitions]}
+        print_json(told | {"held": [one._asdict() for one in held]})
+        return 3 if held else 0
+    if not partitions:
+        click.echo("no projector has ever written here: costledger project --from nats://HOST:PORT")
+        return 0
+    projectors = len({one.projector for one in partitions} - {None})
+    waiting = sum(1 for one in partitions if one.projector is None)
+    furthest = max(one.position for one in partitions)
+    click.echo(
+        f"{projectors:,} projectors, {len(partitions):,} partitions, {waiting:,} of them without one; "
+        f"read up to position {furthest:,}"
+    )
+    if held:
+        shown = table("held", "workflow", "origin", "verified up to seq", "why", right=("verified up to seq",))
+        for one in held:
+            shown.add_row(one.workflow_id, one.origin, f"{one.seq:,}", plain(one.problem or ""))
+        console().print(shown)
+        click.echo("next: costledger replicate --repair, on the host of that origin")
+    return 3 if held else 0

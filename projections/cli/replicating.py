@@ -1,0 +1,183 @@
+"""`replicate` and `restore`: ledgers to a shared engine, and back."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+
+import click
+
+from ledger.backlog import Backlog, backlog
+from ledger.errors import DamagedLedger, Diverged
+from ledger.repair import Repair, repair
+from ledger.replica import Replica
+from ledger.replicas import open_replica
+from ledger.replication import Problem, Replication, Sent
+from ledger.restore import restore
+from projections.cli.context import (
+    credentials_option,
+    data_option,
+    data_path,
+    json_option,
+    named_replica,
+    replica_option,
+    store,
+)
+from projections.cli.output import console, counted_bar, local_time, plain, print_json, table
+from projections.cli.session import log_changes
+
+_log = logging.getLogger("costledger")
+
+
+@click.command("replicate")
+@replica_option("--to")
+@click.option("--follow", is_flag=True, help="Go on until stopped; an engine that is away is tried again.")
+@click.option("--repair", "repaired", is_flag=True, help="First find lines that the engine lost, to be sent again.")
+@click.option("--status", is_flag=True, help="Only say what waits; the engine is not asked.")
+@click.option("--copies", default=3, show_default=True, help="On how many servers the stream is kept.")
+@credentials_option
+@json_option
+@data_option
+def replicate_command(
+    replica_name: str | None,
+    follow: bool,
+    repaired: bool,
+    status: bool,
+    copies: int,
+    credentials: str | None,
+    as_json: bool,
+) -> int:
+    """Send what the ledgers hold and a shared engine does not have yet; agents never wait for it."""
+    ledgers = store()
+    if status:
+        _print_backlog(backlog(ledgers), as_json=as_json)
+        return 0
+    log_changes()
+    with (
+        closing(open_replica(named_replica(replica_name, "--to"), copies=copies, credentials=credentials)) as replica,
+        closing(Replication(ledgers, replica)) as replication,
+    ):
+        found = Repair()
+        if repaired:
+            with counted_bar("comparing", "ledgers") as progress:
+                found = repair(ledgers, replica, replication, progress=progress)
+            for loss in found.losses:
+                _log.warning("%s: %s lines were lost from seq %s on", loss.workflow_id, f"{loss.lines:,}", loss.seq)
+        if follow:
+            return _followed(replication, replica)
+        return _told(replication.catch_up(), found if repaired else None, as_json=as_json)
+
+
+def _followed(replication: Replication, replica: Replica) -> int:
+    """Catch up until SIGTERM or SIGINT, saying what changes."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _log.info("replicating to %s", replica.address)
+    said: dict[str, str] = {}
+    away = ""
+
+    def told(sent: Sent) -> None:
+        nonlocal away
+        problem = "" if sent.away is None else sent.away.problem
+        if problem and problem != away:
+            _log.warning("%s; appends go on, and what they wrote waits", sent.away)
+        elif away and not problem:
+            _log.info("%s answers again", replica.address)
+        away = problem
+        for failed in sent.problems:
+            if said.get(failed.workflow_id) != str(failed.error):
+                said[failed.workflow_id] = str(failed.error)
+                _log.warning("%s: %s", failed.workflow_id, failed.error)
+
+    replication.follow(stop, told=told)
+    return 0
+
+
+def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
+    """What one pass did."""
+    problems = [*(found.problems if found is not None else []), *sent.problems]
+    if as_json:
+        repaired = (
+            {} if found is None else {"compared": found.ledgers, "losses": [asdict(loss) for loss in found.losses]}
+        )
+        print_json(
+            {
+                "events": sent.lines,
+                "bytes": sent.size_bytes,
+                "ledgers": len(sent.ledgers),
+                "away": None if sent.away is None else str(sent.away),
+                "problems": [{"workflow_id": p.workflow_id, "error": str(p.error)} for p in problems],
+            }
+            | repaired
+        )
+    else:
+        if found is not None:
+            click.echo(f"{found.ledgers:,} ledgers compared, {len(found.losses):,} had lost lines")
+        click.echo(
+            f"{sent.lines:,} events of {len(sent.ledgers):,} ledgers acknowledged ({sent.size_bytes / 1e6:,.1f} MB)"
+        )
+    _say(problems)
+    if sent.away is not None:
+        click.echo(f"costledger: {sent.away}; what was not acknowledged waits", err=True)
+    return _exit_code(problems) or (1 if sent.away is not None else 0)
+
+
+def _say(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
+
+
+def _exit_code(problems: Iterable[Problem]) -> int:
+    """3 when a ledger is damaged or has parted from its chain, 1 for another problem."""
+    errors = [problem.error for problem in problems]
+    return 3 if any(isinstance(error, (DamagedLedger, Diverged)) for error in errors) else int(bool(errors))
+
+
+def _print_backlog(found: Backlog, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(found))
+        return
+    shown = table(None, "replication", "", right=("",))
+    seen = found.replica
+    shown.add_row("engine", "none yet" if seen is None else seen.address)
+    shown.add_row("last acknowledged", "" if seen is None else local_time(seen.acknowledged_at))
+    shown.add_row("ledgers", f"{found.ledgers:,}")
+    shown.add_row("ledgers behind", f"{found.ledgers_behind:,}")
+    shown.add_row("events behind", f"{found.events_behind:,}")
+    shown.add_row("bytes behind", f"{found.bytes_behind:,}")
+    shown.add_row("lag", f"{found.lag_seconds:,.1f} s")
+    if found.unreadable:
+        shown.add_row("ledgers unreadable", f"{found.unreadable:,}")
+    if seen is not None and seen.problem:
+        shown.add_row("problem", plain(seen.problem))
+    console().print(shown)
+
+
+@click.command("restore")
+@replica_option("--from")
+@click.option("--origin", help="Whose ledgers, when the engine holds several origins'.")
+@credentials_option
+@json_option
+@data_option
+def restore_command(replica_name: str | None, origin: str | None, credentials: str | None, as_json: bool) -> int:
+    """Write a lost host's ledgers, byte for byte, into an empty data directory, which goes on as that host."""
+    with (
+        closing(open_replica(named_replica(replica_name, "--from"), credentials=credentials)) as replica,
+        counted_bar("restoring", "events") as progress,
+    ):
+        done = restore(replica, data_path(), origin=origin, progress=progress)
+    if as_json:
+        problems = [{"workflow_id": p.workflow_id, "error": str(p.error)} for p in done.problems]
+        print_json(asdict(done) | {"problems": problems})
+    else:
+        click.echo(
+            f"{done.ledgers:,} ledgers with {done.events:,} events ({done.size_bytes / 1e6:,.1f} MB) of origin "
+            f"{done.origin} restored; if that host may come back: costledger origin --renew"
+        )
+    _say(done.problems)
+    return _exit_code(done.problems)

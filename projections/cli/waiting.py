@@ -1,0 +1,205 @@
+"""`statusline` and `hook`: what Claude Code runs and waits for. They note, print, never fail, and exit 0.
+
+The JSON on stdin is described at https://code.claude.com/docs/en/statusline and
+https://code.claude.com/docs/en/hooks. Every field is taken as optional: versions differ.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any, Final
+
+from ledger.spool import Spool, is_file_name
+
+__all__ = ["hook", "run", "statusline"]
+
+Json = dict[str, Any]
+
+_RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+_SHORT_ID: Final = 8
+_INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
+_DRAIN: Final = "projections.cli.draining"
+
+
+def run(arguments: list[str]) -> int | None:
+    """Run `statusline` or `hook` from their arguments; None when these need the whole command line (`--help`)."""
+    options = _options(arguments[1:])
+    if options is None:
+        return None
+    if arguments[0] == "statusline":
+        statusline(options.get("--data"), options.get("--after"))
+    else:
+        hook(options.get("--data"))
+    return 0
+
+
+def _options(arguments: list[str]) -> dict[str, str] | None:
+    names = iter(arguments)
+    options: dict[str, str] = {}
+    for name in names:
+        value = next(names, None)
+        if name not in ("--data", "--after") or value is None:
+            return None
+        options[name] = value
+    return options
+
+
+def statusline(data: str | None, after: str | None = None) -> None:
+    """Note the session's cost when it has changed, and print the line.
+
+    Args:
+        data: the data directory when the environment names none: the settings are general, an agent's environment
+            says where this run belongs.
+        after: a shell command whose line is printed first.
+    """
+    spool, given = Spool(_data(data)), _stdin()
+    line = "costledger"
+    try:
+        line = _told(spool, _object(given))
+    except Exception as error:  # an agent's screen is no place for it
+        spool.log(_now(), f"statusline: {type(error).__name__}: {error}")
+    theirs = "" if after is None else _printed_by(after, given)
+    sys.stdout.write(f"{theirs} · {line}\n" if theirs else f"{line}\n")
+    sys.stdout.flush()
+    _drain(spool)
+
+
+def hook(data: str | None) -> None:
+    """Note which transcripts have grown. Nothing is printed: some hooks' output is read by the model."""
+    spool = Spool(_data(data))
+    try:
+        told = _object(_stdin())
+        transcripts = [told.get("transcript_path"), told.get("agent_transcript_path")]
+        said = _said(told)
+        said["transcripts"] = [os.path.expanduser(path) for path in transcripts if isinstance(path, str) and path]
+        if told.get("hook_event_name") == "SessionEnd" and told.get("reason") == "clear":
+            said["cleared"] = True
+        if said["transcripts"] or "cleared" in said:
+            spool.add(said)
+    except Exception as error:
+        spool.log(_now(), f"hook: {type(error).__name__}: {error}")
+    _drain(spool)
+
+
+def _data(given: str | None) -> str:
+    return os.path.abspath(os.environ.get("COSTLEDGER_DATA") or given or "data")
+
+
+def _stdin() -> bytes:
+    return b"" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read(_INPUT_BYTES_MAX)
+
+
+def _object(given: bytes) -> Json:
+    """The object on stdin; numbers with a point stay text, since a cost is no binary float."""
+    told = json.loads(given, parse_float=str)
+    if not isinstance(told, dict):
+        raise ValueError("expected a JSON object on stdin, as Claude Code gives it")
+    return told
+
+
+def _said(told: Json) -> Json:
+    session_id = told.get("session_id")
+    if not is_file_name(session_id):
+        raise ValueError(f"no session_id that could name a workflow: {session_id!r}")
+    workspace = _part(told, "workspace")
+    said = {
+        "at": _now(),
+        "session_id": session_id,
+        "workflow_id": os.environ.get("COSTLEDGER_WORKFLOW"),
+        "agent": os.environ.get("COSTLEDGER_AGENT"),
+        "project_dir": workspace.get("project_dir") or told.get("cwd"),
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _told(spool: Spool, told: Json) -> str:
+    said, cost = _said(told), _part(told, "cost")
+    note = spool.note(said["session_id"])
+    counter = cost.get("total_cost_usd")
+    if isinstance(counter, (int, str)) and not isinstance(counter, bool) and str(counter) != note.get("counter_usd"):
+        said["counter_usd"] = str(counter)
+        duration = cost.get("total_duration_ms")
+        if isinstance(duration, int) and duration >= 0:
+            said["since_ms"] = max(0, int(time.time() * 1000) - duration)
+        spool.add(said)
+    return _line(said, note, counter, _part(told, "context_window"))
+
+
+def _line(said: Json, note: Json, counter: object, context: Json) -> str:
+    """What a person sees: workflow, cost, what is left of the budget, how full the context is."""
+    workflow_id = said.get("workflow_id") or said["session_id"]
+    shown = [workflow_id if len(workflow_id) <= 20 else f"{workflow_id[:_SHORT_ID]}…"]
+    cost, counted = _number(note.get("cost_usd")), note.get("counter_usd")
+    grown = _number(counter) - (cost if counted is None else _number(counted))
+    cost += max(0.0, grown)
+    least = "at least " if note.get("cost_basis") == "partial" else ""
+    shown.append(f"{least}${cost:,.2f}")
+    budget = _number(note.get("budget_usd"))
+    if budget:
+        left = budget - cost
+        text = f"${left:,.2f} left of ${budget:,.2f}" if left >= 0 else f"${-left:,.2f} over ${budget:,.2f}"
+        shown.append(_coloured(text, _RED if left < 0 else _YELLOW if cost >= 0.8 * budget else ""))
+    if (used := context.get("used_percentage")) is not None:
+        shown.append(f"context {_number(used):.0f}%")
+    return " · ".join(shown)
+
+
+def _coloured(text: str, colour: str) -> str:
+    return f"{colour}{text}{_PLAIN}" if colour and not os.environ.get("NO_COLOR") else text
+
+
+def _number(value: object) -> float:
+    """For the eye only: what is appended is the text that was given."""
+    try:
+        return float(value) if isinstance(value, (int, str)) else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _part(told: Json, name: str) -> Json:
+    found = told.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _now() -> str:
+    seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanos // 1000:06d}Z"
+
+
+def _printed_by(command: str, given: bytes) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(command, shell=True, input=given, stdout=subprocess.PIPE, check=False)  # noqa: S602 - theirs
+    except OSError:
+        return ""
+    return done.stdout.decode("utf-8", "replace").rstrip("\n")
+
+
+def _drain(spool: Spool) -> None:
+    """Start a drain in a process and session of its own, unless one runs or nothing waits."""
+    try:
+        if not spool.waits():
+            return
+        with spool.draining() as free:
+            pass
+        if free and os.fork() == 0:
+            _become_drain(spool.data)
+    except Exception as error:
+        spool.log(_now(), f"could not start to append: {type(error).__name__}: {error}")
+
+
+def _become_drain(data: str) -> None:
+    """The child: away from the agent's terminal and pipes, which would otherwise wait for it."""
+    try:
+        os.setsid()
+        os.nice(10)  # the agent comes first
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.execv(sys.executable, [sys.executable, "-m", _DRAIN, data])
+    finally:
+        os._exit(1)

@@ -1,0 +1,112 @@
+"""Projecting a replica into a shared history: on and on, once, or into new rows that then replace the old ones."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ledger.errors import HistoryUnavailable, ReplicaUnavailable
+from ledger.replica import Replica
+from projections.projector import PartitionsMoved, Projector
+from projections.stores.postgres_shared import PostgresShared, PostgresVersion
+
+__all__ = ["ProjectReport", "project_again", "project_on"]
+
+S = TypeVar("S", bound=PostgresShared)
+
+_AWAY_SECONDS_MAX: Final = 15.0
+WAIT_SECONDS: Final = 1.0
+"""How long a read waits for a line; partitions of a dead process are taken over as fast."""
+
+_log = logging.getLogger("costledger")
+
+
+@dataclass(slots=True)
+class ProjectReport:
+    """What was read, and how many workflows wait for repair."""
+
+    lines: int = 0
+    workflows_held: int = 0
+    costs_changed: int = 0
+
+
+def project_on(
+    replica: Replica,
+    url: str,
+    *,
+    once: bool = False,
+    wait_seconds: float = WAIT_SECONDS,
+    stop: Callable[[], bool] = bool,
+) -> ProjectReport:
+    """Project lines as they come; a database or a replica that is away is waited for.
+
+    Args:
+        once: end when everything that lies there in this one's partitions is projected.
+        wait_seconds: how long to wait for a line; with `once`, until there is held to be none.
+        stop: asked between two steps.
+
+    Raises:
+        HistoryUnavailable, ReplicaUnavailable: with `once`; or the history cannot be used at all.
+    """
+    report, away = ProjectReport(), 0.0
+    while not stop():
+        try:
+            with _projecting(PostgresShared, replica, url, report) as (_, projector):
+                while not stop():
+                    read = projector.step(wait_seconds)
+                    away = 0.0
+                    if once and not read:
+                        return report
+        except PartitionsMoved as moved:
+            _log.info("%s; beginning again", moved)
+        except (HistoryUnavailable, ReplicaUnavailable) as error:
+            if once:
+                raise
+            away = min(max(2 * away, 0.5), _AWAY_SECONDS_MAX)
+            _log.warning("%s; again in %.0f s", error, away)
+            time.sleep(away)
+    return report
+
+
+def project_again(
+    replica: Replica, url: str, *, wait_seconds: float = WAIT_SECONDS, stop: Callable[[], bool] = bool
+) -> ProjectReport:
+    """Replay the replica into new rows, beside the ones that are shown and any number of others that do the same.
+
+    When all of it is read, the new rows are shown; the ones before stay until `rebuild --drop-old`. What an
+    interruption leaves is gone on with by the next one.
+
+    Raises:
+        HistoryUnavailable, ReplicaUnavailable: run it again.
+        InvalidInput: the rows are in another application's table.
+    """
+    report = ProjectReport()
+    with _projecting(PostgresVersion, replica, url, report) as (version, projector):
+        while not stop():
+            try:
+                if projector.step(wait_seconds) < projector.lines_max:
+                    changes = version.show()
+                    if changes is not None:
+                        report.costs_changed = len(changes)
+                        return report
+                    version.freeze()
+            except PartitionsMoved:
+                return report  # another one has shown the rows that this one helped to fill
+    return report
+
+
+@contextmanager
+def _projecting(shares: type[S], replica: Replica, url: str, report: ProjectReport) -> Iterator[tuple[S, Projector]]:
+    """A session and its projector, counted in the end."""
+    shared = shares(url, replica.identity)
+    projector = Projector(replica, shared)
+    try:
+        yield shared, projector
+    finally:
+        shared.close()
+        report.lines += projector.lines
+        report.workflows_held = projector.workflows_held

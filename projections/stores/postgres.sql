@@ -1,0 +1,120 @@
+-- Schema version 1. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+--
+-- Versions:
+--   1  first
+--
+-- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
+-- costledger_meta have a few rows for all.
+
+-- One row per workflow, a pure function of its ledger (projections/workflow_history.py); read it by the view
+-- workflow_history, which also takes updates.
+CREATE TABLE workflow_history_N (
+    adw_id                   text COLLATE "C" PRIMARY KEY,  -- the ledger's workflow_id
+    issue_number             bigint,                        -- of the last start that names one
+    workflow_template        text,                          -- of the last start that names one
+    project                  text,                          -- of the last start that names one
+    status                   text NOT NULL,                 -- running, completed, failed or cancelled; from events only
+    start_time               timestamptz,                   -- of the earliest start
+    end_time                 timestamptz,                   -- of the end that decides
+    duration_seconds         bigint,                        -- whole seconds between the two
+    actual_cost_total        numeric(28, 9) NOT NULL,       -- USD; what people see and edit
+    actual_cost_nanousd      bigint NOT NULL,               -- the same as we wrote it, in 1e-9 USD
+    estimated_cost_total     numeric(28, 9),                -- USD, of the last start that names one
+    budget_nanousd           bigint,                        -- 1e-9 USD, of the last start that names one
+    cost_breakdown           jsonb NOT NULL,                -- by agent, by model; USD as text; sums to the total; unpriced
+    token_breakdown          jsonb NOT NULL,                -- by agent, by model; counts
+    input_tokens             bigint NOT NULL,               -- uncached input
+    cached_tokens            bigint NOT NULL,               -- cache writes
+    cache_hit_tokens         bigint NOT NULL,               -- cache reads
+    cache_miss_tokens        bigint NOT NULL,               -- uncached input
+    output_tokens            bigint NOT NULL,
+    total_tokens             bigint NOT NULL,               -- input + writes + reads + output
+    cache_efficiency_percent double precision NOT NULL,     -- 100 * reads / (input + writes + reads)
+    model_used               text,                          -- the model that cost most
+    cost_basis               text,                          -- reported, priced or partial; NULL without a reading
+    unpriced_events          bigint NOT NULL,               -- meters whose usage has no price
+    event_count              bigint NOT NULL,               -- lines of the ledger
+    ledger_seq               bigint NOT NULL,               -- the last line that was folded
+    ledger_hash              text NOT NULL,                 -- its hash
+    error_message            text,                          -- of the end that decides
+    created_at               timestamptz NOT NULL,          -- recorded_at of the first line
+    updated_at               timestamptz NOT NULL           -- recorded_at of the last line
+);
+
+-- How far each ledger has been read (seq 0: not at all); written with its row, in one transaction. It is also the lock
+-- of whoever writes that workflow.
+CREATE TABLE costledger_checkpoint_N (
+    workflow_id text COLLATE "C" PRIMARY KEY,
+    seq         bigint NOT NULL,
+    size        bigint NOT NULL,  -- bytes
+    hash        text NOT NULL
+);
+-- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
+-- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
+CREATE TABLE costledger_spend_N (
+    adw_id                text COLLATE "C" NOT NULL,
+    quarter               bigint NOT NULL,   -- seconds since 1970-01-01T00:00Z, divided by 900
+    agent                 text COLLATE "C",  -- NULL for what no event named, as in the next two
+    session_id            text COLLATE "C",
+    model                 text COLLATE "C",
+    cost_nanousd          bigint NOT NULL,   -- 1e-9 USD
+    input_tokens          bigint NOT NULL,   -- uncached input
+    cache_write_tokens    bigint NOT NULL,
+    cache_write_1h_tokens bigint NOT NULL,   -- the part of the cache writes that lives for an hour
+    cache_read_tokens     bigint NOT NULL,
+    output_tokens         bigint NOT NULL,
+    web_search_requests   bigint NOT NULL,
+    unpriced_events       bigint NOT NULL,   -- meters whose usage has no price
+    unpriced_tokens       bigint NOT NULL    -- input, cache writes, cache reads and output that no price covers
+);
+CREATE INDEX costledger_spend_adw_id_N ON costledger_spend_N (adw_id, quarter);
+CREATE INDEX costledger_spend_quarter_N ON costledger_spend_N (quarter);
+
+-- Where projectors are in each chain, one origin's lines of one workflow; empty when rows come from local ledgers.
+CREATE TABLE costledger_chain_N (
+    workflow_id text COLLATE "C" NOT NULL,
+    origin      text COLLATE "C" NOT NULL,
+    seq         bigint NOT NULL,  -- the last line that was verified, and its bytes with all before it
+    size        bigint NOT NULL,
+    hash        text NOT NULL,
+    problem     text,             -- why the chain does not go on; NULL when nothing is wrong
+    PRIMARY KEY (workflow_id, origin)
+);
+CREATE INDEX costledger_chain_problem_N ON costledger_chain_N (workflow_id) WHERE problem IS NOT NULL;
+
+-- How far projectors have read each partition of a replica; written with the rows, in one transaction.
+CREATE TABLE costledger_partition_N (
+    partition integer PRIMARY KEY,
+    position  bigint NOT NULL,  -- the last line that is in the rows, or needs not be
+    replica   text NOT NULL,    -- which making of which stream that is a position in
+    behind    boolean NOT NULL  -- whether its end was not reached yet
+);
+
+-- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.
+CREATE TABLE IF NOT EXISTS cost_audit_log (
+    id        bigint GENERATED ALWAYS AS IDENTITY,
+    adw_id    text COLLATE "C" NOT NULL,
+    old_cost  numeric(28, 9),           -- USD; NULL when there was no row
+    new_cost  numeric(28, 9) NOT NULL,  -- USD
+    reason    text NOT NULL,
+    timestamp timestamptz NOT NULL,     -- when the row was changed
+    PRIMARY KEY (adw_id, id)
+);
+
+-- The number of each row's last change; numbers grow in the order of the commits, which wait for each other here.
+CREATE TABLE IF NOT EXISTS costledger_change (
+    adw_id text COLLATE "C" PRIMARY KEY,
+    number bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS costledger_change_number ON costledger_change (number);
+CREATE SEQUENCE IF NOT EXISTS costledger_change_number_sequence;
+
+-- schema_version: of postgres.sql. fold_version: what the rows mean; another one refolds every ledger.
+-- rows_version: the N that the views show. building_version: the N that projectors are filling.
+CREATE TABLE IF NOT EXISTS costledger_meta (
+    key   text PRIMARY KEY,
+    value bigint NOT NULL
+);
+
+-- Gives each version of the rows its number.
+CREATE SEQUENCE IF NOT EXISTS costledger_version;

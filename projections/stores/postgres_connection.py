@@ -1,0 +1,170 @@
+"""A PostgreSQL connection whose errors are ours and whose transactions are whole, and repeated when they may be."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
+
+import psycopg
+from psycopg import errors, pq
+from psycopg.conninfo import conninfo_to_dict
+
+from ledger.errors import HistoryUnavailable
+
+__all__ = ["Cursor", "PostgresConnection", "named"]
+
+R = TypeVar("R")
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+_CONNECT_SECONDS: Final = 10
+_ATTEMPTS: Final = 5
+"""A transaction that lost a race for locks is tried so often; the database names a loser within a second."""
+_RECONNECT_SECONDS: Final = 10.0
+"""How long a server may be away between two transactions: a restart takes seconds."""
+
+_SESSION: Final = {
+    "application_name": "costledger",
+    "connect_timeout": str(_CONNECT_SECONDS),
+    # A host that vanished is noticed by the server within 25 s, and its locks are free again
+    # (https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-TCP-KEEPALIVES-IDLE).
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
+
+
+class PostgresConnection:
+    """One session with a server, made when it is first needed and made anew when it was lost.
+
+    Threads take turns. No text that leaves this class holds the password.
+
+    Args:
+        url: `postgresql://user@host:port/database`, as libpq reads it; a password comes better from `PGPASSWORD`
+            or `~/.pgpass` (https://www.postgresql.org/docs/current/libpq-pgpass.html).
+        reconnects: False for a session whose locks matter more than its work: once it is lost, so is the object.
+    """
+
+    def __init__(self, url: str, *, reconnects: bool = True) -> None:
+        self._url, self._reconnects = url, reconnects
+        self.where = named(url)
+        self._lock = threading.RLock()
+        self._db: psycopg.Connection | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the session; the object cannot be used after that."""
+        self._closed = True
+        if self._db is not None:
+            self._db.close()
+
+    def run(self, work: Callable[[Cursor], R]) -> R:
+        """What `work` returns, in one transaction.
+
+        A transaction that lost a race for locks, or whose session broke, is run again from its start: `work` has to
+        be idempotent, for a commit whose answer was lost may have happened.
+
+        Raises:
+            HistoryUnavailable: nothing of it was stored, or, after a broken session, perhaps all of it.
+        """
+        deadline, losses = time.monotonic() + _RECONNECT_SECONDS, 0
+        with self._lock:
+            while True:
+                try:
+                    with self._session().transaction(), self._session().cursor() as cursor:
+                        return work(cursor)
+                except (errors.DeadlockDetected, errors.SerializationFailure) as error:
+                    losses += 1
+                    if losses == _ATTEMPTS:
+                        raise HistoryUnavailable(
+                            self.where, f"{losses} times another program won; try again"
+                        ) from error
+                except psycopg.Error as error:
+                    if self._usable() or not self._reconnects or self._closed or time.monotonic() > deadline:
+                        raise HistoryUnavailable(self.where, self._sentence(error)) from error
+                    time.sleep(0.1)
+
+    @contextmanager
+    def another(self) -> Iterator[Cursor]:
+        """A cursor in one transaction of a session of its own, which is undone unless the block comes to its end."""
+        other = PostgresConnection(self._url)
+        try:
+            with other._session() as db, db.transaction(), db.cursor() as cursor:
+                yield cursor
+        except psycopg.Error as error:
+            raise HistoryUnavailable(self.where, self._sentence(error)) from error
+        finally:
+            other.close()
+
+    def _session(self) -> psycopg.Connection:
+        """The session; made when there is none that works."""
+        if self._usable():
+            assert self._db is not None
+            return self._db
+        if self._closed:
+            raise HistoryUnavailable(self.where, "was closed")
+        lost = self._db is not None
+        if self._db is not None:
+            self._db.close()
+        if lost and not self._reconnects:
+            raise HistoryUnavailable(self.where, "the connection was lost")
+        try:
+            self._db = psycopg.connect(self._url, autocommit=True, **_settings(self._url))  # type: ignore[arg-type]
+        except psycopg.Error as error:
+            if lost and isinstance(error, psycopg.OperationalError):
+                raise
+            raise HistoryUnavailable(self.where, self._unreachable(error)) from None
+        return self._db
+
+    def _usable(self) -> bool:
+        return self._db is not None and not self._db.closed and self._db.pgconn.status == pq.ConnStatus.OK
+
+    def _unreachable(self, error: psycopg.Error) -> str:
+        lines = _without_secrets(str(error).strip() or type(error).__name__, self._url).splitlines()
+        text = " ".join(line.strip() for line in lines if not line.strip().startswith("Is the server"))
+        return f"cannot be reached: {text}; is the server up, and does it let you in? The ledgers are untouched"
+
+    def _sentence(self, error: psycopg.Error) -> str:
+        text = _without_secrets(str(error).strip() or type(error).__name__, self._url).splitlines()[0]
+        if isinstance(error, errors.InsufficientPrivilege):
+            return f"{text}; grant this user what docs/postgres.md lists"
+        return f"{text}; nothing was stored, and the ledgers are untouched"
+
+
+def _settings(url: str) -> dict[str, str]:
+    """What every session is given, beside what the URL says itself."""
+    given = conninfo_to_dict(url)
+    settings = {name: value for name, value in _SESSION.items() if name not in given}
+    if "options" in given:
+        settings["options"] = f"{_SESSION['options']} {given['options']}"
+    return settings
+
+
+def named(url: str) -> str:
+    """A URL as it may be shown: without password and parameters."""
+    scheme, _, rest = url.partition("://")
+    location = re.split(r"[?#]", rest, maxsplit=1)[0]
+    user, at, place = location.rpartition("@")
+    shown = f"{scheme}://{user.partition(':')[0]}{at}{place}"
+    with suppress(psycopg.Error):
+        host = str(conninfo_to_dict(url).get("host") or "")
+        if host.startswith("/") and host not in shown:
+            return f"{shown} on {host}"
+    return shown
+
+
+def _without_secrets(text: str, url: str) -> str:
+    """A sentence of the client library, from which whatever may be a part of the password was taken out."""
+    secrets: set[str] = set()
+    with suppress(psycopg.Error):
+        secrets.add(str(conninfo_to_dict(url).get("password") or ""))
+    user_info = re.split(r"[?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[0]
+    secrets.add(user_info.partition(":")[2])
+    for secret in list(secrets):  # a password with an unescaped @ or / is cut there by the library
+        secrets |= {piece for piece in re.split(r"[@/:]", secret) if len(piece) > 3}
+    for secret in sorted(filter(None, secrets | {unquote(secret) for secret in secrets}), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,312 @@
+"""What projectors share in PostgreSQL: the partitions of a replica, how far each was read, and the rows.
+
+A partition belongs to the session that holds its advisory lock, and only that session writes its rows; so whoever can
+commit is whoever holds it. A process that dies lets go of it with its connection, without any clock or lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from psycopg.errors import DataError
+
+from ledger.errors import HistoryUnavailable, InvalidInput
+from ledger.line import Head
+from ledger.replica import PARTITIONS
+from projections.projector import ChainState, PartitionsMoved
+from projections.store import CostChange, Projected
+from projections.stores.postgres import PostgresHistory
+from projections.stores.postgres_adopted import PostgresAdopted, history_of
+from projections.stores.postgres_connection import Cursor, PostgresConnection
+from projections.stores.postgres_tables import BUILDING, Tables, only, records
+
+_log = logging.getLogger("costledger")
+
+__all__ = ["PartitionState", "PostgresShared", "PostgresVersion", "projection_of"]
+
+_MEMBER: Final = 1_000_000
+_FREEZE: Final = 1_000_001
+"""Beside the partitions' numbers: a lock that every projector shares, so that they can count each other; and one that
+every commit to the rows that are shown shares, and a rebuild takes alone for its last lines."""
+
+_HELD: Final = (
+    "FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = %s::bigint & 4294967295 "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_UPSERT_CHAIN: Final = (
+    "INSERT INTO {table} (workflow_id, origin, seq, size, hash, problem) "
+    "SELECT workflow_id, origin, seq, size, hash, problem FROM json_populate_recordset(NULL::{table}, %s) "
+    "ON CONFLICT (workflow_id, origin) DO UPDATE SET seq = excluded.seq, size = excluded.size, hash = excluded.hash, "
+    "problem = excluded.problem"
+)
+
+
+class PartitionState(NamedTuple):
+    """How far a partition was read, and the database session of the projector that has it; None: nobody."""
+
+    partition: int
+    position: int
+    projector: int | None
+
+
+def projection_of(url: str) -> tuple[list[PartitionState], list[ChainState]]:
+    """How far the projectors of a history are, and the chains that do not go on.
+
+    Raises:
+        HistoryUnavailable: it cannot be read.
+    """
+    connection = PostgresConnection(url)
+    try:
+        history_of(connection)
+        return connection.run(_projection)
+    finally:
+        connection.close()
+
+
+def _projection(cursor: Cursor) -> tuple[list[PartitionState], list[ChainState]]:
+    version = Tables("").meta(cursor).get("rows_version", 0)
+    partitions = cursor.execute(
+        "SELECT partition, position, pid FROM costledger_partition LEFT JOIN "
+        f"(SELECT objid::bigint AS partition, pid {_HELD}) held USING (partition) ORDER BY partition",
+        (_lock_class(cursor, version),),
+    ).fetchall()
+    held = cursor.execute(
+        "SELECT workflow_id, origin, seq, size, hash, problem FROM costledger_chain WHERE problem IS NOT NULL "
+        "ORDER BY workflow_id, origin"
+    ).fetchall()
+    return [PartitionState(*values) for values in partitions], [ChainState(*values) for values in held]
+
+
+def _lock_class(cursor: Cursor, about: object) -> int:
+    """The first number of all advisory locks about a version of the rows in this schema."""
+    name = "SELECT hashtext('costledger ' || current_schema() || ' ' || %s::text)"
+    return int(only(cursor.execute(name, (str(about),))))
+
+
+class PostgresShared:
+    """One projector's session; a `projections.projector.Shared`.
+
+    Args:
+        identity: of the replica that the rows come from.
+
+    Raises:
+        HistoryUnavailable: at construction and by every method; the session is then of no more use.
+    """
+
+    def __init__(self, url: str, identity: str) -> None:
+        self._connection = PostgresConnection(url, reconnects=False)
+        self._tables = Tables(self._connection.where)
+        self._identity = identity
+        self._history = history_of(self._connection)
+        try:
+            self._version = self._connection.run(self._begin)
+        except BaseException:
+            self.close()
+            raise
+        self._mine: set[int] = set()
+
+    _hidden = ""
+    _key = "rows_version"
+
+    def _begin(self, cursor: Cursor) -> int:
+        version = self._tables.meta(cursor).get(self._key, 0)
+        self._take_part(cursor, version)
+        return version
+
+    def _take_part(self, cursor: Cursor, version: int) -> None:
+        """Be counted among the projectors of a version, and see to its partitions."""
+        self._locks, self._schema = _lock_class(cursor, version), _lock_class(cursor, "rows")
+        cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._locks, _MEMBER))
+        cursor.execute(
+            f"INSERT INTO costledger_partition{self._hidden} (partition, position, replica, behind) "
+            "SELECT number, 0, %s, true FROM generate_series(0, %s) AS number ON CONFLICT DO NOTHING",
+            (self._identity, PARTITIONS - 1),
+        )
+        replicas = cursor.execute(f"SELECT DISTINCT replica FROM costledger_partition{self._hidden}").fetchall()
+        if replicas != [(self._identity,)]:
+            raise HistoryUnavailable(
+                self._connection.where,
+                f"its rows come from another replica ({replicas[0][0]}), and this is {self._identity}; replay this one "
+                "beside them: costledger project --rebuild",
+            )
+
+    def close(self) -> None:
+        """End the session, and let go of all partitions; idempotent."""
+        self._connection.close()
+
+    def claim(self) -> dict[int, int]:
+        """See `Shared.claim`."""
+        return self._connection.run(self._claim)
+
+    def _claim(self, cursor: Cursor) -> dict[int, int]:
+        found = cursor.execute(f"SELECT objid::bigint, mode {_HELD}", (self._locks,)).fetchall()
+        members = sum(1 for number, _ in found if number == _MEMBER)
+        share = -(-PARTITIONS // max(1, members))
+        for number in sorted(self._mine)[share:]:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", (self._locks, number))
+            self._mine.discard(number)
+        taken = {number for number, _ in found}
+        for number in range(PARTITIONS):
+            if len(self._mine) >= share:
+                break
+            if number not in taken and only(
+                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (self._locks, number))
+            ):
+                self._mine.add(number)
+        query = f"SELECT partition, position FROM costledger_partition{self._hidden} WHERE partition = ANY(%s)"
+        return dict(cursor.execute(query, (list(self._mine),)).fetchall())
+
+    def chains(self, workflow_ids: Collection[str]) -> dict[str, dict[str, Head]]:
+        """See `Shared.chains`."""
+        query = (
+            f"SELECT workflow_id, origin, seq, size, hash FROM costledger_chain{self._hidden} "
+            "WHERE workflow_id = ANY(%s)"
+        )
+        found = self._connection.run(lambda cursor: cursor.execute(query, (list(workflow_ids),)).fetchall())
+        chains: dict[str, dict[str, Head]] = defaultdict(dict)
+        for workflow_id, origin, seq, size, digits in found:
+            chains[workflow_id][origin] = Head(seq, size, digits)
+        return chains
+
+    def commit(
+        self,
+        rows: Sequence[Projected],
+        chains: Iterable[ChainState],
+        *,
+        before: Mapping[int, int],
+        after: Mapping[int, int],
+    ) -> list[CostChange]:
+        """See `Shared.commit`."""
+
+        told = {(one.workflow_id, one.origin): one for one in chains}
+
+        def work(cursor: Cursor, *, one_by_one: bool) -> list[CostChange]:
+            if not self._hidden:
+                cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (self._schema, _FREEZE))
+            self._tables.lock_against_swaps(cursor)
+            self._move(cursor, before, after)
+            changes = self._write_each(cursor, rows, told) if one_by_one else self._write(cursor, rows)
+            table = f"costledger_chain{self._hidden}"
+            cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, told.values()),))
+            return changes
+
+        try:
+            return self._connection.run(lambda cursor: work(cursor, one_by_one=False))
+        except HistoryUnavailable as error:
+            if not isinstance(error.__cause__, DataError):
+                raise
+        return self._connection.run(lambda cursor: work(cursor, one_by_one=True))
+
+    def _write(self, cursor: Cursor, rows: Sequence[Projected]) -> list[CostChange]:
+        return self._history.write_in(cursor, rows, pure=bool(self._hidden), reason="project")
+
+    def _write_each(
+        self, cursor: Cursor, rows: Sequence[Projected], chains: dict[tuple[str, str], ChainState]
+    ) -> list[CostChange]:
+        """Write rows of which one holds what PostgreSQL cannot; that one's chains are told to be the problem."""
+        changes: list[CostChange] = []
+        for one in rows:
+            try:
+                with cursor.connection.transaction():
+                    changes += self._write(cursor, [one])
+            except DataError as error:
+                problem = f"its row cannot be stored: {str(error).splitlines()[0]}"
+                mine = [key for key in chains if key[0] == one.row.adw_id]
+                chains |= {key: chains[key]._replace(problem=problem) for key in mine}
+                _log.warning("[%s] held: %s", one.row.adw_id, problem)
+        return changes
+
+    def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int]) -> None:
+        """Write the new positions over the ones that were read from."""
+        if self._tables.meta(cursor).get(self._key, 0) != self._version:
+            raise PartitionsMoved("a rebuild has replaced the rows")
+        moved = cursor.execute(
+            f"UPDATE costledger_partition{self._hidden} p SET position = told.after "
+            "FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS told (partition, before, after) "
+            "WHERE p.partition = told.partition AND p.position = told.before",
+            (list(before), list(before.values()), [after[number] for number in before]),
+        )
+        if moved.rowcount != len(before):
+            raise PartitionsMoved("another projector has read on in a partition that was this one's")
+
+
+class PostgresVersion(PostgresShared):
+    """One projector's session that fills a version of the rows beside the one that is shown.
+
+    All who rebuild at the same time fill the same version, in shares.
+
+    Raises:
+        InvalidInput: the table belongs to another application, and has no versions.
+    """
+
+    _key = BUILDING
+
+    def __init__(self, url: str, identity: str) -> None:
+        super().__init__(url, identity)
+        self._shown, self._history = self._history, PostgresHistory(self._connection, version=self._version)
+
+    def _begin(self, cursor: Cursor) -> int:
+        if isinstance(self._history, PostgresAdopted):
+            raise InvalidInput("another application's table has no versions; `costledger project` updates it in place")
+        self._tables.lock(cursor)
+        version = self._tables.meta(cursor).get(BUILDING)
+        if version is not None and self._is_of_another_replica(cursor, version):
+            self._tables.drop(cursor, [version])
+            version = None
+        if version is None:
+            version = self._tables.make(cursor)
+            self._tables.remember(cursor, **{BUILDING: version})
+        self._hidden = f"_{version}"
+        self._take_part(cursor, version)
+        return version
+
+    def _is_of_another_replica(self, cursor: Cursor, version: int) -> bool:
+        query = f"SELECT count(*) FROM costledger_partition_{version} WHERE replica <> %s"
+        return bool(only(cursor.execute(query, (self._identity,))))
+
+    def freeze(self) -> None:
+        """When every partition was read to its end once: have projectors of the shown rows wait, to catch up with them.
+
+        They wait until this session ends. One of several that rebuild does this.
+        """
+
+        def work(cursor: Cursor) -> None:
+            behind = only(cursor.execute(f"SELECT bool_or(behind) FROM costledger_partition{self._hidden}"))
+            chosen = "SELECT pg_try_advisory_lock(%s, %s)"
+            if not behind and only(cursor.execute(chosen, (self._locks, _FREEZE))):
+                cursor.execute("SELECT pg_advisory_lock(%s, %s)", (self._schema, _FREEZE))
+
+        self._connection.run(work)
+
+    def show(self) -> list[CostChange] | None:
+        """Say that this one's partitions are read to their end; if all are, show the rows, and keep those before.
+
+        Returns:
+            The changes of cost that people see; None while other partitions are behind, or the rows that are shown
+            are further.
+
+        Raises:
+            PartitionsMoved: another one has shown them.
+        """
+
+        def work(cursor: Cursor) -> list[CostChange] | None:
+            self._tables.lock_against_writers(cursor)
+            self._move(cursor, {}, {})
+            query = f"UPDATE costledger_partition{self._hidden} SET behind = false WHERE partition = ANY(%s)"
+            cursor.execute(query, (list(self._mine),))
+            if only(cursor.execute(f"SELECT bool_or(behind) FROM costledger_partition{self._hidden}")) or only(
+                cursor.execute(
+                    f"SELECT count(*) FROM costledger_chain c LEFT JOIN costledger_chain{self._hidden} n "
+                    "USING (workflow_id, origin) WHERE n.seq IS NULL OR n.seq < c.seq"
+                )
+            ):
+                return None
+            changes = self._shown.changes_of_swap(cursor, self._version, "project --rebuild")
+            self._tables.forget(cursor, BUILDING)
+            self._tables.show(cursor, self._version)
+            return changes
+
+        return self._connection.run(work)

@@ -1,0 +1,126 @@
+"""LiteLLM's callback and OpenTelemetry's span processor, with the real packages."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ledger import MemoryStore, litellm_callback, span_processor
+from ledger.errors import MissingExtra
+from ledger.workflow import Workflow
+from tests.ledger.fake_providers import providers
+from tests.ledger.test_tracking import ANTHROPIC, CHAT, HELLO, sdk
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    with providers() as address:
+        yield address
+
+
+def readings(store: MemoryStore) -> list[dict[str, Any]]:
+    return [line for line in store.read("w") if line["type"] == "cost_observed"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::pytest.PytestWarning")
+def test_litellm_calls_are_charged_once_each_whatever_way_they_are_made(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import asks the network for one
+    litellm, store = sdk("litellm"), MemoryStore()
+    asked: Any = {"api_key": "k", "num_retries": 0}
+    claude = asked | {"model": "anthropic/claude-sonnet-4-5", "api_base": base, "metadata": {"agent": "plan"}}
+    chat = asked | {"model": "openai/gpt-5", "api_base": f"{base}/v1"}
+
+    async def run() -> None:
+        litellm.callbacks = [litellm_callback(Workflow("w", store), agent="build")]
+        await litellm.acompletion(**claude, **HELLO)
+        async for _ in await litellm.acompletion(**chat, **HELLO, stream=True, stream_options={"include_usage": True}):
+            pass
+        for _ in range(1200):  # it charges beside the program, later on a busy machine
+            await asyncio.sleep(0.05)
+            if "w" in store.workflow_ids() and len(readings(store)) == 2:
+                break
+
+    try:
+        asyncio.run(run())
+    finally:
+        litellm.callbacks = []
+    found = {line["agent"]: line for line in readings(store)}
+    assert found["plan"]["usage"] == ANTHROPIC
+    assert found["build"]["usage"] == CHAT
+    assert all(line["cost_source"] == "priced" and "genai-prices" in line["price_book"] for line in found.values())
+
+
+class TestSpans:
+    def ended(self, **attributes: Any) -> MemoryStore:
+        """What one ended span leaves; `__` in a name stands for a dot."""
+        trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()
+        provider = trace.TracerProvider()
+        provider.add_span_processor(span_processor(Workflow("w", store), agent="build"))
+        with provider.get_tracer("t").start_as_current_span("chat") as span:
+            for name, value in attributes.items():
+                span.set_attribute(name.replace("__", "."), value)
+        provider.shutdown()
+        return store
+
+    def test_input_includes_cached_tokens_and_ours_does_not(self) -> None:
+        store = self.ended(
+            gen_ai__operation__name="chat",
+            gen_ai__response__model="claude-sonnet-4-5",
+            gen_ai__response__id="msg_1",
+            gen_ai__agent__name="plan",
+            gen_ai__conversation__id="s-1",
+            gen_ai__usage__input_tokens=540,
+            gen_ai__usage__cache_read__input_tokens=500,
+            gen_ai__usage__cache_creation__input_tokens=30,
+            gen_ai__usage__output_tokens=7,
+        )
+        (line,) = readings(store)
+        assert line["usage"] == {
+            "input_tokens": 10,
+            "cache_write_tokens": 30,
+            "cache_read_tokens": 500,
+            "output_tokens": 7,
+        }
+        assert (line["agent"], line["session_id"], line["message_id"]) == ("plan", "s-1", "msg_1")
+        assert line["cost_source"] == "priced"
+        assert "observed_at" in line
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("gen_ai__usage__prompt_tokens", "gen_ai__usage__completion_tokens", "gen_ai__request__model"),
+            ("llm__usage__prompt_tokens", "llm__usage__completion_tokens", "llm__request__model"),
+            ("llm__token_count__prompt", "llm__token_count__completion", "llm__model_name"),
+        ],
+    )
+    def test_older_names_are_read(self, names: tuple[str, str, str]) -> None:
+        (line,) = readings(self.ended(**dict(zip(names, (100, 7, "gpt-5"), strict=True))))
+        assert (line["usage"], line["model"]) == (
+            {"input_tokens": 100, "cache_write_tokens": 0, "cache_read_tokens": 0, "output_tokens": 7},
+            "gpt-5",
+        )
+        assert len(line["message_id"]) == 32 + 1 + 16
+
+    def test_an_exporter_that_leaves_cached_tokens_out_of_the_input_is_understood(self) -> None:
+        store = self.ended(gen_ai__usage__input_tokens=10, gen_ai__usage__cache_read__input_tokens=500)
+        assert readings(store)[0]["usage"]["input_tokens"] == 10
+
+    def test_a_span_without_tokens_and_one_that_sums_up_others_are_no_calls(self) -> None:
+        assert list(self.ended(http__method="GET").workflow_ids()) == []
+        assert (
+            list(self.ended(gen_ai__operation__name="invoke_agent", gen_ai__usage__input_tokens=5).workflow_ids()) == []
+        )
+
+
+@pytest.mark.parametrize("make", [litellm_callback, span_processor])
+def test_an_absent_package_is_named_with_its_install_command(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("litellm.integrations.custom_logger", "opentelemetry.sdk.trace"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match="pip install 'costledger\\["):
+        make(Workflow("w", MemoryStore()))

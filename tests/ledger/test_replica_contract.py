@@ -1,0 +1,210 @@
+"""What every `Replica` promises, run over each adapter: in memory, and a real NATS server."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ledger.errors import InvalidReplica, InvalidWorkflowId, ReplicaDiffers, ReplicaUnavailable
+from ledger.events import cost_observed
+from ledger.replica import PARTITIONS, ChainHead, Replica, ReplicatedLine, Run, last_positions, partition_of
+from ledger.replicas.memory import MemoryReplica
+from ledger.replicas.nats import NatsReplica
+from ledger.replicas.stream import STREAM
+from ledger.store import MemoryStore
+from tests.nats_server import Cluster, running
+
+NAMES = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(tmp_path_factory.mktemp("nats")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["memory", "nats"])
+def replica(request: pytest.FixtureRequest) -> Iterator[Replica]:
+    if request.param == "memory":
+        yield MemoryReplica()
+        return
+    made = NatsReplica(request.getfixturevalue("server").name, copies=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def name() -> str:
+    """A workflow id that no other test uses."""
+    return f"w.{next(NAMES)}-{time.time_ns():x}"
+
+
+def lines_of(workflow_id: str, count: int, origin: str = "a1") -> list[bytes]:
+    """A ledger of so many lines."""
+    store = MemoryStore(origin=origin)
+    store.open(workflow_id)
+    if count > 1:
+        store.append([cost_observed(workflow_id, cost_usd=n) for n in range(count - 1)])
+    return b"".join(store.read(workflow_id).raw_chunks()).splitlines(keepends=True)
+
+
+def start(workflow_id: str, origin: str = "a1") -> ChainHead:
+    return ChainHead(workflow_id, origin, 0, "")
+
+
+def stored(replica: Replica, workflow_id: str, origin: str = "a1") -> list[bytes]:
+    return [line.raw for line in replica.chain(workflow_id, origin)]
+
+
+def test_a_chain_comes_back_as_it_went_in(replica: Replica, name: str) -> None:
+    assert replica.identity == replica.identity
+    lines = lines_of(name, 25)
+    first = Run(start(name), lines[:10])
+    assert replica.head(name, "a1") == start(name)
+    assert stored(replica, name) == []
+    assert replica.publish([first]) == [first.last]
+    assert replica.publish([Run(first.last, lines[10:])]) == [Run(start(name), lines).last]
+    assert stored(replica, name) == lines
+    assert replica.head(name, "a1").seq == 25
+    positions = [line.position for line in replica.chain(name, "a1")]
+    assert positions == sorted(set(positions))
+
+
+def test_what_does_not_extend_the_chain_is_not_taken_and_the_head_is_told(replica: Replica, name: str) -> None:
+    lines = lines_of(name, 9)
+    whole = Run(start(name), lines[:6])
+    assert replica.publish([whole]) == [whole.last]
+    assert replica.publish([whole]) == [whole.last], "said twice: the chain stands at its end already"
+    assert replica.publish([Run(start(name), lines)]) == [whole.last]
+    ahead = Run(start(name), lines[:8]).last
+    assert replica.publish([Run(ahead, lines[8:])]) == [whole.last]
+    other = Run(start(name), lines_of(name, 3))
+    assert replica.publish([other]) == [whole.last]
+    assert stored(replica, name) == lines[:6]
+
+
+def test_each_run_of_many_is_judged_alone(replica: Replica, name: str) -> None:
+    ledgers = [lines_of(f"{name}.{n}", n + 1) for n in range(30)]
+    taken = Run(start(f"{name}.7"), ledgers[7])
+    assert replica.publish([taken]) == [taken.last]
+    runs = [Run(start(f"{name}.{n}"), ledger) for n, ledger in enumerate(ledgers)]
+    runs.append(Run(start("..", "a1"), ledgers[0]))
+    *answers, refused = replica.publish(runs)
+    assert answers == [run.last for run in runs[:-1]]
+    assert isinstance(refused, InvalidWorkflowId)
+    for n, ledger in enumerate(ledgers):
+        assert stored(replica, f"{name}.{n}") == ledger
+
+
+def test_origins_of_one_workflow_are_different_chains(replica: Replica, name: str) -> None:
+    for origin in ("a1", "b2"):
+        run = Run(start(name, origin), lines_of(name, 4, origin))
+        assert replica.publish([run]) == [run.last]
+    assert stored(replica, name, "a1") != stored(replica, name, "b2")
+    found = {(head.workflow_id, head.origin): (head, count) for head, count in replica.heads("b2")}
+    assert found[name, "b2"] == (replica.head(name, "b2"), 4)
+    assert (name, "a1") not in found
+    assert {(name, "a1"), (name, "b2")} <= {(head.workflow_id, head.origin) for head, _ in replica.heads()}
+
+
+def test_lines_repeated_behind_the_chain_move_its_head(replica: Replica, name: str) -> None:
+    lines = lines_of(name, 8)
+    replica.publish([Run(start(name), lines)])
+    replica.repeat(Run(Run(start(name), lines[:3]).last, lines[3:6]))
+    assert stored(replica, name) == [*lines, *lines[3:6]]
+    assert replica.head(name, "a1").seq == 6
+    assert replica.publish([Run(Run(start(name), lines[:6]).last, lines[6:])]) == [Run(start(name), lines).last]
+    (count,) = [count for head, count in replica.heads("a1") if head.workflow_id == name]
+    assert count == 13
+
+
+def test_partitions_are_read_from_where_they_were_left(replica: Replica, name: str) -> None:
+    ledgers = {f"{name}.{n}": lines_of(f"{name}.{n}", 40) for n in range(12)}
+    parts = {partition_of(workflow_id) for workflow_id in ledgers}
+    positions = dict.fromkeys(parts, 0)
+    while before := replica.read(positions, lines_max=1000, wait_seconds=0.3):
+        positions = last_positions(before, positions)
+    replica.publish([Run(start(workflow_id), ledger) for workflow_id, ledger in ledgers.items()])
+    read: list[ReplicatedLine] = []
+    for round in range(1000):
+        lines = replica.read(positions, lines_max=37, wait_seconds=1)
+        if round % 5 == 3:  # a transaction that failed: the same lines come again
+            assert replica.read(positions, lines_max=37, wait_seconds=1)[:5] == lines[:5]
+        read += lines
+        positions = last_positions(lines, positions)
+        if len(read) >= 12 * 40:
+            break
+    for workflow_id, ledger in ledgers.items():
+        assert [line.raw for line in read if line.workflow_id == workflow_id] == ledger
+    assert [line.position for line in read] == sorted(line.position for line in read)
+    assert replica.read(positions, lines_max=10, wait_seconds=0.1) == []
+
+
+def test_a_reader_gets_no_other_partition_and_each_from_its_own_position(replica: Replica, name: str) -> None:
+    chosen = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 5)
+    other = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 6)
+    runs = [Run(start(workflow_id), lines_of(workflow_id, 5)) for workflow_id in (chosen, other)]
+    assert replica.publish(runs) == [run.last for run in runs]
+    inside = list(replica.chain(chosen, "a1"))
+    after = {5: inside[2].position, 6: 10**9}
+    assert replica.read(after, lines_max=100, wait_seconds=1) == inside[3:]
+
+
+def test_a_waiting_reader_is_woken_by_a_line(replica: Replica, name: str) -> None:
+    positions = dict.fromkeys(range(PARTITIONS), 0)
+    while lines := replica.read(positions, lines_max=5000, wait_seconds=0.3):
+        positions = last_positions(lines, positions)
+    run = Run(start(name), lines_of(name, 1))
+    late = threading.Timer(0.3, lambda: replica.publish([run]))
+    late.start()
+    began = time.monotonic()
+    (line,) = replica.read(positions, lines_max=10, wait_seconds=20)
+    assert line.raw == run.lines[0]
+    assert time.monotonic() - began < 10
+    late.join()
+
+
+def test_a_stream_that_is_set_up_otherwise_is_refused_with_the_difference(server: Cluster) -> None:
+    made = {**STREAM, "name": "other", "subjects": ["other.>"], "discard": "old", "max_age": 10**12}
+    first = NatsReplica(server.name, copies=1, config=made)
+    assert first.identity.startswith("other made ")
+    first.close()
+    second = NatsReplica(server.name, copies=1, config={**made, "discard": "new", "max_age": 0})
+    with pytest.raises(ReplicaDiffers) as caught:
+        second.identity  # noqa: B018
+    second.close()
+    assert caught.value.differences == (
+        'stream \'other\' has discard "old", and needs "new"',
+        "stream 'other' has max_age 1000000000000, and needs 0",
+    )
+
+
+def test_an_engine_that_is_away_is_unavailable_and_nothing_else(name: str) -> None:
+    replica = NatsReplica("nats://joe:secret@127.0.0.1:1", copies=1, timeout_seconds=0.5)
+    with pytest.raises(ReplicaUnavailable) as caught:
+        replica.identity  # noqa: B018
+    assert "secret" not in str(caught.value)
+    (answer,) = replica.publish([Run(start(name), lines_of(name, 1))])
+    assert isinstance(answer, ReplicaUnavailable)
+    replica.close()
+    replica.close()
+    with pytest.raises(ReplicaUnavailable, match="closed"):
+        replica.head(name, "a1")
+
+
+def test_a_stream_that_nobody_made_is_not_made_by_a_reader(server: Cluster) -> None:
+    replica = NatsReplica(server.name, config={**STREAM, "name": "none"})
+    with pytest.raises(ReplicaUnavailable, match="`costledger replicate` makes it"):
+        replica.identity  # noqa: B018
+    replica.close()
+
+
+@pytest.mark.parametrize("bad", ["", "http://x", "nats://", "nats://h:port", "nats://u:p@"])
+def test_a_name_of_no_replica_is_bad_input(bad: str) -> None:
+    with pytest.raises(InvalidReplica) as caught:
+        NatsReplica(bad)
+    assert "u:p" not in str(caught.value)

@@ -1,0 +1,57 @@
+"""`import claude` and `import codex` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from projections.cli.app import cli
+from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == code, result.output
+    return result.stderr if code else result.stdout
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> tuple[str, str]:
+    return "--data", str(tmp_path / "data")
+
+
+def test_without_a_path_the_default_places_are_read(
+    tmp_path: Path, data: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex"))
+    assert "name a PATH" in run(*data, "import", "claude", code=2)
+    assert "name the PATH" in run(*data, "import", "adw", code=2)
+    write(tmp_path / "claude" / "projects" / "p" / "s1.jsonl", asked(), said("m1", 5), b"broken\n")
+    write(tmp_path / "codex" / "sessions" / "r.jsonl", meta("c1"), turn(), counted(9, 0, 9))
+    assert "2 events appended, 0 unchanged, 1 inputs skipped, in 1 workflows" in run(*data, "import", "claude")
+    assert "0 events appended, 1 unchanged" in run(*data, "import", "claude")
+    assert json.loads(run(*data, "import", "codex", "--json"))["workflows"]["c1"]["appended"] == 2
+    rows = json.loads(run(*data, "history", "--json"))
+    assert "c1" in json.dumps(rows)
+    assert "s1" in json.dumps(rows)
+
+
+def test_resync_reads_them_again_by_the_same_mapping(tmp_path: Path, data: tuple[str, str]) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
+    run(*data, "import", "claude", str(path), "--workflow-by", "project")
+    write(path, said("m1", 5), said("m2", 6, session="s2"))
+    assert "1 events appended from 1 workflows' sources" in run(*data, "resync")
+
+
+def test_a_configured_source_without_a_path_is_read_from_its_places(
+    tmp_path: Path, data: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    write(tmp_path / "claude" / "projects" / "p" / "s1.jsonl", said("m1", 5))
+    config = write(tmp_path / "costledger.toml", b'[[sources]]\nkind = "claude"\nworkflow_by = "branch"\n')
+    told = json.loads(run(*data, "import", "--config", str(config), "--json"))
+    assert [name.startswith("shop-main-") for name in told["workflows"]] == [True]

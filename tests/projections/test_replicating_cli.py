@@ -1,0 +1,183 @@
+"""`replicate`, `restore` and `verify --shared` against a real NATS server, as their users meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import nats
+import psycopg
+import pytest
+
+from ledger.origin import origin_of
+from ledger.repair import repair
+from ledger.replicas.nats import NatsReplica
+from ledger.replicas.stream import STREAM
+from ledger.replication import Replication
+from ledger.store import DirectoryStore
+from tests.conftest import PROJECT
+from tests.nats_server import Cluster, running
+from tests.projections.test_cli import Run, run
+
+__all__ = ["run"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Cluster]:
+    with running(tmp_path / "nats") as cluster:
+        yield cluster
+
+
+def appended(run: Run, *workflow_ids: str) -> None:
+    for workflow_id in workflow_ids:
+        assert run("observe", "--agent", "plan", "--cost-usd", "0.09", "--", workflow_id).code == 0
+
+
+def lose(cluster: Cluster, workflow_id: str, *seqs: int) -> None:
+    """Take lines out of the stream, which its configuration must allow."""
+    with closing(NatsReplica(cluster.name, config={**STREAM, "deny_delete": False})) as replica:
+        origin = next(head.origin for head, _ in replica.heads() if head.workflow_id == workflow_id)
+        positions = [line.position for line in replica.chain(workflow_id, origin) if line.head.seq in seqs]
+
+    async def delete() -> None:
+        async with await nats.connect(cluster.name) as client:
+            for position in positions:
+                assert await client.jetstream().delete_msg("costledger", position)
+
+    assert len(positions) == len(seqs)
+    asyncio.run(delete())
+
+
+def test_from_a_first_replication_to_a_restored_host(run: Run, server: Cluster, tmp_path: Path) -> None:
+    to = ("--to", server.name, "--copies", "1")
+    assert run("replicate", "--status", "--json").json["ledgers"] == 0
+    assert run("replicate", *to).out == "0 events of 0 ledgers acknowledged (0.0 MB)\n"
+    appended(run, "w", "--skip-e2e", "v.1", "w")
+    assert run("replicate", "--status", "--json").json["events_behind"] == 7
+    assert "7 events of 3 ledgers acknowledged" in run("replicate", *to).out
+    assert run("replicate", *to, "--json").json["events"] == 0
+    status = run("replicate", "--status")
+    assert server.name in status.out
+    assert "0.0 s" in status.out
+    proof = run("verify", "--shared", "--from", server.name)
+    assert (proof.code, "7 lines of 3 ledgers proven in the shared engine, 0 wait to be sent" in proof.out) == (0, True)
+    assert run("--data", "new", "restore", "--from", server.name, "--json").json["events"] == 7
+    for name in ("w", "--skip-e2e", "v.1"):
+        there = (tmp_path / "new" / "ledgers" / f"{name}.jsonl").read_bytes()
+        assert there == (tmp_path / "data" / "ledgers" / f"{name}.jsonl").read_bytes()
+    assert run("--data", "new", "verify").code == 0
+    assert run("--data", "new", "replicate", *to, "--json").json["events"] == 0
+
+
+def test_lines_deleted_in_the_stream_on_purpose_are_found_and_sent_again(run: Run, server: Cluster) -> None:
+    with closing(NatsReplica(server.name, copies=1, config={**STREAM, "deny_delete": False})) as permissive:
+        assert permissive.identity
+    appended(run, *["w"] * 9, "v")
+    refused = run("replicate", "--to", server.name, "--copies", "1")
+    assert (refused.code, "has deny_delete false, and needs true" in refused.err) == (1, True)
+    store = DirectoryStore("data")
+    with (
+        closing(NatsReplica(server.name, copies=1, config={**STREAM, "deny_delete": False})) as replica,
+        closing(Replication(store, replica)) as replication,
+    ):
+        assert replication.catch_up().lines == 12
+        lose(server, "w", 2, 3, 7, 10)
+        found = run("verify", "--shared", "--from", server.name, "--json")
+        assert found.code == 3
+        assert [finding["workflow_id"] for finding in found.json["findings"]] == ["w"]
+        assert "from seq 2 on, of 10" in found.json["findings"][0]["problem"]
+        (loss,) = repair(store, replica, replication).losses
+        assert (loss.seq, loss.lines) == (2, 4)
+        assert replication.catch_up().problems == []
+        lose(server, "v", 2)
+        (loss,) = repair(store, replica, replication).losses
+        assert (loss.workflow_id, loss.lines) == ("v", 1)
+        assert replication.catch_up().lines == 1, "lost at its end, a chain is simply continued"
+    assert run("verify", "--shared", "--from", server.name).code == 0
+
+
+def test_a_second_host_and_a_copy_of_the_first(run: Run, server: Cluster, tmp_path: Path) -> None:
+    to = ("--to", server.name, "--copies", "1")
+    appended(run, "w")
+    run("replicate", *to)
+    assert run("--data", "second", "observe", "w", "--cost-usd", "1").code == 0
+    assert run("--data", "second", "replicate", *to, "--json").json["ledgers"] == 1
+    ambiguous = run("--data", "third", "restore", "--from", server.name)
+    assert (ambiguous.code, "of several origins" in ambiguous.err) == (2, True)
+    subprocess.run(["cp", "-r", "data", "copy"], cwd=tmp_path, check=True)
+    refused = run("--data", "copy", "replicate", *to)
+    assert (refused.code, "origin --renew" in refused.err) == (3, True)
+    assert run("--data", "copy", "origin", "--renew").code == 0
+    assert run("--data", "copy", "replicate", *to, "--json").json["events"] == 2
+    with closing(NatsReplica(server.name)) as replica:
+        told = {head.origin for head, _ in replica.heads()}
+    expected = {origin_of(tmp_path / name) for name in ("data", "second", "copy")}
+    assert told == {origin.id for origin in expected if origin is not None}
+
+
+def test_an_engine_that_is_away_and_comes_back_is_followed(run: Run, server: Cluster, tmp_path: Path) -> None:
+    server.stop()
+    appended(run, "w")
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_REPLICA": server.name}
+    command = [sys.executable, "-m", "projections", "replicate", "--follow", "--copies", "1"]
+    with (tmp_path / "log").open("wb") as log:
+        following = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=log)
+    try:
+        until(lambda: "appends go on" in (tmp_path / "log").read_text())
+        server.start()
+        until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
+        appended(run, "w", "v")
+        until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
+        following.send_signal(signal.SIGTERM)
+        assert following.wait(10) == 0
+    finally:
+        following.kill()
+        following.wait()
+    assert "answers again" in (tmp_path / "log").read_text()
+
+
+def until(done: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_the_caller_got_wrong(run: Run) -> None:
+    assert run("replicate").code == 2
+    assert run("replicate", "--to", "http://x").code == 2
+    assert run("restore").code == 2
+    assert run("verify", "--shared").code == 2
+    appended(run, "w")
+    away = run("replicate", "--to", "nats://joe:secret@127.0.0.1:1")
+    assert (away.code, "secret" in away.err) == (1, False)
+    assert "what was not acknowledged waits" in away.err
+
+
+def test_shared_rows_are_proven_against_the_chains_of_all_hosts(run: Run, server: Cluster, postgres_url: str) -> None:
+    for data in ("one", "two"):
+        for workflow_id in ("w", f"only-{data}"):
+            assert run("--data", data, "observe", workflow_id, "--agent", data, "--cost-usd", "0.09").code == 0
+        assert run("--data", data, "replicate", "--to", server.name, "--copies", "1").code == 0
+    history = ("--history", postgres_url)
+    assert run(*history, "project", "--from", server.name, "--once").code == 0
+    assert "$0.1800" in run(*history, "history").out
+    proving = ("--data", "one", *history, "verify", "--shared", "--from", server.name, "--json")
+    proof = run(*proving)
+    assert (proof.code, proof.json["rows"], proof.json["shared"]["lines"], proof.json["findings"]) == (0, 3, 4, [])
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("UPDATE workflow_history SET output_tokens = 7 WHERE adw_id = 'w'")
+        db.execute("DELETE FROM workflow_history WHERE adw_id = 'only-two'")
+    found = run(*proving)
+    assert found.code == 3
+    told = {(finding["workflow_id"], finding["problem"]) for finding in found.json["findings"]}
+    assert told == {("w", "output_tokens is 7, and replay says 0"), ("only-two", "its row is missing")}
+    assert run(*history, "project", "--from", server.name, "--rebuild").code == 0
+    assert run(*proving).code == 0
