@@ -111,7 +111,11 @@ def story(start: datetime) -> list[Event]:
             )
         )
     at = start + timedelta(minutes=46)
-    said.append(cost_observed(name, agent=AGENTS[3], model=MODELS[0][0], cost_usd="0.66", final=True, observed_at=at))
+    said.append(
+        cost_observed(
+            name, agent=AGENTS[3], model=MODELS[0][0], cost_usd="0.66", usage=usage, final=True, observed_at=at
+        )
+    )
     return [*said, workflow_ended(name, "completed", observed_at=at + timedelta(seconds=40))]
 
 

@@ -288,6 +288,37 @@ def test_proving_the_ledgers_from_the_page(visit: Visit) -> None:
     expect(page.locator("main")).to_contain_text("Every chain verifies")
 
 
+def test_health_says_what_is_wrong_and_sends_a_message_again(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("whsec_" + "c2VjcmV0" * 4)
+    (tmp_path / "costledger.toml").write_text(
+        f'[budgets]\ndefault_usd = "2.00"\n[[webhooks]]\nurl = "http://127.0.0.1:9/"\nallow_private = true\n'
+        f'attempts = 1\nsecret_file = "{tmp_path / "secret"}"\n'
+    )
+    server = Here(tmp_path)
+    try:
+        context = browser.new_context()
+        page = Visit(context.new_page(), server.url).open()
+        live(page)
+        server.ledgers.append([cost_observed("dear", cost_usd="3.00"), cost_observed("dear", cost_usd="3.50")])
+        expect(page.locator("tr[data-workflow=dear] .budget")).to_have_text("175 % of $2.00: $1.50 over")
+        ledger = tmp_path / "ledgers" / "dear.jsonl"
+        ledger.write_bytes(ledger.read_bytes().replace(b'"3.00"', b'"1.00"'))
+        (tmp_path / "ledgers" / "dear.jsonl.torn-1").touch()
+        page.get_by_role("link", name="Health").click()
+        page.get_by_role("button", name="Verify now").click()
+        expect(page.locator("main")).to_contain_text("1 finding in")
+        expect(page.locator("main")).to_contain_text("costledger salvage -- dear")
+        expect(page.locator("main")).to_contain_text("dear.jsonl.torn-1")
+        again = page.get_by_role("button", name="Send again")
+        expect(again.first).to_be_visible()
+        with page.expect_response("**/resend") as answered:
+            again.first.click()
+        assert answered.value.status == 202
+        context.close()
+    finally:
+        server.stop()
+
+
 def test_a_token_lets_in_and_a_logout_lets_out(browser: Browser, tmp_path: Path) -> None:
     tokens = TokenRegister(tmp_path)
     read, append = tokens.create("read"), tokens.create("append")

@@ -56,9 +56,8 @@ export function choice(label, name, options, chosen) {
 /** How a workflow stands against its budget; null without one. */
 export function budget(of) {
   if (!of) return null;
-  const words = { ok: "left", warned: "left, at 80 % or more", over: "over budget" };
   const left = nanousd(of.left);
   return h("span", { class: "budget", "data-state": of.state },
     bar(of.percent / 100, { "data-state": of.state }),
-    `${of.at_least ? "at least " : ""}${of.percent} % of ${usd(of.budget)}: ${usd(left < 0n ? -left : left)} ${words[of.state] ?? of.state}`);
+    `${of.at_least ? "at least " : ""}${of.percent} % of ${usd(of.budget)}: ${left < 0n ? `${usd(-left)} over` : `${of.state === "warned" ? "only " : ""}${usd(left)} left`}`);
 }

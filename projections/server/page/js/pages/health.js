@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { fill, h, section, table } from "../dom.js";
-import { count, local } from "../format.js";
+import { count, local, many } from "../format.js";
 import { calmly, live } from "../live.js";
 import { workflowName } from "../parts.js";
 
@@ -57,17 +57,17 @@ function outcome(last) {
   if (!last) return h("p", { class: "muted" }, "The ledgers have not been proven since the server was started.");
   if (last.finished_at === null) return h("p", {}, `Began ${local(last.started_at)}…`);
   if (last.error) return bad(last.error);
-  const read = `${count(last.ledgers)} ledgers, ${count(last.events)} events and ${count(last.rows)} rows, ${local(last.finished_at)}`;
+  const read = `${many(last.ledgers, "ledger")}, ${many(last.events, "event")} and ${many(last.rows, "row")}, ${local(last.finished_at)}`;
   if (!last.findings_count) return good(`Every chain verifies, and every row is its replay: ${read}.`);
-  return [bad(`${count(last.findings_count)} findings in ${read}.`), table({ caption: "Findings",
+  return [bad(`${many(last.findings_count, "finding")} in ${read}.`), table({ caption: "Findings",
     columns: [{ name: "Workflow" }, { name: "Finding" }, { name: "Next step" }],
     rows: last.findings.map((finding) => [workflowName(finding.workflow_id), finding.problem, h("code", {}, finding.next_step)]) })];
 }
 
 const BESIDE = {
-  fenced: "fenced: a sync failed, and nobody has appended since",
-  torn: "torn: an unfinished last line, never acknowledged, was moved aside",
-  damaged: "damaged: what a salvage put aside",
+  fenced: "a sync failed, and nobody has appended since",
+  torn: "an unfinished last line, never acknowledged, was moved aside",
+  damaged: "what a salvage put aside",
 };
 
 function ledgers(found) {

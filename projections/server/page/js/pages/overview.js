@@ -14,10 +14,11 @@ const DOUBTS_SHOWN = 8;
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id) },
   { name: "Cost so far", cell: cost, figures: true },
-  { name: "Issue", cell: issue },
-  { name: "Template", cell: (row) => row.workflow_template },
+  { name: "Issue", cell: issue, optional: issue },
+  { name: "Template", cell: (row) => row.workflow_template, optional: (row) => row.workflow_template },
   { name: "Budget", cell: (row) => budget(row.budget), optional: (row) => row.budget },
-  { name: "Running for", cell: (row) => row.start_time && duration((Date.now() - Date.parse(row.start_time)) / 1000) },
+  { name: "Running for", cell: (row) => row.start_time && duration((Date.now() - Date.parse(row.start_time)) / 1000),
+    optional: (row) => row.start_time },
   { name: "Last event", cell: (row) => local(row.updated_at), when: true },
 ];
 

@@ -130,7 +130,7 @@ function tokens(row) {
   return [table({ caption: "Tokens by kind", columns: [{ name: "Kind" }, { name: "Tokens", figures: true }, { name: "Share", figures: true }],
     rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / (row.total_tokens || 1))]),
     foot: ["Total", count(row.total_tokens), ""] }),
-  h("p", { class: "muted" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`)];
+  row.total_tokens > 0 && h("p", { class: "muted" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`)];
 }
 
 function auditTable(entries) {
