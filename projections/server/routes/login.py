@@ -40,7 +40,7 @@ def access(request: Request, cookie: Annotated[str | None, Security(cookie_token
     "/login",
     status_code=204,
     response_class=Response,
-    responses=documented(),
+    responses=documented(400),
     summary="Keep a token in a cookie that no script can read",
 )
 def login(request: Request, body: shapes.Login) -> Response:
