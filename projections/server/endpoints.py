@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 from ledger.config import WebhookConfig
 from ledger.errors import InvalidInput
 
-__all__ = ["Endpoint", "endpoint_of", "id_of"]
+__all__ = ["Endpoint", "endpoint_of", "host_of", "id_of"]
 
 _ID_DIGITS: Final = 12
 _SECRET_BYTES_MIN: Final = 24
@@ -26,7 +26,7 @@ class Endpoint:
 
     Attributes:
         id: known by its URL alone, so it stays the same while the rest of the configuration changes.
-        host: as it may be shown: the path or the query of a URL may be a secret.
+        host: see `host_of`.
     """
 
     id: str
@@ -40,14 +40,19 @@ def id_of(url: str) -> str:
     return sha256(url.encode()).hexdigest()[:_ID_DIGITS]
 
 
+def host_of(url: str) -> str:
+    """Scheme, host and port: what of a URL may be shown, for its path or query may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def endpoint_of(config: WebhookConfig) -> Endpoint:
     """An endpoint as it is configured.
 
     Raises:
         InvalidInput: its secret is not there, or is none.
     """
-    parts = urlsplit(config.url)
-    host = f"{parts.scheme}://{parts.netloc}"
+    host = host_of(config.url)
     where = f"environment variable {config.secret_env}" if config.secret_env is not None else str(config.secret_file)
     make = "`costledger webhooks --new-secret` makes one"
     secret: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -12,10 +13,13 @@ from operator import eq
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from ledger.errors import InvalidInput
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
+from projections.cli.app import cli
 from tests.server.conftest import Here, Host, Process, Serve, Server
 from tests.server.receiver import SECRET, Received, Receiver, always, config
 from tests.waiting import until
@@ -49,6 +53,12 @@ def costs(received: list[Received], adw_id: str = "w") -> list[tuple[str | None,
         for one in received
         if one.type == "cost.updated" and one.data["adw_id"] == adw_id
     ]
+
+
+def command(data: Path, *arguments: str) -> str:
+    done = CliRunner().invoke(cli, ["--data", str(data), "webhooks", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def tells(usd: str, received: list[Received]) -> bool:
@@ -157,6 +167,9 @@ def test_what_is_given_up_is_shown_and_sent_again_on_request(hosted: Host, data:
     receiver.until(lambda got: len(got) == 3)
     letter = server.client.get("/api/webhooks").json()["dead_letters"][0]
     assert (letter["adw_id"], letter["attempts"], letter["last_error"]) == ("w", 2, "answered with 500")
+    shown = command(data, "--json")
+    assert [told["id"] for told in json.loads(shown)["dead_letters"]] == [letter["id"]]
+    assert "--resend" in command(data)
     receiver.answers = always(200)
     answer = server.client.post(f"/api/webhooks/{letter['id']}/resend")
     assert (answer.status_code, answer.json()["endpoints"]) == (202, [letter["endpoint"]])
@@ -165,6 +178,21 @@ def test_what_is_given_up_is_shown_and_sent_again_on_request(hosted: Host, data:
     assert server.client.post(f"/api/webhooks/{letter['id']}/resend").status_code == 404
     text = server.client.get("/metrics").text
     assert f'costledger_webhook_attempts_total{{endpoint="{letter["endpoint"]}",outcome="given_up"}} 1.0' in text
+
+
+def test_what_was_given_up_can_be_sent_again_from_the_command_line(
+    hosted: Host, data: Path, receiver: Receiver
+) -> None:
+    receiver.answers = always(500)
+    server = started(hosted, data, config(receiver.port, events=["cost.updated"], attempts=1))
+    server.ledgers.append([cost_observed("w", cost_usd="1")])
+    until(lambda: endpoint(server), lambda told: told["dead"] == 1)
+    message = receiver.received[0].id
+    receiver.answers = always(200)
+    assert "will be sent again" in command(data, "--resend", message)
+    receiver.until(lambda got: [one.id for one in got] == [message, message])
+    with pytest.raises(InvalidInput, match="no message 'msg_unknown' was given up"):
+        command(data, "--resend", "msg_unknown")
 
 
 def test_redirects_are_not_followed_and_slow_receivers_are_not_waited_for(
