@@ -11,7 +11,9 @@ export class Refused extends Error {
 
 /** Who listens when a token is asked for. */
 let onUnauthorized = () => {};
-export const whenUnauthorized = (listener) => { onUnauthorized = listener; };
+export const whenUnauthorized = (listener) => {
+  onUnauthorized = listener;
+};
 
 /**
  * @param {string} path below the page's own address, so that it also works behind a prefix
@@ -20,7 +22,8 @@ export const whenUnauthorized = (listener) => { onUnauthorized = listener; };
 export function address(path, query = {}) {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    for (const one of [value].flat()) if (one !== null && one !== undefined && one !== "") parameters.append(name, String(one));
+    for (const one of [value].flat())
+      if (one !== null && one !== undefined && one !== "") parameters.append(name, String(one));
   }
   const text = parameters.toString();
   return text ? `${path}?${text}` : path;
@@ -30,7 +33,12 @@ async function ask(method, path, { query, body, signal } = {}) {
   let answer;
   try {
     const headers = body === undefined ? {} : { "content-type": "application/json" };
-    answer = await fetch(address(path, query), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(address(path, query), {
+      method,
+      headers,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, "The server does not answer. Is `costledger serve` running?");

@@ -35,7 +35,14 @@ function steps(low, high, wanted) {
 /** Which colour is whose. */
 export const legend = (groups, name) => {
   const series = seriesOf(groups);
-  return h("ul", { class: "legend" }, groups.slice(0, SERIES).filter(({ cost }) => nanousd(cost) !== 0n).map(({ group }) => h("li", {}, swatch(series(group)), name(group))));
+  return h(
+    "ul",
+    { class: "legend" },
+    groups
+      .slice(0, SERIES)
+      .filter(({ cost }) => nanousd(cost) !== 0n)
+      .map(({ group }) => h("li", {}, swatch(series(group)), name(group))),
+  );
 };
 
 export const swatch = (series) => h("span", { class: "swatch", "data-series": series, "aria-hidden": "true" });
@@ -71,7 +78,8 @@ export function seriesOf(groups) {
 export function stackedBars(spend, { since, until, height = 240 } = {}) {
   const series = seriesOf(spend.groups);
   const bars = new Map();
-  if (spend.period === "day" && since && until) for (let day = since; day <= until && bars.size < 400; day = plusDays(day, 1)) bars.set(day, []);
+  if (spend.period === "day" && since && until)
+    for (let day = since; day <= until && bars.size < 400; day = plusDays(day, 1)) bars.set(day, []);
   for (const line of spend.lines) {
     if (!bars.has(line.period)) bars.set(line.period, []);
     bars.get(line.period).push({ at: series(line.group), group: line.group, nano: nanousd(line.cost) });
@@ -79,30 +87,51 @@ export function stackedBars(spend, { since, until, height = 240 } = {}) {
   const periods = [...bars.keys()].sort();
   const sums = periods.map((period) => {
     const parts = bars.get(period).map(({ nano }) => dollars(nano));
-    return [parts.filter((part) => part < 0).reduce((a, b) => a + b, 0), parts.filter((part) => part > 0).reduce((a, b) => a + b, 0)];
+    return [
+      parts.filter((part) => part < 0).reduce((a, b) => a + b, 0),
+      parts.filter((part) => part > 0).reduce((a, b) => a + b, 0),
+    ];
   });
-  const low = Math.min(0, ...sums.map(([below]) => below)), high = Math.max(0.01, ...sums.map(([, above]) => above));
-  return drawn(`Spend by ${spend.period}${spend.by ? `, by ${spend.by}` : ""}; the table has the figures`, height, (width) => {
-    const { inner, y, svg } = frame(width, height, low, high);
-    const slot = (inner.right - inner.left) / periods.length;
-    periods.forEach((period, index) => {
-      const x = inner.left + index * slot + slot * 0.12;
-      let above = 0, below = 0;
-      for (const { at, group, nano } of bars.get(period).sort((a, b) => a.at - b.at)) {
-        const size = dollars(nano);
-        const [from, to] = size < 0 ? [below + size, below] : [above, above + size];
-        if (size < 0) below = from;
-        else above = to;
-        svg.append(s("rect", { "data-series": at, x, width: Math.min(48, slot * 0.76), y: y(to), height: Math.max(0, y(from) - y(to)) },
-          s("title", {}, `${period}: ${usd(nano)}${spend.by ? `, ${group ?? "(unattributed)"}` : ""}`)));
-      }
-    });
-    const every = Math.ceil(periods.length / Math.max(1, Math.floor((inner.right - inner.left) / 80)));
-    periods.forEach((period, index) => {
-      if (index % every === 0) svg.append(s("text", { x: inner.left + index * slot + slot * 0.12, y: height - 6 }, period));
-    });
-    return svg;
-  });
+  const low = Math.min(0, ...sums.map(([below]) => below)),
+    high = Math.max(0.01, ...sums.map(([, above]) => above));
+  return drawn(
+    `Spend by ${spend.period}${spend.by ? `, by ${spend.by}` : ""}; the table has the figures`,
+    height,
+    (width) => {
+      const { inner, y, svg } = frame(width, height, low, high);
+      const slot = (inner.right - inner.left) / periods.length;
+      periods.forEach((period, index) => {
+        const x = inner.left + index * slot + slot * 0.12;
+        let above = 0,
+          below = 0;
+        for (const { at, group, nano } of bars.get(period).sort((a, b) => a.at - b.at)) {
+          const size = dollars(nano);
+          const [from, to] = size < 0 ? [below + size, below] : [above, above + size];
+          if (size < 0) below = from;
+          else above = to;
+          svg.append(
+            s(
+              "rect",
+              {
+                "data-series": at,
+                x,
+                width: Math.min(48, slot * 0.76),
+                y: y(to),
+                height: Math.max(0, y(from) - y(to)),
+              },
+              s("title", {}, `${period}: ${usd(nano)}${spend.by ? `, ${group ?? "(unattributed)"}` : ""}`),
+            ),
+          );
+        }
+      });
+      const every = Math.ceil(periods.length / Math.max(1, Math.floor((inner.right - inner.left) / 80)));
+      periods.forEach((period, index) => {
+        if (index % every === 0)
+          svg.append(s("text", { x: inner.left + index * slot + slot * 0.12, y: height - 6 }, period));
+      });
+      return svg;
+    },
+  );
 }
 
 /**
@@ -123,17 +152,45 @@ export function staircase(moves, now, height = 220) {
     const right = inner.right - 12;
     const x = (place) => inner.left + ((place - places[0]) / (end - places[0] || 1)) * (right - inner.left);
     let path = `M${inner.left},${y(dollars(nanousd(moves[0].from_cost)))}`;
-    amounts.forEach((amount, at) => { path += `H${x(places[at]).toFixed(1)}V${y(amount).toFixed(1)}`; });
+    amounts.forEach((amount, at) => {
+      path += `H${x(places[at]).toFixed(1)}V${y(amount).toFixed(1)}`;
+    });
     path += `H${right}`;
-    svg.append(s("path", { class: "area", d: `${path}V${y(0)}H${inner.left}Z` }), s("path", { class: "stairs", d: path }));
-    if (moves.length <= 400) moves.forEach((move, at) => svg.append(s("circle", { cx: x(places[at]), cy: y(amounts[at]), r: 3 },
-      s("title", {}, `${local(move.observed_at ?? move.recorded_at)}, event ${move.seq}: ${usd(move.from_cost)} → ${usd(move.to_cost)}, ${move.why}`))));
+    svg.append(
+      s("path", { class: "area", d: `${path}V${y(0)}H${inner.left}Z` }),
+      s("path", { class: "stairs", d: path }),
+    );
+    if (moves.length <= 400)
+      moves.forEach((move, at) =>
+        svg.append(
+          s(
+            "circle",
+            { cx: x(places[at]), cy: y(amounts[at]), r: 3 },
+            s(
+              "title",
+              {},
+              `${local(move.observed_at ?? move.recorded_at)}, event ${move.seq}: ${usd(move.from_cost)} → ${usd(move.to_cost)}, ${move.why}`,
+            ),
+          ),
+        ),
+      );
     if (settled) {
-      svg.append(s("line", { class: "settled", x1: right, x2: right, y1: inner.top, y2: inner.bottom }),
-        s("text", { class: "mark", x: right - 6, y: inner.bottom - 6, "text-anchor": "end" }, `settled at ${usd(now.cost)}`));
+      svg.append(
+        s("line", { class: "settled", x1: right, x2: right, y1: inner.top, y2: inner.bottom }),
+        s(
+          "text",
+          { class: "mark", x: right - 6, y: inner.bottom - 6, "text-anchor": "end" },
+          `settled at ${usd(now.cost)}`,
+        ),
+      );
     }
-    const [first, last] = ordered ? [local(new Date(places[0]).toISOString()), local(new Date(end).toISOString())] : [`event ${moves[0].seq}`, `event ${moves.at(-1).seq}`];
-    svg.append(s("text", { x: inner.left, y: height - 6 }, first), width > 420 && s("text", { x: inner.right, y: height - 6, "text-anchor": "end" }, last));
+    const [first, last] = ordered
+      ? [local(new Date(places[0]).toISOString()), local(new Date(end).toISOString())]
+      : [`event ${moves[0].seq}`, `event ${moves.at(-1).seq}`];
+    svg.append(
+      s("text", { x: inner.left, y: height - 6 }, first),
+      width > 420 && s("text", { x: inner.right, y: height - 6, "text-anchor": "end" }, last),
+    );
     return svg;
   });
 }

@@ -27,7 +27,9 @@ function made(element, properties, children) {
 
 /** @param {Child[]} children @returns {(Node | string)[]} */
 function nodes(children) {
-  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false)
+  return children
+    .flat(Infinity)
+    .filter((child) => child !== null && child !== undefined && child !== false)
     .map((child) => (child instanceof Node ? child : String(child)));
 }
 
@@ -43,12 +45,29 @@ export function fill(element, ...children) {
  * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[]}} of
  */
 export function table({ caption, columns, rows, foot }) {
-  const head = columns.map((column) => h("th", { scope: "col", role: "columnheader", class: kind(column), "aria-sort": column.sorted }, column.head ?? column.name));
-  return h("div", { class: "scroll" }, h("table", { role: "table" },
-    h("caption", { class: "unseen" }, caption),
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
-    h("tbody", { role: "rowgroup" }, rows.map((row) => (row instanceof Node ? row : line(columns, row)))),
-    foot && h("tfoot", { role: "rowgroup" }, line(columns, foot))));
+  const head = columns.map((column) =>
+    h(
+      "th",
+      { scope: "col", role: "columnheader", class: kind(column), "aria-sort": column.sorted },
+      column.head ?? column.name,
+    ),
+  );
+  return h(
+    "div",
+    { class: "scroll" },
+    h(
+      "table",
+      { role: "table" },
+      h("caption", { class: "unseen" }, caption),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+      h(
+        "tbody",
+        { role: "rowgroup" },
+        rows.map((row) => (row instanceof Node ? row : line(columns, row))),
+      ),
+      foot && h("tfoot", { role: "rowgroup" }, line(columns, foot)),
+    ),
+  );
 }
 
 /** Figures stand to the right, moments are never broken. */
@@ -56,15 +75,25 @@ const kind = (column) => (column.figures ? "figures" : column.when ? "when" : nu
 
 /** One row of such a table. */
 export function line(columns, cells, properties = {}) {
-  return h("tr", { role: "row", ...properties }, columns.map((column, at) =>
-    h("td", { role: "cell", class: kind(column), "data-name": column.name }, Array.isArray(cells[at]) ? h("span", {}, cells[at]) : cells[at])));
+  return h(
+    "tr",
+    { role: "row", ...properties },
+    columns.map((column, at) =>
+      h(
+        "td",
+        { role: "cell", class: kind(column), "data-name": column.name },
+        Array.isArray(cells[at]) ? h("span", {}, cells[at]) : cells[at],
+      ),
+    ),
+  );
 }
 
 /** What a row says in columns that have a `cell`, as nodes. */
-export const cellsOf = (columns, row) => columns.map(({ cell }) => {
-  const content = cell(row) ?? "";
-  return content instanceof Node ? content : document.createTextNode(String(content));
-});
+export const cellsOf = (columns, row) =>
+  columns.map(({ cell }) => {
+    const content = cell(row) ?? "";
+    return content instanceof Node ? content : document.createTextNode(String(content));
+  });
 
 /** A section of a page under its heading. */
 export const section = (title, ...children) => {
@@ -74,11 +103,21 @@ export const section = (title, ...children) => {
 
 /** What to do when there is nothing to show: a sentence, and commands to copy. */
 export const empty = (sentence, ...commands) =>
-  h("div", { class: "empty" }, h("p", {}, sentence), commands.map((command) => h("pre", {}, h("code", {}, command))));
+  h(
+    "div",
+    { class: "empty" },
+    h("p", {}, sentence),
+    commands.map((command) => h("pre", {}, h("code", {}, command))),
+  );
 
 /** An error, with what to do next: its detail says so. */
 export const problem = (error, again) =>
-  h("div", { class: "problem", role: "alert" }, h("p", {}, error.message), again && h("button", { type: "button", onclick: again }, "Try again"));
+  h(
+    "div",
+    { class: "problem", role: "alert" },
+    h("p", {}, error.message),
+    again && h("button", { type: "button", onclick: again }, "Try again"),
+  );
 
 /** A file made here and saved by the browser. */
 export function save(name, type, text) {

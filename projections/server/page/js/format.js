@@ -17,7 +17,9 @@ export function nanousd(text) {
 /** An amount as the API spells it. @param {bigint} nano */
 export function wire(nano) {
   const [sign, size] = nano < 0n ? ["-", -nano] : ["", nano];
-  const decimals = String(size % NANO).padStart(9, "0").replace(/0{1,7}$/, "");
+  const decimals = String(size % NANO)
+    .padStart(9, "0")
+    .replace(/0{1,7}$/, "");
   return `${sign}${size / NANO}.${decimals}`;
 }
 
@@ -71,7 +73,11 @@ export const many = (number, word) => `${count(number)} ${word}${number === 1 ? 
 /** Seconds as "14 m 1 s". @param {number | null} seconds */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), Math.floor(seconds % 60)];
+  const [hours, minutes, rest] = [
+    Math.floor(seconds / 3600),
+    Math.floor((seconds % 3600) / 60),
+    Math.floor(seconds % 60),
+  ];
   if (hours) return `${count(hours)} h ${minutes} m`;
   return minutes ? `${minutes} m ${rest} s` : `${rest} s`;
 }

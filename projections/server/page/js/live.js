@@ -64,7 +64,10 @@ export const live = new Live();
  * @param {AbortSignal} signal ends it
  */
 export function calmly(load, signal, least_ms = 1000) {
-  let timer = 0, free_at = 0, running = false, asked = false;
+  let timer = 0,
+    free_at = 0,
+    running = false,
+    asked = false;
   const run = async () => {
     timer = 0;
     if (signal.aborted) return;

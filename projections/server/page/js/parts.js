@@ -8,7 +8,12 @@ const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–
 
 /** A status by sign, word and colour: never by colour alone. */
 export const status = (name) =>
-  h("span", { class: "status", "data-status": name }, h("span", { "aria-hidden": "true" }, SIGNS[name] ?? "?"), ` ${name}`);
+  h(
+    "span",
+    { class: "status", "data-status": name },
+    h("span", { "aria-hidden": "true" }, SIGNS[name] ?? "?"),
+    ` ${name}`,
+  );
 
 /** A workflow's id, as the way to its page. */
 export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id" }, id);
@@ -18,7 +23,11 @@ export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_nu
 
 /** A row's cost; its exact amount is told on hovering. */
 export function cost(row) {
-  return h("span", { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` }, rowCost(row));
+  return h(
+    "span",
+    { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` },
+    rowCost(row),
+  );
 }
 
 /** Put a cell's new content in place, and let a figure that differs be seen. */
@@ -49,7 +58,11 @@ export const field = (label, control) => h("label", { class: "field" }, h("span"
 
 /** A choice. @param {[string, string][]} options value and what people read */
 export function choice(label, name, options, chosen) {
-  const select = h("select", { name }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  const select = h(
+    "select",
+    { name },
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+  );
   return field(label, select);
 }
 
@@ -57,7 +70,10 @@ export function choice(label, name, options, chosen) {
 export function budget(of) {
   if (!of) return null;
   const left = nanousd(of.left);
-  return h("span", { class: "budget", "data-state": of.state },
+  return h(
+    "span",
+    { class: "budget", "data-state": of.state },
     bar(of.percent / 100, { "data-state": of.state }),
-    `${of.at_least ? "at least " : ""}${of.percent} % of ${usd(of.budget)}: ${left < 0n ? `${usd(-left)} over` : `${of.state === "warned" ? "only " : ""}${usd(left)} left`}`);
+    `${of.at_least ? "at least " : ""}${of.percent} % of ${usd(of.budget)}: ${left < 0n ? `${usd(-left)} over` : `${of.state === "warned" ? "only " : ""}${usd(left)} left`}`,
+  );
 }

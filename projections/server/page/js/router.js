@@ -16,8 +16,11 @@ function decoded(part) {
 
 /** The address of a view. @param {string[]} path @param {Record<string, any> | URLSearchParams} query */
 export function link(path, query = {}) {
-  const kept = new URLSearchParams([...(query instanceof URLSearchParams ? query : Object.entries(query))]
-    .filter(([, value]) => value !== null && value !== undefined && value !== ""));
+  const kept = new URLSearchParams(
+    [...(query instanceof URLSearchParams ? query : Object.entries(query))].filter(
+      ([, value]) => value !== null && value !== undefined && value !== "",
+    ),
+  );
   const text = kept.toString();
   return `#/${path.map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`;
 }

@@ -27,7 +27,9 @@
       root.dataset.theme = NEXT[root.dataset.theme];
       try {
         localStorage.setItem(KEY, root.dataset.theme);
-      } catch { /* then it lasts as long as the page */ }
+      } catch {
+        /* then it lasts as long as the page */
+      }
       show();
     });
     show();

@@ -3,42 +3,67 @@
 import { api } from "../api.js";
 import { staircase } from "../charts.js";
 import { fill, flash, h, problem, section, table } from "../dom.js";
-import { count, duration, local, many, nanousd, percent, rowCost, usd } from "../format.js";
+import { count, duration, local, many, rowCost, usd } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, share, status } from "../parts.js";
+import { amount, budget, status } from "../parts.js";
 import { link } from "../router.js";
+import { breakdown, tokens } from "./breakdown.js";
 import { events } from "./events.js";
-
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function workflow(place, { path, signal, scope }) {
   const id = path[1];
-  const facts = h("div", {}), parts = h("div", {}), course = h("div", {}), audit = h("div", {});
+  const facts = h("div", {}),
+    parts = h("div", {}),
+    course = h("div", {}),
+    audit = h("div", {});
   const list = events(id, signal);
   const show = (row) => {
     const before = facts.querySelector("#cost")?.textContent;
     fill(facts, head(row));
     if (before !== undefined && before !== rowCost(row)) flash(facts.querySelector("#cost"));
-    fill(parts, section("By agent", breakdown(row, "by_agent", "Agent")), section("By model", breakdown(row, "by_model", "Model")), section("Tokens", tokens(row)));
+    fill(
+      parts,
+      section("By agent", breakdown(row, "by_agent", "Agent")),
+      section("By model", breakdown(row, "by_model", "Model")),
+      section("Tokens", tokens(row)),
+    );
   };
   const load = async () => {
-    const [row, moves, trail] = await Promise.all([api.workflow(id, signal), told(api.explain(id, signal)), api.audit(id, signal), list.load()]);
+    const [row, moves, trail] = await Promise.all([
+      api.workflow(id, signal),
+      told(api.explain(id, signal)),
+      api.audit(id, signal),
+      list.load(),
+    ]);
     show(row);
     fill(course, chart(moves, row));
     fill(audit, auditTable(trail.entries));
   };
   const again = calmly(load, signal);
-  live.addEventListener("row", ({ detail: row }) => {
-    if (row.adw_id !== id) return;
-    show(row); // at once; what takes a replay follows
-    again();
-  }, { signal });
+  live.addEventListener(
+    "row",
+    ({ detail: row }) => {
+      if (row.adw_id !== id) return;
+      show(row); // at once; what takes a replay follows
+      again();
+    },
+    { signal },
+  );
   live.addEventListener("again", again, { signal });
 
   await load();
-  fill(place, h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "Workflows")), h("h1", { class: "id" }, id),
-    facts, resync(id, scope, again), section("Cost over time", course), h("div", { class: "columns" }, parts),
-    section("Events", list.element), section("Audit trail", h("p", { class: "muted" }, "Every change of the stored cost."), audit));
+  fill(
+    place,
+    h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "Workflows")),
+    h("h1", { class: "id" }, id),
+    facts,
+    resync(id, scope, again),
+    section("Cost over time", course),
+    h("div", { class: "columns" }, parts),
+    section("Events", list.element),
+    section("Audit trail", h("p", { class: "muted" }, "Every change of the stored cost."), audit),
+  );
 }
 
 /** The steps of a ledger, or why it cannot be replayed: a damaged ledger still has a row. */
@@ -52,16 +77,37 @@ async function told(answer) {
 }
 
 function head(row) {
-  const fact = (name, value) => value !== "" && value !== null && h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
-  const issue = row.issue_number === null ? null : h("a", { href: link(["workflows"], { issue: row.issue_number }) }, `#${row.issue_number}`);
+  const fact = (name, value) =>
+    value !== "" && value !== null && h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
+  const issue =
+    row.issue_number === null
+      ? null
+      : h("a", { href: link(["workflows"], { issue: row.issue_number }) }, `#${row.issue_number}`);
   return [
-    h("p", { class: "headline" }, status(row.status), h("strong", { class: "figure", id: "cost", title: `${row.actual_cost_total} USD` }, rowCost(row)), budget(row.budget)),
+    h(
+      "p",
+      { class: "headline" },
+      status(row.status),
+      h("strong", { class: "figure", id: "cost", title: `${row.actual_cost_total} USD` }, rowCost(row)),
+      budget(row.budget),
+    ),
     row.error_message && h("p", { class: "bad" }, row.error_message),
-    h("dl", { class: "facts" },
-      fact("Issue", issue), fact("Template", row.workflow_template), fact("Project", row.project), fact("Basis", basis(row)),
-      fact("Started", local(row.start_time)), fact("Ended", local(row.end_time)), fact("Duration", duration(row.duration_seconds)),
-      fact("Last event", local(row.updated_at)), fact("Events", count(row.event_count)), fact("Main model", row.model_used)),
-    notes(row)];
+    h(
+      "dl",
+      { class: "facts" },
+      fact("Issue", issue),
+      fact("Template", row.workflow_template),
+      fact("Project", row.project),
+      fact("Basis", basis(row)),
+      fact("Started", local(row.start_time)),
+      fact("Ended", local(row.end_time)),
+      fact("Duration", duration(row.duration_seconds)),
+      fact("Last event", local(row.updated_at)),
+      fact("Events", count(row.event_count)),
+      fact("Main model", row.model_used),
+    ),
+    notes(row),
+  ];
 }
 
 const BASIS = {
@@ -74,11 +120,21 @@ const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 /** What the breakdown says may be wrong. */
 function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
-  const said = Object.entries(unpriced).map(([model, { events, tokens }]) => `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${model}`);
+  const said = Object.entries(unpriced).map(
+    ([model, { events, tokens }]) =>
+      `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${model}`,
+  );
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
-  if (row.cost_breakdown.by_agent?.["(held)"]) said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
-  return said.length ? h("ul", { class: "notes" }, said.map((note) => h("li", {}, note))) : null;
+  if (row.cost_breakdown.by_agent?.["(held)"])
+    said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
+  return said.length
+    ? h(
+        "ul",
+        { class: "notes" },
+        said.map((note) => h("li", {}, note)),
+      )
+    : null;
 }
 
 function resync(id, scope, done) {
@@ -91,8 +147,14 @@ function resync(id, scope, done) {
     try {
       const told = await api.resync(id, force.checked);
       const change = told.changes.find((change) => change.adw_id === id);
-      fill(answer, change ? [h("s", {}, usd(change.old_cost)), " → ", h("strong", {}, usd(change.new_cost)), `, ${change.reason}`] : "Replayed: the cost is what it was.",
-        ` ${many(told.appended, "new event")}.`, told.errors.length ? h("span", { class: "bad" }, ` ${told.errors.join("; ")}`) : null);
+      fill(
+        answer,
+        change
+          ? [h("s", {}, usd(change.old_cost)), " → ", h("strong", {}, usd(change.new_cost)), `, ${change.reason}`]
+          : "Replayed: the cost is what it was.",
+        ` ${many(told.appended, "new event")}.`,
+        told.errors.length ? h("span", { class: "bad" }, ` ${told.errors.join("; ")}`) : null,
+      );
       done();
     } catch (error) {
       fill(answer, h("span", { class: "bad" }, error.message));
@@ -100,7 +162,18 @@ function resync(id, scope, done) {
     button.disabled = false;
   });
   if (scope !== "admin") return h("p", { class: "muted" }, "Your token may read; one for admin may also resync.");
-  return h("div", { class: "actions" }, button, h("label", { class: "box", title: "A running row, too, shows what replay says, even when somebody stored more" }, force, " force pure replay"), answer);
+  return h(
+    "div",
+    { class: "actions" },
+    button,
+    h(
+      "label",
+      { class: "box", title: "A running row, too, shows what replay says, even when somebody stored more" },
+      force,
+      " force pure replay",
+    ),
+    answer,
+  );
 }
 
 function chart(moves, row) {
@@ -109,32 +182,21 @@ function chart(moves, row) {
   return staircase(moves, { status: row.status, cost: row.actual_cost_total, ended: row.end_time });
 }
 
-function breakdown(row, part, name) {
-  const costs = row.cost_breakdown[part] ?? {}, used = row.token_breakdown[part] ?? {};
-  const all = (tokens) => ["input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens"].reduce((sum, kind) => sum + (tokens?.[kind] ?? 0), 0);
-  const total = Number(nanousd(row.actual_cost_total)) || 1;
-  const names = [...new Set([...Object.keys(costs), ...Object.keys(used)])];
-  const nano = (name) => nanousd(costs[name] ?? "0.00");
-  names.sort((a, b) => Number(nano(b) - nano(a)) || all(used[b]) - all(used[a]));
-  if (!names.length) return h("p", { class: "muted" }, "Nothing yet.");
-  const unpriced = row.cost_breakdown.unpriced ?? {};
-  return table({ caption: `Cost by ${name.toLowerCase()}`,
-    columns: [{ name }, { name: "Cost", figures: true }, { name: "Share", figures: true }, { name: "Tokens", figures: true }],
-    rows: names.map((one) => [one, part === "by_model" && unpriced[one] && !costs[one] ? "unpriced" : amount(nano(one)),
-      share(Number(nano(one)) / total), count(all(used[one]))]),
-    foot: ["Total", amount(row.actual_cost_total), "", count(row.total_tokens)] });
-}
-
-function tokens(row) {
-  const kinds = [["Uncached input", row.input_tokens], ["Cache writes", row.cached_tokens], ["Cache reads", row.cache_hit_tokens], ["Output", row.output_tokens]];
-  return [table({ caption: "Tokens by kind", columns: [{ name: "Kind" }, { name: "Tokens", figures: true }, { name: "Share", figures: true }],
-    rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / (row.total_tokens || 1))]),
-    foot: ["Total", count(row.total_tokens), ""] }),
-  row.total_tokens > 0 && h("p", { class: "muted" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`)];
-}
-
 function auditTable(entries) {
   if (!entries.length) return h("p", { class: "muted" }, "The cost was never changed.");
-  return table({ caption: "Changes of the stored cost", columns: [{ name: "When", when: true }, { name: "From", figures: true }, { name: "To", figures: true }, { name: "Why" }],
-    rows: entries.map((entry) => [local(entry.timestamp), entry.old_cost === null ? "no row" : amount(entry.old_cost), amount(entry.new_cost), entry.reason]) });
+  return table({
+    caption: "Changes of the stored cost",
+    columns: [
+      { name: "When", when: true },
+      { name: "From", figures: true },
+      { name: "To", figures: true },
+      { name: "Why" },
+    ],
+    rows: entries.map((entry) => [
+      local(entry.timestamp),
+      entry.old_cost === null ? "no row" : amount(entry.old_cost),
+      amount(entry.new_cost),
+      entry.reason,
+    ]),
+  });
 }
