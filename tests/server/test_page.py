@@ -289,6 +289,8 @@ def test_proving_the_ledgers_from_the_page(visit: Visit) -> None:
 
 
 def test_health_says_what_is_wrong_and_sends_a_message_again(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "ledgers").mkdir()
+    (tmp_path / "ledgers" / "dear.jsonl.torn-1").touch()
     (tmp_path / "secret").write_text("whsec_" + "c2VjcmV0" * 4)
     (tmp_path / "costledger.toml").write_text(
         f'[budgets]\ndefault_usd = "2.00"\n[[webhooks]]\nurl = "http://127.0.0.1:9/"\nallow_private = true\n'
@@ -303,7 +305,6 @@ def test_health_says_what_is_wrong_and_sends_a_message_again(browser: Browser, t
         expect(page.locator("tr[data-workflow=dear] .budget")).to_have_text("175 % of $2.00: $1.50 over")
         ledger = tmp_path / "ledgers" / "dear.jsonl"
         ledger.write_bytes(ledger.read_bytes().replace(b'"3.00"', b'"1.00"'))
-        (tmp_path / "ledgers" / "dear.jsonl.torn-1").touch()
         page.get_by_role("link", name="Health").click()
         page.get_by_role("button", name="Verify now").click()
         expect(page.locator("main")).to_contain_text("1 finding in")
