@@ -1,4 +1,4 @@
-"""Replication beside nats-py publishing the same bytes bare, and the lag from a local append to a reader of the stream.
+"""Replication beside nats-py publishing the same bytes bare, and the lag from a local append to its shared row.
 
 Every side publishes to a fresh stream of the same servers, `sync_interval: always`; sides alternate, medians count.
 Usage: python benchmarks/replicate.py FOLDER [lines] [servers]   (the extra `test` brings the servers)
@@ -7,18 +7,20 @@ Usage: python benchmarks/replicate.py FOLDER [lines] [servers]   (the extra `tes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import nats
+import psycopg
 
 from ledger.events import Event, cost_observed
 from ledger.replica import PARTITIONS, last_positions
@@ -27,10 +29,13 @@ from ledger.replicas.stream import STREAM, made
 from ledger.replicas.subjects import subject_of
 from ledger.replication import Replication
 from ledger.store import DirectoryStore
+from projections.shared import project_on
 from tests.nats_server import Cluster, running
+from tests.postgres_server import running_postgres
 
 ROUNDS = 3
 LEDGERS = 100
+SAMPLES = 300
 USAGE = {"input_tokens": 5, "cache_write_tokens": 15362, "cache_read_tokens": 41628, "output_tokens": 2306}
 
 
@@ -116,39 +121,61 @@ def fresh(cluster: Cluster, servers: int) -> None:
         assert made(STREAM, servers)["name"] in replica.identity
 
 
-def lags(store: DirectoryStore, cluster: Cluster, servers: int) -> list[float]:
-    """Milliseconds from an append's return to its line in a reader's hands; one append each 20 ms."""
-    appended: dict[bytes, float] = {}
-    found: list[float] = []
+@contextmanager
+def followed(store: DirectoryStore, cluster: Cluster, servers: int) -> Iterator[None]:
+    """`costledger replicate --follow`, in a thread."""
     stop = threading.Event()
-    with closing(NatsReplica(cluster.name, copies=servers)) as replica, closing(NatsReplica(cluster.name)) as reader:
+    with (
+        closing(NatsReplica(cluster.name, copies=servers)) as replica,
+        closing(Replication(store, replica)) as replication,
+    ):
+        following = threading.Thread(target=replication.follow, args=(stop,), kwargs={"told": lambda _: None})
+        following.start()
+        yield
+        stop.set()
+        following.join()
+
+
+def lags_to_reader(store: DirectoryStore, cluster: Cluster, servers: int) -> list[float]:
+    """Milliseconds from an append's return to its line in a reader's hands; appends one after another."""
+    found: list[float] = []
+    with followed(store, cluster, servers), closing(NatsReplica(cluster.name)) as reader:
         positions = dict.fromkeys(range(PARTITIONS), 0)
         while lines := reader.read(positions, lines_max=5000, wait_seconds=1):
             positions = last_positions(lines, positions)
-        replication = Replication(store, replica)
-        following = threading.Thread(target=replication.follow, args=(stop,), kwargs={"told": lambda _: None})
-        following.start()
+        for number in range(SAMPLES):
+            (receipt,) = store.append([reading(f"w{number % LEDGERS}")])
+            began = time.perf_counter()
+            while not any(line.raw[-67:-3] == receipt.hash.encode() for line in lines):
+                lines = reader.read(positions, lines_max=5000, wait_seconds=5)
+                positions = last_positions(lines, positions)
+            found.append(1000 * (time.perf_counter() - began))
+            time.sleep(0.02)
+    return sorted(found)
 
-        def append() -> None:
-            for number in range(500):
+
+def lags_to_row(store: DirectoryStore, cluster: Cluster, servers: int, url: str) -> list[float]:
+    """Milliseconds from an append's return to the shared row that shows it, with one projector."""
+    found: list[float] = []
+    stop = threading.Event()
+    with followed(store, cluster, servers), closing(NatsReplica(cluster.name)) as reader:
+        projecting = threading.Thread(target=project_on, args=(reader, url), kwargs={"stop": stop.is_set})
+        projecting.start()
+        with psycopg.connect(url, autocommit=True) as db:
+            for number in range(-LEDGERS, SAMPLES):  # the first ones warm up: the projector reads the backlog
                 (receipt,) = store.append([reading(f"w{number % LEDGERS}")])
-                appended[receipt.hash.encode()] = time.perf_counter()
-                time.sleep(0.02)
-
-        appending = threading.Thread(target=append)
-        appending.start()
-        while len(found) < 500:
-            lines = reader.read(positions, lines_max=5000, wait_seconds=5)
-            now = time.perf_counter()
-            positions = last_positions(lines, positions)
-            found += [
-                1000 * max(0.0, now - appended[line.raw[-67:-3]]) for line in lines if line.raw[-67:-3] in appended
-            ]
-        appending.join()
+                began = time.perf_counter()
+                shown: tuple[str] | None = None
+                while shown != (receipt.hash,):
+                    time.sleep(0.0005)
+                    query = "SELECT ledger_hash FROM workflow_history WHERE adw_id = %s"
+                    with contextlib.suppress(psycopg.errors.UndefinedTable):  # the projector has not begun yet
+                        shown = db.execute(query, (f"w{number % LEDGERS}",)).fetchone()
+                if number >= 0:
+                    found.append(1000 * (time.perf_counter() - began))
         stop.set()
-        following.join()
-        replication.close()
-    return found
+        projecting.join()
+    return sorted(found)
 
 
 def main(folder: Path, lines: int, servers: int) -> None:
@@ -176,8 +203,12 @@ def main(folder: Path, lines: int, servers: int) -> None:
         for name in list(sides)[:2]:
             print(f"costledger replicate / {name}: {rates['costledger replicate'] / rates[name]:.2f}")
         first.close()
-        found = sorted(lags(store, cluster, servers))
-        print(f"lag, append to reader: p50 {found[len(found) // 2]:.1f} ms, p99 {found[int(len(found) * 0.99)]:.1f} ms")
+        told = {"a reader of the stream": lags_to_reader(store, cluster, servers)}
+        with running_postgres() as database:
+            told["the shared row"] = lags_to_row(store, cluster, servers, database.url())
+        for where, found in told.items():
+            p50, p99 = found[len(found) // 2], found[int(len(found) * 0.99)]
+            print(f"lag from append to {where}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -90,7 +90,8 @@ class Session:
         if self.chance.random() < 0.01:
             hidden: dict[str, Any] = {"input_tokens": 9000, "output_tokens": 700, "cache_read_input_tokens": 0}
             hidden |= {"cache_creation_input_tokens": 0, "type": "advisor_message", "model": MODELS[0]}
-            usage["iterations"] = [{"type": "message", "output_tokens": usage["output_tokens"]}, hidden]
+            own = {name: usage[name] for name in usage if name.endswith("_tokens")} | {"type": "message"}
+            usage["iterations"] = [own, hidden]
         if model != MODELS[3]:
             self.cached = min(self.cached + written, 180_000)
         return usage

@@ -7,7 +7,6 @@ stay in the data directory, `anchors/<root>`, and are believed because they hash
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ledger import clock as clocks
 from ledger.clock import Clock
 from ledger.errors import CostledgerError, InvalidAnchor, LedgerUnavailable
 from ledger.line import Head
+from ledger.small_files import write_whole
 from ledger.store import DirectoryStore
 
 __all__ = ["Anchor", "anchor", "anchors_in", "broken"]
@@ -56,12 +56,7 @@ def anchor(store: DirectoryStore, *, clock: Clock = clocks.now) -> Anchor:
     path = _path(store, root)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f"{path.name}.new-{os.getpid()}")
-        with new.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise LedgerUnavailable(path, "write", error) from error
     events = sum(head.seq for _, head in heads)

@@ -57,6 +57,7 @@ class Cursor:
     """The cursor of one replica and one origin.
 
     Attributes:
+        identity: of the replica.
         heads: by workflow id, the last line that was acknowledged.
         repeats: by workflow id, how many lines the replica holds more than once; 0 for the ones not named.
 
@@ -65,7 +66,7 @@ class Cursor:
     """
 
     def __init__(self, path: Path, identity: str, origin: str, address: str) -> None:
-        self._path, self._key = path, (identity, origin)
+        self.identity, self._path, self._key = identity, path, (identity, origin)
         self._noted: tuple[str | None] | None = None
         with _errors(path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

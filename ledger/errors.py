@@ -9,6 +9,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
     │   ├── InvalidReplica
+    │   ├── SharedHistory        rows that projectors write are not made from local ledgers
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
     ├── UnknownModel             no price for it
@@ -21,7 +22,8 @@ A sentence says what is wrong, where, and what to do next.
     ├── DamagedLedger            bytes that no append of ours can have left
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
-    ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses
+    ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses everything
+    ├── ReplicaRefused           it refuses these lines, and takes others
     ├── ReplicaDiffers           the shared engine is not set up as it must be
     ├── Diverged                 a line there that does not extend its chain
     └── MissingExtra             an optional package is not installed
@@ -53,7 +55,9 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "ReplicaDiffers",
+    "ReplicaRefused",
     "ReplicaUnavailable",
+    "SharedHistory",
     "SourceUnreadable",
     "UnknownModel",
     "UnknownWorkflow",
@@ -263,6 +267,13 @@ class ReplicaUnavailable(CostledgerError):
         super().__init__(f"replica {where}: {problem}")
 
 
+class ReplicaRefused(CostledgerError):
+    """The shared engine refuses lines of one ledger; others go on."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"replica {where}: {problem}; raise max_payload of the servers, or max_msg_size of the stream")
+
+
 class ReplicaDiffers(CostledgerError):
     """The shared engine holds a stream that is not set up as it must be; it was left as it is."""
 
@@ -279,6 +290,16 @@ class Diverged(CostledgerError):
         super().__init__(
             f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: if this "
             "data directory was restored or a ledger salvaged, `costledger origin --renew` gives it chains of its own"
+        )
+
+
+class SharedHistory(InvalidInput):
+    """Rows that projectors write, from many hosts' ledgers, and a command that knows only the local ones."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
+            "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
         )
 
 

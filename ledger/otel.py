@@ -10,39 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from ledger.errors import MissingExtra
+from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call
+from ledger.usage import disjoint
 from ledger.workflow import Workflow
 
 __all__ = ["span_processor"]
-
-_INPUT: Final = (
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.prompt_tokens",
-    "llm.usage.prompt_tokens",
-    "llm.token_count.prompt",
-)
-_OUTPUT: Final = (
-    "gen_ai.usage.output_tokens",
-    "gen_ai.usage.completion_tokens",
-    "llm.usage.completion_tokens",
-    "llm.token_count.completion",
-)
-_READS: Final = (
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "llm.token_count.prompt_details.cache_read",
-)
-_WRITES: Final = (
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "llm.token_count.prompt_details.cache_write",
-)
-_MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "llm.request.model")
-_TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
-_SUMS: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "execute_tool"})
-"""Operations whose usage repeats that of the calls inside them."""
 
 
 def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
@@ -62,7 +37,7 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
     class LedgerSpanProcessor(SpanProcessor):  # type: ignore[misc]
         def on_end(self, span: Any) -> None:
             attributes = span.attributes or {}
-            if _first(attributes, *_INPUT, *_OUTPUT) is None or attributes.get("gen_ai.operation.name") in _SUMS:
+            if not is_one_call(attributes):
                 return
             moment = None if span.end_time is None else datetime.fromtimestamp(span.end_time / 1e9, UTC)
             named, session_id = attributes.get("gen_ai.agent.name"), attributes.get("gen_ai.conversation.id")
@@ -78,20 +53,10 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
 
 def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
     """A span as the answer that it tells of."""
-    reads, writes = _first(attributes, *_READS) or 0, _first(attributes, *_WRITES) or 0
-    whole = _first(attributes, *_INPUT) or 0
+    whole, writes, reads, output = (first(attributes, *names) or 0 for names in (INPUT, WRITES, READS, OUTPUT))
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
-        "model": _first(attributes, *_MODEL),
-        "service_tier": _first(attributes, *_TIER),
-        "usage": {
-            "input_tokens": whole - reads - writes if whole >= reads + writes else whole,
-            "cache_write_tokens": writes,
-            "cache_read_tokens": reads,
-            "output_tokens": _first(attributes, *_OUTPUT) or 0,
-        },
+        "model": first(attributes, *MODEL),
+        "service_tier": first(attributes, *TIER),
+        "usage": disjoint(whole, writes, reads, output),
     }
-
-
-def _first(attributes: Mapping[str, Any], *names: str) -> Any:
-    return next((attributes[name] for name in names if attributes.get(name) is not None), None)

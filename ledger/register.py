@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -13,6 +10,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from ledger.errors import SourceUnreadable
+from ledger.small_files import locked, write_whole
 
 __all__ = ["SourceEntry", "SourceRegister", "Sources"]
 
@@ -94,30 +92,13 @@ class SourceRegister:
         """
         entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, tuple(map), workflow_by, fed_too)
         try:
-            self._data.mkdir(parents=True, exist_ok=True)
-            with self._locked():
+            with locked(self._data):
                 entries = self.entries()
                 if entry not in entries:
                     self._write([*entries, entry])
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be written: {error.strerror or error}") from error
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        folder = os.open(self._data, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
     def _write(self, entries: list[SourceEntry]) -> None:
-        new = self.path.with_name(f"{self.path.name}.new")
-        with new.open("wb") as file:
-            for entry in entries:
-                told = {name: value for name, value in asdict(entry).items() if value != _DEFAULTS.get(name)}
-                file.write(orjson.dumps(told) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        told = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
+        write_whole(self.path, b"".join(orjson.dumps(one) + b"\n" for one in told))

@@ -24,7 +24,7 @@ from ledger.origin import misplaced, origin_of
 from ledger.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, Replica, Run
 from ledger.store import DirectoryStore
 
-__all__ = ["Problem", "Replication", "Sent", "head_at", "runs_of"]
+__all__ = ["LOOK_SECONDS", "Problem", "Replication", "Sent", "head_at", "runs_of"]
 
 _WAVE_LINES_MAX: Final = 4 * RUN_LINES_MAX
 """Lines sent before the answers are waited for; the ledgers behind are then read on."""
@@ -32,16 +32,19 @@ _WAVE_LINES_MAX: Final = 4 * RUN_LINES_MAX
 _MOVED_MAX: Final = 3
 """How often a chain is sought anew in one pass; then another process is sending the same ledger."""
 
-_LOOK_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.05
 _LOOK_SHARE: Final = 4
 """Looking takes at most a fifth of a processor: a look of 100,000 ledgers is followed by four times its time."""
 
 _AWAY_SECONDS_MAX: Final = 15.0
+_ASK_SECONDS: Final = 5.0
+"""How often the replica is asked which one it is, also when there is nothing to send: its stream may be gone."""
+
 _AGAIN_SECONDS: Final = 30.0
 """When a ledger that could not be sent, and has not grown, is tried again."""
 
-_REFUSED_SECONDS: Final = 1.0
-"""The same, when the replica took others and refused this one."""
+_UNAVAILABLE_SECONDS: Final = 1.0
+"""The same, when it is not known whether the replica took it, and others were taken."""
 
 _log = logging.getLogger("costledger")
 
@@ -87,6 +90,7 @@ class Replication:
         self._ledgers, self._replica, self._clock = ledgers, replica, clock
         self._origin = ""
         self._cursor: Cursor | None = None  # of that origin
+        self._asked = 0.0
         self._again: dict[str, tuple[int, float]] = {}  # by workflow id: the size that failed, and when to try again
 
     def catch_up(self) -> Sent:
@@ -135,20 +139,26 @@ class Replication:
             self._origin = origin.id
             self._again.clear()
             self._forget()
-        if self._cursor is None:
-            self._cursor = Cursor(cursor_path(data), self._replica.identity, origin.id, self._replica.address)
+        if self._cursor is None or time.monotonic() - self._asked > _ASK_SECONDS:
+            identity, self._asked = self._replica.identity, time.monotonic()
+            if self._cursor is None or self._cursor.identity != identity:
+                self._forget()
+                self._cursor = Cursor(cursor_path(data), identity, origin.id, self._replica.address)
         return self._cursor
 
-    def follow(self, stop: threading.Event, *, told: Callable[[Sent], None]) -> None:
+    def follow(
+        self, stop: threading.Event, *, told: Callable[[Sent], None], every_seconds: float = LOOK_SECONDS
+    ) -> None:
         """Catch up again and again until told to stop; an engine that is away is tried again, ever less often.
 
         Args:
             told: called after each pass.
+            every_seconds: the pause after a pass; what is appended meanwhile goes together.
 
         Raises:
             MisplacedOrigin, ReplicaDiffers, LedgerUnavailable: see `catch_up`.
         """
-        away_seconds = _LOOK_SECONDS
+        away_seconds = every_seconds
         while not stop.is_set():
             began = time.monotonic()
             sent = self.catch_up()
@@ -158,8 +168,8 @@ class Replication:
                 away_seconds = min(2 * away_seconds, _AWAY_SECONDS_MAX)
                 stop.wait(away_seconds)
             else:
-                away_seconds = _LOOK_SECONDS
-                stop.wait(_LOOK_SECONDS if sent.lines else max(_LOOK_SECONDS, _LOOK_SHARE * looked_seconds))
+                away_seconds = every_seconds
+                stop.wait(every_seconds if sent.lines else max(every_seconds, _LOOK_SHARE * looked_seconds))
 
     def close(self) -> None:
         """Let go of the cursor; the replica is its maker's to close."""
@@ -265,7 +275,7 @@ class Replication:
 
     def _fail(self, workflow_id: str, error: CostledgerError, sent: Sent) -> None:
         sent.problems.append(Problem(workflow_id, error))
-        wait_seconds = _REFUSED_SECONDS if isinstance(error, ReplicaUnavailable) else _AGAIN_SECONDS
+        wait_seconds = _UNAVAILABLE_SECONDS if isinstance(error, ReplicaUnavailable) else _AGAIN_SECONDS
         self._again[workflow_id] = (self._ledgers.size(workflow_id) or 0, time.monotonic() + wait_seconds)
 
 

@@ -30,7 +30,7 @@ _CLAIM_SECONDS: Final = 1.0
 _KEPT_KILOBYTES: Final = 300_000
 """State that is kept for the next line of a workflow."""
 
-_REPAIR: Final = "run `costledger replicate --repair` on the host of that origin"
+_REPAIR: Final = "where lines are missing, run `costledger replicate --repair` on the host of that origin"
 
 _log = logging.getLogger("costledger")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.errors import CostledgerError, SharedHistory, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.parallel import ask_each
@@ -45,7 +45,10 @@ def rebuild(
 
     Raises:
         HistoryUnavailable, LedgerUnavailable: the history, or the folder of ledgers, cannot be used.
+        SharedHistory: projectors write it.
     """
+    if history.shared:
+        raise SharedHistory
     report = RefreshReport()
     checkpoints = history.checkpoints()
     present = [name for name in ledgers.workflow_ids() if ledgers.size(name) is not None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger import money
-from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.errors import CostledgerError, SharedHistory, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.fold import State, fold, initial
@@ -95,7 +95,10 @@ def refresh(
     Raises:
         HistoryUnavailable: the history cannot be used.
         LedgerUnavailable: the ledgers cannot be listed.
+        SharedHistory: projectors write it.
     """
+    if history.shared:
+        raise SharedHistory
     report = RefreshReport()
     named = None if workflow_ids is None else set(workflow_ids)
     checkpoints, stored = history.checkpoints(named), history.stored(named)

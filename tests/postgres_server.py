@@ -64,6 +64,17 @@ def programs() -> Path | None:
     return None if found is None else Path(found).resolve().parent
 
 
+def open_to_all(found: Path, folder: Path) -> Path:
+    """The programs where an ordinary user can run them: a copy, when they lie in a folder that is root's alone."""
+    if os.geteuid() or all(parent.stat().st_mode & 0o001 for parent in found.parents):
+        return found
+    site = found.parents[2]
+    for name in ("pgserver", "pgserver.libs"):
+        if (site / name).is_dir():
+            shutil.copytree(site / name, folder / name)
+    return folder / found.relative_to(site)
+
+
 @contextmanager
 def running_postgres(*, syncs: bool = False) -> Iterator[PostgresServer]:
     """A server until the block ends; the test is skipped where there is none to be had.
@@ -75,7 +86,7 @@ def running_postgres(*, syncs: bool = False) -> Iterator[PostgresServer]:
     if found is None:
         pytest.skip("no PostgreSQL here: pip install pgserver, or put initdb and pg_ctl on the PATH")
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:  # short: a socket's path has 107 bytes
-        server = PostgresServer(found, Path(folder), syncs=syncs)
+        server = PostgresServer(open_to_all(found, Path(folder)), Path(folder), syncs=syncs)
         server.start()
         try:
             yield server

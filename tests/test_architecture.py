@@ -15,9 +15,10 @@ import pytest
 from tests.conftest import PROJECT
 
 PURE = ["ledger/events.py", "ledger/money.py", "ledger/line.py", "ledger/runs.py", "ledger/planning.py"]
+PURE += ["ledger/chain.py", "ledger/replica.py", "ledger/replicas/subjects.py", "ledger/replicas/stream.py"]
 PURE += [
     f"projections/{name}.py"
-    for name in ("fold", "meters", "spend", "stand", "summary", "workflow_history", "explain", "reports", "merge")
+    for name in ("fold", "meters", "spend", "stand", "summary", "workflow_history", "explain", "merge", "reports")
 ]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 

@@ -32,7 +32,7 @@ def test_an_example_runs_and_charges(number: int, tmp_path: Path, monkeypatch: p
     for name in SDKS:
         top = name.partition(".")[0]
         if f" {top}" in source and importlib.util.find_spec(top) is None:
-            pytest.skip(f"{top} is not installed: pip install 'costledger[test-sdks]'")
+            pytest.skip(f"{top} is not installed: pip install 'costledger[test]'")
     monkeypatch.setenv("COSTLEDGER_DATA", str(tmp_path))
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     for name in ("ANTHROPIC", "OPENAI", "GEMINI"):

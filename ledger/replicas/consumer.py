@@ -1,4 +1,4 @@
-"""Reading a stream: an ephemeral pull consumer, asked ahead, and given up whenever it may have missed a line."""
+"""Reading a stream: an ephemeral pull consumer, asked ahead, and made anew whenever it may have missed a line."""
 
 from __future__ import annotations
 
@@ -25,32 +25,63 @@ _ASKED_AHEAD: Final = 2000
 _EXPIRES_SECONDS: Final = 30
 _HEARTBEAT_SECONDS: Final = 3
 _SILENCE_SECONDS: Final = 3 * _HEARTBEAT_SECONDS
+_ATTEMPTS: Final = 5
+"""Consumers made one after another without a line from any, until the engine counts as unavailable."""
+
 _NANOSECONDS: Final = 1_000_000_000
 
 
 class Lost(ConnectionError):
-    """The consumer is gone, or lines that it sent are."""
+    """The server's consumer is gone, or lines that it sent are."""
 
 
 class Consumer:
-    """The lines of some subjects, in order, each once; on any doubt it is `Lost`.
+    """The lines of some subjects, in order, each once.
 
-    Attributes:
-        pending: lines that lie in the stream and were not handed out yet, as of the last one; 0 at the end.
+    Args:
+        start: the position behind which to begin.
+        last_only: only the last line of each subject.
     """
 
-    def __init__(self, connection: Connection, stream: str) -> None:
-        self._connection, self._stream = connection, stream
-        self._name = ""
-        self._queue: deque[Msg] = deque()
+    def __init__(
+        self, connection: Connection, stream: str, subjects: list[str], *, start: int = 0, last_only: bool = False
+    ) -> None:
+        self._connection, self._stream, self._subjects = connection, stream, subjects
+        self._after, self._last_only = start, last_only
         self._arrived = asyncio.Event()
-        self._opened_on: tuple[Client, int] | None = None
-        self._due, self._delivered, self._heard_at = 0, 0, 0.0
-        self._subscription: Subscription | None = None
-        self.pending = 0
+        self._forget()
 
-    async def open(self, subjects: list[str], *, start: int = 0, last_only: bool = False) -> None:
-        """Begin behind a position, or with only the last line of each subject."""
+    def _forget(self) -> None:
+        """As if no consumer had been made."""
+        self._name = self._inbox = ""
+        self._queue: deque[Msg] = deque()
+        self._opened_on: tuple[Client, int] | None = None
+        self._subscription: Subscription | None = None
+        self._due, self._delivered, self._heard_at = 0, 0, 0.0
+
+    async def next(self, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
+        """The next lines, as many as are at hand; none when there were none for so long.
+
+        Raises:
+            ConnectionError, nats.errors.Error, Refused: the engine cannot be read; ask again.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                if self._opened_on is None:
+                    await self._open()
+                lines = await self._next(lines_max, wait_seconds)
+            except Lost:
+                await self.close()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.1 * attempt)
+                continue
+            if lines:
+                self._after = lines[-1].position
+            return lines
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _open(self) -> None:
         client = await self._connection.client()
         config: dict[str, Any] = {
             "ack_policy": "none",
@@ -59,18 +90,18 @@ class Consumer:
             "num_replicas": 1,
             "inactive_threshold": 60 * _NANOSECONDS,
         }
-        config |= {"filter_subject": subjects[0]} if len(subjects) == 1 else {"filter_subjects": subjects}
-        if last_only:
+        one, several = {"filter_subject": self._subjects[0]}, {"filter_subjects": self._subjects}
+        config |= one if len(self._subjects) == 1 else several
+        if self._last_only:
             config["deliver_policy"] = "last_per_subject"
-        elif start:
-            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": start + 1}
+        elif self._after:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._after + 1}
         else:
             config["deliver_policy"] = "all"
         made = await self._connection.api(
             f"CONSUMER.CREATE.{self._stream}", stream_name=self._stream, config=config, action="create"
         )
-        self._name, self.pending = made["name"], made["num_pending"]
-        self._inbox = client.new_inbox()
+        self._name, self._inbox = made["name"], client.new_inbox()
         self._opened_on = (client, client.stats["reconnects"])
         self._subscription = await client.subscribe(self._inbox, cb=self._on_message, pending_bytes_limit=2**40)
 
@@ -78,12 +109,7 @@ class Consumer:
         self._queue.append(message)
         self._arrived.set()
 
-    async def next(self, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
-        """The next lines, as many as are at hand; none when there were none for so long.
-
-        Raises:
-            Lost: make another consumer.
-        """
+    async def _next(self, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
         client = await self._connection.client()
         if (client, client.stats["reconnects"]) != self._opened_on:
             raise Lost("the connection was made again")
@@ -92,8 +118,14 @@ class Consumer:
         while not lines:
             if self._due <= _ASKED_AHEAD // 2:
                 await self._ask(_ASKED_AHEAD)
-            while self._queue and len(lines) < lines_max:
-                self._take(self._queue.popleft(), lines)
+            try:
+                while self._queue and len(lines) < lines_max:
+                    self._take(self._queue.popleft(), lines)
+            except Lost:
+                if not lines:
+                    raise
+                await self.close()  # what came before is good
+                break
             if not lines and not await self._something_by(deadline):
                 break
         return lines
@@ -137,15 +169,17 @@ class Consumer:
             raise Lost(f"the consumer's line {self._delivered + 1} did not arrive")
         self._delivered += 1
         self._due -= 1
-        self.pending = told.num_pending
         with contextlib.suppress(InvalidInput):  # a subject that no ledger has; nobody of ours sent it
             workflow_id, origin = chain_of(message.subject)
-            lines.append(ReplicatedLine(told.sequence.stream, workflow_id, origin, message.data))
+            if told.sequence.stream > self._after:  # with `last_only` a second consumer begins at the beginning
+                lines.append(ReplicatedLine(told.sequence.stream, workflow_id, origin, message.data))
 
     async def close(self) -> None:
-        """Take the consumer away; best effort, since an unused one goes by itself."""
+        """Take the server's consumer away; best effort, since an unused one goes by itself."""
+        subscription, name = self._subscription, self._name
+        self._forget()
         with contextlib.suppress(Exception):
-            if self._subscription is not None:
-                await self._subscription.unsubscribe()
-            if self._name:
-                await self._connection.api(f"CONSUMER.DELETE.{self._stream}.{self._name}")
+            if subscription is not None:
+                await subscription.unsubscribe()
+            if name:
+                await self._connection.api(f"CONSUMER.DELETE.{self._stream}.{name}")

@@ -14,7 +14,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ledger.errors import CostledgerError, ReplicaDiffers, ReplicaUnavailable
+import nats.errors
+
+from ledger.errors import CostledgerError, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
 from ledger.replica import (
     RUN_BYTES_MAX,
     RUN_LINES_MAX,
@@ -25,9 +27,9 @@ from ledger.replica import (
     partition_of,
 )
 from ledger.replicas.connection import Connection, Refused
-from ledger.replicas.consumer import Consumer, Lost
+from ledger.replicas.consumer import Consumer
 from ledger.replicas.stream import STREAM, differences, made
-from ledger.replicas.subjects import of_origin, of_partitions, subject_of
+from ledger.replicas.subjects import is_chain, of_origin, of_partitions, subject_of
 
 __all__ = ["NatsReplica"]
 
@@ -49,8 +51,10 @@ _ALONE_AT_ONCE: Final = 10
 
 _STREAM_NOT_FOUND: Final = 10059
 _NO_MESSAGE: Final = 10037
-_REFUSED_AS_MOVED: Final = frozenset({10071, 10164})  # wrong last sequence: known, and not known
 _REFUSED_AS_DUPLICATE: Final = 10201
+_REFUSED_AS_TOO_LONG: Final = 10054
+_REFUSED_FOR_ONE_RUN: Final = frozenset({10071, 10164, _REFUSED_AS_DUPLICATE, _REFUSED_AS_TOO_LONG})
+"""The first two: another message is the subject's last. Everything else is refused to all."""
 
 
 class NatsReplica:
@@ -164,7 +168,9 @@ class NatsReplica:
         """Runs as one atomic batch; when the server refuses it, each run alone."""
         try:
             last = await self._batch(pack, named=named)
-        except Refused as refused:
+        except (Refused, nats.errors.MaxPayloadError) as refused:
+            if isinstance(refused, Refused) and refused.number not in _REFUSED_FOR_ONE_RUN:
+                return [self._connection.unavailable(refused)] * len(pack)
             if len(pack) > 1:
                 alone = await _gathered([self._send([one]) for one in pack], _ALONE_AT_ONCE)
                 return [answer for answers in alone for answer in answers]
@@ -179,11 +185,11 @@ class NatsReplica:
             self._remember(run, position)
         return [run.last for run, _ in pack]
 
-    async def _refused(self, run: Run, refused: Refused, *, named: bool, attempt: int) -> Answer:
+    async def _refused(self, run: Run, refused: Exception, *, named: bool, attempt: int) -> Answer:
         """The answer for one run that the server did not take."""
+        if not isinstance(refused, Refused) or refused.number == _REFUSED_AS_TOO_LONG:
+            return ReplicaRefused(self._connection.where, f"a line of {max(map(len, run.lines)):,} bytes is too long")
         duplicate = refused.number == _REFUSED_AS_DUPLICATE
-        if refused.number not in _REFUSED_AS_MOVED and not duplicate:
-            return self._connection.unavailable(refused)
         subject = _subject(run)
         self._known.pop(subject, None)
         try:
@@ -234,36 +240,43 @@ class NatsReplica:
     def heads(self, origin: str | None = None) -> Iterator[tuple[ChainHead, int]]:
         """See `Replica.heads`."""
         counts = self._connection.run(self._counts(of_origin(origin)))
-        for line in self._all([of_origin(origin)], last_only=True):
+        for line in self._all(of_origin(origin), len(counts), last_only=True):
             yield line.head, counts.get(subject_of(line.workflow_id, line.origin), 1)
 
     async def _counts(self, filter: str) -> dict[str, int]:
-        """Messages by subject; the server tells 100,000 subjects at a time."""
+        """Messages by subject, as the stream's leader knows them; it tells 100,000 subjects at a time."""
         counts: dict[str, int] = {}
+        offset = 0
         while True:
-            info = await self._connection.api(f"STREAM.INFO.{self._stream}", subjects_filter=filter, offset=len(counts))
+            info = await self._connection.api(f"STREAM.INFO.{self._stream}", subjects_filter=filter, offset=offset)
             told: dict[str, int] = info["state"].get("subjects") or {}
-            counts |= told
-            if not told or len(counts) >= info.get("total", 0):
+            counts |= {subject: count for subject, count in told.items() if is_chain(subject)}
+            offset += len(told)
+            if not told or offset >= info.get("total", 0):
                 return counts
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
         """See `Replica.chain`."""
-        return self._all([subject_of(workflow_id, origin)])
+        return self._stored(subject_of(workflow_id, origin))
 
     def lines(self, origin: str) -> Iterator[ReplicatedLine]:
         """See `Replica.lines`."""
-        return self._all([of_origin(origin)])
+        return self._stored(of_origin(origin))
 
-    def _all(self, subjects: list[str], *, last_only: bool = False) -> Iterator[ReplicatedLine]:
-        """Everything that lies there now."""
-        consumer = Consumer(self._connection, self._stream)
+    def _stored(self, filter: str) -> Iterator[ReplicatedLine]:
+        return self._all(filter, sum(self._connection.run(self._counts(filter)).values()))
+
+    def _all(self, filter: str, due: int, *, last_only: bool = False) -> Iterator[ReplicatedLine]:
+        """So many lines as the leader counted: the server that a consumer reads from may still be behind it."""
+        if not due:
+            return
+        consumer = Consumer(self._connection, self._stream, [filter], last_only=last_only)
         try:
-            self._connection.run(consumer.open(subjects, last_only=last_only))
-            while consumer.pending:
-                lines = self._connection.run(consumer.next(RUN_LINES_MAX, self._connection.timeout_seconds))
-                if not lines and consumer.pending:
+            while due > 0:
+                lines = self._connection.run(consumer.next(min(due, RUN_LINES_MAX), self._connection.timeout_seconds))
+                if not lines:
                     raise ReplicaUnavailable(self._connection.where, "it stopped in the middle of sending lines")
+                due -= len(lines)
                 yield from lines
         finally:
             self._connection.run(consumer.close())
@@ -273,25 +286,20 @@ class NatsReplica:
         return self._connection.run(self._read(positions, lines_max, wait_seconds))
 
     async def _read(self, positions: Mapping[int, int], lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
+        if not positions:
+            await asyncio.sleep(wait_seconds)
+            return []
         if self._reader is None or self._handed_out != positions:
-            await self._open_reader(positions)
-        assert self._reader is not None
-        try:
-            lines = await self._reader.next(lines_max, wait_seconds)
-        except Lost:
-            await self._open_reader(positions)
-            lines = await self._reader.next(lines_max, wait_seconds)
-        behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
+            if self._reader is not None:
+                await self._reader.close()
+            start = min(positions.values())
+            self._reader = Consumer(self._connection, self._stream, of_partitions(positions), start=start)
+            self._handed_out = dict(positions)
+        behind: list[ReplicatedLine] = []
+        while not behind and (lines := await self._reader.next(lines_max, wait_seconds)):
+            behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
         self._handed_out = last_positions(behind, positions)
         return behind
-
-    async def _open_reader(self, positions: Mapping[int, int]) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            await reader.close()
-        reader = Consumer(self._connection, self._stream)
-        await reader.open(of_partitions(positions), start=min(positions.values()))
-        self._reader, self._handed_out = reader, dict(positions)
 
     def close(self) -> None:
         """See `Replica.close`."""

@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput
 from ledger.events import check_workflow_id
 from ledger.replica import partition_of
 
-__all__ = ["ALL", "chain_of", "of_origin", "of_partitions", "subject_of"]
+__all__ = ["ALL", "chain_of", "is_chain", "of_origin", "of_partitions", "subject_of"]
 
 _PREFIX: Final = "costledger"
 ALL: Final = f"{_PREFIX}.*.*.*"
@@ -43,6 +43,15 @@ def chain_of(subject: str) -> tuple[str, str]:
         if subject_of(workflow_id, origin) == subject:
             return workflow_id, origin
     raise InvalidInput(f"{subject!r} is not the subject of a ledger")
+
+
+def is_chain(subject: str) -> bool:
+    """Whether `subject_of` made it."""
+    try:
+        chain_of(subject)
+    except InvalidInput:
+        return False
+    return True
 
 
 def of_origin(origin: str | None) -> str:

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from ledger import clock
 from ledger.errors import InvalidEvent, InvalidInput, shown
+from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
@@ -45,33 +46,6 @@ _TOLD: Final = {
     "costledger.workflow_template": "workflow_template",
     "costledger.issue_number": "issue_number",
 }
-
-_WHOLE_INPUT: Final = (
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.prompt_tokens",
-    "llm.usage.prompt_tokens",
-    "llm.token_count.prompt",
-)
-_OUTPUT: Final = (
-    "gen_ai.usage.output_tokens",
-    "gen_ai.usage.completion_tokens",
-    "llm.usage.completion_tokens",
-    "llm.token_count.completion",
-)
-_READS: Final = (
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "llm.token_count.prompt_details.cache_read",
-)
-_WRITES: Final = (
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "llm.token_count.prompt_details.cache_write",
-)
-_MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "llm.request.model")
-_TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
-_SUMS: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "execute_tool"})
-"""Operations whose usage repeats that of the calls inside them."""
 
 _BUCKETS: Final = {
     "input": "input_tokens",
@@ -142,13 +116,13 @@ class _Context:
             InvalidInput: it names neither workflow nor session.
         """
         every = self.resource | attributes
-        session = _text(_first(every, *_SESSION))
-        workflow = self.options.workflow_id or _text(_first(every, *_WORKFLOW)) or session
+        session = _text(first(every, *_SESSION))
+        workflow = self.options.workflow_id or _text(first(every, *_WORKFLOW)) or session
         if workflow is None:
             raise InvalidInput(
                 "names neither workflow nor session: set the attribute costledger.workflow_id, or say --workflow-id"
             )
-        agent = self.options.agent or _text(_first(every, *_AGENT))
+        agent = self.options.agent or _text(first(every, *_AGENT))
         return workflow, agent, session
 
     def told(self, attributes: Attributes) -> dict[str, Any]:
@@ -174,7 +148,7 @@ def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipp
         try:
             if "claude_code.api_request" in names or (claude and "api_request" in names):
                 yield _api_request(attributes, moment, context)
-            elif _counts_tokens(attributes):
+            elif is_one_call(attributes):
                 span = _span_id(record)
                 whole = _INFERENCE in names  # it is written in the very span of the call; others may share theirs
                 yield _gen_ai(attributes, moment, span if whole else None, context)
@@ -185,7 +159,7 @@ def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipp
 def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
     for span in _list(of_scope.get("spans")):
         attributes = _attributes(span)
-        if _counts_tokens(attributes) and not str(span.get("name", "")).startswith("claude_code."):
+        if is_one_call(attributes) and not str(span.get("name", "")).startswith("claude_code."):
             try:
                 yield _gen_ai(attributes, _moment(span.get("endTimeUnixNano")), _span_id(span), context)
             except InvalidInput as error:
@@ -207,20 +181,15 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
     return Found(workflow, call, context.told(attributes))
 
 
-def _counts_tokens(attributes: Attributes) -> bool:
-    said = _first(attributes, *_WHOLE_INPUT, *_OUTPUT) is not None
-    return said and attributes.get("gen_ai.operation.name") not in _SUMS
-
-
 def _gen_ai(attributes: Attributes, moment: str | None, span: str | None, context: _Context) -> Found:
     workflow, agent, session = context.owner(attributes)
     agent = agent or _text(attributes.get("gen_ai.agent.name"))
-    whole, output, reads, writes = (_count(attributes, *names) for names in (_WHOLE_INPUT, _OUTPUT, _READS, _WRITES))
+    whole, output, reads, writes = (_count(attributes, *names) for names in (INPUT, OUTPUT, READS, WRITES))
     usage = disjoint(whole, writes, reads, output)
-    model = _text(_first(attributes, *_MODEL))
-    native = _text(_first(attributes, "gen_ai.response.id", "request_id")) or span
+    model = _text(first(attributes, *MODEL))
+    native = _text(first(attributes, "gen_ai.response.id", "request_id")) or span
     native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
-    tier = _text(_first(attributes, *_TIER))
+    tier = _text(first(attributes, *TIER))
     tier = None if tier in ("default", "standard", "auto") else tier
     call = Call(KIND, native, model, usage, context.place, agent, session, None, moment, tier)
     return Found(workflow, call, context.told(attributes))
@@ -273,10 +242,6 @@ def _attributes(owner: dict[str, Any]) -> Attributes:
     return found
 
 
-def _first(attributes: Attributes, *names: str) -> Any:
-    return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
-
-
 def _text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
 
@@ -287,7 +252,7 @@ def _count(attributes: Attributes, *names: str) -> int:
     Raises:
         InvalidEvent: it is no whole number.
     """
-    value = _first(attributes, *names)
+    value = first(attributes, *names)
     if value is None:
         return 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:

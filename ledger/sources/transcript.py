@@ -231,7 +231,7 @@ def name_id(text: str, *, readable: str | None = None) -> str:
     return f"{shown or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
-class _Run:
+class _Neighbours:
     """Neighbouring lines that could not be read, told as one."""
 
     def __init__(self, path: Path, skipped: list[Skipped]) -> None:
@@ -270,7 +270,7 @@ class Lines:
         self.path, self.mark, self.skipped = path, mark, list[Skipped]()
         self.resumed, self.failed = False, True
         self._wanted = wanted
-        self._run = _Run(path, self.skipped)
+        self._unread = _Neighbours(path, self.skipped)
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
@@ -282,11 +282,11 @@ class Lines:
                 yield from self._records(file)
             self.failed = False
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self._run.end()
+            self._unread.end()
             self.skipped.append(Skipped(self.path, self.mark.lines + 1, f"the gzip file is cut or damaged: {error}"))
         except OSError as error:
             self.skipped.append(Skipped(self.path, None, f"cannot be read: {error.strerror or error}"))
-        self._run.end()
+        self._unread.end()
 
     def _resume(self, file: IO[bytes]) -> bool:
         """Go to the mark; False when the bytes before it are not the ones that were read."""
@@ -304,7 +304,7 @@ class Lines:
                 if len(line) < _LINE_BYTES_MAX:  # its newline is still to come: read now, and again when it is there
                     yield from self._of_line(line, number)
                     break
-                self._run.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
+                self._unread.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
                 offset, line = offset + len(line), b""
                 while not line.endswith(b"\n") and (line := file.readline(_LINE_BYTES_MAX)):
                     offset += len(line)
@@ -324,7 +324,7 @@ class Lines:
             return
         for found in records_of_line(self.path, number, line):
             if isinstance(found, Skipped):
-                self._run.add(number, found.reason)
+                self._unread.add(number, found.reason)
             else:
                 yield found
 

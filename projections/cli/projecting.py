@@ -93,5 +93,5 @@ def _status(url: str, *, as_json: bool) -> int:
         for one in held:
             shown.add_row(one.workflow_id, one.origin, f"{one.seq:,}", plain(one.problem or ""))
         console().print(shown)
-        click.echo("next: costledger replicate --repair, on the host of that origin")
+        click.echo("next, where lines are missing: costledger replicate --repair, on the host of that origin")
     return 3 if held else 0

@@ -16,7 +16,7 @@ from ledger.errors import DamagedLedger, Diverged
 from ledger.repair import Repair, repair
 from ledger.replica import Replica
 from ledger.replicas import open_replica
-from ledger.replication import Problem, Replication, Sent
+from ledger.replication import LOOK_SECONDS, Problem, Replication, Sent
 from ledger.restore import restore
 from projections.cli.context import (
     credentials_option,
@@ -38,6 +38,15 @@ _log = logging.getLogger("costledger")
 @click.option("--follow", is_flag=True, help="Go on until stopped; an engine that is away is tried again.")
 @click.option("--repair", "repaired", is_flag=True, help="First find lines that the engine lost, to be sent again.")
 @click.option("--status", is_flag=True, help="Only say what waits; the engine is not asked.")
+@click.option(
+    "--every",
+    "every_seconds",
+    type=click.FloatRange(min=0.001),
+    default=LOOK_SECONDS,
+    metavar="SECONDS",
+    show_default=True,
+    help="With --follow: how often to look; less often sends more at a time.",
+)
 @click.option("--copies", default=3, show_default=True, help="On how many servers the stream is kept.")
 @credentials_option
 @json_option
@@ -47,6 +56,7 @@ def replicate_command(
     follow: bool,
     repaired: bool,
     status: bool,
+    every_seconds: float,
     copies: int,
     credentials: str | None,
     as_json: bool,
@@ -68,11 +78,11 @@ def replicate_command(
             for loss in found.losses:
                 _log.warning("%s: %s lines were lost from seq %s on", loss.workflow_id, f"{loss.lines:,}", loss.seq)
         if follow:
-            return _followed(replication, replica)
+            return _followed(replication, replica, every_seconds)
         return _told(replication.catch_up(), found if repaired else None, as_json=as_json)
 
 
-def _followed(replication: Replication, replica: Replica) -> int:
+def _followed(replication: Replication, replica: Replica, every_seconds: float) -> int:
     """Catch up until SIGTERM or SIGINT, saying what changes."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +104,7 @@ def _followed(replication: Replication, replica: Replica) -> int:
                 said[failed.workflow_id] = str(failed.error)
                 _log.warning("%s: %s", failed.workflow_id, failed.error)
 
-    replication.follow(stop, told=told)
+    replication.follow(stop, told=told, every_seconds=every_seconds)
     return 0
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
+from ledger.errors import CostledgerError, DamagedLedger, SharedHistory
 from ledger.store import DirectoryStore
 from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
@@ -56,10 +57,7 @@ def opened(
         return
     with open_history(spelling, insert_missing=insert_missing) as history:
         if history.shared and not up_to_date and not shared_too:
-            raise InvalidInput(
-                "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
-                "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
-            )
+            raise SharedHistory
         yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
 
 
@@ -91,9 +89,27 @@ def exit_code(problems: Iterable[Problem]) -> int:
     return 1 if errors else 0
 
 
+_CHANGES_SHOWN_MAX: Final = 20
+"""Changes of cost told one by one; a first import can make thousands."""
+
+
 class _OnStderr(logging.Handler):
+    """Warnings and worse, and the first changes of cost; of the others the number, at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changes = 0
+
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        self._changes += record.levelno == logging.INFO
+        if record.levelno != logging.INFO or self._changes <= _CHANGES_SHOWN_MAX:
+            click.echo(record.getMessage(), err=True)
+
+    def close(self) -> None:
+        if self._changes > _CHANGES_SHOWN_MAX:
+            click.echo(f"… and {self._changes - _CHANGES_SHOWN_MAX:,} more changes of cost", err=True)
+            self._changes = 0
+        super().close()
 
 
 def log_changes() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
+from rich.console import Console
 
 from ledger import money
 from ledger.origin import misplaced
@@ -18,6 +19,9 @@ from projections.store import HistoryStore
 from projections.workflow_history import Row
 
 __all__ = ["today"]
+
+_SHOWN_MAX: Final = 15
+"""Lines of a list that fit a screen with the rest of the picture; `--json` tells all."""
 
 
 def today(*, as_json: bool) -> None:
@@ -67,13 +71,21 @@ def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Ro
     print_unpriced(out, spent.total.amounts[0], spent.unpriced)
     if running:
         shown = table("running", "workflow", "status", "cost so far", "last event", right=("cost so far",))
-        for found in running:
+        latest = sorted(running, key=lambda found: (found.updated_at, found.adw_id), reverse=True)
+        for found in latest[:_SHOWN_MAX]:
             cost = money.shown(found.actual_cost_nanousd)
             shown.add_row(found.adw_id, styled_status(found.status), cost, local_time(found.updated_at))
         out.print(shown)
+        _print_rest(out, len(running), "costledger history --status running")
     if doubtful:
         shown = table("may be wrong", "workflow", "cost", "why", right=("cost",))
-        for found, why in doubtful:
+        for found, why in doubtful[:_SHOWN_MAX]:
             shown.add_row(found.adw_id, money.shown(found.actual_cost_nanousd), why)
         out.print(shown)
+        _print_rest(out, len(doubtful), "costledger stale")
     out.print("more: costledger history · show ID · explain ID · verify")
+
+
+def _print_rest(out: Console, count: int, command: str) -> None:
+    if count > _SHOWN_MAX:
+        out.print(f"  and {count - _SHOWN_MAX:,} more: {command}\n")

@@ -188,10 +188,10 @@ class PostgresShared:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (self._schema, _FREEZE))
             self._tables.lock_against_swaps(cursor)
             self._move(cursor, before, after)
-            changes = self._write_each(cursor, rows, told) if one_by_one else self._write(cursor, rows)
+            changes = self._write_each(cursor, rows, told) if one_by_one else []
             table = f"costledger_chain{self._hidden}"
             cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, told.values()),))
-            return changes
+            return changes if one_by_one else self._write(cursor, rows)
 
         try:
             return self._connection.run(lambda cursor: work(cursor, one_by_one=False))

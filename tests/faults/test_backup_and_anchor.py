@@ -37,7 +37,7 @@ def test_a_copy_taken_while_agents_append_restores_to_a_valid_prefix(tmp_path: P
     for agent in agents:
         agent.start()
     copies: list[Path] = []
-    while any(agent.is_alive() for agent in agents):
+    while any(agent.is_alive() for agent in agents) and len(copies) < 6:
         copy = tmp_path / f"copy{len(copies)}"
         if how == "cp":
             subprocess.run(["cp", "-r", data, copy], check=True)

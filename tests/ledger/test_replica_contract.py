@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
+import nats
 import pytest
 
-from ledger.errors import InvalidReplica, InvalidWorkflowId, ReplicaDiffers, ReplicaUnavailable
+from ledger.errors import InvalidReplica, InvalidWorkflowId, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
 from ledger.events import cost_observed
 from ledger.replica import PARTITIONS, ChainHead, Replica, ReplicatedLine, Run, last_positions, partition_of
 from ledger.replicas.memory import MemoryReplica
 from ledger.replicas.nats import NatsReplica
 from ledger.replicas.stream import STREAM
+from ledger.replicas.subjects import subject_of
 from ledger.store import MemoryStore
 from tests.nats_server import Cluster, running
 
@@ -154,6 +159,18 @@ def test_a_reader_gets_no_other_partition_and_each_from_its_own_position(replica
     assert replica.read(after, lines_max=100, wait_seconds=1) == inside[3:]
 
 
+def test_a_reader_finds_lines_behind_many_that_it_has_had(replica: Replica, name: str) -> None:
+    had = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 7)
+    new = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 8)
+    replica.publish([Run(start(had), lines_of(had, 60))])
+    first, *_, last = replica.chain(had, "a1")
+    run = Run(start(new), lines_of(new, 1))
+    replica.publish([run])
+    found = replica.read({7: last.position, 8: first.position - 1}, lines_max=7, wait_seconds=1)
+    assert [line.raw for line in found] == run.lines
+    assert replica.read({}, lines_max=7, wait_seconds=0.01) == []
+
+
 def test_a_waiting_reader_is_woken_by_a_line(replica: Replica, name: str) -> None:
     positions = dict.fromkeys(range(PARTITIONS), 0)
     while lines := replica.read(positions, lines_max=5000, wait_seconds=0.3):
@@ -181,6 +198,50 @@ def test_a_stream_that_is_set_up_otherwise_is_refused_with_the_difference(server
         'stream \'other\' has discard "old", and needs "new"',
         "stream 'other' has max_age 1000000000000, and needs 0",
     )
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Cluster]:
+    with running(tmp_path / "limited") as cluster:
+        yield cluster
+
+
+def test_a_full_stream_takes_no_more_and_loses_nothing(limited: Cluster, name: str) -> None:
+    with closing(NatsReplica(limited.name, copies=1, config={**STREAM, "max_bytes": 100_000})) as full:
+        lines = lines_of(name, 400)
+        first = Run(start(name), lines[:100])
+        assert full.identity
+        assert full.publish([first]) == [first.last]
+        (answer,) = full.publish([Run(first.last, lines[100:])])
+        assert isinstance(answer, ReplicaUnavailable)
+        assert "maximum bytes" in str(answer)
+        assert full.head(name, "a1") == first.last
+
+
+def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster, name: str) -> None:
+    async def say(*subjects: str) -> None:
+        async with await nats.connect(limited.name) as client:
+            for subject in subjects:
+                await client.jetstream().publish(subject, b"hello")
+
+    with closing(NatsReplica(limited.name, copies=1)) as replica:
+        assert replica.identity
+        run = Run(start(name), lines_of(name, 3))
+        asyncio.run(say("costledger.99.w.a1", subject_of(f"{name}.garbage", "a1")))
+        assert replica.publish([run]) == [run.last]
+        assert [line.raw for line in replica.lines("a1")] == [b"hello", *run.lines]
+        assert dict(replica.heads("a1")) == {run.last: 3, start(f"{name}.garbage"): 1}
+        garbage = Run(start(f"{name}.garbage"), lines_of(f"{name}.garbage", 2))
+        assert replica.publish([garbage]) == [garbage.last], "a chain begins behind what is no line"
+
+
+def test_a_line_that_is_too_long_for_the_stream_is_refused_and_others_are_taken(limited: Cluster, name: str) -> None:
+    with closing(NatsReplica(limited.name, copies=1, config={**STREAM, "max_msg_size": 1000})) as small:
+        assert small.identity
+        fits, long = Run(start(f"{name}.a"), lines_of(f"{name}.a", 3)), Run(start(name), [b"x" * 2000 + b"\n"])
+        taken, refused = small.publish([fits, long])
+        assert taken == fits.last
+        assert isinstance(refused, ReplicaRefused)
 
 
 def test_an_engine_that_is_away_is_unavailable_and_nothing_else(name: str) -> None:

@@ -84,7 +84,7 @@ def caught_up(store: DirectoryStore, replica: MemoryReplica, *, repaired: bool =
 
 
 @given(SEEDS)
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_every_line_arrives_once_whatever_is_refused_or_not_acknowledged(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
@@ -109,7 +109,7 @@ def test_every_line_arrives_once_whatever_is_refused_or_not_acknowledged(
 
 
 @given(SEEDS)
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_lines_that_the_engine_lost_anywhere_are_found_and_sent_again(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

@@ -47,7 +47,7 @@ def sdk(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
-        pytest.skip(f"{name} is not installed: pip install 'costledger[test-sdks]'")
+        pytest.skip(f"{name} is not installed: pip install 'costledger[test]'")
 
 
 def track(store: MemoryStore, client: Any) -> Any:

@@ -87,7 +87,7 @@ def test_pages_and_kept_totals_are_those_of_the_rows(
 
 
 @given(written=st.lists(rows, max_size=12), asked=st.lists(queries, min_size=1, max_size=6))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_of_postgresql_are_those_of_the_rows(postgres_url: str, written: list[Row], asked: list[Query]) -> None:
     with open_postgres(postgres_url) as history:
         for seq, wanted in enumerate(written, 1):

@@ -53,7 +53,7 @@ def history(postgres_url: str) -> Iterator[PostgresHistory]:
 
 
 @given(told=events)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_row_comes_back_as_it_was_written(history: PostgresHistory, told: list[dict[str, Any]]) -> None:
     written = row(folded({"type": "ledger_opened"}, *told), HEAD)
     history.write([Projected(written, (), HEAD)], pure=True, reason="test")
@@ -92,7 +92,7 @@ def keep_refreshing(data: str, url: str, rounds: int) -> None:
 
 def test_many_processes_refresh_at_once_and_no_update_is_lost(tmp_path: Path, postgres_url: str) -> None:
     spawn = get_context("spawn")
-    at_once = [spawn.Process(target=keep_refreshing, args=(str(tmp_path), postgres_url, 8)) for _ in range(4)]
+    at_once = [spawn.Process(target=keep_refreshing, args=(str(tmp_path), postgres_url, 5)) for _ in range(4)]
     for process in at_once:
         process.start()
     for process in at_once:
@@ -382,7 +382,7 @@ def test_a_transaction_that_lost_a_race_is_run_again(postgres_url: str) -> None:
 def test_a_missing_package_names_the_extra() -> None:
     script = (
         "import sys; sys.modules['psycopg'] = None\n"
-        "from projections.cli import main; main(['--history', 'postgresql://me@x/y', 'history'])"
+        "from projections.cli.app import main; main(['--history', 'postgresql://me@x/y', 'history'])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.errors import HistoryUnavailable, InvalidInput
+from ledger.errors import HistoryUnavailable, InvalidInput, SharedHistory
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.line import chain_hash, following
 from ledger.replica import PARTITIONS, ChainHead, ReplicatedLine, Run
@@ -23,7 +23,8 @@ from ledger.replicas.memory import MemoryReplica
 from ledger.store import MemoryStore
 from projections.merge import merged
 from projections.projector import PartitionsMoved, Projector
-from projections.replay import project
+from projections.rebuild import rebuild
+from projections.replay import project, refresh, resync
 from projections.shared import project_again, project_on
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.postgres_shared import PostgresShared, PostgresVersion, projection_of
@@ -117,6 +118,9 @@ def test_one_origin_gives_the_row_of_its_own_ledger_byte_for_byte(postgres_url: 
         }
         assert history.checkpoints() == {one.row.adw_id: one.head for one in local}
         assert history.shared
+        for mend in (refresh, resync, rebuild):
+            with pytest.raises(SharedHistory, match="projectors write this history"):
+                mend(hosts.stores[0], history)
 
 
 REPLICAS: dict[str, MemoryReplica] = {}
@@ -124,7 +128,7 @@ REPLICAS: dict[str, MemoryReplica] = {}
 
 
 @given(data=st.data())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lines_that_come_in_any_order_of_origins_give_the_rows_of_all_ledgers(
     data: st.DataObject, postgres_url: str
 ) -> None:

@@ -135,6 +135,10 @@ def test_an_engine_that_is_away_and_comes_back_is_followed(run: Run, server: Clu
         until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
         appended(run, "w", "v")
         until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
+        server.stop()
+        server.servers[0].wipe()
+        server.start()
+        until(lambda: run("verify", "--shared", "--from", server.name).code == 0)
         following.send_signal(signal.SIGTERM)
         assert following.wait(10) == 0
     finally:
