@@ -24,13 +24,17 @@ class OpenFile:
 
     A thread that syncs holds its own reference, so another thread that reopens the ledger can never close, and
     the system never reuse, the descriptor being synced.
+
+    Attributes:
+        stuck: its lock could not be unlocked; who is done with it lets it go.
     """
 
-    __slots__ = ("fd", "pid")
+    __slots__ = ("fd", "pid", "stuck")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.pid = os.getpid()
+        self.stuck = False
 
     def let_go(self) -> None:
         """Lift its lock when it cannot be unlocked: from now on the descriptor is of no file, so a sync of it fails."""

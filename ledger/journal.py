@@ -83,8 +83,12 @@ class Journal:
                 self._forget()
             with self._lock:
                 file, receipts = self._write(batch, expected_seq)
-            if self._durability != "always" or self._confirmed(file):
-                return receipts
+            try:
+                if self._durability != "always" or self._confirmed(file):
+                    return receipts
+            finally:
+                if file.stuck:
+                    file.let_go()  # its reference may live on, in an error's traceback say, and so would its lock
             # Between our write and our sync the file was replaced or fenced: whether our lines were carried over
             # is for the new file to say, so every id is looked up, also those made here.
             for draft in batch:
@@ -107,8 +111,10 @@ class Journal:
         """
         if self._pid != os.getpid():
             self._forget()
-        with self._lock, self._locked():
+        with self._lock, self._locked() as file:
             pass
+        if file.stuck:
+            file.let_go()
 
     def _write(self, batch: Sequence[Draft], expected_seq: int | None) -> tuple[OpenFile, list[Receipt]]:
         with self._locked() as file:
@@ -141,9 +147,10 @@ class Journal:
                 try:
                     self._files.unlock(file)
                 except OSError as refused:
-                    self._file = self._tail = None  # closing it, once nobody syncs it any more, lifts the lock too
+                    self._file = self._tail = None
+                    file.stuck = True  # until it has been synced
                     if refused.__context__ is not None:
-                        file.let_go()  # another error is under way, whose traceback keeps it open
+                        file.let_go()  # another error is under way, and nobody will sync it
 
     def _opened(self) -> OpenFile:
         if self._file is None:

@@ -61,7 +61,9 @@ class Inode:
 
 
 class Handle:
-    """An open file of this disk."""
+    """An open file of this disk; its lock can always be unlocked."""
+
+    stuck = False
 
     def __init__(self, inode: Inode) -> None:
         self.inode = inode
