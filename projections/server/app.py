@@ -30,7 +30,7 @@ from projections.server.keeper import Keeper
 from projections.server.metrics import Metrics
 from projections.server.problems import Problem, Refusal, response_to
 from projections.server.proving import Proving
-from projections.server.routes import events, health, otlp, spend, stream, workflows
+from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
 from projections.server.routes import webhooks as webhooks_routes
 from projections.server.rows import budget_as_json, usd
 from projections.server.service import Service
@@ -60,7 +60,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (workflows, spend, events, otlp, stream, webhooks_routes, health):
+    for module in (workflows, spend, events, otlp, stream, webhooks_routes, health, login, page):
         app.include_router(module.router)
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Access",
     "AuditLog",
     "Events",
     "Health",
+    "Login",
     "Receipts",
     "Resent",
     "Resynced",
@@ -364,3 +366,12 @@ class Health(_Shape):
     verification: Verification | None = Field(description="null: none since the server was started")
     sources: list[Followed]
     webhooks: list[Endpoint]
+
+
+class Login(_Shape):
+    token: str = Field(min_length=1, max_length=200, description="as `costledger token create` printed it")
+
+
+class Access(_Shape):
+    token_needed: bool
+    scope: str | None = Field(description="read, append or admin, of the cookie's token; null without one")
