@@ -74,13 +74,16 @@ def _print(known: Sequence[tuple[str, str, Tally]], letters: Sequence[DeadLetter
         endpoints = [{"id": id, "host": host} | _timed(asdict(tally)) for id, host, tally in known]
         print_json({"endpoints": endpoints, "dead_letters": [_timed(asdict(letter)) for letter in letters]})
         return
-    shown = table(None, "endpoint", "host", *_COUNTS, "last taken", "last error", right=_COUNTS)
+    shown = table(
+        None, "endpoint", "host", *_COUNTS, "last taken", "last error", right=_COUNTS, whole=("endpoint", *_COUNTS)
+    )
     for id, host, tally in known:
         counts = [f"{count:,}" for count in (tally.delivered, tally.pending, tally.dead)]
         shown.add_row(id, host, *counts, _local(tally.last_delivered_at), plain(tally.last_error or ""))
     console().print(shown)
     if letters:
-        dead = table("given up", "message", "type", "workflow", "made", "attempts", "why", right=("attempts",))
+        names_given_up = ("message", "type", "workflow", "made", "attempts", "why")
+        dead = table("given up", *names_given_up, right=("attempts",), whole=("message",))
         for letter in letters:
             row = [letter.id, letter.type, letter.adw_id, _local(letter.made_at), str(letter.attempts)]
             dead.add_row(*row, plain(letter.last_error))

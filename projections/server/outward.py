@@ -8,6 +8,7 @@ the answer only the status is read.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -104,4 +105,6 @@ def _reason(error: Exception) -> str:
         cause = cause.__cause__ or cause.__context__ or cause
     if isinstance(cause, ssl.SSLError):
         return f"TLS: {cause.reason or 'failed'}"
-    return cause.strerror or type(cause).__name__ if isinstance(cause, OSError) else type(cause).__name__
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)  # its own text is asyncio's, with the address in it
+    return type(cause).__name__

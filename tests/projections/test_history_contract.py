@@ -288,3 +288,15 @@ def test_a_rebuild_stores_the_same_spend(bench: Bench) -> None:
     before = sums(bench.history, "adw_id", "model")
     rebuild(bench.ledgers, bench.history)
     assert sums(bench.history, "adw_id", "model") == before
+
+
+def test_the_audit_log_is_read_on_from_an_entry(bench: Bench) -> None:
+    for cost in ("1", "2", "3"):
+        bench.observe(cost)
+        refresh(bench.ledgers, bench.history)
+    every = bench.history.audit()
+    assert [entry.new_cost for entry in every] == [1.0, 2.0, 3.0]
+    assert bench.history.audit(after=every[0].id) == every[1:]
+    assert bench.history.audit(after=every[0].id, limit=1) == every[1:2]
+    assert bench.history.audit("w", after=every[1].id) == every[2:]
+    assert bench.history.audit("v", after=0) == bench.history.audit(after=every[2].id) == []
