@@ -265,7 +265,8 @@ class _Planner:
         said, fields = findings.status or (None, {})
         ledger = self._ledger
         known_end = fields.get("id") in ledger.ids
-        if said == "running" and ledger.runs.ended and not known_end:
+        if said == "running" and not known_end and (ledger.runs.ended or "observed_at" in fields):
+            # Also while it runs, where no time has to be made up: the same words read again after an end are no news.
             self._lifecycle("started", fields)
         elif said is not None and said != "running" and (known_end or said != ledger.status):
             self._lifecycle(said, fields)

@@ -175,6 +175,8 @@ def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
         finished = _moment(state.completed_at or _last_phase(state))
         if finished is not None and status != "running":
             end["observed_at"] = finished
+        if status == "running" and "observed_at" in told:
+            end["observed_at"] = told["observed_at"]
         findings.status = (status, end)
     elif state.status:
         findings.skipped.append(Skipped(path, None, f"status {shown(state.status)} means nothing to this version"))

@@ -106,14 +106,22 @@ def test_a_status_that_changes_is_followed_and_one_that_stays_is_said_once(tmp_p
         assert import_source(store, "adw", agents).appended == 0
         assert project(store, "w1").row.status == expected
     kinds = [kind for kind, _ in events(store) if kind != "cost_observed"]
-    assert kinds == ["workflow_started", "workflow_failed", "workflow_started", "workflow_completed"]
+    said_while_it_ran = ["workflow_started"] * 2
+    assert kinds == [
+        "workflow_started",
+        *said_while_it_ran,
+        "workflow_failed",
+        "workflow_started",
+        "workflow_completed",
+    ]
 
 
-def test_what_a_person_said_later_is_not_undone_by_the_same_state_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["failed", "running"])
+def test_what_a_person_said_later_is_not_undone_by_the_same_state_file(tmp_path: Path, said: str) -> None:
     from ledger.events import workflow_ended
 
     store = MemoryStore()
-    agents = tree(tmp_path, w1={"adw_state.json": STATE | {"status": "failed"}, "raw_output.jsonl": 0.1})
+    agents = tree(tmp_path, w1={"adw_state.json": STATE | {"status": said}, "raw_output.jsonl": 0.1})
     import_source(store, "adw", agents)
     store.append([workflow_ended("w1", "completed")])
     assert import_source(store, "adw", agents).appended == 0
