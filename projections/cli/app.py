@@ -96,12 +96,13 @@ class _Commands(click.Group):
 @history_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def cli(context: click.Context, as_json: bool) -> None:
+def cli(context: click.Context, as_json: bool) -> int:
     """What an AI workflow cost, provably: today's picture, or one of the commands."""
     if context.invoked_subcommand is None:
         from projections.cli.today import today
 
-        today(as_json=as_json)
+        return today(as_json=as_json)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -20,8 +20,9 @@ from projections.cli.context import (
     prices,
     store,
 )
-from projections.cli.output import console, place, print_json, progress_bar, table
+from projections.cli.output import console, place, print_json, progress_bar
 from projections.cli.session import log_changes, opened
+from projections.cli.tables import Table
 from projections.parallel import processes_at_hand
 
 _SHOWN_MAX: Final = 20
@@ -160,9 +161,9 @@ def _print(report: ImportReport) -> None:
         f"in {len(report.workflows):,} workflows"
     )
     if report.skipped:
-        shown = table("skipped", "where", "why")
+        shown = Table("skipped", "where", "why", prose=("where", "why"))
         for skipped in report.skipped[:_SHOWN_MAX]:
             shown.add_row(place(str(skipped.path.absolute()), skipped.line), skipped.reason)
-        console().print(shown)
+        shown.print(console())
         if len(report.skipped) > _SHOWN_MAX:
             click.echo(f"  and {len(report.skipped) - _SHOWN_MAX:,} more; --json lists all")

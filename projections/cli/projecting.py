@@ -16,8 +16,9 @@ from projections.cli.context import (
     named_replica,
     replica_option,
 )
-from projections.cli.output import console, plain, print_json, table
+from projections.cli.output import console, plain, print_json
 from projections.cli.session import log_changes
+from projections.cli.tables import Id, Table
 from projections.stores.opening import is_postgres
 
 
@@ -89,9 +90,10 @@ def _status(url: str, *, as_json: bool) -> int:
         f"read up to position {furthest:,}"
     )
     if held:
-        shown = table("held", "workflow", "origin", "verified up to seq", "why", right=("verified up to seq",))
+        columns = ("workflow", "origin", "verified up to seq", "why")
+        shown = Table("held", *columns, right=("verified up to seq",), prose=("why",), dropped=("origin",))
         for one in held:
-            shown.add_row(one.workflow_id, one.origin, f"{one.seq:,}", plain(one.problem or ""))
-        console().print(shown)
+            shown.add_row(Id(one.workflow_id), Id(one.origin), f"{one.seq:,}", plain(one.problem or ""))
+        shown.print(console())
         click.echo("next, where lines are missing: costledger replicate --repair, on the host of that origin")
     return 3 if held else 0

@@ -10,8 +10,9 @@ from ledger import money
 from ledger.importing import ImportReport
 from ledger.register import SourceRegister
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
-from projections.cli.output import console, print_json, progress_bar, styled_status, table
+from projections.cli.output import console, print_json, progress_bar, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.cli.tables import Id, Table
 from projections.replay import RefreshReport, refresh
 from projections.rereading import resync_sources
 from projections.store import CostChange
@@ -106,8 +107,9 @@ def _print(report: RefreshReport, imported: ImportReport) -> None:
 def print_changes(changes: list[CostChange]) -> None:
     """Old and new cost of each row that changed."""
     if changes:
-        shown = table(None, "workflow", "old cost", "new cost", "status", right=("old cost", "new cost"))
+        figures = ("old cost", "new cost")
+        shown = Table(None, "workflow", *figures, "status", right=figures, whole=("status",), dropped=("status",))
         for change in changes:
             old = "no row" if change.old_nanousd is None else money.shown(change.old_nanousd)
-            shown.add_row(change.adw_id, old, money.shown(change.new_nanousd), styled_status(change.status))
-        console().print(shown)
+            shown.add_row(Id(change.adw_id), old, money.shown(change.new_nanousd), styled_status(change.status))
+        shown.print(console())

@@ -27,8 +27,9 @@ from projections.cli.context import (
     replica_option,
     store,
 )
-from projections.cli.output import console, counted_bar, local_time, plain, print_json, table
+from projections.cli.output import console, counted_bar, local_time, plain, print_json
 from projections.cli.session import log_changes
+from projections.cli.tables import Table
 
 _log = logging.getLogger("costledger")
 
@@ -152,7 +153,7 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    shown = table(None, "replication", "", right=("",))
+    shown = Table(None, "replication", "", right=("",))
     seen = found.replica
     shown.add_row("engine", "none yet" if seen is None else seen.address)
     shown.add_row("last acknowledged", "" if seen is None else local_time(seen.acknowledged_at))
@@ -165,7 +166,7 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> None:
         shown.add_row("ledgers unreadable", f"{found.unreadable:,}")
     if seen is not None and seen.problem:
         shown.add_row("problem", plain(seen.problem))
-    console().print(shown)
+    shown.print(console())
 
 
 @click.command("restore")

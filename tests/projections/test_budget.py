@@ -60,10 +60,8 @@ def test_an_unpriced_part_is_said_and_never_taken_for_free() -> None:
     found = stands(started(1, budget_usd="5.00"), reading("4.20", agent="plan"), unpriced)
     assert found is not None
     assert (found.at_least, found.unpriced) == (True, 1)
-    assert str(found) == (
-        "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; without the tokens of 1 meters, which have "
-        "no price"
-    )
+    told = "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; the tokens of 1 meter have no price"
+    assert str(found) == told
 
 
 def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:

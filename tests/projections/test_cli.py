@@ -153,8 +153,10 @@ def test_the_picture_of_today(run: Run) -> None:
     assert (empty.code, "no workflows" in empty.out) == (0, True)
     assert list(Path().iterdir()) == [], "looking makes nothing"
     run("observe", "w", "--cost-usd", "0.09")
-    assert "spent $0.0900; in all $0.0900 in 1 workflows" in run().out
-    assert run("--json").json["running"] == [{"adw_id": "w", "cost_usd": "0.09"}]
+    assert "spent $0.0900; in all $0.0900 in 1 workflow\n" in run().out
+    assert run("--json").json["running"] == [
+        {"adw_id": "w", "cost_usd": "0.09", "at_least": False, "unpriced_events": 0}
+    ]
 
 
 def test_the_data_directory_is_named_before_or_after_the_command_or_by_the_environment(

@@ -221,7 +221,8 @@ def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
 def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
     run("start", "w", "--budget-usd", "5")
     charge(run, "w", "qwen-at-home", 9)
-    assert "at least $0.0000 of $5.0000 spent" in run("check", "w").out
+    told = run("check", "w").out
+    assert told == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
     assert run("check", "w", "--json").json["at_least"] is True
 
 
