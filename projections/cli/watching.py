@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ledger import money
 from ledger.importing import SourceEntry, SourceRegister, configured
-from projections.cli.context import config, config_option, data_option, data_path, history_option, prices
+from projections.cli.context import config, config_option, data_option, data_path, history_option, json_before, prices
 from projections.cli.output import console, local_time, place, plain, styled_status
 from projections.cli.session import Session, opened
 from projections.cli.tables import Id, Table
@@ -39,7 +39,7 @@ _PROBLEMS_SHOWN: Final = 3
 
 @click.command("watch")
 @click.option("--once", is_flag=True, help="Look at everything once, and leave.")
-@click.option("--json", "as_json", is_flag=True, help="Print each change as one JSON line.")
+@click.option("--json", "as_json", is_flag=True, callback=json_before, help="Print each change as one JSON line.")
 @config_option
 @history_option
 @data_option

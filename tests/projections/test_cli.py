@@ -85,6 +85,19 @@ def test_a_charge_is_priced_from_its_tokens(run: Run) -> None:
     assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (30.0, "partial", 1)
 
 
+def test_json_can_be_asked_for_before_the_command(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "0.09")
+    for command in (["daily"], ["show", "w"], ["history"], ["check", "w"], ["observe", "w", "--cost-usd", "0.09"]):
+        assert run("--json", *command).json
+    assert run("--json", "daily").json == run("daily", "--json").json
+    assert not run("daily").out.startswith("{"), "one invocation's --json is not the next one's"
+    assert all(json.loads(line) for line in run("--json", "watch", "--once").out.splitlines())
+    for command in (["install", "claude-code"], ["token", "list"]):
+        refused = run("--json", *command)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"`costledger {command[0]}` does not take --json before its name" in refused.err
+
+
 def test_an_id_said_again_appends_nothing(run: Run) -> None:
     run("observe", "w", "--cost-usd", "0.09", "--id", "e1")
     assert run("observe", "w", "--cost-usd", "0.09", "--id", "e1").out.endswith("already there\n")
