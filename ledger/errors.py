@@ -143,6 +143,15 @@ class UnknownWorkflow(CostledgerError):
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
 
 
+class AmbiguousWorkflow(InvalidInput):
+    """Several workflows' ids begin as the given text does."""
+
+    def __init__(self, given: str, near: Sequence[str]) -> None:
+        self.given, self.near = given, tuple(near)
+        more = f" and {len(near) - 5:,} more" if len(near) > 5 else ""
+        super().__init__(f"{given!r} begins several workflows' ids: {', '.join(near[:5])}{more}; give more of it")
+
+
 class UnknownModel(CostledgerError):
     """No price for a model, served that way, at that moment."""
 

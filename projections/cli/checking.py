@@ -12,7 +12,7 @@ from ledger.words import counted
 from projections.budget import BudgetState, Standing, standing
 from projections.cli.context import config, config_option, data_option, history_option, json_option
 from projections.cli.output import print_json
-from projections.cli.session import exit_code, opened
+from projections.cli.session import exit_code, opened, whole_id
 from projections.cli.unpriced import in_words
 from projections.workflow_history import Row
 
@@ -31,6 +31,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
     From 80 % on it also warns on stderr. Budgets are set by `start --budget-usd`, or in costledger.toml.
     """
     budgets = config().budgets
+    workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(workflow_ids=None if workflow_id is None else [workflow_id]) as session:
         found = [row for row in session.history.rows() if row.status == "running"]
         if workflow_id is not None:

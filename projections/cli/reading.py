@@ -20,7 +20,7 @@ from ledger.reader import LedgerReader
 from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option, workflow_argument
 from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status
-from projections.cli.session import Session, exit_code, opened
+from projections.cli.session import Session, exit_code, opened, whole_id
 from projections.cli.tables import Id, Table
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.explain import Step, steps
@@ -102,6 +102,7 @@ def _print_history(rows: list[Row]) -> None:
 @data_option
 def show_command(workflow_id: str, as_of: str | None, as_json: bool) -> int:
     """One workflow: its cost, where it came from, and how far it can be trusted."""
+    workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
         found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)
         if as_of:
@@ -191,7 +192,10 @@ def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend
 @data_option
 def explain_command(workflow_id: str, as_json: bool) -> int:
     """Each event that moved a workflow's cost: from what to what, why, and where it was read."""
+    workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
+        if session.problems:
+            return exit_code(session.problems)
         reader = session.ledgers.read(workflow_id)
         moved = list(steps(reader))
         found = session.history.row(workflow_id)
