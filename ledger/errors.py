@@ -9,6 +9,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
     │   ├── InvalidReplica
+    │   ├── AmbiguousWorkflow    several ids begin so
     │   ├── SharedHistory        rows that projectors write are not made from local ledgers
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import ClassVar
 
 __all__ = [
+    "AmbiguousWorkflow",
     "ConflictingEvent",
     "CostledgerError",
     "DamagedLedger",

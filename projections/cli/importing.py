@@ -10,6 +10,7 @@ import click
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
+from ledger.words import counted
 from projections.cli.context import (
     config,
     config_option,
@@ -157,8 +158,8 @@ def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -
 
 def _print(report: ImportReport) -> None:
     click.echo(
-        f"{report.appended:,} events appended, {report.unchanged:,} unchanged, {len(report.skipped):,} inputs skipped, "
-        f"in {len(report.workflows):,} workflows"
+        f"{counted(report.appended, 'event')} appended, {report.unchanged:,} unchanged, "
+        f"{counted(len(report.skipped), 'input')} skipped, in {counted(len(report.workflows), 'workflow')}"
     )
     if report.skipped:
         shown = Table("skipped", "where", "why", prose=("where", "why"))

@@ -8,6 +8,7 @@ import click
 
 from ledger.errors import InvalidInput, MissingExtra
 from ledger.replicas import open_replica
+from ledger.words import counted
 from projections.cli.context import (
     credentials_option,
     history_option,
@@ -65,8 +66,8 @@ def _project(name: str, url: str, credentials: str | None, *, once: bool, rebuil
         print_json({"lines": report.lines, "held": report.workflows_held, "costs_changed": report.costs_changed})
     else:
         click.echo(
-            f"{report.lines:,} lines projected, {report.workflows_held:,} workflows held"
-            + (f"; the new rows are shown, {report.costs_changed:,} costs changed" if rebuild else "")
+            f"{counted(report.lines, 'line')} projected, {counted(report.workflows_held, 'workflow')} held"
+            + (f"; the new rows are shown, {counted(report.costs_changed, 'cost')} changed" if rebuild else "")
         )
     return 3 if report.workflows_held else 0
 
@@ -86,7 +87,8 @@ def _status(url: str, *, as_json: bool) -> int:
     waiting = sum(1 for one in partitions if one.projector is None)
     furthest = max(one.position for one in partitions)
     click.echo(
-        f"{projectors:,} projectors, {len(partitions):,} partitions, {waiting:,} of them without one; "
+        f"{counted(projectors, 'projector')}, {counted(len(partitions), 'partition')}, "
+        f"{waiting:,} of them without one; "
         f"read up to position {furthest:,}"
     )
     if held:

@@ -9,6 +9,7 @@ import click
 from ledger import money
 from ledger.importing import ImportReport
 from ledger.register import SourceRegister
+from ledger.words import counted
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
 from projections.cli.output import console, print_json, progress_bar, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
@@ -36,7 +37,7 @@ def refresh_command(as_json: bool, insert_missing: bool) -> int:
     if as_json:
         print_json(as_json_report(report))
     else:
-        click.echo(f"{len(report.folded):,} workflows replayed, {report.unchanged:,} unchanged")
+        click.echo(f"{counted(len(report.folded), 'workflow')} replayed, {report.unchanged:,} unchanged")
     return exit_code(report.problems)
 
 
@@ -98,8 +99,9 @@ def as_json_report(report: RefreshReport) -> dict[str, Any]:
 
 def _print(report: RefreshReport, imported: ImportReport) -> None:
     click.echo(
-        f"{imported.appended:,} events appended from {len(imported.workflows):,} workflows' sources; "
-        f"{len(report.folded):,} workflows replayed, {len(report.changes):,} changed"
+        f"{counted(imported.appended, 'event')} appended from the sources of "
+        f"{counted(len(imported.workflows), 'workflow')}; "
+        f"{counted(len(report.folded), 'workflow')} replayed, {len(report.changes):,} changed"
     )
     print_changes(report.changes)
 

@@ -44,6 +44,13 @@ _DROPPED: Final = (
 """What a terminal that is too narrow goes without, step by step, before a name is broken."""
 
 
+def _once(context: click.Context, parameter: click.Parameter, value: tuple[By, ...]) -> By | None:
+    """An option that is given once at most; the last of several does not win unseen."""
+    if len(value) > 1:
+        raise click.BadParameter(f"give one of {', '.join(value)}", context, parameter)
+    return value[0] if value else None
+
+
 def _options(command: F) -> F:
     """The options that all reports share."""
     for option in (
@@ -56,7 +63,9 @@ def _options(command: F) -> F:
         click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
         click.option("--until", metavar="DATE", help="The last day, as 2026-11-30 or 20261130."),
         click.option("--since", metavar="DATE", help="The first day, as 2026-11-01 or 20261101."),
-        click.option("--by", type=click.Choice(list(BY)), help="Split each line by this."),
+        click.option(
+            "--by", type=click.Choice(list(BY)), multiple=True, callback=_once, help="Split each line by this."
+        ),
     ):
         command = option(command)
     return command

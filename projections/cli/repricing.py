@@ -15,6 +15,7 @@ from ledger import money
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore
+from ledger.words import counted
 from projections.cli.context import config_option, data_option, history_option, json_option, prices, store
 from projections.cli.output import console, counted_bar, plain, print_json, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
@@ -117,7 +118,7 @@ def reprice_command(
     if as_json:
         print_json(_as_json(found, appended))
     elif agreed:
-        click.echo(f"{appended:,} readings appended to {len(changed):,} workflows")
+        click.echo(f"{counted(appended, 'reading')} appended to {counted(len(changed), 'workflow')}")
     elif changed:
         click.echo("nothing was appended; add --yes to append these")
     return exit_code(found.problems)
@@ -200,11 +201,12 @@ def _print(found: _Difference) -> None:
     for name, told in sorted(found.models.items()):
         if told.unpriced:
             click.echo(
-                f"{plain(name)}: still no price for {told.unpriced_tokens:,} tokens in {told.unpriced:,} readings; "
+                f"{plain(name)}: still no price for {counted(told.unpriced_tokens, 'token')} in "
+                f"{counted(told.unpriced, 'reading')}; "
                 "give it rates under [[prices]] in costledger.toml"
             )
         if told.kept:
-            click.echo(f"{plain(name)}: no price today; {told.kept:,} readings keep the one they have")
+            click.echo(f"{plain(name)}: no price today; kept as it is in {counted(told.kept, 'reading')}")
 
 
 def _print_workflows(found: _Difference) -> None:

@@ -8,6 +8,7 @@ import click
 
 from ledger import money
 from ledger.salvage import salvage
+from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option, workflow_argument
 from projections.cli.output import console, plain, print_json
 from projections.cli.session import opened
@@ -32,7 +33,10 @@ def salvage_command(workflow_id: str, as_json: bool) -> int:
     if as_json:
         print_json({**asdict(done), "cost_before": old, "cost_after": new})
         return 0
-    click.echo(f"{done.kept:,} events kept, {len(done.left_out):,} lines left out; the damaged file is {done.damaged}")
+    click.echo(
+        f"{counted(done.kept, 'event')} kept, {counted(len(done.left_out), 'line')} left out; "
+        f"the damaged file is {done.damaged}"
+    )
     shown = Table(
         "left out", "line", "byte", "bytes", "why", right=("line", "byte", "bytes"), prose=("why",), dropped=("bytes",)
     )

@@ -130,7 +130,7 @@ def test_an_import_tells_what_it_did_and_does_it_once(run: Run, tmp_path: Path) 
     write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5), "cut\n", result(0.1))
     write(tmp_path / "agents/w2/raw_output.jsonl")
     first = run("import", "adw", "agents")
-    assert first.out.startswith("1 events appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
+    assert first.out.startswith("1 event appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
     assert "is empty" in first.out
     assert "[w1] $0.0000 → $0.1000 (status: running)" in first.err
     again = run("import", "adw", "agents", "--json").json
@@ -226,6 +226,7 @@ def test_a_damaged_ledger_is_named_and_the_others_are_shown(run: Run, tmp_path: 
     path.write_bytes(path.read_bytes().replace(b'"0.09"', b'"9.09"'))
     history = run("history")
     assert (history.code, "good" in history.out, "bad.jsonl, line 2" in history.err) == (3, True, True)
+    assert [run(*command).code for command in ([], ["--json"], ["daily"])] == [3, 3, 3]
     assert run("verify").code == 3
     assert run("observe", "bad", "--cost-usd", "1").code == 3
     assert run("observe", "good", "--cost-usd", "1").code == 0
@@ -353,7 +354,7 @@ def test_help_lists_every_command_and_every_command_has_help(run: Run) -> None:
 def test_rebuild_checks_and_swaps(run: Run, tmp_path: Path) -> None:
     run("observe", "w", "--cost-usd", "2.37")
     assert run("rebuild", "--check").code == 3
-    assert "1 rows rebuilt, 1 costs changed" in run("rebuild").out
+    assert "1 row rebuilt, 1 cost changed" in run("rebuild").out
     assert run("rebuild", "--check").code == 0
     with sqlite3.connect(tmp_path / "data/history.db") as db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09")
@@ -426,7 +427,7 @@ def test_a_copied_data_directory_is_told_everywhere_and_settled_either_way(run: 
     assert (run("--data", "copy", "origin").code, run("--data", "copy", "origin", "--moved").code) == (3, 0)
     renewed = run("--data", "second", "origin", "--renew", "--json")
     assert (renewed.code, renewed.json["problem"]) == (0, None)
-    assert "1 ledgers carried over" in renewed.err
+    assert "1 ledger carried over" in renewed.err
     assert renewed.json["origin"] != run("origin", "--json").json["origin"]
     assert run("--data", "copy", "origin", "--json").json == run("origin", "--json").json
     for name in ("data", "copy", "second"):

@@ -102,6 +102,12 @@ def test_a_report_is_split_by(filled: Run, command: str, by: str, split: dict[An
     assert shown["totals"]["cost_usd"] == "1.75"
 
 
+def test_a_report_is_split_by_one_thing(filled: Run) -> None:
+    refused = filled("daily", "--by", "agent", "--by", "model")
+    assert (refused.code, refused.out) == (2, "")
+    assert "give one of agent, model" in refused.err
+
+
 @pytest.mark.parametrize(("since", "until"), [("2026-11-23", "2026-11-23"), ("20261123", "20261123")])
 def test_days_can_be_given_as_ccusage_users_do(filled: Run, since: str, until: str) -> None:
     shown = filled("daily", "--since", since, "--until", until, "--timezone", "UTC", "--json").json
