@@ -1,8 +1,9 @@
-"""`costledger.toml`: sources to read, rates that were agreed, budgets; all of it optional.
+"""`costledger.toml`: sources to read, rates that were agreed, budgets, webhooks; all of it optional.
 
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
     [budgets]                       # default_usd, and by_template
+    [[webhooks]]                    # url, secret_env or secret_file, events
 
 Whoever appends imports this module only when there is such a file: pydantic is most of a cold start.
 """
@@ -17,6 +18,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -25,7 +27,20 @@ from ledger.errors import InvalidConfig, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
 from ledger.sources import KINDS, MAPPED_KINDS
 
-__all__ = ["RATE_FIELDS", "Budgets", "Config", "PriceOverride", "SourceConfig", "line_of", "load"]
+__all__ = [
+    "RATE_FIELDS",
+    "WEBHOOK_EVENTS",
+    "Budgets",
+    "Config",
+    "PriceOverride",
+    "SourceConfig",
+    "WebhookConfig",
+    "line_of",
+    "load",
+]
+
+WEBHOOK_EVENTS: Final = ("cost.updated", "workflow.settled", "budget.exceeded", "ledger.damaged")
+"""What webhooks tell."""
 
 RATE_FIELDS: Final = {
     "input_usd_per_mtok": "input_tokens",
@@ -172,12 +187,59 @@ class Budgets(_Section):
         return self.by_template.get(workflow_template or "", self.default_usd)
 
 
+class WebhookConfig(_Section):
+    """Somebody to be told, by HTTP, signed with a secret that is not in this file.
+
+    Attributes:
+        secret_env, secret_file: where the secret is: an environment variable, or a file that holds nothing else.
+        events: some of `WEBHOOK_EVENTS`.
+        allow_private: also at an address that only this network knows, and without TLS.
+        timeout_seconds: of one attempt.
+        attempts: after so many a message is given up, until it is sent again by hand.
+        retry_seconds: the first pause; each one after it is twice as long, up to twelve hours.
+    """
+
+    url: str
+    secret_env: Name | None = None
+    secret_file: Path | None = None
+    events: tuple[Literal["cost.updated", "workflow.settled", "budget.exceeded", "ledger.damaged"], ...] = (
+        WEBHOOK_EVENTS
+    )
+    allow_private: bool = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    attempts: Annotated[int, Field(ge=1, le=100)] = 20
+    retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> WebhookConfig:
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            valid = False
+        if not valid or parts.username is not None or not self.url.isprintable() or " " in self.url:
+            raise ValueError("url must be https://HOST/… without a user name")
+        if parts.scheme == "http" and not self.allow_private:
+            raise ValueError("url must be https://…; http is for private addresses, with allow_private = true")
+        if (self.secret_env is None) == (self.secret_file is None):
+            raise ValueError("name the secret by one of secret_env and secret_file")
+        return self
+
+
 class Config(_Section):
     """The whole file."""
 
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
     budgets: Budgets = Budgets()
+    webhooks: tuple[WebhookConfig, ...] = ()
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_once(cls, webhooks: tuple[WebhookConfig, ...]) -> tuple[WebhookConfig, ...]:
+        if len({webhook.url for webhook in webhooks}) < len(webhooks):
+            raise ValueError("two have the same url; name all their events in one")
+        return webhooks
 
 
 def load(file: Path | None) -> Config:
@@ -206,7 +268,13 @@ def load(file: Path | None) -> Config:
         problems = [_problem(text, problem) for problem in error.errors(include_url=False)]
         raise InvalidConfig(file, sorted(problems, key=lambda problem: problem[0] or 0)) from None
     sources = tuple(_at_home(source, file.parent) for source in config.sources)
-    return config.model_copy(update={"sources": sources})
+    webhooks = tuple(
+        webhook
+        if webhook.secret_file is None
+        else webhook.model_copy(update={"secret_file": file.parent / webhook.secret_file.expanduser()})
+        for webhook in config.webhooks
+    )
+    return config.model_copy(update={"sources": sources, "webhooks": webhooks})
 
 
 def _at_home(source: SourceConfig, folder: Path) -> SourceConfig:
@@ -228,7 +296,12 @@ def _problem(text: str, problem: Mapping[str, Any]) -> tuple[int | None, str]:
 
 def _keys_at(names: list[str]) -> Iterable[str]:
     """The keys of the section that these names lead to."""
-    sections: dict[str, type[_Section]] = {"sources": SourceConfig, "prices": PriceOverride, "budgets": Budgets}
+    sections: dict[str, type[_Section]] = {
+        "sources": SourceConfig,
+        "prices": PriceOverride,
+        "budgets": Budgets,
+        "webhooks": WebhookConfig,
+    }
     return sections[names[0]].model_fields if names else Config.model_fields
 
 

@@ -12,7 +12,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 __all__ = ["Files", "OpenFile", "locked", "locked_file"]
 
@@ -24,13 +24,17 @@ class OpenFile:
 
     A thread that syncs holds its own reference, so another thread that reopens the ledger can never close, and
     the system never reuse, the descriptor being synced.
+
+    Attributes:
+        stuck: its lock could not be unlocked; who is done with it lets it go.
     """
 
-    __slots__ = ("fd", "pid")
+    __slots__ = ("fd", "pid", "stuck")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.pid = os.getpid()
+        self.stuck = False
 
     def let_go(self) -> None:
         """Lift its lock when it cannot be unlocked: from now on the descriptor is of no file, so a sync of it fails."""
@@ -45,7 +49,13 @@ class OpenFile:
 
 
 class Files:
-    """The operating system's files."""
+    """The operating system's files.
+
+    Attributes:
+        fenced: paths of ledgers whose sync has failed in this process; see `fence.py`.
+    """
+
+    fenced: ClassVar[set[Path]] = set()
 
     def open_append(self, path: Path) -> OpenFile:
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666))

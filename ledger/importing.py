@@ -19,7 +19,7 @@ from ledger.errors import (
 from ledger.events import END_TYPES, check_workflow_id
 from ledger.planning import Known, Plan, known, plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.register import SourceEntry, SourceRegister
+from ledger.register import SourceEntry, SourceRegister, Sources
 from ledger.sources import MAPPED_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Findings, Options, Part, Skipped
 from ledger.store import DirectoryStore, LedgerStore
@@ -287,19 +287,22 @@ def import_entry(
 
 def reread(
     store: LedgerStore,
-    register: SourceRegister,
+    sources: Sources,
     *,
     only: Container[str] | None = None,
     prices: PriceBook | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Import every remembered source again; one that is gone takes nothing away and is reported as skipped.
+    """Import sources again; one that is gone takes nothing away and is reported as skipped.
+
+    Args:
+        sources: those that are remembered, `SourceRegister`, and maybe more.
 
     Raises:
-        SourceUnreadable: the register itself cannot be read.
+        SourceUnreadable: where the sources are kept cannot be read.
     """
     report = ImportReport()
-    for entry in register.entries():
+    for entry in sources.entries():
         if only is not None and entry.workflow_id is not None and entry.workflow_id not in only:
             continue
         try:

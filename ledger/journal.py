@@ -18,10 +18,11 @@ from typing import Final, Literal, ParamSpec, TypeVar
 from ledger.clock import Clock, to_wire
 from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable
 from ledger.events import Event, Line
+from ledger.fence import is_fenced, set_fence
 from ledger.files import Files, OpenFile
 from ledger.line import Draft
 from ledger.reader import LedgerReader
-from ledger.recovery import copy_verified, fence_path, last_tail, set_fence
+from ledger.recovery import copy_verified, last_tail
 from ledger.seen import SeenIds
 from ledger.tail import Composed, Receipt, Tail, compose, drafts, with_runs
 
@@ -82,8 +83,12 @@ class Journal:
                 self._forget()
             with self._lock:
                 file, receipts = self._write(batch, expected_seq)
-            if self._durability != "always" or self._confirmed(file):
-                return receipts
+            try:
+                if self._durability != "always" or self._confirmed(file):
+                    return receipts
+            finally:
+                if file.stuck:
+                    file.let_go()  # its reference may live on, in an error's traceback say, and so would its lock
             # Between our write and our sync the file was replaced or fenced: whether our lines were carried over
             # is for the new file to say, so every id is looked up, also those made here.
             for draft in batch:
@@ -106,8 +111,10 @@ class Journal:
         """
         if self._pid != os.getpid():
             self._forget()
-        with self._lock, self._locked():
+        with self._lock, self._locked() as file:
             pass
+        if file.stuck:
+            file.let_go()
 
     def _write(self, batch: Sequence[Draft], expected_seq: int | None) -> tuple[OpenFile, list[Receipt]]:
         with self._locked() as file:
@@ -130,7 +137,7 @@ class Journal:
                 if not self._try("look at", self._files.is_at, file, self.path):
                     self._file = self._tail = None
                     continue
-                if self._try("look at", self._files.exists, fence_path(self.path)):
+                if self._try("look at", is_fenced, self._files, self.path):
                     self._file = self._tail = None
                     self._try("copy", copy_verified, self._files, file, self.path, self.workflow_id)
                     continue
@@ -140,14 +147,16 @@ class Journal:
                 try:
                     self._files.unlock(file)
                 except OSError as refused:
-                    self._file = self._tail = None  # closing it, once nobody syncs it any more, lifts the lock too
+                    self._file = self._tail = None
+                    file.stuck = True  # until it has been synced
                     if refused.__context__ is not None:
-                        file.let_go()  # another error is under way, whose traceback keeps it open
+                        file.let_go()  # another error is under way, and nobody will sync it
 
     def _opened(self) -> OpenFile:
         if self._file is None:
             self._file = self._try("open", self._files.open_append, self.path)
             self._tail = None
+            self._directory_synced = False  # whoever put this file there may have died before it was in its folder
         return self._file
 
     def _caught_up(self, file: OpenFile) -> Tail:
@@ -226,7 +235,7 @@ class Journal:
             self._try("sync the folder of", self._files.sync_directory, self.path.parent)
             self._directory_synced = True
         at_path = self._try("look at", self._files.is_at, file, self.path)
-        return at_path and not self._try("look at", self._files.exists, fence_path(self.path))
+        return at_path and not self._try("look at", is_fenced, self._files, self.path)
 
     def _sync(self, file: OpenFile) -> None:
         try:

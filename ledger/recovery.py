@@ -16,31 +16,19 @@ from typing import Final
 import orjson
 
 from ledger.errors import DamagedLedger
+from ledger.fence import lift_fence
 from ledger.files import Files, OpenFile
 from ledger.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
 from ledger.reader import LedgerReader
 from ledger.rewrite import written_anew
 from ledger.tail import Tail
 
-__all__ = ["copy_verified", "fence_path", "last_tail", "set_fence"]
+__all__ = ["copy_verified", "last_tail"]
 
 _WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
 _SMALL_WINDOW_BYTES: Final = 16 * 1024
 _COPY_BYTES: Final = 1024 * 1024
 _FROM_HASH: Final = HASH_CHARACTERS + 3
-
-
-def fence_path(ledger: Path) -> Path:
-    return ledger.with_name(ledger.name + ".fenced")
-
-
-def set_fence(files: Files, ledger: Path) -> None:
-    """Keep every writer off this file; best effort, since the disk is failing."""
-    with contextlib.suppress(OSError):
-        marker = fence_path(ledger)
-        with contextlib.suppress(FileExistsError):
-            files.create(marker)
-        files.sync_directory(marker.parent)
 
 
 def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tail:
@@ -186,6 +174,4 @@ def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) ->
             if files.write(new, lines) != len(lines):
                 raise OSError(28, "short write")
         files.sync(new)
-    with contextlib.suppress(FileNotFoundError):
-        files.remove(fence_path(path))
-    files.sync_directory(path.parent)
+    lift_fence(files, path)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from ledger.errors import SourceUnreadable
 from ledger.small_files import locked, write_whole
 
-__all__ = ["SourceEntry", "SourceRegister"]
+__all__ = ["SourceEntry", "SourceRegister", "Sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,18 @@ _DEFAULTS: Final = {told.name: told.default for told in fields(SourceEntry)}
 
 def _entry(told: dict[str, Any]) -> SourceEntry:
     return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
+
+
+class Sources(Protocol):
+    """Sources to read again."""
+
+    def entries(self) -> Sequence[SourceEntry]:
+        """Each once.
+
+        Raises:
+            SourceUnreadable: where they are kept cannot be read.
+        """
+        ...
 
 
 class SourceRegister:

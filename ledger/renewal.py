@@ -12,11 +12,12 @@ from pathlib import Path
 
 from ledger.errors import CostledgerError, LedgerUnavailable
 from ledger.events import Line
+from ledger.fence import is_fenced
 from ledger.files import Files, OpenFile, locked_file
 from ledger.line import LINE_BYTES_MAX
 from ledger.origin import begin_renewal, end_renewal
 from ledger.reader import LedgerReader
-from ledger.recovery import copy_verified, fence_path, last_tail
+from ledger.recovery import copy_verified, last_tail
 from ledger.rewrite import renewed_opening, write_anew, written_anew
 from ledger.store import DirectoryStore
 
@@ -77,7 +78,7 @@ def _carried_over(files: Files, path: Path, workflow_id: str, origin: str) -> bo
     try:
         while True:
             with locked_file(files, path) as file:
-                if not files.exists(fence_path(path)):
+                if not is_fenced(files, path):
                     return _carried_over_locked(files, file, path, workflow_id, origin)
                 copy_verified(files, file, path, workflow_id)
     except OSError as error:

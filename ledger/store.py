@@ -12,15 +12,15 @@ from typing import Final, Protocol
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import DamagedLedger, InvalidInput, LedgerUnavailable, UnknownWorkflow
+from ledger.errors import DamagedLedger, DurabilityUnknown, InvalidInput, LedgerUnavailable, UnknownWorkflow
 from ledger.events import Event, check_workflow_id
-from ledger.files import Files, locked
+from ledger.fence import is_fenced, set_fence
+from ledger.files import Files, OpenFile, locked
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
 from ledger.origin import made_origin, misplaced, note_place
 from ledger.place import network_file_system
 from ledger.reader import LedgerReader, ReadAt
-from ledger.recovery import fence_path
 from ledger.rewrite import held_before_renewal
 from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
 
@@ -271,12 +271,12 @@ class DirectoryStore:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
         try:
-            if files.exists(fence_path(path)):
+            if is_fenced(files, path):
                 self._journal(workflow_id).mend()
             file = files.open_read(path)
             with locked(files, file, shared=True):
                 size = files.size(file)
-            files.sync(file)
+            self._sync_read(file, path)
         except FileNotFoundError:
             raise UnknownWorkflow(workflow_id, self.path) from None
         except OSError as error:
@@ -291,6 +291,14 @@ class DirectoryStore:
                 raise LedgerUnavailable(path, "read", error) from error
 
         return _reader(workflow_id, path, read_at, size, checkpoint, start)
+
+    def _sync_read(self, file: OpenFile, path: Path) -> None:
+        """What is read is on the disk; a failure is told to one process only, so this one must tell all others."""
+        try:
+            self._files.sync(file)
+        except OSError as error:
+            set_fence(self._files, path)
+            raise DurabilityUnknown(path, error) from error
 
     def _journal(self, workflow_id: str) -> Journal:
         if self._pid != os.getpid():

@@ -1,4 +1,4 @@
-"""Budgets: what a workflow has spent of what it may cost. Pure: a row and a configuration in, a standing out.
+"""Budgets: what a workflow has spent of what it may cost. Pure: rows or states and a configuration in, standings out.
 
 The budget is the one that the workflow's start names, else its template's, else the default.
 """
@@ -11,9 +11,11 @@ from typing import Final, Protocol
 
 from ledger import money
 from ledger.words import counted
+from projections.fold import State
+from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
 
-__all__ = ["BudgetState", "Budgets", "Standing", "standing"]
+__all__ = ["BudgetState", "Budgets", "Standing", "standing", "standing_so_far"]
 
 _WARNED_PERCENT: Final = 80
 """Of the budget: late enough to mean something, early enough to act."""
@@ -100,3 +102,13 @@ def standing(row: Row, budgets: Budgets) -> Standing | None:
     if budget is None:
         return None
     return Standing(budget, row.actual_cost_nanousd, row.cost_basis == "partial", row.unpriced_events)
+
+
+def standing_so_far(state: State, budgets: Budgets) -> Standing | None:
+    """The same by replay, without a row."""
+    budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
+    if budget is None:
+        return None
+    summary = summarise(state.tree)
+    partial = basis_of(summary, state.unread_events) == "partial"
+    return Standing(budget, state.cost_nanousd, partial, summary.unpriced)

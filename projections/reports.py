@@ -19,7 +19,7 @@ from projections.summary import UNATTRIBUTED
 __all__ = ["BY", "PERIODS", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
 
 Kind = Literal["daily", "weekly", "monthly", "session"]
-By = Literal["agent", "model", "template", "issue", "project"]
+By = Literal["agent", "model", "template", "issue", "project", "session"]
 
 BY: Final[dict[By, Group]] = {
     "agent": "agent",
@@ -27,6 +27,7 @@ BY: Final[dict[By, Group]] = {
     "template": "workflow_template",
     "issue": "issue_number",
     "project": "project",
+    "session": "session_id",
 }
 """What lines can be split by, and what spend calls it."""
 

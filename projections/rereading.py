@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ledger.importing import ImportReport, reread
 from ledger.pricing import PriceBook
-from ledger.register import SourceRegister
+from ledger.register import Sources
 from ledger.store import LedgerStore
 from projections.replay import RefreshReport, resync
 from projections.store import CostChange, HistoryStore, Stored
@@ -26,7 +26,7 @@ class Resynced:
 def resync_sources(
     ledgers: LedgerStore,
     history: HistoryStore,
-    sources: SourceRegister,
+    sources: Sources,
     *,
     workflow_id: str | None = None,
     force: bool = False,

@@ -210,8 +210,13 @@ class HistoryStore(Protocol):
         """Drop a checkpoint, since its ledger was rightly replaced; the row stays until it is replayed."""
         ...
 
-    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
-        """The audit log in the order it was written."""
+    def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
+        """The audit log in the order it was written.
+
+        Args:
+            after: leave out the entries up to this id.
+            limit: so many at most.
+        """
         ...
 
     def rebuilding(self) -> AbstractContextManager[Fresh]:

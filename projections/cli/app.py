@@ -53,6 +53,7 @@ _COMMANDS: Final = {
     "project": "projecting",
     "serve": "serving",
     "token": "serving",
+    "webhooks": "hooking",
 }
 """The module of each command, in the order that `--help` lists them."""
 

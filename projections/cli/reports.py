@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
@@ -20,6 +20,7 @@ from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
 from projections.reports import BY, PERIODS, By, Kind, Line, Report, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
+from projections.zones import day_named, zone_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -113,8 +114,8 @@ def _print_report(
 ) -> int:
     if as_json and as_csv:
         raise InvalidInput("--json and --csv: give one of them")
-    zone = _zone(timezone)
-    days = (_day("--since", since), _day("--until", until))
+    zone = zone_named("--timezone", timezone)
+    days = (day_named("--since", since), day_named("--until", until))
     if days[0] is not None and days[1] is not None and days[0] > days[1]:
         raise InvalidInput(f"--since {since} is after --until {until}")
     first, last = quarters(*days, zone)
@@ -130,29 +131,6 @@ def _print_report(
         else:
             click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.data} yet"))
         return exit_code(session.problems)
-
-
-def _zone(name: str | None) -> tzinfo | None:
-    """A zone by its IANA name; None is the local one."""
-    if name is None or name.lower() == "local":
-        return None
-    if name.upper() == "UTC":
-        return UTC
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(f"--timezone {name!r}: no such zone; give a name such as Europe/Berlin, or UTC") from None
-
-
-def _day(option: str, text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{option} {text!r}: give a day such as 2026-11-23 or 20261123") from None
 
 
 def _label_names(kind: Kind, by: By | None) -> list[str]:

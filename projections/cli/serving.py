@@ -6,12 +6,24 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from ledger.errors import CostledgerError, InvalidInput, MissingExtra
-from projections.cli.context import data_option, data_path, history_option, history_spelling, json_option
+from ledger.register import SourceEntry
+from ledger.sources import KINDS
+from projections.cli.context import (
+    config,
+    config_option,
+    data_option,
+    data_path,
+    history_option,
+    history_spelling,
+    json_option,
+    prices,
+)
 from projections.cli.output import console, local_time, print_json
 from projections.cli.tables import Table
 from projections.server.settings import Settings
@@ -46,51 +58,74 @@ def _limits(command: F) -> F:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name that this server is also called by.")
+@click.option(
+    "--watch",
+    "watched",
+    multiple=True,
+    metavar="KIND:PATH",
+    help="A source to follow, besides those that are configured or remembered from an import.",
+)
 @click.option("--require-tokens", is_flag=True, help="Ask for tokens on a loopback address, too.")
 @_limits
+@config_option
 @history_option
 @data_option
-def serve_command(host: str, port: int, allow_host: tuple[str, ...], require_tokens: bool, **limits: float) -> None:
+def serve_command(
+    host: str,
+    port: int,
+    allow_host: tuple[str, ...],
+    watched: tuple[str, ...],
+    require_tokens: bool,
+    **limits: float,
+) -> None:
     """The HTTP API and the live page, until Ctrl-C."""
     try:
         import fastapi  # noqa: F401
+        import httpx  # noqa: F401
+        import opentelemetry.proto  # noqa: F401
         import prometheus_client  # noqa: F401
-        import uvicorn
+        import standardwebhooks  # noqa: F401
+        import uvicorn  # noqa: F401
         import watchfiles  # noqa: F401
     except ImportError:
         raise MissingExtra("`costledger serve`", "server") from None
-    from projections.server.app import create_app
-    from projections.server.protocol import protocol
+    from projections.server.http import http_server
     from projections.server.service import Service
     from projections.stores.opening import open_history
 
     data, spelling = data_path(), history_spelling()
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
-    service = Service(settings, lambda: open_history(spelling))
+    service = Service(
+        settings,
+        lambda: open_history(spelling),
+        config=config(),
+        prices=prices(),
+        watched=[_watched(text) for text in watched],
+    )
     if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
         raise InvalidInput(
             f"{host} is reached from other machines, so requests need tokens, and there is none yet: "
             "costledger token create --scope read"
         )
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    server = http_server(service)
+    for name in ("watchfiles", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
-    config = uvicorn.Config(
-        create_app(service),
-        http=protocol(settings.head_seconds_max),
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
     name = f"[{host}]" if ":" in host else host
     click.echo(
         f"costledger: {data.absolute()} at http://{name}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", err=True
     )
-    uvicorn.Server(config).run([listening])
+    server.run([listening])
+
+
+def _watched(text: str) -> SourceEntry:
+    kind, _, path = text.partition(":")
+    if kind not in KINDS or not path:
+        raise InvalidInput(f"--watch {text!r}: give KIND:PATH, and KIND one of {', '.join(KINDS)}")
+    return SourceEntry(kind, str(Path(path).expanduser().absolute()))
 
 
 @click.group("token")

@@ -138,6 +138,7 @@ class _OnStderr(logging.Handler):
 def log_changes() -> None:
     """Let the changes of cost that a refresh makes be seen on stderr."""
     logger = logging.getLogger("costledger")
-    if not logger.handlers:
-        logger.addHandler(_OnStderr())
+    for handler in [each for each in logger.handlers if isinstance(each, _OnStderr)]:
+        logger.removeHandler(handler)  # an earlier invocation's in this process, with its count
+    logger.addHandler(_OnStderr())
     logger.setLevel(logging.INFO)

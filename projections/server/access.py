@@ -12,12 +12,14 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from projections.server.problems import Refusal
 from projections.server.service import Service
 
-__all__ = ["COOKIE", "needs", "service_of"]
+__all__ = ["COOKIE", "cookie_token", "needs", "service_of"]
 
 COOKIE: Final = "costledger_token"
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `costledger token create`.")
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same token, as the page keeps it after a login.")
+cookie_token = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="The same token, as the page keeps it after a login."
+)
 
 
 def service_of(request: Request) -> Service:
@@ -35,7 +37,7 @@ def needs(scope: str) -> Callable[..., Coroutine[Any, Any, None]]:
     async def check(
         request: Request,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
-        cookie: Annotated[str | None, Security(_cookie)] = None,
+        cookie: Annotated[str | None, Security(cookie_token)] = None,
     ) -> None:
         service = service_of(request)
         text = bearer.credentials if bearer is not None else cookie

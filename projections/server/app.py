@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -17,16 +17,24 @@ from starlette.responses import Response
 
 from ledger.errors import CostledgerError
 from ledger.line import Head
+from projections.budget import Budgets, standing_so_far
 from projections.fold import State
 from projections.server import shapes
 from projections.server.appender import Appender
+from projections.server.endpoints import Endpoint, endpoint_of
 from projections.server.feed import Change, Feed
+from projections.server.figures import Figures
+from projections.server.follower import Follower
 from projections.server.guard import Guard
 from projections.server.keeper import Keeper
+from projections.server.metrics import Metrics
 from projections.server.problems import Problem, Refusal, response_to
-from projections.server.routes import events, health, stream, workflows
-from projections.server.rows import usd
+from projections.server.proving import Proving
+from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
+from projections.server.routes import webhooks as webhooks_routes
+from projections.server.rows import budget_as_json, usd
 from projections.server.service import Service
+from projections.server.webhooks import Webhooks
 
 __all__ = ["create_app"]
 
@@ -37,44 +45,79 @@ _DESCRIPTION = (
 
 
 def create_app(service: Service) -> FastAPI:
-    """The ASGI application of a service; it starts the keeper, and on shutdown finishes what it has accepted."""
+    """The ASGI application of a service; it starts the keeper, and on shutdown finishes what it has accepted.
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loop, feed = asyncio.get_running_loop(), Feed()
+    Raises:
+        InvalidInput: the secret of a webhook is not there.
+    """
+    metrics = Metrics()
+    endpoints = [endpoint_of(webhook) for webhook in service.config.webhooks]
 
-        def publish(changes: Sequence[Change]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(feed.publish, changes)
-
-        keeper = Keeper(service, publish)
-        appender = Appender(service.ledgers, service.folds, standing, keeper.wake)
-        app.state.service, app.state.feed = service, feed
-        app.state.keeper, app.state.appender = keeper, appender
-        await asyncio.to_thread(keeper.start)
-        try:
-            yield
-        finally:
-            feed.close()
-            await appender.close()
-            await asyncio.to_thread(keeper.stop)
-            await asyncio.to_thread(service.close)
-
-    app = FastAPI(title="costledger", version=version("costledger"), lifespan=lifespan, docs_url=None, redoc_url=None)
-    for module in (workflows, events, stream, health):
+    app = FastAPI(
+        title="costledger",
+        version=version("costledger"),
+        lifespan=lambda app: _running(app, service, metrics, endpoints),
+        docs_url=None,
+        redoc_url=None,
+    )
+    for module in (workflows, spend, events, otlp, stream, webhooks_routes, health, login, page):
         app.include_router(module.router)
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Guard, settings=service.settings)
+    app.add_middleware(Guard, settings=service.settings, requests=metrics.requests)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def standing(state: State, head: Head) -> dict[str, Any]:  # noqa: ARG001
+@asynccontextmanager
+async def _running(
+    app: FastAPI, service: Service, metrics: Metrics, endpoints: Sequence[Endpoint]
+) -> AsyncIterator[None]:
+    """What starts and stops with the application."""
+    loop, feed = asyncio.get_running_loop(), Feed()
+
+    def tell(changes: Sequence[Change]) -> None:
+        if changes:
+            feed.publish(changes)
+        webhooks.wake()
+
+    def publish(changes: Sequence[Change]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, changes)
+
+    keeper = Keeper(service, publish)
+    webhooks = Webhooks(service, endpoints, keeper, metrics)
+    appender = Appender(service.ledgers, service.folds, standing(service.config.budgets), keeper.wake, metrics)
+    follower, proving = Follower(service, keeper.wake), Proving(service)
+    app.state.service, app.state.feed = service, feed
+    app.state.keeper, app.state.appender = keeper, appender
+    app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
+    app.state.follower, app.state.webhooks = follower, webhooks
+    await asyncio.to_thread(keeper.start)
+    follower.start()
+    await webhooks.start()
+    try:
+        yield
+    finally:
+        feed.close()
+        await appender.close()
+        await webhooks.stop()
+        proving.stop()
+        await asyncio.to_thread(follower.stop)
+        await asyncio.to_thread(keeper.stop)
+        await asyncio.to_thread(service.close)
+
+
+def standing(budgets: Budgets) -> Callable[[State, Head], dict[str, Any]]:
     """How a workflow stands, for those who have just appended to it."""
-    return {"cost": usd(state.cost_nanousd), "status": state.status}
+
+    def standing(state: State, head: Head) -> dict[str, Any]:  # noqa: ARG001
+        budget = budget_as_json(standing_so_far(state, budgets))
+        return {"cost": usd(state.cost_nanousd), "status": state.status, "budget": budget}
+
+    return standing
 
 
 async def _answered(request: Request, error: Exception) -> Response:  # noqa: ARG001

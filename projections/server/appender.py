@@ -20,6 +20,7 @@ from ledger.submission import append_each
 from ledger.tail import Receipt
 from projections.fold import State
 from projections.kept import KeptFolds
+from projections.server.metrics import Metrics
 
 __all__ = ["Appended", "Appender"]
 
@@ -59,6 +60,7 @@ class Appender(Generic[S]):
     Args:
         question: asked of the workflow's state after each append; the answer goes to all who waited for it.
         appended: called in the loop with the id of a workflow that was appended to.
+        metrics: are told how long each request waits.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class Appender(Generic[S]):
         folds: KeptFolds,
         question: Callable[[State, Head], S],
         appended: Callable[[str], None],
+        metrics: Metrics,
     ) -> None:
         self._ledgers, self._folds, self._question, self._appended = ledgers, folds, question, appended
+        self._seconds = metrics.append_seconds
         self._pool = ThreadPoolExecutor(_THREADS, "append")
         self._waiting: dict[str, list[_Waiting[S]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,7 +88,8 @@ class Appender(Generic[S]):
             task = asyncio.create_task(self._drain(workflow_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(mine.answer)
+        with self._seconds.time():
+            return await asyncio.shield(mine.answer)
 
     async def close(self) -> None:
         """Finish what was accepted."""

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from http import HTTPStatus
 from typing import Final
 
+from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,16 +37,22 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
+_NONE: Final = "(none)"
 _CLIENTS_KEPT: Final = 10_000
 _DISCARD_BYTES_MAX: Final = 64 * 1024 * 1024
 _DISCARD_SECONDS_MAX: Final = 2.0
 
 
 class Guard:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
+    Args:
+        requests: counts what was answered, by method, route and status.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, requests: Counter) -> None:
+        self._app, self._settings, self._requests = app, settings, requests
         self._rates = _Rates(settings.requests_per_second_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +65,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._count(scope, message["status"])
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
@@ -75,6 +83,10 @@ class Guard:
             elif error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await _discard(receive)
             await response_to(error)(scope, receive, guarded)
+
+    def _count(self, scope: Scope, status: int) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else _NONE
+        self._requests.labels(method, getattr(scope.get("route"), "path", _NONE), str(status)).inc()
 
     def _check(self, scope: Scope) -> None:
         headers, settings = Headers(scope=scope), self._settings

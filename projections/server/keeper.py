@@ -59,7 +59,11 @@ class Keeper:
     """Keeps the rows of a service current in threads of its own.
 
     Args:
-        publish: called with the changes of rows, in the keeper's thread.
+        publish: called with the changes of rows, in one of the keeper's threads; with none when a workflow that ended
+            is not in `unsettled` any more.
+
+    Attributes:
+        unsettled: workflows that have ended, and whose sources are being read once more.
     """
 
     def __init__(self, service: Service, publish: Callable[[Sequence[Change]], None]) -> None:
@@ -70,6 +74,7 @@ class Keeper:
         self.last_change = 0
         self._every_seconds = _ALL_SECONDS
         self._running: set[str] = set()
+        self.unsettled: set[str] = set()
         self._threads = [
             threading.Thread(target=self._keep, name="keeper"),
             threading.Thread(target=self._watch, name="watch"),
@@ -164,21 +169,23 @@ class Keeper:
             return False  # a file that somebody put beside the ledgers
 
     def _note(self, report: RefreshReport, *, all_looked_at: bool) -> None:
-        if all_looked_at:
-            self.kept.problems = {}
-            self.kept.refreshed_at = time.time()
+        stand = {} if all_looked_at else dict(self.kept.problems)
         for name in report.folded:
-            self.kept.problems.pop(name, None)
-        self.kept.problems |= {problem.workflow_id: problem for problem in report.problems}
+            stand.pop(name, None)
+        self.kept.problems = stand | {problem.workflow_id: problem for problem in report.problems}
+        if all_looked_at:
+            self.kept.refreshed_at = time.time()
 
     def _tell(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             told: list[Change] = []
+            budgets = self._service.config.budgets
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                told.append(Change(number, adw_id, None if row is None else row_as_json(row)))
+                told.append(Change(number, adw_id, None if row is None else row_as_json(row, budgets)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
+                        self.unsettled.add(adw_id)
                         self._service.background.submit(self._settle, adw_id)
                     self._running.discard(adw_id)
                 else:
@@ -189,10 +196,14 @@ class Keeper:
     def _settle(self, workflow_id: str) -> None:
         """A workflow has ended: read its sources once more, so that its last words are in."""
         try:
-            found = reread(self._service.ledgers, self._service.sources, only=[workflow_id])
+            service = self._service
+            found = reread(service.ledgers, service.sources, only=[workflow_id], prices=service.prices)
             if found.appended:
                 self.wake(workflow_id)
         except CostledgerError as error:
             _log.error("the sources of %s could not be read again after its end: %s", workflow_id, error)
         except Exception:
             _log.exception("the sources of %s could not be read again after its end", workflow_id)
+        finally:
+            self.unsettled.discard(workflow_id)
+            self._publish(())

@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 from ledger import money
+from projections.budget import Budgets, Standing, standing
 from projections.pages import Totals
 from projections.workflow_history import Row
 
-__all__ = ["row_as_json", "totals_as_json", "usd"]
+__all__ = ["budget_as_json", "row_as_json", "totals_as_json", "usd"]
 
 
 def usd(nanousd: int | None) -> str | None:
@@ -19,9 +20,29 @@ def usd(nanousd: int | None) -> str | None:
     return None if nanousd is None else money.to_wire(nanousd)
 
 
-def row_as_json(row: Row) -> dict[str, Any]:
-    """A row for JSON."""
+def budget_as_json(found: Standing | None) -> dict[str, Any] | None:
+    """How a workflow stands against its budget, for JSON."""
+    if found is None:
+        return None
+    return {
+        "budget": usd(found.budget_nanousd),
+        "spent": usd(found.spent_nanousd),
+        "left": usd(found.left_nanousd),
+        "percent": found.percent,
+        "state": found.state,
+        "at_least": found.at_least,
+    }
+
+
+def row_as_json(row: Row, budgets: Budgets) -> dict[str, Any]:
+    """A row for JSON.
+
+    Args:
+        budgets: where a workflow's start names none.
+    """
     told = asdict(row)
+    del told["budget_nanousd"]
+    told["budget"] = budget_as_json(standing(row, budgets))
     estimate = told["estimated_cost_total"]
     told["actual_cost_total"] = usd(told.pop("actual_cost_nanousd"))
     told["estimated_cost_total"] = None if estimate is None else usd(money.parse(estimate))

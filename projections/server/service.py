@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ledger.register import SourceRegister
+from ledger.config import Config
+from ledger.importing import configured
+from ledger.pricing import GenaiPrices, PriceBook
+from ledger.register import SourceEntry, SourceRegister
 from ledger.store import DirectoryStore
 from projections.kept import KeptFolds
 from projections.server.settings import Settings
@@ -21,14 +24,27 @@ class Service:
 
     Args:
         open_history: makes one more connection to the history; each thread gets one of its own.
+        config: sources to follow, budgets and webhooks.
+        prices: for what sources name no cost for.
+        watched: sources that are followed besides those that are configured or remembered.
     """
 
-    def __init__(self, settings: Settings, open_history: Callable[[], HistoryStore]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        open_history: Callable[[], HistoryStore],
+        *,
+        config: Config | None = None,
+        prices: PriceBook | None = None,
+        watched: Sequence[SourceEntry] = (),
+    ) -> None:
         self.settings = settings
+        self.config = config or Config()
+        self.prices = prices or GenaiPrices()
         self.ledgers = DirectoryStore(settings.data)
         self.folds = KeptFolds()
         self.tokens = TokenRegister(settings.data)
-        self.sources = SourceRegister(settings.data)
+        self.sources = _Sources(watched, self.config, SourceRegister(settings.data))
         self.background = ThreadPoolExecutor(2, "background")
         self._open_history = open_history
         self._of_thread = threading.local()
@@ -56,3 +72,18 @@ class Service:
             for history in self._opened:
                 history.close()
             self._opened.clear()
+
+
+class _Sources:
+    """The sources that a server follows, and reads again in a resync."""
+
+    def __init__(self, watched: Sequence[SourceEntry], config: Config, register: SourceRegister) -> None:
+        self._watched, self._config, self._register = watched, config, register
+
+    def entries(self) -> list[SourceEntry]:
+        """Each once.
+
+        Raises:
+            SourceUnreadable: the register cannot be read.
+        """
+        return list(dict.fromkeys([*self._watched, *configured(self._config), *self._register.entries()]))

@@ -7,14 +7,20 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Access",
     "AuditLog",
     "Events",
     "Health",
+    "Login",
     "Receipts",
+    "Resent",
     "Resynced",
+    "Spend",
     "Stale",
     "Steps",
     "Submitted",
+    "VerificationBegun",
+    "Webhooks",
     "WorkflowPage",
     "WorkflowRow",
 ]
@@ -26,6 +32,17 @@ AdwId = Annotated[str, Field(examples=["a5b80595"])]
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Budget(_Shape):
+    """How a workflow stands against its budget."""
+
+    budget: Usd
+    spent: Usd
+    left: Usd = Field(description="negative once it is over")
+    percent: int = Field(description="spent, of the budget, rounded down", examples=[84])
+    state: str = Field(description="ok, warned (from 80 % on) or over", examples=["warned"])
+    at_least: bool = Field(description="some usage has no price or is incomplete, so more than this was spent")
 
 
 class WorkflowRow(_Shape):
@@ -41,6 +58,7 @@ class WorkflowRow(_Shape):
     duration_seconds: int | None = Field(examples=[841])
     actual_cost_total: Usd
     estimated_cost_total: Usd | None
+    budget: Budget | None = Field(description="null: neither its start nor the configuration sets one")
     cost_breakdown: dict[str, Any] = Field(examples=[{"by_agent": {"plan": "2.37"}, "by_model": {"opus": "2.37"}}])
     token_breakdown: dict[str, Any]
     input_tokens: int = Field(description="uncached input")
@@ -190,6 +208,7 @@ class Standing(_Shape):
 
     cost: Usd
     status: str
+    budget: Budget | None = Field(description="what is left, so that an agent can stop itself; null: no budget")
 
 
 class Receipts(_Shape):
@@ -211,6 +230,128 @@ class Submitted(BaseModel):
     model: str | None = None
 
 
+class SpendFigures(_Shape):
+    cost: Usd
+    input_tokens: int = Field(description="uncached input")
+    cache_write_tokens: int
+    cache_write_1h_tokens: int = Field(description="the part of the cache writes that lives for an hour")
+    cache_read_tokens: int
+    output_tokens: int
+    total_tokens: int
+    web_search_requests: int
+
+
+class SpendGroup(SpendFigures):
+    group: str | int | None = Field(description="null: nobody named it", examples=["claude-sonnet-4-5"])
+
+
+class SpendLine(SpendGroup):
+    period: str = Field(description="a day, an ISO week or a month", examples=["2026-11-23"])
+    models: list[str]
+
+
+class Unpriced(_Shape):
+    """Usage without a price: the true cost is above what is told."""
+
+    events: int
+    tokens: int
+
+
+class Spend(_Shape):
+    """Spend over time; `lines` add up to `groups`, and these to `total`."""
+
+    period: str
+    by: str | None
+    timezone: str
+    lines: list[SpendLine]
+    groups: list[SpendGroup]
+    total: SpendFigures
+    unpriced: dict[str, Unpriced] = Field(description="by model")
+
+
+class Named(_Shape):
+    count: int
+    names: list[str] = Field(description="the first hundred")
+
+
+class Beside(_Shape):
+    """Files beside the ledgers that say what went wrong."""
+
+    fenced: Named = Field(description="a sync failed, and nobody has appended to that ledger since")
+    torn: Named = Field(description="tails that were never acknowledged, moved aside")
+    damaged: Named = Field(description="what a salvage put aside")
+
+
+class VerificationFinding(_Shape):
+    workflow_id: str
+    problem: str
+    next_step: str
+
+
+class Verification(_Shape):
+    """The last `POST /api/verify`."""
+
+    started_at: Moment
+    finished_at: Moment | None = Field(description="null: it is running")
+    ledgers: int
+    events: int
+    rows: int
+    findings_count: int
+    findings: list[VerificationFinding] = Field(description="the first two hundred")
+    error: str | None = Field(description="why it could not be finished")
+
+
+class VerificationBegun(_Shape):
+    begun: bool = Field(description="false: one is running already")
+    verification: Verification
+
+
+class Followed(_Shape):
+    """A source that is followed."""
+
+    kind: str
+    path: str
+    trouble: str | None = Field(description="why it cannot be followed as it is")
+
+
+class Endpoint(_Shape):
+    """One receiver of webhooks."""
+
+    id: str
+    host: str = Field(
+        description="scheme and host; the rest of a URL may hold a secret", examples=["https://hooks.example"]
+    )
+    events: list[str]
+    pending: int = Field(description="messages that it is yet to take")
+    oldest_pending_at: Moment | None
+    dead: int = Field(description="messages that were given up")
+    delivered: int
+    last_delivered_at: Moment | None
+    last_error: str | None = Field(description="of the last attempt; null: it succeeded")
+
+
+class DeadLetter(_Shape):
+    """A message that an endpoint did not take."""
+
+    id: str = Field(description="its webhook-id", examples=["msg_2b0c8a7de1f34b3e9c5d7a6b1f2e3d4c"])
+    endpoint: str
+    type: str = Field(examples=["cost.updated"])
+    adw_id: AdwId
+    made_at: Moment
+    attempts: int
+    last_error: str
+
+
+class Webhooks(_Shape):
+    endpoints: list[Endpoint]
+    dead_letters: list[DeadLetter] = Field(description="the newest thousand, the newest first")
+
+
+class Resent(_Shape):
+    id: str
+    endpoints: list[str] = Field(description="that will be sent it again")
+
+
 class Health(_Shape):
     """What may be wrong."""
 
@@ -219,3 +360,18 @@ class Health(_Shape):
     refresh_lag_seconds: float
     streams: int
     problems: dict[str, str] = Field(description="ledgers that could not be replayed, and why")
+    unpriced: dict[str, Unpriced] = Field(description="by model")
+    beside: Beside
+    misplaced: str | None = Field(description="why the data directory may be one of two, and what to do")
+    verification: Verification | None = Field(description="null: none since the server was started")
+    sources: list[Followed]
+    webhooks: list[Endpoint]
+
+
+class Login(_Shape):
+    token: str = Field(min_length=1, max_length=200, description="as `costledger token create` printed it")
+
+
+class Access(_Shape):
+    token_needed: bool
+    scope: str | None = Field(description="read, append or admin, of the cookie's token; null without one")

@@ -118,9 +118,10 @@ class MemoryHistory:
         """See `HistoryStore.forget`."""
         self._checkpoints.pop(workflow_id, None)
 
-    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
+    def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """See `HistoryStore.audit`."""
-        return [entry for entry in self._audit if adw_id is None or entry.adw_id == adw_id]
+        found = [entry for entry in self._audit if entry.id > after and adw_id in (None, entry.adw_id)]
+        return found[:limit]
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """See `HistoryStore.remove`."""

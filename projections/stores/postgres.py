@@ -224,14 +224,16 @@ class PostgresHistory:
 
         self._connection.run(work)
 
-    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
+    def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """See `HistoryStore.audit`."""
         query = (
             "SELECT id, adw_id, old_cost::float8, new_cost::float8, reason, "
-            """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM cost_audit_log"""
+            """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM cost_audit_log """
+            "WHERE id > %s AND coalesce(adw_id = %s, true) ORDER BY id LIMIT %s"
         )
-        found = self._selected(query, "adw_id", None if adw_id is None else [adw_id])
-        return sorted((AuditEntry(*entry) for entry in found), key=lambda entry: entry.id)
+        values = (after, adw_id, limit)
+        found = self._connection.run(lambda cursor: cursor.execute(query, values).fetchall())
+        return [AuditEntry(*entry) for entry in found]
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """See `HistoryStore.remove`."""

@@ -152,12 +152,14 @@ class SqliteHistory:
         with self._connection.errors(), self._connection.transaction():
             self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (workflow_id,))
 
-    def audit(self, adw_id: str | None = None) -> list[AuditEntry]:
+    def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """See `HistoryStore.audit`."""
-        query = "SELECT id, adw_id, old_cost, new_cost, reason, timestamp FROM cost_audit_log"
-        where, values = ("", ()) if adw_id is None else (" WHERE adw_id = ?", (adw_id,))
+        query = "SELECT id, adw_id, old_cost, new_cost, reason, timestamp FROM cost_audit_log WHERE id > ?"
+        one, values = ("", ()) if adw_id is None else (" AND adw_id = ?", (adw_id,))
+        most = -1 if limit is None else limit
         with self._connection.errors():
-            return [AuditEntry(*entry) for entry in self._db.execute(f"{query}{where} ORDER BY id", values)]
+            found = self._db.execute(f"{query}{one} ORDER BY id LIMIT ?", (after, *values, most))
+            return [AuditEntry(*entry) for entry in found]
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """See `HistoryStore.remove`."""

@@ -61,7 +61,9 @@ class Inode:
 
 
 class Handle:
-    """An open file of this disk."""
+    """An open file of this disk; its lock can always be unlocked."""
+
+    stuck = False
 
     def __init__(self, inode: Inode) -> None:
         self.inode = inode
@@ -74,7 +76,7 @@ class SimulatedDisk(Files):
         holes: sectors reach it in any order, so that what was not synced may be missing in the middle.
 
     Attributes:
-        fail: the kind of call that fails next, once.
+        fail: the kinds of call that fail next, each once, with spaces between.
     """
 
     def __init__(self, *, holes: bool = False) -> None:
@@ -82,10 +84,13 @@ class SimulatedDisk(Files):
         self.entries: dict[Path, Inode] = {}
         self.durable_entries: dict[Path, Inode] = {}
         self.fail: str | None = None
+        self.fenced: set[Path] = set()  # type: ignore[misc]  # of this disk's programs alone
 
     def _called(self, kind: str) -> None:
-        if self.fail == kind:
-            self.fail = None
+        failing = (self.fail or "").split()
+        if kind in failing:
+            failing.remove(kind)
+            self.fail = " ".join(failing) or None
             raise OSError(errno.EIO, "simulated")
 
     def _open(self, inode: Inode) -> OpenFile:
@@ -104,6 +109,7 @@ class SimulatedDisk(Files):
         return self._open(self.entries[path])
 
     def create(self, path: Path) -> OpenFile:
+        self._called("create")
         if path in self.entries:
             raise FileExistsError(path)
         return self.open_append(path)
@@ -177,6 +183,7 @@ class SimulatedDisk(Files):
             if dice.random() < 0.5:
                 self._put(self.durable_entries, name, self.entries.get(name))
         self.entries = dict(self.durable_entries)
+        self.fenced.clear()
         for inode in {id(inode): inode for inode in self.entries.values()}.values():
             inode.crash(dice, holes=self.holes)
         self.fail = None

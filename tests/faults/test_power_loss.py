@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage
+from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage, UnknownWorkflow
 from ledger.events import cost_observed
 from ledger.files import Files
 from ledger.journal import Journal
@@ -42,6 +42,12 @@ def ids(disk: SimulatedDisk) -> list[str]:
     content = bytes(inode.seen)
     reader = LedgerReader("w", PATH, lambda at, count: content[at : at + count], len(content))
     return [line["id"] for line in reader if line["type"] == "cost_observed"]
+
+
+class Here(DirectoryStore):
+    """The store of the simulated ledger, for those who read or salvage it."""
+
+    origin = "0a"
 
 
 class PowerLossMachine(RuleBasedStateMachine):
@@ -70,13 +76,26 @@ class PowerLossMachine(RuleBasedStateMachine):
         self.acknowledged |= set(names)
 
     @rule(
-        kind=st.sampled_from(["sync", "sync", "write", "sync_directory"]),
+        kind=st.sampled_from(["sync", "sync create", "write", "sync_directory"]),
         who=st.integers(0, 1),
         names=st.lists(IDS, min_size=1, max_size=2),
     )
     def append_while_the_disk_fails(self, kind: str, who: int, names: list[str]) -> None:
         self.disk.fail = kind
         self.append(who, names)
+        self.disk.fail = None
+
+    @rule(names=st.lists(IDS, min_size=1, max_size=2))
+    def a_writer_is_killed_before_its_sync(self, names: list[str]) -> None:
+        unsynced = Journal(PATH, "w", origin=lambda: "0a", clock=SteppingClock(), files=self.disk, durability="none")
+        with contextlib.suppress(LedgerUnavailable):
+            unsynced.append([cost_observed("w", cost_usd=1, id=name) for name in names])
+
+    @rule(kind=st.sampled_from(["sync", "sync create"]))
+    def a_reader_meets_the_failing_disk(self, kind: str) -> None:
+        self.disk.fail = kind
+        with contextlib.suppress(LedgerUnavailable, UnknownWorkflow):
+            Here(PATH.parent.parent, files=self.disk).read("w")
         self.disk.fail = None
 
     @rule(seed=st.integers(0, 2**32))
@@ -101,12 +120,6 @@ class PowerLossMachine(RuleBasedStateMachine):
 
 
 PowerLossMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
-
-
-class Here(DirectoryStore):
-    """The store of the simulated ledger, for those who salvage it."""
-
-    origin = "0a"
 
 
 class HolesMachine(PowerLossMachine):
@@ -160,6 +173,33 @@ class HolesMachine(PowerLossMachine):
         self.salvaged_in_time()
         super().what_was_acknowledged_is_there_once()
         super().teardown()
+
+
+def killed(path: Path) -> None:
+    raise KilledHere(path)
+
+
+class KilledHere(BaseException):
+    """A process ends in the middle of a call."""
+
+
+def test_a_writer_that_was_there_before_a_killed_salvage_syncs_the_folder_of_the_new_file() -> None:
+    lost = 0
+    for seed in range(60):
+        disk = SimulatedDisk()
+        here_before = journal(disk)
+        for number in range(4):
+            here_before.append([cost_observed("w", cost_usd=1, id=f"e{number}")])
+        inode = disk.entries[PATH]
+        inode.seen[bytes(inode.seen).find(b'"id":"e1"') + 6] ^= 1
+        inode.durable = bytes(inode.seen)
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KilledHere):
+            patch.setattr(disk, "sync_directory", killed)
+            salvage(Here(PATH.parent.parent), "w", files=disk)
+        here_before.append([cost_observed("w", cost_usd=1, id="after")])
+        disk.lose_power(random.Random(seed))
+        lost += "after" not in ids(disk)
+    assert lost == 0
 
 
 TestPowerLoss = PowerLossMachine.TestCase

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.config import Config, line_of, load
+from ledger.config import WEBHOOK_EVENTS, Config, line_of, load
 from ledger.errors import InvalidConfig
 from ledger.workflow import config_file
 
@@ -141,3 +141,35 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("COSTLEDGER_CONFIG", "elsewhere.toml")
     assert config_file(data) == Path("elsewhere.toml")
     assert config_file(data, Path("given.toml")) == Path("given.toml")
+
+
+GOOD = 'url = "https://hooks.example/x"\nsecret_env = "S"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('url = "https://hooks.example/x"', "secret_env and secret_file"),
+        (f'{GOOD}\nsecret_file = "s"', "secret_env and secret_file"),
+        ('url = "http://hooks.example/"\nsecret_env = "S"', "must be https"),
+        ('url = "ftp://hooks.example/"\nsecret_env = "S"', "must be https"),
+        ('url = "https://user:word@hooks.example/"\nsecret_env = "S"', "without a user name"),
+        (f'{GOOD}\nevents = ["cost.update"]', "cost.updated"),
+        (f"{GOOD}\ntimeout_seconds = 0", "timeout_seconds"),
+        (f"{GOOD}\nsecret = 1", "not a key here"),
+        (f"{GOOD}\n[[webhooks]]\n{GOOD}", "the same url"),
+    ],
+)
+def test_a_webhook_that_could_not_be_sent_is_refused(tmp_path: Path, lines: str, problem: str) -> None:
+    file = tmp_path / "costledger.toml"
+    file.write_text(f"[[webhooks]]\n{lines}\n")
+    with pytest.raises(InvalidConfig, match=problem):
+        load(file)
+
+
+def test_a_webhook_says_only_where_its_secret_is(tmp_path: Path) -> None:
+    file = tmp_path / "costledger.toml"
+    file.write_text('[[webhooks]]\nurl = "http://10.0.0.7/"\nallow_private = true\nsecret_file = "hook.secret"\n')
+    (webhook,) = load(file).webhooks
+    assert webhook.secret_file == tmp_path / "hook.secret"
+    assert webhook.events == WEBHOOK_EVENTS

@@ -1,23 +1,74 @@
-"""A real server process for each test that wants one, on a port of its own."""
+"""Servers for tests: in this process where that is enough, in one of its own where a test kills or configures it."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
 
+from ledger.config import load
+from ledger.pricing import price_book
 from ledger.store import DirectoryStore
+from ledger.workflow import config_file
+from projections.server.http import http_server
+from projections.server.service import Service
+from projections.server.settings import Settings
+from projections.stores.sqlite import SqliteHistory
 
 
-class Server:
-    """`costledger serve` in a process of its own, and a client for it."""
+class Server(Protocol):
+    """A server that listens, and a client for it."""
+
+    data: Path
+    ledgers: DirectoryStore
+    port: int
+    url: str
+    client: httpx.Client
+
+    def stop(self) -> str:
+        """End it; what it said on stderr since its first line."""
+        ...
+
+
+class Here:
+    """The whole server in a thread of this process."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.ledgers = data, DirectoryStore(data)
+        config = config_file(data)
+        history = data / "history.db"
+        service = Service(
+            Settings(data), lambda: SqliteHistory(history), config=load(config), prices=price_book(config)
+        )
+        self._server = http_server(service)
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.port = listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, timeout=20)
+        self._thread = threading.Thread(target=self._server.run, args=([listening],))
+        self._thread.start()
+        self._listening = listening
+
+    def stop(self) -> str:
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join()
+        self._listening.close()
+        return ""
+
+
+class Process:
+    """`costledger serve` in a process of its own."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data, self.ledgers = data, DirectoryStore(data)
@@ -28,14 +79,12 @@ class Server:
         told = self.process.stderr.readline()
         found = re.search(r"http://\S+?:(\d+)/", told)
         if found is None:
-            self.process.wait(10)
-            raise AssertionError(told + self.process.stderr.read())
+            raise AssertionError(told + self.process.communicate(timeout=20)[1])
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=20, transport=httpx.HTTPTransport(retries=3))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
-        """End it; what it said on stderr since its first line."""
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -43,16 +92,17 @@ class Server:
         return told
 
 
-Serve = Callable[..., Server]
+Serve = Callable[..., Process]
+Host = Callable[[Path], Here]
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start a server: `serve()`, or `serve(data, "--require-tokens")`."""
-    started: list[Server] = []
+    """Start a process: `serve()`, or `serve(data, "--require-tokens")`."""
+    started: list[Process] = []
 
-    def start(data: Path | None = None, *options: str) -> Server:
-        started.append(Server(data or tmp_path / "data", *options))
+    def start(data: Path | None = None, *options: str) -> Process:
+        started.append(Process(data or tmp_path / "data", *options))
         return started[-1]
 
     yield start
@@ -61,5 +111,19 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
-    return serve()
+def hosted() -> Iterator[Host]:
+    """Start a server in this process: `hosted(data)`."""
+    started: list[Here] = []
+
+    def start(data: Path) -> Here:
+        started.append(Here(data))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def server(hosted: Host, tmp_path: Path) -> Here:
+    return hosted(tmp_path / "data")

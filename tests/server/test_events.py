@@ -24,7 +24,7 @@ def test_the_same_event_again_gives_the_first_receipt_and_another_under_its_id_i
     again = server.client.post("/api/events", json=reading("0.09", "a"))
     other = server.client.post("/api/events", json=reading("0.10", "a"))
     assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
-    assert first.json()["workflows"] == {"w": {"cost": "0.09", "status": "running"}}
+    assert first.json()["workflows"] == {"w": {"cost": "0.09", "status": "running", "budget": None}}
     one, two = first.json()["receipts"][0], again.json()["receipts"][0]
     assert (one["seq"], one["hash"], one["duplicate"], two["duplicate"]) == (two["seq"], two["hash"], False, True)
     assert "cost_usd" in other.json()["detail"]
@@ -120,7 +120,7 @@ def test_a_server_told_to_stop_finishes_what_it_accepted(serve: Serve, tmp_path:
 
     def send(n: int) -> None:
         try:
-            codes.append(httpx.post(f"{server.url}/api/events", json=reading("1", str(n)), timeout=10).status_code)
+            codes.append(server.client.post("/api/events", json=reading("1", str(n))).status_code)
         except httpx.HTTPError:
             codes.append(0)
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from ledger.events import cost_observed, workflow_ended
-from tests.server.conftest import Server
+from tests.server.conftest import Serve, Server
 
 
 class Listener:
@@ -98,3 +98,9 @@ def test_a_row_that_is_removed_is_told_too(server: Server) -> None:
         db.close()
         server.ledgers.append([cost_observed("other", cost_usd="1")])
         assert {"event": "removed", "data": {"adw_id": "w"}}.items() <= heard.wait_for(3)[1].items()
+
+
+def test_an_open_stream_does_not_keep_the_server_from_ending(serve: Serve) -> None:
+    server = serve()
+    with listening(server):
+        assert server.stop() == "", "no task had to be cancelled"

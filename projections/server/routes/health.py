@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
 from projections.server import shapes
 from projections.server.access import needs
 from projections.server.answers import answer
+from projections.server.figures import Overall
 from projections.server.keeper import Keeper
+from projections.server.metrics import families
 from projections.server.problems import Refusal, documented
+from projections.server.proving import Proving, Verification
+from projections.server.webhooks import Webhooks
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["operations"])
 
-_READY_SECONDS = 60.0
+_READY_SECONDS: Final = 60.0
 """A keeper that has not looked at the ledgers for so long is stuck."""
+
+_NAMES_MAX: Final = 100
 
 
 @router.get("/healthz", response_class=PlainTextResponse, summary="The process answers")
@@ -38,24 +50,108 @@ async def readyz(request: Request) -> str:
 
 
 @router.get(
+    "/metrics",
+    dependencies=[Depends(needs("read"))],
+    response_class=PlainTextResponse,
+    responses=documented(),
+    summary="The same for Prometheus",
+)
+def metrics(request: Request) -> Response:
+    state = request.app.state
+    keeper: Keeper = state.keeper
+    now = CollectorRegistry()
+    now.register(_Collected([*families(state.figures.overall()), *_live(keeper, len(state.feed), state.webhooks)]))
+    told = generate_latest(state.metrics.registry) + generate_latest(now)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get(
     "/api/health",
     dependencies=[Depends(needs("read"))],
     response_model=shapes.Health,
     responses=documented(),
     summary="What may be wrong with the server and the ledgers",
 )
-async def health(request: Request) -> Response:
-    keeper: Keeper = request.app.state.keeper
+def health(request: Request) -> Response:
+    state = request.app.state
+    keeper: Keeper = state.keeper
     at = keeper.kept.refreshed_at
+    overall: Overall = state.figures.overall()
     return answer(
         {
             "ready": _ready(keeper),
             "refreshed_at": clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
-            "streams": len(request.app.state.feed),
+            "streams": len(state.feed),
             "problems": {name: str(problem.error) for name, problem in sorted(keeper.kept.problems.items())},
+            "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in overall.unpriced.items()},
+            "beside": {kind: _named(names) for kind, names in asdict(overall.beside).items()},
+            "misplaced": overall.misplaced,
+            "verification": _verification(state.proving.last),
+            "sources": state.follower.followed(),
+            "webhooks": state.webhooks.state(),
         }
     )
+
+
+@router.post(
+    "/api/verify",
+    dependencies=[Depends(needs("admin"))],
+    status_code=202,
+    response_model=shapes.VerificationBegun,
+    responses=documented(),
+    summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
+)
+def verify(request: Request) -> Response:
+    proving: Proving = request.app.state.proving
+    begun = proving.start()
+    return answer({"begun": begun, "verification": _verification(proving.last)}, HTTPStatus.ACCEPTED)
+
+
+class _Collected(Collector):
+    """Metrics that are at hand."""
+
+    def __init__(self, found: Sequence[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Sequence[Metric]:
+        return self._found
+
+
+def _live(keeper: Keeper, streams: int, webhooks: Webhooks) -> Iterator[Metric]:
+    told = {
+        "refresh_lag_seconds": ("From the last notification to its rows", keeper.kept.lag_seconds),
+        "refreshed_timestamp_seconds": ("When every ledger was last looked at", keeper.kept.refreshed_at),
+        "ledgers_damaged": ("Ledgers that cannot be replayed", len(keeper.kept.problems)),
+        "streams": ("Open event streams", streams),
+    }
+    for name, (help, value) in told.items():
+        yield GaugeMetricFamily(f"costledger_{name}", help, value=value)
+    pending = GaugeMetricFamily("costledger_webhook_pending", "Messages to be taken", labels=["endpoint"])
+    dead = GaugeMetricFamily("costledger_webhook_dead", "Messages that were given up", labels=["endpoint"])
+    for state in webhooks.state():
+        pending.add_metric([state["id"]], state["pending"])
+        dead.add_metric([state["id"]], state["dead"])
+    yield from (pending, dead)
+
+
+def _verification(last: Verification | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    return {
+        "started_at": last.started_at,
+        "finished_at": last.finished_at,
+        "ledgers": last.proof.ledgers,
+        "events": last.proof.events,
+        "rows": last.proof.rows,
+        "findings_count": last.proof.findings,
+        "findings": [asdict(finding) for finding in list(last.findings)],
+        "error": last.error,
+    }
+
+
+def _named(names: Sequence[str]) -> dict[str, Any]:
+    return {"count": len(names), "names": names[:_NAMES_MAX]}
 
 
 def _ready(keeper: Keeper) -> bool:

@@ -89,9 +89,9 @@ async def _changes(feed: Feed, service: Service, after: int | None, last: int) -
 
 
 def _missed(service: Service, seen: int) -> list[Change]:
-    history = service.history
+    history, budgets = service.history, service.config.budgets
     rows = [(number, name, history.row(name)) for number, name in history.changes_after(seen, _RESUMED_AT_ONCE)]
-    return [Change(number, name, None if row is None else row_as_json(row)) for number, name, row in rows]
+    return [Change(number, name, None if row is None else row_as_json(row, budgets)) for number, name, row in rows]
 
 
 def _told(changes: Iterable[Change]) -> bytes:

@@ -69,10 +69,11 @@ def workflow_history(
         limit=limit,
         offset=offset,
     )
-    found = service_of(request).history.page(query)
+    service = service_of(request)
+    found = service.history.page(query)
     return answer(
         {
-            "workflows": [row_as_json(row) for row in found.rows],
+            "workflows": [row_as_json(row, service.config.budgets) for row in found.rows],
             "total_count": found.totals.count,
             "analytics": totals_as_json(found.totals),
         }
@@ -94,7 +95,9 @@ def resync(
     force: Annotated[bool, Query(description="rows show pure replay, also of running workflows")] = False,
 ) -> Response:
     service = service_of(request)
-    done = resync_sources(service.ledgers, service.history, service.sources, workflow_id=adw_id, force=force)
+    done = resync_sources(
+        service.ledgers, service.history, service.sources, workflow_id=adw_id, force=force, prices=service.prices
+    )
     if done.report.problems and not done.report.folded:
         return response_to(done.report.problems[0].error)
     return answer(_resynced(done))
@@ -112,7 +115,7 @@ def workflow(request: Request, adw_id: _Id) -> Response:
     row = service.history.row(adw_id)
     if row is None:
         raise UnknownWorkflow(adw_id, "the history")
-    return answer(row_as_json(row))
+    return answer(row_as_json(row, service.config.budgets))
 
 
 @router.get(

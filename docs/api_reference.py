@@ -1,0 +1,114 @@
+"""Write the reference of docs/api.md from the OpenAPI document; the text above the mark is written by hand.
+
+Usage: python docs/api_reference.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from projections.server.app import create_app
+from projections.server.service import Service
+from projections.server.settings import Settings
+from projections.stores.memory import MemoryHistory
+
+PAGE = Path(__file__).with_name("api.md")
+MARK = "<!-- What follows is written by docs/api_reference.py -->\n"
+
+_EVERYWHERE = {"401", "403", "413", "421", "422", "429", "503"}
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document, without a server."""
+    service = Service(Settings(Path("data")), MemoryHistory)
+    try:
+        return create_app(service).openapi()
+    finally:
+        service.close()
+
+
+def reference(of: dict[str, Any]) -> str:
+    """The reference in Markdown: every route, then every shape."""
+    lines = ["## Routes", ""]
+    for path, methods in of["paths"].items():
+        for method, operation in methods.items():
+            lines += _route(f"{method.upper()} {path}", operation)
+    lines += ["## Shapes", ""]
+    for name, shape in sorted(of["components"]["schemas"].items()):
+        if name not in ("HTTPValidationError", "ValidationError"):
+            lines += _shape(name, shape)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _route(title: str, operation: dict[str, Any]) -> Iterator[str]:
+    yield f"### `{title}`"
+    yield ""
+    yield f"{operation['summary']}."
+    if told := operation.get("description"):
+        yield ""
+        yield from told.splitlines()
+    yield ""
+    if parameters := operation.get("parameters"):
+        yield "| parameter | in | type | |"
+        yield "|---|---|---|---|"
+        for one in parameters:
+            yield f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} | {_cell(one.get('description', ''))} |"
+        yield ""
+    answers = [
+        f"{status} {_answer(answer)}".rstrip()
+        for status, answer in sorted(operation["responses"].items())
+        if status not in _EVERYWHERE
+    ]
+    yield f"Answers: {'; '.join(answers)}."
+    yield ""
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    kinds = [_type(content.get("schema", {})) for content in answer.get("content", {}).values()]
+    named = [kind for kind in dict.fromkeys(kinds) if kind.startswith("[")]
+    return ", ".join(named) if named else _cell(answer.get("description", "")).rstrip(".")
+
+
+def _shape(name: str, shape: dict[str, Any]) -> Iterator[str]:
+    yield f"### {name}"
+    yield ""
+    if told := shape.get("description"):
+        yield from told.splitlines()
+        yield ""
+    yield "| field | type | |"
+    yield "|---|---|---|"
+    for field, of in shape.get("properties", {}).items():
+        yield f"| `{field}` | {_type(of)} | {_cell(of.get('description', ''))} |"
+    yield ""
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_type(one) for one in schema["anyOf"]))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_type(schema['additionalProperties'])}"
+    kind = str(schema.get("type", "any"))
+    return "USD" if kind == "string" and "[0-9]{2,9}" in schema.get("pattern", "") else kind
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def page(text: str) -> str:
+    """The page with its reference made anew."""
+    by_hand, mark, _ = text.partition(MARK)
+    return f"{by_hand}{mark or MARK}\n{reference(document())}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,71 @@
+// The public HTTP API, the only thing this page reads. `/openapi.json` describes every answer.
+
+/** A request that was refused, or an answer that did not come. */
+export class Refused extends Error {
+  /** @param {number} status 0 when there was no answer */
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** Who listens when a token is asked for. */
+let onUnauthorized = () => {};
+export const whenUnauthorized = (listener) => {
+  onUnauthorized = listener;
+};
+
+/**
+ * @param {string} path below the page's own address, so that it also works behind a prefix
+ * @param {Record<string, string | number | string[] | null | undefined>} query empty values are left out
+ */
+export function address(path, query = {}) {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of [value].flat())
+      if (one !== null && one !== undefined && one !== "") parameters.append(name, String(one));
+  }
+  const text = parameters.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function ask(method, path, { query, body, signal } = {}) {
+  let answer;
+  try {
+    const headers = body === undefined ? {} : { "content-type": "application/json" };
+    answer = await fetch(address(path, query), {
+      method,
+      headers,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, "The server does not answer. Is `costledger serve` running?");
+  }
+  const told = answer.status === 204 ? null : await answer.json().catch(() => null);
+  if (answer.ok) return told;
+  if (answer.status === 401 && path !== "login") onUnauthorized();
+  throw new Refused(answer.status, told?.detail ?? `${answer.status} ${answer.statusText}`);
+}
+
+const get = (path, query, signal) => ask("GET", path, { query, signal });
+const one = (id) => `api/workflow-history/${encodeURIComponent(id)}`;
+
+export const api = {
+  access: () => get("api/access"),
+  login: (token) => ask("POST", "login", { body: { token } }),
+  logout: () => ask("POST", "logout"),
+  workflows: (query, signal) => get("api/workflow-history", query, signal),
+  workflow: (id, signal) => get(one(id), {}, signal),
+  audit: (id, signal) => get(`${one(id)}/audit`, {}, signal),
+  events: (id, query, signal) => get(`${one(id)}/events`, query, signal),
+  explain: (id, signal) => get(`${one(id)}/explain`, {}, signal),
+  resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
+  spend: (query, signal) => get("api/spend", query, signal),
+  stale: (signal) => get("api/stale", {}, signal),
+  health: (signal) => get("api/health", {}, signal),
+  verify: () => ask("POST", "api/verify"),
+  webhooks: (signal) => get("api/webhooks", {}, signal),
+  resend: (id) => ask("POST", `api/webhooks/${encodeURIComponent(id)}/resend`),
+};

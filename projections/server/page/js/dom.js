@@ -1,0 +1,134 @@
+// Elements. What agents call themselves reaches the page only as text: nothing here parses HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
+
+/**
+ * An element: `h("a", {href: "#/", class: "id", onclick: go}, "text", child)`.
+ * @param {string} tag
+ * @param {Record<string, any>} properties attributes; `on…` listens; false, null and undefined are left out
+ * @param {...Child} children
+ */
+export const h = (tag, properties = {}, ...children) => made(document.createElement(tag), properties, children);
+
+/** The same for SVG. */
+export const s = (tag, properties = {}, ...children) => made(document.createElementNS(SVG, tag), properties, children);
+
+function made(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...nodes(children));
+  return element;
+}
+
+/** @param {Child[]} children @returns {(Node | string)[]} */
+function nodes(children) {
+  return children
+    .flat(Infinity)
+    .filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : String(child)));
+}
+
+/** Put these in place of what an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...nodes(children));
+  return element;
+}
+
+/**
+ * A table that becomes cards on a narrow screen; each cell knows its column's name for that, and the roles say what
+ * a browser forgets when a table is no longer laid out as one.
+ * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[]}} of
+ */
+export function table({ caption, columns, rows, foot }) {
+  const head = columns.map((column) =>
+    h(
+      "th",
+      { scope: "col", role: "columnheader", class: kind(column), "aria-sort": column.sorted },
+      column.head ?? column.name,
+    ),
+  );
+  return h(
+    "div",
+    { class: "scroll" },
+    h(
+      "table",
+      { role: "table" },
+      h("caption", { class: "unseen" }, caption),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+      h(
+        "tbody",
+        { role: "rowgroup" },
+        rows.map((row) => (row instanceof Node ? row : line(columns, row))),
+      ),
+      foot && h("tfoot", { role: "rowgroup" }, line(columns, foot)),
+    ),
+  );
+}
+
+/** Figures stand to the right, moments are never broken. */
+const kind = (column) => (column.figures ? "figures" : column.when ? "when" : null);
+
+/** One row of such a table. */
+export function line(columns, cells, properties = {}) {
+  return h(
+    "tr",
+    { role: "row", ...properties },
+    columns.map((column, at) =>
+      h(
+        "td",
+        { role: "cell", class: kind(column), "data-name": column.name },
+        Array.isArray(cells[at]) ? h("span", {}, cells[at]) : cells[at],
+      ),
+    ),
+  );
+}
+
+/** What a row says in columns that have a `cell`, as nodes. */
+export const cellsOf = (columns, row) =>
+  columns.map(({ cell }) => {
+    const content = cell(row) ?? "";
+    return content instanceof Node ? content : document.createTextNode(String(content));
+  });
+
+/** A section of a page under its heading. */
+export const section = (title, ...children) => {
+  const id = `part-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
+  return h("section", { "aria-labelledby": id }, h("h2", { id }, title), ...children);
+};
+
+/** What to do when there is nothing to show: a sentence, and commands to copy. */
+export const empty = (sentence, ...commands) =>
+  h(
+    "div",
+    { class: "empty" },
+    h("p", {}, sentence),
+    commands.map((command) => h("pre", {}, h("code", {}, command))),
+  );
+
+/** An error, with what to do next: its detail says so. */
+export const problem = (error, again) =>
+  h(
+    "div",
+    { class: "problem", role: "alert" },
+    h("p", {}, error.message),
+    again && h("button", { type: "button", onclick: again }, "Try again"),
+  );
+
+/** A file made here and saved by the browser. */
+export function save(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Announce a change to the eye: the background flashes once. */
+export function flash(element) {
+  element.classList.remove("changed");
+  void element.offsetWidth; // restarts the animation
+  element.classList.add("changed");
+}

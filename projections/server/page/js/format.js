@@ -1,0 +1,111 @@
+// Figures for people. Money arrives as text and is exact: nanodollars in a BigInt; floats only place marks in charts.
+
+const NANO = 1_000_000_000n;
+const counts = new Intl.NumberFormat("en-US");
+const clock = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+
+/** The zone of this browser, in which days and times are shown. */
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+/** Nanodollars of an amount as the API spells it, such as "-0.24612765". @param {string} text */
+export function nanousd(text) {
+  const [, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d{1,9}))?$/.exec(text);
+  const value = BigInt(whole) * NANO + BigInt(decimals.padEnd(9, "0"));
+  return sign ? -value : value;
+}
+
+/** An amount as the API spells it. @param {bigint} nano */
+export function wire(nano) {
+  const [sign, size] = nano < 0n ? ["-", -nano] : ["", nano];
+  const decimals = String(size % NANO)
+    .padStart(9, "0")
+    .replace(/0{1,7}$/, "");
+  return `${sign}${size / NANO}.${decimals}`;
+}
+
+/**
+ * An amount for people: cents, or below ten cents four decimals, so that little is not shown as nothing.
+ * @param {string | bigint | null} amount null is "unknown"
+ */
+export function usd(amount) {
+  if (amount === null || amount === undefined) return "unknown";
+  const nano = typeof amount === "bigint" ? amount : nanousd(amount);
+  const [sign, size] = nano < 0n ? ["−", -nano] : ["", nano];
+  const step = size >= NANO / 10n || size % (NANO / 100n) === 0n ? NANO / 100n : NANO / 10_000n;
+  if (size > 0n && size * 2n < step) return `${sign}<$0.0001`;
+  const rounded = (size + step / 2n) / step;
+  const perDollar = NANO / step;
+  return `${sign}$${counts.format(rounded / perDollar)}.${String(rounded % perDollar).padStart(String(perDollar).length - 1, "0")}`;
+}
+
+/**
+ * A cost with its honesty: "$2.37", "at least $2.37, 3 unpriced", "unpriced", "unknown".
+ * @param {{cost: string | null, basis: string | null, unpriced: number}} of
+ */
+export function honest({ cost, basis, unpriced }) {
+  if (basis === null || cost === null) return "unknown";
+  if (basis !== "partial") return usd(cost);
+  if (unpriced && nanousd(cost) === 0n) return `unpriced (${count(unpriced)})`;
+  return `at least ${usd(cost)}${unpriced ? `, ${count(unpriced)} unpriced` : ""}`;
+}
+
+/** The cost of a row, likewise. */
+export const rowCost = (row) =>
+  honest({ cost: row.actual_cost_total, basis: row.cost_basis, unpriced: row.unpriced_events });
+
+/** What a sum over `unpriced` models is. @param {Record<string, {events: number, tokens: number}>} unpriced by model */
+export function sumCost(cost, unpriced) {
+  return honest({ cost, basis: Object.keys(unpriced).length ? "partial" : "reported", unpriced: messages(unpriced) });
+}
+
+/** How many messages have no price. */
+export const messages = (unpriced) => Object.values(unpriced).reduce((sum, model) => sum + model.events, 0);
+
+/** @param {number | bigint} number */
+export const count = (number) => counts.format(number);
+
+/** @param {number} number of a hundred */
+export const percent = (number) => `${number === 0 || number >= 10 ? Math.round(number) : number.toFixed(1)} %`;
+
+/** "1 message", "3 messages". */
+export const many = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+/** Seconds as "14 m 1 s". @param {number | null} seconds */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  const [hours, minutes, rest] = [
+    Math.floor(seconds / 3600),
+    Math.floor((seconds % 3600) / 60),
+    Math.floor(seconds % 60),
+  ];
+  if (hours) return `${count(hours)} h ${minutes} m`;
+  return minutes ? `${minutes} m ${rest} s` : `${rest} s`;
+}
+
+/** A moment in this browser's zone, to the second. @param {string | null} moment ISO 8601 */
+export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");
+
+/** The calendar day of a moment here, as 2026-11-23. @param {Date} date */
+export function day(date) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** So many days from a day. @param {string} from as 2026-11-23 */
+export function plusDays(from, days) {
+  const [year, month, date] = from.split("-").map(Number);
+  return day(new Date(year, month - 1, date + days));
+}
+
+/** The moment at which a day begins here, for the API. */
+export const startOf = (text) => new Date(`${text}T00:00:00`).toISOString();
+
+/** CSV, in which no text is a formula to a spreadsheet. @param {(string | number | null)[][]} rows */
+export const csv = (rows) => rows.map((cells) => cells.map(cell).join(",") + "\r\n").join("");
+
+function cell(value) {
+  if (typeof value === "number") return String(value);
+  const text = String(value ?? "");
+  const safe = /^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

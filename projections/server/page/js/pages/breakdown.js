@@ -1,0 +1,58 @@
+// Where a workflow's cost and tokens come from.
+
+import { h, table } from "../dom.js";
+import { count, nanousd, percent } from "../format.js";
+import { amount, share } from "../parts.js";
+
+/** By agent or by model: parts that sum to the total. @param {"by_agent" | "by_model"} part */
+export function breakdown(row, part, name) {
+  const costs = row.cost_breakdown[part] ?? {},
+    used = row.token_breakdown[part] ?? {};
+  const all = (tokens) =>
+    ["input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens"].reduce(
+      (sum, kind) => sum + (tokens?.[kind] ?? 0),
+      0,
+    );
+  const total = Number(nanousd(row.actual_cost_total)) || 1;
+  const names = [...new Set([...Object.keys(costs), ...Object.keys(used)])];
+  const nano = (name) => nanousd(costs[name] ?? "0.00");
+  names.sort((a, b) => Number(nano(b) - nano(a)) || all(used[b]) - all(used[a]));
+  if (!names.length) return h("p", { class: "muted" }, "Nothing yet.");
+  const unpriced = row.cost_breakdown.unpriced ?? {};
+  return table({
+    caption: `Cost by ${name.toLowerCase()}`,
+    columns: [
+      { name },
+      { name: "Cost", figures: true },
+      { name: "Share", figures: true },
+      { name: "Tokens", figures: true },
+    ],
+    rows: names.map((one) => [
+      one,
+      part === "by_model" && unpriced[one] && !costs[one] ? "unpriced" : amount(nano(one)),
+      share(Number(nano(one)) / total),
+      count(all(used[one])),
+    ]),
+    foot: ["Total", amount(row.actual_cost_total), "", count(row.total_tokens)],
+  });
+}
+
+/** By kind of token. */
+export function tokens(row) {
+  const kinds = [
+    ["Uncached input", row.input_tokens],
+    ["Cache writes", row.cached_tokens],
+    ["Cache reads", row.cache_hit_tokens],
+    ["Output", row.output_tokens],
+  ];
+  return [
+    table({
+      caption: "Tokens by kind",
+      columns: [{ name: "Kind" }, { name: "Tokens", figures: true }, { name: "Share", figures: true }],
+      rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / (row.total_tokens || 1))]),
+      foot: ["Total", count(row.total_tokens), ""],
+    }),
+    row.total_tokens > 0 &&
+      h("p", { class: "muted" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
+  ];
+}

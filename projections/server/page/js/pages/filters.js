@@ -1,0 +1,99 @@
+// The filters of the table of workflows, as the address keeps them and as the API is asked.
+
+import { h } from "../dom.js";
+import { day, plusDays, startOf } from "../format.js";
+import { choice, field, status } from "../parts.js";
+import { go, link } from "../router.js";
+
+/** Rows on a page. */
+export const PAGE = 50;
+const STATUSES = ["running", "completed", "failed", "cancelled"];
+
+/** Which page is asked for, from 1. @param {URLSearchParams} query */
+export const pageOf = (query) => Math.max(1, Number(query.get("page")) || 1);
+
+/** What the API is asked for, from the address. */
+export function asked(query) {
+  const since = query.get("since"),
+    until = query.get("until");
+  return {
+    status: query.getAll("status").filter((name) => STATUSES.includes(name)),
+    issue_number: query.get("issue"),
+    workflow_template: query.get("template"),
+    basis: query.get("basis"),
+    text: query.get("text"),
+    since: since && startOf(since),
+    until: until && startOf(plusDays(until, 1)),
+    sort: query.get("sort") ?? "updated_at",
+    order: query.get("order") ?? "desc",
+    limit: PAGE,
+    offset: (pageOf(query) - 1) * PAGE,
+  };
+}
+
+/** The address with some of its state changed; a change but of the page goes back to the first. */
+export function changed(query, changes) {
+  const next = new URLSearchParams(query);
+  if (!("page" in changes)) next.delete("page");
+  for (const [name, value] of Object.entries(changes)) {
+    next.delete(name);
+    for (const one of [value].flat()) if (one) next.append(name, one);
+  }
+  return link(["workflows"], next);
+}
+
+/** The form; a change shows at once. @param {URLSearchParams} query */
+export function filters(query) {
+  const get = (name) => query.get(name) ?? "";
+  const apply = (event) => {
+    event.preventDefault();
+    const told = new FormData(form);
+    go(changed(query, { ...Object.fromEntries(told), status: told.getAll("status") }), { replace: true });
+  };
+  const boxes = STATUSES.map((name) =>
+    h(
+      "label",
+      { class: "box" },
+      h("input", {
+        type: "checkbox",
+        id: `f-${name}`,
+        name: "status",
+        value: name,
+        checked: query.getAll("status").includes(name),
+      }),
+      status(name),
+    ),
+  );
+  const input = (name, properties) => h("input", { id: `f-${name}`, name, value: get(name), ...properties });
+  const form = h(
+    "form",
+    { onsubmit: apply, onchange: apply },
+    h("fieldset", {}, h("legend", {}, "Status"), boxes),
+    field("Text", input("text", { type: "search", placeholder: "id, template, model, error", maxlength: 200 })),
+    field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
+    field("Template", input("template", { class: "middle" })),
+    choice(
+      "Basis",
+      "basis",
+      [
+        ["", "any"],
+        ["reported", "reported"],
+        ["priced", "priced"],
+        ["partial", "partial"],
+        ["none", "no reading"],
+      ],
+      get("basis"),
+    ),
+    field("Last event from", input("since", { type: "date", max: day(new Date()) })),
+    field("to", input("until", { type: "date" })),
+    h("button", { type: "submit" }, "Filter"),
+    [...query.keys()].length ? h("a", { href: "#/workflows", class: "button" }, "Clear") : null,
+  );
+  const wide = matchMedia("(min-width: 701px)").matches;
+  return h(
+    "details",
+    { id: "filters", class: "filters", open: wide || [...query.keys()].length > 0 },
+    h("summary", {}, "Filter"),
+    form,
+  );
+}

@@ -1,0 +1,79 @@
+// Parts that several pages show: a status, a cost that changes in place, a list of doubts, ways to choose.
+
+import { fill, flash, h } from "./dom.js";
+import { nanousd, percent, rowCost, usd, wire } from "./format.js";
+import { workflowLink } from "./router.js";
+
+const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–" };
+
+/** A status by sign, word and colour: never by colour alone. */
+export const status = (name) =>
+  h(
+    "span",
+    { class: "status", "data-status": name },
+    h("span", { "aria-hidden": "true" }, SIGNS[name] ?? "?"),
+    ` ${name}`,
+  );
+
+/** A workflow's id, as the way to its page. */
+export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id" }, id);
+
+/** @param {{issue_number: number | null}} row */
+export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_number}`);
+
+/** A row's cost; its exact amount is told on hovering. */
+export function cost(row) {
+  return h(
+    "span",
+    { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` },
+    rowCost(row),
+  );
+}
+
+/** Put a cell's new content in place, and let a figure that differs be seen. */
+export function renew(cell, content) {
+  if (cell.textContent === content.textContent) return;
+  fill(cell, content);
+  if (cell.classList.contains("figures")) flash(cell);
+}
+
+/** An amount whose exact figure is told on hovering. @param {string | bigint} amount */
+export function amount(amount) {
+  const nano = typeof amount === "bigint" ? amount : nanousd(amount);
+  return h("span", { title: `${wire(nano)} USD` }, usd(nano));
+}
+
+/** A part of a whole, as a bar; the figure beside it says the same. @param {number} share of one */
+export function bar(share, properties = {}) {
+  const filled = h("span", {});
+  filled.style.width = `${Math.max(0, Math.min(1, share)) * 100}%`;
+  return h("span", { class: "bar", "aria-hidden": "true", ...properties }, filled);
+}
+
+/** A part of a whole, as a bar and in percent. @param {number} of one */
+export const share = (of) => h("span", { class: "share" }, bar(of), h("span", {}, percent(100 * of)));
+
+/** A labelled control. */
+export const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);
+
+/** A choice. @param {[string, string][]} options value and what people read */
+export function choice(label, name, options, chosen) {
+  const select = h(
+    "select",
+    { name },
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+  );
+  return field(label, select);
+}
+
+/** How a workflow stands against its budget; null without one. */
+export function budget(of) {
+  if (!of) return null;
+  const left = nanousd(of.left);
+  return h(
+    "span",
+    { class: "budget", "data-state": of.state },
+    bar(of.percent / 100, { "data-state": of.state }),
+    `${of.at_least ? "at least " : ""}${of.percent} % of ${usd(of.budget)}: ${left < 0n ? `${usd(-left)} over` : `${of.state === "warned" ? "only " : ""}${usd(left)} left`}`,
+  );
+}

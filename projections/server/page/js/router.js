@@ -1,0 +1,36 @@
+// Where the page is: `#/workflows?status=running`. The state of a view is its address, so it can be kept and sent on.
+
+/** @returns {{path: string[], query: URLSearchParams}} */
+export function here() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  return { path: path.split("/").filter(Boolean).map(decoded), query: new URLSearchParams(query) };
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The address of a view. @param {string[]} path @param {Record<string, any> | URLSearchParams} query */
+export function link(path, query = {}) {
+  const kept = new URLSearchParams(
+    [...(query instanceof URLSearchParams ? query : Object.entries(query))].filter(
+      ([, value]) => value !== null && value !== undefined && value !== "",
+    ),
+  );
+  const text = kept.toString();
+  return `#/${path.map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`;
+}
+
+export const workflowLink = (id) => link(["workflows", id]);
+
+/** Go there; a view that only changes its own state stays one step of the browser's history. */
+export function go(to, { replace = false } = {}) {
+  if (replace) {
+    history.replaceState(null, "", to);
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  } else location.hash = to;
+}

@@ -1,0 +1,64 @@
+"""`/login`, `/logout` and `/api/access`: how a browser comes to carry a token, and what it may do with it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request, Security
+from starlette.responses import Response
+
+from projections.server import shapes
+from projections.server.access import COOKIE, cookie_token, service_of
+from projections.server.answers import answer
+from projections.server.problems import Refusal, documented
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["access"])
+
+_KEPT_SECONDS: Final = 30 * 24 * 3600
+"""So long a browser stays logged in; revoking the token ends it at once."""
+
+
+@router.get(
+    "/api/access",
+    response_model=shapes.Access,
+    responses=documented(),
+    summary="Whether a token is needed, and what the one of this browser allows",
+)
+def access(request: Request, cookie: Annotated[str | None, Security(cookie_token)] = None) -> Response:
+    service = service_of(request)
+    token = None if cookie is None else service.tokens.find(cookie)
+    told = answer({"token_needed": service.settings.needs_tokens, "scope": None if token is None else token.scope})
+    if cookie is not None and token is None:
+        told.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return told
+
+
+@router.post(
+    "/login",
+    status_code=204,
+    response_class=Response,
+    responses=documented(400),
+    summary="Keep a token in a cookie that no script can read",
+)
+def login(request: Request, body: shapes.Login) -> Response:
+    token = service_of(request).tokens.find(body.token.strip())
+    if token is None:
+        detail = "this token is unknown or was revoked; `costledger token create --scope read` makes one"
+        raise Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})
+    if not token.allows("read"):
+        detail = f"this token is for {token.scope}; the page needs one for read or admin"
+        raise Refusal(HTTPStatus.FORBIDDEN, "scope", detail)
+    kept = Response(status_code=HTTPStatus.NO_CONTENT)
+    secure = request.url.scheme == "https"
+    kept.set_cookie(COOKIE, body.token.strip(), max_age=_KEPT_SECONDS, secure=secure, httponly=True, samesite="strict")
+    return kept
+
+
+@router.post("/logout", status_code=204, response_class=Response, responses=documented(), summary="Forget the token")
+def logout() -> Response:
+    forgotten = Response(status_code=HTTPStatus.NO_CONTENT)
+    forgotten.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return forgotten

@@ -1,0 +1,52 @@
+"""`/api/webhooks`: how each receiver fares, what was given up, and sending that again."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
+from starlette.responses import Response
+
+from projections.server import shapes
+from projections.server.access import needs
+from projections.server.answers import answer
+from projections.server.problems import Refusal, documented
+from projections.server.webhooks import Webhooks
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api", tags=["operations"])
+
+
+@router.get(
+    "/webhooks",
+    dependencies=[Depends(needs("read"))],
+    response_model=shapes.Webhooks,
+    responses=documented(),
+    summary="How each receiver of webhooks fares, and what was given up",
+)
+def webhooks(request: Request) -> Response:
+    found: Webhooks = request.app.state.webhooks
+    return answer({"endpoints": found.state(), "dead_letters": found.dead_letters()})
+
+
+@router.post(
+    "/webhooks/{id}/resend",
+    dependencies=[Depends(needs("admin"))],
+    status_code=202,
+    response_model=shapes.Resent,
+    responses=documented(404),
+    summary="Send a message that was given up once more",
+)
+def resend(
+    request: Request,
+    id: Annotated[
+        str, Path(description="its webhook-id", examples=["msg_2b0c8a7de1f34b3e9c5d7a6b1f2e3d4c"], max_length=64)
+    ],
+) -> Response:
+    endpoints = request.app.state.webhooks.resend(id)
+    if not endpoints:
+        detail = "no message by that id was given up; GET /api/webhooks lists those that were"
+        raise Refusal(HTTPStatus.NOT_FOUND, "unknown-message", detail)
+    return answer({"id": id, "endpoints": endpoints}, HTTPStatus.ACCEPTED)

@@ -1,0 +1,70 @@
+"""A server that follows sources: they are in the rows by themselves, and read once more when a workflow ends."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ledger.events import workflow_ended
+from ledger.importing import import_source
+from ledger.register import SourceEntry
+from projections.cli.demo import examples
+from projections.server.keeper import Keeper
+from projections.server.service import Service
+from projections.server.settings import Settings
+from projections.stores.sqlite import SqliteHistory
+from tests.server.conftest import Serve
+from tests.waiting import until
+
+
+def test_a_source_that_is_watched_is_in_the_rows_as_it_grows(serve: Serve, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(examples() / "1-planned", tree)
+    server = serve(None, "--watch", f"adw:{tree}")
+
+    def row() -> dict[str, Any]:
+        found: dict[str, Any] = server.client.get("/api/workflow-history/a5b80595").json()
+        return found
+
+    first = until(row, lambda told: "actual_cost_total" in told)
+    shutil.copytree(examples() / "5-reviewed", tree, dirs_exist_ok=True)
+    last = until(row, lambda told: told["actual_cost_total"] != first["actual_cost_total"])
+    assert float(last["actual_cost_total"]) > float(first["actual_cost_total"])
+    sources = server.client.get("/api/health").json()["sources"]
+    assert sources == [{"kind": "adw", "path": str(tree), "trouble": None}]
+
+
+def test_a_source_that_cannot_be_followed_is_named_with_its_trouble(serve: Serve, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    server = serve(None, "--watch", f"adw:{gone}")
+    told = until(lambda: server.client.get("/api/health").json()["sources"], lambda told: told and told[0]["trouble"])
+    assert str(gone) in told[0]["trouble"]
+
+
+def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> None:
+    tree, data = tmp_path / "tree", tmp_path / "data"
+    shutil.copytree(examples() / "1-planned", tree)
+    service = Service(
+        Settings(data),
+        lambda: SqliteHistory(data / "history.db"),
+        watched=[SourceEntry("adw", str(tree))],
+    )
+    import_source(service.ledgers, "adw", tree)
+    told: list[int] = []
+    keeper = Keeper(service, lambda changes: told.append(len(changes)))  # and no follower, which would see it first
+    keeper.start()
+    try:
+        before = service.history.row("a5b80595")
+        assert before is not None
+        shutil.copytree(examples() / "2-killed", tree, dirs_exist_ok=True)
+        service.ledgers.append([workflow_ended("a5b80595", "completed")])
+        until(
+            lambda: service.history.row("a5b80595"),
+            lambda row: row is not None and row.actual_cost_nanousd > before.actual_cost_nanousd,
+        )
+        until(lambda: keeper.unsettled, lambda names: not names)
+        assert 0 in told, "who waits for the last word is told that it is in"
+    finally:
+        keeper.stop()
+        service.close()

@@ -1,0 +1,433 @@
+"""The page in a real browser: what people see is what the API says, live, by keyboard too, and no data becomes code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from ledger.events import cost_observed, workflow_ended, workflow_started
+from ledger.store import DirectoryStore
+from projections.server.tokens import TokenRegister
+from tests.server.conftest import Here, Process, Server
+
+WORKFLOWS = 120
+HOSTILE = '<img src=x onerror="document.title=1">=cmd()'
+VIEWS = ("#/", "#/workflows", "#/workflows/story", "#/workflows/hostile", "#/spend?by=agent&period=week", "#/health")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDE, NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=375, height=700)
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for the module: while playwright runs, no other test of this process can run an event loop."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium: apt-get install chromium")
+        pytest.skip("no chromium; `apt-get install chromium` lets this test run")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One with many workflows; each test has its own, or only reads."""
+    data = tmp_path_factory.mktemp("page") / "data"
+    ledgers = DirectoryStore(data, durability="none")
+    for number in range(WORKFLOWS):
+        name = f"w{number:03d}"
+        said = [
+            workflow_started(name, issue_number=number % 7, workflow_template="adw_plan" if number % 2 else "adw_sdlc")
+        ]
+        said.append(cost_observed(name, agent="plan", model="claude-sonnet-4-5", cost_usd=f"{number}.00"))
+        said.append(workflow_ended(name, "failed" if number % 10 == 0 else "completed"))
+        ledgers.append(said)
+    ledgers.append([workflow_started("story", workflow_template="adw_story"), cost_observed("story", cost_usd="2.37")])
+    ledgers.append([workflow_started("nothing", workflow_template="adw_words")])
+    ledgers.append([workflow_started("zero", workflow_template="adw_words"), cost_observed("zero", cost_usd=0)])
+    usage = {"output_tokens": 10}
+    unpriced = cost_observed("some", model="home-made", message_id="m", usage=usage)
+    ledgers.append(
+        [
+            workflow_started("some", workflow_template="adw_words"),
+            cost_observed("some", model="x", cost_usd="1"),
+            unpriced,
+        ]
+    )
+    ledgers.append(
+        [
+            workflow_started("hostile", workflow_template=HOSTILE),
+            cost_observed("hostile", agent=HOSTILE, model=HOSTILE, cost_usd="1", reason=HOSTILE),
+            workflow_ended("hostile", "failed", error_message=HOSTILE),
+        ]
+    )
+    started = Here(data)
+    yield started
+    started.stop()
+
+
+class Visit:
+    """A page of the browser, and what went wrong in it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url, self.wrong = page, url, list[str]()
+        page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: None if request.url.startswith(url) else self.wrong.append(request.url))
+
+    def open(self, view: str = "#/") -> Page:
+        """Go to a view, and wait until it is shown and live."""
+        self.page.goto(f"{self.url}/{view}")
+        expect(self.page.locator("h1")).to_be_visible()
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    """A visitor of the server of the module; nothing may go wrong in the browser's eyes."""
+    context = browser.new_context(viewport=WIDE, timezone_id="Europe/Berlin")
+    made = Visit(context.new_page(), server.url)
+    yield made
+    context.close()
+    assert made.wrong == []
+
+
+def costledger(data: Path, *words: str) -> None:
+    """Another process."""
+    subprocess.run([sys.executable, "-m", "projections", "--data", str(data), *words], check=True, capture_output=True)
+
+
+def live(page: Page) -> None:
+    expect(page.locator("#live")).to_have_text("● Live")
+
+
+def names(page: Page) -> list[str]:
+    shown: list[str] = page.locator("#results tbody tr").evaluate_all("rows => rows.map(row => row.dataset.workflow)")
+    return shown
+
+
+def test_a_figure_rises_on_screen_while_another_process_appends(visit: Visit, server: Server) -> None:
+    page = visit.open()
+    live(page)
+    costledger(server.data, "observe", "rising", "--agent", "plan", "--cost-usd", "0.09")
+    row = page.locator("tr[data-workflow=rising]")
+    expect(row).to_contain_text("$0.09")
+    page.evaluate("window.kept = 1")
+    costledger(server.data, "observe", "rising", "--agent", "plan", "--cost-usd", "2.37")
+    expect(row.locator(".changed")).to_have_text("$2.37")
+    row.get_by_role("link", name="rising").click()
+    expect(page.locator("#cost")).to_have_text("$2.37")
+    expect(page.locator("#events tbody tr")).to_have_count(3)
+    costledger(server.data, "observe", "rising", "--agent", "build", "--cost-usd", "1")
+    expect(page.locator("#cost")).to_have_text("$3.37")
+    expect(page.locator("#events tbody tr")).to_have_count(4)
+    costledger(server.data, "complete", "rising")
+    expect(page.locator(".chart .mark")).to_have_text("settled at $3.37")
+    assert page.evaluate("window.kept") == 1, "without a reload"
+
+
+def test_a_resync_from_the_page_shows_the_old_cost_and_the_new(visit: Visit, server: Server) -> None:
+    server.client.get("/api/workflow-history/story")
+    with closing(sqlite3.connect(server.data / "history.db", timeout=20)) as db, db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 0.09 WHERE adw_id = 'story'")
+    page = visit.open("#/workflows/story")
+    page.get_by_label("force pure replay").check()
+    page.get_by_role("button", name="Resync").click()
+    expect(page.locator("#resynced")).to_contain_text("$0.09 → $2.37")
+    expect(page.locator("#cost")).to_have_text("$2.37")
+    expect(page.get_by_role("heading", name="Audit trail").locator("xpath=..")).to_contain_text("resync --force")
+
+
+def test_workflows_are_filtered_sorted_and_paged_and_the_address_keeps_it(visit: Visit) -> None:
+    page = visit.open("#/workflows?template=adw_sdlc&sort=cost&order=desc")
+    assert len(names(page)) == 50
+    assert names(page)[:2] == ["w118", "w116"]
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator(".pager")).to_contain_text("Page 2 of 2")
+    assert names(page) == [f"w{number:03d}" for number in range(18, -1, -2)]
+    page.reload()
+    expect(page.locator(".pager")).to_contain_text("Page 2 of 2")
+    page.go_back()
+    expect(page.locator(".pager")).to_contain_text("Page 1 of 2")
+    page.get_by_role("button", name="Cost").click()
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Cost")
+    assert names(page)[:2] == ["w000", "w002"]
+    page.get_by_label("failed").check()
+    expect(page.locator(".totals")).to_contain_text("12 workflows, $660.00")
+    page.get_by_label("Issue").fill("3")
+    page.get_by_label("Issue").press("Enter")
+    expect(page.locator(".totals")).to_contain_text("2 workflows, $90.00")
+    assert names(page) == ["w010", "w080"]
+    assert "issue=3" in page.url
+    assert "status=failed" in page.url
+    page.get_by_label("Last event from").fill("2999-01-01")
+    expect(page.locator(".empty")).to_contain_text("No workflow matches")
+    page.get_by_role("link", name="Clear").click()
+    expect(page.locator(".pager")).to_contain_text("Page 1 of 3")
+    expect(page.get_by_label("Issue")).to_have_value("")
+
+
+def test_what_is_shown_can_be_saved_and_no_name_is_a_formula(visit: Visit) -> None:
+    page = visit.open("#/workflows?text=hostile")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="JSON").click()
+    rows = json.loads(saved.value.path().read_text())
+    assert [(row["adw_id"], row["actual_cost_total"]) for row in rows] == [("hostile", "1.00")]
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    head, line = saved.value.path().read_text().splitlines()
+    assert head.startswith("adw_id,status,actual_cost_total")
+    assert line.startswith("hostile,failed,1.00,reported,0,,")
+    guarded = page.evaluate("import('./page/js/format.js').then(m => m.csv([['=1+1', '-2.5', '@x', 'a,\"b\"', 7]]))")
+    assert guarded == '\'=1+1,-2.5,\'@x,"a,""b""",7\r\n'
+
+
+def test_zero_is_zero_and_unknown_is_unknown(visit: Visit) -> None:
+    page = visit.open("#/workflows?template=adw_words&sort=adw_id&order=asc")
+    assert page.locator(".cost").all_text_contents() == ["unknown", "at least $1.00, 1 unpriced", "$0.00"]
+    page = visit.open("#/health")
+    expect(page.get_by_role("heading", name="Models without a price").locator("xpath=..")).to_contain_text("home-made")
+
+
+def test_amounts_are_exact_and_little_is_not_nothing(visit: Visit) -> None:
+    page = visit.open()
+    shown = page.evaluate(
+        "import('./page/js/format.js').then(m => ['0.00', '0.09', '0.0912', '0.000000001', '2.375', '1234567.891', "
+        "'-0.5', '90071992547409.91'].map(m.usd))"
+    )
+    assert shown == [
+        "$0.00",
+        "$0.09",
+        "$0.0912",
+        "<$0.0001",
+        "$2.38",
+        "$1,234,567.89",
+        "−$0.50",
+        "$90,071,992,547,409.91",
+    ]
+
+
+def test_what_agents_call_themselves_stays_text(visit: Visit) -> None:
+    page = visit.open("#/workflows/hostile")
+    expect(page.locator(".bad")).to_have_text(HOSTILE)
+    expect(page.locator("td", has_text=HOSTILE)).to_have_count(5)
+    page.locator("#events summary").nth(2).click()
+    expect(page.locator("#events details[open] dd", has_text=HOSTILE).first).to_be_visible()
+    assert page.locator("main img").count() == 0
+    assert page.title() == "hostile · costledger"
+
+
+def test_the_keyboard_reaches_everything_and_keeps_its_place(visit: Visit) -> None:
+    page = visit.open("#/workflows")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "sort-cost":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Cost")
+    expect(page.locator("#sort-cost")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Cost")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.locator("#sort-adw_id").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Workflow")
+    page.get_by_role("link", name="zero").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("zero")
+    expect(page.locator("main")).to_be_focused()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_fits_a_phone_and_a_desk_in_light_and_dark(visit: Visit, theme: str) -> None:
+    visit.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    for view in VIEWS:
+        for size in (WIDE, NARROW):
+            visit.page.set_viewport_size(size)
+            page = visit.open(view)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], (view, size)
+    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(250, 250, 248)", "dark": "rgb(18, 20, 23)"}[theme]
+    visit.page.get_by_role("button", name="Colours").click()
+    expect(visit.page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_spend_is_split_and_says_whose_days_they_are(visit: Visit) -> None:
+    page = visit.open("#/spend")
+    expect(page.locator("main")).to_contain_text("Days of Europe/Berlin")
+    expect(page.locator(".chart rect").first).to_be_visible()
+    page.get_by_label("Split by").select_option("template")
+    table = page.get_by_role("heading", name="By template").locator("xpath=..")
+    expect(table).to_contain_text("adw_sdlc")
+    expect(table).to_contain_text("$3,540.00")
+    assert "by=template" in page.url
+
+
+def test_proving_the_ledgers_from_the_page(visit: Visit) -> None:
+    page = visit.open("#/health")
+    page.get_by_role("button", name="Verify now").click()
+    expect(page.locator("main")).to_contain_text("Every chain verifies")
+
+
+def test_health_says_what_is_wrong_and_sends_a_message_again(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "ledgers").mkdir()
+    (tmp_path / "ledgers" / "dear.jsonl.torn-1").touch()
+    (tmp_path / "secret").write_text("whsec_" + "c2VjcmV0" * 4)
+    (tmp_path / "costledger.toml").write_text(
+        f'[budgets]\ndefault_usd = "2.00"\n[[webhooks]]\nurl = "http://127.0.0.1:9/"\nallow_private = true\n'
+        f'attempts = 1\nsecret_file = "{tmp_path / "secret"}"\n'
+    )
+    server = Here(tmp_path)
+    try:
+        context = browser.new_context()
+        page = Visit(context.new_page(), server.url).open()
+        live(page)
+        server.ledgers.append([cost_observed("dear", cost_usd="3.00"), cost_observed("dear", cost_usd="3.50")])
+        expect(page.locator("tr[data-workflow=dear] .budget")).to_have_text("175 % of $2.00: $1.50 over")
+        ledger = tmp_path / "ledgers" / "dear.jsonl"
+        ledger.write_bytes(ledger.read_bytes().replace(b'"3.00"', b'"1.00"'))
+        page.get_by_role("link", name="Health").click()
+        page.get_by_role("button", name="Verify now").click()
+        expect(page.locator("main")).to_contain_text("1 finding in")
+        expect(page.locator("main")).to_contain_text("costledger salvage -- dear")
+        expect(page.locator("main")).to_contain_text("dear.jsonl.torn-1")
+        again = page.get_by_role("button", name="Send again")
+        expect(again.first).to_be_visible()
+        with page.expect_response("**/resend") as answered:
+            again.first.click()
+        assert answered.value.status == 202
+        context.close()
+    finally:
+        server.stop()
+
+
+def test_a_token_lets_in_and_a_logout_lets_out(browser: Browser, tmp_path: Path) -> None:
+    tokens = TokenRegister(tmp_path)
+    read, append = tokens.create("read"), tokens.create("append")
+    server = Process(tmp_path, "--require-tokens")
+    try:
+        context = browser.new_context()
+        page = Visit(context.new_page(), server.url).open("#/health")
+        expect(page.locator("h1")).to_have_text("Log in")
+        for token, why in (("wrong", "unknown or was revoked"), (append, "for append")):
+            page.get_by_label("Token").fill(token)
+            page.get_by_role("button", name="Log in").click()
+            expect(page.get_by_role("alert")).to_contain_text(why)
+        page.get_by_label("Token").fill(read)
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("Health")
+        live(page)
+        assert page.evaluate("document.cookie") == ""
+        (cookie,) = context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        expect(page.get_by_role("button", name="Verify now")).to_have_count(0)
+        page.goto(f"{server.url}/#/")
+        expect(page.locator(".empty")).to_contain_text("costledger import adw")
+        tokens.revoke(read.split("_")[1])
+        page.reload()
+        expect(page.locator("h1")).to_have_text("Log in")
+        page.get_by_label("Token").fill(tokens.create("admin"))
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("Overview")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.locator("h1")).to_have_text("Log in")
+        assert context.cookies() == []
+        context.close()
+    finally:
+        server.stop()
+
+
+def test_the_page_says_that_it_reconnects_and_misses_nothing(browser: Browser, tmp_path: Path) -> None:
+    server = Process(tmp_path)
+    context = browser.new_context()
+    page = Visit(context.new_page(), server.url).open()
+    live(page)
+    port = server.port
+    server.stop()
+    expect(page.locator("#live")).to_have_text("○ Reconnecting…")
+    server.ledgers.append([cost_observed("meanwhile", cost_usd="0.42")])
+    server = Process(tmp_path, "--port", str(port))
+    try:
+        live(page)
+        expect(page.locator("tr[data-workflow=meanwhile]")).to_contain_text("$0.42")
+    finally:
+        context.close()
+        server.stop()
+
+
+def test_the_files_of_the_page_are_public_and_its_policy_is_strict(server: Server) -> None:
+    index = server.client.get("/")
+    assert "default-src 'self'" in index.headers["content-security-policy"]
+    assert "unsafe" not in index.headers["content-security-policy"]
+    for path in re.findall(r'(?:src|href)="(page/[^"]+)"', index.text):
+        found = server.client.get(f"/{path}")
+        assert found.status_code == 200, path
+        again = server.client.get(f"/{path}", headers={"if-none-match": found.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    for path in (
+        "/page/../app.py",
+        "/page/%2e%2e/app.py",
+        "/page/js/../../app.py",
+        "/page//etc/passwd",
+        "/page/",
+        "/page/x.js",
+    ):
+        assert server.client.get(path).status_code == 404, path
+
+
+PAGE = Path(__file__).parents[2] / "projections" / "server" / "page"
+
+
+def test_the_modules_stay_small_and_none_makes_code_of_data() -> None:
+    for path in PAGE.rglob("*.js"):
+        source = path.read_text(encoding="utf-8")
+        assert len(source.splitlines()) < 250, path
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|https?://(?!www\.w3|jfly)",
+            source,
+        ), path
+
+
+def test_text_stands_out_from_its_ground_in_both_themes() -> None:
+    light, dark, system = (
+        dict(re.findall(r"--(\w+): (#\w+)", block))
+        for block in re.findall(r":root[^{]*\{([^}]*)\}", (PAGE / "style.css").read_text(encoding="utf-8"))
+    )
+    assert dark == system
+    for theme in (light, dark):
+        for ground in ("ground", "paper", "fill"):
+            for ink in ("ink", "soft", "link", "good", "bad", "warn"):
+                assert contrast(theme[ink], theme[ground]) >= 4.5, (ink, ground, theme[ink])
+        assert contrast(theme["paper"], theme["link"]) >= 4.5, "the main button"
+
+
+def contrast(one: str, other: str) -> float:
+    """As https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio defines it."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    text = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    parts = [int(text[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
