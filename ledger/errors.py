@@ -9,6 +9,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
     │   ├── InvalidReplica
+    │   ├── AmbiguousWorkflow    several ids begin so
     │   ├── SharedHistory        rows that projectors write are not made from local ledgers
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import ClassVar
 
 __all__ = [
+    "AmbiguousWorkflow",
     "ConflictingEvent",
     "CostledgerError",
     "DamagedLedger",
@@ -141,6 +143,15 @@ class UnknownWorkflow(CostledgerError):
     def __init__(self, workflow_id: str, where: object) -> None:
         self.workflow_id = workflow_id
         super().__init__(f"no workflow {workflow_id!r} in {where}; `costledger history` lists the ones there are")
+
+
+class AmbiguousWorkflow(InvalidInput):
+    """Several workflows' ids begin as the given text does."""
+
+    def __init__(self, given: str, near: Sequence[str]) -> None:
+        self.given, self.near = given, tuple(near)
+        more = f" and {len(near) - 5:,} more" if len(near) > 5 else ""
+        super().__init__(f"{given!r} begins several workflows' ids: {', '.join(near[:5])}{more}; give more of it")
 
 
 class UnknownModel(CostledgerError):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from ledger import money
+from ledger.words import counted
 from projections.fold import State
 from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
@@ -57,9 +58,12 @@ class Standing:
 
     @property
     def percent(self) -> int:
-        """Of the budget, rounded down, so that 80 means the warning and above 100 means over; 0 of nothing is 0."""
+        """Of the budget, rounded down, so that 80 means the warning and above 100 means over.
+
+        0 of nothing is 0; usage without a price, of nothing, is 100: it may be over.
+        """
         if self.budget_nanousd == 0:
-            return 0 if self.spent_nanousd == 0 else 101
+            return 101 if self.spent_nanousd else 100 if self.unpriced else 0
         share = 100 * self.spent_nanousd // self.budget_nanousd
         return max(share, 101) if self.left_nanousd < 0 else share
 
@@ -71,12 +75,21 @@ class Standing:
 
     def __str__(self) -> str:
         """A sentence without a name in front: "$4.20 of $5.00 spent (84 %), $0.80 left"."""
-        least = "at least " if self.at_least else ""
-        spent, budget = money.shown(self.spent_nanousd), money.shown(self.budget_nanousd)
-        left = money.shown(abs(self.left_nanousd))
-        rest = f"{least}{left} over" if self.left_nanousd < 0 else f"{'at most ' if self.at_least else ''}{left} left"
-        tokens = f"; without the tokens of {self.unpriced:,} meters, which have no price" if self.unpriced else ""
-        return f"{least}{spent} of {budget} spent ({self.percent} %), {rest}{tokens}"
+        least, most = ("at least ", "at most ") if self.at_least else ("", "")
+        spent, budget, left = self._shown()
+        rest = f"{least}{left} over" if self.left_nanousd < 0 else f"{most}{left} left"
+        tokens = f"; the tokens of {counted(self.unpriced, 'meter')} have no price"
+        if self.unpriced and not self.spent_nanousd:
+            return f"an unpriced amount spent, {rest} of {budget}{tokens}"
+        return f"{least}{spent} of {budget} spent ({self.percent} %), {rest}{tokens if self.unpriced else ''}"
+
+    def _shown(self) -> tuple[str, str, str]:
+        """What was spent, the budget and their difference, with as many decimals as a difference needs to be seen."""
+        left = abs(self.left_nanousd)
+        decimals = next((n for n in range(4, 9) if left == 0 or 2 * left >= 10 ** (9 - n)), 9)
+        figures = (self.spent_nanousd, self.budget_nanousd, left)
+        spent, budget, rest = (money.shown(figure, decimals) for figure in figures)
+        return spent, budget, rest
 
 
 def standing(row: Row, budgets: Budgets) -> Standing | None:

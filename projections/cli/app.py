@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin
-from projections.cli.context import config_option, data_option, history_option
+from projections.cli.context import config_option, data_option, history_option, json_option
 
 __all__ = ["main"]
 
@@ -95,14 +95,24 @@ class _Commands(click.Group):
 @data_option
 @config_option
 @history_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
-def cli(context: click.Context, as_json: bool) -> None:
+def cli(context: click.Context, as_json: bool) -> int:
     """What an AI workflow cost, provably: today's picture, or one of the commands."""
     if context.invoked_subcommand is None:
         from projections.cli.today import today
 
-        today(as_json=as_json)
+        return today(as_json=as_json)
+    if as_json:
+        _check_json(context, context.invoked_subcommand)
+    return 0
+
+
+def _check_json(context: click.Context, name: str) -> None:
+    """Refuse `--json` before a command that prints none."""
+    command = cli.get_command(context, name)
+    if command is not None and not any(parameter.name == "as_json" for parameter in command.params):
+        raise click.UsageError(f"`costledger {name}` does not take --json before its name")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -8,10 +8,12 @@ import click
 
 from ledger import money
 from ledger.errors import UnknownWorkflow
+from ledger.words import counted
 from projections.budget import BudgetState, Standing, standing
 from projections.cli.context import config, config_option, data_option, history_option, json_option
 from projections.cli.output import print_json
-from projections.cli.session import exit_code, opened
+from projections.cli.session import exit_code, opened, whole_id
+from projections.cli.unpriced import in_words
 from projections.workflow_history import Row
 
 _FINDING = 3
@@ -29,6 +31,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
     From 80 % on it also warns on stderr. Budgets are set by `start --budget-usd`, or in costledger.toml.
     """
     budgets = config().budgets
+    workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(workflow_ids=None if workflow_id is None else [workflow_id]) as session:
         found = [row for row in session.history.rows() if row.status == "running"]
         if workflow_id is not None:
@@ -52,8 +55,10 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
 def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
     if stands is None:
         if not as_json:
-            spent = money.shown(row.actual_cost_nanousd)
-            click.echo(f"{row.adw_id}: {spent} spent; no budget is set for it")
+            unpriced = row.unpriced_events > 0
+            spent = in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=row.cost_basis == "partial")
+            tokens = f"; the tokens of {counted(row.unpriced_events, 'meter')} have no price" if unpriced else ""
+            click.echo(f"{row.adw_id}: {spent} spent; no budget is set for it{tokens}")
         return
     if not as_json:
         click.echo(f"{row.adw_id}: {stands}")
@@ -64,14 +69,17 @@ def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
 
 def as_json_standing(row: Row, stands: Standing | None) -> dict[str, Any]:
     """A standing as JSON; amounts are USD as text, null where no budget is set."""
-    told: dict[str, Any] = {"adw_id": row.adw_id, "spent_usd": money.to_wire(row.actual_cost_nanousd)}
+    told: dict[str, Any] = {
+        "adw_id": row.adw_id,
+        "spent_usd": money.to_wire(row.actual_cost_nanousd),
+        "at_least": row.cost_basis == "partial",
+        "unpriced_events": row.unpriced_events,
+    }
     if stands is None:
-        return told | {"budget_usd": None, "left_usd": None, "percent": None, "state": None, "at_least": None}
+        return told | {"budget_usd": None, "left_usd": None, "percent": None, "state": None}
     return told | {
         "budget_usd": money.to_wire(stands.budget_nanousd),
         "left_usd": money.to_wire(stands.left_nanousd),
         "percent": stands.percent,
         "state": str(stands.state),
-        "at_least": stands.at_least,
-        "unpriced_events": stands.unpriced,
     }

@@ -26,6 +26,7 @@ __all__ = [
     "data_path",
     "history_option",
     "history_spelling",
+    "json_before",
     "json_option",
     "named_replica",
     "prices",
@@ -102,7 +103,17 @@ credentials_option: Callable[[F], F] = click.option(
     "--credentials", type=click.Path(exists=True, dir_okay=False), help="A NATS credentials file (user JWT and seed)."
 )
 
-json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+def json_before(context: click.Context, parameter: click.Parameter, value: bool) -> bool:  # noqa: ARG001
+    """Whether JSON is asked for, behind the command's name or before it."""
+    told = context.find_root().meta
+    told["json"] = value or told.get("json", False)
+    return bool(told["json"])
+
+
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, callback=json_before, help="Print JSON."
+)
 
 workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID")
 

@@ -16,8 +16,9 @@ from ledger.errors import InvalidInput
 from ledger.events import cost_observed, workflow_ended
 from ledger.importing import import_source
 from ledger.store import DirectoryStore
-from projections.cli.output import console, place, styled_status, table
+from projections.cli.output import console, place, styled_status
 from projections.cli.reading import steps_table
+from projections.cli.tables import Id, Table
 from projections.explain import steps
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
@@ -95,7 +96,7 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
         _print_row(row, before)
         before = row.actual_cost_nanousd
     out.print(Text("Why is it $2.37? Every event that moved the number, back to the line of the log:", style="bold"))
-    out.print(steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples))
+    steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples, out).print(out)
 
 
 def _inside_examples(file: str | None, line: int | None) -> str:
@@ -104,9 +105,21 @@ def _inside_examples(file: str | None, line: int | None) -> str:
 
 def _print_row(row: Row, before: int) -> None:
     figures = ("cost before", "cost", "tokens", "events")
-    shown = table(None, "adw_id", "status", "cost before", "cost", "basis", "tokens", "events", right=figures)
+    shown = Table(
+        None,
+        "workflow",
+        "status",
+        "cost before",
+        "cost",
+        "basis",
+        "tokens",
+        "events",
+        right=figures,
+        whole=("status", "basis"),
+        dropped=("events", "tokens", "basis"),
+    )
     shown.add_row(
-        row.adw_id,
+        Id(row.adw_id),
         styled_status(row.status),
         money.shown(before),
         Text(money.shown(row.actual_cost_nanousd), style="bold"),
@@ -114,7 +127,7 @@ def _print_row(row: Row, before: int) -> None:
         f"{row.total_tokens:,}",
         str(row.event_count),
     )
-    console().print(shown)
+    shown.print(console())
 
 
 def _next_commands(keep: Path | None) -> None:

@@ -15,8 +15,9 @@ from ledger.register import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
 from projections.cli.context import data_option, history_option, json_option
-from projections.cli.output import console, print_json, styled_status, table
+from projections.cli.output import console, print_json, styled_status
 from projections.cli.session import exit_code, opened
+from projections.cli.tables import Id, Table
 from projections.stale import stale
 
 
@@ -39,11 +40,22 @@ def stale_command(idle_hours: float, as_json: bool) -> int:
     if as_json:
         print_json([asdict(doubt) for doubt in found])
     elif found:
-        shown = table(None, "workflow", "status", "cost", "why", "next step", right=("cost",), whole=("status",))
+        shown = Table(
+            None,
+            "workflow",
+            "status",
+            "cost",
+            "why",
+            "next step",
+            right=("cost",),
+            whole=("status",),
+            prose=("why", "next step"),
+            dropped=("status",),
+        )
         for doubt in found:
             status, cost = styled_status(doubt.status), money.shown(doubt.cost_nanousd)
-            shown.add_row(doubt.adw_id, status, cost, doubt.why, doubt.next_step)
-        console().print(shown)
+            shown.add_row(Id(doubt.adw_id), status, cost, doubt.why, doubt.next_step)
+        shown.print(console())
     else:
         click.echo("no row looks wrong")
     return exit_code(session.problems)

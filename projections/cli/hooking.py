@@ -15,7 +15,8 @@ import click
 from ledger import clock
 from ledger.errors import InvalidInput, MissingExtra
 from projections.cli.context import config, config_option, data_option, data_path, json_option
-from projections.cli.output import console, local_time, plain, print_json, table
+from projections.cli.output import console, local_time, plain, print_json
+from projections.cli.tables import Id, Table
 
 if TYPE_CHECKING:
     from projections.server.outbox import DeadLetter, Outbox, Tally
@@ -74,20 +75,31 @@ def _print(known: Sequence[tuple[str, str, Tally]], letters: Sequence[DeadLetter
         endpoints = [{"id": id, "host": host} | _timed(asdict(tally)) for id, host, tally in known]
         print_json({"endpoints": endpoints, "dead_letters": [_timed(asdict(letter)) for letter in letters]})
         return
-    shown = table(
-        None, "endpoint", "host", *_COUNTS, "last taken", "last error", right=_COUNTS, whole=("endpoint", *_COUNTS)
+    shown = Table(
+        None,
+        *("endpoint", "host", *_COUNTS, "last taken", "last error"),
+        right=_COUNTS,
+        whole=("last taken",),
+        prose=("last error",),
+        dropped=("last taken", "last error", "host"),
     )
     for id, host, tally in known:
         counts = [f"{count:,}" for count in (tally.delivered, tally.pending, tally.dead)]
         shown.add_row(id, host, *counts, _local(tally.last_delivered_at), plain(tally.last_error or ""))
-    console().print(shown)
+    shown.print(console())
     if letters:
-        names_given_up = ("message", "type", "workflow", "made", "attempts", "why")
-        dead = table("given up", *names_given_up, right=("attempts",), whole=("message",))
+        dead = Table(
+            "given up",
+            *("message", "type", "workflow", "made", "attempts", "why"),
+            right=("attempts",),
+            whole=("message", "made"),  # the message is what `--resend` takes
+            prose=("why",),
+            dropped=("made", "type", "attempts", "workflow", "why"),
+        )
         for letter in letters:
-            row = [letter.id, letter.type, letter.adw_id, _local(letter.made_at), str(letter.attempts)]
+            row = [letter.id, letter.type, Id(letter.adw_id), _local(letter.made_at), str(letter.attempts)]
             dead.add_row(*row, plain(letter.last_error))
-        console().print(dead)
+        dead.print(console())
         click.echo("costledger webhooks --resend MESSAGE sends one again")
 
 

@@ -10,6 +10,7 @@ import click
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
+from ledger.words import counted
 from projections.cli.context import (
     config,
     config_option,
@@ -20,8 +21,9 @@ from projections.cli.context import (
     prices,
     store,
 )
-from projections.cli.output import console, place, print_json, progress_bar, table
+from projections.cli.output import console, place, print_json, progress_bar
 from projections.cli.session import log_changes, opened
+from projections.cli.tables import Table
 from projections.parallel import processes_at_hand
 
 _SHOWN_MAX: Final = 20
@@ -156,13 +158,13 @@ def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -
 
 def _print(report: ImportReport) -> None:
     click.echo(
-        f"{report.appended:,} events appended, {report.unchanged:,} unchanged, {len(report.skipped):,} inputs skipped, "
-        f"in {len(report.workflows):,} workflows"
+        f"{counted(report.appended, 'event')} appended, {report.unchanged:,} unchanged, "
+        f"{counted(len(report.skipped), 'input')} skipped, in {counted(len(report.workflows), 'workflow')}"
     )
     if report.skipped:
-        shown = table("skipped", "where", "why")
+        shown = Table("skipped", "where", "why", prose=("where", "why"))
         for skipped in report.skipped[:_SHOWN_MAX]:
             shown.add_row(place(str(skipped.path.absolute()), skipped.line), skipped.reason)
-        console().print(shown)
+        shown.print(console())
         if len(report.skipped) > _SHOWN_MAX:
             click.echo(f"  and {len(report.skipped) - _SHOWN_MAX:,} more; --json lists all")

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import click
 import orjson
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
+from projections.cli.tables import Id, Table
 from projections.drift import Finding
 
 __all__ = [
@@ -30,11 +29,10 @@ __all__ = [
     "progress_bar",
     "short_ids",
     "styled_status",
-    "table",
 ]
 
-_PIPED_COLUMNS = 200
-"""Width of a table that goes to a file or a pipe: nothing is cut there."""
+_PIPED_COLUMNS = 100_000
+"""Width of what goes to a file or a pipe: nothing is broken, shortened or left out there."""
 
 _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -49,22 +47,13 @@ def console() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 
-def table(title: str | None, *columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
-    """A table; the columns in `right` hold figures, aligned to the right; they and `whole` ones are never broken."""
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold")
-    for name in columns:
-        figures = name in right
-        made.add_column(name, justify="right" if figures else "left", no_wrap=figures or name in whole, overflow="fold")
-    return made
-
-
 def styled_status(status: str) -> Text:
     """A status in its colour."""
     return Text(status, style=_STYLES.get(status, ""))
 
 
 def short_ids(text: str) -> str:
-    """A text for a table, its UUIDs cut to their first eight digits; `--json` shows them whole."""
+    """A text for a narrow terminal, its UUIDs cut to their first eight digits."""
     return _UUID.sub(r"\1…", text)
 
 
@@ -96,11 +85,11 @@ def place(file: str | None, line: int | None) -> str:
 
 def print_findings(findings: Iterable[Finding]) -> None:
     """Each finding with its next step."""
-    shown = table(None, "workflow", "finding", "next step")
+    shown = Table(None, "workflow", "finding", "next step", prose=("finding", "next step"))
     for finding in findings:
-        shown.add_row(finding.workflow_id, plain(finding.problem), finding.next_step)
+        shown.add_row(Id(finding.workflow_id), plain(finding.problem), finding.next_step)
     if shown.row_count:
-        console().print(shown)
+        shown.print(console())
 
 
 @contextmanager

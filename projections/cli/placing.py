@@ -7,6 +7,7 @@ import click
 from ledger.errors import InvalidInput
 from ledger.origin import keep_origin, misplaced, origin_of
 from ledger.renewal import renew
+from ledger.words import counted
 from projections.cli.context import data_option, data_path, history_option, json_option, store
 from projections.cli.output import counted_bar, print_json
 from projections.cli.session import exit_code, opened, tell
@@ -48,6 +49,6 @@ def _renewed() -> int:
     with counted_bar("carrying over", "ledgers") as progress:
         done = renew(store(), progress=progress)
     tell(Problem(name, error) for name, error in done.problems.items())
-    click.echo(f"{done.carried:,} ledgers carried over to origin {done.origin}", err=True)
+    click.echo(f"{counted(done.carried, 'ledger')} carried over to origin {done.origin}", err=True)
     with opened() as session:
         return exit_code([*session.problems, *(Problem(name, error) for name, error in done.problems.items())])

@@ -16,7 +16,8 @@ from ledger.overrides import Overridden
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.rates import UNITS, Rates
 from projections.cli.context import config_option, config_path, data_option, json_option, prices
-from projections.cli.output import console, plain, print_json, table
+from projections.cli.output import console, plain, print_json
+from projections.cli.tables import Table
 from projections.cli.times import moment_option
 
 _LABELS: Final = {
@@ -89,7 +90,7 @@ def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates,
     out.print(f"from {where}; digest {rates.digest}")
     thresholds = sorted({above for rate in rates.buckets.values() for above, _ in rate.tiers})
     above = [f"above {threshold:,}" for threshold in thresholds]
-    shown = table(None, "bucket", "USD", *above, "per", right=("USD", *above), whole=("bucket", "per"))
+    shown = Table(None, "bucket", "USD", *above, "per", right=("USD", *above), whole=("bucket", "per"))
     every = [usd for rate in rates.buckets.values() for usd in (rate.usd, *(usd for _, usd in rate.tiers))]
     decimals = max((len(_usd(usd).partition(".")[2]) for usd in every), default=2)
     for bucket in UNITS:
@@ -99,7 +100,7 @@ def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates,
             per = "1M tokens" if UNITS[bucket] > 1 else "one"
             steps = [_usd(tiers[threshold], decimals) if threshold in tiers else "" for threshold in thresholds]
             shown.add_row(_LABELS[bucket], _usd(rate.usd, decimals), *steps, per)
-    out.print(shown)
+    shown.print(out)
     if thresholds:
         out.print("above: of a call that read more input tokens than that, cached ones included, all tokens cost so")
 

@@ -8,6 +8,7 @@ import click
 
 from ledger.errors import InvalidInput, MissingExtra
 from ledger.replicas import open_replica
+from ledger.words import counted
 from projections.cli.context import (
     credentials_option,
     history_option,
@@ -16,8 +17,9 @@ from projections.cli.context import (
     named_replica,
     replica_option,
 )
-from projections.cli.output import console, plain, print_json, table
+from projections.cli.output import console, plain, print_json
 from projections.cli.session import log_changes
+from projections.cli.tables import Id, Table
 from projections.stores.opening import is_postgres
 
 
@@ -64,8 +66,8 @@ def _project(name: str, url: str, credentials: str | None, *, once: bool, rebuil
         print_json({"lines": report.lines, "held": report.workflows_held, "costs_changed": report.costs_changed})
     else:
         click.echo(
-            f"{report.lines:,} lines projected, {report.workflows_held:,} workflows held"
-            + (f"; the new rows are shown, {report.costs_changed:,} costs changed" if rebuild else "")
+            f"{counted(report.lines, 'line')} projected, {counted(report.workflows_held, 'workflow')} held"
+            + (f"; the new rows are shown, {counted(report.costs_changed, 'cost')} changed" if rebuild else "")
         )
     return 3 if report.workflows_held else 0
 
@@ -85,13 +87,15 @@ def _status(url: str, *, as_json: bool) -> int:
     waiting = sum(1 for one in partitions if one.projector is None)
     furthest = max(one.position for one in partitions)
     click.echo(
-        f"{projectors:,} projectors, {len(partitions):,} partitions, {waiting:,} of them without one; "
+        f"{counted(projectors, 'projector')}, {counted(len(partitions), 'partition')}, "
+        f"{waiting:,} of them without one; "
         f"read up to position {furthest:,}"
     )
     if held:
-        shown = table("held", "workflow", "origin", "verified up to seq", "why", right=("verified up to seq",))
+        columns = ("workflow", "origin", "verified up to seq", "why")
+        shown = Table("held", *columns, right=("verified up to seq",), prose=("why",), dropped=("origin",))
         for one in held:
-            shown.add_row(one.workflow_id, one.origin, f"{one.seq:,}", plain(one.problem or ""))
-        console().print(shown)
+            shown.add_row(Id(one.workflow_id), Id(one.origin), f"{one.seq:,}", plain(one.problem or ""))
+        shown.print(console())
         click.echo("next, where lines are missing: costledger replicate --repair, on the host of that origin")
     return 3 if held else 0

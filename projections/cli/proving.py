@@ -14,6 +14,7 @@ from ledger.anchor import Anchor, anchor, anchors_in, broken
 from ledger.origin import misplaced
 from ledger.replica import Replica
 from ledger.replicas import open_replica
+from ledger.words import counted
 from projections.agreement import disagreeing_rows
 from projections.cli.context import (
     credentials_option,
@@ -71,13 +72,16 @@ def verify_command(
     else:
         print_findings(findings)
         click.echo(
-            f"{data.absolute()}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {proof.ledgers:,} ledgers with "
-            f"{proof.events:,} events ({proof.size_bytes / 1e6:,.1f} MB) and {proof.rows:,} rows proven, "
-            f"{len(findings):,} findings" + (f", {len(anchors):,} anchors held" if anchors and not findings else "")
+            f"{data.absolute()}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {counted(proof.ledgers, 'ledger')} with "
+            f"{counted(proof.events, 'event')} ({proof.size_bytes / 1e6:,.1f} MB) and "
+            f"{counted(proof.rows, 'row')} proven, "
+            f"{counted(len(findings), 'finding')}"
+            + (f", {counted(len(anchors), 'anchor')} held" if anchors and not findings else "")
         )
         if shared:
             click.echo(
-                f"{agreement.lines:,} lines of {agreement.ledgers:,} ledgers proven in the shared engine, "
+                f"{counted(agreement.lines, 'line')} of "
+                f"{counted(agreement.ledgers, 'ledger')} proven in the shared engine, "
                 f"{agreement.waiting:,} wait to be sent"
             )
     return 3 if findings else 0

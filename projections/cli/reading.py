@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from operator import add
+from typing import Any, Final, Literal
 
 import click
 import orjson
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from ledger import clock, money
 from ledger.errors import InvalidInput, UnknownWorkflow
 from ledger.events import Line
 from ledger.reader import LedgerReader
+from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option, workflow_argument
-from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status, table
-from projections.cli.session import Session, exit_code, opened
-from projections.cli.unpriced import print_unpriced, unpriced_of
+from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status
+from projections.cli.session import Session, exit_code, opened, whole_id
+from projections.cli.tables import Id, Table
+from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.explain import Step, steps
 from projections.fold import fold, initial
-from projections.workflow_history import Row, row
+from projections.reports import total_tokens
+from projections.spend import AMOUNTS, Amounts, Spend
+from projections.summary import UNATTRIBUTED
+from projections.workflow_history import HELD, Row, row, spend
 
 _BASIS = {
     "reported": "reported: every dollar was reported by the provider or its CLI",
@@ -59,38 +65,33 @@ def as_json_row(found: Row) -> dict[str, Any]:
     return asdict(found) | parsed
 
 
-_NARROW_COLUMNS = 110
-"""Below this width the history leaves out what `show` tells too."""
-
-
 def _print_history(rows: list[Row]) -> None:
-    out = console()
-    narrow = out.width < _NARROW_COLUMNS
-    columns = ("workflow", "issue", "status", "cost", "basis", "tokens")
-    more = () if narrow else ("cached", "model", "updated")
-    shown = table(
-        None, *columns, *more, right=("issue", "cost", "tokens", "cached"), whole=("status", "basis", "updated")
+    shown = Table(
+        None,
+        *("workflow", "issue", "status", "cost", "basis", "tokens", "cached", "model", "updated"),
+        right=("issue", "cost", "tokens", "cached"),
+        whole=("status", "basis", "updated"),
+        dropped=("cached", "model", "updated", "basis", "issue", "tokens", "status"),
     )
     for found in rows:
-        cells: list[str | Text] = [
-            found.adw_id,
+        shown.add_row(
+            Id(found.adw_id),
             "" if found.issue_number is None else f"#{found.issue_number}",
             styled_status(found.status),
-            money.shown(found.actual_cost_nanousd),
+            row_cost(found),
             found.cost_basis or "none",
             f"{found.total_tokens:,}",
             f"{found.cache_efficiency_percent:.0f} %",
-            found.model_used or "",
+            plain(found.model_used or ""),
             local_time(found.updated_at)[:-3],
-        ]
-        shown.add_row(*cells[: len(columns) + len(more)])
-    shown.add_section()
-    cost = sum(found.actual_cost_nanousd for found in rows)
-    total = money.shown(cost)
+        )
+    cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
+    total = shown_cost(cost, unpriced=bool(unpriced), at_least=any(found.cost_basis == "partial" for found in rows))
     tokens = f"{sum(found.total_tokens for found in rows):,}"
-    shown.add_row(f"{len(rows):,} workflows", "", "", Text(total, style="bold"), "", tokens)
-    out.print(shown)
-    print_unpriced(out, cost, unpriced_of(rows))
+    shown.add_total(counted(len(rows), "workflow"), "", "", total, "", tokens, "", "", "")
+    out = console()
+    shown.print(out)
+    print_unpriced(out, cost, unpriced)
 
 
 @click.command("show")
@@ -101,8 +102,11 @@ def _print_history(rows: list[Row]) -> None:
 @data_option
 def show_command(workflow_id: str, as_of: str | None, as_json: bool) -> int:
     """One workflow: its cost, where it came from, and how far it can be trusted."""
+    workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
-        found = _row_as_of(session, workflow_id, as_of) if as_of else session.history.row(workflow_id)
+        found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)
+        if as_of:
+            found, spent = _as_of(session, workflow_id, as_of)
         if found is None:
             if session.problems:
                 return exit_code(session.problems)
@@ -110,11 +114,11 @@ def show_command(workflow_id: str, as_of: str | None, as_json: bool) -> int:
         if as_json:
             print_json(as_json_row(found))
         else:
-            _print_row(found)
+            _print_row(found, spent)
         return exit_code(session.problems)
 
 
-def _row_as_of(session: Session, workflow_id: str, as_of: str) -> Row:
+def _as_of(session: Session, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
     reader, state = session.ledgers.read(workflow_id), initial(workflow_id)
     head = reader.head
     for line in _until(reader, as_of):
@@ -122,7 +126,7 @@ def _row_as_of(session: Session, workflow_id: str, as_of: str) -> Row:
         head = reader.head
     if not head.seq:
         raise InvalidInput(f"ledger {workflow_id!r} has nothing as early as {as_of}")
-    return row(state, head)
+    return row(state, head), spend(state)
 
 
 def _until(reader: LedgerReader, as_of: str) -> Iterator[Line]:
@@ -137,13 +141,12 @@ def _until(reader: LedgerReader, as_of: str) -> Iterator[Line]:
     return (line for line in reader if line["recorded_at"] <= moment)
 
 
-def _print_row(found: Row) -> None:
+def _print_row(found: Row, spent: tuple[Spend, ...]) -> None:
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
     out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status)))
-    total = money.shown(found.actual_cost_nanousd)
-    out.print(Text.assemble("cost    ", (total, "bold"), f"  ({_BASIS[found.cost_basis]})"))
+    out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
     out.print(
         f"tokens  {found.total_tokens:,} = input {found.input_tokens:,} + cache writes {found.cached_tokens:,} + "
@@ -152,27 +155,34 @@ def _print_row(found: Row) -> None:
     )
     took = "" if found.duration_seconds is None else f", {found.duration_seconds:,} s"
     out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or 'now'}{took}")
-    out.print(f"ledger  {found.event_count:,} events, head {found.ledger_hash[:12]}…")
+    out.print(f"ledger  {counted(found.event_count, 'event')}, head {found.ledger_hash[:12]}…")
     if found.error_message:
         out.print(f"error   {plain(found.error_message)}")
-    tokens = orjson.loads(found.token_breakdown)
-    for by, title in (("by_agent", "agent"), ("by_model", "model")):
-        if cost[by]:
-            shown = table(None, title, "cost", "tokens", right=("cost", "tokens"))
-            for name, text in sorted(cost[by].items(), key=lambda part: -float(part[1])):
-                counts = tokens[by].get(name, {})
-                used = sum(count for bucket, count in counts.items() if bucket not in _NOT_ADDED)
-                sign, usd = ("-", text[1:]) if text.startswith("-") else ("", text)
-                shown.add_row(name, sign + money.shown(money.from_wire(usd)), f"{used:,}")
-            out.print(shown)
+    held = money.from_wire(cost["by_agent"].get(HELD, "0.00"))
+    for by in ("agent", "model"):
+        _print_parts(out, by, spent, held)
     for doubt in cost.get("possible_double_counting", []):
         out.print(Text.assemble(("possible double counting", "yellow"), f": {doubt}"))
     if cost.get("unread_events"):
-        unread = f"{cost['unread_events']:,} events"
-        out.print(Text.assemble((unread, "yellow"), " are of a kind this version does not know; upgrade to count them"))
+        unread = counted(cost["unread_events"], "event")
+        out.print(Text.assemble((unread, "yellow"), " of a kind this version does not know; upgrade to count them"))
 
 
-_NOT_ADDED = ("cache_write_1h_tokens", "web_search_requests")
+def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend, ...], held_nanousd: int) -> None:
+    """What each agent or model cost and used; it adds up to the total, tokens without a price included."""
+    parts: dict[str, Amounts] = {}
+    for one in spent:
+        name, figures = getattr(one, by) or UNATTRIBUTED, [getattr(one, field) for field in AMOUNTS]
+        parts[name] = list(map(add, parts[name], figures)) if name in parts else figures
+    shown = Table(None, by, "cost", "tokens", right=("cost", "tokens"), dropped=("tokens",))
+    for name, amounts in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
+        if any(amounts):
+            unpriced = amounts[AMOUNTS.index("unpriced_events")] > 0
+            shown.add_row(plain(name), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
+    if held_nanousd:
+        shown.add_row(HELD, money.shown(held_nanousd), "0")
+    if shown.row_count:
+        shown.print(out)
 
 
 @click.command("explain")
@@ -182,14 +192,17 @@ _NOT_ADDED = ("cache_write_1h_tokens", "web_search_requests")
 @data_option
 def explain_command(workflow_id: str, as_json: bool) -> int:
     """Each event that moved a workflow's cost: from what to what, why, and where it was read."""
+    workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
+        if session.problems:
+            return exit_code(session.problems)
         reader = session.ledgers.read(workflow_id)
         moved = list(steps(reader))
         found = session.history.row(workflow_id)
         if as_json:
             print_json([asdict(step) for step in moved])
             return exit_code(session.problems)
-        _print_steps(workflow_id, moved, reader.head.seq)
+        _print_steps(workflow_id, moved, reader.head.seq, found)
         ledger_says = moved[-1].to_nanousd if moved else 0
         if found is not None and found.actual_cost_nanousd != ledger_says:
             held = money.shown(found.actual_cost_nanousd)
@@ -197,20 +210,37 @@ def explain_command(workflow_id: str, as_json: bool) -> int:
         return exit_code(session.problems)
 
 
-def _print_steps(workflow_id: str, moved: list[Step], events: int) -> None:
-    click.echo(f"{workflow_id}: {len(moved):,} of {events:,} events moved its cost")
-    console().print(steps_table(moved, place))
+def _print_steps(workflow_id: str, moved: list[Step], events: int, found: Row | None) -> None:
+    click.echo(f"{workflow_id}: {len(moved):,} of {counted(events, 'event')} moved its cost")
+    out = console()
+    if moved:
+        steps_table(moved, place, out).print(out)
+    if found is not None:
+        print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]))
 
 
-def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], str]) -> Table:
+_LONG_IDS_COLUMNS: Final = 120
+"""From this width on a meter's ids are shown whole; they stand in sentences, which fold."""
+
+
+def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], str], out: Console) -> Table:
     """Steps as a table that fits a narrow terminal: what, why and where stand below each other."""
-    shown = table(None, "seq", "when", "from", "to", "meter, why, read from", right=("seq", "from", "to"))
+    told = "meter, why, read from"
+    shown = Table(
+        None,
+        *("seq", "when", "from", "to", told),
+        right=("seq", "from", "to"),
+        whole=("when",),
+        prose=(told,),
+        dropped=("when", "from", "seq"),
+    )
     for step in moved:
+        meter = step.meter if out.width >= _LONG_IDS_COLUMNS else short_ids(step.meter)
         shown.add_row(
             f"{step.seq}",
             local_time(step.observed_at or step.recorded_at),
             money.shown(step.from_nanousd),
             money.shown(step.to_nanousd),
-            Text.assemble(f"{short_ids(step.meter)}\n{plain(step.why)}\n", (spelled(step.file, step.line), "dim")),
+            Text.assemble(f"{plain(meter)}\n{plain(step.why)}\n", (plain(spelled(step.file, step.line)), "dim")),
         )
     return shown

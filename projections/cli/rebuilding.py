@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import counted_bar, print_findings, print_json
 from projections.cli.refreshing import as_json_report, print_changes
@@ -35,7 +36,7 @@ def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json:
     if as_json:
         print_json(as_json_report(report))
     else:
-        click.echo(f"{len(report.folded):,} rows rebuilt, {len(report.changes):,} costs changed")
+        click.echo(f"{counted(len(report.folded), 'row')} rebuilt, {counted(len(report.changes), 'cost')} changed")
         print_changes(report.changes)
     return exit_code(report.problems)
 
@@ -46,7 +47,7 @@ def _drop_old(*, as_json: bool) -> int:
     if as_json:
         print_json({"dropped_versions": dropped})
     else:
-        click.echo(f"{len(dropped):,} older versions of the rows dropped")
+        click.echo(f"{counted(len(dropped), 'older version')} of the rows dropped")
     return 0
 
 
@@ -68,5 +69,5 @@ def _check(processes: int, *, as_json: bool) -> int:
     else:
         print_findings(found)
         wrong = len({finding.workflow_id for finding in found})
-        click.echo(f"{proof.rows:,} rows compared with pure replay: {wrong:,} drifted; nothing was written")
+        click.echo(f"{counted(proof.rows, 'row')} compared with pure replay: {wrong:,} drifted; nothing was written")
     return 3 if found else 0

@@ -9,9 +9,11 @@ import click
 from ledger import money
 from ledger.importing import ImportReport
 from ledger.register import SourceRegister
+from ledger.words import counted
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
-from projections.cli.output import console, print_json, progress_bar, styled_status, table
+from projections.cli.output import console, print_json, progress_bar, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.cli.tables import Id, Table
 from projections.replay import RefreshReport, refresh
 from projections.rereading import resync_sources
 from projections.store import CostChange
@@ -35,7 +37,7 @@ def refresh_command(as_json: bool, insert_missing: bool) -> int:
     if as_json:
         print_json(as_json_report(report))
     else:
-        click.echo(f"{len(report.folded):,} workflows replayed, {report.unchanged:,} unchanged")
+        click.echo(f"{counted(len(report.folded), 'workflow')} replayed, {report.unchanged:,} unchanged")
     return exit_code(report.problems)
 
 
@@ -97,8 +99,9 @@ def as_json_report(report: RefreshReport) -> dict[str, Any]:
 
 def _print(report: RefreshReport, imported: ImportReport) -> None:
     click.echo(
-        f"{imported.appended:,} events appended from {len(imported.workflows):,} workflows' sources; "
-        f"{len(report.folded):,} workflows replayed, {len(report.changes):,} changed"
+        f"{counted(imported.appended, 'event')} appended from the sources of "
+        f"{counted(len(imported.workflows), 'workflow')}; "
+        f"{counted(len(report.folded), 'workflow')} replayed, {len(report.changes):,} changed"
     )
     print_changes(report.changes)
 
@@ -106,8 +109,9 @@ def _print(report: RefreshReport, imported: ImportReport) -> None:
 def print_changes(changes: list[CostChange]) -> None:
     """Old and new cost of each row that changed."""
     if changes:
-        shown = table(None, "workflow", "old cost", "new cost", "status", right=("old cost", "new cost"))
+        figures = ("old cost", "new cost")
+        shown = Table(None, "workflow", *figures, "status", right=figures, whole=("status",), dropped=("status",))
         for change in changes:
             old = "no row" if change.old_nanousd is None else money.shown(change.old_nanousd)
-            shown.add_row(change.adw_id, old, money.shown(change.new_nanousd), styled_status(change.status))
-        console().print(shown)
+            shown.add_row(Id(change.adw_id), old, money.shown(change.new_nanousd), styled_status(change.status))
+        shown.print(console())

@@ -18,6 +18,7 @@ from ledger.replica import Replica
 from ledger.replicas import open_replica
 from ledger.replication import LOOK_SECONDS, Problem, Replication, Sent
 from ledger.restore import restore
+from ledger.words import counted
 from projections.cli.context import (
     credentials_option,
     data_option,
@@ -27,8 +28,9 @@ from projections.cli.context import (
     replica_option,
     store,
 )
-from projections.cli.output import console, counted_bar, local_time, plain, print_json, table
+from projections.cli.output import console, counted_bar, local_time, plain, print_json
 from projections.cli.session import log_changes
+from projections.cli.tables import Table
 
 _log = logging.getLogger("costledger")
 
@@ -76,7 +78,7 @@ def replicate_command(
             with counted_bar("comparing", "ledgers") as progress:
                 found = repair(ledgers, replica, replication, progress=progress)
             for loss in found.losses:
-                _log.warning("%s: %s lines were lost from seq %s on", loss.workflow_id, f"{loss.lines:,}", loss.seq)
+                _log.warning("%s: lost from seq %s on: %s", loss.workflow_id, loss.seq, counted(loss.lines, "line"))
         if follow:
             return _followed(replication, replica, every_seconds)
         return _told(replication.catch_up(), found if repaired else None, as_json=as_json)
@@ -127,9 +129,10 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
         )
     else:
         if found is not None:
-            click.echo(f"{found.ledgers:,} ledgers compared, {len(found.losses):,} had lost lines")
+            click.echo(f"{counted(found.ledgers, 'ledger')} compared, {len(found.losses):,} had lost lines")
         click.echo(
-            f"{sent.lines:,} events of {len(sent.ledgers):,} ledgers acknowledged ({sent.size_bytes / 1e6:,.1f} MB)"
+            f"{counted(sent.lines, 'event')} of {counted(len(sent.ledgers), 'ledger')} acknowledged "
+            f"({sent.size_bytes / 1e6:,.1f} MB)"
         )
     _say(problems)
     if sent.away is not None:
@@ -152,7 +155,7 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    shown = table(None, "replication", "", right=("",))
+    shown = Table(None, "replication", "", right=("",))
     seen = found.replica
     shown.add_row("engine", "none yet" if seen is None else seen.address)
     shown.add_row("last acknowledged", "" if seen is None else local_time(seen.acknowledged_at))
@@ -165,7 +168,7 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> None:
         shown.add_row("ledgers unreadable", f"{found.unreadable:,}")
     if seen is not None and seen.problem:
         shown.add_row("problem", plain(seen.problem))
-    console().print(shown)
+    shown.print(console())
 
 
 @click.command("restore")
@@ -186,7 +189,8 @@ def restore_command(replica_name: str | None, origin: str | None, credentials: s
         print_json(asdict(done) | {"problems": problems})
     else:
         click.echo(
-            f"{done.ledgers:,} ledgers with {done.events:,} events ({done.size_bytes / 1e6:,.1f} MB) of origin "
+            f"{counted(done.ledgers, 'ledger')} with {counted(done.events, 'event')} "
+            f"({done.size_bytes / 1e6:,.1f} MB) of origin "
             f"{done.origin} restored; if that host may come back: costledger origin --renew"
         )
     _say(done.problems)

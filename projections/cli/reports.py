@@ -9,16 +9,14 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from ledger import money
 from ledger.errors import InvalidInput
 from projections.cli.context import data_option, history_option, json_option
-from projections.cli.output import console, plain, print_json, short_ids, table
+from projections.cli.output import console, plain, print_json
 from projections.cli.session import exit_code, opened
-from projections.cli.unpriced import print_unpriced, unpriced_json
+from projections.cli.tables import Id, Table
+from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
 from projections.reports import BY, PERIODS, By, Kind, Line, Report, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
@@ -37,18 +35,21 @@ _FIGURES: Final = {
 }
 _COLUMNS: Final = ("models", *_FIGURES, "total tokens", "cost (USD)")
 _DROPPED: Final = (
-    (),
     ("cache create", "cache read"),
-    ("models",),
+    "models",
     ("input", "output"),
-    ("last_activity",),
-    ("total tokens",),
-    ("adw_id",),
+    "last activity",
+    "total tokens",
+    "workflow",
 )
-"""What a terminal that is too narrow goes without, step by step, before a name is broken; figures never are."""
+"""What a terminal that is too narrow goes without, step by step, before a name is broken."""
 
-_NAME_COLUMNS: Final = 36
-"""Beyond this width a name is broken, lest one long name cost a table its figures."""
+
+def _once(context: click.Context, parameter: click.Parameter, value: tuple[By, ...]) -> By | None:
+    """An option that is given once at most; the last of several does not win unseen."""
+    if len(value) > 1:
+        raise click.BadParameter(f"give one of {', '.join(value)}", context, parameter)
+    return value[0] if value else None
 
 
 def _options(command: F) -> F:
@@ -63,7 +64,9 @@ def _options(command: F) -> F:
         click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
         click.option("--until", metavar="DATE", help="The last day, as 2026-11-30 or 20261130."),
         click.option("--since", metavar="DATE", help="The first day, as 2026-11-01 or 20261101."),
-        click.option("--by", type=click.Choice(list(BY)), help="Split each line by this."),
+        click.option(
+            "--by", type=click.Choice(list(BY)), multiple=True, callback=_once, help="Split each line by this."
+        ),
     ):
         command = option(command)
     return command
@@ -171,58 +174,42 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
 
 
 def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
-    out = console()
     labels = _label_names(kind, by)
     columns = list(_COLUMNS) if by != "model" else [name for name in _COLUMNS if name != "models"]
-    for dropped in _DROPPED:
-        labels = [name for name in labels if name not in dropped]
-        columns = [name for name in columns if name not in dropped]
-        shown = _table(labels, columns, made, breakdown=breakdown)
-        if _fits(shown, out):
-            break
-    out.print(shown)
-    print_unpriced(out, made.total.amounts[0], made.unpriced)
-
-
-def _fits(shown: Table, out: Console) -> bool:
-    return Measurement.get(out, out.options.update(max_width=10_000), shown).maximum <= out.width
-
-
-def _table(labels: list[str], columns: list[str], made: Report, *, breakdown: bool) -> Table:
     names = [_LABELS.get(name, name) for name in labels]
     blank = [""] * (len(labels) - 1)
-    figures = tuple(name for name in columns if name != "models")
-    shown = table(None, *names, *columns, right=figures, whole=("last activity", *([] if breakdown else ["date"])))
-    for column in shown.columns[: len(names)]:
-        column.max_width = _NAME_COLUMNS
+    shown = Table(
+        None,
+        *names,
+        *columns,
+        right=tuple(name for name in columns if name != "models"),
+        whole=("last activity", *([] if breakdown else ["date"])),
+        dropped=_DROPPED,
+    )
     for line in made.lines:
         told = [_label(line.labels[name], name) for name in labels]
         shown.add_row(*told, *_cells(columns, line.models, line.amounts))
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
                 shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
-    shown.add_section()
-    shown.add_row("total", *blank, *_cells(columns, {}, made.total.amounts), style="bold")
-    return shown
+    shown.add_total("total", *blank, *_cells(columns, {}, made.total.amounts))
+    out = console()
+    shown.print(out)
+    print_unpriced(out, made.total.amounts[0], made.unpriced)
 
 
 def _label(value: str | int | None, name: str) -> str:
     if value is None:
         return UNATTRIBUTED
-    return f"#{value}" if name == "issue" else short_ids(plain(str(value)))
+    if name in ("session_id", "adw_id"):
+        return Id(plain(str(value)))
+    return f"#{value}" if name == "issue" else plain(str(value))
 
 
 def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts) -> list[str]:
     cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
         "models": "\n".join(plain(name) for name in sorted(models)),
         "total tokens": f"{total_tokens(amounts):,}",
-        "cost (USD)": _cost(amounts),
+        "cost (USD)": shown_cost(amounts[0], unpriced=amounts[AMOUNTS.index("unpriced_events")] > 0),
     }
     return [cells[name] for name in columns]
-
-
-def _cost(amounts: Amounts) -> str:
-    """A cost, or the least it can be where something has no price."""
-    if amounts[AMOUNTS.index("unpriced_events")] <= 0:
-        return money.shown(amounts[0])
-    return f"≥ {money.shown(amounts[0])}" if amounts[0] else "unpriced"

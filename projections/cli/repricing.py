@@ -15,18 +15,17 @@ from ledger import money
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore
+from ledger.words import counted
 from projections.cli.context import config_option, data_option, history_option, json_option, prices, store
-from projections.cli.output import console, counted_bar, plain, print_json, styled_status, table
+from projections.cli.output import console, counted_bar, plain, print_json, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.cli.tables import Id, Table
 from projections.cli.times import moment_option
 from projections.replay import Problem
 from projections.repricing import Change, Plan, Wanted, apply, plans
 
 _SHOWN_MAX: Final = 20
 """Workflows told to a person; `--json` tells all."""
-
-_NARROW_COLUMNS: Final = 90
-"""Below this width the difference is shown without its counts, which `--json` has."""
 
 
 @dataclass(slots=True)
@@ -119,7 +118,7 @@ def reprice_command(
     if as_json:
         print_json(_as_json(found, appended))
     elif agreed:
-        click.echo(f"{appended:,} readings appended to {len(changed):,} workflows")
+        click.echo(f"{counted(appended, 'reading')} appended to {counted(len(changed), 'workflow')}")
     elif changed:
         click.echo("nothing was appended; add --yes to append these")
     return exit_code(found.problems)
@@ -186,40 +185,40 @@ def _as_json(found: _Difference, appended: int) -> dict[str, Any]:
 
 def _print(found: _Difference) -> None:
     out = console()
-    counts = () if out.width < _NARROW_COLUMNS else ("readings", "tokens")
-    figures = (*counts, "old price", "new price", "difference")
-    shown = table(None, "model", *figures, right=figures)
+    figures = ("readings", "tokens", "old price", "new price", "difference")
+    shown = Table(None, "model", *figures, right=figures, dropped=("readings", "tokens", "old price", "difference"))
     for name, told in sorted(found.models.items()):
         if told.readings:
             old, new = told.old_nanousd, told.new_nanousd
             before = "none" if told.newly_priced == told.readings else money.shown(old)
-            cells = (f"{told.readings:,}", f"{told.tokens:,}")[: len(counts)]
-            shown.add_row(plain(name), *cells, before, money.shown(new), _signed(new - old))
+            counts = (f"{told.readings:,}", f"{told.tokens:,}")
+            shown.add_row(plain(name), *counts, before, money.shown(new), _signed(new - old))
     if shown.row_count:
-        out.print(shown)
+        shown.print(out)
         _print_workflows(found)
     else:
         click.echo("nothing to append: whatever has a price today has it already")
     for name, told in sorted(found.models.items()):
         if told.unpriced:
             click.echo(
-                f"{plain(name)}: still no price for {told.unpriced_tokens:,} tokens in {told.unpriced:,} readings; "
+                f"{plain(name)}: still no price for {counted(told.unpriced_tokens, 'token')} in "
+                f"{counted(told.unpriced, 'reading')}; "
                 "give it rates under [[prices]] in costledger.toml"
             )
         if told.kept:
-            click.echo(f"{plain(name)}: no price today; {told.kept:,} readings keep the one they have")
+            click.echo(f"{plain(name)}: no price today; kept as it is in {counted(told.kept, 'reading')}")
 
 
 def _print_workflows(found: _Difference) -> None:
-    shown = table(
-        None, "workflow", "status", "readings", "old cost", "new cost", right=("readings", "old cost", "new cost")
-    )
+    figures = ("readings", "old cost", "new cost")
+    dropped = ("readings", "status")
+    shown = Table(None, "workflow", "status", *figures, right=figures, whole=("status",), dropped=dropped)
     for told in found.workflows[:_SHOWN_MAX]:
         old, new = money.from_wire(told["old_cost_usd"]), money.from_wire(told["new_cost_usd"])
         shown.add_row(
-            told["adw_id"], styled_status(told["status"]), f"{told['events']:,}", money.shown(old), money.shown(new)
+            Id(told["adw_id"]), styled_status(told["status"]), f"{told['events']:,}", money.shown(old), money.shown(new)
         )
-    console().print(shown)
+    shown.print(console())
     if len(found.workflows) > _SHOWN_MAX:
         click.echo(f"  and {len(found.workflows) - _SHOWN_MAX:,} more; --json lists all")
     if found.waiting_nanousd:

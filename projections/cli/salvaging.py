@@ -8,9 +8,11 @@ import click
 
 from ledger import money
 from ledger.salvage import salvage
+from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option, workflow_argument
-from projections.cli.output import console, plain, print_json, table
+from projections.cli.output import console, plain, print_json
 from projections.cli.session import opened
+from projections.cli.tables import Table
 from projections.replay import refresh
 
 
@@ -31,10 +33,15 @@ def salvage_command(workflow_id: str, as_json: bool) -> int:
     if as_json:
         print_json({**asdict(done), "cost_before": old, "cost_after": new})
         return 0
-    click.echo(f"{done.kept:,} events kept, {len(done.left_out):,} lines left out; the damaged file is {done.damaged}")
-    shown = table("left out", "line", "byte", "bytes", "why", right=("line", "byte", "bytes"))
+    click.echo(
+        f"{counted(done.kept, 'event')} kept, {counted(len(done.left_out), 'line')} left out; "
+        f"the damaged file is {done.damaged}"
+    )
+    shown = Table(
+        "left out", "line", "byte", "bytes", "why", right=("line", "byte", "bytes"), prose=("why",), dropped=("bytes",)
+    )
     for lost in done.left_out:
         shown.add_row(f"{lost.line:,}", f"{lost.byte:,}", f"{lost.size_bytes:,}", plain(lost.problem))
-    console().print(shown)
+    shown.print(console())
     click.echo(f"its row showed {old}, and shows {new} now")
     return 0

@@ -24,7 +24,8 @@ from projections.cli.context import (
     json_option,
     prices,
 )
-from projections.cli.output import console, local_time, print_json, table
+from projections.cli.output import console, local_time, print_json
+from projections.cli.tables import Table
 from projections.server.settings import Settings
 from projections.server.tokens import SCOPES, TokenRegister
 
@@ -150,11 +151,21 @@ def list_tokens(as_json: bool) -> None:
     if as_json:
         print_json([{n: v for n, v in asdict(token).items() if n != "sha256"} for token in tokens])
         return
-    shown = table(None, "token", "scope", "note", "made", "revoked")
+    shown = Table(
+        None,
+        "token",
+        "scope",
+        "note",
+        "made",
+        "revoked",
+        whole=("token", "made", "revoked"),
+        prose=("note",),
+        dropped=("made", "revoked", "note"),
+    )
     for token in tokens:
         shown.add_row(token.id, token.scope, token.note, local_time(token.created_at), local_time(token.revoked_at))
     if tokens:
-        console().print(shown)
+        shown.print(console())
     else:
         click.echo("no tokens; `costledger token create --scope read` makes one")
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, SharedHistory
+from ledger.errors import AmbiguousWorkflow, CostledgerError, DamagedLedger, SharedHistory
 from ledger.store import DirectoryStore
 from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
@@ -19,7 +19,7 @@ from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
 from projections.stores.opening import open_history
 
-__all__ = ["Session", "exit_code", "log_changes", "opened", "tell"]
+__all__ = ["Session", "exit_code", "log_changes", "opened", "tell", "whole_id"]
 
 
 @dataclass(slots=True)
@@ -75,6 +75,29 @@ def _session(
     return Session(data, ledgers, history, report.problems)
 
 
+_PREFIX_CHARACTERS: Final = 6
+"""What begins a workflow's id may stand for it from this length on."""
+
+
+def whole_id(given: str) -> str:
+    """The workflow id that a person means: itself if there is such a ledger or row, else the only one that begins so.
+
+    Raises:
+        AmbiguousWorkflow: several begin so.
+    """
+    if store().size(given) is not None or len(given) < _PREFIX_CHARACTERS:
+        return given
+    near = [name for name in store().workflow_ids() if name.startswith(given)]
+    spelling = history_spelling()
+    if not near and (isinstance(spelling, str) or spelling.is_file()):  # rows of ledgers that lie elsewhere
+        with open_history(spelling) as history:
+            if history.row(given) is None:
+                near = sorted(row.adw_id for row in history.rows() if row.adw_id.startswith(given))
+    if len(near) > 1:
+        raise AmbiguousWorkflow(given, near)
+    return near[0] if near else given
+
+
 def tell(problems: Iterable[Problem]) -> None:
     """Each workflow that could not be replayed, on stderr."""
     for problem in problems:
@@ -115,6 +138,7 @@ class _OnStderr(logging.Handler):
 def log_changes() -> None:
     """Let the changes of cost that a refresh makes be seen on stderr."""
     logger = logging.getLogger("costledger")
-    if not logger.handlers:
-        logger.addHandler(_OnStderr())
+    for handler in [each for each in logger.handlers if isinstance(each, _OnStderr)]:
+        logger.removeHandler(handler)  # an earlier invocation's in this process, with its count
+    logger.addHandler(_OnStderr())
     logger.setLevel(logging.INFO)

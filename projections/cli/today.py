@@ -10,9 +10,11 @@ from rich.console import Console
 
 from ledger import money
 from ledger.origin import misplaced
-from projections.cli.output import console, local_time, print_json, styled_status, table
-from projections.cli.session import Session, opened
-from projections.cli.unpriced import print_unpriced, unpriced_json
+from ledger.words import counted
+from projections.cli.output import console, local_time, print_json, styled_status
+from projections.cli.session import Session, exit_code, opened
+from projections.cli.tables import Id, Table
+from projections.cli.unpriced import in_words, print_unpriced, row_cost, unpriced_json, unpriced_of
 from projections.reports import Report, groups, quarters, report
 from projections.stale import doubts
 from projections.store import HistoryStore
@@ -24,7 +26,7 @@ _SHOWN_MAX: Final = 15
 """Lines of a list that fit a screen with the rest of the picture; `--json` tells all."""
 
 
-def today(*, as_json: bool) -> None:
+def today(*, as_json: bool) -> int:
     """Print what was spent today (local time), what runs, and what may be wrong."""
     with opened() as session:
         rows = session.history.rows()
@@ -33,14 +35,15 @@ def today(*, as_json: bool) -> None:
         running = [found for found in rows if found.status == "running"]
         doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=datetime.now(UTC))]
         if as_json:
-            print_json(_as_json(day, spent, running, doubtful, session))
-            return
+            print_json(_as_json(day, spent, running, doubtful, rows, session))
+            return exit_code(session.problems)
         if (doubt := misplaced(session.data)) is not None:
             click.echo(f"costledger: {doubt}", err=True)
         if rows:
             _print(day, spent, running, doubtful, rows)
         else:
             click.echo(f"no workflows in {session.data} yet; try `costledger demo`, or `costledger import adw PATH`")
+        return exit_code(session.problems)
 
 
 def _spent_on(history: HistoryStore, day: date) -> Report:
@@ -50,38 +53,68 @@ def _spent_on(history: HistoryStore, day: date) -> Report:
 
 
 def _as_json(
-    day: date, spent: Report, running: list[Row], doubtful: list[tuple[Row, str]], session: Session
+    day: date, spent: Report, running: list[Row], doubtful: list[tuple[Row, str]], rows: list[Row], session: Session
 ) -> dict[str, Any]:
     return {
         "date": day.isoformat(),
         "spent_usd": money.to_wire(spent.total.amounts[0]),
+        "at_least": bool(spent.unpriced),
         "unpriced": unpriced_json(spent.unpriced),
-        "running": [{"adw_id": r.adw_id, "cost_usd": money.to_wire(r.actual_cost_nanousd)} for r in running],
+        "in_all": {
+            "workflows": len(rows),
+            "cost_usd": money.to_wire(_cost(rows)),
+            "at_least": _at_least(rows),
+            "unpriced": unpriced_json(unpriced_of(rows)),
+        },
+        "running": [
+            {
+                "adw_id": found.adw_id,
+                "cost_usd": money.to_wire(found.actual_cost_nanousd),
+                "at_least": _at_least([found]),
+                "unpriced_events": found.unpriced_events,
+            }
+            for found in running
+        ],
         "doubtful": [{"adw_id": found.adw_id, "why": why} for found, why in doubtful],
         "errors": [f"{problem.workflow_id}: {problem.error}" for problem in session.problems]
         + [str(doubt) for doubt in [misplaced(session.data)] if doubt is not None],
     }
 
 
+def _cost(rows: list[Row]) -> int:
+    return sum(found.actual_cost_nanousd for found in rows)
+
+
+def _at_least(rows: list[Row]) -> bool:
+    return any(found.cost_basis == "partial" for found in rows)
+
+
 def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Row, str]], rows: list[Row]) -> None:
     out = console()
-    ever = money.shown(sum(found.actual_cost_nanousd for found in rows))
-    today_usd = money.shown(spent.total.amounts[0])
-    out.print(f"{day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {len(rows):,} workflows")
-    print_unpriced(out, spent.total.amounts[0], spent.unpriced)
+    unpriced = unpriced_of(rows)
+    ever = in_words(_cost(rows), unpriced=bool(unpriced), at_least=_at_least(rows))
+    today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced))
+    out.print(f"{day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {counted(len(rows), 'workflow')}")
+    print_unpriced(out, _cost(rows), unpriced, indent="in all ")
     if running:
-        shown = table("running", "workflow", "status", "cost so far", "last event", right=("cost so far",))
+        shown = Table(
+            "running",
+            *("workflow", "status", "cost so far", "last event"),
+            right=("cost so far",),
+            whole=("status", "last event"),
+            dropped=("status", "last event"),
+        )
         latest = sorted(running, key=lambda found: (found.updated_at, found.adw_id), reverse=True)
         for found in latest[:_SHOWN_MAX]:
-            cost = money.shown(found.actual_cost_nanousd)
-            shown.add_row(found.adw_id, styled_status(found.status), cost, local_time(found.updated_at))
-        out.print(shown)
+            cost, last = row_cost(found), local_time(found.updated_at)
+            shown.add_row(Id(found.adw_id), styled_status(found.status), cost, last)
+        shown.print(out)
         _print_rest(out, len(running), "costledger history --status running")
     if doubtful:
-        shown = table("may be wrong", "workflow", "cost", "why", right=("cost",))
+        shown = Table("may be wrong", "workflow", "cost", "why", right=("cost",), prose=("why",))
         for found, why in doubtful[:_SHOWN_MAX]:
-            shown.add_row(found.adw_id, money.shown(found.actual_cost_nanousd), why)
-        out.print(shown)
+            shown.add_row(Id(found.adw_id), row_cost(found), why)
+        shown.print(out)
         _print_rest(out, len(doubtful), "costledger stale")
     out.print("more: costledger history · show ID · explain ID · verify")
 

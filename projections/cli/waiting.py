@@ -136,7 +136,7 @@ def _line(said: Json, note: Json, counter: object, context: Json) -> str:
     grown = _number(counter) - (cost if counted is None else _number(counted))
     cost += max(0.0, grown)
     least = "at least " if note.get("cost_basis") == "partial" else ""
-    shown.append(f"{least}${cost:,.2f}")
+    shown.append(f"{least}${cost:,.2f}" if cost or not least else "unpriced")
     budget = _number(note.get("budget_usd"))
     if budget:
         left = budget - cost

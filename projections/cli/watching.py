@@ -16,14 +16,15 @@ import click
 import orjson
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from ledger import money
 from ledger.importing import SourceEntry, SourceRegister, configured
-from projections.cli.context import config, config_option, data_option, data_path, history_option, prices
-from projections.cli.output import console, local_time, place, plain, short_ids, styled_status, table
+from projections.cli.context import config, config_option, data_option, data_path, history_option, json_before, prices
+from projections.cli.output import console, local_time, place, plain, styled_status
 from projections.cli.session import Session, opened
+from projections.cli.tables import Id, Table
+from projections.cli.unpriced import row_cost
 from projections.store import HistoryStore
 from projections.wake import Wake
 from projections.watch import Step, Watch
@@ -33,13 +34,12 @@ _ROWS_MAX: Final = 200
 """Workflows that the table remembers; the terminal shows as many as fit."""
 
 _LINES_AROUND: Final = 6
-_WIDE_COLUMNS: Final = 80
 _PROBLEMS_SHOWN: Final = 3
 
 
 @click.command("watch")
 @click.option("--once", is_flag=True, help="Look at everything once, and leave.")
-@click.option("--json", "as_json", is_flag=True, help="Print each change as one JSON line.")
+@click.option("--json", "as_json", is_flag=True, callback=json_before, help="Print each change as one JSON line.")
 @config_option
 @history_option
 @data_option
@@ -162,15 +162,26 @@ class _Board:
         height = out.height - _LINES_AROUND - 2 * len(told)
         return Group(
             Text(f"{money.shown(self._spent_nanousd)} taken in since {since} · Ctrl-C leaves", style="bold"),
-            self._table(max(3, height), wide=out.width >= _WIDE_COLUMNS),
+            self._table(max(3, height)).fitted(out.width),
             *told,
         )
 
-    def _table(self, height: int, *, wide: bool) -> Table:
-        names = ["workflow", "status", "cost", *(["basis", "tokens", "model"] if wide else []), "last event"]
-        shown = table(None, *names, right=("cost", "tokens"), whole=("status", "basis", "last event"))
+    def _table(self, height: int) -> Table:
+        shown = Table(
+            None,
+            "workflow",
+            "status",
+            "cost",
+            "basis",
+            "tokens",
+            "model",
+            "last event",
+            right=("cost", "tokens"),
+            whole=("status", "basis", "last event"),
+            dropped=("model", "tokens", "basis", "last event", "status"),
+        )
         for row in self._newest(height):
-            more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")] if wide else []
-            cost, last = money.shown(row.actual_cost_nanousd), local_time(row.updated_at)[11:]
-            shown.add_row(short_ids(row.adw_id), styled_status(row.status), cost, *more, last)
+            more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")]
+            cost, last = row_cost(row), local_time(row.updated_at)[11:]
+            shown.add_row(Id(row.adw_id), styled_status(row.status), cost, *more, last)
         return shown

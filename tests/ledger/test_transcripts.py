@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from ledger.register import SourceRegister
 from ledger.sources.findings import Options
 from ledger.store import DirectoryStore
 from ledger.transcripts import import_transcripts
-from projections.replay import project
+from projections.replay import project, refresh
+from projections.reports import groups, report
+from projections.stores.memory import MemoryHistory
 from tests.ledger import logs
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, counted, meta, said, turn, write
 
@@ -78,6 +81,31 @@ def test_a_message_met_in_a_second_workflow_counts_where_the_first_one_has_it(
     imported(store, write(tmp_path / "a.jsonl", said("m1", 5)), workflow_id="first")
     imported(store, write(tmp_path / "b.jsonl", said("m1", 70, session="s2"), said("m2", 8, 9, "s2")))
     assert messages(store) == [("first", "m1", 5), ("first", "m1", 70), ("s2", "m2", 8)]
+
+
+def test_rows_depend_on_the_order_of_import_and_sums_by_day_and_model_do_not(tmp_path: Path) -> None:
+    begun = [said("m1", 5, 1), said("m2", 8, 2, model=SONNET)]
+    write(tmp_path / "t" / "a.jsonl", asked(), *begun)
+    again = [said("m1", 5, 1, "s2"), said("m2", 9, 2, "s2", model=SONNET)]
+    write(tmp_path / "t" / "b.jsonl", *again, asked(30, "s2"), said("m3", 6, 50_000, "s2"))
+    rows, sums, ones = [], [], []
+    for number, order in enumerate([[""], ["a.jsonl", "b.jsonl"], ["b.jsonl", "a.jsonl"]]):
+        store = DirectoryStore(tmp_path / f"data{number}", durability="none")
+        one = DirectoryStore(tmp_path / f"one{number}", durability="none")
+        for name in order:
+            imported(store, tmp_path / "t" / name)
+            imported(one, tmp_path / "t" / name, workflow_id="one")
+        history = MemoryHistory()
+        assert refresh(store, history).problems == []
+        rows.append({row.adw_id: row.output_tokens for row in history.rows()})
+        found = report("daily", "model", history.spent(groups("daily", "model")), timezone(timedelta(hours=12)))
+        sums.append([(line.labels, line.amounts) for line in found.lines])
+        row = project(one, "one").row
+        ones.append((row.actual_cost_nanousd, row.output_tokens, row.total_tokens))
+    assert rows == [{"s1": 14, "s2": 6}, {"s1": 14, "s2": 6}, {"s2": 20}]
+    assert len(sums[0]) == 3
+    assert sums[0] == sums[1] == sums[2]
+    assert ones[0] == ones[1] == ones[2]
 
 
 def test_a_message_that_somebody_charged_is_not_charged_again(store: DirectoryStore, tmp_path: Path) -> None:

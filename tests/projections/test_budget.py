@@ -60,10 +60,8 @@ def test_an_unpriced_part_is_said_and_never_taken_for_free() -> None:
     found = stands(started(1, budget_usd="5.00"), reading("4.20", agent="plan"), unpriced)
     assert found is not None
     assert (found.at_least, found.unpriced) == (True, 1)
-    assert str(found) == (
-        "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; without the tokens of 1 meters, which have "
-        "no price"
-    )
+    told = "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; the tokens of 1 meter have no price"
+    assert str(found) == told
 
 
 def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:
@@ -71,6 +69,21 @@ def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:
         found = stands(started(1, budget_usd="0.00"), reading(spent))
         assert found is not None
         assert found.state is state
+    unpriced = reading(None, usage={"output_tokens": 5}, model="who-knows-1", message_id="m")
+    found = stands(started(1, budget_usd="0.00"), unpriced)
+    assert found is not None
+    assert (found.state, found.percent) == (BudgetState.WARNED, 100), "it may be over, and nobody knows"
+    assert str(found).startswith("an unpriced amount spent, at most $0.0000 left of $0.0000; the tokens of 1 meter")
+
+
+def test_a_difference_is_shown_with_the_decimals_that_it_needs() -> None:
+    for spent, told in (
+        (1_000_000_001, "$1.000000001 of $1.000000000 spent (101 %), $0.000000001 over"),
+        (999_960_000, "$0.99996 of $1.00000 spent (99 %), $0.00004 left"),
+        (1_000_000_000, "$1.0000 of $1.0000 spent (100 %), $0.0000 left"),
+        (2_000_000_000, "$2.0000 of $1.0000 spent (200 %), $1.0000 over"),
+    ):
+        assert str(Standing(1_000_000_000, spent, at_least=False, unpriced=0)) == told
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))

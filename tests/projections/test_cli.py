@@ -85,6 +85,19 @@ def test_a_charge_is_priced_from_its_tokens(run: Run) -> None:
     assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (30.0, "partial", 1)
 
 
+def test_json_can_be_asked_for_before_the_command(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "0.09")
+    for command in (["daily"], ["show", "w"], ["history"], ["check", "w"], ["observe", "w", "--cost-usd", "0.09"]):
+        assert run("--json", *command).json
+    assert run("--json", "daily").json == run("daily", "--json").json
+    assert not run("daily").out.startswith("{"), "one invocation's --json is not the next one's"
+    assert all(json.loads(line) for line in run("--json", "watch", "--once").out.splitlines())
+    for command in (["install", "claude-code"], ["token", "list"]):
+        refused = run("--json", *command)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"`costledger {command[0]}` does not take --json before its name" in refused.err
+
+
 def test_an_id_said_again_appends_nothing(run: Run) -> None:
     run("observe", "w", "--cost-usd", "0.09", "--id", "e1")
     assert run("observe", "w", "--cost-usd", "0.09", "--id", "e1").out.endswith("already there\n")
@@ -117,7 +130,7 @@ def test_an_import_tells_what_it_did_and_does_it_once(run: Run, tmp_path: Path) 
     write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5), "cut\n", result(0.1))
     write(tmp_path / "agents/w2/raw_output.jsonl")
     first = run("import", "adw", "agents")
-    assert first.out.startswith("1 events appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
+    assert first.out.startswith("1 event appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
     assert "is empty" in first.out
     assert "[w1] $0.0000 → $0.1000 (status: running)" in first.err
     again = run("import", "adw", "agents", "--json").json
@@ -153,8 +166,10 @@ def test_the_picture_of_today(run: Run) -> None:
     assert (empty.code, "no workflows" in empty.out) == (0, True)
     assert list(Path().iterdir()) == [], "looking makes nothing"
     run("observe", "w", "--cost-usd", "0.09")
-    assert "spent $0.0900; in all $0.0900 in 1 workflows" in run().out
-    assert run("--json").json["running"] == [{"adw_id": "w", "cost_usd": "0.09"}]
+    assert "spent $0.0900; in all $0.0900 in 1 workflow\n" in run().out
+    assert run("--json").json["running"] == [
+        {"adw_id": "w", "cost_usd": "0.09", "at_least": False, "unpriced_events": 0}
+    ]
 
 
 def test_the_data_directory_is_named_before_or_after_the_command_or_by_the_environment(
@@ -211,6 +226,7 @@ def test_a_damaged_ledger_is_named_and_the_others_are_shown(run: Run, tmp_path: 
     path.write_bytes(path.read_bytes().replace(b'"0.09"', b'"9.09"'))
     history = run("history")
     assert (history.code, "good" in history.out, "bad.jsonl, line 2" in history.err) == (3, True, True)
+    assert [run(*command).code for command in ([], ["--json"], ["daily"])] == [3, 3, 3]
     assert run("verify").code == 3
     assert run("observe", "bad", "--cost-usd", "1").code == 3
     assert run("observe", "good", "--cost-usd", "1").code == 0
@@ -338,7 +354,7 @@ def test_help_lists_every_command_and_every_command_has_help(run: Run) -> None:
 def test_rebuild_checks_and_swaps(run: Run, tmp_path: Path) -> None:
     run("observe", "w", "--cost-usd", "2.37")
     assert run("rebuild", "--check").code == 3
-    assert "1 rows rebuilt, 1 costs changed" in run("rebuild").out
+    assert "1 row rebuilt, 1 cost changed" in run("rebuild").out
     assert run("rebuild", "--check").code == 0
     with sqlite3.connect(tmp_path / "data/history.db") as db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09")
@@ -411,7 +427,7 @@ def test_a_copied_data_directory_is_told_everywhere_and_settled_either_way(run: 
     assert (run("--data", "copy", "origin").code, run("--data", "copy", "origin", "--moved").code) == (3, 0)
     renewed = run("--data", "second", "origin", "--renew", "--json")
     assert (renewed.code, renewed.json["problem"]) == (0, None)
-    assert "1 ledgers carried over" in renewed.err
+    assert "1 ledger carried over" in renewed.err
     assert renewed.json["origin"] != run("origin", "--json").json["origin"]
     assert run("--data", "copy", "origin", "--json").json == run("origin", "--json").json
     for name in ("data", "copy", "second"):

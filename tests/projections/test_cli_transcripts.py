@@ -32,7 +32,7 @@ def test_without_a_path_the_default_places_are_read(
     assert "name the PATH" in run(*data, "import", "adw", code=2)
     write(tmp_path / "claude" / "projects" / "p" / "s1.jsonl", asked(), said("m1", 5), b"broken\n")
     write(tmp_path / "codex" / "sessions" / "r.jsonl", meta("c1"), turn(), counted(9, 0, 9))
-    assert "2 events appended, 0 unchanged, 1 inputs skipped, in 1 workflows" in run(*data, "import", "claude")
+    assert "2 events appended, 0 unchanged, 1 input skipped, in 1 workflow\n" in run(*data, "import", "claude")
     assert "0 events appended, 1 unchanged" in run(*data, "import", "claude")
     assert json.loads(run(*data, "import", "codex", "--json"))["workflows"]["c1"]["appended"] == 2
     rows = json.loads(run(*data, "history", "--json"))
@@ -44,7 +44,7 @@ def test_resync_reads_them_again_by_the_same_mapping(tmp_path: Path, data: tuple
     path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
     run(*data, "import", "claude", str(path), "--workflow-by", "project")
     write(path, said("m1", 5), said("m2", 6, session="s2"))
-    assert "1 events appended from 1 workflows' sources" in run(*data, "resync")
+    assert "1 event appended from the sources of 1 workflow; " in run(*data, "resync")
 
 
 def test_a_configured_source_without_a_path_is_read_from_its_places(

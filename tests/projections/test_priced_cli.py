@@ -143,7 +143,7 @@ def test_a_reprice_shows_the_difference_and_appends_only_when_told(run: Run) -> 
     shown = run("reprice", "--reason", "contract of May")
     assert "nothing was appended; add --yes" in shown.out
     assert "-$5.0000" in shown.out
-    assert "qwen-at-home: still no price for 9 tokens in 1 readings" in shown.out
+    assert "qwen-at-home: still no price for 9 tokens in 1 reading;" in shown.out
     assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
     done = run("reprice", "--reason", "contract of May", "--yes", "--json").json
     assert done["appended"] == 1
@@ -177,7 +177,7 @@ def test_a_reprice_takes_only_the_workflows_and_days_named(run: Run) -> None:
         assert len(told["workflows"]) == count
     nowhere = run("reprice", "w1", "nowhere", "--reason", "r", "--yes")
     assert (nowhere.code, "nowhere" in nowhere.err) == (1, True)
-    assert "1 readings appended to 1 workflows" in nowhere.out
+    assert "1 reading appended to 1 workflow\n" in nowhere.out
     assert run("reprice", "--reason", " ").code == 2
 
 
@@ -221,7 +221,8 @@ def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
 def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
     run("start", "w", "--budget-usd", "5")
     charge(run, "w", "qwen-at-home", 9)
-    assert "at least $0.0000 of $5.0000 spent" in run("check", "w").out
+    told = run("check", "w").out
+    assert told == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
     assert run("check", "w", "--json").json["at_least"] is True
 
 

@@ -102,6 +102,12 @@ def test_a_report_is_split_by(filled: Run, command: str, by: str, split: dict[An
     assert shown["totals"]["cost_usd"] == "1.75"
 
 
+def test_a_report_is_split_by_one_thing(filled: Run) -> None:
+    refused = filled("daily", "--by", "agent", "--by", "model")
+    assert (refused.code, refused.out) == (2, "")
+    assert "give one of agent, model" in refused.err
+
+
 @pytest.mark.parametrize(("since", "until"), [("2026-11-23", "2026-11-23"), ("20261123", "20261123")])
 def test_days_can_be_given_as_ccusage_users_do(filled: Run, since: str, until: str) -> None:
     shown = filled("daily", "--since", since, "--until", until, "--timezone", "UTC", "--json").json
@@ -178,11 +184,12 @@ def test_names_are_text_and_never_a_style(run: Run) -> None:
 def test_todays_picture_history_and_show_name_what_has_no_price(filled: Run) -> None:
     named = "at least $1.7500, 1 message unpriced: who-knows-1 (1 message, 51,200 tokens)"
     assert named in filled("history").out
-    assert named.replace("1.7500", "0.0000") in filled("show", "v").out
+    assert named.removeprefix("at least $1.7500, ") in filled("show", "v").out
     assert "unpriced" not in filled("show", "w").out
     filled("charge", "today", "--model", "who-knows-2", "--output-tokens", "7", "--message-id", "m1")
     picture = filled().out
-    assert "at least $0.0000, 1 message unpriced: who-knows-2 (1 message, 7 tokens)" in picture
+    assert "spent an unpriced amount; in all at least $1.7500 in 3 workflows\n" in picture
+    assert "at least $1.7500, 2 messages unpriced: who-knows-1 (1 message, 51,200 tokens), who-knows-2" in picture
     assert filled("--json").json["unpriced"] == {"who-knows-2": {"events": 1, "tokens": 7}}
     assert filled("show", "v", "--json").json["cost_breakdown"]["unpriced"] == {
         "who-knows-1": {"events": 1, "tokens": 51_200}

@@ -1,0 +1,170 @@
+"""Tables that fit where they are printed: what has no room is shortened or left out, and no figure is ever cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Literal
+
+import rich.table
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["Id", "Table"]
+
+_ID_CHARACTERS: Final = 8
+"""The least that is shown of an id: what `git` and `docker` users expect, and more than a command needs."""
+
+_NAME_COLUMNS: Final = 36
+"""Beyond this width a name is broken before a column is left out, lest one long name cost a table its figures."""
+
+_NAME_COLUMNS_MIN, _PROSE_COLUMNS_MIN, _PROSE_COLUMNS_LEAST = 10, 24, 12
+"""Names are broken below their width only when no column is left to leave out; prose folds well down to this."""
+
+_BETWEEN: Final = 3
+"""Blanks between two columns."""
+
+_AROUND: Final = 4
+"""Blanks before the first column and behind the last together, as `SIMPLE_HEAD` draws them."""
+
+
+class Id(str):
+    """A cell that is an id: whole where there is room, else so much of its beginning as tells it from the others."""
+
+    __slots__ = ()
+
+
+class Table:
+    """Rows that become a table once the width is known.
+
+    Args:
+        right: columns of figures, aligned to the right; they and `whole` ones are never broken.
+        prose: columns of sentences, which fold before anything else gives way.
+        dropped: what a terminal that is too narrow goes without, step by step. The first column is never among it.
+    """
+
+    def __init__(
+        self,
+        title: str | None,
+        *columns: str,
+        right: Collection[str] = (),
+        whole: Collection[str] = (),
+        prose: Collection[str] = (),
+        dropped: Sequence[str | tuple[str, ...]] = (),
+    ) -> None:
+        self._title, self._columns = title, columns
+        self._right, self._unbroken, self._prose = right, {*right, *whole}, prose
+        self._dropped = [{step} if isinstance(step, str) else {*step} for step in dropped]
+        self._rows: list[tuple[Sequence[str | Text], str]] = []
+        self._total_at: int | None = None
+
+    @property
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def add_row(self, *cells: str | Text, style: str = "") -> None:
+        """A row, a cell for each column."""
+        self._rows.append((cells, style))
+
+    def add_total(self, *cells: str | Text) -> None:
+        """The last row, set apart."""
+        self._total_at = len(self._rows)
+        self._rows.append((cells, "bold"))
+
+    def print(self, out: Console) -> None:
+        """Print it; into a pipe or a file without the blanks that frame it on a terminal."""
+        made = self.fitted(out.width)
+        if out.is_terminal:
+            out.print(made)
+            return
+        with out.capture() as captured:
+            out.print(made)
+        text = "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
+        out.file.write((text.replace("\n\n", "\n", 1) if self._title else text) + "\n")
+
+    def fitted(self, columns: int) -> rich.table.Table:
+        """The table for a terminal of so many columns; below any sense, with its cells below each other."""
+        whole, short = self._cells(), self._cells(self._short_ids())
+        kept = list(range(len(self._columns)))
+        for gone in [set[str](), *self._dropped]:
+            kept = [at for at in kept if self._columns[at] not in gone]
+            for cells, least in ((whole, self._wanted), (short, self._folded)):
+                if (widths := self._widths(kept, cells, columns, least)) is not None:
+                    return self._drawn(kept, cells, widths)
+        widths = self._widths(kept, short, columns, self._least)
+        return self._stacked(kept, whole) if widths is None else self._drawn(kept, short, widths)
+
+    def _cells(self, short: dict[str, str] | None = None) -> list[list[str | Text]]:
+        return [
+            [short[cell] if short is not None and isinstance(cell, Id) else cell for cell in cells]
+            for cells, _ in self._rows
+        ]
+
+    def _short_ids(self) -> dict[str, str]:
+        """For each id the shortest beginning that no other id of its column has; all of a column of one length."""
+        found: dict[str, str] = {}
+        for at in range(len(self._columns)):
+            ids = {str(cells[at]) for cells, _ in self._rows if isinstance(cells[at], Id)}
+            longest = max(map(len, ids), default=0)
+            length = next((n for n in range(_ID_CHARACTERS, longest) if len({i[:n] for i in ids}) == len(ids)), longest)
+            found |= {name: name if len(name) <= length + 1 else f"{name[:length]}…" for name in ids}
+        return found
+
+    def _wanted(self, at: int, natural: int) -> int:
+        return min(natural, _PROSE_COLUMNS_MIN) if self._columns[at] in self._prose else natural
+
+    def _folded(self, at: int, natural: int) -> int:
+        if self._columns[at] in self._unbroken:
+            return natural
+        return min(natural, _PROSE_COLUMNS_MIN if self._columns[at] in self._prose else _NAME_COLUMNS)
+
+    def _least(self, at: int, natural: int) -> int:
+        if self._columns[at] in self._unbroken:
+            return natural
+        return min(natural, _PROSE_COLUMNS_LEAST if self._columns[at] in self._prose else _NAME_COLUMNS_MIN)
+
+    def _widths(
+        self, kept: list[int], cells: list[list[str | Text]], columns: int, least: Callable[[int, int], int]
+    ) -> list[int] | None:
+        """The width of each column that is kept, or None when they do not fit."""
+        natural = [max(map(_width, [self._columns[at], *(row[at] for row in cells)])) for at in kept]
+        widths = [least(at, most) for at, most in zip(kept, natural, strict=True)]
+        room = columns - _AROUND - _BETWEEN * (len(kept) - 1) - sum(widths)
+        if room < 0:
+            return None
+        growing = [at for at, width in enumerate(widths) if width < natural[at]]
+        while room and growing:
+            narrowest = min(growing, key=widths.__getitem__)
+            widths[narrowest] += 1
+            room -= 1
+            growing = [at for at in growing if widths[at] < natural[at]]
+        return widths
+
+    def _drawn(self, kept: list[int], cells: list[list[str | Text]], widths: list[int]) -> rich.table.Table:
+        made = self._empty()
+        for at, width in zip(kept, widths, strict=True):
+            name = self._columns[at]
+            justify: Literal["right", "left"] = "right" if name in self._right else "left"
+            made.add_column(name, justify=justify, width=width, no_wrap=name in self._unbroken, overflow="fold")
+        for number, (row, (_, style)) in enumerate(zip(cells, self._rows, strict=True)):
+            if number == self._total_at:
+                made.add_section()
+            made.add_row(*(row[at] for at in kept), style=style)
+        return made
+
+    def _stacked(self, kept: list[int], cells: list[list[str | Text]]) -> rich.table.Table:
+        made = self._empty()
+        made.add_column("\n".join(self._columns[at] for at in kept), overflow="fold")
+        for row, (_, style) in zip(cells, self._rows, strict=True):
+            made.add_row(Text("\n").join(Text("") + row[at] for at in kept if row[at]), style=style)
+        return made
+
+    def _empty(self) -> rich.table.Table:
+        return rich.table.Table(
+            title=self._title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold"
+        )
+
+
+def _width(cell: str | Text) -> int:
+    return max(map(cell_len, str(cell).split("\n")))
