@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import InvalidEvent
+from ledger.events import check_name
 from ledger.sources.findings import Begun, Skipped, digest
 from ledger.sources.transcript import BEGINNING, Extract, Lines, Mark, Seen, files_below, moment, name
 from ledger.usage import usage_of
@@ -135,7 +136,9 @@ def _calls(
     if kind == "session_meta":
         _session_meta(rollout, record, payload)
     elif kind == "turn_context":
-        rollout.model = name(payload.get("model")) or rollout.model
+        if payload.get("model") is not None:
+            rollout.model = None  # rather none than the one before, whose price it is not
+            rollout.model = check_name(payload["model"])
     elif kind == "event_msg" and isinstance(payload.get("thread_settings"), dict):
         tier = name(payload["thread_settings"].get("service_tier"))
         rollout.service_tier = None if not tier or tier in _STANDARD else tier

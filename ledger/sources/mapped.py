@@ -25,6 +25,7 @@ from ledger.events import USAGE_FIELDS
 from ledger.sources import delimited
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, digest, spelled
+from ledger.sources.jsonl import json_value
 from ledger.sources.spool import Found, sorted_parts
 
 __all__ = ["FIELDS", "Mapped", "moment", "whole_number"]
@@ -178,15 +179,18 @@ def _at(record: Record, path: tuple[str, ...]) -> Any:
     for name in path:
         if isinstance(value, str):
             try:
-                value = orjson.loads(value)
-            except orjson.JSONDecodeError:
+                value = json_value(value)
+            except ValueError:
                 return None
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if not isinstance(value, dict | list) else None
 
 
 def _canonical(record: Record) -> str:
-    return orjson.dumps(dict(record), option=orjson.OPT_SORT_KEYS, default=str).decode()
+    try:
+        return orjson.dumps(dict(record), option=orjson.OPT_SORT_KEYS, default=str).decode()
+    except orjson.JSONEncodeError as error:  # it reads deeper nesting than it writes
+        raise InvalidEvent("message_id", f"the row names none, and cannot be one itself: {error}") from None
 
 
 def whole_number(name: str, value: Any) -> int:

@@ -443,3 +443,11 @@ class TestCommands:
         self.settled(data)
         store = DirectoryStore(data)
         assert [project(store, f"s-{number}").row.actual_cost_total for number in range(30)] == [0.1] * 30
+
+
+def test_a_transcript_with_a_session_that_is_no_text_keeps_nothing_waiting(agent: Agent, transcript: Path) -> None:
+    transcript.write_text(message(1, 1_000_000, "cut \ud83d") + message(2, 1_000_000))
+    agent.stops(transcript)
+    agent.drain()
+    assert not agent.spool.waits()
+    assert (agent.cost(), f"{transcript}:1 " in agent.log()) == (15.0, True)
