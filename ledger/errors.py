@@ -31,6 +31,7 @@ A sentence says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -70,6 +71,12 @@ def shown(value: object) -> str:
     """A value as it may stand in a sentence: printable, and never long."""
     text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def readable(path: str | os.PathLike[str]) -> str:
+    """A path as text; bytes that are no text, and control characters, become "\ufffd"."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 class CostledgerError(Exception):
@@ -249,7 +256,7 @@ class SourceUnreadable(CostledgerError):
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path, self.problem = path, problem
-        super().__init__(f"{path}: {problem}")
+        super().__init__(f"{readable(path)}: {problem}")
 
 
 class HistoryUnavailable(CostledgerError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing import ImportReport, SourceEntry, import_entry
 from ledger.pricing import PriceBook
 from ledger.sources.findings import Part, Skipped
@@ -144,7 +144,7 @@ class Following:
 
     def _read(self, entry: SourceEntry, seen: _Seen, found: Look) -> bool:
         """Import what is new in a source; False when it has to be tried again as it is."""
-        where, fresh = f"{entry.kind}:{entry.path}", dict[str, str]()
+        where, fresh = f"{entry.kind}:{readable(entry.path)}", dict[str, str]()
 
         def unchanged(part: Part) -> bool:
             fresh[part.workflow_id] = part.fingerprint or f"{part.size_bytes} {part.written_at}"

@@ -10,6 +10,7 @@ One import at a time holds it, in one transaction from its first look to its las
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from ledger.store import DirectoryStore, LedgerStore
 __all__ = ["INDEX_FILE", "Counted", "Fed", "MessageIndex"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _PER_QUERY: Final = 500
@@ -51,7 +52,7 @@ CREATE TABLE sessions (                        -- that have a reading of their o
     PRIMARY KEY (session_id, workflow_id, kind)
 ) WITHOUT ROWID;
 CREATE TABLE files (
-    path TEXT PRIMARY KEY,
+    path BLOB PRIMARY KEY,                     -- as the operating system has it: it need not be text
     size INTEGER, mtime_ns INTEGER, inode INTEGER,
     offset INTEGER, lines INTEGER, ending TEXT, begun TEXT,
     messages INTEGER                           -- how many it was found to hold
@@ -159,19 +160,32 @@ class MessageIndex:
         """How far files were read, what they looked like then, and how many messages they held."""
         found = {}
         for path, size, mtime, inode, offset, count, ending, begun, messages in self._some(
-            "SELECT * FROM files", "path", map(str, files)
+            "SELECT * FROM files", "path", map(os.fsencode, files)
         ):
             sessions = {id: Begun(*told) for id, told in orjson.loads(begun).items()}
-            found[Path(path)] = (Written(size, mtime, inode), Mark(offset, count, ending, sessions), messages)
+            found[Path(os.fsdecode(path))] = (
+                Written(size, mtime, inode),
+                Mark(offset, count, ending, sessions),
+                messages,
+            )
         return found
 
     def mark(self, path: Path, written: Written, mark: Mark, messages: int) -> None:
         """A file was read up to a mark, and all of it is in the ledgers."""
         begun = orjson.dumps({id: tuple(told) for id, told in mark.begun.items()}).decode()
-        row = (str(path), written.size, written.mtime_ns, written.inode, mark.offset, mark.lines, mark.ending, begun)
+        row = (
+            os.fsencode(path),
+            written.size,
+            written.mtime_ns,
+            written.inode,
+            mark.offset,
+            mark.lines,
+            mark.ending,
+            begun,
+        )
         self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", (*row, messages))
 
-    def _some(self, query: str, column: str, values: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    def _some(self, query: str, column: str, values: Iterable[str | bytes]) -> Iterator[tuple[Any, ...]]:
         wanted = list(values)
         for start in range(0, len(wanted), _PER_QUERY):
             some = wanted[start : start + _PER_QUERY]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from ledger.errors import CostledgerError, InvalidInput
+from ledger.errors import CostledgerError, InvalidInput, readable
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
 from projections.cli.context import (
@@ -101,7 +101,7 @@ def _imported(named: list[SourceEntry], status: str | None) -> tuple[ImportRepor
     for entry in named:
         path = Path(entry.path)
         try:
-            with progress_bar(f"reading {path.name}") as progress:
+            with progress_bar(f"reading {readable(path.name)}") as progress:
                 found = import_entry(
                     ledgers, entry, status=status, prices=book, progress=progress, processes=processes_at_hand()
                 )
@@ -146,10 +146,10 @@ def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -
         "appended": report.appended,
         "unchanged": report.unchanged,
         "workflows": {name: {"appended": c.appended, "unchanged": c.unchanged} for name, c in report.workflows.items()},
-        "skipped": [{"file": str(s.path), "line": s.line, "reason": s.reason} for s in report.skipped],
+        "skipped": [{"file": readable(s.path), "line": s.line, "reason": s.reason} for s in report.skipped],
         "errors": [
-            *({"path": str(path), "error": str(error)} for path, error in failed),
-            *({"workflow_id": name, "error": str(error)} for name, error in report.problems),
+            *({"path": readable(path), "error": str(error)} for path, error in failed),
+            *({"workflow_id": readable(name), "error": str(error)} for name, error in report.problems),
         ],
     }
 

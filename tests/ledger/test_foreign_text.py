@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.importing import ImportReport, import_source
+from ledger.register import SourceRegister
 from ledger.sources.jsonl import json_value, records_of_line
 from ledger.store import DirectoryStore
 from tests.ledger import logs, transcript_lines
@@ -122,3 +124,41 @@ def test_a_table_whose_header_is_not_utf8_is_refused(store: DirectoryStore, tmp_
     with pytest.raises(Exception, match="header is not UTF-8"):
         import_source(store, "csv", path)
     assert os.listdir(tmp_path) == ["t.csv"]
+
+
+BAD = os.fsdecode(b"a\xff")
+
+
+def test_a_tree_is_read_whatever_its_names_are(store: DirectoryStore, tmp_path: Path) -> None:
+    said = transcript_lines.said
+    tree = tmp_path / BAD
+    lines(tree / f"{BAD}.jsonl", *(said(f"m{n}", 5, n) for n in range(5)))
+    lines(tree / "b.jsonl", said("n1", 5, session="s2"))
+    assert import_source(store, "claude", tree).appended == 5 + 1 + 2
+    again = import_source(store, "claude", tree)
+    assert (again.in_unchanged_files, again.workflows) == (6, {}), "their marks are found again"
+    lines(tree / f"{BAD}.jsonl", *(said(f"m{n}", 5, n) for n in range(6)))
+    assert import_source(store, "claude", tree).appended == 1
+    assert {line["source"]["file"] for line in store.read("s1") if "source" in line and line["type"] == "cost_observed"}
+
+
+def test_an_agents_tree_is_read_whatever_its_names_are(store: DirectoryStore, tmp_path: Path) -> None:
+    for agent, session in ((BAD, "s1"), ("plan", "s2")):
+        logs.write(
+            tmp_path / "agents" / "w1" / agent / "raw_output.jsonl",
+            logs.init(session, session),
+            logs.result(1, session),
+        )
+    logs.write(tmp_path / "agents" / BAD / "plan" / "raw_output.jsonl", logs.init(), logs.result(1))
+    report = import_source(store, "adw", tmp_path)
+    assert [name for name, _ in report.problems] == [BAD]
+    assert {line.get("agent") for line in store.read("w1")} == {None, "plan", "a\ufffd"}
+
+
+@given(st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name))
+def test_the_register_finds_any_path_again(name: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        register, path = SourceRegister(Path(folder)), Path("/", os.fsdecode(name))
+        for _ in range(2):
+            register.add("claude", path, agent="ä")
+        assert [(Path(entry.path), entry.agent) for entry in register.entries()] == [(path, "ä")]

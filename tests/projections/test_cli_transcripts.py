@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from projections.cli.app import cli
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
+from tests.projections.test_cli import piped
 
 
 def run(*arguments: str, code: int = 0) -> str:
@@ -55,3 +57,10 @@ def test_a_configured_source_without_a_path_is_read_from_its_places(
     config = write(tmp_path / "costledger.toml", b'[[sources]]\nkind = "claude"\nworkflow_by = "branch"\n')
     told = json.loads(run(*data, "import", "--config", str(config), "--json"))
     assert [name.startswith("shop-main-") for name in told["workflows"]] == [True]
+
+
+def test_files_whose_names_are_no_text_are_imported_followed_and_named(tmp_path: Path) -> None:
+    write(tmp_path / "nn" / os.fsdecode(b"a\xff.jsonl"), said("m1", 5), b"broken\n")
+    for command in ("import claude nn", "import claude nn --json", "watch --once --json", "explain s1"):
+        done = piped(tmp_path, *command.split())
+        assert (done.code, "should not happen" in done.err, "surrogates" in done.err) == (0, False, False), done
