@@ -52,10 +52,12 @@ CREATE TABLE sessions (                        -- that have a reading of their o
     PRIMARY KEY (session_id, workflow_id, kind)
 ) WITHOUT ROWID;
 CREATE TABLE files (
-    path BLOB PRIMARY KEY,                     -- as the operating system has it: it need not be text
+    path BLOB,                                 -- as the operating system has it: it need not be text
+    kind TEXT,                                 -- of transcripts that it was read as
     size INTEGER, mtime_ns INTEGER, inode INTEGER,
     offset INTEGER, lines INTEGER, ending TEXT, begun TEXT,
-    messages INTEGER                           -- how many it was found to hold
+    messages INTEGER,                          -- how many it was found to hold
+    PRIMARY KEY (path, kind)
 ) WITHOUT ROWID;
 """
 
@@ -156,12 +158,14 @@ class MessageIndex:
             ((id, workflow_id, kind, news.covered.get(id), id in news.covered) for id, kind in news.feeds),
         )
 
-    def marks(self, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
-        """How far files were read, what they looked like then, and how many messages they held."""
+    def marks(self, kind: str, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
+        """How far files were read as this kind, what they looked like then, and how many messages they held."""
         found = {}
-        for path, size, mtime, inode, offset, count, ending, begun, messages in self._some(
+        for path, read_as, size, mtime, inode, offset, count, ending, begun, messages in self._some(
             "SELECT * FROM files", "path", map(os.fsencode, files)
         ):
+            if read_as != kind:
+                continue
             sessions = {id: Begun(*told) for id, told in orjson.loads(begun).items()}
             found[Path(os.fsdecode(path))] = (
                 Written(size, mtime, inode),
@@ -170,11 +174,12 @@ class MessageIndex:
             )
         return found
 
-    def mark(self, path: Path, written: Written, mark: Mark, messages: int) -> None:
+    def mark(self, kind: str, path: Path, written: Written, mark: Mark, messages: int) -> None:
         """A file was read up to a mark, and all of it is in the ledgers."""
         begun = orjson.dumps({id: tuple(told) for id, told in mark.begun.items()}).decode()
         row = (
             os.fsencode(path),
+            kind,
             written.size,
             written.mtime_ns,
             written.inode,
@@ -183,7 +188,7 @@ class MessageIndex:
             mark.ending,
             begun,
         )
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", (*row, messages))
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, messages))
 
     def _some(self, query: str, column: str, values: Iterable[str | bytes]) -> Iterator[tuple[Any, ...]]:
         wanted = list(values)
@@ -230,7 +235,8 @@ def _connected(path: Path | None) -> sqlite3.Connection:
             raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {error}") from error
         except (sqlite3.DatabaseError, OSError) as error:
             if attempt or path is None or isinstance(error, OSError):
-                raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {error}; delete it") from error
+                reason = error.strerror if isinstance(error, OSError) else f"{error}; delete it"
+                raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {reason}") from error
             path.unlink(missing_ok=True)
     raise AssertionError("unreachable: the last attempt returns or raises")
 

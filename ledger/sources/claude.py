@@ -156,7 +156,7 @@ def _is_unknown(record: Mapping[str, Any]) -> bool:
     kind, body = record.get("type"), record.get("message")
     if kind == "assistant" and isinstance(body, dict):
         return body.get("usage") is not None and not isinstance(body["usage"], dict)
-    return kind not in _TOLD_ELSEWHERE and tells_usage(record)
+    return kind not in _TOLD_ELSEWHERE and "sessionId" in record and tells_usage(record)
 
 
 def _take(responses: dict[str, _Response], response: _Response) -> None:

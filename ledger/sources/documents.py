@@ -78,7 +78,7 @@ def files_of(path: Path, *suffixes: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceUnreadable(path, "there is no such file or folder")
+        raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
     found = [
         Path(where) / name for where, _, names in os.walk(path) for name in names if name.lower().endswith(suffixes)
     ]

@@ -16,7 +16,7 @@ from ledger import clock, money
 from ledger.errors import InvalidInput, UnknownWorkflow
 from ledger.events import Line
 from ledger.reader import LedgerReader
-from projections.cli.context import data_option, history_option, json_option, workflow_argument
+from projections.cli.context import data_option, history_option, json_option, store, workflow_argument
 from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status, table
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.unpriced import print_unpriced, unpriced_of
@@ -182,6 +182,7 @@ _NOT_ADDED = ("cache_write_1h_tokens", "web_search_requests")
 @data_option
 def explain_command(workflow_id: str, as_json: bool) -> int:
     """Each event that moved a workflow's cost: from what to what, why, and where it was read."""
+    store().read(workflow_id)  # one that is not there is told once, here
     with opened(workflow_ids=[workflow_id]) as session:
         reader = session.ledgers.read(workflow_id)
         moved = list(steps(reader))
