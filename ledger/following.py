@@ -21,6 +21,7 @@ from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, reada
 from ledger.importing import ImportReport, SourceEntry, import_entry
 from ledger.pricing import PriceBook
 from ledger.sources.findings import Part, Skipped
+from ledger.sources.jsonl import CUT
 from ledger.store import LedgerStore
 
 __all__ = ["Following", "Look", "Told", "Trouble"]
@@ -168,7 +169,7 @@ class Following:
             fresh.pop(workflow_id, None)
         seen.parts = fresh
         found.imported.append((entry, report))
-        found.skipped += _news(seen, report.skipped)
+        found.skipped += _news(seen, (each for each in report.skipped if each.reason != CUT))  # its end is to come
         return not report.problems
 
 

@@ -6,6 +6,7 @@ decoder, which reads what `orjson` refuses, is held to the same here. So no othe
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import orjson
 
 from ledger.sources.findings import Skipped
 
-__all__ = ["json_value", "records", "records_of_line"]
+__all__ = ["CUT", "json_value", "records", "records_of_line"]
 
 _LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A line of a log holds a tool's whole output, images included; the largest seen is 9 MB."""
@@ -25,6 +26,10 @@ _SEVERAL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Up to this size a line that is not one JSON value is tried as several."""
 
 _UNREADABLE: Final = "is not JSON"
+
+_UTF16: Final = "is UTF-16; make it UTF-8"
+CUT: Final = "is cut in the middle"
+"""What a last line is whose end has not been written, or never will be."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SUBSTITUTE: Final = "\x1a"
@@ -71,7 +76,8 @@ def records_of_line(path: Path, number: int, line: bytes) -> Iterator[tuple[int,
 def _several(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     cut = not line.endswith(b"\n")
     if len(line) > _SEVERAL_BYTES_MAX or not line.lstrip().startswith(b"{"):
-        yield Skipped(path, number, _UNREADABLE)
+        wide = line == b"\0" or line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\0{"))
+        yield Skipped(path, number, _UTF16 if wide else _UNREADABLE)
         return
     text = line.decode("utf-8", "replace").strip()
     at = 0
@@ -80,7 +86,7 @@ def _several(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[s
             value, at = _DECODER.raw_decode(text, at)
             value = _writable(value)
         except (ValueError, OverflowError, RecursionError):
-            yield Skipped(path, number, "is cut in the middle" if cut else _UNREADABLE)
+            yield Skipped(path, number, CUT if cut else _UNREADABLE)
             return
         if isinstance(value, dict):
             yield number, value

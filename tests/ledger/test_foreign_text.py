@@ -162,3 +162,12 @@ def test_the_register_finds_any_path_again(name: bytes) -> None:
         for _ in range(2):
             register.add("claude", path, agent="ä")
         assert [(Path(entry.path), entry.agent) for entry in register.entries()] == [(path, "ä")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_told_as_such(store: DirectoryStore, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_bytes("".join(json.dumps(transcript_lines.said("m1", 5)) + "\n" for _ in range(3)).encode(encoding))
+    report = import_source(store, "claude", path)
+    assert report.appended == 0
+    assert "UTF-16" in " ".join(each.reason for each in report.skipped)
