@@ -31,7 +31,6 @@ A sentence says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -73,9 +72,9 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
-def readable(path: str | os.PathLike[str]) -> str:
+def readable(path: str | Path) -> str:
     """A path as text; bytes that are no text, and control characters, become "\ufffd"."""
-    text = os.fsencode(path).decode("utf-8", "replace")
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
