@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ledger import money
-from ledger.errors import InvalidConfig, InvalidMoney, InvalidWorkflowId, shown
+from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
 from ledger.sources import KINDS, MAPPED_KINDS
 
@@ -64,6 +64,7 @@ _PROBLEMS: Final = {
     "date_from_datetime_parsing": "expected a date such as 2026-01-01",
     "date_type": "expected a date such as 2026-01-01",
     "list_type": "expected [[tables]]",
+    "tuple_type": "expected several: [[double brackets]] for a section, a [list] for a key",
     "model_type": "expected a [table]",
 }
 
@@ -72,6 +73,8 @@ def _usd(value: object) -> int:
     try:
         return money.parse(value)
     except InvalidMoney as error:
+        if isinstance(value, int | str | Decimal) and str(value).strip().startswith("-"):
+            raise ValueError(f"{shown(str(value))} is negative") from None
         raise ValueError(str(error)) from None
 
 
@@ -129,6 +132,18 @@ class SourceConfig(_Section):
         if kind not in KINDS:
             raise ValueError(f"no source is called {kind!r}{_near(kind, KINDS)}; there are: {', '.join(KINDS)}")
         return kind
+
+    @field_validator("map")
+    @classmethod
+    def _known_map(cls, map: tuple[str, ...]) -> tuple[str, ...]:
+        if map:
+            from ledger.sources.mapped import parsed_map
+
+            try:
+                parsed_map(map)
+            except InvalidInput as error:
+                raise ValueError(str(error)) from None
+        return map
 
     @model_validator(mode="after")
     def _one_mapping(self) -> SourceConfig:

@@ -74,6 +74,12 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
+def readable(path: str | Path) -> str:
+    """A path as text; bytes that are no text, and control characters, become "\ufffd"."""
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 class CostledgerError(Exception):
     """The root: whoever catches this catches all of ours and nothing else."""
 
@@ -260,7 +266,7 @@ class SourceUnreadable(CostledgerError):
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path, self.problem = path, problem
-        super().__init__(f"{path}: {problem}")
+        super().__init__(f"{readable(path)}: {problem}")
 
 
 class HistoryUnavailable(CostledgerError):

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing import ImportReport, SourceEntry, import_entry
 from ledger.pricing import PriceBook
 from ledger.sources.findings import Part, Skipped
+from ledger.sources.jsonl import CUT
 from ledger.store import LedgerStore
 
 __all__ = ["Following", "Look", "Told", "Trouble"]
@@ -144,7 +145,7 @@ class Following:
 
     def _read(self, entry: SourceEntry, seen: _Seen, found: Look) -> bool:
         """Import what is new in a source; False when it has to be tried again as it is."""
-        where, fresh = f"{entry.kind}:{entry.path}", dict[str, str]()
+        where, fresh = f"{entry.kind}:{readable(entry.path)}", dict[str, str]()
 
         def unchanged(part: Part) -> bool:
             fresh[part.workflow_id] = part.fingerprint or f"{part.size_bytes} {part.written_at}"
@@ -168,7 +169,7 @@ class Following:
             fresh.pop(workflow_id, None)
         seen.parts = fresh
         found.imported.append((entry, report))
-        found.skipped += _news(seen, report.skipped)
+        found.skipped += _news(seen, (each for each in report.skipped if each.reason != CUT))  # its end is to come
         return not report.problems
 
 

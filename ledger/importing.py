@@ -178,13 +178,16 @@ def import_parts(
         if (only is None or part.workflow_id in only) and not (unchanged and unchanged(part)):
             try:
                 check_workflow_id(part.workflow_id)
-                findings = _without(part.read(), fed)
+                findings = part.read()
+                some = bool(findings.sessions)
+                findings = _without(findings, fed)
                 report.skipped += findings.skipped
-                made = _append(store, part.workflow_id, findings, book, clock, status)
-                counts = report.workflows.setdefault(part.workflow_id, WorkflowCounts())
-                counts.appended += len(made.events)
-                counts.unchanged += made.unchanged
-                report.skipped += made.skipped
+                if not some or findings != Findings(skipped=findings.skipped):  # not all of it counts in another ledger
+                    made = _append(store, part.workflow_id, findings, book, clock, status)
+                    counts = report.workflows.setdefault(part.workflow_id, WorkflowCounts())
+                    counts.appended += len(made.events)
+                    counts.unchanged += made.unchanged
+                    report.skipped += made.skipped
             except CostledgerError as error:
                 report.problems.append((part.workflow_id, error))
         done += part.size_bytes

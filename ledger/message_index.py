@@ -10,6 +10,7 @@ One import at a time holds it, in one transaction from its first look to its las
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from ledger.store import DirectoryStore, LedgerStore
 __all__ = ["INDEX_FILE", "Counted", "Fed", "MessageIndex"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _PER_QUERY: Final = 500
@@ -51,10 +52,12 @@ CREATE TABLE sessions (                        -- that have a reading of their o
     PRIMARY KEY (session_id, workflow_id, kind)
 ) WITHOUT ROWID;
 CREATE TABLE files (
-    path TEXT PRIMARY KEY,
+    path BLOB,                                 -- as the operating system has it: it need not be text
+    kind TEXT,                                 -- of transcripts that it was read as
     size INTEGER, mtime_ns INTEGER, inode INTEGER,
     offset INTEGER, lines INTEGER, ending TEXT, begun TEXT,
-    messages INTEGER                           -- how many it was found to hold
+    messages INTEGER,                          -- how many it was found to hold
+    PRIMARY KEY (path, kind)
 ) WITHOUT ROWID;
 """
 
@@ -155,23 +158,39 @@ class MessageIndex:
             ((id, workflow_id, kind, news.covered.get(id), id in news.covered) for id, kind in news.feeds),
         )
 
-    def marks(self, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
-        """How far files were read, what they looked like then, and how many messages they held."""
+    def marks(self, kind: str, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
+        """How far files were read as this kind, what they looked like then, and how many messages they held."""
         found = {}
-        for path, size, mtime, inode, offset, count, ending, begun, messages in self._some(
-            "SELECT * FROM files", "path", map(str, files)
+        for path, read_as, size, mtime, inode, offset, count, ending, begun, messages in self._some(
+            "SELECT * FROM files", "path", map(os.fsencode, files)
         ):
+            if read_as != kind:
+                continue
             sessions = {id: Begun(*told) for id, told in orjson.loads(begun).items()}
-            found[Path(path)] = (Written(size, mtime, inode), Mark(offset, count, ending, sessions), messages)
+            found[Path(os.fsdecode(path))] = (
+                Written(size, mtime, inode),
+                Mark(offset, count, ending, sessions),
+                messages,
+            )
         return found
 
-    def mark(self, path: Path, written: Written, mark: Mark, messages: int) -> None:
+    def mark(self, kind: str, path: Path, written: Written, mark: Mark, messages: int) -> None:
         """A file was read up to a mark, and all of it is in the ledgers."""
         begun = orjson.dumps({id: tuple(told) for id, told in mark.begun.items()}).decode()
-        row = (str(path), written.size, written.mtime_ns, written.inode, mark.offset, mark.lines, mark.ending, begun)
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", (*row, messages))
+        row = (
+            os.fsencode(path),
+            kind,
+            written.size,
+            written.mtime_ns,
+            written.inode,
+            mark.offset,
+            mark.lines,
+            mark.ending,
+            begun,
+        )
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, messages))
 
-    def _some(self, query: str, column: str, values: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    def _some(self, query: str, column: str, values: Iterable[str | bytes]) -> Iterator[tuple[Any, ...]]:
         wanted = list(values)
         for start in range(0, len(wanted), _PER_QUERY):
             some = wanted[start : start + _PER_QUERY]
@@ -216,7 +235,8 @@ def _connected(path: Path | None) -> sqlite3.Connection:
             raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {error}") from error
         except (sqlite3.DatabaseError, OSError) as error:
             if attempt or path is None or isinstance(error, OSError):
-                raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {error}; delete it") from error
+                reason = error.strerror if isinstance(error, OSError) else f"{error}; delete it"
+                raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {reason}") from error
             path.unlink(missing_ok=True)
     raise AssertionError("unreachable: the last attempt returns or raises")
 

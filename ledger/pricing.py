@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ledger import money
 from ledger.events import COST_OBSERVED, Event
+from ledger.model_names import spellings
 from ledger.rates import Rate, Rates, digest_of
 
 if TYPE_CHECKING:
@@ -118,9 +119,13 @@ def _find(model: str) -> Found | None:
     from genai_prices.data_snapshot import get_snapshot
     from genai_prices.types import TimeOfDateConstraint
 
-    try:
-        provider, info = get_snapshot().find_provider_model(model, None, None, None)
-    except LookupError:
+    for provider_id, name in spellings(model):
+        try:
+            provider, info = get_snapshot().find_provider_model(name, None, provider_id, None)
+            break
+        except LookupError:
+            continue
+    else:
         return None
     priced = info.prices if isinstance(info.prices, list) else []
     constraints = [price.constraint for price in priced] + [v.constraint for v in info.price_variants or ()]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Protocol
-
-import orjson
 
 from ledger.errors import SourceUnreadable
 from ledger.small_files import locked, write_whole
@@ -70,8 +69,8 @@ class SourceRegister:
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
         try:
-            return [_entry(orjson.loads(line)) for line in lines if line.strip()]
-        except (orjson.JSONDecodeError, TypeError) as error:
+            return [_entry(json.loads(line)) for line in lines if line.strip()]
+        except (ValueError, TypeError) as error:
             raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
 
     def add(
@@ -101,4 +100,5 @@ class SourceRegister:
 
     def _write(self, entries: list[SourceEntry]) -> None:
         told = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
-        write_whole(self.path, b"".join(orjson.dumps(one) + b"\n" for one in told))
+        # Not orjson: a path is any bytes, and those that are no text survive only as escapes.
+        write_whole(self.path, b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in told))

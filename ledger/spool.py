@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Spool", "is_file_name"]
+__all__ = ["Spool", "file_name", "is_file_name"]
 
 _LOG_BYTES_MAX: Final = 1024 * 1024
 """Of `capture.log`; then it becomes `capture.log.1`, and the one before that is gone."""
@@ -29,6 +29,20 @@ _NAME_CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 def is_file_name(name: object) -> bool:
     """Whether a session id can be part of a file name; the same rule as for workflow ids."""
     return isinstance(name, str) and 0 < len(name) <= 128 and name[0] != "." and set(name) <= _NAME_CHARACTERS
+
+
+def file_name(session_id: str) -> str:
+    """A session's id where it must be a file name or a workflow's id: as `sources.transcript.name_id` makes it.
+
+    That one takes longer to import than an agent should wait.
+    """
+    if is_file_name(session_id):
+        return session_id
+    from hashlib import sha256
+
+    parts = "".join(c if c in _NAME_CHARACTERS and c != "." else " " for c in session_id).split()
+    shown = "-".join(parts).strip("-")[:64] or "unnamed"
+    return f"{shown}-{sha256(session_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 class Spool:
@@ -138,8 +152,8 @@ class Spool:
         return found if isinstance(found, dict) else {}
 
     def note_path(self, session_id: str) -> str:
-        """Where the notes about a session lie; the id is one that `is_file_name` accepts."""
-        return os.path.join(self.folder, "sessions", f"{session_id}.json")
+        """Where the notes about a session lie."""
+        return os.path.join(self.folder, "sessions", f"{file_name(session_id)}.json")
 
     def log(self, at: str, sentence: str) -> None:
         """A line in `DATA/log/capture.log`; nobody is told when even that cannot be written."""

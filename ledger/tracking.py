@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, TypeVar, cast
 
+from ledger.errors import InvalidInput, shown
 from ledger.responses import of
 from ledger.streams import Gathered
 
@@ -54,8 +55,27 @@ _log = logging.getLogger("costledger")
 
 
 def tracked(client: Client, record: Record) -> Client:
-    """A stand-in for a client whose calls are recorded."""
+    """A stand-in for a client whose calls are recorded.
+
+    Raises:
+        InvalidInput: nothing that it can do is a call that we know: nothing would ever be recorded.
+    """
+    if not any(_has(client, path) for path in sorted(_CALLS, key=len)):
+        raise InvalidInput(
+            f"track: {shown(client)} is no client of Anthropic, OpenAI or Gemini whose calls could be recorded; "
+            "`charge` each response instead"
+        )
     return cast("Client", _StandIn(client, (), record))
+
+
+def _has(client: object, path: Path) -> bool:
+    """Whether a call can be reached, by what is there before anything is called."""
+    found: Any = client
+    for name in path:
+        if name.endswith("()"):
+            return callable(getattr(found, name.removesuffix("()"), None))
+        found = getattr(found, name, None)
+    return callable(found)
 
 
 class _Wrapped:

@@ -67,7 +67,7 @@ def import_transcripts(
     everything = only is not None or status is not None
     report = ImportReport()
     with MessageIndex.opened(ledgers) as index:
-        marks = {} if everything else index.marks(files)
+        marks = {} if everything else index.marks(kind, files)
         reads = [read for file in files if (read := _read_of(kind, file, marks.get(file), report)) is not None]
         size = sum(read.bytes for read in reads)
         work = Workers(ledgers, prices or GenaiPrices(), clock, processes if size >= _PARALLEL_BYTES else 1)
@@ -194,7 +194,7 @@ class _Found:
         missing |= {id for id, one in self._ones.items() if one.seen.session_id in self._fed}
         for read, mark, before, ids in self._read:
             if not ids & missing:
-                index.mark(read.path, read.written, mark, before + len(ids))
+                index.mark(read.kind, read.path, read.written, mark, before + len(ids))
 
     def _job(self, workflow_id: str, ones: Sequence[_One], counted: dict[str, Counted], status: str | None) -> _Job:
         head, told = self._index.ledger(workflow_id)

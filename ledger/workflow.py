@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import Event, cost_observed, workflow_ended, workflow_started
 from ledger.late import Late
 from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
@@ -104,6 +104,9 @@ class Workflow:
         Streams and asynchronous clients too; a stream that is left before its end is charged as partial. A ledger
         that cannot be written never takes a response away: the error goes to the logger `costledger`, the charge is
         tried again with the next one, and `flush` or the end of the `with` block raises when it is still missing.
+
+        Raises:
+            InvalidInput: it is a client of another kind, whose calls would not be seen.
         """
         from ledger.tracking import tracked
 
@@ -134,6 +137,8 @@ class Workflow:
     ) -> Event:
         if response is not None:
             usage = _taken(meter, response, usage)
+        elif cost_usd is None and usage is None:
+            raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
         return charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
 
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:

@@ -68,7 +68,11 @@ class Wake:
             return
         try:
             self._listen(there, time.monotonic() + seconds)
-        except (OSError, RuntimeError) as error:  # the limit of inotify, mostly; watchfiles raises either
+        except (
+            OSError,
+            RuntimeError,
+            UnicodeError,
+        ) as error:  # the limit of inotify, mostly, or a path that is no text
             self.reason = f"the operating system does not tell what changes ({error})"
 
     def _listen(self, paths: tuple[str, ...], deadline: float) -> None:

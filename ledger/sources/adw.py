@@ -17,7 +17,7 @@ import orjson
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, ValidationError
 
 from ledger import clock
-from ledger.errors import SourceUnreadable, shown
+from ledger.errors import SourceUnreadable, readable, shown
 from ledger.events import check_name
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
@@ -129,7 +129,7 @@ def _logs(folder: Path, depth_max: int = _DEPTH_MAX) -> list[tuple[Path, str | N
     for where, folders, names in os.walk(folder):
         inside = Path(where).relative_to(folder).parts
         folders[:] = sorted(folders) if len(inside) < depth_max else []
-        found += [(Path(where) / name, inside[0] if inside else None) for name in sorted(_of_logs(names))]
+        found += [(Path(where) / name, readable(inside[0]) if inside else None) for name in sorted(_of_logs(names))]
     return found
 
 

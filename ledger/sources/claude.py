@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import InvalidEvent
+from ledger.errors import InvalidEvent, shown
 from ledger.events import check_name
 from ledger.sources.findings import Begun, Skipped
 from ledger.sources.transcript import (
@@ -34,6 +34,7 @@ from ledger.sources.transcript import (
     moment,
     name,
 )
+from ledger.sources.unknown import Unknown, tells_usage
 from ledger.usage import usage_of
 
 __all__ = ["ClaudeTranscripts"]
@@ -42,6 +43,8 @@ _SYNTHETIC: Final = "<synthetic>"
 """The model that Claude Code names in messages it made up itself, such as an interruption; they cost nothing."""
 
 _STANDARD: Final = frozenset({"standard", "default"})
+_TOLD_ELSEWHERE: Final = ("user", "progress", "summary", "system")
+"""Kinds of lines that repeat or sum up what stands on others."""
 _LOOKED_AT_MAX: Final = 3
 
 
@@ -90,7 +93,7 @@ class ClaudeTranscripts:
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`."""
         found = Lines(path, mark, b'"usage"')
-        responses: dict[str, _Response] = {}
+        responses, unknown = dict[str, _Response](), Unknown(path)
         begun, last_at = dict(mark.begun), None
         for number, record in found:
             session_id = record.get("sessionId")
@@ -104,6 +107,8 @@ class ClaudeTranscripts:
                 continue
             if response is not None:
                 _take(responses, response)
+            elif _is_unknown(record):
+                unknown.add(number, f"a record of type {shown(record.get('type'))}")
         seen: list[Seen] = []
         for response in responses.values():
             try:
@@ -111,7 +116,9 @@ class ClaudeTranscripts:
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, response.line, f"a response that does not fit: {error}"))
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
-        return Extract(seen, found.skipped, mark, moment(last_at), resumed=found.resumed, failed=found.failed)
+        return Extract(
+            seen, found.skipped + unknown.skipped(), mark, moment(last_at), resumed=found.resumed, failed=found.failed
+        )
 
 
 def _response(record: Mapping[str, Any], line: int) -> _Response | None:
@@ -142,6 +149,14 @@ def _response(record: Mapping[str, Any], line: int) -> _Response | None:
         output = 0
     id = check_name(body.get("id"))
     return _Response(id, body.get("model"), usage, output, line, at, agent, session_id, branch)
+
+
+def _is_unknown(record: Mapping[str, Any]) -> bool:
+    """Whether a line without a response looks as if a newer version had written one there."""
+    kind, body = record.get("type"), record.get("message")
+    if kind == "assistant" and isinstance(body, dict):
+        return body.get("usage") is not None and not isinstance(body["usage"], dict)
+    return kind not in _TOLD_ELSEWHERE and "sessionId" in record and tells_usage(record)
 
 
 def _take(responses: dict[str, _Response], response: _Response) -> None:

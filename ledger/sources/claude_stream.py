@@ -18,10 +18,11 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ledger import money
-from ledger.errors import InvalidInput, SourceUnreadable
+from ledger.errors import InvalidInput, SourceUnreadable, shown
 from ledger.events import check_name, check_workflow_id
 from ledger.sources.findings import Findings, Message, Options, Part, Place, Session, Skipped, Total, spelled
 from ledger.sources.jsonl import records
+from ledger.sources.unknown import Unknown, tells_usage
 from ledger.usage import usage_of
 
 __all__ = ["ClaudeStream", "read_log"]
@@ -30,6 +31,9 @@ KIND: Final = "claude_stream"
 
 _SYNTHETIC: Final = "<synthetic>"
 """The model that Claude Code names in messages it made up itself, such as an interruption; they cost nothing."""
+
+_KNOWN: Final = ("system", "user", "assistant", "result", "stream_event")
+"""Kinds of records; what the pieces of a stream tell of their usage, the whole message tells again."""
 
 _Name = Annotated[str, AfterValidator(check_name)]
 
@@ -116,7 +120,7 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     """Add the sessions of one log, and what had to be skipped, to the findings."""
     sessions: dict[str, Session] = {}
     file = spelled(path)
-    empty = True
+    empty, unknown = True, Unknown(path)
     for found in records(path):
         empty = False
         if isinstance(found, Skipped):
@@ -124,11 +128,14 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
             continue
         line, record = found
         try:
+            if record.get("type") not in _KNOWN and tells_usage(record):
+                unknown.add(line, f"a record of type {shown(record.get('type'))}")
             _take(sessions, record, agent, Place(file, line))
         except (ValidationError, InvalidInput) as error:
             findings.skipped.append(Skipped(path, line, _reason(error, record)))
     if empty:
         findings.skipped.append(Skipped(path, None, "is empty"))
+    findings.skipped += unknown.skipped()
     findings.sessions += sessions.values()
 
 

@@ -21,15 +21,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ledger.errors import InvalidEvent
+from ledger.errors import InvalidEvent, shown
+from ledger.events import check_name
 from ledger.sources.findings import Begun, Skipped, digest
 from ledger.sources.transcript import BEGINNING, Extract, Lines, Mark, Seen, files_below, moment, name
+from ledger.sources.unknown import Unknown, tells_usage
 from ledger.usage import usage_of
 
 __all__ = ["CodexRollouts"]
 
 _FOLDERS: Final = ("sessions", "archived_sessions")
 _LOOKED_AT_MAX: Final = 3
+_WITHOUT_USAGE: Final = ("session_meta", "turn_context", "response_item", "compacted")
+"""Kinds of lines that hold what was said and set, whatever that looks like."""
 _LINEAGE_MAX: Final = 1000
 _STANDARD: Final = frozenset({"default", "auto", "standard"})
 
@@ -107,13 +111,19 @@ class CodexRollouts:
 
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`; from the beginning always, for a delta needs the total before it."""
-        found = Lines(path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings')
+        found = Lines(
+            path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings', b'usage"'
+        )
         rollout, seen, last_at = _Rollout(), list[tuple[Seen, _Totals, int]](), None
+        unknown = Unknown(path)
         for number, record in found:
             payload = record.get("payload")
             if not isinstance(payload, dict):
                 continue
             last_at = record.get("timestamp", last_at)
+            if _is_unknown(record, payload):
+                unknown.add(number, f"a {record.get('type')} of type {shown(payload.get('type'))}")
+                continue
             try:
                 seen += _calls(rollout, record, payload, number)
             except (InvalidEvent, ValueError) as error:
@@ -124,7 +134,7 @@ class CodexRollouts:
         ]
         begun = {rollout.session_id: rollout.begun} if rollout.session_id else {}
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
-        return Extract(calls, found.skipped, mark, moment(last_at), failed=found.failed)
+        return Extract(calls, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
 
 
 def _calls(
@@ -135,7 +145,9 @@ def _calls(
     if kind == "session_meta":
         _session_meta(rollout, record, payload)
     elif kind == "turn_context":
-        rollout.model = name(payload.get("model")) or rollout.model
+        if payload.get("model") is not None:
+            rollout.model = None  # rather none than the one before, whose price it is not
+            rollout.model = check_name(payload["model"])
     elif kind == "event_msg" and isinstance(payload.get("thread_settings"), dict):
         tier = name(payload["thread_settings"].get("service_tier"))
         rollout.service_tier = None if not tier or tier in _STANDARD else tier
@@ -171,6 +183,16 @@ def _calls(
             line,
         )
         yield seen, totals, rollout.restarts
+
+
+def _is_unknown(record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    """Whether a line looks as if a newer version had counted tokens there in another way."""
+    if record.get("type") == "event_msg" and payload.get("type") == "token_count":
+        info = payload.get("info")
+        totals = info.get("total_token_usage") if isinstance(info, dict) else None
+        if totals is not None:
+            return not (isinstance(totals, dict) and totals.keys() & set(_Totals._fields))
+    return record.get("type") not in _WITHOUT_USAGE and tells_usage(record)
 
 
 def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[str, Any]) -> None:

@@ -97,6 +97,8 @@ def _header(path: Path, text: io.TextIOWrapper) -> tuple[list[str], str, int]:
             raise SourceUnreadable(path, "is empty")
     delimiter = max(_DELIMITERS, key=first.count)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    if any(map(_NOT_UTF8.search, names)):
+        raise SourceUnreadable(path, "its header is not UTF-8")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise SourceUnreadable(path, f"its header names the column {twice!r} twice")

@@ -11,7 +11,7 @@ import orjson
 
 from ledger.errors import SourceUnreadable
 from ledger.sources.findings import Skipped
-from ledger.sources.jsonl import records
+from ledger.sources.jsonl import json_value, records
 
 __all__ = ["documents", "files_of"]
 
@@ -45,8 +45,8 @@ def documents(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
 
 def _document(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     try:
-        value: Any = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError:
+        value: Any = json_value(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except ValueError:
         yield from records(path)  # lines after all, and its first is one of the broken ones
         return
     except OSError as error:
@@ -78,7 +78,7 @@ def files_of(path: Path, *suffixes: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceUnreadable(path, "there is no such file or folder")
+        raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
     found = [
         Path(where) / name for where, _, names in os.walk(path) for name in names if name.lower().endswith(suffixes)
     ]

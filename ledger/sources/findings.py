@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ledger.errors import readable
 
 __all__ = [
     "Begun",
@@ -209,9 +210,8 @@ class Part:
 
 
 def spelled(path: Path) -> str:
-    """An absolute path as text for a ledger line; bytes that are no text, and control characters, become "\ufffd"."""
-    text = os.fsencode(path.absolute()).decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    """An absolute path as text for a ledger line."""
+    return readable(path.absolute())
 
 
 def digest(*parts: object) -> str:

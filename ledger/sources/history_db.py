@@ -47,7 +47,7 @@ class HistoryDb:
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`: one per row, all read at once."""
         if not path.is_file():
-            raise SourceUnreadable(path, "there is no such database")
+            raise SourceUnreadable(path, "is no database file" if path.exists() else "there is no such database")
         rows = _rows(path)
         if not rows:
             raise SourceUnreadable(path, "its table workflow_history has no row")

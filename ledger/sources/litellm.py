@@ -17,13 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from ledger import money
 from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable
 from ledger.sources import delimited
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
+from ledger.sources.jsonl import json_value
 from ledger.sources.mapped import moment, whole_number
 from ledger.sources.spool import Found, sorted_parts
 from ledger.usage import disjoint
@@ -135,8 +134,8 @@ def _inside(value: Any) -> dict[str, Any]:
     """An object, or the JSON text of one, as CSV has it."""
     if isinstance(value, str):
         try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            value = json_value(value)
+        except ValueError:
             return {}
     return value if isinstance(value, dict) else {}
 

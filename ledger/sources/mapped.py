@@ -25,9 +25,10 @@ from ledger.events import USAGE_FIELDS
 from ledger.sources import delimited
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, digest, spelled
+from ledger.sources.jsonl import json_value
 from ledger.sources.spool import Found, sorted_parts
 
-__all__ = ["FIELDS", "Mapped", "moment", "whole_number"]
+__all__ = ["FIELDS", "Mapped", "moment", "parsed_map", "whole_number"]
 
 _TEXTS: Final = ("workflow_id", "agent", "session_id", "model", "message_id", "service_tier")
 _TOLD: Final = ("project", "workflow_template", "issue_number")
@@ -64,7 +65,7 @@ class Mapped:
 
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
-        told = _parsed(options.map)
+        told = parsed_map(options.map)
         files = files_of(path, ".csv", ".tsv") if self._kind == "csv" else files_of(path, ".jsonl", ".json", ".ndjson")
         return sorted_parts(path, self._found(files, told, options), self._kind)
 
@@ -121,8 +122,8 @@ def _told(given: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _parsed(pairs: Iterable[str]) -> _Map:
-    """The map that `--map` options say.
+def parsed_map(pairs: Iterable[str]) -> _Map:
+    """The map that `--map` options, or a `map` of costledger.toml, say.
 
     Raises:
         InvalidInput: one is not `field=column`, its field is none of ours, or it stands twice.
@@ -133,13 +134,13 @@ def _parsed(pairs: Iterable[str]) -> _Map:
     for pair in pairs:
         field, equals, column = pair.partition("=")
         if not equals or not column:
-            raise InvalidInput(f"--map {pair!r}: say FIELD=COLUMN, or FIELD==VALUE for all rows")
+            raise InvalidInput(f"map {pair!r}: say FIELD=COLUMN, or FIELD==VALUE for all rows")
         if field not in FIELDS:
             near = get_close_matches(field, FIELDS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(FIELDS)}"
-            raise InvalidInput(f"--map {pair!r}: there is no field {field!r}; {hint}")
+            raise InvalidInput(f"map {pair!r}: there is no field {field!r}; {hint}")
         if field in said or field in constants:
-            raise InvalidInput(f"--map names the field {field!r} twice")
+            raise InvalidInput(f"map names the field {field!r} twice")
         if column.startswith("="):
             constants[field] = column[1:]
             del columns[field]
@@ -178,15 +179,18 @@ def _at(record: Record, path: tuple[str, ...]) -> Any:
     for name in path:
         if isinstance(value, str):
             try:
-                value = orjson.loads(value)
-            except orjson.JSONDecodeError:
+                value = json_value(value)
+            except ValueError:
                 return None
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if not isinstance(value, dict | list) else None
 
 
 def _canonical(record: Record) -> str:
-    return orjson.dumps(dict(record), option=orjson.OPT_SORT_KEYS, default=str).decode()
+    try:
+        return orjson.dumps(dict(record), option=orjson.OPT_SORT_KEYS, default=str).decode()
+    except orjson.JSONEncodeError as error:  # it reads deeper nesting than it writes
+        raise InvalidEvent("message_id", f"the row names none, and cannot be one itself: {error}") from None
 
 
 def whole_number(name: str, value: Any) -> int:

@@ -30,6 +30,7 @@ from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, f
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
+from ledger.sources.unknown import Unknown
 from ledger.usage import disjoint
 
 __all__ = ["Otlp", "extract"]
@@ -38,6 +39,8 @@ KIND: Final = "otlp"
 
 Attributes = dict[str, Any]
 
+_REQUESTS: Final = ("resourceLogs", "resourceMetrics", "resourceSpans")
+"""What the three kinds of requests are known by."""
 _WORKFLOW: Final = ("costledger.workflow_id", "adw_id")
 _SESSION: Final = ("session.id", "gen_ai.conversation.id")
 _AGENT: Final = ("costledger.agent", "agent_name")
@@ -65,7 +68,7 @@ class Otlp:
     def identify(self, path: Path) -> bool:
         """See `Source.identify`: the first record is a request."""
         first = next(documents(path), None) if path.is_file() else None
-        return isinstance(first, tuple) and bool({"resourceLogs", "resourceMetrics", "resourceSpans"} & first[1].keys())
+        return isinstance(first, tuple) and bool(set(_REQUESTS) & first[1].keys())
 
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
@@ -75,12 +78,17 @@ class Otlp:
 
 def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
     for path in files:
-        file = spelled(path)
+        file, unknown = spelled(path), Unknown(path)
         for record in documents(path):
             if isinstance(record, Skipped):
                 yield record
-            else:
-                yield from extract(record[1], Place(file, record[0]), options)
+                continue
+            line, request = record
+            for name in _REQUESTS:
+                if request.get(name) is not None and not isinstance(request[name], list):
+                    unknown.add(line, f"{name} that is no list")
+            yield from extract(request, Place(file, line), options)
+        yield from unknown.skipped()
 
 
 def extract(request: Mapping[str, Any], place: Place, options: Options) -> Iterator[Found | Skipped]:

@@ -182,7 +182,7 @@ def files_below(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceUnreadable(path, "there is no such file or folder")
+        raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
     found: list[Path] = []
     known: set[tuple[int, int]] = set()
     for where, folders, names in os.walk(path, followlinks=True):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from ledger.errors import CostledgerError, InvalidInput
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
 from ledger.words import counted
@@ -30,10 +30,19 @@ _SHOWN_MAX: Final = 20
 """Lines of skipped input told to a person; `--json` tells all."""
 
 
+class _SourcePath(click.Path):
+    """A path; an empty one, an unset variable mostly, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the PATH is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command("import")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
-@click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--workflow-id", help="The workflow, where the files do not say it.")
+@click.argument("paths", metavar="[PATH...]", nargs=-1, type=_SourcePath(path_type=Path))
+@click.option("--workflow-id", "--workflow", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
 @click.option(
     "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
@@ -41,9 +50,7 @@ _SHOWN_MAX: Final = 20
 @click.option(
     "--workflow-by",
     type=click.Choice(["session", "project", "branch"]),
-    default="session",
-    show_default=True,
-    help="claude, codex: what a workflow is.",
+    help="claude, codex: what a workflow is  [default: session]",
 )
 @click.option("--fed-too", is_flag=True, help="Also read sessions that another kind of source feeds already.")
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
@@ -56,7 +63,7 @@ def import_command(
     workflow_id: str | None,
     agent: str | None,
     columns: tuple[str, ...],
-    workflow_by: str,
+    workflow_by: str | None,
     fed_too: bool,
     status: str | None,
     as_json: bool,
@@ -75,9 +82,10 @@ def import_command(
     otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
-    told = (workflow_id, agent, columns, workflow_by, fed_too)
+    _check(kind, workflow_id, workflow_by)
+    told = (workflow_id, agent, columns, workflow_by or "session", fed_too)
     named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
-    report, failed = _imported(named, status)
+    report, failed = _imported(named, status, told=bool(paths))
     if not report.workflows and not report.problems and len(failed) == 1:
         raise failed[0][1]
     if as_json:
@@ -85,7 +93,8 @@ def import_command(
     else:
         _print(report)
     for path, problem in failed:
-        click.echo(f"costledger: {path}: {problem}", err=True)
+        where = "" if isinstance(problem, SourceUnreadable) and problem.path == path else f"{readable(path)}: "
+        click.echo(f"costledger: {where}{problem}", err=True)
     for name, problem in report.problems:
         click.echo(f"costledger: {name}: {problem}", err=True)
     if report.appended:
@@ -95,18 +104,36 @@ def import_command(
     return 1 if failed or report.problems else 0
 
 
-def _imported(named: list[SourceEntry], status: str | None) -> tuple[ImportReport, list[tuple[Path, CostledgerError]]]:
-    """What the sources held together, and those that could not be read."""
+def _check(kind: str | None, workflow_id: str | None, workflow_by: str | None) -> None:
+    """Refuse what would be passed over in silence."""
+    if workflow_by is not None and kind not in (None, *TRANSCRIPT_KINDS):
+        raise click.UsageError(f"--workflow-by is for {' and '.join(TRANSCRIPT_KINDS)}")
+    if workflow_by is not None and workflow_id is not None:
+        raise click.UsageError("--workflow-id names one workflow for all of it; leave out --workflow-by, or it")
+    if kind is None and (workflow_by, workflow_id) != (None, None):
+        raise click.UsageError("costledger.toml says what a workflow is there; name a KIND, or leave out the option")
+
+
+def _imported(
+    named: list[SourceEntry], status: str | None, *, told: bool
+) -> tuple[ImportReport, list[tuple[Path, CostledgerError]]]:
+    """What the sources held together, and those that could not be read.
+
+    Args:
+        told: somebody named the paths just now: one that holds nothing is of another kind, mostly.
+    """
     ledgers, register, book = store(), SourceRegister(data_path()), prices()
     report = ImportReport()
     failed: list[tuple[Path, CostledgerError]] = []
     for entry in named:
         path = Path(entry.path)
         try:
-            with progress_bar(f"reading {path.name}") as progress:
+            with progress_bar(f"reading {readable(path.name)}") as progress:
                 found = import_entry(
                     ledgers, entry, status=status, prices=book, progress=progress, processes=processes_at_hand()
                 )
+            if told and not (found.workflows or found.skipped or found.problems or found.in_unchanged_files):
+                raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
             report.merge(found)
             register.add(
                 entry.kind,
@@ -148,10 +175,10 @@ def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -
         "appended": report.appended,
         "unchanged": report.unchanged,
         "workflows": {name: {"appended": c.appended, "unchanged": c.unchanged} for name, c in report.workflows.items()},
-        "skipped": [{"file": str(s.path), "line": s.line, "reason": s.reason} for s in report.skipped],
+        "skipped": [{"file": readable(s.path), "line": s.line, "reason": s.reason} for s in report.skipped],
         "errors": [
-            *({"path": str(path), "error": str(error)} for path, error in failed),
-            *({"workflow_id": name, "error": str(error)} for name, error in report.problems),
+            *({"path": readable(path), "error": str(error)} for path, error in failed),
+            *({"workflow_id": readable(name), "error": str(error)} for name, error in report.problems),
         ],
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ledger.errors import SourceUnreadable
+from ledger.errors import InvalidInput, SourceUnreadable
 from projections.claude_settings import StatusLine, installed, parsed, spelled_like, uninstalled
 from projections.cli import waiting
 from projections.cli.context import data_option, data_path
@@ -59,7 +59,7 @@ def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: 
     The settings are $CLAUDE_CONFIG_DIR/settings.json or ~/.claude/settings.json. The data directory is written there
     as an absolute path, so that sessions of all projects go to one place.
     """
-    path = Path(os.environ.get("CLAUDE_CONFIG_DIR") or "~/.claude").expanduser() / "settings.json"
+    path = _settings()
     before = _read(path)
     settings = parsed(path, before)
     if taking_back:
@@ -72,12 +72,38 @@ def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: 
     after = spelled_like(before, wanted)
     for line in difflib.unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""):
         click.secho(line, fg={"+": "green", "-": "red"}.get(line[:1]) if not os.environ.get("NO_COLOR") else None)
-    if not yes and not click.confirm("Write this?"):
+    if not yes and not _confirmed():
         click.echo("nothing was changed")
         return 1
     _write(path, before, after)
-    click.echo(f"{path}: written; sessions of Claude Code that start from now on use it")
+    told = "no longer tell of themselves" if taking_back else "use it"
+    click.echo(f"{path}: written; sessions of Claude Code that start from now on {told}")
     return 0
+
+
+def _settings() -> Path:
+    """Where Claude Code keeps its settings.
+
+    Raises:
+        InvalidInput: the environment names several places, as readers of transcripts take it; they are written to one.
+    """
+    named = [part.strip() for part in os.environ.get("CLAUDE_CONFIG_DIR", "").split(",") if part.strip()]
+    if len(named) > 1:
+        raise InvalidInput(
+            f"CLAUDE_CONFIG_DIR names several folders: {', '.join(named)}; set it to the one to install into"
+        )
+    return Path(named[0] if named else "~/.claude").expanduser() / "settings.json"
+
+
+def _confirmed() -> bool:
+    """Whether a person agrees; nobody there does not."""
+    try:
+        return click.confirm("Write this?")
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo("\ncostledger: nobody answered; --yes writes it without asking", err=True)
+        return False
 
 
 def _executable() -> str:

@@ -80,7 +80,7 @@ def place(file: str | None, line: int | None) -> str:
         return "told directly"
     path = Path(file)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return f"{shown}:{line}" if line is not None else str(shown)
+    return f"{plain(str(shown))}:{line}" if line is not None else plain(str(shown))
 
 
 def print_findings(findings: Iterable[Finding]) -> None:

@@ -56,7 +56,10 @@ def _near(model: str, book: PriceBook, moment: datetime, service_tier: str | Non
     """Names like this one that do have a price."""
     inner = book.book if isinstance(book, Overridden) else book
     names = sorted(set(inner.names())) if isinstance(inner, GenaiPrices) else []
-    alike = get_close_matches(model.lower(), names, n=4 * _NEAR_MAX)
+    own = model.lower().rpartition("/")[2]
+    alike = dict.fromkeys(
+        near for spelled in (own, model.lower()) for near in get_close_matches(spelled, names, n=4 * _NEAR_MAX)
+    )
     return [name for name in alike if book.rates(name, moment, service_tier) is not None][:_NEAR_MAX]
 
 

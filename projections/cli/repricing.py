@@ -111,7 +111,7 @@ def reprice_command(
     found = _difference(ledgers, workflow_ids or list(ledgers.workflow_ids()), book, wanted, reason)
     changed = [told["adw_id"] for told in found.workflows]
     tell(found.problems)
-    if not as_json:
+    if not as_json and (found.models or not found.problems):
         _print(found)
     agreed = bool(changed) and (yes or (not as_json and sys.stdin.isatty() and click.confirm("Append these?")))
     appended = _append(ledgers, changed, book, wanted, reason, found.problems) if agreed else 0

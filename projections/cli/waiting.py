@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, Final
 
-from ledger.spool import Spool, is_file_name
+from ledger.spool import Spool, file_name
 
 __all__ = ["hook", "run", "statusline"]
 
@@ -102,17 +102,23 @@ def _object(given: bytes) -> Json:
 
 def _said(told: Json) -> Json:
     session_id = told.get("session_id")
-    if not is_file_name(session_id):
+    if not isinstance(session_id, str) or not session_id:
         raise ValueError(f"no session_id that could name a workflow: {session_id!r}")
     workspace = _part(told, "workspace")
     said = {
         "at": _now(),
         "session_id": session_id,
-        "workflow_id": os.environ.get("COSTLEDGER_WORKFLOW"),
+        "workflow_id": os.environ.get("COSTLEDGER_WORKFLOW") or _other_name(session_id),
         "agent": os.environ.get("COSTLEDGER_AGENT"),
         "project_dir": workspace.get("project_dir") or told.get("cwd"),
     }
     return {name: value for name, value in said.items() if value}
+
+
+def _other_name(session_id: str) -> str | None:
+    """The workflow of a session whose id cannot name one."""
+    name = file_name(session_id)
+    return None if name == session_id else name
 
 
 def _told(spool: Spool, told: Json) -> str:

@@ -173,3 +173,25 @@ def test_a_webhook_says_only_where_its_secret_is(tmp_path: Path) -> None:
     (webhook,) = load(file).webhooks
     assert webhook.secret_file == tmp_path / "hook.secret"
     assert webhook.events == WEBHOOK_EVENTS
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [('"foo"', "say FIELD=COLUMN"), ('"nofield=x"', "no field 'nofield'"), ('"model=a", "model=b"', "'model' twice")],
+)
+def test_a_map_that_cannot_be_read_is_told_with_its_line(tmp_path: Path, entry: str, problem: str) -> None:
+    text = f'[[sources]]\nkind = "csv"\npath = "t.csv"\nmap = [{entry}]\n'
+    [(line, told)] = problems(tmp_path, text)
+    assert (line, problem in told) == (4, True), told
+    assert read(tmp_path, text.replace(entry, '"model=m", "agent==a"')).sources[0].map == ("model=m", "agent==a")
+
+
+def test_a_section_in_single_brackets_is_told_of_the_double_ones(tmp_path: Path) -> None:
+    [(line, told)] = problems(tmp_path, '\n[prices]\nmodel = "x"\ninput_usd_per_mtok = 1\n')
+    assert (line, "[[double brackets]]" in told) == (2, True), told
+
+
+@pytest.mark.parametrize("value", ["-1", '"-0.5"', "-2.5"])
+def test_a_rate_below_zero_is_told_as_such(tmp_path: Path, value: str) -> None:
+    [(line, told)] = problems(tmp_path, f'[[prices]]\nmodel = "x"\ninput_usd_per_mtok = {value}\n')
+    assert (line, "is negative" in told, "correct" in told) == (3, True, False), told

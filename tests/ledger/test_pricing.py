@@ -8,12 +8,14 @@ from functools import cache
 
 import pytest
 from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import money
 from ledger.events import cost_observed, event
-from ledger.pricing import GenaiPrices, price_event, priced_from
+from ledger.model_names import PROVIDERS
+from ledger.pricing import GenaiPrices, _rates, price_event, priced_from
 from ledger.rates import Rate, Rates, digest_of
 
 BOOK = GenaiPrices()
@@ -144,7 +146,9 @@ def test_more_than_any_amount_can_be_has_no_price() -> None:
 
 @cache
 def models() -> list[str]:
-    return sorted(name for name in set(BOOK.names()) if BOOK.rates(name, DAY) is not None)
+    return sorted(
+        name for name in set(BOOK.names()) if _is_whose(name) is not None and BOOK.rates(name, DAY) is not None
+    )
 
 
 counts = st.one_of(st.just(0), st.integers(0, 400_000), st.integers(0, 10**12))
@@ -236,3 +240,58 @@ def test_what_was_priced_from_several_rates_names_them_together() -> None:
     assert priced_from([a, b]) == priced_from([b, a, b])
     assert priced_from([a, b])["price_book"] == BOOK.name
     assert priced_from([a, b])["price_digest"] not in (a.digest, b.digest)
+
+
+@pytest.mark.parametrize(
+    ("model", "plain"),
+    [
+        ("anthropic/claude-opus-4-5", "claude-opus-4-5"),
+        ("openai/gpt-5.5", "gpt-5.5"),
+        ("gemini/gemini-2.5-pro", "gemini-2.5-pro"),
+        ("vertex_ai/claude-sonnet-4-5@20250929", SONNET),
+        ("azure/gpt-4o", "gpt-4o"),
+    ],
+)
+def test_a_provider_before_the_name_of_a_model_leaves_its_price(model: str, plain: str) -> None:
+    usage = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
+    assert price(model, usage) == price(plain, usage) is not None
+
+
+@pytest.mark.parametrize("gateway", ["", "bedrock/", "bedrock/converse/"])
+@pytest.mark.parametrize(("where", "usd"), [("us.", "3.30"), ("eu.", "3.30"), ("global.", "3.00"), ("", "3.30")])
+def test_bedrocks_ids_have_the_price_of_where_they_run(gateway: str, where: str, usd: str) -> None:
+    assert price(f"{gateway}{where}anthropic.{SONNET}-v1:0", {"input_tokens": 1_000_000}) == usd
+
+
+PROVIDERS_OF_BOOK = {provider.id: provider for provider in get_snapshot().providers}
+
+
+@given(st.sampled_from(sorted(PROVIDERS)), st.data())
+def test_a_name_behind_a_provider_costs_what_that_provider_asks_for_it(before: str, data: st.DataObject) -> None:
+    provider = PROVIDERS_OF_BOOK[PROVIDERS[before]]
+    name = data.draw(st.sampled_from([model.id for model in provider.models]))
+    found = BOOK.rates(f"{before}/{name}", DAY)
+    try:
+        _, info = get_snapshot().find_provider_model(name, None, provider.id, None)
+    except LookupError:
+        assert found is None
+        return
+    assert found == _rates(BOOK.name, info.get_prices(DAY))
+    if provider.find_model(name) is not None and _is_whose(name) == provider.id:
+        assert found == BOOK.rates(name, DAY), "and what it costs without"
+
+
+def _is_whose(name: str) -> str | None:
+    try:
+        return get_snapshot().find_provider_model(name, None, None, None)[0].id
+    except LookupError:
+        return None
+
+
+@given(
+    st.text(alphabet="abcxyz_-.", max_size=12).filter(lambda before: before not in PROVIDERS),
+    st.sampled_from(sorted(BOOK.names())),
+)
+def test_nothing_is_taken_off_a_name_but_providers(before: str, name: str) -> None:
+    if _is_whose(f"{before}/{name}") is None:
+        assert BOOK.rates(f"{before}/{name}", DAY) is None

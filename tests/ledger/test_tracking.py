@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ledger import DirectoryStore, MemoryStore
-from ledger.errors import LedgerUnavailable
+from ledger.errors import InvalidInput, LedgerUnavailable
 from ledger.events import Line
 from ledger.workflow import Workflow
 from tests.ledger.fake_providers import ANTHROPIC as ANSWER
@@ -297,3 +297,15 @@ class TestALedgerThatFails:
         assert track(store, Client()).messages.create() == "an answer of another kind"
         assert "no usage in 'str'" in caplog.text
         assert list(store.workflow_ids()) == []
+
+
+@pytest.mark.parametrize("client", [None, object(), "anthropic", {"messages": 1}, Path("x"), int])
+def test_a_client_that_cannot_be_followed_is_refused(store: MemoryStore, client: object) -> None:
+    with pytest.raises(InvalidInput, match="no client of Anthropic, OpenAI or Gemini"):
+        track(store, client)
+
+
+def test_a_charge_of_nothing_says_so(store: MemoryStore) -> None:
+    with pytest.raises(InvalidInput, match="takes a response, a usage or a cost"):
+        Workflow("w", store).charge(None)
+    assert list(store.workflow_ids()) == []

@@ -150,7 +150,7 @@ def test_a_damaged_ledger_is_a_problem_of_its_own_and_its_file_is_read_again(
     imported(store, tmp_path / "t")
     ledger = store.ledger_path("s1")
     whole = ledger.read_bytes()
-    ledger.write_bytes(whole[:-40] + b"0" + whole[-39:])
+    ledger.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
     write(one, said("m1", 5), said("m3", 7))
     write(two, said("m2", 6, session="s2"), said("m4", 8, session="s2"))
     report = import_source(DirectoryStore(store.path), "claude", tmp_path / "t")
@@ -272,3 +272,10 @@ def test_an_index_that_cannot_be_used_is_named(store: DirectoryStore, tmp_path: 
     (store.path / INDEX_FILE).mkdir(parents=True)
     with pytest.raises(SourceUnreadable, match=r"transcripts\.db"):
         imported(store, path)
+
+
+def test_a_log_whose_session_counts_elsewhere_opens_no_ledger(store: DirectoryStore, tmp_path: Path) -> None:
+    imported(store, write(tmp_path / "s1.jsonl", said("m1", 5)))
+    log = logs.write(tmp_path / "o.jsonl", logs.init(), logs.message("m1", 5), logs.result(1))
+    report = import_source(store, "claude-stream", log, workflow_id="w")
+    assert (len(report.skipped), report.workflows, list(store.workflow_ids())) == (1, {}, ["s1"])

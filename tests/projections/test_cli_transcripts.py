@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from projections.cli.app import cli
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
+from tests.projections.test_cli import piped
 
 
 def run(*arguments: str, code: int = 0) -> str:
@@ -55,3 +57,44 @@ def test_a_configured_source_without_a_path_is_read_from_its_places(
     config = write(tmp_path / "costledger.toml", b'[[sources]]\nkind = "claude"\nworkflow_by = "branch"\n')
     told = json.loads(run(*data, "import", "--config", str(config), "--json"))
     assert [name.startswith("shop-main-") for name in told["workflows"]] == [True]
+
+
+def test_files_whose_names_are_no_text_are_imported_followed_and_named(tmp_path: Path) -> None:
+    write(tmp_path / "nn" / os.fsdecode(b"a\xff.jsonl"), said("m1", 5), b"broken\n")
+    for command in ("import claude nn", "import claude nn --json", "watch --once --json", "explain s1"):
+        done = piped(tmp_path, *command.split())
+        assert (done.code, "should not happen" in done.err, "surrogates" in done.err) == (0, False, False), done
+
+
+def failed(folder: Path, *arguments: str) -> str:
+    """What a process of its own tells when it fails."""
+    done = piped(folder, *arguments)
+    assert done.code == 1, done
+    return done.err
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, data: tuple[str, str]) -> None:
+    path = str(write(tmp_path / "s1.jsonl", asked(), said("m1", 5)))
+    assert "leave out" in run(*data, "import", "claude", path, "--workflow", "w", "--workflow-by", "branch", code=2)
+    assert "is for claude and codex" in run(*data, "import", "jsonl", path, "--workflow-by", "session", code=2)
+    assert "empty" in run(*data, "import", "claude", "", code=2)
+    assert "is no file or folder" in failed(tmp_path, "import", "otlp", "/dev/null")
+    (tmp_path / "costledger.toml").write_text('[[sources]]\nkind = "csv"\npath = "no.csv"\n')
+    assert failed(tmp_path, "import").count("no.csv") == 1
+    unusable = failed(tmp_path, "--data", "/proc/nope", "import", "claude", path)
+    assert ("delete it" in unusable, "/proc/nope" in unusable) == (False, True)
+    assert run(*data, "import", "claude", path, "--workflow", "w").startswith("2 events appended")
+
+
+def test_a_folder_of_another_kind_is_told(tmp_path: Path, data: tuple[str, str]) -> None:
+    path = str(write(tmp_path / "r.jsonl", meta("c1"), turn(), counted(9, 0, 9)))
+    assert "holds no cost that `import claude` knows" in failed(tmp_path, "import", "claude", path)
+    assert run(*data, "import", "codex", path).startswith("2 events appended")
+    assert run(*data, "import", "codex", path).startswith("0 events appended, 1 unchanged")
+
+
+def test_a_workflow_that_is_not_there_is_told_once(tmp_path: Path, data: tuple[str, str]) -> None:
+    run(*data, "import", "claude", str(write(tmp_path / "s1.jsonl", said("m1", 5))))
+    for command in (["explain", "nosuch"], ["reprice", "nosuch", "--reason", "r"]):
+        done = piped(tmp_path, *command)
+        assert (done.code, done.out, done.err.count("no workflow 'nosuch'")) == (1, "", 1)

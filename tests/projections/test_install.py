@@ -83,10 +83,12 @@ def test_what_cannot_be_kept_as_it_is_is_not_touched(text: str, problem: str) ->
 
 
 class TestCommand:
-    def install(self, home: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def install(
+        self, home: Path, *arguments: str, given: str = "", where: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "projections", "install", "claude-code", "--data", str(home / "data"), *arguments],
-            env={**os.environ, "CLAUDE_CONFIG_DIR": str(home / ".claude")},
+            env={**os.environ, "CLAUDE_CONFIG_DIR": where or str(home / ".claude")},
             input=given,
             capture_output=True,
             text=True,
@@ -104,13 +106,24 @@ class TestCommand:
         assert Path(words[0]).is_file()
         assert words[1:] == ["statusline", "--data", str(tmp_path / "data")]
         assert "nothing to change" in self.install(tmp_path).stdout
-        assert self.install(tmp_path, "--uninstall", "--yes").returncode == 0
+        gone = self.install(tmp_path, "--uninstall", "--yes")
+        assert (gone.returncode, "no longer tell" in gone.stdout) == (0, True)
         assert json.loads(path.read_text()) == {}
 
     def test_no_is_no(self, tmp_path: Path) -> None:
         done = self.install(tmp_path, given="n\n")
         assert (done.returncode, "nothing was changed" in done.stdout) == (1, True)
         assert not (tmp_path / ".claude").exists()
+
+    def test_nobody_to_ask_is_no(self, tmp_path: Path) -> None:
+        done = self.install(tmp_path)
+        assert (done.returncode, "--yes" in done.stderr, "interrupted" in done.stderr) == (1, True, False)
+        assert not (tmp_path / ".claude").exists()
+
+    def test_several_folders_of_settings_are_refused(self, tmp_path: Path) -> None:
+        done = self.install(tmp_path, "--yes", where=f"{tmp_path / 'a'}, {tmp_path / 'b'}")
+        assert (done.returncode, "names several folders" in done.stderr) == (2, True)
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_linked_file_is_written_where_it_lies_with_its_mode(self, tmp_path: Path) -> None:
         dotfiles = tmp_path / "dotfiles"

@@ -22,7 +22,8 @@ from ledger.config import Budgets
 from ledger.importing import import_source
 from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options
-from ledger.spool import Spool
+from ledger.sources.transcript import name_id
+from ledger.spool import Spool, file_name
 from ledger.transcripts import import_transcripts
 from projections.live import drain
 from projections.replay import project
@@ -406,7 +407,7 @@ class TestCommands:
         assert (row.actual_cost_total, row.status) == (0.3, "running")  # the end of a session is not the end of a job
         assert self.run(data, "statusline", told=self.told(0.31)).stdout == "1f3c9a52… · $0.31 · context 42%\n"
 
-    @pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"session_id":"../../x"}', '{"session_id":7}'])
+    @pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"session_id":""}', '{"session_id":7}'])
     def test_whatever_stands_on_stdin_a_line_is_printed_and_the_reason_logged(self, data: Path, told: str) -> None:
         assert self.run(data, "statusline", told=told).stdout == "costledger\n"
         assert self.run(data, "hook", told=told).stdout == ""
@@ -443,3 +444,31 @@ class TestCommands:
         self.settled(data)
         store = DirectoryStore(data)
         assert [project(store, f"s-{number}").row.actual_cost_total for number in range(30)] == [0.1] * 30
+
+
+def test_a_transcript_with_a_session_that_is_no_text_keeps_nothing_waiting(agent: Agent, transcript: Path) -> None:
+    transcript.write_text(message(1, 1_000_000, "cut \ud83d") + message(2, 1_000_000))
+    agent.stops(transcript)
+    agent.drain()
+    assert not agent.spool.waits()
+    assert (agent.cost(), f"{transcript}:1 " in agent.log()) == (15.0, True)
+
+
+@given(st.text(min_size=1))
+def test_a_session_has_one_name_in_the_status_line_and_in_its_transcript(session_id: str) -> None:
+    assert file_name(session_id) == name_id(session_id)
+
+
+def test_a_session_whose_id_is_no_file_name_is_told_of_all_the_same(tmp_path: Path) -> None:
+    told = json.dumps({"session_id": "../../x", "cost": {"total_cost_usd": 1.5}})
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "projections", "statusline", "--data", str(data)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COSTLEDGER_")}
+    done = subprocess.run(command, input=told, capture_output=True, text=True, check=True, env=environment)
+    assert "$1.50" in done.stdout
+    agent = Agent(data)
+    agent.drain()
+    deadline = time.monotonic() + 20
+    while agent.spool.waits() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert agent.cost(name_id("../../x")) == 1.5
