@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from ledger.reader import LedgerReader
 from ledger.rewrite import written_anew
 from ledger.tail import Tail
 
-__all__ = ["copy_verified", "fence_path", "last_tail", "set_fence"]
+__all__ = ["Ending", "copy_verified", "ending", "fence_path", "last_tail", "set_fence"]
 
 _WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
 _SMALL_WINDOW_BYTES: Final = 16 * 1024
@@ -43,8 +44,41 @@ def set_fence(files: Files, ledger: Path) -> None:
         files.sync_directory(marker.parent)
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a ledger ends, before anybody mends it.
+
+    Attributes:
+        size: of the file, in bytes; what lies beyond both tails was never acknowledged.
+        tail: up to the last line that ends with its newline.
+        completed: up to the line behind it, when that lacks only its newline.
+    """
+
+    size: int
+    tail: Tail
+    completed: Tail | None = None
+
+
 def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tail:
     """Where a ledger ends, its unacknowledged tail dealt with; call it under the exclusive lock.
+
+    Raises:
+        DamagedLedger: the last line does not verify against the one before it.
+        OSError: the file system refused.
+    """
+    found = ending(files, file, path, workflow_id)
+    if found.completed is not None:
+        files.truncate(file, found.completed.head.size - 1)
+        if files.write(file, b"\n") != 1:
+            raise OSError(28, "short write")
+        return found.completed
+    if found.tail.head.size < found.size:
+        _move_aside(files, file, path, found.tail.head.size, found.size)
+    return found.tail
+
+
+def ending(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Ending:
+    """How a ledger ends, by the writer's own rule; nothing is changed.
 
     Raises:
         DamagedLedger: the last line does not verify against the one before it.
@@ -59,17 +93,13 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
     lines = _last_two(data[:end], window_start == 0)
     tail = _verified(lines, path, workflow_id, window_start + end)
     if window_start + end == size:
-        return tail
+        return Ending(size, tail)
     before = lines[-1][-_FROM_HASH:] if lines else b""
     torn = data[end:]
     if torn and problem_of(torn + b"\n", before, workflow_id) is None:
-        files.truncate(file, stop)
-        if files.write(file, b"\n") != 1:
-            raise OSError(28, "short write")
-        return _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1)
+        return Ending(size, tail, _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1))
     _check_torn(torn, before, path, workflow_id, tail.head)
-    _move_aside(files, file, path, tail.head.size, size)
-    return tail
+    return Ending(size, tail)
 
 
 def _window(files: Files, file: OpenFile, stop: int) -> tuple[int, bytes]:

@@ -20,18 +20,15 @@ from ledger.events import LEDGER_OPENED, Event, Line
 from ledger.files import Files, OpenFile
 from ledger.line import HASH_CHARACTERS, Draft, Head, chain_hash, following, seed
 
-__all__ = ["before_renewal", "held_before_renewal", "renewed_opening", "renumberable", "write_anew", "written_anew"]
+__all__ = ["LINE_BEGINS", "before_renewal", "held_before_renewal", "renewed_opening", "write_anew", "written_anew"]
 
-_HEAD = re.compile(rb'\{"v":([0-9]+),"seq":[0-9]+,')
+LINE_BEGINS: Final = re.compile(rb'\{"v":([0-9]+),"seq":([0-9]{1,18}),')
+"""How every line that we write begins: its version and its seq."""
+
 _OPENING = re.compile(rb'\{"v":[0-9]+,"seq":[0-9]+,"id":"(?:[^"\\]|\\.)*","type":"%b"' % LEDGER_OPENED.encode())
 _FROM_HASH: Final = HASH_CHARACTERS + 3
 _OF_EVERY_LINE: Final = frozenset({"v", "seq", "id", "type", "workflow_id", "recorded_at", "hash"})
 _LINES_PER_WRITE: Final = 1000
-
-
-def renumberable(raw: bytes) -> bool:
-    """Whether a line begins with its version and seq, as every line that we write does."""
-    return _HEAD.match(raw) is not None
 
 
 @contextlib.contextmanager
@@ -135,7 +132,7 @@ def _older(lines: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
 
 def _renumbered(line: bytes, seq: int, before: bytes) -> tuple[bytes, bytes]:
     """The line at another place: its bytes as they are, but for seq and hash."""
-    head = _HEAD.match(line)
+    head = LINE_BEGINS.match(line)
     assert head is not None
     body = b'{"v":%b,"seq":%d,%b' % (head[1], seq, line[head.end() : -_FROM_HASH])
     digits = chain_hash(before, body)

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage
+from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage, NothingVerifies
 from ledger.events import cost_observed
 from ledger.files import Files
 from ledger.journal import Journal
@@ -138,6 +138,11 @@ class HolesMachine(PowerLossMachine):
             return
         except NothingToSalvage:
             assert self.journals[0].append([]) == []  # what is torn is the next writer's to move aside
+        except NothingVerifies:
+            assert not self.acknowledged
+            self.disk.remove(PATH)  # as the error says: it is moved away
+            self.disk.sync_directory(PATH.parent)
+            self.start()
 
     @rule()
     def salvaged_in_time(self) -> None:
