@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,16 @@ class Files:
     def create(self, path: Path) -> OpenFile:
         """A new file; FileExistsError when there is one."""
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666))
+
+    def take_access(self, new: OpenFile, old: OpenFile) -> None:
+        """Give a new file the mode of the old one, and its owner and group where we may."""
+        was = os.fstat(old.fd)
+        try:
+            os.fchown(new.fd, was.st_uid, was.st_gid)
+        except PermissionError:
+            with contextlib.suppress(PermissionError):
+                os.fchown(new.fd, -1, was.st_gid)
+        os.fchmod(new.fd, stat.S_IMODE(was.st_mode))
 
     def lock(self, file: OpenFile, *, shared: bool = False) -> None:
         fcntl.flock(file.fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)

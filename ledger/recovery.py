@@ -179,6 +179,7 @@ def _check_torn(torn: bytes, before: bytes, path: Path, workflow_id: str, head: 
 
 def _move_aside(files: Files, file: OpenFile, path: Path, start: int, size: int) -> None:
     aside = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
+    files.take_access(aside, file)
     offset = start
     while offset < size:
         data = files.read(file, offset, min(_COPY_BYTES, size - offset))
@@ -209,7 +210,7 @@ def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) ->
         DamagedLedger: a line does not verify; nothing is replaced.
         OSError: the file system refused; nothing is replaced.
     """
-    with written_anew(files, path) as new:
+    with written_anew(files, file, path) as new:
         last_tail(files, file, path, workflow_id)
         reader = LedgerReader(workflow_id, path, lambda at, n: files.read(file, at, n), files.size(file), start=EMPTY)
         for lines in reader.raw_chunks():

@@ -92,7 +92,7 @@ def _carried_over_locked(files: Files, file: OpenFile, path: Path, workflow_id: 
     if opened["origin"] == origin:
         return False
     reader = LedgerReader(workflow_id, path, lambda at, count: files.read(file, at, count), head.size)
-    with written_anew(files, path) as new:
+    with written_anew(files, file, path) as new:
         write_anew(files, new, reader.raw_lines(), renewed_opening(opened, origin, head.hash))
         files.sync(new)
     return True

@@ -32,17 +32,20 @@ _LINES_PER_WRITE: Final = 1000
 
 
 @contextlib.contextmanager
-def written_anew(files: Files, path: Path) -> Iterator[OpenFile]:
+def written_anew(files: Files, old: OpenFile, path: Path) -> Iterator[OpenFile]:
     """A new file that takes the old one's place once the block, which also syncs it, has ended; never half of it.
 
     Call it under the exclusive lock of the old file. A writer that is about to acknowledge on that one sees that it was
-    replaced, and looks its events up in the new one.
+    replaced, and looks its events up in the new one. Who could read and append to the old one can to the new one; where
+    the path is a symbolic link, what it points at is replaced.
     """
+    path = Path(os.path.realpath(path))
     copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         files.remove(copy)
     new = files.create(copy)
     try:
+        files.take_access(new, old)
         yield new
         files.replace(copy, path)
     except BaseException:

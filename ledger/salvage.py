@@ -133,7 +133,7 @@ def _read_whole(files: Files, file: OpenFile, path: Path, workflow_id: str, size
 def _salvage(files: Files, file: OpenFile, path: Path, workflow_id: str, origin: str) -> Salvage:
     found = Salvage(workflow_id, path)
     opening = Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin, "salvaged": True})
-    with written_anew(files, path) as new:
+    with written_anew(files, file, path) as new:
         places = _proven(files, file, workflow_id, found.left_out)
         found.kept = write_anew(files, new, _kept(files, file, workflow_id, places, found.left_out), opening)
         found.left_out.sort(key=lambda lost: lost.byte)

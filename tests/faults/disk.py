@@ -108,6 +108,9 @@ class SimulatedDisk(Files):
             raise FileExistsError(path)
         return self.open_append(path)
 
+    def take_access(self, new: OpenFile, old: OpenFile) -> None:
+        """It knows no users."""
+
     def lock(self, file: OpenFile, *, shared: bool = False) -> None:
         """One step happens at a time."""
 
