@@ -54,6 +54,10 @@ class Files:
     def open_read(self, path: Path) -> OpenFile:
         return OpenFile(os.open(path, os.O_RDONLY | _FLAGS))
 
+    def open_existing(self, path: Path) -> OpenFile:
+        """To read and append; FileNotFoundError when there is none."""
+        return OpenFile(os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS))
+
     def create(self, path: Path) -> OpenFile:
         """A new file; FileExistsError when there is one."""
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666))
@@ -143,14 +147,17 @@ def locked(files: Files, file: OpenFile, *, shared: bool = False) -> Iterator[No
 
 
 @contextlib.contextmanager
-def locked_file(files: Files, path: Path) -> Iterator[OpenFile]:
+def locked_file(files: Files, path: Path, *, writable: bool = False) -> Iterator[OpenFile]:
     """The file that the path names, exclusively locked.
+
+    Args:
+        writable: it can also be appended to and cut.
 
     Raises:
         OSError: there is none, or the file system refused.
     """
     while True:
-        file = files.open_read(path)
+        file = files.open_existing(path) if writable else files.open_read(path)
         with locked(files, file):
             if files.is_at(file, path):
                 yield file

@@ -76,7 +76,7 @@ def _carried_over(files: Files, path: Path, workflow_id: str, origin: str) -> bo
     """
     try:
         while True:
-            with locked_file(files, path) as file:
+            with locked_file(files, path, writable=True) as file:
                 if not files.exists(fence_path(path)):
                     return _carried_over_locked(files, file, path, workflow_id, origin)
                 copy_verified(files, file, path, workflow_id)

@@ -103,6 +103,9 @@ class SimulatedDisk(Files):
             raise FileNotFoundError(path)
         return self._open(self.entries[path])
 
+    def open_existing(self, path: Path) -> OpenFile:
+        return self.open_read(path)
+
     def create(self, path: Path) -> OpenFile:
         if path in self.entries:
             raise FileExistsError(path)

@@ -216,6 +216,17 @@ def events_of(store: DirectoryStore, name: str) -> list[dict[str, object]]:
     return [{**line, "hash": ""} for line in store.read(name)][1:]
 
 
+@pytest.mark.parametrize("kept", [-1, -9])
+def test_a_ledger_that_a_crash_left_torn_is_mended_and_carried_over(tmp_path: Path, kept: int) -> None:
+    store = filled(tmp_path)
+    path = store.ledger_path("w")
+    store.append([cost_observed("w", cost_usd=7, id="last")])
+    path.write_bytes(path.read_bytes()[:kept])
+    done = renew(store)
+    assert (done.problems, opened_by(tmp_path)) == ({}, {done.origin})
+    assert store.append([cost_observed("w", cost_usd=7, id="last")])[0].duplicate == (kept == -1)
+
+
 def test_a_ledger_that_cannot_be_carried_over_is_named_and_the_others_are_carried(tmp_path: Path) -> None:
     store = filled(tmp_path)
     path = store.ledger_path("v")
