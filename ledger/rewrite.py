@@ -7,6 +7,7 @@ head it had before. So it can be read as it was, and a checkpoint of the old fil
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -40,13 +41,15 @@ def written_anew(files: Files, old: OpenFile, path: Path) -> Iterator[OpenFile]:
     the path is a symbolic link, what it points at is replaced.
     """
     path = Path(os.path.realpath(path))
-    copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
+    copy = path.with_name(f"{path.name}.copy")
     with contextlib.suppress(FileNotFoundError):
-        files.remove(copy)
+        files.remove(copy)  # of one that was killed: whoever writes one holds the lock
     new = files.create(copy)
     try:
         files.take_access(new, old)
         yield new
+        if not (files.is_at(old, path) and files.is_at(new, copy)):
+            raise OSError(errno.ESTALE, "it was replaced by hand meanwhile")
         files.replace(copy, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -207,7 +207,7 @@ def test_a_renewal_interrupted_anywhere_goes_on_with_the_same_origin(tmp_path: P
         assert opened_by(data) == {store.origin}
         assert not begun.renewing or store.origin == begun.id
         assert {name: events_of(store, name) for name in ("v", "w")} == told
-        assert sorted(path.name for path in data.rglob("*.copy-*")) == []
+        assert sorted(path.name for path in data.rglob("*.copy")) == []
     assert at > 15
 
 

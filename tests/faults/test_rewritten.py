@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger.errors import LedgerUnavailable
 from ledger.events import cost_observed
-from ledger.files import Files
+from ledger.files import Files, OpenFile
 from ledger.recovery import fence_path, set_fence
 from ledger.renewal import renew
 from ledger.salvage import salvage
@@ -30,7 +31,7 @@ def salvaged(store: DirectoryStore) -> None:
 
 
 def renewed(store: DirectoryStore) -> None:
-    assert renew(store).carried == 1
+    assert renew(store).problems == {}
 
 
 def copied(store: DirectoryStore) -> None:
@@ -75,3 +76,54 @@ def test_a_symbolic_link_stays_one_and_its_target_is_replaced(
     assert path.is_symlink()
     assert target.stat().st_ino != before
     assert {"e0", "e2", "e3"} <= {line["id"] for line in DirectoryStore(tmp_path / "data").read("w")}
+
+
+class Killed(BaseException):
+    pass
+
+
+class Killing(Files):
+    """The process is killed before a new ledger takes the old one's place: nothing more is done, not even undone."""
+
+    killed = False
+
+    def replace(self, old: Path, new: Path) -> None:
+        self.killed = new.suffix == ".jsonl"
+        self.remove(old) if self.killed else super().replace(old, new)
+
+    def remove(self, path: Path) -> None:
+        if self.killed:
+            raise Killed
+        super().remove(path)
+
+
+@every_rewrite
+def test_what_a_killed_one_left_behind_is_removed_by_the_next(
+    tmp_path: Path, rewritten: Callable[[DirectoryStore], None]
+) -> None:
+    store = filled(tmp_path)
+    path = store.ledger_path("w")
+    with pytest.raises(Killed):
+        renew(DirectoryStore(tmp_path), files=Killing())
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["w.jsonl", "w.jsonl.copy"]
+    rewritten(store)
+    assert list(path.parent.glob("*.copy")) == []
+
+
+def test_a_backup_that_is_restored_meanwhile_stays(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    path = store.ledger_path("w")
+    backup = tmp_path / "backup"
+    backup.write_bytes(path.read_bytes())
+    path.write_bytes(path.read_bytes().replace(b'"1.00"', b'"9.00"'))
+    whole = backup.read_bytes()
+
+    class Restoring(Files):
+        def sync(self, file: OpenFile) -> None:
+            super().sync(file)
+            backup.rename(path)
+
+    with pytest.raises(LedgerUnavailable, match="replaced by hand"):
+        salvage(store, "w", files=Restoring())
+    assert path.read_bytes() == whole
+    assert list(path.parent.glob("*.copy")) == []
