@@ -224,3 +224,25 @@ def test_an_event_that_stands_behind_a_hole_is_not_acknowledged_as_it_stands() -
             salvage(Here(PATH.parent.parent), "w", files=disk)
         assert acknowledged <= set(ids(disk))
     assert refused > 10
+
+
+class DyingDisk(SimulatedDisk):
+    """Its power goes right after a file has taken another one's place."""
+
+    def replace(self, old: Path, new: Path) -> None:
+        super().replace(old, new)
+        self.fail = "sync_directory"
+
+
+def test_the_damaged_file_outlives_a_power_loss_in_its_salvage() -> None:
+    for seed in range(40):
+        disk = DyingDisk()
+        journal(disk).append([cost_observed("w", cost_usd=1, id=name) for name in ("a", "b")])
+        inode = disk.entries[PATH]
+        inode.seen[inode.seen.index(b'"id":"a"') + 6] ^= 1
+        inode.sync()
+        damaged = bytes(inode.seen)
+        with pytest.raises(LedgerUnavailable):
+            salvage(Here(PATH.parent.parent), "w", files=disk)
+        disk.lose_power(random.Random(seed))
+        assert damaged in [bytes(found.seen) for found in disk.entries.values()]

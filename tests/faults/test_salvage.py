@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from ledger.errors import DamagedLedger, NothingToSalvage, NothingVerifies, UnknownWorkflow
 from ledger.events import cost_observed, event, workflow_started
 from ledger.files import Files, OpenFile
-from ledger.salvage import salvage
+from ledger.salvage import Salvage, salvage, salvaged_before
 from ledger.store import DirectoryStore
 from projections.replay import refresh
 from projections.stores.memory import MemoryHistory
@@ -47,6 +50,30 @@ def test_a_flipped_byte_costs_one_event(tmp_path: Path) -> None:
     assert [line.get("branch") for line in store.read("w")][-2] == {"n": [1, None]}
 
 
+class Killed(BaseException):
+    pass
+
+
+class Killing(Files):
+    """The process is killed at the n-th call: nothing more is done, not even undone."""
+
+    def __init__(self, at: int) -> None:
+        self.calls, self.at = 0, at
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return self._counted(found) if name in vars(Files) and not name.startswith("_") else found
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            if self.calls >= self.at:
+                raise Killed
+            return call(*args, **kwargs)
+
+        return counted
+
+
 def damaged(data: st.DataObject, raw: bytes) -> bytes:
     """A ledger with bytes flipped, cut or put in at one place."""
     content, at = bytearray(raw), data.draw(st.integers(0, len(raw) - 1))
@@ -77,7 +104,7 @@ def shuffled(data: st.DataObject, raw: bytes, foreign: bytes) -> bytes:
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_whatever_is_damaged_the_rest_is_kept(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Each event of the undamaged ledger at most once and in order, nothing else; what was only moved is all kept."""
     store, history = filled(tmp_path_factory.mktemp("salvage")), MemoryHistory()
@@ -91,20 +118,27 @@ def test_whatever_is_damaged_the_rest_is_kept(tmp_path_factory: pytest.TempPathF
     for _ in range(damages):
         raw = damaged(data, raw)
     path.write_bytes(raw)
+    killed_at = data.draw(st.one_of(st.none(), st.integers(1, 60)))
+    if killed_at is not None:
+        with contextlib.suppress(Killed, NothingToSalvage, NothingVerifies):
+            salvage(store, "w", files=Killing(killed_at))
     try:
-        done = salvage(store, "w")
+        done: Salvage | None = salvage(store, "w")
     except NothingVerifies:
         assert path.read_bytes() == raw
         return
     except NothingToSalvage:
-        store.append([])  # at most its end was cut, which the next writer mends
+        done = salvaged_before(store, "w")  # None: at most its end was cut, which the next writer mends
+    if done is None:
+        DirectoryStore(store.path).open("w")
         kept = told(store)
     else:
         assert done.damaged.read_bytes() == raw
         kept = told(store)
         assert len(kept) == done.kept
-        assert len(before) - len(kept) <= 2 * len(done.left_out)
+        assert killed_at or len(before) - len(kept) <= 2 * len(done.left_out)
         history.forget("w")
+    assert list(path.parent.glob("*.copy")) == []
     assert kept == [pair for pair in before if pair in kept], "each at most once, in order, and no other"
     assert kept == before or damages
     refresh(store, history, pure=True)
