@@ -192,7 +192,8 @@ def _proven(files: Files, file: OpenFile, workflow_id: str, left_out: list[LeftO
             if begins and fitting:
                 proven.append(place)
             elif begins and ends:
-                doubtful[place] = str(problem_of(piece[start:end] + b"\n", before, workflow_id))
+                due = before if place.seq > 1 else b""
+                doubtful[place] = str(problem_of(piece[start:end] + b"\n", due, workflow_id))
             else:
                 problem = "does not begin with its version and seq"
                 left_out.append(place.left_out(problem_of(piece[start:end] + b"\n", before, workflow_id) or problem))
@@ -252,8 +253,10 @@ def _pieces(files: Files, file: OpenFile) -> Iterator[bytes]:
         carry = pieces.pop()
         yield from (piece + b"\n" for piece in pieces)
         if len(carry) > 2 * LINE_BYTES_MAX:
-            yield carry
-            carry = b""
+            begun = carry.rfind(b'{"v":', len(carry) - LINE_BYTES_MAX)  # the line that may go on in the next chunk
+            cut = begun if begun > 0 else len(carry)
+            yield carry[:cut]
+            carry = carry[cut:]
     if carry:
         yield carry
 

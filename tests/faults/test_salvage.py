@@ -173,6 +173,7 @@ def test_lines_of_another_workflow_are_left_out_and_named(tmp_path: Path) -> Non
     done = salvage(store, "w")
     assert told(store) == before
     assert [lost.line for lost in done.left_out] == [10, 11, 12, 13]
+    assert done.left_out[0].problem == "is not the opening line of ledger 'w'"
     assert done.left_out[-1].problem == "is a line of ledger 'v'"
     copy = store.ledger_path("x")
     copy.write_bytes(other.read_bytes())
@@ -213,6 +214,15 @@ def test_a_ledger_with_the_newlines_of_another_system_is_kept_whole(tmp_path: Pa
     path, before = store.ledger_path("w"), told(store)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert {lost.size_bytes for lost in salvage(store, "w").left_out} == {1}
+    assert told(store) == before
+
+
+def test_a_ledger_without_a_newline_is_kept_whole_however_large(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.append([cost_observed("w", agent="a" * 100 + str(number), cost_usd=1) for number in range(6000)])
+    path, before = store.ledger_path("w"), told(store)
+    path.write_bytes(path.read_bytes().replace(b"\n", b" "))
+    assert {lost.line for lost in salvage(store, "w").left_out} == {1}
     assert told(store) == before
 
 
