@@ -19,7 +19,7 @@ import orjson
 from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage, NothingVerifies, UnknownWorkflow, shown
 from ledger.events import LEDGER_OPENED, Event
 from ledger.files import Files, OpenFile, locked_file
-from ledger.line import HASH_CHARACTERS, LINE_BYTES_MAX, problem_of
+from ledger.line import HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
 from ledger.reader import LedgerReader, misplaced
 from ledger.recovery import ending
 from ledger.rewrite import LINE_BEGINS, write_anew, written_anew
@@ -95,21 +95,32 @@ def salvage(store: DirectoryStore, workflow_id: str, *, files: Files | None = No
         raise LedgerUnavailable(path, "salvage", error) from error
 
 
-def salvaged_before(store: DirectoryStore, workflow_id: str) -> Salvage | None:
-    """The last salvage of a ledger whose opening line names one, when the damaged file still stands beside it.
+def salvaged_before(store: DirectoryStore, workflow_id: str, checkpoint: Head) -> Salvage | None:
+    """The salvage that took the line of a checkpoint out of a ledger: its opening line and the damaged file say so.
 
     Raises:
         UnknownWorkflow, DamagedLedger, LedgerUnavailable: as the ledger is read.
     """
     reader = store.read(workflow_id)
     salvaged = sum(line["type"] == LEDGER_OPENED and line.get("salvaged") is True for line in reader)
-    path = Path(os.path.realpath(reader.path))
-    aside = 0
-    while _damaged_path(path, aside + 1).exists():
-        aside += 1
-    if not (salvaged and aside):
-        return None
-    return Salvage(workflow_id, _damaged_path(path, aside), reader.head.seq - 1)
+    path, number = Path(os.path.realpath(reader.path)), 1
+    while salvaged and (damaged := _damaged_path(path, number)).exists():
+        if _holds(damaged, checkpoint.hash.encode()):
+            return Salvage(workflow_id, damaged, reader.head.seq - 1)
+        number += 1
+    return None
+
+
+def _holds(path: Path, digits: bytes) -> bool:
+    files = Files()
+    try:
+        file = files.open_read(path)
+        if (size := files.size(file)) == 0:
+            return False
+        with files.map(file, size) as content:
+            return content.find(digits) >= 0
+    except OSError as error:
+        raise LedgerUnavailable(path, "read", error) from error
 
 
 def _damaged_path(path: Path, number: int) -> Path:

@@ -52,14 +52,16 @@ def _salvaged(session: Session, workflow_id: str) -> Salvage:
     try:
         return salvage(session.ledgers, workflow_id)
     except NothingToSalvage:
-        done = salvaged_before(session.ledgers, workflow_id)
         checkpoint = session.history.checkpoints({workflow_id}).get(workflow_id)
-        if done is None or checkpoint is None:
+        if checkpoint is None:
             raise
         try:
             session.ledgers.read(workflow_id, checkpoint=checkpoint)
         except DamagedLedger:
-            return done
+            done = salvaged_before(session.ledgers, workflow_id, checkpoint)
+            if done is not None:
+                click.echo("costledger: it was salvaged before, and its row was not replayed yet", err=True)
+                return done
         raise
 
 

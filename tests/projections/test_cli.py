@@ -418,6 +418,12 @@ def test_a_salvage_killed_before_it_came_to_the_row_is_finished_by_the_next(run:
     assert "its row showed $2.3700, and shows $0.0900 now" in told.out
     assert run("verify").code == 0
     assert run("salvage", "w").code == 1
+    run("observe", "w", "--agent", "test", "--cost-usd", "1")
+    run("refresh")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert run("salvage", "w").code == 1  # cut since: that is no salvage's doing
+    assert run("verify").code == 3
 
 
 def test_a_salvage_whose_row_cannot_be_replayed_is_no_success(run: Run, tmp_path: Path) -> None:
