@@ -409,8 +409,7 @@ def test_a_salvage_killed_before_it_came_to_the_row_is_finished_by_the_next(run:
     killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False)
     assert killed.returncode != 0
     assert b'"salvaged":true' in path.read_bytes()  # its row is still the damaged ledger's
-    found = run("verify")
-    assert (found.code, "costledger salvage -- w" in found.out) == (3, True)
+    assert run("verify").code == 3
     told = run("salvage", "w")
     assert told.code == 0
     assert "1 events kept" in told.out
