@@ -15,6 +15,7 @@ A sentence says what is wrong, where, and what to do next.
     ├── UnknownWorkflow          no ledger, or no row, by that id
     ├── UnknownModel             no price for it
     ├── NothingToSalvage         the ledger is whole
+    ├── NothingVerifies          no event of a damaged ledger can be kept
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
@@ -56,6 +57,7 @@ __all__ = [
     "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
+    "NothingVerifies",
     "ReplicaDiffers",
     "ReplicaRefused",
     "ReplicaUnavailable",
@@ -180,6 +182,18 @@ class NothingToSalvage(CostledgerError):
 
     def __init__(self, workflow_id: str) -> None:
         super().__init__(f"every line of ledger {workflow_id!r} verifies; there is nothing to salvage")
+
+
+class NothingVerifies(CostledgerError):
+    """A salvage would keep no event at all."""
+
+    http_status = 409
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"no event in {path} verifies, so nothing was replaced: restore the file from a backup; without one, move "
+            "it away, and let the agents say their events again"
+        )
 
 
 class ConflictingEvent(CostledgerError):

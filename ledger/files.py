@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
@@ -63,9 +64,23 @@ class Files:
     def open_read(self, path: Path) -> OpenFile:
         return OpenFile(os.open(path, os.O_RDONLY | _FLAGS))
 
+    def open_existing(self, path: Path) -> OpenFile:
+        """To read and append; FileNotFoundError when there is none."""
+        return OpenFile(os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS))
+
     def create(self, path: Path) -> OpenFile:
         """A new file; FileExistsError when there is one."""
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666))
+
+    def take_access(self, new: OpenFile, old: OpenFile) -> None:
+        """Give a new file the mode of the old one, and its owner and group where we may."""
+        was = os.fstat(old.fd)
+        try:
+            os.fchown(new.fd, was.st_uid, was.st_gid)
+        except PermissionError:
+            with contextlib.suppress(PermissionError):
+                os.fchown(new.fd, -1, was.st_gid)
+        os.fchmod(new.fd, stat.S_IMODE(was.st_mode))
 
     def lock(self, file: OpenFile, *, shared: bool = False) -> None:
         fcntl.flock(file.fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
@@ -142,14 +157,17 @@ def locked(files: Files, file: OpenFile, *, shared: bool = False) -> Iterator[No
 
 
 @contextlib.contextmanager
-def locked_file(files: Files, path: Path) -> Iterator[OpenFile]:
+def locked_file(files: Files, path: Path, *, writable: bool = False) -> Iterator[OpenFile]:
     """The file that the path names, exclusively locked.
+
+    Args:
+        writable: it can also be appended to and cut.
 
     Raises:
         OSError: there is none, or the file system refused.
     """
     while True:
-        file = files.open_read(path)
+        file = files.open_existing(path) if writable else files.open_read(path)
         with locked(files, file):
             if files.is_at(file, path):
                 yield file

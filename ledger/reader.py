@@ -18,7 +18,7 @@ from ledger.errors import DamagedLedger
 from ledger.events import Line
 from ledger.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
 
-__all__ = ["LedgerReader", "ReadAt"]
+__all__ = ["LedgerReader", "ReadAt", "misplaced"]
 
 ReadAt = Callable[[int, int], bytes]
 """`(offset, count) -> bytes`, as `os.pread`."""
@@ -148,7 +148,7 @@ class LedgerReader:
         raw = data[start : ends[index]]
         before = data[start - _FROM_HASH : start] if index else self._before
         seq = self._seq + index + 1
-        problem = problem_of(raw, before, self.workflow_id) or _misplaced(value, seq, self.workflow_id)
+        problem = problem_of(raw, before, self.workflow_id) or misplaced(value, seq, self.workflow_id)
         if problem is not None:
             raise DamagedLedger(self.path, seq, self._offset + start, problem)
 
@@ -197,7 +197,7 @@ def _parsed_alone(raw: bytes) -> Any:
         return None
 
 
-def _misplaced(line: object, seq: int, workflow_id: str) -> str | None:
+def misplaced(line: object, seq: int, workflow_id: str) -> str | None:
     """Why a line whose hash fits cannot stand here."""
     if not isinstance(line, dict):
         return "is not a JSON object"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from ledger.reader import LedgerReader
 from ledger.rewrite import written_anew
 from ledger.tail import Tail
 
-__all__ = ["copy_verified", "last_tail"]
+__all__ = ["Ending", "copy_verified", "ending", "last_tail"]
 
 _WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
 _SMALL_WINDOW_BYTES: Final = 16 * 1024
@@ -31,8 +32,41 @@ _COPY_BYTES: Final = 1024 * 1024
 _FROM_HASH: Final = HASH_CHARACTERS + 3
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a ledger ends, before anybody mends it.
+
+    Attributes:
+        size: of the file, in bytes; what lies beyond both tails was never acknowledged.
+        tail: up to the last line that ends with its newline.
+        completed: up to the line behind it, when that lacks only its newline.
+    """
+
+    size: int
+    tail: Tail
+    completed: Tail | None = None
+
+
 def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tail:
     """Where a ledger ends, its unacknowledged tail dealt with; call it under the exclusive lock.
+
+    Raises:
+        DamagedLedger: the last line does not verify against the one before it.
+        OSError: the file system refused.
+    """
+    found = ending(files, file, path, workflow_id)
+    if found.completed is not None:
+        files.truncate(file, found.completed.head.size - 1)
+        if files.write(file, b"\n") != 1:
+            raise OSError(28, "short write")
+        return found.completed
+    if found.tail.head.size < found.size:
+        _move_aside(files, file, path, found.tail.head.size, found.size)
+    return found.tail
+
+
+def ending(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Ending:
+    """How a ledger ends, by the writer's own rule; nothing is changed.
 
     Raises:
         DamagedLedger: the last line does not verify against the one before it.
@@ -47,17 +81,13 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
     lines = _last_two(data[:end], window_start == 0)
     tail = _verified(lines, path, workflow_id, window_start + end)
     if window_start + end == size:
-        return tail
+        return Ending(size, tail)
     before = lines[-1][-_FROM_HASH:] if lines else b""
     torn = data[end:]
     if torn and problem_of(torn + b"\n", before, workflow_id) is None:
-        files.truncate(file, stop)
-        if files.write(file, b"\n") != 1:
-            raise OSError(28, "short write")
-        return _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1)
+        return Ending(size, tail, _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1))
     _check_torn(torn, before, path, workflow_id, tail.head)
-    _move_aside(files, file, path, tail.head.size, size)
-    return tail
+    return Ending(size, tail)
 
 
 def _window(files: Files, file: OpenFile, stop: int) -> tuple[int, bytes]:
@@ -137,6 +167,7 @@ def _check_torn(torn: bytes, before: bytes, path: Path, workflow_id: str, head: 
 
 def _move_aside(files: Files, file: OpenFile, path: Path, start: int, size: int) -> None:
     aside = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
+    files.take_access(aside, file)
     offset = start
     while offset < size:
         data = files.read(file, offset, min(_COPY_BYTES, size - offset))
@@ -167,7 +198,7 @@ def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) ->
         DamagedLedger: a line does not verify; nothing is replaced.
         OSError: the file system refused; nothing is replaced.
     """
-    with written_anew(files, path) as new:
+    with written_anew(files, file, path) as new:
         last_tail(files, file, path, workflow_id)
         reader = LedgerReader(workflow_id, path, lambda at, n: files.read(file, at, n), files.size(file), start=EMPTY)
         for lines in reader.raw_chunks():

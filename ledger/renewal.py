@@ -77,7 +77,7 @@ def _carried_over(files: Files, path: Path, workflow_id: str, origin: str) -> bo
     """
     try:
         while True:
-            with locked_file(files, path) as file:
+            with locked_file(files, path, writable=True) as file:
                 if not is_fenced(files, path):
                     return _carried_over_locked(files, file, path, workflow_id, origin)
                 copy_verified(files, file, path, workflow_id)
@@ -93,7 +93,7 @@ def _carried_over_locked(files: Files, file: OpenFile, path: Path, workflow_id: 
     if opened["origin"] == origin:
         return False
     reader = LedgerReader(workflow_id, path, lambda at, count: files.read(file, at, count), head.size)
-    with written_anew(files, path) as new:
+    with written_anew(files, file, path) as new:
         write_anew(files, new, reader.raw_lines(), renewed_opening(opened, origin, head.hash))
         files.sync(new)
     return True

@@ -7,6 +7,7 @@ head it had before. So it can be read as it was, and a checkpoint of the old fil
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -20,33 +21,35 @@ from ledger.events import LEDGER_OPENED, Event, Line
 from ledger.files import Files, OpenFile
 from ledger.line import HASH_CHARACTERS, Draft, Head, chain_hash, following, seed
 
-__all__ = ["before_renewal", "held_before_renewal", "renewed_opening", "renumberable", "write_anew", "written_anew"]
+__all__ = ["LINE_BEGINS", "before_renewal", "held_before_renewal", "renewed_opening", "write_anew", "written_anew"]
 
-_HEAD = re.compile(rb'\{"v":([0-9]+),"seq":[0-9]+,')
+LINE_BEGINS: Final = re.compile(rb'\{"v":([0-9]+),"seq":([0-9]{1,18}),')
+"""How every line that we write begins: its version and its seq."""
+
 _OPENING = re.compile(rb'\{"v":[0-9]+,"seq":[0-9]+,"id":"(?:[^"\\]|\\.)*","type":"%b"' % LEDGER_OPENED.encode())
 _FROM_HASH: Final = HASH_CHARACTERS + 3
 _OF_EVERY_LINE: Final = frozenset({"v", "seq", "id", "type", "workflow_id", "recorded_at", "hash"})
 _LINES_PER_WRITE: Final = 1000
 
 
-def renumberable(raw: bytes) -> bool:
-    """Whether a line begins with its version and seq, as every line that we write does."""
-    return _HEAD.match(raw) is not None
-
-
 @contextlib.contextmanager
-def written_anew(files: Files, path: Path) -> Iterator[OpenFile]:
+def written_anew(files: Files, old: OpenFile, path: Path) -> Iterator[OpenFile]:
     """A new file that takes the old one's place once the block, which also syncs it, has ended; never half of it.
 
     Call it under the exclusive lock of the old file. A writer that is about to acknowledge on that one sees that it was
-    replaced, and looks its events up in the new one.
+    replaced, and looks its events up in the new one. Who could read and append to the old one can to the new one; where
+    the path is a symbolic link, what it points at is replaced.
     """
-    copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
+    path = Path(os.path.realpath(path))
+    copy = path.with_name(f"{path.name}.copy")
     with contextlib.suppress(FileNotFoundError):
-        files.remove(copy)
+        files.remove(copy)  # of one that was killed: whoever writes one holds the lock
     new = files.create(copy)
     try:
+        files.take_access(new, old)
         yield new
+        if not (files.is_at(old, path) and files.is_at(new, copy)):
+            raise OSError(errno.ESTALE, "it was replaced by hand meanwhile")
         files.replace(copy, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -135,7 +138,7 @@ def _older(lines: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
 
 def _renumbered(line: bytes, seq: int, before: bytes) -> tuple[bytes, bytes]:
     """The line at another place: its bytes as they are, but for seq and hash."""
-    head = _HEAD.match(line)
+    head = LINE_BEGINS.match(line)
     assert head is not None
     body = b'{"v":%b,"seq":%d,%b' % (head[1], seq, line[head.end() : -_FROM_HASH])
     digits = chain_hash(before, body)

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin, NothingVerifies
 from projections.cli.context import config_option, data_option, history_option, json_option
 
 __all__ = ["main"]
@@ -144,7 +144,7 @@ def exit_code(error: CostledgerError) -> int:
     """2 for what the caller got wrong, 3 for damage found, 1 for everything else."""
     if isinstance(error, InvalidInput):
         return _USAGE
-    return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin) else _ERROR
+    return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin | NothingVerifies) else _ERROR
 
 
 def _say(sentence: str) -> None:

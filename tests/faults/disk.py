@@ -108,11 +108,17 @@ class SimulatedDisk(Files):
             raise FileNotFoundError(path)
         return self._open(self.entries[path])
 
+    def open_existing(self, path: Path) -> OpenFile:
+        return self.open_read(path)
+
     def create(self, path: Path) -> OpenFile:
         self._called("create")
         if path in self.entries:
             raise FileExistsError(path)
         return self.open_append(path)
+
+    def take_access(self, new: OpenFile, old: OpenFile) -> None:
+        """It knows no users."""
 
     def lock(self, file: OpenFile, *, shared: bool = False) -> None:
         """One step happens at a time."""

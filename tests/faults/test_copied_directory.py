@@ -207,13 +207,24 @@ def test_a_renewal_interrupted_anywhere_goes_on_with_the_same_origin(tmp_path: P
         assert opened_by(data) == {store.origin}
         assert not begun.renewing or store.origin == begun.id
         assert {name: events_of(store, name) for name in ("v", "w")} == told
-        assert sorted(path.name for path in data.rglob("*.copy-*")) == []
+        assert sorted(path.name for path in data.rglob("*.copy")) == []
     assert at > 15
 
 
 def events_of(store: DirectoryStore, name: str) -> list[dict[str, object]]:
     """The events of a ledger but for what a renewal changes."""
     return [{**line, "hash": ""} for line in store.read(name)][1:]
+
+
+@pytest.mark.parametrize("kept", [-1, -9])
+def test_a_ledger_that_a_crash_left_torn_is_mended_and_carried_over(tmp_path: Path, kept: int) -> None:
+    store = filled(tmp_path)
+    path = store.ledger_path("w")
+    store.append([cost_observed("w", cost_usd=7, id="last")])
+    path.write_bytes(path.read_bytes()[:kept])
+    done = renew(store)
+    assert (done.problems, opened_by(tmp_path)) == ({}, {done.origin})
+    assert store.append([cost_observed("w", cost_usd=7, id="last")])[0].duplicate == (kept == -1)
 
 
 def test_a_ledger_that_cannot_be_carried_over_is_named_and_the_others_are_carried(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage, UnknownWorkflow
+from ledger.errors import (
+    DamagedLedger,
+    LedgerUnavailable,
+    NothingToSalvage,
+    NothingVerifies,
+    UnknownWorkflow,
+)
 from ledger.events import cost_observed
 from ledger.files import Files
 from ledger.journal import Journal
@@ -151,6 +159,11 @@ class HolesMachine(PowerLossMachine):
             return
         except NothingToSalvage:
             assert self.journals[0].append([]) == []  # what is torn is the next writer's to move aside
+        except NothingVerifies:
+            assert not self.acknowledged
+            self.disk.remove(PATH)  # as the error says: it is moved away
+            self.disk.sync_directory(PATH.parent)
+            self.start()
 
     @rule()
     def salvaged_in_time(self) -> None:
@@ -175,10 +188,6 @@ class HolesMachine(PowerLossMachine):
         super().teardown()
 
 
-def killed(path: Path) -> None:
-    raise KilledHere(path)
-
-
 class KilledHere(BaseException):
     """A process ends in the middle of a call."""
 
@@ -193,8 +202,14 @@ def test_a_writer_that_was_there_before_a_killed_salvage_syncs_the_folder_of_the
         inode = disk.entries[PATH]
         inode.seen[bytes(inode.seen).find(b'"id":"e1"') + 6] ^= 1
         inode.durable = bytes(inode.seen)
+        calls = itertools.count(1)
+
+        def killed_after_the_rename(path: Path, calls: Iterator[int] = calls) -> None:
+            if next(calls) == 2:
+                raise KilledHere(path)
+
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KilledHere):
-            patch.setattr(disk, "sync_directory", killed)
+            patch.setattr(disk, "sync_directory", killed_after_the_rename)
             salvage(Here(PATH.parent.parent), "w", files=disk)
         here_before.append([cost_observed("w", cost_usd=1, id="after")])
         disk.lose_power(random.Random(seed))
@@ -259,3 +274,25 @@ def test_an_event_that_stands_behind_a_hole_is_not_acknowledged_as_it_stands() -
             salvage(Here(PATH.parent.parent), "w", files=disk)
         assert acknowledged <= set(ids(disk))
     assert refused > 10
+
+
+class DyingDisk(SimulatedDisk):
+    """Its power goes right after a file has taken another one's place."""
+
+    def replace(self, old: Path, new: Path) -> None:
+        super().replace(old, new)
+        self.fail = "sync_directory"
+
+
+def test_the_damaged_file_outlives_a_power_loss_in_its_salvage() -> None:
+    for seed in range(40):
+        disk = DyingDisk()
+        journal(disk).append([cost_observed("w", cost_usd=1, id=name) for name in ("a", "b")])
+        inode = disk.entries[PATH]
+        inode.seen[inode.seen.index(b'"id":"a"') + 6] ^= 1
+        inode.sync()
+        damaged = bytes(inode.seen)
+        with pytest.raises(LedgerUnavailable):
+            salvage(Here(PATH.parent.parent), "w", files=disk)
+        disk.lose_power(random.Random(seed))
+        assert damaged in [bytes(found.seen) for found in disk.entries.values()]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ledger.line import chain_hash
 from projections.cli.app import main
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
@@ -409,6 +410,57 @@ def test_a_damaged_ledger_is_salvaged_and_anchored(run: Run, tmp_path: Path) -> 
     assert run("verify", "--against", "safe.txt").code == 3
     assert run("salvage", "w").code == 1
     assert run("verify", "--against", "data/history.db").code == 2
+
+
+def test_a_salvage_killed_before_it_came_to_the_row_is_finished_by_the_next(run: Run, tmp_path: Path) -> None:
+    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
+        run("observe", "w", "--agent", agent, "--cost-usd", cost)
+    run("refresh")
+    path = tmp_path / "data/ledgers/w.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=2"]
+    if shutil.which("strace") is None:
+        pytest.skip("no strace: apt-get install strace")
+    command = [*strace, sys.executable, "-m", "projections", "salvage", "w"]
+    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False)
+    assert killed.returncode != 0
+    assert b'"salvaged":true' in path.read_bytes()  # its row is still the damaged ledger's
+    assert run("verify").code == 3
+    told = run("salvage", "w")
+    assert told.code == 0
+    assert "1 events kept" in told.out
+    assert "w.jsonl.damaged-1" in told.out
+    assert "its row showed $2.3700, and shows $0.0900 now" in told.out
+    assert run("verify").code == 0
+    assert run("salvage", "w").code == 1
+    run("observe", "w", "--agent", "test", "--cost-usd", "1")
+    run("refresh")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert run("salvage", "w").code == 1  # cut since: that is no salvage's doing
+    assert run("verify").code == 3
+
+
+def test_a_salvage_whose_row_cannot_be_replayed_is_no_success(run: Run, tmp_path: Path) -> None:
+    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
+        run("observe", "w", "--agent", agent, "--cost-usd", cost)
+    path = tmp_path / "data/ledgers/w.jsonl"
+    opening, plan, build = path.read_bytes().splitlines()
+    body = plan[:-66].replace(b'"cost_usd":"0.09"', b'"cost_usd":"free"')  # some other writer's line, rightly chained
+    odd = body + chain_hash(opening[-66:] + b"\n", body).encode() + b'"}'
+    path.write_bytes(b"\n".join([opening, odd, build, b""]))
+    told = run("salvage", "w")
+    assert (told.code, "1 events kept, 1 lines left out" in told.out, "costledger: w: " in told.err) == (1, True, True)
+
+
+def test_a_salvage_that_would_keep_nothing_is_a_finding(run: Run, tmp_path: Path) -> None:
+    run("observe", "w", "--cost-usd", "2.28")
+    run("refresh")
+    path = tmp_path / "data/ledgers/w.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
+    told = run("salvage", "w")
+    assert (told.code, "restore the file from a backup" in told.err) == (3, True)
+    assert "$2.2800" in run("history").out
 
 
 def test_a_copied_data_directory_is_told_everywhere_and_settled_either_way(run: Run, tmp_path: Path) -> None:
