@@ -16,7 +16,8 @@ from typing import Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import CostledgerError, LedgerMoved, UnknownWorkflow
+from ledger.errors import CostledgerError, DamagedLedger, LedgerMoved, UnknownWorkflow
+from ledger.events import COST_OBSERVED, Event
 from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.line import Head
 from ledger.message_index import Counted, Fed, MessageIndex
@@ -26,6 +27,7 @@ from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipped, spelled
 from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
 from ledger.store import LedgerStore
+from ledger.tail import Receipt
 from ledger.workers import Workers
 
 __all__ = ["import_transcripts"]
@@ -204,8 +206,10 @@ class _Found:
                 told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
                 told.outputs[one.seen.message_id] = (at.output_tokens, at.observed_at)
         new = [one for one in ones if one.seen.output_tokens > told.outputs.get(one.seen.message_id, (-1, ""))[0]]
-        findings = Findings(calls=[self._call(one) for one in new], begun=self._begun_of(ones))
-        return _Job(workflow_id, findings, head, told, status, len(ones) - len(new))
+        seen = [(one.seen, self._spelled(one.file)) for one in new]
+        agent = self._options.agent or transcript(self._kind).agent
+        begun = self._begun_of(ones)
+        return _Job(workflow_id, self._kind, agent, seen, begun, head, told, status, len(ones) - len(new))
 
     def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
         """When the sessions of a workflow's messages began."""
@@ -215,20 +219,6 @@ class _Found:
         if not moments and not projects:
             return None
         return Begun(min(moments, default=""), projects[0] if projects else "")
-
-    def _call(self, one: _One) -> Call:
-        seen = one.seen
-        return Call(
-            self._kind,
-            seen.message_id,
-            seen.model,
-            seen.usage,
-            Place(self._spelled(one.file), seen.line),
-            agent=seen.agent or self._options.agent or transcript(self._kind).agent,
-            session_id=seen.session_id,
-            observed_at=seen.first_at or None,
-            service_tier=seen.service_tier,
-        )
 
     def _workflow(self, one: _One) -> str:
         """The workflow of a message that no ledger has."""
@@ -259,11 +249,16 @@ class _Job:
     """What is to be appended to one ledger, and what is known of it.
 
     Attributes:
+        agent: of the messages that name none.
+        seen: the messages, each with its file.
         unchanged: messages that it has already.
     """
 
     workflow_id: str
-    findings: Findings
+    kind: str
+    agent: str
+    seen: list[tuple[Seen, str]]
+    begun: Begun | None
     head: Head
     told: Known
     status: str | None
@@ -272,7 +267,11 @@ class _Job:
 
 @dataclass(slots=True)
 class _Done:
-    """What became of a job: the ledger's new head and what the lines up to it say, or the problem."""
+    """What became of a job, or the problem.
+
+    Attributes:
+        head, news: the ledger's new head and what the lines up to it say; None: the next import is to read them.
+    """
 
     appended: int = 0
     unchanged: int = 0
@@ -285,9 +284,10 @@ class _Done:
 def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) -> _Done:
     """Plan and append one workflow's messages, again when its ledger has moved; never raises ours."""
     try:
+        findings = Findings(calls=[_call(job, seen, file) for seen, file in job.seen], begun=job.begun)
         head, told = job.head, job.told
         for attempt in range(ATTEMPTS_MAX):
-            made = plan(job.workflow_id, job.findings, told, prices, clock(), job.status)
+            made = plan(job.workflow_id, findings, told, prices, clock(), job.status)
             try:
                 receipts = ledgers.append(made.events, expected_seq=head.seq)
             except LedgerMoved:
@@ -296,17 +296,45 @@ def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) ->
                 head, told = _again(ledgers, job)
             else:
                 appended = sum(not receipt.duplicate for receipt in receipts)
-                unchanged = job.unchanged + made.unchanged + len(receipts) - appended
-                if not appended:
-                    return _Done(0, unchanged, made.skipped)
-                fresh = replace(job.told, messages={}, outputs={}, ids=set(), feeds=set())
-                reader = ledgers.read(job.workflow_id, start=job.head)
-                news = known(reader, fresh)
-                news.ids.clear()
-                return _Done(appended, unchanged, made.skipped, reader.head, news)
+                done = _Done(appended, job.unchanged + made.unchanged + len(receipts) - appended, made.skipped)
+                if attempt == 0 and appended and appended == len(receipts):
+                    _learn(ledgers, job, made.events, receipts, done)
+                return done
     except CostledgerError as error:
         return _Done(problem=error)
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _call(job: _Job, seen: Seen, file: str) -> Call:
+    return Call(
+        job.kind,
+        seen.message_id,
+        seen.model,
+        seen.usage,
+        Place(file, seen.line),
+        agent=seen.agent or job.agent,
+        session_id=seen.session_id,
+        observed_at=seen.first_at or None,
+        service_tier=seen.service_tier,
+    )
+
+
+def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: Sequence[Receipt], done: _Done) -> None:
+    """What the ledger says now, known without reading it; whatever only it can tell, the next import reads."""
+    if any(event.type != COST_OBSERVED and not {"run", "observed_at"} <= event.fields.keys() for event in events):
+        return
+    last = receipts[-1]
+    try:
+        end = Head(last.seq, ledgers.size(job.workflow_id) or 0, last.hash)
+        done.head = ledgers.read(job.workflow_id, start=end).head
+    except DamagedLedger:
+        return  # somebody has appended since
+    lines = [
+        {"type": event.type, "seq": receipt.seq, "id": receipt.id, **event.fields}
+        for event, receipt in zip(events, receipts, strict=True)
+    ]
+    done.news = known(lines, replace(job.told, messages={}, outputs={}, ids=set(), feeds=set()))
+    done.news.ids.clear()
 
 
 def _again(ledgers: LedgerStore, job: _Job) -> tuple[Head, Known]:
