@@ -9,15 +9,15 @@ among processes.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import CostledgerError, DamagedLedger, LedgerMoved, UnknownWorkflow
-from ledger.events import COST_OBSERVED, Event
+from ledger.errors import CostledgerError, DamagedLedger, InvalidEvent, LedgerMoved, UnknownWorkflow
+from ledger.events import COST_OBSERVED, Event, check_name
 from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.line import Head
 from ledger.message_index import Counted, Fed, MessageIndex
@@ -65,6 +65,8 @@ def import_transcripts(
         InvalidInput: an option makes no sense; nothing was appended.
     """
     given = options or Options()
+    if given.agent is not None:
+        _check_agent(given.agent)
     files = transcript(kind).files(path)
     everything = only is not None or status is not None
     report = ImportReport()
@@ -84,6 +86,13 @@ def import_transcripts(
         if not everything:
             found.remember(index, failed={workflow_id for workflow_id, _ in report.problems})
     return report
+
+
+def _check_agent(agent: str) -> None:
+    try:
+        check_name(agent)
+    except ValueError as error:
+        raise InvalidEvent("agent", str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,12 +325,14 @@ def _call(job: _Job, seen: Seen, file: str) -> Call:
         session_id=seen.session_id,
         observed_at=seen.first_at or None,
         service_tier=seen.service_tier,
+        checked=True,
     )
 
 
 def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: Sequence[Receipt], done: _Done) -> None:
     """What the ledger says now, known without reading it; whatever only it can tell, the next import reads."""
-    if any(event.type != COST_OBSERVED and not {"run", "observed_at"} <= event.fields.keys() for event in events):
+    told, begun = job.told, [event for event in events if event.type != COST_OBSERVED]
+    if any(not {"run", "observed_at"} <= event.fields.keys() for event in begun):
         return
     last = receipts[-1]
     try:
@@ -329,12 +340,9 @@ def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: S
         done.head = ledgers.read(job.workflow_id, start=end).head
     except DamagedLedger:
         return  # somebody has appended since
-    lines = [
-        {"type": event.type, "seq": receipt.seq, "id": receipt.id, **event.fields}
-        for event, receipt in zip(events, receipts, strict=True)
-    ]
-    done.news = known(lines, replace(job.told, messages={}, outputs={}, ids=set(), feeds=set()))
-    done.news.ids.clear()
+    done.news = known(({"type": event.type, "seq": last.seq, **event.fields} for event in begun), told)
+    told.feeds |= {(session_id, job.kind) for _, session_id, _ in told.messages.values() if session_id is not None}
+    told.ids.clear()
 
 
 def _again(ledgers: LedgerStore, job: _Job) -> tuple[Head, Known]:
