@@ -218,5 +218,5 @@ def spelled(path: Path) -> str:
 
 def digest(*parts: object) -> str:
     """An event id from a source's kind, native ids and raw values: 32 hex digits of SHA-256."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
