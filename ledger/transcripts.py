@@ -341,7 +341,8 @@ def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: S
     except DamagedLedger:
         return  # somebody has appended since
     done.news = known(({"type": event.type, "seq": last.seq, **event.fields} for event in begun), told)
-    told.feeds |= {(session_id, job.kind) for _, session_id, _ in told.messages.values() if session_id is not None}
+    paths = [told.messages[seen.message_id] for seen, _ in job.seen]
+    told.feeds |= {(session_id, job.kind) for _, session_id, _ in paths if session_id is not None}
     told.ids.clear()
 
 
