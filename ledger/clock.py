@@ -44,7 +44,10 @@ def parse(value: object) -> str:
         ValueError: not a moment, or one without a zone.
     """
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        if _WIRE.match(value):
+            return value  # its spelling already
+        value = moment
     if not isinstance(value, datetime):
         raise ValueError("expected an ISO 8601 time such as 2026-11-23T18:33:01Z")
     if value.tzinfo is None:

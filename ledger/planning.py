@@ -15,7 +15,16 @@ from typing import Any, TypedDict
 
 from ledger import clock, money
 from ledger.counters import Counted, Counters
-from ledger.events import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Event, Line, cost_observed, event
+from ledger.events import (
+    COST_OBSERVED,
+    LIFECYCLE_TYPES,
+    WORKFLOW_STARTED,
+    Event,
+    Line,
+    call_observed,
+    cost_observed,
+    event,
+)
 from ledger.pricing import PriceBook, price_event, priced_from
 from ledger.rates import Rates
 from ledger.runs import Runs
@@ -169,11 +178,12 @@ class _Planner:
 
     def add(self, new: Event) -> None:
         """Plan an event, unless the ledger or this plan has it."""
-        if new.id is not None and new.id in self._ledger.ids:
+        id = new.id
+        if id is not None and id in self._ledger.ids:
             self.plan.unchanged += 1
             return
-        if new.id is not None:
-            self._ledger.ids.add(new.id)
+        if id is not None:
+            self._ledger.ids.add(id)
         self.plan.events.append(new)
 
     def session(self, session: Session) -> None:
@@ -197,20 +207,21 @@ class _Planner:
         observed_at = _later(call.observed_at, at)
         self._ledger.outputs[call.message_id] = (usage.get("output_tokens", 0), observed_at or "")
         counts = sorted(usage.items())
-        new = cost_observed(
-            self._workflow_id,
-            agent=path[0],
-            session_id=path[1],
-            model=path[2],
-            message_id=call.message_id,
-            cost_usd=call.cost_usd,
-            usage=call.usage,
-            service_tier=call.service_tier,
-            partial=call.partial or None,
-            observed_at=observed_at,
-            id=digest(call.kind, "call", call.message_id, call.model, call.service_tier, call.cost_usd, *counts),
-            source={"kind": call.kind, "file": call.place.file, "line": call.place.line},
-        )
+        fields: dict[str, Any] = {
+            "id": digest(call.kind, "call", call.message_id, call.model, call.service_tier, call.cost_usd, *counts),
+            "observed_at": observed_at,
+            "agent": path[0],
+            "session_id": path[1],
+            "model": path[2],
+            "message_id": call.message_id,
+            "cost_usd": call.cost_usd,
+            "partial": call.partial or None,
+            "service_tier": call.service_tier,
+            "usage": call.usage,
+            "source": {"kind": call.kind, "file": call.place.file, "line": call.place.line},
+        }
+        plain = call.checked and call.cost_usd is None
+        new = call_observed(self._workflow_id, fields) if plain else cost_observed(self._workflow_id, **fields)
         self.add(price_event(self._prices, new, self._moment))
 
     def _place(self, call: Call) -> ModelPath:

@@ -9,14 +9,15 @@ among processes.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import CostledgerError, LedgerMoved, UnknownWorkflow
+from ledger.errors import CostledgerError, DamagedLedger, InvalidEvent, LedgerMoved, UnknownWorkflow
+from ledger.events import COST_OBSERVED, Event, check_name
 from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.line import Head
 from ledger.message_index import Counted, Fed, MessageIndex
@@ -26,6 +27,7 @@ from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipped, spelled
 from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
 from ledger.store import LedgerStore
+from ledger.tail import Receipt
 from ledger.workers import Workers
 
 __all__ = ["import_transcripts"]
@@ -63,6 +65,8 @@ def import_transcripts(
         InvalidInput: an option makes no sense; nothing was appended.
     """
     given = options or Options()
+    if given.agent is not None:
+        _check_agent(given.agent)
     files = transcript(kind).files(path)
     everything = only is not None or status is not None
     report = ImportReport()
@@ -82,6 +86,13 @@ def import_transcripts(
         if not everything:
             found.remember(index, failed={workflow_id for workflow_id, _ in report.problems})
     return report
+
+
+def _check_agent(agent: str) -> None:
+    try:
+        check_name(agent)
+    except ValueError as error:
+        raise InvalidEvent("agent", str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +215,10 @@ class _Found:
                 told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
                 told.outputs[one.seen.message_id] = (at.output_tokens, at.observed_at)
         new = [one for one in ones if one.seen.output_tokens > told.outputs.get(one.seen.message_id, (-1, ""))[0]]
-        findings = Findings(calls=[self._call(one) for one in new], begun=self._begun_of(ones))
-        return _Job(workflow_id, findings, head, told, status, len(ones) - len(new))
+        seen = [(one.seen, self._spelled(one.file)) for one in new]
+        agent = self._options.agent or transcript(self._kind).agent
+        begun = self._begun_of(ones)
+        return _Job(workflow_id, self._kind, agent, seen, begun, head, told, status, len(ones) - len(new))
 
     def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
         """When the sessions of a workflow's messages began."""
@@ -215,20 +228,6 @@ class _Found:
         if not moments and not projects:
             return None
         return Begun(min(moments, default=""), projects[0] if projects else "")
-
-    def _call(self, one: _One) -> Call:
-        seen = one.seen
-        return Call(
-            self._kind,
-            seen.message_id,
-            seen.model,
-            seen.usage,
-            Place(self._spelled(one.file), seen.line),
-            agent=seen.agent or self._options.agent or transcript(self._kind).agent,
-            session_id=seen.session_id,
-            observed_at=seen.first_at or None,
-            service_tier=seen.service_tier,
-        )
 
     def _workflow(self, one: _One) -> str:
         """The workflow of a message that no ledger has."""
@@ -259,11 +258,16 @@ class _Job:
     """What is to be appended to one ledger, and what is known of it.
 
     Attributes:
+        agent: of the messages that name none.
+        seen: the messages, each with its file.
         unchanged: messages that it has already.
     """
 
     workflow_id: str
-    findings: Findings
+    kind: str
+    agent: str
+    seen: list[tuple[Seen, str]]
+    begun: Begun | None
     head: Head
     told: Known
     status: str | None
@@ -272,7 +276,11 @@ class _Job:
 
 @dataclass(slots=True)
 class _Done:
-    """What became of a job: the ledger's new head and what the lines up to it say, or the problem."""
+    """What became of a job, or the problem.
+
+    Attributes:
+        head, news: the ledger's new head and what the lines up to it say; None: the next import is to read them.
+    """
 
     appended: int = 0
     unchanged: int = 0
@@ -285,9 +293,10 @@ class _Done:
 def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) -> _Done:
     """Plan and append one workflow's messages, again when its ledger has moved; never raises ours."""
     try:
+        findings = Findings(calls=[_call(job, seen, file) for seen, file in job.seen], begun=job.begun)
         head, told = job.head, job.told
         for attempt in range(ATTEMPTS_MAX):
-            made = plan(job.workflow_id, job.findings, told, prices, clock(), job.status)
+            made = plan(job.workflow_id, findings, told, prices, clock(), job.status)
             try:
                 receipts = ledgers.append(made.events, expected_seq=head.seq)
             except LedgerMoved:
@@ -296,17 +305,45 @@ def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) ->
                 head, told = _again(ledgers, job)
             else:
                 appended = sum(not receipt.duplicate for receipt in receipts)
-                unchanged = job.unchanged + made.unchanged + len(receipts) - appended
-                if not appended:
-                    return _Done(0, unchanged, made.skipped)
-                fresh = replace(job.told, messages={}, outputs={}, ids=set(), feeds=set())
-                reader = ledgers.read(job.workflow_id, start=job.head)
-                news = known(reader, fresh)
-                news.ids.clear()
-                return _Done(appended, unchanged, made.skipped, reader.head, news)
+                done = _Done(appended, job.unchanged + made.unchanged + len(receipts) - appended, made.skipped)
+                if attempt == 0 and appended and appended == len(receipts):
+                    _learn(ledgers, job, made.events, receipts, done)
+                return done
     except CostledgerError as error:
         return _Done(problem=error)
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _call(job: _Job, seen: Seen, file: str) -> Call:
+    return Call(
+        job.kind,
+        seen.message_id,
+        seen.model,
+        seen.usage,
+        Place(file, seen.line),
+        agent=seen.agent or job.agent,
+        session_id=seen.session_id,
+        observed_at=seen.first_at or None,
+        service_tier=seen.service_tier,
+        checked=True,
+    )
+
+
+def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: Sequence[Receipt], done: _Done) -> None:
+    """What the ledger says now, known without reading it; whatever only it can tell, the next import reads."""
+    told, begun = job.told, [event for event in events if event.type != COST_OBSERVED]
+    if any(not {"run", "observed_at"} <= event.fields.keys() for event in begun):
+        return
+    last = receipts[-1]
+    try:
+        end = Head(last.seq, ledgers.size(job.workflow_id) or 0, last.hash)
+        done.head = ledgers.read(job.workflow_id, start=end).head
+    except DamagedLedger:
+        return  # somebody has appended since
+    done.news = known(({"type": event.type, "seq": last.seq, **event.fields} for event in begun), told)
+    paths = [told.messages[seen.message_id] for seen, _ in job.seen]
+    told.feeds |= {(session_id, job.kind) for _, session_id, _ in paths if session_id is not None}
+    told.ids.clear()
 
 
 def _again(ledgers: LedgerStore, job: _Job) -> tuple[Head, Known]:

@@ -21,6 +21,7 @@ __all__ = ["disjoint", "mapping", "usage_of"]
 _WRITES = ("cache_write_tokens", "cache_creation_tokens")
 """Cache writes among the details of an input: OpenAI's name, and LiteLLM's."""
 
+_OURS = frozenset(USAGE_FIELDS)
 _GEMINI = frozenset({"prompt_token_count", "total_token_count", "promptTokenCount", "totalTokenCount"})
 
 
@@ -35,9 +36,9 @@ def usage_of(response_usage: object) -> dict[str, int]:
         InvalidEvent: none of these, or a count that is not one.
     """
     given = mapping(response_usage)
-    if given and set(given) <= set(USAGE_FIELDS):
+    if given and given.keys() <= _OURS:
         return {name: _count(given, name) for name in USAGE_FIELDS if given.get(name) is not None}
-    if _GEMINI & given.keys():
+    if not _GEMINI.isdisjoint(given):
         usage = _gemini(given)
     elif "prompt_tokens" in given or "input_tokens_details" in given:
         usage = _openai(given)
@@ -65,6 +66,10 @@ def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The fields of an SDK's object or of parsed JSON; empty for anything else."""
+    if isinstance(value, dict):  # parsed JSON; the next check is much slower
+        return value
+    if value is None:
+        return {}
     if isinstance(value, Mapping):
         return value
     dump = getattr(value, "model_dump", None)  # SDK objects are pydantic models
@@ -120,6 +125,8 @@ def _gemini(given: Mapping[str, Any]) -> dict[str, int]:
 
 def _count(given: Mapping[str, Any], name: str) -> int:
     value = given.get(name)
+    if type(value) is int and 0 <= value <= COUNT_MAX:
+        return value  # nearly all counts
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:

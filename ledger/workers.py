@@ -41,7 +41,10 @@ class Workers:
         self._given = (ledgers, prices, clock)
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
-            self._pool = ProcessPoolExecutor(processes, _context(), _begin, (ledgers, prices))
+            context = _context()
+            if context.get_start_method() == "fork":
+                prices.rates("", None)  # the list is loaded once, and not by each process
+            self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
 
     def __enter__(self) -> Workers:
         return self

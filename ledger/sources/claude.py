@@ -121,23 +121,22 @@ class ClaudeTranscripts:
         )
 
 
-def _response(record: Mapping[str, Any], line: int) -> _Response | None:
+def _response(record: dict[str, Any], line: int) -> _Response | None:
     """The response that a line shows, if it shows one.
 
     Raises:
         InvalidEvent, ValueError: its id or its output is not one.
     """
-    session_id, branch = record.get("sessionId"), record.get("gitBranch")
-    kind, at, agent = record.get("type"), record.get("timestamp"), record.get("agentId")
+    kind, shown, agent = record.get("type"), record, record.get("agentId")
     if kind == "progress":
         data = record.get("data")
         inner = data.get("message") if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(inner, dict) or inner.get("type") != "assistant":
             return None
-        record, at, agent = inner, inner.get("timestamp", at), data.get("agentId")
+        shown, agent = inner, data.get("agentId")
     elif kind != "assistant":
         return None
-    body = record.get("message")
+    body = shown.get("message")
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(usage, dict):
         return None
@@ -148,7 +147,10 @@ def _response(record: Mapping[str, Any], line: int) -> _Response | None:
         usage_of(usage)
         output = 0
     id = check_name(body.get("id"))
-    return _Response(id, body.get("model"), usage, output, line, at, agent, session_id, branch)
+    at = shown.get("timestamp", record.get("timestamp"))
+    return _Response(
+        id, body.get("model"), usage, output, line, at, agent, record.get("sessionId"), record.get("gitBranch")
+    )
 
 
 def _is_unknown(record: Mapping[str, Any]) -> bool:

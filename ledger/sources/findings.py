@@ -99,6 +99,7 @@ class Call:
         observed_at: an ISO 8601 time with a zone; None when the source does not say.
         service_tier: how the provider was asked to serve it, such as "batch"; None: the standard way.
         partial: the usage is known to be incomplete.
+        checked: names, tier and moment are known to fit a ledger, the moment in its spelling.
     """
 
     kind: str
@@ -112,6 +113,7 @@ class Call:
     observed_at: str | None = None
     service_tier: str | None = None
     partial: bool = False
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,5 +218,5 @@ def spelled(path: Path) -> str:
 
 def digest(*parts: object) -> str:
     """An event id from a source's kind, native ids and raw values: 32 hex digits of SHA-256."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -14,10 +14,12 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, Protocol, cast
+
+import orjson
 
 from ledger import clock
 from ledger.errors import SourceUnreadable
@@ -298,29 +300,37 @@ class Lines:
 
     def _records(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Nearly all bytes stand in lines that cannot matter: those are only searched, never parsed."""
-        number, offset, ending, wanted = self.mark.lines, self.mark.offset, b"", self._wanted
-        while line := file.readline(_LINE_BYTES_MAX):
-            number += 1
-            if not line.endswith(b"\n"):
-                if len(line) < _LINE_BYTES_MAX:  # its newline is still to come: read now, and again when it is there
+        lines, offset, ending = self.mark.lines, self.mark.offset, b""
+        try:
+            while line := file.readline(_LINE_BYTES_MAX):
+                number, size = lines + 1, len(line)
+                if line.endswith(b"}\n") and line.startswith(b"{"):
+                    if number <= _HEAD_LINES or any(map(line.__contains__, self._wanted)):
+                        yield from self._of_line(line, number)
+                elif line.endswith(b"\n"):
+                    yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)
+                elif size < _LINE_BYTES_MAX:  # its newline is still to come: read now, and again when it is there
                     yield from self._of_line(line, number)
                     break
-                self._unread.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
-                offset, line = offset + len(line), b""
-                while not line.endswith(b"\n") and (line := file.readline(_LINE_BYTES_MAX)):
-                    offset += len(line)
-            else:
-                offset += len(line)
-                if number <= _HEAD_LINES or not (line.startswith(b"{") and line.endswith(b"}\n")):
-                    yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)
-                elif any(word in line for word in wanted):
-                    yield from self._of_line(line, number)
-            ending = line[-_ENDING_BYTES:] if len(line) >= _ENDING_BYTES else (ending + line)[-_ENDING_BYTES:]
-            self.mark = Mark(offset, number, "", self.mark.begun)
-        if len(ending) == _ENDING_BYTES and not self.path.name.endswith(_GZIP):
-            self.mark = Mark(self.mark.offset, self.mark.lines, _ending(ending), self.mark.begun)
+                else:
+                    self._unread.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
+                    while not line.endswith(b"\n") and (line := file.readline(_LINE_BYTES_MAX)):
+                        size += len(line)
+                ending = line[-_ENDING_BYTES:] if len(line) >= _ENDING_BYTES else (ending + line)[-_ENDING_BYTES:]
+                lines, offset = number, offset + size
+        finally:
+            known = len(ending) == _ENDING_BYTES and not self.path.name.endswith(_GZIP)
+            self.mark = Mark(offset, lines, _ending(ending) if known else "", self.mark.begun)
 
-    def _of_line(self, line: bytes, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _of_line(self, line: bytes, number: int) -> Iterable[tuple[int, dict[str, Any]]]:
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            value = None
+        return ((number, value),) if isinstance(value, dict) else self._of_odd_line(line, number)
+
+    def _of_odd_line(self, line: bytes, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The objects of a line that is not one object."""
         if not line.strip():
             return
         for found in records_of_line(self.path, number, line):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import astuple
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,9 @@ VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSIO
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
 _STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
+_values: Final = attrgetter(*COLUMNS)
+"""A row's values in the order of its columns."""
+
 _FRESH: Final = ", ".join((*COLUMNS, "head_seq", "head_size", "head_hash"))
 
 
@@ -204,7 +207,7 @@ class SqliteHistory:
 
     def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
         """Store a row; False when this history does not take it."""
-        self._db.execute(_UPSERT, astuple(row))
+        self._db.execute(_UPSERT, _values(row))
         return True
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
@@ -294,7 +297,7 @@ class _Fresh:
     def add(self, batch: Sequence[Projected]) -> None:
         """See `Fresh.add`."""
         marks = ", ".join("?" * (len(COLUMNS) + 3))
-        told = [(*astuple(one.row), one.head.seq, one.head.size, one.head.hash) for one in batch]
+        told = [(*_values(one.row), one.head.seq, one.head.size, one.head.hash) for one in batch]
         self._db.executemany(f"INSERT OR REPLACE INTO temp.fresh VALUES ({marks})", told)
         for one in batch:
             self._spend.put(one.row.adw_id, one.spend)

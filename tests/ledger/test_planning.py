@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.errors import InvalidEvent
 from ledger.planning import Known, known, plan
 from ledger.rates import Rate, Rates
 from ledger.sources.findings import Call, Findings, Place
@@ -61,3 +67,32 @@ def test_a_call_met_again_under_another_session_counts_where_it_was_first_seen()
     appended(store, [call("m1", session_id="first", agent="plan")])
     (again,) = appended(store, [call("m1", 2, session_id="second")])
     assert (again["agent"], again["session_id"]) == ("plan", "first")
+
+
+@given(
+    st.builds(
+        call,
+        st.just("m1"),
+        st.integers(0, 2**63 - 1),
+        model=st.sampled_from(["known", "unknown"]),
+        agent=st.sampled_from([None, "plan"]),
+        session_id=st.sampled_from([None, "s1"]),
+        observed_at=st.sampled_from([None, "2026-11-23T18:33:01.123456Z"]),
+        service_tier=st.sampled_from([None, "batch"]),
+        partial=st.booleans(),
+    )
+)
+def test_a_checked_call_becomes_the_event_that_it_would_become_unchecked(unchecked: Call) -> None:
+    plans = [
+        plan("w", Findings(calls=[one]), Known(), TenCentsACall(), MOMENT, None).events
+        for one in (unchecked, replace(unchecked, checked=True))
+    ]
+    (checked,), (made,) = plans
+    assert made == checked
+    assert list(made.fields) == list(checked.fields)
+
+
+@pytest.mark.parametrize("usage", [{}, None, {"output_tokens": -1}, {"cache_write_1h_tokens": 1}, {"words": 1}])
+def test_a_usage_that_is_none_is_refused_of_a_checked_call_too(usage: Mapping[str, int] | None) -> None:
+    with pytest.raises(InvalidEvent, match="usage"):
+        appended(MemoryStore(), [replace(call("m1"), usage=usage, checked=True)])
