@@ -20,6 +20,7 @@ A sentence says what is wrong, where, and what to do next.
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
     ├── MisplacedOrigin          the data directory may be one of two of the same origin
     ├── DamagedLedger            bytes that no append of ours can have left
+    │   └── ReplacedLedger       it does not hold what was read from it before
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
     ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses everything
@@ -54,6 +55,7 @@ __all__ = [
     "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
+    "ReplacedLedger",
     "ReplicaDiffers",
     "ReplicaRefused",
     "ReplicaUnavailable",
@@ -228,6 +230,17 @@ class DamagedLedger(CostledgerError):
         super().__init__(
             f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
             "restore the file from a backup, or see docs/troubleshooting.md about `costledger salvage`"
+        )
+
+
+class ReplacedLedger(DamagedLedger):
+    """A ledger that was cut, restored or salvaged below what a row was folded from; by itself it may verify."""
+
+    def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
+        super().__init__(path, line, byte, problem)
+        self.args = (
+            f"{path}, line {line} (byte {byte}): {problem}; what was read from it before was kept: restore it, or "
+            f"accept what stands there: costledger resync --force -- {path.stem}",
         )
 
 

@@ -8,7 +8,7 @@ import click
 
 from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import counted_bar, print_findings, print_json
-from projections.cli.refreshing import as_json_report, print_changes
+from projections.cli.refreshing import as_json_report, print_accepted, print_changes
 from projections.cli.session import exit_code, opened, tell
 from projections.parallel import processes_at_hand
 from projections.rebuild import rebuild
@@ -37,6 +37,7 @@ def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json:
     else:
         click.echo(f"{len(report.folded):,} rows rebuilt, {len(report.changes):,} costs changed")
         print_changes(report.changes)
+        print_accepted(report.accepted)
     return exit_code(report.problems)
 
 
