@@ -23,6 +23,7 @@ A sentence says what is wrong, where, and what to do next.
     │   └── ReplacedLedger       it does not hold what was read from it before
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
+    │   └── HistoryUnwritable    nothing can be written where it lies
     ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses everything
     ├── ReplicaRefused           it refuses these lines, and takes others
     ├── ReplicaDiffers           the shared engine is not set up as it must be
@@ -43,6 +44,7 @@ __all__ = [
     "Diverged",
     "DurabilityUnknown",
     "HistoryUnavailable",
+    "HistoryUnwritable",
     "InvalidAnchor",
     "InvalidConfig",
     "InvalidEvent",
@@ -270,6 +272,15 @@ class HistoryUnavailable(CostledgerError):
 
     def __init__(self, where: object, problem: str) -> None:
         super().__init__(f"history {where}: {problem}")
+
+
+class HistoryUnwritable(HistoryUnavailable):
+    """Rows cannot be stored: the file system is read-only, full, or somebody else's."""
+
+    def __init__(self, where: object, cause: str) -> None:
+        super().__init__(
+            f"{where}", f"rows cannot be stored: {cause}; make room there, or make it writable, and run this again"
+        )
 
 
 class ReplicaUnavailable(CostledgerError):

@@ -58,7 +58,7 @@ def verify_command(
     proof, agreement = Proof(), Agreement()
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
     name = named_replica(replica_name, "--from") if shared else ""
-    with opened(up_to_date=False, shared_too=shared) as session:
+    with opened(up_to_date=False, shared_too=shared, reads=True) as session:
         findings = _of_directory(session, proof, anchors)
         data = session.data
         if shared:

@@ -53,7 +53,7 @@ def _drop_old(*, as_json: bool) -> int:
 
 def _check(processes: int, *, as_json: bool) -> int:
     proof = Proof()
-    with opened(up_to_date=False) as session, counted_bar("checking", "ledgers") as progress:
+    with opened(up_to_date=False, reads=True) as session, counted_bar("checking", "ledgers") as progress:
         found = list(
             verify(
                 session.ledgers,
