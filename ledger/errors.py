@@ -216,7 +216,9 @@ class DurabilityUnknown(LedgerUnavailable):
 
 
 class DamagedLedger(CostledgerError):
-    """Bytes that no append of ours can have left: this ledger is fenced, others go on.
+    """Bytes that no append of ours can have left: reading stops there, other ledgers go on.
+
+    A writer looks at the last two lines alone, so above sound ones it goes on appending.
 
     Args:
         path: the ledger file.
@@ -230,8 +232,9 @@ class DamagedLedger(CostledgerError):
     def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
         self.path, self.line, self.byte, self.problem = path, line, byte, problem
         super().__init__(
-            f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
-            "restore the file from a backup, or see docs/troubleshooting.md about `costledger salvage`"
+            f"{path}, line {line} (byte {byte}): {problem}; nothing behind it is read until it is mended: "
+            f"`costledger salvage -- {path.stem}` keeps every line that verifies; salvage before restoring a backup, "
+            "which lacks what was appended since"
         )
 
 
