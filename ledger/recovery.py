@@ -1,7 +1,9 @@
 """What a crash or a failed sync can leave behind, and how the next writer deals with it, under the lock.
 
-A tail without its newline, or of NUL bytes, was never acknowledged: it is moved aside to `<ledger>.torn-<n>`. A
-whole line that lacks only its newline is completed. Everything else that does not verify is `DamagedLedger`.
+A tail without its newline was never acknowledged: it is moved aside to `<ledger>.torn-<n>`. NUL bytes behind it, a
+size that was written before its bytes, hold nothing and are cut off: of a sparse file they may be more than the disk
+can hold. A whole line that lacks only its newline is completed. Everything else that does not verify is
+`DamagedLedger`.
 After a failed sync a marker file `<ledger>.fenced` stands until the verified bytes have been copied to a new
 file: reading back proves nothing about the disk (https://lwn.net/Articles/752063/).
 """
@@ -9,6 +11,7 @@ file: reading back proves nothing about the disk (https://lwn.net/Articles/75206
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -28,6 +31,8 @@ _WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
 _SMALL_WINDOW_BYTES: Final = 16 * 1024
 _COPY_BYTES: Final = 1024 * 1024
 _FROM_HASH: Final = HASH_CHARACTERS + 3
+
+_log = logging.getLogger("costledger")
 
 
 def fence_path(ledger: Path) -> Path:
@@ -68,7 +73,11 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
             raise OSError(28, "short write")
         return _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1)
     _check_torn(torn, before, path, workflow_id, tail.head)
-    _move_aside(files, file, path, tail.head.size, size)
+    if torn:
+        _move_aside(files, path, torn)
+    if size > stop:
+        _log.warning("%s: %s NUL bytes behind its text hold nothing and were cut off", path, f"{size - stop:,}")
+    files.truncate(file, tail.head.size)
     return tail
 
 
@@ -147,24 +156,25 @@ def _check_torn(torn: bytes, before: bytes, path: Path, workflow_id: str, head: 
         at = torn.find(b',"hash":"', at + 1)
 
 
-def _move_aside(files: Files, file: OpenFile, path: Path, start: int, size: int) -> None:
-    aside = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
-    offset = start
-    while offset < size:
-        data = files.read(file, offset, min(_COPY_BYTES, size - offset))
-        if not data or files.write(aside, data) != len(data):
+def _move_aside(files: Files, path: Path, torn: bytes) -> None:
+    """Keep a torn tail, on the disk, beside its ledger; a copy that cannot be made leaves no trace."""
+    aside, file = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
+    try:
+        if files.write(file, torn) != len(torn):
             raise OSError(28, "short write")
-        offset += len(data)
-    files.sync(aside)
-    files.sync_directory(path.parent)
-    files.truncate(file, start)
+        files.sync(file)
+        files.sync_directory(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove(aside)
+        raise
 
 
-def _new_file(files: Files, name: Callable[[int], Path]) -> OpenFile:
+def _new_file(files: Files, name: Callable[[int], Path]) -> tuple[Path, OpenFile]:
     number = 1
     while True:
         try:
-            return files.create(name(number))
+            return name(number), files.create(name(number))
         except FileExistsError:
             number += 1
 
