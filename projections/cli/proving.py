@@ -89,7 +89,7 @@ def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list
     with counted_bar("proving", "ledgers") as progress:
         many = processes_at_hand()
         findings = list(verify(session.ledgers, history, proof, processes=many, progress=progress))
-    if (doubt := misplaced(session.data)) is not None:
+    if (doubt := misplaced(session.data, every=True)) is not None:
         findings.append(Finding("(all)", doubt.problem, doubt.next_step))
     for kept in anchors:
         step = "restore the ledger from a backup made before that"
