@@ -299,3 +299,14 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
         assert stat.S_IMODE(store.ledger_path("w").stat().st_mode) == 0o640
     finally:
         os.umask(old)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_and_nobody_waits_for_it(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    store = DirectoryStore(tmp_path)
+    store.append([cost_observed("other", cost_usd=1)])
+    make(store.ledger_path("w"))
+    with pytest.raises(LedgerUnavailable, match=r"no regular file|Is a directory"):
+        store.append([cost_observed("w", cost_usd=1)])
+    with pytest.raises(LedgerUnavailable, match="no regular file"):
+        store.read("w")
