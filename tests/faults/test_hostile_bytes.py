@@ -41,7 +41,8 @@ def test_every_flipped_byte_is_found_and_no_row_changes_silently(tmp_path: Path)
             fresh = DirectoryStore(tmp_path, durability="none", clock=clock)
             findings = {finding.workflow_id for finding in verify(fresh, history, Proof())}
             assert findings == {"w"}, f"byte {at}"
-            refresh(fresh, history)
+            looked = refresh(fresh, history, unchanged_too=True)  # the size is as before, so it has to be told to look
+            assert [problem.workflow_id for problem in looked.problems] == ["w"], f"byte {at}"
             assert history.row("w") == row
             found += 1
     assert found == len(FLIPS) * len(raw)
