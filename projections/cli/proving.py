@@ -92,8 +92,10 @@ def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list
     if (doubt := misplaced(session.data, every=True)) is not None:
         findings.append(Finding("(all)", doubt.problem, doubt.next_step))
     for kept in anchors:
-        step = "restore the ledger from a backup made before that"
         for name, problem in broken(session.ledgers, kept):
+            step = "restore the ledger from a backup made before that"
+            if "was renewed since" in problem:
+                step = "costledger anchor, and keep the new one"
             findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
     return findings
 
