@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import CostledgerError, InvalidAnchor, LedgerUnavailable
+from ledger.errors import CostledgerError, InvalidAnchor, InvalidInput, LedgerUnavailable
 from ledger.line import Head
 from ledger.small_files import write_whole
 from ledger.store import DirectoryStore
@@ -49,7 +49,10 @@ def anchor(store: DirectoryStore, *, clock: Clock = clocks.now) -> Anchor:
 
     Raises:
         DamagedLedger, LedgerUnavailable: a ledger does not verify; nothing is anchored.
+        InvalidInput: there is no such data directory, and none is made.
     """
+    if not store.path.is_dir():
+        raise InvalidInput(f"{store.path} is no data directory; name it with --data")
     heads = list(_heads(store))
     text = "".join(f"{name} {head.seq} {head.size} {head.hash}\n" for name, head in heads).encode()
     root = sha256(text).hexdigest()
@@ -101,7 +104,8 @@ def broken(store: DirectoryStore, kept: Anchor) -> Iterator[tuple[str, str]]:
     It compares the line at each anchored head; that all before it is unchanged is the chain's to prove.
     """
     if kept.origin != store.origin:
-        yield "(all)", f"the anchor is of data directory {kept.origin}, and this is {store.origin}"
+        renewed = "; its origin was renewed since, and anchors of the old one do not hold" if _was(store, kept) else ""
+        yield "(all)", f"the anchor is of data directory {kept.origin}, and this is {store.origin}{renewed}"
         return
     try:
         text = _path(store, kept.root).read_bytes()
@@ -116,6 +120,16 @@ def broken(store: DirectoryStore, kept: Anchor) -> Iterator[tuple[str, str]]:
             store.read(name, checkpoint=head)
         except CostledgerError as error:
             yield name, str(error)
+
+
+def _was(store: DirectoryStore, kept: Anchor) -> bool:
+    """Whether a ledger says that it was of the anchor's origin before a renewal."""
+    text = f'"origin":"{kept.origin}"'
+    firsts = (next(iter(store.read(name).raw_lines()), b"") for name in store.workflow_ids() if store.size(name))
+    try:
+        return any(text in first.decode() for first in firsts)
+    except CostledgerError:
+        return False
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[tuple[str, Head]]:

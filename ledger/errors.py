@@ -22,8 +22,10 @@ A sentence says what is wrong, where, and what to do next.
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
     ├── MisplacedOrigin          the data directory may be one of two of the same origin
     ├── DamagedLedger            bytes that no append of ours can have left
+    │   └── ReplacedLedger       it does not hold what was read from it before
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
+    │   └── HistoryUnwritable    nothing can be written where it lies
     ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses everything
     ├── ReplicaRefused           it refuses these lines, and takes others
     ├── ReplicaDiffers           the shared engine is not set up as it must be
@@ -45,6 +47,7 @@ __all__ = [
     "Diverged",
     "DurabilityUnknown",
     "HistoryUnavailable",
+    "HistoryUnwritable",
     "InvalidAnchor",
     "InvalidConfig",
     "InvalidEvent",
@@ -58,6 +61,7 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "NothingVerifies",
+    "ReplacedLedger",
     "ReplicaDiffers",
     "ReplicaRefused",
     "ReplicaUnavailable",
@@ -243,7 +247,9 @@ class DurabilityUnknown(LedgerUnavailable):
 
 
 class DamagedLedger(CostledgerError):
-    """Bytes that no append of ours can have left: this ledger is fenced, others go on.
+    """Bytes that no append of ours can have left: reading stops there, other ledgers go on.
+
+    A writer looks at the last two lines alone, so above sound ones it goes on appending.
 
     Args:
         path: the ledger file.
@@ -257,8 +263,20 @@ class DamagedLedger(CostledgerError):
     def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
         self.path, self.line, self.byte, self.problem = path, line, byte, problem
         super().__init__(
-            f"{path}, line {line} (byte {byte}): {problem}; nothing is appended to this ledger until it is mended: "
-            "restore the file from a backup, or see docs/troubleshooting.md about `costledger salvage`"
+            f"{path}, line {line} (byte {byte}): {problem}; nothing behind it is read until it is mended: "
+            f"`costledger salvage -- {path.stem}` keeps every line that verifies; salvage before restoring a backup, "
+            "which lacks what was appended since"
+        )
+
+
+class ReplacedLedger(DamagedLedger):
+    """A ledger that was cut, restored or salvaged below what a row was folded from; by itself it may verify."""
+
+    def __init__(self, path: Path, line: int, byte: int, problem: str) -> None:
+        super().__init__(path, line, byte, problem)
+        self.args = (
+            f"{path}, line {line} (byte {byte}): {problem}; what was read from it before was kept: restore it, or "
+            f"accept what stands there: costledger resync --force -- {path.stem}",
         )
 
 
@@ -288,6 +306,15 @@ class HistoryUnavailable(CostledgerError):
 
     def __init__(self, where: object, problem: str) -> None:
         super().__init__(f"history {where}: {problem}")
+
+
+class HistoryUnwritable(HistoryUnavailable):
+    """Rows cannot be stored: the file system is read-only, full, or somebody else's."""
+
+    def __init__(self, where: object, cause: str) -> None:
+        super().__init__(
+            f"{where}", f"rows cannot be stored: {cause}; make room there, or make it writable, and run this again"
+        )
 
 
 class ReplicaUnavailable(CostledgerError):

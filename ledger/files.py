@@ -7,6 +7,7 @@ Errors stay `OSError`; the journal gives them their meaning.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -49,6 +50,12 @@ class OpenFile:
             os.close(self.fd)
 
 
+def _regular(file: OpenFile) -> OpenFile:
+    if not stat.S_ISREG(os.fstat(file.fd).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file; move it away")
+    return file
+
+
 class Files:
     """The operating system's files.
 
@@ -59,10 +66,11 @@ class Files:
     fenced: ClassVar[set[Path]] = set()
 
     def open_append(self, path: Path) -> OpenFile:
-        return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666))
+        return _regular(OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666)))
 
     def open_read(self, path: Path) -> OpenFile:
-        return OpenFile(os.open(path, os.O_RDONLY | _FLAGS))
+        # Without O_NONBLOCK a FIFO would wait for somebody who writes into it.
+        return _regular(OpenFile(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _FLAGS)))
 
     def open_existing(self, path: Path) -> OpenFile:
         """To read and append; FileNotFoundError when there is none."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["file_system", "network_file_system"]
+__all__ = ["file_system", "file_system_of", "network_file_system"]
 
 _NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "davfs"}
@@ -16,12 +16,17 @@ _NETWORK: Final = frozenset(
 
 def network_file_system(path: Path) -> str | None:
     """The network file system that a path lies on, such as "nfs4"; None for a local one, or where it is not known."""
+    kind = file_system_of(path)
+    return kind if kind in _NETWORK or kind.startswith("fuse.") else None
+
+
+def file_system_of(path: Path) -> str:
+    """The kind of file system that a path lies on; "" where it is not known."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    kind = file_system(mounts, os.path.realpath(path))
-    return kind if kind in _NETWORK or kind.startswith("fuse.") else None
+        return ""
+    return file_system(mounts, os.path.realpath(path))
 
 
 def file_system(mounts: str, path: str) -> str:

@@ -1,7 +1,9 @@
 """What a crash or a failed sync can leave behind, and how the next writer deals with it, under the lock.
 
-A tail without its newline, or of NUL bytes, was never acknowledged: it is moved aside to `<ledger>.torn-<n>`. A
-whole line that lacks only its newline is completed. Everything else that does not verify is `DamagedLedger`.
+A tail without its newline was never acknowledged: it is moved aside to `<ledger>.torn-<n>`. NUL bytes behind it, a
+size that was written before its bytes, hold nothing and are cut off: of a sparse file they may be more than the disk
+can hold. A whole line that lacks only its newline is completed. Everything else that does not verify is
+`DamagedLedger`.
 After a failed sync a marker file `<ledger>.fenced` stands until the verified bytes have been copied to a new
 file: reading back proves nothing about the disk (https://lwn.net/Articles/752063/).
 """
@@ -9,6 +11,7 @@ file: reading back proves nothing about the disk (https://lwn.net/Articles/75206
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,8 @@ _SMALL_WINDOW_BYTES: Final = 16 * 1024
 _COPY_BYTES: Final = 1024 * 1024
 _FROM_HASH: Final = HASH_CHARACTERS + 3
 
+_log = logging.getLogger("costledger")
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -38,12 +43,16 @@ class Ending:
 
     Attributes:
         size: of the file, in bytes; what lies beyond both tails was never acknowledged.
+        stop: where its text ends; nothing but NUL bytes stands behind.
         tail: up to the last line that ends with its newline.
+        torn: the text behind it, when that is no whole line.
         completed: up to the line behind it, when that lacks only its newline.
     """
 
     size: int
+    stop: int
     tail: Tail
+    torn: bytes = b""
     completed: Tail | None = None
 
 
@@ -60,8 +69,13 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
         if files.write(file, b"\n") != 1:
             raise OSError(28, "short write")
         return found.completed
+    if found.torn:
+        _move_aside(files, file, path, found.torn)
+    if found.size > found.stop:
+        nuls = f"{found.size - found.stop:,}"
+        _log.warning("%s: %s NUL bytes behind its text hold nothing and were cut off", path, nuls)
     if found.tail.head.size < found.size:
-        _move_aside(files, file, path, found.tail.head.size, found.size)
+        files.truncate(file, found.tail.head.size)
     return found.tail
 
 
@@ -81,13 +95,14 @@ def ending(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Ending
     lines = _last_two(data[:end], window_start == 0)
     tail = _verified(lines, path, workflow_id, window_start + end)
     if window_start + end == size:
-        return Ending(size, tail)
+        return Ending(size, stop, tail)
     before = lines[-1][-_FROM_HASH:] if lines else b""
     torn = data[end:]
     if torn and problem_of(torn + b"\n", before, workflow_id) is None:
-        return Ending(size, tail, _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1))
+        completed = _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1)
+        return Ending(size, stop, tail, completed=completed)
     _check_torn(torn, before, path, workflow_id, tail.head)
-    return Ending(size, tail)
+    return Ending(size, stop, tail, torn)
 
 
 def _window(files: Files, file: OpenFile, stop: int) -> tuple[int, bytes]:
@@ -165,25 +180,26 @@ def _check_torn(torn: bytes, before: bytes, path: Path, workflow_id: str, head: 
         at = torn.find(b',"hash":"', at + 1)
 
 
-def _move_aside(files: Files, file: OpenFile, path: Path, start: int, size: int) -> None:
-    aside = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
-    files.take_access(aside, file)
-    offset = start
-    while offset < size:
-        data = files.read(file, offset, min(_COPY_BYTES, size - offset))
-        if not data or files.write(aside, data) != len(data):
+def _move_aside(files: Files, of: OpenFile, path: Path, torn: bytes) -> None:
+    """Keep a torn tail, on the disk, beside its ledger; a copy that cannot be made leaves no trace."""
+    aside, file = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
+    try:
+        files.take_access(file, of)
+        if files.write(file, torn) != len(torn):
             raise OSError(28, "short write")
-        offset += len(data)
-    files.sync(aside)
-    files.sync_directory(path.parent)
-    files.truncate(file, start)
+        files.sync(file)
+        files.sync_directory(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove(aside)
+        raise
 
 
-def _new_file(files: Files, name: Callable[[int], Path]) -> OpenFile:
+def _new_file(files: Files, name: Callable[[int], Path]) -> tuple[Path, OpenFile]:
     number = 1
     while True:
         try:
-            return files.create(name(number))
+            return name(number), files.create(name(number))
         except FileExistsError:
             number += 1
 

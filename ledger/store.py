@@ -12,7 +12,14 @@ from typing import Final, Protocol
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import DamagedLedger, DurabilityUnknown, InvalidInput, LedgerUnavailable, UnknownWorkflow
+from ledger.errors import (
+    DamagedLedger,
+    DurabilityUnknown,
+    InvalidInput,
+    LedgerUnavailable,
+    ReplacedLedger,
+    UnknownWorkflow,
+)
 from ledger.events import Event, check_workflow_id
 from ledger.fence import is_fenced, set_fence
 from ledger.files import Files, OpenFile, locked
@@ -86,7 +93,8 @@ class LedgerStore(Protocol):
 
         Raises:
             UnknownWorkflow: no such ledger.
-            DamagedLedger: it does not extend the checkpoint, or `start`.
+            ReplacedLedger: it does not extend the checkpoint.
+            DamagedLedger: it does not extend `start`.
             LedgerUnavailable: it cannot be opened or synced.
         """
         ...
@@ -174,9 +182,9 @@ def _reader(
     if checkpoint is not None and checkpoint.seq and checkpoint != start:
         try:
             LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
-        except DamagedLedger:
+        except DamagedLedger as error:
             if not held_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
-                raise
+                raise ReplacedLedger(path, error.line, error.byte, error.problem) from None
     return LedgerReader(workflow_id, path, read_at, size, start=start)
 
 

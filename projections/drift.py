@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import money
-from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.errors import CostledgerError, ReplacedLedger, UnknownWorkflow
 from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
 from projections.fold import fold, initial
@@ -16,7 +16,8 @@ from projections.workflow_history import Row, row, spend
 
 __all__ = ["Examined", "Finding", "differences", "examine", "findings"]
 
-RESTORE = "restore the ledger from a backup, or keep what verifies: costledger salvage -- {}"
+RESTORE = "keep what verifies: costledger salvage -- {}; or restore a backup, which lacks what was appended since"
+ACCEPT = "restore the ledger from a backup, or accept what stands there: costledger resync --force -- {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Examined:
     Attributes:
         row, spend: by pure replay up to the checkpoint; up to the end without one.
         problem: why there is no row; "" when there is one.
+        replaced: the ledger lost what the checkpoint's row was folded from.
     """
 
     workflow_id: str
@@ -44,6 +46,7 @@ class Examined:
     torn_bytes: int = 0
     problem: str = ""
     unknown: bool = False
+    replaced: bool = False
 
 
 def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
@@ -63,6 +66,8 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
                     replayed = row(state, reader.head), spend(state)
     except UnknownWorkflow as error:
         return Examined(workflow_id, problem=str(error), unknown=True)
+    except ReplacedLedger as error:
+        return Examined(workflow_id, problem=f"{error.path}, line {error.line}: {error.problem}", replaced=True)
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
     told, spent = replayed or (row(state, reader.head), spend(state))
@@ -94,7 +99,8 @@ def findings(
             yield Finding(workflow_id, "a row that no ledger stands behind", resync)
         return
     if examined.row is None:
-        yield Finding(workflow_id, examined.problem, RESTORE.format(workflow_id))
+        step = ACCEPT if examined.replaced else RESTORE
+        yield Finding(workflow_id, examined.problem, step.format(workflow_id))
         return
     if examined.torn_bytes:
         problem = f"{examined.torn_bytes:,} bytes after the last line were never acknowledged"

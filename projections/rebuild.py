@@ -11,7 +11,7 @@ from ledger.errors import CostledgerError, SharedHistory, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.parallel import ask_each
-from projections.replay import LedgerVanished, Problem, RefreshReport, log_changes, project
+from projections.replay import LedgerVanished, Problem, RefreshReport, accept, accepting, log_changes, project
 from projections.store import HistoryStore, Projected
 
 __all__ = ["rebuild"]
@@ -24,6 +24,7 @@ class _Replayed:
     workflow_id: str
     projected: Projected | None
     error: CostledgerError | None
+    lost: str = ""
 
 
 def rebuild(
@@ -36,8 +37,8 @@ def rebuild(
     """Replace every row by pure replay of its ledger, in one transaction at the end.
 
     Readers see the old rows until then; an interruption leaves no trace. Audit entries are kept, and added for every
-    cost that changes. A ledger that cannot be read keeps its row and is a problem. A row that no ledger ever stood
-    behind is removed.
+    cost that changes. A ledger that verifies decides, also when it lost what its row was folded from; one that cannot
+    be read keeps its row and is a problem. A row that no ledger ever stood behind is removed.
 
     Args:
         processes: that replay beside each other.
@@ -54,19 +55,20 @@ def rebuild(
     present = [name for name in ledgers.workflow_ids() if ledgers.size(name) is not None]
     jobs: list[tuple[str, Head | None]] = [(name, checkpoints.get(name)) for name in present]
     answers = ask_each(_replay, ledgers, jobs, processes=processes)
+    lost: list[tuple[Projected, str]] = []
     with history.rebuilding() as fresh:
         done = 0
         while batch := list(islice(answers, _BATCH_ROWS)):
             report.problems += [Problem(one.workflow_id, one.error) for one in batch if one.error is not None]
-            replayed = [one.projected for one in batch if one.projected is not None]
-            report.folded += [projected.row.adw_id for projected in replayed]
-            fresh.add(replayed)
+            lost += [(one.projected, one.lost) for one in batch if one.projected is not None and one.lost]
+            report.folded += [one.workflow_id for one in batch if one.projected is not None]
+            fresh.add([one.projected for one in batch if one.projected is not None and not one.lost])
             done += len(batch)
             if progress is not None:
                 progress(done, len(jobs))
         for name in sorted(checkpoints.keys() - set(present)):
             report.problems.append(Problem(name, LedgerVanished(name, checkpoints[name])))
-        kept = {problem.workflow_id for problem in report.problems}
+        kept = {problem.workflow_id for problem in report.problems} | {one.row.adw_id for one, _ in lost}
 
         def again(workflow_id: str) -> Projected | None:
             """A row that was refreshed, or came, while this rebuild was on."""
@@ -77,12 +79,14 @@ def rebuild(
 
         report.changes += fresh.swap(keep=kept, again=again, reason="rebuild")
     log_changes(report.changes)
+    accept(history, lost, report, reason="rebuild")
     return report
 
 
 def _replay(ledgers: LedgerStore, job: tuple[str, Head | None]) -> _Replayed:
     workflow_id, checkpoint = job
     try:
-        return _Replayed(workflow_id, project(ledgers, workflow_id, checkpoint), None)
+        projected, lost = accepting(ledgers, workflow_id, checkpoint)
+        return _Replayed(workflow_id, projected, None, lost)
     except CostledgerError as error:
         return _Replayed(workflow_id, None, CostledgerError(str(error)))

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ledger import money
-from ledger.errors import CostledgerError, SharedHistory, UnknownWorkflow
+from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.fold import State, fold, initial
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
 from projections.workflow_history import row, spend
 
-__all__ = ["Problem", "Project", "RefreshReport", "project", "projected", "refresh", "resync"]
+__all__ = [
+    "Accepted",
+    "Problem",
+    "Project",
+    "RefreshReport",
+    "accept",
+    "accepting",
+    "project",
+    "projected",
+    "refresh",
+    "resync",
+]
 
 _ROWS_PER_TRANSACTION: Final = 500
 """Bounds memory and how long other writers wait; beyond it a commit's cost is already spread thin."""
+
+_LOST: Final = "the ledger no longer holds what the row was folded from"
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
@@ -33,17 +46,29 @@ class Problem:
     error: CostledgerError
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A row that was made again from a ledger that no longer holds what it was folded from; costs in nanodollars."""
+
+    workflow_id: str
+    problem: str
+    old_nanousd: int | None
+    new_nanousd: int
+
+
 @dataclass(slots=True)
 class RefreshReport:
     """What a refresh did.
 
     Attributes:
+        accepted: what somebody's explicit word let ledgers that lost something decide.
         folded: ids of the workflows that were replayed.
         unchanged: how many had nothing new.
     """
 
     changes: list[CostChange] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    accepted: list[Accepted] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
     unchanged: int = 0
 
@@ -70,6 +95,46 @@ Project = Callable[[LedgerStore, str, Head | None], Projected]
 """`project` itself, or another way to the same row, such as `KeptFolds.project`."""
 
 
+def accepting(
+    ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None, project: Project = project
+) -> tuple[Projected, str]:
+    """A workflow replayed, and why its ledger does not extend the checkpoint; "" when it does.
+
+    Raises:
+        CostledgerError: as `project`; the ledger's own chain has to verify whole.
+    """
+    try:
+        return project(ledgers, workflow_id, checkpoint), ""
+    except ReplacedLedger as error:
+        return project(ledgers, workflow_id, None), error.problem
+
+
+def _insisting(
+    ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None, project: Project
+) -> tuple[Projected, str]:
+    """As `accepting`, but the ledger has to extend the checkpoint."""
+    return project(ledgers, workflow_id, checkpoint), ""
+
+
+def accept(
+    history: HistoryStore, replayed: Sequence[tuple[Projected, str]], report: RefreshReport, *, reason: str
+) -> None:
+    """Let ledgers that lost what their rows were folded from decide what the rows show.
+
+    Args:
+        replayed: each by pure replay, and what does not fit.
+    """
+    for projected, problem in replayed:
+        adw_id = projected.row.adw_id
+        before = history.stored([adw_id]).get(adw_id)
+        history.forget(adw_id)
+        changes = history.write([projected], pure=True, reason=f"{reason}: {_LOST}")
+        report.changes += changes
+        log_changes(changes)
+        old = None if before is None else before.cost_nanousd
+        report.accepted.append(Accepted(adw_id, problem, old, projected.row.actual_cost_nanousd))
+
+
 def refresh(
     ledgers: LedgerStore,
     history: HistoryStore,
@@ -77,18 +142,21 @@ def refresh(
     workflow_ids: Iterable[str] | None = None,
     pure: bool = False,
     unchanged_too: bool = False,
+    accepts: bool = False,
     reason: str = "refresh",
     project: Project = project,
 ) -> RefreshReport:
     """Bring rows up to date with the ledgers that changed since their checkpoints.
 
     A ledger counts as changed when its size is not the checkpoint's (one `stat` each), or when somebody edited its
-    row's cost. A ledger that cannot be read is a problem; the others are done.
+    row's cost; of one that is named, also its end is looked at. A ledger that cannot be read, or lost what its row was
+    folded from, is a problem; the others are done.
 
     Args:
         workflow_ids: which ones; None for all, also those whose ledger has vanished.
         pure: rows show replay even where a running one holds a larger figure.
         unchanged_too: replay them whether they changed or not.
+        accepts: ledgers that verify decide, also those that lost what their rows were folded from.
         reason: for the audit log.
         project: how a ledger is replayed.
 
@@ -102,25 +170,25 @@ def refresh(
     report = RefreshReport()
     named = None if workflow_ids is None else set(workflow_ids)
     checkpoints, stored = history.checkpoints(named), history.stored(named)
-    edited = {adw_id for adw_id, shown in stored.items() if shown.edited}
+    right = set() if unchanged_too else {adw_id for adw_id, shown in stored.items() if not shown.edited}
     wanted = {*ledgers.workflow_ids(), *checkpoints} if named is None else named
-    batch: list[Projected] = []
+    replay = accepting if accepts else _insisting
+    batch: list[tuple[Projected, str]] = []
     for workflow_id in sorted(wanted):
         checkpoint = checkpoints.get(workflow_id)
         try:
             size = ledgers.size(workflow_id)
             if size is None and checkpoint is None and named is None:
                 continue  # a file in which no event was ever acknowledged
-            untouched = workflow_id in stored and workflow_id not in edited and not unchanged_too
-            if checkpoint and size == checkpoint.size and untouched:
+            if checkpoint and size == checkpoint.size and workflow_id in right:
+                if named is not None:
+                    ledgers.read(workflow_id, checkpoint=checkpoint)
                 report.unchanged += 1
                 continue
-            batch.append(project(ledgers, workflow_id, checkpoint))
+            batch.append(replay(ledgers, workflow_id, checkpoint, project))
             report.folded.append(workflow_id)
-        except UnknownWorkflow as error:
-            report.problems.append(Problem(workflow_id, _vanished(error, checkpoint)))
         except CostledgerError as error:
-            report.problems.append(Problem(workflow_id, error))
+            report.problems.append(Problem(workflow_id, _vanished(error, checkpoint)))
         if len(batch) >= _ROWS_PER_TRANSACTION:
             _write(history, batch, report, pure=pure, reason=reason)
             batch = []
@@ -134,8 +202,8 @@ def resync(
     """Replay rows anew whether their ledgers changed or not: the ones named, or all ended ones.
 
     Args:
-        force: rows show pure replay. Without names this is then every workflow, also the running ones, and rows that
-            no ledger ever stood behind are removed.
+        force: rows show pure replay, also of a ledger that lost what its row was folded from. Without names this is
+            then every workflow, also the running ones, and rows that no ledger ever stood behind are removed.
 
     Raises:
         HistoryUnavailable, LedgerUnavailable: see `refresh`.
@@ -149,7 +217,9 @@ def resync(
         wanted = None if force else ended - broken
     else:
         first, wanted = RefreshReport(), set(workflow_ids) - foreign
-    report = refresh(ledgers, history, workflow_ids=wanted, pure=force, unchanged_too=True, reason=reason)
+    report = refresh(
+        ledgers, history, workflow_ids=wanted, pure=force, unchanged_too=True, accepts=force, reason=reason
+    )
     report.changes[:0], report.problems[:0] = first.changes, first.problems
     removals = history.remove(foreign, reason=NO_LEDGER)
     log_changes(removals)
@@ -163,10 +233,11 @@ def _foreign(ledgers: LedgerStore, history: HistoryStore, workflow_ids: Iterable
     return rows - set(ledgers.workflow_ids()) - set(history.checkpoints())
 
 
-def _vanished(error: UnknownWorkflow, checkpoint: Head | None) -> CostledgerError:
-    if checkpoint is None:
-        return error
-    return LedgerVanished(error.workflow_id, checkpoint)
+def _vanished(error: CostledgerError, checkpoint: Head | None) -> CostledgerError:
+    """The error, but for a ledger that is gone and not just unknown."""
+    if isinstance(error, UnknownWorkflow) and checkpoint is not None:
+        return LedgerVanished(error.workflow_id, checkpoint)
+    return error
 
 
 class LedgerVanished(CostledgerError):
@@ -179,12 +250,15 @@ class LedgerVanished(CostledgerError):
         )
 
 
-def _write(history: HistoryStore, batch: list[Projected], report: RefreshReport, *, pure: bool, reason: str) -> None:
-    if not batch:
-        return
-    changes = history.write(batch, pure=pure, reason=reason)
-    report.changes += changes
-    log_changes(changes)
+def _write(
+    history: HistoryStore, batch: Sequence[tuple[Projected, str]], report: RefreshReport, *, pure: bool, reason: str
+) -> None:
+    extending = [projected for projected, lost in batch if not lost]
+    if extending:
+        changes = history.write(extending, pure=pure, reason=reason)
+        report.changes += changes
+        log_changes(changes)
+    accept(history, [one for one in batch if one[1]], report, reason=reason)
 
 
 def log_changes(changes: Iterable[CostChange]) -> None:

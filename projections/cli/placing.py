@@ -28,7 +28,7 @@ def origin_command(moved: bool, renewed: bool, as_json: bool) -> int:
     if moved:
         keep_origin(data)
     code = _renewed() if renewed else 0
-    found, doubt = origin_of(data), misplaced(data)
+    found, doubt = origin_of(data), misplaced(data, every=True)
     if as_json:
         print_json(
             {

@@ -59,7 +59,7 @@ def verify_command(
     proof, agreement = Proof(), Agreement()
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
     name = named_replica(replica_name, "--from") if shared else ""
-    with opened(up_to_date=False, shared_too=shared) as session:
+    with opened(up_to_date=False, shared_too=shared, reads=True) as session:
         findings = _of_directory(session, proof, anchors)
         data = session.data
         if shared:
@@ -93,11 +93,13 @@ def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list
     with counted_bar("proving", "ledgers") as progress:
         many = processes_at_hand()
         findings = list(verify(session.ledgers, history, proof, processes=many, progress=progress))
-    if (doubt := misplaced(session.data)) is not None:
+    if (doubt := misplaced(session.data, every=True)) is not None:
         findings.append(Finding("(all)", doubt.problem, doubt.next_step))
     for kept in anchors:
-        step = "restore the ledger from a backup made before that"
         for name, problem in broken(session.ledgers, kept):
+            step = "restore the ledger from a backup made before that"
+            if "was renewed since" in problem:
+                step = "costledger anchor, and keep the new one"
             findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
     return findings
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger import clock, money
-from ledger.errors import InvalidInput, UnknownWorkflow
+from ledger.errors import DamagedLedger, InvalidInput, UnknownWorkflow
 from ledger.events import Line
 from ledger.reader import LedgerReader
 from ledger.words import counted
@@ -194,7 +194,7 @@ def explain_command(workflow_id: str, as_json: bool) -> int:
     """Each event that moved a workflow's cost: from what to what, why, and where it was read."""
     workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
-        if session.problems:
+        if any(isinstance(problem.error, UnknownWorkflow | DamagedLedger) for problem in session.problems):
             return exit_code(session.problems)
         reader = session.ledgers.read(workflow_id)
         moved = list(steps(reader))

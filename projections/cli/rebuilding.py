@@ -9,7 +9,7 @@ import click
 from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import counted_bar, print_findings, print_json
-from projections.cli.refreshing import as_json_report, print_changes
+from projections.cli.refreshing import as_json_report, print_accepted, print_changes
 from projections.cli.session import exit_code, opened, tell
 from projections.parallel import processes_at_hand
 from projections.rebuild import rebuild
@@ -38,6 +38,7 @@ def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json:
     else:
         click.echo(f"{counted(len(report.folded), 'row')} rebuilt, {counted(len(report.changes), 'cost')} changed")
         print_changes(report.changes)
+        print_accepted(report.accepted)
     return exit_code(report.problems)
 
 
@@ -53,7 +54,7 @@ def _drop_old(*, as_json: bool) -> int:
 
 def _check(processes: int, *, as_json: bool) -> int:
     proof = Proof()
-    with opened(up_to_date=False) as session, counted_bar("checking", "ledgers") as progress:
+    with opened(up_to_date=False, reads=True) as session, counted_bar("checking", "ledgers") as progress:
         found = list(
             verify(
                 session.ledgers,

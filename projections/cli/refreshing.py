@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from projections.cli.context import config_option, data_option, history_option, 
 from projections.cli.output import console, print_json, progress_bar, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.cli.tables import Id, Table
-from projections.replay import RefreshReport, refresh
+from projections.replay import Accepted, RefreshReport, refresh
 from projections.rereading import resync_sources
 from projections.store import CostChange
 
@@ -93,6 +94,7 @@ def as_json_report(report: RefreshReport) -> dict[str, Any]:
             }
             for change in report.changes
         ],
+        "accepted": [asdict(accepted) for accepted in report.accepted],
         "errors": [f"{problem.workflow_id}: {problem.error}" for problem in report.problems],
     }
 
@@ -104,6 +106,17 @@ def _print(report: RefreshReport, imported: ImportReport) -> None:
         f"{counted(len(report.folded), 'workflow')} replayed, {len(report.changes):,} changed"
     )
     print_changes(report.changes)
+    print_accepted(report.accepted)
+
+
+def print_accepted(accepted: list[Accepted]) -> None:
+    """Rows that a ledger decided although it lost something, a line each."""
+    for one in accepted:
+        old = "no row" if one.old_nanousd is None else money.shown(one.old_nanousd)
+        click.echo(
+            f"{one.workflow_id}: its ledger no longer holds what its row was folded from ({one.problem}); "
+            f"accepted as it stands: {old} before, {money.shown(one.new_nanousd)} now"
+        )
 
 
 def print_changes(changes: list[CostChange]) -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
-from ledger.errors import AmbiguousWorkflow, CostledgerError, DamagedLedger, SharedHistory
+from ledger.errors import (
+    AmbiguousWorkflow,
+    CostledgerError,
+    DamagedLedger,
+    HistoryUnavailable,
+    HistoryUnwritable,
+    SharedHistory,
+)
 from ledger.store import DirectoryStore
 from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
@@ -39,6 +46,7 @@ def opened(
     shared_too: bool = False,
     workflow_ids: Iterable[str] | None = None,
     insert_missing: bool = False,
+    reads: bool | None = None,
 ) -> Iterator[Session]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
@@ -48,17 +56,35 @@ def opened(
         shared_too: it is not refused.
         workflow_ids: refresh only these.
         insert_missing: in another application's table, also insert rows that it lacks.
+        reads: what is stored is enough where nothing can be written; by default what `up_to_date` says.
     """
+    reads = up_to_date if reads is None else reads
     data, ledgers, spelling = data_path(), store(), history_spelling()
     if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
         if data.exists() and not data.is_dir():
             raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
         yield Session(data, ledgers, MemoryHistory(), [])
         return
-    with open_history(spelling, insert_missing=insert_missing) as history:
+    with _opened(spelling, insert_missing=insert_missing, reads=reads) as history:
         if history.shared and not up_to_date and not shared_too:
             raise SharedHistory
         yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
+
+
+def _opened(spelling: str | Path, *, insert_missing: bool, reads: bool) -> AbstractContextManager[HistoryStore]:
+    """The history; where nothing can be written, what is stored of it, or for rows of our own one in memory."""
+    try:
+        return open_history(spelling, insert_missing=insert_missing)
+    except HistoryUnwritable:
+        if not reads:
+            raise
+    try:
+        return open_history(spelling, insert_missing=insert_missing, writes=False)
+    except HistoryUnavailable as error:
+        if not isinstance(spelling, Path) or (not isinstance(error, HistoryUnwritable) and spelling.exists()):
+            raise
+    click.echo(f"costledger: {spelling} cannot be made there; the rows are replayed from the ledgers", err=True)
+    return nullcontext(MemoryHistory())
 
 
 def _session(
@@ -70,7 +96,10 @@ def _session(
     up_to_date: bool,
 ) -> Session:
     refreshes = up_to_date and not history.shared
-    report = refresh(ledgers, history, workflow_ids=workflow_ids) if refreshes else RefreshReport()
+    try:
+        report = refresh(ledgers, history, workflow_ids=workflow_ids) if refreshes else RefreshReport()
+    except HistoryUnwritable as error:
+        report = RefreshReport(problems=[Problem("rows are shown as they were stored last", error)])
     tell(report.problems)
     return Session(data, ledgers, history, report.problems)
 

@@ -51,14 +51,17 @@ class AdoptedHistory(SqliteHistory):
 
     Args:
         insert_missing: also insert rows for workflows that the application has none for.
+        writes: as for `SqliteHistory`.
 
     Raises:
         HistoryUnavailable: at construction and by every method; also when the table has no `adw_id` that is unique.
     """
 
-    def __init__(self, path: Path, *, insert_missing: bool = False, clock: Clock = clocks.now) -> None:
+    def __init__(
+        self, path: Path, *, insert_missing: bool = False, writes: bool = True, clock: Clock = clocks.now
+    ) -> None:
         self._insert_missing = self.inserts = insert_missing
-        self._open(Connection(path, make=False), clock)
+        self._open(Connection(path, make=False, writes=writes), clock)
 
     def _prepare(self) -> None:
         existing = dict(self._columns())

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import HistoryUnavailable
+from ledger.errors import HistoryUnavailable, HistoryUnwritable
 
 __all__ = ["Connection"]
 
 _WAIT_SECONDS: Final = 30.0
 """How long a writer waits for another one; a batch of rows takes milliseconds."""
 
+_REFUSED: Final = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+)
+"""What SQLite says when the file system lets it write nothing."""
+
 
 class Connection:
-    """One connection to a database file, made when it is not there.
+    """One connection to a database file.
+
+    Args:
+        make: the file is made when it is not there.
+        writes: False reads it where nothing can be written, not even the files that SQLite wants beside it.
 
     Raises:
         HistoryUnavailable: at construction.
     """
 
-    def __init__(self, path: Path, *, make: bool = True) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, make: bool = True, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
         with self.errors():
-            if make:
+            if make and writes:
                 path.parent.mkdir(parents=True, exist_ok=True)
             elif not path.is_file():
                 raise HistoryUnavailable(path, "there is no such database")
-            self.db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            self.db = _connected(path) if writes else _reading(path)
 
     def close(self) -> None:
         self.db.close()
@@ -53,7 +65,57 @@ class Connection:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if (cause := _unwritable(self.path, error, writes=self.writes)) is not None:
+                raise HistoryUnwritable(self.path, cause) from error
             raise HistoryUnavailable(self.path, _sentence(error)) from error
+
+
+def _connected(name: Path | str) -> sqlite3.Connection:
+    uri = isinstance(name, str)
+    return sqlite3.connect(name, uri=uri, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """The database as it is, although nothing can be written beside it.
+
+    SQLite reads a WAL database only where its index `-shm` stands or can be made, or when it is told that nobody
+    changes the file (https://www.sqlite.org/wal.html#readonly). Told so it would not look into the WAL, so what a
+    killed process left there is read from a copy.
+    """
+    where = path.absolute().as_uri()
+    db = _connected(f"{where}?mode=ro")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+    else:
+        return db
+    journal = path.with_name(f"{path.name}-wal")
+    if not journal.is_file() or not journal.stat().st_size:
+        return _connected(f"{where}?immutable=1")
+    with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
+        for file in (path, journal):
+            shutil.copyfile(file, Path(folder, file.name))
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
+            copy.backup(db)
+        return db
+
+
+def _unwritable(path: Path, error: sqlite3.Error | OSError, *, writes: bool) -> str | None:
+    """Why nothing can be written where a database lies; None when the error has another cause."""
+    code = None if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code is not None and code not in _REFUSED:
+        return None
+    with contextlib.suppress(OSError):
+        found = os.statvfs(path.parent)
+        if found.f_flag & os.ST_RDONLY:
+            return "its file system is read-only"
+        if (found.f_blocks and not found.f_bavail) or code == sqlite3.SQLITE_FULL:
+            return "its disk is full"
+        if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            return "this user may not write there"
+    return None if writes else "it was opened to be read only"
 
 
 def _sentence(error: Exception) -> str:

@@ -22,13 +22,14 @@ def is_postgres(spelling: str) -> bool:
     return spelling.startswith(_POSTGRES)
 
 
-def open_history(spelling: str | Path, *, insert_missing: bool = False) -> ClosingHistory:
+def open_history(spelling: str | Path, *, insert_missing: bool = False, writes: bool = True) -> ClosingHistory:
     """The history that a spelling names.
 
     Args:
         spelling: `PATH` of a SQLite database of our own; `sqlite:PATH` of another application's, to be adopted;
             `postgresql://…`, ours unless another application's table `workflow_history` stands there.
         insert_missing: in another application's table, also insert rows that it lacks.
+        writes: False reads a SQLite file where nothing can be written.
 
     Raises:
         InvalidInput: it is none of these.
@@ -46,11 +47,11 @@ def open_history(spelling: str | Path, *, insert_missing: bool = False) -> Closi
     if kind == "sqlite" and path:
         from projections.stores.adopted import AdoptedHistory
 
-        return AdoptedHistory(Path(path), insert_missing=insert_missing)
+        return AdoptedHistory(Path(path), insert_missing=insert_missing, writes=writes)
     if colon and isinstance(spelling, str):
         raise InvalidInput(
             f"--history {kind}:…: name a SQLite database as sqlite:PATH, or PostgreSQL as postgresql://USER@HOST/DATABASE"
         )
     from projections.stores.sqlite import SqliteHistory
 
-    return SqliteHistory(Path(text))
+    return SqliteHistory(Path(text), writes=writes)

@@ -54,16 +54,19 @@ class SqliteHistory:
     The file is made when it is first needed. A database of another application is refused and left as it is, so is
     one of a newer version; an older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
 
+    Args:
+        writes: False reads what is stored where nothing can be written.
+
     Raises:
-        HistoryUnavailable: at construction and by every method.
+        HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
     """
 
     columns = COLUMNS
     inserts = True
     shared = False
 
-    def __init__(self, path: Path, *, clock: Clock = clocks.now) -> None:
-        self._open(Connection(path), clock)
+    def __init__(self, path: Path, *, writes: bool = True, clock: Clock = clocks.now) -> None:
+        self._open(Connection(path, writes=writes), clock)
 
     def _open(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._db, self._clock = connection, connection.db, clock

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ledger.anchor import anchor, anchors_in, broken
-from ledger.errors import DamagedLedger, InvalidAnchor
+from ledger.errors import DamagedLedger, InvalidAnchor, InvalidInput
 from ledger.events import cost_observed
 from ledger.origin import keep_origin, misplaced
+from ledger.renewal import renew
 from ledger.store import DirectoryStore
 from projections.rebuild import rebuild
 from projections.stores.sqlite import SqliteHistory
@@ -126,3 +127,17 @@ def test_a_damaged_ledger_is_not_anchored(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"1.00"', b'"7.00"'))
     with pytest.raises(DamagedLedger):
         anchor(store)
+
+
+def test_an_anchor_of_before_a_renewal_says_so(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.append([cost_observed("w", cost_usd=1)])
+    kept = anchor(store)
+    renew(store)
+    assert ["its origin was renewed since" in problem for _, problem in broken(store, kept)] == [True]
+
+
+def test_an_anchor_makes_no_mistyped_data_directory(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no data directory"):
+        anchor(DirectoryStore(tmp_path / "mistyped"))
+    assert list(tmp_path.iterdir()) == []

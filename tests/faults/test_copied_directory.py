@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +55,62 @@ def test_a_copy_is_noticed_and_its_original_is_not(tmp_path: Path, command: str)
     assert f"--data {tmp_path / 'copy'} origin --renew" in found.next_step
 
 
+def test_a_copy_of_hard_links_is_noticed(tmp_path: Path) -> None:
+    filled(tmp_path / "data")
+    shutil.copytree(tmp_path / "data", tmp_path / "copy", copy_function=os.link)
+    assert misplaced(tmp_path / "data") is None
+    found = misplaced(tmp_path / "copy")
+    assert found is not None
+    assert "was copied" in found.problem
+
+
+def test_ledgers_that_came_without_their_origin_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    origin = filled(tmp_path / "data").origin
+    shutil.copytree(tmp_path / "data/ledgers", tmp_path / "other/ledgers")
+    found = misplaced(tmp_path / "other")
+    assert found is not None
+    assert f"has no origin, and its ledgers name {origin}" in found.problem
+    DirectoryStore(tmp_path / "other").append([cost_observed("new", cost_usd=1)])
+    assert f"its ledgers name {origin}" in caplog.text
+    found = misplaced(tmp_path / "other", every=True)
+    assert found is not None
+    assert f"ledgers in it name {origin}" in found.problem
+    assert found.next_step.endswith("origin --renew")
+    assert renew(DirectoryStore(tmp_path / "other")).problems == {}
+    assert misplaced(tmp_path / "other", every=True) is None
+
+
+def test_a_lost_origin_is_taken_from_the_ledgers(tmp_path: Path) -> None:
+    origin = filled(tmp_path / "data").origin
+    (tmp_path / "data/origin").unlink()
+    keep_origin(tmp_path / "data")
+    assert DirectoryStore(tmp_path / "data").origin == origin
+    assert misplaced(tmp_path / "data", every=True) is None
+
+
+def test_a_copy_on_a_fresh_tmpfs_with_the_same_inodes_is_noticed(tmp_path: Path) -> None:
+    copies = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path / name)]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+            pytest.skip("needs to mount a file system")
+        copies.append(tmp_path / name / "data")
+    try:
+        filled(copies[0])
+        text = (copies[0] / "origin").read_text()
+        copies[1].mkdir()
+        (copies[1] / "origin").write_text(text)
+        inode, folder = (copies[1] / "origin").stat().st_ino, copies[1].stat().st_ino
+        same = re.sub("inode [0-9]+ in [0-9]+", f"inode {inode} in {folder}", text)
+        (copies[1] / "origin").write_text(same)
+        assert misplaced(copies[0]) is None
+        assert misplaced(copies[1]) is not None
+    finally:
+        for copy in copies:
+            subprocess.run(["umount", "--lazy", copy.parent], check=True)
+
+
 def test_a_rename_is_no_copy(tmp_path: Path) -> None:
     filled(tmp_path / "data")
     (tmp_path / "data").rename(tmp_path / "elsewhere")
@@ -101,7 +159,11 @@ def test_an_origin_that_is_none_stops_no_append_to_a_ledger(tmp_path: Path, text
         DirectoryStore(tmp_path / "data").append([cost_observed("new", cost_usd=3)])
     found = misplaced(tmp_path / "data")
     assert found is not None
-    assert "restore that file" in found.next_step
+    assert "origin --moved, which takes the id from the ledgers" in found.next_step
+    keep_origin(tmp_path / "data")
+    assert misplaced(tmp_path / "data", every=True) is None
+    DirectoryStore(tmp_path / "data").append([cost_observed("new", cost_usd=3)])
+    assert {DirectoryStore(tmp_path / "data").origin} == opened_by(tmp_path / "data")
 
 
 @given(times=st.integers(1, 3), salvaged=st.booleans(), costs=st.lists(st.integers(0, 99), max_size=6))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,103 @@ def test_a_read_only_disk_is_said_and_its_ledgers_can_be_read(small: Path) -> No
     with pytest.raises(CostledgerError, match="Read-only file system"):
         DirectoryStore(small / "data").append([cost_observed("w", cost_usd=1)])
     assert len(list(DirectoryStore(small / "data").read("w"))) == 2
+
+
+READING: tuple[list[str], ...] = (
+    [],
+    ["history"],
+    ["show", "w"],
+    ["explain", "w"],
+    ["stale"],
+    ["daily"],
+    ["history", "--json"],
+)
+PROVING = (["verify"], ["verify", "--against", "anchors.txt"], ["rebuild", "--check"])
+
+
+def costledger(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "projections", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def read_only(folder: Path) -> str:
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    return "its file system is read-only"
+
+
+def full(folder: Path) -> str:
+    fill(folder)
+    return "its disk is full"
+
+
+def appended(folder: Path, cost_usd: str) -> None:
+    """By another process, so that no file here is open and keeps the disk from becoming read-only."""
+    assert costledger(folder, "observe", "w", "--cost-usd", cost_usd).returncode == 0
+
+
+def filled(folder: Path) -> None:
+    """A ledger, its row and an anchor."""
+    appended(folder, "1.25")
+    assert costledger(folder, "refresh").returncode == 0
+    (folder / "anchors.txt").write_text(costledger(folder, "anchor").stdout)
+
+
+@pytest.mark.parametrize("hinder", [read_only, full])
+def test_rows_are_read_and_proven_where_nothing_can_be_written(small: Path, hinder: Callable[[Path], str]) -> None:
+    filled(small)
+    hinder(small)
+    for arguments in (*READING, *PROVING):
+        done = costledger(small, *arguments)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+    assert "1.25" in costledger(small, "show", "w").stdout
+    assert "1 ledger with 2 events" in costledger(small, "verify").stdout
+
+
+@pytest.mark.parametrize("hinder", [read_only, full])
+def test_rows_that_cannot_be_brought_up_to_date_are_shown_with_the_cause(
+    small: Path, hinder: Callable[[Path], str]
+) -> None:
+    filled(small)
+    appended(small, "1.75")
+    cause = hinder(small)
+    for arguments in READING:
+        done = costledger(small, *arguments)
+        assert done.stdout, arguments
+        assert "rows are shown as they were stored last" in done.stderr, arguments
+        assert f"{cause}; make room there, or make it writable" in done.stderr, arguments
+    shown = costledger(small, "show", "w")
+    assert (shown.returncode, "1.25" in shown.stdout) == (1, True)
+    for arguments in PROVING:
+        assert costledger(small, *arguments).returncode == 0, arguments
+    for arguments in (["refresh"], ["rebuild"], ["resync", "--force", "w"]):
+        done = costledger(small, *arguments)
+        assert (done.returncode, cause in done.stderr) == (1, True), arguments
+
+
+@pytest.mark.parametrize("hinder", [read_only, full])
+def test_without_a_history_rows_are_replayed_where_nothing_can_be_written(
+    small: Path, hinder: Callable[[Path], str]
+) -> None:
+    filled(small)
+    for file in (small / "data").glob("history.db*"):
+        file.unlink()
+    hinder(small)
+    done = costledger(small, "show", "w")
+    assert (done.returncode, "1.25" in done.stdout) == (0, True)
+    assert "are replayed from the ledgers" in done.stderr
+
+
+def test_what_a_killed_process_left_in_the_journal_is_read_where_nothing_can_be_written(small: Path) -> None:
+    filled(small)
+    appended(small, "1.75")
+    with SqliteHistory(small / "data/history.db") as history:
+        refresh(DirectoryStore(small / "data"), history)
+        for suffix in ("", "-wal"):
+            shutil.copyfile(small / f"data/history.db{suffix}", small / f"copy{suffix}")
+    for suffix in ("", "-wal"):
+        shutil.copyfile(small / f"copy{suffix}", small / f"data/history.db{suffix}")
+    read_only(small)
+    with SqliteHistory(small / "data/history.db", writes=False) as history:
+        assert history.stored()["w"].cost_nanousd == 1_750_000_000
+    assert costledger(small, "verify").returncode == 0

@@ -286,3 +286,24 @@ def test_a_refused_call_replaces_nothing(tmp_path: Path) -> None:
         salvage(store, "w", files=Refusing())
     assert path.read_bytes() == before
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["w.jsonl"]
+
+
+def test_events_that_were_appended_below_damage_are_kept_with_those_above_it(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    path, before = store.ledger_path("w"), told(store)
+    path.write_bytes(path.read_bytes().replace(b'"0.31"', b'"9.31"'))
+    receipt = DirectoryStore(tmp_path).append([cost_observed("w", agent="later", cost_usd=7, id="later")])[0]
+    with pytest.raises(DamagedLedger, match="salvage before restoring a backup") as found:
+        told(store)
+    assert found.value.line < receipt.seq
+    salvage(store, "w")
+    assert told(store) == [pair for pair in before if pair[0] != "e3"] + [("later", "7.00")]
+
+
+def test_nothing_is_appended_to_a_damaged_last_line(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    path = store.ledger_path("w")
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-90] + bytes([raw[-90] ^ 1]) + raw[-89:])
+    with pytest.raises(DamagedLedger, match="the last line"):
+        DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=7)])

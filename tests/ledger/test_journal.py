@@ -171,12 +171,42 @@ def test_a_torn_tail_is_moved_aside_whole(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     store.append([cost_observed("w", cost_usd=1)])
     path = store.ledger_path("w")
-    for number, tail in enumerate([b'{"v":1,"se', b"\0" * 2_000_000, b'{"v":1,"' + b"\0" * 50], 1):
+    for number, tail in enumerate([b'{"v":1,"se', b'{"v":1,"' + b"\0" * 50, b"\xff"], 1):
         with path.open("ab") as file:
             file.write(tail)
         DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=number)])
-        assert path.with_name(f"w.jsonl.torn-{number}").read_bytes() == tail
+        assert path.with_name(f"w.jsonl.torn-{number}").read_bytes() == tail.rstrip(b"\0")
     assert len(list(store.read("w"))) == 5
+
+
+def test_nul_bytes_behind_a_ledger_are_cut_off_and_their_number_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=1)])
+    path = DirectoryStore(tmp_path).ledger_path("w")
+    os.truncate(path, path.stat().st_size + 500_000_000)
+    DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=2)])
+    assert [file.name for file in path.parent.iterdir()] == ["w.jsonl"]
+    assert "500,000,000 NUL bytes" in caplog.text
+    assert len(list(DirectoryStore(tmp_path).read("w"))) == 3
+
+
+@pytest.mark.parametrize("call", ["write", "sync", "sync_directory"])
+def test_a_torn_tail_that_cannot_be_moved_aside_stays_and_leaves_no_copy(tmp_path: Path, call: str) -> None:
+    DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=1)])
+    path = DirectoryStore(tmp_path).ledger_path("w")
+    torn = path.read_bytes() + b'{"v":1,"se'
+    path.write_bytes(torn)
+
+    def refused(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    files = Files()
+    setattr(files, call, refused)
+    with pytest.raises(LedgerUnavailable, match="No space left"):
+        DirectoryStore(tmp_path, files=files).append([cost_observed("w", cost_usd=2)])
+    assert path.read_bytes() == torn
+    assert [file.name for file in path.parent.iterdir()] == ["w.jsonl"]
 
 
 def test_a_directory_where_the_ledger_should_be(tmp_path: Path) -> None:
@@ -269,3 +299,14 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
         assert stat.S_IMODE(store.ledger_path("w").stat().st_mode) == 0o640
     finally:
         os.umask(old)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_and_nobody_waits_for_it(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    store = DirectoryStore(tmp_path)
+    store.append([cost_observed("other", cost_usd=1)])
+    make(store.ledger_path("w"))
+    with pytest.raises(LedgerUnavailable, match=r"no regular file|Is a directory"):
+        store.append([cost_observed("w", cost_usd=1)])
+    with pytest.raises(LedgerUnavailable, match="no regular file"):
+        store.read("w")

@@ -428,7 +428,7 @@ def test_a_salvage_killed_before_it_came_to_the_row_is_finished_by_the_next(run:
     assert run("verify").code == 3
     told = run("salvage", "w")
     assert told.code == 0
-    assert "1 events kept" in told.out
+    assert "1 event kept" in told.out
     assert "w.jsonl.damaged-1" in told.out
     assert "its row showed $2.3700, and shows $0.0900 now" in told.out
     assert run("verify").code == 0
@@ -450,7 +450,7 @@ def test_a_salvage_whose_row_cannot_be_replayed_is_no_success(run: Run, tmp_path
     odd = body + chain_hash(opening[-66:] + b"\n", body).encode() + b'"}'
     path.write_bytes(b"\n".join([opening, odd, build, b""]))
     told = run("salvage", "w")
-    assert (told.code, "1 events kept, 1 lines left out" in told.out, "costledger: w: " in told.err) == (1, True, True)
+    assert (told.code, "1 event kept, 1 line left out" in told.out, "costledger: w: " in told.err) == (1, True, True)
 
 
 def test_a_salvage_that_would_keep_nothing_is_a_finding(run: Run, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_ledger_that_does_not_extend_its_checkpoint_is_a_problem_and_the_other
     report = refresh(other, bench.history)
     assert [(p.workflow_id, type(p.error).__name__) for p in report.problems] == [
         ("v", "LedgerVanished"),
-        ("w", "DamagedLedger"),
+        ("w", "ReplacedLedger"),
     ]
     assert isinstance(report.problems[1].error, DamagedLedger)
     assert (bench.cost("u"), bench.cost("v"), bench.cost("w")) == (9.1, 0.45, 0.45)

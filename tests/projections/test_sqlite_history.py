@@ -99,7 +99,7 @@ def test_the_schema_has_exactly_the_columns_of_a_row(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(HistoryUnavailable, match="the ledgers are untouched"):
+    with pytest.raises(HistoryUnavailable, match="rows cannot be stored: this user may not write there"):
         SqliteHistory(Path("/proc/self/history.db"))
     (tmp_path / "file").touch()
     with pytest.raises(HistoryUnavailable):
