@@ -17,6 +17,7 @@ from typing import Final
 
 from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projections.server.problems import Refusal, response_to
@@ -75,6 +76,8 @@ class Guard:
         try:
             self._check(scope)
             await self._app(scope, _Body(receive, self._settings), guarded)
+        except ClientDisconnect:
+            return  # in the middle of its body: nobody is there to be answered
         except Exception as error:
             if started:
                 raise

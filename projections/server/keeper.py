@@ -35,6 +35,9 @@ _SHARED_SECONDS: Final = 1.0
 """How often rows that projectors write are asked what changed: one look at an index."""
 
 _CHANGES_MAX: Final = 1_000
+_NOTICED_MAX: Final = 50
+"""Ledgers that are replayed whole at each look at all, since they were seen damaged."""
+
 _STEP_MS: Final = 5
 _DEBOUNCE_MS: Final = 20
 """How long notifications are gathered: a row is to follow its ledger within 50 ms."""
@@ -75,6 +78,7 @@ class Keeper:
         self._every_seconds = _ALL_SECONDS
         self._running: set[str] = set()
         self.unsettled: set[str] = set()
+        self._noticed: frozenset[str] = frozenset()
         self._threads = [
             threading.Thread(target=self._keep, name="keeper"),
             threading.Thread(target=self._watch, name="watch"),
@@ -160,7 +164,22 @@ class Keeper:
             return
         known = None if names is None else [name for name in names if self._is_ledger(name)]
         report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
+        if names is None and self._noticed:
+            report.problems += self._looked_again(history)
         self._note(report, all_looked_at=names is None)
+
+    def noticed(self, problems: Iterable[Problem]) -> None:
+        """Problems that somebody else's replay met: they stand until a replay of that ledger, whole, succeeds."""
+        found = {problem.workflow_id: problem for problem in problems}
+        self._noticed |= found.keys()
+        self.kept.problems = self.kept.problems | found
+
+    def _looked_again(self, history: HistoryStore) -> list[Problem]:
+        """Those of the noticed problems that still are: damage of which a ledger's size says nothing."""
+        again = sorted(self._noticed)[:_NOTICED_MAX]
+        report = refresh(self._service.ledgers, history, workflow_ids=again, unchanged_too=True)
+        self._noticed -= set(report.folded)
+        return report.problems
 
     def _is_ledger(self, name: str) -> bool:
         try:

@@ -179,3 +179,11 @@ def test_more_streams_than_allowed_are_refused_and_the_rest_goes_on(serve: Serve
     codes = asyncio.run(many())
     assert (codes.count(200), codes.count(503)) == (50, 950)
     assert server.client.get("/api/workflow-history").status_code == 200
+
+
+def test_a_client_that_hangs_up_in_its_body_is_no_error_of_the_server(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as gone:
+        gone.sendall(b"POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{")
+        time.sleep(0.2)
+    time.sleep(0.2)
+    assert 'status="500"' not in server.client.get("/metrics").text

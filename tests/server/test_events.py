@@ -50,6 +50,8 @@ def test_lines_are_taken_as_the_command_takes_them(server: Server) -> None:
     assert "is not JSON" in answer.json()["errors"][0]["detail"]
     assert server.client.post("/api/events", content=b"", headers=headers).status_code == 422
     assert server.client.post("/api/events", content=b"x", headers={"content-type": "text/html"}).status_code == 415
+    packed = server.client.post("/api/events", content=b"x", headers={"content-encoding": "gzip"})
+    assert (packed.status_code, packed.json()["type"].rpartition(":")[2]) == (415, "content-encoding")
 
 
 def test_money_in_json_stays_exact(server: Server) -> None:

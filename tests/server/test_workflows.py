@@ -133,3 +133,14 @@ def test_events_show_what_each_did_to_the_cost_page_by_page(server: Server) -> N
 def test_an_unknown_path_is_a_problem_not_a_page_of_somebody_else(server: Server, path: str) -> None:
     answer = server.client.get(path)
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
+
+
+def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Server) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="0.10"), workflow_ended("w", "completed")])
+    path = server.ledgers.ledger_path("w")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'"0.10"', b'"0.90"'))
+    assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 409
+    assert "does not fit" in found(server, "/api/health")["problems"]["w"]
+    path.write_bytes(whole)
+    assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 200

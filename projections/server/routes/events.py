@@ -86,6 +86,9 @@ async def append_events(request: Request) -> Response:
     lines = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if lines not in ("application/json", _NDJSON):
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"send application/json or {_NDJSON}")
+    if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+        detail = f"the body is encoded as {encoding[:50]!r}; send it as it is"
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail)
     body = await request.body()
     most = service_of(request).settings.batch_events_max
     if len(body) <= _PARSED_HERE_BYTES_MAX:
