@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -59,6 +60,37 @@ def lines_of(workflow_id: str, count: int, origin: str = "a1") -> list[bytes]:
 
 def start(workflow_id: str, origin: str = "a1") -> ChainHead:
     return ChainHead(workflow_id, origin, 0, "")
+
+
+def test_a_line_is_found_by_its_position(replica: Replica, name: str) -> None:
+    assert replica.identity
+    lines = lines_of(name, 3)
+    replica.publish([Run(start(name), lines)])
+    stored = list(replica.chain(name, "a1"))
+    assert [replica.line_at(line.position)[0] for line in stored] == lines
+    last = stored[-1].position
+    assert replica.line_at(last) == (lines[-1], last)
+    assert replica.line_at(last + 7) == (None, last)
+
+
+def test_a_server_whose_store_was_put_back_from_a_copy_keeps_its_identity_and_ends_earlier(tmp_path: Path) -> None:
+    with running(tmp_path / "nats") as cluster, closing(NatsReplica(cluster.name, copies=1)) as replica:
+        identity, lines = replica.identity, lines_of("w", 9)
+        replica.publish([Run(start("w"), lines[:4])])
+        cluster.stop()
+        store = cluster.servers[0].folder / "store"
+        shutil.copytree(store, tmp_path / "copy")
+        cluster.start()
+        with closing(NatsReplica(cluster.name)) as before:
+            before.publish([Run(before.head("w", "a1"), lines[4:])])
+            assert before.line_at(9) == (lines[8], 9)
+        cluster.stop()
+        cluster.servers[0].wipe()
+        shutil.copytree(tmp_path / "copy", store)
+        cluster.start()
+        with closing(NatsReplica(cluster.name)) as after:
+            assert after.identity == identity
+            assert after.line_at(9) == (None, 4)
 
 
 def stored(replica: Replica, workflow_id: str, origin: str = "a1") -> list[bytes]:

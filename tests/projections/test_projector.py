@@ -22,7 +22,7 @@ from ledger.replica import PARTITIONS, ChainHead, ReplicatedLine, Run
 from ledger.replicas.memory import MemoryReplica
 from ledger.store import MemoryStore
 from projections.merge import merged
-from projections.projector import PartitionsMoved, Projector
+from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.shared import project_again, project_on
@@ -341,6 +341,48 @@ def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres
         project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).costs_changed == 0
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
+
+
+@pytest.mark.parametrize("lines_after", [0, 5, 20, 60])
+def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_rows(
+    postgres_url: str, lines_after: int
+) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 5, 60)
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    before, last = rows_at(postgres_url), len(hosts.replica.stored)
+    lost = hosts.replica.stored[-20:]
+    with projector(hosts, postgres_url) as running:
+        running.step(0)
+        hosts.replica.go_back(last - 20)
+        lively(hosts, 5, lines_after, seed=8, name="later")
+        hosts.send_all()
+        if len(hosts.replica.stored) > last:
+            with pytest.raises(ReplicaWentBack, match="has another line there"):
+                running.step(0)
+    with pytest.raises(ReplicaWentBack, match="costledger project --rebuild"):
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == before
+    for line in lost:  # what `replicate --repair` sends again
+        after = hosts.replica.head(line.workflow_id, line.origin)
+        hosts.replica.repeat(Run(after, [line.raw]))
+    project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert rows_at(postgres_url) == hosts.rows()
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
+
+
+def test_a_replica_that_went_back_under_a_rebuild_has_the_next_one_begin_anew(postgres_url: str) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 5, 60)
+    hosts.send_all()
+    first = PostgresVersion(postgres_url, "memory")
+    Projector(hosts.replica, first).step(0)
+    first.close()
+    hosts.replica.go_back(len(hosts.replica.stored) - 20)
+    with pytest.raises(ReplicaWentBack):
+        project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).lines == len(hosts.replica.stored)
 
 
 def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_rows_at_once(postgres_url: str) -> None:
