@@ -319,8 +319,12 @@ def test_a_restore_names_the_origins_and_what_it_could_not_restore(tmp_path: Pat
     append(two, "v", 1)
     caught_up(one, replica)
     caught_up(two, replica)
-    with pytest.raises(InvalidInput, match=f"{two.origin} \\(1 ledgers\\)"):
+    with pytest.raises(InvalidInput, match=f"{two.origin} \\(1 ledger\\)"):
         restore(replica, tmp_path / "new")
+    for mistyped in ("", one.origin[:-1], "../*", "*"):
+        with pytest.raises(InvalidInput, match=f"no ledgers of origin .*it has: .*{one.origin} \\(1 ledger\\)"):
+            restore(replica, tmp_path / "new", origin=mistyped)
+    assert not (tmp_path / "new").exists(), "nothing was written"
     replica.stored = [line for line in replica.stored if line.head.seq != 3]
     done = restore(replica, tmp_path / "new", origin=one.origin)
     (problem,) = done.problems
