@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +15,17 @@ from pathlib import Path
 import nats
 import pytest
 
-from ledger.errors import InvalidReplica, InvalidWorkflowId, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
+from ledger.errors import (
+    InvalidReplica,
+    InvalidWorkflowId,
+    MissingExtra,
+    ReplicaDiffers,
+    ReplicaRefused,
+    ReplicaUnavailable,
+)
 from ledger.events import cost_observed
 from ledger.replica import PARTITIONS, ChainHead, Replica, ReplicatedLine, Run, last_positions, partition_of
+from ledger.replicas import open_replica
 from ledger.replicas.memory import MemoryReplica
 from ledger.replicas.nats import NatsReplica
 from ledger.replicas.stream import STREAM
@@ -301,3 +310,20 @@ def test_a_name_of_no_replica_is_bad_input(bad: str) -> None:
     with pytest.raises(InvalidReplica) as caught:
         NatsReplica(bad)
     assert "u:p" not in str(caught.value)
+
+
+def test_credentials_are_read_and_without_their_package_the_extra_is_named(
+    tmp_path: Path, server: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = tmp_path / "host.creds"
+    credentials.write_text(
+        "-----BEGIN NATS USER JWT-----\nnot.a.jwt\n------END NATS USER JWT------\n\n"
+        "-----BEGIN USER NKEY SEED-----\n"
+        "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU\n"
+        "------END USER NKEY SEED------\n"
+    )
+    with closing(open_replica(server.name, copies=1, credentials=str(credentials))) as replica:
+        assert replica.identity, "a server that asks for none takes them"
+    monkeypatch.setitem(sys.modules, "nkeys", None)
+    with pytest.raises(MissingExtra, match=r"costledger\[nats\]"):
+        open_replica(server.name, credentials=str(credentials))
