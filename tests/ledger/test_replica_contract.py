@@ -327,3 +327,26 @@ def test_credentials_are_read_and_without_their_package_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "nkeys", None)
     with pytest.raises(MissingExtra, match=r"costledger\[nats\]"):
         open_replica(server.name, credentials=str(credentials))
+
+
+@pytest.mark.parametrize("password", ["pa@word", "pa#word", "pa,word", "pa/word", "pa?word", "12,word", "pa:word"])
+def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_is_shown(password: str) -> None:
+    with pytest.raises(InvalidReplica) as caught:
+        NatsReplica(f"nats://joe:{password}@nats1:4222")
+    said = str(caught.value)
+    assert not any(piece in said for piece in ("pa@", "pa#", "pa,", "pa/", "pa?", "pa:", "12", "word@", "joe"))
+    assert "@nats1:4222" in said
+    assert "@ as %40" in said
+
+
+def test_an_encoded_password_is_told_to_the_server_as_it_is(tmp_path: Path) -> None:
+    with running(tmp_path / "nats") as cluster:
+        one = cluster.servers[0]
+        cluster.stop()
+        with one.config.open("a") as config:
+            config.write('authorization { user: joe, password: "p@s,#/w" }\n')
+        cluster.start()
+        name = cluster.name.replace("nats://", "nats://joe:p%40s%2C%23%2Fw@")
+        with closing(NatsReplica(name, copies=1)) as replica:
+            assert replica.identity
+            assert replica.address == cluster.name
