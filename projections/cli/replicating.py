@@ -115,7 +115,14 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
     problems = [*(found.problems if found is not None else []), *sent.problems]
     if as_json:
         repaired = (
-            {} if found is None else {"compared": found.ledgers, "losses": [asdict(loss) for loss in found.losses]}
+            {}
+            if found is None
+            else {
+                "compared": found.ledgers,
+                "losses": [asdict(loss) for loss in found.losses],
+                "foreign": found.foreign,
+                "sent_again": found.lines,
+            }
         )
         print_json(
             {
@@ -129,7 +136,12 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
         )
     else:
         if found is not None:
-            click.echo(f"{counted(found.ledgers, 'ledger')} compared, {len(found.losses):,} had lost lines")
+            lost = counted(sum(loss.lines for loss in found.losses), "line")
+            click.echo(
+                f"{counted(found.ledgers, 'ledger')} compared: {len(found.losses):,} had lost {lost}, "
+                f"{len(found.foreign):,} ended with a message of somebody else; "
+                f"{counted(found.lines, 'event')} sent again behind what is there and acknowledged"
+            )
         click.echo(
             f"{counted(sent.lines, 'event')} of {counted(len(sent.ledgers), 'ledger')} acknowledged "
             f"({sent.size_bytes / 1e6:,.1f} MB)"

@@ -146,8 +146,19 @@ def test_a_repair_says_what_was_lost_and_the_second_finds_nothing(tmp_path: Path
     (loss,) = found.losses
     assert (loss.workflow_id, loss.seq, loss.lines, found.ledgers) == ("w", 4, 3, 2)
     assert chains(replica) == ledgers(store)
-    assert sent.lines == 0, "one run held all that was missing"
+    assert (sent.lines, found.lines) == (0, 7), "one run held all that was missing"
     assert caught_up(store, replica, repaired=True)[1].losses == []
+
+
+def test_a_repair_sends_a_chain_again_that_ends_with_a_message_of_somebody_else(tmp_path: Path) -> None:
+    store, replica = DirectoryStore(tmp_path), MemoryReplica()
+    append(store, "w", 9)
+    caught_up(store, replica)
+    replica.repeat(Run(replica.head("w", store.origin), [b"no ledger line" * 9]))
+    sent, found = caught_up(store, replica, repaired=True)
+    assert (found.losses, found.foreign, sent.lines) == ([], ["w"], 10)
+    sent, found = caught_up(store, replica, repaired=True)
+    assert (found.losses, found.foreign, sent.lines) == ([], [], 0)
 
 
 def test_a_long_ledger_is_sent_and_repaired_in_several_runs(tmp_path: Path) -> None:

@@ -182,6 +182,22 @@ def test_a_gap_holds_that_workflow_and_repair_lets_it_go_on(
     assert rows_at(postgres_url) == hosts.rows()
 
 
+def test_a_chain_sent_again_in_full_lifts_the_hold_that_a_foreign_message_made(postgres_url: str) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 1, 12)
+    hosts.send_all()
+    foreign = ReplicatedLine(len(hosts.replica.stored) + 1, "w0", "origin-0", b"not a ledger line at all" * 9)
+    hosts.replica.repeat(Run(foreign.head, [foreign.raw]))
+    with projector(hosts, postgres_url) as running:
+        running.step(0)
+        assert running.workflows_held == 1
+        hosts.replica.repeat(Run(ChainHead("w0", "origin-0", 0, ""), hosts.lines(0, "w0")))
+        running.step(0)
+        assert running.workflows_held == 0
+    assert projection_of(postgres_url)[1] == []
+    assert rows_at(postgres_url) == hosts.rows()
+
+
 def repeat(hosts: Hosts, workflow_id: str, start: int) -> None:
     """What repair does: everything from the first lost line on again."""
     lines = hosts.lines(0, workflow_id)
