@@ -21,7 +21,7 @@ from ledger.errors import CostledgerError, DamagedLedger, Diverged, InvalidInput
 from ledger.events import cost_observed
 from ledger.origin import keep_origin
 from ledger.renewal import renew
-from ledger.repair import Repair, repair
+from ledger.repair import Repair, repair, unsent
 from ledger.replica import ChainHead, Run
 from ledger.replicas.memory import MemoryReplica
 from ledger.replication import Replication, Sent
@@ -159,6 +159,29 @@ def test_a_repair_sends_a_chain_again_that_ends_with_a_message_of_somebody_else(
     assert (found.losses, found.foreign, sent.lines) == ([], ["w"], 10)
     sent, found = caught_up(store, replica, repaired=True)
     assert (found.losses, found.foreign, sent.lines) == ([], [], 0)
+
+
+def test_a_repair_whose_lines_are_refused_says_which_ledgers_still_lack_some(tmp_path: Path) -> None:
+    class Refusing(MemoryReplica):
+        full = False
+
+        def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+            heads = [self.head(run.after.workflow_id, run.after.origin) for run in runs]
+            return list(heads) if self.full else super().publish(runs)
+
+    store, replica = DirectoryStore(tmp_path), Refusing()
+    append(store, "w", 9)
+    replication = Replication(store, replica)
+    replication.catch_up()
+    del replica.stored[6:]
+    found = repair(store, replica, replication)
+    replica.full = True
+    replication.catch_up()
+    assert unsent(found, replication) == ["w"]
+    replica.full = False
+    replication.catch_up()
+    assert unsent(found, replication) == []
+    replication.close()
 
 
 def test_a_long_ledger_is_sent_and_repaired_in_several_runs(tmp_path: Path) -> None:
