@@ -72,6 +72,9 @@ class Shared(Protocol):
         """The partitions that are this one's from now on, each with its position.
 
         As many as its fair share among those that live; what another has is never taken from it.
+
+        Raises:
+            PartitionsMoved: the rows were replaced.
         """
         ...
 

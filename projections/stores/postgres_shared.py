@@ -142,6 +142,7 @@ class PostgresShared:
         return self._connection.run(self._claim)
 
     def _claim(self, cursor: Cursor) -> dict[int, int]:
+        self._check_version(cursor)
         found = cursor.execute(f"SELECT objid::bigint, mode {_HELD}", (self._locks,)).fetchall()
         members = sum(1 for number, _ in found if number == _MEMBER)
         share = -(-PARTITIONS // max(1, members))
@@ -232,8 +233,7 @@ class PostgresShared:
 
     def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int], mark: str = "") -> None:
         """Write the new positions over the ones that were read from."""
-        if self._tables.meta(cursor).get(self._key, 0) != self._version:
-            raise PartitionsMoved("a rebuild has replaced the rows")
+        self._check_version(cursor)
         moved = cursor.execute(
             f"UPDATE costledger_partition{self._hidden} p SET position = told.after, "
             "mark = CASE WHEN told.after > told.before THEN %s ELSE mark END "
@@ -243,6 +243,10 @@ class PostgresShared:
         )
         if moved.rowcount != len(before):
             raise PartitionsMoved("another projector has read on in a partition that was this one's")
+
+    def _check_version(self, cursor: Cursor) -> None:
+        if self._tables.meta(cursor).get(self._key, 0) != self._version:
+            raise PartitionsMoved("a rebuild has replaced the rows")
 
 
 class PostgresVersion(PostgresShared):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -433,6 +434,23 @@ def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_
         assert history.old_versions() == [1]
         assert history.drop_old_versions() == [1]
         assert [entry.new_cost for entry in history.audit("w57")][-1] == hosts.row("w57").actual_cost_total
+
+
+def test_a_projector_without_anything_to_do_is_counted_after_a_rebuild(postgres_url: str) -> None:
+    hosts, stop, lines = Hosts(1), threading.Event(), list[int]()
+    lively(hosts, 3, 20)
+    hosts.send_all()
+    beside = run(hosts, postgres_url, stop, lines)
+    try:
+        wait_for(postgres_url, hosts.rows())
+        project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+        until = time.monotonic() + 10
+        while any(one.projector is None for one in projection_of(postgres_url)[0]) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len({one.projector for one in projection_of(postgres_url)[0]} - {None}) == 1
+    finally:
+        stop.set()
+        beside.join()
 
 
 def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> None:
