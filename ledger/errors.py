@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "AmbiguousWorkflow",
@@ -131,11 +131,17 @@ class InvalidAnchor(InvalidInput):
         super().__init__(f"{where} no anchor: expected the line that `costledger anchor` printed")
 
 
+PERCENT_ENCODE: Final = (
+    "in a user name or password write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, comma as %2C"
+)
+
+
 class InvalidReplica(InvalidInput):
     """A name by which no replica can be reached."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name!r} names no replica: expected nats://HOST:PORT, several separated by commas")
+    def __init__(self, name: str, *, has_user: bool = False) -> None:
+        hint = f"; {PERCENT_ENCODE}" if has_user else ""
+        super().__init__(f"{name!r} names no replica: expected nats://HOST:PORT, several separated by commas{hint}")
 
 
 class InvalidConfig(InvalidInput):

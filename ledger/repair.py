@@ -18,7 +18,7 @@ from ledger.replica import ChainHead, Replica, Run
 from ledger.replication import Problem, Replication, head_at, runs_of
 from ledger.store import DirectoryStore
 
-__all__ = ["Loss", "Repair", "repair"]
+__all__ = ["Loss", "Repair", "repair", "unsent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,20 @@ class Loss:
 
 @dataclass(slots=True)
 class Repair:
-    """What a repair found; everything in `losses` is sent again by the pass that follows it."""
+    """What a repair found; what it did not send again itself is sent by the pass that follows it.
+
+    Attributes:
+        foreign: ledgers that lost nothing, and whose chain ends with a message that is not their last line.
+        lines, size_bytes: sent again already, and acknowledged.
+        due: by workflow id, up to which seq its chain has to be whole once that pass is done.
+    """
 
     ledgers: int = 0
     losses: list[Loss] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    lines: int = 0
+    size_bytes: int = 0
+    due: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -89,6 +99,17 @@ def repair(
     return found
 
 
+def unsent(found: Repair, replication: Replication) -> list[str]:
+    """Ledgers of which lines were to be sent again, and were not acknowledged by the pass that followed.
+
+    Raises:
+        ReplicaUnavailable, ReplicaDiffers: the replica cannot be asked.
+    """
+    cursor = replication.cursor()
+    heads = {} if cursor is None else cursor.heads
+    return [workflow_id for workflow_id, seq in found.due.items() if heads.get(workflow_id, EMPTY).seq < seq]
+
+
 def _mend(
     ledgers: DirectoryStore,
     replica: Replica,
@@ -99,6 +120,8 @@ def _mend(
 ) -> None:
     """Find the first line that is missing of one chain, and leave the chain so that the next pass completes it."""
     last, whole = head_at(ledgers, head), _whole_up_to(ledgers, replica, head)
+    foreign = last.seq < whole.seq
+    due = max(last.seq, whole.seq, cursor.heads.get(head.workflow_id, EMPTY).seq)
     acknowledged = cursor.heads.get(head.workflow_id, EMPTY)
     lost = max(acknowledged.seq, last.seq) - whole.seq
     if whole.seq < last.seq:
@@ -106,10 +129,16 @@ def _mend(
         lines = next(runs_of(ledgers, head.workflow_id, whole))
         run = Run(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
         replica.repeat(run)
+        found.lines += len(lines)
+        found.size_bytes += sum(map(len, lines))
         count += len(lines)
         last = Head(run.last.seq, whole.size + sum(map(len, lines)), run.last.hash)
     if lost > 0:
         found.losses.append(Loss(head.workflow_id, whole.seq + 1, lost))
+    elif foreign:
+        found.foreign.append(head.workflow_id)
+    if lost > 0 or foreign:
+        found.due[head.workflow_id] = due
     cursor.repeats[head.workflow_id] = count - last.seq
     cursor.acknowledge({head.workflow_id: last}, clocks.to_wire(clocks.now()))
 

@@ -26,6 +26,7 @@ __all__ = [
     "ReplicatedLine",
     "Run",
     "last_positions",
+    "mark_of",
     "partition_of",
 ]
 
@@ -174,9 +175,22 @@ class Replica(Protocol):
         """
         ...
 
+    def line_at(self, position: int) -> tuple[bytes | None, int]:
+        """What is stored at a position, None when nothing is, and a position up to which the engine goes at least.
+
+        Raises:
+            ReplicaUnavailable: the engine cannot be reached.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the engine; idempotent."""
         ...
+
+
+def mark_of(raw: bytes) -> str:
+    """By what a line is known again: its SHA-256; it need not be a ledger's line."""
+    return sha256(raw).hexdigest()
 
 
 def last_positions(lines: Sequence[ReplicatedLine], positions: Mapping[int, int]) -> dict[int, int]:

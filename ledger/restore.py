@@ -20,6 +20,7 @@ from ledger.origin import origin_of, take_origin
 from ledger.replica import Replica, ReplicatedLine
 from ledger.replication import Problem
 from ledger.store import DirectoryStore
+from ledger.words import counted
 
 __all__ = ["Restored", "origins", "restore"]
 
@@ -81,15 +82,16 @@ def restore(
         progress: called with lines done and in all.
 
     Raises:
-        InvalidInput: the data directory has ledgers or another origin, or the replica has several origins, or none.
+        InvalidInput: the data directory has ledgers or another origin, or the replica has several origins, or none,
+            or not that one; nothing was written.
         ReplicaUnavailable: the replica cannot be read; nothing was put in place.
         LedgerUnavailable: the file system refused; nothing was put in place.
     """
     calls = files or Files()
-    counts = origins(replica) if origin is None else {origin: 0}
-    if len(counts) != 1:
-        raise InvalidInput(_which(counts))
-    (chosen,) = counts
+    counts = origins(replica)
+    if origin not in counts if origin is not None else len(counts) != 1:
+        raise InvalidInput(_which(counts, origin))
+    chosen = origin or next(iter(counts))
     _check_empty(data, chosen)
     done = Restored(chosen)
     try:
@@ -111,10 +113,12 @@ def restore(
     return done
 
 
-def _which(counts: dict[str, int]) -> str:
+def _which(counts: dict[str, int], origin: str | None) -> str:
     if not counts:
         return "the replica holds no ledgers"
-    shown = ", ".join(f"{name} ({count:,} ledgers)" for name, count in sorted(counts.items()))
+    shown = ", ".join(f"{name} ({counted(count, 'ledger')})" for name, count in sorted(counts.items()))
+    if origin is not None:
+        return f"the replica holds no ledgers of origin {origin!r}; it has: {shown}"
     return f"the replica holds ledgers of several origins; name one with --origin: {shown}"
 
 

@@ -76,6 +76,7 @@ class Merge:
         self.incomplete = False
         self._chains: dict[str, Chain] = {}
         self._stopped: dict[str, str] = {}
+        self._gaps: set[str] = set()  # origins that stopped because lines are missing
         self._expected: dict[str, Head] = {}
         self._lines: list[tuple[Key, Line]] | None = [] if keeps_lines else None
         self._begin()
@@ -134,9 +135,13 @@ class Merge:
             return
         if taken == "early":
             self._stopped[origin] = f"the line at seq {chain.head.seq + 1} is missing, and later ones are there"
+            self._gaps.add(origin)
         elif taken == "next":
             self._stopped.pop(origin, None)
+            self._gaps.discard(origin)
             self._keep(origin, orjson.loads(raw))
+        elif origin not in self._gaps and raw[-67:-3] == chain.head.hash.encode():
+            self._stopped.pop(origin, None)  # sent again up to its end, behind whatever stood there
 
     def _keep(self, origin: str, line: Line) -> None:
         if self._lines is None:

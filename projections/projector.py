@@ -11,15 +11,16 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
 from ledger.errors import CostledgerError
 from ledger.line import Head
-from ledger.replica import Replica, ReplicatedLine, last_positions, partition_of
+from ledger.replica import Replica, ReplicatedLine, last_positions, mark_of, partition_of
 from projections.merge import Merge
 from projections.store import CostChange, Projected
 
-__all__ = ["ChainState", "PartitionsMoved", "Projector", "Shared"]
+__all__ = ["ChainState", "PartitionsMoved", "Projector", "ReplicaWentBack", "Shared"]
 
 _LINES_MAX: Final = 4000
 """Lines of one transaction: some 0.1 s of folding, which shares out what a commit costs."""
@@ -37,6 +38,17 @@ _log = logging.getLogger("costledger")
 
 class PartitionsMoved(CostledgerError):
     """Somebody else has read on, or the rows were replaced: what this projector knows is old; begin again."""
+
+
+class ReplicaWentBack(CostledgerError):
+    """The replica is not the one that was read, or no longer: its end was lost, or a copy was put in its place."""
+
+    def __init__(self, address: str, position: int, problem: str) -> None:
+        super().__init__(
+            f"replica {address} went back in time: the rows come from its lines up to position {position:,}, and "
+            f"{problem}; run `costledger replicate --repair` on every host, then replay it beside the rows: "
+            "costledger project --rebuild"
+        )
 
 
 class ChainState(NamedTuple):
@@ -60,7 +72,14 @@ class Shared(Protocol):
         """The partitions that are this one's from now on, each with its position.
 
         As many as its fair share among those that live; what another has is never taken from it.
+
+        Raises:
+            PartitionsMoved: the rows were replaced.
         """
+        ...
+
+    def furthest(self) -> tuple[int, str | None]:
+        """The last position that any projector has read to, and the mark of the line there; 0 and None at first."""
         ...
 
     def chains(self, workflow_ids: Collection[str]) -> dict[str, dict[str, Head]]:
@@ -74,8 +93,12 @@ class Shared(Protocol):
         *,
         before: Mapping[int, int],
         after: Mapping[int, int],
+        mark: str,
     ) -> list[CostChange]:
         """Store rows, chains and new positions in one transaction.
+
+        Args:
+            mark: of the line at the last of the new positions.
 
         Raises:
             PartitionsMoved: a partition is not at the position before; nothing was stored.
@@ -99,6 +122,7 @@ class Projector:
         self._replica, self._shared = replica, shared
         self.lines_max, self._kept_kilobytes = lines_max, kept_kilobytes
         self._positions: dict[int, int] = {}
+        self._furthest: tuple[int, str | None] = (0, None)
         self._claimed_at = float("-inf")
         self._merges: OrderedDict[str, Merge] = OrderedDict()
         self._weights: dict[str, int] = {}
@@ -115,6 +139,7 @@ class Projector:
 
         Raises:
             HistoryUnavailable, ReplicaUnavailable, PartitionsMoved: begin again with another projector.
+            ReplicaWentBack: nothing of it was projected.
         """
         if time.monotonic() - self._claimed_at > _CLAIM_SECONDS:
             self._claim()
@@ -124,6 +149,7 @@ class Projector:
         before = self._positions
         lines = self._replica.read(before, lines_max=self.lines_max, wait_seconds=wait_seconds)
         if lines:
+            self._check_replica()  # after reading: it may have gone back just before
             self._project(lines, before, last_positions(lines, before))
             self.lines += len(lines)
         return len(lines)
@@ -134,7 +160,20 @@ class Projector:
         for workflow_id in [name for name in self._merges if partition_of(name) not in claimed.keys() - gained]:
             self._drop(workflow_id)
         self._positions = claimed
+        self._furthest = self._shared.furthest()
+        self._check_replica()
         self._claimed_at = time.monotonic()
+
+    def _check_replica(self) -> None:
+        """Positions mean something only in what they were read in; its line at the furthest stands for all before."""
+        position, mark = self._furthest
+        if position == 0:
+            return
+        raw, last = self._replica.line_at(position)
+        if raw is None and last < position:
+            raise ReplicaWentBack(self._replica.address, position, f"it ends at {last:,}")
+        if raw is not None and mark is not None and mark_of(raw) != mark:
+            raise ReplicaWentBack(self._replica.address, position, "it has another line there")
 
     def _project(self, lines: Sequence[ReplicatedLine], before: Mapping[int, int], after: dict[int, int]) -> None:
         touched = dict.fromkeys(line.workflow_id for line in lines)
@@ -147,8 +186,10 @@ class Projector:
             if self._merges[workflow_id].incomplete:
                 self._merges[workflow_id] = self._read_again(workflow_id, self._merges[workflow_id].heads)
             self._conclude(self._merges[workflow_id], rows, chains)
-        self._shared.commit(rows, chains, before=before, after=after)
+        mark = mark_of(lines[-1].raw)
+        self._shared.commit(rows, chains, before=before, after=after, mark=mark)
         self._positions = after
+        self._furthest = max(self._furthest, (lines[-1].position, mark), key=itemgetter(0))
         self._keep(touched)
 
     def _load(self, workflow_ids: Collection[str]) -> None:

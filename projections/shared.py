@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from ledger.errors import HistoryUnavailable, ReplicaUnavailable
 from ledger.replica import Replica
-from projections.projector import PartitionsMoved, Projector
+from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.stores.postgres_shared import PostgresShared, PostgresVersion
 
 __all__ = ["ProjectReport", "project_again", "project_on"]
@@ -50,7 +50,7 @@ def project_on(
         stop: asked between two steps.
 
     Raises:
-        HistoryUnavailable, ReplicaUnavailable: with `once`; or the history cannot be used at all.
+        HistoryUnavailable, ReplicaUnavailable, ReplicaWentBack: with `once`.
     """
     report, away = ProjectReport(), 0.0
     while not stop():
@@ -63,7 +63,7 @@ def project_on(
                         return report
         except PartitionsMoved as moved:
             _log.info("%s; beginning again", moved)
-        except (HistoryUnavailable, ReplicaUnavailable) as error:
+        except (HistoryUnavailable, ReplicaUnavailable, ReplicaWentBack) as error:
             if once:
                 raise
             away = min(max(2 * away, 0.5), _AWAY_SECONDS_MAX)
@@ -82,6 +82,7 @@ def project_again(
 
     Raises:
         HistoryUnavailable, ReplicaUnavailable: run it again.
+        ReplicaWentBack: what was filled so far was dropped; run it again.
         InvalidInput: the rows are in another application's table.
     """
     report = ProjectReport()
@@ -96,6 +97,9 @@ def project_again(
                     version.freeze()
             except PartitionsMoved:
                 return report  # another one has shown the rows that this one helped to fill
+            except ReplicaWentBack:
+                version.abandon()
+                raise
     return report
 
 

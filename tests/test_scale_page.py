@@ -61,7 +61,8 @@ def test_each_user_of_the_page_can_do_its_work_and_no_more(server: Cluster, tmp_
     with closing(NatsReplica(as_user(server, "projector"), timeout_seconds=0.5)) as projector:
         (line, *_) = projector.read(dict.fromkeys(range(PARTITIONS), 0), lines_max=99, wait_seconds=5)
         assert line.workflow_id == "w"
-        run = Run(line.head, [b'{"hash":"%064d"}\n' % 1])
+        head = projector.head(line.workflow_id, line.origin)
+        run = Run(head, [b'{"hash":"%064d"}\n' % 1])
         assert isinstance(projector.publish([run])[0], ReplicaUnavailable)
     assert asyncio.run(deletes_the_stream(as_user(server, "host"))) is False
 

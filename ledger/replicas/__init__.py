@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from ledger.errors import MissingExtra
 from ledger.replica import Replica
 
@@ -17,10 +19,13 @@ def open_replica(name: str, *, copies: int | None = None, credentials: str | Non
 
     Raises:
         InvalidReplica: the name is none.
-        MissingExtra: nats-py is not installed.
+        MissingExtra: nats-py is not installed, or, for credentials, nkeys.
     """
     try:
         from ledger.replicas.nats import NatsReplica
+
+        if credentials is not None:
+            import_module("nkeys")  # nats-py imports it when it signs, and only then
     except ImportError:
         raise MissingExtra("a replica on NATS", "nats") from None
     return NatsReplica(name, copies=copies, credentials=credentials)

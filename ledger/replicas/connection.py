@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import nats
 import nats.errors
@@ -18,7 +20,7 @@ from nats.aio.msg import Msg
 
 from ledger.errors import InvalidReplica, ReplicaUnavailable
 
-__all__ = ["Connection", "Refused", "addresses"]
+__all__ = ["Connection", "Refused", "address_of"]
 
 T = TypeVar("T")
 
@@ -38,25 +40,69 @@ class Refused(Exception):
         super().__init__(error.get("description", "refused without a reason"))
 
 
-def addresses(name: str) -> tuple[list[str], str]:
-    """The servers of `nats://HOST:PORT,…`, and the same to be shown: without user and password.
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where servers of one cluster are, and as whom to come.
+
+    Attributes:
+        servers: for nats-py, without user and password.
+        user: what `nats.connect` is given: user and password, a token, or nothing.
+    """
+
+    servers: list[str]
+    user: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        return ",".join(self.servers)
+
+
+def address_of(name: str) -> Address:
+    """The servers of `nats://USER:PASSWORD@HOST:PORT,…`; the first user that is named comes to all of them.
+
+    A password that is not percent-encoded can be read in several ways; such names are refused rather than guessed at,
+    for a wrong guess shows a part of it as a host.
 
     Raises:
         InvalidReplica: it names none.
     """
-    servers, shown = [], []
-    for part in name.split(","):
-        address = part.strip() if "://" in part else f"nats://{part.strip()}"
-        try:
-            parts = urlsplit(address)
-            host, port = parts.hostname, parts.port or 4222
-        except ValueError:
-            host, port = None, 0
-        if parts.scheme not in ("nats", "tls", "ws", "wss") or not host:
-            raise InvalidReplica(f"{parts.scheme}://{host or ''}" if "@" in part else part)
-        servers.append(address)
-        shown.append(f"{parts.scheme}://{host}:{port}")
-    return servers, ",".join(shown)
+    servers: list[str] = []
+    users: list[str] = []
+    for number, part in enumerate(name.split(",")):
+        found = _ADDRESS.fullmatch(part.strip())
+        if found is None or (number and found["user"] is not None and found["scheme"] is None):
+            raise InvalidReplica(_surely_no_secret(name), has_user="@" in name)
+        port = int(found["port"] or 4222)
+        if port > 65535:
+            raise InvalidReplica(_surely_no_secret(name), has_user="@" in name)
+        servers.append(f"{found['scheme'] or 'nats'}://{found['host'].lower()}:{port}")
+        if found["user"] is not None:
+            users.append(found["user"])
+    if not users:
+        return Address(servers, {})
+    user, colon, password = users[0].partition(":")
+    if not colon:
+        return Address(servers, {"token": unquote(user)})
+    return Address(servers, {"user": unquote(user), "password": unquote(password)})
+
+
+_ADDRESS: Final = re.compile(
+    r"(?:(?P<scheme>nats|tls|ws|wss)://)?(?:(?P<user>[^@/?#,:]*(?::[^@/?#,:]*)?)@)?"
+    r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>[0-9]{1,5}))?/?"
+)
+_PLACE: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?(?=/|$)")
+
+
+def _surely_no_secret(name: str) -> str:
+    """What can be shown of a name that cannot be read: nothing before its last @."""
+    scheme, separator, rest = name.rpartition("://") if name.count("://") == 1 else ("", "", name)
+    if not re.fullmatch(r"[a-z]*", scheme):
+        return "…"
+    _, at, place = rest.rpartition("@")
+    if not at and ":" not in rest:
+        return name
+    found = _PLACE.match(place) if at else None
+    return f"{scheme}{separator}…{at}{found[0] if found else ''}"
 
 
 class Connection:
@@ -68,7 +114,8 @@ class Connection:
     """
 
     def __init__(self, name: str, *, credentials: str | None = None, timeout_seconds: float = 5.0) -> None:
-        self._servers, self.where = addresses(name)
+        self._address = address_of(name)
+        self.where = self._address.shown
         self._credentials, self.timeout_seconds = credentials, timeout_seconds
         self._client: Client | None = None
         self._trouble: Exception | None = None  # the last one that nats-py told of by itself
@@ -109,8 +156,9 @@ class Connection:
         """The connected client; there is no waiting for a reconnect, since whoever asks will ask again."""
         if self._client is None or self._client.is_closed:
             client = nats.connect(
-                self._servers,
+                self._address.servers,
                 name="costledger",
+                **self._address.user,
                 user_credentials=self._credentials,
                 connect_timeout=_CONNECT_SECONDS,
                 reconnect_time_wait=_RECONNECT_SECONDS,

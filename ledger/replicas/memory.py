@@ -77,6 +77,18 @@ class MemoryReplica:
             self._lock.wait_for(lambda: self._after(positions, 1), wait_seconds)
             return self._after(positions, lines_max)
 
+    def line_at(self, position: int) -> tuple[bytes | None, int]:
+        """See `Replica.line_at`."""
+        with self._lock:
+            found = next((line.raw for line in self.stored if line.position == position), None)
+            return found, self._position
+
+    def go_back(self, position: int) -> None:
+        """Be as it was when this was the last position: what a store put back from a copy does."""
+        with self._lock:
+            self.stored = [line for line in self.stored if line.position <= position]
+            self._position = position
+
     def _after(self, positions: Mapping[int, int], lines_max: int) -> list[ReplicatedLine]:
         found: list[ReplicatedLine] = []
         for line in self.stored:

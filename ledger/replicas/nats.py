@@ -301,6 +301,20 @@ class NatsReplica:
         self._handed_out = last_positions(behind, positions)
         return behind
 
+    def line_at(self, position: int) -> tuple[bytes | None, int]:
+        """See `Replica.line_at`."""
+        return self._connection.run(self._line_at(position))
+
+    async def _line_at(self, position: int) -> tuple[bytes | None, int]:
+        try:
+            answer = await self._connection.api(f"STREAM.MSG.GET.{self._stream}", seq=position)
+        except Refused as refused:
+            if refused.number != _NO_MESSAGE:
+                raise
+            info = await self._connection.api(f"STREAM.INFO.{self._stream}")
+            return None, int(info["state"]["last_seq"])
+        return base64.b64decode(answer["message"].get("data", "")), position
+
     def close(self) -> None:
         """See `Replica.close`."""
         self._connection.close()

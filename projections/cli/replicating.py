@@ -13,7 +13,7 @@ import click
 
 from ledger.backlog import Backlog, backlog
 from ledger.errors import DamagedLedger, Diverged
-from ledger.repair import Repair, repair
+from ledger.repair import Repair, repair, unsent
 from ledger.replica import Replica
 from ledger.replicas import open_replica
 from ledger.replication import LOOK_SECONDS, Problem, Replication, Sent
@@ -81,7 +81,11 @@ def replicate_command(
                 _log.warning("%s: lost from seq %s on: %s", loss.workflow_id, loss.seq, counted(loss.lines, "line"))
         if follow:
             return _followed(replication, replica, every_seconds)
-        return _told(replication.catch_up(), found if repaired else None, as_json=as_json)
+        code = _told(sent := replication.catch_up(), found if repaired else None, as_json=as_json)
+        missing = [] if sent.away is not None else unsent(found, replication)
+        for workflow_id in missing:
+            click.echo(f"costledger: {workflow_id}: not all of it could be sent again; run this again", err=True)
+        return code or int(bool(missing))
 
 
 def _followed(replication: Replication, replica: Replica, every_seconds: float) -> int:
@@ -115,7 +119,14 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
     problems = [*(found.problems if found is not None else []), *sent.problems]
     if as_json:
         repaired = (
-            {} if found is None else {"compared": found.ledgers, "losses": [asdict(loss) for loss in found.losses]}
+            {}
+            if found is None
+            else {
+                "compared": found.ledgers,
+                "losses": [asdict(loss) for loss in found.losses],
+                "foreign": found.foreign,
+                "sent_again": found.lines,
+            }
         )
         print_json(
             {
@@ -129,7 +140,12 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
         )
     else:
         if found is not None:
-            click.echo(f"{counted(found.ledgers, 'ledger')} compared, {len(found.losses):,} had lost lines")
+            lost = counted(sum(loss.lines for loss in found.losses), "line")
+            click.echo(
+                f"{counted(found.ledgers, 'ledger')} compared: {len(found.losses):,} had lost {lost}, "
+                f"{len(found.foreign):,} ended with a message of somebody else; "
+                f"{counted(found.lines, 'event')} sent again behind what is there and acknowledged"
+            )
         click.echo(
             f"{counted(sent.lines, 'event')} of {counted(len(sent.ledgers), 'ledger')} acknowledged "
             f"({sent.size_bytes / 1e6:,.1f} MB)"

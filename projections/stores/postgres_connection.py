@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict
 
-from ledger.errors import HistoryUnavailable
+from ledger.errors import PERCENT_ENCODE, HistoryUnavailable
 
 __all__ = ["Cursor", "PostgresConnection", "named"]
 
@@ -37,6 +37,14 @@ _SESSION: Final = {
 }
 
 
+_HOST: Final = r"(?:[A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.%]+\])(?::[0-9]*)?"
+_URL: Final = re.compile(
+    rf"postgres(?:ql)?://(?:[^@/?#:]*(?::[^@/?#]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#]*)?"
+    r"(?:\?(?:[A-Za-z_]+=[^&]*(?:&|$))*)?"
+)
+_PLACE: Final = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9_-]*)?$")
+
+
 class PostgresConnection:
     """One session with a server, made when it is first needed and made anew when it was lost.
 
@@ -44,13 +52,19 @@ class PostgresConnection:
 
     Args:
         url: `postgresql://user@host:port/database`, as libpq reads it; a password comes better from `PGPASSWORD`
-            or `~/.pgpass` (https://www.postgresql.org/docs/current/libpq-pgpass.html).
+            or `~/.pgpass` (https://www.postgresql.org/docs/current/libpq-pgpass.html). What stands in it is
+            percent-encoded; where it is not, it can be read in several ways, and a wrong one shows a part of it.
         reconnects: False for a session whose locks matter more than its work: once it is lost, so is the object.
+
+    Raises:
+        HistoryUnavailable: the URL cannot be read in one way only.
     """
 
     def __init__(self, url: str, *, reconnects: bool = True) -> None:
         self._url, self._reconnects = url, reconnects
         self.where = named(url)
+        if not _URL.fullmatch(url):
+            raise HistoryUnavailable(self.where, f"is not postgresql://USER@HOST:PORT/DATABASE; {PERCENT_ENCODE}")
         self._lock = threading.RLock()
         self._db: psycopg.Connection | None = None
         self._closed = False
@@ -146,7 +160,10 @@ def _settings(url: str) -> dict[str, str]:
 
 
 def named(url: str) -> str:
-    """A URL as it may be shown: without password and parameters."""
+    """A URL as it may be shown: without password and parameters; of one that cannot be read, only what is no secret."""
+    if not _URL.fullmatch(url):
+        found = _PLACE.match(url.rpartition("@")[2]) if "@" in url else None
+        return f"{url.partition('://')[0]}://…{f'@{found[0]}' if found else ''}"
     scheme, _, rest = url.partition("://")
     location = re.split(r"[?#]", rest, maxsplit=1)[0]
     user, at, place = location.rpartition("@")

@@ -142,6 +142,7 @@ class PostgresShared:
         return self._connection.run(self._claim)
 
     def _claim(self, cursor: Cursor) -> dict[int, int]:
+        self._check_version(cursor)
         found = cursor.execute(f"SELECT objid::bigint, mode {_HELD}", (self._locks,)).fetchall()
         members = sum(1 for number, _ in found if number == _MEMBER)
         share = -(-PARTITIONS // max(1, members))
@@ -158,6 +159,16 @@ class PostgresShared:
                 self._mine.add(number)
         query = f"SELECT partition, position FROM costledger_partition{self._hidden} WHERE partition = ANY(%s)"
         return dict(cursor.execute(query, (list(self._mine),)).fetchall())
+
+    def furthest(self) -> tuple[int, str | None]:
+        """See `Shared.furthest`."""
+        query = f"SELECT position, mark FROM costledger_partition{self._hidden} ORDER BY position DESC LIMIT 1"
+
+        def work(cursor: Cursor) -> tuple[int, str | None]:
+            position, mark = cursor.execute(query).fetchall()[0]
+            return position, mark
+
+        return self._connection.run(work)
 
     def chains(self, workflow_ids: Collection[str]) -> dict[str, dict[str, Head]]:
         """See `Shared.chains`."""
@@ -178,6 +189,7 @@ class PostgresShared:
         *,
         before: Mapping[int, int],
         after: Mapping[int, int],
+        mark: str,
     ) -> list[CostChange]:
         """See `Shared.commit`."""
 
@@ -187,7 +199,7 @@ class PostgresShared:
             if not self._hidden:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (self._schema, _FREEZE))
             self._tables.lock_against_swaps(cursor)
-            self._move(cursor, before, after)
+            self._move(cursor, before, after, mark)
             changes = self._write_each(cursor, rows, told) if one_by_one else []
             table = f"costledger_chain{self._hidden}"
             cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, told.values()),))
@@ -219,18 +231,22 @@ class PostgresShared:
                 _log.warning("[%s] held: %s", one.row.adw_id, problem)
         return changes
 
-    def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int]) -> None:
+    def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int], mark: str = "") -> None:
         """Write the new positions over the ones that were read from."""
-        if self._tables.meta(cursor).get(self._key, 0) != self._version:
-            raise PartitionsMoved("a rebuild has replaced the rows")
+        self._check_version(cursor)
         moved = cursor.execute(
-            f"UPDATE costledger_partition{self._hidden} p SET position = told.after "
+            f"UPDATE costledger_partition{self._hidden} p SET position = told.after, "
+            "mark = CASE WHEN told.after > told.before THEN %s ELSE mark END "
             "FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS told (partition, before, after) "
             "WHERE p.partition = told.partition AND p.position = told.before",
-            (list(before), list(before.values()), [after[number] for number in before]),
+            (mark, list(before), list(before.values()), [after[number] for number in before]),
         )
         if moved.rowcount != len(before):
             raise PartitionsMoved("another projector has read on in a partition that was this one's")
+
+    def _check_version(self, cursor: Cursor) -> None:
+        if self._tables.meta(cursor).get(self._key, 0) != self._version:
+            raise PartitionsMoved("a rebuild has replaced the rows")
 
 
 class PostgresVersion(PostgresShared):
@@ -266,6 +282,18 @@ class PostgresVersion(PostgresShared):
     def _is_of_another_replica(self, cursor: Cursor, version: int) -> bool:
         query = f"SELECT count(*) FROM costledger_partition_{version} WHERE replica <> %s"
         return bool(only(cursor.execute(query, (self._identity,))))
+
+    def abandon(self) -> None:
+        """Let go of the version that is being filled, and drop it: the next rebuild begins at the beginning."""
+
+        def work(cursor: Cursor) -> None:
+            self._tables.lock(cursor)
+            self._tables.lock_against_writers(cursor)
+            if self._tables.meta(cursor).get(BUILDING) == self._version:
+                self._tables.forget(cursor, BUILDING)
+                self._tables.drop(cursor, [self._version])
+
+        self._connection.run(work)
 
     def freeze(self) -> None:
         """When every partition was read to its end once: have projectors of the shown rows wait, to catch up with them.

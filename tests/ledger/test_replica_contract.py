@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +15,17 @@ from pathlib import Path
 import nats
 import pytest
 
-from ledger.errors import InvalidReplica, InvalidWorkflowId, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
+from ledger.errors import (
+    InvalidReplica,
+    InvalidWorkflowId,
+    MissingExtra,
+    ReplicaDiffers,
+    ReplicaRefused,
+    ReplicaUnavailable,
+)
 from ledger.events import cost_observed
 from ledger.replica import PARTITIONS, ChainHead, Replica, ReplicatedLine, Run, last_positions, partition_of
+from ledger.replicas import open_replica
 from ledger.replicas.memory import MemoryReplica
 from ledger.replicas.nats import NatsReplica
 from ledger.replicas.stream import STREAM
@@ -59,6 +69,37 @@ def lines_of(workflow_id: str, count: int, origin: str = "a1") -> list[bytes]:
 
 def start(workflow_id: str, origin: str = "a1") -> ChainHead:
     return ChainHead(workflow_id, origin, 0, "")
+
+
+def test_a_line_is_found_by_its_position(replica: Replica, name: str) -> None:
+    assert replica.identity
+    lines = lines_of(name, 3)
+    replica.publish([Run(start(name), lines)])
+    stored = list(replica.chain(name, "a1"))
+    assert [replica.line_at(line.position)[0] for line in stored] == lines
+    last = stored[-1].position
+    assert replica.line_at(last) == (lines[-1], last)
+    assert replica.line_at(last + 7) == (None, last)
+
+
+def test_a_server_whose_store_was_put_back_from_a_copy_keeps_its_identity_and_ends_earlier(tmp_path: Path) -> None:
+    with running(tmp_path / "nats") as cluster, closing(NatsReplica(cluster.name, copies=1)) as replica:
+        identity, lines = replica.identity, lines_of("w", 9)
+        replica.publish([Run(start("w"), lines[:4])])
+        cluster.stop()
+        store = cluster.servers[0].folder / "store"
+        shutil.copytree(store, tmp_path / "copy")
+        cluster.start()
+        with closing(NatsReplica(cluster.name)) as before:
+            before.publish([Run(before.head("w", "a1"), lines[4:])])
+            assert before.line_at(9) == (lines[8], 9)
+        cluster.stop()
+        cluster.servers[0].wipe()
+        shutil.copytree(tmp_path / "copy", store)
+        cluster.start()
+        with closing(NatsReplica(cluster.name)) as after:
+            assert after.identity == identity
+            assert after.line_at(9) == (None, 4)
 
 
 def stored(replica: Replica, workflow_id: str, origin: str = "a1") -> list[bytes]:
@@ -269,3 +310,43 @@ def test_a_name_of_no_replica_is_bad_input(bad: str) -> None:
     with pytest.raises(InvalidReplica) as caught:
         NatsReplica(bad)
     assert "u:p" not in str(caught.value)
+
+
+def test_credentials_are_read_and_without_their_package_the_extra_is_named(
+    tmp_path: Path, server: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = tmp_path / "host.creds"
+    credentials.write_text(
+        "-----BEGIN NATS USER JWT-----\nnot.a.jwt\n------END NATS USER JWT------\n\n"
+        "-----BEGIN USER NKEY SEED-----\n"
+        "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU\n"
+        "------END USER NKEY SEED------\n"
+    )
+    with closing(open_replica(server.name, copies=1, credentials=str(credentials))) as replica:
+        assert replica.identity, "a server that asks for none takes them"
+    monkeypatch.setitem(sys.modules, "nkeys", None)
+    with pytest.raises(MissingExtra, match=r"costledger\[nats\]"):
+        open_replica(server.name, credentials=str(credentials))
+
+
+@pytest.mark.parametrize("password", ["pa@word", "pa#word", "pa,word", "pa/word", "pa?word", "12,word", "pa:word"])
+def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_is_shown(password: str) -> None:
+    with pytest.raises(InvalidReplica) as caught:
+        NatsReplica(f"nats://joe:{password}@nats1:4222")
+    said = str(caught.value)
+    assert not any(piece in said for piece in ("pa@", "pa#", "pa,", "pa/", "pa?", "pa:", "12", "word@", "joe"))
+    assert "@nats1:4222" in said
+    assert "@ as %40" in said
+
+
+def test_an_encoded_password_is_told_to_the_server_as_it_is(tmp_path: Path) -> None:
+    with running(tmp_path / "nats") as cluster:
+        one = cluster.servers[0]
+        cluster.stop()
+        with one.config.open("a") as config:
+            config.write('authorization { user: joe, password: "p@s,#/w" }\n')
+        cluster.start()
+        name = cluster.name.replace("nats://", "nats://joe:p%40s%2C%23%2Fw@")
+        with closing(NatsReplica(name, copies=1)) as replica:
+            assert replica.identity
+            assert replica.address == cluster.name

@@ -21,7 +21,7 @@ from ledger.errors import CostledgerError, DamagedLedger, Diverged, InvalidInput
 from ledger.events import cost_observed
 from ledger.origin import keep_origin
 from ledger.renewal import renew
-from ledger.repair import Repair, repair
+from ledger.repair import Repair, repair, unsent
 from ledger.replica import ChainHead, Run
 from ledger.replicas.memory import MemoryReplica
 from ledger.replication import Replication, Sent
@@ -146,8 +146,42 @@ def test_a_repair_says_what_was_lost_and_the_second_finds_nothing(tmp_path: Path
     (loss,) = found.losses
     assert (loss.workflow_id, loss.seq, loss.lines, found.ledgers) == ("w", 4, 3, 2)
     assert chains(replica) == ledgers(store)
-    assert sent.lines == 0, "one run held all that was missing"
+    assert (sent.lines, found.lines) == (0, 7), "one run held all that was missing"
     assert caught_up(store, replica, repaired=True)[1].losses == []
+
+
+def test_a_repair_sends_a_chain_again_that_ends_with_a_message_of_somebody_else(tmp_path: Path) -> None:
+    store, replica = DirectoryStore(tmp_path), MemoryReplica()
+    append(store, "w", 9)
+    caught_up(store, replica)
+    replica.repeat(Run(replica.head("w", store.origin), [b"no ledger line" * 9]))
+    sent, found = caught_up(store, replica, repaired=True)
+    assert (found.losses, found.foreign, sent.lines) == ([], ["w"], 10)
+    sent, found = caught_up(store, replica, repaired=True)
+    assert (found.losses, found.foreign, sent.lines) == ([], [], 0)
+
+
+def test_a_repair_whose_lines_are_refused_says_which_ledgers_still_lack_some(tmp_path: Path) -> None:
+    class Refusing(MemoryReplica):
+        full = False
+
+        def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+            heads = [self.head(run.after.workflow_id, run.after.origin) for run in runs]
+            return list(heads) if self.full else super().publish(runs)
+
+    store, replica = DirectoryStore(tmp_path), Refusing()
+    append(store, "w", 9)
+    replication = Replication(store, replica)
+    replication.catch_up()
+    del replica.stored[6:]
+    found = repair(store, replica, replication)
+    replica.full = True
+    replication.catch_up()
+    assert unsent(found, replication) == ["w"]
+    replica.full = False
+    replication.catch_up()
+    assert unsent(found, replication) == []
+    replication.close()
 
 
 def test_a_long_ledger_is_sent_and_repaired_in_several_runs(tmp_path: Path) -> None:
@@ -319,8 +353,12 @@ def test_a_restore_names_the_origins_and_what_it_could_not_restore(tmp_path: Pat
     append(two, "v", 1)
     caught_up(one, replica)
     caught_up(two, replica)
-    with pytest.raises(InvalidInput, match=f"{two.origin} \\(1 ledgers\\)"):
+    with pytest.raises(InvalidInput, match=f"{two.origin} \\(1 ledger\\)"):
         restore(replica, tmp_path / "new")
+    for mistyped in ("", one.origin[:-1], "../*", "*"):
+        with pytest.raises(InvalidInput, match=f"no ledgers of origin .*it has: .*{one.origin} \\(1 ledger\\)"):
+            restore(replica, tmp_path / "new", origin=mistyped)
+    assert not (tmp_path / "new").exists(), "nothing was written"
     replica.stored = [line for line in replica.stored if line.head.seq != 3]
     done = restore(replica, tmp_path / "new", origin=one.origin)
     (problem,) = done.problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from ledger.replica import PARTITIONS, ChainHead, ReplicatedLine, Run
 from ledger.replicas.memory import MemoryReplica
 from ledger.store import MemoryStore
 from projections.merge import merged
-from projections.projector import PartitionsMoved, Projector
+from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.shared import project_again, project_on
@@ -179,6 +180,22 @@ def test_a_gap_holds_that_workflow_and_repair_lets_it_go_on(
         repeat(hosts, "w0", 4)
         reader.step(0)
         assert reader.workflows_held == 0
+    assert rows_at(postgres_url) == hosts.rows()
+
+
+def test_a_chain_sent_again_in_full_lifts_the_hold_that_a_foreign_message_made(postgres_url: str) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 1, 12)
+    hosts.send_all()
+    foreign = ReplicatedLine(len(hosts.replica.stored) + 1, "w0", "origin-0", b"not a ledger line at all" * 9)
+    hosts.replica.repeat(Run(foreign.head, [foreign.raw]))
+    with projector(hosts, postgres_url) as running:
+        running.step(0)
+        assert running.workflows_held == 1
+        hosts.replica.repeat(Run(ChainHead("w0", "origin-0", 0, ""), hosts.lines(0, "w0")))
+        running.step(0)
+        assert running.workflows_held == 0
+    assert projection_of(postgres_url)[1] == []
     assert rows_at(postgres_url) == hosts.rows()
 
 
@@ -343,6 +360,48 @@ def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
 
 
+@pytest.mark.parametrize("lines_after", [0, 5, 20, 60])
+def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_rows(
+    postgres_url: str, lines_after: int
+) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 5, 60)
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    before, last = rows_at(postgres_url), len(hosts.replica.stored)
+    lost = hosts.replica.stored[-20:]
+    with projector(hosts, postgres_url) as running:
+        running.step(0)
+        hosts.replica.go_back(last - 20)
+        lively(hosts, 5, lines_after, seed=8, name="later")
+        hosts.send_all()
+        if len(hosts.replica.stored) > last:
+            with pytest.raises(ReplicaWentBack, match="has another line there"):
+                running.step(0)
+    with pytest.raises(ReplicaWentBack, match="costledger project --rebuild"):
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == before
+    for line in lost:  # what `replicate --repair` sends again
+        after = hosts.replica.head(line.workflow_id, line.origin)
+        hosts.replica.repeat(Run(after, [line.raw]))
+    project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert rows_at(postgres_url) == hosts.rows()
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
+
+
+def test_a_replica_that_went_back_under_a_rebuild_has_the_next_one_begin_anew(postgres_url: str) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 5, 60)
+    hosts.send_all()
+    first = PostgresVersion(postgres_url, "memory")
+    Projector(hosts.replica, first).step(0)
+    first.close()
+    hosts.replica.go_back(len(hosts.replica.stored) - 20)
+    with pytest.raises(ReplicaWentBack):
+        project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).lines == len(hosts.replica.stored)
+
+
 def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_rows_at_once(postgres_url: str) -> None:
     hosts, stop, lines = Hosts(3), threading.Event(), list[int]()
     lively(hosts, 60, 300)
@@ -375,6 +434,23 @@ def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_
         assert history.old_versions() == [1]
         assert history.drop_old_versions() == [1]
         assert [entry.new_cost for entry in history.audit("w57")][-1] == hosts.row("w57").actual_cost_total
+
+
+def test_a_projector_without_anything_to_do_is_counted_after_a_rebuild(postgres_url: str) -> None:
+    hosts, stop, lines = Hosts(1), threading.Event(), list[int]()
+    lively(hosts, 3, 20)
+    hosts.send_all()
+    beside = run(hosts, postgres_url, stop, lines)
+    try:
+        wait_for(postgres_url, hosts.rows())
+        project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+        until = time.monotonic() + 10
+        while any(one.projector is None for one in projection_of(postgres_url)[0]) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len({one.projector for one in projection_of(postgres_url)[0]} - {None}) == 1
+    finally:
+        stop.set()
+        beside.join()
 
 
 def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> None:
