@@ -42,7 +42,7 @@ def test_an_example_runs_and_charges(number: int, tmp_path: Path, monkeypatch: p
         monkeypatch.setenv("OPENAI_BASE_URL", f"{base}/v1")
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", base)
         exec(compile(source, f"docs/agents.md example {number + 1}", "exec"), {"__name__": "example"})  # noqa: S102
-        for _ in range(100):  # LiteLLM runs its callbacks beside the program
+        for _ in range(600):  # LiteLLM runs its callbacks beside the program
             row = project(DirectoryStore(tmp_path), "a5b80595").row
             if row.output_tokens:
                 break

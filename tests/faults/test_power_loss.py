@@ -61,6 +61,8 @@ class Here(DirectoryStore):
 class PowerLossMachine(RuleBasedStateMachine):
     """Two processes append to one ledger on a disk that fails and loses power."""
 
+    refusals: tuple[type[Exception], ...] = (LedgerUnavailable, UnknownWorkflow)
+
     def disk_made(self) -> SimulatedDisk:
         return SimulatedDisk()
 
@@ -96,13 +98,13 @@ class PowerLossMachine(RuleBasedStateMachine):
     @rule(names=st.lists(IDS, min_size=1, max_size=2))
     def a_writer_is_killed_before_its_sync(self, names: list[str]) -> None:
         unsynced = Journal(PATH, "w", origin=lambda: "0a", clock=SteppingClock(), files=self.disk, durability="none")
-        with contextlib.suppress(LedgerUnavailable):
+        with contextlib.suppress(*self.refusals):
             unsynced.append([cost_observed("w", cost_usd=1, id=name) for name in names])
 
     @rule(kind=st.sampled_from(["sync", "sync create"]))
     def a_reader_meets_the_failing_disk(self, kind: str) -> None:
         self.disk.fail = kind
-        with contextlib.suppress(LedgerUnavailable, UnknownWorkflow):
+        with contextlib.suppress(*self.refusals):
             Here(PATH.parent.parent, files=self.disk).read("w")
         self.disk.fail = None
 
@@ -135,6 +137,8 @@ class HolesMachine(PowerLossMachine):
 
     Lines are of several sectors or several to a sector, so that a hole hits parts of lines and whole ones.
     """
+
+    refusals = (LedgerUnavailable, UnknownWorkflow, DamagedLedger)
 
     def disk_made(self) -> SimulatedDisk:
         return SimulatedDisk(holes=True)
