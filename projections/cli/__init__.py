@@ -10,7 +10,7 @@ def main() -> NoReturn:
     """Run the command line and leave the process with its exit code.
 
     Claude Code runs `statusline` several times a minute and `hook` after each turn, and waits for both: they are
-    answered before the command group and its library are imported.
+    answered before the command group is imported.
     """
     if sys.argv[1:2] in (["statusline"], ["hook"]):
         from projections.cli.waiting import run
