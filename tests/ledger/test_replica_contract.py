@@ -178,11 +178,14 @@ def test_partitions_are_read_from_where_they_were_left(replica: Replica, name: s
     read: list[ReplicatedLine] = []
     for round in range(1000):
         lines = replica.read(positions, lines_max=37, wait_seconds=1)
-        if round % 5 == 3:  # a transaction that failed: the same lines come again
-            assert replica.read(positions, lines_max=37, wait_seconds=1)[:5] == lines[:5]
+        if round % 5 == 3:  # a transaction that failed: the same lines come again, as many as have arrived
+            again = replica.read(positions, lines_max=37, wait_seconds=1)
+            both = min(len(again), len(lines))
+            assert both > 0
+            assert again[:both] == lines[:both]
         read += lines
         positions = last_positions(lines, positions)
-        if len(read) >= 12 * 40:
+        if sum(line.workflow_id in ledgers for line in read) >= 12 * 40:
             break
     for workflow_id, ledger in ledgers.items():
         assert [line.raw for line in read if line.workflow_id == workflow_id] == ledger
