@@ -120,6 +120,7 @@ class PostgresShared:
         """Be counted among the projectors of a version, and see to its partitions."""
         self._locks, self._schema = _lock_class(cursor, version), _lock_class(cursor, "rows")
         cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._locks, _MEMBER))
+        self._check_rows(cursor)
         cursor.execute(
             f"INSERT INTO costledger_partition{self._hidden} (partition, position, replica, behind) "
             "SELECT number, 0, %s, true FROM generate_series(0, %s) AS number ON CONFLICT DO NOTHING",
@@ -131,6 +132,20 @@ class PostgresShared:
                 self._connection.where,
                 f"its rows come from another replica ({replicas[0][0]}), and this is {self._identity}; replay this one "
                 "beside them: costledger project --rebuild",
+            )
+
+    def _check_rows(self, cursor: Cursor) -> None:
+        """Rows that a refresh made stay that refresh's; another application's table is there to be written into.
+
+        Raises:
+            HistoryUnavailable: they are.
+        """
+        refreshed = "SELECT EXISTS (TABLE costledger_checkpoint) AND NOT EXISTS (TABLE costledger_partition)"
+        if not self._hidden and isinstance(self._history, PostgresHistory) and only(cursor.execute(refreshed)):
+            raise HistoryUnavailable(
+                self._connection.where,
+                "its rows come from a refresh of one host's ledgers; name another database or schema, or replay the "
+                "replica beside them: costledger project --rebuild",
             )
 
     def close(self) -> None:

@@ -360,6 +360,24 @@ def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
 
 
+def test_rows_that_a_refresh_made_are_not_taken_over(postgres_url: str) -> None:
+    hosts = Hosts(2)
+    lively(hosts, 3, 20)
+    hosts.send_all()
+    with open_postgres(postgres_url) as history:
+        refresh(hosts.stores[0], history)
+    refreshed = rows_at(postgres_url)
+    with pytest.raises(HistoryUnavailable, match=r"refresh of one host's ledgers; .* project --rebuild"):
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == refreshed
+    project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert rows_at(postgres_url) == hosts.rows()
+    lively(hosts, 3, 20, seed=8, name="later")
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == hosts.rows()
+
+
 @pytest.mark.parametrize("lines_after", [0, 5, 20, 60])
 def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_rows(
     postgres_url: str, lines_after: int
