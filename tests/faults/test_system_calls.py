@@ -116,7 +116,7 @@ def _one(folder: Path, command: str, call: str, code: str, number: int) -> None:
     assert len({line["id"] for line in lines}) == len(lines)
 
 
-WRITES = {"pwrite64": 120, "fdatasync": 6, "ftruncate": 3, "unlink": 3}
+WRITES = {"pwrite64": 120, "fdatasync": 20, "ftruncate": 3, "unlink": 3}
 """Calls that change what is on the disk, and more of each than a refresh or a rebuild of two events makes."""
 
 

@@ -26,7 +26,7 @@ from projections.merge import merged
 from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
-from projections.shared import project_again, project_on
+from projections.shared import ReplicaFallsShort, project_again, project_on
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.postgres_shared import PostgresShared, PostgresVersion, projection_of
 from projections.workflow_history import Row
@@ -481,6 +481,24 @@ def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> No
     first.close()
     assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).lines == len(hosts.replica.stored) - 50
     assert rows_at(postgres_url) == hosts.rows()
+
+
+def test_a_rebuild_tells_what_the_replica_has_lost_and_shows_less_only_when_told_to(postgres_url: str) -> None:
+    hosts = Hosts(2)
+    hosts.stores[0].append([cost_observed("gone", cost_usd=n, agent=f"a{n}") for n in range(5)])
+    hosts.stores[1].append([cost_observed("kept", cost_usd=1)])
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    before = rows_at(postgres_url)
+    lost = [line for line in hosts.replica.stored if line.workflow_id == "gone"][3:]
+    hosts.replica.stored = [line for line in hosts.replica.stored if line not in lost]
+    with pytest.raises(ReplicaFallsShort, match=r"gone of origin origin-0 ends at 3 of 6\): .* --accept-lost"):
+        project_again(hosts.replica, postgres_url, wait_seconds=0)
+    assert rows_at(postgres_url) == before
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0  # nobody waits any longer
+    report = project_again(hosts.replica, postgres_url, accept_lost=True, wait_seconds=0)
+    assert report.costs_changed == 1
+    assert {row.adw_id: row.actual_cost_total for row in rows_at(postgres_url)} == {"gone": 1.0, "kept": 1.0}
 
 
 def test_another_applications_table_is_projected_into_and_has_no_versions(postgres_url: str) -> None:
