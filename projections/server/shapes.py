@@ -232,6 +232,7 @@ class Submitted(BaseModel):
 
 class SpendFigures(_Shape):
     cost: Usd
+    at_least: bool = Field(description="more was spent: some usage has no price or is incomplete")
     input_tokens: int = Field(description="uncached input")
     cache_write_tokens: int
     cache_write_1h_tokens: int = Field(description="the part of the cache writes that lives for an hour")
