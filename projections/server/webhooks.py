@@ -34,6 +34,7 @@ from projections.server.metrics import Metrics
 from projections.server.news import News
 from projections.server.outbox import Delivery, Outbox
 from projections.server.outward import NotSent, Outward
+from projections.server.problems import sentence
 from projections.server.service import Service
 
 __all__ = ["Webhooks"]
@@ -174,7 +175,7 @@ class Webhooks:
     def _collect(self, news: News) -> bool:
         problems = self._keeper.kept.problems
         damages = {
-            name: str(problem.error)
+            name: sentence(problem.error, self._service.settings.data)
             for name, problem in problems.items()
             if isinstance(problem.error, DamagedLedger | LedgerVanished)
         }

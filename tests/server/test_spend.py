@@ -78,7 +78,7 @@ def test_usage_without_a_price_is_named_beside_the_total(server: Server) -> None
 
 
 def test_what_a_killed_session_spent_is_a_lower_bound_in_every_sum_that_holds_it(server: Server) -> None:
-    def told(**days: str) -> tuple[bool, dict[str, bool], set[bool]]:
+    def told(**days: str) -> tuple[bool, dict[str | None, bool], set[bool]]:
         found = spend(server, by="agent", **days)
         groups = {one["group"]: one["at_least"] for one in found["groups"]}
         return found["total"]["at_least"], groups, {line["at_least"] for line in found["lines"]}
