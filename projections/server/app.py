@@ -148,6 +148,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods that a path answers; the guard makes a GET of a HEAD."""
+
     def answers(method: str) -> bool:
         asked = {**request.scope, "method": method}
         return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)

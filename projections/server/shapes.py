@@ -159,7 +159,10 @@ class CostChange(_Shape):
     old_cost: Usd | None = Field(description="null when there was no row")
     new_cost: Usd
     status: str
-    reason: str
+    reason: str = Field(
+        description="who wrote the row: this resync, or whoever was faster, such as another one, or a refresh",
+        examples=["resync --force"],
+    )
 
 
 class Resynced(_Shape):
