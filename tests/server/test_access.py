@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -98,6 +99,17 @@ def test_another_address_is_not_served_without_a_token(tmp_path: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, "costledger token create" in done.stderr) == (2, True)
+
+
+def test_a_second_server_of_a_data_directory_is_told_where_the_first_one_is(serve: Serve, tmp_path: Path) -> None:
+    first = serve()
+    command = [sys.executable, "-m", "projections", "--data", str(tmp_path / "data"), "serve", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, f"process {first.process.pid} at {first.url}/;" in done.stderr) == (1, True), done.stderr
+    assert first.client.get("/readyz").status_code == 200
+    assert serve(tmp_path / "other").client.get("/readyz").status_code == 200
+    first.stop(signal.SIGKILL)
+    assert serve().client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80"])
