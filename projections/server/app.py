@@ -93,7 +93,7 @@ async def _running(
     keeper = Keeper(service, publish)
     webhooks = Webhooks(service, endpoints, keeper, metrics)
     appender = Appender(service.ledgers, service.folds, standing(service.config.budgets), keeper.wake, metrics)
-    follower, proving = Follower(service, keeper.wake), Proving(service)
+    follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.keeper, app.state.appender = keeper, appender
     app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving

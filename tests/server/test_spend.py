@@ -12,6 +12,7 @@ import pytest
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
 from tests.server.conftest import Here, Server
+from tests.waiting import until
 
 CONFIG = """
 [budgets]
@@ -147,3 +148,4 @@ def test_proving_runs_in_the_background_and_health_tells_what_it_found(server: S
     assert told["error"] is None
     assert [finding["workflow_id"] for finding in told["findings"]] == ["broken"]
     assert told["findings_count"] == 1
+    until(lambda: server.client.get("/api/health").json()["problems"], lambda problems: "broken" in problems)

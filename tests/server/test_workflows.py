@@ -12,7 +12,7 @@ import pytest
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from projections.cli.demo import examples
-from tests.server.conftest import Serve, Server
+from tests.server.conftest import Host, Serve, Server
 
 STORY = ("1-planned", "2-killed", "3-retried", "4-tested", "5-reviewed")
 
@@ -159,12 +159,17 @@ def test_an_unknown_path_is_a_problem_not_a_page_of_somebody_else(server: Server
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
 
 
-def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Server) -> None:
+def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Server, hosted: Host) -> None:
     server.ledgers.append([cost_observed("w", cost_usd="0.10"), workflow_ended("w", "completed")])
     path = server.ledgers.ledger_path("w")
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'"0.10"', b'"0.90"'))
     assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 409
     assert "does not fit" in found(server, "/api/health")["problems"]["w"]
+    assert server.client.get("/readyz").text == "ready; 1 ledger cannot be replayed, see /api/health\n"
+    server.stop()
+    server = hosted(server.data)
+    assert "does not fit" in found(server, "/api/health")["problems"]["w"], "it is still there"
     path.write_bytes(whole)
     assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 200
+    assert (found(server, "/api/health")["problems"], server.client.get("/readyz").text) == ({}, "ready\n")

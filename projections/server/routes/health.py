@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
+from ledger.words import counted
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
@@ -44,10 +45,13 @@ async def healthz() -> str:
 
 @router.get("/readyz", response_class=PlainTextResponse, responses=documented(), summary="Rows follow the ledgers")
 async def readyz(request: Request) -> str:
-    if not _ready(request.app.state.keeper):
+    """Also while some ledgers are damaged, which it says: the others go on."""
+    keeper: Keeper = request.app.state.keeper
+    if not _ready(keeper):
         detail = "rows do not follow their ledgers; the log says why"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", detail, {"Retry-After": "5"})
-    return "ready\n"
+    damaged = len(keeper.kept.problems)
+    return f"ready; {counted(damaged, 'ledger')} cannot be replayed, see /api/health\n" if damaged else "ready\n"
 
 
 @router.get(

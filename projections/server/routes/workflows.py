@@ -99,8 +99,7 @@ def resync(
     done = resync_sources(
         service.ledgers, service.history, service.sources, workflow_id=adw_id, force=force, prices=service.prices
     )
-    known = [problem for problem in done.report.problems if not isinstance(problem.error, UnknownWorkflow)]
-    request.app.state.keeper.noticed(known)
+    request.app.state.keeper.noticed(done.report)
     if done.report.problems and not done.report.folded:
         raise done.report.problems[0].error
     return answer(_resynced(done, service.settings.data))
