@@ -21,7 +21,7 @@ from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
 """The version, by its key in `costledger_meta`, that projectors are filling."""
@@ -95,7 +95,7 @@ class Tables:
 
     def kinds(self) -> dict[str, str]:
         """The types that the columns of `workflow_history` have in our own tables."""
-        (text,) = (text for text in self._versioned if "workflow_history_N" in text)
+        (text,) = (text for text in self._versioned if "TABLE workflow_history_N" in text)
         return dict(_COLUMN.findall(text))
 
     def remember(self, cursor: Cursor, **values: int) -> None:
