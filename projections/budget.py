@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from ledger import money
 from ledger.words import counted
-from projections.fold import State
+from projections.folding import State
 from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
 

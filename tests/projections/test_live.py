@@ -321,12 +321,30 @@ def test_bad_lines_are_logged_and_left_out(agent: Agent) -> None:
 
 def test_a_second_drain_leaves_all_to_the_first(agent: Agent) -> None:
     agent.shows("0.42")
-    with agent.spool.draining() as free:
-        assert free
-        agent.drain()
-        assert list(agent.store.workflow_ids()) == []
+    lock = agent.spool.drain_lock()
+    assert lock is not None
+    agent.drain()
+    assert list(agent.store.workflow_ids()) == []
+    os.close(lock)
     agent.drain()
     assert agent.cost() == 0.42
+
+
+def test_a_line_spooled_while_a_drain_is_about_to_end_is_appended_by_it(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.shows("0.42")
+    keep = Spool.keep
+
+    def keep_and_meet_a_status_line(spool: Spool, lines: bytes) -> None:
+        monkeypatch.undo()
+        keep(spool, lines)
+        agent.shows("0.43")
+        assert spool.drain_lock() is None, "its writer starts no drain"
+
+    monkeypatch.setattr(Spool, "keep", keep_and_meet_a_status_line)
+    agent.drain()
+    assert (agent.cost(), agent.spool.waits()) == (0.43, False)
 
 
 def test_a_transcript_that_is_gone_is_logged(agent: Agent, transcript: Path) -> None:
@@ -358,9 +376,9 @@ class TestCommands:
         """Wait until no drain runs and nothing waits."""
         spool = Spool(str(data))
         for _ in range(600):
-            with spool.draining() as free:
-                if free and not spool.waits():
-                    return
+            if not spool.waits() and (lock := spool.drain_lock()) is not None:
+                os.close(lock)
+                return
             time.sleep(0.02)
         raise AssertionError(f"something still waits: {list(Path(spool.folder).iterdir())}")
 
@@ -395,6 +413,14 @@ class TestCommands:
         assert line == "1f3c9a52… · $0.51 · $0.01 over $0.50 · context 42%\n"
         self.settled(data)
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.51
+
+    def test_from_the_moment_a_command_ends_one_drain_is_there_and_nobody_starts_another(self, data: Path) -> None:
+        for cost in (0.42, 0.43):
+            self.run(data, "statusline", told=self.told(cost))
+            lock = Spool(str(data)).drain_lock()
+            assert lock is None or not Spool(str(data)).waits()
+            if lock is not None:
+                os.close(lock)
 
     def test_a_hook_says_nothing_and_its_transcript_is_read(self, data: Path, transcript: Path) -> None:
         transcript.write_text(message(1, 20_000))
