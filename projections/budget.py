@@ -15,7 +15,7 @@ from projections.folding import State
 from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
 
-__all__ = ["BudgetState", "Budgets", "Standing", "standing", "standing_so_far"]
+__all__ = ["BudgetState", "Budgets", "NoBudgets", "Standing", "standing", "standing_so_far"]
 
 _WARNED_PERCENT: Final = 80
 """Of the budget: late enough to mean something, early enough to act."""
@@ -35,6 +35,14 @@ class Budgets(Protocol):
     def of(self, workflow_template: str | None) -> int | None:
         """Nanodollars; None when none is set."""
         ...
+
+
+class NoBudgets:
+    """Those of no configuration."""
+
+    def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
+        """None is set."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,6 @@ def _become_drain(data: str, lock: int) -> None:
         os.setsid()
         os.nice(10)  # the agent comes first
         lock = fcntl.fcntl(lock, fcntl.F_DUPFD, 3)  # one that stays open in the next program
-        os.execv(sys.executable, [sys.executable, "-m", _DRAIN, data, str(lock)])
+        os.execv(sys.executable, [sys.executable, "-P", "-m", _DRAIN, data, str(lock)])
     finally:
         os._exit(1)

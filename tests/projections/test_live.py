@@ -451,6 +451,17 @@ class TestCommands:
         self.run(data, "statusline", "--data", str(tmp_path / "general"), told=self.told(0.42))
         assert not (tmp_path / "general").exists()
 
+    def test_nothing_of_the_agents_project_is_imported(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("orjson", "ledger", "json"):
+            (tmp_path / f"{name}.py").write_text("open('imported', 'w')")
+        monkeypatch.chdir(tmp_path)
+        self.run(data, "statusline", told=self.told(0.42))
+        self.settled(data)
+        assert not Path("imported").exists()
+        assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
+
     def test_the_line_of_another_command_comes_first(self, data: Path) -> None:
         done = self.run(data, "statusline", "--after", "cat | wc -c; echo theirs", told=self.told(0.42))
         assert done.stdout.endswith("\ntheirs · 1f3c9a52… · $0.42 · context 42%\n")
