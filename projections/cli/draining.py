@@ -14,17 +14,8 @@ from ledger.environment import config_file
 from ledger.pricing import price_book
 from ledger.spool import Spool
 from ledger.store import DirectoryStore
-from projections.budget import Budgets, NoBudgets
+from projections.budget import configured_budgets
 from projections.live import drain
-
-
-def _budgets(config: Path | None) -> Budgets:
-    if config is None:
-        return NoBudgets()
-    from ledger.config import load  # takes as long as all the rest, beside the next status line
-
-    return load(config).budgets
-
 
 if __name__ == "__main__":
     data, lock = Path(sys.argv[1]), int(sys.argv[2])
@@ -32,7 +23,7 @@ if __name__ == "__main__":
     spool = Spool(str(data))
     try:
         config = config_file(data)
-        drain(spool, DirectoryStore(data), price_book(config), _budgets(config), lock=lock)
+        drain(spool, DirectoryStore(data), price_book(config), configured_budgets(config), lock=lock)
     except Exception as error:
         spool.log(clock.to_wire(clock.now()), f"drain: {type(error).__name__}: {error}")
         sys.exit(1)
