@@ -66,8 +66,7 @@ def statusline(data: str | None, after: str | None = None) -> None:
     except Exception as error:  # an agent's screen is no place for it
         spool.log(_now(), f"statusline: {type(error).__name__}: {error}")
     theirs = "" if after is None else _printed_by(after, given)
-    sys.stdout.write(f"{theirs} · {line}\n" if theirs else f"{line}\n")
-    sys.stdout.flush()
+    _print(spool, f"{theirs} · {line}\n" if theirs else f"{line}\n")
     _drain(spool)
 
 
@@ -86,6 +85,14 @@ def hook(data: str | None) -> None:
     except Exception as error:
         spool.log(_now(), f"hook: {type(error).__name__}: {error}")
     _drain(spool)
+
+
+def _print(spool: Spool, line: str) -> None:
+    """In UTF-8, which is what Claude Code reads, in whatever locale; it may have stopped reading, too."""
+    try:
+        os.write(1, line.encode("utf-8", "replace"))
+    except OSError as error:
+        spool.log(_now(), f"statusline: not printed: {error}")
 
 
 def _data(given: str | None) -> str:

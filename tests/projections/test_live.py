@@ -451,6 +451,23 @@ class TestCommands:
         self.run(data, "statusline", "--data", str(tmp_path / "general"), told=self.told(0.42))
         assert not (tmp_path / "general").exists()
 
+    def test_nobody_reads_the_line_any_more(self, data: Path) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [str(Path(sys.executable).with_name("costledger")), "statusline", "--data", str(data)]
+        given = json.dumps(self.told(0.42))
+        environment = {name: value for name, value in os.environ.items() if name != "COSTLEDGER_DATA"}
+        pipe = subprocess.PIPE
+        done = subprocess.run(command, input=given, stdout=writer, stderr=pipe, text=True, check=True, env=environment)
+        os.close(writer)
+        assert done.stderr == ""
+        self.settled(data)
+        assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
+
+    def test_a_locale_without_these_characters(self, data: Path) -> None:
+        done = self.run(data, "statusline", told=self.told(0.42), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        assert done.stdout == "1f3c9a52… · $0.42 · context 42%\n"
+
     def test_nothing_of_the_agents_project_is_imported(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
