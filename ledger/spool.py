@@ -92,7 +92,14 @@ class Spool:
 
     def waits(self) -> bool:
         """Whether something waits to be drained, also what a drain has left."""
-        return bool(self._taken()) or (os.path.exists(self.path) and os.stat(self.path).st_size > 0)
+        return self.has_new() or bool(self._taken())
+
+    def has_new(self) -> bool:
+        """Whether there are lines that no drain has taken yet."""
+        try:
+            return os.stat(self.path).st_size > 0
+        except FileNotFoundError:
+            return False
 
     def take(self) -> bytes:
         """All that waits, what earlier drains have left first. Under `drain_lock` only."""

@@ -41,15 +41,15 @@ def drain(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets,
         lock = spool.drain_lock()
     while lock is not None:
         try:
-            stuck = _drain_once(spool, store, prices, budgets)
+            _drain_once(spool, store, prices, budgets)
         finally:
             os.close(lock)
-        waits = not stuck and spool.waits()  # looked at after the lock was given up: nobody's line is missed
-        lock = spool.drain_lock() if waits else None
+        # Looked at after the lock was given up: nobody's line is missed.
+        lock = spool.drain_lock() if spool.has_new() else None
 
 
-def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> bool:
-    """Append what waits now; whether some of it has to wait on."""
+def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> None:
+    """Append what waits now; what cannot be appended is kept for the next."""
     by_workflow: dict[str, list[tuple[bytes, Said]]] = {}
     for line in spool.take().splitlines(keepends=True):
         if line.strip():
@@ -70,7 +70,6 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
             spool.log(_now(), f"{workflow_id}: {told}{error}; it waits in {spool.folder}")
             waiting += _without_repetitions(lines)
     spool.keep(b"".join(waiting))
-    return bool(waiting)
 
 
 def _append(

@@ -216,12 +216,12 @@ def _drain(spool: Spool) -> None:
 def _become_drain(data: str, lock: int) -> None:
     """The child: away from the agent's terminal and pipes first, which would otherwise wait for it."""
     try:
-        null = os.open(os.devnull, os.O_RDWR)
+        lock = fcntl.fcntl(lock, fcntl.F_DUPFD, 3)  # stays open in the next program, and is none of the three below
+        null = fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 3)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         os.setsid()
         os.nice(10)  # the agent comes first
-        lock = fcntl.fcntl(lock, fcntl.F_DUPFD, 3)  # one that stays open in the next program
         os.execv(sys.executable, [sys.executable, "-P", "-m", _DRAIN, data, str(lock)])
     finally:
         os._exit(1)

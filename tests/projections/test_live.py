@@ -330,9 +330,14 @@ def test_a_second_drain_leaves_all_to_the_first(agent: Agent) -> None:
     assert agent.cost() == 0.42
 
 
+@pytest.mark.parametrize("stuck", [False, True])
 def test_a_line_spooled_while_a_drain_is_about_to_end_is_appended_by_it(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, *, stuck: bool
 ) -> None:
+    if stuck:
+        agent.store.ledger_path("s-3").parent.mkdir(parents=True)
+        agent.store.ledger_path("s-3").write_text("damage\n")
+        agent.shows("0.10", session_id="s-3")
     agent.shows("0.42")
     keep = Spool.keep
 
@@ -344,7 +349,7 @@ def test_a_line_spooled_while_a_drain_is_about_to_end_is_appended_by_it(
 
     monkeypatch.setattr(Spool, "keep", keep_and_meet_a_status_line)
     agent.drain()
-    assert (agent.cost(), agent.spool.waits()) == (0.43, False)
+    assert (agent.cost(), agent.spool.has_new(), agent.spool.waits()) == (0.43, False, stuck)
 
 
 def test_a_transcript_that_is_gone_is_logged(agent: Agent, transcript: Path) -> None:
@@ -451,16 +456,19 @@ class TestCommands:
         self.run(data, "statusline", "--data", str(tmp_path / "general"), told=self.told(0.42))
         assert not (tmp_path / "general").exists()
 
-    def test_nobody_reads_the_line_any_more(self, data: Path) -> None:
+    @pytest.mark.parametrize("closed", ["the other end of its output", "all of its output"])
+    def test_nobody_reads_the_line_any_more(self, data: Path, closed: str) -> None:
+        program = str(Path(sys.executable).with_name("costledger"))
+        command = [program, "statusline"] if "end" in closed else ["sh", "-c", f"'{program}' statusline >&- 2>&-"]
+        given, environment = json.dumps(self.told(0.42)), {**os.environ, "COSTLEDGER_DATA": str(data)}
         reader, writer = os.pipe()
         os.close(reader)
-        command = [str(Path(sys.executable).with_name("costledger")), "statusline", "--data", str(data)]
-        given = json.dumps(self.told(0.42))
-        environment = {name: value for name, value in os.environ.items() if name != "COSTLEDGER_DATA"}
-        pipe = subprocess.PIPE
-        done = subprocess.run(command, input=given, stdout=writer, stderr=pipe, text=True, check=True, env=environment)
+        subprocess.run(command, input=given, stdout=writer, text=True, check=True, env=environment)
         os.close(writer)
-        assert done.stderr == ""
+        lock = Spool(str(data)).drain_lock()
+        assert lock is None or not Spool(str(data)).waits(), "the drain has the lock"
+        if lock is not None:
+            os.close(lock)
         self.settled(data)
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
 
