@@ -371,6 +371,8 @@ class Diverged(CostledgerError):
 class SharedHistory(InvalidInput):
     """Rows that projectors write, from many hosts' ledgers, and a command that knows only the local ones."""
 
+    http_status = 409
+
     def __init__(self) -> None:
         super().__init__(
             "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "

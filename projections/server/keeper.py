@@ -35,6 +35,9 @@ _ALL_SECONDS: Final = 10.0
 _SHARED_SECONDS: Final = 1.0
 """How often rows that projectors write are asked what changed: one look at an index."""
 
+_LATE_LOOKS: Final = 6
+"""A keeper that missed so many looks is stuck, or waits for a history that does not answer."""
+
 _CHANGES_MAX: Final = 1_000
 _NOTICED_MAX: Final = 50
 """Ledgers that are replayed whole at each look at all, since they were seen damaged."""
@@ -49,13 +52,16 @@ class Kept:
     """How the keeper fares.
 
     Attributes:
-        refreshed_at: when it last looked at all ledgers, in seconds since 1970; 0.0 before the first time.
+        refreshed_at: when it last looked at all ledgers, or at rows that projectors write, in seconds since 1970; 0.0
+            before the first time.
         lag_seconds: from the last notification to its rows.
         problems: ledgers that could not be replayed, by workflow.
+        error: why the last look failed altogether; None when it did not.
     """
 
     refreshed_at: float = 0.0
     lag_seconds: float = 0.0
+    error: Exception | None = None
     problems: dict[str, Problem] = field(default_factory=dict)
 
 
@@ -135,14 +141,24 @@ class Keeper:
                 history = self._service.history
                 self._refresh(history, names or None)
                 self._tell(history)
+                self.kept.error = None
             except CostledgerError as error:
                 _log.error("rows could not be refreshed: %s", error)
-                self._stopped.wait(1.0)
-            except Exception:
+                self._fail(error)
+            except Exception as error:
                 _log.exception("rows could not be refreshed")
-                self._stopped.wait(1.0)
+                self._fail(error)
             if since:
                 self.kept.lag_seconds = time.monotonic() - since
+
+    def _fail(self, error: Exception) -> None:
+        self.kept.error = error
+        self._stopped.wait(1.0)
+
+    @property
+    def late(self) -> bool:
+        """Whether it has not looked at the ledgers, or at shared rows, for much longer than it should."""
+        return time.time() - self.kept.refreshed_at > _LATE_LOOKS * self._every_seconds
 
     def _gathered(self, seconds: float) -> tuple[set[str], float]:
         """The workflows that it was woken for, and when first; none when all are due."""
@@ -160,7 +176,7 @@ class Keeper:
 
     def _refresh(self, history: HistoryStore, names: Iterable[str] | None) -> None:
         service = self._service
-        if history.shared:
+        if history.shared:  # asked each time, so this is an answer
             self._every_seconds, self.kept.refreshed_at = _SHARED_SECONDS, time.time()
             return
         known = None if names is None else [name for name in names if self._is_ledger(name)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger import clock
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, SharedHistory
 from projections.parallel import processes_at_hand
 from projections.proof import Finding, Proof, verify
 from projections.server.service import Service
@@ -56,7 +56,13 @@ class Proving:
         self.last: Verification | None = None
 
     def start(self) -> bool:
-        """Begin one; False when one is running."""
+        """Begin one; False when one is running.
+
+        Raises:
+            SharedHistory: projectors write the rows, from more ledgers than these.
+        """
+        if self._service.history.shared:
+            raise SharedHistory
         with self._lock:
             if self.last is not None and self.last.finished_at is None:
                 return False

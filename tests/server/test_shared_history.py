@@ -14,7 +14,20 @@ from projections.server.service import Service
 from projections.server.settings import Settings
 from projections.shared import project_on
 from projections.stores.postgres_adopted import open_postgres
+from tests.postgres_server import running_postgres
 from tests.projections.test_projector import Hosts
+from tests.server.conftest import Serve
+from tests.waiting import until
+
+
+def projected(url: str, *costs: str) -> Hosts:
+    """A workflow `w` to which one host after the other said a cost, as rows at a URL."""
+    hosts = Hosts(len(costs))
+    for store, cost in zip(hosts.stores, costs, strict=True):
+        store.append([cost_observed("w", agent=store.origin, cost_usd=cost)])
+    hosts.send_all()
+    project_on(hosts.replica, url, once=True, wait_seconds=0)
+    return hosts
 
 
 def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_path: Path, postgres_url: str) -> None:
@@ -43,3 +56,31 @@ def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_pa
     assert [change.adw_id for change in told] == ["w"]
     with open_postgres(postgres_url) as history:
         assert [row.adw_id for row in history.rows()] == ["w"]
+
+
+def test_rows_of_many_hosts_are_not_proven_by_the_ledgers_of_one(
+    tmp_path: Path, postgres_url: str, serve: Serve
+) -> None:
+    projected(postgres_url, "0.09", "0.41")
+    DirectoryStore(tmp_path).append([cost_observed("w", cost_usd="0.09")])
+    server = serve(tmp_path, "--history", postgres_url)
+    refused = server.client.post("/api/verify")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:costledger:problem:shared-history")
+    assert "costledger verify --shared" in refused.json()["detail"]
+    assert server.client.post("/api/workflow-history/resync").status_code == 409
+    health = server.client.get("/api/health").json()
+    assert (health["verification"], health["problems"], health["ready"]) == (None, {}, True)
+
+
+def test_a_server_whose_history_is_away_is_not_ready_until_it_is_back(tmp_path: Path, serve: Serve) -> None:
+    with running_postgres() as postgres:
+        projected(postgres.url(), "0.09")
+        server = serve(tmp_path, "--history", postgres.url())
+        assert server.client.get("/readyz").text == "ready\n"
+        postgres.stop("immediate")
+        away = until(lambda: server.client.get("/readyz"), lambda told: told.status_code == 503, 30)
+        assert away.json()["type"] == "urn:costledger:problem:not-ready"
+        away = until(lambda: server.client.get("/readyz"), lambda told: "history" in told.json()["detail"], 30)
+        assert str(postgres.folder) not in away.text
+        postgres.start()
+        until(lambda: server.client.get("/readyz"), lambda told: told.status_code == 200, 30)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
+from ledger.errors import HistoryUnavailable
 from ledger.words import counted
 from projections.server import shapes
 from projections.server.access import needs, service_of
@@ -32,9 +32,6 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["operations"])
 
-_READY_SECONDS: Final = 60.0
-"""A keeper that has not looked at the ledgers for so long is stuck."""
-
 _NAMES_MAX: Final = 100
 
 
@@ -48,7 +45,10 @@ async def readyz(request: Request) -> str:
     """Also while some ledgers are damaged, which it says: the others go on."""
     keeper: Keeper = request.app.state.keeper
     if not _ready(keeper):
-        detail = "rows do not follow their ledgers; the log says why"
+        # Whoever asks needs no token, so where the history is stays unsaid.
+        error = keeper.kept.error
+        why = "the history does not answer" if isinstance(error, HistoryUnavailable) else "rows do not follow"
+        detail = f"{why}; the log says why"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", detail, {"Retry-After": "5"})
     damaged = len(keeper.kept.problems)
     return f"ready; {counted(damaged, 'ledger')} cannot be replayed, see /api/health\n" if damaged else "ready\n"
@@ -104,7 +104,7 @@ def health(request: Request) -> Response:
     dependencies=[Depends(needs("admin"))],
     status_code=202,
     response_model=shapes.VerificationBegun,
-    responses=documented(),
+    responses=documented(409),
     summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
 )
 def verify(request: Request) -> Response:
@@ -165,4 +165,4 @@ def _named(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _ready(keeper: Keeper) -> bool:
-    return time.time() - keeper.kept.refreshed_at < _READY_SECONDS
+    return keeper.kept.error is None and not keeper.late
