@@ -20,6 +20,7 @@ A sentence says what is wrong, where, and what to do next.
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
+    ├── LedgersElsewhere         a row of several origins' ledgers, of which not all are here
     ├── MisplacedOrigin          the data directory may be one of two of the same origin
     ├── DamagedLedger            bytes that no append of ours can have left
     │   └── ReplacedLedger       it does not hold what was read from it before
@@ -58,6 +59,7 @@ __all__ = [
     "InvalidWorkflowId",
     "LedgerMoved",
     "LedgerUnavailable",
+    "LedgersElsewhere",
     "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
@@ -377,6 +379,20 @@ class SharedHistory(InvalidInput):
         super().__init__(
             "projectors write this history, from many hosts' ledgers: see `costledger project --status`, "
             "`costledger verify --shared` to prove it, and `costledger project --rebuild` to replay it"
+        )
+
+
+class LedgersElsewhere(CostledgerError):
+    """A row that projectors folded, and a question that only all of its lines answer."""
+
+    http_status = 409
+
+    def __init__(self, workflow_id: str, events: int, here: int, origins: int) -> None:
+        holds = f"this data directory's ledger has {here:,}" if here else "this data directory has no ledger of it"
+        super().__init__(
+            f"the row of workflow {workflow_id!r} is folded from {events:,} events of "
+            f"{origins:,} origin{'' if origins == 1 else 's'}, and {holds}: all of them are in the shared engine, so "
+            "name that, to this command or to `costledger serve`: --from nats://HOST:PORT, or COSTLEDGER_REPLICA"
         )
 
 

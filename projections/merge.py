@@ -7,7 +7,7 @@ its place in that order, so that one origin's row is the one its own ledger give
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from operator import itemgetter
 from typing import Final
@@ -98,6 +98,10 @@ class Merge:
         """Whether a chain does not lead to where it is expected to."""
         return any(self._lacks(origin) for origin in self._expected)
 
+    def reached(self, origin: str) -> bool:
+        """Whether a chain has come to where it is expected to."""
+        return not self._lacks(origin)
+
     def _lacks(self, origin: str) -> bool:
         return self._chains[origin].head.seq < self._expected[origin].seq
 
@@ -154,6 +158,19 @@ class Merge:
         self._lines.insert(at, (key, line))
         if at < self._folded:
             self._begin()
+
+    def lines(self) -> Iterator[tuple[Head, Line]]:
+        """All lines in the order they are folded in, an id once, and how far the row is with each; if lines are kept.
+
+        A line's seq is its place in that order.
+        """
+        ids, heads = dict[str, str](), dict[str, Head]()
+        events = 0
+        for (_, origin, seq), line in self._lines or []:
+            heads[origin] = Head(seq, 0, line["hash"])
+            if ids.setdefault(str(line.get("id")), origin) == origin:
+                events += 1
+                yield merged_head(heads, events), line | {"seq": events}
 
     def projected(self) -> Projected:
         """The row of all lines so far.

@@ -143,6 +143,10 @@ class HistoryStore(Protocol):
         """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
         ...
 
+    def origins(self, adw_id: str) -> dict[str, Head]:
+        """How far projectors have read each origin's chain into a row; nothing where a refresh writes the rows."""
+        ...
+
     def close(self) -> None:
         """Let go of what is open; the object cannot be used after that."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from operator import add
@@ -16,9 +17,18 @@ from rich.text import Text
 from ledger import clock, money
 from ledger.errors import DamagedLedger, InvalidInput, UnknownWorkflow
 from ledger.events import Line
-from ledger.reader import LedgerReader
+from ledger.line import EMPTY
+from ledger.replicas import open_replica
 from ledger.words import counted
-from projections.cli.context import data_option, history_option, json_option, workflow_argument
+from projections.chains import Lines, lines_of
+from projections.cli.context import (
+    credentials_option,
+    data_option,
+    history_option,
+    json_option,
+    replica_option,
+    workflow_argument,
+)
 from projections.cli.output import console, local_time, place, plain, print_json, short_ids, styled_status
 from projections.cli.session import Session, exit_code, opened, whole_id
 from projections.cli.tables import Id, Table
@@ -97,16 +107,21 @@ def _print_history(rows: list[Row]) -> None:
 @click.command("show")
 @workflow_argument
 @click.option("--as-of", metavar="TIME|SEQ", help="What the ledger said then: a time, or an event's number.")
+@replica_option("--from")
+@credentials_option
 @json_option
 @history_option
 @data_option
-def show_command(workflow_id: str, as_of: str | None, as_json: bool) -> int:
+def show_command(
+    workflow_id: str, as_of: str | None, replica_name: str | None, credentials: str | None, as_json: bool
+) -> int:
     """One workflow: its cost, where it came from, and how far it can be trusted."""
     workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
         found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)
         if as_of:
-            found, spent = _as_of(session, workflow_id, as_of)
+            with _lines(session, workflow_id, replica_name, credentials) as lines:
+                found, spent = _as_of(lines, workflow_id, as_of)
         if found is None:
             if session.problems:
                 return exit_code(session.problems)
@@ -118,27 +133,36 @@ def show_command(workflow_id: str, as_of: str | None, as_json: bool) -> int:
         return exit_code(session.problems)
 
 
-def _as_of(session: Session, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
-    reader, state = session.ledgers.read(workflow_id), initial(workflow_id)
-    head = reader.head
-    for line in _until(reader, as_of):
+@contextmanager
+def _lines(session: Session, workflow_id: str, replica_name: str | None, credentials: str | None) -> Iterator[Lines]:
+    """What a workflow's row was folded from; a replica is opened only for rows that projectors write."""
+    if not (replica_name and session.history.shared):
+        yield lines_of(workflow_id, session.ledgers, session.history, None)
+        return
+    with closing(open_replica(replica_name, credentials=credentials)) as replica:
+        yield lines_of(workflow_id, session.ledgers, session.history, replica)
+
+
+def _as_of(lines: Lines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
+    state, head = initial(workflow_id), EMPTY
+    for line in _until(lines, as_of):
         fold(state, line)
-        head = reader.head
+        head = lines.head
     if not head.seq:
         raise InvalidInput(f"ledger {workflow_id!r} has nothing as early as {as_of}")
     return row(state, head), spend(state)
 
 
-def _until(reader: LedgerReader, as_of: str) -> Iterator[Line]:
+def _until(lines: Lines, as_of: str) -> Iterator[Line]:
     """The lines up to a seq, or recorded up to a time; a time without a zone is the local one's."""
     if as_of.isascii() and as_of.isdigit():
         seq = int(as_of)
-        return (line for line in reader if line["seq"] <= seq)
+        return (line for line in lines if line["seq"] <= seq)
     try:
         moment = clock.parse(datetime.fromisoformat(as_of).astimezone())
     except (ValueError, OverflowError):
         raise InvalidInput(f"--as-of {as_of!r}: give an event's number or a time such as 2026-11-23T18:33") from None
-    return (line for line in reader if line["recorded_at"] <= moment)
+    return (line for line in lines if line["recorded_at"] <= moment)
 
 
 def _print_row(found: Row, spent: tuple[Spend, ...]) -> None:
@@ -187,24 +211,32 @@ def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend
 
 @click.command("explain")
 @workflow_argument
+@replica_option("--from")
+@credentials_option
 @json_option
 @history_option
 @data_option
-def explain_command(workflow_id: str, as_json: bool) -> int:
-    """Each event that moved a workflow's cost: from what to what, why, and where it was read."""
+def explain_command(workflow_id: str, replica_name: str | None, credentials: str | None, as_json: bool) -> int:
+    """Each event that moved a workflow's cost: from what to what, why, and where it was read.
+
+    A row that projectors fold from several hosts' ledgers is explained from the chains of all of them, in the shared
+    engine that --from names.
+    """
     workflow_id = whole_id(workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
         if any(isinstance(problem.error, UnknownWorkflow | DamagedLedger) for problem in session.problems):
             return exit_code(session.problems)
-        reader = session.ledgers.read(workflow_id)
-        moved = list(steps(reader))
+        with _lines(session, workflow_id, replica_name, credentials) as lines:
+            moved = list(steps(lines))
+            head = lines.head
         found = session.history.row(workflow_id)
         if as_json:
             print_json([asdict(step) for step in moved])
             return exit_code(session.problems)
-        _print_steps(workflow_id, moved, reader.head.seq, found)
+        _print_steps(workflow_id, moved, head.seq, found)
         ledger_says = moved[-1].to_nanousd if moved else 0
-        if found is not None and found.actual_cost_nanousd != ledger_says:
+        # A row that was written since, from more lines, differs for that reason.
+        if found is not None and found.ledger_hash == head.hash and found.actual_cost_nanousd != ledger_says:
             held = money.shown(found.actual_cost_nanousd)
             click.echo(f"The row shows {held}: somebody stored that, and a running row's cost never falls.")
         return exit_code(session.problems)

@@ -13,16 +13,19 @@ import click
 
 from ledger.errors import CostledgerError, InvalidInput, MissingExtra
 from ledger.register import SourceEntry
+from ledger.replicas import open_replica
 from ledger.sources import KINDS
 from projections.cli.context import (
     config,
     config_option,
+    credentials_option,
     data_option,
     data_path,
     history_option,
     history_spelling,
     json_option,
     prices,
+    replica_option,
 )
 from projections.cli.output import console, local_time, print_json
 from projections.cli.tables import Table
@@ -67,6 +70,8 @@ def _limits(command: F) -> F:
 )
 @click.option("--require-tokens", is_flag=True, help="Ask for tokens on a loopback address, too.")
 @_limits
+@replica_option("--from")
+@credentials_option
 @config_option
 @history_option
 @data_option
@@ -76,9 +81,14 @@ def serve_command(
     allow_host: tuple[str, ...],
     watched: tuple[str, ...],
     require_tokens: bool,
+    replica_name: str | None,
+    credentials: str | None,
     **limits: float,
 ) -> None:
-    """The HTTP API and the live page, until Ctrl-C."""
+    """The HTTP API and the live page, until Ctrl-C.
+
+    On rows that projectors write, --from names the shared engine that their events are read from.
+    """
     try:
         import fastapi  # noqa: F401
         import httpx  # noqa: F401
@@ -102,6 +112,7 @@ def serve_command(
         config=config(),
         prices=prices(),
         watched=[_watched(text) for text in watched],
+        replica=open_replica(replica_name, credentials=credentials) if replica_name else None,
     )
     if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
         raise InvalidInput(

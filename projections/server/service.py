@@ -10,7 +10,9 @@ from ledger.config import Config
 from ledger.importing import configured
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceEntry, SourceRegister
+from ledger.replica import Replica
 from ledger.store import DirectoryStore
+from projections.chains import Lines, lines_of
 from projections.kept import KeptFolds
 from projections.server.settings import Settings
 from projections.server.tokens import TokenRegister
@@ -27,6 +29,7 @@ class Service:
         config: sources to follow, budgets and webhooks.
         prices: for what sources name no cost for.
         watched: sources that are followed besides those that are configured or remembered.
+        replica: where the lines are that projectors fold; closed with the service. None when none was named.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Service:
         config: Config | None = None,
         prices: PriceBook | None = None,
         watched: Sequence[SourceEntry] = (),
+        replica: Replica | None = None,
     ) -> None:
         self.settings = settings
         self.config = config or Config()
@@ -50,6 +54,12 @@ class Service:
         self._of_thread = threading.local()
         self._opened: list[HistoryStore] = []
         self._lock = threading.Lock()
+        self._replica, self._replica_lock = replica, threading.Lock()
+
+    def lines(self, workflow_id: str) -> Lines:
+        """What a workflow's row was folded from; see `lines_of`."""
+        with self._replica_lock:
+            return lines_of(workflow_id, self.ledgers, self.history, self._replica)
 
     @property
     def history(self) -> HistoryStore:
@@ -68,6 +78,8 @@ class Service:
     def close(self) -> None:
         """Close what was opened; no handler is running any more."""
         self.background.shutdown()
+        if self._replica is not None:
+            self._replica.close()
         with self._lock:
             for history in self._opened:
                 history.close()

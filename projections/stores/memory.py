@@ -50,6 +50,10 @@ class MemoryHistory:
         self._changes: dict[str, int] = {}
         self._last_change = 0
 
+    def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
+        """See `HistoryStore.origins`."""
+        return {}
+
     def close(self) -> None:
         """See `HistoryStore.close`: nothing is open."""
 

@@ -273,6 +273,12 @@ class PostgresHistory:
         query = "SELECT count(*) FROM costledger_partition"
         return bool(self._connection.run(lambda cursor: only(cursor.execute(query))))
 
+    def origins(self, adw_id: str) -> dict[str, Head]:
+        """See `HistoryStore.origins`."""
+        query = "SELECT origin, seq, size, hash FROM costledger_chain WHERE workflow_id = %s AND seq > 0"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchall())
+        return {origin: Head(*head) for origin, *head in found}
+
     def old_versions(self) -> list[int]:
         """Versions of the rows that rebuilds have replaced, and kept."""
         return self._connection.run(self._tables.old_versions)

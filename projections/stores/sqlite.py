@@ -84,6 +84,10 @@ class SqliteHistory:
     def path(self) -> Path:
         return self._connection.path
 
+    def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
+        """See `HistoryStore.origins`."""
+        return {}
+
     def close(self) -> None:
         """Close the database; the object cannot be used after that."""
         self._connection.close()

@@ -84,6 +84,7 @@ def test_a_refresh_writes_row_checkpoint_and_audit_together(bench: Bench) -> Non
     assert row is not None
     assert (row.issue_number, row.actual_cost_total, row.ledger_seq) == (17, 0.09, 3)
     assert bench.history.checkpoints()["w"].hash == row.ledger_hash
+    assert (bench.history.shared, bench.history.origins("w")) == (False, {})
     assert bench.audit() == [(None, 0.09, "refresh")]
     assert [change.new_nanousd for change in report.changes] == [90_000_000]
 

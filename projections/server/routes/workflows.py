@@ -159,8 +159,12 @@ def events(
     after: Annotated[int, Query(ge=0, lt=2**62, description="events after this seq")] = 0,
     limit: Annotated[int, Query(ge=1, le=_EVENTS_MAX)] = 200,
 ) -> Response:
+    """Of a row that projectors fold from many hosts' ledgers, where the server knows their shared engine (`--from`).
+
+    Those events' `seq` is their place among the events of all hosts.
+    """
     state, found = initial(adw_id), []
-    lines = iter(service_of(request).ledgers.read(adw_id))
+    lines = iter(service_of(request).lines(adw_id))
     for line in islice(lines, after + limit):
         before = state.cost_nanousd
         fold(state, line)
@@ -178,13 +182,14 @@ def events(
     summary="Each event that moved the cost: from what to what, why, and where it was read",
 )
 def explain(request: Request, adw_id: AdwId) -> Response:
-    reader = service_of(request).ledgers.read(adw_id)
+    """Of a row that projectors fold from many hosts' ledgers, where the server knows their shared engine (`--from`)."""
+    lines = service_of(request).lines(adw_id)
     moved = []
-    for step in steps(reader):
+    for step in steps(lines):
         told = asdict(step)
         told["from_cost"], told["to_cost"] = usd(told.pop("from_nanousd")), usd(told.pop("to_nanousd"))
         moved.append(told)
-    return answer({"adw_id": adw_id, "event_count": reader.head.seq, "steps": moved})
+    return answer({"adw_id": adw_id, "event_count": lines.head.seq, "steps": moved})
 
 
 @router.get(
