@@ -51,7 +51,7 @@ def disagreements(
     if (at := origin_of(ledgers.path)) is None:
         return
     origin = at.id
-    _, acknowledged = last_seen(ledgers.path, origin)
+    _, acknowledged, _ = last_seen(ledgers.path, origin)
     wrong: dict[str, CostledgerError] = {}
     chains: dict[str, Chain] = {}
     for line in replica.lines(origin):

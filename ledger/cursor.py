@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import ReplicaUnavailable
+from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaRefused, ReplicaUnavailable
 from ledger.line import Head
 
-__all__ = ["Cursor", "Seen", "cursor_path", "last_seen"]
+__all__ = ["Cursor", "Held", "Seen", "cursor_path", "held_by", "last_seen"]
 
 _SCHEMA: Final = """
 BEGIN IMMEDIATE;
@@ -35,8 +35,36 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     repeats     INTEGER NOT NULL,      -- lines that repairs sent again: the replica holds seq + repeats in all
     PRIMARY KEY (identity, origin, workflow_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (
+    identity    TEXT NOT NULL,
+    origin      TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    why         TEXT NOT NULL,         -- parted, refused, damaged or unreadable
+    problem     TEXT NOT NULL,
+    PRIMARY KEY (identity, origin, workflow_id)
+) WITHOUT ROWID;
 COMMIT;
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A ledger that cannot be sent by itself: somebody has to do something about it; the others are sent.
+
+    Attributes:
+        why: `parted` from its chain, `refused` by the replica, `damaged`, or `unreadable` for the operating system.
+    """
+
+    workflow_id: str
+    why: str
+    problem: str
+
+
+def held_by(workflow_id: str, error: CostledgerError) -> Held:
+    """A ledger that an error holds."""
+    kinds = {"parted": Diverged, "refused": ReplicaRefused, "damaged": DamagedLedger}
+    why = next((why for why, kind in kinds.items() if isinstance(error, kind)), "unreadable")
+    return Held(workflow_id, why, str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +88,7 @@ class Cursor:
         identity: of the replica.
         heads: by workflow id, the last line that was acknowledged.
         repeats: by workflow id, how many lines the replica holds more than once; 0 for the ones not named.
+        held: by workflow id, the ledgers that cannot be sent.
 
     Raises:
         ReplicaUnavailable: at construction and by every method; the file cannot be used.
@@ -82,9 +111,10 @@ class Cursor:
                 self.heads[name] = Head(*head)
                 if repeats:
                     self.repeats[name] = repeats
+            self.held = _held(self._db, *self._key)
 
     def acknowledge(self, heads: Mapping[str, Head], moment: str) -> None:
-        """Keep what a replica has acknowledged, and `repeats` as it is now, in one transaction."""
+        """Keep what a replica has acknowledged, and `repeats` as it is now, in one transaction; they are not held."""
         rows = [
             (*self._key, name, head.seq, head.size, head.hash, self.repeats.get(name, 0))
             for name, head in heads.items()
@@ -93,6 +123,24 @@ class Cursor:
             self._db.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("UPDATE replica SET acknowledged_at = ? WHERE identity = ?", (moment, self._key[0]))
         self.heads |= heads
+        self.release(heads)
+
+    def hold(self, ledgers: Iterable[Held]) -> None:
+        """Keep which ledgers cannot be sent, for `last_seen`."""
+        new = {one.workflow_id: one for one in ledgers if self.held.get(one.workflow_id) != one}
+        if new:
+            rows = [(*self._key, one.workflow_id, one.why, one.problem) for one in new.values()]
+            with _errors(self._path), _transaction(self._db):
+                self._db.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", rows)
+            self.held |= new
+
+    def release(self, workflow_ids: Iterable[str]) -> None:
+        """These ledgers can be sent, or are what the replica holds."""
+        if gone := self.held.keys() & set(workflow_ids):
+            query = "DELETE FROM held WHERE identity = ? AND origin = ? AND workflow_id = ?"
+            with _errors(self._path), _transaction(self._db):
+                self._db.executemany(query, [(*self._key, name) for name in gone])
+            self.held = {name: one for name, one in self.held.items() if name not in gone}
 
     def note(self, problem: str | None) -> None:
         """Keep why the replica cannot be reached, for `last_seen`."""
@@ -106,24 +154,31 @@ class Cursor:
         self._db.close()
 
 
-def last_seen(data: Path, origin: str) -> tuple[Seen | None, dict[str, Head]]:
-    """The replica that acknowledged a line last, and what it has; nothing is made.
+def last_seen(data: Path, origin: str) -> tuple[Seen | None, dict[str, Head], dict[str, Held]]:
+    """The replica that acknowledged a line last, what it has, and what cannot be sent; nothing is made.
 
     Raises:
         ReplicaUnavailable: the file cannot be read.
     """
     path = cursor_path(data)
     if not path.is_file():
-        return None, {}
+        return None, {}, {}
     with _errors(path), contextlib.closing(sqlite3.connect(path)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledged'").fetchone():
-            return None, {}  # it is being made right now
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        if "acknowledged" not in tables:
+            return None, {}, {}  # it is being made right now
         latest = "SELECT identity, address, acknowledged_at, problem FROM replica ORDER BY acknowledged_at DESC LIMIT 1"
         row = db.execute(latest).fetchone()
         if row is None:
-            return None, {}
+            return None, {}, {}
         query = "SELECT workflow_id, seq, size, hash FROM acknowledged WHERE identity = ? AND origin = ?"
-        return Seen(*row), {name: Head(*head) for name, *head in db.execute(query, (row[0], origin))}
+        heads = {name: Head(*head) for name, *head in db.execute(query, (row[0], origin))}
+        return Seen(*row), heads, _held(db, row[0], origin) if "held" in tables else {}
+
+
+def _held(db: sqlite3.Connection, identity: str, origin: str) -> dict[str, Held]:
+    query = "SELECT workflow_id, why, problem FROM held WHERE identity = ? AND origin = ?"
+    return {name: Held(name, why, problem) for name, why, problem in db.execute(query, (identity, origin))}
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ A sentence says what is wrong, where, and what to do next.
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
     ├── LedgersElsewhere         a row of several origins' ledgers, of which not all are here
     ├── MisplacedOrigin          the data directory may be one of two of the same origin
+    │   └── RenewalUnfinished    it is being given a new one
     ├── DamagedLedger            bytes that no append of ours can have left
     │   └── ReplacedLedger       it does not hold what was read from it before
     ├── SourceUnreadable         a file or folder that an import was pointed at
@@ -64,6 +65,7 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "NothingVerifies",
+    "RenewalUnfinished",
     "ReplacedLedger",
     "ReplicaDiffers",
     "ReplicaRefused",
@@ -310,6 +312,10 @@ class MisplacedOrigin(CostledgerError):
     def __init__(self, data: Path, problem: str, next_step: str) -> None:
         self.problem, self.next_step = f"{data.absolute()} {problem}", next_step
         super().__init__(f"{self.problem}; {self.next_step}")
+
+
+class RenewalUnfinished(MisplacedOrigin):
+    """A new origin is being given to a data directory, or that was interrupted."""
 
 
 class SourceUnreadable(CostledgerError):

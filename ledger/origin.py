@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import LedgerUnavailable, MisplacedOrigin
+from ledger.errors import LedgerUnavailable, MisplacedOrigin, RenewalUnfinished
 from ledger.files import Files, OpenFile, locked_file
 from ledger.place import file_system_of
 
@@ -134,8 +134,9 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
         step = f"if this is the only one that goes on: {command} --moved; if both do: {command} --renew"
         return MisplacedOrigin(data, problem, step)
     if found is not None and found.renewing:
-        problem = f"was given the new origin {found.id}, and some of its ledgers may still name the old one"
-        return MisplacedOrigin(data, problem, f"{command} --renew, once more")
+        problem = f"is being given the new origin {found.id}, and some of its ledgers may still name the old one"
+        step = f"wait for {command} --renew, which is under way; if it was interrupted, run it again"
+        return RenewalUnfinished(data, problem, step)
     if found is not None and (others := named - {found.id}):
         problem = f"is of origin {found.id}, and ledgers in it name {', '.join(sorted(others))}"
         return MisplacedOrigin(data, problem, f"to give all of them one origin of this place: {command} --renew")

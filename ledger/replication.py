@@ -17,14 +17,21 @@ from typing import Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.cursor import Cursor, cursor_path
-from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaUnavailable
+from ledger.cursor import Cursor, cursor_path, held_by
+from ledger.errors import (
+    CostledgerError,
+    DamagedLedger,
+    Diverged,
+    LedgerUnavailable,
+    RenewalUnfinished,
+    ReplicaUnavailable,
+)
 from ledger.line import EMPTY, Head, seed, seeded_by
 from ledger.origin import misplaced, origin_of
 from ledger.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, Replica, Run
 from ledger.store import DirectoryStore
 
-__all__ = ["LOOK_SECONDS", "Problem", "Replication", "Sent", "head_at", "runs_of"]
+__all__ = ["LOOK_SECONDS", "Problem", "Replication", "Sent", "ends_at", "head_at", "runs_of"]
 
 _WAVE_LINES_MAX: Final = 4 * RUN_LINES_MAX
 """Lines sent before the answers are waited for; the ledgers behind are then read on."""
@@ -40,8 +47,13 @@ _AWAY_SECONDS_MAX: Final = 15.0
 _ASK_SECONDS: Final = 5.0
 """How often the replica is asked which one it is, also when there is nothing to send: its stream may be gone."""
 
+_RENEWING_SECONDS: Final = 0.5
+
 _AGAIN_SECONDS: Final = 30.0
 """When a ledger that could not be sent, and has not grown, is tried again."""
+
+_HASH_FROM_END: Final = 67
+"""A line ends with its hash, `"}` and a newline."""
 
 _UNAVAILABLE_SECONDS: Final = 1.0
 """The same, when it is not known whether the replica took it, and others were taken."""
@@ -63,6 +75,7 @@ class Sent:
 
     Attributes:
         away: why the replica could not be reached; what it has not acknowledged waits.
+        renewing: the data directory is being given a new origin, or that was interrupted; everything waits.
     """
 
     lines: int = 0
@@ -70,6 +83,7 @@ class Sent:
     ledgers: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     away: ReplicaUnavailable | None = None
+    renewing: RenewalUnfinished | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +106,7 @@ class Replication:
         self._cursor: Cursor | None = None  # of that origin
         self._asked = 0.0
         self._again: dict[str, tuple[int, float]] = {}  # by workflow id: the size that failed, and when to try again
+        self._looked = False  # whether every ledger was seen to end with what was acknowledged of it
 
     def catch_up(self) -> Sent:
         """One pass: everything that was in the ledgers when they were looked at.
@@ -113,11 +128,16 @@ class Replication:
                 if not wave:
                     break
                 sending.extend(self._send(wave, cursor, sent))
+            self._looked |= sent.away is None
         except ReplicaUnavailable as error:
             sent.away = error
+        if sent.problems and self._renewed():
+            sent.problems.clear()  # ledgers of the new origin do not extend chains of the old one; that is no problem
         if self._cursor is not None:
             with contextlib.suppress(ReplicaUnavailable):  # the cursor's own trouble; it is told already
                 self._cursor.note(None if sent.away is None else sent.away.problem)
+                problems = [one for one in sent.problems if not isinstance(one.error, ReplicaUnavailable)]
+                self._cursor.hold(held_by(one.workflow_id, one.error) for one in problems)
         if sent.away is not None:
             self._forget()
         return sent
@@ -136,7 +156,7 @@ class Replication:
         if origin is None:
             return None
         if self._origin != origin.id:  # a first look, or it was renewed: these are other chains
-            self._origin = origin.id
+            self._origin, self._looked = origin.id, False
             self._again.clear()
             self._forget()
         if self._cursor is None or time.monotonic() - self._asked > _ASK_SECONDS:
@@ -146,10 +166,17 @@ class Replication:
                 self._cursor = Cursor(cursor_path(data), identity, origin.id, self._replica.address)
         return self._cursor
 
+    def _renewed(self) -> bool:
+        """Whether this data directory was given another origin since this pass began."""
+        origin = origin_of(self._ledgers.path)
+        return origin is not None and origin.id != self._origin
+
     def follow(
         self, stop: threading.Event, *, told: Callable[[Sent], None], every_seconds: float = LOOK_SECONDS
     ) -> None:
         """Catch up again and again until told to stop; an engine that is away is tried again, ever less often.
+
+        While the data directory is given a new origin, it waits, and then goes on as that one.
 
         Args:
             told: called after each pass.
@@ -161,10 +188,15 @@ class Replication:
         away_seconds = every_seconds
         while not stop.is_set():
             began = time.monotonic()
-            sent = self.catch_up()
+            try:
+                sent = self.catch_up()
+            except RenewalUnfinished as error:
+                sent = Sent(renewing=error)
             told(sent)
             looked_seconds = time.monotonic() - began
-            if sent.away is not None:
+            if sent.renewing is not None:
+                stop.wait(max(every_seconds, _RENEWING_SECONDS))
+            elif sent.away is not None:
                 away_seconds = min(2 * away_seconds, _AWAY_SECONDS_MAX)
                 stop.wait(away_seconds)
             else:
@@ -185,7 +217,7 @@ class Replication:
         for workflow_id in self._ledgers.workflow_ids():
             size = self._ledgers.size(workflow_id)
             head = cursor.heads.get(workflow_id, EMPTY)
-            if size is None or size == head.size:
+            if size is None or (size == head.size and self._whole(cursor, workflow_id, head)):
                 continue
             failed_size, again = self._again.get(workflow_id, (-1, 0.0))
             if failed_size == size and time.monotonic() < again:
@@ -193,8 +225,23 @@ class Replication:
             try:
                 if sending := self._opened(workflow_id, head):
                     yield sending
+                elif size == head.size:
+                    head_at(self._ledgers, ChainHead(workflow_id, self._origin, head.seq, head.hash))
             except CostledgerError as error:
                 yield Problem(workflow_id, error)
+
+    def _whole(self, cursor: Cursor, workflow_id: str, head: Head) -> bool:
+        """Whether a ledger as long as it was when it was acknowledged ends as it did.
+
+        Another one in its place is noticed by a first look and by `backlog`; looking into each ledger at each look
+        would take too long.
+        """
+        if self._looked and workflow_id not in cursor.held:
+            return True
+        whole = ends_at(self._ledgers, workflow_id, head)
+        if whole:
+            cursor.release([workflow_id])
+        return whole
 
     def _opened(self, workflow_id: str, head: Head) -> _Sending | None:
         """A ledger, ready to send what lies behind a head; None when nothing does."""
@@ -295,6 +342,23 @@ def runs_of(ledgers: DirectoryStore, workflow_id: str, head: Head) -> Iterator[l
         size += len(raw)
     if lines:
         yield lines
+
+
+def ends_at(ledgers: DirectoryStore, workflow_id: str, head: Head) -> bool:
+    """Whether a ledger that is as long as a head's says ends with that very line.
+
+    Raises:
+        LedgerUnavailable: it cannot be read.
+    """
+    if head.seq == 0:
+        return True
+    path = ledgers.ledger_path(workflow_id)
+    try:
+        with path.open("rb") as file:
+            file.seek(head.size - _HASH_FROM_END)
+            return file.read(len(head.hash)) == head.hash.encode()
+    except OSError as error:
+        raise LedgerUnavailable(path, "read", error) from error
 
 
 def head_at(ledgers: DirectoryStore, told: ChainHead) -> Head:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
@@ -30,7 +31,7 @@ from projections.cli.context import (
 )
 from projections.cli.output import console, counted_bar, local_time, plain, print_json
 from projections.cli.session import log_changes
-from projections.cli.tables import Table
+from projections.cli.tables import Id, Table
 
 _log = logging.getLogger("costledger")
 
@@ -39,7 +40,7 @@ _log = logging.getLogger("costledger")
 @replica_option("--to")
 @click.option("--follow", is_flag=True, help="Go on until stopped; an engine that is away is tried again.")
 @click.option("--repair", "repaired", is_flag=True, help="First find lines that the engine lost, to be sent again.")
-@click.option("--status", is_flag=True, help="Only say what waits; the engine is not asked.")
+@click.option("--status", is_flag=True, help="Only say what waits, and what cannot be sent; the engine is not asked.")
 @click.option(
     "--every",
     "every_seconds",
@@ -66,8 +67,7 @@ def replicate_command(
     """Send what the ledgers hold and a shared engine does not have yet; agents never wait for it."""
     ledgers = store()
     if status:
-        _print_backlog(backlog(ledgers), as_json=as_json)
-        return 0
+        return _print_backlog(backlog(ledgers), as_json=as_json)
     log_changes()
     with (
         closing(open_replica(named_replica(replica_name, "--to"), copies=copies, credentials=credentials)) as replica,
@@ -95,10 +95,18 @@ def _followed(replication: Replication, replica: Replica, every_seconds: float) 
         signal.signal(number, lambda *_: stop.set())
     _log.info("replicating to %s", replica.address)
     said: dict[str, str] = {}
-    away = ""
+    away, renewing = "", False
 
     def told(sent: Sent) -> None:
-        nonlocal away
+        nonlocal away, renewing
+        if sent.renewing is not None:
+            if not renewing:
+                _log.warning("%s; replication goes on then, under the new origin", sent.renewing)
+            renewing = True
+            return
+        if renewing:
+            _log.info("the data directory has its new origin: replicating under it")
+        renewing = False
         problem = "" if sent.away is None else sent.away.problem
         if problem and problem != away:
             _log.warning("%s; appends go on, and what they wrote waits", sent.away)
@@ -167,10 +175,11 @@ def _exit_code(problems: Iterable[Problem]) -> int:
     return 3 if any(isinstance(error, (DamagedLedger, Diverged)) for error in errors) else int(bool(errors))
 
 
-def _print_backlog(found: Backlog, *, as_json: bool) -> None:
+def _print_backlog(found: Backlog, *, as_json: bool) -> int:
+    code = 3 if found.held else 0
     if as_json:
         print_json(asdict(found))
-        return
+        return code
     shown = Table(None, "replication", "", right=("",))
     seen = found.replica
     shown.add_row("engine", "none yet" if seen is None else seen.address)
@@ -180,11 +189,17 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> None:
     shown.add_row("events behind", f"{found.events_behind:,}")
     shown.add_row("bytes behind", f"{found.bytes_behind:,}")
     shown.add_row("lag", f"{found.lag_seconds:,.1f} s")
-    if found.unreadable:
-        shown.add_row("ledgers unreadable", f"{found.unreadable:,}")
+    for why, number in sorted(Counter(one.why for one in found.held).items()):
+        shown.add_row(f"ledgers {why}", f"{number:,}")
     if seen is not None and seen.problem:
         shown.add_row("problem", plain(seen.problem))
     shown.print(console())
+    if found.held:
+        held = Table("held", "ledger", "", "why", prose=("why",))
+        for one in found.held:
+            held.add_row(Id(one.workflow_id), one.why, plain(one.problem))
+        held.print(console())
+    return code
 
 
 @click.command("restore")

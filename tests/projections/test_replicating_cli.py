@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import nats
 import psycopg
 import pytest
 
-from ledger.origin import origin_of
+from ledger.files import Files
+from ledger.origin import begin_renewal, origin_of
 from ledger.repair import repair
 from ledger.replicas.nats import NatsReplica
 from ledger.replicas.stream import STREAM
@@ -145,6 +146,80 @@ def test_an_engine_that_is_away_and_comes_back_is_followed(run: Run, server: Clu
         following.kill()
         following.wait()
     assert "answers again" in (tmp_path / "log").read_text()
+
+
+@contextmanager
+def following(cluster: Cluster, folder: Path) -> Iterator[Callable[[], str]]:
+    """`replicate --follow` as a process of its own; what it has said so far."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_REPLICA": cluster.name}
+    command = [sys.executable, "-m", "projections", "replicate", "--follow", "--copies", "1"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, env=environment, stderr=log) as one:
+        try:
+            yield (folder / "log").read_text
+            one.send_signal(signal.SIGTERM)
+            assert one.wait(10) == 0
+        finally:
+            one.kill()
+
+
+def test_a_backup_put_back_and_appended_to_is_named_until_it_is_mended(
+    run: Run, server: Cluster, tmp_path: Path
+) -> None:
+    ledger, to = tmp_path / "data" / "ledgers" / "w.jsonl", ("--to", server.name, "--copies", "1")
+    appended(run, "w", "v")
+    backup = ledger.read_bytes()
+    appended(run, "w")
+    whole = ledger.read_bytes()
+    with following(server, tmp_path) as said:
+        until(lambda: run("replicate", "--status", "--json").json["replica"] is not None)
+        until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
+        ledger.write_bytes(backup)
+        appended(run, "w")
+        assert len(ledger.read_bytes()) == len(whole), "as long as it was, so a look at sizes says nothing"
+        status = run("replicate", "--status", "--json")
+        held = [(one["workflow_id"], one["why"]) for one in status.json["held"]]
+        assert (status.code, held) == (3, [("w", "parted")])
+        appended(run, "w", "v")
+        until(lambda: "w: ledger 'w' of origin" in said())
+        status = run("replicate", "--status")
+        assert (status.code, "ledgers parted" in status.out, "origin --renew" in status.out) == (3, True, True)
+        until(lambda: run("replicate", "--status", "--json").json["ledgers_behind"] == 1)
+        ledger.write_bytes(whole)
+        until(lambda: run("replicate", "--status").code == 0)
+    ledger.write_bytes(backup)
+    appended(run, "w")
+    assert run("replicate", *to).code == 3, "a first look finds it, too"
+    assert run("replicate", "--status").code == 3
+
+
+def test_a_line_that_the_engine_refuses_is_named_by_the_status(run: Run, server: Cluster) -> None:
+    with closing(NatsReplica(server.name, copies=1, config={**STREAM, "max_msg_size": 900})) as replica:
+        assert replica.identity
+    appended(run, "v")
+    assert run("observe", "w", "--cost-usd", "1", "--agent", "a" * 512).code == 0
+    assert run("replicate", "--to", server.name, "--copies", "1").code == 1
+    status = run("replicate", "--status", "--json")
+    assert (status.code, [(one["workflow_id"], one["why"]) for one in status.json["held"]]) == (3, [("w", "refused")])
+    assert status.json["events_behind"] > 0
+
+
+def test_an_origin_that_is_renewed_is_followed(run: Run, server: Cluster, tmp_path: Path) -> None:
+    names = [f"w{number}" for number in range(40)]
+    appended(run, *names)
+    with following(server, tmp_path) as said:
+        until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
+        for _ in range(2):
+            assert run("origin", "--renew").code == 0
+            appended(run, *names[:3])
+        until(lambda: run("verify", "--shared", "--from", server.name).code == 0)
+        until(lambda: run("replicate", "--status", "--json").json["events_behind"] == 0)
+        begin_renewal(tmp_path / "data", Files())  # and interrupted
+        until(lambda: "wait for" in said())
+        assert run("origin", "--renew").code == 0
+        until(lambda: "replicating under it" in said())
+        until(lambda: run("verify", "--shared", "--from", server.name).code == 0)
+        assert "have parted" not in said()
+    assert run("replicate", "--status").code == 0
 
 
 def until(done: Callable[[], bool], seconds: float = 30) -> None:
