@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -17,9 +17,6 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ledger.errors import CostledgerError
-from ledger.line import Head
-from projections.budget import Budgets, standing_so_far
-from projections.folding import State
 from projections.server import shapes
 from projections.server.appender import Appender
 from projections.server.endpoints import Endpoint, endpoint_of
@@ -34,8 +31,8 @@ from projections.server.problems import Problem, Refusal, Status, response_to
 from projections.server.proving import Proving
 from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
 from projections.server.routes import webhooks as webhooks_routes
-from projections.server.rows import budget_as_json, usd
 from projections.server.service import Service
+from projections.server.standings import Standings
 from projections.server.webhooks import Webhooks
 
 __all__ = ["create_app"]
@@ -92,10 +89,11 @@ async def _running(
 
     keeper = Keeper(service, publish)
     webhooks = Webhooks(service, endpoints, keeper, metrics)
-    appender = Appender(service.ledgers, service.folds, standing(service.config.budgets), keeper.wake, metrics)
+    standings = Standings(service, keeper)
+    appender = Appender(service.ledgers, service.folds, standings.local, keeper.wake, metrics)
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
-    app.state.keeper, app.state.appender = keeper, appender
+    app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
     app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
     app.state.follower, app.state.webhooks = follower, webhooks
     await asyncio.to_thread(keeper.start)
@@ -109,18 +107,9 @@ async def _running(
         await webhooks.stop()
         proving.stop()
         await asyncio.to_thread(follower.stop)
+        await asyncio.to_thread(standings.close)
         await asyncio.to_thread(keeper.stop)
         await asyncio.to_thread(service.close)
-
-
-def standing(budgets: Budgets) -> Callable[[State, Head], dict[str, Any]]:
-    """How a workflow stands, for those who have just appended to it."""
-
-    def standing(state: State, head: Head) -> dict[str, Any]:  # noqa: ARG001
-        budget = budget_as_json(standing_so_far(state, budgets))
-        return {"cost": usd(state.cost_nanousd), "status": state.status, "budget": budget}
-
-    return standing
 
 
 async def _answered(request: Request, error: Exception) -> Response:

@@ -74,6 +74,7 @@ class Keeper:
 
     Attributes:
         unsettled: workflows that have ended, and whose sources are being read once more.
+        shared: whether projectors write the rows, when it last looked.
     """
 
     def __init__(self, service: Service, publish: Callable[[Sequence[Change]], None]) -> None:
@@ -82,7 +83,7 @@ class Keeper:
         self._stopped = threading.Event()
         self.kept = Kept()
         self.last_change = 0
-        self._every_seconds = _ALL_SECONDS
+        self._every_seconds, self.shared = _ALL_SECONDS, False
         self._running: set[str] = set()
         self.unsettled: set[str] = set()
         self._noticed = Noticed(service.settings.data)
@@ -156,9 +157,9 @@ class Keeper:
         self._stopped.wait(1.0)
 
     @property
-    def late(self) -> bool:
-        """Whether it has not looked at the ledgers, or at shared rows, for much longer than it should."""
-        return time.time() - self.kept.refreshed_at > _LATE_LOOKS * self._every_seconds
+    def ready(self) -> bool:
+        """Whether the last look was no failure, and not much longer ago than it should be."""
+        return self.kept.error is None and time.time() - self.kept.refreshed_at < _LATE_LOOKS * self._every_seconds
 
     def _gathered(self, seconds: float) -> tuple[set[str], float]:
         """The workflows that it was woken for, and when first; none when all are due."""
@@ -176,7 +177,8 @@ class Keeper:
 
     def _refresh(self, history: HistoryStore, names: Iterable[str] | None) -> None:
         service = self._service
-        if history.shared:  # asked each time, so this is an answer
+        self.shared = history.shared
+        if self.shared:  # the history has answered
             self._every_seconds, self.kept.refreshed_at = _SHARED_SECONDS, time.time()
             return
         known = None if names is None else [name for name in names if self._is_ledger(name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -208,11 +208,19 @@ class Refused(_Shape):
 
 
 class Standing(_Shape):
-    """How a workflow stands after these events."""
+    """How a workflow stands after these events.
+
+    On rows that projectors write, `cost` is the larger of the row's and this host's ledger's: at least so much was
+    spent by all hosts, and all of it once projectors have read these events.
+    """
 
     cost: Usd
     status: str
     budget: Budget | None = Field(description="what is left, so that an agent can stop itself; null: no budget")
+    hosts: Literal["all", "this"] = Field(
+        description="whose events count: `this` host's alone where projectors write the rows, and there is none yet or "
+        "they could not be asked at once; a budget that another host set is then not known"
+    )
 
 
 class Receipts(_Shape):

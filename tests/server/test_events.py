@@ -24,7 +24,7 @@ def test_the_same_event_again_gives_the_first_receipt_and_another_under_its_id_i
     again = server.client.post("/api/events", json=reading("0.09", "a"))
     other = server.client.post("/api/events", json=reading("0.10", "a"))
     assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
-    assert first.json()["workflows"] == {"w": {"cost": "0.09", "status": "running", "budget": None}}
+    assert first.json()["workflows"] == {"w": {"cost": "0.09", "status": "running", "budget": None, "hosts": "all"}}
     one, two = first.json()["receipts"][0], again.json()["receipts"][0]
     assert (one["seq"], one["hash"], one["duplicate"], two["duplicate"]) == (two["seq"], two["hash"], False, True)
     assert "cost_usd" in other.json()["detail"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ledger.events import cost_observed
+from ledger.events import cost_observed, workflow_started
 from ledger.store import DirectoryStore
 from projections.server.feed import Change
 from projections.server.keeper import Keeper
@@ -84,3 +85,38 @@ def test_a_server_whose_history_is_away_is_not_ready_until_it_is_back(tmp_path: 
         assert str(postgres.folder) not in away.text
         postgres.start()
         until(lambda: server.client.get("/readyz"), lambda told: told.status_code == 200, 30)
+
+
+def test_a_receipt_tells_what_all_hosts_have_spent_of_the_budget_that_one_of_them_set(
+    tmp_path: Path, postgres_url: str, serve: Serve
+) -> None:
+    hosts = Hosts(2)
+    hosts.stores[0].append([workflow_started("w", budget_usd="5.00")])
+    for store in hosts.stores:
+        store.append([cost_observed("w", agent=store.origin, cost_usd="2.00")])
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    server = serve(tmp_path, "--history", postgres_url)
+
+    def stands(workflow_id: str) -> dict[str, Any]:
+        event = {"type": "cost_observed", "workflow_id": workflow_id, "agent": "third", "cost_usd": "0.50"}
+        answer = server.client.post("/api/events", json=event)
+        assert answer.status_code == 201
+        told: dict[str, Any] = answer.json()["workflows"][workflow_id]
+        return told
+
+    told = stands("w")
+    assert (told["cost"], told["hosts"], told["budget"]["left"], told["status"]) == ("4.00", "all", "1.00", "running")
+    assert stands("new") == {"cost": "0.50", "status": "running", "budget": None, "hosts": "this"}
+
+
+def test_a_receipt_does_not_wait_for_a_history_that_is_away(tmp_path: Path, serve: Serve) -> None:
+    with running_postgres() as postgres:
+        projected(postgres.url(), "0.09")
+        server = serve(tmp_path, "--history", postgres.url())
+        event = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.50"}
+        assert server.client.post("/api/events", json=event).json()["workflows"]["w"]["hosts"] == "all"
+        postgres.stop("immediate")
+        answer = server.client.post("/api/events", json=event, timeout=8)  # a lost connection is sought for ten seconds
+        assert (answer.status_code, answer.json()["workflows"]["w"]["hosts"]) == (201, "this")
+        postgres.start()

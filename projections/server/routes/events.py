@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -21,6 +21,7 @@ from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
 from projections.server.problems import Refusal, documented, problem_of, response_to
+from projections.server.standings import Local
 
 __all__ = ["router"]
 
@@ -147,7 +148,7 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
     receipts: list[dict[str, Any]] = []
-    standings: dict[str, Any] = {}
+    standings: dict[str, Local] = {}
     for name, appended in zip(names, done, strict=True):
         for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
             if isinstance(outcome, CostledgerError):
@@ -163,10 +164,16 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     told = {
         "receipts": sorted(receipts, key=lambda receipt: receipt["index"]),
         "errors": [_refused(request.scope, *one) for one in sorted(refused, key=lambda one: one[0])],
-        "workflows": standings,
+        "workflows": await _told(request, standings),
     }
     new = any(not receipt["duplicate"] for receipt in receipts)
     return answer(told, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+
+async def _told(request: Request, standings: Mapping[str, Local]) -> dict[str, Any]:
+    of = request.app.state.standings
+    told = await asyncio.gather(*(of.told(name, local) for name, local in standings.items()))
+    return dict(zip(standings, told, strict=True))
 
 
 def _all_refused(asked: Scope, parsed: Sequence[_Parsed], refused: list[tuple[int, CostledgerError]]) -> Response:

@@ -44,7 +44,7 @@ async def healthz() -> str:
 async def readyz(request: Request) -> str:
     """Also while some ledgers are damaged, which it says: the others go on."""
     keeper: Keeper = request.app.state.keeper
-    if not _ready(keeper):
+    if not keeper.ready:
         # Whoever asks needs no token, so where the history is stays unsaid.
         error = keeper.kept.error
         why = "the history does not answer" if isinstance(error, HistoryUnavailable) else "rows do not follow"
@@ -84,7 +84,7 @@ def health(request: Request) -> Response:
     overall: Overall = state.figures.overall()
     return answer(
         {
-            "ready": _ready(keeper),
+            "ready": keeper.ready,
             "refreshed_at": clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
             "streams": len(state.feed),
@@ -162,7 +162,3 @@ def _verification(last: Verification | None, data: Path) -> dict[str, Any] | Non
 
 def _named(names: Sequence[str]) -> dict[str, Any]:
     return {"count": len(names), "names": names[:_NAMES_MAX]}
-
-
-def _ready(keeper: Keeper) -> bool:
-    return keeper.kept.error is None and not keeper.late

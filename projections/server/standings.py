@@ -1,0 +1,87 @@
+"""How a workflow stands, for those who have just appended to it: what its budget leaves, so that they can stop.
+
+On rows that projectors write, other hosts' events count, too: the shared row is asked, but never waited for long, since
+the append itself has succeeded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ledger.errors import CostledgerError
+from ledger.line import Head
+from projections.budget import Standing, standing, standing_so_far
+from projections.folding import State
+from projections.replay import ENDED
+from projections.server.keeper import Keeper
+from projections.server.rows import budget_as_json, usd
+from projections.server.service import Service
+
+__all__ = ["Local", "Standings"]
+
+_ROW_SECONDS_MAX: Final = 1.0
+_THREADS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """How a workflow stands by the ledger of this data directory.
+
+    Attributes:
+        named_nanousd: the budget that a start named here; None when none did.
+    """
+
+    cost_nanousd: int
+    status: str
+    named_nanousd: int | None
+    budget: Standing | None
+
+
+class Standings:
+    """Standings of a service's workflows."""
+
+    def __init__(self, service: Service, keeper: Keeper) -> None:
+        self._service, self._keeper, self._budgets = service, keeper, service.config.budgets
+        self._pool = ThreadPoolExecutor(_THREADS, "standing")
+
+    def local(self, state: State, head: Head) -> Local:  # noqa: ARG002
+        """By this ledger alone."""
+        return Local(state.cost_nanousd, state.status, state.budget_nanousd, standing_so_far(state, self._budgets))
+
+    async def told(self, workflow_id: str, local: Local) -> dict[str, Any]:
+        """For JSON; with what other hosts spent, where the rows know of it."""
+        shared = self._keeper.shared
+        if shared and self._keeper.ready:
+            asked = asyncio.get_running_loop().run_in_executor(self._pool, self._with_row, workflow_id, local)
+            try:
+                if (found := await asyncio.wait_for(asked, _ROW_SECONDS_MAX)) is not None:
+                    return _as_json(found, hosts="all")
+            except (CostledgerError, TimeoutError):
+                pass  # the keeper says so
+        return _as_json(local, hosts="this" if shared else "all")
+
+    def _with_row(self, workflow_id: str, local: Local) -> Local | None:
+        """The larger cost, any budget, and an end before none: the row may be older than this ledger, or newer."""
+        row = self._service.history.row(workflow_id)
+        if row is None:
+            return None
+        cost = max(row.actual_cost_nanousd, local.cost_nanousd)
+        budget = local.named_nanousd if row.budget_nanousd is None else row.budget_nanousd
+        found = standing(replace(row, actual_cost_nanousd=cost, budget_nanousd=budget), self._budgets)
+        return Local(cost, local.status if local.status in ENDED else row.status, budget, found)
+
+    def close(self) -> None:
+        """No one is told any more."""
+        self._pool.shutdown()
+
+
+def _as_json(found: Local, *, hosts: str) -> dict[str, Any]:
+    return {
+        "cost": usd(found.cost_nanousd),
+        "status": found.status,
+        "budget": budget_as_json(found.budget),
+        "hosts": hosts,
+    }
