@@ -1,11 +1,26 @@
 // Spend over time, in this browser's zone, split by what is asked for.
 
 import { api } from "../api.js";
-import { SERIES, seriesOf, stackedBars, swatch } from "../charts.js";
-import { empty, fill, h, save, section, table } from "../dom.js";
-import { count, csv, day, many, nanousd, plusDays, sumCost, ZONE } from "../format.js";
+import { SERIES, seriesOf, stackedBars, swatch } from "../bars.js";
+import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
+import {
+  brief,
+  count,
+  csv,
+  day,
+  isAtLeast,
+  isDay,
+  many,
+  messages,
+  nanousd,
+  periodInFull,
+  plusDays,
+  usd,
+  word,
+  ZONE,
+} from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, choice, field, share } from "../parts.js";
+import { about, amount, bar, choice, field, share } from "../parts.js";
 import { go, link } from "../router.js";
 
 const BY = ["model", "agent", "template", "issue", "project"];
@@ -16,26 +31,33 @@ const RANGES = [
   ["90 days", 90],
   ["a year", 365],
 ];
+const GROUPS_SHOWN = 15;
+const PERIODS_SHOWN = 31;
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function spend(place, { query, signal }) {
+export async function spend(place, { query, signal, moved }) {
   const today = day(new Date());
-  const valid = (name, otherwise) => (/^\d{4}-\d\d-\d\d$/.test(query.get(name) ?? "") ? query.get(name) : otherwise);
+  const valid = (name, otherwise) => (isDay(query.get(name)) ? query.get(name) : otherwise);
   const of = {
     by: BY.includes(query.get("by")) ? query.get("by") : "model",
     period: PERIODS.includes(query.get("period")) ? query.get("period") : "day",
     since: valid("since", plusDays(today, -29)),
     until: valid("until", today),
   };
-  const results = h("div", { id: "results" });
-  const load = async () => fill(results, shown(await api.spend({ ...of, timezone: ZONE }, signal), of));
-  const again = calmly(load, signal, 3000);
+  const kept = moved ? null : place.querySelector("#results");
+  const results = part(
+    async () => shown(await api.spend({ ...of, timezone: ZONE }, signal), of),
+    signal,
+    kept ?? h("div", { id: "results", class: "part" }),
+  );
+  const again = calmly(results.load, signal, 3000);
   for (const name of ["row", "again", "removed"]) live.addEventListener(name, again, { signal });
 
-  await load();
   const focused = document.activeElement?.id;
-  fill(place, h("h1", {}, "Spend"), controls(of, today), results);
-  if (focused) document.getElementById(focused)?.focus();
+  if (kept) place.querySelector("form").replaceWith(controls(of, today));
+  else fill(place, h("h1", {}, "Spend"), controls(of, today), results.element);
+  if (kept && focused) document.getElementById(focused)?.focus();
+  await results.load();
 }
 
 function controls(of, today) {
@@ -78,7 +100,7 @@ function controls(of, today) {
       "div",
       { class: "field", role: "group", "aria-label": "The last" },
       h("span", {}, "The last"),
-      h("span", { class: "ranges" }, ranges),
+      h("span", { class: "switch" }, ranges),
     ),
     field("From", date("since")),
     field("to", date("until")),
@@ -88,43 +110,66 @@ function controls(of, today) {
 
 const named = (group, by) => (group === null ? "(unattributed)" : by === "issue" ? `#${group}` : String(group));
 
-function shown(spend, of) {
-  const zone = h(
+/** Whose days these are, and what falls on which. */
+const days = () =>
+  h(
     "p",
-    { class: "muted" },
-    `Days of ${ZONE}, this browser's zone. Each cost falls on the day its event was observed.`,
+    { class: "note" },
+    `Days are those of ${ZONE}, this browser's zone. A cost falls on the day its event was observed; where a source says no time, `,
+    "as the totals of stream logs do not, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
   );
+
+function shown(spend, of) {
   if (!spend.lines.length)
     return [
       empty(
         "Nothing was spent in this time. Choose a longer one, or import what your agents left behind:",
         "costledger import adw path/to/agents",
       ),
-      zone,
+      days(),
     ];
-  const total = h(
-    "p",
-    { class: "totals", role: "status" },
-    h("strong", { title: `${spend.total.cost} USD` }, sumCost(spend.total.cost, spend.unpriced)),
-    `, ${count(spend.total.total_tokens)} tokens, ${of.since} to ${of.until}`,
-  );
   const missing = Object.entries(spend.unpriced).map(([model, { events, tokens }]) =>
     h(
       "li",
       {},
       `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; `,
-      h("code", {}, `costledger prices -- ${model}`),
+      h("code", {}, `costledger prices -- ${word(model)}`),
     ),
   );
+  const sums = byPeriod(spend);
   return [
-    total,
-    zone,
-    stackedBars(spend, of),
-    groups(spend, of.by),
+    cards(spend, of, sums),
+    stackedBars(spend, { ...of, name: (group) => named(group, of.by) }),
+    days(),
     missing.length ? h("ul", { class: "notes" }, missing) : null,
-    periods(spend, of),
+    h("div", { class: "columns" }, groups(spend, of.by), periods(sums, of, isAtLeast(spend))),
     exports(spend, of),
   ];
+}
+
+const title = (name) => name[0].toUpperCase() + name.slice(1);
+const atLeast = (is) => is && h("small", {}, "at least ");
+
+function cards(spend, of, sums) {
+  const [dearest] = spend.groups,
+    missing = messages(spend.unpriced);
+  const most = sums.reduce((a, b) => (b.nano > a.nano ? b : a));
+  const dates = of.since === of.until ? periodInFull(of.since) : `${of.since} to ${of.until}`;
+  const card = (name, figure, ...below) =>
+    h("div", { class: "card" }, h("span", {}, name), h("strong", {}, figure), h("small", {}, below));
+  return h(
+    "div",
+    { class: "cards", role: "status" },
+    card("Total", [atLeast(isAtLeast(spend)), amount(spend.total.cost)], dates),
+    card(`Dearest ${of.period}`, usd(most.nano), periodInFull(most.period)),
+    card(`Dearest ${of.by}`, usd(dearest.cost), cut(named(dearest.group, of.by))),
+    card(
+      "Tokens",
+      about(spend.total.total_tokens),
+      `${brief(spend.total.output_tokens)} output`,
+      missing > 0 && ` · ${many(missing, "message")} unpriced`,
+    ),
+  );
 }
 
 /** The groups with their colours: legend and figures in one. */
@@ -136,52 +181,66 @@ function groups(spend, by) {
     table({
       caption: `Spend by ${by}`,
       columns: [
-        { name: by[0].toUpperCase() + by.slice(1) },
+        { name: title(by), wide: true },
         { name: "Cost", figures: true },
         { name: "Share", figures: true },
         { name: "Tokens", figures: true },
-        { name: "Output", figures: true },
       ],
       rows: spend.groups.map((group) => {
         const part = Number(nanousd(group.cost)) / total;
         const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost) === 0n;
+        const name = cut(named(group.group, by));
+        name.prepend(swatch(series(group.group)));
         return [
-          [swatch(series(group.group)), named(group.group, by)],
+          name,
           unpriced ? "unpriced" : amount(group.cost),
-          share(part),
-          count(group.total_tokens),
-          count(group.output_tokens),
+          unpriced ? "" : share(part),
+          about(group.total_tokens),
         ];
       }),
-      foot: ["Total", amount(spend.total.cost), "", count(spend.total.total_tokens), count(spend.total.output_tokens)],
+      foot: ["Total", [atLeast(isAtLeast(spend)), amount(spend.total.cost)], "", about(spend.total.total_tokens)],
+      most: GROUPS_SHOWN,
     }),
-    spend.groups.length > SERIES ? h("p", { class: "muted" }, "The rest share the last colour.") : null,
+    spend.groups.length > SERIES ? h("p", { class: "note" }, "The rest share the last colour.") : null,
   );
 }
 
-function periods(spend, of) {
+/** What each period adds up to, the newest first. */
+function byPeriod(spend) {
   const sums = new Map();
   for (const line of spend.lines) {
-    const sum = sums.get(line.period) ?? { nano: 0n, tokens: 0, models: new Set() };
+    const sum = sums.get(line.period) ?? { period: line.period, nano: 0n, tokens: 0 };
     sum.nano += nanousd(line.cost);
     sum.tokens += line.total_tokens;
-    line.models.forEach((model) => sum.models.add(model));
     sums.set(line.period, sum);
   }
-  const rows = [...sums]
-    .sort(([a], [b]) => (a < b ? 1 : -1))
-    .map(([period, { nano, tokens, models }]) => [period, amount(nano), count(tokens), [...models].join(", ")]);
+  return [...sums.values()].sort((a, b) => (a.period < b.period ? 1 : -1));
+}
+
+function periods(sums, of, partly) {
+  const most = sums.reduce((high, { nano }) => (nano > high ? nano : high), 1n);
+  const total = sums.reduce((all, { nano, tokens }) => ({ nano: all.nano + nano, tokens: all.tokens + tokens }), {
+    nano: 0n,
+    tokens: 0,
+  });
   return section(
     `By ${of.period}`,
     table({
       caption: `Spend by ${of.period}, the newest first`,
       columns: [
-        { name: of.period[0].toUpperCase() + of.period.slice(1) },
+        { name: title(of.period), when: true },
+        { name: "", wide: true },
         { name: "Cost", figures: true },
         { name: "Tokens", figures: true },
-        { name: "Models" },
       ],
-      rows,
+      rows: sums.map(({ period, nano, tokens }) => [
+        h("span", { title: periodInFull(period) }, period),
+        bar(Number(nano) / Number(most), { class: "bar long" }),
+        amount(nano),
+        about(tokens),
+      ]),
+      foot: ["Total", "", [atLeast(partly), amount(total.nano)], about(total.tokens)],
+      most: PERIODS_SHOWN,
     }),
   );
 }
