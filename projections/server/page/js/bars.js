@@ -65,15 +65,13 @@ export function stackedBars(spend, { since, until, height = 260, name }) {
     const slot = (inner.right - inner.left) / periods.length;
     const every = Math.ceil(periods.length / Math.max(1, Math.floor((inner.right - inner.left) / 64)));
     const spots = periods.map(([period, parts], index) => {
-      const from = inner.left + index * slot,
-        middle = from + slot / 2;
-      const mark = s("path", { class: "band", d: `M${from},${inner.top}h${slot}V${inner.bottom}h${-slot}Z` });
-      svg.append(mark, ...bar(parts, middle, Math.min(44, slot > 6 ? slot * 0.72 : slot), y));
+      const middle = inner.left + (index + 0.5) * slot;
+      svg.append(...bar(parts, middle, Math.min(44, slot > 6 ? slot * 0.72 : slot), y));
       if (index % every === 0 && middle + 20 < width)
         svg.append(s("text", { x: middle, y: height - 6, "text-anchor": "middle" }, periodBriefly(period)));
-      return { x: middle, mark, tell: () => told(period, parts, spend.by ? name : null) };
+      return { x: middle, tell: () => told(period, parts, spend.by ? name : null) };
     });
-    return { svg, spots };
+    return { svg, spots, inner, slot };
   });
 }
 

@@ -4,14 +4,15 @@
 import { fill, h, s } from "./dom.js";
 import { nanousd, scale } from "./format.js";
 
-/** @typedef {{x: number, mark: SVGElement, tell: () => import("./dom.js").Child}} Spot what is told at a place */
+/** @typedef {{x: number, tell: () => import("./dom.js").Child}} Spot what is told at a place */
 
 /** Dollars as a float, for places only. @param {string | bigint} amount */
 export const dollars = (amount) => Number(typeof amount === "bigint" ? amount : nanousd(amount)) / 1e9;
 
 /**
  * A figure that is drawn anew when its width changes.
- * @param {(width: number) => {svg: SVGElement, spots: Spot[]}} draw spots from left to right
+ * @param {(width: number) => {svg: SVGElement, spots: Spot[], inner: {top: number, bottom: number}, slot?: number}} draw
+ *   spots from left to right, each as wide as a `slot`; without one a line marks it
  */
 export function drawn(label, height, draw) {
   const tip = h("div", { class: "tip", role: "status", hidden: true });
@@ -23,15 +24,16 @@ export function drawn(label, height, draw) {
     tip,
   );
   place.style.minHeight = `${height}px`;
-  let spots = [],
+  const mark = s("path", { class: "here" });
+  let made = { spots: [] },
     at = -1;
   const show = (index) => {
-    spots[at]?.mark.classList.remove("on");
     at = index;
-    const spot = spots[at];
+    const spot = made.spots[at];
     tip.hidden = !spot;
-    if (!spot) return;
-    spot.mark.classList.add("on");
+    if (!spot) return mark.removeAttribute("d");
+    const { inner, slot = 0 } = made;
+    mark.setAttribute("d", `M${spot.x - slot / 2},${inner.top}h${slot}V${inner.bottom}h${-slot}Z`);
     fill(tip, spot.tell());
     const width = place.clientWidth;
     const left = spot.x < width / 2 ? spot.x + 24 : spot.x - tip.offsetWidth;
@@ -39,27 +41,30 @@ export function drawn(label, height, draw) {
   };
   figure.addEventListener("pointermove", ({ clientX }) => {
     const x = clientX - place.getBoundingClientRect().left;
-    const near = nearest(spots, x);
+    const near = nearest(made.spots, x);
     if (near !== at) show(near);
   });
   figure.addEventListener("pointerleave", () => show(-1));
   figure.addEventListener("blur", () => show(-1));
   figure.addEventListener("keydown", (event) => {
-    const to = { ArrowRight: at + 1, ArrowLeft: at < 0 ? spots.length - 1 : at - 1, Home: 0, End: spots.length - 1 }[
-      event.key
-    ];
+    const to = {
+      ArrowRight: at + 1,
+      ArrowLeft: at < 0 ? made.spots.length - 1 : at - 1,
+      Home: 0,
+      End: made.spots.length - 1,
+    }[event.key];
     if (event.key === "Escape") show(-1);
     if (to === undefined) return;
     event.preventDefault();
-    show(Math.max(0, Math.min(to, spots.length - 1)));
+    show(Math.max(0, Math.min(to, made.spots.length - 1)));
   });
   new ResizeObserver(([{ contentRect }]) => {
     const width = Math.floor(contentRect.width);
     if (width <= 0 || figure.dataset.width === String(width)) return;
     figure.dataset.width = String(width);
-    const made = draw(width);
+    made = draw(width);
+    made.svg.append(mark);
     show(-1);
-    spots = made.spots;
     place.replaceChildren(made.svg);
   }).observe(place);
   return figure;
@@ -90,7 +95,7 @@ function steps(low, high, wanted) {
 export function frame(width, height, low, high) {
   const ticks = steps(Math.min(0, low), high, Math.max(2, Math.floor((height - 34) / 34)));
   const [bottom, top] = [low < 0 ? Math.min(ticks[0], low - (high - low) * 0.02) : 0, ticks.at(-1)];
-  const labels = ticks.map(scale);
+  const labels = ticks.map((tick) => scale(tick, ticks[1] - ticks[0]));
   const left = 14 + 6.6 * Math.max(...labels.map((label) => label.length));
   const inner = { left, right: width - 10, top: 10, bottom: height - 24 };
   const y = (amount) => inner.bottom - ((amount - bottom) / (top - bottom)) * (inner.bottom - inner.top);

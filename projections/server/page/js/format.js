@@ -74,10 +74,11 @@ export const count = (number) => counts.format(number);
 export const brief = (number) => (number < 10_000 ? count(number) : briefs.format(number));
 
 /** Dollars on a scale, whose steps are round: "$20", "$0.05", "$2.5M". @param {number} dollars */
-export function scale(dollars) {
+export function scale(dollars, step) {
+  const decimals = step < 1 ? Math.max(2, -Math.floor(Math.log10(step) + 1e-9)) : 0;
   const size = Math.abs(dollars);
-  const text = size >= 1 || size === 0 ? rounds.format(size) : String(Number(size.toPrecision(2)));
-  return `${dollars < 0 ? "−" : ""}$${/\.\d$/.test(text) ? `${text}0` : text}`;
+  const text = decimals && size ? size.toFixed(decimals) : rounds.format(size);
+  return `${dollars < 0 ? "−" : ""}$${text}`;
 }
 
 /** @param {number} number of a hundred */

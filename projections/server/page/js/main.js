@@ -47,7 +47,7 @@ async function show() {
     }
     await live.begin();
     if (signal.aborted) return;
-    const page = path[0] === "workflows" && path[1] ? workflow : path.length < 2 && PAGES[path[0] ?? ""];
+    const page = path[0] === "workflows" && path.length === 2 ? workflow : path.length < 2 && PAGES[path[0] ?? ""];
     if (!page) {
       missing(`This page has no part “${location.hash.slice(0, 200)}”.`);
       return entered(moved);
@@ -59,7 +59,7 @@ async function show() {
   } catch (error) {
     if (signal.aborted || error.name === "AbortError" || error.status === 401) return;
     shownPath = null;
-    if (error.status === 404) missing(error.message);
+    if (error.status === 404) missing(`No workflow is called “${path[1]}” here.`);
     else fill(main, h("h1", {}, "Nothing to show"), problem(error, show));
     entered(false);
   }

@@ -52,13 +52,10 @@ export function staircase(moves, now, byEvent, height = 250) {
     if (limit !== null) svg.append(...limitLine(limit, inner, y(limit)));
     svg.append(s("path", { class: "stairs", d: path }));
     if (settled) svg.append(...settlement(now.cost, right, inner, y(dollars(now.cost))));
-    const spots = moves.map((move, at) => {
-      const mark = s("line", { class: "guide", x1: x(places[at]), x2: x(places[at]), y1: inner.top, y2: inner.bottom });
-      svg.append(mark);
-      if (moves.length <= DOTS) svg.append(s("circle", { cx: x(places[at]), cy: y(amounts[at]), r: 3 }));
-      return { x: x(places[at]), mark, tell: () => told(move) };
-    });
-    return { svg, spots };
+    if (moves.length <= DOTS)
+      svg.append(...amounts.map((amount, at) => s("circle", { cx: x(places[at]), cy: y(amount), r: 3 })));
+    const spots = moves.map((move, at) => ({ x: x(places[at]), tell: () => told(move) }));
+    return { svg, spots, inner };
   });
 }
 

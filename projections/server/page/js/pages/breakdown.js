@@ -40,6 +40,7 @@ export function breakdown(row, part, name) {
 
 /** By kind of token. */
 export function tokens(row) {
+  if (!row.total_tokens) return h("p", { class: "quietly" }, "No reading says how many tokens were used.");
   const kinds = [
     ["Uncached input", row.input_tokens],
     ["Cache writes", row.cached_tokens],
@@ -54,10 +55,9 @@ export function tokens(row) {
         { name: "Tokens", figures: true },
         { name: "Share", figures: true },
       ],
-      rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / (row.total_tokens || 1))]),
+      rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / row.total_tokens)]),
       foot: ["Total", count(row.total_tokens), ""],
     }),
-    row.total_tokens > 0 &&
-      h("p", { class: "note" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
+    h("p", { class: "note" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
   ];
 }

@@ -61,6 +61,7 @@ export function changed(query, changes) {
 /** The form; a change shows at once. @param {URLSearchParams} query */
 export function filters(query) {
   const get = (name) => query.get(name) ?? "";
+  const date = (name) => (isDay(query.get(name)) ? query.get(name) : "");
   const apply = (event) => {
     event.preventDefault();
     const told = new FormData(form);
@@ -93,8 +94,8 @@ export function filters(query) {
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
     field("Template", input("template", { class: "middle" })),
     choice("Basis", "basis", BASES, get("basis")),
-    field("Last event from", input("since", { type: "date", max: day(new Date()) })),
-    field("to", input("until", { type: "date" })),
+    field("Last event from", input("since", { type: "date", value: date("since"), max: day(new Date()) })),
+    field("to", input("until", { type: "date", value: date("until") })),
     h("button", { type: "submit", hidden: true }, "Filter"), // what Enter presses
     [...query.keys()].length ? h("a", { href: "#/workflows", class: "button" }, "Clear") : null,
   );

@@ -9,41 +9,25 @@ import {
   csv,
   day,
   isAtLeast,
-  isDay,
   many,
   messages,
   nanousd,
   periodInFull,
-  plusDays,
   usd,
   word,
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, amount, bar, choice, field, share } from "../parts.js";
-import { go, link } from "../router.js";
+import { about, amount, bar, share } from "../parts.js";
+import { controls, span } from "./span.js";
 
-const BY = ["model", "agent", "template", "issue", "project"];
-const PERIODS = ["day", "week", "month"];
-const RANGES = [
-  ["7 days", 7],
-  ["30 days", 30],
-  ["90 days", 90],
-  ["a year", 365],
-];
 const GROUPS_SHOWN = 15;
 const PERIODS_SHOWN = 31;
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function spend(place, { query, signal, moved }) {
-  const today = day(new Date());
-  const valid = (name, otherwise) => (isDay(query.get(name)) ? query.get(name) : otherwise);
-  const of = {
-    by: BY.includes(query.get("by")) ? query.get("by") : "model",
-    period: PERIODS.includes(query.get("period")) ? query.get("period") : "day",
-    since: valid("since", plusDays(today, -29)),
-    until: valid("until", today),
-  };
+  const today = day(new Date()),
+    of = span(query, today);
   const kept = moved ? null : place.querySelector("#results");
   const results = part(
     async () => shown(await api.spend({ ...of, timezone: ZONE }, signal), of),
@@ -58,54 +42,6 @@ export async function spend(place, { query, signal, moved }) {
   else fill(place, h("h1", {}, "Spend"), controls(of, today), results.element);
   if (kept && focused) document.getElementById(focused)?.focus();
   await results.load();
-}
-
-function controls(of, today) {
-  const to = (changes) => link(["spend"], { ...of, ...changes });
-  const apply = (event) => {
-    event.preventDefault();
-    go(to(Object.fromEntries(new FormData(form))), { replace: true });
-  };
-  const ranges = RANGES.map(([name, days]) => {
-    const since = plusDays(today, 1 - days),
-      chosen = of.since === since && of.until === today;
-    return h(
-      "button",
-      {
-        type: "button",
-        id: `last-${days}`,
-        "aria-pressed": String(chosen),
-        onclick: () => go(to({ since, until: today }), { replace: true }),
-      },
-      name,
-    );
-  });
-  const date = (name) => h("input", { type: "date", id: `f-${name}`, name, value: of[name], required: true });
-  const form = h(
-    "form",
-    { class: "filters", onsubmit: apply, onchange: apply },
-    choice(
-      "Split by",
-      "by",
-      BY.map((name) => [name, name]),
-      of.by,
-    ),
-    choice(
-      "For each",
-      "period",
-      PERIODS.map((name) => [name, name]),
-      of.period,
-    ),
-    h(
-      "div",
-      { class: "field", role: "group", "aria-label": "The last" },
-      h("span", {}, "The last"),
-      h("span", { class: "switch" }, ranges),
-    ),
-    field("From", date("since")),
-    field("to", date("until")),
-  );
-  return form;
 }
 
 const named = (group, by) => (group === null ? "(unattributed)" : by === "issue" ? `#${group}` : String(group));

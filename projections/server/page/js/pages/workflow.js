@@ -24,7 +24,7 @@ let chosenWay = "time";
 export async function workflow(place, { path, signal, scope }) {
   const id = path[1];
   const facts = h("div", {}, loading()),
-    parts = h("div", { class: "columns" });
+    parts = h("div", { class: "columns three" });
   const list = events(id, signal);
   let row = null;
   const show = (now) => {

@@ -87,7 +87,7 @@ export async function workflows(place, { query, signal, moved }) {
       );
       return [
         totals(found),
-        shown(columns, lines, query),
+        shown(columns, lines, query, found.total_count),
         pager(found.total_count, query),
         rows.length ? exports(() => rows, query) : null,
       ];
@@ -141,8 +141,9 @@ function totals({ total_count, analytics }) {
   );
 }
 
-function shown(all, lines, query) {
+function shown(all, lines, query, total) {
   if (!lines.size) {
+    if (total) return empty("This page is behind the last one.");
     return [...query.keys()].length
       ? empty("No workflow matches. Clear the filters, or ask for less.")
       : empty(
@@ -171,8 +172,8 @@ function shown(all, lines, query) {
 }
 
 function pager(total, query) {
-  const page = pageOf(query),
-    pages = Math.max(1, Math.ceil(total / PAGE));
+  const pages = Math.max(1, Math.ceil(total / PAGE)),
+    page = Math.min(pageOf(query), pages + 1);
   if (pages === 1 && page === 1) return null;
   const step = (to, text, id) =>
     h(
