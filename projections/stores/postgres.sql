@@ -1,7 +1,9 @@
--- Schema version 1. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+-- Schema version 3. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
 --
 -- Versions:
 --   1  first
+--   2  costledger_partition_N: the column mark
+--   3  costledger_spend_N: the column partial
 --
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
@@ -65,7 +67,8 @@ CREATE TABLE costledger_spend_N (
     output_tokens         bigint NOT NULL,
     web_search_requests   bigint NOT NULL,
     unpriced_events       bigint NOT NULL,   -- meters whose usage has no price
-    unpriced_tokens       bigint NOT NULL    -- input, cache writes, cache reads and output that no price covers
+    unpriced_tokens       bigint NOT NULL,   -- input, cache writes, cache reads and output that no price covers
+    partial               bigint NOT NULL    -- 1: an incomplete reading is behind this, more was spent; 0: none
 );
 CREATE INDEX costledger_spend_adw_id_N ON costledger_spend_N (adw_id, quarter);
 CREATE INDEX costledger_spend_quarter_N ON costledger_spend_N (quarter);

@@ -89,6 +89,7 @@ class PostgresAdopted(PostgresHistory):
 
     def _adopt(self, cursor: Cursor, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it; every ledger is then folded anew."""
+        cursor.execute("DROP TABLE IF EXISTS costledger_spend")  # an older version's has other columns
         self._tables.make_adopted(cursor)
         kinds = self._tables.kinds()
         for name in missing:
