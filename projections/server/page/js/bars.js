@@ -40,9 +40,9 @@ function byPeriod(spend, { since, until }) {
   if (spend.period === "day" && since && until)
     for (let day = since; day <= until && bars.size < 400; day = plusDays(day, 1)) bars.set(day, []);
   const series = seriesOf(spend.groups);
-  for (const { period, group, cost } of spend.lines) {
+  for (const { period, group, cost, at_least } of spend.lines) {
     if (!bars.has(period)) bars.set(period, []);
-    bars.get(period).push({ at: series(group), group, nano: nanousd(cost) });
+    bars.get(period).push({ at: series(group), group, nano: nanousd(cost), at_least });
   }
   for (const parts of bars.values()) parts.sort((a, b) => a.at - b.at);
   return [...bars].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -98,7 +98,12 @@ function told(period, parts, name) {
   const rest = paid.slice(TOLD);
   const line = (sign, text, nano) => [h("dt", {}, sign, text), h("dd", {}, usd(nano))];
   return [
-    h("p", {}, periodInFull(period), ": ", h("strong", {}, usd(sum(parts)))),
+    h(
+      "p",
+      {},
+      `${periodInFull(period)}: ${parts.some((part) => part.at_least) ? "at least " : ""}`,
+      h("strong", {}, usd(sum(parts))),
+    ),
     name &&
       paid.length > 0 &&
       h(

@@ -61,8 +61,14 @@ export function honest({ cost, basis, unpriced }) {
 export const rowCost = (row) =>
   honest({ cost: row.actual_cost_total, basis: row.cost_basis, unpriced: row.unpriced_events });
 
-/** Whether an answer of `/api/spend` is a lower bound: usage has no price, or is known to be incomplete. */
-export const isAtLeast = (spend) => Boolean(spend.at_least) || Object.keys(spend.unpriced).length > 0;
+/**
+ * What lines of `/api/spend` add up to: a lower bound when one of them is.
+ * @param {{cost: string, at_least: boolean}[]} lines
+ */
+export const sumOf = (lines) => ({
+  cost: wire(lines.reduce((sum, { cost }) => sum + nanousd(cost), 0n)),
+  at_least: lines.some(({ at_least }) => at_least),
+});
 
 /** How many messages have no price. */
 export const messages = (unpriced) => Object.values(unpriced).reduce((sum, model) => sum + model.events, 0);

@@ -50,6 +50,9 @@ export function amount(amount) {
   return h("span", { title: `${wire(nano)} USD` }, usd(nano));
 }
 
+/** A sum, and whether it is a lower bound. @param {{cost: string, at_least: boolean}} of */
+export const sum = ({ cost, at_least }) => [at_least && h("small", {}, "at least "), amount(cost)];
+
 /** What an amount rose or fell by. @param {bigint} nano */
 export const change = (nano) =>
   nano === 0n

@@ -8,18 +8,18 @@ import {
   count,
   day,
   duration,
-  isAtLeast,
   local,
   many,
   messages,
   minute,
   nanousd,
   plusDays,
-  usd,
+  sumOf,
+  wire,
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, cost, issue, renew, workflowName } from "../parts.js";
+import { amount, budget, cost, issue, renew, sum, workflowName } from "../parts.js";
 import { link } from "../router.js";
 
 const RANGES = [
@@ -130,12 +130,14 @@ async function lately(signal) {
 
 function spentLately({ today, answers }) {
   const month = answers.at(-1);
-  const of = (since, until) =>
-    month.lines.reduce((sum, { period, cost }) => (since <= period && period <= until ? sum + nanousd(cost) : sum), 0n);
+  const of = (from, to) => {
+    const [since, until] = [plusDays(today, -from), plusDays(today, -to)];
+    return sum(sumOf(month.lines.filter(({ period }) => since <= period && period <= until)));
+  };
   const beside = [
-    `yesterday ${usd(of(plusDays(today, -1), plusDays(today, -1)))}`,
-    `the 7 days before ${usd(of(plusDays(today, -13), plusDays(today, -7)))}`,
-    `${usd(nanousd(month.total.cost) / 30n)} a day`,
+    ["yesterday ", of(1, 1)],
+    ["the 7 days before ", of(13, 7)],
+    [sum({ ...month.total, cost: wire(nanousd(month.total.cost) / 30n) }), " a day"],
   ];
   const cards = RANGES.map(([name, days], at) => {
     const missing = messages(answers[at].unpriced);
@@ -143,12 +145,7 @@ function spentLately({ today, answers }) {
       "a",
       { class: "card", href: link(["spend"], { since: plusDays(today, 1 - days), until: today }) },
       h("span", {}, name),
-      h(
-        "strong",
-        { title: `${answers[at].total.cost} USD` },
-        isAtLeast(answers[at]) && h("small", {}, "at least "),
-        usd(answers[at].total.cost),
-      ),
+      h("strong", { title: `${answers[at].total.cost} USD` }, sum(answers[at].total)),
       h("small", {}, beside[at]),
       h(
         "small",

@@ -3,22 +3,9 @@
 import { api } from "../api.js";
 import { SERIES, seriesOf, stackedBars, swatch } from "../bars.js";
 import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
-import {
-  brief,
-  count,
-  csv,
-  day,
-  isAtLeast,
-  many,
-  messages,
-  nanousd,
-  periodInFull,
-  usd,
-  word,
-  ZONE,
-} from "../format.js";
+import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, amount, bar, share } from "../parts.js";
+import { about, bar, share, sum } from "../parts.js";
 import { controls, span } from "./span.js";
 
 const GROUPS_SHOWN = 15;
@@ -78,27 +65,26 @@ function shown(spend, of) {
     stackedBars(spend, { ...of, name: (group) => named(group, of.by) }),
     days(),
     missing.length ? h("ul", { class: "notes" }, missing) : null,
-    h("div", { class: "columns" }, groups(spend, of.by), periods(sums, of, isAtLeast(spend))),
+    h("div", { class: "columns" }, groups(spend, of.by), periods(spend, sums, of)),
     exports(spend, of),
   ];
 }
 
 const title = (name) => name[0].toUpperCase() + name.slice(1);
-const atLeast = (is) => is && h("small", {}, "at least ");
 
 function cards(spend, of, sums) {
-  const [dearest] = spend.groups,
+  const [first] = spend.groups,
     missing = messages(spend.unpriced);
-  const most = sums.reduce((a, b) => (b.nano > a.nano ? b : a));
+  const most = dearest(sums);
   const dates = of.since === of.until ? periodInFull(of.since) : `${of.since} to ${of.until}`;
   const card = (name, figure, ...below) =>
     h("div", { class: "card" }, h("span", {}, name), h("strong", {}, figure), h("small", {}, below));
   return h(
     "div",
     { class: "cards", role: "status" },
-    card("Total", [atLeast(isAtLeast(spend)), amount(spend.total.cost)], dates),
-    card(`Dearest ${of.period}`, usd(most.nano), periodInFull(most.period)),
-    card(`Dearest ${of.by}`, usd(dearest.cost), cut(named(dearest.group, of.by))),
+    card("Total", sum(spend.total), dates),
+    card(`Dearest ${of.period}`, sum(most), periodInFull(most.period)),
+    card(`Dearest ${of.by}`, sum(first), cut(named(first.group, of.by))),
     card(
       "Tokens",
       about(spend.total.total_tokens),
@@ -127,14 +113,9 @@ function groups(spend, by) {
         const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost) === 0n;
         const name = cut(named(group.group, by));
         name.prepend(swatch(series(group.group)));
-        return [
-          name,
-          unpriced ? "unpriced" : amount(group.cost),
-          unpriced ? "" : share(part),
-          about(group.total_tokens),
-        ];
+        return [name, unpriced ? "unpriced" : sum(group), unpriced ? "" : share(part), about(group.total_tokens)];
       }),
-      foot: ["Total", [atLeast(isAtLeast(spend)), amount(spend.total.cost)], "", about(spend.total.total_tokens)],
+      foot: ["Total", sum(spend.total), "", about(spend.total.total_tokens)],
       most: GROUPS_SHOWN,
     }),
     spend.groups.length > SERIES ? h("p", { class: "note" }, "The rest share the last colour.") : null,
@@ -142,23 +123,20 @@ function groups(spend, by) {
 }
 
 /** What each period adds up to, the newest first. */
-function byPeriod(spend) {
-  const sums = new Map();
-  for (const line of spend.lines) {
-    const sum = sums.get(line.period) ?? { period: line.period, nano: 0n, tokens: 0 };
-    sum.nano += nanousd(line.cost);
-    sum.tokens += line.total_tokens;
-    sums.set(line.period, sum);
-  }
-  return [...sums.values()].sort((a, b) => (a.period < b.period ? 1 : -1));
+function byPeriod({ lines }) {
+  const periods = Map.groupBy(lines, ({ period }) => period);
+  const sums = [...periods].map(([period, its]) => ({
+    period,
+    ...sumOf(its),
+    tokens: its.reduce((tokens, line) => tokens + line.total_tokens, 0),
+  }));
+  return sums.sort((a, b) => (a.period < b.period ? 1 : -1));
 }
 
-function periods(sums, of, partly) {
-  const most = sums.reduce((high, { nano }) => (nano > high ? nano : high), 1n);
-  const total = sums.reduce((all, { nano, tokens }) => ({ nano: all.nano + nano, tokens: all.tokens + tokens }), {
-    nano: 0n,
-    tokens: 0,
-  });
+const dearest = (sums) => sums.reduce((a, b) => (nanousd(b.cost) > nanousd(a.cost) ? b : a));
+
+function periods(spend, sums, of) {
+  const most = Number(nanousd(dearest(sums).cost)) || 1;
   return section(
     `By ${of.period}`,
     table({
@@ -169,13 +147,13 @@ function periods(sums, of, partly) {
         { name: "Cost", figures: true },
         { name: "Tokens", figures: true },
       ],
-      rows: sums.map(({ period, nano, tokens }) => [
-        h("span", { title: periodInFull(period) }, period),
-        bar(Number(nano) / Number(most), { class: "bar long" }),
-        amount(nano),
-        about(tokens),
+      rows: sums.map((one) => [
+        h("span", { title: periodInFull(one.period) }, one.period),
+        bar(Number(nanousd(one.cost)) / most, { class: "bar long" }),
+        sum(one),
+        about(one.tokens),
       ]),
-      foot: ["Total", "", [atLeast(partly), amount(total.nano)], about(total.tokens)],
+      foot: ["Total", "", sum(spend.total), about(spend.total.total_tokens)],
       most: PERIODS_SHOWN,
     }),
   );
@@ -191,6 +169,7 @@ function exports(spend, of) {
     "cache_read_tokens",
     "output_tokens",
     "total_tokens",
+    "at_least",
   ];
   const asCsv = () =>
     save(
