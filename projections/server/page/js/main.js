@@ -42,7 +42,12 @@ async function show() {
     logout.hidden = access.scope === null;
     if (access.token_needed && access.scope === null) {
       shownPath = null;
-      login(main, { done: show });
+      login(main, {
+        done: () => {
+          access = null;
+          show();
+        },
+      });
       return entered(true);
     }
     await live.begin();

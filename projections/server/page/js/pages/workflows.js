@@ -22,7 +22,6 @@ const COLUMNS = [
     named: true,
     optional: (row) => row.workflow_template,
   },
-  { name: "Project", cell: (row) => cut(row.project), named: true, optional: (row) => row.project },
   { name: "Started", cell: moment("start_time"), sort: "start_time", when: true, optional: (row) => row.start_time },
   {
     name: "Duration",
