@@ -66,7 +66,14 @@ export function stackedBars(spend, { since, until, height = 260, name }) {
     const every = Math.ceil(periods.length / Math.max(1, Math.floor((inner.right - inner.left) / 64)));
     const spots = periods.map(([period, parts], index) => {
       const middle = inner.left + (index + 0.5) * slot;
-      svg.append(...bar(parts, middle, Math.min(44, slot > 6 ? slot * 0.72 : slot), y));
+      svg.append(
+        ...bar(
+          parts.filter(({ nano }) => nano !== 0n),
+          middle,
+          Math.min(44, slot > 6 ? slot * 0.72 : slot),
+          y,
+        ),
+      );
       if (index % every === 0 && middle + 20 < width)
         svg.append(s("text", { x: middle, y: height - 6, "text-anchor": "middle" }, periodBriefly(period)));
       return { x: middle, tell: () => told(period, parts, spend.by ? name : null) };
