@@ -82,11 +82,12 @@ export function stackedBars(spend, { since, until, height = 260, name }) {
   });
 }
 
-/** The parts of one bar. */
+/** The parts of one bar, those of a series as one. */
 function bar(parts, middle, width, y) {
   let [above, below] = [0, 0];
-  return parts.map(({ at, nano }) => {
-    const size = dollars(nano);
+  const drawnAsOne = Map.groupBy(parts, ({ at, nano }) => (nano < 0n ? -1 - at : at));
+  return [...drawnAsOne.values()].map((its) => {
+    const [{ at }, size] = [its[0], dollars(sum(its))];
     const [from, to] = size < 0 ? [below + size, below] : [above, above + size];
     if (size < 0) below = from;
     else above = to;

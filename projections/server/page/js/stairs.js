@@ -51,7 +51,7 @@ export function staircase(moves, now, byEvent, height = 250) {
     svg.append(s("path", { class: "area", d: `${path}V${y(0)}H${inner.left}Z` }));
     if (limit !== null) svg.append(...limitLine(limit, inner, y(limit)));
     svg.append(s("path", { class: "stairs", d: path }));
-    if (settled) svg.append(...settlement(now.cost, right, inner, y(dollars(now.cost))));
+    if (settled) svg.append(...settlement(now.cost, right, inner));
     if (moves.length <= DOTS)
       svg.append(...amounts.map((amount, at) => s("circle", { cx: x(places[at]), cy: y(amount), r: 3 })));
     const spots = moves.map((move, at) => ({ x: x(places[at]), tell: () => told(move) }));
@@ -75,14 +75,10 @@ function limitLine(budget, inner, at) {
   ];
 }
 
-function settlement(cost, right, inner, at) {
+function settlement(cost, right, inner) {
   return [
     s("line", { class: "settled", x1: right, x2: right, y1: inner.top, y2: inner.bottom }),
-    s(
-      "text",
-      { class: "mark", x: right - 8, y: Math.min(inner.bottom - 8, at + 18), "text-anchor": "end" },
-      `settled at ${usd(cost)}`,
-    ),
+    s("text", { class: "mark", x: right - 8, y: inner.bottom - 8, "text-anchor": "end" }, `settled at ${usd(cost)}`),
   ];
 }
 

@@ -73,14 +73,8 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
   const notes = ["final", "partial"].filter((name) => event[name]);
   const whole = Object.entries(event)
     .filter(([name]) => !SHOWN_ELSEWHERE.includes(name))
-    .map(([name, value]) =>
-      h(
-        "div",
-        { class: "pair" },
-        h("dt", {}, name),
-        h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)),
-      ),
-    );
+    .flatMap(spread)
+    .map(([name, value]) => h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value)));
   return [
     count(event.seq),
     local(event.observed_at ?? event.recorded_at),
@@ -103,6 +97,15 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
     before === after ? h("span", { class: "muted" }, amount(after)) : h("strong", {}, amount(after)),
     event.type === "ledger_opened" ? "" : readFrom(event),
   ];
+}
+
+/** A field by itself, or the fields of an object one by one: `source.file`. */
+function spread([name, value]) {
+  if (typeof value !== "object") return [[name, String(value)]];
+  return Object.entries(value).map(([inner, each]) => [
+    `${name}.${inner}`,
+    typeof each === "object" ? JSON.stringify(each) : String(each),
+  ]);
 }
 
 function said(event) {
