@@ -275,6 +275,14 @@ def test_a_full_stream_takes_no_more_and_loses_nothing(limited: Cluster, name: s
         assert full.head(name, "a1") == first.last
 
 
+def test_many_questions_at_once_make_one_connection(limited: Cluster) -> None:
+    with closing(NatsReplica(limited.name, copies=1)) as maker:
+        assert maker.identity
+    with closing(NatsReplica(limited.name)) as replica:
+        assert set(replica.ends().values()) == {0}
+        assert limited.servers[0].asked("connz")["num_connections"] == 1
+
+
 def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster, name: str) -> None:
     async def say(*subjects: str) -> None:
         async with await nats.connect(limited.name) as client:
