@@ -5,6 +5,7 @@ Usage: python docs/api_reference.py
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,13 @@ def _route(title: str, operation: dict[str, Any]) -> Iterator[str]:
         yield from told.splitlines()
     yield ""
     if parameters := operation.get("parameters"):
-        yield "| parameter | in | type | |"
-        yield "|---|---|---|---|"
+        yield "| parameter | in | type | default | |"
+        yield "|---|---|---|---|---|"
         for one in parameters:
-            yield f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} | {_cell(one.get('description', ''))} |"
+            schema, told = one["schema"], _cell(one.get("description", ""))
+            limits = "; ".join(text for text in (told, _limits(schema)) if text)
+            kind = _type(schema).removesuffix(" or null")
+            yield f"| `{one['name']}` | {one['in']} | {kind} | {_default(one)} | {limits} |"
         yield ""
     answers = [
         f"{status} {_answer(answer)}".rstrip()
@@ -98,6 +102,27 @@ def _type(schema: dict[str, Any]) -> str:
         return f"object of {_type(schema['additionalProperties'])}"
     kind = str(schema.get("type", "any"))
     return "USD" if kind == "string" and "[0-9]{2,9}" in schema.get("pattern", "") else kind
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    if parameter.get("required"):
+        return "(required)"
+    default = parameter["schema"].get("default")
+    return "" if default is None else f"`{json.dumps(default)}`" if not isinstance(default, str) else f"`{default}`"
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    """What a value has to keep to, in words."""
+    one = next((found for found in schema.get("anyOf", ()) if found.get("type") != "null"), schema)
+    low, high = one.get("minimum"), one.get("maximum", one.get("exclusiveMaximum"))
+    told = []
+    if low is not None and high is not None:
+        told.append(f"from {low:,} to {high - ('exclusiveMaximum' in one):,}")
+    if "maxLength" in one:
+        told.append(f"{one['maxLength']:,} characters at most")
+    if "pattern" in one:
+        told.append(f"`{one['pattern'].strip('^$')}`")
+    return ", ".join(told)
 
 
 def _cell(text: str) -> str:

@@ -35,7 +35,8 @@ A sentence says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -75,8 +76,19 @@ _SHOWN_CHARACTERS = 60
 
 
 def shown(value: object) -> str:
-    """A value as it may stand in a sentence: printable, and never long."""
-    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
+    """A value as it may stand in a sentence: printable, never long, and no word of Python's for what is JSON."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, str) and value.isprintable():
+        text = repr(value)
+    else:
+        text = str(value) if isinstance(value, Decimal) else ascii(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
@@ -110,9 +122,8 @@ class InvalidWorkflowId(InvalidInput):
     """A workflow id that could not safely become a file name."""
 
     def __init__(self, value: object) -> None:
-        super().__init__(
-            f"{shown(value)} is not a workflow id: use 1 to 128 letters, digits, '_', '-' or '.', not starting with '.'"
-        )
+        problem = "there is no workflow id" if value is None else f"{shown(value)} is not a workflow id"
+        super().__init__(f"{problem}: use 1 to 128 letters, digits, '_', '-' or '.', not starting with '.'")
 
 
 class InvalidEvent(InvalidInput):

@@ -16,7 +16,20 @@ from projections.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.store import Group, SpendSum
 from projections.summary import UNATTRIBUTED
 
-__all__ = ["BY", "PERIODS", "By", "Kind", "Line", "Report", "day_of", "groups", "quarters", "report", "total_tokens"]
+__all__ = [
+    "BY",
+    "PERIODS",
+    "By",
+    "Kind",
+    "Line",
+    "Report",
+    "at_least",
+    "day_of",
+    "groups",
+    "quarters",
+    "report",
+    "total_tokens",
+]
 
 Kind = Literal["daily", "weekly", "monthly", "session"]
 By = Literal["agent", "model", "template", "issue", "project", "session"]
@@ -37,6 +50,7 @@ PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly":
 _NOTHING: Final = [0] * len(AMOUNTS)
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
+_PARTIAL: Final = AMOUNTS.index("partial")
 
 
 @dataclass(slots=True)
@@ -53,6 +67,11 @@ class Line:
     quarter: int = 0
     amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
     models: dict[str, Amounts] = field(default_factory=dict)
+
+    @property
+    def at_least(self) -> bool:
+        """Whether more was spent than the line says, under any model."""
+        return any(map(at_least, self.models.values()))
 
     def take(self, model: str, amounts: Amounts) -> None:
         """Add figures of a model."""
@@ -129,6 +148,11 @@ def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | 
     else:
         labels = {"month": day.isoformat()[:7]}
     return labels if by is None else labels | {by: told[BY[by]]}
+
+
+def at_least(amounts: Sequence[int]) -> bool:
+    """Whether more was spent than these figures say: usage that has no price, or is known to be incomplete."""
+    return amounts[_UNPRICED[0]] > 0 or amounts[_PARTIAL] > 0
 
 
 def total_tokens(amounts: Sequence[int]) -> int:

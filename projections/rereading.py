@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ledger import money
 from ledger.importing import ImportReport, reread
 from ledger.pricing import PriceBook
 from ledger.register import Sources
@@ -49,14 +50,22 @@ def resync_sources(
     before = history.stored(only)
     imported = reread(ledgers, sources, only=only, prices=prices, progress=progress)
     report = resync(ledgers, history, workflow_ids=only, force=force)
-    report.changes += _overtaken(report, before, history.stored(report.folded))
+    report.changes += _overtaken(report, history, before)
     return Resynced(imported, report)
 
 
-def _overtaken(report: RefreshReport, before: dict[str, Stored], after: dict[str, Stored]) -> Iterator[CostChange]:
-    """Rows that changed since the resync began, but by somebody else's refresh, which saw the new events first."""
-    told = {change.adw_id for change in report.changes}
+def _overtaken(report: RefreshReport, history: HistoryStore, before: dict[str, Stored]) -> Iterator[CostChange]:
+    """Rows that changed since the resync began, but by somebody else, who saw the new events first."""
+    told, after = {change.adw_id for change in report.changes}, history.stored(report.folded)
     for adw_id in sorted(after.keys() - told):
         old, new = before.get(adw_id), after[adw_id]
         if old is not None and old.cost_nanousd != new.cost_nanousd:
-            yield CostChange(adw_id, old.cost_nanousd, new.cost_nanousd, new.status, "refresh")
+            reason = _reason(history, adw_id, new.cost_nanousd)
+            yield CostChange(adw_id, old.cost_nanousd, new.cost_nanousd, new.status, reason)
+
+
+def _reason(history: HistoryStore, adw_id: str, cost_nanousd: int) -> str:
+    """Why a row shows this cost, by its audit log; somebody's edit is not in there."""
+    newest_first = reversed(history.audit(adw_id))
+    found = (entry.reason for entry in newest_first if money.parse(entry.new_cost) == cost_nanousd)
+    return next(found, "edited")

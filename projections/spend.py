@@ -10,6 +10,7 @@ A quarter hour is known by its number: seconds since 1970-01-01T00:00Z, divided 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -29,6 +30,8 @@ class Spend(NamedTuple):
     Attributes:
         unpriced_events: meters whose usage has no price.
         unpriced_tokens: input, cache writes, cache reads and output that no price covers.
+        partial: 1 when an incomplete reading is behind the figures under this agent, session and model: the workflow
+            spent more there, at some time; 0 when not.
     """
 
     quarter: int
@@ -44,6 +47,7 @@ class Spend(NamedTuple):
     web_search_requests: int
     unpriced_events: int
     unpriced_tokens: int
+    partial: int
 
 
 AMOUNTS: Final = Spend._fields[4:]
@@ -64,10 +68,14 @@ class Spent(dict[Key, Amounts]):
         return made
 
 
-def spend_rows(quarters: dict[int, Spent]) -> tuple[Spend, ...]:
-    """Everything that is not zero, in the order of quarter, agent, session and model."""
+def spend_rows(quarters: dict[int, Spent], partial: Container[Key]) -> tuple[Spend, ...]:
+    """Everything that is not zero, in the order of quarter, agent, session and model.
+
+    Args:
+        partial: what incomplete readings are behind.
+    """
     found = [
-        Spend(quarter, *key, *amounts)
+        Spend(quarter, *key, *[*amounts[:-1], int(key in partial)])
         for quarter, spent in quarters.items()
         for key, amounts in spent.items()
         if any(amounts)

@@ -7,13 +7,14 @@ last called, under the quarter hour that the tree is in. So it is called before 
 
 from __future__ import annotations
 
+from enum import Enum
 from operator import add, sub
 from typing import Final
 
 from projections.meters import MESSAGE, Meter, Reading, Tokens, Tree
-from projections.spend import AMOUNTS, TOKENS, Spent
+from projections.spend import AMOUNTS, TOKENS, Key, Spent
 
-__all__ = ["PARTIAL", "PRICED", "REPORTED", "bring_up_to_date", "levels_below", "settle"]
+__all__ = ["PARTIAL", "PRICED", "REPORTED", "bring_up_to_date", "levels_below", "partial_keys", "settle"]
 
 REPORTED, PRICED, PARTIAL = 1, 2, 4
 """Bits of a basis: what the readings behind a cost were."""
@@ -148,6 +149,34 @@ def levels_below(tree: Tree) -> dict[Meter, int]:
         if meter.parent is not None and meter.cost_nanousd != meter.settled_nanousd:
             found[meter.parent] = found.get(meter.parent, 0) | 1 << meter.level
     return {meter: bits for meter, bits in found.items() if meter.chosen(ended=tree.ended) is None}
+
+
+def partial_keys(tree: Tree) -> set[Key]:
+    """What the incomplete readings behind the total are booked under, and all below those; the tree is up to date.
+
+    A meter's own reading speaks for all below it; what it had settled at speaks for all below but what is new.
+    """
+    found: set[Key] = set()
+    if not tree.root.basis & PARTIAL:
+        return found
+    asked: dict[Meter | None, _Asked] = {None: _Asked.ALL}
+    for meter in tree.meters.values():  # parents are made before their children
+        asked_here = below = asked[meter.parent]
+        if asked_here in (_Asked.ALL, _Asked.NEW):
+            if meter.decides:
+                below = _Asked.PARTIAL if meter.basis & PARTIAL else _Asked.NOTHING
+            elif asked_here is _Asked.ALL and (meter.settled_basis or meter.below is None):
+                below = _Asked.PARTIAL if meter.settled_basis & PARTIAL else _Asked.NEW
+        asked[meter] = below
+        if below is _Asked.PARTIAL:
+            found.add(meter.key)
+    return found
+
+
+class _Asked(Enum):
+    """What of a meter's basis is part of the total's: all, what is new in this run, nothing, or it is partial."""
+
+    ALL, NEW, NOTHING, PARTIAL = range(4)
 
 
 def total(tokens: Tokens) -> int:

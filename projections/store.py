@@ -33,7 +33,7 @@ OWN: Final = frozenset({"agent", "session_id", "model"})
 
 Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
@@ -157,6 +157,10 @@ class HistoryStore(Protocol):
 
     def page(self, query: Query) -> Page:
         """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
+        ...
+
+    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+        """The rows that `stale.may_doubt` picks, the newest first, so many at most; the others are not read."""
         ...
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:

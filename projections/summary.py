@@ -10,13 +10,15 @@ from operator import add
 from typing import Final
 
 from projections.meters import Meter, Tokens, Tree
-from projections.spend import TOKENS, Amounts
+from projections.spend import AMOUNTS, TOKENS, Amounts
 from projections.stand import PARTIAL, PRICED, REPORTED, bring_up_to_date, levels_below
 
 __all__ = ["UNATTRIBUTED", "Summary", "basis_of", "name_of", "possible_double_counting", "summarise"]
 
 UNATTRIBUTED: Final = "(unattributed)"
 
+_EVENTS: Final = AMOUNTS.index("unpriced_events")
+_TOKENS: Final = AMOUNTS.index("unpriced_tokens")
 _LEVELS: Final = ("workflow", "agent", "session", "model", "message")
 
 
@@ -46,7 +48,7 @@ class Summary:
         self.tokens, self.basis = tree.root.tokens, tree.root.basis
         self.cost_by_agent, self.tokens_by_agent = _costs(by_agent), _tokens(by_agent)
         self.cost_by_model, self.tokens_by_model = _costs(by_model), _tokens(by_model)
-        unpriced = {name: (amounts[-2], amounts[-1]) for name, amounts in by_model.items()}
+        unpriced = {name: (amounts[_EVENTS], amounts[_TOKENS]) for name, amounts in by_model.items()}
         self.unpriced_by_model = {name: both for name, both in unpriced.items() if any(both)}
         self.unpriced = sum(events for events, _ in self.unpriced_by_model.values())
 

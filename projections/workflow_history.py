@@ -14,7 +14,7 @@ from ledger.line import Head
 from projections.folding import State
 from projections.meters import Tokens
 from projections.spend import Spend, spend_rows
-from projections.stand import bring_up_to_date
+from projections.stand import bring_up_to_date, partial_keys
 from projections.summary import basis_of, possible_double_counting, summarise
 
 __all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
@@ -128,7 +128,9 @@ def row(state: State, head: Head) -> Row:
 def spend(state: State) -> tuple[Spend, ...]:
     """What was spent when, by pure replay; it sums to the row that `row` makes of the same state."""
     bring_up_to_date(state.tree)
-    return spend_rows(state.tree.spend)
+    tree = state.tree
+    every = {key for spent in tree.spend.values() for key in spent} if state.unread_events else set()
+    return spend_rows(tree.spend, every | partial_keys(tree))
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:

@@ -17,7 +17,7 @@ from projections.cli.output import console, plain, print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
-from projections.reports import BY, PERIODS, By, Kind, Line, Report, groups, quarters, report, total_tokens
+from projections.reports import BY, PERIODS, By, Kind, Line, Report, at_least, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
 from projections.zones import day_named, zone_named
@@ -139,9 +139,11 @@ def _label_names(kind: Kind, by: By | None) -> list[str]:
 
 
 def _figures(amounts: Amounts) -> dict[str, str | int]:
-    """All figures of a line for programs: USD as text, counts."""
+    """All figures of a line for programs: USD as text, counts, and whether it is a lower bound."""
     told: dict[str, str | int] = dict(zip(AMOUNTS[1:], amounts[1:], strict=True))
-    return told | {"total_tokens": total_tokens(amounts), "cost_usd": money.to_wire(amounts[0])}
+    del told["partial"]
+    cost_usd = money.to_wire(amounts[0])
+    return told | {"total_tokens": total_tokens(amounts), "cost_usd": cost_usd, "at_least": at_least(amounts)}
 
 
 def _as_json(kind: Kind, made: Report, timezone: str | None, *, breakdown: bool) -> dict[str, Any]:
@@ -170,7 +172,9 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
         parts = sorted(line.models.items()) if named else [("", line.amounts)]
         for model, amounts in parts:
             told = [line.labels[name] for name in labels]
-            out.writerow([*told, *([model] if named else []), *_figures(amounts).values()])
+            figures = _figures(amounts)
+            figures["at_least"] = int(figures["at_least"])
+            out.writerow([*told, *([model] if named else []), *figures.values()])
 
 
 def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
@@ -210,6 +214,8 @@ def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts)
     cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
         "models": "\n".join(plain(name) for name in sorted(models)),
         "total tokens": f"{total_tokens(amounts):,}",
-        "cost (USD)": shown_cost(amounts[0], unpriced=amounts[AMOUNTS.index("unpriced_events")] > 0),
+        "cost (USD)": shown_cost(
+            amounts[0], unpriced=amounts[AMOUNTS.index("unpriced_events")] > 0, at_least=at_least(amounts)
+        ),
     }
     return [cells[name] for name in columns]

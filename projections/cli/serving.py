@@ -90,6 +90,7 @@ def serve_command(
     except ImportError:
         raise MissingExtra("`costledger serve`", "server") from None
     from projections.server.http import http_server
+    from projections.server.lock import server_lock
     from projections.server.service import Service
     from projections.stores.opening import open_history
 
@@ -110,15 +111,20 @@ def serve_command(
     server = http_server(service)
     for name in ("watchfiles", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
+    with server_lock(data) as lock:
+        listening = _listening(host, port)
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        lock.say(address)
+        click.echo(f"costledger: {data.absolute()} at {address} (Ctrl-C ends it)", err=True)
+        server.run([listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
     try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
-    name = f"[{host}]" if ":" in host else host
-    click.echo(
-        f"costledger: {data.absolute()} at http://{name}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", err=True
-    )
-    server.run([listening])
 
 
 def _watched(text: str) -> SourceEntry:

@@ -58,7 +58,7 @@ def _as_json(
     return {
         "date": day.isoformat(),
         "spent_usd": money.to_wire(spent.total.amounts[0]),
-        "at_least": bool(spent.unpriced),
+        "at_least": spent.total.at_least,
         "unpriced": unpriced_json(spent.unpriced),
         "in_all": {
             "workflows": len(rows),
@@ -93,7 +93,7 @@ def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Ro
     out = console()
     unpriced = unpriced_of(rows)
     ever = in_words(_cost(rows), unpriced=bool(unpriced), at_least=_at_least(rows))
-    today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced))
+    today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced), at_least=spent.total.at_least)
     out.print(f"{day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {counted(len(rows), 'workflow')}")
     print_unpriced(out, _cost(rows), unpriced, indent="in all ")
     if running:

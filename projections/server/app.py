@@ -9,11 +9,12 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from ledger.errors import CostledgerError
 from ledger.line import Head
@@ -28,7 +29,8 @@ from projections.server.follower import Follower
 from projections.server.guard import Guard
 from projections.server.keeper import Keeper
 from projections.server.metrics import Metrics
-from projections.server.problems import Problem, Refusal, response_to
+from projections.server.parameters import only_known
+from projections.server.problems import Problem, Refusal, Status, response_to
 from projections.server.proving import Proving
 from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
 from projections.server.routes import webhooks as webhooks_routes
@@ -60,8 +62,9 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (workflows, spend, events, otlp, stream, webhooks_routes, health, login, page):
-        app.include_router(module.router)
+    for module in (workflows, spend, events, otlp, stream, webhooks_routes, health, login):
+        app.include_router(module.router, dependencies=[Depends(only_known)])
+    app.include_router(page.router)
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -90,7 +93,7 @@ async def _running(
     keeper = Keeper(service, publish)
     webhooks = Webhooks(service, endpoints, keeper, metrics)
     appender = Appender(service.ledgers, service.folds, standing(service.config.budgets), keeper.wake, metrics)
-    follower, proving = Follower(service, keeper.wake), Proving(service)
+    follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.keeper, app.state.appender = keeper, appender
     app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
@@ -120,23 +123,38 @@ def standing(budgets: Budgets) -> Callable[[State, Head], dict[str, Any]]:
     return standing
 
 
-async def _answered(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return response_to(error)
+async def _answered(request: Request, error: Exception) -> Response:
+    return response_to(error, request.scope)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return response_to(Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", f"{where}: {first['msg']}"))
+    refusal = Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", f"{where}: {first['msg']}")
+    return response_to(refusal, request.scope)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    status = HTTPStatus(error.status_code)
+    status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+        if request.method == "OPTIONS":
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
     detail = f"{request.method} {request.url.path[:200]}: {status.description or status.phrase}"
-    headers = dict(error.headers or {})
-    return response_to(Refusal(status, status.phrase.lower().replace(" ", "-"), detail, headers))
+    return response_to(Refusal(status, status.phrase.lower().replace(" ", "-"), detail, headers), request.scope)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that a path answers; the guard makes a GET of a HEAD."""
+
+    def answers(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    methods = {method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if answers(method)}
+    return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
@@ -144,7 +162,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
-        for shape in (Problem, shapes.Submitted):
+        for shape in (Problem, Status, shapes.Submitted):
             schemas[shape.__name__] = shape.model_json_schema()
         app.openapi_schema = made
     return app.openapi_schema

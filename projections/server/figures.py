@@ -14,6 +14,7 @@ from typing import Final
 from ledger.beside import Beside, beside
 from ledger.origin import misplaced
 from projections.pages import Query, Totals
+from projections.server.problems import sentence
 from projections.server.service import Service
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
@@ -86,7 +87,7 @@ class Figures:
             _dearest_first(by_agent),
             _dearest_first(by_model),
             beside(service.settings.data),
-            None if doubt is None else str(doubt),
+            None if doubt is None else sentence(doubt, service.settings.data),
         )
 
 

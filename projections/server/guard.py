@@ -60,22 +60,29 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started = ended = False
+        is_head = scope["method"] == "HEAD"
+        asked = {**scope, "method": "GET"} if is_head else scope
 
         async def guarded(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
+            if ended:
+                return
             if message["type"] == "http.response.start":
                 started = True
-                self._count(scope, message["status"])
+                self._count(scope["method"], asked, message["status"])
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
+            if is_head:
+                ended = True  # also of a stream, which would go on for nobody
+                await send({"type": "http.response.body"})
 
         try:
             self._check(scope)
-            await self._app(scope, _Body(receive, self._settings), guarded)
+            await self._app(asked, _Body(receive, self._settings), guarded)
         except ClientDisconnect:
             return  # in the middle of its body: nobody is there to be answered
         except Exception as error:
@@ -85,11 +92,11 @@ class Guard:
                 _log.exception("%s %s", scope["method"], scope["path"])
             elif error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await _discard(receive)
-            await response_to(error)(scope, receive, guarded)
+            await response_to(error, asked)(asked, receive, guarded)
 
-    def _count(self, scope: Scope, status: int) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else _NONE
-        self._requests.labels(method, getattr(scope.get("route"), "path", _NONE), str(status)).inc()
+    def _count(self, method: str, asked: Scope, status: int) -> None:
+        path = getattr(asked.get("route"), "path", _NONE)
+        self._requests.labels(method if method in _METHODS else _NONE, path, str(status)).inc()
 
     def _check(self, scope: Scope) -> None:
         headers, settings = Headers(scope=scope), self._settings

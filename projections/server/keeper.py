@@ -16,10 +16,11 @@ from typing import Final
 
 from watchfiles import watch
 
-from ledger.errors import CostledgerError, InvalidWorkflowId
+from ledger.errors import CostledgerError, InvalidWorkflowId, UnknownWorkflow
 from ledger.importing import reread
 from projections.replay import ENDED, Problem, RefreshReport, refresh
 from projections.server.feed import Change
+from projections.server.noticed import Noticed
 from projections.server.rows import row_as_json
 from projections.server.service import Service
 from projections.store import HistoryStore
@@ -78,7 +79,7 @@ class Keeper:
         self._every_seconds = _ALL_SECONDS
         self._running: set[str] = set()
         self.unsettled: set[str] = set()
-        self._noticed: frozenset[str] = frozenset()
+        self._noticed = Noticed(service.settings.data)
         self._threads = [
             threading.Thread(target=self._keep, name="keeper"),
             threading.Thread(target=self._watch, name="watch"),
@@ -164,22 +165,31 @@ class Keeper:
             return
         known = None if names is None else [name for name in names if self._is_ledger(name)]
         report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
-        if names is None and self._noticed:
-            report.problems += self._looked_again(history)
+        if names is None:
+            self._look_again(history, report)
         self._note(report, all_looked_at=names is None)
 
-    def noticed(self, problems: Iterable[Problem]) -> None:
-        """Problems that somebody else's replay met: they stand until a replay of that ledger, whole, succeeds."""
-        found = {problem.workflow_id: problem for problem in problems}
-        self._noticed |= found.keys()
-        self.kept.problems = self.kept.problems | found
+    def noticed(self, report: RefreshReport) -> None:
+        """What somebody else's replay of whole ledgers met: its problems stand until another one succeeds."""
+        found = {one.workflow_id: one for one in report.problems if not isinstance(one.error, UnknownWorkflow)}
+        mended = set(report.folded) - found.keys()
+        self._noticed.add(found)
+        self._noticed.drop(mended)
+        stand = {name: one for name, one in self.kept.problems.items() if name not in mended}
+        self.kept.problems = stand | found
 
-    def _looked_again(self, history: HistoryStore) -> list[Problem]:
-        """Those of the noticed problems that still are: damage of which a ledger's size says nothing."""
-        again = sorted(self._noticed)[:_NOTICED_MAX]
-        report = refresh(self._service.ledgers, history, workflow_ids=again, unchanged_too=True)
-        self._noticed -= set(report.folded)
-        return report.problems
+    def suspect(self, workflow_ids: Iterable[str]) -> None:
+        """Ledgers that may be damaged are replayed at the next look at all."""
+        self._noticed.add(workflow_ids)
+
+    def _look_again(self, history: HistoryStore, report: RefreshReport) -> None:
+        """Replay what was noticed, whole: damage of which a ledger's size says nothing."""
+        if again := self._noticed.next(_NOTICED_MAX):
+            replayed = refresh(self._service.ledgers, history, workflow_ids=again, unchanged_too=True)
+            unknown = {one.workflow_id for one in replayed.problems if isinstance(one.error, UnknownWorkflow)}
+            self._noticed.drop(unknown.union(replayed.folded))
+            report.folded += replayed.folded
+            report.problems += [one for one in replayed.problems if one.workflow_id not in unknown]
 
     def _is_ledger(self, name: str) -> bool:
         try:
@@ -188,7 +198,8 @@ class Keeper:
             return False  # a file that somebody put beside the ledgers
 
     def _note(self, report: RefreshReport, *, all_looked_at: bool) -> None:
-        stand = {} if all_looked_at else dict(self.kept.problems)
+        known = self.kept.problems
+        stand = {name: one for name, one in known.items() if not all_looked_at or name in self._noticed}
         for name in report.folded:
             stand.pop(name, None)
         self.kept.problems = stand | {problem.workflow_id: problem for problem in report.problems}

@@ -1,19 +1,43 @@
-"""Errors over HTTP: problem details (RFC 9457), one handler for all of ours; the status sits on the error."""
+"""Errors over HTTP: problem details (RFC 9457), one handler for all of ours; the status sits on the error.
+
+`/v1/…` answers its exporters as OTLP wants it (https://opentelemetry.io/docs/specs/otlp/#failures): a
+`google.rpc.Status` in the request's own encoding. No sentence names a folder of this host: the files of the data
+directory are named from there.
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.types import Scope
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, UnknownWorkflow
 
-__all__ = ["Problem", "Refusal", "documented", "problem_of", "response_to"]
+__all__ = [
+    "MEDIA_TYPE",
+    "PROTOBUF",
+    "Problem",
+    "Refusal",
+    "Status",
+    "documented",
+    "documented_status",
+    "from_within",
+    "problem_of",
+    "response_to",
+    "sentence",
+]
 
 MEDIA_TYPE: Final = "application/problem+json"
+PROTOBUF: Final = "application/x-protobuf"
+
+_EVERYWHERE: Final = (401, 403, 413, 421, 422, 429, 503)
+_AGAIN_SECONDS: Final = "5"
 
 
 class Problem(BaseModel):
@@ -22,7 +46,13 @@ class Problem(BaseModel):
     type: str = Field(examples=["urn:costledger:problem:unknown-workflow"])
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
-    detail: str = Field(examples=["no workflow 'a5b80595' in data; `costledger history` lists the ones there are"])
+    detail: str = Field(examples=["no workflow 'a5b80595'; GET /api/workflow-history lists the ones there are"])
+
+
+class Status(BaseModel):
+    """What went wrong, as `google.rpc.Status` says it."""
+
+    message: str
 
 
 class Refusal(Exception):
@@ -38,32 +68,71 @@ class Refusal(Exception):
         self.status, self.name, self.detail, self.headers = status, name, detail, headers or {}
 
 
-def problem_of(error: Exception) -> dict[str, Any]:
-    """The problem details of an error."""
+def problem_of(error: Exception, asked: Scope) -> dict[str, Any]:
+    """The problem details of an error that a request met."""
     if isinstance(error, Refusal):
         return _problem(error.status, error.name, error.detail)
     if isinstance(error, CostledgerError):
-        return _problem(HTTPStatus(error.http_status), _dashed(type(error).__name__), str(error))
+        data = asked["app"].state.service.settings.data
+        return _problem(HTTPStatus(error.http_status), _dashed(type(error).__name__), sentence(error, data))
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "something unexpected went wrong; the log has more")
 
 
-def response_to(error: Exception) -> Response:
+def sentence(error: CostledgerError, data: Path) -> str:
+    """What an error says to somebody who is not on the host of this data directory."""
+    if isinstance(error, UnknownWorkflow):
+        return f"no workflow {error.workflow_id!r}; GET /api/workflow-history lists the ones there are"
+    return from_within(str(error), data)
+
+
+def from_within(text: str, data: Path) -> str:
+    """A sentence that names the files of the data directory from there."""
+    for folder in (data.absolute(), data):
+        if folder.name:
+            text = text.replace(f"{folder}/", "").replace(f"{folder} ", "the data directory ")
+    return text
+
+
+def response_to(error: Exception, asked: Scope) -> Response:
     """The answer that an error means."""
-    problem = problem_of(error)
-    headers = error.headers if isinstance(error, Refusal) else {}
-    return Response(orjson.dumps(problem), problem["status"], headers, MEDIA_TYPE)
+    problem = problem_of(error, asked)
+    status, headers = problem["status"], dict(error.headers) if isinstance(error, Refusal) else {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", _AGAIN_SECONDS)
+    if not asked["path"].startswith("/v1/"):
+        return Response(orjson.dumps(problem), status, headers, MEDIA_TYPE)
+    if Headers(scope=asked).get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF:
+        return Response(_status_message(problem["detail"].encode()), status, headers, PROTOBUF)
+    return Response(orjson.dumps({"message": problem["detail"]}), status, headers, "application/json")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of the problems that a route may answer with, beside those that all may."""
-    everywhere = (401, 403, 413, 421, 422, 429, 503)
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status in sorted({*statuses, *everywhere})
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return _described(statuses, content)
+
+
+def documented_status(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same of a route that answers as OTLP wants it."""
+    content = {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Status"}},
+        PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
     }
+    return _described(statuses, content)
+
+
+def _described(statuses: tuple[int, ...], content: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    every = sorted({*statuses, *_EVERYWHERE})
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in every}
+
+
+def _status_message(text: bytes) -> bytes:
+    """Field 2, a string: https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto."""
+    count, length = len(text), b""
+    while count > 0x7F:
+        length += bytes([count & 0x7F | 0x80])
+        count >>= 7
+    return b"\x12" + length + bytes([count]) + text
 
 
 def _problem(status: HTTPStatus, name: str, detail: str) -> dict[str, Any]:

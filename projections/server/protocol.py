@@ -1,12 +1,16 @@
-"""uvicorn's HTTP/1.1 protocol with a limit on how long a request's head may take, which uvicorn itself lacks."""
+"""uvicorn's HTTP/1.1 protocol with what it lacks: a limit on how long a request's head may take, and our problems."""
 
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import ClassVar
 
 import h11
+import orjson
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from projections.server.problems import MEDIA_TYPE, Refusal, problem_of
 
 __all__ = ["protocol"]
 
@@ -48,5 +52,20 @@ class _TimedProtocol(H11Protocol):
         self._head_timer = None
         if self.transport.is_closing():
             return
-        self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        detail = f"the head of the request did not arrive within {self.head_seconds_max:g} seconds"
+        self._refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail))
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's, which says no more than ours)
+        """uvicorn's answer to what is no HTTP, as a problem; in the middle of another answer there is none."""
+        if self.conn.our_state is h11.IDLE:
+            detail = "this is no HTTP/1.1 request, or its head is too long"
+            self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "not-http", detail))
+        else:
+            self.transport.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer before there is a request, and close."""
+        body, phrase = orjson.dumps(problem_of(refusal, {})), refusal.status.phrase
+        head = f"HTTP/1.1 {refusal.status:d} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}"
+        self.transport.write(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)
         self.transport.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,10 +43,14 @@ class _Stopped(CostledgerError):
 
 
 class Proving:
-    """Verifications of a service. Safe between threads."""
+    """Verifications of a service. Safe between threads.
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    Args:
+        suspect: is told of which workflows something was found.
+    """
+
+    def __init__(self, service: Service, suspect: Callable[[Iterable[str]], None]) -> None:
+        self._service, self._suspect = service, suspect
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.last: Verification | None = None
@@ -76,6 +81,7 @@ class Proving:
             for finding in verify(service.ledgers, service.history, mine.proof, processes=many, progress=on):
                 if len(mine.findings) < FINDINGS_MAX:
                     mine.findings.append(finding)
+            self._suspect(dict.fromkeys(finding.workflow_id for finding in mine.findings))
         except CostledgerError as error:
             mine.error = str(error)
         except Exception as error:

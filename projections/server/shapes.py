@@ -159,7 +159,10 @@ class CostChange(_Shape):
     old_cost: Usd | None = Field(description="null when there was no row")
     new_cost: Usd
     status: str
-    reason: str
+    reason: str = Field(
+        description="who wrote the row: this resync, or whoever was faster, such as another one, or a refresh",
+        examples=["resync --force"],
+    )
 
 
 class Resynced(_Shape):
@@ -180,7 +183,8 @@ class Doubt(_Shape):
 
 
 class Stale(_Shape):
-    doubts: list[Doubt]
+    doubts: list[Doubt] = Field(description="of the rows that changed last")
+    more: bool = Field(description="there are doubts about older rows, too")
 
 
 class Receipt(_Shape):
@@ -232,6 +236,7 @@ class Submitted(BaseModel):
 
 class SpendFigures(_Shape):
     cost: Usd
+    at_least: bool = Field(description="more was spent: some usage has no price or is incomplete")
     input_tokens: int = Field(description="uncached input")
     cache_write_tokens: int
     cache_write_1h_tokens: int = Field(description="the part of the cache writes that lives for an hour")

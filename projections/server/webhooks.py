@@ -3,17 +3,13 @@
 At least once, and in order for each workflow. An endpoint has taken a message when it answers with a status from 200 to
 299 in time; everything else is tried again, each pause twice as long as the one before, and given up after so many
 attempts as are configured; what was given up stays, and can be sent again.
-
-Of several servers of one data directory one delivers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +30,7 @@ from projections.server.metrics import Metrics
 from projections.server.news import News
 from projections.server.outbox import Delivery, Outbox
 from projections.server.outward import NotSent, Outward
+from projections.server.problems import sentence
 from projections.server.service import Service
 
 __all__ = ["Webhooks"]
@@ -46,7 +43,7 @@ _AT_ONCE: Final = 8
 """Attempts under way to one endpoint."""
 
 _LOOK_SECONDS: Final = 2.0
-"""How often is looked without being woken: at damage, at what another process sends again, at the lock."""
+"""How often is looked without being woken: at damage, and at what another process sends again."""
 
 _PAUSE_SECONDS_MAX: Final = 12 * 3600.0
 
@@ -62,7 +59,6 @@ class Webhooks:
         self._tasks: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
         self._due = {endpoint.id: asyncio.Event() for endpoint in self.endpoints}
-        self._lock: int | None = None
 
     async def start(self) -> None:
         """Begin to tell; what happens from now on is news. Without an endpoint there is nothing to do.
@@ -73,7 +69,7 @@ class Webhooks:
         if self.endpoints:
             self._loop = asyncio.get_running_loop()
             outbox = self._outbox = await self._ask(lambda: Outbox(self._service.settings.data))
-            news = await self._ask(lambda: self._begun(outbox)) if self._may_deliver() else None
+            news = await self._ask(lambda: self._begun(outbox))
             self._tasks.append(asyncio.create_task(self._run(outbox, news)))
 
     def wake(self) -> None:
@@ -90,8 +86,6 @@ class Webhooks:
         if self._outbox is not None:
             await self._ask(self._outbox.close)
         self._pool.shutdown()
-        if self._lock is not None:
-            os.close(self._lock)
 
     def state(self) -> list[dict[str, Any]]:
         """How each endpoint fares, for JSON; waits for the outbox.
@@ -132,9 +126,7 @@ class Webhooks:
     async def _ask(self, question: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
-    async def _run(self, outbox: Outbox, news: News | None) -> None:
-        while news is None and not self._may_deliver():
-            await asyncio.sleep(_LOOK_SECONDS)
+    async def _run(self, outbox: Outbox, news: News) -> None:
         async with asyncio.TaskGroup() as group:
             for endpoint in self.endpoints:
                 to = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
@@ -143,8 +135,6 @@ class Webhooks:
             while True:
                 self._woken.clear()
                 try:
-                    if news is None:
-                        news = await self._ask(lambda: self._begun(outbox))
                     if await self._ask(partial(self._collect, news)):
                         self._deliver_now()
                 except CostledgerError as error:
@@ -153,17 +143,6 @@ class Webhooks:
                     _log.exception("webhooks: what is new could not be collected")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
-
-    def _may_deliver(self) -> bool:
-        """Whether no other server of this data directory delivers; the operating system lets go when one is killed."""
-        if self._lock is None:
-            path = self._service.settings.data / "webhooks.lock"
-            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
 
     def _begun(self, outbox: Outbox) -> News:
         service = self._service
@@ -174,7 +153,7 @@ class Webhooks:
     def _collect(self, news: News) -> bool:
         problems = self._keeper.kept.problems
         damages = {
-            name: str(problem.error)
+            name: sentence(problem.error, self._service.settings.data)
             for name, problem in problems.items()
             if isinstance(problem.error, DamagedLedger | LedgerVanished)
         }

@@ -103,6 +103,7 @@ class AdoptedHistory(SqliteHistory):
     def _adopt(self, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it."""
         with self._connection.transaction():
+            self._db.execute("DROP TABLE IF EXISTS costledger_spend")  # an older version's has other columns
             for statement in statements("schema.sql"):
                 if "TABLE IF NOT EXISTS workflow_history" not in statement:
                     self._db.execute(statement)

@@ -1,7 +1,9 @@
--- Schema version 1. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+-- Schema version 3. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
 --
 -- Versions:
 --   1  first
+--   2  costledger_partition_N: the column mark
+--   3  costledger_spend_N: the column partial
 --
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
@@ -49,6 +51,13 @@ CREATE TABLE costledger_checkpoint_N (
     size        bigint NOT NULL,  -- bytes
     hash        text NOT NULL
 );
+-- Rows that may be wrong (projections/stores/doubtful.py, which says the same).
+CREATE INDEX workflow_history_doubtful_N ON workflow_history_N (updated_at) WHERE
+    (status = 'running' OR cost_basis = 'partial' OR replace(CAST(cost_breakdown AS text), '"(held)"', '') <>
+    CAST(cost_breakdown AS text) OR replace(CAST(cost_breakdown AS text), '"possible_double_counting"', '') <>
+    CAST(cost_breakdown AS text) OR replace(CAST(cost_breakdown AS text), '"unread_events"', '') <>
+    CAST(cost_breakdown AS text) OR (actual_cost_nanousd < 500000000 AND total_tokens > 100000));
+
 -- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
 -- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
 CREATE TABLE costledger_spend_N (
@@ -65,7 +74,8 @@ CREATE TABLE costledger_spend_N (
     output_tokens         bigint NOT NULL,
     web_search_requests   bigint NOT NULL,
     unpriced_events       bigint NOT NULL,   -- meters whose usage has no price
-    unpriced_tokens       bigint NOT NULL    -- input, cache writes, cache reads and output that no price covers
+    unpriced_tokens       bigint NOT NULL,   -- input, cache writes, cache reads and output that no price covers
+    partial               bigint NOT NULL    -- 1: an incomplete reading is behind this, more was spent; 0: none
 );
 CREATE INDEX costledger_spend_adw_id_N ON costledger_spend_N (adw_id, quarter);
 CREATE INDEX costledger_spend_quarter_N ON costledger_spend_N (quarter);

@@ -64,6 +64,8 @@ class PostgresAdopted(PostgresHistory):
         HistoryUnavailable: at construction and by every method; also when the table has no `adw_id` that is unique.
     """
 
+    _only = " WHERE adw_id IN (SELECT workflow_id FROM costledger_checkpoint WHERE seq > 0)"
+
     def __init__(
         self, connection: PostgresConnection, *, insert_missing: bool = False, clock: Clock = clocks.now
     ) -> None:
@@ -85,10 +87,10 @@ class PostgresAdopted(PostgresHistory):
         added = {name for (name,) in cursor.execute("SELECT name FROM costledger_column")}
         self.columns = tuple(name for name in COLUMNS if name in COST_COLUMNS or name in added)
         self._look(Columns(cursor))
-        self._rows += " WHERE adw_id IN (SELECT workflow_id FROM costledger_checkpoint WHERE seq > 0)"
 
     def _adopt(self, cursor: Cursor, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it; every ledger is then folded anew."""
+        cursor.execute("DROP TABLE IF EXISTS costledger_spend")  # an older version's has other columns
         self._tables.make_adopted(cursor)
         kinds = self._tables.kinds()
         for name in missing:

@@ -1,8 +1,9 @@
--- Schema version 2.
+-- Schema version 3.
 --
 -- Versions:
 --   1  first
 --   2  costledger_spend; the columns project and budget_nanousd
+--   3  costledger_spend: the column partial
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -66,7 +67,8 @@ CREATE TABLE IF NOT EXISTS costledger_spend (
     output_tokens         INTEGER NOT NULL,
     web_search_requests   INTEGER NOT NULL,
     unpriced_events       INTEGER NOT NULL,  -- meters whose usage has no price
-    unpriced_tokens       INTEGER NOT NULL   -- input, cache writes, cache reads and output that no price covers
+    unpriced_tokens       INTEGER NOT NULL,  -- input, cache writes, cache reads and output that no price covers
+    partial               INTEGER NOT NULL   -- 1: an incomplete reading is behind this, more was spent; 0: none
 ) STRICT;
 CREATE INDEX IF NOT EXISTS costledger_spend_adw_id ON costledger_spend (adw_id);
 CREATE INDEX IF NOT EXISTS costledger_spend_quarter ON costledger_spend (quarter, model);

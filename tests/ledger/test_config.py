@@ -98,7 +98,7 @@ def test_without_a_file_nothing_is_configured() -> None:
         ("[[prices]]\nmodel = 'x'\noutput_usd_per_mtok = 0.1234567890123\n", 3, "more than 12 decimals"),
         ("[[prices]]\nmodel = 'x'\noutput_usd_per_mtok = '0.0000000000001'\n", 3, "more than 12 decimals"),
         ("[[prices]]\nmodel = 'x'\nsince = 'soon'\noutput_usd_per_mtok = 1\n", 3, "a date such as 2026-01-01"),
-        ("[budgets.by_template]\na = '1'\nb = true\n", 3, "budgets.by_template.b: True is not an amount"),
+        ("[budgets.by_template]\na = '1'\nb = true\n", 3, "budgets.by_template.b: true is not an amount"),
         ("prices = 3\n", 1, "prices:"),
         ("[budgets]\ndefault_usd = '1'\ndefault_usd = '2'\n", 3, "is not TOML"),
         ("[[prices]\n", 1, "is not TOML"),

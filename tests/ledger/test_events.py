@@ -24,7 +24,7 @@ from ledger.events import (
     ["", ".", "..", "../x", "a/b", "a\\b", "x" * 129, "a\0b", "a\n", "é", ".hidden", None, 7, "a b", "\ud800"],
 )
 def test_a_workflow_id_that_could_not_be_a_file_name_is_refused(hostile: object) -> None:
-    with pytest.raises(InvalidWorkflowId, match="is not a workflow id"):
+    with pytest.raises(InvalidWorkflowId, match=r"no workflow id|is not a workflow id"):
         check_workflow_id(hostile)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import MemoryStore
 from projections.replay import refresh
-from projections.reports import BY, By, Kind, Line, Report, day_of, groups, quarters, report, total_tokens
+from projections.reports import BY, By, Kind, Line, Report, at_least, day_of, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, QUARTER_SECONDS, quarter_of
 from projections.store import SpendSum
 from projections.stores.memory import MemoryHistory
@@ -193,6 +193,18 @@ def test_lines_go_up_or_down_in_time_and_within_a_day_by_cost() -> None:
         ("2026-11-23", "b"),
         ("2026-11-23", "a"),
     ]
+
+
+def test_a_sum_is_a_lower_bound_where_something_in_it_is_one() -> None:
+    def amounts(**given: int) -> list[int]:
+        return [given.get(name, 1) for name in AMOUNTS[:-3]] + [given.get(name, 0) for name in AMOUNTS[-3:]]
+
+    assert [at_least(amounts()), at_least(amounts(partial=2)), at_least(amounts(unpriced_events=1))] == [
+        False,
+        True,
+        True,
+    ]
+    assert not at_least(amounts(unpriced_events=-1)), "a price that came later takes away"
 
 
 def test_a_day_that_took_back_all_it_spent_has_no_line() -> None:

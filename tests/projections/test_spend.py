@@ -20,7 +20,7 @@ from projections.workflow_history import row, spend
 from tests.projections.lines import HEAD, ended, events, folded, numbered, reading, started
 from tests.projections.meter_model import MeterModel
 
-PLACES = (*range(len(AMOUNTS) - 2), "unpriced_events", len(AMOUNTS) - 2)
+PLACES = (*range(len(AMOUNTS) - 3), "unpriced_events", len(AMOUNTS) - 3, "partial")
 """What `MeterModel.breakdown` calls each of `AMOUNTS`."""
 
 
@@ -41,9 +41,9 @@ def spread_lines(draw: st.DrawFn) -> list[Line]:
 
 
 def told(state: State) -> Counter[tuple[Any, ...]]:
-    """Spend by quarter hour, agent, session, model and which figure; no zeros."""
+    """Spend by quarter hour, agent, session, model and which figure; no zeros, and not what is a lower bound."""
     found = {(*one[:4], place): figure for one in spend(state) for place, figure in zip(PLACES, one[4:], strict=True)}
-    return Counter({key: figure for key, figure in found.items() if figure})
+    return Counter({key: figure for key, figure in found.items() if figure and key[-1] != "partial"})
 
 
 @given(spread_lines())
@@ -59,6 +59,29 @@ def test_spend_is_the_change_of_the_naive_breakdown_event_by_event(lines: list[L
             expected[(quarter, *key)] += now[key] - before[key]
         before = now
     assert told(state) == Counter({key: figure for key, figure in expected.items() if figure})
+
+
+@given(spread_lines())
+def test_what_was_spent_is_a_lower_bound_somewhere_exactly_when_the_row_is_one(lines: list[Line]) -> None:
+    state = initial("w")
+    for line in lines:
+        fold(state, line)
+        shown, spent = row(state, HEAD), spend(state)
+        if spent:
+            told = any(one.partial for one in spent) or shown.unpriced_events > 0
+            assert told == (shown.cost_basis == "partial")
+
+
+def test_a_killed_session_is_a_lower_bound_and_the_others_of_its_workflow_are_not() -> None:
+    whole = reading("1.00", session_id="whole", model="opus", final=True)
+    killed = reading("0.30", session_id="killed", model="opus", message_id="m1", partial=True)
+    state = folded(started(), whole, killed)
+    assert {one.session_id: one.partial for one in spend(state)} == {"whole": 0, "killed": 1}
+    covered = folded(started(), whole, killed, reading("0.50", session_id="killed", final=True), ended())
+    assert not any(one.partial for one in spend(covered)), "its total is known after all"
+    again = [ended(), started(run=2), reading("0.10", session_id="third", final=True)]
+    retried = folded(started(), whole, killed, *again)
+    assert {one.session_id: one.partial for one in spend(retried)} == {"whole": 0, "killed": 1, "third": 0}
 
 
 @given(spread_lines())
@@ -80,7 +103,7 @@ def test_spend_sums_to_the_row_by_agent_and_by_model_and_in_all(lines: list[Line
     for by, named in (("by_agent", "agent"), ("by_model", "model")):
         sums: Counter[tuple[str, str]] = Counter()
         for one in spent:
-            for field in AMOUNTS:
+            for field in AMOUNTS[:-1]:
                 sums[(getattr(one, named) or UNATTRIBUTED, field)] += getattr(one, field)
         for name, usd in costs[by].items():
             assert money.to_wire(sums.pop((name, "cost_nanousd"))) == usd

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +17,26 @@ import pytest
 from projections.server.settings import Settings
 from projections.server.tokens import TokenRegister
 from tests.server.conftest import Serve, Server
+from tests.waiting import until
 
 
 def told(answer: httpx.Response) -> str:
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return str(answer.json()["type"]).rpartition(":")[2]
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What is answered until the connection is closed."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def problem_in(answer: bytes) -> tuple[int, str]:
+    """The status of a raw answer, and the problem in its body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    problem = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % problem["status"])
+    return problem["status"], problem["type"].rpartition(":")[2]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -84,6 +101,17 @@ def test_another_address_is_not_served_without_a_token(tmp_path: Path) -> None:
     assert (done.returncode, "costledger token create" in done.stderr) == (2, True)
 
 
+def test_a_second_server_of_a_data_directory_is_told_where_the_first_one_is(serve: Serve, tmp_path: Path) -> None:
+    first = serve()
+    command = [sys.executable, "-m", "projections", "--data", str(tmp_path / "data"), "serve", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, f"process {first.process.pid} at {first.url}/;" in done.stderr) == (1, True), done.stderr
+    assert first.client.get("/readyz").status_code == 200
+    assert serve(tmp_path / "other").client.get("/readyz").status_code == 200
+    first.stop(signal.SIGKILL)
+    assert serve().client.get("/readyz").status_code == 200
+
+
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80"])
 def test_a_name_that_was_made_to_point_here_is_refused(server: Server, host: str) -> None:
     answer = server.client.get("/api/workflow-history", headers={"host": host})
@@ -127,8 +155,7 @@ def test_a_head_that_never_ends_is_answered_and_closed(serve: Serve) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
         began = time.monotonic()
-        assert slow.recv(100).startswith(b"HTTP/1.1 408")
-        assert slow.recv(100) == b""
+        assert problem_in(everything(slow)) == (408, "too-slow")
         assert time.monotonic() - began < 5
     assert server.client.get("/healthz").status_code == 200
 
@@ -144,8 +171,40 @@ def test_a_body_that_dribbles_is_refused(serve: Serve) -> None:
 def test_what_is_no_http_is_refused(server: Server, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
         wrong.sendall(raw + b"\r\n\r\n")
-        assert wrong.recv(100).startswith(b"HTTP/1.1 400")
+        assert problem_in(everything(wrong)) == (400, "not-http")
     assert server.client.get("/healthz").status_code == 200
+
+
+def test_a_body_that_breaks_while_it_is_answered_only_ends_the_connection(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
+        wrong.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert wrong.recv(15) == b"HTTP/1.1 200 OK"
+        wrong.sendall(b"no chunk\r\n")
+        everything(wrong)
+    assert server.client.get("/healthz").status_code == 200
+
+
+def test_a_head_is_a_get_without_its_body_and_options_say_what_there_is(server: Server) -> None:
+    for path in ("/", "/healthz", "/metrics", "/api/workflow-history", "/openapi.json"):
+        got, head = server.client.get(path), server.client.head(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+        assert path == "/metrics" or head.headers["content-length"] == got.headers["content-length"]
+    assert server.client.head("/api/workflow-history/nobody").status_code == 404
+    stream = server.client.head("/api/stream")
+    assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    until(lambda: server.client.get("/api/health").json()["streams"], lambda streams: streams == 0)
+    assert allowed(server.client.options("/api/workflow-history")) == (204, "GET, HEAD, OPTIONS")
+    assert allowed(server.client.put("/api/workflow-history")) == (405, "GET, HEAD, OPTIONS")
+    assert allowed(server.client.get("/api/events")) == (405, "OPTIONS, POST")
+    assert server.client.options("/nothing").status_code == 404
+    preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    answer = server.client.options("/api/events", headers=preflight)
+    assert not any(name.startswith("access-control") for name in answer.headers), "no other origin is let in"
+
+
+def allowed(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.headers["allow"]
 
 
 def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Serve) -> None:
@@ -155,6 +214,17 @@ def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Se
     assert refused
     assert (refused[0].headers["retry-after"], told(refused[0])) == ("1", "too-many-requests")
     assert answers[0].status_code == 200
+
+
+def test_behind_a_proxy_each_client_has_a_limit_of_its_own(serve: Serve) -> None:
+    server = serve(None, "--requests-per-second-max", "1")
+
+    def codes(address: str) -> list[int]:
+        headers = {"x-forwarded-for": address}
+        return [server.client.get("/healthz", headers=headers).status_code for _ in range(8)]
+
+    assert codes("192.0.2.1")[-1] == 429
+    assert codes("192.0.2.2")[0] == 200
 
 
 def test_more_streams_than_allowed_are_refused_and_the_rest_goes_on(serve: Serve) -> None:

@@ -41,6 +41,24 @@ def test_of_a_batch_what_is_wrong_is_named_and_the_rest_is_appended(server: Serv
     assert (nothing.status_code, len(nothing.json()["errors"])) == (422, 2)
 
 
+def test_what_is_wrong_is_said_in_the_words_of_json(server: Server) -> None:
+    wrong = [
+        {"type": "cost_observed"},
+        {"type": "cost_observed", "workflow_id": None},
+        {"workflow_id": "w"},
+        {"type": "cost_observed", "workflow_id": "w", "cost_usd": True},
+        {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1", "final": "yes", "agent": ["a"]},
+        {"type": "cost_observed", "workflow_id": "w", "usage": {"input_tokens": 1.5}},
+        {"type": "cost_observed", "workflow_id": "w", "usage": {"input_tokens": {"a": None}}},
+    ]
+    details = [error["detail"] for error in server.client.post("/api/events", json=wrong).json()["errors"]]
+    assert len(details) == len(wrong)
+    assert not [one for one in details if any(word in one for word in ("None", "True", "Decimal", "dict", "{"))]
+    assert "there is no workflow id" in details[0]
+    assert details[0] == details[1]
+    assert "not 1.5" in details[5]
+
+
 def test_lines_are_taken_as_the_command_takes_them(server: Server) -> None:
     lines = b"\n".join(json.dumps(reading("0.50", id, agent=id)).encode() for id in "abc") + b"\n\nnot json\n"
     headers = {"content-type": "application/x-ndjson"}

@@ -12,6 +12,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
 from tests.conftest import PROJECT
 from tests.server.conftest import Here
@@ -112,12 +113,37 @@ def test_a_damaged_ledger_refuses_its_own_records_alone(server: Here) -> None:
         (b"{}", {"content-type": "application/json", "content-encoding": "gzip"}, 400),
         (gzip.compress(b"{}")[:-4], {"content-type": "application/json", "content-encoding": "gzip"}, 400),
         (gzip.compress(b" " * 17_000_000), {"content-type": "application/json", "content-encoding": "gzip"}, 413),
+        (b'{"resourceLogs": 5}', {"content-type": "application/json"}, 400),
+        (b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [5]}]}]}', {"content-type": "application/json"}, 400),
+        (b" " * 17_000_000, PROTOBUF, 413),
+        (b"{}", PROTOBUF | {"authorization": "Bearer wrong"}, 401),
+        (b"{}", {"content-type": "application/json", "host": "evil.example"}, 421),
     ],
-    ids=["half", "array", "no-protobuf", "text", "brotli", "no-gzip", "half-gzip", "bomb"],
+    ids=[
+        *("half", "array", "no-protobuf", "text", "brotli", "no-gzip", "half-gzip", "bomb", "no-list", "no-object"),
+        *("too-large", "wrong-token", "wrong-host"),
+    ],
 )
-def test_what_is_no_export_is_refused(server: Here, body: bytes, headers: dict[str, str], status: int) -> None:
+def test_what_is_no_export_is_refused_with_a_status_in_its_own_encoding(
+    server: Here, body: bytes, headers: dict[str, str], status: int
+) -> None:
     answer = server.client.post("/v1/logs", content=body, headers=headers)
-    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    media = "application/x-protobuf" if headers.items() >= PROTOBUF.items() else "application/json"
+    assert (answer.status_code, answer.headers["content-type"]) == (status, media)
+    assert len(message_of(answer)) > 10
+
+
+def message_of(answer: httpx.Response) -> str:
+    """The message of a `google.rpc.Status`, read by protobuf's own rules."""
+    if answer.headers["content-type"] == "application/json":
+        (message,) = answer.json().values()
+        return str(message)
+    return str(SpanStatus.FromString(answer.content).message)  # its message is field 2, too
+
+
+def test_a_long_status_is_protobuf_too(server: Here) -> None:
+    answer = server.client.post("/v1/logs?" + "x" * 300, content=b"", headers=PROTOBUF)
+    assert (answer.status_code, message_of(answer)[:12]) == (422, "no parameter")
 
 
 def test_prometheus_reads_cost_tokens_requests_and_how_long_appends_take(server: Here) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
 from tests.server.conftest import Here, Server
+from tests.waiting import until
 
 CONFIG = """
 [budgets]
@@ -32,6 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ledgers.append([_read("w2", "2026-11-23T10:00:00Z", "0.25", "haiku")])
     ledgers.append([_read("w2", "2026-11-30T10:00:00Z", None, "mystery", usage={"input_tokens": 7})])
     ledgers.append([workflow_started("w3", budget_usd="1"), cost_observed("w3", cost_usd="1.000000001")])
+    killed = _read("w4", "2026-12-02T10:00:00Z", "0.5", "opus", agent="killed", partial=True)
+    ledgers.append([_read("w4", "2026-12-01T10:00:00Z", "0.5", "opus", agent="whole"), killed])
     (data / "costledger.toml").write_text(CONFIG)
     for name in ("w2.jsonl.torn-1", "gone.jsonl.damaged-1", "gone.jsonl.fenced", "notes.txt"):
         (data / "ledgers" / name).write_text("")
@@ -73,6 +76,18 @@ def test_days_are_those_of_the_zone_that_is_asked_for(server: Server) -> None:
 def test_usage_without_a_price_is_named_beside_the_total(server: Server) -> None:
     assert spend(server, since="2026-11-29", until="2026-11-30")["unpriced"] == {"mystery": {"events": 1, "tokens": 7}}
     assert server.client.get("/api/health").json()["unpriced"] == {"mystery": {"events": 1, "tokens": 7}}
+
+
+def test_what_a_killed_session_spent_is_a_lower_bound_in_every_sum_that_holds_it(server: Server) -> None:
+    def told(**days: str) -> tuple[bool, dict[str | None, bool], set[bool]]:
+        found = spend(server, by="agent", **days)
+        groups = {one["group"]: one["at_least"] for one in found["groups"]}
+        return found["total"]["at_least"], groups, {line["at_least"] for line in found["lines"]}
+
+    assert told(since="2026-12-01", until="2026-12-01") == (False, {"whole": False}, {False})
+    both = told(since="2026-12-01", until="2026-12-02")
+    assert both == (True, {"whole": False, "killed": True}, {True, False})
+    assert told(since="2026-11-29", until="2026-11-30") == (True, {None: True}, {True}), "usage without a price"
 
 
 @pytest.mark.parametrize(
@@ -133,3 +148,4 @@ def test_proving_runs_in_the_background_and_health_tells_what_it_found(server: S
     assert told["error"] is None
     assert [finding["workflow_id"] for finding in told["findings"]] == ["broken"]
     assert told["findings_count"] == 1
+    until(lambda: server.client.get("/api/health").json()["problems"], lambda problems: "broken" in problems)

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from projections.cli.demo import examples
-from tests.server.conftest import Serve, Server
+from tests.server.conftest import Host, Serve, Server
 
 STORY = ("1-planned", "2-killed", "3-retried", "4-tested", "5-reviewed")
 
@@ -64,13 +64,20 @@ def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail
     only = server.client.post("/api/workflow-history/resync?adw_id=bad")
     assert (only.status_code, only.json()["type"]) == (409, "urn:costledger:problem:damaged-ledger")
     assert "salvage" in only.json()["detail"]
+    assert only.json()["detail"].startswith("ledgers/bad.jsonl, line 2 "), "no folder of the server's"
+    assert str(server.data) not in str(told) + server.client.get("/api/health").text
 
 
 def test_an_unknown_workflow_is_not_found_everywhere(server: Server) -> None:
     for path in ("", "/audit", "/events", "/explain"):
         answer = server.client.get(f"/api/workflow-history/nobody{path}")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert server.client.post("/api/workflow-history/resync?adw_id=nobody").status_code == 404
+        assert "GET /api/workflow-history lists" in answer.json()["detail"]
+        no_id = server.client.get(f"/api/workflow-history/not an id{path}")
+        assert (no_id.status_code, no_id.json()["type"]) == (422, "urn:costledger:problem:invalid-workflow-id")
+    unknown = server.client.post("/api/workflow-history/resync?adw_id=nobody")
+    assert (unknown.status_code, str(server.data) in unknown.text) == (404, False)
+    assert server.client.post("/api/workflow-history/resync?adw_id=../etc").status_code == 422
     assert server.client.get("/api/workflow-history/..%2F..%2Fetc%2Fpasswd/events").status_code == 404
 
 
@@ -129,18 +136,50 @@ def test_events_show_what_each_did_to_the_cost_page_by_page(server: Server) -> N
     assert [(s["from_cost"], s["to_cost"]) for s in moved["steps"]] == [("0.00", "1.00"), ("1.00", "3.00")]
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/api/workflow-history?_=123", "'_'"),
+        ("/api/workflow-history?statuss=failed", "status, issue_number"),
+        ("/api/workflow-history?limit=1&limit=2", "limit is given 2 times"),
+        ("/api/workflow-history/w?full=1", "it has none"),
+        ("/healthz?x", "'x'"),
+    ],
+)
+def test_a_parameter_that_would_be_passed_over_is_refused(server: Server, path: str, told: str) -> None:
+    answer = server.client.get(path)
+    assert (answer.status_code, told in answer.json()["detail"]) == (422, True), answer.text
+    assert server.client.get("/api/workflow-history?status=failed&status=running").status_code == 200
+    assert server.client.get("/?from=a-bookmark").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/api/nothing"])
 def test_an_unknown_path_is_a_problem_not_a_page_of_somebody_else(server: Server, path: str) -> None:
     answer = server.client.get(path)
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
 
 
-def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Server) -> None:
+def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Server, hosted: Host) -> None:
     server.ledgers.append([cost_observed("w", cost_usd="0.10"), workflow_ended("w", "completed")])
     path = server.ledgers.ledger_path("w")
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'"0.10"', b'"0.90"'))
     assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 409
     assert "does not fit" in found(server, "/api/health")["problems"]["w"]
+    assert server.client.get("/readyz").text == "ready; 1 ledger cannot be replayed, see /api/health\n"
+    server.stop()
+    server = hosted(server.data)
+    assert "does not fit" in found(server, "/api/health")["problems"]["w"], "it is still there"
     path.write_bytes(whole)
     assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 200
+    assert (found(server, "/api/health")["problems"], server.client.get("/readyz").text) == ({}, "ready\n")
+
+
+def test_doubts_come_by_the_page_the_newest_first(server: Server) -> None:
+    for number in range(3):
+        name = f"w{number}"
+        server.ledgers.append([cost_observed(name, cost_usd="0.50", partial=True), workflow_ended(name, "failed")])
+    server.client.post("/api/workflow-history/resync")
+    told = found(server, "/api/stale", limit=2)
+    assert [doubt["adw_id"] for doubt in told["doubts"]] == ["w2", "w1"]
+    assert (told["more"], found(server, "/api/stale")["more"]) == (True, False)

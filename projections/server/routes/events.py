@@ -12,6 +12,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.events import Event, event
@@ -158,28 +159,28 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
         if not isinstance(appended.standing, CostledgerError):
             standings[name] = appended.standing
     if not receipts:
-        return _all_refused(parsed, refused)
+        return _all_refused(request.scope, parsed, refused)
     told = {
         "receipts": sorted(receipts, key=lambda receipt: receipt["index"]),
-        "errors": [_refused(index, error) for index, error in sorted(refused, key=lambda one: one[0])],
+        "errors": [_refused(request.scope, *one) for one in sorted(refused, key=lambda one: one[0])],
         "workflows": standings,
     }
     new = any(not receipt["duplicate"] for receipt in receipts)
     return answer(told, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
 
 
-def _all_refused(parsed: Sequence[_Parsed], refused: list[tuple[int, CostledgerError]]) -> Response:
+def _all_refused(asked: Scope, parsed: Sequence[_Parsed], refused: list[tuple[int, CostledgerError]]) -> Response:
     """The problem of the first one; of several, with all of them beside it."""
     refused.sort(key=lambda one: one[0])
     if len(parsed) == 1:
-        return response_to(refused[0][1])
-    problem = problem_of(refused[0][1])
+        return response_to(refused[0][1], asked)
+    problem = problem_of(refused[0][1], asked)
     problem["detail"] = f"none of {len(parsed):,} events was appended; event {refused[0][0]}: {problem['detail']}"
-    problem["errors"] = [_refused(index, error) for index, error in refused]
+    problem["errors"] = [_refused(asked, *one) for one in refused]
     return Response(orjson.dumps(problem), problem["status"], media_type="application/problem+json")
 
 
-def _refused(index: int, error: CostledgerError) -> dict[str, Any]:
-    problem = problem_of(error)
+def _refused(asked: Scope, index: int, error: CostledgerError) -> dict[str, Any]:
+    problem = problem_of(error, asked)
     del problem["title"]
     return {"index": index} | problem

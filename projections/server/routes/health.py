@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -16,13 +17,14 @@ from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
+from ledger.words import counted
 from projections.server import shapes
-from projections.server.access import needs
+from projections.server.access import needs, service_of
 from projections.server.answers import answer
 from projections.server.figures import Overall
 from projections.server.keeper import Keeper
 from projections.server.metrics import families
-from projections.server.problems import Refusal, documented
+from projections.server.problems import Refusal, documented, from_within, sentence
 from projections.server.proving import Proving, Verification
 from projections.server.webhooks import Webhooks
 
@@ -36,17 +38,20 @@ _READY_SECONDS: Final = 60.0
 _NAMES_MAX: Final = 100
 
 
-@router.get("/healthz", response_class=PlainTextResponse, summary="The process answers")
+@router.get("/healthz", response_class=PlainTextResponse, responses=documented(), summary="The process answers")
 async def healthz() -> str:
     return "ok\n"
 
 
 @router.get("/readyz", response_class=PlainTextResponse, responses=documented(), summary="Rows follow the ledgers")
 async def readyz(request: Request) -> str:
-    if not _ready(request.app.state.keeper):
+    """Also while some ledgers are damaged, which it says: the others go on."""
+    keeper: Keeper = request.app.state.keeper
+    if not _ready(keeper):
         detail = "rows do not follow their ledgers; the log says why"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", detail, {"Retry-After": "5"})
-    return "ready\n"
+    damaged = len(keeper.kept.problems)
+    return f"ready; {counted(damaged, 'ledger')} cannot be replayed, see /api/health\n" if damaged else "ready\n"
 
 
 @router.get(
@@ -73,7 +78,7 @@ def metrics(request: Request) -> Response:
     summary="What may be wrong with the server and the ledgers",
 )
 def health(request: Request) -> Response:
-    state = request.app.state
+    state, data = request.app.state, service_of(request).settings.data
     keeper: Keeper = state.keeper
     at = keeper.kept.refreshed_at
     overall: Overall = state.figures.overall()
@@ -83,11 +88,11 @@ def health(request: Request) -> Response:
             "refreshed_at": clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
             "streams": len(state.feed),
-            "problems": {name: str(problem.error) for name, problem in sorted(keeper.kept.problems.items())},
+            "problems": {name: sentence(problem.error, data) for name, problem in sorted(keeper.kept.problems.items())},
             "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in overall.unpriced.items()},
             "beside": {kind: _named(names) for kind, names in asdict(overall.beside).items()},
             "misplaced": overall.misplaced,
-            "verification": _verification(state.proving.last),
+            "verification": _verification(state.proving.last, data),
             "sources": state.follower.followed(),
             "webhooks": state.webhooks.state(),
         }
@@ -105,7 +110,10 @@ def health(request: Request) -> Response:
 def verify(request: Request) -> Response:
     proving: Proving = request.app.state.proving
     begun = proving.start()
-    return answer({"begun": begun, "verification": _verification(proving.last)}, HTTPStatus.ACCEPTED)
+    return answer(
+        {"begun": begun, "verification": _verification(proving.last, service_of(request).settings.data)},
+        HTTPStatus.ACCEPTED,
+    )
 
 
 class _Collected(Collector):
@@ -135,7 +143,7 @@ def _live(keeper: Keeper, streams: int, webhooks: Webhooks) -> Iterator[Metric]:
     yield from (pending, dead)
 
 
-def _verification(last: Verification | None) -> dict[str, Any] | None:
+def _verification(last: Verification | None, data: Path) -> dict[str, Any] | None:
     if last is None:
         return None
     return {
@@ -145,8 +153,10 @@ def _verification(last: Verification | None) -> dict[str, Any] | None:
         "events": last.proof.events,
         "rows": last.proof.rows,
         "findings_count": last.proof.findings,
-        "findings": [asdict(finding) for finding in list(last.findings)],
-        "error": last.error,
+        "findings": [
+            {name: from_within(text, data) for name, text in asdict(one).items()} for one in list(last.findings)
+        ],
+        "error": None if last.error is None else from_within(last.error, data),
     }
 
 

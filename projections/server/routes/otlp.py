@@ -27,13 +27,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput
+from ledger.errors import DamagedLedger, InvalidInput
 from ledger.importing import ImportReport, import_parts
 from ledger.sources.findings import Options, Place
 from ledger.sources.otlp import extract
 from ledger.sources.spool import Spool
 from projections.server.access import needs, service_of
-from projections.server.problems import Refusal, documented, problem_of
+from projections.server.problems import PROTOBUF, Refusal, documented_status, sentence
 from projections.server.service import Service
 
 __all__ = ["router"]
@@ -41,12 +41,11 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1", tags=["OpenTelemetry"])
 
 _JSON: Final = "application/json"
-_PROTOBUF: Final = "application/x-protobuf"
 _BODY: Final = {
     "required": True,
     "content": {
         _JSON: {"schema": {"type": "object"}},
-        _PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+        PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
     },
 }
 _TAKEN: Final[dict[int | str, dict[str, Any]]] = {
@@ -54,18 +53,26 @@ _TAKEN: Final[dict[int | str, dict[str, Any]]] = {
         "description": "What was taken is on the disk; `partialSuccess` counts what was refused.",
         "content": {
             _JSON: {"schema": {"type": "object", "properties": {"partialSuccess": {"type": "object"}}}},
-            _PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+            PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
 _WHY_MAX: Final = 3
+
+_Lists = dict[str, "_Lists"]
+_LISTS: Final[_Lists] = {
+    "resourceLogs": {"scopeLogs": {"logRecords": {"attributes": {}}}},
+    "resourceMetrics": {"scopeMetrics": {"metrics": {}}},
+    "resourceSpans": {"scopeSpans": {"spans": {"attributes": {}}}},
+}
+"""What the three kinds of requests repeat: https://github.com/open-telemetry/opentelemetry-proto."""
 
 
 @router.post(
     "/logs",
     dependencies=[Depends(needs("append"))],
     response_class=Response,
-    responses=documented(400, 409, 415) | _TAKEN,
+    responses=documented_status(400, 409, 415) | _TAKEN,
     openapi_extra={"requestBody": _BODY},
     summary="Log records, such as Claude Code's api_request",
 )
@@ -77,7 +84,7 @@ async def logs(request: Request) -> Response:
     "/metrics",
     dependencies=[Depends(needs("append"))],
     response_class=Response,
-    responses=documented(400, 409, 415) | _TAKEN,
+    responses=documented_status(400, 409, 415) | _TAKEN,
     openapi_extra={"requestBody": _BODY},
     summary="Metrics, such as Claude Code's cost and token counters",
 )
@@ -89,7 +96,7 @@ async def metrics(request: Request) -> Response:
     "/traces",
     dependencies=[Depends(needs("append"))],
     response_class=Response,
-    responses=documented(400, 409, 415) | _TAKEN,
+    responses=documented_status(400, 409, 415) | _TAKEN,
     openapi_extra={"requestBody": _BODY},
     summary="Spans with gen_ai.usage",
 )
@@ -101,25 +108,22 @@ async def _export(
     request: Request, request_type: Callable[[], Message], answer_type: Callable[[], Message], rejected: str
 ) -> Response:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in (_JSON, _PROTOBUF):
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"send {_JSON} or {_PROTOBUF}")
+    if media not in (_JSON, PROTOBUF):
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"send {_JSON} or {PROTOBUF}")
     body = await request.body()
     service = service_of(request)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
 
     def take() -> ImportReport:
         plain = _inflated(body, encoding, service.settings.body_bytes_max)
-        told = _parsed(plain, request_type) if media == _PROTOBUF else _json(plain)
+        told = _parsed(plain, request_type) if media == PROTOBUF else _json(plain)
         return _take(service, told, request.url.path)
 
-    try:
-        report = await run_in_threadpool(take)
-    except CostledgerError as error:
-        return _status(error, media)
+    report = await run_in_threadpool(take)
     for name, counts in report.workflows.items():
         if counts.appended:
             request.app.state.keeper.wake(name)
-    return _answered(report, media, answer_type, rejected)
+    return _answered(service, report, media, answer_type, rejected)
 
 
 def _take(service: Service, told: dict[str, Any], path: str) -> ImportReport:
@@ -141,31 +145,19 @@ def _take(service: Service, told: dict[str, Any], path: str) -> ImportReport:
     return report
 
 
-def _answered(report: ImportReport, media: str, answer_type: Callable[[], Message], rejected: str) -> Response:
-    whys = [skipped.reason for skipped in report.skipped] + [f"{name}: {error}" for name, error in report.problems]
+def _answered(
+    service: Service, report: ImportReport, media: str, answer_type: Callable[[], Message], rejected: str
+) -> Response:
+    whys = [skipped.reason for skipped in report.skipped] + [
+        f"{name}: {sentence(error, service.settings.data)}" for name, error in report.problems
+    ]
     told: dict[str, Any] = {}
     if whys:
         why = "; ".join(dict.fromkeys(whys[:_WHY_MAX])) + (" …" if len(whys) > _WHY_MAX else "")
         told = {"partialSuccess": {rejected: str(len(whys)), "errorMessage": why}}
     if media == _JSON:
         return Response(orjson.dumps(told), media_type=_JSON)
-    return Response(ParseDict(told, answer_type()).SerializeToString(), media_type=_PROTOBUF)
-
-
-def _status(error: CostledgerError, media: str) -> Response:
-    """An error as OTLP wants it: `google.rpc.Status` in the request's own encoding."""
-    problem = problem_of(error)
-    status, text = problem["status"], problem["detail"]
-    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    if media == _JSON:
-        return Response(orjson.dumps({"message": text}), status, headers, _JSON)
-    raw, length = text.encode(), b""
-    count = len(raw)
-    while count > 0x7F:
-        length += bytes([count & 0x7F | 0x80])
-        count >>= 7
-    # Field 2, a string: https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto
-    return Response(b"\x12" + length + bytes([count]) + raw, status, headers, _PROTOBUF)
+    return Response(ParseDict(told, answer_type()).SerializeToString(), media_type=PROTOBUF)
 
 
 def _inflated(body: bytes, encoding: str, bytes_max: int) -> bytes:
@@ -192,7 +184,7 @@ def _parsed(body: bytes, request_type: Callable[[], Message]) -> dict[str, Any]:
         message.ParseFromString(body)
         told: dict[str, Any] = MessageToDict(message)
     except (DecodeError, ValueError, RecursionError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "not-otlp", "the body is not the protobuf message of this path") from None
+        raise _not_otlp("the body is not the protobuf message of this path") from None
     return told
 
 
@@ -200,7 +192,24 @@ def _json(body: bytes) -> dict[str, Any]:
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "not-otlp", f"the body is not JSON: {error}") from None
+        raise _not_otlp(f"the body is not JSON: {error}") from None
     if not isinstance(told, dict):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "not-otlp", "the body is not a JSON object")
+        raise _not_otlp("the body is not a JSON object")
+    _check_lists(told, _LISTS, "")
     return told
+
+
+def _check_lists(told: dict[str, Any], lists: _Lists, where: str) -> None:
+    """See that what OTLP repeats is a list of objects; the rest is read field by field."""
+    for name, inner in lists.items():
+        repeated = told.get(name)
+        if repeated is None:
+            continue
+        if not isinstance(repeated, list) or not all(isinstance(one, dict) for one in repeated):
+            raise _not_otlp(f"{where}{name} is not a list of objects")
+        for at, one in enumerate(repeated):
+            _check_lists(one, inner, f"{where}{name}[{at}].")
+
+
+def _not_otlp(detail: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "not-otlp", detail)

@@ -49,12 +49,12 @@ def _read(folder: Traversable, prefix: str = "") -> dict[str, _File]:
 _FILES: Final = _read(files("projections.server") / "page")
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def index(request: Request) -> Response:
     return _answer(request, "index.html")
 
 
-@router.api_route("/page/{name:path}", methods=["GET", "HEAD"])
+@router.get("/page/{name:path}")
 async def asset(request: Request, name: str) -> Response:
     return _answer(request, name)
 

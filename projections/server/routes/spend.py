@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ledger.errors import InvalidInput
-from projections.reports import PERIODS, By, Kind, Line, groups, quarters, report, total_tokens
+from projections.reports import PERIODS, By, Kind, Line, at_least, groups, quarters, report, total_tokens
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
@@ -27,7 +27,7 @@ _LINES_MAX: Final = 20_000
 """Of one answer, some megabytes; a page that asked for more asked by mistake."""
 
 _ZONE_EXAMPLE: Final = "Europe/Berlin"
-_TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_events", "unpriced_tokens")]
+_TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_events", "unpriced_tokens", "partial")]
 
 
 @router.get(
@@ -67,7 +67,7 @@ def spend(
             "timezone": timezone,
             "lines": [_line(line, line.labels[PERIODS[kind]], by) for line in made.lines],
             "groups": [] if by is None else _groups(made.lines, by),
-            "total": _figures(made.total.amounts),
+            "total": _figures(made.total.amounts, at_least=made.total.at_least),
             "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in made.unpriced.items()},
         }
     )
@@ -75,7 +75,9 @@ def spend(
 
 def _line(line: Line, period: Any, by: By | None) -> dict[str, Any]:
     group = None if by is None else line.labels[by]
-    return {"period": period, "group": group, "models": sorted(line.models)} | _figures(line.amounts)
+    return {"period": period, "group": group, "models": sorted(line.models)} | _figures(
+        line.amounts, at_least=line.at_least
+    )
 
 
 def _groups(lines: list[Line], by: By) -> list[dict[str, Any]]:
@@ -86,9 +88,10 @@ def _groups(lines: list[Line], by: By) -> list[dict[str, Any]]:
         for at, amount in enumerate(line.amounts):
             known[at] += amount
     ordered = sorted(sums.items(), key=lambda both: (-both[1][0], str(both[0])))
-    return [{"group": group} | _figures(amounts) for group, amounts in ordered]
+    return [{"group": group} | _figures(amounts, at_least=at_least(amounts)) for group, amounts in ordered]
 
 
-def _figures(amounts: Amounts) -> dict[str, Any]:
+def _figures(amounts: Amounts, *, at_least: bool) -> dict[str, Any]:
     counts = {name: amounts[AMOUNTS.index(name)] for name in _TOLD}
-    return {"cost": usd(amounts[0]), "total_tokens": total_tokens(amounts)} | counts
+    told = {"cost": usd(amounts[0]), "at_least": at_least, "total_tokens": total_tokens(amounts)}
+    return told | counts

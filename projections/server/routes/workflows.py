@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ledger import clock, money
@@ -19,9 +20,10 @@ from projections.rereading import Resynced, resync_sources
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
-from projections.server.problems import documented, response_to
+from projections.server.parameters import AdwId, AdwIdAsked
+from projections.server.problems import documented, sentence
 from projections.server.rows import row_as_json, totals_as_json, usd
-from projections.stale import stale
+from projections.stale import IDLE, stale
 
 __all__ = ["router"]
 
@@ -29,7 +31,6 @@ router = APIRouter(prefix="/api", tags=["workflows"])
 
 _EVENTS_MAX: Final = 1_000
 _Read = Depends(needs("read"))
-_Id = Annotated[str, Path(examples=["a5b80595"], max_length=128)]
 _Status = Literal["running", "completed", "failed", "cancelled"]
 
 
@@ -90,7 +91,7 @@ def workflow_history(
 def resync(
     request: Request,
     adw_id: Annotated[
-        str | None, Query(description="one workflow; without it all ended ones", examples=["a5b80595"])
+        AdwIdAsked | None, Query(description="one workflow; without it all ended ones", examples=["a5b80595"])
     ] = None,
     force: Annotated[bool, Query(description="rows show pure replay, also of running workflows")] = False,
 ) -> Response:
@@ -98,11 +99,10 @@ def resync(
     done = resync_sources(
         service.ledgers, service.history, service.sources, workflow_id=adw_id, force=force, prices=service.prices
     )
-    known = [problem for problem in done.report.problems if not isinstance(problem.error, UnknownWorkflow)]
-    request.app.state.keeper.noticed(known)
+    request.app.state.keeper.noticed(done.report)
     if done.report.problems and not done.report.folded:
-        return response_to(done.report.problems[0].error)
-    return answer(_resynced(done))
+        raise done.report.problems[0].error
+    return answer(_resynced(done, service.settings.data))
 
 
 @router.get(
@@ -112,7 +112,7 @@ def resync(
     responses=documented(404),
     summary="One workflow",
 )
-def workflow(request: Request, adw_id: _Id) -> Response:
+def workflow(request: Request, adw_id: AdwId) -> Response:
     service = service_of(request)
     row = service.history.row(adw_id)
     if row is None:
@@ -127,7 +127,7 @@ def workflow(request: Request, adw_id: _Id) -> Response:
     responses=documented(404),
     summary="Every change of a row's cost",
 )
-def audit(request: Request, adw_id: _Id) -> Response:
+def audit(request: Request, adw_id: AdwId) -> Response:
     history = service_of(request).history
     entries = history.audit(adw_id)
     if not entries and history.row(adw_id) is None:
@@ -155,8 +155,8 @@ def audit(request: Request, adw_id: _Id) -> Response:
 )
 def events(
     request: Request,
-    adw_id: _Id,
-    after: Annotated[int, Query(ge=0, lt=2**63, description="events after this seq")] = 0,
+    adw_id: AdwId,
+    after: Annotated[int, Query(ge=0, lt=2**62, description="events after this seq")] = 0,
     limit: Annotated[int, Query(ge=1, le=_EVENTS_MAX)] = 200,
 ) -> Response:
     state, found = initial(adw_id), []
@@ -177,7 +177,7 @@ def events(
     responses=documented(404, 409),
     summary="Each event that moved the cost: from what to what, why, and where it was read",
 )
-def explain(request: Request, adw_id: _Id) -> Response:
+def explain(request: Request, adw_id: AdwId) -> Response:
     reader = service_of(request).ledgers.read(adw_id)
     moved = []
     for step in steps(reader):
@@ -194,8 +194,15 @@ def explain(request: Request, adw_id: _Id) -> Response:
     responses=documented(),
     summary="Rows that may be wrong, why, and what to do",
 )
-def stale_rows(request: Request) -> Response:
-    found = stale(service_of(request).history.rows(), now=datetime.now(UTC))
+def stale_rows(
+    request: Request,
+    limit: Annotated[
+        int, Query(ge=1, le=pages.LIMIT_MAX, description="rows that are looked at, the newest first")
+    ] = 200,
+) -> Response:
+    now = datetime.now(UTC)
+    rows = service_of(request).history.doubtful(limit + 1, idle_before=clock.to_wire(now - IDLE))
+    found = stale(rows[:limit], now=now)
     return answer(
         {
             "doubts": [
@@ -207,7 +214,8 @@ def stale_rows(request: Request) -> Response:
                     "next_step": doubt.next_step,
                 }
                 for doubt in found
-            ]
+            ],
+            "more": len(rows) > limit,
         }
     )
 
@@ -219,7 +227,7 @@ def _moment(name: str, text: str | None) -> str | None:
         raise InvalidInput(f"{name}: {error}") from None
 
 
-def _resynced(done: Resynced) -> dict[str, Any]:
+def _resynced(done: Resynced, data: Path) -> dict[str, Any]:
     report = done.report
     return {
         "resynced_count": len(report.folded),
@@ -235,8 +243,8 @@ def _resynced(done: Resynced) -> dict[str, Any]:
             for change in report.changes
         ],
         "errors": [
-            *(f"{problem.workflow_id}: {problem.error}" for problem in report.problems),
-            *(f"{name}: {error}" for name, error in done.imported.problems),
+            *(f"{problem.workflow_id}: {sentence(problem.error, data)}" for problem in report.problems),
+            *(f"{name}: {sentence(error, data)}" for name, error in done.imported.problems),
         ],
         "appended": done.imported.appended,
         "skipped": len(done.imported.skipped),

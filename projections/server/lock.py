@@ -1,0 +1,69 @@
+"""The lock of a server: one serves a data directory, for two would tell everybody everything twice.
+
+The operating system holds it (`flock`) and lets go when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import CostledgerError
+
+__all__ = ["AnotherServer", "ServerLock", "server_lock"]
+
+_NAME: Final = "server.lock"
+_SAID_BYTES_MAX: Final = 300
+
+
+class AnotherServer(CostledgerError):
+    """A server has this data directory; `who` is what it says of itself."""
+
+    def __init__(self, data: Path, who: str) -> None:
+        super().__init__(
+            f"another server has {data.absolute()}: {who or 'it is starting'}; ask that one, or end it first"
+        )
+
+
+class ServerLock:
+    """A lock that is held."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def say(self, address: str) -> None:
+        """Let others find this server."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"process {os.getpid()} at {address}\n".encode(), 0)
+
+
+@contextmanager
+def server_lock(data: Path) -> Iterator[ServerLock]:
+    """Be the only server of a data directory, which is made.
+
+    Raises:
+        AnotherServer: there is one.
+        CostledgerError: the operating system refused.
+    """
+    path = data / _NAME
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise CostledgerError(f"could not lock {path}: {error.strerror or error}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = os.pread(descriptor, _SAID_BYTES_MAX, 0).decode(errors="replace").strip()
+            raise AnotherServer(data, who) from None
+        except OSError as error:
+            raise CostledgerError(f"could not lock {path}: {error.strerror or error}") from error
+        os.ftruncate(descriptor, 0)
+        yield ServerLock(descriptor)
+    finally:
+        os.close(descriptor)
