@@ -7,11 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from multiprocessing.context import BaseContext
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -19,7 +15,11 @@ from ledger.errors import CostledgerError
 from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore, LedgerStore
 
-__all__ = ["Workers"]
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.context import BaseContext
+
+__all__ = ["Workers", "collect_rarely"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -27,6 +27,15 @@ R = TypeVar("R")
 _JOBS_PER_CALL: Final = 4
 
 _tools: tuple[LedgerStore, PriceBook, Clock] | None = None
+
+
+def collect_rarely() -> None:
+    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles.
+
+    It should end with its work. By default a large import spends a twentieth of its time on that.
+    """
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
 
 
 class Workers:
@@ -41,6 +50,8 @@ class Workers:
         self._given = (ledgers, prices, clock)
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
+            from concurrent.futures import ProcessPoolExecutor  # here: small imports need it not, and it takes 15 ms
+
             context = _context()
             if context.get_start_method() == "fork":
                 prices.rates("", None)  # the list is loaded once, and not by each process
@@ -82,6 +93,8 @@ class Workers:
         if self._pool is None:
             yield from (call(*self._given, job) for job in jobs)
             return
+        from concurrent.futures.process import BrokenProcessPool
+
         calls = [jobs[at : at + _JOBS_PER_CALL] for at in range(0, len(jobs), _JOBS_PER_CALL)]
         try:
             for answers in self._pool.map(_answer, [call] * len(calls), calls):
@@ -92,6 +105,8 @@ class Workers:
 
 def _context() -> BaseContext:
     """A fork starts at once, but copies the locks of other threads, a progress bar's say: only without any."""
+    from multiprocessing import get_context
+
     alone = sys.platform == "linux" and threading.active_count() == 1
     return get_context("fork" if alone else "spawn")
 
@@ -101,8 +116,7 @@ def _begin(ledgers: LedgerStore, prices: PriceBook) -> None:
     global _tools
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _tools = (ledgers, prices, clocks.now)
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
+    collect_rarely()
 
 
 def _answer(call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> list[R]:

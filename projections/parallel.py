@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Final, TypeVar
 
 from ledger.errors import CostledgerError
 from ledger.store import DirectoryStore, LedgerStore
+from ledger.workers import collect_rarely
 
 __all__ = ["ask_each", "processes_at_hand"]
 
@@ -67,8 +67,7 @@ def _open(path: Path) -> None:
     global _store
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _store = DirectoryStore(path)
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
+    collect_rarely()
 
 
 def _ask(question: Callable[[LedgerStore, J], R], jobs: Sequence[J]) -> list[R]:
