@@ -308,7 +308,7 @@ class Lines:
             while line := file.readline(_LINE_BYTES_MAX):
                 number, size = lines + 1, len(line)
                 if line.endswith(b"}\n") and line.startswith(b"{"):
-                    if number <= _HEAD_LINES or any(line.rfind(wanted) >= 0 for wanted in self._wanted):
+                    if number <= _HEAD_LINES or max(map(line.rfind, self._wanted)) >= 0:
                         yield from self._of_line(line, number)
                 elif line.endswith(b"\n"):
                     yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)
