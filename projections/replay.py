@@ -13,7 +13,7 @@ from ledger import money
 from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.parallel import ask_each
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
 from projections.workflow_history import row, spend

@@ -14,6 +14,7 @@ from ledger import money
 from ledger.errors import DamagedLedger
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import MemoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.spend import AMOUNTS, quarter_of
@@ -21,7 +22,6 @@ from projections.store import HELD_REASON, Group, HistoryStore
 from projections.stores.memory import MemoryHistory
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
 
 

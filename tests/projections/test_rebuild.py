@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from ledger.errors import DamagedLedger, HistoryUnavailable
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore, MemoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
 
 

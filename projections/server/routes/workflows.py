@@ -14,7 +14,7 @@ from ledger import clock, money
 from ledger.errors import InvalidInput, UnknownWorkflow
 from projections import pages
 from projections.explain import steps
-from projections.fold import fold, initial
+from projections.folding import fold, initial
 from projections.rereading import Resynced, resync_sources
 from projections.server import shapes
 from projections.server.access import needs, service_of
