@@ -27,16 +27,16 @@ R = TypeVar("R")
 _JOBS_PER_CALL: Final = 8
 """Few enough to share the work evenly; each call costs 0.5 ms."""
 
+_RARELY: Final = (200_000, 50, 50)
+"""When to look for circles of objects; at Python's own 700 a large import spends a twentieth of its time on that."""
+
 _tools: tuple[LedgerStore, PriceBook, Clock] | None = None
 
 
 def collect_rarely() -> None:
-    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles.
-
-    It should end with its work. By default a large import spends a twentieth of its time on that.
-    """
+    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
     gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
+    gc.set_threshold(*_RARELY)
 
 
 class Workers:
@@ -50,6 +50,7 @@ class Workers:
     def __init__(self, ledgers: LedgerStore, prices: PriceBook, clock: Clock, processes: int) -> None:
         self._given = (ledgers, prices, clock)
         self._pool: ProcessPoolExecutor | None = None
+        self._threshold = gc.get_threshold()
         if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
             from concurrent.futures import ProcessPoolExecutor  # here: small imports need it not, and it takes 15 ms
 
@@ -59,9 +60,11 @@ class Workers:
             self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
 
     def __enter__(self) -> Workers:
+        gc.set_threshold(*_RARELY)
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        gc.set_threshold(*self._threshold)
         if self._pool is not None:
             self._pool.shutdown(wait=failed is None, cancel_futures=True)
 

@@ -11,7 +11,6 @@ from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, reada
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
 from ledger.words import counted
-from ledger.workers import collect_rarely
 from projections.cli.context import (
     config,
     config_option,
@@ -84,7 +83,6 @@ def import_command(
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
     _check(kind, workflow_id, workflow_by)
-    collect_rarely()
     told = (workflow_id, agent, columns, workflow_by or "session", fed_too)
     named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
     report, failed = _imported(named, status, told=bool(paths))
