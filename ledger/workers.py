@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import sys
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.context import BaseContext
 
-__all__ = ["Workers", "collect_rarely", "process_context"]
+__all__ = ["Workers", "collect_rarely", "collecting_rarely", "process_context"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -39,6 +40,17 @@ def collect_rarely() -> None:
     gc.set_threshold(*_RARELY)
 
 
+@contextlib.contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """The same for a while."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class Workers:
     """Asks a function of a module for each of many jobs, in the order of the jobs.
 
@@ -50,7 +62,6 @@ class Workers:
     def __init__(self, ledgers: LedgerStore, prices: PriceBook, clock: Clock, processes: int) -> None:
         self._given = (ledgers, prices, clock)
         self._pool: ProcessPoolExecutor | None = None
-        self._threshold = gc.get_threshold()
         if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
             from concurrent.futures import ProcessPoolExecutor  # here: small imports need it not, and it takes 15 ms
 
@@ -60,11 +71,9 @@ class Workers:
             self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
 
     def __enter__(self) -> Workers:
-        gc.set_threshold(*_RARELY)
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        gc.set_threshold(*self._threshold)
         if self._pool is not None:
             self._pool.shutdown(wait=failed is None, cancel_futures=True)
 
