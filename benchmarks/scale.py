@@ -15,10 +15,10 @@ from pathlib import Path
 
 from ledger.events import cost_observed, workflow_started
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 
 
 def timed(name: str, count: int, unit: str, call: Callable[[], object]) -> None:

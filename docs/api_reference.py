@@ -57,7 +57,8 @@ def _route(title: str, operation: dict[str, Any]) -> Iterator[str]:
         for one in parameters:
             schema, told = one["schema"], _cell(one.get("description", ""))
             limits = "; ".join(text for text in (told, _limits(schema)) if text)
-            yield f"| `{one['name']}` | {one['in']} | {_type(schema).removesuffix(' or null')} | {_default(one)} | {limits} |"
+            kind = _type(schema).removesuffix(" or null")
+            yield f"| `{one['name']}` | {one['in']} | {kind} | {_default(one)} | {limits} |"
         yield ""
     answers = [
         f"{status} {_answer(answer)}".rstrip()

@@ -1,15 +1,43 @@
 """What happened: events, and the append-only ledgers they are kept in."""
 
-from ledger.errors import CostledgerError
-from ledger.events import Event, Line, cost_observed, event, workflow_ended, workflow_started
-from ledger.line import Head
-from ledger.litellm import litellm_callback
-from ledger.otel import span_processor
-from ledger.reader import LedgerReader
-from ledger.store import DirectoryStore, LedgerStore, MemoryStore
-from ledger.tail import Receipt
-from ledger.usage import usage_of
-from ledger.workflow import Workflow, workflow
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ledger.errors import CostledgerError
+    from ledger.events import Event, Line, cost_observed, event, workflow_ended, workflow_started
+    from ledger.line import Head
+    from ledger.litellm import litellm_callback
+    from ledger.otel import span_processor
+    from ledger.reader import LedgerReader
+    from ledger.store import DirectoryStore, LedgerStore, MemoryStore
+    from ledger.tail import Receipt
+    from ledger.usage import usage_of
+    from ledger.workflows import Workflow, workflow
+else:
+    from ledger.exports import exports as _exports
+
+    __getattr__, __dir__ = _exports(
+        __name__,
+        {
+            "CostledgerError": "errors",
+            "DirectoryStore": "store",
+            "Event": "events",
+            "Head": "line",
+            "LedgerReader": "reader",
+            "LedgerStore": "store",
+            "Line": "events",
+            "MemoryStore": "store",
+            "Receipt": "tail",
+            "Workflow": "workflows",
+            "cost_observed": "events",
+            "event": "events",
+            "litellm_callback": "litellm",
+            "span_processor": "otel",
+            "usage_of": "usage",
+            "workflow": "workflows",
+            "workflow_ended": "events",
+            "workflow_started": "events",
+        },
+    )
 
 __all__ = [
     "CostledgerError",

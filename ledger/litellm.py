@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.errors import MissingExtra
-from ledger.workflow import Workflow
+from ledger.workflows import Workflow
 
 __all__ = ["litellm_callback"]
 

@@ -15,7 +15,7 @@ from typing import Any
 from ledger.errors import MissingExtra
 from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call
 from ledger.usage import disjoint
-from ledger.workflow import Workflow
+from ledger.workflows import Workflow
 
 __all__ = ["span_processor"]
 

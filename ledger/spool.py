@@ -5,7 +5,8 @@ of which there is one at a time, renames the file to `taken-<n>`, appends what s
 that dies, or cannot append, leaves it to the next. Nothing is synced: after a power cut the next status line tells the
 same counter again, and the next hook reads the transcript from where the last drain left off.
 
-Small and plain: it runs while an agent waits.
+Small and plain: it runs while an agent waits, and imports nothing that would take longer than it does (`pathlib`,
+`typing` and `contextlib` would).
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
 
 __all__ = ["Spool", "file_name", "is_file_name"]
 
@@ -90,31 +92,41 @@ class Spool:
 
     def waits(self) -> bool:
         """Whether something waits to be drained, also what a drain has left."""
-        return bool(self._taken()) or (os.path.exists(self.path) and os.stat(self.path).st_size > 0)
+        return self.has_new() or bool(self._taken())
+
+    def has_new(self) -> bool:
+        """Whether there are lines that no drain has taken yet."""
+        try:
+            return os.stat(self.path).st_size > 0
+        except FileNotFoundError:
+            return False
 
     def take(self) -> bytes:
-        """All that waits, what earlier drains have left first. Under `draining` only."""
+        """All that waits, what earlier drains have left first. Under `drain_lock` only."""
         taken = self._taken()
-        with suppress(FileNotFoundError):
+        number = int(taken[-1].rpartition("-")[2]) + 1 if taken else 1
+        if self._renamed(path := f"{self._taken_prefix}{number:09d}"):
+            taken.append(path)
+        return b"".join(_read(path) for path in taken)
+
+    def _renamed(self, path: str) -> bool:
+        """Whether there was a spool, which has this name now."""
+        try:
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)  # no writer is in the middle of a line
-                number = int(taken[-1].rpartition("-")[2]) + 1 if taken else 1
-                taken.append(f"{self._taken_prefix}{number:09d}")
-                os.rename(self.path, taken[-1])
-            finally:
-                os.close(fd)
-        lines = bytearray()
-        for path in taken:
-            with Path(path).open("rb") as file:
-                lines += file.read()
-        return bytes(lines)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # no writer is in the middle of a line
+            os.rename(self.path, path)
+        finally:
+            os.close(fd)
+        return True
 
     def keep(self, lines: bytes) -> None:
-        """Leave these of the taken lines to the next drain; the others are done. Under `draining` only."""
+        """Leave these of the taken lines to the next drain; the others are done. Under `drain_lock` only."""
         done, kept = self._taken(), f"{self._taken_prefix}{0:09d}"
         if lines:
-            with Path(f"{self.path}.new").open("wb") as file:
+            with open(f"{self.path}.new", "wb") as file:
                 file.write(lines)
             os.replace(f"{self.path}.new", kept)
         for path in done:
@@ -128,25 +140,26 @@ class Spool:
             return []
         return sorted(os.path.join(self.folder, name) for name in names if name.startswith("taken-"))
 
-    @contextmanager
-    def draining(self) -> Iterator[bool]:
-        """Whether this process is the one that drains; the others need not wait, since it looks again at its end."""
+    def drain_lock(self) -> int | None:
+        """The lock of the one process that drains, None when another has it: that one looks again when it has let go.
+
+        A descriptor: the lock is held until it is closed here and in the process that it was handed on to.
+        """
         os.makedirs(self.folder, exist_ok=True)
         fd = os.open(self._drain_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-        finally:
+        except OSError as error:
             os.close(fd)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
+        return fd
 
     def note(self, session_id: str) -> dict[str, Any]:
         """What the last drain wrote down about a session; empty when there is nothing, or nothing readable."""
         try:
-            with Path(self.note_path(session_id)).open("rb") as file:
-                found = json.loads(file.read())
+            found = json.loads(_read(self.note_path(session_id)))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -163,7 +176,12 @@ class Spool:
             os.makedirs(folder, exist_ok=True)
             if os.path.exists(path) and os.stat(path).st_size > _LOG_BYTES_MAX:
                 os.replace(path, f"{path}.1")
-            with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{at} {' '.join(sentence.split())[:2000]}\n")
         except OSError:
             return
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

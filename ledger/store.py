@@ -194,7 +194,8 @@ class DirectoryStore:
     Nothing is created before the first append.
 
     Args:
-        durability: "always": a receipt follows a sync; "batch": `flush` syncs; "none": nobody does.
+        durability: "always": a receipt follows a sync; "batch": `flush` syncs, or, of many ledgers, an append that
+            has to close another one first, whose failure it then raises; "none": nobody does.
     """
 
     def __init__(
@@ -323,8 +324,10 @@ class DirectoryStore:
                     durability=self._durability,
                 )
             self._journals[workflow_id] = journal
-            if len(self._journals) > _OPEN_LEDGERS_MAX and self._durability != "batch":
-                self._journals.popitem(last=False)
+            if len(self._journals) > _OPEN_LEDGERS_MAX:
+                _, closed = self._journals.popitem(last=False)
+                if self._durability == "batch":
+                    closed.flush()
             return journal
 
     def _make_directory(self) -> None:

@@ -1,11 +1,37 @@
 """What it means: rows, explanations and proofs, all by replay of the ledgers."""
 
-from projections.explain import Step, steps
-from projections.fold import State, fold, initial
-from projections.replay import RefreshReport, refresh, resync
-from projections.store import CostChange, HistoryStore
-from projections.verify import Finding, Proof, verify
-from projections.workflow_history import COLUMNS, Row, row
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from projections.explain import Step, steps
+    from projections.folding import State, fold, initial
+    from projections.proof import Finding, Proof, verify
+    from projections.replay import RefreshReport, refresh, resync
+    from projections.store import CostChange, HistoryStore
+    from projections.workflow_history import COLUMNS, Row, row
+else:
+    from ledger.exports import exports as _exports
+
+    __getattr__, __dir__ = _exports(
+        __name__,
+        {
+            "COLUMNS": "workflow_history",
+            "CostChange": "store",
+            "Finding": "proof",
+            "HistoryStore": "store",
+            "Proof": "proof",
+            "RefreshReport": "replay",
+            "Row": "workflow_history",
+            "State": "folding",
+            "Step": "explain",
+            "fold": "folding",
+            "initial": "folding",
+            "refresh": "replay",
+            "resync": "replay",
+            "row": "workflow_history",
+            "steps": "explain",
+            "verify": "proof",
+        },
+    )
 
 __all__ = [
     "COLUMNS",

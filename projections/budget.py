@@ -1,4 +1,4 @@
-"""Budgets: what a workflow has spent of what it may cost. Pure: rows or states and a configuration in, standings out.
+"""Budgets: what a workflow has spent of what it may cost. Rows or states and budgets in, standings out.
 
 The budget is the one that the workflow's start names, else its template's, else the default.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Protocol
 
 from ledger import money
 from ledger.words import counted
-from projections.fold import State
+from projections.folding import State
 from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
 
-__all__ = ["BudgetState", "Budgets", "Standing", "standing", "standing_so_far"]
+__all__ = ["BudgetState", "Budgets", "Standing", "configured_budgets", "standing", "standing_so_far"]
 
 _WARNED_PERCENT: Final = 80
 """Of the budget: late enough to mean something, early enough to act."""
@@ -35,6 +36,27 @@ class Budgets(Protocol):
     def of(self, workflow_template: str | None) -> int | None:
         """Nanodollars; None when none is set."""
         ...
+
+
+class _NoBudgets:
+    """Those of no configuration."""
+
+    def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
+        """None is set."""
+        return None
+
+
+def configured_budgets(config: Path | None) -> Budgets:
+    """The budgets that a configuration file sets.
+
+    Raises:
+        InvalidConfig: the file cannot be used.
+    """
+    if config is None:
+        return _NoBudgets()
+    from ledger.config import load  # takes as long to import as all the rest of a drain or a check
+
+    return load(config).budgets
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ledger import money
 from ledger.errors import CostledgerError, ReplacedLedger, UnknownWorkflow
 from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
-from projections.fold import fold, initial
+from projections.folding import fold, initial
 from projections.spend import Spend
 from projections.workflow_history import Row, row, spend
 

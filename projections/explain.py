@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ledger import money
 from ledger.events import COST_OBSERVED, WORKFLOW_STARTED, Line
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.summary import name_of
 
 __all__ = ["Step", "steps"]

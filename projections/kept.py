@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from ledger.errors import DamagedLedger
 from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.replay import projected
 from projections.store import Projected
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,28 +26,30 @@ __all__ = ["drain"]
 _NOTES_MAX: Final = 500
 """Sessions remembered."""
 
-_LOCK_TRIES, _LOCK_TRY_SECONDS = 20, 0.01
-"""A status line holds the lock for a moment to see whether a drain runs."""
-
 Note = dict[str, Any]
 
 
-def drain(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> None:
+def drain(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets, *, lock: int | None = None) -> None:
     """Append everything that waits, unless another process is at it; what cannot be appended now waits on.
 
     Errors go to the log: nobody watches a drain.
+
+    Args:
+        lock: the drain lock, when this process was handed it; it is closed here.
     """
-    for _ in range(_LOCK_TRIES):
-        with spool.draining() as free:
-            stuck = free and _drain_once(spool, store, prices, budgets)
-        if stuck or (free and not spool.waits()):  # looked at after the lock was given up: nobody's line is missed
-            return
-        if not free:
-            time.sleep(_LOCK_TRY_SECONDS)
+    if lock is None:
+        lock = spool.drain_lock()
+    while lock is not None:
+        try:
+            _drain_once(spool, store, prices, budgets)
+        finally:
+            os.close(lock)
+        # Looked at after the lock was given up: nobody's line is missed.
+        lock = spool.drain_lock() if spool.has_new() else None
 
 
-def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> bool:
-    """Append what waits now; whether some of it has to wait on."""
+def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> None:
+    """Append what waits now; what cannot be appended is kept for the next."""
     by_workflow: dict[str, list[tuple[bytes, Said]]] = {}
     for line in spool.take().splitlines(keepends=True):
         if line.strip():
@@ -69,7 +70,6 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
             spool.log(_now(), f"{workflow_id}: {told}{error}; it waits in {spool.folder}")
             waiting += _without_repetitions(lines)
     spool.keep(b"".join(waiting))
-    return bool(waiting)
 
 
 def _append(

@@ -18,7 +18,7 @@ from ledger.chain import Chain
 from ledger.errors import CostledgerError, Diverged
 from ledger.events import Line
 from ledger.line import EMPTY, Head
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.store import Projected
 from projections.workflow_history import row, spend
 

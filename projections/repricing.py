@@ -20,7 +20,7 @@ from ledger.events import COST_OBSERVED, FORMAT_VERSION, USAGE_FIELDS, Event, Li
 from ledger.pricing import PriceBook, priced_from
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.meters import Meter, Path
 from projections.replay import Problem
 

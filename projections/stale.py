@@ -10,11 +10,14 @@ from typing import Final
 from ledger import money
 from projections.workflow_history import HELD, Row
 
-__all__ = ["Doubt", "doubts", "stale"]
+__all__ = ["IDLE", "LOW_COST_NANOUSD", "MANY_TOKENS", "MARKS", "Doubt", "doubts", "may_doubt", "stale"]
 
-_LOW_COST_NANOUSD: Final = 500_000_000
-_MANY_TOKENS: Final = 100_000
+LOW_COST_NANOUSD: Final = 500_000_000
+MANY_TOKENS: Final = 100_000
 """The story's query for stuck rows: completed below $0.50 with more than 100,000 tokens."""
+
+MARKS: Final = (f'"{HELD}"', '"possible_double_counting"', '"unread_events"')
+"""What is said in the breakdown of a row that may be wrong."""
 
 IDLE: Final = timedelta(hours=6)
 """A running workflow without an event for so long has probably ended unseen."""
@@ -45,13 +48,25 @@ def stale(
             yield Doubt(found.adw_id, found.status, found.actual_cost_nanousd, why, next_step)
 
 
+def may_doubt(found: Row, idle_before: str) -> bool:
+    """Whether there may be doubts about a row: what a store's `doubtful` is to give.
+
+    Args:
+        idle_before: a running row without an event since is idle; in the ledger's spelling.
+    """
+    running = found.status == "running"
+    cheap = found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS
+    suspicious = found.updated_at < idle_before if running else found.cost_basis == "partial" or cheap
+    return suspicious or any(mark in found.cost_breakdown for mark in MARKS)
+
+
 def doubts(
     found: Row, *, now: datetime, idle: timedelta = IDLE, changed_at: datetime | None = None
 ) -> Iterator[tuple[str, str]]:
     """Why one row may be wrong, and what to do."""
     name, updated_at = found.adw_id, datetime.fromisoformat(found.updated_at)
     running = found.status == "running"
-    if not running and found.actual_cost_nanousd < _LOW_COST_NANOUSD and found.total_tokens > _MANY_TOKENS:
+    if not running and found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS:
         cost = money.shown(found.actual_cost_nanousd)
         yield f"ended at {cost} for {found.total_tokens:,} tokens", f"costledger explain -- {name}"
     if not running and found.cost_basis == "partial":
@@ -59,11 +74,12 @@ def doubts(
     if running and now - updated_at > idle:
         hours = (now - updated_at) / timedelta(hours=1)
         yield f"running, and no event for {hours:,.0f} hours", f"costledger complete -- {name} (or fail, cancel)"
-    if f'"{HELD}"' in found.cost_breakdown:
+    held, twice, unread = (mark in found.cost_breakdown for mark in MARKS)
+    if held:
         yield "held: somebody stored more than the ledger says", _resync(name, force=True)
-    if '"possible_double_counting"' in found.cost_breakdown:
+    if twice:
         yield "possible double counting", f"costledger show -- {name}"
-    if '"unread_events"' in found.cost_breakdown:
+    if unread:
         yield "events that this version does not know", "upgrade costledger"
     if changed_at is not None and changed_at > updated_at:
         yield f"a source was written at {changed_at:%Y-%m-%d %H:%M} UTC, after the last event", _resync(name)

@@ -159,6 +159,10 @@ class HistoryStore(Protocol):
         """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
         ...
 
+    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+        """The rows that `stale.may_doubt` picks, the newest first, so many at most; the others are not read."""
+        ...
+
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
 

@@ -11,7 +11,7 @@ import orjson
 from ledger import money
 from ledger.events import USAGE_FIELDS
 from ledger.line import Head
-from projections.fold import State
+from projections.folding import State
 from projections.meters import Tokens
 from projections.spend import Spend, spend_rows
 from projections.stand import bring_up_to_date, partial_keys

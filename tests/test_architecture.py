@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ledger.spool import Spool
 from tests.conftest import PROJECT
 
 PURE = ["ledger/events.py", "ledger/money.py", "ledger/line.py", "ledger/runs.py", "ledger/planning.py"]
 PURE += ["ledger/chain.py", "ledger/replica.py", "ledger/replicas/subjects.py", "ledger/replicas/stream.py"]
 PURE += [
     f"projections/{name}.py"
-    for name in ("fold", "meters", "spend", "stand", "summary", "workflow_history", "explain", "merge", "reports")
+    for name in ("folding", "meters", "spend", "stand", "summary", "workflow_history", "explain", "merge", "reports")
 ]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 
@@ -69,10 +72,27 @@ def test_only_the_command_line_imports_click_and_rich() -> None:
 @pytest.mark.parametrize("package", ["ledger", "projections"])
 def test_a_package_exports_exactly_what_it_says(package: str) -> None:
     module = importlib.import_module(package)
-    public = {name for name, value in vars(module).items() if not name.startswith("_") and not _is_module(value)}
-    assert public == set(module.__all__)
+    public = {name for name in dir(module) if not name.startswith("_") and not _is_module(getattr(module, name))}
+    assert public - {"TYPE_CHECKING"} == set(module.__all__)
     assert list(module.__all__) == sorted(module.__all__)
     assert (PROJECT / package / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("package", ["ledger", "projections"])
+def test_a_name_is_loaded_from_where_the_type_checker_finds_it(package: str) -> None:
+    tree = ast.parse((PROJECT / package / "__init__.py").read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "ledger.exports"]
+    checked = {alias.name: node.module for node in imports for alias in node.names}
+    loaded = next(ast.literal_eval(node) for node in ast.walk(tree) if isinstance(node, ast.Dict))
+    assert {name: f"{package}.{module}" for name, module in loaded.items()} == checked
+    assert set(checked) == set(importlib.import_module(package).__all__)
+
+
+@pytest.mark.parametrize("package", ["ledger", "projections"])
+def test_no_exported_name_is_a_modules_too(package: str) -> None:
+    """Importing that module would put it in the name's place."""
+    modules = {path.stem for path in (PROJECT / package).iterdir()}
+    assert not modules & set(importlib.import_module(package).__all__)
 
 
 def _is_module(value: object) -> bool:
@@ -89,26 +109,73 @@ def test_modules_and_functions_stay_small() -> None:
                     assert (node.end_lineno or 0) - node.lineno < 60, f"{path}: {node.name}"
 
 
-def test_an_append_imports_nothing_heavy() -> None:
-    script = (
-        "import sys; from projections.cli.app import cli; import projections.cli.appending; "
-        "print(sorted({'pydantic', 'rich', 'genai_prices', 'sqlite3', 'psycopg', 'nats'} & set(sys.modules)))"
+def loaded_by(script: str, **run: Any) -> set[str]:
+    """The modules that a new Python has after a script and had not before."""
+    whole = f"import sys; before = set(sys.modules)\n{script}\nprint(*(set(sys.modules) - before), file=sys.stderr)"
+    command = [sys.executable, "-c", whole]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, **run)
+    return set(done.stderr.split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.split(".")[0] in ("ledger", "projections")}
+
+
+def others(modules: set[str]) -> set[str]:
+    """The packages of others among them."""
+    return {name.split(".")[0] for name in modules} - {"ledger", "projections"} - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("package", ["ledger", "projections"])
+def test_a_package_alone_loads_none_of_its_modules(package: str) -> None:
+    modules = loaded_by(f"import {package}")
+    assert ours(modules) == {"ledger", "ledger.exports", package}
+    assert others(modules) == set()
+    everything = loaded_by(f"import {package}\nfrom {package} import *\nassert {{*{package}.__all__}} <= {{*dir()}}")
+    assert everything > modules
+    assert others(everything) == {"orjson"}
+
+
+def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
+    arguments = ["costledger", "observe", "w", "--cost-usd", "0.09", "--data", str(tmp_path)]
+    modules = loaded_by(
+        f"sys.argv = {arguments}\nfrom projections.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert end.code == 0"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert others(modules) == {"click", "orjson"}
+    assert not modules & {"sqlite3", "subprocess", "multiprocessing", "asyncio", "importlib.metadata"}
+    assert {name for name in ours(modules) if name.startswith("projections")} == {
+        "projections",
+        "projections.cli",
+        "projections.cli.app",
+        "projections.cli.appending",
+        "projections.cli.context",
+    }
+    assert not [name for name in ours(modules) if "sources" in name or "pric" in name]
 
 
 @pytest.mark.parametrize("verb", ["statusline", "hook"])
 def test_what_an_agent_waits_for_imports_even_less(verb: str, tmp_path: Path) -> None:
-    script = (
-        f"import sys; sys.argv = ['costledger', {verb!r}]\n"
-        "from projections.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'click', 'pydantic', 'rich', 'genai_prices', 'sqlite3', 'subprocess', 'multiprocessing'}\n"
-        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    told = {"session_id": "s-1", "transcript_path": "/t.jsonl", "cost": {"total_cost_usd": 0.42}}
+    spool = Spool(str(tmp_path))
+    lock = spool.drain_lock()  # so that no drain starts, which would outlive this test
+    assert lock is not None
+    modules = loaded_by(
+        f"sys.argv = ['costledger', {verb!r}]\nfrom projections.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert end.code == 0",
+        input=json.dumps(told),
+        env={**os.environ, "COSTLEDGER_DATA": str(tmp_path)},
     )
-    environment = {**os.environ, "COSTLEDGER_DATA": str(tmp_path)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=PROJECT, input="{}", env=environment, capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
+    os.close(lock)
+    assert spool.waits()
+    assert ours(modules) == {
+        "ledger",
+        "ledger.exports",
+        "ledger.spool",
+        "projections",
+        "projections.cli",
+        "projections.cli.waiting",
+    }
+    assert others(modules) == set()
+    slow = {"typing", "pathlib", "dataclasses", "contextlib", "logging", "datetime", "subprocess", "inspect", "sqlite3"}
+    assert not modules & slow

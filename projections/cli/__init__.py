@@ -1,7 +1,12 @@
 """The command line: parse, call one library function, print. A command's module is imported when it is called."""
 
+from __future__ import annotations
+
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["main"]
 

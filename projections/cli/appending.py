@@ -118,7 +118,7 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """One finished call, counted once per message id."""
-    from ledger.workflow import charged
+    from ledger.workflows import charged
 
     usage = _taken_usage(fields)
     _append(charged(workflow_id, prices(), usage=usage, **fields), as_json=as_json)

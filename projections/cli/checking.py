@@ -9,8 +9,8 @@ import click
 from ledger import money
 from ledger.errors import UnknownWorkflow
 from ledger.words import counted
-from projections.budget import BudgetState, Standing, standing
-from projections.cli.context import config, config_option, data_option, history_option, json_option
+from projections.budget import BudgetState, Standing, configured_budgets, standing
+from projections.cli.context import config_option, config_path, data_option, history_option, json_option
 from projections.cli.output import print_json
 from projections.cli.session import exit_code, opened, whole_id
 from projections.cli.unpriced import in_words
@@ -30,7 +30,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
 
     From 80 % on it also warns on stderr. Budgets are set by `start --budget-usd`, or in costledger.toml.
     """
-    budgets = config().budgets
+    budgets = configured_budgets(config_path())
     workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(workflow_ids=None if workflow_id is None else [workflow_id]) as session:
         found = [row for row in session.history.rows() if row.status == "running"]

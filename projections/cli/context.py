@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from ledger.environment import config_file, data_directory
 from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
-from ledger.workflow import config_file, data_directory
 
 if TYPE_CHECKING:
     from ledger.config import Config

@@ -1,25 +1,29 @@
-"""`python -m projections.cli.draining DATA`: the process that appends what waits in the spool. It has no terminal."""
+"""`python -m projections.cli.draining DATA LOCK`: the process that appends what waits in the spool.
+
+It has no terminal. LOCK is the descriptor of the drain lock, handed on by the process that an agent waited for.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import sys
 from pathlib import Path
 
 from ledger import clock
-from ledger.config import Budgets, load
+from ledger.environment import config_file
 from ledger.pricing import price_book
 from ledger.spool import Spool
 from ledger.store import DirectoryStore
-from ledger.workflow import config_file
+from projections.budget import configured_budgets
 from projections.live import drain
 
 if __name__ == "__main__":
-    data = Path(sys.argv[1])
+    data, lock = Path(sys.argv[1]), int(sys.argv[2])
+    fcntl.fcntl(lock, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # not for what the drain may start
     spool = Spool(str(data))
     try:
         config = config_file(data)
-        budgets = Budgets() if config is None else load(config).budgets
-        drain(spool, DirectoryStore(data), price_book(config), budgets)
+        drain(spool, DirectoryStore(data), price_book(config), configured_budgets(config), lock=lock)
     except Exception as error:
         spool.log(clock.to_wire(clock.now()), f"drain: {type(error).__name__}: {error}")
         sys.exit(1)

@@ -92,6 +92,9 @@ def import_command(
         print_json(_as_json(report, failed))
     else:
         _print(report)
+    if kind in TRANSCRIPT_KINDS and report.unchanged and (workflow_id or workflow_by):
+        option = "--workflow-id" if workflow_id else "--workflow-by"
+        click.echo(f"messages that a ledger has stay in its workflow; {option} is for those that none has", err=True)
     for path, problem in failed:
         where = "" if isinstance(problem, SourceUnreadable) and problem.path == path else f"{readable(path)}: "
         click.echo(f"costledger: {where}{problem}", err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,17 +22,31 @@ from projections.cli.session import log_changes
 from projections.cli.tables import Id, Table
 from projections.stores.opening import is_postgres
 
+if TYPE_CHECKING:
+    from projections.shared import ProjectReport
+
 
 @click.command("project")
 @replica_option("--from")
 @credentials_option
 @click.option("--once", is_flag=True, help="End when all that lies there is projected.")
 @click.option("--rebuild", is_flag=True, help="Replay everything into new rows, then show them in place of the old.")
+@click.option(
+    "--accept-lost",
+    is_flag=True,
+    help="With --rebuild: show the new rows even where the old ones come from lines that the replica has lost.",
+)
 @click.option("--status", is_flag=True, help="Only say how far the projectors are, and which workflows are held.")
 @json_option
 @history_option
 def project_command(
-    replica_name: str | None, credentials: str | None, once: bool, rebuild: bool, status: bool, as_json: bool
+    replica_name: str | None,
+    credentials: str | None,
+    once: bool,
+    rebuild: bool,
+    accept_lost: bool,
+    status: bool,
+    as_json: bool,
 ) -> int:
     """Fold the lines of a replica into the rows at --history postgresql://…, on and on.
 
@@ -48,20 +62,23 @@ def project_command(
         raise MissingExtra("a history in PostgreSQL", "postgres") from error
     if status:
         return _status(url, as_json=as_json)
-    return _project(
-        named_replica(replica_name, "--from"), url, credentials, once=once, rebuild=rebuild, as_json=as_json
-    )
-
-
-def _project(name: str, url: str, credentials: str | None, *, once: bool, rebuild: bool, as_json: bool) -> int:
+    if accept_lost and not rebuild:
+        raise InvalidInput("--accept-lost is for --rebuild; running projectors never take anything away")
     from projections.shared import project_again, project_on
 
     log_changes()
-    replica = open_replica(name, credentials=credentials)
+    replica = open_replica(named_replica(replica_name, "--from"), credentials=credentials)
     try:
-        report = project_again(replica, url) if rebuild else project_on(replica, url, once=once)
+        if rebuild:
+            report = project_again(replica, url, accept_lost=accept_lost)
+        else:
+            report = project_on(replica, url, once=once)
     finally:
         replica.close()
+    return _tell(report, rebuild=rebuild, as_json=as_json)
+
+
+def _tell(report: ProjectReport, *, rebuild: bool, as_json: bool) -> int:
     if as_json:
         print_json({"lines": report.lines, "held": report.workflows_held, "costs_changed": report.costs_changed})
     else:

@@ -28,8 +28,8 @@ from projections.cli.context import (
 from projections.cli.output import counted_bar, print_findings, print_json
 from projections.cli.session import Session, opened
 from projections.parallel import processes_at_hand
+from projections.proof import Finding, Proof, verify
 from projections.stores.memory import MemoryHistory
-from projections.verify import Finding, Proof, verify
 
 
 @click.command("anchor")

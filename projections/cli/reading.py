@@ -24,7 +24,7 @@ from projections.cli.session import Session, exit_code, opened, whole_id
 from projections.cli.tables import Id, Table
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.explain import Step, steps
-from projections.fold import fold, initial
+from projections.folding import fold, initial
 from projections.reports import total_tokens
 from projections.spend import AMOUNTS, Amounts, Spend
 from projections.summary import UNATTRIBUTED

@@ -6,17 +6,21 @@ https://code.claude.com/docs/en/hooks. Every field is taken as optional: version
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
 import time
-from typing import Any, Final
 
 from ledger.spool import Spool, file_name
 
-__all__ = ["hook", "run", "statusline"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
-Json = dict[str, Any]
+    Json = dict[str, Any]
+
+__all__ = ["hook", "run", "statusline"]
 
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _SHORT_ID: Final = 8
@@ -62,8 +66,7 @@ def statusline(data: str | None, after: str | None = None) -> None:
     except Exception as error:  # an agent's screen is no place for it
         spool.log(_now(), f"statusline: {type(error).__name__}: {error}")
     theirs = "" if after is None else _printed_by(after, given)
-    sys.stdout.write(f"{theirs} · {line}\n" if theirs else f"{line}\n")
-    sys.stdout.flush()
+    _print(spool, f"{theirs} · {line}\n" if theirs else f"{line}\n")
     _drain(spool)
 
 
@@ -82,6 +85,14 @@ def hook(data: str | None) -> None:
     except Exception as error:
         spool.log(_now(), f"hook: {type(error).__name__}: {error}")
     _drain(spool)
+
+
+def _print(spool: Spool, line: str) -> None:
+    """In UTF-8, which is what Claude Code reads, in whatever locale; it may have stopped reading, too."""
+    try:
+        os.write(1, line.encode("utf-8", "replace"))
+    except OSError as error:
+        spool.log(_now(), f"statusline: not printed: {error}")
 
 
 def _data(given: str | None) -> str:
@@ -186,26 +197,31 @@ def _printed_by(command: str, given: bytes) -> str:
 
 
 def _drain(spool: Spool) -> None:
-    """Start a drain in a process and session of its own, unless one runs or nothing waits."""
+    """Start a drain in a process and session of its own, unless one runs or nothing waits.
+
+    It is handed the lock: from this moment on nobody starts another one.
+    """
     try:
-        if not spool.waits():
+        if not spool.waits() or (lock := spool.drain_lock()) is None:
             return
-        with spool.draining() as free:
-            pass
-        if free and os.fork() == 0:
-            _become_drain(spool.data)
+        try:
+            if os.fork() == 0:
+                _become_drain(spool.data, lock)
+        finally:
+            os.close(lock)
     except Exception as error:
         spool.log(_now(), f"could not start to append: {type(error).__name__}: {error}")
 
 
-def _become_drain(data: str) -> None:
-    """The child: away from the agent's terminal and pipes, which would otherwise wait for it."""
+def _become_drain(data: str, lock: int) -> None:
+    """The child: away from the agent's terminal and pipes first, which would otherwise wait for it."""
     try:
-        os.setsid()
-        os.nice(10)  # the agent comes first
-        null = os.open(os.devnull, os.O_RDWR)
+        lock = fcntl.fcntl(lock, fcntl.F_DUPFD, 3)  # stays open in the next program, and is none of the three below
+        null = fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 3)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        os.execv(sys.executable, [sys.executable, "-m", _DRAIN, data])
+        os.setsid()
+        os.nice(10)  # the agent comes first
+        os.execv(sys.executable, [sys.executable, "-P", "-m", _DRAIN, data, str(lock)])
     finally:
         os._exit(1)

@@ -19,7 +19,7 @@ from starlette.routing import Match
 from ledger.errors import CostledgerError
 from ledger.line import Head
 from projections.budget import Budgets, standing_so_far
-from projections.fold import State
+from projections.folding import State
 from projections.server import shapes
 from projections.server.appender import Appender
 from projections.server.endpoints import Endpoint, endpoint_of

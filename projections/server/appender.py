@@ -18,7 +18,7 @@ from ledger.line import Head
 from ledger.store import LedgerStore
 from ledger.submission import append_each
 from ledger.tail import Receipt
-from projections.fold import State
+from projections.folding import State
 from projections.kept import KeptFolds
 from projections.server.metrics import Metrics
 

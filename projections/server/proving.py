@@ -11,8 +11,8 @@ from typing import Final
 from ledger import clock
 from ledger.errors import CostledgerError
 from projections.parallel import processes_at_hand
+from projections.proof import Finding, Proof, verify
 from projections.server.service import Service
-from projections.verify import Finding, Proof, verify
 
 __all__ = ["Proving", "Verification"]
 

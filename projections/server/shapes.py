@@ -183,7 +183,8 @@ class Doubt(_Shape):
 
 
 class Stale(_Shape):
-    doubts: list[Doubt]
+    doubts: list[Doubt] = Field(description="of the rows that changed last")
+    more: bool = Field(description="there are doubts about older rows, too")
 
 
 class Receipt(_Shape):

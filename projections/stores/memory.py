@@ -13,6 +13,7 @@ from ledger.clock import Clock
 from ledger.line import Head
 from projections.pages import Page, Query, page_of
 from projections.spend import AMOUNTS, Spend
+from projections.stale import may_doubt
 from projections.store import (
     NO_LEDGER,
     OWN,
@@ -63,6 +64,11 @@ class MemoryHistory:
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
         return page_of(self._rows.values(), query)
+
+    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+        """See `HistoryStore.doubtful`."""
+        found = sorted((row for row in self._rows.values() if may_doubt(row, idle_before)), key=lambda row: row.adw_id)
+        return sorted(found, key=lambda row: row.updated_at, reverse=True)[:limit]
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""

@@ -34,6 +34,7 @@ from projections.store import (
     visible_cost,
 )
 from projections.stores import postgres_pages
+from projections.stores.doubtful import doubtful
 from projections.stores.postgres_connection import Cursor, PostgresConnection
 from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
 from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only, records
@@ -73,6 +74,9 @@ class PostgresHistory:
 
     columns: tuple[str, ...] = COLUMNS
     inserts = True
+
+    _only = ""
+    """A WHERE clause, where not every row is ours."""
 
     def __init__(
         self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
@@ -124,6 +128,12 @@ class PostgresHistory:
             return Page([_row(row) for row in found], postgres_pages.totals(cursor, query))
 
         return self._connection.run(work)
+
+    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+        """See `HistoryStore.doubtful`."""
+        query = f"{self._rows} {'AND' if self._only else 'WHERE'} {doubtful('%s')}"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit)).fetchall())
+        return list(map(_row, found))
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""
@@ -330,7 +340,7 @@ class PostgresHistory:
     def _look(self, columns: Columns) -> None:
         """Queries for the columns there are."""
         self._columns = columns
-        self._rows = f"SELECT {columns.reads()} FROM {self._history}"
+        self._rows = f"SELECT {columns.reads()} FROM {self._history}{self._only}"
         self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
         names, before = ", ".join(COLUMNS), ", ".join(f"old.{name}" for name in COLUMNS)
         after = ", ".join(f"excluded.{name}" for name in COLUMNS)

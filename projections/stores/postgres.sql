@@ -51,6 +51,13 @@ CREATE TABLE costledger_checkpoint_N (
     size        bigint NOT NULL,  -- bytes
     hash        text NOT NULL
 );
+-- Rows that may be wrong (projections/stores/doubtful.py, which says the same).
+CREATE INDEX workflow_history_doubtful_N ON workflow_history_N (updated_at) WHERE
+    (status = 'running' OR cost_basis = 'partial' OR replace(CAST(cost_breakdown AS text), '"(held)"', '') <>
+    CAST(cost_breakdown AS text) OR replace(CAST(cost_breakdown AS text), '"possible_double_counting"', '') <>
+    CAST(cost_breakdown AS text) OR replace(CAST(cost_breakdown AS text), '"unread_events"', '') <>
+    CAST(cost_breakdown AS text) OR (actual_cost_nanousd < 500000000 AND total_tokens > 100000));
+
 -- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
 -- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
 CREATE TABLE costledger_spend_N (
@@ -90,8 +97,7 @@ CREATE TABLE costledger_partition_N (
     partition integer PRIMARY KEY,
     position  bigint NOT NULL,  -- the last line that is in the rows, or needs not be
     mark      text,             -- the SHA-256 of the line that was read at that position
-    replica   text NOT NULL,    -- which making of which stream that is a position in
-    behind    boolean NOT NULL  -- whether its end was not reached yet
+    replica   text NOT NULL     -- which making of which stream that is a position in
 );
 
 -- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.

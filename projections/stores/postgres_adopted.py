@@ -50,8 +50,8 @@ def history_of(
 
 
 def _is_of_another(cursor: Cursor, tables: Tables) -> bool:
-    ours = "rows_version" in tables.meta(cursor)
-    return not ours and tables.exists(cursor, "workflow_history")
+    # In this order: somebody may be making ours meanwhile, all in one transaction.
+    return tables.exists(cursor, "workflow_history") and "rows_version" not in tables.meta(cursor)
 
 
 class PostgresAdopted(PostgresHistory):
@@ -63,6 +63,8 @@ class PostgresAdopted(PostgresHistory):
     Raises:
         HistoryUnavailable: at construction and by every method; also when the table has no `adw_id` that is unique.
     """
+
+    _only = " WHERE adw_id IN (SELECT workflow_id FROM costledger_checkpoint WHERE seq > 0)"
 
     def __init__(
         self, connection: PostgresConnection, *, insert_missing: bool = False, clock: Clock = clocks.now
@@ -85,7 +87,6 @@ class PostgresAdopted(PostgresHistory):
         added = {name for (name,) in cursor.execute("SELECT name FROM costledger_column")}
         self.columns = tuple(name for name in COLUMNS if name in COST_COLUMNS or name in added)
         self._look(Columns(cursor))
-        self._rows += " WHERE adw_id IN (SELECT workflow_id FROM costledger_checkpoint WHERE seq > 0)"
 
     def _adopt(self, cursor: Cursor, missing: list[str]) -> None:
         """Add the columns the table lacks, and our own tables beside it; every ledger is then folded anew."""

@@ -25,7 +25,7 @@ from projections.stores.postgres_tables import BUILDING, Tables, only, records
 
 _log = logging.getLogger("costledger")
 
-__all__ = ["PartitionState", "PostgresShared", "PostgresVersion", "projection_of"]
+__all__ = ["MissingEnd", "PartitionState", "PostgresShared", "PostgresVersion", "projection_of"]
 
 _MEMBER: Final = 1_000_000
 _FREEZE: Final = 1_000_001
@@ -50,6 +50,15 @@ class PartitionState(NamedTuple):
     partition: int
     position: int
     projector: int | None
+
+
+class MissingEnd(NamedTuple):
+    """A chain that the rows were made from up to the event `shown`, and that ends at `seq` now."""
+
+    workflow_id: str
+    origin: str
+    seq: int
+    shown: int
 
 
 def projection_of(url: str) -> tuple[list[PartitionState], list[ChainState]]:
@@ -120,9 +129,10 @@ class PostgresShared:
         """Be counted among the projectors of a version, and see to its partitions."""
         self._locks, self._schema = _lock_class(cursor, version), _lock_class(cursor, "rows")
         cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._locks, _MEMBER))
+        self._check_rows(cursor)
         cursor.execute(
-            f"INSERT INTO costledger_partition{self._hidden} (partition, position, replica, behind) "
-            "SELECT number, 0, %s, true FROM generate_series(0, %s) AS number ON CONFLICT DO NOTHING",
+            f"INSERT INTO costledger_partition{self._hidden} (partition, position, replica) "
+            "SELECT number, 0, %s FROM generate_series(0, %s) AS number ON CONFLICT DO NOTHING",
             (self._identity, PARTITIONS - 1),
         )
         replicas = cursor.execute(f"SELECT DISTINCT replica FROM costledger_partition{self._hidden}").fetchall()
@@ -131,6 +141,20 @@ class PostgresShared:
                 self._connection.where,
                 f"its rows come from another replica ({replicas[0][0]}), and this is {self._identity}; replay this one "
                 "beside them: costledger project --rebuild",
+            )
+
+    def _check_rows(self, cursor: Cursor) -> None:
+        """Rows that a refresh made stay that refresh's; another application's table is there to be written into.
+
+        Raises:
+            HistoryUnavailable: they are.
+        """
+        refreshed = "SELECT EXISTS (TABLE costledger_checkpoint) AND NOT EXISTS (TABLE costledger_partition)"
+        if not self._hidden and not isinstance(self._history, PostgresAdopted) and only(cursor.execute(refreshed)):
+            raise HistoryUnavailable(
+                self._connection.where,
+                "its rows come from a refresh of one host's ledgers; name another database or schema, or replay the "
+                "replica beside them: costledger project --rebuild",
             )
 
     def close(self) -> None:
@@ -159,6 +183,21 @@ class PostgresShared:
                 self._mine.add(number)
         query = f"SELECT partition, position FROM costledger_partition{self._hidden} WHERE partition = ANY(%s)"
         return dict(cursor.execute(query, (list(self._mine),)).fetchall())
+
+    def has_read(self, ends: Mapping[int, int]) -> bool:
+        """Whether the rows hold every line up to these positions, whoever projected it.
+
+        Raises:
+            PartitionsMoved: the rows were replaced.
+        """
+
+        def work(cursor: Cursor) -> bool:
+            self._check_version(cursor)
+            query = f"SELECT partition, position FROM costledger_partition{self._hidden}"
+            positions: dict[int, int] = dict(cursor.execute(query).fetchall())
+            return all(end <= positions[number] for number, end in ends.items())
+
+        return self._connection.run(work)
 
     def furthest(self) -> tuple[int, str | None]:
         """See `Shared.furthest`."""
@@ -263,6 +302,11 @@ class PostgresVersion(PostgresShared):
     def __init__(self, url: str, identity: str) -> None:
         super().__init__(url, identity)
         self._shown, self._history = self._history, PostgresHistory(self._connection, version=self._version)
+        self._further = (
+            f"FROM costledger_chain c LEFT JOIN costledger_chain{self._hidden} n USING (workflow_id, origin) "
+            "WHERE n.seq IS NULL OR n.seq < c.seq"
+        )
+        self._freezes = False
 
     def _begin(self, cursor: Cursor) -> int:
         if isinstance(self._history, PostgresAdopted):
@@ -295,26 +339,38 @@ class PostgresVersion(PostgresShared):
 
         self._connection.run(work)
 
-    def freeze(self) -> None:
-        """When every partition was read to its end once: have projectors of the shown rows wait, to catch up with them.
+    def freeze(self) -> bool:
+        """Have projectors of the shown rows wait until this session ends, to catch up with them.
 
-        They wait until this session ends. One of several that rebuild does this.
-        """
-
-        def work(cursor: Cursor) -> None:
-            behind = only(cursor.execute(f"SELECT bool_or(behind) FROM costledger_partition{self._hidden}"))
-            chosen = "SELECT pg_try_advisory_lock(%s, %s)"
-            if not behind and only(cursor.execute(chosen, (self._locks, _FREEZE))):
-                cursor.execute("SELECT pg_advisory_lock(%s, %s)", (self._schema, _FREEZE))
-
-        self._connection.run(work)
-
-    def show(self) -> list[CostChange] | None:
-        """Say that this one's partitions are read to their end; if all are, show the rows, and keep those before.
+        One of several that rebuild does this.
 
         Returns:
-            The changes of cost that people see; None while other partitions are behind, or the rows that are shown
-            are further.
+            Whether this one does.
+        """
+
+        def work(cursor: Cursor) -> bool:
+            if not self._freezes and only(
+                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (self._locks, _FREEZE))
+            ):
+                cursor.execute("SELECT pg_advisory_lock(%s, %s)", (self._schema, _FREEZE))
+                self._freezes = True
+            return self._freezes
+
+        return self._connection.run(work)
+
+    def missing(self) -> list[MissingEnd]:
+        """The chains that the rows that are shown have read further."""
+        query = f"SELECT workflow_id, origin, coalesce(n.seq, 0), c.seq {self._further} ORDER BY workflow_id, origin"
+        return self._connection.run(lambda cursor: [MissingEnd(*one) for one in cursor.execute(query).fetchall()])
+
+    def show(self, *, accept_lost: bool = False) -> list[CostChange] | None:
+        """Show the rows, once every partition was read to its end, and keep those before.
+
+        Args:
+            accept_lost: even when the rows that are shown are further.
+
+        Returns:
+            The changes of cost that people see; None while the rows that are shown are further.
 
         Raises:
             PartitionsMoved: another one has shown them.
@@ -322,15 +378,8 @@ class PostgresVersion(PostgresShared):
 
         def work(cursor: Cursor) -> list[CostChange] | None:
             self._tables.lock_against_writers(cursor)
-            self._move(cursor, {}, {})
-            query = f"UPDATE costledger_partition{self._hidden} SET behind = false WHERE partition = ANY(%s)"
-            cursor.execute(query, (list(self._mine),))
-            if only(cursor.execute(f"SELECT bool_or(behind) FROM costledger_partition{self._hidden}")) or only(
-                cursor.execute(
-                    f"SELECT count(*) FROM costledger_chain c LEFT JOIN costledger_chain{self._hidden} n "
-                    "USING (workflow_id, origin) WHERE n.seq IS NULL OR n.seq < c.seq"
-                )
-            ):
+            self._check_version(cursor)
+            if not (accept_lost and self._freezes) and only(cursor.execute(f"SELECT count(*) {self._further}")):
                 return None
             changes = self._shown.changes_of_swap(cursor, self._version, "project --rebuild")
             self._tables.forget(cursor, BUILDING)

@@ -95,7 +95,7 @@ class Tables:
 
     def kinds(self) -> dict[str, str]:
         """The types that the columns of `workflow_history` have in our own tables."""
-        (text,) = (text for text in self._versioned if "workflow_history_N" in text)
+        (text,) = (text for text in self._versioned if "TABLE workflow_history_N" in text)
         return dict(_COLUMN.findall(text))
 
     def remember(self, cursor: Cursor, **values: int) -> None:

@@ -30,6 +30,7 @@ from projections.store import (
 )
 from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
+from projections.stores.doubtful import doubtful
 from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
 from projections.workflow_history import COLUMNS, Row
@@ -111,6 +112,12 @@ class SqliteHistory:
         """See `HistoryStore.page`."""
         with self._connection.errors():
             return sqlite_pages.page(self._db, query)
+
+    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+        """See `HistoryStore.doubtful`."""
+        with self._connection.errors():
+            query = f"SELECT * FROM ({self._rows}) WHERE {doubtful('?')}"
+            return [Row(*values) for values in self._db.execute(query, (idle_before, limit))]
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from projections.pages import SORTS, SUMS, TEXT_COLUMNS, Page, Query, Totals
+from projections.stores.doubtful import DOUBTFUL
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["CHANGES", "changes_after", "page", "prepare", "totals"]
@@ -57,6 +58,7 @@ def statements() -> Iterator[str]:
     for column in SORTS.values():
         if column != "adw_id":
             yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"
+    yield f"CREATE INDEX IF NOT EXISTS workflow_history_doubtful ON workflow_history (updated_at) WHERE {DOUBTFUL}"
     for column in _KEY[1:]:
         name = f"workflow_history_{column}_updated_at"
         yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, updated_at, adw_id)"

@@ -15,9 +15,9 @@ from ledger.events import cost_observed
 from ledger.origin import keep_origin, misplaced
 from ledger.renewal import renew
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 
 
 def append_for_a_while(data: str, name: str) -> None:

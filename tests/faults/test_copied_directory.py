@@ -23,9 +23,9 @@ from ledger.renewal import renew
 from ledger.rewrite import before_renewal
 from ledger.salvage import salvage
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.replay import refresh
 from projections.stores.memory import MemoryHistory
-from projections.verify import Proof, verify
 from tests.conftest import PROJECT
 
 

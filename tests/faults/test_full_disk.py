@@ -16,10 +16,10 @@ from ledger.errors import CostledgerError, HistoryUnavailable
 from ledger.events import cost_observed
 from ledger.importing import import_source
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, write
 

@@ -15,9 +15,9 @@ from ledger.errors import DamagedLedger
 from ledger.events import cost_observed, workflow_ended
 from ledger.reader import LedgerReader
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.replay import refresh
 from projections.stores.memory import MemoryHistory
-from projections.verify import Proof, verify
 from tests.conftest import PROJECT, SteppingClock
 
 FLIPS = (0x01, 0x80)

@@ -16,9 +16,9 @@ from ledger.events import cost_observed, event, workflow_started
 from ledger.files import Files, OpenFile
 from ledger.salvage import Salvage, salvage, salvaged_before
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.replay import refresh
 from projections.stores.memory import MemoryHistory
-from projections.verify import Proof, verify
 
 
 def filled(folder: Path, count: int = 6) -> DirectoryStore:

@@ -20,10 +20,10 @@ from ledger.origin import misplaced
 from ledger.renewal import renew
 from ledger.salvage import salvage
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh
 from projections.stores.memory import MemoryHistory
-from projections.verify import Proof, verify
 from tests.ledger.logs import init, message, result, write
 
 CALLS: Final = frozenset(name for name, value in vars(Files).items() if callable(value))

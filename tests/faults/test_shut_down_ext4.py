@@ -24,9 +24,9 @@ import pytest
 
 from ledger.events import cost_observed
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import PROJECT
 
 EXT4_IOC_SHUTDOWN = 0x8004587D

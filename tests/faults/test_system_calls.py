@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,10 @@ import pytest
 from ledger.events import cost_observed
 from ledger.importing import import_source
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
 
@@ -113,6 +114,49 @@ def _one(folder: Path, command: str, call: str, code: str, number: int) -> None:
         assert history.rows() == before
     lines = list(store.read("w1"))
     assert len({line["id"] for line in lines}) == len(lines)
+
+
+WRITES = {"pwrite64": 120, "fdatasync": 20, "ftruncate": 3, "unlink": 3}
+"""Calls that change what is on the disk, and more of each than a refresh or a rebuild of two events makes."""
+
+
+@needs_strace
+@pytest.mark.parametrize(("call", "number"), [("pwrite64", 1), ("pwrite64", 9), ("pwrite64", 17), ("fdatasync", 2)])
+@pytest.mark.parametrize("command", ["refresh", "rebuild"])
+def test_a_projection_killed_before_a_write_leaves_what_was(
+    tmp_path: Path, command: str, call: str, number: int
+) -> None:
+    assert _killed(tmp_path, command, call, number)
+
+
+@needs_strace
+@pytest.mark.campaign
+@pytest.mark.parametrize("command", ["refresh", "rebuild"])
+@pytest.mark.parametrize("call", WRITES)
+def test_a_projection_killed_before_any_of_its_writes(tmp_path: Path, command: str, call: str) -> None:
+    killed = [_killed(tmp_path / str(number), command, call, number) for number in range(1, WRITES[call] + 1)]
+    print(f"{command} killed before {sum(killed)} {call}")
+    assert any(killed)
+    assert not killed[-1], "there are more such calls than were tried"
+
+
+def _killed(folder: Path, command: str, call: str, number: int) -> bool:
+    """Kill a projection before its n-th such call, and look; false when it makes fewer."""
+    seeded(folder)
+    store = DirectoryStore(folder / "data")
+    store.append([cost_observed("w1", agent="second", cost_usd=2, id="second")])
+    store.append([cost_observed("w2", cost_usd=5)])
+    done = run(folder, f"inject={call}:signal=SIGKILL:when={number}", *COMMANDS[command])
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    with SqliteHistory(folder / "data/history.db") as history:
+        assert list(verify(store, history, Proof())) == []
+        refresh(store, history)
+        assert list(verify(store, history, Proof(), unread_too=True)) == []
+        with SqliteHistory(folder / "fresh.db") as fresh:
+            refresh(store, fresh)
+            assert history.rows() == fresh.rows()
+        assert sorted((entry.adw_id, entry.new_cost) for entry in history.audit()) == [("w1", 1), ("w1", 3), ("w2", 5)]
+    return done.returncode != 0
 
 
 EVERY = [(call, code) for call in CALLS for code in ("EIO", "ENOSPC")]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ledger.events import cost_observed
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import PROJECT
 
 REFRESHER = """

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.config import WEBHOOK_EVENTS, Config, line_of, load
+from ledger.environment import config_file
 from ledger.errors import InvalidConfig
-from ledger.workflow import config_file
 
 WHOLE = """\
 [[sources]]

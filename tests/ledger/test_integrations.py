@@ -11,7 +11,7 @@ import pytest
 
 from ledger import MemoryStore, litellm_callback, span_processor
 from ledger.errors import MissingExtra
-from ledger.workflow import Workflow
+from ledger.workflows import Workflow
 from tests.ledger.fake_providers import providers
 from tests.ledger.test_tracking import ANTHROPIC, CHAT, HELLO, sdk
 

@@ -291,6 +291,26 @@ def test_batch_durability_is_said_and_flushed(tmp_path: Path) -> None:
     assert DirectoryStore(tmp_path, durability="none").append([cost_observed("w", cost_usd=1)])[0].durability == "none"
 
 
+def test_batch_durability_over_many_ledgers_keeps_few_files_open_and_syncs_each(tmp_path: Path) -> None:
+    class Counting(Files):
+        def __init__(self) -> None:
+            super().__init__()
+            self.synced = set[int]()
+
+        def sync(self, file: OpenFile) -> None:
+            super().sync(file)
+            self.synced.add(os.fstat(file.fd).st_ino)
+
+    files, ledgers = Counting(), [f"w{number}" for number in range(150)]
+    store = DirectoryStore(tmp_path, durability="batch", files=files)
+    before = len(os.listdir("/dev/fd"))
+    for workflow_id in ledgers:
+        store.append([cost_observed(workflow_id, cost_usd=1)])
+    assert len(os.listdir("/dev/fd")) - before < 100
+    store.flush()
+    assert files.synced >= {store.ledger_path(workflow_id).stat().st_ino for workflow_id in ledgers}
+
+
 def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:

@@ -15,7 +15,7 @@ import pytest
 from ledger import DirectoryStore, MemoryStore
 from ledger.errors import InvalidInput, LedgerUnavailable
 from ledger.events import Line
-from ledger.workflow import Workflow
+from ledger.workflows import Workflow
 from tests.ledger.fake_providers import ANTHROPIC as ANSWER
 from tests.ledger.fake_providers import providers
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.events import Line
 from ledger.line import Head
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 
 HEAD = Head(1, 1, "0" * 64)
 

@@ -14,13 +14,13 @@ from ledger.errors import ReplacedLedger
 from ledger.events import cost_observed, workflow_ended
 from ledger.salvage import salvage
 from ledger.store import DirectoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import RefreshReport, refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 
 STEP = "restore it, or accept what stands there: costledger resync --force -- w"
 

@@ -12,11 +12,11 @@ from ledger.errors import HistoryUnavailable, SourceUnreadable
 from ledger.events import cost_observed, workflow_ended
 from ledger.importing import import_source
 from ledger.store import MemoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.stores.adopted import AdoptedHistory
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
 
 OTHERS = ", ".join(f"extra_{number} TEXT DEFAULT 'x{number}'" for number in range(40))

@@ -49,6 +49,17 @@ def test_resync_reads_them_again_by_the_same_mapping(tmp_path: Path, data: tuple
     assert "1 event appended from the sources of 1 workflow; " in run(*data, "resync")
 
 
+@pytest.mark.parametrize("option", [("--workflow-by", "project"), ("--workflow-id", "all")])
+def test_messages_that_were_read_before_stay_where_they_count_and_that_is_said(
+    tmp_path: Path, data: tuple[str, str], option: tuple[str, str]
+) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
+    run(*data, "import", "claude", str(path))
+    again = CliRunner().invoke(cli, [*data, "import", "claude", str(path), *option])
+    assert again.stderr == f"messages that a ledger has stay in its workflow; {option[0]} is for those that none has\n"
+    assert [row["adw_id"] for row in json.loads(run(*data, "history", "--json"))] == ["s1"]
+
+
 def test_a_configured_source_without_a_path_is_read_from_its_places(
     tmp_path: Path, data: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from ledger import money
 from ledger.errors import DamagedLedger
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import MemoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.spend import AMOUNTS, quarter_of
@@ -21,7 +22,6 @@ from projections.store import HELD_REASON, Group, HistoryStore
 from projections.stores.memory import MemoryHistory
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
-from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
 
 
@@ -300,3 +300,24 @@ def test_the_audit_log_is_read_on_from_an_entry(bench: Bench) -> None:
     assert bench.history.audit(after=every[0].id, limit=1) == every[1:2]
     assert bench.history.audit("w", after=every[1].id) == every[2:]
     assert bench.history.audit("v", after=0) == bench.history.audit(after=every[2].id) == []
+
+
+def test_rows_that_may_be_wrong_are_found_without_the_others(bench: Bench) -> None:
+    late, used = "2999-01-01T00:00:00.000000Z", {"input_tokens": 200_000}
+    bench.observe("2.37", "right", usage=used)
+    bench.observe("0.09", "cheap", usage=used)
+    bench.observe("0.50", "killed", partial=True)
+    bench.observe("1.00", "twice", session_id="s")
+    bench.observe("1.00", "twice", model="m")
+    for name in ("right", "cheap", "killed", "twice"):
+        bench.ledgers.append([workflow_ended(name, "completed")])
+    bench.observe("0.50", "runs", partial=True)
+    refresh(bench.ledgers, bench.history)
+    for idle_before in ("2000-01-01T00:00:00.000000Z", late):
+        found = bench.history.doubtful(99, idle_before=idle_before)
+        assert [row.adw_id for row in found] == [
+            *(["runs"] if idle_before == late else []),
+            *("twice", "killed", "cheap"),
+        ]
+        assert found == [bench.history.row(row.adw_id) for row in found]
+        assert bench.history.doubtful(2, idle_before=idle_before) == found[:2]

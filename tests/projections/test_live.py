@@ -321,12 +321,35 @@ def test_bad_lines_are_logged_and_left_out(agent: Agent) -> None:
 
 def test_a_second_drain_leaves_all_to_the_first(agent: Agent) -> None:
     agent.shows("0.42")
-    with agent.spool.draining() as free:
-        assert free
-        agent.drain()
-        assert list(agent.store.workflow_ids()) == []
+    lock = agent.spool.drain_lock()
+    assert lock is not None
+    agent.drain()
+    assert list(agent.store.workflow_ids()) == []
+    os.close(lock)
     agent.drain()
     assert agent.cost() == 0.42
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_line_spooled_while_a_drain_is_about_to_end_is_appended_by_it(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, *, stuck: bool
+) -> None:
+    if stuck:
+        agent.store.ledger_path("s-3").parent.mkdir(parents=True)
+        agent.store.ledger_path("s-3").write_text("damage\n")
+        agent.shows("0.10", session_id="s-3")
+    agent.shows("0.42")
+    keep = Spool.keep
+
+    def keep_and_meet_a_status_line(spool: Spool, lines: bytes) -> None:
+        monkeypatch.undo()
+        keep(spool, lines)
+        agent.shows("0.43")
+        assert spool.drain_lock() is None, "its writer starts no drain"
+
+    monkeypatch.setattr(Spool, "keep", keep_and_meet_a_status_line)
+    agent.drain()
+    assert (agent.cost(), agent.spool.has_new(), agent.spool.waits()) == (0.43, False, stuck)
 
 
 def test_a_transcript_that_is_gone_is_logged(agent: Agent, transcript: Path) -> None:
@@ -358,9 +381,9 @@ class TestCommands:
         """Wait until no drain runs and nothing waits."""
         spool = Spool(str(data))
         for _ in range(600):
-            with spool.draining() as free:
-                if free and not spool.waits():
-                    return
+            if not spool.waits() and (lock := spool.drain_lock()) is not None:
+                os.close(lock)
+                return
             time.sleep(0.02)
         raise AssertionError(f"something still waits: {list(Path(spool.folder).iterdir())}")
 
@@ -396,6 +419,14 @@ class TestCommands:
         self.settled(data)
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.51
 
+    def test_from_the_moment_a_command_ends_one_drain_is_there_and_nobody_starts_another(self, data: Path) -> None:
+        for cost in (0.42, 0.43):
+            self.run(data, "statusline", told=self.told(cost))
+            lock = Spool(str(data)).drain_lock()
+            assert lock is None or not Spool(str(data)).waits()
+            if lock is not None:
+                os.close(lock)
+
     def test_a_hook_says_nothing_and_its_transcript_is_read(self, data: Path, transcript: Path) -> None:
         transcript.write_text(message(1, 20_000))
         for event in ("Stop", "SessionEnd"):
@@ -424,6 +455,37 @@ class TestCommands:
     def test_the_environment_comes_before_the_directory_in_the_settings(self, data: Path, tmp_path: Path) -> None:
         self.run(data, "statusline", "--data", str(tmp_path / "general"), told=self.told(0.42))
         assert not (tmp_path / "general").exists()
+
+    @pytest.mark.parametrize("closed", ["the other end of its output", "all of its output"])
+    def test_nobody_reads_the_line_any_more(self, data: Path, closed: str) -> None:
+        program = str(Path(sys.executable).with_name("costledger"))
+        command = [program, "statusline"] if "end" in closed else ["sh", "-c", f"'{program}' statusline >&- 2>&-"]
+        given, environment = json.dumps(self.told(0.42)), {**os.environ, "COSTLEDGER_DATA": str(data)}
+        reader, writer = os.pipe()
+        os.close(reader)
+        subprocess.run(command, input=given, stdout=writer, text=True, check=True, env=environment)
+        os.close(writer)
+        lock = Spool(str(data)).drain_lock()
+        assert lock is None or not Spool(str(data)).waits(), "the drain has the lock"
+        if lock is not None:
+            os.close(lock)
+        self.settled(data)
+        assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
+
+    def test_a_locale_without_these_characters(self, data: Path) -> None:
+        done = self.run(data, "statusline", told=self.told(0.42), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        assert done.stdout == "1f3c9a52… · $0.42 · context 42%\n"
+
+    def test_nothing_of_the_agents_project_is_imported(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("orjson", "ledger", "json"):
+            (tmp_path / f"{name}.py").write_text("open('imported', 'w')")
+        monkeypatch.chdir(tmp_path)
+        self.run(data, "statusline", told=self.told(0.42))
+        self.settled(data)
+        assert not Path("imported").exists()
+        assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
 
     def test_the_line_of_another_command_comes_first(self, data: Path) -> None:
         done = self.run(data, "statusline", "--after", "cat | wc -c; echo theirs", told=self.told(0.42))

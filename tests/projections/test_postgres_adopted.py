@@ -11,10 +11,10 @@ from psycopg.rows import dict_row
 from ledger.errors import HistoryUnavailable
 from ledger.events import cost_observed, workflow_ended
 from ledger.store import MemoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh, resync
 from projections.stores.postgres_adopted import PostgresAdopted, open_postgres
-from projections.verify import Proof, verify
 from tests.conftest import SteppingClock
 
 TABLE = """CREATE TABLE workflow_history (

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from ledger.errors import HistoryUnavailable, InvalidInput
 from ledger.events import cost_observed, workflow_ended
 from ledger.store import DirectoryStore, MemoryStore
+from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import project, refresh
 from projections.store import Projected
@@ -26,7 +27,6 @@ from projections.stores.opening import open_history
 from projections.stores.postgres import PostgresHistory
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.postgres_connection import PostgresConnection, named
-from projections.verify import Proof, verify
 from projections.workflow_history import row
 from tests.conftest import PROJECT, SteppingClock
 from tests.postgres_server import PostgresServer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.workflow import workflow
+from ledger.workflows import workflow
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
 from tests.projections.test_cli import Run, run

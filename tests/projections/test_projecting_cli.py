@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -64,7 +65,9 @@ class Hosts:
 
     def replicate(self) -> None:
         for replication in self._replications:
-            assert replication.catch_up().problems == []
+            while (sent := replication.catch_up()).away is not None:
+                time.sleep(0.1)  # its connection has yet to notice that the server is back
+            assert sent.problems == []
 
     def rows(self) -> list[Row]:
         names = sorted({name for store in self.stores for name in store.workflow_ids()})
@@ -129,6 +132,37 @@ def test_a_rebuild_replays_the_stream_and_says_so(tmp_path: Path, nats: Cluster,
     assert (code, again["lines"], again["costs_changed"]) == (0, told["lines"], 0)
     code, dropped, _ = command(postgres_url, "rebuild", "--drop-old")
     assert (code, dropped) == (0, {"dropped_versions": [1]})
+
+
+def test_a_server_put_back_from_a_copy_is_noticed_repaired_and_replayed(tmp_path: Path, postgres_url: str) -> None:
+    with running(tmp_path / "nats") as engine:
+        server = engine.servers[0]
+        hosts = Hosts(tmp_path, engine, 1)
+        hosts.work(0, 30)
+        hosts.replicate()
+        server.kill()
+        shutil.copytree(server.folder / "store", tmp_path / "copy")
+        engine.start()
+        hosts.work(30, 30)
+        hosts.replicate()
+        assert command(postgres_url, "project", "--from", engine.name, "--once")[0] == 0
+        server.kill()
+        server.wipe()
+        shutil.copytree(tmp_path / "copy", server.folder / "store")
+        engine.start()
+        code, _, told = command(postgres_url, "project", "--from", engine.name, "--once")
+        assert (code, "went back in time" in told) == (1, True)
+        with open_postgres(postgres_url) as history:
+            assert history.rows() == hosts.rows()
+        data = ("--data", str(hosts.stores[0].path))
+        hosts.close()
+        repaired = command(postgres_url, *data, "replicate", "--repair", "--copies", "1", "--to", engine.name)
+        assert repaired[0] == 0
+        code, told_again, _ = command(postgres_url, "project", "--from", engine.name, "--rebuild")
+        assert (code, told_again["costs_changed"]) == (0, 0)
+        assert command(postgres_url, "project", "--from", engine.name, "--once")[0] == 0
+        with open_postgres(postgres_url) as history:
+            assert history.rows() == hosts.rows()
 
 
 def test_where_it_writes_and_reads_has_to_be_named() -> None:

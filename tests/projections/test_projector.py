@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from projections.merge import merged
 from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
-from projections.shared import project_again, project_on
+from projections.shared import ReplicaFallsShort, project_again, project_on
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.postgres_shared import PostgresShared, PostgresVersion, projection_of
 from projections.workflow_history import Row
@@ -360,6 +360,55 @@ def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
 
 
+class SlowReplica(MemoryReplica):
+    """Gives a few lines at a time, and now and then none although some lie there, as an engine far away does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dice = random.Random(5)
+
+    def read(self, positions: Mapping[int, int], *, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
+        return super().read(positions, lines_max=min(lines_max, self._dice.randrange(8)), wait_seconds=wait_seconds)
+
+
+@pytest.mark.parametrize("before", ["nothing", "a refresh", "projectors"])
+@pytest.mark.parametrize("accept_lost", [False, True])
+def test_a_rebuild_shows_all_that_lies_in_the_replica_however_slowly_it_comes(
+    postgres_url: str, before: str, accept_lost: bool
+) -> None:
+    hosts = Hosts(2, SlowReplica())
+    lively(hosts, 5, 60)
+    hosts.send_all()
+    if before == "a refresh":
+        with open_postgres(postgres_url) as history:
+            refresh(hosts.stores[0], history)
+    elif before == "projectors":
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+        assert rows_at(postgres_url) == hosts.rows()
+    report = project_again(hosts.replica, postgres_url, accept_lost=accept_lost, wait_seconds=0)
+    assert rows_at(postgres_url) == hosts.rows()
+    assert report.lines == len(hosts.replica.stored)
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
+
+
+def test_rows_that_a_refresh_made_are_not_taken_over(postgres_url: str) -> None:
+    hosts = Hosts(2)
+    lively(hosts, 3, 20)
+    hosts.send_all()
+    with open_postgres(postgres_url) as history:
+        refresh(hosts.stores[0], history)
+    refreshed = rows_at(postgres_url)
+    with pytest.raises(HistoryUnavailable, match=r"refresh of one host's ledgers; .* project --rebuild"):
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == refreshed
+    project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert rows_at(postgres_url) == hosts.rows()
+    lively(hosts, 3, 20, seed=8, name="later")
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    assert rows_at(postgres_url) == hosts.rows()
+
+
 @pytest.mark.parametrize("lines_after", [0, 5, 20, 60])
 def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_rows(
     postgres_url: str, lines_after: int
@@ -463,6 +512,24 @@ def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> No
     first.close()
     assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).lines == len(hosts.replica.stored) - 50
     assert rows_at(postgres_url) == hosts.rows()
+
+
+def test_a_rebuild_tells_what_the_replica_has_lost_and_shows_less_only_when_told_to(postgres_url: str) -> None:
+    hosts = Hosts(2)
+    hosts.stores[0].append([cost_observed("gone", cost_usd=n, agent=f"a{n}") for n in range(5)])
+    hosts.stores[1].append([cost_observed("kept", cost_usd=1)])
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    before = rows_at(postgres_url)
+    lost = [line for line in hosts.replica.stored if line.workflow_id == "gone"][3:]
+    hosts.replica.stored = [line for line in hosts.replica.stored if line not in lost]
+    with pytest.raises(ReplicaFallsShort, match=r"gone of origin origin-0 ends at 3 of 6\): .* --accept-lost"):
+        project_again(hosts.replica, postgres_url, wait_seconds=0)
+    assert rows_at(postgres_url) == before
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0  # nobody waits any longer
+    report = project_again(hosts.replica, postgres_url, accept_lost=True, wait_seconds=0)
+    assert report.costs_changed == 1
+    assert {row.adw_id: row.actual_cost_total for row in rows_at(postgres_url)} == {"gone": 1.0, "kept": 1.0}
 
 
 def test_another_applications_table_is_projected_into_and_has_no_versions(postgres_url: str) -> None:

@@ -16,7 +16,7 @@ from ledger.events import Event, Line, cost_observed, event, workflow_ended, wor
 from ledger.pricing import price_event
 from ledger.rates import Rate, Rates
 from ledger.store import MemoryStore
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.repricing import Wanted, apply, plan, plans
 from projections.workflow_history import Row, row
 from tests.projections.lines import HEAD, events, folded, numbered

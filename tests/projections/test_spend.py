@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger import money
 from ledger.errors import InvalidEvent
 from ledger.events import Line
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.spend import AMOUNTS, QUARTER_SECONDS, Spend, quarter_of
 from projections.summary import UNATTRIBUTED
 from projections.workflow_history import row, spend

@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from ledger.config import load
+from ledger.environment import config_file
 from ledger.pricing import price_book
 from ledger.store import DirectoryStore
-from ledger.workflow import config_file
 from projections.server.http import http_server
 from projections.server.service import Service
 from projections.server.settings import Settings

@@ -173,3 +173,13 @@ def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Serve
     path.write_bytes(whole)
     assert server.client.post("/api/workflow-history/resync?adw_id=w&force=true").status_code == 200
     assert (found(server, "/api/health")["problems"], server.client.get("/readyz").text) == ({}, "ready\n")
+
+
+def test_doubts_come_by_the_page_the_newest_first(server: Server) -> None:
+    for number in range(3):
+        name = f"w{number}"
+        server.ledgers.append([cost_observed(name, cost_usd="0.50", partial=True), workflow_ended(name, "failed")])
+    server.client.post("/api/workflow-history/resync")
+    told = found(server, "/api/stale", limit=2)
+    assert [doubt["adw_id"] for doubt in told["doubts"]] == ["w2", "w1"]
+    assert (told["more"], found(server, "/api/stale")["more"]) == (True, False)

@@ -15,7 +15,7 @@ from ledger import clock, money
 from ledger.errors import InvalidInput, UnknownWorkflow
 from projections import pages
 from projections.explain import steps
-from projections.fold import fold, initial
+from projections.folding import fold, initial
 from projections.rereading import Resynced, resync_sources
 from projections.server import shapes
 from projections.server.access import needs, service_of
@@ -23,7 +23,7 @@ from projections.server.answers import answer
 from projections.server.parameters import AdwId, AdwIdAsked
 from projections.server.problems import documented, sentence
 from projections.server.rows import row_as_json, totals_as_json, usd
-from projections.stale import stale
+from projections.stale import IDLE, stale
 
 __all__ = ["router"]
 
@@ -194,8 +194,15 @@ def explain(request: Request, adw_id: AdwId) -> Response:
     responses=documented(),
     summary="Rows that may be wrong, why, and what to do",
 )
-def stale_rows(request: Request) -> Response:
-    found = stale(service_of(request).history.rows(), now=datetime.now(UTC))
+def stale_rows(
+    request: Request,
+    limit: Annotated[
+        int, Query(ge=1, le=pages.LIMIT_MAX, description="rows that are looked at, the newest first")
+    ] = 200,
+) -> Response:
+    now = datetime.now(UTC)
+    rows = service_of(request).history.doubtful(limit + 1, idle_before=clock.to_wire(now - IDLE))
+    found = stale(rows[:limit], now=now)
     return answer(
         {
             "doubts": [
@@ -207,7 +214,8 @@ def stale_rows(request: Request) -> Response:
                     "next_step": doubt.next_step,
                 }
                 for doubt in found
-            ]
+            ],
+            "more": len(rows) > limit,
         }
     )
 

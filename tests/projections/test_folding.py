@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ledger import money
 from ledger.errors import InvalidEvent
-from projections.fold import State, fold, initial
+from projections.folding import State, fold, initial
 from projections.workflow_history import row
 from tests.projections.lines import HEAD, ended, events, folded, numbered, reading, readings, started
 from tests.projections.meter_model import MeterModel

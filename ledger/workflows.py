@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
+from ledger.environment import config_file, data_directory
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import Event, cost_observed, workflow_ended, workflow_started
 from ledger.late import Late
@@ -20,7 +21,7 @@ from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import usage_of
 
-__all__ = ["Meter", "Workflow", "config_file", "data_directory", "workflow"]
+__all__ = ["Meter", "Workflow", "charged", "workflow"]
 
 Client = TypeVar("Client")
 
@@ -39,23 +40,6 @@ class Meter(TypedDict, total=False):
     partial: bool | None
     source: Mapping[str, Any] | None
     id: str | None
-
-
-def data_directory(path: Path | str | None = None) -> Path:
-    """The data directory: the one given, else `COSTLEDGER_DATA`, else `./data`."""
-    return Path(path or os.environ.get("COSTLEDGER_DATA") or "data")
-
-
-def config_file(data: Path, given: Path | None = None) -> Path | None:
-    """The configuration file: the one given, else `COSTLEDGER_CONFIG`, else `costledger.toml` in the data directory
-    or the current one; None when there is none.
-
-    A file that is named is returned whether it exists or not: who reads it says that it does not.
-    """
-    if named := given or os.environ.get("COSTLEDGER_CONFIG"):
-        return Path(named)
-    found = (folder / "costledger.toml" for folder in (data, Path()))
-    return next((path for path in found if path.is_file()), None)
 
 
 class Workflow:
