@@ -40,7 +40,7 @@ def fill(path: Path, workflows: int) -> int:
             session = f"{number:08x}-0000-4000-8000-{agent:012d}"
             model = dice.choice(["claude-sonnet-4-5-20250929", "claude-opus-4-5-20251101"])
             for late in range(dice.choice([1, 1, 2, 3])):
-                counts = (5, 1000, 0, dice.randrange(99_999), dice.randrange(3_000), 0, 0, 0)
+                counts = (5, 1000, 0, dice.randrange(99_999), dice.randrange(3_000), 0, 0, 0, 0)
                 key = (start + agent + late, f"agent-{agent}", session, model)
                 rows.append(Spend(*key, dice.randrange(10**9), *counts))
         table.put(f"{number:08x}", rows)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from ledger.events import Event, cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
@@ -154,7 +154,7 @@ def served(data: Path) -> Iterator[str]:
 def picture(browser: Browser, url: str, view: str, to: Path, *, width: int, theme: str, whole: bool) -> None:
     """One picture of a view."""
     context = browser.new_context(
-        viewport={"width": width, "height": 800},
+        viewport={"width": width, "height": 960},
         color_scheme="dark" if theme == "dark" else "light",
         timezone_id="Europe/Berlin",
     )
@@ -163,6 +163,7 @@ def picture(browser: Browser, url: str, view: str, to: Path, *, width: int, them
     page.goto(url + VIEWS[view])
     page.locator("h1").wait_for()
     page.locator("#live[data-state=live]").wait_for()
+    expect(page.locator("main [aria-busy=true], main .loading")).to_have_count(0)
     page.wait_for_timeout(300)
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > width:

@@ -14,6 +14,8 @@ __all__ = ["Clock", "from_wire", "now", "parse", "to_wire"]
 Clock = Callable[[], datetime]
 
 _WIRE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z\Z", re.ASCII)
+_MILLISECONDS = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z\Z", re.ASCII)
+"""As JavaScript spells a moment, and so nearly every log."""
 
 
 def now() -> datetime:
@@ -47,6 +49,8 @@ def parse(value: object) -> str:
         moment = datetime.fromisoformat(value)
         if _WIRE.match(value):
             return value  # its spelling already
+        if _MILLISECONDS.match(value):
+            return f"{value[:-1]}000Z"
         value = moment
     if not isinstance(value, datetime):
         raise ValueError("expected an ISO 8601 time such as 2026-11-23T18:33:01Z")

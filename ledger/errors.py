@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 __all__ = [
     "AmbiguousWorkflow",
@@ -107,6 +107,10 @@ class CostledgerError(Exception):
 
     http_status: ClassVar[int] = 503
     """What a server answers with: by default that it cannot do this now."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets it as it is; `__init__`, which builds the sentence, is not run again."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class InvalidInput(CostledgerError):

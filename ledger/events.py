@@ -36,6 +36,7 @@ __all__ = [
     "Line",
     "call_observed",
     "check_name",
+    "check_usage",
     "check_workflow_id",
     "cost_observed",
     "event",
@@ -168,7 +169,8 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return check
 
 
-def _usage(value: object) -> dict[str, int]:
+def check_usage(value: object) -> dict[str, int]:
+    """Token counts by bucket, in the order of `USAGE_FIELDS`; ValueError when they are none."""
     if not isinstance(value, Mapping):
         raise ValueError(f"expected an object of token counts, not {shown(value)}")
     usage: dict[str, int] = {name: value[name] for name in USAGE_FIELDS if name in value}
@@ -200,7 +202,7 @@ _SOURCE: dict[str, Callable[[object], Any]] = {
     "process": _text(_NAME_CHARACTERS_MAX),
     "series": _text(_NAME_CHARACTERS_MAX),
     "series_cost_usd": _amount,
-    "series_usage": _usage,
+    "series_usage": check_usage,
 }
 
 check_name = _text(_NAME_CHARACTERS_MAX)
@@ -224,7 +226,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
         "partial": _flag,
         "reason": _prose,
         "service_tier": check_name,
-        "usage": _usage,
+        "usage": check_usage,
         "source": _source,
     },
     WORKFLOW_STARTED: _LIFECYCLE
@@ -273,23 +275,15 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
     return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
 
 
-def call_observed(workflow_id: str, fields: Mapping[str, Any]) -> Event:
-    """A reading of one call without a cost, whose names and moment were checked where they were read.
-
-    A first import makes a hundred thousand of them; of what `event` checks, only the usage is looked at once more.
+def call_observed(workflow_id: str, fields: Mapping[str, Any], *, derived: frozenset[str]) -> Event:
+    """A reading of one call, every field of which was checked where it was read: a first import makes 100,000 of them.
 
     Args:
         fields: in the order of a ledger line, `usage` among them; None counts as absent.
-
-    Raises:
-        InvalidEvent: the usage is none.
+        derived: see `Event`.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    try:
-        given["usage"] = _usage(given.get("usage"))
-    except ValueError as error:
-        raise InvalidEvent("usage", str(error)) from None
-    return Event(workflow_id, COST_OBSERVED, MappingProxyType(given))
+    return Event(workflow_id, COST_OBSERVED, MappingProxyType(given), derived)
 
 
 def _unknown(fields: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:

@@ -123,20 +123,22 @@ class Draft:
 
     def __init__(self, event: Event, made_id: str, *, needs_run: bool) -> None:
         self.event = event
-        self.search = event.id is not None
-        self.id = event.id or made_id
+        given = event.id
+        self.search = given is not None
+        self.id = given or made_id
         self.written = False
         self.needs_run = needs_run
-        rest = {name: value for name, value in event.fields.items() if name not in ("id", "source")}
-        if "source" in event.fields:
-            rest["source"] = event.fields["source"]
+        rest = dict(event.fields)
+        rest.pop("id", None)
+        if (source := rest.pop("source", None)) is not None:
+            rest["source"] = source  # it stands last
         self.id_json = orjson.dumps(self.id)
         self._opening = b',"id":%b,"type":%b,"workflow_id":%b,"recorded_at":"' % (
             self.id_json,
             orjson.dumps(event.type),
             orjson.dumps(event.workflow_id),
         )
-        self._rest = b"".join(b",%b" % part for part in [_members(rest)] if part)
+        self._rest = b",%b" % _members(rest) if rest else b""
         if len(self._opening) + len(self._rest) > LINE_BYTES_MAX - 256:
             raise InvalidEvent("(the event)", f"its line would be above the limit of {LINE_BYTES_MAX:,} bytes")
 

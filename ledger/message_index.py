@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ _VERSION: Final = 2
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _PER_QUERY: Final = 500
+_LEARNT_MAX: Final = 50_000
+"""Messages held before they are stored, some 20 MB."""
 
 _SCHEMA: Final = """
 CREATE TABLE ledgers (
@@ -87,6 +90,7 @@ class MessageIndex:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._learnt: list[tuple[Any, ...]] = []
 
     @classmethod
     @contextlib.contextmanager
@@ -102,6 +106,7 @@ class MessageIndex:
             index = cls(connection)
             index._catch_up(ledgers)
             yield index
+            index._put_learnt()
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             where = path or Path(INDEX_FILE)
@@ -117,6 +122,7 @@ class MessageIndex:
 
     def counted(self, message_ids: Iterable[str]) -> dict[str, Counted]:
         """Those of the messages that some ledger has."""
+        self._put_learnt()
         query = "SELECT message_id, workflow_id, agent, session_id, model, output_tokens, observed_at FROM messages"
         return {row[0]: Counted(*row[1:]) for row in self._some(query, "message_id", message_ids)}
 
@@ -146,17 +152,24 @@ class MessageIndex:
         self._db.execute(
             "INSERT OR REPLACE INTO ledgers VALUES (?,?,?,?,?,?,?,?,?)", (*row, news.started_at, news.project)
         )
-        self._db.executemany(
-            "INSERT INTO messages VALUES (?,?,?,?,?,?,?) ON CONFLICT (message_id) DO UPDATE"
-            " SET output_tokens = max(output_tokens, excluded.output_tokens),"
-            " observed_at = max(observed_at, excluded.observed_at) WHERE workflow_id = excluded.workflow_id",
-            ((id, workflow_id, *news.messages[id], *largest) for id, largest in news.outputs.items()),
-        )
+        self._learnt += [(id, workflow_id, *news.messages[id], *largest) for id, largest in news.outputs.items()]
+        if len(self._learnt) >= _LEARNT_MAX:
+            self._put_learnt()
         self._db.executemany(
             "INSERT INTO sessions VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET agent = excluded.agent, covered = 1"
             " WHERE excluded.covered",
             ((id, workflow_id, kind, news.covered.get(id), id in news.covered) for id, kind in news.feeds),
         )
+
+    def _put_learnt(self) -> None:
+        """Store the messages of many ledgers in the order of their ids, which takes a third of the time."""
+        self._db.executemany(
+            "INSERT INTO messages VALUES (?,?,?,?,?,?,?) ON CONFLICT (message_id) DO UPDATE"
+            " SET output_tokens = max(output_tokens, excluded.output_tokens),"
+            " observed_at = max(observed_at, excluded.observed_at) WHERE workflow_id = excluded.workflow_id",
+            sorted(self._learnt, key=itemgetter(0)),
+        )
+        self._learnt.clear()
 
     def marks(self, kind: str, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
         """How far files were read as this kind, what they looked like then, and how many messages they held."""
@@ -219,6 +232,7 @@ class MessageIndex:
             self.learn(workflow_id, reader.head, found)
 
     def _forget(self) -> dict[str, int]:
+        self._learnt.clear()
         for table in ("ledgers", "messages", "sessions", "files"):
             self._db.execute(f"DELETE FROM {table}")
         return {}

@@ -25,7 +25,7 @@ from ledger.events import (
     cost_observed,
     event,
 )
-from ledger.pricing import PriceBook, price_event, priced_from
+from ledger.pricing import PRICE_FIELDS, PriceBook, price_event, price_of, priced_from
 from ledger.rates import Rates
 from ledger.runs import Runs
 from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
@@ -206,23 +206,26 @@ class _Planner:
         path = self._ledger.messages.setdefault(call.message_id, self._place(call))
         observed_at = _later(call.observed_at, at)
         self._ledger.outputs[call.message_id] = (usage.get("output_tokens", 0), observed_at or "")
-        counts = sorted(usage.items())
+        native = (call.message_id, call.model, call.service_tier, call.cost_usd)
         fields: dict[str, Any] = {
-            "id": digest(call.kind, "call", call.message_id, call.model, call.service_tier, call.cost_usd, *counts),
+            "id": digest(call.kind, "call", *native, *sorted(usage.items())),
             "observed_at": observed_at,
             "agent": path[0],
             "session_id": path[1],
             "model": path[2],
             "message_id": call.message_id,
-            "cost_usd": call.cost_usd,
             "partial": call.partial or None,
             "service_tier": call.service_tier,
             "usage": call.usage,
             "source": {"kind": call.kind, "file": call.place.file, "line": call.place.line},
         }
-        plain = call.checked and call.cost_usd is None
-        new = call_observed(self._workflow_id, fields) if plain else cost_observed(self._workflow_id, **fields)
-        self.add(price_event(self._prices, new, self._moment))
+        if call.checked and call.cost_usd is None:
+            price = price_of(self._prices, fields, self._moment)
+            derived = PRICE_FIELDS if price else frozenset[str]()
+            self.add(call_observed(self._workflow_id, fields | price, derived=derived))
+        else:
+            new = cost_observed(self._workflow_id, cost_usd=call.cost_usd, **fields)
+            self.add(price_event(self._prices, new, self._moment))
 
     def _place(self, call: Call) -> ModelPath:
         """Below its session's own reading when there is one, whoever the agent, so that it is not counted beside it."""
@@ -365,7 +368,7 @@ class _Planner:
             partial=True,
             id=digest(session.kind, "after_total", process, session.totals[-1].cost_usd, *counts),
             source=_source(session, messages[-1].place),
-            derived=frozenset({"cost_usd", "cost_source", "price_book", "price_digest"}),
+            derived=PRICE_FIELDS,
             **fields,
         )
         self.add(new)

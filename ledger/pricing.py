@@ -24,7 +24,19 @@ from ledger.rates import Rate, Rates, digest_of
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
-__all__ = ["STANDARD_TIERS", "GenaiPrices", "PriceBook", "price_book", "price_event", "priced_from"]
+__all__ = [
+    "PRICE_FIELDS",
+    "STANDARD_TIERS",
+    "GenaiPrices",
+    "PriceBook",
+    "price_book",
+    "price_event",
+    "price_of",
+    "priced_from",
+]
+
+PRICE_FIELDS: Final = frozenset({"cost_usd", "cost_source", "price_book", "price_digest"})
+"""What an event says of its price when that was derived from its usage."""
 
 STANDARD_TIERS: Final = frozenset({"standard", "default", "on_demand"})
 """What providers call the ordinary way: Anthropic, OpenAI, Groq."""
@@ -85,7 +97,8 @@ class GenaiPrices:
             return None
         when = (moment or datetime.now(UTC)).astimezone(UTC)
         tier = None if service_tier in STANDARD_TIERS else service_tier
-        return self._at(model, when.date(), when.time().replace(second=0, microsecond=0) if found[2] else time(), tier)
+        minute = when.time().replace(second=0, microsecond=0) if found[2] else time.min
+        return self._at(model, when.date(), minute, tier)
 
     def names(self) -> Iterator[str]:
         """The models that have a price, as the book spells them."""
@@ -202,22 +215,39 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
     Args:
         moment: when the tokens were used, for a reading without `observed_at`.
     """
-    fields = reading.fields
-    if reading.type != COST_OBSERVED or "cost_usd" in fields or not {"model", "usage"} <= fields.keys():
+    if reading.type != COST_OBSERVED or "cost_usd" in reading.fields:
         return reading
-    observed_at = fields.get("observed_at")
+    price = price_of(book, reading.fields, moment)
+    if not price:
+        return reading
+    whole: Mapping[str, Any] = MappingProxyType({**reading.fields, **price})  # both halves are valid, so is the whole
+    return Event(reading.workflow_id, reading.type, whole, reading.derived | PRICE_FIELDS)
+
+
+def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None) -> dict[str, str]:
+    """The `PRICE_FIELDS` of a reading that has no cost; none when it names no model or usage, or they have no price.
+
+    Args:
+        fields: of the reading; None counts as absent.
+        moment: see `price_event`.
+    """
+    model, usage, observed_at = fields.get("model"), fields.get("usage"), fields.get("observed_at")
+    if model is None or usage is None:
+        return {}
     when = datetime.fromisoformat(observed_at) if observed_at else moment
-    rates = book.rates(fields["model"], when, fields.get("service_tier"))
-    cost = None if rates is None else rates.cost_nanousd(fields["usage"], one_call="message_id" in fields)
+    rates = book.rates(model, when, fields.get("service_tier"))
+    cost = None if rates is None else rates.cost_nanousd(usage, one_call=fields.get("message_id") is not None)
     if rates is None or cost is None:
-        return reading
-    price = {"cost_usd": money.to_wire(cost)} | priced_from([rates])
-    whole: Mapping[str, Any] = MappingProxyType({**fields, **price})  # both halves are valid, and so is the whole
-    return Event(reading.workflow_id, reading.type, whole, reading.derived | price.keys())
+        return {}
+    return {"cost_usd": money.to_wire(cost), **priced_from([rates])}
 
 
 def priced_from(rates: list[Rates]) -> dict[str, str]:
     """The fields that say which rates a cost was priced from."""
-    books, digests = {rate.book for rate in rates}, {rate.digest for rate in rates}
-    digest = digest_of(sorted(digests)) if len(digests) > 1 else rates[0].digest
-    return {"cost_source": "priced", "price_book": " + ".join(sorted(books)), "price_digest": digest}
+    if len(rates) == 1:
+        book, digest = rates[0].book, rates[0].digest
+    else:
+        books, digests = {rate.book for rate in rates}, {rate.digest for rate in rates}
+        book = " + ".join(sorted(books))
+        digest = digest_of(sorted(digests)) if len(digests) > 1 else rates[0].digest
+    return {"cost_source": "priced", "price_book": book, "price_digest": digest}

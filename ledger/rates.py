@@ -82,7 +82,11 @@ class Rates:
             return None
         total = self._fee
         counts = (uncached, writes - lasting, lasting, reads, get("output_tokens", 0), get("web_search_requests", 0))
-        weights = next(weights for above, weights in self._levels if read_in > above)
+        weights = self._levels[-1][1]
+        for above, of_tier in self._levels[:-1]:
+            if read_in > above:
+                weights = of_tier
+                break
         for count, weight in zip(counts, weights, strict=True):
             if count:
                 if weight is None:

@@ -175,6 +175,17 @@ class Replica(Protocol):
         """
         ...
 
+    def ends(self) -> dict[int, int]:
+        """The position of the last line of each partition, of all that the engine has now; 0 where there is none.
+
+        What is read up to these is read to its end; a short or an empty `read` does not say so, since lines may be
+        under way.
+
+        Raises:
+            ReplicaUnavailable: the engine cannot be reached.
+        """
+        ...
+
     def line_at(self, position: int) -> tuple[bytes | None, int]:
         """What is stored at a position, None when nothing is, and a position up to which the engine goes at least.
 

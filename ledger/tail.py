@@ -114,21 +114,15 @@ def compose(
     again = any(draft.written and draft.id in found for draft in batch)
     if expected_seq is not None and expected_seq != tail.head.seq and not again:
         raise LedgerMoved(workflow_id, expected_seq, tail.head.seq)
-    head, recorded_at, runs = tail.head, max(now, tail.recorded_at), tail.runs or Runs()
+    recorded_at, runs = max(now, tail.recorded_at), tail.runs or Runs()
+    seq, digits = tail.head.seq, tail.head.hash
     written: dict[str, tuple[Draft, int, str, int | None]] = {}
     lines: list[bytes] = []
     receipts: list[Receipt] = []
-
-    def add(draft: Draft, before: bytes, run: int | None) -> str:
-        nonlocal head
-        raw, digits = draft.encode(head.seq + 1, recorded_at, before, run)
+    if seq == 0:
+        named, seq = origin(), 1
+        raw, digits = _opening(workflow_id, named).encode(seq, recorded_at, seed(workflow_id, named))
         lines.append(raw)
-        head = Head(head.seq + 1, head.size + len(raw), digits)
-        return digits
-
-    if head.seq == 0:
-        named = origin()
-        add(_opening(workflow_id, named), seed(workflow_id, named), None)
     for draft in batch:
         line = found.get(draft.id)
         if line is None and draft.id in written:
@@ -140,13 +134,16 @@ def compose(
             receipts.append(Receipt(workflow_id, draft.id, line["seq"], line["hash"], duplicate, durability))
             continue
         run = runs.next_run(draft.event.type) if draft.needs_run else None
-        digits = add(draft, following(head.hash), run)
-        written[draft.id] = (draft, head.seq, digits, run)
+        seq += 1
+        raw, digits = draft.encode(seq, recorded_at, following(digits), run)
+        lines.append(raw)
+        written[draft.id] = (draft, seq, digits, run)
         if draft.event.type in LIFECYCLE_TYPES:
             runs = runs.after(draft.event.type, run or draft.event.fields["run"])
-        receipts.append(Receipt(workflow_id, draft.id, head.seq, digits, duplicate=False, durability=durability))
+        receipts.append(Receipt(workflow_id, draft.id, seq, digits, duplicate=False, durability=durability))
     if not lines:
         return Composed(lines, receipts, tail)
+    head = Head(seq, tail.head.size + sum(map(len, lines)), digits)
     return Composed(lines, receipts, Tail(head, recorded_at, None if tail.runs is None else runs))
 
 

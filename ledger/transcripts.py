@@ -28,7 +28,7 @@ from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipp
 from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
-from ledger.workers import Workers
+from ledger.workers import Workers, collecting_rarely
 
 __all__ = ["import_transcripts"]
 
@@ -70,7 +70,7 @@ def import_transcripts(
     files = transcript(kind).files(path)
     everything = only is not None or status is not None
     report = ImportReport()
-    with MessageIndex.opened(ledgers) as index:
+    with collecting_rarely(), MessageIndex.opened(ledgers) as index:
         marks = {} if everything else index.marks(kind, files)
         reads = [read for file in files if (read := _read_of(kind, file, marks.get(file), report)) is not None]
         size = sum(read.bytes for read in reads)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events import COUNT_MAX, USAGE_FIELDS
+from ledger.events import COUNT_MAX, USAGE_FIELDS, check_usage
 
 __all__ = ["disjoint", "mapping", "usage_of"]
 
@@ -26,7 +26,7 @@ _GEMINI = frozenset({"prompt_token_count", "total_token_count", "promptTokenCoun
 
 
 def usage_of(response_usage: object) -> dict[str, int]:
-    """Token counts from a response's usage object or mapping.
+    """Token counts from a response's usage object or mapping, as an event can hold them.
 
     Args:
         response_usage: buckets named as ours (`USAGE_FIELDS`), or the `usage` of an Anthropic, OpenAI, LiteLLM or
@@ -37,7 +37,7 @@ def usage_of(response_usage: object) -> dict[str, int]:
     """
     given = mapping(response_usage)
     if given and given.keys() <= _OURS:
-        return {name: _count(given, name) for name in USAGE_FIELDS if given.get(name) is not None}
+        return _ours(given)
     if not _GEMINI.isdisjoint(given):
         usage = _gemini(given)
     elif "prompt_tokens" in given or "input_tokens_details" in given:
@@ -75,6 +75,13 @@ def mapping(value: object) -> Mapping[str, Any]:
     dump = getattr(value, "model_dump", None)  # SDK objects are pydantic models
     dumped = dump() if callable(dump) else getattr(value, "__dict__", {})
     return dumped if isinstance(dumped, Mapping) else {}
+
+
+def _ours(given: Mapping[str, Any]) -> dict[str, int]:
+    try:
+        return check_usage({name: count for name, count in given.items() if count is not None})
+    except ValueError as error:
+        raise InvalidEvent("usage", str(error)) from None
 
 
 def _anthropic(given: Mapping[str, Any]) -> dict[str, int]:

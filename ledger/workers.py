@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from multiprocessing.context import BaseContext
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -19,14 +16,39 @@ from ledger.errors import CostledgerError
 from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore, LedgerStore
 
-__all__ = ["Workers"]
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.context import BaseContext
+
+__all__ = ["Workers", "collect_rarely", "collecting_rarely", "process_context"]
 
 J = TypeVar("J")
 R = TypeVar("R")
 
-_JOBS_PER_CALL: Final = 4
+_JOBS_PER_CALL: Final = 8
+"""Few enough to share the work evenly; each call costs 0.5 ms."""
+
+_RARELY: Final = (200_000, 50, 50)
+"""When to look for circles of objects; at Python's own 700 a large import spends a twentieth of its time on that."""
 
 _tools: tuple[LedgerStore, PriceBook, Clock] | None = None
+
+
+def collect_rarely() -> None:
+    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
+    gc.freeze()
+    gc.set_threshold(*_RARELY)
+
+
+@contextlib.contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """The same for a while."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class Workers:
@@ -41,7 +63,9 @@ class Workers:
         self._given = (ledgers, prices, clock)
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
-            context = _context()
+            from concurrent.futures import ProcessPoolExecutor  # here: small imports need it not, and it takes 15 ms
+
+            context = process_context()
             if context.get_start_method() == "fork":
                 prices.rates("", None)  # the list is loaded once, and not by each process
             self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
@@ -49,9 +73,9 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=failed is None, cancel_futures=True)
 
     def each(
         self,
@@ -82,6 +106,8 @@ class Workers:
         if self._pool is None:
             yield from (call(*self._given, job) for job in jobs)
             return
+        from concurrent.futures.process import BrokenProcessPool
+
         calls = [jobs[at : at + _JOBS_PER_CALL] for at in range(0, len(jobs), _JOBS_PER_CALL)]
         try:
             for answers in self._pool.map(_answer, [call] * len(calls), calls):
@@ -90,8 +116,10 @@ class Workers:
             raise CostledgerError(f"a worker process was killed ({error}); import again, nothing is lost") from None
 
 
-def _context() -> BaseContext:
+def process_context() -> BaseContext:
     """A fork starts at once, but copies the locks of other threads, a progress bar's say: only without any."""
+    from multiprocessing import get_context
+
     alone = sys.platform == "linux" and threading.active_count() == 1
     return get_context("fork" if alone else "spawn")
 
@@ -101,8 +129,7 @@ def _begin(ledgers: LedgerStore, prices: PriceBook) -> None:
     global _tools
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _tools = (ledgers, prices, clocks.now)
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
+    collect_rarely()
 
 
 def _answer(call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> list[R]:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ledger.errors import CostledgerError
-from ledger.replica import PARTITIONS, Replica, last_positions, partition_of
+from ledger.errors import CostledgerError, ReplicaUnavailable
+from ledger.replica import Replica, last_positions
 from projections.drift import Finding, differences
 from projections.merge import Merge
 from projections.store import HistoryStore
@@ -17,6 +17,9 @@ __all__ = ["disagreeing_rows"]
 _LINES_MAX: Final = 5000
 _LAG_SECONDS: Final = 3.0
 """How long a projector may take until a row that differs is one."""
+
+_SILENT_READS_MAX: Final = 5
+"""So often a read may bring nothing although a line is known to lie there."""
 
 _REBUILD: Final = "costledger project --rebuild"
 _REPAIR: Final = "costledger replicate --repair, on the host of that origin"
@@ -35,27 +38,24 @@ def disagreeing_rows(
     Raises:
         ReplicaUnavailable, HistoryUnavailable: one of them cannot be read.
     """
-    due: dict[int, int] = dict.fromkeys(range(PARTITIONS), 0)
-    names: set[str] = set()
-    for head, count in replica.heads():
-        due[partition_of(head.workflow_id)] += count
-        names.add(head.workflow_id)
-    for done, (partition, lines) in enumerate(due.items(), 1):
-        yield from _of_partition(replica, history, partition, lines)
+    names = {head.workflow_id for head, _ in replica.heads()}
+    ends = replica.ends()
+    for done, (partition, end) in enumerate(ends.items(), 1):
+        yield from _of_partition(replica, history, partition, end)
         if progress is not None:
-            progress(done, PARTITIONS)
+            progress(done, len(ends))
     for name in sorted(set(history.stored()) - names):
         yield Finding(name, "a row that no chain in the shared engine stands behind", _REBUILD)
 
 
-def _of_partition(replica: Replica, history: HistoryStore, partition: int, due: int) -> Iterator[Finding]:
+def _of_partition(replica: Replica, history: HistoryStore, partition: int, end: int) -> Iterator[Finding]:
     merges: dict[str, Merge] = {}
-    positions, read = {partition: 0}, 0
-    while read < due:
-        read_now, positions = _read_on(replica, merges, positions, wait_seconds=_LAG_SECONDS)
-        if not read_now:
-            break  # it has lost lines since they were counted
-        read += read_now
+    positions, silent = {partition: 0}, 0
+    while positions[partition] < end:
+        read, positions = _read_on(replica, merges, positions, wait_seconds=_LAG_SECONDS)
+        silent = 0 if read else silent + 1
+        if silent > _SILENT_READS_MAX:
+            raise ReplicaUnavailable(replica.address, f"it sends no more lines of partition {partition}")
     deadline = time.monotonic() + _LAG_SECONDS
     while time.monotonic() < deadline and any(_follows(history, name, merge) for name, merge in merges.items()):
         _, positions = _read_on(replica, merges, positions, wait_seconds=0.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Final, TypeVar
 
 from ledger.errors import CostledgerError
 from ledger.store import DirectoryStore, LedgerStore
+from ledger.workers import collect_rarely, process_context
 
 __all__ = ["ask_each", "processes_at_hand"]
 
@@ -48,11 +48,9 @@ def ask_each(
         return
     from concurrent.futures import ProcessPoolExecutor  # here: no other command needs it, and it takes 15 ms
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
 
     calls = [jobs[at : at + _JOBS_PER_CALL] for at in range(0, len(jobs), _JOBS_PER_CALL)]
-    context = get_context("spawn")  # a fork would copy the locks of the progress bar's thread
-    with ProcessPoolExecutor(processes, context, _open, (ledgers.path,)) as pool:
+    with ProcessPoolExecutor(processes, process_context(), _open, (ledgers.path,)) as pool:
         try:
             for answers in pool.map(_ask, [question] * len(calls), calls):
                 yield from answers
@@ -67,8 +65,7 @@ def _open(path: Path) -> None:
     global _store
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _store = DirectoryStore(path)
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
+    collect_rarely()
 
 
 def _ask(question: Callable[[LedgerStore, J], R], jobs: Sequence[J]) -> list[R]:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final
 
-from ledger.errors import CostledgerError, SharedHistory, UnknownWorkflow
-from ledger.line import Head
+from ledger.errors import SharedHistory, UnknownWorkflow
 from ledger.store import LedgerStore
 from projections.parallel import ask_each
-from projections.replay import LedgerVanished, Problem, RefreshReport, accept, accepting, log_changes, project
+from projections.replay import LedgerVanished, Problem, RefreshReport, accept, log_changes, project, replayed
 from projections.store import HistoryStore, Projected
 
 __all__ = ["rebuild"]
 
 _BATCH_ROWS: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Replayed:
-    workflow_id: str
-    projected: Projected | None
-    error: CostledgerError | None
-    lost: str = ""
 
 
 def rebuild(
@@ -53,8 +44,8 @@ def rebuild(
     report = RefreshReport()
     checkpoints = history.checkpoints()
     present = [name for name in ledgers.workflow_ids() if ledgers.size(name) is not None]
-    jobs: list[tuple[str, Head | None]] = [(name, checkpoints.get(name)) for name in present]
-    answers = ask_each(_replay, ledgers, jobs, processes=processes)
+    jobs = [(name, checkpoints.get(name)) for name in present]
+    answers = ask_each(partial(replayed, accepts=True), ledgers, jobs, processes=processes)
     lost: list[tuple[Projected, str]] = []
     with history.rebuilding() as fresh:
         done = 0
@@ -81,12 +72,3 @@ def rebuild(
     log_changes(report.changes)
     accept(history, lost, report, reason="rebuild")
     return report
-
-
-def _replay(ledgers: LedgerStore, job: tuple[str, Head | None]) -> _Replayed:
-    workflow_id, checkpoint = job
-    try:
-        projected, lost = accepting(ledgers, workflow_id, checkpoint)
-        return _Replayed(workflow_id, projected, None, lost)
-    except CostledgerError as error:
-        return _Replayed(workflow_id, None, CostledgerError(str(error)))

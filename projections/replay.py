@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Final
 
 from ledger import money
@@ -12,6 +14,7 @@ from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, Unknow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from projections.folding import State, fold, initial
+from projections.parallel import ask_each
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
 from projections.workflow_history import row, spend
 
@@ -20,16 +23,20 @@ __all__ = [
     "Problem",
     "Project",
     "RefreshReport",
+    "Replayed",
     "accept",
-    "accepting",
     "project",
     "projected",
     "refresh",
+    "replayed",
     "resync",
 ]
 
 _ROWS_PER_TRANSACTION: Final = 500
 """Bounds memory and how long other writers wait; beyond it a commit's cost is already spread thin."""
+
+_PARALLEL_BYTES: Final = 8 * 1024 * 1024
+"""Below so much to replay, some 0.2 s, starting processes costs more than it saves."""
 
 _LOST: Final = "the ledger no longer holds what the row was folded from"
 
@@ -95,25 +102,39 @@ Project = Callable[[LedgerStore, str, Head | None], Projected]
 """`project` itself, or another way to the same row, such as `KeptFolds.project`."""
 
 
-def accepting(
-    ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None, project: Project = project
-) -> tuple[Projected, str]:
-    """A workflow replayed, and why its ledger does not extend the checkpoint; "" when it does.
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the replay of one ledger came to.
 
-    Raises:
-        CostledgerError: as `project`; the ledger's own chain has to verify whole.
+    Attributes:
+        lost: why the ledger does not extend the checkpoint; "" when it does.
+        error: why nothing was projected; None when something was.
     """
+
+    workflow_id: str
+    projected: Projected | None = None
+    lost: str = ""
+    error: CostledgerError | None = None
+
+
+def replayed(
+    ledgers: LedgerStore, job: tuple[str, Head | None], *, accepts: bool, project: Project = project
+) -> Replayed:
+    """A workflow and its checkpoint, replayed; it never raises ours.
+
+    Args:
+        accepts: the ledger need not extend the checkpoint; its own chain has to verify whole.
+    """
+    workflow_id, checkpoint = job
     try:
-        return project(ledgers, workflow_id, checkpoint), ""
-    except ReplacedLedger as error:
-        return project(ledgers, workflow_id, None), error.problem
-
-
-def _insisting(
-    ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None, project: Project
-) -> tuple[Projected, str]:
-    """As `accepting`, but the ledger has to extend the checkpoint."""
-    return project(ledgers, workflow_id, checkpoint), ""
+        try:
+            return Replayed(workflow_id, project(ledgers, workflow_id, checkpoint))
+        except ReplacedLedger as error:
+            if not accepts:
+                raise
+            return Replayed(workflow_id, project(ledgers, workflow_id, None), error.problem)
+    except CostledgerError as error:
+        return Replayed(workflow_id, error=error)
 
 
 def accept(
@@ -145,6 +166,7 @@ def refresh(
     accepts: bool = False,
     reason: str = "refresh",
     project: Project = project,
+    processes: int = 1,
 ) -> RefreshReport:
     """Bring rows up to date with the ledgers that changed since their checkpoints.
 
@@ -159,6 +181,7 @@ def refresh(
         accepts: ledgers that verify decide, also those that lost what their rows were folded from.
         reason: for the audit log.
         project: how a ledger is replayed.
+        processes: how many may share a large replay; 1 replays here, and only here may `project` be another one.
 
     Raises:
         HistoryUnavailable: the history cannot be used.
@@ -172,28 +195,53 @@ def refresh(
     checkpoints, stored = history.checkpoints(named), history.stored(named)
     right = set() if unchanged_too else {adw_id for adw_id, shown in stored.items() if not shown.edited}
     wanted = {*ledgers.workflow_ids(), *checkpoints} if named is None else named
-    replay = accepting if accepts else _insisting
-    batch: list[tuple[Projected, str]] = []
+    jobs, in_all = _changed(ledgers, wanted, checkpoints, right, report, named=named is not None)
+    question = partial(replayed, accepts=accepts, project=project)
+    answers = ask_each(question, ledgers, jobs, processes=processes if in_all >= _PARALLEL_BYTES else 1)
+    while batch := list(islice(answers, _ROWS_PER_TRANSACTION)):
+        for one in batch:
+            if one.error is not None:
+                problem = _vanished(one.error, checkpoints.get(one.workflow_id))
+                report.problems.append(Problem(one.workflow_id, problem))
+            else:
+                report.folded.append(one.workflow_id)
+        told = [(one.projected, one.lost) for one in batch if one.projected is not None]
+        _write(history, told, report, pure=pure, reason=reason)
+    return report
+
+
+def _changed(
+    ledgers: LedgerStore,
+    wanted: Iterable[str],
+    checkpoints: Mapping[str, Head],
+    right: Container[str],
+    report: RefreshReport,
+    *,
+    named: bool,
+) -> tuple[list[tuple[str, Head | None]], int]:
+    """The workflows to replay, each with its checkpoint, and how many bytes that is; the others go into the report.
+
+    Args:
+        right: those whose rows show what they were folded to.
+    """
+    jobs: list[tuple[str, Head | None]] = []
+    in_all = 0
     for workflow_id in sorted(wanted):
         checkpoint = checkpoints.get(workflow_id)
         try:
             size = ledgers.size(workflow_id)
-            if size is None and checkpoint is None and named is None:
+            if size is None and checkpoint is None and not named:
                 continue  # a file in which no event was ever acknowledged
             if checkpoint and size == checkpoint.size and workflow_id in right:
-                if named is not None:
+                if named:
                     ledgers.read(workflow_id, checkpoint=checkpoint)
                 report.unchanged += 1
                 continue
-            batch.append(replay(ledgers, workflow_id, checkpoint, project))
-            report.folded.append(workflow_id)
+            jobs.append((workflow_id, checkpoint))
+            in_all += size or 0
         except CostledgerError as error:
             report.problems.append(Problem(workflow_id, _vanished(error, checkpoint)))
-        if len(batch) >= _ROWS_PER_TRANSACTION:
-            _write(history, batch, report, pure=pure, reason=reason)
-            batch = []
-    _write(history, batch, report, pure=pure, reason=reason)
-    return report
+    return jobs, in_all
 
 
 def resync(

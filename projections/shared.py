@@ -63,21 +63,21 @@ def project_on(
     """Project lines as they come; a database or a replica that is away is waited for.
 
     Args:
-        once: end when everything that lies there in this one's partitions is projected.
-        wait_seconds: how long to wait for a line; with `once`, until there is held to be none.
+        once: end when everything that lay there is projected, by this one or by others.
+        wait_seconds: how long to wait for a line.
         stop: asked between two steps.
 
     Raises:
         HistoryUnavailable, ReplicaUnavailable, ReplicaWentBack: with `once`.
     """
-    report, away = ProjectReport(), 0.0
+    report, away, ends = ProjectReport(), 0.0, dict[int, int]()
     while not stop():
         try:
-            with _projecting(PostgresShared, replica, url, report) as (_, projector):
+            with _projecting(PostgresShared, replica, url, report) as (shared, projector):
                 while not stop():
                     read = projector.step(wait_seconds)
                     away = 0.0
-                    if once and not read:
+                    if once and read < projector.lines_max and shared.has_read(ends := ends or replica.ends()):
                         return report
         except PartitionsMoved as moved:
             _log.info("%s; beginning again", moved)
@@ -112,19 +112,26 @@ def project_again(
         ReplicaWentBack: what was filled so far was dropped; run it again.
         InvalidInput: the rows are in another application's table.
     """
-    report, idle = ProjectReport(), 0
+    report, idle, ends = ProjectReport(), 0, dict[int, int]()
     with _projecting(PostgresVersion, replica, url, report) as (version, projector):
         while not stop():
             try:
                 read = projector.step(wait_seconds)
                 idle = 0 if read else idle + 1
-                if read < projector.lines_max:
-                    changes = version.show(accept_lost=accept_lost)
-                    if changes is not None:
-                        report.costs_changed = len(changes)
-                        return report
-                    if version.freeze() and idle > _IDLE_STEPS_MAX and (missing := version.missing()):
+                if read == projector.lines_max:
+                    continue
+                ends = ends or replica.ends()
+                if not version.has_read(ends):
+                    continue
+                ends = {}
+                changes = version.show()
+                if changes is None and version.freeze() and idle > _IDLE_STEPS_MAX:
+                    if not accept_lost and (missing := version.missing()):
                         raise ReplicaFallsShort(replica.address, missing)
+                    changes = version.show(accept_lost=accept_lost)
+                if changes is not None:
+                    report.costs_changed = len(changes)
+                    return report
             except PartitionsMoved:
                 return report  # another one has shown the rows that this one helped to fill
             except ReplicaWentBack:

@@ -118,6 +118,7 @@ class Connection:
         self.where = self._address.shown
         self._credentials, self.timeout_seconds = credentials, timeout_seconds
         self._client: Client | None = None
+        self._connecting = asyncio.Lock()
         self._trouble: Exception | None = None  # the last one that nats-py told of by itself
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="costledger-nats", daemon=True)
@@ -154,18 +155,19 @@ class Connection:
 
     async def client(self) -> Client:
         """The connected client; there is no waiting for a reconnect, since whoever asks will ask again."""
-        if self._client is None or self._client.is_closed:
-            client = nats.connect(
-                self._address.servers,
-                name="costledger",
-                **self._address.user,
-                user_credentials=self._credentials,
-                connect_timeout=_CONNECT_SECONDS,
-                reconnect_time_wait=_RECONNECT_SECONDS,
-                max_reconnect_attempts=_ATTEMPTS,
-                error_cb=self._noted,
-            )
-            self._client = await asyncio.wait_for(client, self.timeout_seconds)
+        async with self._connecting:  # many requests at once make one connection
+            if self._client is None or self._client.is_closed:
+                client = nats.connect(
+                    self._address.servers,
+                    name="costledger",
+                    **self._address.user,
+                    user_credentials=self._credentials,
+                    connect_timeout=_CONNECT_SECONDS,
+                    reconnect_time_wait=_RECONNECT_SECONDS,
+                    max_reconnect_attempts=_ATTEMPTS,
+                    error_cb=self._noted,
+                )
+                self._client = await asyncio.wait_for(client, self.timeout_seconds)
         if not self._client.is_connected:
             raise ConnectionError("the connection is down, and is being made again")
         return self._client

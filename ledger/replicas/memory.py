@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from ledger.errors import CostledgerError
-from ledger.replica import ChainHead, ReplicatedLine, Run, partition_of
+from ledger.replica import PARTITIONS, ChainHead, ReplicatedLine, Run, partition_of
 from ledger.replicas.subjects import subject_of
 
 __all__ = ["MemoryReplica"]
@@ -76,6 +76,13 @@ class MemoryReplica:
         with self._lock:
             self._lock.wait_for(lambda: self._after(positions, 1), wait_seconds)
             return self._after(positions, lines_max)
+
+    def ends(self) -> dict[int, int]:
+        """See `Replica.ends`."""
+        with self._lock:
+            return dict.fromkeys(range(PARTITIONS), 0) | {
+                partition_of(line.workflow_id): line.position for line in self.stored
+            }
 
     def line_at(self, position: int) -> tuple[bytes | None, int]:
         """See `Replica.line_at`."""

@@ -18,6 +18,7 @@ import nats.errors
 
 from ledger.errors import CostledgerError, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
 from ledger.replica import (
+    PARTITIONS,
     RUN_BYTES_MAX,
     RUN_LINES_MAX,
     ChainHead,
@@ -153,16 +154,22 @@ class NatsReplica:
         return position if head == after else head
 
     async def _last(self, subject: str, workflow_id: str, origin: str) -> tuple[ChainHead, int]:
-        """The last message of a subject, as the stream's leader knows it."""
+        message = await self._last_message(subject)
+        if message is None:
+            return ChainHead(workflow_id, origin, 0, ""), 0
+        raw = base64.b64decode(message.get("data", ""))
+        return ReplicatedLine(message["seq"], workflow_id, origin, raw).head, message["seq"]
+
+    async def _last_message(self, subject: str) -> dict[str, Any] | None:
+        """The last message of a subject, or of all that a filter takes, as the stream's leader knows it."""
         try:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._stream}", last_by_subj=subject)
         except Refused as refused:
             if refused.number != _NO_MESSAGE:
                 raise
-            return ChainHead(workflow_id, origin, 0, ""), 0
-        message = answer["message"]
-        raw = base64.b64decode(message.get("data", ""))
-        return ReplicatedLine(message["seq"], workflow_id, origin, raw).head, message["seq"]
+            return None
+        message: dict[str, Any] = answer["message"]
+        return message
 
     async def _send(self, pack: Sequence[Placed], *, named: bool = True, attempt: int = 1) -> list[Answer]:
         """Runs as one atomic batch; when the server refuses it, each run alone."""
@@ -300,6 +307,22 @@ class NatsReplica:
             behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
         self._handed_out = last_positions(behind, positions)
         return behind
+
+    def ends(self) -> dict[int, int]:
+        """See `Replica.ends`; as the stream's leader knows them."""
+        return self._connection.run(self._ends())
+
+    async def _ends(self) -> dict[int, int]:
+        filters = of_partitions(range(PARTITIONS))
+        ends = dict[int, int]()
+        for number, message in enumerate(await _gathered([self._last_message(one) for one in filters], _ASKED_AT_ONCE)):
+            if message is None or is_chain(message["subject"]):
+                ends[number] = message["seq"] if message else 0
+            else:  # nobody of ours sent it, and no reader will get it
+                counts = await self._counts(filters[number])
+                found = await _gathered([self._last_message(subject) for subject in counts], _ASKED_AT_ONCE)
+                ends[number] = max((one["seq"] for one in found if one), default=0)
+        return ends
 
     def line_at(self, position: int) -> tuple[bytes | None, int]:
         """See `Replica.line_at`."""

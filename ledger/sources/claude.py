@@ -101,14 +101,10 @@ class ClaudeTranscripts:
                 begun[session_id] = _begun(record)
             last_at = record.get("timestamp", last_at)
             try:
-                response = _response(record, number)
+                if not _take(responses, record, number) and _is_unknown(record):
+                    unknown.add(number, f"a record of type {shown(record.get('type'))}")
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, number, f"a response that does not fit: {error}"))
-                continue
-            if response is not None:
-                _take(responses, response)
-            elif _is_unknown(record):
-                unknown.add(number, f"a record of type {shown(record.get('type'))}")
         seen: list[Seen] = []
         for response in responses.values():
             try:
@@ -121,8 +117,10 @@ class ClaudeTranscripts:
         )
 
 
-def _response(record: dict[str, Any], line: int) -> _Response | None:
-    """The response that a line shows, if it shows one.
+def _take(responses: dict[str, _Response], record: dict[str, Any], line: int) -> bool:
+    """Keep the response that a line shows at its largest output; False when it shows none.
+
+    What one file repeats of a response has the same moment or a later one.
 
     Raises:
         InvalidEvent, ValueError: its id or its output is not one.
@@ -132,25 +130,29 @@ def _response(record: dict[str, Any], line: int) -> _Response | None:
         data = record.get("data")
         inner = data.get("message") if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(inner, dict) or inner.get("type") != "assistant":
-            return None
+            return False
         shown, agent = inner, data.get("agentId")
     elif kind != "assistant":
-        return None
+        return False
     body = shown.get("message")
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(usage, dict):
-        return None
-    if body.get("model") == _SYNTHETIC and not any(usage_of(usage).values()):
-        return None
-    output = usage.get("output_tokens")
+        return False
+    model, output = body.get("model"), usage.get("output_tokens")
+    if model == _SYNTHETIC and not any(usage_of(usage).values()):
+        return True
     if not isinstance(output, int) or output < 0:
         usage_of(usage)
         output = 0
     id = check_name(body.get("id"))
-    at = shown.get("timestamp", record.get("timestamp"))
-    return _Response(
-        id, body.get("model"), usage, output, line, at, agent, record.get("sessionId"), record.get("gitBranch")
-    )
+    had = responses.get(id)
+    if had is None:
+        at = shown.get("timestamp", record.get("timestamp"))
+        where = (record.get("sessionId"), record.get("gitBranch"))
+        responses[id] = _Response(id, model, usage, output, line, at, agent, *where)
+    elif output > had.output_tokens:
+        had.model, had.usage, had.output_tokens, had.line = model, usage, output, line
+    return True
 
 
 def _is_unknown(record: Mapping[str, Any]) -> bool:
@@ -159,14 +161,6 @@ def _is_unknown(record: Mapping[str, Any]) -> bool:
     if kind == "assistant" and isinstance(body, dict):
         return body.get("usage") is not None and not isinstance(body["usage"], dict)
     return kind not in _TOLD_ELSEWHERE and "sessionId" in record and tells_usage(record)
-
-
-def _take(responses: dict[str, _Response], response: _Response) -> None:
-    """Keep a response at its largest output; what one file repeats of it has the same moment or a later one."""
-    had = responses.setdefault(response.id, response)
-    if response.output_tokens > had.output_tokens:
-        had.model, had.usage, had.line = response.model, response.usage, response.line
-        had.output_tokens = response.output_tokens
 
 
 def _calls(response: _Response, begun: Mapping[str, Begun]) -> Iterator[Seen]:

@@ -99,7 +99,7 @@ class Call:
         observed_at: an ISO 8601 time with a zone; None when the source does not say.
         service_tier: how the provider was asked to serve it, such as "batch"; None: the standard way.
         partial: the usage is known to be incomplete.
-        checked: names, tier and moment are known to fit a ledger, the moment in its spelling.
+        checked: names, tier, usage and moment are known to fit a ledger, the moment in its spelling.
     """
 
     kind: str

@@ -299,13 +299,16 @@ class Lines:
         return _ending(file.read(_ENDING_BYTES)) == self.mark.ending
 
     def _records(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Nearly all bytes stand in lines that cannot matter: those are only searched, never parsed."""
+        """Nearly all bytes stand in lines that cannot matter: those are only searched, never parsed.
+
+        From the end, since `bytes.rfind` takes half as long as `in`.
+        """
         lines, offset, ending = self.mark.lines, self.mark.offset, b""
         try:
             while line := file.readline(_LINE_BYTES_MAX):
                 number, size = lines + 1, len(line)
                 if line.endswith(b"}\n") and line.startswith(b"{"):
-                    if number <= _HEAD_LINES or any(map(line.__contains__, self._wanted)):
+                    if number <= _HEAD_LINES or max(map(line.rfind, self._wanted)) >= 0:
                         yield from self._of_line(line, number)
                 elif line.endswith(b"\n"):
                     yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)

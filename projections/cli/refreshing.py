@@ -15,6 +15,7 @@ from projections.cli.context import config_option, data_option, history_option, 
 from projections.cli.output import console, print_json, progress_bar, styled_status
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.cli.tables import Id, Table
+from projections.parallel import processes_at_hand
 from projections.replay import Accepted, RefreshReport, refresh
 from projections.rereading import resync_sources
 from projections.store import CostChange
@@ -33,7 +34,7 @@ def refresh_command(as_json: bool, insert_missing: bool) -> int:
     """Replay the ledgers that changed since they were last read."""
     log_changes()
     with opened(up_to_date=False, insert_missing=insert_missing) as session:
-        report = refresh(session.ledgers, session.history)
+        report = refresh(session.ledgers, session.history, processes=processes_at_hand())
     tell(report.problems)
     if as_json:
         print_json(as_json_report(report))

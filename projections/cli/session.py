@@ -21,6 +21,7 @@ from ledger.errors import (
 )
 from ledger.store import DirectoryStore
 from projections.cli.context import data_path, history_spelling, store
+from projections.parallel import processes_at_hand
 from projections.replay import Problem, RefreshReport, refresh
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
@@ -97,7 +98,8 @@ def _session(
 ) -> Session:
     refreshes = up_to_date and not history.shared
     try:
-        report = refresh(ledgers, history, workflow_ids=workflow_ids) if refreshes else RefreshReport()
+        many = processes_at_hand()
+        report = refresh(ledgers, history, workflow_ids=workflow_ids, processes=many) if refreshes else RefreshReport()
     except HistoryUnwritable as error:
         report = RefreshReport(problems=[Problem("rows are shown as they were stored last", error)])
     tell(report.problems)

@@ -97,8 +97,7 @@ CREATE TABLE costledger_partition_N (
     partition integer PRIMARY KEY,
     position  bigint NOT NULL,  -- the last line that is in the rows, or needs not be
     mark      text,             -- the SHA-256 of the line that was read at that position
-    replica   text NOT NULL,    -- which making of which stream that is a position in
-    behind    boolean NOT NULL  -- whether its end was not reached yet
+    replica   text NOT NULL     -- which making of which stream that is a position in
 );
 
 -- One line for every change of a row's cost. History, not a projection: a rebuild keeps it.

@@ -50,8 +50,8 @@ def history_of(
 
 
 def _is_of_another(cursor: Cursor, tables: Tables) -> bool:
-    ours = "rows_version" in tables.meta(cursor)
-    return not ours and tables.exists(cursor, "workflow_history")
+    # In this order: somebody may be making ours meanwhile, all in one transaction.
+    return tables.exists(cursor, "workflow_history") and "rows_version" not in tables.meta(cursor)
 
 
 class PostgresAdopted(PostgresHistory):

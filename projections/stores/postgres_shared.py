@@ -131,8 +131,8 @@ class PostgresShared:
         cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._locks, _MEMBER))
         self._check_rows(cursor)
         cursor.execute(
-            f"INSERT INTO costledger_partition{self._hidden} (partition, position, replica, behind) "
-            "SELECT number, 0, %s, true FROM generate_series(0, %s) AS number ON CONFLICT DO NOTHING",
+            f"INSERT INTO costledger_partition{self._hidden} (partition, position, replica) "
+            "SELECT number, 0, %s FROM generate_series(0, %s) AS number ON CONFLICT DO NOTHING",
             (self._identity, PARTITIONS - 1),
         )
         replicas = cursor.execute(f"SELECT DISTINCT replica FROM costledger_partition{self._hidden}").fetchall()
@@ -183,6 +183,21 @@ class PostgresShared:
                 self._mine.add(number)
         query = f"SELECT partition, position FROM costledger_partition{self._hidden} WHERE partition = ANY(%s)"
         return dict(cursor.execute(query, (list(self._mine),)).fetchall())
+
+    def has_read(self, ends: Mapping[int, int]) -> bool:
+        """Whether the rows hold every line up to these positions, whoever projected it.
+
+        Raises:
+            PartitionsMoved: the rows were replaced.
+        """
+
+        def work(cursor: Cursor) -> bool:
+            self._check_version(cursor)
+            query = f"SELECT partition, position FROM costledger_partition{self._hidden}"
+            positions: dict[int, int] = dict(cursor.execute(query).fetchall())
+            return all(end <= positions[number] for number, end in ends.items())
+
+        return self._connection.run(work)
 
     def furthest(self) -> tuple[int, str | None]:
         """See `Shared.furthest`."""
@@ -325,18 +340,18 @@ class PostgresVersion(PostgresShared):
         self._connection.run(work)
 
     def freeze(self) -> bool:
-        """When every partition was read to its end once: have projectors of the shown rows wait, to catch up with them.
+        """Have projectors of the shown rows wait until this session ends, to catch up with them.
 
-        They wait until this session ends. One of several that rebuild does this.
+        One of several that rebuild does this.
 
         Returns:
             Whether this one does.
         """
 
         def work(cursor: Cursor) -> bool:
-            if self._freezes or only(cursor.execute(f"SELECT bool_or(behind) FROM costledger_partition{self._hidden}")):
-                return self._freezes
-            if only(cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (self._locks, _FREEZE))):
+            if not self._freezes and only(
+                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (self._locks, _FREEZE))
+            ):
                 cursor.execute("SELECT pg_advisory_lock(%s, %s)", (self._schema, _FREEZE))
                 self._freezes = True
             return self._freezes
@@ -349,14 +364,13 @@ class PostgresVersion(PostgresShared):
         return self._connection.run(lambda cursor: [MissingEnd(*one) for one in cursor.execute(query).fetchall()])
 
     def show(self, *, accept_lost: bool = False) -> list[CostChange] | None:
-        """Say that this one's partitions are read to their end; if all are, show the rows, and keep those before.
+        """Show the rows, once every partition was read to its end, and keep those before.
 
         Args:
             accept_lost: even when the rows that are shown are further.
 
         Returns:
-            The changes of cost that people see; None while other partitions are behind, or the rows that are shown
-            are further.
+            The changes of cost that people see; None while the rows that are shown are further.
 
         Raises:
             PartitionsMoved: another one has shown them.
@@ -364,11 +378,7 @@ class PostgresVersion(PostgresShared):
 
         def work(cursor: Cursor) -> list[CostChange] | None:
             self._tables.lock_against_writers(cursor)
-            self._move(cursor, {}, {})
-            query = f"UPDATE costledger_partition{self._hidden} SET behind = false WHERE partition = ANY(%s)"
-            cursor.execute(query, (list(self._mine),))
-            if only(cursor.execute(f"SELECT bool_or(behind) FROM costledger_partition{self._hidden}")):
-                return None
+            self._check_version(cursor)
             if not (accept_lost and self._freezes) and only(cursor.execute(f"SELECT count(*) {self._further}")):
                 return None
             changes = self._shown.changes_of_swap(cursor, self._version, "project --rebuild")

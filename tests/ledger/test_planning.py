@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import InvalidEvent
 from ledger.planning import Known, known, plan
 from ledger.rates import Rate, Rates
 from ledger.sources.findings import Call, Findings, Place
@@ -90,9 +88,3 @@ def test_a_checked_call_becomes_the_event_that_it_would_become_unchecked(uncheck
     (checked,), (made,) = plans
     assert made == checked
     assert list(made.fields) == list(checked.fields)
-
-
-@pytest.mark.parametrize("usage", [{}, None, {"output_tokens": -1}, {"cache_write_1h_tokens": 1}, {"words": 1}])
-def test_a_usage_that_is_none_is_refused_of_a_checked_call_too(usage: Mapping[str, int] | None) -> None:
-    with pytest.raises(InvalidEvent, match="usage"):
-        appended(MemoryStore(), [replace(call("m1"), usage=usage, checked=True)])

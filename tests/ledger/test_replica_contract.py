@@ -193,6 +193,19 @@ def test_partitions_are_read_from_where_they_were_left(replica: Replica, name: s
     assert replica.read(positions, lines_max=10, wait_seconds=0.1) == []
 
 
+def test_the_ends_are_where_the_last_line_of_each_partition_lies(replica: Replica, name: str) -> None:
+    ledgers = {f"{name}.{n}": lines_of(f"{name}.{n}", 3) for n in range(5)}
+    before = replica.ends()
+    assert sorted(before) == list(range(PARTITIONS))
+    replica.publish([Run(start(workflow_id), ledger) for workflow_id, ledger in ledgers.items()])
+    stored = sorted(
+        (line.position, partition_of(workflow_id))
+        for workflow_id in ledgers
+        for line in replica.chain(workflow_id, "a1")
+    )
+    assert replica.ends() == before | {number: position for position, number in stored}
+
+
 def test_a_reader_gets_no_other_partition_and_each_from_its_own_position(replica: Replica, name: str) -> None:
     chosen = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 5)
     other = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 6)
@@ -262,6 +275,14 @@ def test_a_full_stream_takes_no_more_and_loses_nothing(limited: Cluster, name: s
         assert full.head(name, "a1") == first.last
 
 
+def test_many_questions_at_once_make_one_connection(limited: Cluster) -> None:
+    with closing(NatsReplica(limited.name, copies=1)) as maker:
+        assert maker.identity
+    with closing(NatsReplica(limited.name)) as replica:
+        assert set(replica.ends().values()) == {0}
+        assert limited.servers[0].asked("connz")["num_connections"] == 1
+
+
 def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster, name: str) -> None:
     async def say(*subjects: str) -> None:
         async with await nats.connect(limited.name) as client:
@@ -273,6 +294,9 @@ def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster
         run = Run(start(name), lines_of(name, 3))
         asyncio.run(say("costledger.99.w.a1", subject_of(f"{name}.garbage", "a1")))
         assert replica.publish([run]) == [run.last]
+        ends = replica.ends()
+        asyncio.run(say(f"costledger.{partition_of(name):02}.w.no+origin"))
+        assert replica.ends() == ends
         assert [line.raw for line in replica.lines("a1")] == [b"hello", *run.lines]
         assert dict(replica.heads("a1")) == {run.last: 3, start(f"{name}.garbage"): 1}
         garbage = Run(start(f"{name}.garbage"), lines_of(f"{name}.garbage", 2))

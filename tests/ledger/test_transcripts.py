@@ -256,6 +256,23 @@ def test_processes_share_a_large_import_and_come_to_the_same(
     assert import_source(shared, "claude", tmp_path / "t", processes=2).appended == 0
 
 
+def test_a_damaged_ledger_is_a_problem_of_its_own_whichever_process_meets_it(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.transcripts._PARALLEL_BYTES", 0)
+    for session in ("s1", "s2"):
+        write(tmp_path / "t" / f"{session}.jsonl", said(f"{session}-1", 5, session=session))
+    imported(store, tmp_path / "t")
+    damaged = store.ledger_path("s1")
+    damaged.write_bytes(damaged.read_bytes().replace(b'"output_tokens":5', b'"output_tokens":6'))
+    for session in ("s1", "s2"):
+        write(tmp_path / "t" / f"{session}.jsonl", *(said(f"{session}-{n}", 5, n, session) for n in (1, 2)))
+    report = import_source(DirectoryStore(store.path), "claude", tmp_path / "t", processes=2)
+    ((workflow_id, problem),) = report.problems
+    assert (workflow_id, type(problem), problem.__dict__["path"]) == ("s1", DamagedLedger, damaged)
+    assert report.workflows["s2"].appended == 1
+
+
 def test_a_file_that_cannot_be_opened_is_told_every_time(store: DirectoryStore, tmp_path: Path) -> None:
     path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
     path.chmod(0)

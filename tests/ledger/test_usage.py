@@ -4,8 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.errors import InvalidEvent
+from ledger.events import check_usage
 from ledger.usage import usage_of
 
 ANTHROPIC = {
@@ -25,6 +28,20 @@ OURS = {
     "output_tokens": 3,
     "web_search_requests": 1,
 }
+
+
+COUNTS = st.none() | st.integers(-1, 5) | st.sampled_from([2**63 - 1, 2**63, True, "5"])
+DETAILS = st.dictionaries(st.sampled_from(["cached_tokens", "cache_write_tokens", "ephemeral_1h_input_tokens"]), COUNTS)
+NAMES = [*OURS, *ANTHROPIC, "prompt_tokens", "completion_tokens", "prompt_tokens_details", "input_tokens_details"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), COUNTS | DETAILS))
+def test_whatever_is_taken_for_usage_is_one_that_an_event_can_hold(told: dict[str, Any]) -> None:
+    try:
+        usage = usage_of(told)
+    except InvalidEvent:
+        return
+    assert check_usage(usage) == usage
 
 
 def test_anthropic_usage_as_json_and_as_an_sdk_object() -> None:

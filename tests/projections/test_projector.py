@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -357,6 +357,37 @@ def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres
     with pytest.raises(HistoryUnavailable, match=r"another replica \(memory\), and this is made anew"):
         project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).costs_changed == 0
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
+
+
+class SlowReplica(MemoryReplica):
+    """Gives a few lines at a time, and now and then none although some lie there, as an engine far away does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dice = random.Random(5)
+
+    def read(self, positions: Mapping[int, int], *, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
+        return super().read(positions, lines_max=min(lines_max, self._dice.randrange(8)), wait_seconds=wait_seconds)
+
+
+@pytest.mark.parametrize("before", ["nothing", "a refresh", "projectors"])
+@pytest.mark.parametrize("accept_lost", [False, True])
+def test_a_rebuild_shows_all_that_lies_in_the_replica_however_slowly_it_comes(
+    postgres_url: str, before: str, accept_lost: bool
+) -> None:
+    hosts = Hosts(2, SlowReplica())
+    lively(hosts, 5, 60)
+    hosts.send_all()
+    if before == "a refresh":
+        with open_postgres(postgres_url) as history:
+            refresh(hosts.stores[0], history)
+    elif before == "projectors":
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+        assert rows_at(postgres_url) == hosts.rows()
+    report = project_again(hosts.replica, postgres_url, accept_lost=accept_lost, wait_seconds=0)
+    assert rows_at(postgres_url) == hosts.rows()
+    assert report.lines == len(hosts.replica.stored)
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
 
 

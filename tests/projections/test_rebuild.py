@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.errors import HistoryUnavailable
+from ledger.errors import DamagedLedger, HistoryUnavailable
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore, MemoryStore
 from projections.proof import Proof, verify
@@ -55,7 +55,7 @@ def check(store: DirectoryStore | MemoryStore, history: HistoryStore) -> dict[st
     return {finding.workflow_id: finding.problem for finding in found}
 
 
-def test_full_is_incremental_is_parallel(tmp_path: Path) -> None:
+def test_full_is_incremental_is_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = DirectoryStore(tmp_path, durability="none")
     with SqliteHistory(tmp_path / "incremental.db") as incremental:
         for _ in range(3):
@@ -70,6 +70,12 @@ def test_full_is_incremental_is_parallel(tmp_path: Path) -> None:
                 assert fresh.checkpoints() == incremental.checkpoints()
                 assert refresh(store, fresh).folded == []
                 assert list(verify(store, fresh, Proof(), processes=processes)) == []
+        monkeypatch.setattr("projections.replay._PARALLEL_BYTES", 0)
+        store.ledger_path("w000").write_bytes(b"{}\n")
+        with SqliteHistory(tmp_path / "refreshed.db") as fresh:
+            (problem,) = refresh(store, fresh, processes=2).problems
+            assert (problem.workflow_id, type(problem.error)) == ("w000", DamagedLedger)
+            assert fresh.rows() == [row for row in expected if row.adw_id != "w000"]
 
 
 SEEDED = {

@@ -216,6 +216,17 @@ def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Se
     assert answers[0].status_code == 200
 
 
+def test_behind_a_proxy_each_client_has_a_limit_of_its_own(serve: Serve) -> None:
+    server = serve(None, "--requests-per-second-max", "1")
+
+    def codes(address: str) -> list[int]:
+        headers = {"x-forwarded-for": address}
+        return [server.client.get("/healthz", headers=headers).status_code for _ in range(8)]
+
+    assert codes("192.0.2.1")[-1] == 429
+    assert codes("192.0.2.2")[0] == 200
+
+
 def test_more_streams_than_allowed_are_refused_and_the_rest_goes_on(serve: Serve) -> None:
     server = serve(None, "--streams-max", "50")
 

@@ -11,10 +11,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
@@ -22,8 +23,18 @@ from projections.server.tokens import TokenRegister
 from tests.server.conftest import Here, Process, Server
 
 WORKFLOWS = 120
+LONG = 250
+BEGAN, MINUTE = datetime.now(UTC) - timedelta(hours=9), timedelta(minutes=1)
+WIDEST = f"{'8f1c-' * 20}end"
 HOSTILE = '<img src=x onerror="document.title=1">=cmd()'
-VIEWS = ("#/", "#/workflows", "#/workflows/story", "#/workflows/hostile", "#/spend?by=agent&period=week", "#/health")
+VIEWS = (
+    "#/",
+    "#/workflows",
+    f"#/workflows/{WIDEST}",
+    "#/workflows/hostile",
+    "#/spend?by=agent&period=week",
+    "#/health",
+)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDE, NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=375, height=700)
 
@@ -76,6 +87,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             workflow_ended("hostile", "failed", error_message=HOSTILE),
         ]
     )
+    rising = [
+        cost_observed("long", agent="plan", cost_usd=f"0.{cents:03d}", observed_at=BEGAN + cents * MINUTE)
+        for cents in range(1, LONG)
+    ]
+    ledgers.append([workflow_started("long", workflow_template="adw_long"), *rising])
+    wide = cost_observed(WIDEST, agent="a" * 90, model="region/" + "m" * 90, cost_usd="12345.67")
+    told = workflow_started(WIDEST, issue_number=1_000_000, workflow_template="t" * 90, project="p" * 90)
+    ledgers.append([told, wide, workflow_ended(WIDEST, "cancelled")])
     started = Here(data)
     yield started
     started.stop()
@@ -93,7 +112,7 @@ class Visit:
     def open(self, view: str = "#/") -> Page:
         """Go to a view, and wait until it is shown and live."""
         self.page.goto(f"{self.url}/{view}")
-        expect(self.page.locator("h1")).to_be_visible()
+        settled(self.page)
         return self.page
 
 
@@ -110,6 +129,12 @@ def visit(browser: Browser, server: Server) -> Iterator[Visit]:
 def costledger(data: Path, *words: str) -> None:
     """Another process."""
     subprocess.run([sys.executable, "-m", "projections", "--data", str(data), *words], check=True, capture_output=True)
+
+
+def settled(page: Page) -> None:
+    """Its heading is there, and nothing loads."""
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("main [aria-busy=true], main .loading")).to_have_count(0)
 
 
 def live(page: Page) -> None:
@@ -168,10 +193,10 @@ def test_workflows_are_filtered_sorted_and_paged_and_the_address_keeps_it(visit:
     expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Cost")
     assert names(page)[:2] == ["w000", "w002"]
     page.get_by_label("failed").check()
-    expect(page.locator(".totals")).to_contain_text("12 workflows, $660.00")
+    expect(page.locator(".totals")).to_contain_text("12 workflows$660.00")
     page.get_by_label("Issue").fill("3")
     page.get_by_label("Issue").press("Enter")
-    expect(page.locator(".totals")).to_contain_text("2 workflows, $90.00")
+    expect(page.locator(".totals")).to_contain_text("2 workflows$90.00")
     assert names(page) == ["w010", "w080"]
     assert "issue=3" in page.url
     assert "status=failed" in page.url
@@ -199,7 +224,7 @@ def test_what_is_shown_can_be_saved_and_no_name_is_a_formula(visit: Visit) -> No
 
 def test_zero_is_zero_and_unknown_is_unknown(visit: Visit) -> None:
     page = visit.open("#/workflows?template=adw_words&sort=adw_id&order=asc")
-    assert page.locator(".cost").all_text_contents() == ["unknown", "at least $1.00, 1 unpriced", "$0.00"]
+    assert page.locator("td .cost").all_text_contents() == ["unknown", "at least $1.00, 1 unpriced", "$0.00"]
     page = visit.open("#/health")
     expect(page.get_by_role("heading", name="Models without a price").locator("xpath=..")).to_contain_text("home-made")
 
@@ -265,21 +290,148 @@ def test_every_view_fits_a_phone_and_a_desk_in_light_and_dark(visit: Visit, them
             visit.page.set_viewport_size(size)
             page = visit.open(view)
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], (view, size)
+            cut = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth).length"
+            assert page.evaluate(cut) == 0, (view, size)
     ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == {"light": "rgb(250, 250, 248)", "dark": "rgb(18, 20, 23)"}[theme]
+    assert ground == {"light": "rgb(247, 248, 250)", "dark": "rgb(15, 17, 20)"}[theme]
     visit.page.get_by_role("button", name="Colours").click()
     expect(visit.page.locator("html")).to_have_attribute("data-theme", "light")
 
 
 def test_spend_is_split_and_says_whose_days_they_are(visit: Visit) -> None:
     page = visit.open("#/spend")
-    expect(page.locator("main")).to_contain_text("Days of Europe/Berlin")
-    expect(page.locator(".chart rect").first).to_be_visible()
+    expect(page.locator("main")).to_contain_text("Days are those of Europe/Berlin")
+    expect(page.locator("main")).to_contain_text("it falls on the day it was imported")
+    expect(page.locator(".chart rect[data-series='0']").first).to_be_visible()
     page.get_by_label("Split by").select_option("template")
     table = page.get_by_role("heading", name="By template").locator("xpath=..")
     expect(table).to_contain_text("adw_sdlc")
     expect(table).to_contain_text("$3,540.00")
     assert "by=template" in page.url
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_asks_for_nothing_twice(visit: Visit, view: str) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+    live(visit.open(view))
+    visit.page.wait_for_timeout(300)
+    assert len(asked) == len(set(asked)) >= 3, asked
+
+
+def test_each_part_says_that_it_loads_and_why_it_could_not(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    held: list[Route] = []
+    page.route("**/api/spend?*", lambda route: held.append(route))
+    page.goto(f"{server.url}/#/")
+    expect(page.locator(".loading")).to_have_text("Loading…")
+    expect(page.locator("tr[data-workflow=story]")).to_be_visible()
+    for route in held:
+        route.fulfill(status=503, content_type="application/problem+json", body='{"detail": "not now; try again"}')
+    expect(page.get_by_role("alert")).to_have_text("not now; try againTry again")
+    page.unroute("**/api/spend?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".card")).to_have_count(3)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.route("**/api/workflow-history/story/explain", lambda route: route.abort())
+    page.goto(f"{server.url}/#/workflows/story")
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    expect(page.locator("#cost")).to_have_text("$2.37")
+    context.close()
+
+
+def test_an_address_that_names_nothing_leads_on(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport=WIDE)
+    page = Visit(context.new_page(), server.url).open("#/nowhere/x")
+    expect(page.locator("main")).to_contain_text("Not foundThis page has no part “#/nowhere/x”.")
+    page.goto(f"{server.url}/#/workflows/never-seen")
+    expect(page.locator("main")).to_contain_text("No workflow is called “never-seen” here.")
+    page.get_by_role("link", name="All workflows").click()
+    expect(page.locator(".totals")).to_contain_text("workflows")
+    page.goto(f"{server.url}/#/workflows?since=x&sort=x&order=x&basis=x&issue=x&status=x&page=x")
+    expect(page.locator(".pager")).to_contain_text("Page 1 of 3")
+    page.goto(f"{server.url}/#/workflows?page=99999999999")
+    expect(page.locator("main")).to_contain_text("This page is behind the last one.")
+    page.goto(f"{server.url}/#/spend?since=2026-02-31&until=x&by=x&period=x")
+    expect(page.locator("main")).to_contain_text("By model")
+    context.close()
+
+
+def test_columns_that_are_empty_in_all_rows_are_not_shown(visit: Visit) -> None:
+    page = visit.open("#/workflows?template=adw_words")
+    heads = page.locator("#results th").all_text_contents()
+    assert heads == [
+        "Workflow",
+        "Status",
+        "Cost",
+        "Basis",
+        "Template",
+        "Started",
+        "Tokens",
+        "Cache hits",
+        "Last event ▾",
+    ]
+    page = visit.open("#/workflows?template=adw_words&sort=issue_number")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Issue")
+
+
+def test_a_long_ledger_is_read_page_by_page(visit: Visit) -> None:
+    page = visit.open("#/workflows/long")
+    pager = page.locator("#events .pager")
+    expect(pager).to_contain_text("Events 1 to 100 of 251")
+    page.get_by_role("button", name="Last").click()
+    expect(pager).to_contain_text("Events 152 to 251 of 251")
+    expect(page.get_by_role("button", name="First")).to_be_focused()
+    page.get_by_role("button", name="Earlier").click()
+    expect(page.locator("#events tbody tr").first).to_contain_text("+$0.0010")
+
+
+def test_a_chart_tells_its_points_to_pointer_and_keyboard(visit: Visit) -> None:
+    page = visit.open("#/spend")
+    chart = page.get_by_role("group", name="Spend by day, by model")
+    chart.focus()
+    page.keyboard.press("End")
+    expect(chart.get_by_role("status")).to_contain_text("claude-sonnet-4-5$7,140.00")
+    page.keyboard.press("Home")
+    expect(chart.get_by_role("status")).to_contain_text("$0.00")
+    page.keyboard.press("Escape")
+    expect(chart.get_by_role("status")).to_be_hidden()
+    page = visit.open("#/workflows/long")
+    chart = page.get_by_role("group", name="The cost over time, 249 steps")
+    chart.hover()
+    expect(chart.get_by_role("status")).to_contain_text("reads $0.")
+    page.get_by_role("button", name="Event by event").click()
+    expect(page.get_by_role("group", name="The cost event by event")).to_be_visible()
+    expect(page.get_by_role("button", name="Event by event")).to_be_focused()
+
+
+def test_a_sum_with_unpriced_or_incomplete_usage_is_a_lower_bound_everywhere(visit: Visit) -> None:
+    page = visit.open()
+    expect(page.locator(".card").first).to_contain_text("Todayat least $")
+    page = visit.open("#/spend?by=template")
+    for heading in ("By template", "By day"):
+        expect(page.get_by_role("region", name=heading).locator("tfoot")).to_contain_text("at least $")
+    template = page.get_by_role("region", name="By template")
+    expect(template.get_by_role("row", name="adw_words")).to_contain_text("at least $1.00")
+    expect(template.get_by_role("row", name="adw_sdlc")).not_to_contain_text("at least")
+
+
+def test_ages_scales_and_commands_are_for_people(visit: Visit) -> None:
+    told = visit.open().evaluate(
+        """import('./page/js/format.js').then(m => [
+            [0, 59.9, 841, 3600, 72000, 86400 * 2 + 7200, 86400 * 369.5].map(m.duration),
+            [m.scale(0, 0.2), m.scale(0.2, 0.2), m.scale(0.0005, 0.0005), m.scale(20, 20), m.scale(-2500000, 500000)],
+            ['claude-opus-4-5', "a'; rm -rf ~", '$(x)'].map(m.word),
+            ['2026-11-03', '2026-W45', '2026-11'].map(m.periodBriefly),
+        ])"""
+    )
+    assert told == [
+        ["0 s", "59 s", "14 m 1 s", "1 h", "20 h", "2 d 2 h", "369 d"],
+        ["$0", "$0.20", "$0.0005", "$20", "−$2.5M"],
+        ["claude-opus-4-5", "'a'\"'\"'; rm -rf ~'", "'$(x)'"],
+        ["Nov 3", "W45", "Nov 2026"],
+    ]
 
 
 def test_proving_the_ledgers_from_the_page(visit: Visit) -> None:
@@ -305,7 +457,7 @@ def test_health_says_what_is_wrong_and_sends_a_message_again(browser: Browser, t
         expect(page.locator("tr[data-workflow=dear] .budget")).to_have_text("175 % of $2.00: $1.50 over")
         ledger = tmp_path / "ledgers" / "dear.jsonl"
         ledger.write_bytes(ledger.read_bytes().replace(b'"3.00"', b'"1.00"'))
-        page.get_by_role("link", name="Health").click()
+        page.get_by_role("navigation").get_by_role("link", name="Health").click()
         page.get_by_role("button", name="Verify now").click()
         expect(page.locator("main")).to_contain_text("1 finding in")
         expect(page.locator("main")).to_contain_text("costledger salvage -- dear")
@@ -408,11 +560,8 @@ def test_the_modules_stay_small_and_none_makes_code_of_data() -> None:
 
 
 def test_text_stands_out_from_its_ground_in_both_themes() -> None:
-    light, dark, system = (
-        dict(re.findall(r"--(\w+): (#\w+)", block))
-        for block in re.findall(r":root[^{]*\{([^}]*)\}", (PAGE / "style.css").read_text(encoding="utf-8"))
-    )
-    assert dark == system
+    named = re.findall(r"--(\w+): light-dark\((#\w{6}), (#\w{6})\)", (PAGE / "style.css").read_text(encoding="utf-8"))
+    light, dark = ({name: both[at] for name, *both in named} for at in (0, 1))
     for theme in (light, dark):
         for ground in ("ground", "paper", "fill"):
             for ink in ("ink", "soft", "link", "good", "bad", "warn"):

@@ -39,12 +39,16 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Tables that were opened to their end; they stay open when their figures are renewed. */
+const opened = new Set();
+
 /**
  * A table that becomes cards on a narrow screen; each cell knows its column's name for that, and the roles say what
  * a browser forgets when a table is no longer laid out as one.
- * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[]}} of
+ * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, wide?: boolean, named?: boolean, file?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[], most?: number}} of
+ *   `most` rows are shown at first, the others on demand
  */
-export function table({ caption, columns, rows, foot }) {
+export function table({ caption, columns, rows, foot, most = Infinity }) {
   const head = columns.map((column) =>
     h(
       "th",
@@ -52,7 +56,10 @@ export function table({ caption, columns, rows, foot }) {
       column.head ?? column.name,
     ),
   );
-  return h(
+  const shown = opened.has(caption) ? rows : rows.slice(0, most);
+  const made = (some) => some.map((row) => (row instanceof Node ? row : line(columns, row)));
+  const body = h("tbody", { role: "rowgroup" }, made(shown));
+  const framed = h(
     "div",
     { class: "scroll" },
     h(
@@ -60,18 +67,23 @@ export function table({ caption, columns, rows, foot }) {
       { role: "table" },
       h("caption", { class: "unseen" }, caption),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
-      h(
-        "tbody",
-        { role: "rowgroup" },
-        rows.map((row) => (row instanceof Node ? row : line(columns, row))),
-      ),
+      body,
       foot && h("tfoot", { role: "rowgroup" }, line(columns, foot)),
     ),
   );
+  const hidden = rows.slice(shown.length);
+  if (!hidden.length) return framed;
+  const open = (event) => {
+    opened.add(caption);
+    body.append(...made(hidden));
+    event.target.parentElement.remove();
+  };
+  const button = h("button", { type: "button", onclick: open }, `Show all ${rows.length.toLocaleString("en-US")}`);
+  return h("div", {}, framed, h("p", { class: "more" }, button));
 }
 
-/** Figures stand to the right, moments are never broken. */
-const kind = (column) => (column.figures ? "figures" : column.when ? "when" : null);
+/** Figures stand to the right, moments are never broken, a wide column takes what is left and cuts what is longer. */
+const kind = (column) => ["figures", "when", "wide", "named", "file"].filter((name) => column[name]).join(" ") || null;
 
 /** One row of such a table. */
 export function line(columns, cells, properties = {}) {
@@ -100,6 +112,40 @@ export const section = (title, ...children) => {
   const id = `part-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
   return h("section", { "aria-labelledby": id }, h("h2", { id }, title), ...children);
 };
+
+/** Text that is cut where there is no room for it; all of it is told on hovering. */
+export const cut = (text) => (text ? h("span", { class: "cut", title: text }, text) : "");
+
+export const loading = () => h("p", { class: "loading" }, "Loading…");
+
+/**
+ * A part of a page that loads by itself: it says that it loads, or why it could not, and keeps what it shows when a
+ * later load fails.
+ * @param {() => Promise<Child>} produce
+ * @param {AbortSignal} signal
+ * @param {HTMLElement} element what shows it; one that has content keeps it meanwhile
+ */
+export function part(produce, signal, element = h("div", { class: "part" })) {
+  let shown = false;
+  if (!element.hasChildNodes()) fill(element, loading());
+  element.setAttribute("aria-busy", "true");
+  const load = async () => {
+    try {
+      const content = await produce();
+      if (signal.aborted) return;
+      fill(element, content);
+      shown = true;
+    } catch (error) {
+      if (signal.aborted || error.name === "AbortError" || error.status === 401) return;
+      if (!error.status && error.name === "TypeError") console.error(error);
+      if (shown) element.querySelector(":scope > .problem")?.remove();
+      if (shown) element.prepend(problem(error, load));
+      else fill(element, problem(error, load));
+    }
+    element.removeAttribute("aria-busy");
+  };
+  return { element, load };
+}
 
 /** What to do when there is nothing to show: a sentence, and commands to copy. */
 export const empty = (sentence, ...commands) =>

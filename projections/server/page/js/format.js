@@ -2,7 +2,15 @@
 
 const NANO = 1_000_000_000n;
 const counts = new Intl.NumberFormat("en-US");
+const briefs = new Intl.NumberFormat("en-US", {
+  notation: "compact",
+  minimumSignificantDigits: 3,
+  maximumSignificantDigits: 3,
+});
 const clock = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+const rounds = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+const MONTHS = new Intl.DateTimeFormat("en-US", { month: "short" });
+const DAYS = new Intl.DateTimeFormat("en-US", { weekday: "short", month: "short", day: "numeric", year: "numeric" });
 
 /** The zone of this browser, in which days and times are shown. */
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
@@ -53,10 +61,14 @@ export function honest({ cost, basis, unpriced }) {
 export const rowCost = (row) =>
   honest({ cost: row.actual_cost_total, basis: row.cost_basis, unpriced: row.unpriced_events });
 
-/** What a sum over `unpriced` models is. @param {Record<string, {events: number, tokens: number}>} unpriced by model */
-export function sumCost(cost, unpriced) {
-  return honest({ cost, basis: Object.keys(unpriced).length ? "partial" : "reported", unpriced: messages(unpriced) });
-}
+/**
+ * What lines of `/api/spend` add up to: a lower bound when one of them is.
+ * @param {{cost: string, at_least: boolean}[]} lines
+ */
+export const sumOf = (lines) => ({
+  cost: wire(lines.reduce((sum, { cost }) => sum + nanousd(cost), 0n)),
+  at_least: lines.some(({ at_least }) => at_least),
+});
 
 /** How many messages have no price. */
 export const messages = (unpriced) => Object.values(unpriced).reduce((sum, model) => sum + model.events, 0);
@@ -64,32 +76,74 @@ export const messages = (unpriced) => Object.values(unpriced).reduce((sum, model
 /** @param {number | bigint} number */
 export const count = (number) => counts.format(number);
 
+/** A count at a glance: 1,043,195,275 as "1.04B". */
+export const brief = (number) => (number < 10_000 ? count(number) : briefs.format(number));
+
+/** Dollars on a scale, whose steps are round: "$20", "$0.05", "$2.5M". @param {number} dollars */
+export function scale(dollars, step) {
+  const decimals = step < 1 ? Math.max(2, -Math.floor(Math.log10(step) + 1e-9)) : 0;
+  const size = Math.abs(dollars);
+  const text = decimals && size ? size.toFixed(decimals) : rounds.format(size);
+  return `${dollars < 0 ? "−" : ""}$${text}`;
+}
+
 /** @param {number} number of a hundred */
-export const percent = (number) => `${number === 0 || number >= 10 ? Math.round(number) : number.toFixed(1)} %`;
+export const percent = (number) =>
+  `${number === 0 || Math.abs(number) >= 10 ? Math.round(number) : number.toFixed(1)} %`.replace("-", "−");
 
 /** "1 message", "3 messages". */
 export const many = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
-/** Seconds as "14 m 1 s". @param {number | null} seconds */
+/** Seconds as "42 s", "14 m 1 s", "3 h 5 m", "12 d 4 h". @param {number | null} seconds */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
-  const [hours, minutes, rest] = [
-    Math.floor(seconds / 3600),
-    Math.floor((seconds % 3600) / 60),
-    Math.floor(seconds % 60),
+  const whole = Math.max(0, Math.floor(seconds));
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["m", 60],
+    ["s", 1],
   ];
-  if (hours) return `${count(hours)} h ${minutes} m`;
-  return minutes ? `${minutes} m ${rest} s` : `${rest} s`;
+  const first = units.findIndex(([, size]) => whole >= size);
+  if (first < 0) return "0 s";
+  const [[name, size], next] = [units[first], units[first + 1]];
+  const amount = Math.floor(whole / size);
+  const rest = next && amount < (name === "d" ? 10 : 100) ? Math.floor((whole % size) / next[1]) : 0;
+  return `${count(amount)} ${name}${rest ? ` ${rest} ${next[0]}` : ""}`;
 }
 
 /** A moment in this browser's zone, to the second. @param {string | null} moment ISO 8601 */
 export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");
+
+/** The same to the minute. @param {string | null} moment */
+export const minute = (moment) => local(moment).slice(0, 16);
+
+/** A period as the axis of a chart says it: "Nov 3", "W47", "Nov 2026". @param {string} period as the API names it */
+export function periodBriefly(period) {
+  const [, year, month, date] = /^(\d{4})-(\d\d)(?:-(\d\d))?$/.exec(period) ?? [];
+  if (!month) return period.replace(/^\d{4}-/, "");
+  const name = MONTHS.format(new Date(Number(year), Number(month) - 1, 1));
+  return date ? `${name} ${Number(date)}` : `${name} ${year}`;
+}
+
+/** The same in full: "Tue, Nov 3, 2026". */
+export function periodInFull(period) {
+  const [, year, month, date] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(period) ?? [];
+  return date
+    ? DAYS.format(new Date(Number(year), Number(month) - 1, Number(date)))
+    : /W/.test(period)
+      ? `Week ${period}`
+      : periodBriefly(period);
+}
 
 /** The calendar day of a moment here, as 2026-11-23. @param {Date} date */
 export function day(date) {
   const two = (number) => String(number).padStart(2, "0");
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
+
+/** Whether a text names a calendar day. @param {string | null} text */
+export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? "") && plusDays(text, 0) === text;
 
 /** So many days from a day. @param {string} from as 2026-11-23 */
 export function plusDays(from, days) {
@@ -99,6 +153,9 @@ export function plusDays(from, days) {
 
 /** The moment at which a day begins here, for the API. */
 export const startOf = (text) => new Date(`${text}T00:00:00`).toISOString();
+
+/** A word of a shell command, quoted where a shell would read more into it. @param {string} text */
+export const word = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 
 /** CSV, in which no text is a formula to a spreadsheet. @param {(string | number | null)[][]} rows */
 export const csv = (rows) => rows.map((cells) => cells.map(cell).join(",") + "\r\n").join("");

@@ -1,28 +1,57 @@
 // Rows as they change: one event stream for the whole page, closed while nobody looks at it.
 
+/** How long a page waits for the stream before it loads without. */
+const PATIENCE_MS = 1000;
+
 /**
- * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (the stream begins, and something may
+ * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (the stream begins anew, and something may
  * have been missed before: load anew), `state` (detail: "live", "waiting" or "paused").
  */
 class Live extends EventTarget {
   #source = null;
   #retry = 0;
   #wait_ms = 1000;
-  #started = false;
+  #begun = null;
+  #heard = null;
 
-  /** Begin; what has begun begins anew. */
-  start() {
-    if (this.#started) return this.#open();
-    this.#started = true;
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#pause() : this.#open()));
-    if (document.hidden) this.#pause();
-    else this.#open();
+  constructor() {
+    super();
+    document.addEventListener("visibilitychange", () => {
+      if (this.#begun === null) return;
+      if (document.hidden) this.#pause();
+      else this.#open();
+    });
+  }
+
+  /**
+   * Begin, unless it has begun. What is loaded after this has missed nothing, so it is loaded once.
+   * @returns {Promise<void>} when changes are heard, or cannot be for now
+   */
+  begin() {
+    return (this.#begun ??= new Promise((resolve) => {
+      const late = setTimeout(() => this.#heard?.(), PATIENCE_MS);
+      this.#heard = () => {
+        clearTimeout(late);
+        this.#heard = null;
+        resolve();
+      };
+      if (document.hidden) this.#pause();
+      else this.#open();
+    }));
+  }
+
+  /** Nothing more is heard until it begins again. */
+  end() {
+    this.#close();
+    this.#heard?.();
+    this.#begun = null;
   }
 
   /** A viewer in the background costs the server nothing; browsers also allow few connections per address. */
   #pause() {
     this.#close();
     this.#tell("state", "paused");
+    this.#heard?.();
   }
 
   #close() {
@@ -37,12 +66,14 @@ class Live extends EventTarget {
     source.addEventListener("open", () => {
       this.#wait_ms = 1000;
       this.#tell("state", "live");
-      this.#tell("again");
+      if (this.#heard) this.#heard();
+      else this.#tell("again");
     });
     source.addEventListener("row", (event) => this.#tell("row", JSON.parse(event.data)));
     source.addEventListener("removed", (event) => this.#tell("removed", JSON.parse(event.data).adw_id));
     source.addEventListener("error", () => {
       this.#tell("state", "waiting");
+      this.#heard?.();
       // A broken connection the browser takes up again; after a refusal it gives up, and this does not.
       if (source.readyState !== EventSource.CLOSED) return;
       this.#retry = setTimeout(() => this.#open(), this.#wait_ms);
@@ -60,7 +91,7 @@ export const live = new Live();
 /**
  * `load` at most so often as it is cheap: no sooner than a second, and ten times as long as it took, after the last;
  * what is asked for meanwhile is done once, at the end.
- * @param {() => Promise<void>} load
+ * @param {() => Promise<void>} load tells people itself what it could not load
  * @param {AbortSignal} signal ends it
  */
 export function calmly(load, signal, least_ms = 1000) {
@@ -74,11 +105,7 @@ export function calmly(load, signal, least_ms = 1000) {
     running = true;
     asked = false;
     const began = performance.now();
-    try {
-      await load();
-    } catch (error) {
-      if (error.name !== "AbortError") console.info(`not refreshed: ${error.message}`);
-    }
+    await load();
     running = false;
     const now = performance.now();
     free_at = now + Math.max(least_ms, 10 * (now - began));

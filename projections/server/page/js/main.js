@@ -1,7 +1,7 @@
 // The shell: which page is shown, whether it is live, who is logged in.
 
 import { api, whenUnauthorized } from "./api.js";
-import { fill, h, problem } from "./dom.js";
+import { fill, h, loading, problem } from "./dom.js";
 import { ZONE } from "./format.js";
 import { live } from "./live.js";
 import { here } from "./router.js";
@@ -12,7 +12,10 @@ import { spend } from "./pages/spend.js";
 import { workflow } from "./pages/workflow.js";
 import { workflows } from "./pages/workflows.js";
 
-/** @typedef {{path: string[], query: URLSearchParams, signal: AbortSignal, scope: string | null}} View */
+/**
+ * `moved`: another page was shown before, so nothing of this one is there yet.
+ * @typedef {{path: string[], query: URLSearchParams, signal: AbortSignal, scope: string | null, moved: boolean}} View
+ */
 
 const PAGES = { "": overview, workflows, spend, health };
 const STATES = { live: "● Live", waiting: "○ Reconnecting…", paused: "○ Paused" };
@@ -29,25 +32,60 @@ async function show() {
   leaving = new AbortController();
   const { signal } = leaving;
   const { path, query } = here();
-  const moved = shownPath !== null && shownPath !== path.join("/");
+  const before = shownPath;
   shownPath = path.join("/");
+  const moved = before !== shownPath;
   mark(path[0] ?? "");
   try {
     access ??= await api.access();
     if (signal.aborted) return;
     logout.hidden = access.scope === null;
     if (access.token_needed && access.scope === null) {
-      login(main, { done: begin });
+      shownPath = null;
+      login(main, {
+        done: () => {
+          access = null;
+          show();
+        },
+      });
       return entered(true);
     }
-    const page = path[0] === "workflows" && path[1] ? workflow : PAGES[path[0] ?? ""];
-    if (!page) throw new Error(`There is no page ${location.hash}.`);
-    await page(main, { path, query, signal, scope: access.token_needed || access.scope ? access.scope : "admin" });
-    if (!signal.aborted) entered(moved);
+    await live.begin();
+    if (signal.aborted) return;
+    const page = path[0] === "workflows" && path.length === 2 ? workflow : path.length < 2 && PAGES[path[0] ?? ""];
+    if (!page) {
+      missing(`This page has no part “${location.hash.slice(0, 200)}”.`);
+      return entered(moved);
+    }
+    const scope = access.token_needed || access.scope ? access.scope : "admin";
+    const shown = page(main, { path, query, signal, scope, moved }); // its heading is there at once
+    entered(moved && before !== null);
+    await shown;
   } catch (error) {
-    if (signal.aborted || error.name === "AbortError") return;
-    if (error.status !== 401) fill(main, h("h1", {}, "Nothing to show"), problem(error, show));
+    if (signal.aborted || error.name === "AbortError" || error.status === 401) return;
+    shownPath = null;
+    if (error.status === 404) missing(`No workflow is called “${path[1]}” here.`);
+    else fill(main, h("h1", {}, "Nothing to show"), problem(error, show));
+    entered(false);
   }
+}
+
+/** What was asked for is not here. */
+function missing(why) {
+  shownPath = null;
+  fill(
+    main,
+    h("h1", {}, "Not found"),
+    h(
+      "p",
+      { class: "empty" },
+      why,
+      " ",
+      h("a", { href: "#/" }, "Overview"),
+      " · ",
+      h("a", { href: "#/workflows" }, "All workflows"),
+    ),
+  );
 }
 
 /** What a screen reader and the keyboard go on from after a change of page. */
@@ -67,14 +105,9 @@ function mark(name) {
   }
 }
 
-function begin() {
-  access = null;
-  live.start();
-  return show();
-}
-
 whenUnauthorized(() => {
   access = null;
+  live.end();
   show();
 });
 logout.addEventListener("click", async () => {
@@ -93,5 +126,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 addEventListener("hashchange", show);
 document.getElementById("zone").textContent = `Times are in ${ZONE}.`;
 
+fill(main, loading());
 await show();
-if (access && !(access.token_needed && access.scope === null)) live.start();

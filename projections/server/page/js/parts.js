@@ -1,7 +1,7 @@
 // Parts that several pages show: a status, a cost that changes in place, a list of doubts, ways to choose.
 
 import { fill, flash, h } from "./dom.js";
-import { nanousd, percent, rowCost, usd, wire } from "./format.js";
+import { brief, count, nanousd, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–" };
@@ -16,7 +16,7 @@ export const status = (name) =>
   );
 
 /** A workflow's id, as the way to its page. */
-export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id" }, id);
+export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id cut", title: id }, id);
 
 /** @param {{issue_number: number | null}} row */
 export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_number}`);
@@ -26,9 +26,16 @@ export function cost(row) {
   return h(
     "span",
     { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` },
-    rowCost(row),
+    lessLoud(rowCost(row)),
   );
 }
+
+/** A cost in words and figures, the words smaller. @param {string} text as `honest` says it */
+export const lessLoud = (text) =>
+  text.split(/(at least |, [\d,]+ unpriced)/).map((part, at) => (at % 2 ? h("small", {}, part) : part));
+
+/** A count at a glance, the exact one on hovering. */
+export const about = (number) => h("span", { title: count(number) }, brief(number));
 
 /** Put a cell's new content in place, and let a figure that differs be seen. */
 export function renew(cell, content) {
@@ -43,6 +50,19 @@ export function amount(amount) {
   return h("span", { title: `${wire(nano)} USD` }, usd(nano));
 }
 
+/** A sum, and whether it is a lower bound. @param {{cost: string, at_least: boolean}} of */
+export const sum = ({ cost, at_least }) => [at_least && h("small", {}, "at least "), amount(cost)];
+
+/** What an amount rose or fell by. @param {bigint} nano */
+export const change = (nano) =>
+  nano === 0n
+    ? h("span", { class: "muted" }, "–")
+    : h(
+        "span",
+        { class: nano < 0n ? "warn" : null, title: `${wire(nano)} USD` },
+        `${nano > 0n ? "+" : ""}${usd(nano)}`,
+      );
+
 /** A part of a whole, as a bar; the figure beside it says the same. @param {number} share of one */
 export function bar(share, properties = {}) {
   const filled = h("span", {});
@@ -52,6 +72,20 @@ export function bar(share, properties = {}) {
 
 /** A part of a whole, as a bar and in percent. @param {number} of one */
 export const share = (of) => h("span", { class: "share" }, bar(of), h("span", {}, percent(100 * of)));
+
+/** One of several ways to show something. @param {[string, string][]} options value and what people read */
+export const toggle = (label, options, chosen, choose) =>
+  h(
+    "div",
+    { class: "switch small", role: "group", "aria-label": label },
+    options.map(([value, text]) =>
+      h(
+        "button",
+        { type: "button", id: `show-${value}`, "aria-pressed": String(value === chosen), onclick: () => choose(value) },
+        text,
+      ),
+    ),
+  );
 
 /** A labelled control. */
 export const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);
@@ -70,10 +104,13 @@ export function choice(label, name, options, chosen) {
 export function budget(of) {
   if (!of) return null;
   const left = nanousd(of.left);
+  const [least, most] = of.at_least ? ["at least ", "at most "] : ["", ""];
+  const rest =
+    left < 0n ? `${least}${usd(-left)} over` : `${most || (of.state === "warned" ? "only " : "")}${usd(left)} left`;
   return h(
     "span",
     { class: "budget", "data-state": of.state },
     bar(of.percent / 100, { "data-state": of.state }),
-    `${of.at_least ? "at least " : ""}${of.percent} % of ${usd(of.budget)}: ${left < 0n ? `${usd(-left)} over` : `${of.state === "warned" ? "only " : ""}${usd(left)} left`}`,
+    `${least}${count(of.percent)} % of ${usd(of.budget)}: ${rest}`,
   );
 }

@@ -1,8 +1,8 @@
 // Where a workflow's cost and tokens come from.
 
-import { h, table } from "../dom.js";
+import { cut, h, table } from "../dom.js";
 import { count, nanousd, percent } from "../format.js";
-import { amount, share } from "../parts.js";
+import { about, amount, share } from "../parts.js";
 
 /** By agent or by model: parts that sum to the total. @param {"by_agent" | "by_model"} part */
 export function breakdown(row, part, name) {
@@ -17,28 +17,30 @@ export function breakdown(row, part, name) {
   const names = [...new Set([...Object.keys(costs), ...Object.keys(used)])];
   const nano = (name) => nanousd(costs[name] ?? "0.00");
   names.sort((a, b) => Number(nano(b) - nano(a)) || all(used[b]) - all(used[a]));
-  if (!names.length) return h("p", { class: "muted" }, "Nothing yet.");
+  if (!names.length) return h("p", { class: "quietly" }, "Nothing yet.");
   const unpriced = row.cost_breakdown.unpriced ?? {};
   return table({
     caption: `Cost by ${name.toLowerCase()}`,
     columns: [
-      { name },
+      { name, wide: true },
       { name: "Cost", figures: true },
       { name: "Share", figures: true },
       { name: "Tokens", figures: true },
     ],
+    most: 12,
     rows: names.map((one) => [
-      one,
+      cut(one),
       part === "by_model" && unpriced[one] && !costs[one] ? "unpriced" : amount(nano(one)),
       share(Number(nano(one)) / total),
-      count(all(used[one])),
+      about(all(used[one])),
     ]),
-    foot: ["Total", amount(row.actual_cost_total), "", count(row.total_tokens)],
+    foot: ["Total", amount(row.actual_cost_total), "", about(row.total_tokens)],
   });
 }
 
 /** By kind of token. */
 export function tokens(row) {
+  if (!row.total_tokens) return h("p", { class: "quietly" }, "No reading says how many tokens were used.");
   const kinds = [
     ["Uncached input", row.input_tokens],
     ["Cache writes", row.cached_tokens],
@@ -48,11 +50,14 @@ export function tokens(row) {
   return [
     table({
       caption: "Tokens by kind",
-      columns: [{ name: "Kind" }, { name: "Tokens", figures: true }, { name: "Share", figures: true }],
-      rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / (row.total_tokens || 1))]),
+      columns: [
+        { name: "Kind", wide: true },
+        { name: "Tokens", figures: true },
+        { name: "Share", figures: true },
+      ],
+      rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / row.total_tokens)]),
       foot: ["Total", count(row.total_tokens), ""],
     }),
-    row.total_tokens > 0 &&
-      h("p", { class: "muted" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
+    h("p", { class: "note" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
   ];
 }

@@ -1,61 +1,71 @@
 // A ledger's events, page by page: what each said, where it was read, and what it did to the cost.
 
 import { api } from "../api.js";
-import { fill, h, problem, table } from "../dom.js";
-import { count, local, usd } from "../format.js";
-import { amount } from "../parts.js";
+import { cut, h, part, table } from "../dom.js";
+import { count, local, nanousd } from "../format.js";
+import { amount, change } from "../parts.js";
 
 const PAGE = 100;
 const COLUMNS = [
   { name: "Seq", figures: true },
   { name: "When", when: true },
-  { name: "Event" },
+  { name: "Event", wide: true },
   { name: "Said", figures: true },
+  { name: "Effect", figures: true },
   { name: "Cost then", figures: true },
-  { name: "Read from" },
+  { name: "Read from", file: true },
 ];
 const SHOWN_ELSEWHERE = ["v", "seq", "type", "workflow_id", "hash"];
 
 /** The list of a workflow's events. @param {string} id @param {AbortSignal} signal */
 export function events(id, signal) {
-  const element = h("div", { id: "events" });
-  let after = 0;
-  const turn = (to) => async () => {
-    after = to;
-    await load();
-    element.querySelector("button:not(:disabled)")?.focus();
-  };
-  async function load() {
-    try {
+  let after = 0,
+    total = 0;
+  const list = part(
+    async () => {
       const found = await api.events(id, { after, limit: PAGE }, signal);
       const last = found.events.at(-1)?.event.seq ?? after;
-      const open = new Set([...element.querySelectorAll("details[open]")].map((details) => details.dataset.seq));
-      fill(
-        element,
+      const open = new Set([...list.element.querySelectorAll("details[open]")].map((details) => details.dataset.seq));
+      return [
         table({
           caption: "Events of the ledger",
           columns: COLUMNS,
           rows: found.events.map((event) => cells(event, open)),
         }),
-        (after > 0 || found.next !== null) &&
-          h(
-            "nav",
-            { class: "pager", "aria-label": "Pages of the events" },
-            h(
-              "button",
-              { type: "button", disabled: after === 0, onclick: turn(Math.max(0, after - PAGE)) },
-              "← Earlier",
-            ),
-            h("span", {}, `Events ${count(after + 1)} to ${count(last)}`),
-            h("button", { type: "button", disabled: found.next === null, onclick: turn(found.next) }, "Later →"),
-          ),
-      );
-    } catch (error) {
-      if (error.name === "AbortError" || error.status === 401) throw error;
-      fill(element, problem(error, load));
-    }
+        (after > 0 || found.next !== null) && pager(found.next, last),
+      ];
+    },
+    signal,
+    h("div", { id: "events", class: "part" }),
+  );
+  const turn = (to) => async () => {
+    const id = document.activeElement?.id;
+    after = to;
+    await list.load();
+    const again = document.getElementById(id);
+    (again?.disabled ? list.element.querySelector("button:not(:disabled)") : again)?.focus();
+  };
+  const step = (id, text, enabled, to) =>
+    h("button", { type: "button", id, disabled: !enabled, onclick: turn(to) }, text);
+  function pager(next, last) {
+    return h(
+      "nav",
+      { class: "pager", "aria-label": "Pages of the events" },
+      step("events-first", "First", after > 0, 0),
+      step("events-before", "← Earlier", after > 0, Math.max(0, after - PAGE)),
+      h("span", {}, `Events ${count(after + 1)} to ${count(last)} of ${count(Math.max(total, last))}`),
+      step("events-after", "Later →", next !== null, next),
+      step("events-last", "Last", next !== null, Math.max(0, total - PAGE)),
+    );
   }
-  return { element, load };
+  return {
+    element: list.element,
+    load: list.load,
+    /** How many events there are. @param {number} events */
+    told: (events) => {
+      total = events;
+    },
+  };
 }
 
 function cells({ event, cost_before: before, cost_after: after }, open) {
@@ -63,14 +73,8 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
   const notes = ["final", "partial"].filter((name) => event[name]);
   const whole = Object.entries(event)
     .filter(([name]) => !SHOWN_ELSEWHERE.includes(name))
-    .map(([name, value]) =>
-      h(
-        "div",
-        { class: "pair" },
-        h("dt", {}, name),
-        h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)),
-      ),
-    );
+    .flatMap(spread)
+    .map(([name, value]) => h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value)));
   return [
     count(event.seq),
     local(event.observed_at ?? event.recorded_at),
@@ -80,16 +84,28 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
       h(
         "summary",
         {},
-        event.type.replaceAll("_", " "),
-        meter.length ? h("span", { class: "muted" }, ` ${meter.slice(0, 2).join(" · ")}`) : null,
+        h("span", { class: "what" }, event.type.replaceAll("_", " ")),
+        meter.length
+          ? h("span", { class: "muted cut", title: meter.join(" · ") }, meter.slice(0, 2).join(" · "))
+          : null,
         notes.map((note) => h("span", { class: "tag" }, note)),
       ),
       h("dl", { class: "facts" }, whole),
     ),
     said(event),
-    before === after ? h("span", { class: "muted" }, usd(after)) : [usd(before), " → ", h("strong", {}, amount(after))],
+    change(nanousd(after) - nanousd(before)),
+    before === after ? h("span", { class: "muted" }, amount(after)) : h("strong", {}, amount(after)),
     event.type === "ledger_opened" ? "" : readFrom(event),
   ];
+}
+
+/** A field by itself, or the fields of an object one by one: `source.file`. */
+function spread([name, value]) {
+  if (typeof value !== "object") return [[name, String(value)]];
+  return Object.entries(value).map(([inner, each]) => [
+    `${name}.${inner}`,
+    typeof each === "object" ? JSON.stringify(each) : String(each),
+  ]);
 }
 
 function said(event) {
@@ -97,9 +113,12 @@ function said(event) {
   return event.cost_usd === undefined ? "unpriced" : amount(event.cost_usd);
 }
 
+/** The file and the line, whole; of the folders what there is room for. */
 function readFrom({ source }) {
   if (!source?.file) return h("span", { class: "muted" }, source?.kind ?? "told directly");
   const place = source.line === undefined ? source.file : `${source.file}:${source.line}`;
-  const parts = place.split("/");
-  return h("span", { class: "place", title: place }, parts.length > 4 ? `…/${parts.slice(-3).join("/")}` : place);
+  const at = place.lastIndexOf("/") + 1;
+  const folders = place.slice(0, at).split("/");
+  const folder = at > 0 && (folders.length > 2 ? `…/${folders.at(-2)}/` : place.slice(0, at));
+  return h("span", { class: "place", title: place }, folder && h("span", {}, folder), h("span", {}, place.slice(at)));
 }

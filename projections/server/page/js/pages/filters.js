@@ -1,7 +1,7 @@
 // The filters of the table of workflows, as the address keeps them and as the API is asked.
 
 import { h } from "../dom.js";
-import { day, plusDays, startOf } from "../format.js";
+import { day, isDay, plusDays, startOf } from "../format.js";
 import { choice, field, status } from "../parts.js";
 import { go, link } from "../router.js";
 
@@ -9,23 +9,39 @@ import { go, link } from "../router.js";
 export const PAGE = 50;
 const STATUSES = ["running", "completed", "failed", "cancelled"];
 
-/** Which page is asked for, from 1. @param {URLSearchParams} query */
-export const pageOf = (query) => Math.max(1, Number(query.get("page")) || 1);
+const BASES = [
+  ["", "any"],
+  ["reported", "reported"],
+  ["priced", "priced"],
+  ["partial", "partial"],
+  ["none", "no reading"],
+];
+const SORTS = ["updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"];
 
-/** What the API is asked for, from the address. */
+/** Which page is asked for, from 1. @param {URLSearchParams} query */
+export const pageOf = (query) => Math.min(1e7, Math.max(1, Math.floor(Number(query.get("page"))) || 1));
+
+/** How the table is sorted. @param {URLSearchParams} query */
+export const sortOf = (query) => ({
+  sort: SORTS.includes(query.get("sort")) ? query.get("sort") : "updated_at",
+  order: query.get("order") === "asc" ? "asc" : "desc",
+});
+
+/** What the API is asked for, from the address; what an address cannot mean is left out. */
 export function asked(query) {
-  const since = query.get("since"),
-    until = query.get("until");
+  const date = (name) => (isDay(query.get(name)) ? query.get(name) : null);
+  const since = date("since"),
+    until = date("until"),
+    basis = query.get("basis");
   return {
     status: query.getAll("status").filter((name) => STATUSES.includes(name)),
-    issue_number: query.get("issue"),
+    issue_number: /^\d{1,15}$/.test(query.get("issue") ?? "") ? query.get("issue") : null,
     workflow_template: query.get("template"),
-    basis: query.get("basis"),
-    text: query.get("text"),
+    basis: BASES.some(([name]) => name === basis) ? basis : null,
+    text: query.get("text")?.slice(0, 200),
     since: since && startOf(since),
     until: until && startOf(plusDays(until, 1)),
-    sort: query.get("sort") ?? "updated_at",
-    order: query.get("order") ?? "desc",
+    ...sortOf(query),
     limit: PAGE,
     offset: (pageOf(query) - 1) * PAGE,
   };
@@ -45,6 +61,7 @@ export function changed(query, changes) {
 /** The form; a change shows at once. @param {URLSearchParams} query */
 export function filters(query) {
   const get = (name) => query.get(name) ?? "";
+  const date = (name) => (isDay(query.get(name)) ? query.get(name) : "");
   const apply = (event) => {
     event.preventDefault();
     const told = new FormData(form);
@@ -68,25 +85,18 @@ export function filters(query) {
   const form = h(
     "form",
     { onsubmit: apply, onchange: apply },
-    h("fieldset", {}, h("legend", {}, "Status"), boxes),
-    field("Text", input("text", { type: "search", placeholder: "id, template, model, error", maxlength: 200 })),
+    h("fieldset", {}, h("legend", {}, "Status"), h("div", { class: "boxes" }, boxes)),
+    field(
+      "Text",
+      input("text", { class: "long", type: "search", placeholder: "id, template, model, error", maxlength: 200 }),
+    ),
+    h("span", { class: "break" }),
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
     field("Template", input("template", { class: "middle" })),
-    choice(
-      "Basis",
-      "basis",
-      [
-        ["", "any"],
-        ["reported", "reported"],
-        ["priced", "priced"],
-        ["partial", "partial"],
-        ["none", "no reading"],
-      ],
-      get("basis"),
-    ),
-    field("Last event from", input("since", { type: "date", max: day(new Date()) })),
-    field("to", input("until", { type: "date" })),
-    h("button", { type: "submit" }, "Filter"),
+    choice("Basis", "basis", BASES, get("basis")),
+    field("Last event from", input("since", { type: "date", value: date("since"), max: day(new Date()) })),
+    field("to", input("until", { type: "date", value: date("until") })),
+    h("button", { type: "submit", hidden: true }, "Filter"), // what Enter presses
     [...query.keys()].length ? h("a", { href: "#/workflows", class: "button" }, "Clear") : null,
   );
   const wide = matchMedia("(min-width: 701px)").matches;

@@ -1,38 +1,42 @@
 // Health: whether rows follow their ledgers, whether the ledgers are what they were, and what did not arrive.
 
 import { api } from "../api.js";
-import { fill, h, section, table } from "../dom.js";
-import { count, local, many } from "../format.js";
+import { cut, fill, h, part, section, table } from "../dom.js";
+import { count, local, many, word } from "../format.js";
 import { calmly, live } from "../live.js";
 import { workflowName } from "../parts.js";
+import { deliveries } from "./deliveries.js";
 
 const EVERY_MS = 5000;
+const SHOWN = 20;
+const UNATTRIBUTED = "(unattributed)";
 const good = (...text) => h("p", {}, h("span", { class: "good" }, "✓ "), text);
+const boxed = (...what) => h("div", { class: "quietly" }, what);
 const fact = (name, value) => h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
 const bad = (...text) => h("p", { class: "bad" }, "✕ ", text);
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function health(place, { signal, scope }) {
-  const parts = h("div", {});
-  const load = async () => {
+  const parts = part(async () => {
     const found = await api.health(signal);
     const webhooks = found.webhooks.length ? await api.webhooks(signal) : { endpoints: [], dead_letters: [] };
-    const focused = document.activeElement?.id;
-    fill(
-      parts,
-      following(found),
-      verification(found.verification, scope, again),
+    if (found.verification?.finished_at === null) setTimeout(again, 0);
+    return [
+      h("div", { class: "columns" }, following(found), verification(found.verification, scope, again)),
       ledgers(found),
       unpriced(found.unpriced),
       sources(found.sources),
       deliveries(webhooks, scope, again),
-    );
-    if (found.verification?.finished_at === null) again();
-    if (focused) document.getElementById(focused)?.focus();
+    ];
+  }, signal);
+  const load = async () => {
+    const focused = document.activeElement?.id;
+    await parts.load();
+    if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
   };
   const again = calmly(load, signal);
+  fill(place, h("h1", {}, "Health"), parts.element);
   await load();
-  fill(place, h("h1", {}, "Health"), parts);
   const timer = setInterval(() => document.hidden || again(), EVERY_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
   for (const name of ["row", "again"]) live.addEventListener(name, again, { signal });
@@ -42,16 +46,18 @@ function following(found) {
   const lag = `${count(Math.round(found.refresh_lag_seconds * 1000))} ms`;
   return section(
     "Rows and ledgers",
-    found.ready
-      ? good("Rows follow their ledgers.")
-      : bad("Rows do not follow their ledgers; the server's log says why."),
-    found.misplaced ? bad(found.misplaced) : null,
-    h(
-      "dl",
-      { class: "facts" },
-      fact("Last look", local(found.refreshed_at) || "never"),
-      fact("Refresh lag", lag),
-      fact("Open streams", count(found.streams)),
+    boxed(
+      found.ready
+        ? good("Rows follow their ledgers.")
+        : bad("Rows do not follow their ledgers; the server's log says why."),
+      found.misplaced ? bad(found.misplaced) : null,
+      h(
+        "dl",
+        { class: "facts" },
+        fact("Last look", local(found.refreshed_at) || "never"),
+        fact("Refresh lag", lag),
+        fact("Open streams", count(found.streams)),
+      ),
     ),
   );
 }
@@ -74,28 +80,33 @@ function verification(last, scope, again) {
       { type: "button", id: "verify", disabled: running, onclick: begin },
       running ? "Verifying…" : "Verify now",
     );
-  return section("Verification", outcome(last), h("div", { class: "actions" }, button || null, answer));
+  return section(
+    "Verification",
+    boxed(outcome(last), h("div", { class: "actions" }, button || null, answer)),
+    last?.findings_count ? findings(last) : null,
+  );
 }
 
 function outcome(last) {
-  if (!last) return h("p", { class: "muted" }, "The ledgers have not been proven since the server was started.");
+  if (!last) return h("p", {}, "The ledgers have not been proven since the server was started.");
   if (last.finished_at === null) return h("p", {}, `Began ${local(last.started_at)}…`);
   if (last.error) return bad(last.error);
   const read = `${many(last.ledgers, "ledger")}, ${many(last.events, "event")} and ${many(last.rows, "row")}, ${local(last.finished_at)}`;
-  if (!last.findings_count) return good(`Every chain verifies, and every row is its replay: ${read}.`);
-  return [
-    bad(`${many(last.findings_count, "finding")} in ${read}.`),
-    table({
-      caption: "Findings",
-      columns: [{ name: "Workflow" }, { name: "Finding" }, { name: "Next step" }],
-      rows: last.findings.map((finding) => [
-        workflowName(finding.workflow_id),
-        finding.problem,
-        h("code", {}, finding.next_step),
-      ]),
-    }),
-  ];
+  if (last.findings_count) return bad(`${many(last.findings_count, "finding")} in ${read}.`);
+  return good(`Every chain verifies, and every row is its replay: ${read}.`);
 }
+
+const findings = (last) =>
+  table({
+    caption: "Findings",
+    columns: [{ name: "Workflow" }, { name: "Finding" }, { name: "Next step" }],
+    rows: last.findings.map((finding) => [
+      workflowName(finding.workflow_id),
+      finding.problem,
+      h("code", {}, finding.next_step),
+    ]),
+    most: SHOWN,
+  });
 
 const BESIDE = {
   fenced: "a sync failed, and nobody has appended since",
@@ -113,16 +124,16 @@ function ledgers(found) {
     "Ledgers",
     rows.length
       ? table({ caption: "Ledgers with trouble", columns: [{ name: "Ledger" }, { name: "What" }], rows })
-      : good("No ledger is damaged, fenced or torn."),
+      : boxed(good("No ledger is damaged, fenced or torn.")),
   );
 }
 
 function unpriced(models) {
   const rows = Object.entries(models).map(([model, { events, tokens }]) => [
-    model,
+    cut(model),
     count(events),
     count(tokens),
-    h("code", {}, `costledger prices -- ${model}`),
+    model === UNATTRIBUTED ? "its source names no model" : h("code", {}, `costledger prices -- ${word(model)}`),
   ]);
   return section(
     "Models without a price",
@@ -130,14 +141,15 @@ function unpriced(models) {
       ? table({
           caption: "Models without a price",
           columns: [
-            { name: "Model" },
+            { name: "Model", named: true },
             { name: "Messages", figures: true },
             { name: "Tokens", figures: true },
             { name: "Next step" },
           ],
           rows,
+          most: SHOWN,
         })
-      : good("Every model that was used has a price."),
+      : boxed(good("Every model that was used has a price.")),
   );
 }
 
@@ -147,7 +159,7 @@ function sources(followed) {
       "Sources",
       h(
         "p",
-        { class: "muted" },
+        { class: "quietly" },
         "None is followed. ",
         h("code", {}, "costledger serve --watch adw:path/to/agents"),
         " follows one.",
@@ -163,85 +175,7 @@ function sources(followed) {
         h("span", { class: "place" }, path),
         trouble ? h("span", { class: "bad" }, trouble) : "followed",
       ]),
-    }),
-  );
-}
-
-function deliveries({ endpoints, dead_letters: dead }, scope, again) {
-  if (!endpoints.length)
-    return section(
-      "Webhooks",
-      h(
-        "p",
-        { class: "muted" },
-        "None is configured; ",
-        h("code", {}, "[[webhooks]]"),
-        " in ",
-        h("code", {}, "costledger.toml"),
-        " names one.",
-      ),
-    );
-  const list = table({
-    caption: "Webhooks",
-    columns: [
-      { name: "Endpoint" },
-      { name: "Delivered", figures: true },
-      { name: "Pending", figures: true },
-      { name: "Given up", figures: true },
-      { name: "Last delivery", when: true },
-      { name: "Last error" },
-    ],
-    rows: endpoints.map((one) => [
-      one.host,
-      count(one.delivered),
-      count(one.pending),
-      count(one.dead),
-      local(one.last_delivered_at),
-      one.last_error ?? "none",
-    ]),
-  });
-  if (!dead.length) return section("Webhooks", list);
-  const resend = (letter) =>
-    scope === "admin" &&
-    h(
-      "button",
-      {
-        type: "button",
-        id: `resend-${letter.id}`,
-        onclick: async (event) => {
-          event.target.disabled = true;
-          try {
-            await api.resend(letter.id);
-            again();
-          } catch (error) {
-            event.target.replaceWith(h("span", { class: "bad" }, error.message));
-          }
-        },
-      },
-      "Send again",
-    );
-  return section(
-    "Webhooks",
-    list,
-    h("h3", {}, "Given up"),
-    table({
-      caption: "Messages that were given up",
-      columns: [
-        { name: "Made", when: true },
-        { name: "Event" },
-        { name: "Workflow" },
-        { name: "Attempts", figures: true },
-        { name: "Last error" },
-        { name: "" },
-      ],
-      rows: dead.map((letter) => [
-        local(letter.made_at),
-        letter.type,
-        workflowName(letter.adw_id),
-        count(letter.attempts),
-        letter.last_error,
-        resend(letter) || "",
-      ]),
+      most: SHOWN,
     }),
   );
 }

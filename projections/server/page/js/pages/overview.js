@@ -1,11 +1,25 @@
 // Overview: what was spent lately, what runs now, what may be wrong.
 
 import { api } from "../api.js";
-import { legend, stackedBars } from "../charts.js";
-import { cellsOf, empty, fill, h, line, section, table } from "../dom.js";
-import { count, day, duration, local, messages, plusDays, usd, ZONE } from "../format.js";
+import { legend, stackedBars } from "../bars.js";
+import { cellsOf, cut, empty, fill, h, line, part, section, table } from "../dom.js";
+import {
+  brief,
+  count,
+  day,
+  duration,
+  local,
+  many,
+  messages,
+  minute,
+  nanousd,
+  plusDays,
+  sumOf,
+  wire,
+  ZONE,
+} from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, cost, issue, renew, workflowName } from "../parts.js";
+import { amount, budget, cost, issue, renew, sum, workflowName } from "../parts.js";
 import { link } from "../router.js";
 
 const RANGES = [
@@ -18,46 +32,49 @@ const DOUBTS_SHOWN = 8;
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id) },
   { name: "Cost so far", cell: cost, figures: true },
-  { name: "Issue", cell: issue, optional: issue },
-  { name: "Template", cell: (row) => row.workflow_template, optional: (row) => row.workflow_template },
   { name: "Budget", cell: (row) => budget(row.budget), optional: (row) => row.budget },
+  { name: "Issue", cell: issue, optional: issue, figures: true },
   {
-    name: "Running for",
-    cell: (row) => row.start_time && duration((Date.now() - Date.parse(row.start_time)) / 1000),
-    optional: (row) => row.start_time,
+    name: "Template",
+    cell: (row) => cut(row.workflow_template),
+    optional: (row) => row.workflow_template,
+    named: true,
   },
-  { name: "Last event", cell: (row) => local(row.updated_at), when: true },
+  { name: "Running for", cell: age, optional: (row) => row.start_time, figures: true },
+  {
+    name: "Last event",
+    cell: (row) => h("span", { title: local(row.updated_at) }, minute(row.updated_at)),
+    when: true,
+  },
 ];
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function overview(place, { signal }) {
-  const hint = begin(),
-    spent = h("div", {}),
-    running = h("div", {}),
-    doubtful = h("div", {});
+  const hint = h("div", {});
   const lines = new Map();
   let columns = COLUMNS;
 
-  const loadSpent = async () => fill(spent, await spentLately(signal));
-  const loadRunning = async () => {
-    const found = await api.workflows({ status: "running", sort: "cost", limit: RUNNING_SHOWN }, signal);
+  const spent = part(async () => spentLately(await lately(signal)), signal);
+  const running = part(async () => {
+    const found = await api.workflows({ status: "running", sort: "updated_at", limit: RUNNING_SHOWN }, signal);
     columns = COLUMNS.filter(({ optional }) => !optional || found.workflows.some(optional));
     lines.clear();
     for (const row of found.workflows)
       lines.set(row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id }));
-    fill(running, runningTable(columns, lines, found));
-  };
-  const loadDoubts = async () => fill(doubtful, await doubts(signal));
+    if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
+    return runningTable(columns, lines, found);
+  }, signal);
+  const doubtful = part(() => doubts(signal), signal);
 
   const again = {
-    spent: calmly(loadSpent, signal),
-    running: calmly(loadRunning, signal),
-    doubts: calmly(loadDoubts, signal, 10_000),
+    spent: calmly(spent.load, signal),
+    running: calmly(running.load, signal),
+    doubts: calmly(doubtful.load, signal, 10_000),
   };
   live.addEventListener(
     "row",
     ({ detail: row }) => {
-      hint.remove();
+      hint.replaceChildren();
       const known = lines.get(row.adw_id);
       if (known && row.status === "running")
         cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
@@ -71,19 +88,23 @@ export async function overview(place, { signal }) {
   live.addEventListener("again", all, { signal });
   live.addEventListener("removed", all, { signal });
 
-  const [{ total_count: any }] = await Promise.all([
-    api.workflows({ limit: 1 }, signal),
-    loadSpent(),
-    loadRunning(),
-    loadDoubts(),
-  ]);
   fill(
     place,
     h("h1", {}, "Overview"),
-    any ? null : hint,
-    spent,
-    section("Running now", running),
-    section("What may be wrong", doubtful),
+    hint,
+    spent.element,
+    section("Running now", running.element),
+    section("What may be wrong", doubtful.element),
+  );
+  await Promise.all([spent.load(), running.load(), doubtful.load()]);
+}
+
+function age(row) {
+  if (!row.start_time || Date.parse(row.start_time) > Date.now()) return ""; // a clock that is ahead
+  return h(
+    "span",
+    { title: `since ${local(row.start_time)}` },
+    duration((Date.now() - Date.parse(row.start_time)) / 1000),
   );
 }
 
@@ -94,53 +115,64 @@ const begin = () =>
     "costledger demo",
   );
 
-async function spentLately(signal) {
+/** What was spent in each of the ranges; of the longest also by day and model. */
+async function lately(signal) {
   const today = day(new Date());
-  const answers = await Promise.all(
-    RANGES.map(([, days]) =>
-      api.spend(
-        {
-          period: "day",
-          since: plusDays(today, 1 - days),
-          until: today,
-          timezone: ZONE,
-          by: days === 30 ? "model" : null,
-        },
-        signal,
-      ),
-    ),
-  );
+  const asked = ([, days]) => ({
+    period: "day",
+    since: plusDays(today, 1 - days),
+    until: today,
+    timezone: ZONE,
+    by: days === 30 ? "model" : null,
+  });
+  return { today, answers: await Promise.all(RANGES.map((range) => api.spend(asked(range), signal))) };
+}
+
+function spentLately({ today, answers }) {
+  const month = answers.at(-1);
+  const of = (from, to) => {
+    const [since, until] = [plusDays(today, -from), plusDays(today, -to)];
+    return sum(sumOf(month.lines.filter(({ period }) => since <= period && period <= until)));
+  };
+  const beside = [
+    ["yesterday ", of(1, 1)],
+    ["the 7 days before ", of(13, 7)],
+    [sum({ ...month.total, cost: wire(nanousd(month.total.cost) / 30n) }), " a day"],
+  ];
   const cards = RANGES.map(([name, days], at) => {
-    const { total, unpriced } = answers[at],
-      missing = messages(unpriced);
+    const missing = messages(answers[at].unpriced);
     return h(
       "a",
       { class: "card", href: link(["spend"], { since: plusDays(today, 1 - days), until: today }) },
       h("span", {}, name),
-      h("strong", { title: `${total.cost} USD` }, missing > 0 && h("small", {}, "at least "), usd(total.cost)),
-      h("small", {}, missing > 0 && `${count(missing)} unpriced · `, `${count(total.total_tokens)} tokens`),
+      h("strong", { title: `${answers[at].total.cost} USD` }, sum(answers[at].total)),
+      h("small", {}, beside[at]),
+      h(
+        "small",
+        { title: `${count(answers[at].total.total_tokens)} tokens` },
+        `${brief(answers[at].total.total_tokens)} tokens`,
+        missing > 0 && ` · ${many(missing, "message")} unpriced`,
+      ),
     );
   });
-  const month = answers.at(-1);
+  const name = (model) => model ?? "(unattributed)";
   return [
     h("div", { class: "cards" }, cards),
-    month.lines.length
-      ? [
-          stackedBars(month, { since: plusDays(today, -29), until: today, height: 130 }),
-          legend(month.groups, (model) => model ?? "(unattributed)"),
-        ]
-      : null,
+    month.lines.length > 0 && [
+      h("div", { class: "titled" }, h("h2", {}, "Each day, by model"), legend(month.groups, name)),
+      stackedBars(month, { since: plusDays(today, -29), until: today, height: 200, name }),
+    ],
   ];
 }
 
 function runningTable(columns, lines, { total_count, analytics }) {
-  if (!lines.size) return h("p", { class: "muted" }, "Nothing runs.");
-  const more =
+  if (!lines.size) return h("p", { class: "quietly" }, "Nothing runs.");
+  const rest =
     total_count > lines.size &&
     h("a", { href: link(["workflows"], { status: "running" }) }, `All ${count(total_count)} running workflows`);
   return [
-    table({ caption: "Running workflows", columns, rows: [...lines.values()] }),
-    more && h("p", {}, "In all ", amount(analytics.total_cost), ". ", more),
+    table({ caption: "Running workflows, the latest event first", columns, rows: [...lines.values()] }),
+    rest && h("p", {}, rest, analytics.at_least ? ": at least " : ": ", amount(analytics.total_cost), "."),
   ];
 }
 
@@ -153,24 +185,13 @@ async function doubts(signal) {
   if (!found.length)
     return h(
       "p",
-      { class: "muted" },
+      { class: "quietly" },
       "Nothing is known to be wrong. ",
       h("a", { href: "#/health" }, "Prove the ledgers"),
       " to be sure.",
     );
-  const columns = [{ name: "Where" }, { name: "What" }, { name: "Next step" }];
-  const rest = found.slice(DOUBTS_SHOWN);
-  return [
-    table({ caption: "What may be wrong", columns, rows: found.slice(0, DOUBTS_SHOWN) }),
-    rest.length
-      ? h(
-          "details",
-          {},
-          h("summary", {}, `${count(rest.length)} more`),
-          table({ caption: "More of it", columns, rows: rest }),
-        )
-      : null,
-  ];
+  const columns = [{ name: "Where", named: true }, { name: "What" }, { name: "Next step" }];
+  return table({ caption: "What may be wrong", columns, rows: found, most: DOUBTS_SHOWN });
 }
 
 /** What is wrong with the server or whole ledgers; the health page has it all. */
@@ -182,11 +203,11 @@ function ofServer(health) {
   for (const [id, what] of Object.entries(health.problems)) told.push([workflowName(id), what, look.cloneNode(true)]);
   if (health.misplaced) say(health.misplaced);
   if (health.verification?.findings_count)
-    say(`${count(health.verification.findings_count)} findings of the last verification`);
-  if (health.beside.fenced.count) say(`${count(health.beside.fenced.count)} fenced ledgers take no events`);
+    say(`${many(health.verification.findings_count, "finding")} of the last verification`);
+  if (health.beside.fenced.count) say(`${many(health.beside.fenced.count, "fenced ledger")}: no event can be appended`);
   const unpriced = Object.keys(health.unpriced);
-  if (unpriced.length) say(`without a price, so costs are at least what is shown: ${unpriced.join(", ")}`);
+  if (unpriced.length) say(`no price is known for ${unpriced.join(", ")}; costs are at least what is shown`);
   const dead = health.webhooks.reduce((sum, endpoint) => sum + endpoint.dead, 0);
-  if (dead) say(`${count(dead)} webhook messages were given up`);
+  if (dead) say(`${many(dead, "webhook message")} given up`);
   return told;
 }

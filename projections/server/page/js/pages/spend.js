@@ -1,130 +1,97 @@
 // Spend over time, in this browser's zone, split by what is asked for.
 
 import { api } from "../api.js";
-import { SERIES, seriesOf, stackedBars, swatch } from "../charts.js";
-import { empty, fill, h, save, section, table } from "../dom.js";
-import { count, csv, day, many, nanousd, plusDays, sumCost, ZONE } from "../format.js";
+import { SERIES, seriesOf, stackedBars, swatch } from "../bars.js";
+import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
+import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, choice, field, share } from "../parts.js";
-import { go, link } from "../router.js";
+import { about, bar, share, sum } from "../parts.js";
+import { controls, span } from "./span.js";
 
-const BY = ["model", "agent", "template", "issue", "project"];
-const PERIODS = ["day", "week", "month"];
-const RANGES = [
-  ["7 days", 7],
-  ["30 days", 30],
-  ["90 days", 90],
-  ["a year", 365],
-];
+const GROUPS_SHOWN = 15;
+const PERIODS_SHOWN = 31;
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function spend(place, { query, signal }) {
-  const today = day(new Date());
-  const valid = (name, otherwise) => (/^\d{4}-\d\d-\d\d$/.test(query.get(name) ?? "") ? query.get(name) : otherwise);
-  const of = {
-    by: BY.includes(query.get("by")) ? query.get("by") : "model",
-    period: PERIODS.includes(query.get("period")) ? query.get("period") : "day",
-    since: valid("since", plusDays(today, -29)),
-    until: valid("until", today),
-  };
-  const results = h("div", { id: "results" });
-  const load = async () => fill(results, shown(await api.spend({ ...of, timezone: ZONE }, signal), of));
-  const again = calmly(load, signal, 3000);
+export async function spend(place, { query, signal, moved }) {
+  const today = day(new Date()),
+    of = span(query, today);
+  const kept = moved ? null : place.querySelector("#results");
+  const results = part(
+    async () => shown(await api.spend({ ...of, timezone: ZONE }, signal), of),
+    signal,
+    kept ?? h("div", { id: "results", class: "part" }),
+  );
+  const again = calmly(results.load, signal, 3000);
   for (const name of ["row", "again", "removed"]) live.addEventListener(name, again, { signal });
 
-  await load();
   const focused = document.activeElement?.id;
-  fill(place, h("h1", {}, "Spend"), controls(of, today), results);
-  if (focused) document.getElementById(focused)?.focus();
-}
-
-function controls(of, today) {
-  const to = (changes) => link(["spend"], { ...of, ...changes });
-  const apply = (event) => {
-    event.preventDefault();
-    go(to(Object.fromEntries(new FormData(form))), { replace: true });
-  };
-  const ranges = RANGES.map(([name, days]) => {
-    const since = plusDays(today, 1 - days),
-      chosen = of.since === since && of.until === today;
-    return h(
-      "button",
-      {
-        type: "button",
-        id: `last-${days}`,
-        "aria-pressed": String(chosen),
-        onclick: () => go(to({ since, until: today }), { replace: true }),
-      },
-      name,
-    );
-  });
-  const date = (name) => h("input", { type: "date", id: `f-${name}`, name, value: of[name], required: true });
-  const form = h(
-    "form",
-    { class: "filters", onsubmit: apply, onchange: apply },
-    choice(
-      "Split by",
-      "by",
-      BY.map((name) => [name, name]),
-      of.by,
-    ),
-    choice(
-      "For each",
-      "period",
-      PERIODS.map((name) => [name, name]),
-      of.period,
-    ),
-    h(
-      "div",
-      { class: "field", role: "group", "aria-label": "The last" },
-      h("span", {}, "The last"),
-      h("span", { class: "ranges" }, ranges),
-    ),
-    field("From", date("since")),
-    field("to", date("until")),
-  );
-  return form;
+  if (kept) place.querySelector("form").replaceWith(controls(of, today));
+  else fill(place, h("h1", {}, "Spend"), controls(of, today), results.element);
+  if (kept && focused) document.getElementById(focused)?.focus();
+  await results.load();
 }
 
 const named = (group, by) => (group === null ? "(unattributed)" : by === "issue" ? `#${group}` : String(group));
 
-function shown(spend, of) {
-  const zone = h(
+/** Whose days these are, and what falls on which. */
+const days = () =>
+  h(
     "p",
-    { class: "muted" },
-    `Days of ${ZONE}, this browser's zone. Each cost falls on the day its event was observed.`,
+    { class: "note" },
+    `Days are those of ${ZONE}, this browser's zone. A cost falls on the day its event was observed; where a source says no time, `,
+    "as the totals of stream logs do not, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
   );
+
+function shown(spend, of) {
   if (!spend.lines.length)
     return [
       empty(
         "Nothing was spent in this time. Choose a longer one, or import what your agents left behind:",
         "costledger import adw path/to/agents",
       ),
-      zone,
+      days(),
     ];
-  const total = h(
-    "p",
-    { class: "totals", role: "status" },
-    h("strong", { title: `${spend.total.cost} USD` }, sumCost(spend.total.cost, spend.unpriced)),
-    `, ${count(spend.total.total_tokens)} tokens, ${of.since} to ${of.until}`,
-  );
   const missing = Object.entries(spend.unpriced).map(([model, { events, tokens }]) =>
     h(
       "li",
       {},
       `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; `,
-      h("code", {}, `costledger prices -- ${model}`),
+      h("code", {}, `costledger prices -- ${word(model)}`),
     ),
   );
+  const sums = byPeriod(spend);
   return [
-    total,
-    zone,
-    stackedBars(spend, of),
-    groups(spend, of.by),
+    cards(spend, of, sums),
+    stackedBars(spend, { ...of, name: (group) => named(group, of.by) }),
+    days(),
     missing.length ? h("ul", { class: "notes" }, missing) : null,
-    periods(spend, of),
+    h("div", { class: "columns" }, groups(spend, of.by), periods(spend, sums, of)),
     exports(spend, of),
   ];
+}
+
+const title = (name) => name[0].toUpperCase() + name.slice(1);
+
+function cards(spend, of, sums) {
+  const [first] = spend.groups,
+    missing = messages(spend.unpriced);
+  const most = dearest(sums);
+  const dates = of.since === of.until ? periodInFull(of.since) : `${of.since} to ${of.until}`;
+  const card = (name, figure, ...below) =>
+    h("div", { class: "card" }, h("span", {}, name), h("strong", {}, figure), h("small", {}, below));
+  return h(
+    "div",
+    { class: "cards", role: "status" },
+    card("Total", sum(spend.total), dates),
+    card(`Dearest ${of.period}`, sum(most), periodInFull(most.period)),
+    card(`Dearest ${of.by}`, sum(first), cut(named(first.group, of.by))),
+    card(
+      "Tokens",
+      about(spend.total.total_tokens),
+      `${brief(spend.total.output_tokens)} output`,
+      missing > 0 && ` · ${many(missing, "message")} unpriced`,
+    ),
+  );
 }
 
 /** The groups with their colours: legend and figures in one. */
@@ -136,52 +103,58 @@ function groups(spend, by) {
     table({
       caption: `Spend by ${by}`,
       columns: [
-        { name: by[0].toUpperCase() + by.slice(1) },
+        { name: title(by), wide: true },
         { name: "Cost", figures: true },
         { name: "Share", figures: true },
         { name: "Tokens", figures: true },
-        { name: "Output", figures: true },
       ],
       rows: spend.groups.map((group) => {
         const part = Number(nanousd(group.cost)) / total;
         const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost) === 0n;
-        return [
-          [swatch(series(group.group)), named(group.group, by)],
-          unpriced ? "unpriced" : amount(group.cost),
-          share(part),
-          count(group.total_tokens),
-          count(group.output_tokens),
-        ];
+        const name = cut(named(group.group, by));
+        name.prepend(swatch(series(group.group)));
+        return [name, unpriced ? "unpriced" : sum(group), unpriced ? "" : share(part), about(group.total_tokens)];
       }),
-      foot: ["Total", amount(spend.total.cost), "", count(spend.total.total_tokens), count(spend.total.output_tokens)],
+      foot: ["Total", sum(spend.total), "", about(spend.total.total_tokens)],
+      most: GROUPS_SHOWN,
     }),
-    spend.groups.length > SERIES ? h("p", { class: "muted" }, "The rest share the last colour.") : null,
+    spend.groups.length > SERIES ? h("p", { class: "note" }, "The rest share the last colour.") : null,
   );
 }
 
-function periods(spend, of) {
-  const sums = new Map();
-  for (const line of spend.lines) {
-    const sum = sums.get(line.period) ?? { nano: 0n, tokens: 0, models: new Set() };
-    sum.nano += nanousd(line.cost);
-    sum.tokens += line.total_tokens;
-    line.models.forEach((model) => sum.models.add(model));
-    sums.set(line.period, sum);
-  }
-  const rows = [...sums]
-    .sort(([a], [b]) => (a < b ? 1 : -1))
-    .map(([period, { nano, tokens, models }]) => [period, amount(nano), count(tokens), [...models].join(", ")]);
+/** What each period adds up to, the newest first. */
+function byPeriod({ lines }) {
+  const periods = Map.groupBy(lines, ({ period }) => period);
+  const sums = [...periods].map(([period, its]) => ({
+    period,
+    ...sumOf(its),
+    tokens: its.reduce((tokens, line) => tokens + line.total_tokens, 0),
+  }));
+  return sums.sort((a, b) => (a.period < b.period ? 1 : -1));
+}
+
+const dearest = (sums) => sums.reduce((a, b) => (nanousd(b.cost) > nanousd(a.cost) ? b : a));
+
+function periods(spend, sums, of) {
+  const most = Number(nanousd(dearest(sums).cost)) || 1;
   return section(
     `By ${of.period}`,
     table({
       caption: `Spend by ${of.period}, the newest first`,
       columns: [
-        { name: of.period[0].toUpperCase() + of.period.slice(1) },
+        { name: title(of.period), when: true },
+        { name: "", wide: true },
         { name: "Cost", figures: true },
         { name: "Tokens", figures: true },
-        { name: "Models" },
       ],
-      rows,
+      rows: sums.map((one) => [
+        h("span", { title: periodInFull(one.period) }, one.period),
+        bar(Number(nanousd(one.cost)) / most, { class: "bar long" }),
+        sum(one),
+        about(one.tokens),
+      ]),
+      foot: ["Total", "", sum(spend.total), about(spend.total.total_tokens)],
+      most: PERIODS_SHOWN,
     }),
   );
 }
@@ -196,6 +169,7 @@ function exports(spend, of) {
     "cache_read_tokens",
     "output_tokens",
     "total_tokens",
+    "at_least",
   ];
   const asCsv = () =>
     save(

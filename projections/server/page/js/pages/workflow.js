@@ -1,79 +1,87 @@
 // One workflow: its cost and how it came about, down to the line of the log that each event was read from.
 
 import { api } from "../api.js";
-import { staircase } from "../charts.js";
-import { fill, flash, h, problem, section, table } from "../dom.js";
-import { count, duration, local, many, rowCost, usd } from "../format.js";
+import { fill, flash, h, loading, part, section, table } from "../dom.js";
+import { count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, status } from "../parts.js";
+import { amount, budget, change, lessLoud, status, toggle } from "../parts.js";
 import { link } from "../router.js";
+import { inOrder, staircase } from "../stairs.js";
 import { breakdown, tokens } from "./breakdown.js";
 import { events } from "./events.js";
+
+const AUDIT_SHOWN = 10;
+
+const WAYS = [
+  ["time", "Over time"],
+  ["event", "Event by event"],
+];
+
+/** The scale that the viewer chose for charts; kept when they are drawn anew. */
+let chosenWay = "time";
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function workflow(place, { path, signal, scope }) {
   const id = path[1];
-  const facts = h("div", {}),
-    parts = h("div", {}),
-    course = h("div", {}),
-    audit = h("div", {});
+  const facts = h("div", {}, loading()),
+    parts = h("div", { class: "columns three" });
   const list = events(id, signal);
-  const show = (row) => {
-    const before = facts.querySelector("#cost")?.textContent;
+  let row = null;
+  const show = (now) => {
+    const before = row && rowCost(row);
+    row = now;
     fill(facts, head(row));
-    if (before !== undefined && before !== rowCost(row)) flash(facts.querySelector("#cost"));
+    if (before !== null && before !== rowCost(row)) flash(facts.querySelector("#cost"));
     fill(
       parts,
       section("By agent", breakdown(row, "by_agent", "Agent")),
       section("By model", breakdown(row, "by_model", "Model")),
       section("Tokens", tokens(row)),
     );
+    list.told(row.event_count);
   };
-  const load = async () => {
-    const [row, moves, trail] = await Promise.all([
-      api.workflow(id, signal),
-      told(api.explain(id, signal)),
-      api.audit(id, signal),
-      list.load(),
-    ]);
-    show(row);
-    fill(course, chart(moves, row));
-    fill(audit, auditTable(trail.entries));
-  };
-  const again = calmly(load, signal);
+  const ways = h("div", {});
+  const course = part(async () => {
+    const { steps } = await api.explain(id, signal);
+    return chart(steps, row, ways);
+  }, signal);
+  const audit = part(async () => auditTable((await api.audit(id, signal)).entries), signal);
+  const loadParts = () => Promise.all([course.load(), audit.load(), list.load()]);
+  const again = calmly(async () => {
+    const now = await api.workflow(id, signal).catch(() => null);
+    if (now && !signal.aborted) show(now);
+    await loadParts();
+  }, signal);
   live.addEventListener(
     "row",
-    ({ detail: row }) => {
-      if (row.adw_id !== id) return;
-      show(row); // at once; what takes a replay follows
+    ({ detail: now }) => {
+      if (now.adw_id !== id) return;
+      show(now); // at once; what takes a replay follows
       again();
     },
     { signal },
   );
   live.addEventListener("again", again, { signal });
 
-  await load();
   fill(
     place,
-    h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "Workflows")),
+    h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "← Workflows")),
     h("h1", { class: "id" }, id),
     facts,
-    resync(id, scope, again),
-    section("Cost over time", course),
-    h("div", { class: "columns" }, parts),
-    section("Events", list.element),
-    section("Audit trail", h("p", { class: "muted" }, "Every change of the stored cost."), audit),
   );
-}
-
-/** The steps of a ledger, or why it cannot be replayed: a damaged ledger still has a row. */
-async function told(answer) {
-  try {
-    return (await answer).steps;
-  } catch (error) {
-    if (error.name === "AbortError" || error.status === 401) throw error;
-    return error;
-  }
+  show(await api.workflow(id, signal));
+  place.append(
+    resync(id, scope, again),
+    section("Cost over time", ways, course.element),
+    parts,
+    section("Events", list.element),
+    section(
+      "Audit trail",
+      h("p", { class: "note" }, "Every change of the stored cost, the latest first."),
+      audit.element,
+    ),
+  );
+  await loadParts();
 }
 
 function head(row) {
@@ -88,7 +96,7 @@ function head(row) {
       "p",
       { class: "headline" },
       status(row.status),
-      h("strong", { class: "figure", id: "cost", title: `${row.actual_cost_total} USD` }, rowCost(row)),
+      h("strong", { class: "figure", id: "cost", title: `${row.actual_cost_total} USD` }, lessLoud(rowCost(row))),
       budget(row.budget),
     ),
     row.error_message && h("p", { class: "bad" }, row.error_message),
@@ -102,6 +110,10 @@ function head(row) {
       fact("Started", local(row.start_time)),
       fact("Ended", local(row.end_time)),
       fact("Duration", duration(row.duration_seconds)),
+      fact(
+        "Running for",
+        row.status === "running" && row.start_time ? duration((Date.now() - Date.parse(row.start_time)) / 1000) : "",
+      ),
       fact("Last event", local(row.updated_at)),
       fact("Events", count(row.event_count)),
       fact("Main model", row.model_used),
@@ -122,7 +134,7 @@ function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
   const said = Object.entries(unpriced).map(
     ([model, { events, tokens }]) =>
-      `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${model}`,
+      `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${word(model)}`,
   );
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
@@ -176,27 +188,50 @@ function resync(id, scope, done) {
   );
 }
 
-function chart(moves, row) {
-  if (moves instanceof Error) return problem(moves);
-  if (!moves.length) return h("p", { class: "muted" }, "No event has moved the cost yet.");
-  return staircase(moves, { status: row.status, cost: row.actual_cost_total, ended: row.end_time });
+/** Over time where the times are in order, otherwise event by event; where both can be, the viewer chooses. */
+function chart(moves, row, ways) {
+  ways.replaceChildren();
+  if (!moves.length) return h("p", { class: "quietly" }, "No event has moved the cost yet.");
+  const now = {
+    status: row.status,
+    cost: row.actual_cost_total,
+    ended: row.end_time,
+    budget: row.budget?.budget ?? null,
+  };
+  const place = h("div", {});
+  const timed = inOrder(moves);
+  const draw = () => fill(place, staircase(moves, now, !timed || chosenWay === "event"));
+  const choose = (way) => {
+    chosenWay = way;
+    fill(ways, toggle("Scale of the chart", WAYS, way, choose));
+    ways.querySelector(`#show-${way}`).focus();
+    draw();
+  };
+  if (timed) fill(ways, toggle("Scale of the chart", WAYS, chosenWay, choose));
+  draw();
+  return place;
 }
 
 function auditTable(entries) {
-  if (!entries.length) return h("p", { class: "muted" }, "The cost was never changed.");
+  if (!entries.length) return h("p", { class: "quietly" }, "The cost was never changed.");
   return table({
     caption: "Changes of the stored cost",
     columns: [
       { name: "When", when: true },
       { name: "From", figures: true },
       { name: "To", figures: true },
-      { name: "Why" },
+      { name: "Change", figures: true },
+      { name: "Why", wide: true },
     ],
-    rows: entries.map((entry) => [
-      local(entry.timestamp),
-      entry.old_cost === null ? "no row" : amount(entry.old_cost),
-      amount(entry.new_cost),
-      entry.reason,
-    ]),
+    rows: entries
+      .toReversed()
+      .map((entry) => [
+        local(entry.timestamp),
+        entry.old_cost === null ? "no row" : amount(entry.old_cost),
+        amount(entry.new_cost),
+        change(nanousd(entry.new_cost) - nanousd(entry.old_cost ?? "0.00")),
+        entry.reason,
+      ]),
+    most: AUDIT_SHOWN,
   });
 }

@@ -1,25 +1,49 @@
 // Workflows: the table, filtered, sorted and paged by the server; its state is in the address.
 
 import { api, address } from "../api.js";
-import { count, csv, duration, honest, local, percent, ZONE } from "../format.js";
-import { cellsOf, empty, fill, h, line, save, table } from "../dom.js";
+import { cellsOf, cut, empty, fill, h, line, part, save, table } from "../dom.js";
+import { count, csv, duration, honest, local, minute, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { cost, issue, renew, status, workflowName } from "../parts.js";
+import { about, cost, issue, lessLoud, renew, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
-import { asked, changed, filters, PAGE, pageOf } from "./filters.js";
+import { asked, changed, filters, PAGE, pageOf, sortOf } from "./filters.js";
 
+const moment = (of) => (row) => h("span", { title: local(row[of]) }, minute(row[of]));
+/** A column that is empty in all rows of a page is not shown, unless the table is sorted by it. */
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id), sort: "adw_id" },
   { name: "Status", cell: (row) => status(row.status) },
   { name: "Cost", cell: cost, sort: "cost", figures: true },
-  { name: "Basis", cell: (row) => row.cost_basis ?? "no reading" },
-  { name: "Issue", cell: issue, sort: "issue_number", figures: true },
-  { name: "Template", cell: (row) => row.workflow_template },
-  { name: "Started", cell: (row) => local(row.start_time), sort: "start_time", when: true },
-  { name: "Duration", cell: (row) => duration(row.duration_seconds), sort: "duration", figures: true },
-  { name: "Tokens", cell: (row) => count(row.total_tokens), sort: "tokens", figures: true },
-  { name: "Cache hits", cell: (row) => (row.total_tokens ? percent(row.cache_efficiency_percent) : ""), figures: true },
-  { name: "Last event", cell: (row) => local(row.updated_at), sort: "updated_at", when: true },
+  { name: "Basis", cell: (row) => row.cost_basis ?? h("span", { class: "muted" }, "no reading") },
+  { name: "Issue", cell: issue, sort: "issue_number", figures: true, optional: issue },
+  {
+    name: "Template",
+    cell: (row) => cut(row.workflow_template),
+    named: true,
+    optional: (row) => row.workflow_template,
+  },
+  { name: "Started", cell: moment("start_time"), sort: "start_time", when: true, optional: (row) => row.start_time },
+  {
+    name: "Duration",
+    cell: (row) => duration(row.duration_seconds),
+    sort: "duration",
+    figures: true,
+    optional: (row) => row.duration_seconds !== null,
+  },
+  {
+    name: "Tokens",
+    cell: (row) => about(row.total_tokens),
+    sort: "tokens",
+    figures: true,
+    optional: (row) => row.total_tokens,
+  },
+  {
+    name: "Cache hits",
+    cell: (row) => (row.total_tokens ? percent(row.cache_efficiency_percent) : ""),
+    figures: true,
+    optional: (row) => row.total_tokens,
+  },
+  { name: "Last event", cell: moment("updated_at"), sort: "updated_at", when: true },
 ];
 const EXPORTED = [
   "adw_id",
@@ -44,34 +68,45 @@ const EXPORTED = [
 ];
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function workflows(place, { query, signal }) {
-  const results = h("div", { id: "results" });
+export async function workflows(place, { query, signal, moved }) {
+  const kept = moved ? null : place.querySelector("#results");
+  const results = kept ?? h("div", { id: "results", class: "part" });
   let lines = new Map(),
-    rows = [];
-  const load = async () => {
-    const found = await api.workflows(asked(query), signal);
-    rows = found.workflows;
-    lines = new Map(
-      rows.map((row) => [row.adw_id, line(COLUMNS, cellsOf(COLUMNS, row), { "data-workflow": row.adw_id })]),
-    );
+    rows = [],
+    columns = COLUMNS;
+  const { load } = part(
+    async () => {
+      const found = await api.workflows(asked(query), signal);
+      rows = found.workflows;
+      columns = COLUMNS.filter(
+        ({ optional, sort }) => !optional || (sort && sort === sortOf(query).sort) || rows.some(optional),
+      );
+      lines = new Map(
+        rows.map((row) => [row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id })]),
+      );
+      return [
+        totals(found),
+        shown(columns, lines, query, found.total_count),
+        pager(found.total_count, query),
+        rows.length ? exports(() => rows, query) : null,
+      ];
+    },
+    signal,
+    results,
+  );
+  const keepingFocus = async () => {
     const focused = document.activeElement?.id;
-    fill(
-      results,
-      totals(found),
-      shown(lines, query),
-      pager(found.total_count, query),
-      rows.length ? exports(() => rows, query) : null,
-    );
-    if (focused) document.getElementById(focused)?.focus();
+    await load();
+    if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
   };
 
-  const again = calmly(load, signal, 2000);
+  const again = calmly(keepingFocus, signal, 2000);
   live.addEventListener(
     "row",
     ({ detail: row }) => {
       const known = lines.get(row.adw_id);
       if (known) {
-        cellsOf(COLUMNS, row).forEach((cell, at) => renew(known.children[at], cell));
+        cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
         rows = rows.map((old) => (old.adw_id === row.adw_id ? row : old));
       }
       again(); // totals, order and who belongs here are the server's to say
@@ -81,13 +116,10 @@ export async function workflows(place, { query, signal }) {
   for (const name of ["again", "removed"]) live.addEventListener(name, again, { signal });
 
   const focused = document.activeElement?.id;
-  const kept = place.querySelector("#filters");
-  await load();
-  if (kept) kept.replaceWith(filters(query));
-  else fill(place, h("h1", {}, "Workflows"), filters(query));
-  place.querySelector("#results")?.remove();
-  place.append(results);
-  if (focused) document.getElementById(focused)?.focus();
+  if (kept) place.querySelector("#filters").replaceWith(filters(query));
+  else fill(place, h("h1", {}, "Workflows"), filters(query), results);
+  if (kept && focused) document.getElementById(focused)?.focus();
+  await keepingFocus();
 }
 
 function totals({ total_count, analytics }) {
@@ -96,24 +128,21 @@ function totals({ total_count, analytics }) {
     basis: analytics.at_least ? "partial" : "reported",
     unpriced: analytics.unpriced_events,
   });
-  const states = Object.entries(analytics.by_status).map(([name, { count: many }]) => [
-    " · ",
-    status(name),
-    ` ${count(many)}`,
-  ]);
   return h(
     "p",
     { class: "totals", role: "status" },
-    h("strong", {}, count(total_count)),
-    total_count === 1 ? " workflow, " : " workflows, ",
-    h("strong", { title: `${analytics.total_cost} USD` }, total_count ? sum : "$0.00"),
-    `, ${count(analytics.total_tokens)} tokens`,
-    states,
+    h("span", {}, h("strong", {}, count(total_count)), total_count === 1 ? " workflow" : " workflows"),
+    h("strong", { class: "cost", title: `${analytics.total_cost} USD` }, total_count ? lessLoud(sum) : "$0.00"),
+    h("span", {}, about(analytics.total_tokens), " tokens"),
+    Object.entries(analytics.by_status).map(([name, { count: many }]) =>
+      h("span", {}, status(name), ` ${count(many)}`),
+    ),
   );
 }
 
-function shown(lines, query) {
+function shown(all, lines, query, total) {
   if (!lines.size) {
+    if (total) return empty("This page is behind the last one.");
     return [...query.keys()].length
       ? empty("No workflow matches. Clear the filters, or ask for less.")
       : empty(
@@ -121,9 +150,8 @@ function shown(lines, query) {
           "costledger import adw path/to/agents",
         );
   }
-  const sort = query.get("sort") ?? "updated_at",
-    order = query.get("order") ?? "desc";
-  const columns = COLUMNS.map((column) => {
+  const { sort, order } = sortOf(query);
+  const columns = all.map((column) => {
     if (!column.sort) return column;
     const is = column.sort === sort;
     const next = is && order === "desc" ? "asc" : "desc";
@@ -143,8 +171,8 @@ function shown(lines, query) {
 }
 
 function pager(total, query) {
-  const page = pageOf(query),
-    pages = Math.max(1, Math.ceil(total / PAGE));
+  const pages = Math.max(1, Math.ceil(total / PAGE)),
+    page = Math.min(pageOf(query), pages + 1);
   if (pages === 1 && page === 1) return null;
   const step = (to, text, id) =>
     h(

@@ -1,0 +1,111 @@
+// What charts share: drawn in SVG at the width there is, with a scale of dollars, and told point by point on hovering
+// or with the arrow keys. Floats only place marks; what figures say is in the tables beside them.
+
+import { fill, h, s } from "./dom.js";
+import { nanousd, scale } from "./format.js";
+
+/** @typedef {{x: number, tell: () => import("./dom.js").Child}} Spot what is told at a place */
+
+/** Dollars as a float, for places only. @param {string | bigint} amount */
+export const dollars = (amount) => Number(typeof amount === "bigint" ? amount : nanousd(amount)) / 1e9;
+
+/**
+ * A figure that is drawn anew when its width changes.
+ * @param {(width: number) => {svg: SVGElement, spots: Spot[], inner: {top: number, bottom: number}, slot?: number}} draw
+ *   spots from left to right, each as wide as a `slot`; without one a line marks it
+ */
+export function drawn(label, height, draw) {
+  const tip = h("div", { class: "tip", role: "status", hidden: true });
+  const place = h("div", {});
+  const figure = h(
+    "div",
+    { class: "chart", role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys tell its points.` },
+    place,
+    tip,
+  );
+  place.style.minHeight = `${height}px`;
+  const mark = s("path", { class: "here" });
+  let made = { spots: [] },
+    at = -1;
+  const show = (index) => {
+    at = index;
+    const spot = made.spots[at];
+    tip.hidden = !spot;
+    if (!spot) return mark.removeAttribute("d");
+    const { inner, slot = 0 } = made;
+    mark.setAttribute("d", `M${spot.x - slot / 2},${inner.top}h${slot}V${inner.bottom}h${-slot}Z`);
+    fill(tip, spot.tell());
+    const width = place.clientWidth;
+    const left = spot.x < width / 2 ? spot.x + 24 : spot.x - tip.offsetWidth;
+    tip.style.left = `${Math.max(4, Math.min(left, width - tip.offsetWidth))}px`;
+  };
+  figure.addEventListener("pointermove", ({ clientX }) => {
+    const x = clientX - place.getBoundingClientRect().left;
+    const near = nearest(made.spots, x);
+    if (near !== at) show(near);
+  });
+  figure.addEventListener("pointerleave", () => show(-1));
+  figure.addEventListener("blur", () => show(-1));
+  figure.addEventListener("keydown", (event) => {
+    const to = {
+      ArrowRight: at + 1,
+      ArrowLeft: at < 0 ? made.spots.length - 1 : at - 1,
+      Home: 0,
+      End: made.spots.length - 1,
+    }[event.key];
+    if (event.key === "Escape") show(-1);
+    if (to === undefined) return;
+    event.preventDefault();
+    show(Math.max(0, Math.min(to, made.spots.length - 1)));
+  });
+  new ResizeObserver(([{ contentRect }]) => {
+    const width = Math.floor(contentRect.width);
+    if (width <= 0 || figure.dataset.width === String(width)) return;
+    figure.dataset.width = String(width);
+    made = draw(width);
+    made.svg.append(mark);
+    show(-1);
+    place.replaceChildren(made.svg);
+  }).observe(place);
+  return figure;
+}
+
+function nearest(spots, x) {
+  let [low, high] = [0, spots.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (spots[middle].x <= x) low = middle;
+    else high = middle;
+  }
+  return high >= 0 && Math.abs(spots[high].x - x) < Math.abs(spots[low].x - x) ? high : spots.length ? low : -1;
+}
+
+/** Round steps from at or below `low` to at or above `high`, about `wanted` of them. */
+function steps(low, high, wanted) {
+  const rough = (high - low) / wanted || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.999);
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9); (at - 1) * step < high - step * 1e-6; at += 1)
+    found.push(Number((at * step).toPrecision(12)));
+  return found;
+}
+
+/** The frame of a chart: a scale of dollars with its lines. What lies below zero gets the room that it takes. */
+export function frame(width, height, low, high) {
+  const ticks = steps(Math.min(0, low), high, Math.max(2, Math.floor((height - 34) / 34)));
+  const [bottom, top] = [low < 0 ? Math.min(ticks[0], low - (high - low) * 0.02) : 0, ticks.at(-1)];
+  const labels = ticks.map((tick) => scale(tick, ticks[1] - ticks[0]));
+  const left = 14 + 6.6 * Math.max(...labels.map((label) => label.length));
+  const inner = { left, right: width - 10, top: 10, bottom: height - 24 };
+  const y = (amount) => inner.bottom - ((amount - bottom) / (top - bottom)) * (inner.bottom - inner.top);
+  const lines = ticks.map((tick, at) => [
+    s("line", { class: tick === 0 ? "zero" : "grid", x1: inner.left, x2: inner.right, y1: y(tick), y2: y(tick) }),
+    s("text", { x: inner.left - 8, y: y(tick) + 4, "text-anchor": "end" }, labels[at]),
+  ]);
+  return {
+    inner,
+    y,
+    svg: s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, lines),
+  };
+}

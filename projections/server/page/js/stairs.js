@@ -1,0 +1,128 @@
+// A workflow's cost as its events moved it: a staircase, with its settlement and its budget.
+
+import { dollars, drawn, frame } from "./chart.js";
+import { h, s } from "./dom.js";
+import { local, nanousd, usd } from "./format.js";
+
+const MINUTE = 60_000,
+  DAY = 86_400_000;
+const TIME_STEPS = [
+  1000,
+  5000,
+  15_000,
+  30_000,
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((m) => m * MINUTE),
+  ...[1, 2, 7, 14, 30, 60, 120, 365].map((d) => d * DAY),
+];
+const DOTS = 80;
+const dayName = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric" });
+const two = (number) => String(number).padStart(2, "0");
+
+/**
+ * @param {{seq: number, recorded_at: string, observed_at: string | null, type: string, from_cost: string, to_cost: string, why: string}[]} moves
+ * @param {{status: string, cost: string, ended: string | null, budget: string | null}} now
+ * @param {boolean} byEvent one step after the other, whenever they were
+ */
+export function staircase(moves, now, byEvent, height = 250) {
+  const moments = moves.map(momentOf);
+  const places = byEvent ? moves.map((_, at) => at) : moments;
+  const amounts = moves.map((move) => dollars(move.to_cost));
+  const settled = now.status !== "running";
+  const end = !byEvent && settled && now.ended ? Math.max(places.at(-1), Date.parse(now.ended)) : places.at(-1);
+  const most = Math.max(0.0001, ...amounts);
+  const limit = now.budget !== null && dollars(now.budget) <= most * 1.6 ? dollars(now.budget) : null;
+  const label = `The cost ${byEvent ? "event by event" : "over time"}, ${moves.length} steps to ${usd(now.cost)}`;
+  return drawn(label, height, (width) => {
+    const { inner, y, svg } = frame(width, height, 0, Math.max(most, limit ?? 0));
+    const right = inner.right - 14;
+    const x = (place) =>
+      end === places[0] ? inner.left : inner.left + ((place - places[0]) / (end - places[0])) * (right - inner.left);
+    const ticks = byEvent ? eventTicks(moves, right - inner.left) : timeTicks(places[0], end, right - inner.left);
+    svg.append(
+      ...ticks.map(({ at, text }) =>
+        s("text", { x: Math.max(inner.left + 12, x(at)), y: height - 6, "text-anchor": "middle" }, text),
+      ),
+    );
+    let path = `M${inner.left},${y(dollars(moves[0].from_cost))}`;
+    amounts.forEach((amount, at) => {
+      path += `H${x(places[at]).toFixed(1)}V${y(amount).toFixed(1)}`;
+    });
+    path += `H${right}`;
+    svg.append(s("path", { class: "area", d: `${path}V${y(0)}H${inner.left}Z` }));
+    if (limit !== null) svg.append(...limitLine(limit, inner, y(limit)));
+    svg.append(s("path", { class: "stairs", d: path }));
+    if (settled) svg.append(...settlement(now.cost, right, inner));
+    if (moves.length <= DOTS)
+      svg.append(...amounts.map((amount, at) => s("circle", { cx: x(places[at]), cy: y(amount), r: 3 })));
+    const spots = moves.map((move, at) => ({ x: x(places[at]), tell: () => told(move) }));
+    return { svg, spots, inner };
+  });
+}
+
+const momentOf = (move) => Date.parse(move.observed_at ?? move.recorded_at);
+
+/** Whether the moments of moves are in order, so that time can be the scale. */
+export function inOrder(moves) {
+  const moments = moves.map(momentOf);
+  return moments.every((moment, at) => at === 0 || moment >= moments[at - 1]) && moments.at(-1) > moments[0];
+}
+
+function limitLine(budget, inner, at) {
+  const text = `budget ${usd(BigInt(Math.round(budget * 1e9)))}`;
+  return [
+    s("line", { class: "limit", x1: inner.left, x2: inner.right, y1: at, y2: at }),
+    s("text", { class: "limit-mark", x: inner.left + 8, y: at - 5 < 12 ? at + 14 : at - 5 }, text),
+  ];
+}
+
+function settlement(cost, right, inner) {
+  return [
+    s("line", { class: "settled", x1: right, x2: right, y1: inner.top, y2: inner.bottom }),
+    s("text", { class: "mark", x: right - 8, y: inner.bottom - 8, "text-anchor": "end" }, `settled at ${usd(cost)}`),
+  ];
+}
+
+function told(move) {
+  const change = nanousd(move.to_cost) - nanousd(move.from_cost);
+  return [
+    h("p", {}, h("strong", {}, usd(move.to_cost)), ` (${change < 0n ? "" : "+"}${usd(change)})`),
+    h("p", { class: "muted" }, local(move.observed_at ?? move.recorded_at), `, event ${move.seq}`),
+    h("p", { class: "muted" }, move.why),
+  ];
+}
+
+function eventTicks(moves, width) {
+  const every = Math.ceil(moves.length / Math.max(2, Math.floor(width / 70)));
+  return moves.flatMap((move, at) => (at % every === 0 ? [{ at, text: `#${move.seq}` }] : []));
+}
+
+/** Round moments of this browser's zone; a day's first one says which day it is. */
+function timeTicks(from, to, width) {
+  if (from === to) return [{ at: from, text: local(new Date(from).toISOString()) }];
+  const wanted = Math.max(2, Math.floor(width / 84));
+  const step = TIME_STEPS.find((size) => (to - from) / size <= wanted) ?? 365 * DAY;
+  const found = [];
+  let day = "";
+  for (const at of rounds(from, to, step)) {
+    const date = new Date(at);
+    const name = dayName.format(date);
+    const clock = `${two(date.getHours())}:${two(date.getMinutes())}${step < MINUTE ? `:${two(date.getSeconds())}` : ""}`;
+    found.push({ at, text: step >= DAY || (name !== day && date.getHours() + date.getMinutes() === 0) ? name : clock });
+    day = name;
+  }
+  return found;
+}
+
+function* rounds(from, to, step) {
+  const first = new Date(from);
+  const midnight = new Date(first.getFullYear(), first.getMonth(), first.getDate());
+  if (step < DAY) {
+    for (let at = midnight.getTime() + Math.ceil((from - midnight) / step) * step; at <= to; at += step) yield at;
+    return;
+  }
+  for (let days = from > midnight.getTime() ? 1 : 0; ; days += step / DAY) {
+    const at = new Date(midnight.getFullYear(), midnight.getMonth(), midnight.getDate() + days).getTime();
+    if (at > to) return;
+    yield at;
+  }
+}
