@@ -9,13 +9,16 @@ import pytest
 from psycopg.rows import dict_row
 
 from ledger.errors import HistoryUnavailable
-from ledger.events import cost_observed, workflow_ended
+from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import MemoryStore
+from projections.agreement import disagreeing_rows
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh, resync
+from projections.shared import project_on
 from projections.stores.postgres_adopted import PostgresAdopted, open_postgres
 from tests.conftest import SteppingClock
+from tests.projections.test_projector import Hosts
 
 TABLE = """CREATE TABLE workflow_history (
     id serial PRIMARY KEY, adw_id varchar(64) NOT NULL UNIQUE, issue_number integer, nl_input text,
@@ -110,6 +113,29 @@ def test_rebuild_and_resync_update_in_place_and_remove_nothing(app: App, store: 
         assert list(verify(store, history, Proof())) == []
         assert history.drop_old_versions() == []
     assert app.names() == ["a5b80595", "going", "waiting"]
+
+
+def test_projectors_update_it_in_place_and_what_is_the_apps_is_no_finding(app: App) -> None:
+    hosts = Hosts(2)
+    for store, cost in zip(hosts.stores, ("0.094561", "2.28"), strict=True):
+        use = {"input_tokens": 10, "output_tokens": 5}
+        store.append([cost_observed("a5b80595", agent=store.origin, cost_usd=cost, model="m", usage=use)])
+        store.append([cost_observed("unknown-to-the-app", cost_usd="1.00")])
+    hosts.stores[0].append([workflow_started("going")])
+    hosts.send_all()
+    project_on(hosts.replica, app.url, once=True, wait_seconds=0)
+    assert float(app.row("a5b80595")["actual_cost_total"]) == pytest.approx(2.374561, abs=0.005)
+    assert app.names() == ["a5b80595", "going", "waiting"]
+    with open_postgres(app.url) as history:
+        assert list(disagreeing_rows(hosts.replica, history)) == []
+        app.db.execute("UPDATE workflow_history SET total_tokens = 1 WHERE adw_id = 'a5b80595'")
+        (finding,) = disagreeing_rows(hosts.replica, history)
+        assert finding.problem == "total_tokens is 1, and replay says 30"
+        assert "--rebuild" not in finding.next_step
+        hosts.stores[1].append([cost_observed("a5b80595", agent="more", cost_usd="1.00")])
+        hosts.send_all()
+        project_on(hosts.replica, app.url, once=True, wait_seconds=0)
+        assert list(disagreeing_rows(hosts.replica, history)) == [], "as the next step said"
 
 
 def test_missing_rows_are_inserted_only_when_told(app: App, store: MemoryStore) -> None:
