@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -104,7 +105,7 @@ class Replication:
         self._ledgers, self._replica, self._clock = ledgers, replica, clock
         self._origin = ""
         self._cursor: Cursor | None = None  # of that origin
-        self._asked = 0.0
+        self._asked = -math.inf
         self._again: dict[str, tuple[int, float]] = {}  # by workflow id: the size that failed, and when to try again
         self._looked = False  # whether every ledger was seen to end with what was acknowledged of it
 
@@ -154,6 +155,8 @@ class Replication:
             raise doubt
         origin = origin_of(data)
         if origin is None:
+            if time.monotonic() - self._asked > _ASK_SECONDS:  # the stream is made already, and what is wrong is told
+                _, self._asked = self._replica.identity, time.monotonic()
             return None
         if self._origin != origin.id:  # a first look, or it was renewed: these are other chains
             self._origin, self._looked = origin.id, False

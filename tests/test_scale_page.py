@@ -67,6 +67,22 @@ def test_each_user_of_the_page_can_do_its_work_and_no_more(server: Cluster, tmp_
     assert asyncio.run(deletes_the_stream(as_user(server, "host"))) is False
 
 
+@pytest.mark.parametrize(
+    ("user", "problem"),
+    [
+        ("host:secret", "there is no stream 'costledger' yet, and it could not be made: this user may not do that"),
+        ("host:wrong", "the servers do not let this user in"),
+    ],
+)
+def test_a_host_is_told_what_it_may_not_do_and_that_its_password_is_wrong(
+    server: Cluster, user: str, problem: str
+) -> None:
+    name = server.name.replace("nats://", f"nats://{user}@")
+    with closing(NatsReplica(name, copies=1, timeout_seconds=2)) as host, pytest.raises(ReplicaUnavailable) as told:
+        assert host.identity
+    assert problem in told.value.problem
+
+
 async def deletes_the_stream(name: str) -> bool:
     async def quiet(_: Exception) -> None:
         """A denied request is told to this callback, too."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 import threading
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 _RECONNECT_SECONDS: Final = 0.25
 _CONNECT_SECONDS: Final = 2
+_DENIED_SECONDS: Final = 1.0
+"""Beside what a request waits: its denial came no longer ago."""
+
 _ATTEMPTS: Final = 2
 """Per server; then the client is given up, and the next request makes another one."""
 
@@ -119,7 +123,8 @@ class Connection:
         self._credentials, self.timeout_seconds = credentials, timeout_seconds
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
-        self._trouble: Exception | None = None  # the last one that nats-py told of by itself
+        self._trouble: Exception | None = None  # what nats-py told of by itself since it was to connect
+        self._denied: tuple[str, float] | None = None  # what the servers said last that this user may not do, and when
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="costledger-nats", daemon=True)
         self._thread.start()
@@ -147,16 +152,21 @@ class Connection:
         if isinstance(error, nats.errors.NoRespondersError):
             problem = "no JetStream answers there: it is off, has no leader, or there is no such stream"
         elif isinstance(error, TimeoutError):
-            problem = f"no answer within {self.timeout_seconds:g} s"
+            denied, at = self._denied or ("", 0.0)
+            lately = denied and time.monotonic() - at < self.timeout_seconds + _DENIED_SECONDS
+            problem = denied if lately else f"no answer within {self.timeout_seconds:g} s"
         else:
             told = self._trouble if isinstance(error, nats.errors.NoServersError) and self._trouble else error
             problem = str(told).removeprefix("nats: ") or type(told).__name__
+            if "authorization violation" in problem.lower():
+                problem = "the servers do not let this user in (authorization violation): check user and password"
         return ReplicaUnavailable(self.where, problem)
 
     async def client(self) -> Client:
         """The connected client; there is no waiting for a reconnect, since whoever asks will ask again."""
         async with self._connecting:  # many requests at once make one connection
             if self._client is None or self._client.is_closed:
+                self._trouble = None
                 client = nats.connect(
                     self._address.servers,
                     name="costledger",
@@ -197,7 +207,10 @@ class Connection:
         return await self.request(f"$JS.API.{subject}", orjson.dumps(body) if body else b"")
 
     async def _noted(self, error: Exception) -> None:
-        self._trouble = error
+        if self._trouble is None or not isinstance(error, OSError):  # a server that refuses says why, then hangs up
+            self._trouble = error
+        if "permissions violation" in str(error).lower():  # and whoever asked gets no answer
+            self._denied = f"this user may not do that: {str(error).removeprefix('nats: ')}", time.monotonic()
         _log.debug("NATS: %s", error)
 
     def close(self) -> None:

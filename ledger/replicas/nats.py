@@ -112,6 +112,11 @@ class NatsReplica:
         except Refused as refused:
             problem = f"the stream could not be made: {refused}; --copies says on how many servers it is kept"
             raise ReplicaUnavailable(self._connection.where, problem) from refused
+        except TimeoutError as error:  # a user who may not make it gets no answer
+            problem = f"there is no stream {self._stream!r} yet, and it could not be made"
+            why = self._connection.unavailable(error).problem
+            step = "`costledger replicate` makes it once, as the operator of docs/scale.md"
+            raise ReplicaUnavailable(self._connection.where, f"{problem}: {why}; {step}") from error
 
     def publish(self, runs: Sequence[Run]) -> list[Answer]:
         """See `Replica.publish`."""

@@ -44,8 +44,10 @@ def differences(config: Mapping[str, Any], found: Mapping[str, Any], copies: int
         copies: on how many servers it should be kept; None: however many.
     """
     wanted = dict(config) if copies is None else made(config, copies)
+    meant = f" (if so few are meant: --copies {found.get('num_replicas')})"
     return [
         f"stream {config['name']!r} has {name} {_json(found.get(name))}, and needs {_json(value)}"
+        + (meant if name == "num_replicas" else "")
         for name, value in wanted.items()
         if found.get(name) != value and not (value in _UNLIMITED and found.get(name) in _UNLIMITED)
     ]

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import click
 
 from ledger.backlog import Backlog, backlog
-from ledger.errors import DamagedLedger, Diverged
+from ledger.errors import DamagedLedger, Diverged, InvalidInput
 from ledger.repair import Repair, repair, unsent
 from ledger.replica import Replica
 from ledger.replicas import open_replica
@@ -50,7 +50,9 @@ _log = logging.getLogger("costledger")
     show_default=True,
     help="With --follow: how often to look; less often sends more at a time.",
 )
-@click.option("--copies", default=3, show_default=True, help="On how many servers the stream is kept.")
+@click.option(
+    "--copies", type=click.IntRange(1, 5), default=3, show_default=True, help="On how many servers the stream is kept."
+)
 @credentials_option
 @json_option
 @data_option
@@ -65,6 +67,11 @@ def replicate_command(
     as_json: bool,
 ) -> int:
     """Send what the ledgers hold and a shared engine does not have yet; agents never wait for it."""
+    if status and (repaired or follow):
+        raise InvalidInput(f"--status changes nothing: not together with {'--repair' if repaired else '--follow'}")
+    if not data_path().is_dir():  # a service may be started before the first append
+        nothing = f"there is no data directory {data_path().absolute()} yet, so nothing is sent; --data names another"
+        click.echo(f"costledger: {nothing}", err=True)
     ledgers = store()
     if status:
         return _print_backlog(backlog(ledgers), as_json=as_json)

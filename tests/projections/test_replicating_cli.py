@@ -59,7 +59,11 @@ def lose(cluster: Cluster, workflow_id: str, *seqs: int) -> None:
 def test_from_a_first_replication_to_a_restored_host(run: Run, server: Cluster, tmp_path: Path) -> None:
     to = ("--to", server.name, "--copies", "1")
     assert run("replicate", "--status", "--json").json["ledgers"] == 0
-    assert run("replicate", *to).out == "0 events of 0 ledgers acknowledged (0.0 MB)\n"
+    first = run("replicate", *to)
+    assert first.out == "0 events of 0 ledgers acknowledged (0.0 MB)\n"
+    assert "there is no data directory" in first.err
+    with closing(NatsReplica(server.name)) as replica:
+        assert replica.identity, "the stream is made before anything is appended"
     appended(run, "w", "--skip-e2e", "v.1", "w")
     assert run("replicate", "--status", "--json").json["events_behind"] == 7
     assert "7 events of 3 ledgers acknowledged" in run("replicate", *to).out
@@ -203,6 +207,12 @@ def test_a_line_that_the_engine_refuses_is_named_by_the_status(run: Run, server:
     assert status.json["events_behind"] > 0
 
 
+def test_a_stream_of_fewer_copies_than_asked_for_is_refused_with_the_way_out(run: Run, server: Cluster) -> None:
+    assert run("replicate", "--to", server.name, "--copies", "1").code == 0
+    refused = run("replicate", "--to", server.name)
+    assert (refused.code, "needs 3 (if so few are meant: --copies 1)" in refused.err) == (1, True)
+
+
 def test_an_origin_that_is_renewed_is_followed(run: Run, server: Cluster, tmp_path: Path) -> None:
     names = [f"w{number}" for number in range(40)]
     appended(run, *names)
@@ -230,6 +240,8 @@ def until(done: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_what_the_caller_got_wrong(run: Run) -> None:
+    assert run("replicate", "--status", "--repair").code == 2
+    assert run("replicate", "--copies", "0").code == 2
     assert run("replicate").code == 2
     assert run("replicate", "--to", "http://x").code == 2
     assert run("restore").code == 2
