@@ -22,12 +22,15 @@ class Agreement:
     """What was compared; complete once the disagreements have been iterated.
 
     Attributes:
-        waiting: lines that were not sent yet, which is no disagreement.
+        ledgers, lines: those that agree, line by line; what was sent again counts once.
+        waiting: lines of them that were not sent yet, which is no disagreement.
+        differing: ledgers that do not agree.
     """
 
     ledgers: int = 0
     lines: int = 0
     waiting: int = 0
+    differing: int = 0
 
 
 def disagreements(
@@ -56,7 +59,6 @@ def disagreements(
     chains: dict[str, Chain] = {}
     for line in replica.lines(origin):
         chain = chains.setdefault(line.workflow_id, Chain(line.workflow_id, origin))
-        agreement.lines += 1
         try:
             if chain.take(line.raw) == "next":
                 wrong.pop(line.workflow_id, None)
@@ -72,6 +74,7 @@ def disagreements(
             if ledgers.size(workflow_id) is not None or chain.head.seq:
                 _compare(ledgers, chain, due, agreement)
         except CostledgerError as error:
+            agreement.differing += 1
             yield Problem(workflow_id, error)
         if progress is not None:
             progress(done, len(names))
@@ -84,13 +87,13 @@ def _compare(ledgers: DirectoryStore, chain: Chain, due: int, agreement: Agreeme
         CostledgerError: they do not agree.
     """
     head = chain.head
-    agreement.ledgers += 1
     place = head_at(ledgers, ChainHead(chain.workflow_id, chain.origin, head.seq, head.hash))
     if head.seq < due:
         raise LinesLost(chain.workflow_id, head.seq + 1, due)
-    reader = ledgers.read(chain.workflow_id, start=place)
-    for lines in reader.chunks():
-        agreement.waiting += len(lines)
+    waiting = sum(len(lines) for lines in ledgers.read(chain.workflow_id, start=place).chunks())
+    agreement.ledgers += 1
+    agreement.lines += head.seq
+    agreement.waiting += waiting
 
 
 class LinesLost(CostledgerError):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import orjson
 
-from ledger.errors import Diverged
+from ledger.errors import BrokenChain
 from ledger.line import EMPTY, HASH_CHARACTERS, Head, following, problem_of, seed, seeded_by
 
 __all__ = ["Chain", "Taken"]
@@ -40,7 +40,7 @@ class Chain:
             and this one are missing.
 
         Raises:
-            Diverged: it should be the next, and is not.
+            BrokenChain: it should be the next, and is not.
         """
         seq = self._seq_of(raw)
         if seq <= self.head.seq:
@@ -51,7 +51,7 @@ class Chain:
         if problem is None and seq == 1 and seeded_by(raw[:-_FROM_HASH], self.workflow_id) != self._seed():
             problem = "it was opened by another origin"
         if problem is not None:
-            raise Diverged(self.workflow_id, self.origin, seq, problem)
+            raise BrokenChain(self.workflow_id, self.origin, seq, problem)
         self.head = Head(seq, self.head.size + len(raw), raw[-_FROM_HASH:-3].decode())
         return "next"
 
@@ -61,7 +61,7 @@ class Chain:
         except (orjson.JSONDecodeError, TypeError, KeyError):
             seq = None
         if type(seq) is not int:
-            raise Diverged(self.workflow_id, self.origin, self.head.seq + 1, "is not a ledger line")
+            raise BrokenChain(self.workflow_id, self.origin, self.head.seq + 1, "is not a ledger line")
         return seq
 
     def _seed(self) -> bytes:

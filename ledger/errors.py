@@ -31,7 +31,8 @@ A sentence says what is wrong, where, and what to do next.
     ├── ReplicaUnavailable       the shared engine cannot be reached, or refuses everything
     ├── ReplicaRefused           it refuses these lines, and takes others
     ├── ReplicaDiffers           the shared engine is not set up as it must be
-    ├── Diverged                 a line there that does not extend its chain
+    ├── Diverged                 a ledger and its chain in the shared engine have parted
+    │   └── BrokenChain          a message there that is no line of the chain that it stands in
     └── MissingExtra             an optional package is not installed
 """
 
@@ -44,6 +45,7 @@ from typing import Any, ClassVar, Final
 
 __all__ = [
     "AmbiguousWorkflow",
+    "BrokenChain",
     "ConflictingEvent",
     "CostledgerError",
     "DamagedLedger",
@@ -370,14 +372,22 @@ class ReplicaDiffers(CostledgerError):
 
 
 class Diverged(CostledgerError):
-    """A line where one of this chain is due, and it does not extend it; that workflow waits, others go on."""
+    """A ledger holds another line than its chain, or ends before it; that workflow waits, others go on."""
+
+    next_step = (
+        "ledger and replica have parted: if this data directory was restored or a ledger salvaged, "
+        "`costledger origin --renew` gives it chains of its own"
+    )
 
     def __init__(self, workflow_id: str, origin: str, seq: int, problem: str) -> None:
         self.workflow_id, self.origin, self.seq, self.problem = workflow_id, origin, seq, problem
-        super().__init__(
-            f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; ledger and replica have parted: if this "
-            "data directory was restored or a ledger salvaged, `costledger origin --renew` gives it chains of its own"
-        )
+        super().__init__(f"ledger {workflow_id!r} of origin {origin}, seq {seq}: {problem}; {self.next_step}")
+
+
+class BrokenChain(Diverged):
+    """A message where a line of a chain is due, and it does not extend it; that workflow waits, others go on."""
+
+    next_step = "`costledger replicate --repair` on the host of that origin sends its lines again, behind that message"
 
 
 class SharedHistory(InvalidInput):

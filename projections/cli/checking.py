@@ -37,7 +37,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
         if workflow_id is not None:
             row = session.history.row(workflow_id)
             if row is None and not session.problems:
-                raise UnknownWorkflow(workflow_id, session.data)
+                raise UnknownWorkflow(workflow_id, session.where)
             found = [] if row is None else [row]
         standings = [(row, standing(row, budgets)) for row in found]
         failed = exit_code(session.problems)

@@ -11,9 +11,11 @@ import click
 
 from ledger.agreement import Agreement, disagreements
 from ledger.anchor import Anchor, anchor, anchors_in, broken
+from ledger.errors import BrokenChain, DamagedLedger, Diverged, UnknownWorkflow
 from ledger.origin import misplaced
 from ledger.replica import Replica
 from ledger.replicas import open_replica
+from ledger.replication import Problem
 from ledger.words import counted
 from projections.agreement import disagreeing_rows
 from projections.cli.context import (
@@ -83,6 +85,7 @@ def verify_command(
                 f"{counted(agreement.lines, 'line')} of "
                 f"{counted(agreement.ledgers, 'ledger')} proven in the shared engine, "
                 f"{agreement.waiting:,} wait to be sent"
+                + (f"; {counted(agreement.differing, 'ledger')} not, see above" if agreement.differing else "")
             )
     return 3 if findings else 0
 
@@ -106,11 +109,22 @@ def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list
 
 def _of_replica(session: Session, replica: Replica, agreement: Agreement) -> list[Finding]:
     """Where ledgers, their replica, and rows made of it do not agree."""
-    step = "costledger replicate --repair; if it cannot: costledger restore, or costledger origin --renew"
     with counted_bar("comparing", "ledgers") as progress:
         parted = disagreements(session.ledgers, replica, agreement, progress=progress)
-        findings = [Finding(found.workflow_id, str(found.error), step) for found in parted]
+        findings = [Finding(found.workflow_id, str(found.error), _next_step(found)) for found in parted]
     if session.history.shared:
         with counted_bar("comparing rows", "partitions") as progress:
             findings += disagreeing_rows(replica, session.history, progress=progress)
     return findings
+
+
+def _next_step(found: Problem) -> str:
+    """What brings a ledger and its chain together again."""
+    error = found.error
+    if isinstance(error, DamagedLedger):
+        return f"costledger salvage -- {found.workflow_id}; then costledger origin --renew"
+    if isinstance(error, UnknownWorkflow):
+        return "its file is gone, and its lines are in the engine: costledger restore writes it, in an empty directory"
+    if isinstance(error, Diverged) and not isinstance(error, BrokenChain):
+        return "costledger origin --renew; lines that it lacks: costledger restore, into an empty directory"
+    return "costledger replicate --repair"

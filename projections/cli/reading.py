@@ -46,7 +46,8 @@ _BASIS = {
     "partial": "partial: at least this; some usage has no price or is known to be incomplete",
     None: "no reading yet",
 }
-_EMPTY = "no workflows in {data} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
+_EMPTY = "no workflows in {where} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
+_EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says how far the projectors are"
 
 
 @click.command("history")
@@ -65,7 +66,7 @@ def history_command(status: str | None, limit: int | None, as_json: bool) -> int
         elif rows:
             _print_history(rows)
         else:
-            click.echo(_EMPTY.format(data=session.data))
+            click.echo((_EMPTY_SHARED if session.history.shared else _EMPTY).format(where=session.where))
         return exit_code(session.problems)
 
 
@@ -125,7 +126,7 @@ def show_command(
         if found is None:
             if session.problems:
                 return exit_code(session.problems)
-            raise UnknownWorkflow(workflow_id, session.data)
+            raise UnknownWorkflow(workflow_id, session.where)
         if as_json:
             print_json(as_json_row(found))
         else:

@@ -129,7 +129,7 @@ def _print_report(
         elif made.lines:
             _print_table(kind, by, made, breakdown=breakdown and by != "model")
         else:
-            click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.data} yet"))
+            click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.where} yet"))
         return exit_code(session.problems)
 
 

@@ -25,7 +25,7 @@ from projections.parallel import processes_at_hand
 from projections.replay import Problem, RefreshReport, refresh
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.opening import open_history
+from projections.stores.opening import is_postgres, open_history
 
 __all__ = ["Session", "exit_code", "log_changes", "opened", "tell", "whole_id"]
 
@@ -38,6 +38,18 @@ class Session:
     ledgers: DirectoryStore
     history: HistoryStore
     problems: list[Problem]
+
+    @property
+    def where(self) -> str:
+        """Where the rows are, to be shown: the data directory, or the history that was named, without a password."""
+        spelling = history_spelling()
+        if isinstance(spelling, Path):
+            return str(self.data)
+        if not is_postgres(spelling):
+            return spelling
+        from projections.stores.postgres_connection import named
+
+        return named(spelling)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def today(*, as_json: bool) -> int:
         if rows:
             _print(day, spent, running, doubtful, rows)
         else:
-            click.echo(f"no workflows in {session.data} yet; try `costledger demo`, or `costledger import adw PATH`")
+            click.echo(f"no workflows in {session.where} yet; try `costledger demo`, or `costledger import adw PATH`")
         return exit_code(session.problems)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.chain import Chain
-from ledger.errors import Diverged, InvalidInput
+from ledger.errors import BrokenChain, InvalidInput
 from ledger.events import cost_observed
 from ledger.replica import PARTITIONS, partition_of
 from ledger.replicas.subjects import chain_of, subject_of
@@ -40,12 +40,12 @@ def test_what_should_be_next_and_does_not_fit_has_diverged() -> None:
     chain = Chain("w", "a1")
     assert [chain.take(raw) for raw in (lines[0], lines[2], lines[0])] == ["next", "early", "known"]
     for wrong in (other[1], lines[1][:-9] + b'0000000"}\n', b"no\n", b"[]\n", b'{"seq":"2"}\n'):
-        with pytest.raises(Diverged, match="seq 2"):
+        with pytest.raises(BrokenChain, match=r"seq 2: .*; `costledger replicate --repair`"):
             chain.take(wrong)
     assert chain.take(lines[1]) == "next"
-    with pytest.raises(Diverged, match="another origin"):
+    with pytest.raises(BrokenChain, match="another origin"):
         Chain("w", "b2").take(lines[0])
-    with pytest.raises(Diverged, match="not the opening line"):
+    with pytest.raises(BrokenChain, match="not the opening line"):
         Chain("v", "a1").take(lines[0])
 
 

@@ -75,6 +75,15 @@ def test_a_row_of_this_host_alone_needs_no_replica(run: Run, shared: tuple[str, 
     assert run(*shared, "explain", "no-such-workflow").code == 1
 
 
+def test_an_empty_shared_history_says_which_it_is(run: Run, server: Cluster, postgres_url: str) -> None:
+    empty = ("--history", postgres_url)
+    assert run(*empty, "history").out.startswith("no workflows in postgresql://postgres@/postgres on /")
+    assert run("replicate", "--to", server.name, "--copies", "1").code == 0
+    assert run(*empty, "project", "--from", server.name, "--once").code == 0
+    assert "costledger project --status" in run(*empty, "history").out
+    assert "no workflow 'none' in postgresql://" in run(*empty, "show", "none").err
+
+
 def test_a_figure_stored_by_hand_is_still_told(run: Run, server: Cluster, shared: tuple[str, ...]) -> None:
     with psycopg.connect(shared[-1], autocommit=True) as db:
         db.execute("UPDATE workflow_history SET actual_cost_nanousd = 7000000000 WHERE adw_id = 'w'")

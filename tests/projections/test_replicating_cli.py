@@ -188,6 +188,10 @@ def test_a_backup_put_back_and_appended_to_is_named_until_it_is_mended(
         status = run("replicate", "--status")
         assert (status.code, "ledgers parted" in status.out, "origin --renew" in status.out) == (3, True, True)
         until(lambda: run("replicate", "--status", "--json").json["ledgers_behind"] == 1)
+        proof = run("verify", "--shared", "--from", server.name, "--json")
+        assert (proof.code, proof.json["shared"]) == (3, {"ledgers": 1, "lines": 3, "waiting": 0, "differing": 1})
+        assert "origin --renew" in proof.json["findings"][-1]["next_step"]
+        assert "--repair" not in proof.json["findings"][-1]["next_step"]
         ledger.write_bytes(whole)
         until(lambda: run("replicate", "--status").code == 0)
     ledger.write_bytes(backup)
