@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from ledger.replicas.stream import STREAM
 from ledger.replication import Replication
 from ledger.store import DirectoryStore
 from projections.shared import project_on
+from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
 from tests.projections.test_cli import Run, run
 from tests.projections.test_replicating_cli import lose
@@ -73,6 +75,26 @@ def test_a_row_of_this_host_alone_needs_no_replica(run: Run, shared: tuple[str, 
     told = run(*shared, "explain", "mine")  # a projector has yet to read that line
     assert ("mine: 1 of 2 events" in told.out, "The row shows" in told.out) == (True, False)
     assert run(*shared, "explain", "no-such-workflow").code == 1
+
+
+def test_the_rights_that_the_page_grants_are_enough_to_read(run: Run, shared: tuple[str, ...]) -> None:
+    page = (PROJECT / "docs" / "postgres.md").read_text(encoding="utf-8")
+    granted = re.findall(r"^GRANT SELECT[^;]*TO dashboard;", page, re.M)
+    assert len(granted) == 2
+    with psycopg.connect(shared[-1], autocommit=True) as db:
+        schema = db.execute("SELECT current_schema()").fetchone()
+        assert schema is not None
+        db.execute("CREATE ROLE dashboard LOGIN")
+        try:
+            for grant in (f"GRANT USAGE ON SCHEMA {schema[0]} TO dashboard", *granted):
+                db.execute(grant)
+            reader = ("--data", "one", "--history", shared[-1].replace("//postgres@", "//dashboard@"))
+            for command in ("history", "daily", "check", "stale", ("show", "w"), ("explain", "mine")):
+                done = run(*reader, *([command] if isinstance(command, str) else command))
+                assert (done.code, done.err) == (0, ""), command
+        finally:
+            db.execute("DROP OWNED BY dashboard")
+            db.execute("DROP ROLE dashboard")
 
 
 def test_an_empty_shared_history_says_which_it_is(run: Run, server: Cluster, postgres_url: str) -> None:
