@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -357,9 +358,8 @@ def ends_at(ledgers: DirectoryStore, workflow_id: str, head: Head) -> bool:
         return True
     path = ledgers.ledger_path(workflow_id)
     try:
-        with path.open("rb") as file:
-            file.seek(head.size - _HASH_FROM_END)
-            return file.read(len(head.hash)) == head.hash.encode()
+        with path.open("rb", buffering=0) as file:  # asked of every ledger at a first look
+            return os.pread(file.fileno(), len(head.hash), head.size - _HASH_FROM_END) == head.hash.encode()
     except OSError as error:
         raise LedgerUnavailable(path, "read", error) from error
 
