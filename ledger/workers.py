@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 import threading
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.context import BaseContext
 
-__all__ = ["Workers", "collect_rarely", "collecting_rarely", "process_context"]
+__all__ = ["Workers", "begin_work", "collecting_rarely", "process_context"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -34,15 +35,26 @@ _RARELY: Final = (200_000, 50, 50)
 _tools: tuple[LedgerStore, PriceBook, Clock] | None = None
 
 
-def collect_rarely() -> None:
-    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
+def begin_work() -> None:
+    """What a worker process does first: it ends with the process that asks, and not before."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    threading.Thread(target=_end_with_parent, name="costledger-parent", daemon=True).start()
     gc.freeze()
     gc.set_threshold(*_RARELY)
 
 
+def _end_with_parent() -> None:
+    """A killed process closes no pool, and its workers would wait for the next question for ever."""
+    from multiprocessing import parent_process
+
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
 @contextlib.contextmanager
 def collecting_rarely() -> Iterator[None]:
-    """The same for a while."""
+    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
     before = gc.get_threshold()
     gc.set_threshold(*_RARELY)
     try:
@@ -127,9 +139,8 @@ def process_context() -> BaseContext:
 def _begin(ledgers: LedgerStore, prices: PriceBook) -> None:
     """What a worker does first."""
     global _tools
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _tools = (ledgers, prices, clocks.now)
-    collect_rarely()
+    begin_work()
 
 
 def _answer(call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> list[R]:

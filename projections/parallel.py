@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 from ledger.errors import CostledgerError
 from ledger.store import DirectoryStore, LedgerStore
-from ledger.workers import collect_rarely, process_context
+from ledger.workers import begin_work, process_context
 
 __all__ = ["ask_each", "processes_at_hand"]
 
@@ -63,9 +62,8 @@ def ask_each(
 def _open(path: Path) -> None:
     """What a worker does first."""
     global _store
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _store = DirectoryStore(path)
-    collect_rarely()
+    begin_work()
 
 
 def _ask(question: Callable[[LedgerStore, J], R], jobs: Sequence[J]) -> list[R]:

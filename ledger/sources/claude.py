@@ -111,6 +111,10 @@ class ClaudeTranscripts:
                 seen += _calls(response, begun)
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, response.line, f"a response that does not fit: {error}"))
+                continue
+            if not seen[-1].first_at and response.at is not None:
+                problem = f"its timestamp {shown(response.at)} is none, so it counts on the day of its import"
+                found.skipped.append(Skipped(path, response.line, problem))
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
         return Extract(
             seen, found.skipped + unknown.skipped(), mark, moment(last_at), resumed=found.resumed, failed=found.failed

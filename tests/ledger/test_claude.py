@@ -195,6 +195,14 @@ def test_bad_lines_are_told_with_file_and_line_and_the_rest_is_read(tmp_path: Pa
     assert "does not fit" in told[15]
 
 
+@pytest.mark.parametrize("timestamp", ["yesterday", 1732492800, "2026-11-24T10:00:00"])
+def test_a_timestamp_that_is_none_is_told_and_the_response_counts(tmp_path: Path, timestamp: object) -> None:
+    extract = read(write(tmp_path / "s1.jsonl", said("m1", 5), said("m2", 6) | {"timestamp": timestamp}))
+    assert [(seen.message_id, bool(seen.first_at)) for seen in extract.seen] == [("m1", True), ("m2", False)]
+    ((line, reason),) = reasons(extract)
+    assert (line, "so it counts on the day of its import" in reason) == (2, True)
+
+
 def test_an_unfinished_last_line_is_told_and_read_once_it_is_whole(tmp_path: Path) -> None:
     begun = [said("m0", 5), said("m1", 5)]
     path = write(tmp_path / "s1.jsonl", *begun, raw(said("m2", 6))[:200])
