@@ -78,6 +78,10 @@ class Shared(Protocol):
         """
         ...
 
+    def alive(self) -> None:
+        """Say that this one still works, amid work of many seconds; who says nothing for long loses its partitions."""
+        ...
+
     def furthest(self) -> tuple[int, str | None]:
         """The last position that any projector has read to, and the mark of the line there; 0 and None at first."""
         ...
@@ -205,8 +209,10 @@ class Projector:
         merge = Merge(workflow_id, keeps_lines=len(known) > 1)
         for origin, head in known.items():
             merge.expect(origin, head)
-            for line in self._replica.chain(workflow_id, origin):
+            for number, line in enumerate(self._replica.chain(workflow_id, origin), 1):
                 merge.take(origin, line.raw)
+                if number % _LINES_MAX == 0:
+                    self._shared.alive()
         return merge
 
     def _conclude(self, merge: Merge, rows: list[Projected], chains: list[ChainState]) -> None:

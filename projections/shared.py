@@ -76,6 +76,8 @@ def project_on(
             with _projecting(PostgresShared, replica, url, report) as (shared, projector):
                 while not stop():
                     read = projector.step(wait_seconds)
+                    if away:
+                        _log.warning("%s is projected again", replica.address)
                     away = 0.0
                     if once and read < projector.lines_max and shared.has_read(ends := ends or replica.ends()):
                         return report

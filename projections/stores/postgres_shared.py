@@ -32,10 +32,14 @@ _FREEZE: Final = 1_000_001
 """Beside the partitions' numbers: a lock that every projector shares, so that they can count each other; and one that
 every commit to the rows that are shown shares, and a rebuild takes alone for its last lines."""
 
+_SILENT_SECONDS_MAX: Final = 60.0
+"""So long a projector may not have asked anything, until it is held to be stopped for good; it asks each second."""
+
 _HELD: Final = (
     "FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = %s::bigint & 4294967295 "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+_SILENT: Final = "round(extract(epoch FROM clock_timestamp() - state_change), 3)::float8"
 _UPSERT_CHAIN: Final = (
     "INSERT INTO {table} (workflow_id, origin, seq, size, hash, problem) "
     "SELECT workflow_id, origin, seq, size, hash, problem FROM json_populate_recordset(NULL::{table}, %s) "
@@ -45,11 +49,17 @@ _UPSERT_CHAIN: Final = (
 
 
 class PartitionState(NamedTuple):
-    """How far a partition was read, and the database session of the projector that has it; None: nobody."""
+    """How far a partition was read, and the projector that has it.
+
+    Attributes:
+        projector: its database session; None: nobody has the partition.
+        silent_seconds: how long that one has not asked anything, as far as this user may see it.
+    """
 
     partition: int
     position: int
     projector: int | None
+    silent_seconds: float | None = None
 
 
 class MissingEnd(NamedTuple):
@@ -78,8 +88,9 @@ def projection_of(url: str) -> tuple[list[PartitionState], list[ChainState]]:
 def _projection(cursor: Cursor) -> tuple[list[PartitionState], list[ChainState]]:
     version = Tables("").meta(cursor).get("rows_version", 0)
     partitions = cursor.execute(
-        "SELECT partition, position, pid FROM costledger_partition LEFT JOIN "
-        f"(SELECT objid::bigint AS partition, pid {_HELD}) held USING (partition) ORDER BY partition",
+        f"SELECT partition, position, pid, {_SILENT} FROM costledger_partition LEFT JOIN "
+        f"(SELECT objid::bigint AS partition, pid {_HELD}) held USING (partition) "
+        "LEFT JOIN pg_stat_activity USING (pid) ORDER BY partition",
         (_lock_class(cursor, version),),
     ).fetchall()
     held = cursor.execute(
@@ -100,12 +111,15 @@ class PostgresShared:
 
     Args:
         identity: of the replica that the rows come from.
+        silent_seconds_max: a projector that has not asked anything for so long loses its session, and so its
+            partitions; what it was about to write is refused.
 
     Raises:
         HistoryUnavailable: at construction and by every method; the session is then of no more use.
     """
 
-    def __init__(self, url: str, identity: str) -> None:
+    def __init__(self, url: str, identity: str, *, silent_seconds_max: float = _SILENT_SECONDS_MAX) -> None:
+        self._silent_seconds_max = silent_seconds_max
         self._connection = PostgresConnection(url, reconnects=False)
         self._tables = Tables(self._connection.where)
         self._identity = identity
@@ -174,6 +188,8 @@ class PostgresShared:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", (self._locks, number))
             self._mine.discard(number)
         taken = {number for number, _ in found}
+        if len(self._mine) < share:
+            self._end_silent(cursor)
         for number in range(PARTITIONS):
             if len(self._mine) >= share:
                 break
@@ -183,6 +199,24 @@ class PostgresShared:
                 self._mine.add(number)
         query = f"SELECT partition, position FROM costledger_partition{self._hidden} WHERE partition = ANY(%s)"
         return dict(cursor.execute(query, (list(self._mine),)).fetchall())
+
+    def _end_silent(self, cursor: Cursor) -> None:
+        """End the sessions of projectors that hang: stopped, or cut off without the server having noticed.
+
+        Their partitions are free at the next claim.
+        """
+        ended = cursor.execute(
+            f"SELECT pid, {_SILENT}, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user "
+            f"AND pid <> pg_backend_pid() AND state <> 'active' AND {_SILENT} > %s "
+            f"AND pid IN (SELECT pid {_HELD})",
+            (self._silent_seconds_max, self._locks),
+        ).fetchall()
+        for pid, seconds, _ in ended:
+            _log.warning("projector %d has been silent for %.0f s: its partitions are taken over", pid, seconds)
+
+    def alive(self) -> None:
+        """See `Shared.alive`."""
+        self._connection.run(lambda cursor: cursor.execute("SELECT 1"))
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
         """Whether the rows hold every line up to these positions, whoever projected it.
@@ -299,12 +333,19 @@ class PostgresVersion(PostgresShared):
 
     _key = BUILDING
 
-    def __init__(self, url: str, identity: str) -> None:
-        super().__init__(url, identity)
+    def __init__(self, url: str, identity: str, *, silent_seconds_max: float = _SILENT_SECONDS_MAX) -> None:
+        super().__init__(url, identity, silent_seconds_max=silent_seconds_max)
         self._shown, self._history = self._history, PostgresHistory(self._connection, version=self._version)
+        # What ends earlier than in the rows that are shown is lost, unless a renewed origin has carried all of it over;
+        # each chain begins with an opening line of its own, which counts as none.
         self._further = (
             f"FROM costledger_chain c LEFT JOIN costledger_chain{self._hidden} n USING (workflow_id, origin) "
-            "WHERE n.seq IS NULL OR n.seq < c.seq"
+            "LEFT JOIN workflow_history shown ON shown.adw_id = workflow_id "
+            f"LEFT JOIN workflow_history{self._hidden} made ON made.adw_id = workflow_id "
+            "WHERE (n.seq IS NULL OR n.seq < c.seq) AND (made.actual_cost_nanousd >= shown.actual_cost_nanousd "
+            f"AND made.ledger_seq - (SELECT count(*) FROM costledger_chain{self._hidden} o WHERE o.workflow_id = "
+            "c.workflow_id) >= shown.ledger_seq - (SELECT count(*) FROM costledger_chain o WHERE o.workflow_id = "
+            "c.workflow_id)) IS NOT TRUE"
         )
         self._freezes = False
 

@@ -302,6 +302,32 @@ def test_projectors_share_the_partitions_and_take_over_those_of_a_dead_one(postg
     second.close()
 
 
+def test_a_projector_that_hangs_loses_its_partitions_and_can_store_nothing(postgres_url: str) -> None:
+    hosts = Hosts(1)
+    lively(hosts, 3, 20)
+    hosts.send_all()
+    hung = PostgresShared(postgres_url, hosts.replica.identity)
+    stopped = Projector(hosts.replica, hung)
+    stopped.step(0)
+    lively(hosts, 3, 20, seed=8, name="later")
+    hosts.send_all()
+    time.sleep(0.6)
+    other = PostgresShared(postgres_url, hosts.replica.identity, silent_seconds_max=0.5)
+    taken = Projector(hosts.replica, other)
+    try:
+        until = time.monotonic() + 20
+        while not other.has_read(hosts.replica.ends()) and time.monotonic() < until:
+            taken.step(0.1)
+        assert {one.projector for one in projection_of(postgres_url)[0]} != {None}
+        assert rows_at(postgres_url) == hosts.rows()
+        with pytest.raises(HistoryUnavailable):
+            stopped.step(0)
+        assert rows_at(postgres_url) == hosts.rows()
+    finally:
+        hung.close()
+        other.close()
+
+
 def test_many_projectors_killed_and_doubled_and_a_restarting_server_lose_and_double_nothing(
     postgres_url: str, postgres_server: PostgresServer
 ) -> None:
@@ -530,6 +556,19 @@ def test_a_rebuild_tells_what_the_replica_has_lost_and_shows_less_only_when_told
     report = project_again(hosts.replica, postgres_url, accept_lost=True, wait_seconds=0)
     assert report.costs_changed == 1
     assert {row.adw_id: row.actual_cost_total for row in rows_at(postgres_url)} == {"gone": 1.0, "kept": 1.0}
+
+
+def test_a_rebuild_misses_nothing_of_a_retired_origin_whose_events_another_carries(postgres_url: str) -> None:
+    hosts = Hosts(2)
+    events = [cost_observed("w", cost_usd=n, agent=f"a{n}", id=f"e{n}") for n in range(4)]
+    hosts.stores[0].append(events)
+    hosts.stores[1].append(events)
+    hosts.send_all()
+    project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+    before = rows_at(postgres_url)
+    hosts.replica.stored = [line for line in hosts.replica.stored if line.origin == "origin-1"]
+    assert project_again(hosts.replica, postgres_url, wait_seconds=0).costs_changed == 0
+    assert [row.actual_cost_total for row in rows_at(postgres_url)] == [row.actual_cost_total for row in before]
 
 
 def test_another_applications_table_is_projected_into_and_has_no_versions(postgres_url: str) -> None:
