@@ -10,7 +10,6 @@ A quarter hour is known by its number: seconds since 1970-01-01T00:00Z, divided 
 
 from __future__ import annotations
 
-from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -68,11 +67,11 @@ class Spent(dict[Key, Amounts]):
         return made
 
 
-def spend_rows(quarters: dict[int, Spent], partial: Container[Key]) -> tuple[Spend, ...]:
+def spend_rows(quarters: dict[int, Spent], partial: set[Key]) -> tuple[Spend, ...]:
     """Everything that is not zero, in the order of quarter, agent, session and model.
 
     Args:
-        partial: what incomplete readings are behind.
+        partial: what incomplete readings are behind; where they showed nothing, that is told in the last quarter hour.
     """
     found = [
         Spend(quarter, *key, *[*amounts[:-1], int(key in partial)])
@@ -80,6 +79,9 @@ def spend_rows(quarters: dict[int, Spent], partial: Container[Key]) -> tuple[Spe
         for key, amounts in spent.items()
         if any(amounts)
     ]
+    if found and (silent := partial.difference(one[1:4] for one in found)):
+        last = max(one.quarter for one in found)
+        found += [Spend(last, *key, *[*[0] * (len(AMOUNTS) - 1), 1]) for key in silent]
     return tuple(sorted(found, key=_order))
 
 

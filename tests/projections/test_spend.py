@@ -72,6 +72,14 @@ def test_what_was_spent_is_a_lower_bound_somewhere_exactly_when_the_row_is_one(l
             assert told == (shown.cost_basis == "partial")
 
 
+def test_an_incomplete_reading_of_nothing_is_a_lower_bound_too() -> None:
+    state = folded(reading("0.00", agent="plan", partial=True), reading("0.01", agent="build"))
+    assert {one.agent: (one.cost_nanousd, one.partial) for one in spend(state)} == {
+        "plan": (0, 1),
+        "build": (10_000_000, 0),
+    }
+
+
 def test_a_killed_session_is_a_lower_bound_and_the_others_of_its_workflow_are_not() -> None:
     whole = reading("1.00", session_id="whole", model="opus", final=True)
     killed = reading("0.30", session_id="killed", model="opus", message_id="m1", partial=True)
