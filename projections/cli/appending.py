@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ledger import money
-from ledger.errors import InvalidEvent
+from ledger.errors import InvalidEvent, InvalidInput
 from ledger.events import USAGE_FIELDS, Event, cost_observed, workflow_ended, workflow_started
 from ledger.tail import Receipt
 from projections.cli.context import config_option, data_option, json_option, prices, store, workflow_argument
@@ -52,6 +52,22 @@ def _taken_usage(options: dict[str, Any]) -> dict[str, int] | None:
     given = {name: options.pop(name) for name in USAGE_FIELDS}
     counts = {name: count for name, count in given.items() if count is not None}
     return counts or None
+
+
+def _append_to_known(event: Event, *, as_json: bool) -> None:
+    """Append what speaks of a workflow that is there; a shortened id of one, as tables show it, begins none.
+
+    Raises:
+        InvalidInput: there is none of this id, but some that begin with it.
+    """
+    given, ledgers = event.workflow_id, store()
+    if ledgers.size(given) is None and (near := [name for name in ledgers.workflow_ids() if name.startswith(given)]):
+        more = f" or another of {len(near):,}" if len(near) > 1 else ""
+        raise InvalidInput(
+            f"no workflow {given!r}; did you mean {near[0]!r}{more}? Name it whole; a new one begins with "
+            f"`costledger start {given}`"
+        )
+    _append(event, as_json=as_json)
 
 
 def _append(event: Event, *, as_json: bool) -> None:
@@ -131,7 +147,7 @@ def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """The run has ended well; from now on the last readings count."""
-    _append(workflow_ended(workflow_id, "completed", **fields), as_json=as_json)
+    _append_to_known(workflow_ended(workflow_id, "completed", **fields), as_json=as_json)
 
 
 @click.command("fail")
@@ -142,7 +158,7 @@ def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """The run has failed; it cost what it cost."""
-    _append(workflow_ended(workflow_id, "failed", **fields), as_json=as_json)
+    _append_to_known(workflow_ended(workflow_id, "failed", **fields), as_json=as_json)
 
 
 @click.command("cancel")
@@ -152,7 +168,7 @@ def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """The run was cancelled; it cost what it cost."""
-    _append(workflow_ended(workflow_id, "cancelled", **fields), as_json=as_json)
+    _append_to_known(workflow_ended(workflow_id, "cancelled", **fields), as_json=as_json)
 
 
 @click.command("correct")
@@ -165,4 +181,4 @@ def correct_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """A final reading that says why. The wrong ones stay in the ledger; after the end, this one counts."""
     if not fields["reason"].strip():
         raise InvalidEvent("reason", "a correction says why")
-    _append(cost_observed(workflow_id, final=True, **fields), as_json=as_json)
+    _append_to_known(cost_observed(workflow_id, final=True, **fields), as_json=as_json)
