@@ -55,6 +55,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": answer})
 
 listening = socket.create_server(("127.0.0.1", 0))
+listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print(f"http://127.0.0.1:{listening.getsockname()[1]}/", file=sys.stderr, flush=True)
 config = uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False)
 uvicorn.Server(config).run([listening])

@@ -123,7 +123,7 @@ def serve_command(
     for name in ("watchfiles", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
     with server_lock(data) as lock:
-        listening = _listening(host, port)
+        listening = listening_socket(host, port)
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listening.getsockname()[1]}/"
         lock.say(address)
@@ -131,9 +131,16 @@ def serve_command(
         server.run([listening])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket whose connections send each answer at once.
+
+    asyncio sees to that for sockets it made itself only; without it the second part of an answer waits for the client's
+    acknowledgement of the first, some 40 ms (Nagle's algorithm, RFC 896, beside delayed acknowledgements, RFC 1122).
+    """
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted ones inherit it
+        return listening
     except OSError as error:
         raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
 

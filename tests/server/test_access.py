@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from projections.cli.serving import listening_socket
 from projections.server.settings import Settings
 from projections.server.tokens import TokenRegister
 from tests.server.conftest import Serve, Server
@@ -110,6 +111,14 @@ def test_a_second_server_of_a_data_directory_is_told_where_the_first_one_is(serv
     assert serve(tmp_path / "other").client.get("/readyz").status_code == 200
     first.stop(signal.SIGKILL)
     assert serve().client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_waits_for_no_acknowledgement_of_the_client(host: str) -> None:
+    with listening_socket(host, 0) as listening, socket.create_connection(listening.getsockname()[:2]):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80"])
