@@ -17,14 +17,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import DirectoryStore, workflow_started
+from ledger import DirectoryStore, cost_observed, money, workflow_ended, workflow_started
 from ledger.config import Budgets
+from ledger.errors import InvalidMoney
+from ledger.events import check_name
 from ledger.importing import import_source
 from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options
 from ledger.sources.transcript import name_id
 from ledger.spool import Spool, file_name
 from ledger.transcripts import import_transcripts
+from projections.cli.waiting import _cost, _counter, _is_name, _NotRecorded, _told
 from projections.live import drain
 from projections.replay import project
 
@@ -57,6 +60,11 @@ class Agent:
 
     def cost(self, workflow_id: str = S) -> float:
         return project(self.store, workflow_id).row.actual_cost_total
+
+    def line(self, cost_usd: str, since: int = 0, **more: Any) -> float:
+        """The cost on the status line, before what it tells is appended."""
+        said = {"session_id": S, "counter_usd": cost_usd, "since_ms": 1_000 + 60_000 * since} | more
+        return _cost(said, self.note(str(said["session_id"])))
 
     def note(self, session_id: str = S) -> dict[str, Any]:
         return self.spool.note(session_id)
@@ -138,11 +146,16 @@ def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(age
     assert json.loads(row.cost_breakdown)["by_agent"] == {"sdlc_planner": "0.42"}
     assert agent.note() == {
         "project_dir": "/p",
+        "agent": "sdlc_planner",
         "counter_usd": "0.42",
         "since_ms": 1_000,
+        "workflow_id": "a5b80595",
         "cost_usd": "0.42",
         "cost_basis": "reported",
         "budget_usd": "5.00",
+        "least_usd": "0.42",
+        "by_counters_usd": "0.42",
+        "counters": [{"shown_usd": "0.42", "since_ms": [-4_000, 6_000]}],
     }
     assert list(agent.store.workflow_ids()) == ["a5b80595"]
 
@@ -285,6 +298,98 @@ def test_wherever_drains_come_between_the_row_is_the_same(
             rows.append(agent.cost())
             assert rows[-1] == pytest.approx(total / 100)
     assert len(set(rows)) <= 1
+
+
+class TestTheLineBeforeTheAppend:
+    """What it says is what the row says once that is appended."""
+
+    def test_messages_ahead_of_the_counter_are_not_added_to_it(self, agent: Agent, transcript: Path) -> None:
+        agent.shows("0.10")
+        transcript.write_text(message(1, 160_000))  # $2.40
+        agent.stops(transcript)
+        agent.drain()
+        for cost, line in (("1.50", 2.4), ("2.45", 2.45)):
+            assert agent.line(cost) == line
+            agent.shows(cost)
+            agent.drain()
+            assert agent.cost() == line
+
+    def test_a_session_that_has_shown_no_counter_yet(self, agent: Agent, transcript: Path) -> None:
+        transcript.write_text(message(1, 20_000))
+        agent.stops(transcript)
+        agent.drain()
+        assert (agent.line("0.10"), agent.line("0.31")) == (0.3, 0.31)
+
+    def test_of_two_terminals_each_has_its_counter(self, agent: Agent) -> None:
+        agent.shows("5.00", since=1)
+        agent.shows("1.00", since=9)
+        agent.drain()
+        assert (agent.line("5.25", since=1), agent.line("1.25", since=9), agent.line("0.25", since=20)) == (6.25,) * 3
+
+    def test_a_session_that_goes_on_in_another_workflow(self, agent: Agent) -> None:
+        agent.shows("1.00", workflow_id="w-1")
+        agent.drain()
+        told = {"session_id": S, "cost": {"total_cost_usd": "1.00", "total_duration_ms": 1}}
+        for workflow_id, line in (("w-1", "w-1 · $1.00"), ("w-2", "w-2 · $1.00")):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("COSTLEDGER_WORKFLOW", workflow_id)
+                assert _told(agent.spool, told) == line
+        agent.drain()
+        assert (agent.cost("w-1"), agent.cost("w-2")) == (1.0, 1.0)
+
+    def test_notes_of_a_version_before_say_rather_too_little(self, agent: Agent) -> None:
+        path = Path(agent.spool.note_path(S))
+        path.parent.mkdir(parents=True)
+        path.write_text('{"counter_usd":"0.10","since_ms":1000,"cost_usd":"2.39","cost_basis":"reported"}')
+        assert (agent.line("1.50"), agent.line("2.45")) == (2.39, 2.45)
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.data())
+    def test_whatever_stands_in_the_ledger(self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+        """Sessions with messages, sub-agents and counters, totals above them, ends and new runs, in any order."""
+        agent = Agent(tmp_path_factory.mktemp("live"))
+        agent.store.append([workflow_started("w")])
+        amounts = st.integers(0, 300).map(lambda cents: f"{cents // 100}.{cents % 100:02d}")
+        names = st.sampled_from(["main", "sub", None])
+        for number in range(data.draw(st.integers(1, 10))):
+            session_id = data.draw(st.sampled_from([S, "s-2"]))
+            cost, since, name = data.draw(amounts), data.draw(st.integers(0, 2)), data.draw(names)
+            final = data.draw(st.booleans())
+            match data.draw(st.sampled_from(["counter", "message", "total", "above", "end", "start"])):
+                case "counter":
+                    agent.shows(cost, since=since, session_id=session_id, workflow_id="w", agent=name)
+                case "message":
+                    agent.store.append(
+                        [
+                            cost_observed(
+                                "w",
+                                agent=name,
+                                session_id=session_id,
+                                model="m",
+                                message_id=f"m-{number}",
+                                cost_usd=cost,
+                            )
+                        ]
+                    )
+                case "total":
+                    agent.store.append([cost_observed("w", agent=name, session_id=session_id, cost_usd=cost)])
+                case "above":
+                    agent.store.append([cost_observed("w", agent=name, cost_usd=cost, final=final)])
+                case "end":
+                    agent.store.append([workflow_ended("w", "completed")])
+                case "start":
+                    agent.store.append([workflow_started("w")])
+        agent.shows("0.00", session_id=S, workflow_id="w")
+        agent.drain()
+        cost, since = data.draw(amounts), data.draw(st.integers(0, 2))
+        line = agent.line(cost, since=since, workflow_id="w")
+        before = project(agent.store, "w").row
+        agent.now = datetime(2100, 1, 1, tzinfo=UTC)
+        agent.shows(cost, since=since, workflow_id="w")
+        agent.drain()
+        after = project(agent.store, "w").row
+        if after.event_count > before.event_count:
+            assert line == pytest.approx(after.actual_cost_total)
 
 
 def test_what_cannot_be_appended_waits_and_other_workflows_go_on(agent: Agent) -> None:
@@ -444,6 +549,34 @@ class TestCommands:
         assert self.run(data, "hook", told=told).stdout == ""
         assert "statusline: " in (data / "log" / "capture.log").read_text()
 
+    @pytest.mark.parametrize(
+        ("environment", "more", "reason"),
+        [
+            ({"COSTLEDGER_WORKFLOW": "bad id/.."}, {}, "COSTLEDGER_WORKFLOW is no workflow id"),
+            ({"COSTLEDGER_WORKFLOW": "a\x1b[31m"}, {}, "COSTLEDGER_WORKFLOW is no workflow id"),
+            ({"COSTLEDGER_AGENT": "a\x1b[31m"}, {}, "COSTLEDGER_AGENT is no name"),
+            ({}, {"session_id": "a\x1b[31m"}, "session_id is no name"),
+            ({}, {"cost": {"total_cost_usd": 1e400}}, "total_cost_usd is no amount"),
+            ({}, {"cost": {"total_cost_usd": -1.5}}, "total_cost_usd is no amount"),
+            ({}, {"cost": {"total_cost_usd": True}}, "total_cost_usd is no amount"),
+        ],
+    )
+    def test_what_would_be_left_out_of_the_ledger_does_not_look_recorded(
+        self, data: Path, environment: dict[str, str], more: dict[str, Any], reason: str
+    ) -> None:
+        told = json.dumps(self.told(0.45) | more).replace("Infinity", "1e400")
+        done = self.run(data, "statusline", told=told, NO_COLOR="1", **environment)
+        assert done.stdout == f"not recorded: {reason}\n"
+        if environment:
+            self.run(data, "hook", told=self.told(0.45) | {"transcript_path": "/t.jsonl"}, **environment)
+        log = (data / "log" / "capture.log").read_text()
+        assert [f"{verb}: not recorded: {reason}: " in log for verb in ("statusline", "hook")] == [
+            True,
+            bool(environment),
+        ]
+        assert "\x1b" not in log
+        assert not Spool(str(data)).waits()
+
     def test_a_data_directory_that_cannot_be_written_fails_nobody(self, data: Path) -> None:
         data.write_text("a file")
         try:
@@ -514,6 +647,29 @@ def test_a_transcript_with_a_session_that_is_no_text_keeps_nothing_waiting(agent
     agent.drain()
     assert not agent.spool.waits()
     assert (agent.cost(), f"{transcript}:1 " in agent.log()) == (15.0, True)
+
+
+@given(st.from_regex(r"[+-]?[0-9]{0,11}\.?[0-9]{0,11}([eE][+-]?[0-9]{0,5})?", fullmatch=True) | st.text())
+def test_the_line_takes_for_an_amount_what_the_ledger_takes(text: str) -> None:
+    try:
+        _counter({"cost": {"total_cost_usd": text}})
+        taken = True
+    except _NotRecorded:
+        taken = False
+    try:
+        assert money.parse(text) == money.NANOUSD_MAX or taken
+    except InvalidMoney:
+        assert not taken
+
+
+@given(st.text(st.characters()) | st.text(min_size=510))
+def test_the_line_takes_for_a_name_what_the_ledger_takes(text: str) -> None:
+    try:
+        check_name(text)
+    except ValueError:
+        assert not _is_name(text)
+    else:
+        assert _is_name(text)
 
 
 @given(st.text(min_size=1))
