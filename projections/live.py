@@ -15,7 +15,7 @@ from ledger.capture import Said, Session, append_said, said, sessions
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import Line
 from ledger.pricing import PriceBook
-from ledger.session_counter import SINCE_TOLERANCE_MS
+from ledger.session_counter import SINCE_TOLERANCE_MS, Counter
 from ledger.sources.findings import Options
 from ledger.spool import Spool
 from ledger.store import LedgerStore
@@ -185,16 +185,15 @@ def _counted(state: State, session_id: str, session: Session, agent: str | None)
     return {
         "least_usd": money.to_wire(least),
         "by_counters_usd": money.to_wire(by_counters + session.counter.nanousd - session.beside_nanousd),
-        "counters": [
-            {"shown_usd": money.to_wire(counter.nanousd + counter.base)}
-            | (
-                {}
-                if (at := counter.since_ms) is None
-                else {"since_ms": [at - SINCE_TOLERANCE_MS, at + SINCE_TOLERANCE_MS]}
-            )
-            for counter in counters
-        ],
+        "counters": [_as_told(counter) for counter in counters],
     }
+
+
+def _as_told(counter: Counter) -> Note:
+    told: Note = {"shown_usd": money.to_wire(counter.nanousd + counter.base)}
+    if (at := counter.since_ms) is not None:
+        told["since_ms"] = [at - SINCE_TOLERANCE_MS, at + SINCE_TOLERANCE_MS]
+    return told
 
 
 def _row_after_a_reading(state: State, path: meters.Path) -> tuple[int, int]:

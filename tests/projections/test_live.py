@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,75 +16,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import DirectoryStore, cost_observed, money, workflow_ended, workflow_started
-from ledger.config import Budgets
-from ledger.errors import InvalidMoney
-from ledger.events import check_name
+from ledger import DirectoryStore, workflow_started
 from ledger.importing import import_source
-from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options
 from ledger.sources.transcript import name_id
 from ledger.spool import Spool, file_name
 from ledger.transcripts import import_transcripts
-from projections.cli.waiting import _cost, _counter, _is_name, _NotRecorded, _told
-from projections.live import drain
 from projections.replay import project
-
-S = "1f3c9a52-0000-4000-8000-000000000001"
-START = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
-
-
-class Agent:
-    """One Claude Code, as far as we see it."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.store = DirectoryStore(data)
-        self.spool = Spool(str(data))
-        self.now = START
-
-    def _said(self, **more: Any) -> dict[str, Any]:
-        self.now += timedelta(seconds=1)
-        at = f"{self.now:%Y-%m-%dT%H:%M:%S.%fZ}"
-        return {"at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
-
-    def shows(self, cost_usd: str, since: int = 0, **more: Any) -> None:
-        self.spool.add(self._said(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
-
-    def stops(self, *transcripts: Path, **more: Any) -> None:
-        self.spool.add(self._said(transcripts=[str(path) for path in transcripts], **more))
-
-    def drain(self) -> None:
-        drain(self.spool, self.store, GenaiPrices(), Budgets())
-
-    def cost(self, workflow_id: str = S) -> float:
-        return project(self.store, workflow_id).row.actual_cost_total
-
-    def line(self, cost_usd: str, since: int = 0, **more: Any) -> float:
-        """The cost on the status line, before what it tells is appended."""
-        said = {"session_id": S, "counter_usd": cost_usd, "since_ms": 1_000 + 60_000 * since} | more
-        return _cost(said, self.note(str(said["session_id"])))
-
-    def note(self, session_id: str = S) -> dict[str, Any]:
-        return self.spool.note(session_id)
-
-    def log(self) -> str:
-        path = self.data / "log" / "capture.log"
-        return path.read_text() if path.exists() else ""
+from tests.running_agent import Agent, S, message
 
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
     return Agent(tmp_path / "data")
-
-
-def message(number: int, output: int, session_id: str = S, **more: Any) -> str:
-    """A line of a transcript; a million output tokens of this model are $15."""
-    at = f"{START + timedelta(seconds=number):%Y-%m-%dT%H:%M:%S.000Z}"
-    usage = {"input_tokens": 0, "output_tokens": output}
-    body = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "usage": usage}
-    line = {"type": "assistant", "sessionId": session_id, "timestamp": at, "uuid": f"u{number}-{output}", "cwd": "/p"}
-    return json.dumps(line | {"message": body} | more) + "\n"
 
 
 @pytest.fixture
@@ -298,98 +241,6 @@ def test_wherever_drains_come_between_the_row_is_the_same(
             rows.append(agent.cost())
             assert rows[-1] == pytest.approx(total / 100)
     assert len(set(rows)) <= 1
-
-
-class TestTheLineBeforeTheAppend:
-    """What it says is what the row says once that is appended."""
-
-    def test_messages_ahead_of_the_counter_are_not_added_to_it(self, agent: Agent, transcript: Path) -> None:
-        agent.shows("0.10")
-        transcript.write_text(message(1, 160_000))  # $2.40
-        agent.stops(transcript)
-        agent.drain()
-        for cost, line in (("1.50", 2.4), ("2.45", 2.45)):
-            assert agent.line(cost) == line
-            agent.shows(cost)
-            agent.drain()
-            assert agent.cost() == line
-
-    def test_a_session_that_has_shown_no_counter_yet(self, agent: Agent, transcript: Path) -> None:
-        transcript.write_text(message(1, 20_000))
-        agent.stops(transcript)
-        agent.drain()
-        assert (agent.line("0.10"), agent.line("0.31")) == (0.3, 0.31)
-
-    def test_of_two_terminals_each_has_its_counter(self, agent: Agent) -> None:
-        agent.shows("5.00", since=1)
-        agent.shows("1.00", since=9)
-        agent.drain()
-        assert (agent.line("5.25", since=1), agent.line("1.25", since=9), agent.line("0.25", since=20)) == (6.25,) * 3
-
-    def test_a_session_that_goes_on_in_another_workflow(self, agent: Agent) -> None:
-        agent.shows("1.00", workflow_id="w-1")
-        agent.drain()
-        told = {"session_id": S, "cost": {"total_cost_usd": "1.00", "total_duration_ms": 1}}
-        for workflow_id, line in (("w-1", "w-1 · $1.00"), ("w-2", "w-2 · $1.00")):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("COSTLEDGER_WORKFLOW", workflow_id)
-                assert _told(agent.spool, told) == line
-        agent.drain()
-        assert (agent.cost("w-1"), agent.cost("w-2")) == (1.0, 1.0)
-
-    def test_notes_of_a_version_before_say_rather_too_little(self, agent: Agent) -> None:
-        path = Path(agent.spool.note_path(S))
-        path.parent.mkdir(parents=True)
-        path.write_text('{"counter_usd":"0.10","since_ms":1000,"cost_usd":"2.39","cost_basis":"reported"}')
-        assert (agent.line("1.50"), agent.line("2.45")) == (2.39, 2.45)
-
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(st.data())
-    def test_whatever_stands_in_the_ledger(self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-        """Sessions with messages, sub-agents and counters, totals above them, ends and new runs, in any order."""
-        agent = Agent(tmp_path_factory.mktemp("live"))
-        agent.store.append([workflow_started("w")])
-        amounts = st.integers(0, 300).map(lambda cents: f"{cents // 100}.{cents % 100:02d}")
-        names = st.sampled_from(["main", "sub", None])
-        for number in range(data.draw(st.integers(1, 10))):
-            session_id = data.draw(st.sampled_from([S, "s-2"]))
-            cost, since, name = data.draw(amounts), data.draw(st.integers(0, 2)), data.draw(names)
-            final = data.draw(st.booleans())
-            match data.draw(st.sampled_from(["counter", "message", "total", "above", "end", "start"])):
-                case "counter":
-                    agent.shows(cost, since=since, session_id=session_id, workflow_id="w", agent=name)
-                case "message":
-                    agent.store.append(
-                        [
-                            cost_observed(
-                                "w",
-                                agent=name,
-                                session_id=session_id,
-                                model="m",
-                                message_id=f"m-{number}",
-                                cost_usd=cost,
-                            )
-                        ]
-                    )
-                case "total":
-                    agent.store.append([cost_observed("w", agent=name, session_id=session_id, cost_usd=cost)])
-                case "above":
-                    agent.store.append([cost_observed("w", agent=name, cost_usd=cost, final=final)])
-                case "end":
-                    agent.store.append([workflow_ended("w", "completed")])
-                case "start":
-                    agent.store.append([workflow_started("w")])
-        agent.shows("0.00", session_id=S, workflow_id="w")
-        agent.drain()
-        cost, since = data.draw(amounts), data.draw(st.integers(0, 2))
-        line = agent.line(cost, since=since, workflow_id="w")
-        before = project(agent.store, "w").row
-        agent.now = datetime(2100, 1, 1, tzinfo=UTC)
-        agent.shows(cost, since=since, workflow_id="w")
-        agent.drain()
-        after = project(agent.store, "w").row
-        if after.event_count > before.event_count:
-            assert line == pytest.approx(after.actual_cost_total)
 
 
 def test_what_cannot_be_appended_waits_and_other_workflows_go_on(agent: Agent) -> None:
@@ -647,29 +498,6 @@ def test_a_transcript_with_a_session_that_is_no_text_keeps_nothing_waiting(agent
     agent.drain()
     assert not agent.spool.waits()
     assert (agent.cost(), f"{transcript}:1 " in agent.log()) == (15.0, True)
-
-
-@given(st.from_regex(r"[+-]?[0-9]{0,11}\.?[0-9]{0,11}([eE][+-]?[0-9]{0,5})?", fullmatch=True) | st.text())
-def test_the_line_takes_for_an_amount_what_the_ledger_takes(text: str) -> None:
-    try:
-        _counter({"cost": {"total_cost_usd": text}})
-        taken = True
-    except _NotRecorded:
-        taken = False
-    try:
-        assert money.parse(text) == money.NANOUSD_MAX or taken
-    except InvalidMoney:
-        assert not taken
-
-
-@given(st.text(st.characters()) | st.text(min_size=510))
-def test_the_line_takes_for_a_name_what_the_ledger_takes(text: str) -> None:
-    try:
-        check_name(text)
-    except ValueError:
-        assert not _is_name(text)
-    else:
-        assert _is_name(text)
 
 
 @given(st.text(min_size=1))
