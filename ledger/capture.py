@@ -25,7 +25,7 @@ from ledger.session_counter import SessionCounter, carried_over
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
 
-__all__ = ["Said", "append_said", "said"]
+__all__ = ["Said", "Session", "append_said", "said", "sessions"]
 
 KIND: Final = "claude_statusline"
 _AGENT: Final = "main"
@@ -104,7 +104,7 @@ def append_said(
     """
     for attempt in range(_ATTEMPTS_MAX):
         lines = _lines(store, workflow_id)
-        events = _readings(items, _sessions(lines), {line["id"] for line in lines}, others)
+        events = _readings(items, sessions(lines), {line["id"] for line in lines}, others)
         try:
             if events:
                 store.append(events, expected_seq=len(lines))
@@ -124,7 +124,7 @@ def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
 
 
 @dataclass(slots=True)
-class _Session:
+class Session:
     """A session in a ledger.
 
     Attributes:
@@ -138,19 +138,28 @@ class _Session:
     beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
 
     @property
+    def beside_nanousd(self) -> int:
+        """What of it stands under other agents."""
+        return sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
+
+    @property
     def nanousd(self) -> int:
         """What its own meter shows: all of it, less what stands beside."""
-        beside = sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
-        return max(0, self.counter.nanousd - beside)
+        return max(0, self.counter.nanousd - self.beside_nanousd)
+
+    def cover(self, agent: str | None) -> None:
+        """It gets a reading of its own, under this agent unless it has one already."""
+        if not self.covered:
+            self.agent, self.covered = agent or _AGENT, True
 
 
-def _sessions(lines: Iterable[Line]) -> dict[str, _Session]:
+def sessions(lines: Iterable[Line]) -> dict[str, Session]:
     """What a ledger says of its sessions, in its order."""
-    found: dict[str, _Session] = {}
+    found: dict[str, Session] = {}
     for line in lines:
         if line["type"] != COST_OBSERVED or "session_id" not in line:
             continue
-        session = found.setdefault(line["session_id"], _Session())
+        session = found.setdefault(line["session_id"], Session())
         cost = money.from_wire(line.get("cost_usd", "0.00"))
         if "message_id" in line:
             key = (line.get("agent"), line["message_id"])
@@ -169,7 +178,7 @@ def _sessions(lines: Iterable[Line]) -> dict[str, _Session]:
 
 def _readings(
     items: Sequence[Said],
-    sessions: dict[str, _Session],
+    by_id: dict[str, Session],
     ids: set[str],
     others: Callable[[Said], Iterable[tuple[int, int | None]]],
 ) -> list[Event]:
@@ -183,9 +192,8 @@ def _readings(
         if item.counter_usd is None:
             continue
         shown = money.parse(item.counter_usd)
-        session = sessions.setdefault(item.session_id, _Session())
-        if not session.covered:
-            session.agent, session.covered = item.agent or _AGENT, True
+        session = by_id.setdefault(item.session_id, Session())
+        session.cover(item.agent)
         base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
         spoke = session.counter.read(shown, item.since_ms, base)
         if spoke is not None:

@@ -11,15 +11,19 @@ from typing import Any, Final
 import orjson
 
 from ledger import clock, money
-from ledger.capture import Said, append_said, said
+from ledger.capture import Said, Session, append_said, said, sessions
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
+from ledger.events import Line
 from ledger.pricing import PriceBook
+from ledger.session_counter import SINCE_TOLERANCE_MS, Counter
 from ledger.sources.findings import Options
 from ledger.spool import Spool
 from ledger.store import LedgerStore
 from ledger.transcripts import import_transcripts
+from projections import meters
 from projections.budget import Budgets, standing
-from projections.replay import project
+from projections.folding import State, fold, initial
+from projections.replay import projected
 
 __all__ = ["drain"]
 
@@ -101,6 +105,7 @@ def _notes(spool: Spool, items: list[Said]) -> dict[str, Note]:
     for item in items:
         note = notes.setdefault(item.session_id, spool.note(item.session_id))
         note |= {"project_dir": item.project_dir} if item.project_dir else {}
+        note |= {"agent": item.agent} if item.agent else {}
         note |= {"cleared": True} if item.cleared else {}
         if item.counter_usd is not None:
             note |= {"counter_usd": item.counter_usd, "since_ms": item.since_ms}
@@ -136,12 +141,18 @@ def _noted(spool: Spool) -> list[str]:
 
 
 def _write_notes(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id: str, notes: dict[str, Note]) -> None:
+    state, lines = initial(workflow_id), list[Line]()
     try:
-        row = project(store, workflow_id).row
+        reader = store.read(workflow_id)
+        for line in reader:
+            lines.append(line)
+            fold(state, line)
     except CostledgerError:
         return  # nothing of it has been appended yet: a transcript without a call, say
+    row, by_id = projected(state, reader.head).row, sessions(lines)
     stands = standing(row, budgets)
     shown = {
+        "workflow_id": workflow_id,
         "cost_usd": money.to_wire(row.actual_cost_nanousd),
         "cost_basis": row.cost_basis,
         "budget_usd": None if stands is None else money.to_wire(stands.budget_nanousd),
@@ -150,11 +161,60 @@ def _write_notes(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id
         path = Path(spool.note_path(session_id))
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_bytes(orjson.dumps(note | shown))
+        counted = _counted(state, session_id, by_id.get(session_id) or Session(), note.get("agent"))
+        new.write_bytes(orjson.dumps(note | shown | counted))
         new.replace(path)
     for session_id in _noted(spool)[_NOTES_MAX:]:
         with suppress(FileNotFoundError):
             os.unlink(spool.note_path(session_id))
+
+
+def _counted(state: State, session_id: str, session: Session, agent: str | None) -> Note:
+    """What the row shows once the session's counters have told more, for the status line until that is appended.
+
+    Returns:
+        least_usd: what it shows at least, however little they told.
+        by_counters_usd: what it would show if nothing but these counters told what the session cost. The row shows this
+            and by how much they have grown, or `least_usd` when that is larger.
+        counters: of each `shown_usd` and, when it says since when it counts, `since_ms`: between which two moments one
+            that has begun is this one. The one that goes on where it is not known which one speaks stands first.
+    """
+    session.cover(agent)
+    counters = sorted(session.counter.counters, key=lambda counter: -counter.nanousd)
+    least, by_counters = _row_after_a_reading(state, (session.agent, session_id, None, None))
+    return {
+        "least_usd": money.to_wire(least),
+        "by_counters_usd": money.to_wire(by_counters + session.counter.nanousd - session.beside_nanousd),
+        "counters": [_as_told(counter) for counter in counters],
+    }
+
+
+def _as_told(counter: Counter) -> Note:
+    told: Note = {"shown_usd": money.to_wire(counter.nanousd + counter.base)}
+    if (at := counter.since_ms) is not None:
+        told["since_ms"] = [at - SINCE_TOLERANCE_MS, at + SINCE_TOLERANCE_MS]
+    return told
+
+
+def _row_after_a_reading(state: State, path: meters.Path) -> tuple[int, int]:
+    """What a workflow costs once this meter reads x: the larger of the first and x + the second, in nanodollars.
+
+    By the rules of `projections.meters`, for a reading that is not final and the latest.
+    """
+    tree = state.tree
+    meter = tree.meter(path)
+    least, beside = max(meter.below_nanousd, 0 if tree.ended else _read(meter, ended=False)), 0
+    while (above := meter.parent) is not None:
+        others = above.settled_nanousd + above.grown_nanousd - meter.cost_nanousd
+        least, beside = max(_read(above, ended=tree.ended), least + others), beside + others
+        meter = above
+    return least, beside
+
+
+def _read(meter: meters.Meter, *, ended: bool) -> int:
+    """What its own readings say of its cost, in nanodollars; 0 without any."""
+    reading = meter.latest if ended else meter.highest
+    return 0 if reading is None else reading.cost_nanousd
 
 
 def _now() -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sys
 import time
 
-from ledger.spool import Spool, file_name
+from ledger.spool import Spool, file_name, is_file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _SHORT_ID: Final = 8
 _INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
 _DRAIN: Final = "projections.cli.draining"
+_AMOUNT: Final = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
+"""What `ledger.money` takes for an amount; that one takes longer to import than an agent should wait."""
+_USD_MAX: Final = 1e9
+_NAME_CHARACTERS_MAX: Final = 512
+"""Of a name in an event."""
+
+
+class _NotRecorded(ValueError):
+    """What was told would be left out of the ledger: the reason for the line, and for the log the value, too."""
+
+    def __init__(self, reason: str, value: object) -> None:
+        super().__init__(f"{reason}: {value!r:.200}")
+        self.reason = reason
 
 
 def run(arguments: list[str]) -> int | None:
@@ -63,6 +77,9 @@ def statusline(data: str | None, after: str | None = None) -> None:
     line = "costledger"
     try:
         line = _told(spool, _object(given))
+    except _NotRecorded as error:
+        line = _coloured(f"not recorded: {error.reason}", _RED)
+        spool.log(_now(), f"statusline: not recorded: {error}")
     except Exception as error:  # an agent's screen is no place for it
         spool.log(_now(), f"statusline: {type(error).__name__}: {error}")
     theirs = "" if after is None else _printed_by(after, given)
@@ -82,6 +99,8 @@ def hook(data: str | None) -> None:
             said["cleared"] = True
         if said["transcripts"] or "cleared" in said:
             spool.add(said)
+    except _NotRecorded as error:
+        spool.log(_now(), f"hook: not recorded: {error}")
     except Exception as error:
         spool.log(_now(), f"hook: {type(error).__name__}: {error}")
     _drain(spool)
@@ -115,12 +134,17 @@ def _said(told: Json) -> Json:
     session_id = told.get("session_id")
     if not isinstance(session_id, str) or not session_id:
         raise ValueError(f"no session_id that could name a workflow: {session_id!r}")
+    workflow_id, agent = os.environ.get("COSTLEDGER_WORKFLOW"), os.environ.get("COSTLEDGER_AGENT")
+    if workflow_id and not is_file_name(workflow_id):
+        raise _NotRecorded("COSTLEDGER_WORKFLOW is no workflow id", workflow_id)
+    if agent and not _is_name(agent):
+        raise _NotRecorded("COSTLEDGER_AGENT is no name", agent)
     workspace = _part(told, "workspace")
     said = {
         "at": _now(),
         "session_id": session_id,
-        "workflow_id": os.environ.get("COSTLEDGER_WORKFLOW") or _other_name(session_id),
-        "agent": os.environ.get("COSTLEDGER_AGENT"),
+        "workflow_id": workflow_id or _other_name(session_id),
+        "agent": agent,
         "project_dir": workspace.get("project_dir") or told.get("cwd"),
     }
     return {name: value for name, value in said.items() if value}
@@ -132,26 +156,70 @@ def _other_name(session_id: str) -> str | None:
     return None if name == session_id else name
 
 
+def _is_name(text: str) -> bool:
+    """Whether the ledger takes it for a name, by the rule of `ledger.events`."""
+    if not 0 < len(text) <= _NAME_CHARACTERS_MAX:
+        return False
+    return not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
+
+
 def _told(spool: Spool, told: Json) -> str:
-    said, cost = _said(told), _part(told, "cost")
+    said, counter = _said(told), _counter(told)
+    if not _is_name(said["session_id"]):
+        raise _NotRecorded("session_id is no name", said["session_id"])
     note = spool.note(said["session_id"])
-    counter = cost.get("total_cost_usd")
-    if isinstance(counter, (int, str)) and not isinstance(counter, bool) and str(counter) != note.get("counter_usd"):
-        said["counter_usd"] = str(counter)
-        duration = cost.get("total_duration_ms")
+    if note.get("workflow_id", _workflow_of(said)) != _workflow_of(said):
+        note = {}  # it went on in another workflow
+    if counter is not None and counter != note.get("counter_usd"):
+        said["counter_usd"] = counter
+        duration = _part(told, "cost").get("total_duration_ms")
         if isinstance(duration, int) and duration >= 0:
             said["since_ms"] = max(0, int(time.time() * 1000) - duration)
         spool.add(said)
-    return _line(said, note, counter, _part(told, "context_window"))
+    return _line(said, note, _part(told, "context_window"))
 
 
-def _line(said: Json, note: Json, counter: object, context: Json) -> str:
+def _workflow_of(said: Json) -> str:
+    return str(said.get("workflow_id") or said["session_id"])
+
+
+def _counter(told: Json) -> str | None:
+    """What the counter shows, as it is spelled; None when it is not told."""
+    counter = _part(told, "cost").get("total_cost_usd")
+    if counter is None:
+        return None
+    text = str(counter).strip() if isinstance(counter, (int, str)) else ""
+    if len(text) > 64 or not _AMOUNT.match(text) or not float(text) < _USD_MAX:
+        raise _NotRecorded("total_cost_usd is no amount", counter)
+    return text
+
+
+def _cost(said: Json, note: Json) -> float:
+    """What the row shows now, or will once what is said is appended: see `projections.live`."""
+    cost = _number(note.get("cost_usd"))
+    if "counter_usd" not in said:
+        return cost
+    shown = float(said["counter_usd"])
+    if "counters" not in note:  # nothing is known yet, or by a version that did not tell; rather too little
+        return max(cost, shown)
+    grown = _grown(note["counters"], shown, said.get("since_ms", -1))
+    return max(_number(note["least_usd"]), _number(note["by_counters_usd"]) + grown)
+
+
+def _grown(counters: list[Json], shown: float, since_ms: int) -> float:
+    """By how much a session's counters grow, once one of them shows this: as `ledger.session_counter` sums them up."""
+    before = [counter for counter in counters if _number(counter["shown_usd"]) <= shown]
+    for counter in before:
+        first, last = counter.get("since_ms", (0, -1))
+        if first <= since_ms <= last:
+            return shown - _number(counter["shown_usd"])
+    return shown - (_number(before[0]["shown_usd"]) if before else 0.0)
+
+
+def _line(said: Json, note: Json, context: Json) -> str:
     """What a person sees: workflow, cost, what is left of the budget, how full the context is."""
-    workflow_id = said.get("workflow_id") or said["session_id"]
+    workflow_id, cost = _workflow_of(said), _cost(said, note)
     shown = [workflow_id if len(workflow_id) <= 20 else f"{workflow_id[:_SHORT_ID]}…"]
-    cost, counted = _number(note.get("cost_usd")), note.get("counter_usd")
-    grown = _number(counter) - (cost if counted is None else _number(counted))
-    cost += max(0.0, grown)
     least = "at least " if note.get("cost_basis") == "partial" else ""
     shown.append(f"{least}${cost:,.2f}" if cost or not least else "unpriced")
     budget = _number(note.get("budget_usd"))

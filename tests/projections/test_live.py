@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,66 +17,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import DirectoryStore, workflow_started
-from ledger.config import Budgets
 from ledger.importing import import_source
-from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options
 from ledger.sources.transcript import name_id
 from ledger.spool import Spool, file_name
 from ledger.transcripts import import_transcripts
-from projections.live import drain
 from projections.replay import project
-
-S = "1f3c9a52-0000-4000-8000-000000000001"
-START = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
-
-
-class Agent:
-    """One Claude Code, as far as we see it."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.store = DirectoryStore(data)
-        self.spool = Spool(str(data))
-        self.now = START
-
-    def _said(self, **more: Any) -> dict[str, Any]:
-        self.now += timedelta(seconds=1)
-        at = f"{self.now:%Y-%m-%dT%H:%M:%S.%fZ}"
-        return {"at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
-
-    def shows(self, cost_usd: str, since: int = 0, **more: Any) -> None:
-        self.spool.add(self._said(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
-
-    def stops(self, *transcripts: Path, **more: Any) -> None:
-        self.spool.add(self._said(transcripts=[str(path) for path in transcripts], **more))
-
-    def drain(self) -> None:
-        drain(self.spool, self.store, GenaiPrices(), Budgets())
-
-    def cost(self, workflow_id: str = S) -> float:
-        return project(self.store, workflow_id).row.actual_cost_total
-
-    def note(self, session_id: str = S) -> dict[str, Any]:
-        return self.spool.note(session_id)
-
-    def log(self) -> str:
-        path = self.data / "log" / "capture.log"
-        return path.read_text() if path.exists() else ""
+from tests.running_agent import Agent, S, message
 
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
     return Agent(tmp_path / "data")
-
-
-def message(number: int, output: int, session_id: str = S, **more: Any) -> str:
-    """A line of a transcript; a million output tokens of this model are $15."""
-    at = f"{START + timedelta(seconds=number):%Y-%m-%dT%H:%M:%S.000Z}"
-    usage = {"input_tokens": 0, "output_tokens": output}
-    body = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "usage": usage}
-    line = {"type": "assistant", "sessionId": session_id, "timestamp": at, "uuid": f"u{number}-{output}", "cwd": "/p"}
-    return json.dumps(line | {"message": body} | more) + "\n"
 
 
 @pytest.fixture
@@ -138,11 +89,16 @@ def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(age
     assert json.loads(row.cost_breakdown)["by_agent"] == {"sdlc_planner": "0.42"}
     assert agent.note() == {
         "project_dir": "/p",
+        "agent": "sdlc_planner",
         "counter_usd": "0.42",
         "since_ms": 1_000,
+        "workflow_id": "a5b80595",
         "cost_usd": "0.42",
         "cost_basis": "reported",
         "budget_usd": "5.00",
+        "least_usd": "0.42",
+        "by_counters_usd": "0.42",
+        "counters": [{"shown_usd": "0.42", "since_ms": [-4_000, 6_000]}],
     }
     assert list(agent.store.workflow_ids()) == ["a5b80595"]
 
@@ -443,6 +399,34 @@ class TestCommands:
         assert self.run(data, "statusline", told=told).stdout == "costledger\n"
         assert self.run(data, "hook", told=told).stdout == ""
         assert "statusline: " in (data / "log" / "capture.log").read_text()
+
+    @pytest.mark.parametrize(
+        ("environment", "more", "reason"),
+        [
+            ({"COSTLEDGER_WORKFLOW": "bad id/.."}, {}, "COSTLEDGER_WORKFLOW is no workflow id"),
+            ({"COSTLEDGER_WORKFLOW": "a\x1b[31m"}, {}, "COSTLEDGER_WORKFLOW is no workflow id"),
+            ({"COSTLEDGER_AGENT": "a\x1b[31m"}, {}, "COSTLEDGER_AGENT is no name"),
+            ({}, {"session_id": "a\x1b[31m"}, "session_id is no name"),
+            ({}, {"cost": {"total_cost_usd": 1e400}}, "total_cost_usd is no amount"),
+            ({}, {"cost": {"total_cost_usd": -1.5}}, "total_cost_usd is no amount"),
+            ({}, {"cost": {"total_cost_usd": True}}, "total_cost_usd is no amount"),
+        ],
+    )
+    def test_what_would_be_left_out_of_the_ledger_does_not_look_recorded(
+        self, data: Path, environment: dict[str, str], more: dict[str, Any], reason: str
+    ) -> None:
+        told = json.dumps(self.told(0.45) | more).replace("Infinity", "1e400")
+        done = self.run(data, "statusline", told=told, NO_COLOR="1", **environment)
+        assert done.stdout == f"not recorded: {reason}\n"
+        if environment:
+            self.run(data, "hook", told=self.told(0.45) | {"transcript_path": "/t.jsonl"}, **environment)
+        log = (data / "log" / "capture.log").read_text()
+        assert [f"{verb}: not recorded: {reason}: " in log for verb in ("statusline", "hook")] == [
+            True,
+            bool(environment),
+        ]
+        assert "\x1b" not in log
+        assert not Spool(str(data)).waits()
 
     def test_a_data_directory_that_cannot_be_written_fails_nobody(self, data: Path) -> None:
         data.write_text("a file")

@@ -1,0 +1,69 @@
+"""One Claude Code as its status line and hooks show it, and the lines of its transcript."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ledger import DirectoryStore
+from ledger.config import Budgets
+from ledger.pricing import GenaiPrices
+from ledger.spool import Spool
+from projections.cli.waiting import _cost
+from projections.live import drain
+from projections.replay import project
+
+__all__ = ["START", "Agent", "S", "message"]
+
+S = "1f3c9a52-0000-4000-8000-000000000001"
+START = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+
+
+class Agent:
+    """One Claude Code, as far as we see it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.store = DirectoryStore(data)
+        self.spool = Spool(str(data))
+        self.now = START
+
+    def _said(self, **more: Any) -> dict[str, Any]:
+        self.now += timedelta(seconds=1)
+        at = f"{self.now:%Y-%m-%dT%H:%M:%S.%fZ}"
+        return {"at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
+
+    def shows(self, cost_usd: str, since: int = 0, **more: Any) -> None:
+        self.spool.add(self._said(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
+
+    def stops(self, *transcripts: Path, **more: Any) -> None:
+        self.spool.add(self._said(transcripts=[str(path) for path in transcripts], **more))
+
+    def drain(self) -> None:
+        drain(self.spool, self.store, GenaiPrices(), Budgets())
+
+    def cost(self, workflow_id: str = S) -> float:
+        return project(self.store, workflow_id).row.actual_cost_total
+
+    def line(self, cost_usd: str, since: int = 0, **more: Any) -> float:
+        """The cost on the status line, before what it tells is appended."""
+        said = {"session_id": S, "counter_usd": cost_usd, "since_ms": 1_000 + 60_000 * since} | more
+        return _cost(said, self.note(str(said["session_id"])))
+
+    def note(self, session_id: str = S) -> dict[str, Any]:
+        return self.spool.note(session_id)
+
+    def log(self) -> str:
+        path = self.data / "log" / "capture.log"
+        return path.read_text() if path.exists() else ""
+
+
+def message(number: int, output: int, session_id: str = S, **more: Any) -> str:
+    """A line of a transcript; a million output tokens of this model are $15."""
+    at = f"{START + timedelta(seconds=number):%Y-%m-%dT%H:%M:%S.000Z}"
+    usage = {"input_tokens": 0, "output_tokens": output}
+    body = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "usage": usage}
+    line = {"type": "assistant", "sessionId": session_id, "timestamp": at, "uuid": f"u{number}-{output}", "cwd": "/p"}
+    return json.dumps(line | {"message": body} | more) + "\n"
