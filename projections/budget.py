@@ -88,7 +88,7 @@ class Standing:
 
     @property
     def percent(self) -> int:
-        """Of the budget, rounded down, so that 80 means the warning and above 100 means over.
+        """Of the budget, rounded down, and at least 101 when it is over: 80 is the warning, above 100 is over.
 
         0 of nothing is 0; usage without a price, of nothing, is 100: it may be over.
         """

@@ -36,7 +36,7 @@ class Server(Protocol):
     client: httpx.Client
 
     def stop(self) -> str:
-        """End it; what it said on stderr since its first line."""
+        """End it; what it said on stderr since it listens."""
         ...
 
 
@@ -68,7 +68,7 @@ class Here:
 
 
 class Process:
-    """`costledger serve` in a process of its own."""
+    """`costledger serve` in a process of its own; `answered` says for which hosts."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data, self.ledgers = data, DirectoryStore(data)
@@ -80,6 +80,7 @@ class Process:
         found = re.search(r"http://\S+?:(\d+)/", told)
         if found is None:
             raise AssertionError(told + self.process.communicate(timeout=20)[1])
+        self.answered = self.process.stderr.readline()
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=20, transport=httpx.HTTPTransport(retries=3))
