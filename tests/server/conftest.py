@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -70,9 +70,9 @@ class Here:
 class Process:
     """`costledger serve` in a process of its own; `answered` says for which hosts."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, by: Sequence[str] = ()) -> None:
         self.data, self.ledgers = data, DirectoryStore(data)
-        command = [sys.executable, "-m", "projections", "--data", str(data), "serve", "--port", "0", *options]
+        command = [*by, sys.executable, "-m", "projections", "--data", str(data), "serve", "--port", "0", *options]
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
@@ -99,11 +99,11 @@ Host = Callable[[Path], Here]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start a process: `serve()`, or `serve(data, "--require-tokens")`."""
+    """Start a process: `serve()`, or `serve(data, "--require-tokens")`; `by` is a command that starts it."""
     started: list[Process] = []
 
-    def start(data: Path | None = None, *options: str) -> Process:
-        started.append(Process(data or tmp_path / "data", *options))
+    def start(data: Path | None = None, *options: str, by: Sequence[str] = ()) -> Process:
+        started.append(Process(data or tmp_path / "data", *options, by=by))
         return started[-1]
 
     yield start
