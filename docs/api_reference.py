@@ -18,7 +18,7 @@ from projections.stores.memory import MemoryHistory
 PAGE = Path(__file__).with_name("api.md")
 MARK = "<!-- What follows is written by docs/api_reference.py -->\n"
 
-_EVERYWHERE = {"401", "403", "413", "421", "422", "429", "503"}
+_EVERYWHERE = {"401", "403", "408", "413", "421", "422", "429", "503"}
 
 
 def document() -> dict[str, Any]:

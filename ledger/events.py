@@ -109,6 +109,12 @@ class Event:
     derived: frozenset[str] = field(default=frozenset())
 
     @property
+    def lacks_price(self) -> bool:
+        """Whether it is a reading that names a model and its usage, and no cost."""
+        fields = self.fields
+        return self.type == COST_OBSERVED and "cost_usd" not in fields and "model" in fields and "usage" in fields
+
+    @property
     def id(self) -> str | None:
         """The caller's id, if one was given."""
         value: str | None = self.fields.get("id")

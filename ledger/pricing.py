@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ledger import money
-from ledger.events import COST_OBSERVED, Event
+from ledger.events import Event
 from ledger.model_names import spellings
 from ledger.rates import Rate, Rates, digest_of
 
@@ -209,13 +209,13 @@ def price_book(config: Path | None) -> PriceBook:
 def price_event(book: PriceBook, reading: Event, moment: datetime | None = None) -> Event:
     """A reading with the price of its usage, or the reading itself.
 
-    Only a `cost_observed` that names a model and a usage and no cost is priced. The price counts as derived: a
+    Only one that `lacks_price` is priced. The price counts as derived: a
     later attempt with the same id and another price book is the same event.
 
     Args:
         moment: when the tokens were used, for a reading without `observed_at`.
     """
-    if reading.type != COST_OBSERVED or "cost_usd" in reading.fields:
+    if not reading.lacks_price:
         return reading
     price = price_of(book, reading.fields, moment)
     if not price:

@@ -59,7 +59,7 @@ class Workflow:
         final: bool | None = None,
         **meter: Unpack[Meter],
     ) -> Receipt:
-        """What a meter shows now.
+        """What a meter shows now, priced from `model` and `usage` without a `cost_usd`.
 
         Args:
             cost_usd: USD so far, as text, int, Decimal or float.
@@ -67,7 +67,8 @@ class Workflow:
             final: it covers everything below its meter.
         """
         counts = None if usage is None else usage_of(usage)
-        return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, **meter))
+        reading = cost_observed(self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, **meter)
+        return self._append(price_event(self._book(), reading) if reading.lacks_price else reading)
 
     def charge(
         self, response: object = None, /, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]

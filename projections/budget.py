@@ -16,7 +16,15 @@ from projections.folding import State
 from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
 
-__all__ = ["BudgetState", "Budgets", "Standing", "configured_budgets", "standing", "standing_so_far"]
+__all__ = [
+    "BudgetState",
+    "Budgets",
+    "Standing",
+    "configured_budgets",
+    "lower_bound",
+    "standing",
+    "standing_so_far",
+]
 
 _WARNED_PERCENT: Final = 80
 """Of the budget: late enough to mean something, early enough to act."""
@@ -80,7 +88,7 @@ class Standing:
 
     @property
     def percent(self) -> int:
-        """Of the budget, rounded down, so that 80 means the warning and above 100 means over.
+        """Of the budget, rounded down, and at least 101 when it is over: 80 is the warning, above 100 is over.
 
         0 of nothing is 0; usage without a price, of nothing, is 100: it may be over.
         """
@@ -131,6 +139,10 @@ def standing_so_far(state: State, budgets: Budgets) -> Standing | None:
     budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
     if budget is None:
         return None
+    return Standing(budget, state.cost_nanousd, *lower_bound(state))
+
+
+def lower_bound(state: State) -> tuple[bool, int]:
+    """Whether a workflow cost more than is known, and how many meters have tokens without a price."""
     summary = summarise(state.tree)
-    partial = basis_of(summary, state.unread_events) == "partial"
-    return Standing(budget, state.cost_nanousd, partial, summary.unpriced)
+    return basis_of(summary, state.unread_events) == "partial", summary.unpriced

@@ -107,20 +107,25 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 
 @click.command("observe")
 @workflow_argument
-@click.option("--cost-usd", metavar="USD", help="What the meter shows now.")
+@click.option("--cost-usd", metavar="USD", help="What the meter shows now; without it, model and tokens are priced.")
 @_meter
 @_usage
 @click.option("--final", is_flag=True, default=None, help="It covers everything below its meter.")
 @click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
 @click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")
 @click.option("--price-book", help="Name and version of the price list, for a priced cost.")
-@click.option("--service-tier", help="How the provider served it, e.g. batch.")
+@click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
 @_reason
+@config_option
 @_common
 def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """What a meter shows now: of the workflow, or of the agent, session, model or message named."""
-    usage = _taken_usage(fields)
-    _append(cost_observed(workflow_id, usage=usage, **fields), as_json=as_json)
+    reading = cost_observed(workflow_id, usage=_taken_usage(fields), **fields)
+    if reading.lacks_price:
+        from ledger.pricing import price_event
+
+        reading = price_event(prices(), reading)
+    _append(reading, as_json=as_json)
 
 
 @click.command("charge")

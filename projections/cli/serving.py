@@ -60,7 +60,7 @@ def _limits(command: F) -> F:
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A name that this server is also called by.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name or address that clients call it by.")
 @click.option(
     "--watch",
     "watched",
@@ -128,7 +128,18 @@ def serve_command(
         address = f"http://{name}:{listening.getsockname()[1]}/"
         lock.say(address)
         click.echo(f"costledger: {data.absolute()} at {address} (Ctrl-C ends it)", err=True)
+        click.echo(f"costledger: {_answered(settings)}", err=True)
         server.run([listening])
+
+
+def _answered(settings: Settings) -> str:
+    """What its clients may call it, and what to do when that helps none."""
+    if settings.wildcard and not settings.allowed_hosts:
+        return (
+            f"warning: {settings.host} is every address and nobody's name, so requests from other machines are refused "
+            "(421); say what clients call this one: --allow-host NAME"
+        )
+    return f"answers requests for {', '.join(settings.hosts)}; --allow-host NAME adds one"
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from typing import Final
 
@@ -13,9 +14,10 @@ import click
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.events import Event
 from ledger.line import LINE_BYTES_MAX
+from ledger.pricing import price_event
 from ledger.submission import append_each, submitted
 from projections.cli.appending import receipt_json
-from projections.cli.context import data_option, json_option, store
+from projections.cli.context import config_option, data_option, json_option, prices, store
 
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -35,19 +37,23 @@ class _Refused:
 
 @click.command("append")
 @json_option
+@config_option
 @data_option
 def append_command(as_json: bool) -> int:
     """Append events as JSON lines from stdin, without seq, hash and recorded_at; id is optional.
+
+    A reading of a model's usage without a cost is priced.
 
     A line that is refused is named on stderr and the others are appended; the exit code is then 1.
     """
     if sys.stdin.isatty():
         click.echo("costledger: reading events from the terminal, one JSON object per line; end with Ctrl-D", err=True)
     ledgers, refused, appended, duplicates = store(), _Refused(), 0, 0
+    book = cache(prices)  # what needs no price needs no configuration
     for batch in _batches(refused):
         for _, same in groupby(batch, key=lambda numbered: numbered[1].workflow_id):
             group = list(same)
-            outcomes = append_each(ledgers, [event for _, event in group])
+            outcomes = append_each(ledgers, [price_event(book(), e) if e.lacks_price else e for _, e in group])
             for (number, _), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, CostledgerError):
                     refused(number, outcome)

@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+import orjson
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, DamagedLedger, LedgerUnavailable
 from projections.server import shapes
 from projections.server.appender import Appender
 from projections.server.endpoints import Endpoint, endpoint_of
@@ -35,7 +38,10 @@ from projections.server.service import Service
 from projections.server.standings import Standings
 from projections.server.webhooks import Webhooks
 
-__all__ = ["create_app"]
+__all__ = ["EXAMPLES", "create_app"]
+
+EXAMPLES: Final = Path(__file__).with_name("examples.json")
+"""Answers of a server, by method, path and status, for the OpenAPI document; docs/api_examples.py writes them."""
 
 _DESCRIPTION = (
     "What AI workflows cost, provably. Money is USD as text, times are UTC, errors are problem details (RFC 9457). "
@@ -90,7 +96,7 @@ async def _running(
     keeper = Keeper(service, publish)
     webhooks = Webhooks(service, endpoints, keeper, metrics)
     standings = Standings(service, keeper)
-    appender = Appender(service.ledgers, service.folds, standings.local, keeper.wake, metrics)
+    appender = Appender(service.ledgers, service.folds, service.prices, standings.local, keeper.wake, metrics)
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
@@ -113,6 +119,8 @@ async def _running(
 
 
 async def _answered(request: Request, error: Exception) -> Response:
+    if isinstance(error, DamagedLedger | LedgerUnavailable):
+        await run_in_threadpool(request.app.state.keeper.suspect, [error.path.stem])  # so that health names it, too
     return response_to(error, request.scope)
 
 
@@ -153,5 +161,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         for shape in (Problem, Status, shapes.Submitted):
             schemas[shape.__name__] = shape.model_json_schema()
+        for operation, example in orjson.loads(EXAMPLES.read_bytes()).items():
+            method, path, status = operation.split()
+            made["paths"][path][method]["responses"][status]["content"]["application/json"]["example"] = example
         app.openapi_schema = made
     return app.openapi_schema

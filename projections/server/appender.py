@@ -15,6 +15,7 @@ from typing import Final, Generic, TypeVar
 from ledger.errors import CostledgerError
 from ledger.events import Event
 from ledger.line import Head
+from ledger.pricing import PriceBook, price_event
 from ledger.store import LedgerStore
 from ledger.submission import append_each
 from ledger.tail import Receipt
@@ -58,6 +59,7 @@ class Appender(Generic[S]):
     """Appends for one event loop.
 
     Args:
+        prices: for readings that name a model and a usage and no cost.
         question: asked of the workflow's state after each append; the answer goes to all who waited for it.
         appended: called in the loop with the id of a workflow that was appended to.
         metrics: are told how long each request waits.
@@ -67,11 +69,13 @@ class Appender(Generic[S]):
         self,
         ledgers: LedgerStore,
         folds: KeptFolds,
+        prices: PriceBook,
         question: Callable[[State, Head], S],
         appended: Callable[[str], None],
         metrics: Metrics,
     ) -> None:
         self._ledgers, self._folds, self._question, self._appended = ledgers, folds, question, appended
+        self._prices = prices
         self._seconds = metrics.append_seconds
         self._pool = ThreadPoolExecutor(_THREADS, "append")
         self._waiting: dict[str, list[_Waiting[S]]] = {}
@@ -120,7 +124,8 @@ class Appender(Generic[S]):
         del self._waiting[workflow_id]
 
     def _append(self, workflow_id: str, group: Sequence[_Waiting[S]]) -> list[Appended[S]]:
-        outcomes = list(append_each(self._ledgers, [event for one in group for event in one.events]))
+        events = [price_event(self._prices, event) for one in group for event in one.events]
+        outcomes = list(append_each(self._ledgers, events))
         standing: S | CostledgerError
         try:
             standing = self._folds.ask(self._ledgers, workflow_id, self._question)

@@ -16,7 +16,7 @@ from typing import Final
 
 from watchfiles import watch
 
-from ledger.errors import CostledgerError, InvalidWorkflowId, UnknownWorkflow
+from ledger.errors import CostledgerError, InvalidWorkflowId, LedgerUnavailable, UnknownWorkflow
 from ledger.importing import reread
 from projections.replay import ENDED, Problem, RefreshReport, refresh
 from projections.server.feed import Change
@@ -185,11 +185,13 @@ class Keeper:
         report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
         if names is None:
             self._look_again(history, report)
+        else:  # its size may be the one it had, so the next look at all would pass it over
+            self._noticed.add(_not_unknown(report))
         self._note(report, all_looked_at=names is None)
 
     def noticed(self, report: RefreshReport) -> None:
         """What somebody else's replay of whole ledgers met: its problems stand until another one succeeds."""
-        found = {one.workflow_id: one for one in report.problems if not isinstance(one.error, UnknownWorkflow)}
+        found = _not_unknown(report)
         mended = set(report.folded) - found.keys()
         self._noticed.add(found)
         self._noticed.drop(mended)
@@ -197,8 +199,8 @@ class Keeper:
         self.kept.problems = stand | found
 
     def suspect(self, workflow_ids: Iterable[str]) -> None:
-        """Ledgers that may be damaged are replayed at the next look at all."""
-        self._noticed.add(workflow_ids)
+        """Ledgers that may be damaged or closed to this process are replayed at the next look at all."""
+        self._noticed.add(name for name in workflow_ids if self._is_ledger(name))
 
     def _look_again(self, history: HistoryStore, report: RefreshReport) -> None:
         """Replay what was noticed, whole: damage of which a ledger's size says nothing."""
@@ -214,6 +216,8 @@ class Keeper:
             return self._service.ledgers.size(name) is not None
         except InvalidWorkflowId:
             return False  # a file that somebody put beside the ledgers
+        except LedgerUnavailable:
+            return True  # which a replay then says
 
     def _note(self, report: RefreshReport, *, all_looked_at: bool) -> None:
         known = self.kept.problems
@@ -255,3 +259,8 @@ class Keeper:
         finally:
             self.unsettled.discard(workflow_id)
             self._publish(())
+
+
+def _not_unknown(report: RefreshReport) -> dict[str, Problem]:
+    """Its problems, by workflow, without those that no ledger stands behind."""
+    return {one.workflow_id: one for one in report.problems if not isinstance(one.error, UnknownWorkflow)}

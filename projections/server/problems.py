@@ -36,7 +36,7 @@ __all__ = [
 MEDIA_TYPE: Final = "application/problem+json"
 PROTOBUF: Final = "application/x-protobuf"
 
-_EVERYWHERE: Final = (401, 403, 413, 421, 422, 429, 503)
+_EVERYWHERE: Final = (401, 403, 408, 413, 421, 422, 429, 503)
 _AGAIN_SECONDS: Final = "5"
 
 

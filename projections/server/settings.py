@@ -45,13 +45,29 @@ class Settings:
     def needs_tokens(self) -> bool:
         return self.tokens_required or not self.loopback
 
+    @property
+    def wildcard(self) -> bool:
+        """Whether it listens on every address of this machine, so that no other one calls it by its `host`."""
+        return _is_wildcard(self.host)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names that a Host header may say, without a port, in lower case."""
+        local = ("localhost", "127.0.0.1", "::1") if self.loopback else ()
+        return list(dict.fromkeys((*local, *(name.lower() for name in (self.host, *self.allowed_hosts)))))
+
     def allows_host(self, header: str) -> bool:
         """Whether a Host header (with or without a port) names this server: a page elsewhere whose name was made to
         point here names itself (DNS rebinding)."""
         name = header.rsplit(":", 1)[0] if header.rsplit(":", 1)[-1].isdigit() else header
-        name = name.strip("[]").lower()
-        local = {"localhost", "127.0.0.1", "::1"} if self.loopback else set()
-        return name in local | {self.host.lower(), *(allowed.lower() for allowed in self.allowed_hosts)}
+        return name.strip("[]").lower() in self.hosts
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return not host
 
 
 def _is_loopback(host: str) -> bool:

@@ -40,7 +40,9 @@ class Budget(_Shape):
     budget: Usd
     spent: Usd
     left: Usd = Field(description="negative once it is over")
-    percent: int = Field(description="spent, of the budget, rounded down", examples=[84])
+    percent: int = Field(
+        description="spent, of the budget, rounded down, and at least 101 when it is over", examples=[84]
+    )
     state: str = Field(description="ok, warned (from 80 % on) or over", examples=["warned"])
     at_least: bool = Field(description="some usage has no price or is incomplete, so more than this was spent")
 
@@ -215,6 +217,8 @@ class Standing(_Shape):
     """
 
     cost: Usd
+    at_least: bool = Field(description="some usage has no price or is incomplete, so more than `cost` was spent")
+    unpriced_events: int = Field(description="meters whose tokens have no price")
     status: str
     budget: Budget | None = Field(description="what is left, so that an agent can stop itself; null: no budget")
     hosts: Literal["all", "this"] = Field(
@@ -239,7 +243,7 @@ class Submitted(BaseModel):
     id: str | None = Field(default=None, description="said again, the same event appends nothing")
     cost_usd: str | float | None = Field(default=None, examples=["0.09"])
     agent: str | None = Field(default=None, examples=["plan"])
-    model: str | None = None
+    model: str | None = Field(default=None, description="without a `cost_usd`, its price times `usage` is the cost")
 
 
 class SpendFigures(_Shape):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ledger.errors import CostledgerError
 from ledger.line import Head
-from projections.budget import Standing, standing, standing_so_far
+from projections.budget import Standing, lower_bound, standing, standing_so_far
 from projections.folding import State
 from projections.replay import ENDED
 from projections.server.keeper import Keeper
@@ -32,12 +32,16 @@ class Local:
 
     Attributes:
         named_nanousd: the budget that a start named here; None when none did.
+        at_least: some usage has no price or is known to be incomplete, so more than this was spent.
+        unpriced: meters whose tokens have no price.
     """
 
     cost_nanousd: int
     status: str
     named_nanousd: int | None
     budget: Standing | None
+    at_least: bool
+    unpriced: int
 
 
 class Standings:
@@ -49,7 +53,9 @@ class Standings:
 
     def local(self, state: State, head: Head) -> Local:  # noqa: ARG002
         """By this ledger alone."""
-        return Local(state.cost_nanousd, state.status, state.budget_nanousd, standing_so_far(state, self._budgets))
+        found = standing_so_far(state, self._budgets)
+        at_least, unpriced = lower_bound(state) if found is None else (found.at_least, found.unpriced)
+        return Local(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced)
 
     async def told(self, workflow_id: str, local: Local) -> dict[str, Any]:
         """For JSON; with what other hosts spent, where the rows know of it."""
@@ -64,14 +70,17 @@ class Standings:
         return _as_json(local, hosts="this" if shared else "all")
 
     def _with_row(self, workflow_id: str, local: Local) -> Local | None:
-        """The larger cost, any budget, and an end before none: the row may be older than this ledger, or newer."""
+        """The larger cost, any budget or doubt, an end before none: the row may be older than this ledger, or newer."""
         row = self._service.history.row(workflow_id)
         if row is None:
             return None
         cost = max(row.actual_cost_nanousd, local.cost_nanousd)
         budget = local.named_nanousd if row.budget_nanousd is None else row.budget_nanousd
-        found = standing(replace(row, actual_cost_nanousd=cost, budget_nanousd=budget), self._budgets)
-        return Local(cost, local.status if local.status in ENDED else row.status, budget, found)
+        unpriced = max(row.unpriced_events, local.unpriced)
+        basis = "partial" if local.at_least else row.cost_basis
+        both = replace(row, actual_cost_nanousd=cost, budget_nanousd=budget, cost_basis=basis, unpriced_events=unpriced)
+        status = local.status if local.status in ENDED else row.status
+        return Local(cost, status, budget, standing(both, self._budgets), basis == "partial", unpriced)
 
     def close(self) -> None:
         """No one is told any more."""
@@ -81,6 +90,8 @@ class Standings:
 def _as_json(found: Local, *, hosts: str) -> dict[str, Any]:
     return {
         "cost": usd(found.cost_nanousd),
+        "at_least": found.at_least,
+        "unpriced_events": found.unpriced,
         "status": found.status,
         "budget": budget_as_json(found.budget),
         "hosts": hosts,

@@ -13,7 +13,7 @@ import pytest
 from ledger.workflows import workflow
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
-from tests.projections.test_cli import Run, run
+from tests.projections.test_cli import Run, piped, run
 
 __all__ = ["run"]
 
@@ -87,6 +87,21 @@ def test_a_mistake_in_the_file_names_its_line_and_nothing_is_appended(run: Run) 
     assert "did you mean 'output_usd_per_mtok'?" in refused.err
     assert not Path("data").exists()
     assert run("observe", "w", "--cost-usd", "1").code == 0, "what needs no price needs no configuration"
+
+
+def test_every_door_prices_usage_without_a_cost_and_the_same_event_again_is_the_same(run: Run, tmp_path: Path) -> None:
+    told = {"type": "cost_observed", "workflow_id": "w", "id": "e1", "agent": "a", "model": "claude-opus-4-5"}
+    line = json.dumps(told | {"usage": {"output_tokens": 1_000_000}}).encode() + b"\n"
+    seen = ("observe", "w", "--agent", "b", "--model", "claude-opus-4-5", "--output-tokens", "1000000", "--id", "e2")
+    assert piped(tmp_path, "append", stdin=line).out == "1 appended, 0 already there, 0 refused\n"
+    assert "$25.0000 is event 3" in run(*seen).out
+    configure(NEGOTIATED)
+    assert piped(tmp_path, "append", stdin=line).out == "0 appended, 1 already there, 0 refused\n"
+    assert run(*seen).out.endswith("already there\n")
+    with workflow("w") as wf:
+        wf.observe(agent="c", model="claude-opus-4-5", usage={"output_tokens": 1_000_000})
+    row = run("show", "w", "--json").json
+    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (70.0, "priced", 0)
 
 
 def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Server(Protocol):
     client: httpx.Client
 
     def stop(self) -> str:
-        """End it; what it said on stderr since its first line."""
+        """End it; what it said on stderr since it listens."""
         ...
 
 
@@ -68,11 +68,11 @@ class Here:
 
 
 class Process:
-    """`costledger serve` in a process of its own."""
+    """`costledger serve` in a process of its own; `answered` says for which hosts."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, by: Sequence[str] = ()) -> None:
         self.data, self.ledgers = data, DirectoryStore(data)
-        command = [sys.executable, "-m", "projections", "--data", str(data), "serve", "--port", "0", *options]
+        command = [*by, sys.executable, "-m", "projections", "--data", str(data), "serve", "--port", "0", *options]
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
@@ -80,6 +80,7 @@ class Process:
         found = re.search(r"http://\S+?:(\d+)/", told)
         if found is None:
             raise AssertionError(told + self.process.communicate(timeout=20)[1])
+        self.answered = self.process.stderr.readline()
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=20, transport=httpx.HTTPTransport(retries=3))
@@ -98,11 +99,11 @@ Host = Callable[[Path], Here]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start a process: `serve()`, or `serve(data, "--require-tokens")`."""
+    """Start a process: `serve()`, or `serve(data, "--require-tokens")`; `by` is a command that starts it."""
     started: list[Process] = []
 
-    def start(data: Path | None = None, *options: str) -> Process:
-        started.append(Process(data or tmp_path / "data", *options))
+    def start(data: Path | None = None, *options: str, by: Sequence[str] = ()) -> Process:
+        started.append(Process(data or tmp_path / "data", *options, by=by))
         return started[-1]
 
     yield start

@@ -127,6 +127,23 @@ def test_a_name_that_was_made_to_point_here_is_refused(server: Server, host: str
     assert (answer.status_code, told(answer)) == (421, "unknown-host")
 
 
+def test_the_start_says_which_hosts_are_answered_and_warns_when_they_help_nobody(serve: Serve, tmp_path: Path) -> None:
+    named = serve(None, "--allow-host", "Costs.example")
+    assert named.answered == (
+        "costledger: answers requests for localhost, 127.0.0.1, ::1, costs.example; --allow-host NAME adds one\n"
+    )
+    assert named.client.get("/healthz", headers={"host": "costs.example:80"}).status_code == 200
+    other = tmp_path / "other"
+    TokenRegister(other).create("read", "")
+    everywhere = serve(other, "--host", "0.0.0.0")
+    assert (": warning: " in everywhere.answered, "--allow-host" in everywhere.answered) == (True, True)
+    assert everywhere.client.get("/healthz").status_code == 421
+    everywhere.stop()
+    helped = serve(other, "--host", "0.0.0.0", "--allow-host", "127.0.0.1")
+    assert helped.answered.startswith("costledger: answers requests for 0.0.0.0, 127.0.0.1;")
+    assert helped.client.get("/healthz").status_code == 200
+
+
 def test_a_page_of_another_origin_may_not_change_anything(server: Server) -> None:
     url = "/api/workflow-history/resync"
     for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):

@@ -51,4 +51,4 @@ def test_the_story_by_curl_runs_as_it_is_written(serve: Serve, tmp_path: Path) -
     assert '"resynced_count":1' in told
     assert '"reason":"resync --force"' in told
     appended = run(append)
-    assert re.search(r'"b7c1":\{"cost":"4.20","status":"running","budget":\{.*"left":"0.80","percent":84', appended)
+    assert re.search(r'"b7c1":\{"cost":"4.20","at_least":false,.*"budget":\{.*"left":"0.80","percent":84', appended)

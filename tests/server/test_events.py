@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from ledger.store import DirectoryStore
-from tests.server.conftest import Serve, Server
+from tests.server.conftest import Host, Serve, Server
 
 
 def reading(usd: str, id: str, workflow_id: str = "w", **more: Any) -> dict[str, Any]:
@@ -24,7 +25,8 @@ def test_the_same_event_again_gives_the_first_receipt_and_another_under_its_id_i
     again = server.client.post("/api/events", json=reading("0.09", "a"))
     other = server.client.post("/api/events", json=reading("0.10", "a"))
     assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
-    assert first.json()["workflows"] == {"w": {"cost": "0.09", "status": "running", "budget": None, "hosts": "all"}}
+    standing = {"cost": "0.09", "at_least": False, "unpriced_events": 0, "status": "running"}
+    assert first.json()["workflows"] == {"w": standing | {"budget": None, "hosts": "all"}}
     one, two = first.json()["receipts"][0], again.json()["receipts"][0]
     assert (one["seq"], one["hash"], one["duplicate"], two["duplicate"]) == (two["seq"], two["hash"], False, True)
     assert "cost_usd" in other.json()["detail"]
@@ -81,6 +83,45 @@ def test_money_in_json_stays_exact(server: Server) -> None:
     twice = b'{"type":"cost_observed","workflow_id":"w","cost_usd":1,"cost_usd":2}'
     refused = server.client.post("/api/events", content=twice, headers=headers)
     assert (refused.status_code, "twice" in refused.json()["detail"]) == (422, True)
+
+
+def used(model: str, id: str, **more: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 1_000, "output_tokens": 2_306}
+    return {"type": "cost_observed", "workflow_id": "w", "id": id, "model": model, "usage": usage} | more
+
+
+def test_usage_without_a_cost_is_priced_and_what_has_no_price_makes_the_answer_a_lower_bound(server: Server) -> None:
+    told = server.client.post("/api/events", json=used("claude-sonnet-4-5", "a", message_id="m1")).json()
+    assert told["workflows"]["w"]["cost"] == "0.03759"
+    assert (told["workflows"]["w"]["at_least"], told["workflows"]["w"]["unpriced_events"]) == (False, 0)
+    told = server.client.post("/api/events", json=used("mystery", "b", message_id="m2")).json()
+    assert told["workflows"]["w"]["cost"] == "0.03759"
+    assert (told["workflows"]["w"]["at_least"], told["workflows"]["w"]["unpriced_events"]) == (True, 1)
+    first, second = list(server.ledgers.read("w"))[1:]
+    assert (first["cost_source"], first["price_book"].split()[0]) == ("priced", "genai-prices")
+    assert "cost_usd" not in second
+
+
+def test_incomplete_usage_makes_the_answer_a_lower_bound(server: Server) -> None:
+    told = server.client.post("/api/events", json=reading("1", "a", partial=True)).json()["workflows"]["w"]
+    assert (told["cost"], told["at_least"], told["unpriced_events"]) == ("1.00", True, 0)
+
+
+@pytest.mark.parametrize("model", ["mystery", "claude-sonnet-4-5"])
+def test_usage_sent_again_is_the_same_event_whatever_its_model_costs_by_then(
+    hosted: Host, tmp_path: Path, model: str
+) -> None:
+    first = hosted(tmp_path / "data")
+    told = first.client.post("/api/events", json=used(model, "a", message_id="m"))
+    first.stop()
+    rates = f'[[prices]]\nmodel = "{model}"\ninput_usd_per_mtok = "1"\noutput_usd_per_mtok = "1"\n'
+    (tmp_path / "data" / "costledger.toml").write_text(rates)
+    second = hosted(tmp_path / "data")
+    again = second.client.post("/api/events", json=used(model, "a", message_id="m"))
+    assert (told.status_code, again.status_code, again.json()["receipts"][0]["duplicate"]) == (201, 200, True)
+    assert again.json()["workflows"] == told.json()["workflows"], "a price is fixed when the event is made"
+    other = used(model, "a", message_id="m", usage={"input_tokens": 1})
+    assert second.client.post("/api/events", json=other).status_code == 409
 
 
 def test_a_row_follows_an_append_of_another_process_by_itself(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -19,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
+from projections.server import shapes
+from projections.server.app import EXAMPLES
 from tests.server.conftest import Here
 
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -34,6 +37,21 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.BaseS
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     yield schema
     server.stop()
+
+
+def test_each_example_is_an_answer_of_its_shape(api: schemathesis.BaseSchema) -> None:
+    found: dict[str, Any] = {}
+    for path, methods in api.raw_schema["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                content = answer.get("content", {}).get("application/json", {})
+                if "example" in content:
+                    shape = getattr(shapes, content["schema"]["$ref"].rpartition("/")[2])
+                    shape.model_validate_json(json.dumps(content["example"]), strict=True)
+                    found[f"{method} {path} {status}"] = content["example"]
+    assert set(found) == set(json.loads(EXAMPLES.read_bytes()))
+    assert len(found) >= 15
+    assert found["get /api/workflow-history/{adw_id} 200"]["actual_cost_total"] == "2.37"
 
 
 def test_every_answer_is_one_that_the_document_describes(api: schemathesis.BaseSchema) -> None:

@@ -107,7 +107,14 @@ def test_a_receipt_tells_what_all_hosts_have_spent_of_the_budget_that_one_of_the
 
     told = stands("w")
     assert (told["cost"], told["hosts"], told["budget"]["left"], told["status"]) == ("4.00", "all", "1.00", "running")
-    assert stands("new") == {"cost": "0.50", "status": "running", "budget": None, "hosts": "this"}
+    assert (told["at_least"], told["unpriced_events"]) == (False, 0)
+    told = stands("new")
+    assert (told["cost"], told["status"], told["budget"], told["hosts"]) == ("0.50", "running", None, "this")
+    tokens = {"type": "cost_observed", "workflow_id": "w", "agent": "new", "model": "mystery", "message_id": "m"}
+    answer = server.client.post("/api/events", json=tokens | {"usage": {"output_tokens": 5}})
+    told = answer.json()["workflows"]["w"]
+    assert (told["hosts"], told["at_least"], told["unpriced_events"]) == ("all", True, 1)
+    assert told["budget"]["at_least"] is True
 
 
 def test_a_receipt_does_not_wait_for_a_history_that_is_away(tmp_path: Path, serve: Serve) -> None:

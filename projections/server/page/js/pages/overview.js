@@ -206,7 +206,11 @@ function ofServer(health) {
     say(`${many(health.verification.findings_count, "finding")} of the last verification`);
   if (health.beside.fenced.count) say(`${many(health.beside.fenced.count, "fenced ledger")}: no event can be appended`);
   const unpriced = Object.keys(health.unpriced);
-  if (unpriced.length) say(`no price is known for ${unpriced.join(", ")}; costs are at least what is shown`);
+  if (unpriced.length)
+    say(
+      `some usage of ${unpriced.join(", ")} was recorded without a price; costs are at least what is shown ` +
+        "(once there is one: costledger reprice)",
+    );
   const dead = health.webhooks.reduce((sum, endpoint) => sum + endpoint.dead, 0);
   if (dead) say(`${many(dead, "webhook message")} given up`);
   return told;
