@@ -29,6 +29,7 @@ from ledger.pricing import PRICE_FIELDS, PriceBook, price_event, price_of, price
 from ledger.rates import Rates
 from ledger.runs import Runs
 from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.usage import is_larger, measure
 
 __all__ = ["Known", "ModelPath", "Plan", "known", "plan"]
 
@@ -49,7 +50,7 @@ class Known:
         taken: session ids that are a process's meter; a reading that names no process takes none.
         totals: nanodollars of the largest total, by meter.
         messages: where each message was first seen.
-        outputs: output tokens of each message's largest reading, and its moment.
+        measures: of each message's largest reading, and its moment; see `usage.measure`.
         covered: the agent of each session that has a reading of its own or of one of its models.
         feeds: session id and kind of source of every reading that names a session.
         started_at, project: of the starts; "" when none says it.
@@ -62,7 +63,7 @@ class Known:
     taken: set[str] = field(default_factory=set)
     totals: dict[Named, int] = field(default_factory=dict)
     messages: dict[str, ModelPath] = field(default_factory=dict)
-    outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
+    measures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     covered: dict[str, str | None] = field(default_factory=dict)
     feeds: set[tuple[str, str]] = field(default_factory=set)
     started_at: str = ""
@@ -109,9 +110,9 @@ def _learn_reading(found: Known, line: Line) -> None:
     message_id = line.get("message_id")
     if message_id is not None:
         found.messages.setdefault(message_id, (agent, session_id, line.get("model")))
-        output, at = found.outputs.get(message_id, (0, ""))
-        used = (line.get("usage") or {}).get("output_tokens", 0)
-        found.outputs[message_id] = (max(output, used), max(at, line.get("observed_at") or ""))
+        had, at = found.measures.get(message_id, (b"", ""))
+        told = measure(line.get("usage") or {})
+        found.measures[message_id] = (max(had, told), max(at, line.get("observed_at") or ""))
     elif session_id is not None:
         found.covered.setdefault(session_id, agent)
 
@@ -199,13 +200,13 @@ class _Planner:
     def call(self, call: Call) -> None:
         """A call that no total covers: under the path where the ledger first saw it, priced when it names no cost."""
         usage = call.usage or {}
-        output, at = self._ledger.outputs.get(call.message_id, (-1, ""))
-        if usage.get("output_tokens", 0) < output:
+        told, (had, at) = measure(usage), self._ledger.measures.get(call.message_id, (b"", ""))
+        path = self._ledger.messages.setdefault(call.message_id, self._place(call))
+        if is_larger(had, told, same_model=call.cost_usd is None and call.model == path[2]):
             self.plan.unchanged += 1  # an earlier, smaller view of a call that the ledger has at a larger one
             return
-        path = self._ledger.messages.setdefault(call.message_id, self._place(call))
         observed_at = _later(call.observed_at, at)
-        self._ledger.outputs[call.message_id] = (usage.get("output_tokens", 0), observed_at or "")
+        self._ledger.measures[call.message_id] = (max(told, had), observed_at or "")
         native = (call.message_id, call.model, call.service_tier, call.cost_usd)
         fields: dict[str, Any] = {
             "id": digest(call.kind, "call", *native, *sorted(usage.items())),

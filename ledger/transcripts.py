@@ -28,6 +28,7 @@ from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipp
 from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
+from ledger.usage import is_larger, measure
 from ledger.workers import Workers, collecting_rarely
 
 __all__ = ["import_transcripts"]
@@ -168,7 +169,7 @@ class _Found:
                 continue
             place = seen if first < had.first else had.seen
             had.first = min(first, had.first)
-            if seen.output_tokens > had.seen.output_tokens:
+            if seen.is_larger(had.seen):
                 had.seen, had.file = seen, read.path
             had.seen = had.seen.at_place_of(place)
         for session_id, begun in extract.mark.begun.items():
@@ -213,8 +214,8 @@ class _Found:
             at = counted.get(one.seen.message_id)
             if at is not None and at.workflow_id == workflow_id:
                 told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
-                told.outputs[one.seen.message_id] = (at.output_tokens, at.observed_at)
-        new = [one for one in ones if one.seen.output_tokens > told.outputs.get(one.seen.message_id, (-1, ""))[0]]
+                told.measures[one.seen.message_id] = (at.measure, at.observed_at)
+        new = [one for one in ones if _is_news(one.seen, told)]
         seen = [(one.seen, self._spelled(one.file)) for one in new]
         agent = self._options.agent or transcript(self._kind).agent
         begun = self._begun_of(ones)
@@ -246,6 +247,14 @@ class _Found:
 
     def _file_of(self, session_id: str) -> Path:
         return min(one.file for one in self._ones.values() if one.seen.session_id == session_id)
+
+
+def _is_news(seen: Seen, told: Known) -> bool:
+    """Whether a ledger has no view of the message, or only smaller ones."""
+    path = told.messages.get(seen.message_id)
+    if path is None:
+        return True
+    return is_larger(measure(seen.usage), told.measures[seen.message_id][0], same_model=seen.model == path[2])
 
 
 def _why(session_id: str, fed: Fed) -> str:

@@ -75,6 +75,27 @@ def test_a_larger_reading_wins_also_after_the_end_and_a_smaller_one_is_not_appen
     assert messages(store) == [("s1", "m1", 5), ("s1", "m1", 500)]
 
 
+@pytest.mark.parametrize("order", [["a", "b"], ["b", "a"], ["ab"], ["ba"], ["a", "ab"], ["b", "ba"]])
+def test_of_two_views_with_one_output_the_one_that_costs_more_counts(
+    store: DirectoryStore, tmp_path: Path, order: list[str]
+) -> None:
+    views = {"a": said("m1", 5, input_tokens=900), "b": said("m1", 5, cache_read_input_tokens=3400)}
+    for name in order:
+        imported(store, write(tmp_path / f"{order[-1]}.jsonl", *(views[view] for view in name)))
+    row = project(store, "s1").row
+    assert (row.input_tokens, row.cache_hit_tokens, row.output_tokens) == (900, 3000, 5)
+    assert imported(store, tmp_path, status="completed").appended == 1
+    assert project(store, "s1").row.actual_cost_nanousd == row.actual_cost_nanousd
+
+
+def test_of_two_responses_that_share_an_id_and_an_output_the_one_that_was_seen_first_counts(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "a.jsonl", said("m1", 5), said("m1", 5, model=SONNET, input_tokens=900)))
+    imported(store, write(tmp_path / "b.jsonl", said("m1", 5, model=SONNET, input_tokens=900)))
+    assert project(store, "s1").row.input_tokens == 10
+
+
 def test_a_message_met_in_a_second_workflow_counts_where_the_first_one_has_it(
     store: DirectoryStore, tmp_path: Path
 ) -> None:

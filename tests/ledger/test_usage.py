@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import InvalidEvent
 from ledger.events import check_usage
-from ledger.usage import usage_of
+from ledger.rates import Rate, Rates
+from ledger.usage import is_larger, measure, usage_of
 
 ANTHROPIC = {
     "input_tokens": 2,
@@ -42,6 +44,40 @@ def test_whatever_is_taken_for_usage_is_one_that_an_event_can_hold(told: dict[st
     except InvalidEvent:
         return
     assert check_usage(usage) == usage
+
+
+SONNET_USD = {
+    "input_tokens": "3",
+    "cache_write_tokens": "3.75",
+    "cache_write_1h_tokens": "6",
+    "cache_read_tokens": "0.3",
+    "output_tokens": "15",
+}
+USAGES = st.fixed_dictionaries(
+    {"output_tokens": st.just(7), "cache_write_tokens": st.integers(50, 60)},
+    optional={name: st.integers(0, 50) for name in ("input_tokens", "cache_write_1h_tokens", "cache_read_tokens")},
+)
+
+
+@given(USAGES, USAGES)
+def test_of_two_views_with_one_output_the_larger_costs_more_and_only_equal_ones_are_equal(
+    one: dict[str, int], other: dict[str, int]
+) -> None:
+    rates = Rates("list", {bucket: Rate(Decimal(usd)) for bucket, usd in SONNET_USD.items()})
+    cost, other_cost = rates.cost_nanousd(one), rates.cost_nanousd(other)
+    assert cost is not None
+    assert other_cost is not None
+    larger = is_larger(measure(one), measure(other), same_model=True)
+    filled = [{name: usage.get(name, 0) for name in OURS} for usage in (one, other)]
+    assert (measure(one) == measure(other)) == (filled[0] == filled[1])
+    assert larger if cost > other_cost else not larger or cost == other_cost
+
+
+def test_between_two_models_only_a_larger_output_is_larger() -> None:
+    small, large = measure({"output_tokens": 7}), measure({"output_tokens": 7, "input_tokens": 9})
+    assert is_larger(large, small, same_model=True)
+    assert not is_larger(large, small, same_model=False)
+    assert is_larger(measure({"output_tokens": 8}), large, same_model=False)
 
 
 def test_anthropic_usage_as_json_and_as_an_sdk_object() -> None:
