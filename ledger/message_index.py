@@ -114,11 +114,12 @@ class MessageIndex:
         finally:
             connection.close()
 
-    def sessions(self, kinds: Iterable[str]) -> dict[str, str]:
-        """The sessions that only sources of some kinds feed, and the workflow of each."""
-        wanted = list(kinds)
-        only = f"GROUP BY session_id HAVING sum(kind IN ({','.join('?' * len(wanted))})) = count(*)"
-        return dict(self._db.execute(f"SELECT session_id, min(workflow_id) FROM sessions {only}", wanted))
+    def sessions(self, kinds: Iterable[str]) -> dict[str, tuple[set[str], set[str]]]:
+        """The workflows in which sources of some kinds feed each session, and those in which others do."""
+        own, found = set(kinds), dict[str, tuple[set[str], set[str]]]()
+        for session_id, workflow_id, kind in self._db.execute("SELECT session_id, workflow_id, kind FROM sessions"):
+            found.setdefault(session_id, (set(), set()))[kind not in own].add(workflow_id)
+        return found
 
     def counted(self, message_ids: Iterable[str]) -> dict[str, Counted]:
         """Those of the messages that some ledger has."""

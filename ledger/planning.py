@@ -176,6 +176,7 @@ class _Planner:
     def __init__(self, workflow_id: str, ledger: Known, prices: PriceBook, moment: datetime) -> None:
         self.plan = Plan()
         self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
+        self._agents: dict[str | None, set[str | None]] | None = None
 
     def add(self, new: Event) -> None:
         """Plan an event, unless the ledger or this plan has it."""
@@ -188,7 +189,14 @@ class _Planner:
         self.plan.events.append(new)
 
     def session(self, session: Session) -> None:
-        meter = self._meter(session)
+        agents = self._agents_of(session)
+        if session.totals and len(agents) > 1:
+            named = ", ".join(sorted(agent or "none" for agent in agents))
+            reason = f"the messages of session {session.session_id} count under the agents {named}"
+            place, beside = session.totals[-1].place, "a total would count beside them"
+            self.plan.skipped.append(Skipped(Path(place.file), place.line, f"{reason}; {beside}"))
+            return
+        meter = self._meter(session, *agents)
         for total in session.totals:
             self._total(session, total, meter)
         if not session.totals and meter not in self._ledger.totals:
@@ -292,12 +300,22 @@ class _Planner:
     def _lifecycle(self, kind: str, fields: Mapping[str, Any]) -> None:
         self.add(event({"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}))
 
-    def _meter(self, session: Session) -> Named:
+    def _agents_of(self, session: Session) -> set[str | None]:
+        """Whose the messages are that a ledger has of a session without a meter, and that its total will cover."""
+        if (session.session_id, session.process) in self._ledger.meters or session.session_id in self._ledger.taken:
+            return set()
+        if self._agents is None:
+            self._agents = {}
+            for agent, session_id, _ in self._ledger.messages.values():
+                self._agents.setdefault(session_id, set()).add(agent)
+        return self._agents.get(session.session_id, set())
+
+    def _meter(self, session: Session, *agents: str | None) -> Named:
         key = (session.session_id, session.process)
         if key not in self._ledger.meters:
             taken = session.session_id in self._ledger.taken
             apart = f"{session.session_id}:{session.process}" if taken and session.process else session.session_id
-            self._ledger.meters[key] = (session.agent, apart)
+            self._ledger.meters[key] = (agents[0] if len(agents) == 1 else session.agent, apart)
             self._ledger.taken.add(apart)
         return self._ledger.meters[key]
 
