@@ -62,6 +62,7 @@ class ImportReport:
 
     Attributes:
         in_unchanged_files: messages of files that were not opened, for they are as they were when they were read.
+        without_folder: sessions that became workflows of their own, for they name no project or branch to be one of.
         problems: workflows that could not be imported, each with its error; the others were.
     """
 
@@ -69,6 +70,7 @@ class ImportReport:
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[tuple[str, CostledgerError]] = field(default_factory=list)
     in_unchanged_files: int = 0
+    without_folder: set[str] = field(default_factory=set)
 
     @property
     def appended(self) -> int:
@@ -87,6 +89,7 @@ class ImportReport:
         self.skipped += other.skipped
         self.problems += other.problems
         self.in_unchanged_files += other.in_unchanged_files
+        self.without_folder |= other.without_folder
 
 
 def import_source(

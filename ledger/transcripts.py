@@ -84,6 +84,7 @@ def import_transcripts(
             for job, done in work.each(_append, jobs):
                 _take(job, done, index, report)
         report.skipped += found.skipped
+        report.without_folder |= found.without_folder
         if not everything:
             found.remember(index, failed={workflow_id for workflow_id, _ in report.problems})
     return report
@@ -150,6 +151,7 @@ class _Found:
 
     def __init__(self, kind: str, options: Options, index: MessageIndex) -> None:
         self.skipped: list[Skipped] = []
+        self.without_folder: set[str] = set()
         self._kind, self._options, self._index = kind, options, index
         self._ones: dict[str, _One] = {}
         self._begun: dict[str, Begun] = {}
@@ -235,6 +237,8 @@ class _Found:
         seen, by = one.seen, self._options.workflow_by
         if self._options.workflow_id is not None:
             return self._options.workflow_id
+        if by != "session" and not seen.project:
+            self.without_folder.add(seen.session_id)
         if by == "session" or not seen.project:
             return name_id(seen.session_id)
         folder = Path(seen.project).name

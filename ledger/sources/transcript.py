@@ -250,8 +250,8 @@ class _Neighbours:
     def end(self) -> None:
         if self._first:
             more = self._last - self._first
-            after = "is the line" if more == 1 else f"are the {more:,} lines"
-            reason = f"{self._reason}, nor {after} after it" if more else self._reason
+            after = "the line" if more == 1 else f"the {more:,} lines"
+            reason = f"{self._reason}; the same holds for {after} after it" if more else self._reason
             self._skipped.append(Skipped(self._path, self._first, reason))
         self._first = 0
 

@@ -93,6 +93,22 @@ def test_openai_input_includes_cached_tokens_and_ours_does_not() -> None:
     assert usage_of(chat) == usage_of(responses) == {"input_tokens": 40, "cache_read_tokens": 60, "output_tokens": 7}
 
 
+def test_cache_writes_that_litellm_names_beside_the_details_only() -> None:
+    told = {"prompt_tokens": 1110, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 1000}}
+    beside = {"cache_creation_input_tokens": 100, "cache_read_input_tokens": 1000}
+    expected = {"input_tokens": 10, "cache_write_tokens": 100, "cache_read_tokens": 1000, "output_tokens": 20}
+    assert usage_of(told | beside) == expected
+    both = {"cached_tokens": 1000, "cache_creation_tokens": 100}
+    assert usage_of(told | beside | {"prompt_tokens_details": both}) == expected
+
+
+def test_what_is_no_usage_is_named_with_what_would_be_one() -> None:
+    with pytest.raises(InvalidEvent, match=r"the fields 'foo', 'bar'; expected input_tokens, .*or what an Anthropic"):
+        usage_of({"foo": 1, "bar": 2, "input_tokens": 3})
+    with pytest.raises(InvalidEvent, match="knows: nothing; expected"):
+        usage_of(None)
+
+
 def test_a_split_that_exceeds_its_total_and_nulls() -> None:
     odd = {"input_tokens": 1, "output_tokens": 0, "cache_creation_input_tokens": 5, "cache_read_input_tokens": None}
     split = odd | {"cache_creation": {"ephemeral_1h_input_tokens": 9}}
