@@ -62,6 +62,7 @@ class ImportReport:
 
     Attributes:
         in_unchanged_files: messages of files that were not opened, for they are as they were when they were read.
+        without_folder: sessions that became workflows of their own, for they name no project or branch to be one of.
         problems: workflows that could not be imported, each with its error; the others were.
     """
 
@@ -69,6 +70,7 @@ class ImportReport:
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[tuple[str, CostledgerError]] = field(default_factory=list)
     in_unchanged_files: int = 0
+    without_folder: set[str] = field(default_factory=set)
 
     @property
     def appended(self) -> int:
@@ -87,6 +89,7 @@ class ImportReport:
         self.skipped += other.skipped
         self.problems += other.problems
         self.in_unchanged_files += other.in_unchanged_files
+        self.without_folder |= other.without_folder
 
 
 def import_source(
@@ -171,7 +174,7 @@ def import_parts(
     progress: Progress | None = None,
 ) -> ImportReport:
     """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path."""
-    book, fed = prices or GenaiPrices(), {} if fed_too else _fed_by_transcripts(store)
+    book, fed = prices or GenaiPrices(), _fed_sessions(store)
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
@@ -180,7 +183,7 @@ def import_parts(
                 check_workflow_id(part.workflow_id)
                 findings = part.read()
                 some = bool(findings.sessions)
-                findings = _without(findings, fed)
+                findings = _without(findings, part.workflow_id, fed, fed_too=fed_too)
                 report.skipped += findings.skipped
                 if not some or findings != Findings(skipped=findings.skipped):  # not all of it counts in another ledger
                     made = _append(store, part.workflow_id, findings, book, clock, status)
@@ -196,8 +199,8 @@ def import_parts(
     return report
 
 
-def _fed_by_transcripts(store: LedgerStore) -> Mapping[str, str]:
-    """The sessions that only their transcripts feed so far, and the workflow of each."""
+def _fed_sessions(store: LedgerStore) -> Mapping[str, tuple[set[str], set[str]]]:
+    """The workflows in which its transcript feeds each session, and those in which others do."""
     from ledger.message_index import INDEX_FILE, MessageIndex
 
     if not isinstance(store, DirectoryStore) or not (store.path / INDEX_FILE).exists():
@@ -206,19 +209,38 @@ def _fed_by_transcripts(store: LedgerStore) -> Mapping[str, str]:
         return index.sessions(TRANSCRIPT_KINDS)
 
 
-def _without(findings: Findings, fed: Mapping[str, str]) -> Findings:
-    """Findings without the sessions that are fed already; each is told."""
+def _without(
+    findings: Findings, workflow_id: str, fed: Mapping[str, tuple[set[str], set[str]]], *, fed_too: bool
+) -> Findings:
+    """Findings without the sessions whose transcripts are read already; each is told.
+
+    One that counts in another workflow would count twice here, whatever was asked for.
+    """
     kept = []
     for session in findings.sessions:
         places = [total.place for total in session.totals] or [said.place for said in session.messages.values()]
-        if session.session_id in fed and places:
-            had = f"read from its transcript already, in workflow {fed[session.session_id]}"
-            reason = f"session {session.session_id} was {had}; --fed-too reads it nevertheless"
+        by_transcript, otherwise = fed.get(session.session_id, (set(), set()))
+        here = workflow_id in otherwise or by_transcript <= ({workflow_id} if fed_too else set())
+        if not here and places:
+            reason = f"session {session.session_id} was {_read_already(sorted(by_transcript), workflow_id)}"
             findings.skipped.append(Skipped(Path(places[-1].file), places[-1].line, reason))
         else:
             kept.append(session)
     findings.sessions = kept
     return findings
+
+
+def _read_already(workflow_ids: Sequence[str], workflow_id: str) -> str:
+    """Where a session counts, and what reads it nevertheless."""
+    where = f"workflow{'' if len(workflow_ids) == 1 else 's'} {', '.join(workflow_ids)}"
+    had = f"read from its transcript already, in {where}"
+    if workflow_ids == [workflow_id]:
+        return f"{had}; --fed-too reads it nevertheless"
+    twice = f"{had}, and would count twice in {workflow_id}"
+    if len(workflow_ids) > 1:
+        return twice
+    there = f"`import claude-stream FILE --workflow-id {workflow_ids[0]} --fed-too`"
+    return f"{twice}; {there} adds this reading there"
 
 
 def _append(

@@ -31,7 +31,7 @@ from ledger.store import DirectoryStore, LedgerStore
 __all__ = ["INDEX_FILE", "Counted", "Fed", "MessageIndex"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 2
+_VERSION: Final = 3
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _PER_QUERY: Final = 500
@@ -48,7 +48,7 @@ CREATE TABLE ledgers (
 CREATE TABLE messages (
     message_id TEXT PRIMARY KEY,
     workflow_id TEXT, agent TEXT, session_id TEXT, model TEXT,
-    output_tokens INTEGER, observed_at TEXT    -- of its largest reading
+    measure BLOB, observed_at TEXT             -- of its largest reading
 ) WITHOUT ROWID;
 CREATE TABLE sessions (                        -- that have a reading of their own, or one by another kind of source
     session_id TEXT, workflow_id TEXT, kind TEXT, agent TEXT, covered INTEGER,
@@ -73,7 +73,7 @@ class Counted:
     agent: str | None
     session_id: str | None
     model: str | None
-    output_tokens: int
+    measure: bytes
     observed_at: str
 
 
@@ -114,16 +114,17 @@ class MessageIndex:
         finally:
             connection.close()
 
-    def sessions(self, kinds: Iterable[str]) -> dict[str, str]:
-        """The sessions that only sources of some kinds feed, and the workflow of each."""
-        wanted = list(kinds)
-        only = f"GROUP BY session_id HAVING sum(kind IN ({','.join('?' * len(wanted))})) = count(*)"
-        return dict(self._db.execute(f"SELECT session_id, min(workflow_id) FROM sessions {only}", wanted))
+    def sessions(self, kinds: Iterable[str]) -> dict[str, tuple[set[str], set[str]]]:
+        """The workflows in which sources of some kinds feed each session, and those in which others do."""
+        own, found = set(kinds), dict[str, tuple[set[str], set[str]]]()
+        for session_id, workflow_id, kind in self._db.execute("SELECT session_id, workflow_id, kind FROM sessions"):
+            found.setdefault(session_id, (set(), set()))[kind not in own].add(workflow_id)
+        return found
 
     def counted(self, message_ids: Iterable[str]) -> dict[str, Counted]:
         """Those of the messages that some ledger has."""
         self._put_learnt()
-        query = "SELECT message_id, workflow_id, agent, session_id, model, output_tokens, observed_at FROM messages"
+        query = "SELECT message_id, workflow_id, agent, session_id, model, measure, observed_at FROM messages"
         return {row[0]: Counted(*row[1:]) for row in self._some(query, "message_id", message_ids)}
 
     def fed(self, session_ids: Iterable[str], own: Iterable[str]) -> dict[str, Fed]:
@@ -152,7 +153,7 @@ class MessageIndex:
         self._db.execute(
             "INSERT OR REPLACE INTO ledgers VALUES (?,?,?,?,?,?,?,?,?)", (*row, news.started_at, news.project)
         )
-        self._learnt += [(id, workflow_id, *news.messages[id], *largest) for id, largest in news.outputs.items()]
+        self._learnt += [(id, workflow_id, *news.messages[id], *largest) for id, largest in news.measures.items()]
         if len(self._learnt) >= _LEARNT_MAX:
             self._put_learnt()
         self._db.executemany(
@@ -165,7 +166,7 @@ class MessageIndex:
         """Store the messages of many ledgers in the order of their ids, which takes a third of the time."""
         self._db.executemany(
             "INSERT INTO messages VALUES (?,?,?,?,?,?,?) ON CONFLICT (message_id) DO UPDATE"
-            " SET output_tokens = max(output_tokens, excluded.output_tokens),"
+            " SET measure = max(measure, excluded.measure),"
             " observed_at = max(observed_at, excluded.observed_at) WHERE workflow_id = excluded.workflow_id",
             sorted(self._learnt, key=itemgetter(0)),
         )

@@ -29,6 +29,7 @@ from ledger.pricing import PRICE_FIELDS, PriceBook, price_event, price_of, price
 from ledger.rates import Rates
 from ledger.runs import Runs
 from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.usage import is_larger, measure
 
 __all__ = ["Known", "ModelPath", "Plan", "known", "plan"]
 
@@ -49,7 +50,7 @@ class Known:
         taken: session ids that are a process's meter; a reading that names no process takes none.
         totals: nanodollars of the largest total, by meter.
         messages: where each message was first seen.
-        outputs: output tokens of each message's largest reading, and its moment.
+        measures: of each message's largest reading, and its moment; see `usage.measure`.
         covered: the agent of each session that has a reading of its own or of one of its models.
         feeds: session id and kind of source of every reading that names a session.
         started_at, project: of the starts; "" when none says it.
@@ -62,7 +63,7 @@ class Known:
     taken: set[str] = field(default_factory=set)
     totals: dict[Named, int] = field(default_factory=dict)
     messages: dict[str, ModelPath] = field(default_factory=dict)
-    outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
+    measures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     covered: dict[str, str | None] = field(default_factory=dict)
     feeds: set[tuple[str, str]] = field(default_factory=set)
     started_at: str = ""
@@ -109,9 +110,9 @@ def _learn_reading(found: Known, line: Line) -> None:
     message_id = line.get("message_id")
     if message_id is not None:
         found.messages.setdefault(message_id, (agent, session_id, line.get("model")))
-        output, at = found.outputs.get(message_id, (0, ""))
-        used = (line.get("usage") or {}).get("output_tokens", 0)
-        found.outputs[message_id] = (max(output, used), max(at, line.get("observed_at") or ""))
+        had, at = found.measures.get(message_id, (b"", ""))
+        told = measure(line.get("usage") or {})
+        found.measures[message_id] = (max(had, told), max(at, line.get("observed_at") or ""))
     elif session_id is not None:
         found.covered.setdefault(session_id, agent)
 
@@ -175,6 +176,7 @@ class _Planner:
     def __init__(self, workflow_id: str, ledger: Known, prices: PriceBook, moment: datetime) -> None:
         self.plan = Plan()
         self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
+        self._agents: dict[str | None, set[str | None]] | None = None
 
     def add(self, new: Event) -> None:
         """Plan an event, unless the ledger or this plan has it."""
@@ -187,7 +189,14 @@ class _Planner:
         self.plan.events.append(new)
 
     def session(self, session: Session) -> None:
-        meter = self._meter(session)
+        agents = self._agents_of(session)
+        if session.totals and len(agents) > 1:
+            named = ", ".join(sorted(agent or "none" for agent in agents))
+            reason = f"the messages of session {session.session_id} count under the agents {named}"
+            place, beside = session.totals[-1].place, "a total would count beside them"
+            self.plan.skipped.append(Skipped(Path(place.file), place.line, f"{reason}; {beside}"))
+            return
+        meter = self._meter(session, *agents)
         for total in session.totals:
             self._total(session, total, meter)
         if not session.totals and meter not in self._ledger.totals:
@@ -199,13 +208,13 @@ class _Planner:
     def call(self, call: Call) -> None:
         """A call that no total covers: under the path where the ledger first saw it, priced when it names no cost."""
         usage = call.usage or {}
-        output, at = self._ledger.outputs.get(call.message_id, (-1, ""))
-        if usage.get("output_tokens", 0) < output:
+        told, (had, at) = measure(usage), self._ledger.measures.get(call.message_id, (b"", ""))
+        path = self._ledger.messages.setdefault(call.message_id, self._place(call))
+        if is_larger(had, told, same_model=call.cost_usd is None and call.model == path[2]):
             self.plan.unchanged += 1  # an earlier, smaller view of a call that the ledger has at a larger one
             return
-        path = self._ledger.messages.setdefault(call.message_id, self._place(call))
         observed_at = _later(call.observed_at, at)
-        self._ledger.outputs[call.message_id] = (usage.get("output_tokens", 0), observed_at or "")
+        self._ledger.measures[call.message_id] = (max(told, had), observed_at or "")
         native = (call.message_id, call.model, call.service_tier, call.cost_usd)
         fields: dict[str, Any] = {
             "id": digest(call.kind, "call", *native, *sorted(usage.items())),
@@ -291,12 +300,22 @@ class _Planner:
     def _lifecycle(self, kind: str, fields: Mapping[str, Any]) -> None:
         self.add(event({"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}))
 
-    def _meter(self, session: Session) -> Named:
+    def _agents_of(self, session: Session) -> set[str | None]:
+        """Whose the messages are that a ledger has of a session without a meter, and that its total will cover."""
+        if (session.session_id, session.process) in self._ledger.meters or session.session_id in self._ledger.taken:
+            return set()
+        if self._agents is None:
+            self._agents = {}
+            for agent, session_id, _ in self._ledger.messages.values():
+                self._agents.setdefault(session_id, set()).add(agent)
+        return self._agents.get(session.session_id, set())
+
+    def _meter(self, session: Session, *agents: str | None) -> Named:
         key = (session.session_id, session.process)
         if key not in self._ledger.meters:
             taken = session.session_id in self._ledger.taken
             apart = f"{session.session_id}:{session.process}" if taken and session.process else session.session_id
-            self._ledger.meters[key] = (session.agent, apart)
+            self._ledger.meters[key] = (agents[0] if len(agents) == 1 else session.agent, apart)
             self._ledger.taken.add(apart)
         return self._ledger.meters[key]
 

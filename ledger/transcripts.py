@@ -28,6 +28,7 @@ from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipp
 from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
+from ledger.usage import is_larger, measure
 from ledger.workers import Workers, collecting_rarely
 
 __all__ = ["import_transcripts"]
@@ -83,6 +84,7 @@ def import_transcripts(
             for job, done in work.each(_append, jobs):
                 _take(job, done, index, report)
         report.skipped += found.skipped
+        report.without_folder |= found.without_folder
         if not everything:
             found.remember(index, failed={workflow_id for workflow_id, _ in report.problems})
     return report
@@ -149,6 +151,7 @@ class _Found:
 
     def __init__(self, kind: str, options: Options, index: MessageIndex) -> None:
         self.skipped: list[Skipped] = []
+        self.without_folder: set[str] = set()
         self._kind, self._options, self._index = kind, options, index
         self._ones: dict[str, _One] = {}
         self._begun: dict[str, Begun] = {}
@@ -168,7 +171,7 @@ class _Found:
                 continue
             place = seen if first < had.first else had.seen
             had.first = min(first, had.first)
-            if seen.output_tokens > had.seen.output_tokens:
+            if seen.is_larger(had.seen):
                 had.seen, had.file = seen, read.path
             had.seen = had.seen.at_place_of(place)
         for session_id, begun in extract.mark.begun.items():
@@ -213,8 +216,8 @@ class _Found:
             at = counted.get(one.seen.message_id)
             if at is not None and at.workflow_id == workflow_id:
                 told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
-                told.outputs[one.seen.message_id] = (at.output_tokens, at.observed_at)
-        new = [one for one in ones if one.seen.output_tokens > told.outputs.get(one.seen.message_id, (-1, ""))[0]]
+                told.measures[one.seen.message_id] = (at.measure, at.observed_at)
+        new = [one for one in ones if _is_news(one.seen, told)]
         seen = [(one.seen, self._spelled(one.file)) for one in new]
         agent = self._options.agent or transcript(self._kind).agent
         begun = self._begun_of(ones)
@@ -234,6 +237,8 @@ class _Found:
         seen, by = one.seen, self._options.workflow_by
         if self._options.workflow_id is not None:
             return self._options.workflow_id
+        if by != "session" and not seen.project:
+            self.without_folder.add(seen.session_id)
         if by == "session" or not seen.project:
             return name_id(seen.session_id)
         folder = Path(seen.project).name
@@ -246,6 +251,14 @@ class _Found:
 
     def _file_of(self, session_id: str) -> Path:
         return min(one.file for one in self._ones.values() if one.seen.session_id == session_id)
+
+
+def _is_news(seen: Seen, told: Known) -> bool:
+    """Whether a ledger has no view of the message, or only smaller ones."""
+    path = told.messages.get(seen.message_id)
+    if path is None:
+        return True
+    return is_larger(measure(seen.usage), told.measures[seen.message_id][0], same_model=seen.model == path[2])
 
 
 def _why(session_id: str, fed: Fed) -> str:

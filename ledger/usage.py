@@ -10,16 +10,23 @@ includes cached ones and leaves out `tool_use_prompt_token_count`, its `candidat
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
 from ledger.events import COUNT_MAX, USAGE_FIELDS, check_usage
 
-__all__ = ["disjoint", "mapping", "usage_of"]
+__all__ = ["disjoint", "is_larger", "mapping", "measure", "usage_of"]
 
 _WRITES = ("cache_write_tokens", "cache_creation_tokens")
-"""Cache writes among the details of an input: OpenAI's name, and LiteLLM's."""
+"""Cache writes among the details of an input: OpenAI's name, and LiteLLM's, which some of its versions say beside them
+only, as Anthropic does."""
+
+_MEASURE: Final = struct.Struct(">6Q")
+_MEASURE_MAX: Final = (1 << 64) - 1
+_OUTPUT_BYTES: Final = 8
+_NAMED_MAX: Final = 5
 
 _OURS = frozenset(USAGE_FIELDS)
 _GEMINI = frozenset({"prompt_token_count", "total_token_count", "promptTokenCount", "totalTokenCount"})
@@ -45,8 +52,16 @@ def usage_of(response_usage: object) -> dict[str, int]:
     elif "input_tokens" in given and "output_tokens" in given:
         usage = _anthropic(given)
     else:
-        raise InvalidEvent("usage", f"not a usage this version knows: {shown(response_usage)}")
+        told = f"the fields {_names(given)}" if given else shown(response_usage)
+        ours = f"{', '.join(USAGE_FIELDS)}, or what an Anthropic, OpenAI, LiteLLM or Gemini response holds"
+        raise InvalidEvent("usage", f"not a usage this version knows: {told}; expected {ours}")
     return {name: value for name, value in usage.items() if value or name in ("input_tokens", "output_tokens")}
+
+
+def _names(given: Mapping[str, Any]) -> str:
+    """The first fields that are not ours, or that do not suffice."""
+    names = [name for name in given if name not in _OURS] or list(given)
+    return ", ".join(map(shown, names[:_NAMED_MAX])) + (", …" if len(names) > _NAMED_MAX else "")
 
 
 def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str, int]:
@@ -62,6 +77,34 @@ def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str
         "output_tokens": output,
     }
     return {name: count for name, count in usage.items() if count or name in ("input_tokens", "output_tokens")}
+
+
+def measure(usage: Mapping[str, int]) -> bytes:
+    """What tells the larger of two views of one response: the output, then what the rest costs, then its buckets.
+
+    The rest is weighed in twentieths of an uncached input token as every Claude model is priced (writes 1.25 and 2,
+    reads 0.1; https://docs.anthropic.com/en/docs/about-claude/pricing), so that of two views with the same output the
+    larger is the one that the fold's highest figure keeps, whichever was appended first.
+
+    Returns:
+        big-endian numbers, so that measures compare as bytes, in Python as in SQLite; none for what no event can hold.
+    """
+    get = usage.get
+    fresh, writes, lasting = get("input_tokens", 0), get("cache_write_tokens", 0), get("cache_write_1h_tokens", 0)
+    rest = 20 * fresh + 25 * writes + 15 * lasting + 2 * get("cache_read_tokens", 0)
+    searches = get("web_search_requests", 0)
+    try:
+        return _MEASURE.pack(get("output_tokens", 0), min(rest, _MEASURE_MAX), fresh, writes, lasting, searches)
+    except struct.error:
+        return b""
+
+
+def is_larger(new: bytes, had: bytes, *, same_model: bool) -> bool:
+    """Whether a view's measure makes it the one that counts: by all of it, or between two models by the output alone.
+
+    One id with two models is two responses that share it; neither input says anything of the other.
+    """
+    return new > had if same_model else new[:_OUTPUT_BYTES] > had[:_OUTPUT_BYTES]
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -103,7 +146,8 @@ def _openai(given: Mapping[str, Any]) -> dict[str, int]:
     whole = _count(given, kind[0])
     reads = min(_count(details, "cached_tokens"), whole)
     named = next((name for name in _WRITES if details.get(name) is not None), _WRITES[0])
-    writes = min(_count(details, named), whole - reads)
+    beside = _count(given, "cache_creation_input_tokens") if "prompt_tokens" in given else 0
+    writes = min(_count(details, named) or beside, whole - reads)
     lasting = _count(mapping(details.get("cache_creation_token_details")), "ephemeral_1h_input_tokens")
     return {
         "input_tokens": whole - reads - writes,

@@ -35,7 +35,7 @@ from ledger.sources.transcript import (
     name,
 )
 from ledger.sources.unknown import Unknown, tells_usage
-from ledger.usage import usage_of
+from ledger.usage import measure, usage_of
 
 __all__ = ["ClaudeTranscripts"]
 
@@ -53,7 +53,7 @@ class _Response:
     """One response as the lines of one file show it; `at` and what follows are the first line's.
 
     Attributes:
-        usage: as the line with the largest output has it, and `model`, `output_tokens`, `line`.
+        usage: as the line with the largest view has it, and `model`, `output_tokens`, `line`.
     """
 
     id: str
@@ -122,7 +122,7 @@ class ClaudeTranscripts:
 
 
 def _take(responses: dict[str, _Response], record: dict[str, Any], line: int) -> bool:
-    """Keep the response that a line shows at its largest output; False when it shows none.
+    """Keep the response that a line shows at its largest; False when it shows none.
 
     What one file repeats of a response has the same moment or a later one.
 
@@ -154,9 +154,18 @@ def _take(responses: dict[str, _Response], record: dict[str, Any], line: int) ->
         at = shown.get("timestamp", record.get("timestamp"))
         where = (record.get("sessionId"), record.get("gitBranch"))
         responses[id] = _Response(id, model, usage, output, line, at, agent, *where)
-    elif output > had.output_tokens:
+    elif output > had.output_tokens or (output == had.output_tokens and _is_larger(model, usage, had)):
         had.model, had.usage, had.output_tokens, had.line = model, usage, output, line
     return True
+
+
+def _is_larger(model: object, usage: Mapping[str, Any], had: _Response) -> bool:
+    """Whether a line with the same output shows more of a response; nearly every line repeats what was shown.
+
+    Raises:
+        InvalidEvent: a count is not one.
+    """
+    return model == had.model and usage != had.usage and measure(usage_of(usage)) > measure(usage_of(had.usage))
 
 
 def _is_unknown(record: Mapping[str, Any]) -> bool:

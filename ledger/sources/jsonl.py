@@ -27,7 +27,7 @@ _SEVERAL_BYTES_MAX: Final = 4 * 1024 * 1024
 
 _UNREADABLE: Final = "is not JSON"
 
-_UTF16: Final = "is UTF-16; make it UTF-8"
+_UTF16: Final = "is UTF-16 (make the file UTF-8)"
 CUT: Final = "is cut in the middle"
 """What a last line is whose end has not been written, or never will be."""
 

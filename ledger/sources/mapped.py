@@ -10,6 +10,7 @@ file or in two, is one call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from ledger.sources.spool import Found, sorted_parts
 __all__ = ["FIELDS", "Mapped", "moment", "parsed_map", "whole_number"]
 
 _TEXTS: Final = ("workflow_id", "agent", "session_id", "model", "message_id", "service_tier")
+_WHOLE: Final = re.compile(r"([0-9]{1,19})(?:\.0+)?")
 _TOLD: Final = ("project", "workflow_template", "issue_number")
 FIELDS: Final = (*_TEXTS, "cost_usd", "observed_at", *USAGE_FIELDS, *_TOLD)
 """What a column can be."""
@@ -194,13 +196,13 @@ def _canonical(record: Record) -> str:
 
 
 def whole_number(name: str, value: Any) -> int:
-    """A count as text or number.
+    """A count as text or number; `1000.0` is one, as pandas writes a column in which some are missing.
 
     Raises:
         InvalidEvent: it is none.
     """
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
-        return int(value)
+    if isinstance(value, str) and (digits := _WHOLE.fullmatch(value.strip())):
+        return int(digits[1])
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -26,6 +26,7 @@ from ledger.errors import SourceUnreadable
 from ledger.events import check_name
 from ledger.sources.findings import Begun, Skipped
 from ledger.sources.jsonl import records_of_line
+from ledger.usage import is_larger, measure
 
 __all__ = [
     "BEGINNING",
@@ -75,10 +76,9 @@ class Seen(NamedTuple):
     branch: str
     line: int
 
-    @property
-    def output_tokens(self) -> int:
-        """What makes one view larger than another; the other buckets do not grow while a response is written."""
-        return self.usage.get("output_tokens", 0)
+    def is_larger(self, had: Seen) -> bool:
+        """Whether this view of a response is the one that counts, and not the one that was seen before."""
+        return is_larger(measure(self.usage), measure(had.usage), same_model=self.model == had.model)
 
     def at_place_of(self, first: Seen) -> Seen:
         """This view of a response, under the session that had it first."""
@@ -250,8 +250,8 @@ class _Neighbours:
     def end(self) -> None:
         if self._first:
             more = self._last - self._first
-            after = "is the line" if more == 1 else f"are the {more:,} lines"
-            reason = f"{self._reason}, nor {after} after it" if more else self._reason
+            after = "the line" if more == 1 else f"the {more:,} lines"
+            reason = f"{self._reason}; the same holds for {after} after it" if more else self._reason
             self._skipped.append(Skipped(self._path, self._first, reason))
         self._first = 0
 

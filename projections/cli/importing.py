@@ -40,7 +40,7 @@ class _SourcePath(click.Path):
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", metavar="[KIND]", type=click.Choice(KINDS), required=False)
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=_SourcePath(path_type=Path))
 @click.option("--workflow-id", "--workflow", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
@@ -95,6 +95,9 @@ def import_command(
     if kind in TRANSCRIPT_KINDS and report.unchanged and (workflow_id or workflow_by):
         option = "--workflow-id" if workflow_id else "--workflow-by"
         click.echo(f"messages that a ledger has stay in its workflow; {option} is for those that none has", err=True)
+    if alone := len(report.without_folder):
+        sessions = f"{counted(alone, 'session')} named no folder"
+        click.echo(f"{sessions} to be a project's by; each is a workflow of its own", err=True)
     for path, problem in failed:
         where = "" if isinstance(problem, SourceUnreadable) and problem.path == path else f"{readable(path)}: "
         click.echo(f"costledger: {where}{problem}", err=True)

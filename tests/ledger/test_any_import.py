@@ -49,17 +49,30 @@ class FailingStore(DirectoryStore):
 
 @st.composite
 def responses(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
-    """The lines of one response, its output growing."""
+    """The lines of one response: its output grows, and at an equal one its input may."""
     session, agent = draw(SESSIONS), draw(st.sampled_from([None, None, "a1"]))
     model = draw(st.sampled_from([OPUS, SONNET, "local-model"]))
     output, lasting = draw(st.integers(1, 5000)), draw(st.sampled_from([0, 150, 900]))
     usage: dict[str, Any] = {"cache_creation": {"ephemeral_1h_input_tokens": lasting}} if lasting else {}
     if draw(st.booleans()):
         usage["iterations"] = [{"output_tokens": output}, {"input_tokens": 5, "output_tokens": 7, "model": SONNET}]
-    outputs = sorted({*draw(st.lists(st.integers(0, output), max_size=2)), output})
+    outputs = sorted([*draw(st.lists(st.sampled_from([0, output // 2, output]), max_size=2)), output])
+    inputs = sorted(draw(st.lists(st.integers(0, 90), min_size=len(outputs), max_size=len(outputs))))
+    reads = st.just(3000) if model == "local-model" else st.sampled_from([2990, 3000])
     progress = agent is not None and draw(st.booleans())
     return [
-        said(f"m{number}", some, 60 * number + n, session, model=model, agent=agent, progress=progress, **usage)
+        said(
+            f"m{number}",
+            some,
+            60 * number + n,
+            session,
+            model=model,
+            agent=agent,
+            progress=progress,
+            input_tokens=inputs[n],
+            cache_read_input_tokens=draw(reads),
+            **usage,
+        )
         for n, some in enumerate(outputs)
     ]
 

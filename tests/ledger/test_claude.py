@@ -190,7 +190,7 @@ def test_bad_lines_are_told_with_file_and_line_and_the_rest_is_read(tmp_path: Pa
     assert [seen.message_id for seen in extract.seen] == ["m1", "m3", "m4", "m11"]
     assert [line for line, _ in sorted(reasons(extract))] == [2, 7, 8, 9, 10, 11, 12, 13, 15, 16]
     told = dict(reasons(extract))
-    assert told[2] == "is not JSON, nor are the 3 lines after it"
+    assert told[2] == "is not JSON; the same holds for the 3 lines after it"
     assert "output_tokens: expected a whole number" in told[9]
     assert "does not fit" in told[15]
 

@@ -115,6 +115,14 @@ def test_spreadsheets_of_every_make_are_read(tmp_path: Path, encoding: str, deli
     assert [(skipped.line, "control character" in skipped.reason) for skipped in report.skipped] == [(3, True)]
 
 
+def test_a_count_may_be_spelled_as_a_float_that_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_bytes(b"workflow_id,cost_usd,input_tokens,output_tokens\nw,0.1,1000.0,\nw,0.2,7.00,3\n")
+    store = MemoryStore()
+    assert import_source(store, "csv", path).skipped == []
+    assert (row(store, "w").input_tokens, row(store, "w").output_tokens) == (1007, 3)
+
+
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [

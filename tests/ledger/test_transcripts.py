@@ -75,6 +75,27 @@ def test_a_larger_reading_wins_also_after_the_end_and_a_smaller_one_is_not_appen
     assert messages(store) == [("s1", "m1", 5), ("s1", "m1", 500)]
 
 
+@pytest.mark.parametrize("order", [["a", "b"], ["b", "a"], ["ab"], ["ba"], ["a", "ab"], ["b", "ba"]])
+def test_of_two_views_with_one_output_the_one_that_costs_more_counts(
+    store: DirectoryStore, tmp_path: Path, order: list[str]
+) -> None:
+    views = {"a": said("m1", 5, input_tokens=900), "b": said("m1", 5, cache_read_input_tokens=3400)}
+    for name in order:
+        imported(store, write(tmp_path / f"{order[-1]}.jsonl", *(views[view] for view in name)))
+    row = project(store, "s1").row
+    assert (row.input_tokens, row.cache_hit_tokens, row.output_tokens) == (900, 3000, 5)
+    assert imported(store, tmp_path, status="completed").appended == 1
+    assert project(store, "s1").row.actual_cost_nanousd == row.actual_cost_nanousd
+
+
+def test_of_two_responses_that_share_an_id_and_an_output_the_one_that_was_seen_first_counts(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "a.jsonl", said("m1", 5), said("m1", 5, model=SONNET, input_tokens=900)))
+    imported(store, write(tmp_path / "b.jsonl", said("m1", 5, model=SONNET, input_tokens=900)))
+    assert project(store, "s1").row.input_tokens == 10
+
+
 def test_a_message_met_in_a_second_workflow_counts_where_the_first_one_has_it(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
@@ -188,12 +209,57 @@ def test_a_session_that_a_stream_feeds_is_skipped_unless_asked_for(store: Direct
 def test_a_session_that_its_transcript_feeds_is_not_read_from_a_stream_unless_asked_for(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
+    imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5, model=SONNET)))
+    log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
+    report = import_source(store, "claude-stream", log, workflow_id="s1")
+    assert [skipped.reason for skipped in report.skipped] == [
+        "session s1 was read from its transcript already, in workflow s1; --fed-too reads it nevertheless"
+    ]
+    assert report.appended == 0
+    assert import_source(store, "claude-stream", log, workflow_id="s1", fed_too=True).appended == 2
+    assert project(store, "s1").row.actual_cost_total == 1.25
+    logs.write(log, logs.init(), logs.result("1.25", sonnet="1.25"), logs.result("2.5", uuid="r2", sonnet="2.5"))
+    assert import_source(store, "claude-stream", log, workflow_id="s1").skipped == []
+    assert project(store, "s1").row.actual_cost_total == 2.5
+
+
+@pytest.mark.parametrize("fed_too", [False, True])
+def test_a_session_that_its_transcript_feeds_in_another_workflow_counts_there_only(
+    store: DirectoryStore, tmp_path: Path, fed_too: bool
+) -> None:
     imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5)))
     log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
-    report = import_source(store, "claude-stream", log, workflow_id="w1")
-    assert "read from its transcript already, in workflow s1" in report.skipped[0].reason
-    assert report.appended == 0
-    assert import_source(store, "claude-stream", log, workflow_id="w1", fed_too=True).appended == 2
+    for _ in range(2):
+        report = import_source(store, "claude-stream", log, workflow_id="w1", fed_too=fed_too)
+        assert [skipped.reason for skipped in report.skipped] == [
+            "session s1 was read from its transcript already, in workflow s1, and would count twice in w1;"
+            " `import claude-stream FILE --workflow-id s1 --fed-too` adds this reading there"
+        ]
+        assert import_source(store, "claude-stream", log, workflow_id="s1", fed_too=True).skipped == []
+    assert list(store.workflow_ids()) == ["s1"]
+
+
+def test_a_total_that_cannot_stand_above_the_messages_it_covers_is_not_read(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5), said("m2", 5, agent="a1")))
+    before = project(store, "s1").row
+    log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
+    (skipped,) = import_source(store, "claude-stream", log, workflow_id="s1", fed_too=True).skipped
+    assert skipped.reason == (
+        "the messages of session s1 count under the agents a1, main; a total would count beside them"
+    )
+    assert project(store, "s1").row.actual_cost_nanousd == before.actual_cost_nanousd
+
+
+def test_a_session_that_counts_in_two_workflows_is_not_read_from_a_stream(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    imported(store, write(tmp_path / "t" / "1.jsonl", said("m1", 5)), workflow_id="first")
+    imported(store, write(tmp_path / "t" / "2.jsonl", said("m2", 5)), workflow_id="second")
+    log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
+    (skipped,) = import_source(store, "claude-stream", log, workflow_id="first", fed_too=True).skipped
+    assert skipped.reason.endswith("in workflows first, second, and would count twice in first")
 
 
 def test_messages_go_below_the_reading_that_their_session_has(store: DirectoryStore, tmp_path: Path) -> None:

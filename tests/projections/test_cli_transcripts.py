@@ -60,6 +60,24 @@ def test_messages_that_were_read_before_stay_where_they_count_and_that_is_said(
     assert [row["adw_id"] for row in json.loads(run(*data, "history", "--json"))] == ["s1"]
 
 
+@pytest.mark.parametrize("by", ["project", "branch"])
+def test_sessions_that_name_no_folder_are_workflows_of_their_own_and_that_is_said_once(
+    tmp_path: Path, data: tuple[str, str], by: str
+) -> None:
+    told = [said("m1", 5), *(said(f"n{n}", 5, session=f"s{2 + n % 2}", cwd="") for n in range(4))]
+    path = write(tmp_path / "t" / "s1.jsonl", *told)
+    done = CliRunner().invoke(cli, [*data, "import", "claude", str(path), "--workflow-by", by])
+    assert done.stderr.count("2 sessions named no folder to be a project's by; each is a workflow of its own\n") == 1
+    assert {"s2", "s3"} < {row["adw_id"] for row in json.loads(run(*data, "history", "--json"))}
+    again = write(tmp_path / "u" / "s4.jsonl", said("m9", 5, session="s4", cwd=""))
+    assert "named no folder" not in CliRunner().invoke(cli, [*data, "import", "claude", str(again)]).stderr
+
+
+def test_the_usage_line_of_import_does_not_break_a_kind_in_two() -> None:
+    usage, _, _ = run("import", "--help").partition("\n")
+    assert usage.endswith("import [OPTIONS] [KIND] [PATH...]")
+
+
 def test_a_configured_source_without_a_path_is_read_from_its_places(
     tmp_path: Path, data: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
