@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple, Protocol
 
 from ledger import money
@@ -26,6 +27,8 @@ __all__ = [
     "SpendSum",
     "Stored",
     "decide",
+    "era_of",
+    "number_before_first",
 ]
 
 OWN: Final = frozenset({"agent", "session_id", "model"})
@@ -170,7 +173,8 @@ class HistoryStore(Protocol):
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
 
-        Numbers only grow; a row has that of its last change alone. 0 gives every row.
+        Numbers only grow; a row has that of its last change alone. 0 gives every row. A history that is made anew
+        goes on above the numbers of the one before, see `era_of`.
         """
         ...
 
@@ -238,6 +242,24 @@ class HistoryStore(Protocol):
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """Remove rows that no ledger stands behind, and their spend, each with an audit entry; the entries stay."""
         ...
+
+
+_ERA_BITS: Final = 32
+_ERAS_BEGIN: Final = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def era_of(change: int) -> int:
+    """When the history was made that a change belongs to, in seconds since 2020: the upper half of its number.
+
+    Changes of two eras are of two histories, one of which took the place of the other. 0 is the era of those that
+    were made before there were eras.
+    """
+    return change >> _ERA_BITS
+
+
+def number_before_first(now: datetime) -> int:
+    """What the changes of a history that is made now are counted from; postgres.sql says the same."""
+    return max(0, int((now - _ERAS_BEGIN).total_seconds())) << _ERA_BITS
 
 
 def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> tuple[Row, CostChange | None]:

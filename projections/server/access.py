@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -28,31 +29,36 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def needs(scope: str) -> Callable[..., Coroutine[Any, Any, None]]:
+def needs(scope: str) -> Callable[..., Coroutine[Any, Any, Callable[[], None]]]:
     """A dependency: the request carries a token that allows this; on a loopback address none is needed by default.
 
-    A token that is wrong is refused wherever it is sent.
+    A token that is wrong is refused wherever it is sent. What it gives looks again, for an answer that takes long: it
+    raises Refusal once the token was revoked.
     """
 
     async def check(
         request: Request,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
         cookie: Annotated[str | None, Security(cookie_token)] = None,
-    ) -> None:
-        service = service_of(request)
-        text = bearer.credentials if bearer is not None else cookie
-        if text is None:
-            if service.settings.needs_tokens:
-                raise _unauthorized("send a token: Authorization: Bearer …")
-            return
-        token = service.tokens.find(text)
-        if token is None:
-            raise _unauthorized("this token is unknown or was revoked")
-        if not token.allows(scope):
-            detail = f"this token is for {token.scope}, and this needs one for {scope}"
-            raise Refusal(HTTPStatus.FORBIDDEN, "scope", detail)
+    ) -> Callable[[], None]:
+        look = partial(_look, service_of(request), bearer.credentials if bearer is not None else cookie, scope)
+        look()
+        return look
 
     return check
+
+
+def _look(service: Service, text: str | None, scope: str) -> None:
+    if text is None:
+        if service.settings.needs_tokens:
+            raise _unauthorized("send a token: Authorization: Bearer …")
+        return
+    token = service.tokens.find(text)
+    if token is None:
+        raise _unauthorized("this token is unknown or was revoked")
+    if not token.allows(scope):
+        detail = f"this token is for {token.scope}, and this needs one for {scope}"
+        raise Refusal(HTTPStatus.FORBIDDEN, "scope", detail)
 
 
 def _unauthorized(detail: str) -> Refusal:

@@ -107,7 +107,7 @@ class AdoptedHistory(SqliteHistory):
             for statement in statements("schema.sql"):
                 if "TABLE IF NOT EXISTS workflow_history" not in statement:
                     self._db.execute(statement)
-            self._db.execute(sqlite_pages.CHANGES)
+            sqlite_pages.make_changes(self._db, self._clock())
             self._db.execute("CREATE TABLE IF NOT EXISTS costledger_column (name TEXT PRIMARY KEY)")
             for name in missing:
                 self._db.execute(f"ALTER TABLE workflow_history ADD COLUMN {name} {_type(name)}")

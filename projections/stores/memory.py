@@ -24,6 +24,7 @@ from projections.store import (
     SpendSum,
     Stored,
     decide,
+    number_before_first,
     removed,
     visible_cost,
     with_cost,
@@ -48,7 +49,7 @@ class MemoryHistory:
         self._checkpoints: dict[str, Head] = {}
         self._audit: list[AuditEntry] = []
         self._changes: dict[str, int] = {}
-        self._last_change = 0
+        self._last_change = number_before_first(clock())
 
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""

@@ -262,6 +262,7 @@ class SqliteHistory:
                 self._db.execute("DROP TABLE workflow_history")
                 self._db.execute("DROP TABLE IF EXISTS costledger_spend")
                 self._db.execute("DROP TABLE IF EXISTS costledger_total")
+            sqlite_pages.make_changes(self._db, self._clock())
             for statement in (*statements("schema.sql"), *sqlite_pages.statements()):
                 self._db.execute(statement)
             self._begin_anew()

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from projections.pages import SORTS, SUMS, TEXT_COLUMNS, Page, Query, Totals
+from projections.store import number_before_first
 from projections.stores.doubtful import DOUBTFUL
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["CHANGES", "changes_after", "page", "prepare", "totals"]
+__all__ = ["changes_after", "make_changes", "page", "prepare", "totals"]
 
 _WALKED_FROM: Final = 5_000
 """From so many matching rows on it is faster to walk the index of the order than to sort."""
 
-CHANGES: Final = (
+_CHANGES: Final = (
     "CREATE TABLE IF NOT EXISTS costledger_change "
     "(number INTEGER PRIMARY KEY AUTOINCREMENT, adw_id TEXT NOT NULL UNIQUE) STRICT"
 )
+_COUNTED_FROM: Final = (
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'costledger_change', ? "
+    "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'costledger_change')"
+)
+"""See https://www.sqlite.org/autoinc.html: an application may write this table."""
 
 _KEY: Final = ("day", "status", "workflow_template", "cost_basis")
 _OF_ROW: Final = {
@@ -49,12 +56,17 @@ def prepare(db: sqlite3.Connection) -> None:
     db.create_function("lower_text", 1, lambda text: None if text is None else str(text).lower(), deterministic=True)
 
 
+def make_changes(db: sqlite3.Connection, now: datetime) -> None:
+    """Make `costledger_change`, unless it is there."""
+    db.execute(_CHANGES)
+    db.execute(_COUNTED_FROM, (number_before_first(now),))
+
+
 def statements() -> Iterator[str]:
     """The statements that make tables, indexes and triggers beside `workflow_history`."""
     key, sums = ", ".join(_KEY), ", ".join(f"{name} INTEGER NOT NULL" for name in SUMS)
     columns = ", ".join(f"{name} TEXT NOT NULL" for name in _KEY)
     yield f"CREATE TABLE IF NOT EXISTS costledger_total ({columns}, {sums}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
-    yield CHANGES
     for column in SORTS.values():
         if column != "adw_id":
             yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"

@@ -173,7 +173,9 @@ def test_a_resync_from_the_page_shows_the_old_cost_and_the_new(visit: Visit, ser
     page = visit.open("#/workflows/story")
     page.get_by_label("force pure replay").check()
     page.get_by_role("button", name="Resync").click()
-    expect(page.locator("#resynced")).to_contain_text("$0.09 → $2.37")
+    expect(page.locator("#resynced")).to_have_text(
+        "The cost was put right: $0.09 → $2.37. The sources held no new event."
+    )
     expect(page.locator("#cost")).to_have_text("$2.37")
     expect(page.get_by_role("heading", name="Audit trail").locator("xpath=..")).to_contain_text("resync --force")
 
@@ -524,6 +526,79 @@ def test_the_page_says_that_it_reconnects_and_misses_nothing(browser: Browser, t
     finally:
         context.close()
         server.stop()
+
+
+def test_what_could_not_be_shown_is_once_the_server_is_back(browser: Browser, tmp_path: Path) -> None:
+    server = Process(tmp_path)
+    server.ledgers.append([cost_observed("kept", cost_usd="0.42")])
+    port = str(server.port)
+    context = browser.new_context()
+    page = Visit(context.new_page(), server.url).open()
+    live(page)
+    server.stop()
+    page.evaluate("location.hash = '#/workflows/kept'")
+    expect(page.locator("main")).to_contain_text("The server does not answer")
+    server = Process(tmp_path, "--port", port)
+    try:
+        expect(page.locator("#cost")).to_have_text("$0.42")
+        page.evaluate("location.hash = '#/workflows/later'")
+        expect(page.locator("h1")).to_have_text("Not found")
+        server.ledgers.append([cost_observed("later", cost_usd="0.07")])
+        expect(page.locator("#cost")).to_have_text("$0.07")
+        server.stop()
+        for path in tmp_path.glob("history.db*"):
+            path.unlink()
+        server = Process(tmp_path, "--port", port)
+        live(page)
+        server.ledgers.append([cost_observed("later", cost_usd="1.00")])
+        expect(page.locator("#cost")).to_have_text("$1.00")
+    finally:
+        context.close()
+        server.stop()
+
+
+def test_an_open_page_whose_token_is_revoked_asks_for_another(browser: Browser, tmp_path: Path) -> None:
+    tokens = TokenRegister(tmp_path)
+    token = tokens.create("read")
+    server = Process(tmp_path, "--require-tokens")
+    try:
+        context = browser.new_context()
+        page = Visit(context.new_page(), server.url).open()
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        live(page)
+        tokens.revoke(token.split("_")[1])
+        expect(page.locator("h1")).to_have_text("Log in")
+        context.close()
+    finally:
+        server.stop()
+
+
+def test_a_text_is_looked_for_while_it_is_typed_and_the_typing_goes_on(visit: Visit) -> None:
+    page = visit.open("#/workflows")
+    page.get_by_label("Text").press_sequentially("hostle")
+    expect(page.locator(".empty")).to_contain_text("No workflow matches")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.type("i")
+    expect(page.locator(".totals")).to_contain_text("1 workflow$1.00")
+    page.keyboard.type("-")
+    expect(page.get_by_label("Text")).to_have_value("hosti-le")
+    expect(page).to_have_url(re.compile("text=hosti-le"))
+
+
+def test_filters_that_an_address_cannot_mean_are_named(visit: Visit) -> None:
+    page = visit.open("#/workflows?status=bogus&status=failed&colour=red&text=&page=1")
+    expect(page.locator("main")).to_contain_text(
+        "2 filters of the address are not known and were left out: status=bogus, colour=red"
+    )
+    expect(page.locator(".totals")).to_contain_text("failed")
+    page = visit.open("#/spend?since=0001-01-01&until=9999-12-31&by=agent")
+    expect(page.locator("main")).to_contain_text("left out: since=0001-01-01, until=9999-12-31")
+    page = visit.open("#/spend?period=x")
+    expect(page.locator("main")).to_contain_text("1 filter of the address is not known and was left out: period=x")
+    page = visit.open("#/spend?period=week")
+    expect(page.locator("main")).not_to_contain_text("left out")
 
 
 def test_the_files_of_the_page_are_public_and_its_policy_is_strict(server: Server) -> None:

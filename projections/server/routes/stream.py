@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -12,31 +13,38 @@ from fastapi import APIRouter, Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from ledger.errors import CostledgerError
 from projections.server.access import needs, service_of
 from projections.server.feed import Change, Feed
+from projections.server.keeper import Keeper
 from projections.server.problems import Refusal, documented
 from projections.server.rows import row_as_json
 from projections.server.service import Service
+from projections.store import era_of
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["live"])
 
-_HEARTBEAT_SECONDS: Final = 15.0
-"""A comment so often keeps proxies from closing an idle stream; browsers hand none of it on."""
+_HEARTBEAT_SECONDS: Final = 3.0
+"""A comment so often keeps proxies from closing an idle stream, and ends that of a token that was revoked meanwhile;
+browsers hand none of it on."""
+
+_NUMBERS_END: Final = 2**63
 
 _RESUMED_AT_ONCE: Final = 500
 
 
 @router.get(
     "/stream",
-    dependencies=[Depends(needs("read"))],
     response_class=StreamingResponse,
     responses=documented(400)
     | {
         200: {
             "description": "Events `row` (data: the row as `/api/workflow-history/{adw_id}` shows it) and `removed` "
-            "(data: its `adw_id`); their ids resume the stream.",
+            "(data: its `adw_id`); their ids resume the stream. `reset` (data: `{}`) comes first when the history does "
+            "not know the id that was sent, since it was made anew: what was heard before may be wrong, so ask for all "
+            "that is shown again. The stream ends when its token is revoked.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },
@@ -44,6 +52,7 @@ _RESUMED_AT_ONCE: Final = 500
 )
 async def stream(
     request: Request,
+    look_again: Annotated[Callable[[], None], Depends(needs("read"))],
     last_event_id: Annotated[str | None, Header(description="go on after this event", examples=["41"])] = None,
 ) -> Response:
     feed: Feed = request.app.state.feed
@@ -53,24 +62,38 @@ async def stream(
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, {"Retry-After": "30"})
     after = None if last_event_id is None else _number(last_event_id)
     return StreamingResponse(
-        _changes(feed, service, after, request.app.state.keeper.last_change),
+        _while_allowed(look_again, _changes(feed, service, after, request.app.state.keeper)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < _NUMBERS_END):
         detail = "Last-Event-ID: send the id of an event of this stream"
         raise Refusal(HTTPStatus.BAD_REQUEST, "last-event-id", detail)
     return int(text)
 
 
-async def _changes(feed: Feed, service: Service, after: int | None, last: int) -> AsyncIterator[bytes]:
+async def _while_allowed(look_again: Callable[[], None], told: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """What is told, until its token is revoked."""
+    async with aclosing(told):
+        async for text in told:
+            try:
+                look_again()
+            except (Refusal, CostledgerError):
+                return  # the next request hears why
+            yield text
+
+
+async def _changes(feed: Feed, service: Service, after: int | None, keeper: Keeper) -> AsyncGenerator[bytes]:
     subscription = feed.subscribe()
     try:
-        seen = last if after is None else after
+        reset = after is not None and not await run_in_threadpool(_knows, service, after)
+        seen = keeper.last_change if after is None or reset else after
         yield b"id: %d\nretry: 2000\n: changes after this one\n\n" % seen
+        if reset:
+            yield b"id: %d\nevent: reset\ndata: {}\n\n" % seen
         while after is not None and (missed := await run_in_threadpool(_missed, service, seen)):
             yield _told(missed)
             seen = missed[-1].number
@@ -86,6 +109,12 @@ async def _changes(feed: Feed, service: Service, after: int | None, last: int) -
                 seen = new[-1].number
     finally:
         feed.unsubscribe(subscription)
+
+
+def _knows(service: Service, number: int) -> bool:
+    """Whether the history, or the same one earlier, has had a change of this number; 0 is before its first."""
+    from_there = service.history.changes_after(number - 1, 1) if number else [(0, "")]
+    return bool(from_there) and era_of(from_there[0][0]) == era_of(number)
 
 
 def _missed(service: Service, seen: int) -> list[Change]:

@@ -143,7 +143,8 @@ export function day(date) {
 }
 
 /** Whether a text names a calendar day. @param {string | null} text */
-export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? "") && plusDays(text, 0) === text;
+export const isDay = (text) =>
+  /^\d{4}-\d\d-\d\d$/.test(text ?? "") && "1970" <= text && text < "9999" && plusDays(text, 0) === text;
 
 /** So many days from a day. @param {string} from as 2026-11-23 */
 export function plusDays(from, days) {

@@ -5,7 +5,8 @@ const PATIENCE_MS = 1000;
 
 /**
  * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (the stream begins anew, and something may
- * have been missed before: load anew), `state` (detail: "live", "waiting" or "paused").
+ * have been missed before: load anew), `state` (detail: "live", "waiting" or "paused"),
+ * `refused` (the server gives no stream).
  */
 class Live extends EventTarget {
   #source = null;
@@ -69,6 +70,7 @@ class Live extends EventTarget {
       if (this.#heard) this.#heard();
       else this.#tell("again");
     });
+    source.addEventListener("reset", () => this.#tell("again"));
     source.addEventListener("row", (event) => this.#tell("row", JSON.parse(event.data)));
     source.addEventListener("removed", (event) => this.#tell("removed", JSON.parse(event.data).adw_id));
     source.addEventListener("error", () => {
@@ -76,6 +78,7 @@ class Live extends EventTarget {
       this.#heard?.();
       // A broken connection the browser takes up again; after a refusal it gives up, and this does not.
       if (source.readyState !== EventSource.CLOSED) return;
+      this.#tell("refused");
       this.#retry = setTimeout(() => this.#open(), this.#wait_ms);
       this.#wait_ms = Math.min(30_000, this.#wait_ms * 2);
     });

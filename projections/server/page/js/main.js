@@ -64,6 +64,11 @@ async function show() {
   } catch (error) {
     if (signal.aborted || error.name === "AbortError" || error.status === 401) return;
     shownPath = null;
+    leaving.abort(); // what it listens to has no place any more
+    leaving = new AbortController();
+    const retry = { signal: leaving.signal };
+    live.addEventListener("again", show, retry);
+    live.addEventListener("row", ({ detail }) => error.status === 404 && detail.adw_id === path[1] && show(), retry);
     if (error.status === 404) missing(`No workflow is called “${path[1]}” here.`);
     else fill(main, h("h1", {}, "Nothing to show"), problem(error, show));
     entered(false);
@@ -114,6 +119,8 @@ logout.addEventListener("click", async () => {
   await api.logout();
   location.reload();
 });
+// With a token that was revoked this asks for another one.
+live.addEventListener("refused", () => api.access().catch(() => {}));
 live.addEventListener("state", ({ detail }) => {
   const sign = document.getElementById("live");
   sign.textContent = STATES[detail];

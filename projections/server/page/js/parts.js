@@ -1,7 +1,7 @@
 // Parts that several pages show: a status, a cost that changes in place, a list of doubts, ways to choose.
 
-import { fill, flash, h } from "./dom.js";
-import { brief, count, nanousd, percent, rowCost, usd, wire } from "./format.js";
+import { cut, fill, flash, h } from "./dom.js";
+import { brief, count, many, nanousd, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–" };
@@ -86,6 +86,26 @@ export const toggle = (label, options, chosen, choose) =>
       ),
     ),
   );
+
+/**
+ * What the address says and nothing here understands; unsaid, the answer would pass for the one that was asked for.
+ * @param {URLSearchParams} query
+ * @param {Record<string, (value: string) => boolean>} meanings of each name, whether a value has one
+ */
+export function leftOut(query, meanings) {
+  const unknown = [...query].filter(
+    ([name, value]) => value && !(Object.hasOwn(meanings, name) && meanings[name](value)),
+  );
+  if (!unknown.length) return null;
+  const verbs = unknown.length === 1 ? "is not known and was" : "are not known and were";
+  const named = unknown.map((pair) => pair.join("=")).join(", ");
+  return h(
+    "p",
+    { class: "warn", role: "status" },
+    `${many(unknown.length, "filter")} of the address ${verbs} left out: `,
+    cut(named),
+  );
+}
 
 /** A labelled control. */
 export const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);

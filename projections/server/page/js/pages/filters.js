@@ -27,6 +27,25 @@ export const sortOf = (query) => ({
   order: query.get("order") === "asc" ? "asc" : "desc",
 });
 
+const isIssue = (text) => /^\d{1,15}$/.test(text ?? "");
+
+/** What each name of an address may say here. */
+export const MEANINGS = {
+  status: (value) => STATUSES.includes(value),
+  issue: isIssue,
+  template: () => true,
+  basis: (value) => BASES.some(([name]) => name === value),
+  text: () => true,
+  since: isDay,
+  until: isDay,
+  sort: (value) => SORTS.includes(value),
+  order: (value) => ["asc", "desc"].includes(value),
+  page: (value) => /^[1-9]\d*$/.test(value),
+};
+
+/** How long nobody types before the text is looked for. */
+const PAUSE_MS = 300;
+
 /** What the API is asked for, from the address; what an address cannot mean is left out. */
 export function asked(query) {
   const date = (name) => (isDay(query.get(name)) ? query.get(name) : null);
@@ -35,7 +54,7 @@ export function asked(query) {
     basis = query.get("basis");
   return {
     status: query.getAll("status").filter((name) => STATUSES.includes(name)),
-    issue_number: /^\d{1,15}$/.test(query.get("issue") ?? "") ? query.get("issue") : null,
+    issue_number: isIssue(query.get("issue")) ? query.get("issue") : null,
     workflow_template: query.get("template"),
     basis: BASES.some(([name]) => name === basis) ? basis : null,
     text: query.get("text")?.slice(0, 200),
@@ -62,8 +81,14 @@ export function changed(query, changes) {
 export function filters(query) {
   const get = (name) => query.get(name) ?? "";
   const date = (name) => (isDay(query.get(name)) ? query.get(name) : "");
+  let typing = 0;
+  const type = ({ isComposing }) => {
+    clearTimeout(typing);
+    if (!isComposing) typing = setTimeout(() => form.isConnected && apply(), PAUSE_MS);
+  };
   const apply = (event) => {
-    event.preventDefault();
+    event?.preventDefault();
+    clearTimeout(typing);
     const told = new FormData(form);
     go(changed(query, { ...Object.fromEntries(told), status: told.getAll("status") }), { replace: true });
   };
@@ -88,7 +113,13 @@ export function filters(query) {
     h("fieldset", {}, h("legend", {}, "Status"), h("div", { class: "boxes" }, boxes)),
     field(
       "Text",
-      input("text", { class: "long", type: "search", placeholder: "id, template, model, error", maxlength: 200 }),
+      input("text", {
+        class: "long",
+        type: "search",
+        placeholder: "id, template, model, error",
+        maxlength: 200,
+        oninput: type,
+      }),
     ),
     h("span", { class: "break" }),
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),

@@ -13,6 +13,14 @@ const RANGES = [
   ["90 days", 90],
   ["a year", 365],
 ];
+/** What each name of an address may say here. */
+export const MEANINGS = {
+  by: (value) => BY.includes(value),
+  period: (value) => PERIODS.includes(value),
+  since: isDay,
+  until: isDay,
+};
+
 /**
  * What is asked for; what an address cannot mean is as if it were not there.
  * @param {URLSearchParams} query

@@ -5,8 +5,8 @@ import { SERIES, seriesOf, stackedBars, swatch } from "../bars.js";
 import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
 import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, bar, share, sum } from "../parts.js";
-import { controls, span } from "./span.js";
+import { about, bar, leftOut, share, sum } from "../parts.js";
+import { controls, MEANINGS, span } from "./span.js";
 
 const GROUPS_SHOWN = 15;
 const PERIODS_SHOWN = 31;
@@ -17,7 +17,7 @@ export async function spend(place, { query, signal, moved }) {
     of = span(query, today);
   const kept = moved ? null : place.querySelector("#results");
   const results = part(
-    async () => shown(await api.spend({ ...of, timezone: ZONE }, signal), of),
+    async () => [leftOut(query, MEANINGS), shown(await api.spend({ ...of, timezone: ZONE }, signal), of)],
     signal,
     kept ?? h("div", { id: "results", class: "part" }),
   );

@@ -162,9 +162,15 @@ function resync(id, scope, done) {
       fill(
         answer,
         change
-          ? [h("s", {}, usd(change.old_cost)), " → ", h("strong", {}, usd(change.new_cost)), `, ${change.reason}`]
-          : "Replayed: the cost is what it was.",
-        ` ${many(told.appended, "new event")}.`,
+          ? [
+              "The cost was put right: ",
+              h("s", {}, usd(change.old_cost)),
+              " → ",
+              h("strong", {}, usd(change.new_cost)),
+              ".",
+            ]
+          : "The cost is what it was.",
+        ` The sources held ${told.appended ? many(told.appended, "new event") : "no new event"}.`,
         told.errors.length ? h("span", { class: "bad" }, ` ${told.errors.join("; ")}`) : null,
       );
       done();

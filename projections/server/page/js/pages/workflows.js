@@ -4,9 +4,9 @@ import { api, address } from "../api.js";
 import { cellsOf, cut, empty, fill, h, line, part, save, table } from "../dom.js";
 import { count, csv, duration, honest, local, minute, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, cost, issue, lessLoud, renew, status, workflowName } from "../parts.js";
+import { about, cost, issue, leftOut, lessLoud, renew, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
-import { asked, changed, filters, PAGE, pageOf, sortOf } from "./filters.js";
+import { asked, changed, filters, MEANINGS, PAGE, pageOf, sortOf } from "./filters.js";
 
 const moment = (of) => (row) => h("span", { title: local(row[of]) }, minute(row[of]));
 /** A column that is empty in all rows of a page is not shown, unless the table is sorted by it. */
@@ -85,6 +85,7 @@ export async function workflows(place, { query, signal, moved }) {
         rows.map((row) => [row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id })]),
       );
       return [
+        leftOut(query, MEANINGS),
         totals(found),
         shown(columns, lines, query, found.total_count),
         pager(found.total_count, query),
@@ -115,10 +116,14 @@ export async function workflows(place, { query, signal, moved }) {
   );
   for (const name of ["again", "removed"]) live.addEventListener(name, again, { signal });
 
-  const focused = document.activeElement?.id;
+  const { id: focused, selectionStart: caret } = document.activeElement ?? {};
   if (kept) place.querySelector("#filters").replaceWith(filters(query));
   else fill(place, h("h1", {}, "Workflows"), filters(query), results);
-  if (kept && focused) document.getElementById(focused)?.focus();
+  if (kept && focused) {
+    const same = document.getElementById(focused);
+    same?.focus();
+    if (Number.isInteger(caret)) same?.setSelectionRange(caret, caret);
+  }
   await keepingFocus();
 }
 
