@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from ledger.errors import InvalidInput
 from ledger.line import Head
 from projections.pages import BASES, SORTS, STATUSES, Query, page_of, totals_of
-from projections.store import HistoryStore, Projected
+from projections.store import HistoryStore, Projected, era_of
 from projections.stores import sqlite_pages
 from projections.stores.memory import MemoryHistory
 from projections.stores.postgres_adopted import open_postgres
@@ -148,6 +150,27 @@ def test_a_change_has_a_new_number_and_a_row_only_that_of_its_last_change(histor
     assert [name for _, name in history.changes_after(last, 10)] == ["w", "other"]
     assert history.changes_after(last, 1) == history.changes_after(last, 10)[:1]
     assert [name for _, name in history.changes_after(0, 10)] == ["w", "other"]
+
+
+def test_the_numbers_of_a_history_tell_when_it_was_made(history: HistoryStore) -> None:
+    write(history, PLAIN, 1)
+    write(history, replace(PLAIN, status="completed"), 2)
+    ((number, _),) = history.changes_after(0, 10)
+    since_2020 = (datetime.now(UTC) - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()
+    assert 0 <= since_2020 - era_of(number) < 300
+
+
+def test_a_history_that_is_made_anew_counts_on_above_the_one_before(tmp_path: Path) -> None:
+    numbers: list[int] = []
+    for second in (1, 2):
+        clock = partial(datetime, 2026, 1, 1, 0, 0, second, tzinfo=UTC)
+        with SqliteHistory(tmp_path / f"{second}.db", clock=clock) as made:
+            write(made, PLAIN, 1)
+            write(made, replace(PLAIN, status="completed"), 2)
+        with SqliteHistory(tmp_path / f"{second}.db") as opened:
+            numbers += [number for number, _ in opened.changes_after(0, 10)]
+    assert numbers[0] < numbers[1]
+    assert era_of(numbers[1]) - era_of(numbers[0]) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"sort": "moon"}, {"statuses": ("gone",)}, {"basis": "x"}, {"limit": 0}])

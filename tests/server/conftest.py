@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Protocol
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from ledger.config import load
 from ledger.environment import config_file
@@ -128,3 +130,20 @@ def hosted() -> Iterator[Host]:
 @pytest.fixture
 def server(hosted: Host, tmp_path: Path) -> Here:
     return hosted(tmp_path / "data")
+
+
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for the module: while playwright runs, no other test of this process can run an event loop."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium: apt-get install chromium")
+        pytest.skip("no chromium; `apt-get install chromium` lets this test run")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        yield started
+        started.close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, ViewportSize
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
-from projections.server.tokens import TokenRegister
-from tests.server.conftest import Here, Process, Server
+from tests.server.browsing import WIDE, Visit, expect, live
+from tests.server.conftest import Here, Server
 
 WORKFLOWS = 120
 LONG = 250
@@ -35,24 +33,7 @@ VIEWS = (
     "#/spend?by=agent&period=week",
     "#/health",
 )
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-WIDE, NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=375, height=700)
-
-expect.set_options(timeout=15_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for the module: while playwright runs, no other test of this process can run an event loop."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium: apt-get install chromium")
-        pytest.skip("no chromium; `apt-get install chromium` lets this test run")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
+NARROW = ViewportSize(width=375, height=700)
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +81,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started.stop()
 
 
-class Visit:
-    """A page of the browser, and what went wrong in it."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url, self.wrong = page, url, list[str]()
-        page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(url) else self.wrong.append(request.url))
-
-    def open(self, view: str = "#/") -> Page:
-        """Go to a view, and wait until it is shown and live."""
-        self.page.goto(f"{self.url}/{view}")
-        settled(self.page)
-        return self.page
-
-
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Visit]:
     """A visitor of the server of the module; nothing may go wrong in the browser's eyes."""
@@ -129,16 +94,6 @@ def visit(browser: Browser, server: Server) -> Iterator[Visit]:
 def costledger(data: Path, *words: str) -> None:
     """Another process."""
     subprocess.run([sys.executable, "-m", "projections", "--data", str(data), *words], check=True, capture_output=True)
-
-
-def settled(page: Page) -> None:
-    """Its heading is there, and nothing loads."""
-    expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("main [aria-busy=true], main .loading")).to_have_count(0)
-
-
-def live(page: Page) -> None:
-    expect(page.locator("#live")).to_have_text("● Live")
 
 
 def names(page: Page) -> list[str]:
@@ -469,106 +424,6 @@ def test_health_says_what_is_wrong_and_sends_a_message_again(browser: Browser, t
         with page.expect_response("**/resend") as answered:
             again.first.click()
         assert answered.value.status == 202
-        context.close()
-    finally:
-        server.stop()
-
-
-def test_a_token_lets_in_and_a_logout_lets_out(browser: Browser, tmp_path: Path) -> None:
-    tokens = TokenRegister(tmp_path)
-    read, append = tokens.create("read"), tokens.create("append")
-    server = Process(tmp_path, "--require-tokens")
-    try:
-        context = browser.new_context()
-        page = Visit(context.new_page(), server.url).open("#/health")
-        expect(page.locator("h1")).to_have_text("Log in")
-        for token, why in (("wrong", "unknown or was revoked"), (append, "for append")):
-            page.get_by_label("Token").fill(token)
-            page.get_by_role("button", name="Log in").click()
-            expect(page.get_by_role("alert")).to_contain_text(why)
-        page.get_by_label("Token").fill(read)
-        page.keyboard.press("Enter")
-        expect(page.locator("h1")).to_have_text("Health")
-        live(page)
-        assert page.evaluate("document.cookie") == ""
-        (cookie,) = context.cookies()
-        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-        expect(page.get_by_role("button", name="Verify now")).to_have_count(0)
-        page.goto(f"{server.url}/#/")
-        expect(page.locator(".empty")).to_contain_text("costledger import adw")
-        tokens.revoke(read.split("_")[1])
-        page.reload()
-        expect(page.locator("h1")).to_have_text("Log in")
-        page.get_by_label("Token").fill(tokens.create("admin"))
-        page.keyboard.press("Enter")
-        expect(page.locator("h1")).to_have_text("Overview")
-        page.get_by_role("button", name="Log out").click()
-        expect(page.locator("h1")).to_have_text("Log in")
-        assert context.cookies() == []
-        context.close()
-    finally:
-        server.stop()
-
-
-def test_the_page_says_that_it_reconnects_and_misses_nothing(browser: Browser, tmp_path: Path) -> None:
-    server = Process(tmp_path)
-    context = browser.new_context()
-    page = Visit(context.new_page(), server.url).open()
-    live(page)
-    port = server.port
-    server.stop()
-    expect(page.locator("#live")).to_have_text("○ Reconnecting…")
-    server.ledgers.append([cost_observed("meanwhile", cost_usd="0.42")])
-    server = Process(tmp_path, "--port", str(port))
-    try:
-        live(page)
-        expect(page.locator("tr[data-workflow=meanwhile]")).to_contain_text("$0.42")
-    finally:
-        context.close()
-        server.stop()
-
-
-def test_what_could_not_be_shown_is_once_the_server_is_back(browser: Browser, tmp_path: Path) -> None:
-    server = Process(tmp_path)
-    server.ledgers.append([cost_observed("kept", cost_usd="0.42")])
-    port = str(server.port)
-    context = browser.new_context()
-    page = Visit(context.new_page(), server.url).open()
-    live(page)
-    server.stop()
-    page.evaluate("location.hash = '#/workflows/kept'")
-    expect(page.locator("main")).to_contain_text("The server does not answer")
-    server = Process(tmp_path, "--port", port)
-    try:
-        expect(page.locator("#cost")).to_have_text("$0.42")
-        page.evaluate("location.hash = '#/workflows/later'")
-        expect(page.locator("h1")).to_have_text("Not found")
-        server.ledgers.append([cost_observed("later", cost_usd="0.07")])
-        expect(page.locator("#cost")).to_have_text("$0.07")
-        server.stop()
-        for path in tmp_path.glob("history.db*"):
-            path.unlink()
-        server = Process(tmp_path, "--port", port)
-        live(page)
-        server.ledgers.append([cost_observed("later", cost_usd="1.00")])
-        expect(page.locator("#cost")).to_have_text("$1.00")
-    finally:
-        context.close()
-        server.stop()
-
-
-def test_an_open_page_whose_token_is_revoked_asks_for_another(browser: Browser, tmp_path: Path) -> None:
-    tokens = TokenRegister(tmp_path)
-    token = tokens.create("read")
-    server = Process(tmp_path, "--require-tokens")
-    try:
-        context = browser.new_context()
-        page = Visit(context.new_page(), server.url).open()
-        page.get_by_label("Token").fill(token)
-        page.keyboard.press("Enter")
-        live(page)
-        tokens.revoke(token.split("_")[1])
-        expect(page.locator("h1")).to_have_text("Log in")
         context.close()
     finally:
         server.stop()
