@@ -119,7 +119,7 @@ CREATE TABLE IF NOT EXISTS costledger_change (
 CREATE INDEX IF NOT EXISTS costledger_change_number ON costledger_change (number);
 CREATE SEQUENCE IF NOT EXISTS costledger_change_number_sequence;
 -- Above the numbers of any history that stood here before: projections/store.py, number_before_first.
-SELECT setval('costledger_change_number_sequence', (extract(epoch FROM now())::bigint - 1577836800) << 32)
+SELECT setval('costledger_change_number_sequence', (floor(extract(epoch FROM now()))::bigint - 1577836800) << 32)
     FROM costledger_change_number_sequence WHERE NOT is_called;
 
 -- schema_version: of postgres.sql. fold_version: what the rows mean; another one refolds every ledger.
