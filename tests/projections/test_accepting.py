@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,25 +19,10 @@ from projections.rebuild import rebuild
 from projections.replay import RefreshReport, refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres_adopted import open_postgres
-from projections.stores.sqlite import SqliteHistory
 
 STEP = "restore it, or accept what stands there: costledger resync --force -- w"
 
 Accepting = Callable[[DirectoryStore, HistoryStore], RefreshReport]
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
-    if request.param == "memory":
-        yield MemoryHistory()
-        return
-    if request.param == "postgres":
-        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
-            yield postgres
-        return
-    with SqliteHistory(tmp_path / "history.db") as sqlite:
-        yield sqlite
 
 
 def filled(folder: Path) -> DirectoryStore:

@@ -26,19 +26,6 @@ from projections.replay import project
 from tests.running_agent import Agent, S, message
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Agent:
-    return Agent(tmp_path / "data")
-
-
-@pytest.fixture
-def transcript(tmp_path: Path) -> Path:
-    path = tmp_path / "projects" / "-p" / f"{S}.jsonl"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    return path
-
-
 def test_the_session_total_covers_its_messages_in_any_order_of_status_line_and_hook(
     agent: Agent, transcript: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +17,6 @@ from ledger.line import Head
 from projections.pages import BASES, SORTS, STATUSES, Query, page_of, totals_of
 from projections.store import HistoryStore, Projected, era_of
 from projections.stores import sqlite_pages
-from projections.stores.memory import MemoryHistory
 from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.workflow_history import Row, row
@@ -123,18 +121,6 @@ def test_totals_follow_a_row_that_somebody_edits_or_deletes_by_hand(tmp_path: Pa
         db.close()
         assert history.page(Query()).totals == totals_of(history.rows())
         assert history.page(Query()).totals.by_status == {"failed": (1, PLAIN.actual_cost_nanousd)}
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
-    if request.param == "memory":
-        yield MemoryHistory()
-    elif request.param == "sqlite":
-        with SqliteHistory(tmp_path / "history.db") as sqlite:
-            yield sqlite
-    else:
-        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
-            yield postgres
 
 
 def test_a_change_has_a_new_number_and_a_row_only_that_of_its_last_change(history: HistoryStore) -> None:

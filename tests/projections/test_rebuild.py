@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,22 +19,8 @@ from projections.rebuild import rebuild
 from projections.replay import refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres_adopted import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.conftest import SteppingClock
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
-    if request.param == "memory":
-        yield MemoryHistory()
-        return
-    if request.param == "postgres":
-        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
-            yield postgres
-        return
-    with SqliteHistory(tmp_path / "history.db") as sqlite:
-        yield sqlite
 
 
 def many(store: DirectoryStore | MemoryStore, count: int) -> None:

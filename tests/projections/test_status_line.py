@@ -17,19 +17,6 @@ from projections.replay import project
 from tests.running_agent import Agent, S, message
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Agent:
-    return Agent(tmp_path / "data")
-
-
-@pytest.fixture
-def transcript(tmp_path: Path) -> Path:
-    path = tmp_path / "projects" / "-p" / f"{S}.jsonl"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    return path
-
-
 class TestTheLineBeforeTheAppend:
     """What it says is what the row says once that is appended."""
 
