@@ -8,14 +8,17 @@ told of success (https://lwn.net/Articles/752063/). So whoever sees the error, w
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 from pathlib import Path
 
-from ledger.files import Files
+from ledger.files import PATHS_KEPT, Files
 
 __all__ = ["fence_path", "is_fenced", "lift_fence", "set_fence"]
 
 
+@lru_cache(PATHS_KEPT)
 def fence_path(ledger: Path) -> Path:
+    """The marker's place, whether it stands or not."""
     return ledger.with_name(ledger.name + ".fenced")
 
 

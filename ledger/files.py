@@ -16,7 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
-__all__ = ["Files", "OpenFile", "locked", "locked_file"]
+__all__ = ["PATHS_KEPT", "Files", "OpenFile", "locked", "locked_file"]
+
+PATHS_KEPT: Final = 1024
+"""Paths of ledgers in use. A new `Path` interns its parts, and as those come and go Python makes the table of them
+anew, 2 MB each time in the heap of whichever thread it is: a server would grow with its threads."""
 
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOCTTY
 

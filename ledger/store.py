@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,7 +23,7 @@ from ledger.errors import (
 )
 from ledger.events import Event, check_workflow_id
 from ledger.fence import is_fenced, set_fence
-from ledger.files import Files, OpenFile, locked
+from ledger.files import PATHS_KEPT, Files, OpenFile, locked
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
 from ledger.origin import made_origin, misplaced, note_place
@@ -188,6 +189,11 @@ def _reader(
     return LedgerReader(workflow_id, path, read_at, size, start=start)
 
 
+@lru_cache(PATHS_KEPT)
+def _path(directory: Path, workflow_id: str) -> Path:
+    return directory / (workflow_id + _SUFFIX)
+
+
 class DirectoryStore:
     """Ledgers as files `PATH/ledgers/<workflow_id>.jsonl`, shared by any number of processes of one machine.
 
@@ -231,7 +237,7 @@ class DirectoryStore:
         Raises:
             InvalidWorkflowId: the id could not safely become a file name.
         """
-        return self._directory / (check_workflow_id(workflow_id) + _SUFFIX)
+        return _path(self._directory, check_workflow_id(workflow_id))
 
     def append(self, events: Sequence[Event], *, expected_seq: int | None = None) -> list[Receipt]:
         """See `LedgerStore.append`."""

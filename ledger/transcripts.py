@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, n
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import is_larger, measure
-from ledger.workers import Workers, collecting_rarely
+from ledger.workers import ask_each, collecting_rarely
 
 __all__ = ["import_transcripts"]
 
@@ -75,13 +75,19 @@ def import_transcripts(
         marks = {} if everything else index.marks(kind, files)
         reads = [read for file in files if (read := _read_of(kind, file, marks.get(file), report)) is not None]
         size = sum(read.bytes for read in reads)
-        work = Workers(ledgers, prices or GenaiPrices(), clock, processes if size >= _PARALLEL_BYTES else 1)
-        with work:
-            found = _Found(kind, given, index)
-            for read, extract in work.each(_read, reads, progress=progress, size=lambda read: read.bytes, in_all=size):
+        book, many = prices or GenaiPrices(), processes if size >= _PARALLEL_BYTES else 1
+        found, done_bytes = _Found(kind, given, index), 0
+        with ask_each(_read, ledgers, reads, processes=many) as extracts:
+            if many > 1:
+                book.rates("", None)  # its list is loaded meanwhile, once, and not by each of those who append
+            for read, extract in zip(reads, extracts, strict=True):
                 found.add(read, extract)
-            jobs = list(found.jobs(status, only))
-            for job, done in work.each(_append, jobs):
+                done_bytes += read.bytes
+                if progress is not None:
+                    progress(done_bytes, size)
+        jobs = list(found.jobs(status, only))
+        with ask_each(partial(_append, prices=book, clock=clock), ledgers, jobs, processes=many) as answers:
+            for job, done in zip(jobs, answers, strict=True):
                 _take(job, done, index, report)
         report.skipped += found.skipped
         report.without_folder |= found.without_folder
@@ -127,7 +133,7 @@ def _read_of(kind: str, file: Path, marked: tuple[Written, Mark, int] | None, re
     return _Read(kind, file, written, mark, marked[2] if mark.offset else 0)
 
 
-def _read(ledgers: LedgerStore, prices: PriceBook, clock: Clock, read: _Read) -> Extract:  # noqa: ARG001
+def _read(ledgers: LedgerStore, read: _Read) -> Extract:  # noqa: ARG001
     return transcript(read.kind).read(read.path, read.mark)
 
 
@@ -303,7 +309,7 @@ class _Done:
     problem: CostledgerError | None = None
 
 
-def _append(ledgers: LedgerStore, prices: PriceBook, clock: Clock, job: _Job) -> _Done:
+def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock) -> _Done:
     """Plan and append one workflow's messages, again when its ledger has moved; never raises ours."""
     try:
         findings = Findings(calls=[_call(job, seen, file) for seen, file in job.seen], begun=job.begun)

@@ -1,4 +1,4 @@
-"""Processes that share the work of a large import; a small one is done here."""
+"""Processes that share work: the same question to each of many jobs; answers come in the order of the jobs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from ledger import clock as clocks
-from ledger.clock import Clock
 from ledger.errors import CostledgerError
-from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore, LedgerStore
 
-if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing.context import BaseContext
-
-__all__ = ["Workers", "begin_work", "collecting_rarely", "process_context"]
+__all__ = ["ask_each", "collecting_rarely", "processes_at_hand"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -32,11 +25,59 @@ _JOBS_PER_CALL: Final = 8
 _RARELY: Final = (200_000, 50, 50)
 """When to look for circles of objects; at Python's own 700 a large import spends a twentieth of its time on that."""
 
-_tools: tuple[LedgerStore, PriceBook, Clock] | None = None
+_asked: tuple[Callable[[LedgerStore, Any], Any], LedgerStore, Sequence[Any]] | None = None
+"""What this worker process is asked: question, ledgers, and, when it is a copy of the one that asks, all jobs."""
 
 
-def begin_work() -> None:
-    """What a worker process does first: it ends with the process that asks, and not before."""
+def processes_at_hand() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def ask_each(
+    question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J], *, processes: int
+) -> Iterator[Iterator[R]]:
+    """`question(ledgers, job)` for each job; processes are at work from the beginning of the block to its end.
+
+    Args:
+        question: can be pickled; it must not raise, for an error would end all the others.
+        processes: 1 asks here, as the answers are taken; so does a store that is not a directory.
+
+    Raises:
+        CostledgerError: a process was killed.
+    """
+    if processes <= 1 or len(jobs) <= 1 or not isinstance(ledgers, DirectoryStore):
+        yield (question(ledgers, job) for job in jobs)
+        return
+    from concurrent.futures import ProcessPoolExecutor  # here: most commands need it not, and it takes 15 ms
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    context = get_context("fork" if _can_fork() else "spawn")
+    forked = context.get_start_method() == "fork"
+    parts = [range(at, min(at + _JOBS_PER_CALL, len(jobs))) for at in range(0, len(jobs), _JOBS_PER_CALL)]
+    calls = parts if forked else [[jobs[at] for at in part] for part in parts]
+    pool = ProcessPoolExecutor(processes, context, _begin, (question, ledgers, jobs if forked else ()))
+    try:
+        yield (answer for answers in pool.map(_answer, calls) for answer in answers)
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise CostledgerError(f"a worker process was killed ({error}); nothing is lost, run it again") from None
+        raise
+    pool.shutdown()
+
+
+def _can_fork() -> bool:
+    """A fork starts at once and has all jobs, but copies the locks of other threads, a progress bar's say."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+def _begin(question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J]) -> None:
+    """What a worker does first; it ends with the process that asks, and not before."""
+    global _asked
+    _asked = (question, ledgers, jobs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     threading.Thread(target=_end_with_parent, name="costledger-parent", daemon=True).start()
     gc.freeze()
@@ -52,6 +93,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _answer(part: range | Sequence[Any]) -> list[Any]:
+    assert _asked is not None
+    question, ledgers, jobs = _asked
+    return [question(ledgers, job) for job in ([jobs[at] for at in part] if isinstance(part, range) else part)]
+
+
 @contextlib.contextmanager
 def collecting_rarely() -> Iterator[None]:
     """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
@@ -61,88 +108,3 @@ def collecting_rarely() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-class Workers:
-    """Asks a function of a module for each of many jobs, in the order of the jobs.
-
-    Args:
-        ledgers, prices, clock: what every call is handed first.
-        processes: 1 works here, and so does a store that is not a directory or a clock that is not the real one.
-    """
-
-    def __init__(self, ledgers: LedgerStore, prices: PriceBook, clock: Clock, processes: int) -> None:
-        self._given = (ledgers, prices, clock)
-        self._pool: ProcessPoolExecutor | None = None
-        if processes > 1 and isinstance(ledgers, DirectoryStore) and clock is clocks.now:
-            from concurrent.futures import ProcessPoolExecutor  # here: small imports need it not, and it takes 15 ms
-
-            context = process_context()
-            if context.get_start_method() == "fork":
-                prices.rates("", None)  # the list is loaded once, and not by each process
-            self._pool = ProcessPoolExecutor(processes, context, _begin, (ledgers, prices))
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=failed is None, cancel_futures=True)
-
-    def each(
-        self,
-        call: Callable[[LedgerStore, PriceBook, Clock, J], R],
-        jobs: Sequence[J],
-        *,
-        progress: Callable[[int, int], None] | None = None,
-        size: Callable[[J], int] = lambda job: 1,  # noqa: ARG005
-        in_all: int = 0,
-    ) -> Iterator[tuple[J, R]]:
-        """Each job with its answer.
-
-        Args:
-            call: must not raise for what a job holds; an error ends all the others.
-            progress: told the sizes of the jobs that are done.
-
-        Raises:
-            CostledgerError: a process was killed.
-        """
-        done = 0
-        for job, answer in zip(jobs, self._answers(call, jobs), strict=True):
-            yield job, answer
-            done += size(job)
-            if progress is not None:
-                progress(done, in_all)
-
-    def _answers(self, call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> Iterator[R]:
-        if self._pool is None:
-            yield from (call(*self._given, job) for job in jobs)
-            return
-        from concurrent.futures.process import BrokenProcessPool
-
-        calls = [jobs[at : at + _JOBS_PER_CALL] for at in range(0, len(jobs), _JOBS_PER_CALL)]
-        try:
-            for answers in self._pool.map(_answer, [call] * len(calls), calls):
-                yield from answers
-        except BrokenProcessPool as error:
-            raise CostledgerError(f"a worker process was killed ({error}); import again, nothing is lost") from None
-
-
-def process_context() -> BaseContext:
-    """A fork starts at once, but copies the locks of other threads, a progress bar's say: only without any."""
-    from multiprocessing import get_context
-
-    alone = sys.platform == "linux" and threading.active_count() == 1
-    return get_context("fork" if alone else "spawn")
-
-
-def _begin(ledgers: LedgerStore, prices: PriceBook) -> None:
-    """What a worker does first."""
-    global _tools
-    _tools = (ledgers, prices, clocks.now)
-    begin_work()
-
-
-def _answer(call: Callable[[LedgerStore, PriceBook, Clock, J], R], jobs: Sequence[J]) -> list[R]:
-    assert _tools is not None
-    return [call(*_tools, job) for job in jobs]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ledger.store import LedgerStore
+from ledger.workers import ask_each
 from projections.drift import Finding, examine, findings
-from projections.parallel import ask_each
+from projections.replay import PARALLEL_BYTES
 from projections.store import HistoryStore
 
 __all__ = ["Finding", "Proof", "verify"]
@@ -48,18 +49,19 @@ def verify(
     rows = {found.adw_id: found for found in history.rows()}
     checkpoints = history.checkpoints()
     proof.rows = len(rows)
-    present = [name for name in ledgers.workflow_ids() if ledgers.size(name) is not None]
+    sizes = {name: size for name in ledgers.workflow_ids() if (size := ledgers.size(name)) is not None}
     missing = unread_too and history.inserts
-    jobs = [(name, checkpoints.get(name)) for name in sorted({*present, *rows, *checkpoints})]
-    for done, examined in enumerate(ask_each(examine, ledgers, jobs, processes=processes), 1):
-        name, checkpoint = jobs[done - 1]
-        proof.ledgers += not examined.problem
-        proof.events += examined.head.seq
-        proof.size_bytes += examined.head.size
-        row = rows.get(name)
-        spent = () if row is None else history.spend(name)
-        for finding in findings(examined, checkpoint, row, spent, history.columns, unread_too=missing):
-            proof.findings += 1
-            yield finding
-        if progress is not None:
-            progress(done, len(jobs))
+    jobs = [(name, checkpoints.get(name)) for name in sorted({*sizes, *rows, *checkpoints})]
+    many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1
+    with ask_each(examine, ledgers, jobs, processes=many) as answers:
+        for done, ((name, checkpoint), examined) in enumerate(zip(jobs, answers, strict=True), 1):
+            proof.ledgers += not examined.problem
+            proof.events += examined.head.seq
+            proof.size_bytes += examined.head.size
+            row = rows.get(name)
+            spent = () if row is None else history.spend(name)
+            for finding in findings(examined, checkpoint, row, spent, history.columns, unread_too=missing):
+                proof.findings += 1
+                yield finding
+            if progress is not None:
+                progress(done, len(jobs))

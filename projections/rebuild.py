@@ -9,8 +9,17 @@ from typing import Final
 
 from ledger.errors import SharedHistory, UnknownWorkflow
 from ledger.store import LedgerStore
-from projections.parallel import ask_each
-from projections.replay import LedgerVanished, Problem, RefreshReport, accept, log_changes, project, replayed
+from ledger.workers import ask_each
+from projections.replay import (
+    PARALLEL_BYTES,
+    LedgerVanished,
+    Problem,
+    RefreshReport,
+    accept,
+    log_changes,
+    project,
+    replayed,
+)
 from projections.store import HistoryStore, Projected
 
 __all__ = ["rebuild"]
@@ -43,11 +52,12 @@ def rebuild(
         raise SharedHistory
     report = RefreshReport()
     checkpoints = history.checkpoints()
-    present = [name for name in ledgers.workflow_ids() if ledgers.size(name) is not None]
-    jobs = [(name, checkpoints.get(name)) for name in present]
-    answers = ask_each(partial(replayed, accepts=True), ledgers, jobs, processes=processes)
+    sizes = {name: size for name in ledgers.workflow_ids() if (size := ledgers.size(name)) is not None}
+    jobs = [(name, checkpoints.get(name)) for name in sizes]
+    many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1
     lost: list[tuple[Projected, str]] = []
-    with history.rebuilding() as fresh:
+    question = partial(replayed, accepts=True)
+    with ask_each(question, ledgers, jobs, processes=many) as answers, history.rebuilding() as fresh:
         done = 0
         while batch := list(islice(answers, _BATCH_ROWS)):
             report.problems += [Problem(one.workflow_id, one.error) for one in batch if one.error is not None]
@@ -57,7 +67,7 @@ def rebuild(
             done += len(batch)
             if progress is not None:
                 progress(done, len(jobs))
-        for name in sorted(checkpoints.keys() - set(present)):
+        for name in sorted(checkpoints.keys() - sizes.keys()):
             report.problems.append(Problem(name, LedgerVanished(name, checkpoints[name])))
         kept = {problem.workflow_id for problem in report.problems} | {one.row.adw_id for one, _ in lost}
 

@@ -13,12 +13,13 @@ from ledger import money
 from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, UnknownWorkflow
 from ledger.line import Head
 from ledger.store import LedgerStore
+from ledger.workers import ask_each
 from projections.folding import State, fold, initial
-from projections.parallel import ask_each
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
 from projections.workflow_history import row, spend
 
 __all__ = [
+    "PARALLEL_BYTES",
     "Accepted",
     "Problem",
     "Project",
@@ -35,7 +36,7 @@ __all__ = [
 _ROWS_PER_TRANSACTION: Final = 500
 """Bounds memory and how long other writers wait; beyond it a commit's cost is already spread thin."""
 
-_PARALLEL_BYTES: Final = 8 * 1024 * 1024
+PARALLEL_BYTES: Final = 8 * 1024 * 1024
 """Below so much to replay, some 0.2 s, starting processes costs more than it saves."""
 
 _LOST: Final = "the ledger no longer holds what the row was folded from"
@@ -197,16 +198,16 @@ def refresh(
     wanted = {*ledgers.workflow_ids(), *checkpoints} if named is None else named
     jobs, in_all = _changed(ledgers, wanted, checkpoints, right, report, named=named is not None)
     question = partial(replayed, accepts=accepts, project=project)
-    answers = ask_each(question, ledgers, jobs, processes=processes if in_all >= _PARALLEL_BYTES else 1)
-    while batch := list(islice(answers, _ROWS_PER_TRANSACTION)):
-        for one in batch:
-            if one.error is not None:
-                problem = _vanished(one.error, checkpoints.get(one.workflow_id))
-                report.problems.append(Problem(one.workflow_id, problem))
-            else:
-                report.folded.append(one.workflow_id)
-        told = [(one.projected, one.lost) for one in batch if one.projected is not None]
-        _write(history, told, report, pure=pure, reason=reason)
+    with ask_each(question, ledgers, jobs, processes=processes if in_all >= PARALLEL_BYTES else 1) as answers:
+        while batch := list(islice(answers, _ROWS_PER_TRANSACTION)):
+            for one in batch:
+                if one.error is not None:
+                    problem = _vanished(one.error, checkpoints.get(one.workflow_id))
+                    report.problems.append(Problem(one.workflow_id, problem))
+                else:
+                    report.folded.append(one.workflow_id)
+            told = [(one.projected, one.lost) for one in batch if one.projected is not None]
+            _write(history, told, report, pure=pure, reason=reason)
     return report
 
 

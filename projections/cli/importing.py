@@ -11,6 +11,7 @@ from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, reada
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
 from ledger.words import counted
+from ledger.workers import processes_at_hand
 from projections.cli.context import (
     config,
     config_option,
@@ -24,7 +25,6 @@ from projections.cli.context import (
 from projections.cli.output import console, place, print_json, progress_bar
 from projections.cli.session import log_changes, opened
 from projections.cli.tables import Table
-from projections.parallel import processes_at_hand
 
 _SHOWN_MAX: Final = 20
 """Lines of skipped input told to a person; `--json` tells all."""

@@ -17,6 +17,7 @@ from ledger.replica import Replica
 from ledger.replicas import open_replica
 from ledger.replication import Problem
 from ledger.words import counted
+from ledger.workers import processes_at_hand
 from projections.agreement import disagreeing_rows
 from projections.cli.context import (
     credentials_option,
@@ -29,7 +30,6 @@ from projections.cli.context import (
 )
 from projections.cli.output import counted_bar, print_findings, print_json
 from projections.cli.session import Session, opened
-from projections.parallel import processes_at_hand
 from projections.proof import Finding, Proof, verify
 from projections.stores.memory import MemoryHistory
 

@@ -20,8 +20,8 @@ from ledger.errors import (
     SharedHistory,
 )
 from ledger.store import DirectoryStore
+from ledger.workers import processes_at_hand
 from projections.cli.context import data_path, history_spelling, store
-from projections.parallel import processes_at_hand
 from projections.replay import Problem, RefreshReport, refresh
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory

@@ -10,7 +10,7 @@ from typing import Final
 
 from ledger import clock
 from ledger.errors import CostledgerError, SharedHistory
-from projections.parallel import processes_at_hand
+from ledger.workers import processes_at_hand
 from projections.proof import Finding, Proof, verify
 from projections.server.service import Service
 

@@ -55,7 +55,7 @@ def test_full_is_incremental_is_parallel(tmp_path: Path, monkeypatch: pytest.Mon
                 assert fresh.checkpoints() == incremental.checkpoints()
                 assert refresh(store, fresh).folded == []
                 assert list(verify(store, fresh, Proof(), processes=processes)) == []
-        monkeypatch.setattr("projections.replay._PARALLEL_BYTES", 0)
+        monkeypatch.setattr("projections.replay.PARALLEL_BYTES", 0)
         store.ledger_path("w000").write_bytes(b"{}\n")
         with SqliteHistory(tmp_path / "refreshed.db") as fresh:
             (problem,) = refresh(store, fresh, processes=2).problems
