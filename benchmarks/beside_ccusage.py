@@ -38,6 +38,9 @@ class Took(NamedTuple):
     output: str
 
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as pip does for an installed package
+
+
 def run(*command: str, **environment: str) -> Took:
     """Run a command to its end."""
     start = time.perf_counter()
@@ -67,14 +70,16 @@ def counted(totals: dict[str, Any]) -> dict[str, int]:
 
 def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
     """Time both, then compare what they counted."""
-    data, home = folder / "bench-ccusage", folder / "bench-home"
-    home.mkdir(parents=True, exist_ok=True)
-    ours = [sys.executable, "-m", "projections", "--data", str(data)]
+    bench = folder / "bench-ccusage"
+    shutil.rmtree(bench, ignore_errors=True)
+    home = bench / "home"
+    home.mkdir(parents=True)
+    time.sleep(6)  # ext4 goes round inodes that were freed within five seconds, which would be on our account
     theirs: list[list[Took]] = []
     first: list[list[Took]] = []
     again: list[list[Took]] = []
-    for _ in range(runs):
-        shutil.rmtree(data, ignore_errors=True)
+    for number in range(runs):
+        ours = [sys.executable, "-m", "projections", "--data", str(bench / f"data{number}")]
         place = {"CLAUDE_CONFIG_DIR": str(transcripts), "HOME": str(home)}
         theirs.append([run(ccusage, "daily", "--offline", "--json", "--timezone", "UTC", **place)])
         reading, report = [*ours, "import", "claude", str(transcripts)], [*ours, "daily", "--json", "--timezone", "UTC"]
@@ -92,7 +97,7 @@ def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
             f"{bucket:<14} ccusage {count:>16,}   costledger {mine[name]:>16,}   difference {mine[name] - count:>12,}"
         )
     print(f"{'cost':<14} ccusage {totals['totalCost']:>16,.4f}   costledger {float(mine['cost_usd']):>16,.4f}")
-    shutil.rmtree(data)
+    shutil.rmtree(bench)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -80,11 +80,15 @@ class GenaiPrices:
     """The prices that the installed `genai-prices` package carries."""
 
     def __init__(self) -> None:
-        from importlib.metadata import version
-
-        self.name = f"genai-prices {version('genai-prices')}"
         self._found = lru_cache(maxsize=_RATES_KEPT)(_find)
         self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
+
+    @cached_property
+    def name(self) -> str:
+        """What events call this book."""
+        from importlib.metadata import version  # here: it takes 20 ms, and most commands price nothing
+
+        return f"genai-prices {version('genai-prices')}"
 
     def __reduce__(self) -> tuple[type[GenaiPrices], tuple[()]]:
         """Another process looks its rates up anew."""

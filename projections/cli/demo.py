@@ -16,9 +16,10 @@ from ledger.errors import InvalidInput
 from ledger.events import cost_observed, workflow_ended
 from ledger.importing import import_source
 from ledger.store import DirectoryStore
-from projections.cli.output import console, place, styled_status
+from projections.cli.output import place
 from projections.cli.reading import steps_table
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console, styled_status
 from projections.explain import steps
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory

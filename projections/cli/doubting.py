@@ -15,9 +15,10 @@ from ledger.register import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
 from projections.cli.context import data_option, history_option, json_option
-from projections.cli.output import console, print_json, styled_status
+from projections.cli.output import print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console, styled_status
 from projections.stale import stale
 
 

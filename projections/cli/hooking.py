@@ -15,8 +15,9 @@ import click
 from ledger import clock
 from ledger.errors import InvalidInput, MissingExtra
 from projections.cli.context import config, config_option, data_option, data_path, json_option
-from projections.cli.output import console, local_time, plain, print_json
+from projections.cli.output import local_time, plain, print_json
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console
 
 if TYPE_CHECKING:
     from projections.server.outbox import DeadLetter, Outbox, Tally

@@ -22,9 +22,11 @@ from projections.cli.context import (
     prices,
     store,
 )
-from projections.cli.output import console, place, print_json, progress_bar
+from projections.cli.output import place, print_json
+from projections.cli.progress import progress_bar
 from projections.cli.session import log_changes, opened
 from projections.cli.tables import Table
+from projections.cli.terminal import console
 
 _SHOWN_MAX: Final = 20
 """Lines of skipped input told to a person; `--json` tells all."""

@@ -9,7 +9,8 @@ from ledger.origin import keep_origin, misplaced, origin_of
 from ledger.renewal import renew
 from ledger.words import counted
 from projections.cli.context import data_option, data_path, history_option, json_option, store
-from projections.cli.output import counted_bar, print_json
+from projections.cli.output import print_json
+from projections.cli.progress import counted_bar
 from projections.cli.session import exit_code, opened, tell
 from projections.replay import Problem
 

@@ -16,8 +16,9 @@ from ledger.overrides import Overridden
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.rates import UNITS, Rates
 from projections.cli.context import config_option, config_path, data_option, json_option, prices
-from projections.cli.output import console, plain, print_json
+from projections.cli.output import plain, print_json
 from projections.cli.tables import Table
+from projections.cli.terminal import console
 from projections.cli.times import moment_option
 
 _LABELS: Final = {

@@ -18,9 +18,10 @@ from projections.cli.context import (
     named_replica,
     replica_option,
 )
-from projections.cli.output import console, plain, print_json
+from projections.cli.output import plain, print_json
 from projections.cli.session import log_changes
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console
 from projections.stores.opening import is_postgres
 
 if TYPE_CHECKING:

@@ -28,8 +28,10 @@ from projections.cli.context import (
     replica_option,
     store,
 )
-from projections.cli.output import counted_bar, print_findings, print_json
+from projections.cli.output import print_json
+from projections.cli.progress import counted_bar
 from projections.cli.session import Session, opened
+from projections.cli.terminal import print_findings
 from projections.proof import Finding, Proof, verify
 from projections.stores.memory import MemoryHistory
 

@@ -9,9 +9,11 @@ import click
 from ledger.words import counted
 from ledger.workers import processes_at_hand
 from projections.cli.context import data_option, history_option, json_option
-from projections.cli.output import counted_bar, print_findings, print_json
+from projections.cli.output import print_json
+from projections.cli.progress import counted_bar
 from projections.cli.refreshing import as_json_report, print_accepted, print_changes
 from projections.cli.session import exit_code, opened, tell
+from projections.cli.terminal import print_findings
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 

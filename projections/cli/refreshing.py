@@ -13,9 +13,11 @@ from ledger.register import SourceRegister
 from ledger.words import counted
 from ledger.workers import processes_at_hand
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
-from projections.cli.output import console, print_json, progress_bar, styled_status
+from projections.cli.output import print_json
+from projections.cli.progress import progress_bar
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console, styled_status
 from projections.replay import Accepted, RefreshReport, refresh
 from projections.rereading import resync_sources
 from projections.store import CostChange

@@ -29,9 +29,11 @@ from projections.cli.context import (
     replica_option,
     store,
 )
-from projections.cli.output import console, counted_bar, local_time, plain, print_json
+from projections.cli.output import local_time, plain, print_json
+from projections.cli.progress import counted_bar
 from projections.cli.session import log_changes
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console
 
 _log = logging.getLogger("costledger")
 

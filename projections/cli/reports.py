@@ -13,9 +13,10 @@ import click
 from ledger import money
 from ledger.errors import InvalidInput
 from projections.cli.context import data_option, history_option, json_option
-from projections.cli.output import console, plain, print_json
+from projections.cli.output import plain, print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console
 from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
 from projections.reports import BY, PERIODS, By, Kind, Line, Report, at_least, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, Amounts

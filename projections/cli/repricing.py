@@ -17,9 +17,11 @@ from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore
 from ledger.words import counted
 from projections.cli.context import config_option, data_option, history_option, json_option, prices, store
-from projections.cli.output import console, counted_bar, plain, print_json, styled_status
+from projections.cli.output import plain, print_json
+from projections.cli.progress import counted_bar
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console, styled_status
 from projections.cli.times import moment_option
 from projections.replay import Problem
 from projections.repricing import Change, Plan, Wanted, apply, plans

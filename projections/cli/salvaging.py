@@ -12,9 +12,10 @@ from ledger.errors import DamagedLedger, NothingToSalvage
 from ledger.salvage import LeftOut, Salvage, salvage, salvaged_before
 from ledger.words import counted
 from projections.cli.context import data_option, history_option, json_option, workflow_argument
-from projections.cli.output import console, plain, print_json
+from projections.cli.output import plain, print_json
 from projections.cli.session import Session, exit_code, opened, tell
 from projections.cli.tables import Table
+from projections.cli.terminal import console
 from projections.replay import refresh
 
 _LEFT_OUT_SHOWN_MAX: Final = 20

@@ -27,8 +27,9 @@ from projections.cli.context import (
     prices,
     replica_option,
 )
-from projections.cli.output import console, local_time, print_json
+from projections.cli.output import local_time, print_json
 from projections.cli.tables import Table
+from projections.cli.terminal import console
 from projections.server.settings import Settings
 from projections.server.tokens import SCOPES, TokenRegister
 

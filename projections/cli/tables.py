@@ -1,15 +1,17 @@
-"""Tables that fit where they are printed: what has no room is shortened or left out, and no figure is ever cut."""
+"""Tables that fit where they are printed: what has no room is shortened or left out, and no figure is ever cut.
+
+Rich is imported when one is drawn, so that `--json` does not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import rich.table
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
+if TYPE_CHECKING:
+    import rich.table
+    from rich.console import Console
+    from rich.text import Text
 
 __all__ = ["Id", "Table"]
 
@@ -154,6 +156,8 @@ class Table:
         return made
 
     def _stacked(self, kept: list[int], cells: list[list[str | Text]]) -> rich.table.Table:
+        from rich.text import Text
+
         made = self._empty()
         made.add_column("\n".join(self._columns[at] for at in kept), overflow="fold")
         for row, (_, style) in zip(cells, self._rows, strict=True):
@@ -161,10 +165,15 @@ class Table:
         return made
 
     def _empty(self) -> rich.table.Table:
+        import rich.table
+        from rich import box
+
         return rich.table.Table(
             title=self._title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold"
         )
 
 
 def _width(cell: str | Text) -> int:
+    from rich.cells import cell_len
+
     return max(map(cell_len, str(cell).split("\n")))

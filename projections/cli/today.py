@@ -11,9 +11,10 @@ from rich.console import Console
 from ledger import money
 from ledger.origin import misplaced
 from ledger.words import counted
-from projections.cli.output import console, local_time, print_json, styled_status
+from projections.cli.output import local_time, print_json
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import in_words, print_unpriced, row_cost, unpriced_json, unpriced_of
 from projections.reports import Report, groups, quarters, report
 from projections.stale import doubts

@@ -6,16 +6,17 @@ Usage that has no price is "unpriced", never $0, and its models are named below.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from ledger import money
 from ledger.words import counted
 from projections.cli.output import plain
 from projections.workflow_history import Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["in_words", "print_unpriced", "row_cost", "shown_cost", "unpriced_json", "unpriced_of"]
 
@@ -60,6 +61,8 @@ def unpriced_json(unpriced: Unpriced) -> dict[str, Any]:
 def print_unpriced(out: Console, cost_nanousd: int, unpriced: Unpriced, *, indent: str = "") -> None:
     """Say that a total is a lower bound, and why; nothing when all usage is priced."""
     if unpriced:
+        from rich.text import Text
+
         messages = counted(sum(events for events, _ in unpriced.values()), "message")
         named = ", ".join(
             f"{plain(name)} ({counted(events, 'message')}, {counted(tokens, 'token')})"

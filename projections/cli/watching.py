@@ -21,9 +21,10 @@ from rich.text import Text
 from ledger import money
 from ledger.importing import SourceEntry, SourceRegister, configured
 from projections.cli.context import config, config_option, data_option, data_path, history_option, json_before, prices
-from projections.cli.output import console, local_time, place, plain, styled_status
+from projections.cli.output import local_time, place, plain
 from projections.cli.session import Session, opened
 from projections.cli.tables import Id, Table
+from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import row_cost
 from projections.store import HistoryStore
 from projections.wake import Wake

@@ -1,0 +1,49 @@
+"""Where people read: the console, its styles, and tables that several commands print; rich is imported for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from projections.cli.output import plain
+from projections.cli.tables import Id, Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from projections.drift import Finding
+
+__all__ = ["console", "print_findings", "styled_status"]
+
+_PIPED_COLUMNS = 100_000
+"""Width of what goes to a file or a pipe: nothing is broken, shortened or left out there."""
+
+_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "cancelled": "yellow"}
+
+
+def console() -> Console:
+    """Where people read: the terminal's width, or wide enough when it is not one. NO_COLOR is respected by rich.
+
+    Markup is off: what agents call themselves is text, never a style.
+    """
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
+
+
+def styled_status(status: str) -> Text:
+    """A status in its colour."""
+    from rich.text import Text
+
+    return Text(status, style=_STYLES.get(status, ""))
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Each finding with its next step."""
+    shown = Table(None, "workflow", "finding", "next step", prose=("finding", "next step"))
+    for finding in findings:
+        shown.add_row(Id(finding.workflow_id), plain(finding.problem), finding.next_step)
+    if shown.row_count:
+        shown.print(console())
