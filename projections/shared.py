@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 from ledger.errors import CostledgerError, HistoryUnavailable, ReplicaUnavailable
 from ledger.replica import Replica
 from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
-from projections.stores.postgres_shared import MissingEnd, PostgresShared, PostgresVersion
+from projections.stores.postgres_shared import PostgresShared
+from projections.stores.postgres_version import MissingEnd, PostgresVersion
 
 __all__ = ["ProjectReport", "ReplicaFallsShort", "project_again", "project_on"]
 
