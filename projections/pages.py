@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ledger.errors import InvalidInput
 from projections.workflow_history import Row
@@ -72,7 +72,7 @@ class Totals:
     """What rows add up to; costs in nanodollars.
 
     Attributes:
-        by_status: count and cost of each status that occurs.
+        by_status: those of each status that occurs, which have no `by_status` themselves.
     """
 
     count: int = 0
@@ -83,15 +83,29 @@ class Totals:
     output_tokens: int = 0
     unpriced_events: int = 0
     partial_count: int = 0
-    by_status: dict[str, tuple[int, int]] = field(default_factory=dict)
+    by_status: dict[str, Totals] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: str, sums: Mapping[str, Any]) -> Totals:
+        """Those of rows that have one status.
+
+        Args:
+            sums: by the names of `SUMS`.
+        """
+        each = replace(cls(), **sums)
+        return replace(each, by_status={status: each})
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the true cost is above this one."""
+        return bool(self.partial_count or self.unpriced_events)
 
     def plus(self, other: Totals) -> Totals:
         """Both together."""
         sums = {name: getattr(self, name) + getattr(other, name) for name in SUMS}
         by_status = dict(self.by_status)
-        for status, (count, cost) in other.by_status.items():
-            mine = by_status.get(status, (0, 0))
-            by_status[status] = (mine[0] + count, mine[1] + cost)
+        for status, totals in other.by_status.items():
+            by_status[status] = by_status[status].plus(totals) if status in by_status else totals
         return replace(self, **sums, by_status=by_status)
 
 
@@ -131,19 +145,17 @@ def totals_of(rows: Iterable[Row]) -> Totals:
     """What rows that are at hand add up to."""
     totals = Totals()
     for row in rows:
-        totals = totals.plus(
-            Totals(
-                1,
-                row.actual_cost_nanousd,
-                row.input_tokens,
-                row.cached_tokens,
-                row.cache_hit_tokens,
-                row.output_tokens,
-                row.unpriced_events,
-                int(row.cost_basis == "partial"),
-                {row.status: (1, row.actual_cost_nanousd)},
-            )
+        sums = (
+            1,
+            row.actual_cost_nanousd,
+            row.input_tokens,
+            row.cached_tokens,
+            row.cache_hit_tokens,
+            row.output_tokens,
+            row.unpriced_events,
+            int(row.cost_basis == "partial"),
         )
+        totals = totals.plus(Totals.of(row.status, dict(zip(SUMS, sums, strict=True))))
     return totals
 
 

@@ -56,9 +56,9 @@ def families(overall: Overall) -> Iterator[Metric]:
     """The figures over everything."""
     cost = GaugeMetricFamily("costledger_cost_usd", "What rows show, by status", labels=["status"])
     count = GaugeMetricFamily("costledger_workflows", "Workflows, by status", labels=["status"])
-    for status, (number, nanousd) in sorted(overall.totals.by_status.items()):
-        cost.add_metric([status], nanousd / _NANO)
-        count.add_metric([status], number)
+    for status, totals in sorted(overall.totals.by_status.items()):
+        cost.add_metric([status], totals.cost_nanousd / _NANO)
+        count.add_metric([status], totals.count)
     yield from (cost, count)
     for label, sums in (("agent", overall.by_agent), ("model", overall.by_model)):
         spent = GaugeMetricFamily(f"costledger_{label}_cost_usd", f"Spent, by {label}", labels=[label])

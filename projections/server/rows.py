@@ -57,7 +57,7 @@ def totals_as_json(totals: Totals) -> dict[str, Any]:
     return {
         "total_cost": usd(totals.cost_nanousd),
         "average_cost": usd(totals.cost_nanousd // totals.count) if totals.count else None,
-        "at_least": bool(totals.partial_count),
+        "at_least": totals.at_least,
         "partial_count": totals.partial_count,
         "unpriced_events": totals.unpriced_events,
         "input_tokens": totals.input_tokens,
@@ -67,6 +67,7 @@ def totals_as_json(totals: Totals) -> dict[str, Any]:
         "total_tokens": read_in + totals.output_tokens,
         "cache_efficiency_percent": round(100 * totals.cache_hit_tokens / read_in, 2) if read_in else 0.0,
         "by_status": {
-            status: {"count": count, "cost": usd(cost)} for status, (count, cost) in sorted(totals.by_status.items())
+            status: {"count": each.count, "cost": usd(each.cost_nanousd), "at_least": each.at_least}
+            for status, each in sorted(totals.by_status.items())
         },
     }

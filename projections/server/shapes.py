@@ -84,6 +84,7 @@ class WorkflowRow(_Shape):
 class StatusTotals(_Shape):
     count: int
     cost: Usd
+    at_least: bool
 
 
 class Analytics(_Shape):
@@ -91,7 +92,7 @@ class Analytics(_Shape):
 
     total_cost: Usd
     average_cost: Usd | None
-    at_least: bool = Field(description="some row is partial: the true total is above this")
+    at_least: bool = Field(description="some row is partial or has unpriced events: the true total is above this")
     partial_count: int
     unpriced_events: int
     input_tokens: int
@@ -120,6 +121,7 @@ class AuditEntry(_Shape):
 
 class AuditLog(_Shape):
     entries: list[AuditEntry]
+    next: int | None = Field(description="`after` for the entries behind these; null when there are none")
 
 
 class LedgerEvent(_Shape):

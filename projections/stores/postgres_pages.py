@@ -66,7 +66,7 @@ def totals(cursor: Cursor, query: Query) -> Totals:
     found = Totals()
     for status, *figures in cursor.execute(f"SELECT status, {sums} FROM workflow_history{where} GROUP BY 1", values):
         named = {name: int(figure or 0) for name, figure in zip(SUMS, figures, strict=True)}
-        found = found.plus(Totals(**named, by_status={status: (named["count"], named["cost_nanousd"])}))
+        found = found.plus(Totals.of(status, named))
     return found
 
 

@@ -173,7 +173,7 @@ def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> Totals:
     found = Totals()
     for status, *sums in db.execute(text, values):
         named = dict(zip(SUMS, sums, strict=True))
-        found = found.plus(Totals(**named, by_status={status: (named["count"], named["cost_nanousd"])}))
+        found = found.plus(Totals.of(status, named))
     return found
 
 

@@ -110,6 +110,12 @@ def projector(hosts: Hosts, url: str, **options: Any) -> Iterator[Projector]:
         shared.close()
 
 
+def steps(running: Projector) -> None:
+    """Some seconds of its work: the session before it may not have let go of its partitions yet."""
+    for _ in range(100):
+        running.step(0.1)
+
+
 def test_one_origin_gives_the_row_of_its_own_ledger_byte_for_byte(postgres_url: str) -> None:
     hosts = Hosts(1)
     lively(hosts, 6, 80)
@@ -458,8 +464,7 @@ def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_row
         hosts.send_all()
         if len(hosts.replica.stored) > last:
             with pytest.raises(ReplicaWentBack, match="has another line there"):
-                for _ in range(100):  # the session before may not have let go of its partitions yet
-                    running.step(0.1)
+                steps(running)
     with pytest.raises(ReplicaWentBack, match="costledger project --rebuild"):
         project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     assert rows_at(postgres_url) == before

@@ -47,8 +47,14 @@ def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, 
     assert (told["resynced_count"], told["workflows"], told["errors"]) == (1, ["a5b80595"], [])
     assert [(c["old_cost"], c["new_cost"]) for c in told["changes"]] == [("0.09", "2.37")]
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "2.37"
-    entries = found(server, "/api/workflow-history/a5b80595/audit")["entries"]
+    audit = "/api/workflow-history/a5b80595/audit"
+    entries = found(server, audit)["entries"]
     assert (entries[-1]["old_cost"], entries[-1]["new_cost"]) == ("0.09", "2.37")
+    paged, after = list[Any](), 0
+    while after is not None:
+        told = found(server, f"{audit}?limit=1&after={after}")
+        paged, after = paged + told["entries"], told["next"]
+    assert paged == entries
 
 
 def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail(server: Server) -> None:
@@ -112,7 +118,7 @@ def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serv
     first = found(server, "/api/workflow-history", sort="cost", order="desc", limit=2)
     assert [row["adw_id"] for row in first["workflows"]] == ["w7", "w6"]
     assert (first["total_count"], first["analytics"]["total_cost"]) == (7, "28.00")
-    assert first["analytics"]["by_status"]["failed"] == {"count": 2, "cost": "9.00"}
+    assert first["analytics"]["by_status"]["failed"] == {"count": 2, "cost": "9.00", "at_least": False}
     second = found(server, "/api/workflow-history", sort="cost", limit=2, offset=2)
     assert [row["adw_id"] for row in second["workflows"]] == ["w5", "w4"]
     failed = found(server, "/api/workflow-history", status="failed", text="disk FULL", sort="adw_id", order="asc")

@@ -30,6 +30,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api", tags=["workflows"])
 
 _EVENTS_MAX: Final = 1_000
+_ENTRIES_MAX: Final = 1_000
 _Read = Depends(needs("read"))
 _Status = Literal["running", "completed", "failed", "cancelled"]
 
@@ -127,9 +128,14 @@ def workflow(request: Request, adw_id: AdwId) -> Response:
     responses=documented(404),
     summary="Every change of a row's cost",
 )
-def audit(request: Request, adw_id: AdwId) -> Response:
+def audit(
+    request: Request,
+    adw_id: AdwId,
+    after: Annotated[int, Query(ge=0, lt=2**62, description="entries after this id")] = 0,
+    limit: Annotated[int, Query(ge=1, le=_ENTRIES_MAX)] = 200,
+) -> Response:
     history = service_of(request).history
-    entries = history.audit(adw_id)
+    entries = history.audit(adw_id, after=after, limit=limit + 1)
     if not entries and history.row(adw_id) is None:
         raise UnknownWorkflow(adw_id, "the history")
     return answer(
@@ -140,8 +146,9 @@ def audit(request: Request, adw_id: AdwId) -> Response:
                     "old_cost": None if entry.old_cost is None else usd(money.parse(entry.old_cost)),
                     "new_cost": usd(money.parse(entry.new_cost)),
                 }
-                for entry in entries
-            ]
+                for entry in entries[:limit]
+            ],
+            "next": entries[limit - 1].id if len(entries) > limit else None,
         }
     )
 

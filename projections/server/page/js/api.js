@@ -52,13 +52,24 @@ async function ask(method, path, { query, body, signal } = {}) {
 const get = (path, query, signal) => ask("GET", path, { query, signal });
 const one = (id) => `api/workflow-history/${encodeURIComponent(id)}`;
 
+/** All entries, page by page. */
+async function audit(id, signal) {
+  const entries = [];
+  for (let after = 0; after !== null; ) {
+    const told = await get(`${one(id)}/audit`, { after, limit: 1000 }, signal);
+    entries.push(...told.entries);
+    after = told.next;
+  }
+  return entries;
+}
+
 export const api = {
   access: () => get("api/access"),
   login: (token) => ask("POST", "login", { body: { token } }),
   logout: () => ask("POST", "logout"),
   workflows: (query, signal) => get("api/workflow-history", query, signal),
   workflow: (id, signal) => get(one(id), {}, signal),
-  audit: (id, signal) => get(`${one(id)}/audit`, {}, signal),
+  audit,
   events: (id, query, signal) => get(`${one(id)}/events`, query, signal),
   explain: (id, signal) => get(`${one(id)}/explain`, {}, signal),
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),

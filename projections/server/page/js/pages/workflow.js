@@ -45,7 +45,7 @@ export async function workflow(place, { path, signal, scope }) {
     const { steps } = await api.explain(id, signal);
     return chart(steps, row, ways);
   }, signal);
-  const audit = part(async () => auditTable((await api.audit(id, signal)).entries), signal);
+  const audit = part(async () => auditTable(await api.audit(id, signal)), signal);
   const loadParts = () => Promise.all([course.load(), audit.load(), list.load()]);
   const again = calmly(async () => {
     const now = await api.workflow(id, signal).catch(() => null);
