@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -73,23 +73,13 @@ class SourceRegister:
         except (ValueError, TypeError) as error:
             raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
 
-    def add(
-        self,
-        kind: str,
-        path: Path,
-        *,
-        workflow_id: str | None = None,
-        agent: str | None = None,
-        map: Sequence[str] = (),
-        workflow_by: str = "session",
-        fed_too: bool = False,
-    ) -> None:
-        """Remember a source; one that is known is not added again.
+    def add(self, entry: SourceEntry) -> None:
+        """Remember a source, wherever one stands when it is read again; one that is known is not added again.
 
         Raises:
             SourceUnreadable: the register cannot be read or written.
         """
-        entry = SourceEntry(kind, str(path.absolute()), workflow_id, agent, tuple(map), workflow_by, fed_too)
+        entry = replace(entry, path=str(Path(entry.path).absolute()))
         try:
             with locked(self._data):
                 entries = self.entries()

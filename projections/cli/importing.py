@@ -143,15 +143,7 @@ def _imported(
             if told and not (found.workflows or found.skipped or found.problems or found.in_unchanged_files):
                 raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
             report.merge(found)
-            register.add(
-                entry.kind,
-                path,
-                workflow_id=entry.workflow_id,
-                agent=entry.agent,
-                map=entry.map,
-                workflow_by=entry.workflow_by,
-                fed_too=entry.fed_too,
-            )
+            register.add(entry)
         except CostledgerError as error:
             failed.append((path, error))
     return report, failed

@@ -11,7 +11,7 @@ import pytest
 
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.importing import import_source, reread
-from ledger.register import SourceRegister
+from ledger.register import SourceEntry, SourceRegister
 from ledger.sources import source
 from ledger.store import MemoryStore
 from projections.replay import project
@@ -192,8 +192,8 @@ def test_an_import_is_remembered_and_can_be_read_again(tmp_path: Path) -> None:
     agents = tree(tmp_path, w1={"raw_output.jsonl": 0.1}, w2={"raw_output.jsonl": 0.1})
     for _ in range(2):
         import_source(store, "adw", agents)
-        register.add("adw", agents)
-    register.add("claude-stream", tmp_path / "gone.jsonl", workflow_id="w3")
+        register.add(SourceEntry("adw", str(agents)))
+    register.add(SourceEntry("claude-stream", str(tmp_path / "gone.jsonl"), "w3"))
     assert [entry.kind for entry in register.entries()] == ["adw", "claude-stream"]
     tree(tmp_path, w1={"plan/raw_output.jsonl": 0.3}, w2={"plan/raw_output.jsonl": 0.3})
     report = reread(store, register, only={"w1"})

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.importing import ImportReport, import_source
-from ledger.register import SourceRegister
+from ledger.register import SourceEntry, SourceRegister
 from ledger.sources.jsonl import json_value, records_of_line
 from ledger.store import DirectoryStore
 from tests.ledger import logs, transcript_lines
@@ -160,7 +160,7 @@ def test_the_register_finds_any_path_again(name: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         register, path = SourceRegister(Path(folder)), Path("/", os.fsdecode(name))
         for _ in range(2):
-            register.add("claude", path, agent="ä")
+            register.add(SourceEntry("claude", str(path), agent="ä"))
         assert [(Path(entry.path), entry.agent) for entry in register.entries()] == [(path, "ä")]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger import MemoryStore, money
 from ledger.errors import InvalidInput, SourceUnreadable
-from ledger.importing import SourceRegister, import_source, reread
+from ledger.importing import SourceEntry, SourceRegister, import_source, reread
 from ledger.sources import mapped, spool
 from projections.replay import project
 from projections.workflow_history import Row
@@ -207,7 +207,7 @@ def test_a_resync_reads_the_table_again_by_the_same_map(tmp_path: Path) -> None:
     path, data = tmp_path / "calls.csv", tmp_path / "data"
     path.write_text("job,usd\nw,0.1\n", encoding="utf-8")
     told = ("workflow_id=job", "cost_usd=usd")
-    SourceRegister(data).add("csv", path, map=told)
+    SourceRegister(data).add(SourceEntry("csv", str(path), map=tuple(told)))
     store = MemoryStore()
     assert reread(store, SourceRegister(data)).appended == 1
     path.write_text("job,usd\nw,0.1\nw,0.3\n", encoding="utf-8")

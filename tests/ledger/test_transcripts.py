@@ -13,7 +13,7 @@ from ledger.errors import DamagedLedger, SourceUnreadable
 from ledger.events import cost_observed
 from ledger.importing import ImportReport, import_source, reread
 from ledger.message_index import INDEX_FILE
-from ledger.register import SourceRegister
+from ledger.register import SourceEntry, SourceRegister
 from ledger.sources.findings import Options
 from ledger.store import DirectoryStore
 from ledger.transcripts import import_transcripts
@@ -299,7 +299,7 @@ def test_resync_reads_transcripts_again_as_they_were_imported(store: DirectorySt
     rollout = write(tmp_path / "r" / "r.jsonl", meta("c1"), turn(), counted(10, 0, 5))
     for kind, where in (("claude", path.parent), ("codex", rollout.parent)):
         import_source(store, kind, where, workflow_by="project")
-        register.add(kind, where, workflow_by="project")
+        register.add(SourceEntry(kind, str(where), workflow_by="project"))
     (workflow_id,) = store.workflow_ids()
     write(path, said("m1", 5), said("m2", 6), said("m3", 7, cwd="/elsewhere", session="s2"))
     assert reread(store, register, only=[workflow_id]).appended == 1

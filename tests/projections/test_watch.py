@@ -227,7 +227,7 @@ def test_without_watchfiles_it_says_so_and_looks_every_second(tmp_path: Path, mo
 def test_the_command_follows_until_it_is_told_to_stop(tmp_path: Path) -> None:
     data = tmp_path / "data"
     log = logs.write(tmp_path / "agents" / "w" / "plan" / "raw_output.jsonl", logs.init(), logs.result(0.09))
-    SourceRegister(data).add("adw", tmp_path / "agents")
+    SourceRegister(data).add(SourceEntry("adw", str(tmp_path / "agents")))
     command = [sys.executable, "-m", "projections", "--data", str(data), "watch", "--json"]
     watching = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     try:

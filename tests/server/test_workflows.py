@@ -25,7 +25,7 @@ def found(server: Server, path: str, **parameters: Any) -> Any:
 
 def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, tmp_path: Path) -> None:
     from ledger.importing import import_source
-    from ledger.register import SourceRegister
+    from ledger.register import SourceEntry, SourceRegister
     from ledger.store import DirectoryStore
 
     data = tmp_path / "data"
@@ -34,7 +34,7 @@ def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, 
         import_source(ledgers, "adw", examples() / moment)
     ledgers.append([workflow_ended("a5b80595", "completed")])
     import_source(ledgers, "adw", examples() / STORY[-1])  # so that the server, which follows it, finds nothing new
-    SourceRegister(data).add("adw", examples() / STORY[-1])
+    SourceRegister(data).add(SourceEntry("adw", str(examples() / STORY[-1])))
     server = serve(data)
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "2.37"
     with sqlite3.connect(data / "history.db") as db:
