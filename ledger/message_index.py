@@ -31,7 +31,7 @@ from ledger.store import DirectoryStore, LedgerStore
 __all__ = ["INDEX_FILE", "Counted", "Fed", "MessageIndex"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 3
+_VERSION: Final = 4
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _PER_QUERY: Final = 500

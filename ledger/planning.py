@@ -52,7 +52,7 @@ class Known:
         messages: where each message was first seen.
         measures: of each message's largest reading, and its moment; see `usage.measure`.
         covered: the agent of each session that has a reading of its own or of one of its models.
-        feeds: session id and kind of source of every reading that names a session.
+        feeds: session id and kind of source of every reading that names a session, corrections aside.
         started_at, project: of the starts; "" when none says it.
         counters: by agent, session and model.
     """
@@ -100,7 +100,8 @@ def _learn_reading(found: Known, line: Line) -> None:
     if session_id is not None:
         source = line.get("source") or {}
         process = source.get("process")
-        found.feeds.add((_session_of(session_id, process or ""), source.get("kind") or ""))
+        if "reason" not in line:  # who corrects or reprices a figure says anew what some source has told
+            found.feeds.add((_session_of(session_id, process or ""), source.get("kind") or ""))
         if process is not None:
             found.taken.add(session_id)
             found.meters.setdefault((_session_of(session_id, process), process), (agent, session_id))
@@ -338,6 +339,7 @@ class _Planner:
                     model=model,
                     cost_usd=spelled,
                     usage=usage,
+                    final=True,  # it covers the messages that were appended before there was a total
                     id=model_id,
                     source=source,
                     **fields,

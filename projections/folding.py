@@ -137,7 +137,8 @@ def _cost_observed(state: State, line: Line) -> None:
     if moment[:16] != state.minute:
         _book_under(state, moment, line)
     if cost is None:
-        state.tree.use(meter, usage or NO_TOKENS)
+        if usage != NO_TOKENS:  # what used no tokens needs no price; what does not say its usage does
+            state.tree.use(meter, usage or NO_TOKENS)
         return
     if not isinstance(cost, str):
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")

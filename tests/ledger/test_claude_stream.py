@@ -107,6 +107,30 @@ def test_a_total_covers_the_messages_that_were_imported_while_it_ran(log: Import
     assert log.row.actual_cost_total == 0.25
 
 
+def test_once_ended_a_log_that_was_read_while_it_grew_is_as_one_read_whole(tmp_path: Path) -> None:
+    """Its messages were priced higher than what was charged, as where writes for an hour cost those for minutes."""
+    records = [init(), message("m1", 100), message("m2", 100), result(0.001, sonnet=0.0006, haiku=0.0004)]
+    rows = []
+    for name, steps in (("grown", (2, 3, 4)), ("whole", (4,))):
+        log = Import(tmp_path / name)
+        for count in steps:
+            log(*records[:count], agent="plan", status="completed" if count == 4 else None)
+        rows.append(log.row)
+    figures = [
+        (
+            row.actual_cost_nanousd,
+            row.cost_basis,
+            row.total_tokens,
+            row.output_tokens,
+            row.cost_breakdown,
+            row.model_used,
+        )
+        for row in rows
+    ]
+    assert figures[0] == figures[1]
+    assert figures[0][:3] == (1_000_000, "reported", 360)
+
+
 def test_messages_after_the_last_total_raise_it_as_a_lower_bound(log: Import) -> None:
     log(init(), message("m1", 100), result(0.25, sonnet=0.25), message("m1", 100), message("m2", 100))
     row = log.row

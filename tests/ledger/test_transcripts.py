@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from ledger.errors import DamagedLedger, SourceUnreadable
 from ledger.events import cost_observed
 from ledger.importing import ImportReport, import_source, reread
 from ledger.message_index import INDEX_FILE
+from ledger.rates import Rate, Rates
 from ledger.register import SourceEntry, SourceRegister
 from ledger.sources.findings import Options
 from ledger.store import DirectoryStore
 from ledger.transcripts import import_transcripts
+from projections import repricing
 from projections.replay import project, refresh
 from projections.reports import groups, report
 from projections.stores.memory import MemoryHistory
@@ -260,6 +263,28 @@ def test_a_session_that_counts_in_two_workflows_is_not_read_from_a_stream(
     log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
     (skipped,) = import_source(store, "claude-stream", log, workflow_id="first", fed_too=True).skipped
     assert skipped.reason.endswith("in workflows first, second, and would count twice in first")
+
+
+def test_a_session_whose_figures_were_repriced_or_corrected_is_read_on(store: DirectoryStore, tmp_path: Path) -> None:
+    begun = [asked(), said("m1", 5, 10)]
+    imported(store, write(tmp_path / "t" / "s1.jsonl", *begun))
+    assert repricing.apply(store, "s1", Cheap(), repricing.Wanted(), "contract") == 1
+    corrected = cost_observed("s1", session_id="s1", agent="main", cost_usd="7", final=True, reason="the invoice")
+    store.append([corrected])
+    (tmp_path / "data" / INDEX_FILE).unlink()
+    write(tmp_path / "t" / "s1.jsonl", *begun, said("m2", 6, 11))
+    write(tmp_path / "t" / "agent-1.jsonl", said("m3", 7, 12))
+    report = imported(store, tmp_path / "t")
+    assert (report.skipped, report.appended) == ([], 2)
+    assert {id for _, id, _ in messages(store)} == {"m1", "m2", "m3"}
+
+
+class Cheap:
+    """Other prices than those of the day."""
+
+    def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:  # noqa: ARG002
+        buckets = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens", "cache_write_1h_tokens")
+        return Rates("contract", dict.fromkeys(buckets, Rate(Decimal(1))))
 
 
 def test_messages_go_below_the_reading_that_their_session_has(store: DirectoryStore, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class MeterModel:
             self.paths |= {path[:length] for length in range(len(path) + 1)}
             if "cost_usd" in line:
                 self.window.append(line)
-            else:
+            elif "usage" not in line or any(usage_of(line)):
                 self.unpriced[path] = list(map(max, self.unpriced.get(path, NO_TOKENS), usage_of(line)))
         elif kind == "workflow_started":
             if line["run"] > self.run:

@@ -193,6 +193,13 @@ def test_an_unknown_model_is_unpriced_and_never_free() -> None:
     assert (covered.unpriced_events, covered.cost_basis) == (0, "reported")
 
 
+def test_no_tokens_need_no_price_and_unknown_tokens_do() -> None:
+    nothing = row(folded(reading("0.08", model="m"), reading(None, model="who", usage={"input_tokens": 0})), HEAD)
+    assert (nothing.unpriced_events, nothing.cost_basis) == (0, "reported")
+    unknown = row(folded(reading("0.08", model="m"), reading(None, model="who")), HEAD)
+    assert (unknown.unpriced_events, unknown.cost_basis) == (1, "partial")
+
+
 @pytest.mark.parametrize(
     ("sequence", "basis"),
     [
