@@ -25,7 +25,7 @@ from projections.meters import NO_TOKENS, Meter, Path, Reading, Tokens, Tree
 from projections.spend import Spent, quarter_of
 from projections.stand import bring_up_to_date, settle
 
-__all__ = ["State", "fold", "initial"]
+__all__ = ["RUNNING", "State", "fold", "initial"]
 
 RUNNING: Final = "running"
 _INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS

@@ -41,37 +41,53 @@ class KeptFolds:
 
     def project(self, ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
         """As `replay.project`: a workflow's row by pure replay."""
-        return self.ask(ledgers, workflow_id, projected, checkpoint)
+        return self._ask(ledgers, workflow_id, projected, lambda _: checkpoint)
 
     def ask(
         self,
         ledgers: LedgerStore,
         workflow_id: str,
         question: Callable[[State, Head], T],
-        checkpoint: Head | None = None,
+        *,
+        checkpoint: Callable[[str], Head | None] = lambda _: None,
     ) -> T:
         """The answer of a workflow's state, folded to the end of its ledger, while nobody else changes it.
+
+        Args:
+            checkpoint: an earlier head of a workflow's ledger, which it must still extend; asked for when the ledger is
+                replayed from its beginning.
 
         Raises:
             UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
         """
+        return self._ask(ledgers, workflow_id, question, lambda anew: checkpoint(workflow_id) if anew else None)
+
+    def _ask(
+        self,
+        ledgers: LedgerStore,
+        workflow_id: str,
+        question: Callable[[State, Head], T],
+        checkpoint: Callable[[bool], Head | None],
+    ) -> T:
         with self._locks[hash(workflow_id) % _LOCKS]:
             state, head = self._advanced(ledgers, workflow_id, checkpoint)
             answer = question(state, head)
             self._keep(workflow_id, state, head)
         return answer
 
-    def _advanced(self, ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None) -> tuple[State, Head]:
+    def _advanced(
+        self, ledgers: LedgerStore, workflow_id: str, checkpoint: Callable[[bool], Head | None]
+    ) -> tuple[State, Head]:
         with self._lock:
             state, start, meters = self._kept.pop(workflow_id, (initial(workflow_id), EMPTY, 0))
             self._meters -= meters
         try:
-            reader = ledgers.read(workflow_id, checkpoint=checkpoint, start=start)
+            reader = ledgers.read(workflow_id, checkpoint=checkpoint(start == EMPTY), start=start)
         except DamagedLedger:
             if start == EMPTY:
                 raise
             state = initial(workflow_id)  # it was replaced by a new ledger, which decides now
-            reader = ledgers.read(workflow_id, checkpoint=checkpoint)
+            reader = ledgers.read(workflow_id, checkpoint=checkpoint(True))  # noqa: FBT003
         for lines in reader.chunks():
             for line in lines:
                 fold(state, line)

@@ -96,7 +96,9 @@ async def _running(
     keeper = Keeper(service, publish)
     webhooks = Webhooks(service, endpoints, keeper, metrics)
     standings = Standings(service, keeper)
-    appender = Appender(service.ledgers, service.folds, service.prices, standings.local, keeper.wake, metrics)
+    appender = Appender(
+        service.ledgers, service.folds, service.prices, standings.local, standings.checkpoint, keeper.wake, metrics
+    )
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings

@@ -61,6 +61,7 @@ class Appender(Generic[S]):
     Args:
         prices: for readings that name a model and a usage and no cost.
         question: asked of the workflow's state after each append; the answer goes to all who waited for it.
+        checkpoint: how far a workflow's row has read its ledger, which that must still extend.
         appended: called in the loop with the id of a workflow that was appended to.
         metrics: are told how long each request waits.
     """
@@ -71,10 +72,12 @@ class Appender(Generic[S]):
         folds: KeptFolds,
         prices: PriceBook,
         question: Callable[[State, Head], S],
+        checkpoint: Callable[[str], Head | None],
         appended: Callable[[str], None],
         metrics: Metrics,
     ) -> None:
-        self._ledgers, self._folds, self._question, self._appended = ledgers, folds, question, appended
+        self._ledgers, self._folds, self._appended = ledgers, folds, appended
+        self._question, self._checkpoint = question, checkpoint
         self._prices = prices
         self._seconds = metrics.append_seconds
         self._pool = ThreadPoolExecutor(_THREADS, "append")
@@ -128,7 +131,7 @@ class Appender(Generic[S]):
         outcomes = list(append_each(self._ledgers, events))
         standing: S | CostledgerError
         try:
-            standing = self._folds.ask(self._ledgers, workflow_id, self._question)
+            standing = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)
         except CostledgerError as error:
             standing = error
         answers, at = [], 0

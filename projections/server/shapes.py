@@ -227,6 +227,9 @@ class Standing(_Shape):
         description="whose events count: `this` host's alone where projectors write the rows, and there is none yet or "
         "they could not be asked at once; a budget that another host set is then not known"
     )
+    problem: str | None = Field(
+        description="why the ledger cannot be replayed, so that the row alone says what was spent; null when it can"
+    )
 
 
 class Receipts(_Shape):
@@ -375,6 +378,7 @@ class Health(_Shape):
     """What may be wrong."""
 
     ready: bool
+    error: str | None = Field(description="why the last look at the ledgers failed; null when it did not")
     refreshed_at: Moment | None
     refresh_lag_seconds: float
     streams: int

@@ -14,9 +14,10 @@ from typing import Any, Final
 from ledger.errors import CostledgerError
 from ledger.line import Head
 from projections.budget import Standing, lower_bound, standing, standing_so_far
-from projections.folding import State
+from projections.folding import RUNNING, State
 from projections.replay import ENDED
 from projections.server.keeper import Keeper
+from projections.server.problems import sentence
 from projections.server.rows import budget_as_json, usd
 from projections.server.service import Service
 
@@ -57,9 +58,22 @@ class Standings:
         at_least, unpriced = lower_bound(state) if found is None else (found.at_least, found.unpriced)
         return Local(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced)
 
-    async def told(self, workflow_id: str, local: Local) -> dict[str, Any]:
-        """For JSON; with what other hosts spent, where the rows know of it."""
+    def checkpoint(self, workflow_id: str) -> Head | None:
+        """How far the row has read this ledger; None where other hosts' ledgers are in it, too."""
+        if self._keeper.shared:
+            return None
+        return self._service.history.checkpoints([workflow_id]).get(workflow_id)
+
+    async def told(self, workflow_id: str, local: Local | CostledgerError) -> dict[str, Any]:
+        """For JSON; with what other hosts spent, where the rows know of it.
+
+        Args:
+            local: an error: the ledger was appended to and cannot be replayed, so the row says what it knows.
+        """
         shared = self._keeper.shared
+        if isinstance(local, CostledgerError):
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._by_row, workflow_id, local, shared)
         if shared and self._keeper.ready:
             asked = asyncio.get_running_loop().run_in_executor(self._pool, self._with_row, workflow_id, local)
             try:
@@ -82,6 +96,20 @@ class Standings:
         status = local.status if local.status in ENDED else row.status
         return Local(cost, status, budget, standing(both, self._budgets), basis == "partial", unpriced)
 
+    def _by_row(self, workflow_id: str, problem: CostledgerError, shared: bool) -> dict[str, Any]:
+        """At least what the row shows was spent, or what it shows is not to be had either."""
+        try:
+            row = self._service.history.row(workflow_id)
+        except CostledgerError:
+            row = None
+        known = Local(0, RUNNING, None, None, at_least=True, unpriced=0)
+        if row is not None:
+            found = standing(replace(row, cost_basis="partial"), self._budgets)
+            cost, unpriced = row.actual_cost_nanousd, row.unpriced_events
+            known = Local(cost, row.status, row.budget_nanousd, found, at_least=True, unpriced=unpriced)
+        told = sentence(problem, self._service.settings.data)
+        return _as_json(known, hosts="this" if shared and row is None else "all") | {"problem": told}
+
     def close(self) -> None:
         """No one is told any more."""
         self._pool.shutdown()
@@ -95,4 +123,5 @@ def _as_json(found: Local, *, hosts: str) -> dict[str, Any]:
         "status": found.status,
         "budget": budget_as_json(found.budget),
         "hosts": hosts,
+        "problem": None,
     }

@@ -22,6 +22,8 @@ from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, write
+from tests.server.conftest import Process
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -105,6 +107,25 @@ def test_a_refresh_and_a_rebuild_are_whole_or_nothing(small: Path) -> None:
         assert list(verify(store, history, Proof(), unread_too=True)) == []
         rebuild(store, history)
         assert len(history.rows()) == 40
+
+
+def test_a_server_says_what_it_cannot_store_and_goes_on_when_there_is_space_again(small: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=2m", small], check=True)
+    server = Process(small / "data")
+    try:
+        server.ledgers.append([cost_observed("w", cost_usd=1)])
+        until(lambda: server.client.get("/api/workflow-history/w").status_code, lambda code: code == 200)
+        filler = fill(small)
+        server.ledgers.append([cost_observed("w", cost_usd=2)])  # the last page of the ledger has room
+        until(lambda: server.client.get("/readyz").status_code, lambda code: code == 503)
+        assert server.client.get("/readyz").json()["detail"].startswith("rows cannot be stored; ")
+        assert "disk is full" in server.client.get("/api/health").json()["error"]
+        filler.unlink()
+        until(lambda: server.client.get("/readyz").status_code, lambda code: code == 200)
+        assert server.client.get("/api/workflow-history/w").json()["actual_cost_total"] == "2.00"
+        assert server.client.get("/api/health").json()["error"] is None
+    finally:
+        server.stop()
 
 
 def test_a_read_only_disk_is_said_and_its_ledgers_can_be_read(small: Path) -> None:

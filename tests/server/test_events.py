@@ -14,6 +14,7 @@ import pytest
 
 from ledger.store import DirectoryStore
 from tests.server.conftest import Host, Serve, Server
+from tests.waiting import until
 
 
 def reading(usd: str, id: str, workflow_id: str = "w", **more: Any) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def test_the_same_event_again_gives_the_first_receipt_and_another_under_its_id_i
     other = server.client.post("/api/events", json=reading("0.10", "a"))
     assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
     standing = {"cost": "0.09", "at_least": False, "unpriced_events": 0, "status": "running"}
-    assert first.json()["workflows"] == {"w": standing | {"budget": None, "hosts": "all"}}
+    assert first.json()["workflows"] == {"w": standing | {"budget": None, "hosts": "all", "problem": None}}
     one, two = first.json()["receipts"][0], again.json()["receipts"][0]
     assert (one["seq"], one["hash"], one["duplicate"], two["duplicate"]) == (two["seq"], two["hash"], False, True)
     assert "cost_usd" in other.json()["detail"]
@@ -122,6 +123,49 @@ def test_usage_sent_again_is_the_same_event_whatever_its_model_costs_by_then(
     assert again.json()["workflows"] == told.json()["workflows"], "a price is fixed when the event is made"
     other = used(model, "a", message_id="m", usage={"input_tokens": 1})
     assert second.client.post("/api/events", json=other).status_code == 409
+
+
+STARTED = {"type": "workflow_started", "workflow_id": "w", "run": 1, "budget_usd": "5"}
+
+
+def after_a_loss(serve: Serve, data: Path, lost: str, *, restarted: bool) -> httpx.Response:
+    """The answer to an append after something was done to the ledger of a workflow that spent 4.90 of 5.00."""
+    server = serve(data)
+    spent = [{"type": "cost_observed", "workflow_id": "w", "agent": "a", "cost_usd": cost} for cost in ("4.5", "4.9")]
+    told = server.client.post("/api/events", json=[STARTED, *spent]).json()
+    assert (told["workflows"]["w"]["cost"], told["workflows"]["w"]["problem"]) == ("4.90", None)
+    until(lambda: server.client.get("/api/workflow-history/w").status_code, lambda code: code == 200)
+    if restarted:
+        server.stop()
+    path = data / "ledgers" / "w.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = [lines[0], lines[1].replace(b'"5.00"', b'"9.00"'), *lines[2:]]
+    path.write_bytes(b"".join({"emptied": [], "cut": lines[:-1], "damaged": damaged}.get(lost, lines)))
+    if lost == "deleted":
+        path.unlink()
+    server = serve(data) if restarted else server
+    return server.client.post("/api/events", json=spent[0] | {"agent": "b", "cost_usd": "0.5"})
+
+
+@pytest.mark.parametrize(
+    ("lost", "restarted"),
+    [("deleted", False), ("deleted", True), ("emptied", True), ("cut", True), ("damaged", True)],
+)
+def test_after_a_loss_the_answer_says_at_least_what_the_row_knows(
+    serve: Serve, tmp_path: Path, lost: str, restarted: bool
+) -> None:
+    answer = after_a_loss(serve, tmp_path / "data", lost, restarted=restarted)
+    assert answer.status_code == 201
+    standing = answer.json()["workflows"]["w"]
+    assert (standing["cost"], standing["at_least"], standing["budget"]["left"]) == ("4.90", True, "0.10")
+    assert "w.jsonl" in standing["problem"]
+    assert str(tmp_path) not in answer.text
+
+
+@pytest.mark.parametrize("lost", ["emptied", "cut"])
+def test_a_server_does_not_append_to_what_it_sees_was_cut(serve: Serve, tmp_path: Path, lost: str) -> None:
+    answer = after_a_loss(serve, tmp_path / "data", lost, restarted=False)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:costledger:problem:damaged-ledger")
 
 
 def test_a_row_follows_an_append_of_another_process_by_itself(server: Server) -> None:

@@ -148,7 +148,7 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
     receipts: list[dict[str, Any]] = []
-    standings: dict[str, Local] = {}
+    standings: dict[str, Local | CostledgerError] = {}
     for name, appended in zip(names, done, strict=True):
         for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
             if isinstance(outcome, CostledgerError):
@@ -157,8 +157,7 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
                 told = asdict(outcome)
                 del told["durability"]
                 receipts.append({"index": index} | told)
-        if not isinstance(appended.standing, CostledgerError):
-            standings[name] = appended.standing
+        standings[name] = appended.standing
     if not receipts:
         return _all_refused(request.scope, parsed, refused)
     told = {
@@ -170,7 +169,7 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     return answer(told, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
 
 
-async def _told(request: Request, standings: Mapping[str, Local]) -> dict[str, Any]:
+async def _told(request: Request, standings: Mapping[str, Local | CostledgerError]) -> dict[str, Any]:
     of = request.app.state.standings
     told = await asyncio.gather(*(of.told(name, local) for name, local in standings.items()))
     return dict(zip(standings, told, strict=True))

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
-from ledger.errors import HistoryUnavailable
+from ledger.errors import CostledgerError, HistoryUnavailable, HistoryUnwritable
 from ledger.words import counted
 from projections.server import shapes
 from projections.server.access import needs, service_of
@@ -46,12 +46,22 @@ async def readyz(request: Request) -> str:
     keeper: Keeper = request.app.state.keeper
     if not keeper.ready:
         # Whoever asks needs no token, so where the history is stays unsaid.
-        error = keeper.kept.error
-        why = "the history does not answer" if isinstance(error, HistoryUnavailable) else "rows do not follow"
-        detail = f"{why}; the log says why"
+        detail = f"{_what_fails(keeper.kept.error)}; the log and GET /api/health say why"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", detail, {"Retry-After": "5"})
     damaged = len(keeper.kept.problems)
     return f"ready; {counted(damaged, 'ledger')} cannot be replayed, see /api/health\n" if damaged else "ready\n"
+
+
+def _what_fails(error: Exception | None) -> str:
+    if isinstance(error, HistoryUnwritable):
+        return "rows cannot be stored"
+    return "the history does not answer" if isinstance(error, HistoryUnavailable) else "rows do not follow"
+
+
+def _in_full(error: Exception | None, data: Path) -> str | None:
+    if isinstance(error, CostledgerError):
+        return sentence(error, data)
+    return None if error is None else "something unexpected went wrong; the log has more"
 
 
 @router.get(
@@ -85,6 +95,7 @@ def health(request: Request) -> Response:
     return answer(
         {
             "ready": keeper.ready,
+            "error": _in_full(keeper.kept.error, data),
             "refreshed_at": clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
             "streams": len(state.feed),

@@ -12,10 +12,11 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ledger.errors import CostledgerError
 from projections.server.access import needs, service_of
-from projections.server.feed import Change, Feed
+from projections.server.feed import Change, Feed, Subscription
 from projections.server.keeper import Keeper
 from projections.server.problems import Refusal, documented
 from projections.server.rows import row_as_json
@@ -61,11 +62,27 @@ async def stream(
         detail = f"{service.settings.streams_max:,} streams are open already"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, {"Retry-After": "30"})
     after = None if last_event_id is None else _number(last_event_id)
-    return StreamingResponse(
-        _while_allowed(look_again, _changes(feed, service, after, request.app.state.keeper)),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
-    )
+    subscription = feed.subscribe()  # here, so that it counts for who asks next
+    told = _while_allowed(look_again, _changes(subscription, service, after, request.app.state.keeper))
+    return _Stream(told, lambda: feed.unsubscribe(subscription))
+
+
+class _Stream(StreamingResponse):
+    """An answer that goes on.
+
+    Args:
+        ended: called once it does not, also when nobody was there to hear its beginning.
+    """
+
+    def __init__(self, told: AsyncGenerator[bytes], ended: Callable[[], None]) -> None:
+        super().__init__(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 def _number(text: str) -> int:
@@ -86,29 +103,27 @@ async def _while_allowed(look_again: Callable[[], None], told: AsyncGenerator[by
             yield text
 
 
-async def _changes(feed: Feed, service: Service, after: int | None, keeper: Keeper) -> AsyncGenerator[bytes]:
-    subscription = feed.subscribe()
-    try:
-        reset = after is not None and not await run_in_threadpool(_knows, service, after)
-        seen = keeper.last_change if after is None or reset else after
-        yield b"id: %d\nretry: 2000\n: changes after this one\n\n" % seen
-        if reset:
-            yield b"id: %d\nevent: reset\ndata: {}\n\n" % seen
-        while after is not None and (missed := await run_in_threadpool(_missed, service, seen)):
-            yield _told(missed)
-            seen = missed[-1].number
-        while not subscription.lost:
-            try:
-                async with asyncio.timeout(_HEARTBEAT_SECONDS):
-                    changes = await subscription.changes()
-            except TimeoutError:
-                yield b": nothing new\n\n"
-                continue
-            if new := [change for change in changes if change.number > seen]:
-                yield _told(new)
-                seen = new[-1].number
-    finally:
-        feed.unsubscribe(subscription)
+async def _changes(
+    subscription: Subscription, service: Service, after: int | None, keeper: Keeper
+) -> AsyncGenerator[bytes]:
+    reset = after is not None and not await run_in_threadpool(_knows, service, after)
+    seen = keeper.last_change if after is None or reset else after
+    yield b"id: %d\nretry: 2000\n: changes after this one\n\n" % seen
+    if reset:
+        yield b"id: %d\nevent: reset\ndata: {}\n\n" % seen
+    while after is not None and (missed := await run_in_threadpool(_missed, service, seen)):
+        yield _told(missed)
+        seen = missed[-1].number
+    while not subscription.lost:
+        try:
+            async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                changes = await subscription.changes()
+        except TimeoutError:
+            yield b": nothing new\n\n"
+            continue
+        if new := [change for change in changes if change.number > seen]:
+            yield _told(new)
+            seen = new[-1].number
 
 
 def _knows(service: Service, number: int) -> bool:
