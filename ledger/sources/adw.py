@@ -28,6 +28,7 @@ KIND: Final = "adw"
 _STATE_FILE: Final = "adw_state.json"
 _STATE_BYTES_MAX: Final = 4 * 1024 * 1024
 _LOG_SUFFIX: Final = "output.jsonl"
+_NAMED_MAX: Final = 5
 _DEPTH_MAX: Final = 8
 
 _STATUSES: Final = {
@@ -113,7 +114,16 @@ def _workflow_folders(path: Path) -> list[Path]:
     agents = path if path.name == "agents" or not (path / "agents").is_dir() else path / "agents"
     if agents.name != "agents" and ((agents / _STATE_FILE).is_file() or _logs(agents, depth_max=1)):
         return [agents]
-    return _folders(agents)
+    folders = _folders(agents)
+    if agents.name != "agents" and (projects := [folder for folder in folders if _holds_workflows(folder / "agents")]):
+        named = ", ".join(readable(project.name) for project in projects[:_NAMED_MAX])
+        more = f" and {len(projects) - _NAMED_MAX} more" if len(projects) > _NAMED_MAX else ""
+        raise SourceUnreadable(path, f"holds projects with a folder `agents` each; name one of them ({named}{more})")
+    return folders
+
+
+def _holds_workflows(agents: Path) -> bool:
+    return agents.is_dir() and any(_logs(folder) for folder in _folders(agents))
 
 
 def _folders(path: Path) -> list[Path]:

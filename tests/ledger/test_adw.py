@@ -176,6 +176,16 @@ def test_paths_that_hold_nothing(tmp_path: Path) -> None:
         import_source(MemoryStore(), "adw", file)
 
 
+def test_a_folder_of_projects_is_no_folder_of_workflows(tmp_path: Path) -> None:
+    for name in ("shop", "site"):
+        tree(tmp_path / "projects" / name, w1={"plan/raw_output.jsonl": 0.1})
+    with pytest.raises(SourceUnreadable, match=r"holds projects .*name one of them \(shop, site\)"):
+        import_source(MemoryStore(), "adw", tmp_path / "projects")
+    store = MemoryStore()
+    import_source(store, "adw", tree(tmp_path, w2={"agents/raw_output.jsonl": 0.2}))
+    assert events(store, "w2") == [("cost_observed", "agents")], "an agent may be called so"
+
+
 def test_sources_that_shrink_or_vanish_take_nothing_away(tmp_path: Path) -> None:
     store = MemoryStore()
     agents = tree(tmp_path, w1={"plan/raw_output.jsonl": 0.5, "build/raw_output.jsonl": 0.7})
