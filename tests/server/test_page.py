@@ -183,7 +183,7 @@ def test_zero_is_zero_and_unknown_is_unknown(visit: Visit) -> None:
     page = visit.open("#/workflows?template=adw_words&sort=adw_id&order=asc")
     assert page.locator("td .cost").all_text_contents() == ["unknown", "at least $1.00, 1 unpriced", "$0.00"]
     page = visit.open("#/health")
-    expect(page.get_by_role("heading", name="Models without a price").locator("xpath=..")).to_contain_text("home-made")
+    expect(page.get_by_role("heading", name="Usage without a price").locator("xpath=..")).to_contain_text("home-made")
 
 
 def test_amounts_are_exact_and_little_is_not_nothing(visit: Visit) -> None:
