@@ -102,7 +102,7 @@ function entered(moved) {
   document.title = title ? `${title.textContent} · costledger` : "costledger";
   if (!moved) return;
   scrollTo(0, 0);
-  main.focus({ preventScroll: true });
+  if (!main.contains(document.activeElement)) main.focus({ preventScroll: true }); // a form has its field focused
 }
 
 function mark(name) {
