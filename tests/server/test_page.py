@@ -183,7 +183,7 @@ def test_zero_is_zero_and_unknown_is_unknown(visit: Visit) -> None:
     page = visit.open("#/workflows?template=adw_words&sort=adw_id&order=asc")
     assert page.locator("td .cost").all_text_contents() == ["unknown", "at least $1.00, 1 unpriced", "$0.00"]
     page = visit.open("#/health")
-    expect(page.get_by_role("heading", name="Models without a price").locator("xpath=..")).to_contain_text("home-made")
+    expect(page.get_by_role("heading", name="Usage without a price").locator("xpath=..")).to_contain_text("home-made")
 
 
 def test_amounts_are_exact_and_little_is_not_nothing(visit: Visit) -> None:
@@ -389,6 +389,44 @@ def test_ages_scales_and_commands_are_for_people(visit: Visit) -> None:
         ["claude-opus-4-5", "'a'\"'\"'; rm -rf ~'", "'$(x)'"],
         ["Nov 3", "W45", "Nov 2026"],
     ]
+
+
+def test_a_workflow_shorter_than_a_second_says_when_it_was(browser: Browser, server: Server) -> None:
+    moment = datetime(2026, 11, 23, 18, 33, 1, 100_000, tzinfo=UTC)
+    costs = [
+        cost_observed("brief", cost_usd=f"0.{cents}", observed_at=moment + cents * timedelta(milliseconds=10))
+        for cents in range(10, 30)
+    ]
+    server.ledgers.append([workflow_started("brief"), *costs])
+    context = browser.new_context(viewport=NARROW, timezone_id="Europe/Berlin")
+    page = Visit(context.new_page(), server.url).open("#/workflows/brief")
+    expect(page.get_by_role("group", name="The cost over time, 20 steps")).to_be_visible()
+    expect(page.locator(".chart text", has_text="2026-11-23 19:33:01")).to_have_count(1)
+    context.close()
+
+
+def test_what_runs_since_long_ago_is_told_how_it_ends_and_no_model_is_blamed(browser: Browser, tmp_path: Path) -> None:
+    server = Here(tmp_path)
+    try:
+        server.ledgers.append([workflow_started("fresh"), cost_observed("fresh", cost_usd="0.42")])
+        context = browser.new_context()
+        page = Visit(context.new_page(), server.url).open()
+        live(page)
+        expect(page.locator("tr[data-workflow=fresh]")).to_contain_text("$0.42")
+        expect(page.locator("main")).not_to_contain_text("somebody says that it ended")
+        old = datetime.now(UTC) - timedelta(days=30)
+        told = [workflow_started("old", observed_at=old), cost_observed("old", usage={"output_tokens": 7})]
+        server.ledgers.append(told)
+        expect(page.locator("main")).to_contain_text(
+            "A workflow runs until somebody says that it ended: costledger complete ID; "
+            "for all that a source holds, costledger import KIND --status completed."
+        )
+        page.get_by_role("navigation").get_by_role("link", name="Health").click()
+        unpriced = page.get_by_role("heading", name="Usage without a price").locator("xpath=..")
+        expect(unpriced).to_contain_text("its source names no model")
+        context.close()
+    finally:
+        server.stop()
 
 
 def test_proving_the_ledgers_from_the_page(visit: Visit) -> None:

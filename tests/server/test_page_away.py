@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from ledger.events import cost_observed
 from projections.server.tokens import TokenRegister
-from tests.server.browsing import Visit, expect, live
+from tests.server.browsing import Visit, expect, live, settled
 from tests.server.conftest import Process
 
 
@@ -101,12 +101,29 @@ def test_an_open_page_whose_token_is_revoked_asks_for_another(browser: Browser, 
     server = Process(tmp_path, "--require-tokens")
     try:
         context = browser.new_context()
-        page = Visit(context.new_page(), server.url).open()
+        page = Visit(context.new_page(), server.url).open("#/workflows")
+        expect(page.locator("h1")).to_have_text("Log in")
+        expect(page.get_by_label("Token")).to_be_focused()
+        expect(page.locator("main")).not_to_contain_text("no longer valid")
         page.get_by_label("Token").fill(token)
         page.keyboard.press("Enter")
         live(page)
+        settled(page)  # from here on only the stream asks
         tokens.revoke(token.split("_")[1])
         expect(page.locator("h1")).to_have_text("Log in")
+        expect(page.get_by_role("status")).to_contain_text(["The token is no longer valid here"])
+        expect(page.get_by_label("Token")).to_be_focused()
+        expect(page.locator("#live")).to_be_empty()
+        page.get_by_label("Token").fill(tokens.create("read"))
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("Workflows")
+        live(page)
+        settled(page)
+        server.stop()
+        expect(page.locator("#live")).to_have_text("○ Reconnecting…")
+        page.wait_for_timeout(3000)  # long enough to have tried again
+        expect(page.locator("#live")).to_have_text("○ Reconnecting…")
+        expect(page.locator("h1")).to_have_text("Workflows")
         context.close()
     finally:
         server.stop()

@@ -1,5 +1,7 @@
 // Elements. What agents call themselves reaches the page only as text: nothing here parses HTML.
 
+import { released } from "./pointer.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
@@ -37,6 +39,25 @@ function nodes(children) {
 export function fill(element, ...children) {
   element.replaceChildren(...nodes(children));
   return element;
+}
+
+/** The same; who has the focus in it keeps it, when its like is there again. */
+function renewed(element, content) {
+  const { activeElement: focused } = document;
+  const within = element.contains(focused);
+  fill(element, content);
+  if (!within) return;
+  const like = focused.id
+    ? document.getElementById(focused.id)
+    : [...element.querySelectorAll("a")].find(({ href }) => href === focused.href);
+  like?.focus({ preventScroll: true });
+}
+
+/** Go on reading at the top of an element: its page was turned. */
+export function fromTop(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView();
 }
 
 /** Tables that were opened to their end; they stay open when their figures are renewed. */
@@ -132,8 +153,9 @@ export function part(produce, signal, element = h("div", { class: "part" })) {
   const load = async () => {
     try {
       const content = await produce();
+      await released();
       if (signal.aborted) return;
-      fill(element, content);
+      renewed(element, content);
       shown = true;
     } catch (error) {
       if (signal.aborted || error.name === "AbortError" || error.status === 401) return;

@@ -5,7 +5,7 @@ const PATIENCE_MS = 1000;
 
 /**
  * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (the stream begins anew, and something may
- * have been missed before: load anew), `state` (detail: "live", "waiting" or "paused"),
+ * have been missed before: load anew), `state` (detail: "live", "waiting", "paused" or "ended"),
  * `refused` (the server gives no stream).
  */
 class Live extends EventTarget {
@@ -44,6 +44,7 @@ class Live extends EventTarget {
   /** Nothing more is heard until it begins again. */
   end() {
     this.#close();
+    this.#tell("state", "ended");
     this.#heard?.();
     this.#begun = null;
   }

@@ -18,12 +18,13 @@ import { workflows } from "./pages/workflows.js";
  */
 
 const PAGES = { "": overview, workflows, spend, health };
-const STATES = { live: "● Live", waiting: "○ Reconnecting…", paused: "○ Paused" };
+const STATES = { live: "● Live", waiting: "○ Reconnecting…", paused: "○ Paused", ended: "" };
 
 const main = document.getElementById("main");
 const logout = document.getElementById("logout");
 let leaving = new AbortController();
 let access = null;
+let lapsed = false; // the token that let in allows nothing any more
 let shownPath = null;
 
 /** Show the page that the address names; what the one before had begun is given up. */
@@ -43,8 +44,10 @@ async function show() {
     if (access.token_needed && access.scope === null) {
       shownPath = null;
       login(main, {
+        lapsed,
         done: () => {
           access = null;
+          lapsed = false;
           show();
         },
       });
@@ -99,7 +102,7 @@ function entered(moved) {
   document.title = title ? `${title.textContent} · costledger` : "costledger";
   if (!moved) return;
   scrollTo(0, 0);
-  main.focus({ preventScroll: true });
+  if (!main.contains(document.activeElement)) main.focus({ preventScroll: true }); // a form has its field focused
 }
 
 function mark(name) {
@@ -110,17 +113,23 @@ function mark(name) {
   }
 }
 
-whenUnauthorized(() => {
+function lapse() {
+  lapsed ||= Boolean(access?.scope);
   access = null;
   live.end();
   show();
-});
+}
+
+whenUnauthorized(lapse);
 logout.addEventListener("click", async () => {
   await api.logout();
   location.reload();
 });
-// With a token that was revoked this asks for another one.
-live.addEventListener("refused", () => api.access().catch(() => {}));
+// Why a stream is refused, a browser does not tell.
+live.addEventListener("refused", async () => {
+  const now = await api.access().catch(() => null);
+  if (access && now?.token_needed && now.scope === null) lapse();
+});
 live.addEventListener("state", ({ detail }) => {
   const sign = document.getElementById("live");
   sign.textContent = STATES[detail];

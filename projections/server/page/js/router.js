@@ -27,10 +27,9 @@ export function link(path, query = {}) {
 
 export const workflowLink = (id) => link(["workflows", id]);
 
-/** Go there; a view that only changes its own state stays one step of the browser's history. */
+/** Go there: a step of the browser's history that Back undoes, or in place of the latest one. */
 export function go(to, { replace = false } = {}) {
-  if (replace) {
-    history.replaceState(null, "", to);
-    dispatchEvent(new HashChangeEvent("hashchange"));
-  } else location.hash = to;
+  if (replace) history.replaceState(null, "", to);
+  else history.pushState(null, "", to);
+  dispatchEvent(new HashChangeEvent("hashchange"));
 }

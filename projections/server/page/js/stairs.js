@@ -96,9 +96,8 @@ function eventTicks(moves, width) {
   return moves.flatMap((move, at) => (at % every === 0 ? [{ at, text: `#${move.seq}` }] : []));
 }
 
-/** Round moments of this browser's zone; a day's first one says which day it is. */
+/** Round moments of this browser's zone; a day's first one says which day it is. Without any, the moment it all was. */
 function timeTicks(from, to, width) {
-  if (from === to) return [{ at: from, text: local(new Date(from).toISOString()) }];
   const wanted = Math.max(2, Math.floor(width / 84));
   const step = TIME_STEPS.find((size) => (to - from) / size <= wanted) ?? 365 * DAY;
   const found = [];
@@ -110,7 +109,8 @@ function timeTicks(from, to, width) {
     found.push({ at, text: step >= DAY || (name !== day && date.getHours() + date.getMinutes() === 0) ? name : clock });
     day = name;
   }
-  return found;
+  const middle = (from + to) / 2;
+  return found.length ? found : [{ at: middle, text: local(middle) }];
 }
 
 function* rounds(from, to, step) {

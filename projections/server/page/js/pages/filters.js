@@ -1,9 +1,10 @@
 // The filters of the table of workflows, as the address keeps them and as the API is asked.
 
 import { h } from "../dom.js";
+import { steers, tell } from "../form.js";
 import { day, isDay, plusDays, startOf } from "../format.js";
 import { choice, field, status } from "../parts.js";
-import { go, link } from "../router.js";
+import { here, link } from "../router.js";
 
 /** Rows on a page. */
 export const PAGE = 50;
@@ -43,9 +44,6 @@ export const MEANINGS = {
   page: (value) => /^[1-9]\d*$/.test(value),
 };
 
-/** How long nobody types before the text is looked for. */
-const PAUSE_MS = 300;
-
 /** What the API is asked for, from the address; what an address cannot mean is left out. */
 export function asked(query) {
   const date = (name) => (isDay(query.get(name)) ? query.get(name) : null);
@@ -67,8 +65,8 @@ export function asked(query) {
 }
 
 /** The address with some of its state changed; a change but of the page goes back to the first. */
-export function changed(query, changes) {
-  const next = new URLSearchParams(query);
+export function changed(changes) {
+  const next = here().query;
   if (!("page" in changes)) next.delete("page");
   for (const [name, value] of Object.entries(changes)) {
     next.delete(name);
@@ -77,64 +75,60 @@ export function changed(query, changes) {
   return link(["workflows"], next);
 }
 
-/** The form; a change shows at once. @param {URLSearchParams} query */
+/** The form, made once. @param {URLSearchParams} query */
 export function filters(query) {
-  const get = (name) => query.get(name) ?? "";
-  const date = (name) => (isDay(query.get(name)) ? query.get(name) : "");
-  let typing = 0;
-  const type = ({ isComposing }) => {
-    clearTimeout(typing);
-    if (!isComposing) typing = setTimeout(() => form.isConnected && apply(), PAUSE_MS);
-  };
-  const apply = (event) => {
-    event?.preventDefault();
-    clearTimeout(typing);
-    const told = new FormData(form);
-    go(changed(query, { ...Object.fromEntries(told), status: told.getAll("status") }), { replace: true });
-  };
   const boxes = STATUSES.map((name) =>
     h(
       "label",
       { class: "box" },
-      h("input", {
-        type: "checkbox",
-        id: `f-${name}`,
-        name: "status",
-        value: name,
-        checked: query.getAll("status").includes(name),
-      }),
+      h("input", { type: "checkbox", id: `f-${name}`, name: "status", value: name }),
       status(name),
     ),
   );
-  const input = (name, properties) => h("input", { id: `f-${name}`, name, value: get(name), ...properties });
+  const input = (name, properties) => h("input", { id: `f-${name}`, name, ...properties });
   const form = h(
     "form",
-    { onsubmit: apply, onchange: apply },
+    {},
     h("fieldset", {}, h("legend", {}, "Status"), h("div", { class: "boxes" }, boxes)),
     field(
       "Text",
-      input("text", {
-        class: "long",
-        type: "search",
-        placeholder: "id, template, model, error",
-        maxlength: 200,
-        oninput: type,
-      }),
+      input("text", { class: "long", type: "search", placeholder: "id, template, model, error", maxlength: 200 }),
     ),
     h("span", { class: "break" }),
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
     field("Template", input("template", { class: "middle" })),
-    choice("Basis", "basis", BASES, get("basis")),
-    field("Last event from", input("since", { type: "date", value: date("since"), max: day(new Date()) })),
-    field("to", input("until", { type: "date", value: date("until") })),
+    choice("Basis", "basis", BASES, ""),
+    field("Last event from", input("since", { type: "date", max: day(new Date()) })),
+    field("to", input("until", { type: "date" })),
     h("button", { type: "submit", hidden: true }, "Filter"), // what Enter presses
-    [...query.keys()].length ? h("a", { href: "#/workflows", class: "button" }, "Clear") : null,
+    h("a", { href: "#/workflows", class: "button", onclick: () => boxes[0].control.focus() }, "Clear"),
   );
+  steers(form, () => {
+    const told = new FormData(form);
+    const unfinished = ["since", "until"].some((name) => told.get(name) && !isDay(told.get(name)));
+    return unfinished ? null : changed({ ...Object.fromEntries(told), status: told.getAll("status") });
+  });
   const wide = matchMedia("(min-width: 701px)").matches;
-  return h(
+  const element = h(
     "details",
-    { id: "filters", class: "filters", open: wide || [...query.keys()].length > 0 },
+    { id: "filters", class: "filters", open: wide || query.size > 0 },
     h("summary", {}, "Filter"),
     form,
   );
+  say(element, query);
+  return element;
+}
+
+/** Let the form say what the address says. @param {HTMLElement} element @param {URLSearchParams} query */
+export function say(element, query) {
+  const get = (name) => query.get(name) ?? "";
+  const date = (name) => (isDay(get(name)) ? get(name) : "");
+  const texts = Object.fromEntries(["text", "issue", "template", "basis"].map((name) => [name, get(name)]));
+  tell(element.querySelector("form"), {
+    ...texts,
+    status: query.getAll("status"),
+    since: date("since"),
+    until: date("until"),
+  });
+  element.querySelector(".button").hidden = query.size === 0;
 }

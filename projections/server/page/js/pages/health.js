@@ -29,14 +29,9 @@ export async function health(place, { signal, scope }) {
       deliveries(webhooks, scope, again),
     ];
   }, signal);
-  const load = async () => {
-    const focused = document.activeElement?.id;
-    await parts.load();
-    if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
-  };
-  const again = calmly(load, signal);
+  const again = calmly(parts.load, signal);
   fill(place, h("h1", {}, "Health"), parts.element);
-  await load();
+  await parts.load();
   const timer = setInterval(() => document.hidden || again(), EVERY_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
   for (const name of ["row", "again"]) live.addEventListener(name, again, { signal });
@@ -136,10 +131,10 @@ function unpriced(models) {
     model === UNATTRIBUTED ? "its source names no model" : h("code", {}, `costledger prices -- ${word(model)}`),
   ]);
   return section(
-    "Models without a price",
+    "Usage without a price",
     rows.length
       ? table({
-          caption: "Models without a price",
+          caption: "Usage without a price",
           columns: [
             { name: "Model", named: true },
             { name: "Messages", figures: true },
@@ -149,7 +144,7 @@ function unpriced(models) {
           rows,
           most: SHOWN,
         })
-      : boxed(good("Every model that was used has a price.")),
+      : boxed(good("All usage has a price.")),
   );
 }
 

@@ -4,8 +4,8 @@ import { api } from "../api.js";
 import { fill, h } from "../dom.js";
 import { field } from "../parts.js";
 
-/** @param {HTMLElement} place @param {{done: () => void}} then */
-export function login(place, { done }) {
+/** @param {HTMLElement} place @param {{lapsed: boolean, done: () => void}} then `lapsed`: a token was good until now */
+export function login(place, { lapsed, done }) {
   const token = h("input", {
     type: "password",
     name: "token",
@@ -38,6 +38,7 @@ export function login(place, { done }) {
     h(
       "form",
       { class: "login", onsubmit: enter },
+      lapsed && h("p", { class: "warn", role: "status" }, "The token is no longer valid here: it was revoked, or this browser logged out."),
       h("p", {}, "This server asks for a token. Whoever runs it makes one with"),
       h("pre", {}, h("code", {}, "costledger token create --scope read")),
       h("p", { class: "muted" }, "A token for ", h("code", {}, "admin"), " may also resync."),

@@ -28,6 +28,7 @@ const RANGES = [
   ["Last 30 days", 30],
 ];
 const RUNNING_SHOWN = 15;
+const LONG_MS = 24 * 3_600_000;
 const DOUBTS_SHOWN = 8;
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id) },
@@ -165,7 +166,7 @@ function spentLately({ today, answers }) {
   ];
 }
 
-function runningTable(columns, lines, { total_count, analytics }) {
+function runningTable(columns, lines, { workflows: rows, total_count, analytics }) {
   if (!lines.size) return h("p", { class: "quietly" }, "Nothing runs.");
   const rest =
     total_count > lines.size &&
@@ -173,8 +174,23 @@ function runningTable(columns, lines, { total_count, analytics }) {
   return [
     table({ caption: "Running workflows, the latest event first", columns, rows: [...lines.values()] }),
     rest && h("p", {}, rest, analytics.at_least ? ": at least " : ": ", amount(analytics.total_cost), "."),
+    rows.some(long) && howToEnd(),
   ];
 }
+
+/** What began so long ago has probably ended unseen, as the sessions of old transcripts have. */
+const long = (row) => Date.now() - Date.parse(row.start_time ?? row.updated_at) > LONG_MS;
+
+const howToEnd = () =>
+  h(
+    "p",
+    { class: "note" },
+    "A workflow runs until somebody says that it ended: ",
+    h("code", {}, "costledger complete ID"),
+    "; for all that a source holds, ",
+    h("code", {}, "costledger import KIND --status completed"),
+    ".",
+  );
 
 async function doubts(signal) {
   const [{ doubts: rows }, health] = await Promise.all([api.stale(signal), api.health(signal)]);

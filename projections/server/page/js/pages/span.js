@@ -1,7 +1,8 @@
 // What of the spend is shown: its days, their grouping, what it is split by, as the address keeps them.
 
 import { h } from "../dom.js";
-import { isDay, plusDays } from "../format.js";
+import { steers, tell } from "../form.js";
+import { day, isDay, plusDays } from "../format.js";
 import { choice, field } from "../parts.js";
 import { go, link } from "../router.js";
 
@@ -33,43 +34,27 @@ export function span(query, today) {
   return { by: one("by", BY, "model"), period: one("period", PERIODS, "day"), since, until };
 }
 
-/** The form; a change shows at once. */
-export function controls(of, today) {
-  const to = (changes) => link(["spend"], { ...of, ...changes });
-  const apply = (event) => {
-    event.preventDefault();
-    go(to(Object.fromEntries(new FormData(form))), { replace: true });
+/** The form, made once. */
+export function controls(of) {
+  const last = (days) => {
+    const today = day(new Date());
+    return { since: plusDays(today, 1 - days), until: today };
   };
-  const ranges = RANGES.map(([name, days]) => {
-    const since = plusDays(today, 1 - days),
-      chosen = of.since === since && of.until === today;
-    return h(
+  const asked = () => Object.fromEntries(new FormData(form));
+  const ranges = RANGES.map(([name, days]) =>
+    h(
       "button",
-      {
-        type: "button",
-        id: `last-${days}`,
-        "aria-pressed": String(chosen),
-        onclick: () => go(to({ since, until: today }), { replace: true }),
-      },
+      { type: "button", id: `last-${days}`, onclick: () => go(link(["spend"], { ...asked(), ...last(days) })) },
       name,
-    );
-  });
-  const date = (name) => h("input", { type: "date", id: `f-${name}`, name, value: of[name], required: true });
+    ),
+  );
+  const options = (names) => names.map((name) => [name, name]);
+  const date = (name) => h("input", { type: "date", id: `f-${name}`, name, required: true });
   const form = h(
     "form",
-    { class: "filters", onsubmit: apply, onchange: apply },
-    choice(
-      "Split by",
-      "by",
-      BY.map((name) => [name, name]),
-      of.by,
-    ),
-    choice(
-      "For each",
-      "period",
-      PERIODS.map((name) => [name, name]),
-      of.period,
-    ),
+    { class: "filters" },
+    choice("Split by", "by", options(BY), of.by),
+    choice("For each", "period", options(PERIODS), of.period),
     h(
       "div",
       { class: "field", role: "group", "aria-label": "The last" },
@@ -79,5 +64,20 @@ export function controls(of, today) {
     field("From", date("since")),
     field("to", date("until")),
   );
+  steers(form, () => {
+    const told = asked();
+    return isDay(told.since) && isDay(told.until) ? link(["spend"], told) : null;
+  });
+  return say(form, of);
+}
+
+/** Let the form say what is shown. @param {HTMLFormElement} form */
+export function say(form, of) {
+  tell(form, of);
+  const today = day(new Date());
+  for (const [, days] of RANGES) {
+    const chosen = of.since === plusDays(today, 1 - days) && of.until === today;
+    form.querySelector(`#last-${days}`).setAttribute("aria-pressed", String(chosen));
+  }
   return form;
 }

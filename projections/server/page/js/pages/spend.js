@@ -6,7 +6,7 @@ import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
 import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
 import { about, bar, leftOut, share, sum } from "../parts.js";
-import { controls, MEANINGS, span } from "./span.js";
+import { controls, MEANINGS, say, span } from "./span.js";
 
 const GROUPS_SHOWN = 15;
 const PERIODS_SHOWN = 31;
@@ -24,10 +24,8 @@ export async function spend(place, { query, signal, moved }) {
   const again = calmly(results.load, signal, 3000);
   for (const name of ["row", "again", "removed"]) live.addEventListener(name, again, { signal });
 
-  const focused = document.activeElement?.id;
-  if (kept) place.querySelector("form").replaceWith(controls(of, today));
-  else fill(place, h("h1", {}, "Spend"), controls(of, today), results.element);
-  if (kept && focused) document.getElementById(focused)?.focus();
+  if (kept) say(place.querySelector("form"), of);
+  else fill(place, h("h1", {}, "Spend"), controls(of), results.element);
   await results.load();
 }
 

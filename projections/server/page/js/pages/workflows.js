@@ -1,12 +1,12 @@
 // Workflows: the table, filtered, sorted and paged by the server; its state is in the address.
 
 import { api, address } from "../api.js";
-import { cellsOf, cut, empty, fill, h, line, part, save, table } from "../dom.js";
+import { cellsOf, cut, empty, fill, fromTop, h, line, part, save, table } from "../dom.js";
 import { count, csv, duration, honest, local, minute, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
 import { about, cost, issue, leftOut, lessLoud, renew, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
-import { asked, changed, filters, MEANINGS, PAGE, pageOf, sortOf } from "./filters.js";
+import { asked, changed, filters, MEANINGS, PAGE, pageOf, say, sortOf } from "./filters.js";
 
 const moment = (of) => (row) => h("span", { title: local(row[of]) }, minute(row[of]));
 /** A column that is empty in all rows of a page is not shown, unless the table is sorted by it. */
@@ -67,9 +67,14 @@ const EXPORTED = [
   "updated_at",
 ];
 
+/** Whether the viewer has just turned the page of the table. */
+let turned = false;
+
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function workflows(place, { query, signal, moved }) {
   const kept = moved ? null : place.querySelector("#results");
+  const top = kept && turned;
+  turned = false;
   const results = kept ?? h("div", { id: "results", class: "part" });
   let lines = new Map(),
     rows = [],
@@ -95,13 +100,8 @@ export async function workflows(place, { query, signal, moved }) {
     signal,
     results,
   );
-  const keepingFocus = async () => {
-    const focused = document.activeElement?.id;
-    await load();
-    if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
-  };
 
-  const again = calmly(keepingFocus, signal, 2000);
+  const again = calmly(load, signal, 2000);
   live.addEventListener(
     "row",
     ({ detail: row }) => {
@@ -116,15 +116,10 @@ export async function workflows(place, { query, signal, moved }) {
   );
   for (const name of ["again", "removed"]) live.addEventListener(name, again, { signal });
 
-  const { id: focused, selectionStart: caret } = document.activeElement ?? {};
-  if (kept) place.querySelector("#filters").replaceWith(filters(query));
+  if (kept) say(place.querySelector("#filters"), query);
   else fill(place, h("h1", {}, "Workflows"), filters(query), results);
-  if (kept && focused) {
-    const same = document.getElementById(focused);
-    same?.focus();
-    if (Number.isInteger(caret)) same?.setSelectionRange(caret, caret);
-  }
-  await keepingFocus();
+  await load();
+  if (top && !signal.aborted) fromTop(results);
 }
 
 function totals({ total_count, analytics }) {
@@ -160,7 +155,7 @@ function shown(all, lines, query, total) {
     if (!column.sort) return column;
     const is = column.sort === sort;
     const next = is && order === "desc" ? "asc" : "desc";
-    const turn = () => go(changed(query, { sort: column.sort, order: next }), { replace: true });
+    const turn = () => go(changed({ sort: column.sort, order: next }));
     return {
       ...column,
       sorted: is ? (order === "desc" ? "descending" : "ascending") : null,
@@ -186,7 +181,10 @@ function pager(total, query) {
         type: "button",
         id,
         disabled: to < 1 || to > pages,
-        onclick: () => go(changed(query, { page: to > 1 ? String(to) : null })),
+        onclick: () => {
+          turned = true;
+          go(changed({ page: to > 1 ? String(to) : null }));
+        },
       },
       text,
     );
