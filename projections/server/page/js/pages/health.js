@@ -44,7 +44,7 @@ function following(found) {
     boxed(
       found.ready
         ? good("Rows follow their ledgers.")
-        : bad("Rows do not follow their ledgers; the server's log says why."),
+        : bad(`Rows do not follow their ledgers: ${found.error ?? "the last look at them is long ago"}`),
       found.misplaced ? bad(found.misplaced) : null,
       h(
         "dl",
