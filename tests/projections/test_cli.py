@@ -270,6 +270,28 @@ def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
     assert piped(tmp_path, "append", stdin=told[:-1]).out == "2 appended, 2 already there, 0 refused\n"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["daily"], ["history", "--json"], ["import", "adw", "agents", "--json"], ["-h"]])
+def test_an_output_that_takes_nothing_is_said_once(tmp_path: Path, command: list[str], unbuffered: str) -> None:
+    write(tmp_path / "agents" / "w" / "plan" / "raw_output.jsonl", init("s"), result("s", "0.09"))
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": unbuffered}
+    whole = [sys.executable, "-m", "projections", *command]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(whole, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "costledger: the output could not be written: No space left on device; "
+        "what was recorded before that stays recorded\n"
+    )
+
+
+def test_a_closed_output_is_for_nobody(tmp_path: Path) -> None:
+    command = ["sh", "-c", '"$0" -m projections daily >&-', sys.executable]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_bad_lines_on_stdin_are_named_and_the_others_appended(tmp_path: Path) -> None:
     good = b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01"}\n'
     bad = [
