@@ -403,9 +403,13 @@ def test_stale_suspects_and_names_the_next_step(run: Run, tmp_path: Path) -> Non
     run("import", "adw", "agents", "--status", "completed")
     told = run("stale", "--json").json
     assert told[0]["why"].startswith("ended, and the cost is at least this")
-    assert "costledger resync -- w1" in run("stale").out
+    assert "costledger correct --cost-usd USD --reason WHY -- w1" in run("stale").out
     os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (2e9, 2e9))
-    assert any("a source was written" in doubt["why"] for doubt in run("stale", "--json").json)
+    told = run("stale", "--json").json
+    assert [one["next_step"] for one in told if "a source was written" in one["why"]] == ["costledger resync -- w1"]
+    os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (1e9, 1e9))
+    assert run("correct", "w1", "--cost-usd", "0.12", "--reason", "the invoice").code == 0
+    assert run("stale").out == "no row looks wrong\n", "its next step has settled it"
 
 
 def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> None:
