@@ -73,8 +73,6 @@ def _usd(value: object) -> int:
     try:
         return money.parse(value)
     except InvalidMoney as error:
-        if isinstance(value, int | str | Decimal) and str(value).strip().startswith("-"):
-            raise ValueError(f"{shown(str(value))} is negative") from None
         raise ValueError(str(error)) from None
 
 

@@ -166,6 +166,10 @@ def _amount(value: object) -> str:
     return money.to_wire(money.parse(value))
 
 
+def _cost(value: object) -> str:
+    return money.to_wire(money.parse(value, negative="a cost cannot be negative; use `correct` to lower a figure"))
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def check(value: object) -> str:
         if value not in choices:
@@ -224,7 +228,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
         "session_id": check_name,
         "model": check_name,
         "message_id": check_name,
-        "cost_usd": _amount,
+        "cost_usd": _cost,
         "cost_source": _one_of("reported", "priced"),
         "price_book": check_name,
         "price_digest": check_name,

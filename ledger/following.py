@@ -153,7 +153,11 @@ class Following:
 
         try:
             report = import_entry(self._ledgers, entry, unchanged=unchanged, prices=self._prices)
-        except (SourceUnreadable, InvalidInput) as error:
+        except SourceUnreadable as error:
+            its_own = error.path == Path(entry.path)  # `where` names it already
+            found.troubles += self._told.news(where, error.problem if its_own else str(error))
+            return True
+        except InvalidInput as error:
             found.troubles += self._told.news(where, str(error))
             return True
         except Exception as error:

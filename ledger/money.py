@@ -25,11 +25,12 @@ _TEXT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
-def parse(value: object) -> int:
+def parse(value: object, *, negative: str = "it cannot be negative") -> int:
     """An amount given by a caller or a log, in nanodollars.
 
     Args:
         value: USD as text ("2.37", "1e-3"), int, Decimal or float.
+        negative: what is said of an amount below zero.
 
     Raises:
         InvalidMoney: not a number, negative, infinite, NaN, or above a billion dollars.
@@ -46,7 +47,7 @@ def parse(value: object) -> int:
     if not amount.is_finite():
         raise InvalidMoney(value, "it must be finite")
     if amount < 0:
-        raise InvalidMoney(value, "a cost cannot be negative; use `correct` to lower a figure")
+        raise InvalidMoney(value, negative)
     if amount.adjusted() > 10 or amount * NANOUSD_PER_USD > NANOUSD_MAX:
         raise InvalidMoney(value, "it is above the limit of 1,000,000,000 USD")
     return int(_EXACT.quantize(amount, _NANO).scaleb(9, _EXACT))

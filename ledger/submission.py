@@ -43,7 +43,7 @@ def strict_json(text: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"is not UTF-8: {error.reason} at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise InvalidInput(f"is not JSON: {error.msg} at character {error.pos + 1}") from None
+        raise InvalidInput(f"is not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}") from None
     except RecursionError:
         raise InvalidInput("is nested too deeply") from None
     except ValueError as error:  # Python refuses whole numbers of more than 4,300 digits

@@ -31,7 +31,10 @@ _WARNED_PERCENT: Final = 80
 
 
 class BudgetState(StrEnum):
-    """`ok` below 80 %, `warned` from there on, `over` above the whole budget."""
+    """`ok` below 80 %, `warned` from there on, `over` above the whole budget.
+
+    Usage without a price, of a budget of nothing, is `warned`: it may be over.
+    """
 
     OK = "ok"
     WARNED = "warned"
@@ -87,21 +90,27 @@ class Standing:
         return self.budget_nanousd - self.spent_nanousd
 
     @property
-    def percent(self) -> int:
+    def percent(self) -> int | None:
         """Of the budget, rounded down, and at least 101 when it is over: 80 is the warning, above 100 is over.
 
-        0 of nothing is 0; usage without a price, of nothing, is 100: it may be over.
+        None of a budget of nothing, of which nothing is a share.
         """
         if self.budget_nanousd == 0:
-            return 101 if self.spent_nanousd else 100 if self.unpriced else 0
+            return None
         share = 100 * self.spent_nanousd // self.budget_nanousd
         return max(share, 101) if self.left_nanousd < 0 else share
+
+    @property
+    def in_percent(self) -> str:
+        """Behind a sentence: " (84 %)", or nothing."""
+        return "" if self.percent is None else f" ({self.percent} %)"
 
     @property
     def state(self) -> BudgetState:
         if self.left_nanousd < 0:
             return BudgetState.OVER
-        return BudgetState.WARNED if self.percent >= _WARNED_PERCENT else BudgetState.OK
+        nears = self.unpriced > 0 if self.percent is None else self.percent >= _WARNED_PERCENT
+        return BudgetState.WARNED if nears else BudgetState.OK
 
     def __str__(self) -> str:
         """A sentence without a name in front: "$4.20 of $5.00 spent (84 %), $0.80 left"."""
@@ -111,7 +120,7 @@ class Standing:
         tokens = f"; the tokens of {counted(self.unpriced, 'meter')} have no price"
         if self.unpriced and not self.spent_nanousd:
             return f"an unpriced amount spent, {rest} of {budget}{tokens}"
-        return f"{least}{spent} of {budget} spent ({self.percent} %), {rest}{tokens if self.unpriced else ''}"
+        return f"{least}{spent} of {budget} spent{self.in_percent}, {rest}{tokens if self.unpriced else ''}"
 
     def _shown(self) -> tuple[str, str, str]:
         """What was spent, the budget and their difference, with as many decimals as a difference needs to be seen."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from ledger.errors import SourceUnreadable
 
-__all__ = ["HOOKS", "OtherStatusLine", "StatusLine", "installed", "parsed", "spelled_like", "uninstalled"]
+__all__ = ["HOOKS", "OtherStatusLine", "StatusLine", "installed", "parsed", "silenced", "spelled_like", "uninstalled"]
 
 HOOKS: Final = ("Stop", "SubagentStop", "SessionEnd")
 
@@ -97,6 +97,15 @@ def installed(path: Path, settings: Settings, executable: str, data: str, status
         groups = _groups(path, hooks, name)
         hooks[name] = [*groups, {"hooks": [{"type": "command", "command": command.format("hook")}]}]
     return made
+
+
+def silenced(settings: Settings) -> bool:
+    """Whether `disableAllHooks` keeps what is installed from running: hooks, and in newer versions the status line.
+
+    A project's own settings may say otherwise for its sessions (https://code.claude.com/docs/en/settings,
+    https://github.com/anthropics/claude-code/issues/11744).
+    """
+    return settings.get("disableAllHooks") is True
 
 
 def uninstalled(path: Path, settings: Settings) -> Settings:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ledger import money
+from ledger.words import counted
 from projections.workflow_history import HELD, Row
 
 __all__ = ["IDLE", "LOW_COST_NANOUSD", "MANY_TOKENS", "MARKS", "Doubt", "doubts", "may_doubt", "stale"]
@@ -69,12 +70,12 @@ def doubts(
     if not running and found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS:
         cost = money.shown(found.actual_cost_nanousd)
         yield f"ended at {cost} for {found.total_tokens:,} tokens", f"costledger explain -- {name}"
-    if not running and found.cost_basis == "partial":
-        yield "ended, and the cost is at least this: some usage has no price or is incomplete", _resync(name)
+    held, twice, unread = (mark in found.cost_breakdown for mark in MARKS)
+    if not running and found.cost_basis == "partial" and not unread:
+        yield _lower_bound(found)
     if running and now - updated_at > idle:
         hours = (now - updated_at) / timedelta(hours=1)
         yield f"running, and no event for {hours:,.0f} hours", f"costledger complete -- {name} (or fail, cancel)"
-    held, twice, unread = (mark in found.cost_breakdown for mark in MARKS)
     if held:
         yield "held: somebody stored more than the ledger says", _resync(name, force=True)
     if twice:
@@ -83,6 +84,16 @@ def doubts(
         yield "events that this version does not know", "upgrade costledger"
     if changed_at is not None and changed_at > updated_at:
         yield f"a source was written at {changed_at:%Y-%m-%d %H:%M} UTC, after the last event", _resync(name)
+
+
+def _lower_bound(found: Row) -> tuple[str, str]:
+    """Why an ended row's cost is at least what it shows; reading the sources once more changes neither cause."""
+    why, name = "ended, and the cost is at least this", found.adw_id
+    if found.unpriced_events:
+        tokens = f"the tokens of {counted(found.unpriced_events, 'meter')} have no price"
+        return f"{why}: {tokens}", f"costledger reprice --reason WHY -- {name} (once [[prices]] has their rates)"
+    settled = f"costledger correct --cost-usd USD --reason WHY -- {name} (if you know the figure)"
+    return f"{why}: some usage is known to be incomplete, as that of a killed session", settled
 
 
 def _resync(name: str, *, force: bool = False) -> str:

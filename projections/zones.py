@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
 from ledger.errors import InvalidInput
 
-__all__ = ["day_named", "zone_named"]
+__all__ = ["day_named", "zone_called", "zone_named"]
 
 
 def zone_named(where: str, name: str | None) -> tzinfo | None:
@@ -28,6 +28,11 @@ def zone_named(where: str, name: str | None) -> tzinfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(f"{where} {name!r}: no such zone; give a name such as Europe/Berlin, or UTC") from None
+
+
+def zone_called(zone: tzinfo | None) -> str:
+    """What to call a zone in an answer; the local one by what this host calls it now, such as CET."""
+    return str(datetime.now().astimezone().tzinfo if zone is None else zone)
 
 
 def day_named(where: str, text: str | None) -> date | None:

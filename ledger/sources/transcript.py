@@ -187,6 +187,7 @@ def files_below(path: Path) -> list[Path]:
         raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
     found: list[Path] = []
     known: set[tuple[int, int]] = set()
+    _new(str(path), known)
     for where, folders, names in os.walk(path, followlinks=True):
         folders[:] = [name for name in sorted(folders) if _new(os.path.join(where, name), known)]
         found += [Path(where, name) for name in names if name.endswith(_SUFFIXES)]

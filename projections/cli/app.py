@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
@@ -58,6 +60,9 @@ _COMMANDS: Final = {
 """The module of each command, in the order that `--help` lists them."""
 
 _ERROR, _USAGE, _FINDING, _INTERRUPTED = 1, 2, 3, 130
+
+_UNWRITABLE: Final = {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
+"""What `write` says of an output that takes nothing; such an error names no file, as every other one does."""
 
 
 class _Commands(click.Group):
@@ -117,6 +122,8 @@ def _check_json(context: click.Context, name: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    if sys.stdout is None:  # closed by the caller: nobody wants to read it
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     try:
         result: Any = cli.main(args=arguments, prog_name="costledger", standalone_mode=False)
         sys.stdout.flush()
@@ -128,16 +135,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _say("interrupted; what was acknowledged is in the ledger")
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's last flush finds no broken pipe
+        _drop_output()
         sys.exit(_ERROR)
     except CostledgerError as error:
         _say(str(error))
         sys.exit(exit_code(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
+            _drop_output()
+            _say(f"the output could not be written: {error.strerror}; what was recorded before that stays recorded")
+            sys.exit(_ERROR)
         if os.environ.get("COSTLEDGER_DEBUG"):
             raise
         _say(f"{type(error).__name__}: {error}; this should not happen: set COSTLEDGER_DEBUG=1 and report what it says")
         sys.exit(_ERROR)
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere, so that the interpreter's last flush fails no second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def exit_code(error: CostledgerError) -> int:

@@ -64,7 +64,7 @@ def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
         click.echo(f"{row.adw_id}: {stands}")
     if stands.state is not BudgetState.OK:
         what = "is over its budget" if stands.state is BudgetState.OVER else "nears its budget"
-        click.echo(f"costledger: {row.adw_id} {what} ({stands.percent} %)", err=True)
+        click.echo(f"costledger: {row.adw_id} {what}{stands.in_percent}", err=True)
 
 
 def as_json_standing(row: Row, stands: Standing | None) -> dict[str, Any]:

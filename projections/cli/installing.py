@@ -7,15 +7,22 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from ledger.errors import InvalidInput, SourceUnreadable
-from projections.claude_settings import StatusLine, installed, parsed, spelled_like, uninstalled
+from projections.claude_settings import StatusLine, installed, parsed, silenced, spelled_like, uninstalled
 from projections.cli import waiting
 from projections.cli.context import data_option, data_path
 
 __all__ = ["hook_command", "install_command", "statusline_command"]
+
+_SILENT: Final = (
+    '"disableAllHooks": true stands there: until it is false, Claude Code runs no hooks, and newer versions no status '
+    "line either"
+)
+"""Said of settings that are silenced, before they are written and after."""
 
 
 @click.command("statusline")
@@ -66,16 +73,22 @@ def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: 
         wanted = uninstalled(path, settings)
     else:
         wanted = installed(path, settings, _executable(), str(data_path().absolute()), status_line)
+    silent = silenced(settings) and not taking_back
     if wanted == settings:
-        click.echo(f"{path}: nothing to change")
+        click.echo(f"{path}: nothing to change{f', but {_SILENT}' if silent else ''}")
         return 0
     after = spelled_like(before, wanted)
     for line in difflib.unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""):
         click.secho(line, fg={"+": "green", "-": "red"}.get(line[:1]) if not os.environ.get("NO_COLOR") else None)
+    if silent and not yes:
+        click.echo(f"costledger: {path}: {_SILENT}", err=True)
     if not yes and not _confirmed():
         click.echo("nothing was changed")
         return 1
     _write(path, before, after)
+    if silent:
+        click.echo(f"{path}: written, but {_SILENT}")
+        return 0
     told = "no longer tell of themselves" if taking_back else "use it"
     click.echo(f"{path}: written; sessions of Claude Code that start from now on {told}")
     return 0

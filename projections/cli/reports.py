@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
 import click
@@ -21,7 +21,7 @@ from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
 from projections.reports import BY, PERIODS, By, Kind, Line, Report, at_least, groups, quarters, report, total_tokens
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
-from projections.zones import day_named, zone_named
+from projections.zones import day_named, zone_called, zone_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -124,7 +124,7 @@ def _print_report(
         sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
         made = report(kind, by, sums, zone, descending=order == "desc")
         if as_json:
-            print_json(_as_json(kind, made, timezone, breakdown=breakdown))
+            print_json(_as_json(kind, made, zone, breakdown=breakdown))
         elif as_csv:
             _print_csv(kind, by, made, breakdown=breakdown)
         elif made.lines:
@@ -147,7 +147,7 @@ def _figures(amounts: Amounts) -> dict[str, str | int]:
     return told | {"total_tokens": total_tokens(amounts), "cost_usd": cost_usd, "at_least": at_least(amounts)}
 
 
-def _as_json(kind: Kind, made: Report, timezone: str | None, *, breakdown: bool) -> dict[str, Any]:
+def _as_json(kind: Kind, made: Report, zone: tzinfo | None, *, breakdown: bool) -> dict[str, Any]:
     def told(line: Line) -> dict[str, Any]:
         models: dict[str, Any] = {"models": sorted(line.models)}
         if breakdown:
@@ -158,7 +158,7 @@ def _as_json(kind: Kind, made: Report, timezone: str | None, *, breakdown: bool)
         kind: [told(line) for line in made.lines],
         "totals": told(made.total),
         "unpriced": unpriced_json(made.unpriced),
-        "timezone": timezone or str(datetime.now().astimezone().tzinfo),
+        "timezone": zone_called(zone),
     }
 
 

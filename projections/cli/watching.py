@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from heapq import nlargest
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -19,6 +20,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ledger import money
+from ledger.errors import CostledgerError
 from ledger.importing import SourceEntry, SourceRegister, configured
 from projections.cli.context import config, config_option, data_option, data_path, history_option, json_before, prices
 from projections.cli.output import local_time, place, plain
@@ -53,6 +55,7 @@ def watch_command(once: bool, as_json: bool) -> int:
     (data_path() / "ledgers").mkdir(parents=True, exist_ok=True)
     with opened(up_to_date=False) as session, _stopped_by_signals(stop):
         register = SourceRegister(session.data)
+        _say_when_without_source(register, session.data)
         watch = Watch(session.ledgers, session.history, lambda: _sources(register), prices=prices())
         live = not (as_json or once) and sys.stdout.isatty()
         board = _Board(session.history) if live else None
@@ -78,6 +81,18 @@ def _follow(watch: Watch, wake: Wake, session: Session, stop: threading.Event, s
 def _sources(register: SourceRegister) -> Iterator[SourceEntry]:
     yield from configured(config())
     yield from register.entries()
+
+
+def _say_when_without_source(register: SourceRegister, data: Path) -> None:
+    """To stay silent for ever would look like following."""
+    with suppress(CostledgerError):  # the first step tells it
+        if next(_sources(register), None) is None:
+            click.echo(
+                f"costledger: no source to follow yet, only what is appended to the ledgers in {plain(str(data))}; "
+                "`costledger import KIND PATH` reads one and remembers it, or name it under [[sources]] in "
+                "costledger.toml (docs/configuration.md)",
+                err=True,
+            )
 
 
 @contextmanager

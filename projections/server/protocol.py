@@ -1,18 +1,25 @@
-"""uvicorn's HTTP/1.1 protocol with what it lacks: a limit on how long a request's head may take, and our problems."""
+"""uvicorn's HTTP/1.1 protocol with what it lacks: a limit on how long a request's head may take, an end to the
+connection of a request with two lengths, and our problems.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import h11
 import orjson
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from projections.server.problems import MEDIA_TYPE, Refusal, problem_of
 
 __all__ = ["protocol"]
+
+_LENGTHS: Final = {b"content-length", b"transfer-encoding"}
+"""Both in one request: a proxy before us may have read another end of it, so none is read behind it
+(https://www.rfc-editor.org/rfc/rfc9112#section-6.1)."""
 
 
 def protocol(head_seconds_max: float) -> type[H11Protocol]:
@@ -34,6 +41,12 @@ class _TimedProtocol(H11Protocol):
             self._stop_waiting()
         elif self.conn.trailing_data[0]:
             self._await_head()
+
+    def handle_events(self) -> None:
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and _LENGTHS.issubset(name for name, _ in self.headers):
+            self.headers.append(CLOSE_HEADER)  # as if the client had asked for it, which uvicorn heeds
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -59,12 +72,17 @@ class _TimedProtocol(H11Protocol):
         """uvicorn's answer to what is no HTTP, as a problem; in the middle of another answer there is none."""
         if self.conn.our_state is h11.IDLE:
             detail = "this is no HTTP/1.1 request, or its head is too long"
-            self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "not-http", detail))
+        elif self.conn.our_state is h11.SEND_RESPONSE:
+            self.cycle.disconnected = True  # the request has its answer: what still awaits its body gives none
+            self.cycle.message_event.set()
+            detail = "the body of this request is not in chunks as HTTP/1.1 has them"
         else:
             self.transport.close()
+            return
+        self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "not-http", detail))
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer before there is a request, and close."""
+        """Answer what is no whole request, and close."""
         body, phrase = orjson.dumps(problem_of(refusal, {})), refusal.status.phrase
         head = f"HTTP/1.1 {refusal.status:d} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}"
         self.transport.write(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)

@@ -40,8 +40,9 @@ class Budget(_Shape):
     budget: Usd
     spent: Usd
     left: Usd = Field(description="negative once it is over")
-    percent: int = Field(
-        description="spent, of the budget, rounded down, and at least 101 when it is over", examples=[84]
+    percent: int | None = Field(
+        description="spent, of the budget, rounded down, and at least 101 when it is over; null of a budget of 0",
+        examples=[84],
     )
     state: str = Field(description="ok, warned (from 80 % on) or over", examples=["warned"])
     at_least: bool = Field(description="some usage has no price or is incomplete, so more than this was spent")
@@ -284,7 +285,7 @@ class Spend(_Shape):
 
     period: str
     by: str | None
-    timezone: str
+    timezone: str = Field(description="whose days; for `local`, what the server's host calls its zone")
     lines: list[SpendLine]
     groups: list[SpendGroup]
     total: SpendFigures

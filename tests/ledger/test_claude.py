@@ -250,9 +250,11 @@ def test_a_loop_of_folders_and_what_is_no_file_end(tmp_path: Path) -> None:
     (kept.parent / "gone.jsonl").symlink_to(tmp_path / "nowhere")
     os.mkfifo(kept.parent / "pipe.jsonl")
     (kept.parent / "folder.jsonl").mkdir()
+    (tmp_path / "projects" / "itself").symlink_to(".")
+    (tmp_path / "projects" / "dead.jsonl").symlink_to(tmp_path / "nowhere")
     found, report = imported(tmp_path)
     assert [line["message_id"] for line in found] == ["m1"]
-    assert sorted(skipped.path.name for skipped in report.skipped) == ["gone.jsonl", "pipe.jsonl"]
+    assert sorted(skipped.path.name for skipped in report.skipped) == ["dead.jsonl", "gone.jsonl", "pipe.jsonl"]
 
 
 def test_an_overlong_line_is_passed_over_in_bounded_memory(tmp_path: Path) -> None:

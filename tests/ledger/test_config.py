@@ -194,4 +194,4 @@ def test_a_section_in_single_brackets_is_told_of_the_double_ones(tmp_path: Path)
 @pytest.mark.parametrize("value", ["-1", '"-0.5"', "-2.5"])
 def test_a_rate_below_zero_is_told_as_such(tmp_path: Path, value: str) -> None:
     [(line, told)] = problems(tmp_path, f'[[prices]]\nmodel = "x"\ninput_usd_per_mtok = {value}\n')
-    assert (line, "is negative" in told, "correct" in told) == (3, True, False), told
+    assert (line, "cannot be negative" in told, "correct" in told) == (3, True, False), told

@@ -73,6 +73,15 @@ def test_a_bad_field_is_refused_by_name(field: str, value: object) -> None:
     assert len(str(caught.value)) < 400
 
 
+def test_an_amount_below_zero_is_called_what_it_is() -> None:
+    hint = "a cost cannot be negative; use `correct` to lower a figure"
+    with pytest.raises(InvalidEvent, match=hint):
+        cost_observed("w", cost_usd="-1")
+    for field in ("budget_usd", "estimated_cost_usd"):
+        with pytest.raises(InvalidEvent, match=f"^field '{field}': '-1' .*: it cannot be negative$"):
+            event({"type": "workflow_started", "workflow_id": "w", field: "-1"})
+
+
 @pytest.mark.parametrize("kind", [None, "", "cost_guessed", "ledger_opened", 5, ["cost_observed"]])
 def test_an_unknown_type_is_refused_and_the_known_ones_named(kind: object) -> None:
     with pytest.raises(InvalidEvent, match="cost_observed, workflow_cancelled"):

@@ -65,14 +65,17 @@ def test_an_unpriced_part_is_said_and_never_taken_for_free() -> None:
 
 
 def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:
-    for spent, state in (("0.00", BudgetState.OK), ("0.01", BudgetState.OVER)):
+    for spent, state, told in (
+        ("0.00", BudgetState.OK, "$0.0000 of $0.0000 spent, $0.0000 left"),
+        ("0.0000001", BudgetState.OVER, "$0.0000001 of $0.0000000 spent, $0.0000001 over"),
+    ):
         found = stands(started(1, budget_usd="0.00"), reading(spent))
         assert found is not None
-        assert found.state is state
+        assert (found.state, found.percent, str(found)) == (state, None, told), "nothing is a share of nothing"
     unpriced = reading(None, usage={"output_tokens": 5}, model="who-knows-1", message_id="m")
     found = stands(started(1, budget_usd="0.00"), unpriced)
     assert found is not None
-    assert (found.state, found.percent) == (BudgetState.WARNED, 100), "it may be over, and nobody knows"
+    assert (found.state, found.percent) == (BudgetState.WARNED, None), "it may be over, and nobody knows"
     assert str(found).startswith("an unpriced amount spent, at most $0.0000 left of $0.0000; the tokens of 1 meter")
 
 
@@ -90,6 +93,9 @@ def test_a_difference_is_shown_with_the_decimals_that_it_needs() -> None:
 def test_percent_state_and_what_is_left_agree(budget: int, spent: int) -> None:
     found = Standing(budget, spent, at_least=False, unpriced=0)
     assert found.left_nanousd == budget - spent
-    assert (found.state is BudgetState.OVER) == (spent > budget) == (found.percent > 100)
-    assert (found.state is BudgetState.OK) == (found.percent < 80)
+    assert (found.state is BudgetState.OVER) == (spent > budget)
+    assert (found.percent is None) == (budget == 0)
+    if found.percent is not None:
+        assert (found.state is BudgetState.OVER) == (found.percent > 100)
+        assert (found.state is BudgetState.OK) == (found.percent < 80)
     assert ("over" in str(found)) == (spent > budget)

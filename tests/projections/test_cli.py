@@ -270,6 +270,28 @@ def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
     assert piped(tmp_path, "append", stdin=told[:-1]).out == "2 appended, 2 already there, 0 refused\n"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["daily"], ["history", "--json"], ["import", "adw", "agents", "--json"], ["-h"]])
+def test_an_output_that_takes_nothing_is_said_once(tmp_path: Path, command: list[str], unbuffered: str) -> None:
+    write(tmp_path / "agents" / "w" / "plan" / "raw_output.jsonl", init("s"), result("s", "0.09"))
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": unbuffered}
+    whole = [sys.executable, "-m", "projections", *command]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(whole, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "costledger: the output could not be written: No space left on device; "
+        "what was recorded before that stays recorded\n"
+    )
+
+
+def test_a_closed_output_is_for_nobody(tmp_path: Path) -> None:
+    command = ["sh", "-c", '"$0" -m projections daily >&-', sys.executable]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_bad_lines_on_stdin_are_named_and_the_others_appended(tmp_path: Path) -> None:
     good = b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01"}\n'
     bad = [
@@ -381,9 +403,13 @@ def test_stale_suspects_and_names_the_next_step(run: Run, tmp_path: Path) -> Non
     run("import", "adw", "agents", "--status", "completed")
     told = run("stale", "--json").json
     assert told[0]["why"].startswith("ended, and the cost is at least this")
-    assert "costledger resync -- w1" in run("stale").out
+    assert "costledger correct --cost-usd USD --reason WHY -- w1" in run("stale").out
     os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (2e9, 2e9))
-    assert any("a source was written" in doubt["why"] for doubt in run("stale", "--json").json)
+    told = run("stale", "--json").json
+    assert [one["next_step"] for one in told if "a source was written" in one["why"]] == ["costledger resync -- w1"]
+    os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (1e9, 1e9))
+    assert run("correct", "w1", "--cost-usd", "0.12", "--reason", "the invoice").code == 0
+    assert run("stale").out == "no row looks wrong\n", "its next step has settled it"
 
 
 def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> None:

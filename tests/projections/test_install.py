@@ -125,6 +125,21 @@ class TestCommand:
         assert (done.returncode, "names several folders" in done.stderr) == (2, True)
         assert list(tmp_path.iterdir()) == []
 
+    def test_settings_that_disable_all_hooks_are_said_to_before_and_after(self, tmp_path: Path) -> None:
+        path = tmp_path / ".claude" / "settings.json"
+        path.parent.mkdir()
+        path.write_text('{"disableAllHooks": true}\n')
+        declined = self.install(tmp_path, given="n\n")
+        assert '"disableAllHooks": true stands there: Claude Code runs no hooks' in declined.stderr
+        done = self.install(tmp_path, "--yes")
+        assert (done.returncode, "use it" in done.stdout) == (0, False)
+        assert 'settings.json: written, but "disableAllHooks": true stands there' in done.stdout
+        assert "nothing to change, but" in self.install(tmp_path, "--yes").stdout
+        gone = self.install(tmp_path, "--uninstall", "--yes")
+        assert ("no longer tell" in gone.stdout, "stands there" in gone.stdout + gone.stderr) == (True, False)
+        path.write_text('{"disableAllHooks": false}\n')
+        assert "use it" in self.install(tmp_path, "--yes").stdout
+
     def test_a_linked_file_is_written_where_it_lies_with_its_mode(self, tmp_path: Path) -> None:
         dotfiles = tmp_path / "dotfiles"
         dotfiles.mkdir()

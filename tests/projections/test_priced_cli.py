@@ -218,6 +218,15 @@ def test_a_check_exits_3_when_over_and_warns_from_80_percent_on(run: Run) -> Non
     assert (told.code, told.json["state"], told.json["left_usd"]) == (3, "over", "-0.01")
 
 
+def test_a_check_of_a_budget_of_nothing_names_no_percentage(run: Run) -> None:
+    run("start", "w", "--budget-usd", "0")
+    run("observe", "w", "--cost-usd", "0.0000001")
+    told = run("check", "w")
+    assert (told.code, told.out) == (3, "w: $0.0000001 of $0.0000000 spent, $0.0000001 over\n")
+    assert told.err.endswith("costledger: w is over its budget\n")
+    assert run("check", "w", "--json").json["percent"] is None
+
+
 def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
     assert run("check").out == "no workflow is running\n"
     configure('[budgets]\ndefault_usd = 10\n[budgets.by_template]\nsmall = "0.50"\n')

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from projections.zones import zone_called
 from tests.conftest import PROJECT
 from tests.projections.test_cli import Run, run
 
@@ -79,7 +80,9 @@ def test_the_local_zone_is_the_default(filled: Run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
-        assert [line["date"] for line in filled("daily", "--json").json["daily"]] == ["2026-11-23"]
+        told = filled("daily", "--json").json
+        assert ([line["date"] for line in told["daily"]], told["timezone"]) == (["2026-11-23"], zone_called(None))
+        assert filled("daily", "--json", "--timezone", "local").json == told
     finally:
         monkeypatch.undo()
         time.tzset()

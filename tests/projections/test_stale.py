@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,23 @@ GOOD = row(folded(started(), reading("2.37", agent="a", usage=USE), ended()), HE
 )
 def test_a_row_that_may_be_wrong_says_why(found: Row, why: str) -> None:
     assert [told[: len(why)] for told in whys(found)][:1] == [why]
+
+
+@pytest.mark.parametrize(
+    ("told", "cause", "next_step"),
+    [
+        (reading("2.37", partial=True), "some usage is known to be incomplete", "costledger correct "),
+        (reading(None, usage=USE), "the tokens of 1 meter have no price", "costledger reprice "),
+    ],
+)
+def test_a_lower_bound_has_a_next_step_that_can_end_it(told: dict[str, Any], cause: str, next_step: str) -> None:
+    doubts = [doubt for doubt in stale([row(folded(told, ended()), HEAD)], now=NOW) if "at least this" in doubt.why]
+    assert [(cause in doubt.why, doubt.next_step[: len(next_step)]) for doubt in doubts] == [(True, next_step)]
+
+
+def test_what_this_version_cannot_read_is_the_only_doubt_about_a_lower_bound() -> None:
+    unread = row(folded(reading("2.37", partial=True), {"type": "cost_guessed"}, ended()), HEAD)
+    assert whys(unread) == ["events that this version does not know"]
 
 
 def test_a_right_row_raises_no_doubt() -> None:

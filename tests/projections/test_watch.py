@@ -266,5 +266,23 @@ def test_looking_once_reads_everything_and_leaves(tmp_path: Path) -> None:
         check=False,
     )
     assert "w  $0.0000 → $0.0900  running" in done.stdout
-    assert f"costledger: otlp:{tmp_path}/gone: " in done.stderr
+    assert f"costledger: otlp:{tmp_path}/gone: there is no such file" in done.stderr
+    assert "no source" not in done.stderr
     assert done.returncode == 1
+
+
+def test_without_a_source_it_says_at_once_what_is_followed_and_how_to_name_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "projections", "--data", "data", "watch"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    watching = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert watching.stderr is not None
+        told = watching.stderr.readline()
+        assert told.startswith("costledger: no source to follow yet, only what is appended to the ledgers in data; ")
+        assert "`costledger import KIND PATH`" in told
+        assert "[[sources]]" in told
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(timeout=30) == 0
+    finally:
+        watching.kill()
+        watching.communicate()

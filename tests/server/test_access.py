@@ -201,6 +201,27 @@ def test_what_is_no_http_is_refused(server: Server, raw: bytes) -> None:
     assert server.client.get("/healthz").status_code == 200
 
 
+def test_a_body_in_no_chunks_is_refused_before_it_is_answered(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
+        head = b"POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        wrong.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n3\r\n[{}\r\n")
+        time.sleep(0.2)  # so that somebody waits for the body
+        wrong.sendall(b"no chunk\r\n")
+        got = everything(wrong)
+    assert problem_in(got) == (400, "not-http")
+    assert got.count(b"HTTP/1.1") == 2, "one answer, which names HTTP/1.1 twice"
+    assert server.client.get("/healthz").status_code == 200
+
+
+def test_a_request_with_two_lengths_is_answered_and_nothing_behind_it_is_read(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
+        lengths = b"Content-Length: 99\r\nTransfer-Encoding: chunked\r\n"
+        smuggled = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        wrong.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + lengths + b"\r\n0\r\n\r\n" + smuggled)
+        got = everything(wrong)
+    assert (got[:15], got.count(b"HTTP/1.1"), b"connection: close" in got) == (b"HTTP/1.1 200 OK", 1, True)
+
+
 def test_a_body_that_breaks_while_it_is_answered_only_ends_the_connection(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
         wrong.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -64,11 +64,15 @@ def test_what_is_wrong_is_said_in_the_words_of_json(server: Server) -> None:
 
 def test_lines_are_taken_as_the_command_takes_them(server: Server) -> None:
     lines = b"\n".join(json.dumps(reading("0.50", id, agent=id)).encode() for id in "abc") + b"\n\nnot json\n"
+    lines += b'{"type": "cut'
     headers = {"content-type": "application/x-ndjson"}
     answer = server.client.post("/api/events", content=lines, headers=headers)
     assert answer.status_code == 207
     assert answer.json()["workflows"]["w"]["cost"] == "1.50"
-    assert "is not JSON" in answer.json()["errors"][0]["detail"]
+    assert [one["detail"] for one in answer.json()["errors"]] == [
+        "is not JSON: Expecting value at character 1",
+        "is not JSON: Unterminated string starting at character 10",
+    ]
     assert server.client.post("/api/events", content=b"", headers=headers).status_code == 422
     assert server.client.post("/api/events", content=b"x", headers={"content-type": "text/html"}).status_code == 415
     packed = server.client.post("/api/events", content=b"x", headers={"content-encoding": "gzip"})

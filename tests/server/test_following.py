@@ -39,7 +39,7 @@ def test_a_source_that_cannot_be_followed_is_named_with_its_trouble(serve: Serve
     gone = tmp_path / "gone"
     server = serve(None, "--watch", f"adw:{gone}")
     told = until(lambda: server.client.get("/api/health").json()["sources"], lambda told: told and told[0]["trouble"])
-    assert str(gone) in told[0]["trouble"]
+    assert (told[0]["path"], told[0]["trouble"]) == (str(gone), "there is no such folder")
 
 
 def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.store import DirectoryStore
+from projections.zones import zone_called
 from tests.server.conftest import Here, Server
 from tests.waiting import until
 
@@ -69,6 +70,8 @@ def test_days_are_those_of_the_zone_that_is_asked_for(server: Server) -> None:
     assert [(line["period"], line["cost"]) for line in utc["lines"]] == [("2026-11-22", "1.50"), ("2026-11-23", "2.25")]
     berlin = spend(server, since="2026-11-20", until="2026-11-23", timezone="Europe/Berlin")
     assert [(line["period"], line["cost"]) for line in berlin["lines"]] == [("2026-11-23", "3.75")]
+    local = spend(server, timezone="local")["timezone"]
+    assert (utc["timezone"], berlin["timezone"], local) == ("UTC", "Europe/Berlin", zone_called(None))
     weeks = spend(server, since="2026-11-20", until="2026-11-23", period="week")
     assert [line["period"] for line in weeks["lines"]] == ["2026-W47", "2026-W48"]
 

@@ -15,7 +15,7 @@ from projections.server.answers import answer
 from projections.server.problems import documented
 from projections.server.rows import usd
 from projections.spend import AMOUNTS, Amounts
-from projections.zones import day_named, zone_named
+from projections.zones import day_named, zone_called, zone_named
 
 __all__ = ["router"]
 
@@ -64,7 +64,7 @@ def spend(
         {
             "period": period,
             "by": by,
-            "timezone": timezone,
+            "timezone": zone_called(zone),
             "lines": [_line(line, line.labels[PERIODS[kind]], by) for line in made.lines],
             "groups": [] if by is None else _groups(made.lines, by),
             "total": _figures(made.total.amounts, at_least=made.total.at_least),

@@ -124,13 +124,14 @@ export function choice(label, name, options, chosen) {
 export function budget(of) {
   if (!of) return null;
   const left = nanousd(of.left);
+  const nothing = of.percent === null;
   const [least, most] = of.at_least ? ["at least ", "at most "] : ["", ""];
   const rest =
     left < 0n ? `${least}${usd(-left)} over` : `${most || (of.state === "warned" ? "only " : "")}${usd(left)} left`;
   return h(
     "span",
     { class: "budget", "data-state": of.state },
-    bar(of.percent / 100, { "data-state": of.state }),
-    `${least}${count(of.percent)} % of ${usd(of.budget)}: ${rest}`,
+    bar(nothing ? Number(of.state !== "ok") : of.percent / 100, { "data-state": of.state }),
+    `${nothing ? "" : `${least}${count(of.percent)} % `}of ${usd(of.budget)}: ${rest}`,
   );
 }
