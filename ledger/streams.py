@@ -37,7 +37,7 @@ class Gathered:
     def take(self, event: object) -> None:
         """Take the next event; one of an unknown kind says nothing."""
         kind = of(event, "type")
-        if kind in _ENDS:
+        if isinstance(kind, str) and kind in _ENDS:
             self.whole = True
         carried = of(event, "message") or of(event, "response")
         self._learn(event if carried is None else carried)

@@ -299,6 +299,30 @@ class TestALedgerThatFails:
         assert list(store.workflow_ids()) == []
 
 
+class _Broken:
+    """What an SDK gives that was changed by somebody: its usage cannot be asked for."""
+
+    type = "message_delta"
+
+    @property
+    def usage(self) -> object:
+        raise RuntimeError("no usage for you")
+
+
+@pytest.mark.parametrize("event", [{"type": []}, {"type": {}, "usage": [1]}, {"usage": "x"}, 7, None, _Broken()])
+def test_a_stream_is_handed_on_whatever_stands_in_it(store: MemoryStore, event: object) -> None:
+    start = {"type": "message_start", "message": ANSWER}
+
+    class Client:
+        class messages:  # noqa: N801 - as SDKs call it
+            @staticmethod
+            def create() -> Iterator[object]:
+                return iter([start, event, {"type": "message_stop"}])
+
+    assert list(track(store, Client()).messages.create()) == [start, event, {"type": "message_stop"}]
+    assert only(store).get("partial") is (True if isinstance(event, _Broken) else None)
+
+
 @pytest.mark.parametrize("client", [None, object(), "anthropic", {"messages": 1}, Path("x"), int])
 def test_a_client_that_cannot_be_followed_is_refused(store: MemoryStore, client: object) -> None:
     with pytest.raises(InvalidInput, match="no client of Anthropic, OpenAI or Gemini"):
