@@ -121,7 +121,7 @@ class TestSpans:
         self, bucket: str, told: object, caplog: pytest.LogCaptureFixture
     ) -> None:
         counts = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__output_tokens": 7}
-        self.ended(**counts | {f"gen_ai__usage__{bucket}": told}, gen_ai__response__model="gpt-5")
+        store = self.ended(**counts | {f"gen_ai__usage__{bucket}": told}, gen_ai__response__model="gpt-5")
         named = [record.getMessage() for record in caplog.records if record.name == "costledger"]
         if told == "":  # an attribute that is empty is not there
             assert named == []
@@ -129,6 +129,8 @@ class TestSpans:
             assert len(named) == 1
             assert named[0].startswith("a call of workflow 'w' was not charged: ")
             assert not any(record.exc_info for record in caplog.records)
+            (line,) = readings(store)
+            assert (line["agent"], line["model"], line["partial"], "usage" in line) == ("build", "gpt-5", True, False)
 
     @pytest.mark.parametrize("end_time", ["x", 10**30, -(10**30), float("nan")])
     def test_an_end_that_is_no_moment_leaves_the_charge(self, end_time: Any) -> None:
