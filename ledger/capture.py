@@ -7,8 +7,8 @@ already has of the session under other agents (sub-agents, read before the first
 A counter that restarts does not get a meter of its own here: the transcript's messages all belong to the one session,
 and would be counted beside the second meter again. So a session shows the sum of its counters.
 
-Each reading keeps what its counter showed (`source.series_cost_usd`, `source.since_ms`): the ledger alone is enough to
-go on from.
+Each reading keeps what its counter showed (`source.series_cost_usd`, `source.since_ms`, `source.duration_ms`): the
+ledger alone is enough to go on from.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Said:
 
     Attributes:
         counter_usd: what the status line's counter showed, as it was spelled; None for a hook.
-        since_ms: since when that counter counts.
+        since_ms: since when that counter counts, and `duration_ms`, for how long it had.
         transcripts: files that have grown.
         cleared: the session was left with `/clear`: the next one's counter may go on from this one's.
     """
@@ -50,6 +50,7 @@ class Said:
     agent: str | None = None
     counter_usd: str | None = None
     since_ms: int | None = None
+    duration_ms: int | None = None
     project_dir: str | None = None
     transcripts: tuple[Path, ...] = ()
     cleared: bool = False
@@ -74,6 +75,7 @@ def said(line: Mapping[str, Any]) -> Said:
         agent=line.get("agent"),
         counter_usd=line.get("counter_usd"),
         since_ms=line.get("since_ms"),
+        duration_ms=line.get("duration_ms"),
         project_dir=line.get("project_dir"),
         transcripts=tuple(Path(path) for path in line.get("transcripts", ())),
         cleared=line.get("cleared") is True,
@@ -170,7 +172,8 @@ def sessions(lines: Iterable[Line]) -> dict[str, Session]:
         source = line.get("source") or {}
         if source.get("kind") == KIND:
             base = money.from_wire(source.get("series_base_usd", "0.00"))
-            session.counter.read(money.from_wire(source["series_cost_usd"]), source.get("since_ms"), base)
+            shown, since_ms = money.from_wire(source["series_cost_usd"]), source.get("since_ms")
+            session.counter.read(shown, since_ms, source.get("duration_ms"), base)
         elif "model" not in line:
             session.counter.told(cost)
     return found
@@ -195,7 +198,7 @@ def _readings(
         session = by_id.setdefault(item.session_id, Session())
         session.cover(item.agent)
         base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
-        spoke = session.counter.read(shown, item.since_ms, base)
+        spoke = session.counter.read(shown, item.since_ms, item.duration_ms, base)
         if spoke is not None:
             source = {"series_base_usd": money.to_wire(spoke.base)} if spoke.base else {}
             source["series_cost_usd"] = money.to_wire(shown)
@@ -204,7 +207,7 @@ def _readings(
 
 
 def _reading(item: Said, agent: str | None, nanousd: int, source: Mapping[str, Any]) -> Event:
-    since = {} if item.since_ms is None else {"since_ms": item.since_ms}
+    told = {"since_ms": item.since_ms, "duration_ms": item.duration_ms}
     return cost_observed(
         item.workflow_id,
         agent=agent,
@@ -212,5 +215,5 @@ def _reading(item: Said, agent: str | None, nanousd: int, source: Mapping[str, A
         cost_usd=money.to_wire(nanousd),
         observed_at=item.at,
         id=item.id,
-        source={"kind": KIND, **source, **since},
+        source={"kind": KIND, **source, **{name: value for name, value in told.items() if value is not None}},
     )

@@ -312,8 +312,8 @@ def _unknown(fields: Mapping[str, Any], known: Container[str]) -> dict[str, Any]
 
 def _check_reading(fields: dict[str, Any]) -> bool:
     """Check what holds between the fields of one reading; True when `cost_source` was the default."""
-    if "cost_usd" not in fields and "usage" not in fields:
-        raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both")
+    if "cost_usd" not in fields and "usage" not in fields and not fields.get("partial"):
+        raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both, or as partial that they are not known")
     if "cost_usd" not in fields:
         for name in ("cost_source", "price_book", "price_digest", "final"):
             if fields.get(name):
@@ -361,7 +361,8 @@ def cost_observed(
         cost_source: "reported" (default) or "priced".
         price_book, price_digest: the price list of a priced cost, and what tells the rates used apart.
         final: the reading covers everything below its meter.
-        partial: the usage is known to be incomplete, so the true cost is at least this.
+        partial: the usage is known to be incomplete, so the true cost is at least this; with neither cost nor usage,
+            that nothing more is known of it.
         service_tier: how the provider served it, such as "batch"; it decides the price.
         observed_at: an ISO 8601 time with a zone.
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.errors import MissingExtra
+from ledger.responses import of
 from ledger.workflows import Workflow
 
 __all__ = ["litellm_callback"]
@@ -43,8 +44,8 @@ def litellm_callback(workflow: Workflow, *, agent: str | None = None) -> Any:
 
 
 def _charge(workflow: Workflow, agent: str | None, kwargs: Mapping[str, Any], answer: object) -> None:
-    told = (kwargs.get("litellm_params") or {}).get("metadata") or {}
-    named, session_id = told.get("agent"), told.get("session_id")
+    told = of(of(kwargs, "litellm_params"), "metadata")
+    named, session_id = of(told, "agent"), of(told, "session_id")
     workflow.charge_later(
         answer,
         agent=named if isinstance(named, str) and named else agent,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ledger.errors import MissingExtra
 from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call
@@ -18,6 +18,8 @@ from ledger.usage import disjoint
 from ledger.workflows import Workflow
 
 __all__ = ["span_processor"]
+
+_BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
 
 
 def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
@@ -39,24 +41,32 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
             attributes = span.attributes or {}
             if not is_one_call(attributes):
                 return
-            moment = None if span.end_time is None else datetime.fromtimestamp(span.end_time / 1e9, UTC)
             named, session_id = attributes.get("gen_ai.agent.name"), attributes.get("gen_ai.conversation.id")
             workflow.charge_later(
                 _answer(attributes, f"{span.context.trace_id:032x}-{span.context.span_id:016x}"),
                 agent=named or agent,
                 session_id=session_id,
-                observed_at=moment,
+                observed_at=_moment(span.end_time),
             )
 
     return LedgerSpanProcessor()
 
 
 def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
-    """A span as the answer that it tells of."""
-    whole, writes, reads, output = (first(attributes, *names) or 0 for names in (INPUT, WRITES, READS, OUTPUT))
+    """A span as the answer that it tells of; counts that are none stay as they are, for whoever reads it to name."""
+    counts = [0 if (told := first(attributes, *names)) is None else told for names in (INPUT, WRITES, READS, OUTPUT)]
+    whole = all(type(count) is int for count in counts)
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
         "model": first(attributes, *MODEL),
         "service_tier": first(attributes, *TIER),
-        "usage": disjoint(whole, writes, reads, output),
+        "usage": disjoint(*counts) if whole else dict(zip(_BUCKETS, counts, strict=True)),
     }
+
+
+def _moment(end_time: Any) -> datetime | None:
+    """When a span ended; None when what it was ended with, in nanoseconds since 1970, is no moment."""
+    try:
+        return datetime.fromtimestamp(end_time / 1e9, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -6,6 +6,7 @@ An object of their SDKs or the parsed JSON; no SDK is imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from ledger.errors import InvalidEvent, InvalidInput, shown
 from ledger.events import check_name
 from ledger.usage import usage_of
 
-__all__ = ["Response", "of", "response_of", "tier_of"]
+__all__ = ["Response", "named", "of", "response_of", "tells_usage", "tier_of"]
 
 _STANDARD: Final = frozenset({"auto", "default", "standard", "standard_only", "unspecified"})
 """Tiers that are priced as the price list says; OpenAI's "default", Anthropic's "standard"."""
@@ -54,6 +55,21 @@ def response_of(answer: object) -> Response:
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 _ID: Final = ("id", "response_id", "responseId")
 _MODEL: Final = ("model", "model_version", "modelVersion")
+
+
+def tells_usage(answer: object) -> bool:
+    """Whether it says anything about its usage, readable or not."""
+    return _first(answer, _USAGE) is not None
+
+
+def named(answer: object) -> dict[str, str]:
+    """Its `message_id` and `model` as far as these are names; never raises, whatever it is."""
+    found: dict[str, str] = {}
+    for name, names in (("message_id", _ID), ("model", _MODEL)):
+        with suppress(Exception):
+            if (told := _name(answer, names)) is not None:
+                found[name] = told
+    return found
 
 
 def _name(answer: object, names: tuple[str, ...]) -> str | None:

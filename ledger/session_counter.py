@@ -5,6 +5,9 @@ it starts at zero when a session is resumed (78136, 77970) or goes on from where
 reset by `/clear` in some versions, so that a new session begins with the cost of the one before (33146, 78979); and
 two terminals may hold the same session. `total_duration_ms` tells since when a counter counts, and so which one speaks.
 
+Status lines overtake each other: each is a process of its own. A counter never falls while it counts, so what is lower,
+of the same start and told by then or little later, is a line that comes late; lower after that, it has been reset.
+
 A session shows the sum of its counters, each at its highest. Pure: no file, no clock.
 """
 
@@ -14,11 +17,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["SINCE_TOLERANCE_MS", "Counter", "SessionCounter", "carried_over"]
+__all__ = ["LATE_MAX_MS", "Counter", "Process", "SessionCounter", "carried_over", "same_start"]
 
-SINCE_TOLERANCE_MS: Final = 5_000
-"""How far two computations of one counter's start may lie apart: Claude Code's clock is read before ours, and a busy
-machine takes its time in between."""
+LATE_MAX_MS: Final = 5_000
+"""How late a line may come, and so how far two computations of one counter's start may lie apart: Claude Code's clock
+is read before ours, and a busy machine takes its time in between. A counter that restarts begins later than that,
+unless its process lived for less; then it counts once it is seen to be lower for longer than that."""
+
+
+@dataclass(slots=True)
+class Process:
+    """A process that a counter counted in.
+
+    Attributes:
+        since_ms: since when, in milliseconds since 1970: a line that comes late makes it seem later, never earlier.
+        duration_ms: how long it had when it told the most; None when it did not say.
+    """
+
+    since_ms: int
+    duration_ms: int | None = None
+
+    def take(self, since_ms: int, duration_ms: int | None) -> None:
+        """Take when a line of it says that it began, and for how long it had counted."""
+        self.since_ms = min(self.since_ms, since_ms)
+        if duration_ms is not None:
+            self.duration_ms = max(duration_ms, self.duration_ms or 0)
 
 
 @dataclass(slots=True)
@@ -27,13 +50,35 @@ class Counter:
 
     Attributes:
         nanousd: its highest figure so far, less `base`.
-        since_ms: since when it counts, in milliseconds since 1970; None when it does not say.
         base: nanodollars that it carries over from another session and that are not this one's.
+        processes: those that it is known to have counted in, one after the other; none when it does not say.
     """
 
     nanousd: int
-    since_ms: int | None = None
     base: int = 0
+    processes: list[Process] = field(default_factory=list)
+
+    def process(self, since_ms: int | None) -> Process | None:
+        """The one that began at this moment."""
+        return next((each for each in self.processes if same_start(each.since_ms, since_ms)), None)
+
+    def has_told_more(self, nanousd: int, since_ms: int | None, duration_ms: int | None) -> bool:
+        """Whether what is told now was told before something higher: a line that comes late, no counter that fell."""
+        process = self.process(since_ms)
+        if process is None or process.duration_ms is None or duration_ms is None:
+            return False
+        return nanousd < self.nanousd + self.base and duration_ms <= process.duration_ms + LATE_MAX_MS
+
+    def take(self, nanousd: int, since_ms: int | None, duration_ms: int | None) -> bool:
+        """Take a figure that is none below its own; whether it has risen."""
+        if since_ms is not None:
+            process = self.process(since_ms)
+            if process is None:
+                self.processes.append(process := Process(since_ms))
+            process.take(since_ms, duration_ms)
+        risen = nanousd - self.base > self.nanousd
+        self.nanousd = max(self.nanousd, nanousd - self.base)
+        return risen
 
 
 @dataclass(slots=True)
@@ -46,32 +91,33 @@ class SessionCounter:
     def nanousd(self) -> int:
         return sum(counter.nanousd for counter in self.counters)
 
-    def read(self, nanousd: int, since_ms: int | None, base: int = 0) -> Counter | None:
+    def read(self, nanousd: int, since_ms: int | None, duration_ms: int | None = None, base: int = 0) -> Counter | None:
         """Take what the counter shows; the counter that spoke when something changed, else None.
 
-        The one that counts since the same moment has spoken, if it would not have fallen; otherwise the highest that
-        would not have: a resumed session's counter that goes on. When all would have fallen, a new one has begun.
+        A line that one of them has told before something higher changes nothing. Of the others, the one that counts
+        since the same moment has spoken, if it would not have fallen; otherwise the highest that would not have: a
+        resumed session's counter that goes on. When all would have fallen, a new one has begun.
 
         Args:
+            since_ms: since when it counts; None when it does not say.
+            duration_ms: for how long it had counted.
             base: what a new counter carries over from another session.
         """
-        rising = [counter for counter in self.counters if counter.nanousd + counter.base <= nanousd]
-        if not rising:
-            begun = Counter(max(0, nanousd - base), since_ms, base)
-            self.counters.append(begun)
-            return begun
-        spoke = min(rising, key=lambda counter: (not _same(counter.since_ms, since_ms), -counter.nanousd))
-        spoke.since_ms = since_ms if since_ms is not None else spoke.since_ms
-        risen = nanousd - spoke.base
-        if risen == spoke.nanousd:
+        if any(counter.has_told_more(nanousd, since_ms, duration_ms) for counter in self.counters):
             return None
-        spoke.nanousd = risen
-        return spoke
+        rising = [counter for counter in self.counters if counter.nanousd + counter.base <= nanousd]
+        if rising:
+            spoke = min(rising, key=lambda counter: (counter.process(since_ms) is None, -counter.nanousd))
+            return spoke if spoke.take(nanousd, since_ms, duration_ms) else None
+        begun = Counter(0, base)
+        begun.take(nanousd, since_ms, duration_ms)
+        self.counters.append(begun)
+        return begun
 
     def told(self, nanousd: int) -> None:
-        """Take the session's total as another source tells it: it covers all counters so far."""
+        """Take the session's total as another source tells it: it covers all counters so far, and what they told."""
         if nanousd > self.nanousd:
-            self.counters = [Counter(nanousd)]
+            self.counters = [Counter(nanousd, 0, [each for counter in self.counters for each in counter.processes])]
 
 
 def carried_over(others: Iterable[tuple[int, int | None]], nanousd: int, since_ms: int | None) -> int:
@@ -80,9 +126,10 @@ def carried_over(others: Iterable[tuple[int, int | None]], nanousd: int, since_m
     Args:
         others: figure and start of the last counter of each session that was cleared.
     """
-    fitting = [figure for figure, since in others if _same(since, since_ms) and figure <= nanousd]
+    fitting = [figure for figure, since in others if same_start(since, since_ms) and figure <= nanousd]
     return max(fitting, default=0)
 
 
-def _same(one: int | None, other: int | None) -> bool:
-    return one is not None and other is not None and abs(one - other) <= SINCE_TOLERANCE_MS
+def same_start(one: int | None, other: int | None) -> bool:
+    """Whether two computations of a counter's start may be of the same one."""
+    return one is not None and other is not None and abs(one - other) <= LATE_MAX_MS

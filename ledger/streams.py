@@ -37,7 +37,7 @@ class Gathered:
     def take(self, event: object) -> None:
         """Take the next event; one of an unknown kind says nothing."""
         kind = of(event, "type")
-        if kind in _ENDS:
+        if isinstance(kind, str) and kind in _ENDS:
             self.whole = True
         carried = of(event, "message") or of(event, "response")
         self._learn(event if carried is None else carried)
@@ -49,8 +49,8 @@ class Gathered:
         return bool(self._usage)
 
     def answer(self) -> dict[str, Any]:
-        """What a whole answer would have said, for `responses.response_of`; without a usage none was seen: zeros."""
-        return self._answer | {"usage": self._usage or {"input_tokens": 0, "output_tokens": 0}}
+        """What a whole answer would have said, for `responses.response_of`; no usage when none was seen."""
+        return self._answer | ({"usage": self._usage} if self._usage else {})
 
     def _learn(self, part: object) -> None:
         for name, others in _NAMES.items():

@@ -221,7 +221,8 @@ class _Stream(_Wrapped):
 
     def __init__(self, target: Any, record: Record, *, hide_usage: bool = False) -> None:
         super().__init__(target)
-        for name, value in {"_record": record, "_hide": hide_usage, "_gathered": Gathered(), "_done": False}.items():
+        own = {"_record": record, "_hide": hide_usage, "_gathered": Gathered(), "_misread": False, "_done": False}
+        for name, value in own.items():
             object.__setattr__(self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
@@ -251,7 +252,12 @@ class _Stream(_Wrapped):
                 return event
 
     def _shown(self, event: Any) -> bool:
-        self._gathered.take(event)
+        """Look at an event, whatever it is; whether the caller is to see it."""
+        try:
+            self._gathered.take(event)
+        except Exception:
+            object.__setattr__(self, "_misread", True)
+            _log.exception("an event of a stream could not be read; its call is charged as partial")
         return not (self._hide and of(event, "choices") == [] and of(event, "usage") is not None)
 
     def finish(self, *, ended: bool) -> None:
@@ -259,7 +265,8 @@ class _Stream(_Wrapped):
         if not self._done:
             object.__setattr__(self, "_done", True)
             gathered = self._gathered
-            self._record(gathered.answer(), partial=not (gathered.whole or (ended and gathered.tells_usage)))
+            whole = not self._misread and (gathered.whole or (ended and gathered.tells_usage))
+            self._record(gathered.answer(), partial=not whole)
 
     def close(self) -> Any:
         """Close the stream; for an asynchronous one, what it returns is to be awaited."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
+from ledger import clock
 from ledger.environment import config_file, data_directory
 from ledger.errors import CostledgerError, InvalidEvent
-from ledger.events import Event, cost_observed, workflow_ended, workflow_started
+from ledger.events import Event, check_name, cost_observed, workflow_ended, workflow_started
 from ledger.late import Late
 from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
-from ledger.responses import response_of
+from ledger.responses import named, response_of, tells_usage
 from ledger.sources.findings import digest
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
@@ -88,7 +89,8 @@ class Workflow:
 
         Streams and asynchronous clients too; a stream that is left before its end is charged as partial. A ledger
         that cannot be written never takes a response away: the error goes to the logger `costledger`, the charge is
-        tried again with the next one, and `flush` or the end of the `with` block raises when it is still missing.
+        tried again with the next one, and `flush` or the end of the `with` block raises when it is still missing. An
+        answer that cannot be read is logged, and makes the row a lower bound.
 
         Raises:
             InvalidInput: it is a client of another kind, whose calls would not be seen.
@@ -101,13 +103,24 @@ class Workflow:
         return tracked(client, record)
 
     def charge_later(self, response: object, /, **meter: Unpack[Meter]) -> None:
-        """As `charge`, for where a ledger that fails must not stop anybody: never raises, see `track`."""
+        """As `charge`, for where a ledger that fails must not stop anybody: never raises, see `track`.
+
+        A call whose response cannot be read is in the log, and in the ledger as one of which no more is known.
+        """
         try:
-            self._late.append(self._charged(response, **meter))
-        except CostledgerError as error:
-            _log.error("a call of workflow %r was not charged: %s", self.workflow_id, error)
+            self._late.append(self._charged_or_missed(response, meter))
         except Exception:
-            _log.exception("a call of workflow %r was not charged; this should not happen", self.workflow_id)
+            _log.exception("a call of workflow %r is not in its ledger; this should not happen", self.workflow_id)
+
+    def _charged_or_missed(self, response: object, meter: Meter) -> Event:
+        if not (meter.get("partial") and not tells_usage(response)):  # a stream that was left before it said
+            try:
+                return self._charged(response, **meter)
+            except CostledgerError as error:
+                _log.error("a call of workflow %r was not charged: %s", self.workflow_id, error)
+            except Exception:
+                _log.exception("a call of workflow %r was not charged; this should not happen", self.workflow_id)
+        return _missed(self.workflow_id, response, meter)
 
     def flush(self) -> None:
         """Append the charges of tracked calls that could not be appended yet.
@@ -149,6 +162,25 @@ def _taken(meter: Meter, response: object, usage: object) -> object:
         counts = sorted(found.usage.items())
         meter["id"] = digest("response", meter["message_id"], meter["model"], meter["service_tier"], *counts)
     return found.usage if usage is None else usage
+
+
+def _missed(workflow_id: str, response: object, meter: Meter) -> Event:
+    """The event of a call that cannot be charged: whose it was, and that its cost is missing."""
+    known: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
+    call = known.get("message_id")
+    event_id = os.urandom(16).hex() if call is None else digest("missed", *sorted(known.items()))
+    known = {"message_id": event_id} | known | _valid(meter, clock.parse, "observed_at")
+    return cost_observed(workflow_id, **known, partial=True, id=event_id)
+
+
+def _valid(meter: Meter, check: Callable[[object], str], *names: str) -> dict[str, str]:
+    """The fields of these names that are given and right."""
+    found: dict[str, str] = {}
+    for name in names:
+        with suppress(ValueError):
+            if (value := meter.get(name)) is not None:
+                found[name] = check(value)
+    return found
 
 
 def charged(

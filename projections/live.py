@@ -15,7 +15,7 @@ from ledger.capture import Said, Session, append_said, said, sessions
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import Line
 from ledger.pricing import PriceBook
-from ledger.session_counter import SINCE_TOLERANCE_MS, Counter
+from ledger.session_counter import LATE_MAX_MS, Counter, same_start
 from ledger.sources.findings import Options
 from ledger.spool import Spool
 from ledger.store import LedgerStore
@@ -107,9 +107,17 @@ def _notes(spool: Spool, items: list[Said]) -> dict[str, Note]:
         note |= {"project_dir": item.project_dir} if item.project_dir else {}
         note |= {"agent": item.agent} if item.agent else {}
         note |= {"cleared": True} if item.cleared else {}
-        if item.counter_usd is not None:
-            note |= {"counter_usd": item.counter_usd, "since_ms": item.since_ms}
+        if item.counter_usd is not None and not _late(item, note):
+            note |= {"counter_usd": item.counter_usd, "since_ms": item.since_ms, "duration_ms": item.duration_ms}
     return notes
+
+
+def _late(item: Said, note: Note) -> bool:
+    """Whether its counter has told what is noted after what this says."""
+    noted_ms = note.get("duration_ms")
+    if noted_ms is None or item.duration_ms is None or item.duration_ms >= noted_ms:
+        return False
+    return same_start(item.since_ms, note.get("since_ms"))
 
 
 def _without_repetitions(lines: Iterable[tuple[bytes, Said]]) -> Iterator[bytes]:
@@ -176,8 +184,9 @@ def _counted(state: State, session_id: str, session: Session, agent: str | None)
         least_usd: what it shows at least, however little they told.
         by_counters_usd: what it would show if nothing but these counters told what the session cost. The row shows this
             and by how much they have grown, or `least_usd` when that is larger.
-        counters: of each `shown_usd` and, when it says since when it counts, `since_ms`: between which two moments one
-            that has begun is this one. The one that goes on where it is not known which one speaks stands first.
+        counters: of each `shown_usd` and, for each of the `processes` that it counted in, between which two moments one
+            that has begun is this one (`since_ms`) and up to which duration what is lower comes late (`late_until_ms`).
+            The one that goes on where it is not known which one speaks stands first.
     """
     session.cover(agent)
     counters = sorted(session.counter.counters, key=lambda counter: -counter.nanousd)
@@ -190,10 +199,16 @@ def _counted(state: State, session_id: str, session: Session, agent: str | None)
 
 
 def _as_told(counter: Counter) -> Note:
-    told: Note = {"shown_usd": money.to_wire(counter.nanousd + counter.base)}
-    if (at := counter.since_ms) is not None:
-        told["since_ms"] = [at - SINCE_TOLERANCE_MS, at + SINCE_TOLERANCE_MS]
-    return told
+    return {
+        "shown_usd": money.to_wire(counter.nanousd + counter.base),
+        "processes": [
+            {
+                "since_ms": [each.since_ms - LATE_MAX_MS, each.since_ms + LATE_MAX_MS],
+                "late_until_ms": None if each.duration_ms is None else each.duration_ms + LATE_MAX_MS,
+            }
+            for each in counter.processes
+        ],
+    }
 
 
 def _row_after_a_reading(state: State, path: meters.Path) -> tuple[int, int]:

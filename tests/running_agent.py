@@ -36,6 +36,7 @@ class Agent:
         return {"at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
 
     def shows(self, cost_usd: str, since: int = 0, **more: Any) -> None:
+        """What the status line says is noted; without `duration_ms`, as a version before noted it."""
         self.spool.add(self._said(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
 
     def stops(self, *transcripts: Path, **more: Any) -> None:

@@ -175,6 +175,7 @@ def _told(spool: Spool, told: Json) -> str:
         duration = _part(told, "cost").get("total_duration_ms")
         if isinstance(duration, int) and duration >= 0:
             said["since_ms"] = max(0, int(time.time() * 1000) - duration)
+            said["duration_ms"] = duration
         spool.add(said)
     return _line(said, note, _part(told, "context_window"))
 
@@ -202,18 +203,29 @@ def _cost(said: Json, note: Json) -> float:
     shown = float(said["counter_usd"])
     if "counters" not in note:  # nothing is known yet, or by a version that did not tell; rather too little
         return max(cost, shown)
-    grown = _grown(note["counters"], shown, said.get("since_ms", -1))
+    grown = _grown(note["counters"], shown, said.get("since_ms", -1), said.get("duration_ms"))
     return max(_number(note["least_usd"]), _number(note["by_counters_usd"]) + grown)
 
 
-def _grown(counters: list[Json], shown: float, since_ms: int) -> float:
+def _grown(counters: list[Json], shown: float, since_ms: int, duration_ms: int | None) -> float:
     """By how much a session's counters grow, once one of them shows this: as `ledger.session_counter` sums them up."""
-    before = [counter for counter in counters if _number(counter["shown_usd"]) <= shown]
-    for counter in before:
-        first, last = counter.get("since_ms", (0, -1))
+    process_of = [_process(counter, since_ms) for counter in counters]
+    for counter, process in zip(counters, process_of, strict=True):
+        until_ms, lower = process.get("late_until_ms"), shown < _number(counter["shown_usd"])
+        if lower and duration_ms is not None and until_ms is not None and duration_ms <= until_ms:
+            return 0.0
+    rising = [at for at, counter in enumerate(counters) if _number(counter["shown_usd"]) <= shown]
+    spoke = next((at for at in rising if process_of[at]), rising[0] if rising else None)
+    return shown - (0.0 if spoke is None else _number(counters[spoke]["shown_usd"]))
+
+
+def _process(counter: Json, since_ms: int) -> Json:
+    """The process of a counter that has begun at this moment; empty when none has."""
+    for process in counter.get("processes", ()):
+        first, last = process["since_ms"]
         if first <= since_ms <= last:
-            return shown - _number(counter["shown_usd"])
-    return shown - (_number(before[0]["shown_usd"]) if before else 0.0)
+            return dict(process)
+    return {}
 
 
 def _line(said: Json, note: Json, context: Json) -> str:

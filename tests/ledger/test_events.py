@@ -95,8 +95,10 @@ def test_what_the_journal_decides_cannot_be_given(name: str) -> None:
 
 
 def test_a_reading_says_a_cost_a_usage_or_both() -> None:
-    with pytest.raises(InvalidEvent, match="a cost, a usage or both"):
-        cost_observed("w")
+    for nothing_missing in (None, False):
+        with pytest.raises(InvalidEvent, match="a cost, a usage or both"):
+            cost_observed("w", partial=nothing_missing)
+    assert cost_observed("w", partial=True).fields == {"partial": True}
     assert "cost_source" not in cost_observed("w", usage={"output_tokens": 1}).fields
     assert cost_observed("w", cost_usd=0.1).fields["cost_usd"] == "0.10"
 

@@ -12,6 +12,7 @@ import pytest
 from ledger import MemoryStore, litellm_callback, span_processor
 from ledger.errors import MissingExtra
 from ledger.workflows import Workflow
+from tests.ledger.fake_providers import ANTHROPIC as ANSWER
 from tests.ledger.fake_providers import providers
 from tests.ledger.test_tracking import ANTHROPIC, CHAT, HELLO, sdk
 
@@ -113,6 +114,43 @@ class TestSpans:
         assert (
             list(self.ended(gen_ai__operation__name="invoke_agent", gen_ai__usage__input_tokens=5).workflow_ids()) == []
         )
+
+    @pytest.mark.parametrize("told", ["100", "x", [1, 2], ["x"], [], True, 1.5, -1, 2**63, "", b"7"])
+    @pytest.mark.parametrize("bucket", ["input_tokens", "output_tokens", "cache_read.input_tokens"])
+    def test_a_count_that_is_none_never_ends_the_agent_and_is_named_in_the_log(
+        self, bucket: str, told: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        counts = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__output_tokens": 7}
+        store = self.ended(**counts | {f"gen_ai__usage__{bucket}": told}, gen_ai__response__model="gpt-5")
+        named = [record.getMessage() for record in caplog.records if record.name == "costledger"]
+        if told == "":  # an attribute that is empty is not there
+            assert named == []
+        else:
+            assert len(named) == 1
+            assert named[0].startswith("a call of workflow 'w' was not charged: ")
+            assert not any(record.exc_info for record in caplog.records)
+            (line,) = readings(store)
+            assert (line["agent"], line["model"], line["partial"], "usage" in line) == ("build", "gpt-5", True, False)
+
+    @pytest.mark.parametrize("end_time", ["x", 10**30, -(10**30), float("nan")])
+    def test_an_end_that_is_no_moment_leaves_the_charge(self, end_time: Any) -> None:
+        trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()
+        provider = trace.TracerProvider()
+        provider.add_span_processor(span_processor(Workflow("w", store)))
+        span = provider.get_tracer("t").start_span("chat")
+        span.set_attributes({"gen_ai.usage.input_tokens": 5, "gen_ai.response.model": "gpt-5"})
+        span.end(end_time=end_time)
+        (line,) = readings(store)
+        assert (line["usage"]["input_tokens"], "observed_at" in line) == (5, False)
+
+
+@pytest.mark.parametrize("metadata", [None, "a text", ["agent"], {"agent": 7, "session_id": []}])
+def test_a_litellm_call_whose_metadata_is_of_another_kind_is_charged(metadata: object) -> None:
+    sdk("litellm")
+    store = MemoryStore()
+    told = {"litellm_params": {"metadata": metadata}}
+    litellm_callback(Workflow("w", store), agent="build").log_success_event(told, ANSWER, None, None)
+    assert [(line["agent"], line["usage"]) for line in readings(store)] == [("build", ANTHROPIC)]
 
 
 @pytest.mark.parametrize("make", [litellm_callback, span_processor])

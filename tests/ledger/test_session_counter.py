@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.session_counter import SINCE_TOLERANCE_MS, SessionCounter, carried_over
+from ledger.session_counter import LATE_MAX_MS, SessionCounter, carried_over
 
-APART = 3 * SINCE_TOLERANCE_MS
+APART = 3 * LATE_MAX_MS
 figures = st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=8).map(sorted)
 
 
-@given(figures, st.integers(min_value=-SINCE_TOLERANCE_MS // 2, max_value=SINCE_TOLERANCE_MS // 2))
+@given(figures, st.integers(min_value=-LATE_MAX_MS // 2, max_value=LATE_MAX_MS // 2))
 def test_a_counter_that_only_rises_is_what_it_last_showed(shown: list[int], jitter: int) -> None:
     session = SessionCounter()
     for at, figure in enumerate(shown):
@@ -36,7 +38,7 @@ def test_a_counter_that_restarts_below_where_it_was_loses_nothing(parts: list[li
 
 @given(figures, figures, st.randoms(use_true_random=False))
 def test_two_terminals_that_hold_one_session_add_up_however_they_take_turns(
-    one: list[int], other: list[int], turns: object
+    one: list[int], other: list[int], turns: random.Random
 ) -> None:
     session = SessionCounter()
     first, second = [10**7, *[10**7 + figure for figure in one]], [0, *other]
@@ -44,7 +46,7 @@ def test_two_terminals_that_hold_one_session_add_up_however_they_take_turns(
     session.read(second.pop(0), APART)
     last = [10**7, 0]
     while first or second:
-        mine = bool(first) and (not second or turns.random() < 0.5)  # type: ignore[attr-defined]
+        mine = bool(first) and (not second or turns.random() < 0.5)
         last[0 if mine else 1] = figure = (first if mine else second).pop(0)
         session.read(figure, 0 if mine else APART)
     assert session.nanousd == sum(last)
@@ -61,6 +63,76 @@ def test_what_it_shows_never_falls_and_a_repetition_changes_nothing(one: list[in
         assert session.nanousd == before
 
 
+def lines(session: SessionCounter, *told: tuple[int, int, int]) -> int:
+    """What it comes to after lines of (cost, start, duration)."""
+    for figure, since_ms, duration_ms in told:
+        session.read(figure, since_ms, duration_ms)
+    return session.nanousd
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, since_ms: int = 0, last_min: int = 0) -> list[tuple[int, int, int, int]]:
+    """One counter's lines as (arrival, cost, computed start, duration), each told late by up to the tolerance."""
+    steps = draw(st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 60_000)), min_size=1, max_size=10))
+    found, cost, duration_ms = [], last_min, 0
+    for risen, passed_ms in steps:
+        cost, duration_ms = cost + risen, duration_ms + passed_ms
+        late_ms = draw(st.integers(0, LATE_MAX_MS))
+        found.append((since_ms + duration_ms + late_ms, cost, since_ms + late_ms, duration_ms))
+    return found
+
+
+@given(arrivals(), st.randoms(use_true_random=False))
+def test_lines_of_one_counter_in_any_order_come_to_what_it_told_last(
+    told: list[tuple[int, int, int, int]], order: random.Random
+) -> None:
+    last = max(cost for _, cost, _, _ in told)
+    for arranged in (sorted(told), sorted(told, reverse=True), order.sample(told, len(told))):
+        assert lines(SessionCounter(), *[line[1:] for line in arranged]) == last
+
+
+@given(arrivals(), arrivals())
+def test_lines_that_overtake_each_other_before_and_after_a_restart_lose_nothing(
+    before: list[tuple[int, int, int, int]], after: list[tuple[int, int, int, int]]
+) -> None:
+    """The process after it begins when the one before has told its last, and shows at first that nothing was spent."""
+    begun = max(arrival for arrival, *_ in before) + LATE_MAX_MS + 1
+    moved = [(arrival + begun, cost, since + begun, duration) for arrival, cost, since, duration in after]
+    told = [*sorted(before), (begun, 0, begun, 0), *sorted(moved)]
+    highest_before = max(cost for _, cost, _, _ in before)
+    expected = highest_before + max(cost for _, cost, _, _ in after)
+    assert lines(SessionCounter(), *[line[1:] for line in told]) == expected
+
+
+def test_a_line_that_was_overtaken_is_no_restart_and_one_lower_of_a_later_start_is() -> None:
+    session = SessionCounter()
+    assert lines(session, (10, 0, 100_000), (60, 0, 102_300), (50, 100, 102_000), (65, 0, 103_500)) == 65
+    assert lines(session, (0, 104_000, 10), (5, 104_000, 900)) == 70  # resumed
+    assert lines(session, (64, 0, 103_400), (3, 104_000, 500)) == 70
+
+
+def test_costs_that_were_read_a_moment_before_their_durations_are_no_restart() -> None:
+    assert lines(SessionCounter(), (50, 0, 10_000), (40, 5, 10_003), (80, 2, 10_001), (10, 9, 10_020)) == 80
+
+
+def test_a_session_resumed_within_seconds_counts_once_it_is_known_to_be_another_process() -> None:
+    session = SessionCounter()
+    assert lines(session, (10, 0, 3_000), (0, 4_000, 10), (3, 4_000, 2_000)) == 10
+    assert lines(session, (5, 4_000, 3_001 + LATE_MAX_MS)) == 15
+
+
+def test_a_counter_that_is_lower_after_a_longer_time_was_reset() -> None:
+    assert lines(SessionCounter(), (60, 0, 10_000), (5, 0, 10_001 + LATE_MAX_MS)) == 65
+
+
+def test_a_late_line_of_a_process_before_the_resume_is_none_of_another_counter() -> None:
+    session = SessionCounter()
+    assert lines(session, (100, 0, 50_000), (130, APART, 20_000), (90, 0, 45_000), (110, APART, 10_000)) == 130
+    assert lines(session, (20, 9 * APART, 900), (95, 0, 46_000), (25, 9 * APART, 950)) == 155
+    session.told(300)
+    assert lines(session, (90, 0, 45_000), (110, APART, 10_000), (21, 9 * APART, 910)) == 300
+
+
 def test_a_resumed_session_whose_counter_goes_on_is_one_counter() -> None:
     session = SessionCounter()
     for figure, since in ((100, 0), (100, APART), (130, APART), (130, 2 * APART), (170, 2 * APART)):
@@ -71,9 +143,9 @@ def test_a_resumed_session_whose_counter_goes_on_is_one_counter() -> None:
 def test_a_new_session_of_the_same_process_does_not_count_what_was_spent_before_it() -> None:
     base = carried_over([(541, 1_000), (7, 900_000)], 541, 1_500)
     session = SessionCounter()
-    session.read(541, 1_500, base)
+    session.read(541, 1_500, base=base)
     assert (base, session.nanousd) == (541, 0)
-    session.read(560, 1_400, base)
+    session.read(560, 1_400, base=base)
     assert session.nanousd == 19
 
 

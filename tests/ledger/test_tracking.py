@@ -67,12 +67,17 @@ def gemini(base: str, store: MemoryStore) -> Any:
     return track(store, genai.Client(api_key="k", http_options={"base_url": base}))
 
 
-def only(store: MemoryStore) -> Line:
+def only_reading(store: MemoryStore) -> Line:
     gc.collect()
     lines = [line for line in store.read("w") if line["type"] == "cost_observed"]
     assert len(lines) == 1
-    assert lines[0]["agent"] == "build"
     return lines[0]
+
+
+def only(store: MemoryStore) -> Line:
+    line = only_reading(store)
+    assert line["agent"] == "build"
+    return line
 
 
 def charged(store: MemoryStore, usage: dict[str, int], message_id: str) -> Line:
@@ -191,7 +196,8 @@ class TestOpenAI:
         next(stream)
         stream.close()
         line = only(store)
-        assert (line["usage"], line["partial"]) == ({"input_tokens": 0, "output_tokens": 0}, True)
+        assert ("usage" in line, "cost_usd" in line, line["partial"]) == (False, False, True)
+        assert (line["model"], line["message_id"]) == ("gpt-5-2025-08-07", "chatcmpl-1")
 
     def test_the_chat_stream_helper(self, base: str, store: MemoryStore) -> None:
         completions = openai(base, store).chat.completions
@@ -296,6 +302,77 @@ class TestALedgerThatFails:
 
         assert track(store, Client()).messages.create() == "an answer of another kind"
         assert "no usage in 'str'" in caplog.text
+        assert only(store)["partial"] is True
+
+
+class _Broken:
+    """What an SDK gives that was changed by somebody: its usage cannot be asked for."""
+
+    type = "message_delta"
+
+    @property
+    def usage(self) -> object:
+        raise RuntimeError("no usage for you")
+
+
+@pytest.mark.parametrize("event", [{"type": []}, {"type": {}, "usage": [1]}, {"usage": "x"}, 7, None, _Broken()])
+def test_a_stream_is_handed_on_whatever_stands_in_it(store: MemoryStore, event: object) -> None:
+    start = {"type": "message_start", "message": ANSWER}
+
+    class Client:
+        class messages:  # noqa: N801 - as SDKs call it
+            @staticmethod
+            def create() -> Iterator[object]:
+                return iter([start, event, {"type": "message_stop"}])
+
+    assert list(track(store, Client()).messages.create()) == [start, event, {"type": "message_stop"}]
+    assert only(store).get("partial") is (True if isinstance(event, _Broken) else None)
+
+
+BAD: Any = {"id": "c-1", "model": "gpt-5", "usage": {"prompt_tokens": "10", "completion_tokens": 2}}
+
+
+class TestACallThatCannotBeCharged:
+    """It was seen: the ledger has what is known of it, beside the line in the log."""
+
+    def missed(self, store: MemoryStore) -> list[dict[str, Any]]:
+        lines = [line for line in store.read("w") if line["type"] == "cost_observed"]
+        assert all(line["partial"] and not {"usage", "cost_usd"} & line.keys() for line in lines)
+        names = ("agent", "session_id", "model", "message_id")
+        return [{name: line[name] for name in names if name in line} for line in lines]
+
+    def test_with_what_is_known_once_however_often_it_is_seen(
+        self, store: MemoryStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(2):
+            Workflow("w", store).charge_later(BAD, agent="build", session_id="s-1")
+        assert self.missed(store) == [
+            {"agent": "build", "session_id": "s-1", "model": "gpt-5", "message_id": "c-1"},
+        ]
+        assert caplog.text.count("was not charged: field 'usage': prompt_tokens: expected a whole number") == 2
+        assert "left out" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("answer", "known"),
+        [
+            (BAD | {"model": 7}, {"message_id": "c-1"}),
+            (BAD | {"model": "", "id": "c\n1"}, {}),
+            ({"usage": "much", "model": "m"}, {"model": "m"}),
+            ({"model": "m", "message_id": "no field of an answer"}, {"model": "m"}),
+            (None, {}),
+            (_Broken(), {}),
+            (object(), {}),
+        ],
+    )
+    def test_whatever_it_is(self, store: MemoryStore, answer: object, known: dict[str, str]) -> None:
+        Workflow("w", store).charge_later(answer, agent="a\nb", observed_at="yesterday")
+        (found,) = self.missed(store)
+        own_id = only_reading(store)["id"]
+        assert found == {"message_id": own_id} | known
+
+    def test_a_charge_of_it_is_refused_and_leaves_nothing(self, store: MemoryStore) -> None:
+        with pytest.raises(InvalidInput, match="prompt_tokens"):
+            Workflow("w", store).charge(BAD)
         assert list(store.workflow_ids()) == []
 
 

@@ -68,7 +68,7 @@ def test_sub_agents_stand_below_the_session_total_also_those_read_before_it(agen
 def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(agent: Agent, transcript: Path) -> None:
     agent.store.append([workflow_started("a5b80595", issue_number=17, budget_usd="5.00")])
     transcript.write_text(message(1, 20_000))
-    agent.shows("0.42", workflow_id="a5b80595", agent="sdlc_planner")
+    agent.shows("0.42", workflow_id="a5b80595", agent="sdlc_planner", duration_ms=9_000)
     agent.stops(transcript, workflow_id="a5b80595", agent="sdlc_planner")
     agent.drain()
     row = project(agent.store, "a5b80595").row
@@ -79,13 +79,14 @@ def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(age
         "agent": "sdlc_planner",
         "counter_usd": "0.42",
         "since_ms": 1_000,
+        "duration_ms": 9_000,
         "workflow_id": "a5b80595",
         "cost_usd": "0.42",
         "cost_basis": "reported",
         "budget_usd": "5.00",
         "least_usd": "0.42",
         "by_counters_usd": "0.42",
-        "counters": [{"shown_usd": "0.42", "since_ms": [-4_000, 6_000]}],
+        "counters": [{"shown_usd": "0.42", "processes": [{"since_ms": [-4_000, 6_000], "late_until_ms": 14_000}]}],
     }
     assert list(agent.store.workflow_ids()) == ["a5b80595"]
 
@@ -150,6 +151,29 @@ def test_a_session_cleared_in_the_same_process_begins_with_nothing(
         assert (agent.cost(), agent.cost("s-2")) == (5.41, 0.2)
     else:
         assert agent.cost(workflow_id) == 5.61
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_lines_that_overtake_each_other_count_once_and_a_restart_still_counts(agent: Agent, *, often: bool) -> None:
+    told = [("0.10", 0, 100_000), ("0.60", 0, 102_300), ("0.50", 0, 102_000), ("0.65", 0, 103_500)]
+    resumed = [("0.00", 5, 100), ("0.20", 5, 9_000), ("0.15", 5, 7_000), ("0.64", 0, 103_400), ("0.25", 5, 11_000)]
+    for cost, since, duration_ms in told + resumed:
+        agent.shows(cost, since=since, duration_ms=duration_ms)
+        if often:
+            agent.drain()
+    agent.drain()
+    assert agent.cost() == 0.9
+
+
+def test_what_a_cleared_session_told_late_is_not_where_the_next_one_goes_on_from(agent: Agent) -> None:
+    agent.shows("5.41", duration_ms=50_000)
+    agent.shows("5.30", duration_ms=49_000)
+    agent.stops(cleared=True)
+    agent.drain()
+    agent.shows("5.60", session_id="s-2", duration_ms=60_000)
+    agent.shows("5.41", session_id="s-2", duration_ms=51_000)
+    agent.drain()
+    assert (agent.cost(), agent.cost("s-2")) == (5.41, 0.19)
 
 
 def test_two_sessions_begun_in_the_same_second_are_two(agent: Agent) -> None:
@@ -361,6 +385,33 @@ class TestCommands:
         assert line == "1f3c9a52… · $0.51 · $0.01 over $0.50 · context 42%\n"
         self.settled(data)
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.51
+
+    def test_lines_that_arrive_out_of_order_show_what_the_session_cost(self, data: Path) -> None:
+        shown = []
+        for cost, duration_ms in ((0.10, 100_000), (0.60, 102_300), (0.50, 102_000), (0.65, 103_500)):
+            told = self.told(cost) | {"cost": {"total_cost_usd": cost, "total_duration_ms": duration_ms}}
+            shown.append(self.run(data, "statusline", told=told).stdout.split(" · ")[1])
+            self.settled(data)
+        assert shown == ["$0.10", "$0.60", "$0.60", "$0.65"]
+        assert project(DirectoryStore(data), S).row.actual_cost_total == 0.65
+
+    def test_several_at_once_show_what_the_session_cost(self, data: Path) -> None:
+        command = [str(Path(sys.executable).with_name("costledger")), "statusline"]
+        environment, begun, running = {**os.environ, "COSTLEDGER_DATA": str(data)}, time.time() - 60, []
+        for number in range(1, 9):
+            duration_ms = int((time.time() - begun) * 1000)
+            cost = {"total_cost_usd": number / 10, "total_duration_ms": duration_ms}
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(self.told(0) | {"cost": cost}).encode())
+            running.append(process)
+            time.sleep(0.002)
+        for process in reversed(running):  # each waits for the end of what it is told
+            assert process.stdin is not None
+            process.stdin.close()
+        assert [process.wait() for process in running] == [0] * 8
+        self.settled(data)
+        assert project(DirectoryStore(data), S).row.actual_cost_total == 0.8
 
     def test_from_the_moment_a_command_ends_one_drain_is_there_and_nobody_starts_another(self, data: Path) -> None:
         for cost in (0.42, 0.43):

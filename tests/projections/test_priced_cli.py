@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,34 @@ def test_an_override_prices_a_charge_and_the_event_says_so(run: Run) -> None:
     assert [line.get("price_book") for line in lines] == [None, "costledger.toml", "costledger.toml"]
     digest = run("prices", "claude-opus-4-5", "--json").json["price_digest"]
     assert lines[1]["price_digest"] == digest
+
+
+def test_a_call_that_could_not_be_charged_is_missing_wherever_a_cost_is_shown(run: Run) -> None:
+    bad = {"id": "c-2", "model": "gpt-5", "usage": {"prompt_tokens": "10", "completion_tokens": 2}}
+    with workflow("w", budget_usd="1.00") as wf:
+        wf.charge({"id": "c-1", "model": "gpt-5", "usage": {"prompt_tokens": 10_000, "completion_tokens": 2_000}})
+        wf.charge_later(bad, agent="build")
+    with workflow("v", budget_usd="1.00") as wf:
+        wf.charge_later(bad)
+    row = run("show", "w", "--json").json
+    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (0.0325, "partial", 1)
+    assert "at least $0.0325, 2 messages unpriced: gpt-5 (2 messages, 0 tokens)" in run("history").out
+    assert "≥ $0.0325" in run("daily").out
+    assert "w: at least $0.0325 of $1.0000 spent" in run("check", "w").out
+    assert "v: an unpriced amount spent" in run("check", "v").out
+
+
+def test_a_stream_that_was_left_before_it_said_its_usage_is_missing_whatever_its_model(run: Run) -> None:
+    class Client:
+        class messages:  # noqa: N801 - as SDKs call it
+            @staticmethod
+            def create() -> Iterator[object]:
+                return iter([{"id": "c-1", "model": "nobody-knows", "choices": [{}]}])
+
+    with workflow("w") as wf:
+        assert len(list(wf.track(Client()).messages.create())) == 1
+    row = run("show", "w", "--json").json
+    assert (row["cost_basis"], row["unpriced_events"]) == ("partial", 1)
 
 
 def test_a_charge_said_again_under_other_prices_is_the_same_event(run: Run) -> None:

@@ -43,6 +43,18 @@ class TestTheLineBeforeTheAppend:
         agent.drain()
         assert (agent.line("5.25", since=1), agent.line("1.25", since=9), agent.line("0.25", since=20)) == (6.25,) * 3
 
+    def test_what_comes_late_changes_nothing(self, agent: Agent) -> None:
+        agent.shows("5.00", since=1, duration_ms=90_000)
+        agent.shows("1.00", since=9, duration_ms=50_000)
+        agent.drain()
+        for cost, since, duration_ms, line in (
+            ("3.00", 1, 80_000, 6.0),
+            ("0.90", 9, 55_000, 6.0),
+            ("0.90", 9, 55_001, 6.9),  # it was reset
+            ("1.10", 9, 60_000, 6.1),
+        ):
+            assert agent.line(cost, since=since, duration_ms=duration_ms) == line
+
     def test_a_session_that_goes_on_in_another_workflow(self, agent: Agent) -> None:
         agent.shows("1.00", workflow_id="w-1")
         agent.drain()
@@ -66,6 +78,7 @@ class TestTheLineBeforeTheAppend:
         """Sessions with messages, sub-agents and counters, totals above them, ends and new runs, in any order."""
         agent = Agent(tmp_path_factory.mktemp("live"))
         agent.store.append([workflow_started("w")])
+        durations = st.none() | st.integers(1, 100_000)
         amounts = st.integers(0, 300).map(lambda cents: f"{cents // 100}.{cents % 100:02d}")
         names = st.sampled_from(["main", "sub", None])
         for number in range(data.draw(st.integers(1, 10))):
@@ -74,7 +87,9 @@ class TestTheLineBeforeTheAppend:
             final = data.draw(st.booleans())
             match data.draw(st.sampled_from(["counter", "message", "total", "above", "end", "start"])):
                 case "counter":
-                    agent.shows(cost, since=since, session_id=session_id, workflow_id="w", agent=name)
+                    duration_ms = data.draw(durations)
+                    more = {"session_id": session_id, "workflow_id": "w", "agent": name, "duration_ms": duration_ms}
+                    agent.shows(cost, since=since, **more)
                 case "message":
                     agent.store.append(
                         [
@@ -98,11 +113,11 @@ class TestTheLineBeforeTheAppend:
                     agent.store.append([workflow_started("w")])
         agent.shows("0.00", session_id=S, workflow_id="w")
         agent.drain()
-        cost, since = data.draw(amounts), data.draw(st.integers(0, 2))
-        line = agent.line(cost, since=since, workflow_id="w")
+        cost, since, duration_ms = data.draw(amounts), data.draw(st.integers(0, 2)), data.draw(durations)
+        line = agent.line(cost, since=since, workflow_id="w", duration_ms=duration_ms)
         before = project(agent.store, "w").row
         agent.now = datetime(2100, 1, 1, tzinfo=UTC)
-        agent.shows(cost, since=since, workflow_id="w")
+        agent.shows(cost, since=since, workflow_id="w", duration_ms=duration_ms)
         agent.drain()
         after = project(agent.store, "w").row
         if after.event_count > before.event_count:
