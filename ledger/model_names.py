@@ -47,11 +47,13 @@ _BEDROCK: Final = re.compile(
 
 
 def spellings(model: str) -> Iterator[tuple[str | None, str]]:
-    """How a price list may know a model: a provider, or None for whichever it is, and that provider's own name."""
-    yield None, model
+    """How a price list may know a model: a provider, or None for whichever it is, and that provider's own name.
+
+    A provider that is named comes first: another one's list may know parts of the name, too.
+    """
     before, slash, name = model.partition("/")
-    if slash:
-        if (provider := PROVIDERS.get(before.lower())) and name:
-            yield provider, name.removeprefix("converse/") if provider == "aws" else name
-    elif _BEDROCK.match(model):
+    if slash and name and (provider := PROVIDERS.get(before.lower())):
+        yield provider, name.removeprefix("converse/") if provider == "aws" else name
+    yield None, model
+    if not slash and _BEDROCK.match(model):
         yield "aws", model

@@ -130,7 +130,7 @@ class TestCommand:
         path.parent.mkdir()
         path.write_text('{"disableAllHooks": true}\n')
         declined = self.install(tmp_path, given="n\n")
-        assert '"disableAllHooks": true stands there: Claude Code runs no hooks' in declined.stderr
+        assert '"disableAllHooks": true stands there: until it is false, Claude Code runs no hooks' in declined.stderr
         done = self.install(tmp_path, "--yes")
         assert (done.returncode, "use it" in done.stdout) == (0, False)
         assert 'settings.json: written, but "disableAllHooks": true stands there' in done.stdout

@@ -282,7 +282,7 @@ def test_each_part_says_that_it_loads_and_why_it_could_not(browser: Browser, ser
     held: list[Route] = []
     page.route("**/api/spend?*", lambda route: held.append(route))
     page.goto(f"{server.url}/#/")
-    expect(page.locator(".loading")).to_have_text("Loading…")
+    expect(page.locator(".loading").first).to_have_text("Loading…")
     expect(page.locator("tr[data-workflow=story]")).to_be_visible()
     for route in held:
         route.fulfill(status=503, content_type="application/problem+json", body='{"detail": "not now; try again"}')
