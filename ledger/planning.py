@@ -302,14 +302,16 @@ class _Planner:
         self.add(event({"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}))
 
     def _agents_of(self, session: Session) -> set[str | None]:
-        """Whose the messages are that a ledger has of a session without a meter, and that its total will cover."""
+        """Whose the readings are that a ledger has of a session without a meter, and that its total will cover."""
         if (session.session_id, session.process) in self._ledger.meters or session.session_id in self._ledger.taken:
             return set()
         if self._agents is None:
             self._agents = {}
             for agent, session_id, _ in self._ledger.messages.values():
                 self._agents.setdefault(session_id, set()).add(agent)
-        return self._agents.get(session.session_id, set())
+        agents = self._agents.get(session.session_id, set())
+        covering = self._ledger.covered
+        return agents | {covering[session.session_id]} if session.session_id in covering else agents
 
     def _meter(self, session: Session, *agents: str | None) -> Named:
         key = (session.session_id, session.process)

@@ -156,6 +156,17 @@ def test_a_lower_total_of_a_known_process_is_an_older_one(log: Import) -> None:
     assert log.row.actual_cost_total == 0.5
 
 
+@pytest.mark.parametrize("agent", ["plan", None])
+def test_a_total_counts_where_the_session_was_told_live_whatever_its_agent_is_called(
+    log: Import, agent: str | None
+) -> None:
+    log.store.append([cost_observed("w", agent="main", session_id="s1", cost_usd="0.02")])
+    log(init(), result(0.02, sonnet=0.02), agent=agent)
+    assert (log.row.actual_cost_total, {meter[0] for meter in log.meters()}) == (0.02, {"main"})
+    log(init(), result(0.02, sonnet=0.02), result(0.05, uuid="r2", sonnet=0.05), agent=agent)
+    assert log.row.actual_cost_total == 0.05
+
+
 def test_a_live_reading_of_the_session_and_its_total_are_one_meter(log: Import) -> None:
     log.store.append([cost_observed("w", agent="plan", session_id="s1", cost_usd="0.40")])
     log(init(), result(0.50, sonnet=0.50), agent="plan")
