@@ -348,6 +348,13 @@ class HistoryUnwritable(HistoryUnavailable):
         )
 
 
+class HistoryReplaced(HistoryUnavailable):
+    """The file of rows in use is gone, or another one lies in its place."""
+
+    def __init__(self) -> None:
+        super().__init__("in use", "its file was deleted or replaced; its rows are being replayed from the ledgers")
+
+
 class ReplicaUnavailable(CostledgerError):
     """The shared engine cannot be reached, or refuses; the ledgers are untouched, and go on without it."""
 

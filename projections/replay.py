@@ -292,6 +292,8 @@ def _vanished(error: CostledgerError, checkpoint: Head | None) -> CostledgerErro
 class LedgerVanished(CostledgerError):
     """A row stands, and the ledger it was folded from is gone."""
 
+    http_status = 409
+
     def __init__(self, workflow_id: str, checkpoint: Head) -> None:
         super().__init__(
             f"ledger {workflow_id!r} is gone; its row, of {checkpoint.seq} events, was kept: restore the file from a "

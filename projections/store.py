@@ -146,6 +146,16 @@ class HistoryStore(Protocol):
         """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
         ...
 
+    @property
+    def identity(self) -> object:
+        """Tells the file that was opened from any other one; all are equal where rows are in no file."""
+        ...
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the file that was opened is gone, or another one lies in its place."""
+        ...
+
     def origins(self, adw_id: str) -> dict[str, Head]:
         """How far projectors have read each origin's chain into a row; nothing where a refresh writes the rows."""
         ...

@@ -16,7 +16,7 @@ from typing import Final
 
 from watchfiles import watch
 
-from ledger.errors import CostledgerError, InvalidWorkflowId, LedgerUnavailable, UnknownWorkflow
+from ledger.errors import CostledgerError, HistoryReplaced, InvalidWorkflowId, LedgerUnavailable, UnknownWorkflow
 from ledger.importing import reread
 from projections.replay import ENDED, Problem, RefreshReport, refresh
 from projections.server.feed import Change
@@ -85,6 +85,8 @@ class Keeper:
         self.last_change = 0
         self._every_seconds, self.shared = _ALL_SECONDS, False
         self._running: set[str] = set()
+        self._replaced = False
+        service.when_replaced = lambda: self.wake("")  # the name of no ledger
         self.unsettled: set[str] = set()
         self._noticed = Noticed(service.settings.data)
         self._threads = [
@@ -139,8 +141,10 @@ class Keeper:
             due = self.kept.refreshed_at + self._every_seconds - time.time()
             names, since = self._gathered(max(0.0, due))
             try:
-                history = self._service.history
-                self._refresh(history, names or None)
+                history = self._history()
+                self._refresh(history, names if names and not self._replaced else None)
+                self._service.use(history)
+                self._replaced = False
                 self._tell(history)
                 self.kept.error = None
             except CostledgerError as error:
@@ -151,6 +155,15 @@ class Keeper:
                 self._fail(error)
             if since:
                 self.kept.lag_seconds = time.monotonic() - since
+
+    def _history(self) -> HistoryStore:
+        """The history; one that lies in the place of another is replayed whole before anybody asks it."""
+        try:
+            return self._service.history
+        except HistoryReplaced as problem:
+            _log.warning("%s", problem)
+            self._replaced, self.last_change = True, 0
+            return self._service.open_anew()
 
     def _fail(self, error: Exception) -> None:
         self.kept.error = error

@@ -35,13 +35,14 @@ class News:
 
     Args:
         wanted: the ids of the endpoints that want a type.
+        history: the rows and their audit log, as they are to be asked now.
         run_of: the run that a workflow is in.
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        history: HistoryStore,
+        history: Callable[[], HistoryStore],
         budgets: Budgets,
         wanted: Callable[[str], Sequence[str]],
         run_of: Callable[[str], int],
@@ -55,14 +56,14 @@ class News:
             if into.seen(_AUDIT) is not None:
                 return
             number, mark = 0, ""
-            while entries := self._history.audit(after=number, limit=_AT_ONCE):
+            while entries := self._history().audit(after=number, limit=_AT_ONCE):
                 number, mark = entries[-1].id, _mark(entries[-1])
             into.see(_AUDIT, number, mark)
             number = 0
-            while changes := self._history.changes_after(number, _AT_ONCE):
+            while changes := self._history().changes_after(number, _AT_ONCE):
                 number = changes[-1][0]
             into.see(_CHANGE, number)
-            for row in self._history.rows():
+            for row in self._history().rows():
                 over = self._over_run(row)
                 into.tell(row.adw_id, Told(row.actual_cost_nanousd, _settled(row), over))
 
@@ -87,7 +88,7 @@ class News:
 
     def _audit(self, into: Collecting, now: float) -> bool:
         number = self._seen_audit(into)
-        entries = self._history.audit(after=number, limit=_AT_ONCE)
+        entries = self._history().audit(after=number, limit=_AT_ONCE)
         for entry in entries:
             told, cost = into.told(entry.adw_id), money.parse(entry.new_cost)
             if cost == told.cost_nanousd:
@@ -106,7 +107,7 @@ class News:
         """How far the audit log was read; 0 when another one stands there, since the database was made anew."""
         number, mark = into.seen(_AUDIT) or (0, "")
         if number:
-            same = self._history.audit(after=number - 1, limit=1)
+            same = self._history().audit(after=number - 1, limit=1)
             if not same or same[0].id != number or _mark(same[0]) != mark:
                 into.see(_CHANGE, 0)
                 return 0
@@ -114,10 +115,10 @@ class News:
 
     def _changes(self, into: Collecting, unsettled: Collection[str], now: float) -> bool:
         number, _ = into.seen(_CHANGE) or (0, "")
-        changes = self._history.changes_after(number, _AT_ONCE)
+        changes = self._history().changes_after(number, _AT_ONCE)
         new = False
         for at, adw_id in changes:
-            row = self._history.row(adw_id)
+            row = self._history().row(adw_id)
             if row is not None and adw_id in unsettled:
                 break  # it is asked for again, once its last word is in
             if row is not None:

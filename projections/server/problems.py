@@ -89,6 +89,7 @@ def from_within(text: str, data: Path) -> str:
     """A sentence that names the files of the data directory from there."""
     for folder in (data.absolute(), data):
         if folder.name:
+            text = text.replace(f" --data {folder} ", " ")
             text = text.replace(f"{folder}/", "").replace(f"{folder} ", "the data directory ")
     return text
 

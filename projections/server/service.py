@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ledger.config import Config
+from ledger.errors import HistoryReplaced
 from ledger.importing import configured
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceEntry, SourceRegister
@@ -53,6 +54,8 @@ class Service:
         self._open_history = open_history
         self._of_thread = threading.local()
         self._opened: list[HistoryStore] = []
+        self._in_use: object = None
+        self.when_replaced: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._replica, self._replica_lock = replica, threading.Lock()
 
@@ -67,13 +70,35 @@ class Service:
 
         Raises:
             HistoryUnavailable: it cannot be opened.
+            HistoryReplaced: its file is not the one in use any more, and nobody has replayed the one that is there now.
         """
         found: HistoryStore | None = getattr(self._of_thread, "history", None)
-        if found is None:
-            found = self._of_thread.history = self._open_history()
-            with self._lock:
-                self._opened.append(found)
+        if found is None or found.identity != self._in_use:
+            found = self.open_anew()
+        self._in_use = found.identity if self._in_use is None else self._in_use
+        if found.replaced or found.identity != self._in_use:
+            self.when_replaced()
+            raise HistoryReplaced
         return found
+
+    def open_anew(self) -> HistoryStore:
+        """This thread's own connection to what lies there now; everybody has it once it is in `use`.
+
+        Raises:
+            HistoryUnavailable: it cannot be opened.
+        """
+        before: HistoryStore | None = getattr(self._of_thread, "history", None)
+        found = self._of_thread.history = self._open_history()
+        with self._lock:
+            self._opened.append(found)
+            if before is not None:
+                self._opened.remove(before)
+                before.close()
+        return found
+
+    def use(self, history: HistoryStore) -> None:
+        """All threads go on with the file of this history, whose rows are right."""
+        self._in_use = history.identity
 
     def close(self) -> None:
         """Close what was opened; no handler is running any more."""

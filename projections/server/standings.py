@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, HistoryUnavailable
 from ledger.line import Head
 from projections.budget import Standing, lower_bound, standing, standing_so_far
 from projections.folding import RUNNING, State
@@ -62,7 +62,10 @@ class Standings:
         """How far the row has read this ledger; None where other hosts' ledgers are in it, too."""
         if self._keeper.shared:
             return None
-        return self._service.history.checkpoints([workflow_id]).get(workflow_id)
+        try:
+            return self._service.history.checkpoints([workflow_id]).get(workflow_id)
+        except HistoryUnavailable:
+            return None  # the keeper says so, and the ledger is there
 
     async def told(self, workflow_id: str, local: Local | CostledgerError) -> dict[str, Any]:
         """For JSON; with what other hosts spent, where the rows know of it.

@@ -146,7 +146,7 @@ class Webhooks:
 
     def _begun(self, outbox: Outbox) -> News:
         service = self._service
-        news = News(outbox, service.history, service.config.budgets, self._wanted, self._run_of)
+        news = News(outbox, lambda: service.history, service.config.budgets, self._wanted, self._run_of)
         news.begin()
         return news
 

@@ -43,9 +43,16 @@ class Connection:
             elif not path.is_file():
                 raise HistoryUnavailable(path, "there is no such database")
             self.db = _connected(path) if writes else _reading(path)
+            self.db.execute("PRAGMA user_version").fetchone()  # the file is opened now, not at the first question
+            self.identity = _identity(path)
 
     def close(self) -> None:
         self.db.close()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the file that was opened is gone, or another one lies in its place."""
+        return _identity(self.path) != self.identity
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -68,6 +75,14 @@ class Connection:
             if (cause := _unwritable(self.path, error, writes=self.writes)) is not None:
                 raise HistoryUnwritable(self.path, cause) from error
             raise HistoryUnavailable(self.path, _sentence(error)) from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connected(name: Path | str) -> sqlite3.Connection:

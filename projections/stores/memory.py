@@ -40,6 +40,8 @@ class MemoryHistory:
     columns = COLUMNS
     inserts = True
     shared = False
+    identity = None
+    replaced = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock

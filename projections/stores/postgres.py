@@ -74,6 +74,8 @@ class PostgresHistory:
 
     columns: tuple[str, ...] = COLUMNS
     inserts = True
+    identity = None
+    replaced = False
 
     _only = ""
     """A WHERE clause, where not every row is ours."""

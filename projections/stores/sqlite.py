@@ -84,6 +84,16 @@ class SqliteHistory:
     def path(self) -> Path:
         return self._connection.path
 
+    @property
+    def identity(self) -> object:
+        """See `HistoryStore.identity`."""
+        return self._connection.identity
+
+    @property
+    def replaced(self) -> bool:
+        """See `HistoryStore.replaced`."""
+        return self._connection.replaced
+
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""
         return {}

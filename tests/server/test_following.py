@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,40 @@ from projections.server.settings import Settings
 from projections.stores.sqlite import SqliteHistory
 from tests.server.conftest import Serve
 from tests.waiting import until
+
+
+def test_a_history_that_is_deleted_or_put_back_while_it_is_served_is_replayed(serve: Serve, tmp_path: Path) -> None:
+    server, data = serve(), tmp_path / "data"
+
+    def spend(name: str, usd: str) -> dict[str, Any]:
+        told = server.client.post("/api/events", json={"type": "cost_observed", "workflow_id": name, "cost_usd": usd})
+        standing: dict[str, Any] = told.json()["workflows"][name]
+        return standing
+
+    def rows() -> dict[str, str]:
+        answer = server.client.get("/api/workflow-history")
+        if answer.status_code != 200:
+            assert answer.json()["type"] == "urn:costledger:problem:history-replaced"
+            return {}
+        return {row["adw_id"]: row["actual_cost_total"] for row in answer.json()["workflows"]}
+
+    spend("a", "1")
+    spend("b", "2")
+    until(rows, lambda found: found == {"a": "1.00", "b": "2.00"})
+    with sqlite3.connect(data / "history.db") as db, sqlite3.connect(tmp_path / "backup.db") as backup:
+        db.backup(backup)
+    for number, lost in enumerate(("deleted", "put back", "deleted again")):
+        for path in data.glob("history.db*"):
+            path.unlink()
+        if lost == "put back":
+            shutil.copy(tmp_path / "backup.db", data / "history.db")
+        assert rows() in ({}, {"a": f"{number + 1}.00", "b": "2.00"}), "never some of them"
+        assert (spend("a", str(number + 2))["cost"], spend("a", "0.5")["cost"]) == (f"{number + 2}.00",) * 2
+        until(rows, lambda found: found == {"a": f"{number + 2}.00", "b": "2.00"})  # noqa: B023
+        with sqlite3.connect(data / "history.db") as db:
+            stored = dict(db.execute("SELECT adw_id, actual_cost_total FROM workflow_history"))
+        assert stored == {"a": number + 2.0, "b": 2.0}
+    assert server.client.get("/readyz").text == "ready\n"
 
 
 def test_a_source_that_is_watched_is_in_the_rows_as_it_grows(serve: Serve, tmp_path: Path) -> None:
