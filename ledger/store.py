@@ -253,6 +253,11 @@ class DirectoryStore:
         self._make_directory()
         self._journal(workflow_id).append([])
 
+    def forget(self, workflow_id: str) -> None:
+        """Look at a ledger anew at its next append, whatever was known of it: somebody accepted it as it is."""
+        with self._lock:
+            self._journals.pop(workflow_id, None)
+
     def flush(self) -> None:
         """Sync what was appended with durability "batch".
 

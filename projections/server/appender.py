@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, DamagedLedger
 from ledger.events import Event
 from ledger.line import Head
 from ledger.pricing import PriceBook, price_event
-from ledger.store import LedgerStore
+from ledger.store import DirectoryStore
 from ledger.submission import append_each
 from ledger.tail import Receipt
 from projections.folding import State
@@ -68,7 +68,7 @@ class Appender(Generic[S]):
 
     def __init__(
         self,
-        ledgers: LedgerStore,
+        ledgers: DirectoryStore,
         folds: KeptFolds,
         prices: PriceBook,
         question: Callable[[State, Head], S],
@@ -129,6 +129,9 @@ class Appender(Generic[S]):
     def _append(self, workflow_id: str, group: Sequence[_Waiting[S]]) -> list[Appended[S]]:
         events = [price_event(self._prices, event) for one in group for event in one.events]
         outcomes = list(append_each(self._ledgers, events))
+        if any(isinstance(outcome, DamagedLedger) for outcome in outcomes) and self._accepted(workflow_id):
+            self._ledgers.forget(workflow_id)
+            outcomes = list(append_each(self._ledgers, events))
         standing: S | CostledgerError
         try:
             standing = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)
@@ -139,3 +142,13 @@ class Appender(Generic[S]):
             answers.append(Appended(outcomes[at : at + len(one.events)], standing))
             at += len(one.events)
         return answers
+
+    def _accepted(self, workflow_id: str) -> bool:
+        """Whether the row was folded from all that the ledger holds now, which is less than this process has seen."""
+        try:
+            checkpoint = self._checkpoint(workflow_id)
+            if checkpoint is None or checkpoint.size != self._ledgers.size(workflow_id):
+                return False
+            return self._ledgers.read(workflow_id, start=checkpoint).head == checkpoint
+        except CostledgerError:
+            return False

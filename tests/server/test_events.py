@@ -172,6 +172,21 @@ def test_a_server_does_not_append_to_what_it_sees_was_cut(serve: Serve, tmp_path
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:costledger:problem:damaged-ledger")
 
 
+def test_appends_go_on_below_what_was_put_back_once_that_is_accepted(serve: Serve, tmp_path: Path) -> None:
+    server, path = serve(), tmp_path / "data" / "ledgers" / "w.jsonl"
+    server.client.post("/api/events", json=reading("3", "1"))
+    backup = path.read_bytes()
+    server.client.post("/api/events", json=reading("4", "2"))
+    until(lambda: server.client.get("/api/workflow-history/w").json(), lambda row: row["actual_cost_total"] == "4.00")
+    path.write_bytes(backup)
+    assert server.client.post("/api/events", json=reading("5", "3")).status_code == 409
+    accepted = server.client.post("/api/workflow-history/resync?adw_id=w&force=true").json()
+    assert [(change["old_cost"], change["new_cost"]) for change in accepted["changes"]] == [("4.00", "3.00")]
+    answer = server.client.post("/api/events", json=reading("5", "3"))
+    assert (answer.status_code, answer.json()["workflows"]["w"]["cost"]) == (201, "5.00")
+    assert answer.json()["receipts"][0]["seq"] == 3
+
+
 def test_a_row_follows_an_append_of_another_process_by_itself(server: Server) -> None:
     server.ledgers.append([_observed("0.09")])
     row = _eventually(server, lambda row: row["actual_cost_total"] == "0.09")
