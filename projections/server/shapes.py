@@ -281,7 +281,7 @@ class Unpriced(_Shape):
 
 
 class Spend(_Shape):
-    """Spend over time; `lines` add up to `groups`, and these to `total`."""
+    """Spend over time; `lines` add up to `groups`, which are one for each value of `by`, and all of them to `total`."""
 
     period: str
     by: str | None

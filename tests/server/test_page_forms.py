@@ -175,6 +175,24 @@ def test_the_span_of_the_spend_is_chosen_by_keyboard_and_back_undoes_it(page: Pa
     expect(page.get_by_role("heading", name="By model")).to_be_visible()
 
 
+@pytest.mark.parametrize(("field", "typed"), [("From", "11202026"), ("to", "11122026")])
+def test_a_day_is_typed_to_its_end_though_it_crosses_the_other_one(
+    page: Page, server: Server, field: str, typed: str
+) -> None:
+    page.goto(f"{server.url}/#/spend?since=2026-10-27&until=2026-11-25")
+    day = page.get_by_label(field, exact=True)
+    day.focus()
+    page.keyboard.type(typed, delay=60)
+    expect(day).to_be_focused()
+    chosen = f"2026-11-{typed[2:4]}"
+    expect(day).to_have_value(chosen)
+    expect(page).to_have_url(re.compile(f"{'since' if field == 'From' else 'until'}={chosen}"))
+    expect(page.locator("#no-span")).to_be_hidden()
+    day.fill({"From": "2026-12-31", "to": "2026-01-01"}[field])
+    expect(page.locator("#no-span")).to_be_visible()
+    expect(page).to_have_url(re.compile(chosen))
+
+
 def test_a_day_that_is_still_being_typed_asks_for_nothing(page: Page) -> None:
     page.get_by_label("Last event from").focus()
     page.keyboard.type("01152024")

@@ -63,10 +63,13 @@ export function controls(of) {
     ),
     field("From", date("since")),
     field("to", date("until")),
+    h("p", { class: "warn", id: "no-span", role: "status", hidden: true }, "From is after to: nothing is asked for."),
   );
   steers(form, () => {
     const told = asked();
-    return isDay(told.since) && isDay(told.until) ? link(["spend"], told) : null;
+    if (!isDay(told.since) || !isDay(told.until)) return null; // a day that is still being typed
+    form.querySelector("#no-span").hidden = told.since <= told.until;
+    return told.since <= told.until ? link(["spend"], told) : null;
   });
   return say(form, of);
 }
@@ -74,6 +77,7 @@ export function controls(of) {
 /** Let the form say what is shown. @param {HTMLFormElement} form */
 export function say(form, of) {
   tell(form, of);
+  form.querySelector("#no-span").hidden = true;
   const today = day(new Date());
   for (const [, days] of RANGES) {
     const chosen = of.since === plusDays(today, 1 - days) && of.until === today;
