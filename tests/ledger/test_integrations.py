@@ -14,6 +14,9 @@ import pytest
 
 from ledger import MemoryStore, litellm_callback, span_processor, workflow
 from ledger.errors import MissingExtra
+from ledger.sources.findings import Call, Options, Place
+from ledger.sources.otlp import extract
+from ledger.sources.spool import Found
 from ledger.workflows import Workflow
 from tests.ledger.fake_providers import ANTHROPIC as ANSWER
 from tests.ledger.fake_providers import providers
@@ -200,7 +203,21 @@ class TestSpans:
             list(self.ended(gen_ai__operation__name="invoke_agent", gen_ai__usage__input_tokens=5).workflow_ids()) == []
         )
 
-    @pytest.mark.parametrize("told", ["100", "x", [1, 2], ["x"], [], True, 1.5, -1, 2**63, "", b"7"])
+    @pytest.mark.parametrize("spelled", [{"intValue": "100"}, {"stringValue": "100"}, {"doubleValue": 100.0}])
+    def test_a_whole_number_is_a_count_however_it_is_spelled_here_as_in_a_file(self, spelled: dict[str, Any]) -> None:
+        (told,) = spelled.values()
+        (line,) = readings(self.ended(gen_ai__usage__input_tokens=told, gen_ai__response__model="gpt-5"))
+        attributes = [
+            {"key": "gen_ai.usage.input_tokens", "value": spelled},
+            {"key": "costledger.workflow_id", "value": {"stringValue": "w"}},
+        ]
+        request = {"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": attributes}]}]}]}
+        (found,) = extract(request, Place("f", 1), Options())
+        assert isinstance(found, Found)
+        assert isinstance(found.reading, Call)
+        assert line["usage"] == found.reading.usage == {"input_tokens": 100, "output_tokens": 0}
+
+    @pytest.mark.parametrize("told", ["1.0", "-1", "١", "x", [1, 2], ["x"], [], True, 1.5, -1, 2**63, "", b"7"])
     @pytest.mark.parametrize("bucket", ["input_tokens", "output_tokens", "cache_read.input_tokens"])
     def test_a_count_that_is_none_never_ends_the_agent_and_is_named_in_the_log(
         self, bucket: str, told: object, caplog: pytest.LogCaptureFixture
