@@ -234,6 +234,18 @@ class TestSpans:
             (line,) = readings(store)
             assert (line["agent"], line["model"], line["partial"], "usage" in line) == ("build", "gpt-5", True, False)
 
+    def test_spans_of_one_response_are_one_charge_and_nothing_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()
+        provider = trace.TracerProvider()
+        provider.add_span_processor(span_processor(Workflow("w", store), agent="build"))
+        told = {"gen_ai.usage.input_tokens": 5, "gen_ai.response.id": "r-1", "gen_ai.response.model": "gpt-5"}
+        for end_time in (1_700_000_000_000_000_000, 1_700_000_001_000_000_000):
+            span = provider.get_tracer("t").start_span("chat")
+            span.set_attributes(told)
+            span.end(end_time=end_time)
+        assert len(readings(store)) == 1
+        assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
     @pytest.mark.parametrize("end_time", ["x", 10**30, -(10**30), float("nan")])
     def test_an_end_that_is_no_moment_leaves_the_charge(self, end_time: Any) -> None:
         trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()

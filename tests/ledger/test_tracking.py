@@ -312,15 +312,30 @@ class TestALedgerThatFails:
         wf.flush()
         assert [line["type"] for line in store.read("w")] == ["ledger_opened", "cost_observed"]
 
-    def test_a_charge_that_never_can_be_appended_is_logged_once_and_left_out(
+    def test_a_repeat_with_another_agent_is_logged_once_and_left_out(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         wf = Workflow("w", store)
         wf.charge(ANSWER, agent="build")
         wf.charge_later(ANSWER, agent="another")
         wf.flush()
-        assert "left out" in caplog.text
+        (said,) = [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "late"]
+        assert said == (
+            "WARNING",
+            "a repeat of a call of workflow 'w' is left out: it is counted once, at seq 2, with another agent",
+        )
         assert only(store)["agent"] == "build"
+
+    def test_a_charge_whose_id_is_taken_by_another_usage_is_an_error(
+        self, store: MemoryStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        wf = Workflow("w", store)
+        wf.charge(usage={"output_tokens": 1}, id="mine", message_id="msg_1", model="claude-sonnet-4-5-20250929")
+        wf.charge_later(ANSWER, id="mine")
+        (said,) = [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "late"]
+        assert said[0] == "ERROR"
+        assert "a charge is left out, and never will be appended" in said[1]
+        assert "another usage" in said[1]
 
     def test_an_answer_that_says_no_usage_is_named_in_the_log(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
