@@ -69,7 +69,7 @@ def _left_out(error: ConflictingEvent) -> tuple[int, str]:
     if _WHOSE.issuperset(error.fields):
         level = logging.DEBUG if error.fields == ("observed_at",) else logging.WARNING
         return level, (
-            f"a repeat of a call of workflow {error.workflow_id!r} is left out: it is counted once, at seq {error.seq}, "
-            f"with another {', '.join(error.fields)}"
+            f"a repeat of a call of workflow {error.workflow_id!r} is left out: it is counted once, "
+            f"at seq {error.seq}, with another {', '.join(error.fields)}"
         )
     return logging.ERROR, f"a charge is left out, and never will be appended: {error}"

@@ -21,9 +21,9 @@ from ledger.errors import MissingExtra
 from ledger.responses import of
 from ledger.workflows import Workflow
 
-__all__ = ["litellm_callback"]
+__all__ = ["LISTS", "litellm_callback"]
 
-_LISTS: Final = (
+LISTS: Final = (
     "callbacks",
     "input_callback",
     "success_callback",
@@ -58,19 +58,21 @@ def litellm_callback(workflow: Workflow, *, agent: str | None = None) -> Any:
             super().__init__()
             self.costledger_callback = next(_numbers)
 
-        def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, *_: Any, **__: Any) -> None:
             if not self._is_over(start_time):
                 _charge(workflow, agent, kwargs, response_obj)
 
-        async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        async def async_log_success_event(
+            self, kwargs: Any, response_obj: Any, start_time: Any, *_: Any, **__: Any
+        ) -> None:
             if not self._is_over(start_time):
                 await asyncio.to_thread(_charge, workflow, agent, kwargs, response_obj)
 
-        def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, *_: Any, **__: Any) -> None:  # noqa: ARG002 - LiteLLM's names
             self._is_over(start_time)
 
-        async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-            self._is_over(start_time)
+        async def async_log_failure_event(self, kwargs: Any, *told: Any, **named: Any) -> None:
+            self.log_failure_event(kwargs, *told, **named)
 
         def _is_over(self, start_time: Any) -> bool:
             """Whether a call began after the workflow's end: then LiteLLM forgets this callback."""
@@ -95,7 +97,7 @@ def _forget(callback: object) -> None:
 
     manager = getattr(litellm, "logging_callback_manager", None)
     with getattr(manager, "callback_lists_lock", None) or nullcontext():
-        for name in _LISTS:
+        for name in LISTS:
             had = getattr(litellm, name, None)
             if isinstance(had, list) and any(each is callback for each in had):
                 setattr(litellm, name, [each for each in had if each is not callback])

@@ -14,6 +14,7 @@ import pytest
 
 from ledger import MemoryStore, litellm_callback, span_processor, workflow
 from ledger.errors import MissingExtra
+from ledger.litellm import LISTS
 from ledger.sources.findings import Call, Options, Place
 from ledger.sources.otlp import extract
 from ledger.sources.spool import Found
@@ -68,18 +69,18 @@ class TestLiteLlmInOneProcess:
     """LiteLLM keeps its callbacks as long as the process lives."""
 
     @pytest.fixture
-    def litellm(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def litellm(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         litellm = sdk("litellm")
-        litellm.logging_callback_manager._reset_all_callbacks()
-        yield litellm
-        litellm.logging_callback_manager._reset_all_callbacks()
+        for name in LISTS:
+            monkeypatch.setattr(litellm, name, [])
+        return litellm
 
     def call(self, litellm: Any) -> str:
         """The id of its answer, when LiteLLM has told every callback of it."""
         told = threading.Event()
 
-        class Last(litellm.integrations.custom_logger.CustomLogger):  # type: ignore[misc, name-defined]
+        class Last(litellm.integrations.custom_logger.CustomLogger):  # type: ignore[misc]
             def log_success_event(self, *_: Any, **__: Any) -> None:
                 told.set()
 
