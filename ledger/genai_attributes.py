@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["INPUT", "MODEL", "OUTPUT", "READS", "TIER", "WRITES", "first", "is_one_call"]
+__all__ = ["INPUT", "MODEL", "OUTPUT", "READS", "TIER", "WRITES", "first", "is_one_call", "whole_number"]
 
 INPUT: Final = (
     "gen_ai.usage.input_tokens",
@@ -47,3 +47,15 @@ def first(attributes: Mapping[str, Any], *names: str) -> Any:
 def is_one_call(attributes: Mapping[str, Any]) -> bool:
     """Whether these attributes tell of one model call, and do not sum up others."""
     return first(attributes, *INPUT, *OUTPUT) is not None and attributes.get("gen_ai.operation.name") not in _SUMS
+
+
+def whole_number(value: object) -> int | None:
+    """A count as exporters spell it: a number, digits, or a float without a fraction; None for anything else.
+
+    Claude Code exports numbers as text, and integers of 64 bits are text in OTLP/JSON.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and 0 <= value < 2**53:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

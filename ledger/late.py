@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput
 from ledger.events import Event
@@ -14,6 +14,8 @@ from ledger.tail import Receipt
 __all__ = ["Late"]
 
 _log = logging.getLogger("costledger")
+_WHOSE: Final = frozenset({"agent", "session_id", "observed_at"})
+"""What does not change what a call costs."""
 
 
 class _Appends(Protocol):
@@ -52,9 +54,22 @@ class Late:
         while self._waiting:
             try:
                 self._store.append([self._waiting[0]])
-            except (ConflictingEvent, InvalidInput) as error:
+            except ConflictingEvent as error:
+                _log.log(*_left_out(error))
+            except InvalidInput as error:
                 _log.error("a charge is left out, and never will be appended: %s", error)
             except CostledgerError as error:
                 return error
             self._waiting.pop(0)
         return None
+
+
+def _left_out(error: ConflictingEvent) -> tuple[int, str]:
+    """How a charge whose id is taken is logged: a call that is counted already is no loss, and may be seen often."""
+    if _WHOSE.issuperset(error.fields):
+        level = logging.DEBUG if error.fields == ("observed_at",) else logging.WARNING
+        return level, (
+            f"a repeat of a call of workflow {error.workflow_id!r} is left out: it is counted once, "
+            f"at seq {error.seq}, with another {', '.join(error.fields)}"
+        )
+    return logging.ERROR, f"a charge is left out, and never will be appended: {error}"

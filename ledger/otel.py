@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ledger.errors import MissingExtra
-from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call
+from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call, whole_number
 from ledger.usage import disjoint
 from ledger.workflows import Workflow
 
@@ -54,13 +54,13 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
 
 def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
     """A span as the answer that it tells of; counts that are none stay as they are, for whoever reads it to name."""
-    counts = [0 if (told := first(attributes, *names)) is None else told for names in (INPUT, WRITES, READS, OUTPUT)]
-    whole = all(type(count) is int for count in counts)
+    told = [0 if (count := first(attributes, *names)) is None else count for names in (INPUT, WRITES, READS, OUTPUT)]
+    counts = [whole for count in told if (whole := whole_number(count)) is not None]
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
         "model": first(attributes, *MODEL),
         "service_tier": first(attributes, *TIER),
-        "usage": disjoint(*counts) if whole else dict(zip(_BUCKETS, counts, strict=True)),
+        "usage": disjoint(*counts) if len(counts) == len(told) else dict(zip(_BUCKETS, told, strict=True)),
     }
 
 

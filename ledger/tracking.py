@@ -46,7 +46,7 @@ _CALLS: Final = frozenset(
 _ON_THE_WAY: Final = frozenset(path[:end] for path in _CALLS for end in range(1, len(path)))
 _COPIES: Final = frozenset({"with_options", "copy"})
 _RAW: Final = frozenset({"with_raw_response", "with_streaming_response"})
-_CHAT: Final = ("chat", "completions", "create")
+_CHAT: Final = ("chat", "completions")
 
 _RAW_STREAM: Final = "_raw_stream"
 """Where the SDKs' stream helpers keep what they read from: seen in anthropic 2.13 and openai 3.57."""
@@ -132,7 +132,7 @@ class _StandIn(_Wrapped):
 
 def _call(method: Callable[..., Any], path: Path, record: Record) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        hidden = path[-3:] == _CHAT and _ask_for_usage(kwargs)
+        hidden = path[-3:-1] == _CHAT and _ask_for_usage(path[-1], kwargs)
         result = method(*args, **kwargs)
         if not inspect.isawaitable(result):
             return _looked_at(result, record, hidden=hidden)
@@ -150,10 +150,11 @@ def _call(method: Callable[..., Any], path: Path, record: Record) -> Callable[..
     return call
 
 
-def _ask_for_usage(kwargs: dict[str, Any]) -> bool:
+def _ask_for_usage(name: str, kwargs: dict[str, Any]) -> bool:
     """Ask a streamed chat for its usage when the caller does not; whether we, and not the caller, did."""
     options = kwargs.get("stream_options")
-    if kwargs.get("stream") is not True or (isinstance(options, dict) and options.get("include_usage")):
+    streamed = name == "stream" or (name == "create" and kwargs.get("stream") is True)
+    if not streamed or (isinstance(options, dict) and options.get("include_usage")):
         return False
     kwargs["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
     return True
@@ -172,23 +173,24 @@ def _seen(result: Any, record: Record, *, hidden: bool) -> Any:
     if hasattr(result, "__next__") or hasattr(result, "__anext__"):
         return _Stream(result, record, hide_usage=hidden)
     if hasattr(result, "__enter__") or hasattr(result, "__aenter__"):
-        return _Manager(result, record)
+        return _Manager(result, record, hide_usage=hidden)
     return None
 
 
 class _Manager(_Wrapped):
     """`with client.messages.stream(…) as stream`: the stream that is entered reads from one that we look at."""
 
-    def __init__(self, target: Any, record: Record) -> None:
+    def __init__(self, target: Any, record: Record, *, hide_usage: bool) -> None:
         super().__init__(target)
         object.__setattr__(self, "_record", record)
+        object.__setattr__(self, "_hide", hide_usage)
 
     def _watched(self, stream: Any) -> Any:
         raw = getattr(stream, _RAW_STREAM, None)
         if raw is None:
             _log.warning("calls through %s are not recorded: charge their responses", type(stream).__name__)
         else:
-            watched = _Stream(raw, self._record)
+            watched = _Stream(raw, self._record, hide_usage=self._hide)
             setattr(stream, _RAW_STREAM, watched)
             object.__setattr__(self, "_watching", watched)
         return stream

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -44,10 +44,15 @@ class Meter(TypedDict, total=False):
 
 
 class Workflow:
-    """One workflow's ledger, for those who add to it."""
+    """One workflow's ledger, for those who add to it.
+
+    Attributes:
+        ended_at: when its `with` block was left; None until then, and without one.
+    """
 
     def __init__(self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None) -> None:
         self.workflow_id = workflow_id
+        self.ended_at: datetime | None = None
         self._store = store
         self._prices = prices
         self._late = Late(store)
@@ -231,9 +236,12 @@ def workflow(
         budget_usd=budget_usd,
     )
     ledgers.append([started])
+    made = Workflow(workflow_id, ledgers, book)
     try:
-        made = Workflow(workflow_id, ledgers, book)
-        yield made
+        try:
+            yield made
+        finally:
+            made.ended_at = datetime.now(UTC)
         made.flush()
     except BaseException as error:
         _end_after(error, workflow_id, ledgers)

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from ledger import clock
 from ledger.errors import InvalidEvent, InvalidInput, shown
-from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call
+from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call, whole_number
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
@@ -255,21 +255,16 @@ def _text(value: Any) -> str | None:
 
 
 def _count(attributes: Attributes, *names: str) -> int:
-    """A token count; Claude Code exports numbers as text, and JSON integers of 64 bits are text, too.
+    """A token count.
 
     Raises:
         InvalidEvent: it is no whole number.
     """
     value = first(attributes, *names)
-    if value is None:
-        return 0
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        return int(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise InvalidEvent(names[0], f"expected a whole number, not {shown(value)}")
+    count = 0 if value is None else whole_number(value)
+    if count is None:
+        raise InvalidEvent(names[0], f"expected a whole number, not {shown(value)}")
+    return count
 
 
 def _span_id(record: dict[str, Any]) -> str | None:

@@ -199,11 +199,43 @@ class TestOpenAI:
         assert ("usage" in line, "cost_usd" in line, line["partial"]) == (False, False, True)
         assert (line["model"], line["message_id"]) == ("gpt-5-2025-08-07", "chatcmpl-1")
 
-    def test_the_chat_stream_helper(self, base: str, store: MemoryStore) -> None:
-        completions = openai(base, store).chat.completions
-        with completions.stream(model="gpt-5", stream_options={"include_usage": True}, **HELLO) as stream:
-            assert stream.get_final_completion().usage.total_tokens == 107
+    @pytest.mark.parametrize("options", [None, {"include_usage": True}, {"include_obfuscation": False}])
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    def test_the_chat_stream_helper_shows_usage_only_to_who_asked(
+        self, base: str, store: MemoryStore, options: dict[str, bool] | None, *, asynchronous: bool
+    ) -> None:
+        more: Any = {} if options is None else {"stream_options": options}
+        asked: Any = {"model": "gpt-5"} | HELLO | more
+
+        async def run() -> Any:
+            client = openai(base, store, "AsyncOpenAI")
+            async with client, client.chat.completions.stream(**asked) as stream:
+                return await stream.get_final_completion()
+
+        if asynchronous:
+            final = asyncio.run(run())
+        else:
+            with openai(base, store).chat.completions.stream(**asked) as stream:
+                final = stream.get_final_completion()
+        assert final.choices[0].message.content == "hello"
+        assert (final.usage is not None) is (more == {"stream_options": {"include_usage": True}})
         charged(store, CHAT, "chatcmpl-1")
+
+    def test_other_options_of_a_stream_stay(self, store: MemoryStore) -> None:
+        seen: list[dict[str, Any]] = []
+
+        class Client:
+            class chat:  # noqa: N801 - as SDKs call it
+                class completions:  # noqa: N801
+                    @staticmethod
+                    def stream(**asked: Any) -> Iterator[object]:
+                        seen.append(asked)
+                        return iter(())
+
+        options = {"include_obfuscation": False}
+        track(store, Client()).chat.completions.stream(stream_options=options)
+        assert seen == [{"stream_options": {"include_obfuscation": False, "include_usage": True}}]
+        assert options == {"include_obfuscation": False}
 
     def test_a_response_and_its_tier(self, base: str, store: MemoryStore) -> None:
         assert openai(base, store).responses.create(model="gpt-5", input="hi").output_text == "hello"
@@ -280,15 +312,30 @@ class TestALedgerThatFails:
         wf.flush()
         assert [line["type"] for line in store.read("w")] == ["ledger_opened", "cost_observed"]
 
-    def test_a_charge_that_never_can_be_appended_is_logged_once_and_left_out(
+    def test_a_repeat_with_another_agent_is_logged_once_and_left_out(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         wf = Workflow("w", store)
         wf.charge(ANSWER, agent="build")
         wf.charge_later(ANSWER, agent="another")
         wf.flush()
-        assert "left out" in caplog.text
+        (said,) = [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "late"]
+        assert said == (
+            "WARNING",
+            "a repeat of a call of workflow 'w' is left out: it is counted once, at seq 2, with another agent",
+        )
         assert only(store)["agent"] == "build"
+
+    def test_a_charge_whose_id_is_taken_by_another_usage_is_an_error(
+        self, store: MemoryStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        wf = Workflow("w", store)
+        wf.charge(usage={"output_tokens": 1}, id="mine", message_id="msg_1", model="claude-sonnet-4-5-20250929")
+        wf.charge_later(ANSWER, id="mine")
+        (said,) = [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "late"]
+        assert said[0] == "ERROR"
+        assert "a charge is left out, and never will be appended" in said[1]
+        assert "another usage" in said[1]
 
     def test_an_answer_that_says_no_usage_is_named_in_the_log(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
