@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -76,26 +76,42 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
     held = _held(spool, [item for _, item in told], notes)
     waiting = [line for line, item in told if item.session_id in held]
     told = [(line, item) for line, item in told if item.session_id not in held]
-    try:
-        _place(spool, store, [item for _, item in told], notes)
-    except CostledgerError as error:
-        spool.log(_now(), f"{error}; what waits in {spool.folder} of new sessions goes on waiting")
     by_workflow: dict[str, list[tuple[bytes, Said]]] = {}
-    for line, item in told:
-        by_workflow.setdefault(notes[item.session_id].get("workflow_id", ""), []).append((line, item))
-    waiting += _without_repetitions(by_workflow.pop("", []))
-    for workflow_id, lines in by_workflow.items():
+
+    def append(workflow_id: str, items: list[Said]) -> None:
+        _append_readings(spool, store, workflow_id, items, notes)
+
+    def read_on(workflow_id: str, items: list[Said]) -> None:
+        _read_transcripts(spool, store, prices, workflow_id, items)
+        its_own = {item.session_id: notes[item.session_id] for item in items}
+        _write_notes(spool, store, budgets, workflow_id, its_own)
+
+    with ExitStack() as until_appended:
         try:
-            items = [replace(item, workflow_id=workflow_id) for _, item in lines]
-            _append(spool, store, prices, workflow_id, items, notes)
-            its_own = {item.session_id: notes[item.session_id] for item in items}
-            _write_notes(spool, store, budgets, workflow_id, its_own)
+            _place(spool, store, [item for _, item in told], notes, until_appended)
+        except CostledgerError as error:
+            spool.log(_now(), f"{error}; what waits in {spool.folder} of new sessions goes on waiting")
+        for line, item in told:
+            by_workflow.setdefault(notes[item.session_id].get("workflow_id", ""), []).append((line, item))
+        waiting += _without_repetitions(by_workflow.pop("", []))
+        waiting += _done_for_each(spool, by_workflow, append)
+    waiting += _done_for_each(spool, by_workflow, read_on)
+    spool.keep(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in waiting))
+    return bool(held)
+
+
+def _done_for_each(
+    spool: Spool, by_workflow: dict[str, list[tuple[bytes, Said]]], do: Callable[[str, list[Said]], None]
+) -> Iterator[bytes]:
+    """Do it for each workflow; where it fails, that one is taken out and its lines wait."""
+    for workflow_id, lines in list(by_workflow.items()):
+        try:
+            do(workflow_id, [replace(item, workflow_id=workflow_id) for _, item in lines])
         except Exception as error:  # whatever one workflow holds, the others go on
             problem = "" if isinstance(error, CostledgerError) else f"{type(error).__name__}: "
             spool.log(_now(), f"{workflow_id}: {problem}{error}; it waits in {spool.folder}")
-            waiting += _without_repetitions(lines)
-    spool.keep(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in waiting))
-    return bool(held)
+            del by_workflow[workflow_id]
+            yield from _without_repetitions(lines)
 
 
 def _told(spool: Spool) -> Iterator[tuple[bytes, Said]]:
@@ -132,10 +148,15 @@ def _held(spool: Spool, items: Iterable[Said], notes: Mapping[str, Note]) -> set
     return held
 
 
-def _place(spool: Spool, store: LedgerStore, items: Iterable[Said], notes: dict[str, Note]) -> None:
+def _place(
+    spool: Spool, store: LedgerStore, items: Iterable[Said], notes: dict[str, Note], until_appended: ExitStack
+) -> None:
     """Note in which workflow each session counts: the one whose ledger has it, or else the first that was named.
 
     A session whose counter is noted has its workflow noted, too, and stays there. Of the others the index knows.
+
+    Args:
+        until_appended: holds the index, so that no import takes a session to another workflow meanwhile.
 
     Raises:
         SourceUnreadable: the index cannot be used; a session that is not noted has no `workflow_id` then.
@@ -150,8 +171,7 @@ def _place(spool: Spool, store: LedgerStore, items: Iterable[Said], notes: dict[
         for name in ("workflow_id", "elsewhere"):
             notes[session_id].pop(name, None)
     if unknown:
-        with MessageIndex.opened(store) as index:
-            homes = index.homes(unknown, KIND)
+        homes = until_appended.enter_context(MessageIndex.opened(store)).homes(unknown, KIND)
         for session_id in unknown:
             home, *others = homes.get(session_id) or [first[session_id]]
             notes[session_id] |= {"workflow_id": home} | ({"elsewhere": others} if others else {})
@@ -166,13 +186,8 @@ def _is_placed(store: LedgerStore, note: Note) -> bool:
     return bool(note.get("counter_usd")) and "workflow_id" in note and store.size(note["workflow_id"]) is not None
 
 
-def _append(
-    spool: Spool,
-    store: LedgerStore,
-    prices: PriceBook,
-    workflow_id: str,
-    items: list[Said],
-    notes: Mapping[str, Note],
+def _append_readings(
+    spool: Spool, store: LedgerStore, workflow_id: str, items: list[Said], notes: Mapping[str, Note]
 ) -> None:
     append_said(
         store,
@@ -181,6 +196,9 @@ def _append(
         lambda item: _counters(spool, item, notes, cleared=True),
         lambda session_id: elsewhere(store, session_id, notes[session_id].get("elsewhere", ())),
     )
+
+
+def _read_transcripts(spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[Said]) -> None:
     grown = {path: item for item in items for path in item.transcripts}
     for path, item in grown.items():
         options = Options(workflow_id, item.agent, fed_too=True)  # also what its own status line feeds

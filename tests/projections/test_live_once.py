@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.capture import append_said
 from ledger.sources.findings import Options
 from ledger.transcripts import import_transcripts
 from tests.running_agent import Agent, S, message
@@ -135,3 +138,22 @@ def test_where_a_session_counts_cannot_be_told_and_it_waits(agent: Agent) -> Non
     index.rmdir()
     agent.drain()
     assert (agent.cost(), agent.spool.waits()) == (0.42, False)
+
+
+def test_no_import_takes_a_new_session_elsewhere_before_it_is_appended(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = []
+
+    def append_while_an_import_begins(*arguments: Any) -> int:
+        with closing(sqlite3.connect(agent.data / "transcripts.db", timeout=0)) as another:
+            try:
+                another.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                refused.append(str(error))
+        return append_said(*arguments)
+
+    monkeypatch.setattr("projections.live.append_said", append_while_an_import_begins)
+    agent.shows("0.42")
+    agent.drain()
+    assert (agent.cost(), refused) == (0.42, ["database is locked"])
