@@ -2,7 +2,8 @@
 
 The status line's counter becomes a reading of the session's meter, which covers the session's messages; so neither
 those that a hook has read from the transcript, nor those of a log that is imported later, add to it. What the ledger
-already has of the session under other agents (sub-agents, read before the first status line) is taken off.
+already has of the session under other agents (sub-agents, read before the first status line) is taken off, and what
+other ledgers have of it.
 
 A counter that restarts does not get a meter of its own here: the transcript's messages all belong to the one session,
 and would be counted beside the second meter again. So a session shows the sum of its counters.
@@ -25,7 +26,7 @@ from ledger.session_counter import SessionCounter, carried_over
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
 
-__all__ = ["Said", "Session", "append_said", "said", "sessions"]
+__all__ = ["KIND", "Said", "Session", "append_said", "elsewhere", "said", "sessions"]
 
 KIND: Final = "claude_statusline"
 _AGENT: Final = "main"
@@ -92,6 +93,7 @@ def append_said(
     workflow_id: str,
     items: Sequence[Said],
     others: Callable[[Said], Iterable[tuple[int, int | None]]],
+    beyond: Callable[[str], int] = lambda _: 0,
 ) -> int:
     """Append what the counters of one workflow's sessions showed, in one batch; how many events that came to.
 
@@ -100,13 +102,17 @@ def append_said(
     Args:
         items: of this workflow, in the order they were said.
         others: figure and start of the counters of cleared sessions, for one that goes on from them.
+        beyond: nanodollars that other ledgers have of a session.
 
     Raises:
         CostledgerError: as `LedgerStore.append`; nothing was appended.
     """
     for attempt in range(_ATTEMPTS_MAX):
         lines = _lines(store, workflow_id)
-        events = _readings(items, sessions(lines), {line["id"] for line in lines}, others)
+        by_id = sessions(lines)
+        for session_id in {item.session_id for item in items}:
+            by_id.setdefault(session_id, Session()).elsewhere_nanousd = beyond(session_id)
+        events = _readings(items, by_id, {line["id"] for line in lines}, others)
         try:
             if events:
                 store.append(events, expected_seq=len(lines))
@@ -116,6 +122,12 @@ def append_said(
         else:
             return len(events)
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def elsewhere(store: LedgerStore, session_id: str, workflow_ids: Iterable[str]) -> int:
+    """Nanodollars that the ledgers of these workflows have of a session."""
+    found = (sessions(_lines(store, workflow_id)).get(session_id) for workflow_id in workflow_ids)
+    return sum(session.cost_nanousd for session in found if session is not None)
 
 
 def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
@@ -132,22 +144,30 @@ class Session:
     Attributes:
         covered: it has a reading of its own, under `agent`; its messages go below that from then on.
         beside: nanodollars of each message that stands under another agent.
+        elsewhere_nanousd: what other ledgers have of it.
     """
 
     agent: str | None = None
     covered: bool = False
     counter: SessionCounter = field(default_factory=SessionCounter)
     beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
+    elsewhere_nanousd: int = 0
 
     @property
-    def beside_nanousd(self) -> int:
-        """What of it stands under other agents."""
-        return sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
+    def not_its_meters_nanousd(self) -> int:
+        """What of it stands under other agents, or in other ledgers."""
+        beside = sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
+        return beside + self.elsewhere_nanousd
+
+    @property
+    def cost_nanousd(self) -> int:
+        """What it cost in all, as far as this ledger knows."""
+        return max(self.counter.nanousd, sum(self.beside.values()))
 
     @property
     def nanousd(self) -> int:
         """What its own meter shows: all of it, less what stands beside."""
-        return max(0, self.counter.nanousd - self.beside_nanousd)
+        return max(0, self.counter.nanousd - self.not_its_meters_nanousd)
 
     def cover(self, agent: str | None) -> None:
         """It gets a reading of its own, under this agent unless it has one already."""

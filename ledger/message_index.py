@@ -132,6 +132,14 @@ class MessageIndex:
         query, mine = "SELECT session_id, workflow_id, kind FROM sessions", set(own)
         return {row[0]: Fed(*row[1:]) for row in self._some(query, "session_id", session_ids) if row[2] not in mine}
 
+    def homes(self, session_ids: Iterable[str], kind: str) -> dict[str, list[str]]:
+        """The workflows that have something of each session, those first that a kind of source feeds."""
+        found: dict[str, set[tuple[bool, str]]] = {}
+        query = "SELECT session_id, workflow_id, kind FROM sessions"
+        for session_id, workflow_id, fed_by in self._some(query, "session_id", session_ids):
+            found.setdefault(session_id, set()).add((fed_by != kind, workflow_id))
+        return {id: list(dict.fromkeys(workflow_id for _, workflow_id in sorted(of))) for id, of in found.items()}
+
     def ledger(self, workflow_id: str) -> tuple[Head, Known]:
         """How far a ledger was read, and what a plan needs to know of it but for its messages."""
         row = self._db.execute(

@@ -168,8 +168,6 @@ def _told(spool: Spool, told: Json) -> str:
     if not _is_name(said["session_id"]):
         raise _NotRecorded("session_id is no name", said["session_id"])
     note = spool.note(said["session_id"])
-    if note.get("workflow_id", _workflow_of(said)) != _workflow_of(said):
-        note = {}  # it went on in another workflow
     if counter is not None and counter != note.get("counter_usd"):
         said["counter_usd"] = counter
         duration = _part(told, "cost").get("total_duration_ms")
@@ -178,10 +176,6 @@ def _told(spool: Spool, told: Json) -> str:
             said["duration_ms"] = duration
         spool.add(said)
     return _line(said, note, _part(told, "context_window"))
-
-
-def _workflow_of(said: Json) -> str:
-    return str(said.get("workflow_id") or said["session_id"])
 
 
 def _counter(told: Json) -> str | None:
@@ -230,7 +224,9 @@ def _process(counter: Json, since_ms: int) -> Json:
 
 def _line(said: Json, note: Json, context: Json) -> str:
     """What a person sees: workflow, cost, what is left of the budget, how full the context is."""
-    workflow_id, cost = _workflow_of(said), _cost(said, note)
+    # A session stays in the workflow that has it, whatever is named now.
+    workflow_id = str(note.get("workflow_id") or said.get("workflow_id") or said["session_id"])
+    cost = _cost(said, note)
     shown = [workflow_id if len(workflow_id) <= 20 else f"{workflow_id[:_SHORT_ID]}…"]
     least = "at least " if note.get("cost_basis") == "partial" else ""
     shown.append(f"{least}${cost:,.2f}" if cost or not least else "unpriced")

@@ -55,16 +55,22 @@ class TestTheLineBeforeTheAppend:
         ):
             assert agent.line(cost, since=since, duration_ms=duration_ms) == line
 
-    def test_a_session_that_goes_on_in_another_workflow(self, agent: Agent) -> None:
+    @pytest.mark.parametrize("named", ["w-2", None])
+    def test_a_session_goes_on_in_the_workflow_that_has_it(self, agent: Agent, named: str | None) -> None:
         agent.shows("1.00", workflow_id="w-1")
         agent.drain()
-        told = {"session_id": S, "cost": {"total_cost_usd": "1.00", "total_duration_ms": 1}}
-        for workflow_id, line in (("w-1", "w-1 · $1.00"), ("w-2", "w-2 · $1.00")):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("COSTLEDGER_WORKFLOW", workflow_id)
-                assert _told(agent.spool, told) == line
-        agent.drain()
-        assert (agent.cost("w-1"), agent.cost("w-2")) == (1.0, 1.0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("COSTLEDGER_WORKFLOW", raising=False)
+            if named is not None:
+                patch.setenv("COSTLEDGER_WORKFLOW", named)
+            for cost in ("1.00", "1.25", "1.50"):
+                told = {"session_id": S, "cost": {"total_cost_usd": cost, "total_duration_ms": 1}}
+                assert _told(agent.spool, told) == f"w-1 · ${cost}"
+                agent.drain()
+        assert list(agent.store.workflow_ids()) == ["w-1"]
+        assert agent.cost("w-1") == 1.5
+        said = f"session {S} counts in w-1, which has it, and not in w-2"
+        assert agent.log().count(said) == (1 if named else 0)
 
     def test_notes_of_a_version_before_say_rather_too_little(self, agent: Agent) -> None:
         path = Path(agent.spool.note_path(S))
