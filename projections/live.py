@@ -218,7 +218,8 @@ def _notes(spool: Spool, items: list[Said]) -> dict[str, Note]:
     notes: dict[str, Note] = {}
     for item in items:
         note = notes.setdefault(item.session_id, spool.note(item.session_id))
-        note |= {"project_dir": item.project_dir} if item.project_dir else {}
+        if item.project_dir and (item.counter_usd is not None or "project_dir" not in note):
+            note["project_dir"] = item.project_dir  # a hook tells the folder that the agent has gone to
         note |= {"agent": item.agent} if item.agent else {}
         note |= {"cleared": True} if item.cleared else {}
         if item.counter_usd is not None and not _late(item, note):

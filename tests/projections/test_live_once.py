@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger.capture import append_said
 from ledger.sources.findings import Options
@@ -58,6 +60,13 @@ class TestANewSessionThatOvertakesTheHookOfTheOneBefore:
         agent.shows("5.60", session_id="s-3")
         agent.drain()
         assert [agent.cost(id) for id in (S, "s-2", "s-3")] == [5.0, 0.2, 0.4]
+
+    def test_the_hook_runs_where_the_agent_has_gone_to(self, agent: Agent) -> None:
+        agent.shows("5.41")
+        agent.stops(cleared=True, project_dir="/p/src")
+        agent.shows("5.60", session_id="s-2")
+        agent.drain()
+        assert (agent.cost(), agent.cost("s-2")) == (5.41, 0.19)
 
     def test_it_is_a_session_of_its_own_when_no_hook_comes(
         self, agent: Agent, while_it_waits: list[Callable[[], None]]
@@ -122,6 +131,42 @@ def test_a_session_goes_on_where_it_was_also_when_its_notes_are_gone(agent: Agen
     agent.shows("0.02")
     agent.drain()
     assert (list(agent.store.workflow_ids()), agent.cost("w")) == (["w"], 0.02)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["reading", "hook", "import"]), st.sampled_from([None, "w-1", "w-2"]), st.booleans()),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_whoever_tells_of_a_session_and_under_whichever_name_it_costs_once(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str | None, bool]]
+) -> None:
+    """Each call costs $0.15; it is told in one of three ways, then drained or not; the notes are lost on the way."""
+    folder = tmp_path_factory.mktemp("once")
+    agent, transcript, told = Agent(folder / "data"), folder / "projects" / "p" / f"{S}.jsonl", 0
+    transcript.parent.mkdir(parents=True)
+    for number, (how, named, drained) in enumerate(steps, 1):
+        with transcript.open("a") as file:
+            file.write(message(number, 10_000, gitBranch=f"b{number}"))
+        if how == "import":
+            import_transcripts(agent.store, "claude", folder / "projects", Options(named, workflow_by="branch"))
+        elif how == "hook":
+            agent.stops(transcript, workflow_id=named)
+        else:
+            agent.shows(f"{0.15 * number:.2f}", workflow_id=named)
+            told = number
+        if drained:
+            agent.drain()
+            if named:
+                Path(agent.spool.note_path(S)).unlink(missing_ok=True)
+    agent.stops(transcript)
+    agent.drain()
+    workflow_ids = list(agent.store.workflow_ids())
+    assert sum(map(agent.cost, workflow_ids)) == pytest.approx(0.15 * len(steps))
+    assert len(workflow_ids) == 1 or told == 0 or any(how == "import" for how, _, _ in steps)
 
 
 def test_where_a_session_counts_cannot_be_told_and_it_waits(agent: Agent) -> None:
