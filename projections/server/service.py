@@ -73,7 +73,7 @@ class Service:
             HistoryReplaced: its file is not the one in use any more, and nobody has replayed the one that is there now.
         """
         found: HistoryStore | None = getattr(self._of_thread, "history", None)
-        if found is None or found.identity != self._in_use:
+        if found is None or (found.identity != self._in_use and found.replaced):
             found = self.open_anew()
         self._in_use = found.identity if self._in_use is None else self._in_use
         if found.replaced or found.identity != self._in_use:
