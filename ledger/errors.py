@@ -43,6 +43,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from ledger.words import first_of
+
 __all__ = [
     "AmbiguousWorkflow",
     "BrokenChain",
@@ -189,8 +191,7 @@ class AmbiguousWorkflow(InvalidInput):
 
     def __init__(self, given: str, near: Sequence[str]) -> None:
         self.given, self.near = given, tuple(near)
-        more = f" and {len(near) - 5:,} more" if len(near) > 5 else ""
-        super().__init__(f"{given!r} begins several workflows' ids: {', '.join(near[:5])}{more}; give more of it")
+        super().__init__(f"{given!r} begins several workflows' ids: {first_of(near)}; give more of it")
 
 
 class UnknownModel(CostledgerError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["INPUT", "MODEL", "OUTPUT", "READS", "TIER", "WRITES", "first", "is_one_call", "whole_number"]
+__all__ = ["INPUT", "MODEL", "OUTPUT", "READS", "TIER", "WRITES", "count_of", "first", "is_one_call"]
 
 INPUT: Final = (
     "gen_ai.usage.input_tokens",
@@ -49,7 +49,7 @@ def is_one_call(attributes: Mapping[str, Any]) -> bool:
     return first(attributes, *INPUT, *OUTPUT) is not None and attributes.get("gen_ai.operation.name") not in _SUMS
 
 
-def whole_number(value: object) -> int | None:
+def count_of(value: object) -> int | None:
     """A count as exporters spell it: a number, digits, or a float without a fraction; None for anything else.
 
     Claude Code exports numbers as text, and integers of 64 bits are text in OTLP/JSON.

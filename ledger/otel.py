@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ledger.errors import MissingExtra
-from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call, whole_number
+from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, count_of, first, is_one_call
 from ledger.usage import disjoint
 from ledger.workflows import Workflow
 
@@ -55,7 +55,7 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
 def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
     """A span as the answer that it tells of; counts that are none stay as they are, for whoever reads it to name."""
     told = [0 if (count := first(attributes, *names)) is None else count for names in (INPUT, WRITES, READS, OUTPUT)]
-    counts = [whole for count in told if (whole := whole_number(count)) is not None]
+    counts = [whole for count in told if (whole := count_of(count)) is not None]
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
         "model": first(attributes, *MODEL),

@@ -21,6 +21,7 @@ from ledger.errors import SourceUnreadable, readable, shown
 from ledger.events import check_name
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+from ledger.words import first_of
 
 __all__ = ["Adw"]
 
@@ -28,7 +29,6 @@ KIND: Final = "adw"
 _STATE_FILE: Final = "adw_state.json"
 _STATE_BYTES_MAX: Final = 4 * 1024 * 1024
 _LOG_SUFFIX: Final = "output.jsonl"
-_NAMED_MAX: Final = 5
 _DEPTH_MAX: Final = 8
 
 _STATUSES: Final = {
@@ -116,9 +116,8 @@ def _workflow_folders(path: Path) -> list[Path]:
         return [agents]
     folders = _folders(agents)
     if agents.name != "agents" and (projects := [folder for folder in folders if _holds_workflows(folder / "agents")]):
-        named = ", ".join(readable(project.name) for project in projects[:_NAMED_MAX])
-        more = f" and {len(projects) - _NAMED_MAX} more" if len(projects) > _NAMED_MAX else ""
-        raise SourceUnreadable(path, f"holds projects with a folder `agents` each; name one of them ({named}{more})")
+        named = first_of([readable(project.name) for project in projects])
+        raise SourceUnreadable(path, f"holds projects with a folder `agents` each; name one of them ({named})")
     return folders
 
 

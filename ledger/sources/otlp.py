@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from ledger import clock
 from ledger.errors import InvalidEvent, InvalidInput, shown
-from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, first, is_one_call, whole_number
+from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, count_of, first, is_one_call
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
@@ -261,7 +261,7 @@ def _count(attributes: Attributes, *names: str) -> int:
         InvalidEvent: it is no whole number.
     """
     value = first(attributes, *names)
-    count = 0 if value is None else whole_number(value)
+    count = 0 if value is None else count_of(value)
     if count is None:
         raise InvalidEvent(names[0], f"expected a whole number, not {shown(value)}")
     return count

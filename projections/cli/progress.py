@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+from contextlib import AbstractContextManager, contextmanager
 
 __all__ = ["counted_bar", "progress_bar"]
 
@@ -16,39 +12,25 @@ Tell = Callable[[int, int], None]
 """Takes how much is done, and of how much."""
 
 
-@contextmanager
-def counted_bar(doing: str, unit: str) -> Iterator[Tell]:
+def counted_bar(doing: str, unit: str) -> AbstractContextManager[Tell]:
     """For a task measured in things."""
-    if not sys.stderr.isatty():
-        yield _untold
-        return
-    from rich.progress import MofNCompleteColumn, TextColumn
-
-    with _bar(doing, MofNCompleteColumn(), TextColumn(unit)) as tell:
-        yield tell
+    return _bar(doing, unit)
 
 
-@contextmanager
-def progress_bar(doing: str) -> Iterator[Tell]:
+def progress_bar(doing: str) -> AbstractContextManager[Tell]:
     """For a task measured in bytes."""
-    if not sys.stderr.isatty():
-        yield _untold
-        return
-    from rich.progress import DownloadColumn
-
-    with _bar(doing, DownloadColumn()) as tell:
-        yield tell
-
-
-def _untold(done: int, size: int) -> None:
-    """Nobody looks."""
+    return _bar(doing, None)
 
 
 @contextmanager
-def _bar(doing: str, *measures: ProgressColumn) -> Iterator[Tell]:
+def _bar(doing: str, unit: str | None) -> Iterator[Tell]:
+    if not sys.stderr.isatty():
+        yield lambda done, size: None  # noqa: ARG005 - nobody looks
+        return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    measures = (DownloadColumn(),) if unit is None else (MofNCompleteColumn(), TextColumn(unit))
     columns = (TextColumn(doing), BarColumn(), *measures, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=None)

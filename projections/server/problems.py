@@ -37,6 +37,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 PROTOBUF: Final = "application/x-protobuf"
 
 _EVERYWHERE: Final = (401, 403, 408, 413, 421, 422, 429, 503)
+_UNEXPECTED: Final = "something unexpected went wrong; the log has more"
 _AGAIN_SECONDS: Final = "5"
 
 
@@ -75,11 +76,13 @@ def problem_of(error: Exception, asked: Scope) -> dict[str, Any]:
     if isinstance(error, CostledgerError):
         data = asked["app"].state.service.settings.data
         return _problem(HTTPStatus(error.http_status), _dashed(type(error).__name__), sentence(error, data))
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "something unexpected went wrong; the log has more")
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", _UNEXPECTED)
 
 
-def sentence(error: CostledgerError, data: Path) -> str:
-    """What an error says to somebody who is not on the host of this data directory."""
+def sentence(error: Exception, data: Path) -> str:
+    """What an error says to somebody who is not on the host of this data directory; nothing when it is none of ours."""
+    if not isinstance(error, CostledgerError):
+        return _UNEXPECTED
     if isinstance(error, UnknownWorkflow):
         return f"no workflow {error.workflow_id!r}; GET /api/workflow-history lists the ones there are"
     return from_within(str(error), data)

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from ledger import clock
-from ledger.errors import CostledgerError, HistoryUnavailable, HistoryUnwritable
+from ledger.errors import HistoryUnavailable, HistoryUnwritable
 from ledger.words import counted
 from projections.server import shapes
 from projections.server.access import needs, service_of
@@ -58,12 +58,6 @@ def _what_fails(error: Exception | None) -> str:
     return "the history does not answer" if isinstance(error, HistoryUnavailable) else "rows do not follow"
 
 
-def _in_full(error: Exception | None, data: Path) -> str | None:
-    if isinstance(error, CostledgerError):
-        return sentence(error, data)
-    return None if error is None else "something unexpected went wrong; the log has more"
-
-
 @router.get(
     "/metrics",
     dependencies=[Depends(needs("read"))],
@@ -95,7 +89,7 @@ def health(request: Request) -> Response:
     return answer(
         {
             "ready": keeper.ready,
-            "error": _in_full(keeper.kept.error, data),
+            "error": None if keeper.kept.error is None else sentence(keeper.kept.error, data),
             "refreshed_at": clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
             "streams": len(state.feed),

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
@@ -29,8 +29,7 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["workflows"])
 
-_EVENTS_MAX: Final = 1_000
-_ENTRIES_MAX: Final = 1_000
+_Limit = Annotated[int, Query(ge=1, le=1_000)]
 _Read = Depends(needs("read"))
 _Status = Literal["running", "completed", "failed", "cancelled"]
 
@@ -132,7 +131,7 @@ def audit(
     request: Request,
     adw_id: AdwId,
     after: Annotated[int, Query(ge=0, lt=2**62, description="entries after this id")] = 0,
-    limit: Annotated[int, Query(ge=1, le=_ENTRIES_MAX)] = 200,
+    limit: _Limit = 200,
 ) -> Response:
     history = service_of(request).history
     entries = history.audit(adw_id, after=after, limit=limit + 1)
@@ -164,7 +163,7 @@ def events(
     request: Request,
     adw_id: AdwId,
     after: Annotated[int, Query(ge=0, lt=2**62, description="events after this seq")] = 0,
-    limit: Annotated[int, Query(ge=1, le=_EVENTS_MAX)] = 200,
+    limit: _Limit = 200,
 ) -> Response:
     """Of a row that projectors fold from many hosts' ledgers, where the server knows their shared engine (`--from`).
 
