@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger import money
-from ledger.errors import InvalidInput, LedgerMoved, UnknownWorkflow
+from ledger.errors import NOT_OURS, InvalidInput, LedgerMoved, OddLine, UnknownWorkflow
 from ledger.events import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
 from ledger.session_counter import SessionCounter, carried_over
 from ledger.sources.findings import digest
@@ -179,24 +179,31 @@ def sessions(lines: Iterable[Line]) -> dict[str, Session]:
     """What a ledger says of its sessions, in its order."""
     found: dict[str, Session] = {}
     for line in lines:
-        if line["type"] != COST_OBSERVED or "session_id" not in line:
-            continue
-        session = found.setdefault(line["session_id"], Session())
-        cost = money.from_wire(line.get("cost_usd", "0.00"))
-        if "message_id" in line:
-            key = (line.get("agent"), line["message_id"])
-            session.beside[key] = max(cost, session.beside.get(key, 0))
-            continue
-        if not session.covered:
-            session.agent, session.covered = line.get("agent"), True
-        source = line.get("source") or {}
-        if source.get("kind") == KIND:
-            base = money.from_wire(source.get("series_base_usd", "0.00"))
-            shown, since_ms = money.from_wire(source["series_cost_usd"]), source.get("since_ms")
-            session.counter.read(shown, since_ms, source.get("duration_ms"), base)
-        elif "model" not in line:
-            session.counter.told(cost)
+        try:
+            _learn(found, line)
+        except NOT_OURS:
+            raise OddLine(line) from None
     return found
+
+
+def _learn(found: dict[str, Session], line: Line) -> None:
+    if line["type"] != COST_OBSERVED or "session_id" not in line:
+        return
+    session = found.setdefault(line["session_id"], Session())
+    cost = money.from_wire(line.get("cost_usd", "0.00"))
+    if "message_id" in line:
+        key = (line.get("agent"), line["message_id"])
+        session.beside[key] = max(cost, session.beside.get(key, 0))
+        return
+    if not session.covered:
+        session.agent, session.covered = line.get("agent"), True
+    source = line.get("source") or {}
+    if source.get("kind") == KIND:
+        base = money.from_wire(source.get("series_base_usd", "0.00"))
+        shown, since_ms = money.from_wire(source["series_cost_usd"]), source.get("since_ms")
+        session.counter.read(shown, since_ms, source.get("duration_ms"), base)
+    elif "model" not in line:
+        session.counter.told(cost)
 
 
 def _readings(

@@ -25,6 +25,9 @@ A sentence says what is wrong, where, and what to do next.
     │   └── RenewalUnfinished    it is being given a new one
     ├── DamagedLedger            bytes that no append of ours can have left
     │   └── ReplacedLedger       it does not hold what was read from it before
+    ├── StrayFile                something among the ledgers that is none
+    ├── OddLine                  a line that verifies and is no event of ours
+    ├── UnstorableRow            what a ledger adds up to is more than a row can hold
     ├── SourceUnreadable         a file or folder that an import was pointed at
     ├── HistoryUnavailable       the history database cannot be used
     │   └── HistoryUnwritable    nothing can be written where it lies
@@ -46,6 +49,7 @@ from typing import Any, ClassVar, Final
 from ledger.words import first_of
 
 __all__ = [
+    "NOT_OURS",
     "AmbiguousWorkflow",
     "BrokenChain",
     "ConflictingEvent",
@@ -69,6 +73,7 @@ __all__ = [
     "MissingExtra",
     "NothingToSalvage",
     "NothingVerifies",
+    "OddLine",
     "RenewalUnfinished",
     "ReplacedLedger",
     "ReplicaDiffers",
@@ -76,8 +81,10 @@ __all__ = [
     "ReplicaUnavailable",
     "SharedHistory",
     "SourceUnreadable",
+    "StrayFile",
     "UnknownModel",
     "UnknownWorkflow",
+    "UnstorableRow",
 ]
 
 _SHOWN_CHARACTERS = 60
@@ -305,6 +312,47 @@ class ReplacedLedger(DamagedLedger):
         self.args = (
             f"{path}, line {line} (byte {byte}): {problem}; what was read from it before was kept: restore it, or "
             f"accept what stands there: costledger resync --force -- {path.stem}",
+        )
+
+
+class StrayFile(CostledgerError):
+    """Something in the folder of the ledgers that is named as one and is none; ledgers are read without it."""
+
+    http_status = 409
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{readable(path)} is no ledger: {problem}; {MOVE_AWAY}")
+
+
+MOVE_AWAY: Final = "move it out of the folder: ledgers are read without it"
+
+
+class OddLine(CostledgerError):
+    """A line that verifies, and holds in one of our fields what no append of ours can have put there."""
+
+    http_status = 409
+
+    def __init__(self, line: Mapping[str, Any]) -> None:
+        super().__init__(
+            f"ledger {shown(line.get('workflow_id'))}, seq {shown(line.get('seq'))}: verifies, and is no event of "
+            "ours; other workflows go on: move this ledger out of the folder, or restore it from a backup"
+        )
+
+
+NOT_OURS: Final = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading a line raises whose chain verifies and whose fields are of other kinds than ours."""
+
+
+class UnstorableRow(CostledgerError):
+    """A workflow whose figures no database column holds; its row stays as it was, other workflows go on."""
+
+    http_status = 409
+
+    def __init__(self, workflow_id: str, problem: str) -> None:
+        super().__init__(
+            f"the row of {workflow_id!r} cannot be stored: {problem}; it stays as it was, and other workflows go on: "
+            f"costledger explain -- {workflow_id} names the events"
         )
 
 

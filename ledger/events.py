@@ -27,6 +27,7 @@ __all__ = [
     "FORMAT_VERSION",
     "LEDGER_OPENED",
     "LIFECYCLE_TYPES",
+    "TOKENS_MAX",
     "USAGE_FIELDS",
     "WORKFLOW_CANCELLED",
     "WORKFLOW_COMPLETED",
@@ -40,6 +41,8 @@ __all__ = [
     "check_workflow_id",
     "cost_observed",
     "event",
+    "is_workflow_id",
+    "problem_of_count",
     "workflow_ended",
     "workflow_started",
 ]
@@ -76,8 +79,17 @@ _NAME_CHARACTERS_MAX = 512
 _TEXT_CHARACTERS_MAX = 4096
 COUNT_MAX: Final = 2**63 - 1
 """The largest integer that every JSON reader we care about, and SQLite, keeps exact."""
+TOKENS_MAX: Final = 10**12
+"""Of one bucket of a reading: a million calls that fill a context of a million tokens, and nine million such readings
+still fit a signed 64-bit column."""
+RUN_MAX: Final = 10**9
 _JOURNAL_FIELDS = frozenset({"v", "seq", "recorded_at", "hash"})
 _ENVELOPE = frozenset({"type", "workflow_id"})
+
+
+def is_workflow_id(value: str) -> bool:
+    """Return whether a text can be the id of a workflow."""
+    return _WORKFLOW_ID.match(value) is not None
 
 
 def check_workflow_id(value: object) -> str:
@@ -156,6 +168,13 @@ def _positive(value: object) -> int:
     return _count(value)
 
 
+def _run(value: object) -> int:
+    run = _positive(value)
+    if run > RUN_MAX:
+        raise ValueError(f"{run:,} is above the limit of {RUN_MAX:,}")
+    return run
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"expected true or false, not {shown(value)}")
@@ -167,7 +186,8 @@ def _amount(value: object) -> str:
 
 
 def _cost(value: object) -> str:
-    return money.to_wire(money.parse(value, negative="a cost cannot be negative; use `correct` to lower a figure"))
+    negative = "a cost cannot be negative; use `correct` to lower a figure"
+    return money.to_wire(money.parse(value, negative=negative, most_nanousd=money.READING_NANOUSD_MAX))
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -179,6 +199,13 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return check
 
 
+def problem_of_count(value: object) -> str:
+    """Return why a value is no token count of a reading."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"expected a whole number, not {shown(value)}"
+    return f"{value if abs(value) < 10**30 else 'that number'} is not between 0 and {TOKENS_MAX:,}"
+
+
 def check_usage(value: object) -> dict[str, int]:
     """Token counts by bucket, in the order of `USAGE_FIELDS`; ValueError when they are none."""
     if not isinstance(value, Mapping):
@@ -188,10 +215,8 @@ def check_usage(value: object) -> dict[str, int]:
         unknown = min(str(name) for name in value if name not in USAGE_FIELDS)
         raise ValueError(f"unknown bucket {shown(unknown)}; the buckets are {', '.join(USAGE_FIELDS)}")
     for name, count in usage.items():
-        try:
-            _count(count)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+        if type(count) is not int or not 0 <= count <= TOKENS_MAX:
+            raise ValueError(f"{name}: {problem_of_count(count)}")
     if usage.get("cache_write_1h_tokens", 0) > usage.get("cache_write_tokens", 0):
         raise ValueError("cache_write_1h_tokens is a part of cache_write_tokens and cannot exceed it")
     if not usage:
@@ -218,7 +243,7 @@ _SOURCE: dict[str, Callable[[object], Any]] = {
 check_name = _text(_NAME_CHARACTERS_MAX)
 """A name (of an agent, a session, a model, an id) itself; ValueError when it is empty, overlong or unprintable."""
 _prose = _text(_TEXT_CHARACTERS_MAX, multiline=True)
-_LIFECYCLE: dict[str, Callable[[object], Any]] = {"id": check_name, "observed_at": clock.parse, "run": _positive}
+_LIFECYCLE: dict[str, Callable[[object], Any]] = {"id": check_name, "observed_at": clock.parse, "run": _run}
 
 _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     COST_OBSERVED: {

@@ -26,7 +26,7 @@ from ledger.planning import Known, known
 from ledger.runs import Runs
 from ledger.sources.findings import Begun
 from ledger.sources.transcript import Mark, Written
-from ledger.store import DirectoryStore, LedgerStore
+from ledger.store import DirectoryStore, LedgerStore, sizes_of
 
 __all__ = ["INDEX_FILE", "Counted", "Fed", "MessageIndex"]
 
@@ -220,7 +220,7 @@ class MessageIndex:
 
     def _catch_up(self, ledgers: LedgerStore) -> None:
         """Read what was appended since; a ledger that does not go on from where it was makes everything new."""
-        sizes = {workflow_id: ledgers.size(workflow_id) or 0 for workflow_id in ledgers.workflow_ids()}
+        sizes = sizes_of(ledgers)
         known_sizes: Mapping[str, int] = dict(self._db.execute("SELECT workflow_id, size FROM ledgers"))
         if any(sizes.get(workflow_id, 0) < size for workflow_id, size in known_sizes.items()):
             known_sizes = self._forget()

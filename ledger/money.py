@@ -13,11 +13,26 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 from ledger.errors import InvalidMoney
 
-__all__ = ["NANOUSD_MAX", "NANOUSD_PER_USD", "from_wire", "parse", "shown", "to_wire"]
+__all__ = [
+    "NANOUSD_MAX",
+    "NANOUSD_PER_USD",
+    "READING_NANOUSD_MAX",
+    "from_wire",
+    "parse",
+    "parse_total",
+    "shown",
+    "to_wire",
+]
 
 NANOUSD_PER_USD = 1_000_000_000
 NANOUSD_MAX = 1_000_000_000 * NANOUSD_PER_USD
-"""The largest single amount: a billion dollars, so that nine of them still fit a signed 64-bit column."""
+"""The largest budget or estimate: a billion dollars, so that nine of them still fit a signed 64-bit column."""
+
+READING_NANOUSD_MAX = 1_000_000 * NANOUSD_PER_USD
+"""The largest cost of one reading: above any real session, and 9,000 of them still fit a signed 64-bit column."""
+
+_TOTAL_NANOUSD_MAX = 10_000_000_000 * NANOUSD_PER_USD
+"""Above what a signed 64-bit column of nanodollars holds, and the float beside it shows."""
 
 _NANO = Decimal("1e-9")
 _WIRE = re.compile(r"(0|[1-9][0-9]{0,9})\.([0-9]{2,9})\Z")
@@ -25,15 +40,16 @@ _TEXT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
-def parse(value: object, *, negative: str = "it cannot be negative") -> int:
+def parse(value: object, *, negative: str = "it cannot be negative", most_nanousd: int = NANOUSD_MAX) -> int:
     """An amount given by a caller or a log, in nanodollars.
 
     Args:
         value: USD as text ("2.37", "1e-3"), int, Decimal or float.
-        negative: what is said of an amount below zero.
+        negative: the reason given for refusing an amount below zero.
+        most_nanousd: the largest amount that is accepted.
 
     Raises:
-        InvalidMoney: not a number, negative, infinite, NaN, or above a billion dollars.
+        InvalidMoney: not a number, negative, infinite, NaN, or above the limit.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         raise InvalidMoney(value, "expected a decimal number")
@@ -48,9 +64,18 @@ def parse(value: object, *, negative: str = "it cannot be negative") -> int:
         raise InvalidMoney(value, "it must be finite")
     if amount < 0:
         raise InvalidMoney(value, negative)
-    if amount.adjusted() > 10 or amount * NANOUSD_PER_USD > NANOUSD_MAX:
-        raise InvalidMoney(value, "it is above the limit of 1,000,000,000 USD")
+    if amount.adjusted() > 10 or amount * NANOUSD_PER_USD > most_nanousd:
+        raise InvalidMoney(value, f"it is above the limit of {most_nanousd // NANOUSD_PER_USD:,} USD")
     return int(_EXACT.quantize(amount, _NANO).scaleb(9, _EXACT))
+
+
+def parse_total(value: object) -> int:
+    """Return the nanodollars of a stored total, which may be above what one event can hold.
+
+    Raises:
+        InvalidMoney: see `parse`; the limit is ten billion dollars.
+    """
+    return parse(value, most_nanousd=_TOTAL_NANOUSD_MAX)
 
 
 def to_wire(nanousd: int) -> str:

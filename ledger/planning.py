@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from ledger import clock, money
 from ledger.counters import Counted, Counters
+from ledger.errors import NOT_OURS, OddLine
 from ledger.events import (
     COST_OBSERVED,
     LIFECYCLE_TYPES,
@@ -77,20 +78,27 @@ def known(lines: Iterable[Line], found: Known | None = None) -> Known:
     """What a ledger's lines say, or what is known once these lines follow."""
     found = Known() if found is None else found
     for line in lines:
-        found.seq = line["seq"]
-        found.ids.add(line["id"])
-        if line["type"] == COST_OBSERVED:
-            _learn_reading(found, line)
-        elif line["type"] in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
-            before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
-            if line["type"] == WORKFLOW_STARTED:
-                found.status = "running" if not found.runs.ended else found.status
-                at = line.get("observed_at") or line["recorded_at"]
-                found.started_at = min(at, found.started_at or at)
-                found.project = line.get("project") or found.project
-            elif line["run"] >= before.run:
-                found.status = line["type"].removeprefix("workflow_")
+        try:
+            _learn(found, line)
+        except NOT_OURS:
+            raise OddLine(line) from None
     return found
+
+
+def _learn(found: Known, line: Line) -> None:
+    found.seq = line["seq"]
+    found.ids.add(line["id"])
+    if line["type"] == COST_OBSERVED:
+        _learn_reading(found, line)
+    elif line["type"] in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
+        before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
+        if line["type"] == WORKFLOW_STARTED:
+            found.status = "running" if not found.runs.ended else found.status
+            at = line.get("observed_at") or line["recorded_at"]
+            found.started_at = min(at, found.started_at or at)
+            found.project = line.get("project") or found.project
+        elif line["run"] >= before.run:
+            found.status = line["type"].removeprefix("workflow_")
 
 
 def _learn_reading(found: Known, line: Line) -> None:

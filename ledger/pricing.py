@@ -241,7 +241,7 @@ def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None
     when = datetime.fromisoformat(observed_at) if observed_at else moment
     rates = book.rates(model, when, fields.get("service_tier"))
     cost = None if rates is None else rates.cost_nanousd(usage, one_call=fields.get("message_id") is not None)
-    if rates is None or cost is None:
+    if rates is None or cost is None or cost > money.READING_NANOUSD_MAX:
         return {}
     return {"cost_usd": money.to_wire(cost), **priced_from([rates])}
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import orjson
 
+from ledger.errors import OddLine
 from ledger.events import LEDGER_OPENED, Event, Line
 from ledger.files import Files, OpenFile
 from ledger.line import HASH_CHARACTERS, Draft, Head, chain_hash, following, seed
@@ -30,6 +31,8 @@ _OPENING = re.compile(rb'\{"v":[0-9]+,"seq":[0-9]+,"id":"(?:[^"\\]|\\.)*","type"
 _FROM_HASH: Final = HASH_CHARACTERS + 3
 _OF_EVERY_LINE: Final = frozenset({"v", "seq", "id", "type", "workflow_id", "recorded_at", "hash"})
 _LINES_PER_WRITE: Final = 1000
+_RENEWALS_MAX: Final = 100
+"""Looked back through: each is a pass over the ledger, and a person made each."""
 
 
 @contextlib.contextmanager
@@ -96,7 +99,7 @@ def before_renewal(lines: Iterable[bytes]) -> Iterator[bytes]:
             raw, before = _renumbered(line, seq, before)
         else:
             opened = orjson.loads(line)
-            if not (renewed := opened.get("renewed")):
+            if (renewed := _renewed(opened)) is None:
                 return
             opening = _opening(opened, renewed["origin"], renewed.get("renewed"))
             draft = Draft(opening, renewed["id"], needs_run=False)
@@ -116,10 +119,18 @@ def _renewal(opened: Line) -> Line:
     return {"renewed": opened["renewed"]} if "renewed" in opened else {}
 
 
+def _renewed(opened: Line) -> Line | None:
+    """Return what an opening line says of the one before its renewal; None when it was not renewed by us."""
+    renewed = opened.get("renewed")
+    if isinstance(renewed, dict) and all(isinstance(renewed.get(name), str) for name in ("origin", "id", "hash")):
+        return renewed
+    return None
+
+
 def held_before_renewal(lines: Callable[[], Iterable[bytes]], head: Head) -> bool:
     """Whether a ledger ended with, or went through, this head before one of its renewals."""
     generation = lines
-    while True:
+    for _ in range(_RENEWALS_MAX):
         generation = partial(_older, generation)
         size, seq = 0, 0
         for raw in generation():
@@ -129,7 +140,8 @@ def held_before_renewal(lines: Callable[[], Iterable[bytes]], head: Head) -> boo
                     return True
                 break
         if seq == 0:
-            return False
+            break
+    return False
 
 
 def _older(lines: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
@@ -139,7 +151,8 @@ def _older(lines: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
 def _renumbered(line: bytes, seq: int, before: bytes) -> tuple[bytes, bytes]:
     """The line at another place: its bytes as they are, but for seq and hash."""
     head = LINE_BEGINS.match(line)
-    assert head is not None
+    if head is None:
+        raise OddLine(orjson.loads(line))
     body = b'{"v":%b,"seq":%d,%b' % (head[1], seq, line[head.end() : -_FROM_HASH])
     digits = chain_hash(before, body)
     return body + following(digits), following(digits)

@@ -19,9 +19,10 @@ from ledger.errors import (
     InvalidInput,
     LedgerUnavailable,
     ReplacedLedger,
+    StrayFile,
     UnknownWorkflow,
 )
-from ledger.events import Event, check_workflow_id
+from ledger.events import Event, check_workflow_id, is_workflow_id
 from ledger.fence import is_fenced, set_fence
 from ledger.files import PATHS_KEPT, Files, OpenFile, locked
 from ledger.journal import Durability, Journal
@@ -32,7 +33,7 @@ from ledger.reader import LedgerReader, ReadAt
 from ledger.rewrite import held_before_renewal
 from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
 
-__all__ = ["DirectoryStore", "LedgerStore", "MemoryStore"]
+__all__ = ["DirectoryStore", "LedgerStore", "MemoryStore", "sizes_of"]
 
 _OPEN_LEDGERS_MAX: Final = 64
 """Ledgers kept open for the next append; far below the usual limit of 1,024 descriptors."""
@@ -74,7 +75,15 @@ class LedgerStore(Protocol):
         ...
 
     def workflow_ids(self) -> Iterator[str]:
-        """The ids of all ledgers, sorted.
+        """The ids of all ledgers, sorted; what else lies in their folder is in `strays`.
+
+        Raises:
+            LedgerUnavailable: the folder cannot be listed.
+        """
+        ...
+
+    def strays(self) -> list[StrayFile]:
+        """What lies in the folder, is named as a ledger and is none, sorted by name.
 
         Raises:
             LedgerUnavailable: the folder cannot be listed.
@@ -151,6 +160,10 @@ class MemoryStore:
         """See `LedgerStore.workflow_ids`."""
         return iter(sorted(self._ledgers))
 
+    def strays(self) -> list[StrayFile]:
+        """See `LedgerStore.strays`."""
+        return []
+
     def size(self, workflow_id: str) -> int | None:
         """See `LedgerStore.size`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
@@ -187,6 +200,33 @@ def _reader(
             if not held_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
                 raise ReplacedLedger(path, error.line, error.byte, error.problem) from None
     return LedgerReader(workflow_id, path, read_at, size, start=start)
+
+
+def _problem_of(entry: os.DirEntry[str]) -> str | None:
+    """Why a file of the folder is no ledger; one `stat` for a symbolic link, none for a file."""
+    if not is_workflow_id(entry.name[: -len(_SUFFIX)]):
+        return "its name is no workflow id"
+    try:
+        return None if entry.is_file() else "it is no regular file"
+    except OSError as error:
+        return f"it cannot be looked at: {error.strerror or error}"
+
+
+def sizes_of(ledgers: LedgerStore) -> dict[str, int]:
+    """Return the size of every ledger, in bytes; 0 of one that cannot be looked at, which its reader then reports.
+
+    Raises:
+        LedgerUnavailable: the folder cannot be listed.
+    """
+    sizes: dict[str, int] = {}
+    for name in ledgers.workflow_ids():
+        try:
+            size = ledgers.size(name)
+        except LedgerUnavailable:
+            size = 0
+        if size is not None:
+            sizes[name] = size
+    return sizes
 
 
 @lru_cache(PATHS_KEPT)
@@ -269,14 +309,23 @@ class DirectoryStore:
 
     def workflow_ids(self) -> Iterator[str]:
         """See `LedgerStore.workflow_ids`."""
+        return iter(sorted(name for name, problem in self._listed() if problem is None))
+
+    def strays(self) -> list[StrayFile]:
+        """See `LedgerStore.strays`."""
+        found = [(name, problem) for name, problem in self._listed() if problem is not None]
+        return [StrayFile(self._directory / (name + _SUFFIX), problem) for name, problem in sorted(found)]
+
+    def _listed(self) -> list[tuple[str, str | None]]:
+        """Every file that is named as a ledger, without its suffix, and why it is none."""
         try:
             with os.scandir(self._directory) as entries:
-                names = [entry.name for entry in entries if entry.name.endswith(_SUFFIX)]
+                named = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
+                return [(entry.name[: -len(_SUFFIX)], _problem_of(entry)) for entry in named]
         except FileNotFoundError:
-            return iter(())
+            return []
         except OSError as error:
             raise LedgerUnavailable(self._directory, "list", error) from error
-        return iter(sorted(name[: -len(_SUFFIX)] for name in names))
 
     def size(self, workflow_id: str) -> int | None:
         """See `LedgerStore.size`; a file without a byte is no ledger yet."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events import COUNT_MAX, USAGE_FIELDS, check_usage
+from ledger.events import TOKENS_MAX, USAGE_FIELDS, check_usage, problem_of_count
 
 __all__ = ["disjoint", "is_larger", "mapping", "measure", "usage_of"]
 
@@ -176,10 +176,8 @@ def _gemini(given: Mapping[str, Any]) -> dict[str, int]:
 
 def _count(given: Mapping[str, Any], name: str) -> int:
     value = given.get(name)
-    if type(value) is int and 0 <= value <= COUNT_MAX:
+    if type(value) is int and 0 <= value <= TOKENS_MAX:
         return value  # nearly all counts
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
-        raise InvalidEvent("usage", f"{name}: expected a whole number below 2^63, not {shown(value)}")
-    return value
+    raise InvalidEvent("usage", f"{name}: {problem_of_count(value)}")

@@ -64,13 +64,13 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
                 fold(state, line)
                 if checkpoint is not None and reader.head.seq == checkpoint.seq:
                     replayed = row(state, reader.head), spend(state)
+        told, spent = replayed or (row(state, reader.head), spend(state))
     except UnknownWorkflow as error:
         return Examined(workflow_id, problem=str(error), unknown=True)
     except ReplacedLedger as error:
         return Examined(workflow_id, problem=f"{error.path}, line {error.line}: {error.problem}", replaced=True)
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
-    told, spent = replayed or (row(state, reader.head), spend(state))
     return Examined(workflow_id, told, spent, reader.head, reader.torn_bytes)
 
 
@@ -138,7 +138,7 @@ def _other_spend(stored: tuple[Spend, ...], replayed: tuple[Spend, ...]) -> str:
 
 def _usd(value: float | None) -> str:
     try:
-        return f"${money.to_wire(money.parse(value))}"
+        return f"${money.to_wire(money.parse_total(value))}"
     except CostledgerError:
         return repr(value)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ledger import money
+from ledger.errors import NOT_OURS, OddLine
 from ledger.events import COST_OBSERVED, WORKFLOW_STARTED, Line
 from projections.folding import State, fold, initial
 from projections.summary import name_of
@@ -44,22 +45,34 @@ def steps(lines: Iterable[Line]) -> Iterator[Step]:
     state: State | None = None
     for line in lines:
         state = state or initial(line["workflow_id"])
-        before, earlier = state.cost_nanousd, _earlier(state, line)
-        fold(state, line)
-        if state.cost_nanousd != before:
-            source = line.get("source") or {}
-            yield Step(
-                seq=line["seq"],
-                recorded_at=line["recorded_at"],
-                observed_at=line.get("observed_at"),
-                type=line["type"],
-                meter=_meter(state, line),
-                from_nanousd=before,
-                to_nanousd=state.cost_nanousd,
-                why=_why(line, earlier, state),
-                file=source.get("file"),
-                line=source.get("line"),
-            )
+        try:
+            step = _step(state, line)
+        except NOT_OURS:
+            raise OddLine(line) from None
+        if step is not None:
+            yield step
+
+
+def _step(state: State, line: Line) -> Step | None:
+    """Fold a line; None when it did not move the cost."""
+    before, earlier = state.cost_nanousd, _earlier(state, line)
+    fold(state, line)
+    if state.cost_nanousd == before:
+        return None
+    source = line.get("source")
+    source = source if isinstance(source, dict) else {}
+    return Step(
+        seq=line["seq"],
+        recorded_at=line["recorded_at"],
+        observed_at=line.get("observed_at"),
+        type=line["type"],
+        meter=_meter(state, line),
+        from_nanousd=before,
+        to_nanousd=state.cost_nanousd,
+        why=_why(line, earlier, state),
+        file=file if isinstance(file := source.get("file"), str) else None,
+        line=number if isinstance(number := source.get("line"), int) else None,
+    )
 
 
 def _path(line: Line) -> tuple[str | None, str | None, str | None, str | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ledger import money
-from ledger.errors import InvalidEvent, InvalidMoney, shown
+from ledger.errors import NOT_OURS, InvalidEvent, InvalidMoney, OddLine, shown
 from ledger.events import (
     COST_OBSERVED,
     END_TYPES,
@@ -118,6 +118,8 @@ def fold(state: State, line: Line) -> State:
             state.unread_events += 1
     except InvalidMoney as error:
         raise _impossible(line, "cost_usd", str(error)) from None
+    except NOT_OURS:
+        raise OddLine(line) from None
     return state
 
 
@@ -162,7 +164,8 @@ def _book_under(state: State, moment: str, line: Line) -> None:
 
 def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
     for name, part in zip(("agent", "session_id", "model", "message_id"), path, strict=True):
-        if part is not None and not isinstance(part, str):
+        given: object = part
+        if given is not None and (not isinstance(given, str) or "\0" in given):
             raise _impossible(line, name, f"expected text, not {shown(part)}")
     return tree.meter(path)
 

@@ -196,6 +196,3 @@ class Merge:
             fold(self._state, line)
         except CostledgerError as error:
             self._failure = error
-        except (KeyError, TypeError, ValueError, AttributeError):
-            problem = f"ledger {self.workflow_id!r}, seq {line['seq']}: verifies, and is no event"
-            self._failure = CostledgerError(problem)

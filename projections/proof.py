@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ledger.store import LedgerStore
+from ledger.errors import MOVE_AWAY
+from ledger.store import LedgerStore, sizes_of
 from ledger.workers import ask_each
 from projections.drift import Finding, examine, findings
 from projections.replay import PARALLEL_BYTES
@@ -49,7 +50,10 @@ def verify(
     rows = {found.adw_id: found for found in history.rows()}
     checkpoints = history.checkpoints()
     proof.rows = len(rows)
-    sizes = {name: size for name in ledgers.workflow_ids() if (size := ledgers.size(name)) is not None}
+    sizes = sizes_of(ledgers)
+    for stray in ledgers.strays():
+        proof.findings += 1
+        yield Finding(stray.path.name, f"is no ledger: {stray.problem}", MOVE_AWAY)
     missing = unread_too and history.inserts
     jobs = [(name, checkpoints.get(name)) for name in sorted({*sizes, *rows, *checkpoints})]
     many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from ledger.errors import SharedHistory, UnknownWorkflow
-from ledger.store import LedgerStore
+from ledger.store import LedgerStore, sizes_of
 from ledger.workers import ask_each
 from projections.replay import (
     PARALLEL_BYTES,
@@ -19,6 +19,7 @@ from projections.replay import (
     log_changes,
     project,
     replayed,
+    stray_files,
 )
 from projections.store import HistoryStore, Projected
 
@@ -52,7 +53,8 @@ def rebuild(
         raise SharedHistory
     report = RefreshReport()
     checkpoints = history.checkpoints()
-    sizes = {name: size for name in ledgers.workflow_ids() if (size := ledgers.size(name)) is not None}
+    sizes = sizes_of(ledgers)
+    report.problems += stray_files(ledgers)
     jobs = [(name, checkpoints.get(name)) for name in sizes]
     many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1
     lost: list[tuple[Projected, str]] = []

@@ -31,6 +31,7 @@ __all__ = [
     "refresh",
     "replayed",
     "resync",
+    "stray_files",
 ]
 
 _ROWS_PER_TRANSACTION: Final = 500
@@ -196,6 +197,8 @@ def refresh(
     checkpoints, stored = history.checkpoints(named), history.stored(named)
     right = set() if unchanged_too else {adw_id for adw_id, shown in stored.items() if not shown.edited}
     wanted = {*ledgers.workflow_ids(), *checkpoints} if named is None else named
+    if named is None:
+        report.problems += stray_files(ledgers)
     jobs, in_all = _changed(ledgers, wanted, checkpoints, right, report, named=named is not None)
     question = partial(replayed, accepts=accepts, project=project)
     with ask_each(question, ledgers, jobs, processes=processes if in_all >= PARALLEL_BYTES else 1) as answers:
@@ -209,6 +212,11 @@ def refresh(
             told = [(one.projected, one.lost) for one in batch if one.projected is not None]
             _write(history, told, report, pure=pure, reason=reason)
     return report
+
+
+def stray_files(ledgers: LedgerStore) -> list[Problem]:
+    """Return what lies among the ledgers and is none, each as a problem under the name of its file."""
+    return [Problem(stray.path.name, stray) for stray in ledgers.strays()]
 
 
 def _changed(

@@ -67,5 +67,5 @@ def _overtaken(report: RefreshReport, history: HistoryStore, before: dict[str, S
 def _reason(history: HistoryStore, adw_id: str, cost_nanousd: int) -> str:
     """Why a row shows this cost, by its audit log; somebody's edit is not in there."""
     newest_first = reversed(history.audit(adw_id))
-    found = (entry.reason for entry in newest_first if money.parse(entry.new_cost) == cost_nanousd)
+    found = (entry.reason for entry in newest_first if money.parse_total(entry.new_cost) == cost_nanousd)
     return next(found, "edited")

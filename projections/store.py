@@ -29,6 +29,7 @@ __all__ = [
     "decide",
     "era_of",
     "number_before_first",
+    "stored_cost",
 ]
 
 OWN: Final = frozenset({"agent", "session_id", "model"})
@@ -304,9 +305,18 @@ def visible_cost(cost_total: float | None) -> int:
         if nanousd / 10**9 == cost_total:
             return nanousd
     try:
-        return money.parse(cost_total)
+        return money.parse_total(cost_total)
     except InvalidMoney:
         return 0
+
+
+def stored_cost(cost_total: float | None, exact_nanousd: int | None, status: str) -> Stored:
+    """What a database shows of a row whose `actual_cost_total` is a float, of which large ones lack digits."""
+    visible = visible_cost(cost_total)
+    if exact_nanousd is None:
+        return Stored(visible, visible, status)
+    unedited = visible != exact_nanousd and cost_total == float(money.to_wire(exact_nanousd))
+    return Stored(exact_nanousd if unedited else visible, exact_nanousd, status)
 
 
 def removed(adw_id: str, stored: Stored, reason: str) -> CostChange:

@@ -15,7 +15,7 @@ from ledger.errors import CostledgerError
 from ledger.following import Following, Look, Told
 from ledger.importing import SourceEntry
 from ledger.pricing import PriceBook
-from ledger.store import LedgerStore
+from ledger.store import LedgerStore, sizes_of
 from projections.replay import RefreshReport, refresh
 from projections.store import CostChange, HistoryStore
 
@@ -65,7 +65,7 @@ class Watch:
         """
         self._following = Following(ledgers, sources, prices=prices, clock=clock)
         self._ledgers, self._history, self._clock = ledgers, history, clock
-        self._sizes: dict[str, int | None] = {}
+        self._sizes: dict[str, int] = {}
         self._whole_at = float("-inf")
         self._told = Told()
 
@@ -87,7 +87,7 @@ class Watch:
 
     def _refresh(self, step: Step) -> None:
         began = self._clock()
-        sizes = {name: self._ledgers.size(name) for name in self._ledgers.workflow_ids()}
+        sizes = sizes_of(self._ledgers)
         changed = [name for name in {**self._sizes, **sizes} if self._sizes.get(name) != sizes.get(name)]
         step.look_seconds += self._clock() - began
         if began >= self._whole_at:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from ledger import money
+from ledger.errors import UnstorableRow
 from ledger.events import USAGE_FIELDS
 from ledger.line import Head
 from projections.folding import State
@@ -67,13 +68,50 @@ class Row:
 
 COLUMNS: Final = tuple(column.name for column in fields(Row))
 
+FIGURE_MAX: Final = 2**63 - 1
+"""What a column of every database holds: 9.2 billion USD, or as many tokens."""
+
+_MOMENTS: Final = ("start_time", "end_time", "created_at", "updated_at")
+_TEXTS: Final = ("workflow_template", "project")
+_FIGURES: Final = tuple(column.name for column in fields(Row) if str(column.type).startswith("int"))
+
 
 def row(state: State, head: Head) -> Row:
     """The row that a state means.
 
     Args:
         head: how far the ledger was folded.
+
+    Raises:
+        UnstorableRow: a figure is above what a column holds, or a text or time is none.
     """
+    try:
+        made = _row(state, head)
+        problem = _problem_of(made)
+    except (TypeError, ValueError, OverflowError) as error:  # an integer above 64 bits in the JSON, a time that is none
+        problem = str(error)
+    if problem is not None:
+        raise UnstorableRow(state.workflow_id, problem)
+    return made
+
+
+def _problem_of(made: Row) -> str | None:
+    """Return why no history could store a row; None when every one can."""
+    for name in _FIGURES:
+        value = getattr(made, name)
+        if value is not None and not -FIGURE_MAX <= value <= FIGURE_MAX:
+            return f"{name} comes to {value:,}, above the limit of {FIGURE_MAX:,}"
+    for name in _MOMENTS:
+        value = getattr(made, name)
+        if value and datetime.fromisoformat(value).tzinfo is None:
+            return f"{name} is {value!r}, which names no time zone"
+    for name in _TEXTS:
+        if "\0" in (getattr(made, name) or ""):
+            return f"{name} holds a NUL character"
+    return None
+
+
+def _row(state: State, head: Head) -> Row:
     summary = summarise(state.tree)
     uncached, writes, _, reads, output, _ = summary.tokens
     read_in = uncached + writes + reads
@@ -126,11 +164,20 @@ def row(state: State, head: Head) -> Row:
 
 
 def spend(state: State) -> tuple[Spend, ...]:
-    """What was spent when, by pure replay; it sums to the row that `row` makes of the same state."""
+    """What was spent when, by pure replay; it sums to the row that `row` makes of the same state.
+
+    Raises:
+        UnstorableRow: a figure is above what a column holds.
+    """
     bring_up_to_date(state.tree)
     tree = state.tree
     every = {key for spent in tree.spend.values() for key in spent} if state.unread_events else set()
-    return spend_rows(tree.spend, every | partial_keys(tree))
+    rows = spend_rows(tree.spend, every | partial_keys(tree))
+    for one in rows:
+        if max(one[4:]) > FIGURE_MAX or min(one[4:]) < -FIGURE_MAX:
+            problem = f"what was spent within one quarter hour is above the limit of {FIGURE_MAX:,}"
+            raise UnstorableRow(state.workflow_id, problem)
+    return rows
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:

@@ -154,10 +154,10 @@ def _take(sessions: dict[str, Session], record: dict[str, Any], agent: str | Non
         _add(_session(sessions, assistant.session_id, agent), Message(message.id, message.model, usage, place))
     elif kind == "result":
         result = _Result.model_validate(record)
-        money.parse(result.total_cost_usd)
+        money.parse(result.total_cost_usd, most_nanousd=money.READING_NANOUSD_MAX)
         models = tuple((model, used.cost_usd, used.usage()) for model, used in sorted(result.model_usage.items()))
         for _, cost, _ in models:
-            money.parse(cost)
+            money.parse(cost, most_nanousd=money.READING_NANOUSD_MAX)
         session = _session(sessions, result.session_id, agent)
         session.totals.append(Total(result.total_cost_usd, models, result.uuid or "", place))
         session.after_total.clear()

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-import orjson
+
+from projections.json_text import json_bytes
 
 __all__ = [
     "local_time",
@@ -32,7 +33,7 @@ def plain(text: str) -> str:
 
 def print_json(value: object) -> None:
     """One JSON document, for programs."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str))
+    click.echo(json_bytes(value, indented=True))
 
 
 def local_time(moment: str | None) -> str:

@@ -30,9 +30,10 @@ from projections.cli.context import (
 )
 from projections.cli.output import print_json
 from projections.cli.progress import counted_bar
-from projections.cli.session import Session, opened
+from projections.cli.session import Session, opened, tell
 from projections.cli.terminal import print_findings
 from projections.proof import Finding, Proof, verify
+from projections.replay import stray_files
 from projections.stores.memory import MemoryHistory
 
 
@@ -40,7 +41,9 @@ from projections.stores.memory import MemoryHistory
 @data_option
 def anchor_command() -> None:
     """Print one line that vouches for all ledgers as they are now; keep it elsewhere, for `verify --against`."""
-    click.echo(str(anchor(store())))
+    ledgers = store()
+    tell(stray_files(ledgers))
+    click.echo(str(anchor(ledgers)))
 
 
 @click.command("verify")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import orjson
 from starlette.responses import Response
+
+from projections.json_text import json_bytes
 
 __all__ = ["answer"]
 
 
 def answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return Response(orjson.dumps(value), status, headers, "application/json")
+    return Response(json_bytes(value), status, headers, "application/json")

@@ -90,13 +90,13 @@ class News:
         number = self._seen_audit(into)
         entries = self._history().audit(after=number, limit=_AT_ONCE)
         for entry in entries:
-            told, cost = into.told(entry.adw_id), money.parse(entry.new_cost)
+            told, cost = into.told(entry.adw_id), money.parse_total(entry.new_cost)
             if cost == told.cost_nanousd:
                 continue
             into.tell(entry.adw_id, replace(told, cost_nanousd=cost))
             before = told.cost_nanousd
             if before is None and entry.old_cost is not None:
-                before = money.parse(entry.old_cost)
+                before = money.parse_total(entry.old_cost)
             data = {"adw_id": entry.adw_id, "old_cost": usd(before), "new_cost": usd(cost), "reason": entry.reason}
             self._put(into, "cost.updated", entry.adw_id, data, now)
         if entries:

@@ -45,7 +45,7 @@ def row_as_json(row: Row, budgets: Budgets) -> dict[str, Any]:
     told["budget"] = budget_as_json(standing(row, budgets))
     estimate = told["estimated_cost_total"]
     told["actual_cost_total"] = usd(told.pop("actual_cost_nanousd"))
-    told["estimated_cost_total"] = None if estimate is None else usd(money.parse(estimate))
+    told["estimated_cost_total"] = None if estimate is None else usd(money.parse_total(estimate))
     for name in ("cost_breakdown", "token_breakdown"):
         told[name] = orjson.loads(told[name])
     return told

@@ -26,7 +26,7 @@ from projections.store import (
     decide,
     number_before_first,
     removed,
-    visible_cost,
+    stored_cost,
     with_cost,
 )
 from projections.workflow_history import COLUMNS, Row
@@ -210,4 +210,4 @@ class _Fresh:
 
 
 def _stored(row: Row) -> Stored:
-    return Stored(visible_cost(row.actual_cost_total), row.actual_cost_nanousd, row.status)
+    return stored_cost(row.actual_cost_total, row.actual_cost_nanousd, row.status)

@@ -423,7 +423,7 @@ def values_of(row: Row) -> tuple[Any, ...]:
     values = list(_CELLS(row))
     values[_TOTAL] = money.to_wire(values[_EXACT])
     if values[_ESTIMATE] is not None:
-        values[_ESTIMATE] = money.to_wire(money.parse(values[_ESTIMATE]))
+        values[_ESTIMATE] = money.to_wire(money.parse_total(values[_ESTIMATE]))
     return tuple(values)
 
 

@@ -1,9 +1,10 @@
--- Schema version 3.
+-- Schema version 4.
 --
 -- Versions:
 --   1  first
 --   2  costledger_spend; the columns project and budget_nanousd
 --   3  costledger_spend: the column partial
+--   4  costledger_total: sums in halves of 32 bits
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.

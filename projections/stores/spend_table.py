@@ -13,6 +13,8 @@ __all__ = ["SpendTable", "sum_of", "sums_query"]
 
 _COLUMNS: Final = ", ".join(Spend._fields)
 _SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
+_HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
+"""The upper and the lower half of every figure: their sums fit 64 bits, where the figures' own may not."""
 
 
 class SpendTable:
@@ -50,8 +52,32 @@ class SpendTable:
     def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
         query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL")
+        of_quarter: list[SpendSum] = []
+        try:
+            for values in self._db.execute(query, bounds):
+                if merged:
+                    yield sum_of(values)  # they are sorted by their sums: the first comes after the last was added up
+                    continue
+                if of_quarter and values[0] != of_quarter[0].quarter:
+                    yield from of_quarter
+                    first, of_quarter = values[0], []
+                of_quarter.append(sum_of(values))
+        except sqlite3.OperationalError as error:
+            if "integer overflow" not in str(error):
+                raise
+            yield from self._large_sums(by, first, last, merged=merged)
+        else:
+            yield from of_quarter
+
+    def _large_sums(
+        self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
+    ) -> Iterator[SpendSum]:
+        """As `sums`, at twice the work, where a sum is above 64 bits."""
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL", sums=_HALVES)
         for values in self._db.execute(query, bounds):
-            yield sum_of(values)
+            named, halves = values[: -2 * len(AMOUNTS)], values[-2 * len(AMOUNTS) :]
+            amounts = [(upper << 32) + lower for upper, lower in zip(halves[::2], halves[1::2], strict=True)]
+            yield SpendSum(named[0], tuple(named[1:]), amounts)
 
 
 def sums_query(
@@ -63,11 +89,13 @@ def sums_query(
     merged: bool,
     mark: str,
     nothing: str,
+    sums: str = _SUMS,
 ) -> tuple[str, list[int]]:
     """A query for `sum_of`, and its values.
 
     Args:
         mark, nothing: how a database spells where a value goes, and grouping by nothing.
+        sums: the expressions that add up.
     """
     own = OWN | {"adw_id"}
     names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
@@ -77,7 +105,7 @@ def sums_query(
     bounds = [(f"spend.quarter {sign} {mark}", bound) for sign, bound in ((">=", first), ("<=", last))]
     given = [(term, bound) for term, bound in bounds if bound is not None]
     where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
-    selected, grouped = ", ".join([quarter, *names, _SUMS]), ", ".join(keys) or nothing
+    selected, grouped = ", ".join([quarter, *names, sums]), ", ".join(keys) or nothing
     query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
     return query, [bound for _, bound in given]
 

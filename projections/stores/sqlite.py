@@ -26,7 +26,7 @@ from projections.store import (
     Stored,
     decide,
     removed,
-    visible_cost,
+    stored_cost,
 )
 from projections.stores import sqlite_pages
 from projections.stores.connection import Connection
@@ -37,7 +37,7 @@ from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
@@ -355,5 +355,4 @@ class _Fresh:
 
 def _stored(values: tuple[Any, ...]) -> Stored:
     _, total, exact, status = values
-    visible = visible_cost(total)
-    return Stored(visible, visible if exact is None else exact, status)
+    return stored_cost(total, exact, status)

@@ -51,6 +51,23 @@ _SUMMED: Final = {
 }
 
 
+_LARGE: Final = frozenset(SUMS) - {"count", "partial_count", "unpriced_events"}
+"""Figures whose sums over all rows may be above 64 bits, so that their two halves are added up."""
+
+
+def _halves() -> Iterator[tuple[str, str]]:
+    """Return each figure that is summed in SQL, and its expression; `{0}` is the row."""
+    for name in SUMS:
+        if name in _LARGE:
+            yield f"{name}_upper", f"(ifnull({_SUMMED[name]}, 0) >> 32)"
+            yield f"{name}_lower", f"(ifnull({_SUMMED[name]}, 0) & 4294967295)"
+        else:
+            yield name, _SUMMED[name]
+
+
+_HALVES: Final = dict(_halves())
+
+
 def prepare(db: sqlite3.Connection) -> None:
     """What pages need of a connection: SQLite's own `lower` knows only ASCII."""
     db.create_function("lower_text", 1, lambda text: None if text is None else str(text).lower(), deterministic=True)
@@ -64,7 +81,7 @@ def make_changes(db: sqlite3.Connection, now: datetime) -> None:
 
 def statements() -> Iterator[str]:
     """The statements that make tables, indexes and triggers beside `workflow_history`."""
-    key, sums = ", ".join(_KEY), ", ".join(f"{name} INTEGER NOT NULL" for name in SUMS)
+    key, sums = ", ".join(_KEY), ", ".join(f"{name} INTEGER NOT NULL" for name in _HALVES)
     columns = ", ".join(f"{name} TEXT NOT NULL" for name in _KEY)
     yield f"CREATE TABLE IF NOT EXISTS costledger_total ({columns}, {sums}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
     for column in SORTS.values():
@@ -87,13 +104,13 @@ def _trigger(name: str, of: str, when: str, body: str) -> str:
 
 
 def _added(row: str) -> str:
-    values = ", ".join(text.format(row) for text in (*_OF_ROW.values(), *(_SUMMED[name] for name in SUMS)))
-    sums = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
+    values = ", ".join(text.format(row) for text in (*_OF_ROW.values(), *_HALVES.values()))
+    sums = ", ".join(f"{name} = {name} + excluded.{name}" for name in _HALVES)
     return f"INSERT INTO costledger_total VALUES ({values}) ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {sums};"
 
 
 def _taken(row: str) -> str:
-    sums = ", ".join(f"{name} = {name} - {_SUMMED[name].format(row)}" for name in SUMS)
+    sums = ", ".join(f"{name} = {name} - {of_row.format(row)}" for name, of_row in _HALVES.items())
     key = " AND ".join(f"{name} = {_OF_ROW[name].format(row)}" for name in _KEY)
     return f"UPDATE costledger_total SET {sums} WHERE {key}; DELETE FROM costledger_total WHERE {key} AND count = 0;"
 
@@ -160,20 +177,22 @@ def _of_whole_days(db: sqlite3.Connection, query: Query) -> Totals:
             conditions.append(f"day {comparison} ?")
             values.append(bound[:10])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    sums = ", ".join(f"sum({name})" for name in SUMS)
+    sums = ", ".join(f"sum({name})" for name in _HALVES)
     return _summed(db, f"SELECT status, {sums} FROM costledger_total{where} GROUP BY status", values)
 
 
 def _from_rows(conditions: str) -> str:
-    sums = ", ".join(f"sum({_SUMMED[name].format('workflow_history')})" for name in SUMS)
+    sums = ", ".join(f"sum({of_row.format('workflow_history')})" for of_row in _HALVES.values())
     return f"SELECT status, {sums} FROM workflow_history{conditions} GROUP BY status"
 
 
 def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> Totals:
     found = Totals()
     for status, *sums in db.execute(text, values):
-        named = dict(zip(SUMS, sums, strict=True))
-        found = found.plus(Totals.of(status, named))
+        halves = dict(zip(_HALVES, sums, strict=True))
+        named = {name: (halves[f"{name}_upper"] << 32) + halves[f"{name}_lower"] for name in _LARGE}
+        others = {name: halves[name] for name in SUMS if name not in _LARGE}
+        found = found.plus(Totals.of(status, named | others))
     return found
 
 

@@ -142,8 +142,8 @@ def audit(
             "entries": [
                 asdict(entry)
                 | {
-                    "old_cost": None if entry.old_cost is None else usd(money.parse(entry.old_cost)),
-                    "new_cost": usd(money.parse(entry.new_cost)),
+                    "old_cost": None if entry.old_cost is None else usd(money.parse_total(entry.old_cost)),
+                    "new_cost": usd(money.parse_total(entry.new_cost)),
                 }
                 for entry in entries[:limit]
             ],
