@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -101,6 +102,7 @@ async def _running(
     )
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
+    app.state.decoder = ThreadPoolExecutor(1, "decoder")
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
     app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
     app.state.follower, app.state.webhooks = follower, webhooks
@@ -117,6 +119,7 @@ async def _running(
         await asyncio.to_thread(follower.stop)
         await asyncio.to_thread(standings.close)
         await asyncio.to_thread(keeper.stop)
+        app.state.decoder.shutdown()
         await asyncio.to_thread(service.close)
 
 

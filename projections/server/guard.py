@@ -41,6 +41,9 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 _NONE: Final = "(none)"
 _CLIENTS_KEPT: Final = 10_000
+_BODIES_AT_ONCE: Final = 2
+"""The largest bodies that are in memory at the same time; or any number of smaller ones that sum to them."""
+
 _DISCARD_BYTES_MAX: Final = 64 * 1024 * 1024
 _DISCARD_SECONDS_MAX: Final = 2.0
 
@@ -55,6 +58,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings, requests: Counter) -> None:
         self._app, self._settings, self._requests = app, settings, requests
         self._rates = _Rates(settings.requests_per_second_max)
+        self._held = _Held(_BODIES_AT_ONCE * settings.body_bytes_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,9 +84,10 @@ class Guard:
                 ended = True  # also of a stream, which would go on for nobody
                 await send({"type": "http.response.body"})
 
+        body = _Body(receive, self._settings, self._held)
         try:
             self._check(scope)
-            await self._app(asked, _Body(receive, self._settings), guarded)
+            await self._app(asked, body, guarded)
         except ClientDisconnect:
             return  # in the middle of its body: nobody is there to be answered
         except Exception as error:
@@ -93,6 +98,8 @@ class Guard:
             elif error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await _discard(receive)
             await response_to(error, asked)(asked, receive, guarded)
+        finally:
+            body.let_go()
 
     def _count(self, method: str, asked: Scope, status: int) -> None:
         path = getattr(asked.get("route"), "path", _NONE)
@@ -115,11 +122,34 @@ class Guard:
             raise _too_large(settings)
 
 
-class _Body:
-    """A request's body as it is received: neither too long nor too slow."""
+class _Held:
+    """Bytes of bodies that requests under way hold in memory, all together."""
 
-    def __init__(self, receive: Receive, settings: Settings) -> None:
-        self._receive, self._settings = receive, settings
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+
+    def take(self, count: int) -> None:
+        """Count bytes that have arrived.
+
+        Raises:
+            Refusal: they are too many.
+        """
+        self._bytes += count
+        if self._bytes > self._most:
+            detail = f"requests under way hold {self._most:,} bytes of bodies, which is all they may; try again"
+            headers = {"Retry-After": "1", "Connection": "close"}
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-busy", detail, headers)
+
+    def let_go(self, count: int) -> None:
+        """Count bytes that are no longer held."""
+        self._bytes -= count
+
+
+class _Body:
+    """A request's body as it is received: neither too long nor too slow, nor too much beside all others."""
+
+    def __init__(self, receive: Receive, settings: Settings, held: _Held) -> None:
+        self._receive, self._settings, self._held = receive, settings, held
         self._bytes, self._complete = 0, False
         self._until = time.monotonic() + settings.body_seconds_max
 
@@ -133,11 +163,17 @@ class _Body:
             detail = f"the body did not arrive within {self._settings.body_seconds_max:g} seconds"
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail, {"Connection": "close"}) from None
         if message["type"] == "http.request":
-            self._bytes += len(message.get("body", b""))
+            count = len(message.get("body", b""))
+            self._bytes += count
+            self._held.take(count)
             self._complete = not message.get("more_body", False)
             if self._bytes > self._settings.body_bytes_max:
                 raise _too_large(self._settings)
         return message
+
+    def let_go(self) -> None:
+        """The request has its answer."""
+        self._held.let_go(self._bytes)
 
 
 async def _discard(receive: Receive) -> None:

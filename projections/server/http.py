@@ -26,7 +26,7 @@ def http_server(service: Service) -> uvicorn.Server:
     app = create_app(service)
     config = uvicorn.Config(
         app,
-        http=protocol(service.settings.head_seconds_max),
+        http=protocol(service.settings.head_seconds_max, service.settings.connections_max),
         ws="none",
         log_level="warning",
         access_log=False,

@@ -5,6 +5,7 @@ connection of a request with two lengths, and our problems.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -22,17 +23,33 @@ _LENGTHS: Final = {b"content-length", b"transfer-encoding"}
 (https://www.rfc-editor.org/rfc/rfc9112#section-6.1)."""
 
 
-def protocol(head_seconds_max: float) -> type[H11Protocol]:
-    """The protocol class for `uvicorn.Config(http=…)`."""
-    return type("TimedProtocol", (_TimedProtocol,), {"head_seconds_max": head_seconds_max})
+def protocol(head_seconds_max: float, connections_max: int) -> type[H11Protocol]:
+    """The protocol class for `uvicorn.Config(http=…)`.
+
+    Args:
+        connections_max: open connections of one client address; one more is refused and closed at once.
+    """
+    limits = {"head_seconds_max": head_seconds_max, "connections_max": connections_max, "open_of": Counter()}
+    return type("TimedProtocol", (_TimedProtocol,), limits)
 
 
 class _TimedProtocol(H11Protocol):
     head_seconds_max: ClassVar[float]
+    connections_max: ClassVar[int]
+    open_of: ClassVar[Counter[str]]
+    """Open ones, by client address."""
+
     _head_timer: asyncio.TimerHandle | None = None
+    _address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.open_of[self._address] += 1
+        if self.open_of[self._address] > self.connections_max:
+            detail = f"more than {self.connections_max:,} connections are open from {self._address}; close some"
+            self._refuse(Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too-many-connections", detail))
+            return
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -50,6 +67,9 @@ class _TimedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self.open_of[self._address] -= 1
+        if not self.open_of[self._address]:
+            del self.open_of[self._address]
         super().connection_lost(exc)
 
     def _await_head(self) -> None:

@@ -21,6 +21,7 @@ class Settings:
         body_seconds_max: from a request's head to the end of its body.
         head_seconds_max: from the first byte of a request to the end of its head.
         requests_per_second_max: of one client address; a burst may be twice that.
+        connections_max: open ones of one client address, streams among them.
         streams_max: open event streams of all clients.
     """
 
@@ -34,6 +35,7 @@ class Settings:
     body_seconds_max: float = 20.0
     head_seconds_max: float = 10.0
     requests_per_second_max: int = 2_000
+    connections_max: int = 640
     streams_max: int = 512
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -20,6 +22,7 @@ from ledger.submission import strict_json, submitted
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
+from projections.server.decoding import check_values
 from projections.server.problems import Refusal, documented, problem_of, response_to
 from projections.server.standings import Local
 
@@ -30,6 +33,10 @@ router = APIRouter(prefix="/api", tags=["events"])
 _PARSED_HERE_BYTES_MAX: Final = 64 * 1024
 """A larger body is parsed in a thread, so that the loop goes on answering others."""
 
+_VALUES_PER_EVENT: Final = 50
+"""On average; an event with every field that we know has some thirty."""
+
+_LINE: Final = re.compile(rb"\S[^\n]*")
 _NDJSON: Final = "application/x-ndjson"
 _BODY: Final = {
     "required": True,
@@ -108,7 +115,7 @@ def _parsed(body: bytes, most: int, *, as_lines: bool) -> list[_Parsed]:
 
 
 def _of_lines(body: bytes, most: int) -> Iterator[_Parsed]:
-    lines = [line for line in body.split(b"\n") if line.strip()]
+    lines = list(islice(_lines(body), most + 1))
     _check_count(len(lines), most)
     for index, line in enumerate(lines):
         try:
@@ -118,6 +125,7 @@ def _of_lines(body: bytes, most: int) -> Iterator[_Parsed]:
 
 
 def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
+    check_values(body, _VALUES_PER_EVENT * most)
     value = strict_json(body)
     values = value if isinstance(value, list) else [value]
     _check_count(len(values), most)
@@ -130,9 +138,15 @@ def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
             yield _Parsed(index, error)
 
 
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines that are not empty, one at a time: a body may have millions of them."""
+    for line in _LINE.finditer(body):
+        yield line[0].strip()
+
+
 def _check_count(count: int, most: int) -> None:
     if count > most:
-        detail = f"a request may hold {most:,} events, and this one holds {count:,}; send several"
+        detail = f"a request may hold {most:,} events, and this one holds more; send several"
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail)
 
 

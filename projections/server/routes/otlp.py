@@ -6,15 +6,15 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp: the answer follows the sync,
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -33,6 +33,7 @@ from ledger.sources.findings import Options, Place
 from ledger.sources.otlp import extract
 from ledger.sources.spool import Spool
 from projections.server.access import needs, service_of
+from projections.server.decoding import decoded, inflated, json_object
 from projections.server.problems import PROTOBUF, Refusal, documented_status, sentence
 from projections.server.service import Service
 
@@ -114,27 +115,39 @@ async def _export(
     service = service_of(request)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
 
-    def take() -> ImportReport:
-        plain = _inflated(body, encoding, service.settings.body_bytes_max)
-        told = _parsed(plain, request_type) if media == PROTOBUF else _json(plain)
-        return _take(service, told, request.url.path)
+    def read() -> Spool:
+        plain = inflated(body, encoding, service.settings.body_bytes_max)
+        try:
+            told = decoded(plain, request_type()) if media == PROTOBUF else [_json(plain)]
+            return _spooled(told, Place(f"POST {request.url.path}", 1))
+        except ValueError as error:
+            whole = "the body is not the protobuf message of this path" if media == PROTOBUF else str(error)
+            raise _not_otlp(whole) from None
 
-    report = await run_in_threadpool(take)
+    # One at a time: each needs memory, which a thread of its own gives back, and one computes at a time anyway.
+    spool = await asyncio.get_running_loop().run_in_executor(request.app.state.decoder, read)
+    report = await run_in_threadpool(_append, service, spool)
     for name, counts in report.workflows.items():
         if counts.appended:
             request.app.state.keeper.wake(name)
     return _answered(service, report, media, answer_type, rejected)
 
 
-def _take(service: Service, told: dict[str, Any], path: str) -> ImportReport:
-    """Append what a request holds.
+def _spooled(told: Iterable[dict[str, Any]], place: Place) -> Spool:
+    """What the requests hold, laid aside by workflow: a part at a time is in memory."""
+    spool = Spool()
+    for request in told:
+        for found in extract(request, place, Options()):
+            spool.take(found)
+    return spool
+
+
+def _append(service: Service, spool: Spool) -> ImportReport:
+    """Append what was laid aside.
 
     Raises:
         CostledgerError: some of it could not be appended now; sent again, what could be changes nothing.
     """
-    spool = Spool()
-    for found in extract(told, Place(f"POST {path}", 1), Options()):
-        spool.take(found)
     parts = spool.parts()
     report = import_parts(service.ledgers, parts, prices=service.prices)
     if not parts:
@@ -160,41 +173,8 @@ def _answered(
     return Response(ParseDict(told, answer_type()).SerializeToString(), media_type=PROTOBUF)
 
 
-def _inflated(body: bytes, encoding: str, bytes_max: int) -> bytes:
-    if encoding == "identity":
-        return body
-    if encoding not in ("gzip", "deflate"):
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", "send a body as it is, or gzip")
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        plain = inflater.decompress(body, bytes_max + 1)
-    except zlib.error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "encoding", f"the body is not {encoding}") from None
-    if len(plain) > bytes_max:
-        detail = f"a body may have {bytes_max:,} bytes once it is inflated; send several requests"
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
-    if not inflater.eof:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "encoding", f"the body ends in the middle of its {encoding}")
-    return plain
-
-
-def _parsed(body: bytes, request_type: Callable[[], Message]) -> dict[str, Any]:
-    message = request_type()
-    try:
-        message.ParseFromString(body)
-        told: dict[str, Any] = MessageToDict(message)
-    except (DecodeError, ValueError, RecursionError):
-        raise _not_otlp("the body is not the protobuf message of this path") from None
-    return told
-
-
 def _json(body: bytes) -> dict[str, Any]:
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _not_otlp(f"the body is not JSON: {error}") from None
-    if not isinstance(told, dict):
-        raise _not_otlp("the body is not a JSON object")
+    told = json_object(body)
     _check_lists(told, _LISTS, "")
     return told
 
