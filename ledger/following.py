@@ -114,6 +114,17 @@ class Following:
         self._entries: list[SourceEntry] = []
         self._seen: dict[SourceEntry, _Seen] = {}
         self._told = Told()
+        self.reading: tuple[SourceEntry, float] | None = None
+
+    def slow(self, seconds: float) -> tuple[SourceEntry, float] | None:
+        """Return the source that has been read for longer than this, and for how many seconds; None when none is.
+
+        Another thread may ask.
+        """
+        reading = self.reading
+        if reading is None or (took := self._clock() - reading[1]) < seconds:
+            return None
+        return reading[0], took
 
     @property
     def paths(self) -> list[Path]:
@@ -132,6 +143,13 @@ class Following:
 
     def _look_at(self, entry: SourceEntry, found: Look) -> None:
         seen, began = self._seen.setdefault(entry, _Seen()), self._clock()
+        self.reading = (entry, began)
+        try:
+            self._look_closer(entry, seen, began, found)
+        finally:
+            self.reading = None
+
+    def _look_closer(self, entry: SourceEntry, seen: _Seen, began: float, found: Look) -> None:
         if (rest := seen.rests_until - began) > 0:
             found.due_seconds = min(rest, found.due_seconds or rest)
             return

@@ -21,6 +21,7 @@ from ledger.errors import SourceUnreadable, readable, shown
 from ledger.events import check_name
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+from ledger.sources.regular import read_regular
 from ledger.words import first_of
 
 __all__ = ["Adw"]
@@ -160,7 +161,7 @@ def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
         if path.stat().st_size > _STATE_BYTES_MAX:
             findings.skipped.append(Skipped(path, None, f"is larger than {_STATE_BYTES_MAX:,} bytes"))
             return
-        raw = path.read_bytes()
+        raw = read_regular(path)
         state = _State.model_validate(orjson.loads(raw))
     except FileNotFoundError:
         return

@@ -15,11 +15,15 @@ from typing import Final
 
 from ledger.errors import SourceUnreadable
 from ledger.sources.findings import Skipped
+from ledger.sources.regular import open_regular
 
 __all__ = ["header", "rows"]
 
 _DELIMITERS: Final = ",;\t|"
 _NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
+_HEADER_CHARACTERS_MAX: Final = 128 * 1024
+"""Of the line that names the columns."""
+
 _FIELD_CHARACTERS_MAX: Final = 16 * 1024 * 1024
 """Of one field: a log of calls may hold whole prompts; a quote that is never closed ends here."""
 
@@ -79,7 +83,7 @@ def _rows(
 
 
 def _text(path: Path) -> io.TextIOWrapper:
-    file = path.open("rb")
+    file = open_regular(path)
     start = file.read(3)
     file.seek(0)
     wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -92,9 +96,12 @@ def _header(path: Path, text: io.TextIOWrapper) -> tuple[list[str], str, int]:
     """Column names, the delimiter, and how many lines they took."""
     first, lines = "", 0
     while not first.strip():
-        first, lines = text.readline(_FIELD_CHARACTERS_MAX), lines + 1
+        first, lines = text.readline(_HEADER_CHARACTERS_MAX), lines + 1
         if not first:
             raise SourceUnreadable(path, "is empty")
+        if len(first) >= _HEADER_CHARACTERS_MAX:
+            problem = f"its first line, the header, is longer than {_HEADER_CHARACTERS_MAX:,} characters"
+            raise SourceUnreadable(path, problem)
     delimiter = max(_DELIMITERS, key=first.count)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
     if any(map(_NOT_UTF8.search, names)):

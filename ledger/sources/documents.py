@@ -12,6 +12,7 @@ import orjson
 from ledger.errors import SourceUnreadable
 from ledger.sources.findings import Skipped
 from ledger.sources.jsonl import json_value, records
+from ledger.sources.regular import open_regular, read_regular
 
 __all__ = ["documents", "files_of"]
 
@@ -26,7 +27,7 @@ _LISTS: Final = ("data", "results", "rows")
 def documents(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     """The objects of a file, each with its line (1 for those inside one document), and what had to be skipped."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             first = b""
             while not first.strip() and (first := file.readline(_FIRST_LINE_BYTES_MAX)):
                 pass
@@ -45,7 +46,7 @@ def documents(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
 
 def _document(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     try:
-        value: Any = json_value(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        value: Any = json_value(read_regular(path).removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
         yield from records(path)  # lines after all, and its first is one of the broken ones
         return

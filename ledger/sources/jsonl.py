@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from ledger.sources.findings import Skipped
+from ledger.sources.regular import open_regular
 
 __all__ = ["CUT", "json_value", "records", "records_of_line"]
 
@@ -45,7 +46,7 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     become one `Skipped` for the file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             number = 0
             while line := file.readline(_LINE_BYTES_MAX):
                 number += 1

@@ -24,6 +24,7 @@ from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
 from ledger.sources.jsonl import json_value
 from ledger.sources.mapped import moment, whole_number
+from ledger.sources.regular import open_regular
 from ledger.sources.spool import Found, sorted_parts
 from ledger.usage import disjoint
 
@@ -59,7 +60,7 @@ class LiteLlm:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     """The rows of an export; it is CSV unless it begins like JSON."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
         yield Skipped(path, None, f"cannot be read: {error.strerror or error}")

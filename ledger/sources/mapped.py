@@ -75,7 +75,14 @@ class Mapped:
         missing = {field: ".".join(told.columns[field]) for field in told.said}
         for path in files:
             if self._kind == "csv":
-                _check_header(path, delimited.header(path), told)
+                try:
+                    names = delimited.header(path)
+                except SourceUnreadable as error:
+                    if len(files) == 1:
+                        raise
+                    yield Skipped(path, None, error.problem)  # the other files of the folder are read
+                    continue
+                _check_header(path, names, told)
             file = spelled(path)
             for record in delimited.rows(path) if self._kind == "csv" else documents(path):
                 if isinstance(record, Skipped):

@@ -26,6 +26,7 @@ from ledger.errors import SourceUnreadable
 from ledger.events import check_name
 from ledger.sources.findings import Begun, Skipped
 from ledger.sources.jsonl import records_of_line
+from ledger.sources.regular import open_regular
 from ledger.usage import is_larger, measure
 
 __all__ = [
@@ -345,9 +346,12 @@ class Lines:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    return cast(
-        IO[bytes], gzip.open(path, "rb") if path.name.endswith(_GZIP) else path.open("rb", buffering=_BUFFER_BYTES)
-    )
+    if not path.name.endswith(_GZIP):
+        return open_regular(path, buffering=_BUFFER_BYTES)
+    file = open_regular(path)
+    unpacked = gzip.GzipFile(fileobj=file, mode="rb")
+    unpacked.myfileobj = file  # type: ignore[assignment]  # which it closes with itself
+    return cast(IO[bytes], unpacked)
 
 
 def _ending(data: bytes) -> str:

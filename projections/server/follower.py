@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ledger.following import Following, Look
 from ledger.register import SourceEntry
@@ -16,6 +16,9 @@ from projections.server.service import Service
 from projections.wake import Wake
 
 __all__ = ["Follower"]
+
+_SLOW_SECONDS: Final = 60.0
+"""A source that is read for so long hangs, on a file system that does not answer say, or is very large."""
 
 _log = logging.getLogger("costledger")
 
@@ -48,6 +51,10 @@ class Follower:
     def followed(self) -> list[dict[str, Any]]:
         """Each source, and why it cannot be followed as it is."""
         troubles = dict(self._troubles)
+        if (slow := self._following.slow(_SLOW_SECONDS)) is not None:
+            entry, took = slow
+            problem = f"has been read for {took:,.0f} seconds, and the other sources wait for it"
+            troubles[f"{entry.kind}:{entry.path}"] = problem
         return [
             {"kind": entry.kind, "path": entry.path, "trouble": troubles.get(f"{entry.kind}:{entry.path}")}
             for entry in list(self._entries_now)
