@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from ledger.events import Line
-from ledger.tail import LINE_ID, Bytes, find
+from ledger.tail import Bytes, find, ids_from
 
 __all__ = ["SeenIds"]
 
@@ -63,8 +63,8 @@ class SeenIds:
         end = min(size, self._size + _LOOK_BYTES)
         end = size if end == size else ledger.rfind(b"\n", self._size, end) + 1
         seen, mask = self._filter, self._mask
-        for match in LINE_ID.finditer(ledger, self._size, end):
-            at = hash(match[1])
+        for spelling, _ in ids_from(ledger, self._size, end):
+            at = hash(spelling)
             step = (at >> 32) | 1
             seen[(at & mask) >> 3] |= 1 << (at & 7)
             at += step

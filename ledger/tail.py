@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
@@ -21,15 +22,22 @@ from ledger.events import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
 from ledger.line import EMPTY, HASH_CHARACTERS, Draft, Head, following, problem_of, seed
 from ledger.runs import Runs
 
-__all__ = ["LINE_ID", "Bytes", "Composed", "Receipt", "Tail", "compose", "drafts", "find", "runs_of", "with_runs"]
+__all__ = ["Bytes", "Composed", "Receipt", "Tail", "compose", "drafts", "find", "ids_from", "runs_of", "with_runs"]
 
 Bytes = bytes | bytearray | mmap
 
 _SEARCHED_ONE_BY_ONE_MAX: Final = 8
 """Ids looked up by a scan each; above it one pass collects every id (measured: about the same at eight)."""
 
-LINE_ID = re.compile(rb'"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*")')
-"""What stands before and around each line's id, which is its first group, as JSON."""
+_BEGINS: Final = rb'\{"v":[0-9]+,"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*"),"type":"'
+_LINE_BEGINS: Final = re.compile(_BEGINS + rb"([a-z_]*)")
+"""How a line that we write begins; its groups are the id, as JSON, and the type."""
+
+_NEXT_LINE: Final = re.compile(rb"\n" + _BEGINS)
+"""The end of a line and the beginning of the next, up to its type; its first group is the id, as JSON.
+
+What a caller's own fields hold looks like this nowhere: a line holds no other newline.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,26 +177,36 @@ def find(ledger: Bytes, ids: Collection[str], path: Path, start: int = 0) -> dic
     found: dict[str, Line] = {}
     if len(ids) <= _SEARCHED_ONE_BY_ONE_MAX:
         for wanted in ids:
-            for at in _occurrences(ledger, b',"id":%b,"type":' % orjson.dumps(wanted), start):
-                line = _line_around(ledger, at)
+            spelling = orjson.dumps(wanted)
+            for at in _lines_with(ledger, b',"id":%b,"type":' % spelling, start):
+                begins = _LINE_BEGINS.match(ledger, at)
+                line = _line_at(ledger, at) if begins is None or begins[1] == spelling else None
                 if line is not None and line.get("id") == wanted:
                     _check(ledger, at, path, line)
                     found.setdefault(wanted, line)
                     break
         return found
     spelled = {orjson.dumps(wanted): wanted for wanted in ids}
-    for match in LINE_ID.finditer(ledger, start):
-        wanted = spelled.get(match[1], "")
+    for spelling, at in ids_from(ledger, start):
+        wanted = spelled.get(spelling, "")
         if wanted and wanted not in found:
-            line = _line_around(ledger, match.start())
+            line = _line_at(ledger, at)
             if line is not None and line.get("id") == wanted:
-                _check(ledger, match.start(), path, line)
+                _check(ledger, at, path, line)
                 found[wanted] = line
     return found
 
 
+def ids_from(ledger: Bytes, start: int, end: int = sys.maxsize) -> Iterator[tuple[bytes, int]]:
+    """Each line's id, as JSON, and where the line begins, of the lines between two places where lines begin."""
+    if (first := _LINE_BEGINS.match(ledger, start, end)) is not None:
+        yield first[1], start
+    for match in _NEXT_LINE.finditer(ledger, start, end):
+        yield match[1], match.start() + 1
+
+
 def _check(ledger: Bytes, at: int, path: Path, line: Line) -> None:
-    start, end = ledger.rfind(b"\n", 0, at) + 1, ledger.find(b"\n", at) + 1
+    start, end = at, ledger.find(b"\n", at) + 1
     before = bytes(ledger[max(0, start - HASH_CHARACTERS - 3) : start])
     problem = problem_of(bytes(ledger[start:end]), before, str(line.get("workflow_id")))
     if problem is not None:
@@ -198,25 +216,28 @@ def _check(ledger: Bytes, at: int, path: Path, line: Line) -> None:
 def runs_of(ledger: Bytes) -> Runs:
     """Which run a ledger is in."""
     runs = Runs()
-    for at in _occurrences(ledger, b'"type":"workflow_'):
-        line = _line_around(ledger, at)
+    for at in _lines_with(ledger, b'"type":"workflow_'):
+        begins = _LINE_BEGINS.match(ledger, at)
+        line = _line_at(ledger, at) if begins is None or begins[2].startswith(b"workflow_") else None
         if line is not None and line.get("type") in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
             runs = runs.after(line["type"], line["run"])
     return runs
 
 
-def _occurrences(ledger: Bytes, text: bytes, start: int = 0) -> Iterator[int]:
+def _lines_with(ledger: Bytes, text: bytes, start: int = 0) -> Iterator[int]:
+    """Where each line begins that holds a text, once however often it does: a caller's own fields may be full of it."""
     at = ledger.find(text, start)
     while at >= 0:
-        yield at
-        at = ledger.find(text, at + 1)
+        yield ledger.rfind(b"\n", 0, at) + 1
+        end = ledger.find(b"\n", at)
+        at = ledger.find(text, end) if end >= 0 else -1
 
 
-def _line_around(ledger: Bytes, at: int) -> Line | None:
-    start = ledger.rfind(b"\n", 0, at) + 1
+def _line_at(ledger: Bytes, at: int) -> Line | None:
+    """The line that begins there."""
     end = ledger.find(b"\n", at)
     try:
-        line = orjson.loads(ledger[start : end if end >= 0 else None])
+        line = orjson.loads(ledger[at : end if end >= 0 else None])
     except orjson.JSONDecodeError:
         return None
     return line if isinstance(line, dict) else None

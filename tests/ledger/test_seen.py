@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.events import cost_observed
+from ledger.errors import ConflictingEvent
+from ledger.events import cost_observed, event, workflow_started
 from ledger.line import chain_hash, following
 from ledger.seen import SeenIds
 from ledger.store import DirectoryStore
@@ -96,3 +99,46 @@ def test_what_others_did_to_the_file_is_seen(tmp_path: Path, how: str) -> None:
     assert mine.append([cost_observed("w", cost_usd=1, id="theirs")])[0].duplicate
     assert mine.append([cost_observed("w", cost_usd=1, id="mine1")])[0].duplicate
     assert not mine.append([cost_observed("w", cost_usd=1, id="new")])[0].duplicate
+
+
+LIKE_OURS: dict[str, object] = {
+    "types": [{"type": "workflow_"}] * 2_000,
+    "ids": [{"a": 1, "id": "x", "type": "cost_observed"}] * 2_000,
+    "lines": [{"v": 1, "seq": 2, "id": "x", "type": "workflow_started", "run": 7}] * 1_500,
+    "text": '{"v":1,"seq":2,"id":"x","type":"workflow_started","run":7}' * 1_500,
+}
+
+
+@pytest.mark.parametrize("name", LIKE_OURS)
+def test_a_callers_own_fields_that_look_like_ours_are_passed_over_once_a_line(name: str, tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, durability="none")
+    reading = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1", "own": LIKE_OURS[name]}
+    store.append([event(reading | {"id": f"e{number}"}) for number in range(300)])
+    again = DirectoryStore(tmp_path, durability="none")
+    parsed = Counter[str]()
+
+    def counting(text: bytes) -> object:
+        parsed["lines"] += 1
+        return orjson.loads(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        own = SimpleNamespace(loads=counting, dumps=orjson.dumps, JSONDecodeError=ValueError)
+        patch.setattr("ledger.tail.orjson", own)
+        (started,) = again.append([workflow_started("w")])
+        (taken,) = again.append([event(reading | {"id": "x"})])
+        many = again.append([event(reading | {"id": f"new{number}"}) for number in range(20)])
+    assert (started.duplicate, taken.duplicate, any(receipt.duplicate for receipt in many)) == (False, False, False)
+    assert parsed["lines"] < 10, "a line is parsed when it is the one that is looked for"
+    assert [line["run"] for line in again.read("w") if line["type"] == "workflow_started"] == [1]
+    assert again.append([event(reading | {"id": "e299"})])[0].duplicate
+    assert again.append([event(reading | {"id": "x"})])[0].duplicate
+
+
+def test_the_id_of_the_opening_line_is_taken(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.append([cost_observed("w", cost_usd=1)])
+    opened = next(iter(store.read("w")))["id"]
+    for _ in range(3):
+        with pytest.raises(ConflictingEvent):
+            store.append([cost_observed("w", cost_usd=2, id=opened)])
+        store.append([cost_observed("w", cost_usd=2)])
