@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ledger import clock
 from ledger.errors import MOVE_AWAY
 from ledger.store import LedgerStore, sizes_of
 from ledger.workers import ask_each
 from projections.drift import Finding, examine, findings
 from projections.replay import PARALLEL_BYTES
+from projections.stale import AHEAD, WRONG_CLOCK
 from projections.store import HistoryStore
 
 __all__ = ["Finding", "Proof", "verify"]
@@ -47,6 +49,7 @@ def verify(
     Raises:
         HistoryUnavailable, LedgerUnavailable: the history, or the folder of ledgers, cannot be read.
     """
+    ahead = clock.to_wire(clock.now() + AHEAD)
     rows = {found.adw_id: found for found in history.rows()}
     checkpoints = history.checkpoints()
     proof.rows = len(rows)
@@ -61,6 +64,9 @@ def verify(
         for done, ((name, checkpoint), examined) in enumerate(zip(jobs, answers, strict=True), 1):
             proof.ledgers += not examined.problem
             proof.events += examined.head.seq
+            if (moment := (rows[name].updated_at if name in rows else "")) > ahead:
+                proof.findings += 1
+                yield Finding(name, f"its last event was recorded at {moment}, ahead of the clock", WRONG_CLOCK)
             proof.size_bytes += examined.head.size
             row = rows.get(name)
             spent = () if row is None else history.spend(name)

@@ -11,7 +11,18 @@ from ledger import money
 from ledger.words import counted
 from projections.workflow_history import HELD, Row
 
-__all__ = ["IDLE", "LOW_COST_NANOUSD", "MANY_TOKENS", "MARKS", "Doubt", "doubts", "may_doubt", "stale"]
+__all__ = [
+    "AHEAD",
+    "IDLE",
+    "LOW_COST_NANOUSD",
+    "MANY_TOKENS",
+    "MARKS",
+    "WRONG_CLOCK",
+    "Doubt",
+    "doubts",
+    "may_doubt",
+    "stale",
+]
 
 LOW_COST_NANOUSD: Final = 500_000_000
 MANY_TOKENS: Final = 100_000
@@ -22,6 +33,11 @@ MARKS: Final = (f'"{HELD}"', '"possible_double_counting"', '"unread_events"')
 
 IDLE: Final = timedelta(hours=6)
 """A running workflow without an event for so long has probably ended unseen."""
+
+AHEAD: Final = timedelta(hours=1)
+"""More than clocks of hosts differ: an event recorded so far ahead was given its time by a wrong clock."""
+
+WRONG_CLOCK: Final = "give later events their observed_at, or go on under another id (docs/troubleshooting.md)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,9 @@ def doubts(
     if running and now - updated_at > idle:
         hours = (now - updated_at) / timedelta(hours=1)
         yield f"running, and no event for {hours:,.0f} hours", f"costledger complete -- {name} (or fail, cancel)"
+    if updated_at - now > AHEAD:
+        why = f"its last event was recorded at {updated_at:%Y-%m-%d %H:%M} UTC, ahead of the clock"
+        yield why, WRONG_CLOCK
     if held:
         yield "held: somebody stored more than the ledger says", _resync(name, force=True)
     if twice:

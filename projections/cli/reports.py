@@ -172,10 +172,18 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
     for line in made.lines:
         parts = sorted(line.models.items()) if named else [("", line.amounts)]
         for model, amounts in parts:
-            told = [line.labels[name] for name in labels]
+            told = [_cell(line.labels[name]) for name in labels]
             figures = _figures(amounts)
             figures["at_least"] = int(figures["at_least"])
-            out.writerow([*told, *([model] if named else []), *figures.values()])
+            out.writerow([*told, *([_cell(model)] if named else []), *figures.values()])
+
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _cell(value: str | int | None) -> str | int | None:
+    """A name for a spreadsheet, which would take some as a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:

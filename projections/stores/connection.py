@@ -43,7 +43,11 @@ class Connection:
             elif not path.is_file():
                 raise HistoryUnavailable(path, "there is no such database")
             self.db = _connected(path) if writes else _reading(path)
-            self.db.execute("PRAGMA user_version").fetchone()  # the file is opened now, not at the first question
+            try:
+                self.db.execute("PRAGMA user_version").fetchone()  # the file is opened now, not at the first question
+            except BaseException:
+                self.db.close()
+                raise
             self.identity = _identity(path)
 
     def close(self) -> None:

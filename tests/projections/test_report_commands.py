@@ -197,3 +197,11 @@ def test_todays_picture_history_and_show_name_what_has_no_price(filled: Run) -> 
     assert filled("show", "v", "--json").json["cost_breakdown"]["unpriced"] == {
         "who-knows-1": {"events": 1, "tokens": 51_200}
     }
+
+
+def test_no_cell_of_csv_is_a_formula(run: Run) -> None:
+    for number, name in enumerate(("=cmd()", "+1", "-1", "@x", "plain")):
+        assert run("observe", "w", "--agent", name, "--cost-usd", f"{number + 1}").code == 0
+    table = list(csv.DictReader(io.StringIO(run("daily", "--by", "agent", "--csv").out)))
+    assert sorted(row["agent"] for row in table) == ["'+1", "'-1", "'=cmd()", "'@x", "plain"]
+    assert {row["agent"] for row in run("daily", "--by", "agent", "--json").json["daily"]} >= {"=cmd()", "-1"}

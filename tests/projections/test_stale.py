@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from ledger.events import cost_observed
+from ledger.store import MemoryStore
+from projections.proof import Proof, verify
+from projections.replay import refresh
 from projections.stale import stale
+from projections.stores.memory import MemoryHistory
 from projections.workflow_history import Row, held, row
 from tests.projections.lines import HEAD, ended, folded, reading, started
 
@@ -67,3 +72,13 @@ def test_a_source_that_was_written_after_the_last_event() -> None:
     updated = datetime.fromisoformat(GOOD.updated_at)
     assert whys(GOOD, changed_at={"w": updated - timedelta(seconds=1)}) == []
     assert whys(GOOD, changed_at={"w": updated + timedelta(seconds=1)})[0].startswith("a source was written at")
+
+
+def test_a_workflow_recorded_ahead_of_the_clock_is_named_by_stale_and_by_verify() -> None:
+    store, history = MemoryStore(clock=lambda: datetime(2099, 1, 1, tzinfo=UTC)), MemoryHistory()
+    store.append([cost_observed("w", cost_usd=1)])
+    refresh(store, history)
+    found = history.rows()[0]
+    assert whys(found)[0].startswith("its last event was recorded at 2099-01-01 00:00 UTC, ahead of the clock")
+    (finding,) = verify(store, history, Proof())
+    assert (finding.workflow_id, "ahead of the clock" in finding.problem) == ("w", True)
