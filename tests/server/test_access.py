@@ -275,7 +275,7 @@ def test_behind_a_proxy_each_client_has_a_limit_of_its_own(serve: Serve) -> None
 
 
 def test_more_streams_than_allowed_are_refused_and_the_rest_goes_on(serve: Serve) -> None:
-    server = serve(None, "--streams-max", "50")
+    server = serve(None, "--streams-max", "50", "--connections-max", "2000")
 
     async def one() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
