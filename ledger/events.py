@@ -228,6 +228,9 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
         "session_id": check_name,
         "model": check_name,
         "message_id": check_name,
+        "subagent": check_name,
+        "skill": check_name,
+        "plugin": check_name,
         "cost_usd": _cost,
         "cost_source": _one_of("reported", "priced"),
         "price_book": check_name,
@@ -340,6 +343,9 @@ def cost_observed(
     session_id: str | None = None,
     model: str | None = None,
     message_id: str | None = None,
+    subagent: str | None = None,
+    skill: str | None = None,
+    plugin: str | None = None,
     cost_source: str | None = None,
     price_book: str | None = None,
     price_digest: str | None = None,
@@ -358,6 +364,8 @@ def cost_observed(
         cost_usd: USD as text, int, Decimal or float; None when the reading has no price.
         usage: tokens by bucket (`USAGE_FIELDS`), of the same scope as the cost.
         agent, session_id, model, message_id: the meter, the deepest one named.
+        subagent, skill, plugin: whom the cost is attributed to; no part of the meter. The breakdown by agent shows a
+            `subagent` instead of `agent`.
         cost_source: "reported" (default) or "priced".
         price_book, price_digest: the price list of a priced cost, and what tells the rates used apart.
         final: the reading covers everything below its meter.

@@ -36,6 +36,9 @@ class Meter(TypedDict, total=False):
     session_id: str | None
     model: str | None
     message_id: str | None
+    subagent: str | None
+    skill: str | None
+    plugin: str | None
     service_tier: str | None
     observed_at: str | datetime | None
     partial: bool | None
@@ -174,7 +177,8 @@ def _missed(workflow_id: str, response: object, meter: Meter) -> Event:
     known: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
     call = known.get("message_id")
     event_id = os.urandom(16).hex() if call is None else digest("missed", *sorted(known.items()))
-    known = {"message_id": event_id} | known | _valid(meter, clock.parse, "observed_at")
+    labels = _valid(meter, check_name, "subagent", "skill", "plugin")
+    known = {"message_id": event_id} | known | labels | _valid(meter, clock.parse, "observed_at")
     return cost_observed(workflow_id, **known, partial=True, id=event_id)
 
 

@@ -136,6 +136,8 @@ def _cost_observed(state: State, line: Line) -> None:
     moment = _moment(line)
     if moment[:16] != state.minute:
         _book_under(state, moment, line)
+    if (subagent := get("subagent")) is not None:
+        state.tree.label(meter, _name(line, "subagent", subagent))
     if cost is None:
         if usage != NO_TOKENS:  # what used no tokens needs no price; what does not say its usage does
             state.tree.use(meter, usage or NO_TOKENS)
@@ -162,9 +164,15 @@ def _book_under(state: State, moment: str, line: Line) -> None:
 
 def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
     for name, part in zip(("agent", "session_id", "model", "message_id"), path, strict=True):
-        if part is not None and not isinstance(part, str):
-            raise _impossible(line, name, f"expected text, not {shown(part)}")
+        if part is not None:
+            _name(line, name, part)
     return tree.meter(path)
+
+
+def _name(line: Line, name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _impossible(line, name, f"expected text, not {shown(value)}")
+    return value
 
 
 def _usage(line: Line) -> Tokens:

@@ -9,19 +9,21 @@ had settled at when the run began. What it cost follows from those and from the 
     ended:    cost(m) = latest(m) if that is final and no priced reading below m is later,
               else max(latest(m), below(m)); without a reading of its own in this run, below(m)
 
-Each meter contributes `cost(m) − Σ over children c of cost(c)` to the breakdown. Whatever changes a cost books how the
-contributions change, on its way up, under the quarter hour that the tree is in. Tokens follow lazily: the tree notes
-which meters moved, and `stand.py` brings them up to date.
+Each meter contributes `cost(m) − Σ over children c of cost(c)` to the breakdown, under its key: the agent, session and
+model of its path, or the name of a sub-agent instead of the agent's once a reading names one. Whatever changes a cost
+books how the contributions change, on its way up, under the quarter hour that the tree is in. Tokens follow lazily: the
+tree notes which meters moved, and `stand.py` brings them up to date.
 
 Money is integer nanodollars. This file knows no event and no ledger.
 """
 
 from __future__ import annotations
 
+from operator import add, sub
 from typing import Final, NamedTuple
 
 from ledger.events import USAGE_FIELDS
-from projections.spend import Key, Spent
+from projections.spend import Amounts, Key, Spent
 
 __all__ = ["MESSAGE", "NO_TOKENS", "ROOT", "Below", "Meter", "Path", "Reading", "Tokens", "Tree"]
 
@@ -52,16 +54,17 @@ class Below:
     """What the children of a meter stand at together; see `stand.py`.
 
     Attributes:
+        settled_nanousd: Σ over children of what each had settled at when this run began.
         tokens, settled_tokens: Σ over children, now and when this run began.
         basis, news: how many children have each bit of theirs.
         unpriced_tokens: Σ over children.
     """
 
-    __slots__ = ("basis", "news", "settled_tokens", "tokens", "unpriced_tokens")
+    __slots__ = ("basis", "news", "settled_nanousd", "settled_tokens", "tokens", "unpriced_tokens")
 
     def __init__(self) -> None:
         self.tokens = self.settled_tokens = NO_TOKENS
-        self.basis = self.news = self.unpriced_tokens = 0
+        self.basis = self.news = self.settled_nanousd = self.unpriced_tokens = 0
 
 
 class Meter:
@@ -69,7 +72,8 @@ class Meter:
 
     Attributes:
         level: 0 for the workflow, 1 for an agent, 2 a session, 3 a model, 4 a message.
-        key: what its contribution is booked under; a message's is its parent's.
+        key: what its contribution is booked under; that of a message without a sub-agent is its parent's own object.
+        subagent: the smallest name of a sub-agent on its readings.
         highest: of this run.
         latest: of this run, and `latest_at`, its moment and seq.
         latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
@@ -101,6 +105,7 @@ class Meter:
         "settled_levels",
         "settled_nanousd",
         "settled_tokens",
+        "subagent",
         "tokens",
         "uncovered",
         "unpriced",
@@ -110,7 +115,9 @@ class Meter:
     def __init__(self, path: Path, parent: Meter | None) -> None:
         self.path, self.parent = path, parent
         self.level = level_of(path)
-        self.key: Key = parent.key if parent is not None and self.level == MESSAGE else path[:3]
+        shared = parent is not None and parent.subagent is None and self.level == MESSAGE
+        self.key: Key = parent.key if parent is not None and shared else path[:3]
+        self.subagent: str | None = None
         self.highest: Reading | None = None
         self.latest: Reading | None = None
         self.latest_at = self.latest_below_at = _NEVER
@@ -124,6 +131,16 @@ class Meter:
     @property
     def below_nanousd(self) -> int:
         return max(0, self.settled_nanousd + self.grown_nanousd)
+
+    @property
+    def contribution(self) -> Amounts:
+        """What is booked under its key: its own figures less those of its children."""
+        tokens, cost, unpriced_tokens = self.tokens, self.cost_nanousd, self.unpriced_tokens
+        if self.below is not None:
+            cost -= self.below.settled_nanousd + self.grown_nanousd
+            tokens = tuple(map(sub, tokens, self.below.tokens))
+            unpriced_tokens -= self.below.unpriced_tokens
+        return [cost, *tokens, int(self.uncovered), unpriced_tokens, 0]
 
     def chosen(self, *, ended: bool) -> Reading | None:
         """Its own reading when that decides its cost, ties included; None when the meters below do."""
@@ -188,6 +205,19 @@ class Tree:
         elif reading.cost_nanousd > meter.cost_nanousd:
             _raise(meter, reading.cost_nanousd, self.spent)
 
+    def label(self, meter: Meter, subagent: str) -> None:
+        """Book a meter under a sub-agent's name; of several the smallest counts, whatever their order."""
+        if meter.subagent is not None and meter.subagent <= subagent:
+            return
+        before, meter.subagent, meter.key = meter.key, subagent, (subagent, *meter.key[1:])
+        amounts = meter.contribution
+        if meter.key == before or not any(amounts):
+            return
+        self.spent[meter.key] = list(map(add, self.spent[meter.key], amounts))
+        self.spent[before] = list(map(sub, self.spent[before], amounts))
+        if not any(self.spent[before]):
+            del self.spent[before]
+
     def use(self, meter: Meter, usage: Tokens) -> None:
         """Take in usage that has no price."""
         meter.unpriced = tuple(map(max, meter.unpriced, usage)) if meter.unpriced else usage
@@ -220,6 +250,10 @@ class Tree:
         for meter in self.meters.values():
             meter.settled_nanousd = meter.cost_nanousd
             meter.grown_nanousd = 0
+            if meter.below is not None:
+                meter.below.settled_nanousd = 0
+            if meter.parent is not None and meter.parent.below is not None:  # parents are made before their children
+                meter.parent.below.settled_nanousd += meter.settled_nanousd
             meter.highest = meter.latest = None
             meter.latest_at = meter.latest_below_at = _NEVER
 

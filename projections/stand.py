@@ -104,7 +104,7 @@ def _book_tokens(meter: Meter, tokens: Tokens, spent: Spent) -> None:
     parent = meter.parent
     if parent is not None and parent.below is not None:
         parent.below.tokens = tuple(map(add, parent.below.tokens, change))
-    if meter.level == MESSAGE:
+    if parent is not None and meter.key is parent.key:
         return  # booked under its parent's key, and taken from there
     gained, taken = spent[meter.key], None if parent is None else spent[parent.key]
     for at, more in enumerate(change, TOKENS.start):

@@ -70,6 +70,8 @@ costs = st.integers(0, 12).map(lambda cents: f"0.{cents:02d}")
 def readings(draw: st.DrawFn) -> dict[str, Any]:
     """Any reading of a few meters: priced or not, final, partial, in any order of moments."""
     fields = draw(paths)
+    if subagent := draw(st.sampled_from(["", "", "explore", "review"])):
+        fields["subagent"] = subagent
     if draw(st.integers(0, 4)) == 0:
         return reading(None, usage=draw(usages), **fields)
     told = reading(draw(costs), **fields)

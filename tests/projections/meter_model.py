@@ -39,6 +39,7 @@ class MeterModel:
         self.settled: dict[Path, Fraction] = {}
         self.settled_tokens: dict[Path, list[int]] = {}
         self.unpriced: dict[Path, list[int]] = {}
+        self.subagents: dict[Path, str] = {}
         self.window: list[dict[str, Any]] = []
         self.ended, self.run, self.status = False, 0, "running"
         self.paths: set[Path] = {()}
@@ -50,6 +51,8 @@ class MeterModel:
         if kind == "cost_observed":
             path = path_of(line)
             self.paths |= {path[:length] for length in range(len(path) + 1)}
+            if "subagent" in line:
+                self.subagents[path] = min(self.subagents.get(path, line["subagent"]), line["subagent"])
             if "cost_usd" in line:
                 self.window.append(line)
             elif "usage" not in line or any(usage_of(line)):
@@ -122,6 +125,8 @@ class MeterModel:
         found: Counter[tuple[Any, ...]] = Counter()
         for path in self.paths:
             names = dict(path)
+            if path in self.subagents:
+                names["agent"] = self.subagents[path]
             key = tuple(names.get(level) for level in LEVELS[:3])
             parts = [self.figures(child) for child in self.children(path)]
             for place, (whole, *below) in enumerate(zip(self.figures(path), *parts, strict=True)):

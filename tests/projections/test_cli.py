@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ledger import DirectoryStore, workflow
 from ledger.line import chain_hash
 from projections.cli.app import main
 from tests.conftest import PROJECT
@@ -84,6 +85,22 @@ def test_a_charge_is_priced_from_its_tokens(run: Run) -> None:
     assert "no price" in told
     row = run("show", "w", "--json").json
     assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (30.0, "partial", 1)
+
+
+def test_a_sub_agent_is_named_by_flag_by_line_and_from_python(run: Run, tmp_path: Path) -> None:
+    whole = ("--agent", "main", "--session-id", "s")
+    run("charge", "w", *whole, "--cost-usd", "0.30", "--subagent", "explore", "--skill", "audit", "--plugin", "tools")
+    run("observe", "w", *whole, "--model", "opus", "--cost-usd", "0.20", "--subagent", "review")
+    below = {"agent": "main", "session_id": "s", "subagent": "explore"}
+    line = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.10", "message_id": "m1"} | below
+    assert piped(tmp_path, "append", stdin=events(line)).code == 0
+    with workflow("w", store=DirectoryStore(Path("data"))) as made:
+        made.charge(cost_usd="0.05", agent="main", session_id="s", subagent="explore")
+        made.observe(agent="main", session_id="s", cost_usd="1.00", final=True)
+    row = run("show", "w", "--json").json
+    assert row["actual_cost_total"] == 1.0
+    assert row["cost_breakdown"]["by_agent"] == {"main": "0.35", "explore": "0.45", "review": "0.20"}
+    assert (Path("data") / "ledgers" / "w.jsonl").read_text().count('"skill":"audit","plugin":"tools"') == 1
 
 
 def test_json_can_be_asked_for_before_the_command(run: Run) -> None:

@@ -181,6 +181,44 @@ def test_a_total_above_its_models_leaves_the_rest_unattributed() -> None:
     assert orjson.loads(told.cost_breakdown)["by_agent"] == {"a": "0.10"}
 
 
+def test_a_sub_agents_calls_are_in_their_sessions_total_and_shown_under_its_name() -> None:
+    below = {"agent": "main", "session_id": "s", "model": "opus"}
+    use = {"input_tokens": 5, "output_tokens": 7}
+    calls = [
+        reading("0.40", message_id="m1", usage=use, **below),
+        reading("0.30", message_id="m2", usage=use, subagent="explore", skill="audit", plugin="tools", **below),
+    ]
+    told = row(folded(*calls), HEAD)
+    assert orjson.loads(told.cost_breakdown)["by_agent"] == {"main": "0.40", "explore": "0.30"}
+    assert orjson.loads(told.cost_breakdown)["by_model"] == {"opus": "0.70"}
+    assert orjson.loads(told.token_breakdown)["by_agent"] == {"main": use, "explore": use}
+    covered = row(folded(*calls, reading("1.00", agent="main", session_id="s", final=True), ended()), HEAD)
+    assert covered.actual_cost_total == 1.0, "the session's total covers them"
+    assert orjson.loads(covered.cost_breakdown)["by_agent"] == {"main": "0.70", "explore": "0.30"}
+
+
+def test_a_meters_smallest_sub_agent_counts_and_what_was_booked_moves_to_it() -> None:
+    readings = [reading("0.10", agent="main"), *[reading("0.30", agent="main", subagent=name) for name in "cab"]]
+    for some, name in ((readings[:1], "main"), (readings[:2], "c"), (readings, "a"), (readings[::-1], "a")):
+        told = row(folded(*some), HEAD)
+        assert list(orjson.loads(told.cost_breakdown)["by_agent"]) == [name]
+
+
+def test_a_sub_agent_of_a_meter_names_none_below_it() -> None:
+    called = reading("0.10", agent="main", model="opus", message_id="m1")
+    total = reading("0.30", agent="main", model="opus", subagent="explore")
+    for sequence in ([called, total], [total, called]):
+        shares = orjson.loads(row(folded(*sequence), HEAD).cost_breakdown)["by_agent"]
+        assert shares == {"main": "0.10", "explore": "0.20"}
+
+
+def test_a_sub_agent_that_is_named_after_a_retry_takes_what_its_meter_cost_before() -> None:
+    first = [reading("0.30", agent="main", model="opus", message_id="m1"), reading("1.00", agent="main", model="opus")]
+    again = [ended("failed"), started(2), reading("1.20", agent="main", model="opus", subagent="explore")]
+    shares = orjson.loads(row(folded(*first, *again), HEAD).cost_breakdown)["by_agent"]
+    assert shares == {"main": "0.30", "explore": "0.90"}
+
+
 def test_an_unknown_model_is_unpriced_and_never_free() -> None:
     use = {"input_tokens": 5, "output_tokens": 7}
     told = row(folded(reading("0.08", model="m"), reading(None, model="who", usage=use)), HEAD)
@@ -241,6 +279,7 @@ def test_an_unknown_type_or_a_newer_version_is_held_and_reported() -> None:
         (reading("0.10") | {"cost_usd": 0.1}, "cost_usd"),
         (reading("0.10", agent=["a"]), "agent"),
         (reading("0.10", agent=7), "agent"),
+        (reading("0.10", subagent=7), "subagent"),
         (reading("0.10", usage={"input_tokens": -1}), "usage"),
         (reading("0.10", usage={"input_tokens": 1.5}), "usage"),
         (reading("0.10", usage=[1]), "usage"),

@@ -145,6 +145,13 @@ def costs(state: State) -> list[tuple[str, str | None, str]]:
     ]
 
 
+def test_a_sub_agent_that_is_named_later_is_moved_on_that_moment() -> None:
+    named = reading("0.40", agent="main", subagent="explore", observed_at=at(30))
+    state = folded(reading("0.30", agent="main", observed_at=at(0)), named)
+    shares = [(one.quarter - quarter_of(at(0)), one.agent, one.cost_nanousd) for one in spend(state)]
+    assert shares == [(0, "main", 300_000_000), (2, "explore", 400_000_000), (2, "main", -300_000_000)]
+
+
 def test_a_growing_meter_is_spent_as_it_grows() -> None:
     grows = [
         reading(usd, model="m", observed_at=at(minute)) for usd, minute in (("1.00", 0), ("1.50", 14), ("4.00", 15))
