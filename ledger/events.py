@@ -199,6 +199,12 @@ def check_usage(value: object) -> dict[str, int]:
     return usage
 
 
+def _names(value: object) -> list[str]:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"expected a list of names, not {shown(value)}")
+    return [check_name(name) for name in value]
+
+
 def _source(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         raise ValueError("expected an object with kind, file and line")
@@ -213,6 +219,9 @@ _SOURCE: dict[str, Callable[[object], Any]] = {
     "series": _text(_NAME_CHARACTERS_MAX),
     "series_cost_usd": _amount,
     "series_usage": check_usage,
+    "series_partial": _flag,
+    "series_carried_usd": _amount,
+    "names": _names,
 }
 
 check_name = _text(_NAME_CHARACTERS_MAX)

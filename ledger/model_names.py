@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["PROVIDERS", "spellings"]
+__all__ = ["PROVIDERS", "plain_name", "spellings"]
 
 PROVIDERS: Final = {
     "anthropic": "anthropic",
@@ -39,6 +39,8 @@ PROVIDERS: Final = {
 }
 """What stands before a slash, and genai-prices' id of the provider whose prices hold then."""
 
+_ADDED: Final = re.compile(r"(?:\[\w+\]|[-@]20\d{6}(?:-v\d+(?::\d+)?)?|-v\d+:\d+|-latest)+\Z")
+
 _BEDROCK: Final = re.compile(
     r"(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|minimax|mistral|moonshot|openai|qwen)\.[a-z]",
@@ -57,3 +59,15 @@ def spellings(model: str) -> Iterator[tuple[str | None, str]]:
     yield None, model
     if not slash and _BEDROCK.match(model):
         yield "aws", model
+
+
+def plain_name(model: str) -> str:
+    """A model's name without what different accounts of one call add to it: a provider, a date, a context.
+
+    A client counts by the name that was asked for, a response names the model that answered:
+    `claude-sonnet-4-5[1m]`, `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and `anthropic/claude-sonnet-4-5` are one.
+    """
+    name = model.lower().rpartition("/")[2]
+    if _BEDROCK.match(name):
+        name = name.rpartition("anthropic.")[2] or name
+    return _ADDED.sub("", name)
