@@ -17,7 +17,8 @@ from ledger.errors import (
     UnknownWorkflow,
 )
 from ledger.events import END_TYPES, check_workflow_id
-from ledger.planning import Known, Plan, known, plan
+from ledger.ledger_state import Known, known
+from ledger.planning import Plan, plan
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceEntry, SourceRegister, Sources
 from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript

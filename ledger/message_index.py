@@ -21,8 +21,8 @@ from typing import Any, Final
 import orjson
 
 from ledger.errors import CostledgerError, DamagedLedger, SourceUnreadable
+from ledger.ledger_state import Known, known
 from ledger.line import EMPTY, Head
-from ledger.planning import Known, known
 from ledger.runs import Runs
 from ledger.sources.findings import Begun
 from ledger.sources.transcript import Mark, Written

@@ -20,9 +20,10 @@ from ledger.clock import Clock
 from ledger.errors import CostledgerError, DamagedLedger, InvalidEvent, LedgerMoved, UnknownWorkflow
 from ledger.events import COST_OBSERVED, Event, check_name
 from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
+from ledger.ledger_state import Known, known
 from ledger.line import Head
 from ledger.message_index import Counted, MessageIndex
-from ledger.planning import Known, known, plan
+from ledger.planning import plan
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.session_totals import count_totals
 from ledger.sources import transcript
