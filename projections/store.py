@@ -36,7 +36,7 @@ OWN: Final = frozenset({"agent", "session_id", "model"})
 
 Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 NO_LEDGER: Final = "no ledger stands behind it"

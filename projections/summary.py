@@ -9,11 +9,20 @@ from collections.abc import Iterator
 from operator import add
 from typing import Final
 
-from projections.meters import Meter, Tokens, Tree
+from projections.meters import Meter, Tree
+from projections.readings import Tokens
 from projections.spend import AMOUNTS, TOKENS, Amounts
-from projections.stand import PARTIAL, PRICED, REPORTED, bring_up_to_date, levels_below
+from projections.stand import PARTIAL, PRICED, REPORTED, bring_up_to_date, lacking, levels_below
 
-__all__ = ["UNATTRIBUTED", "Summary", "basis_of", "name_of", "possible_double_counting", "summarise"]
+__all__ = [
+    "UNATTRIBUTED",
+    "Summary",
+    "basis_of",
+    "name_of",
+    "possible_double_counting",
+    "retries_without_counter",
+    "summarise",
+]
 
 UNATTRIBUTED: Final = "(unattributed)"
 
@@ -98,6 +107,11 @@ def possible_double_counting(tree: Tree) -> list[str]:
             messages[message] = messages.get(message, 0) + 1
     found += [f"message {message} under {count} meters" for message, count in messages.items() if count > 1]
     return sorted(found)
+
+
+def retries_without_counter(tree: Tree) -> list[str]:
+    """Meters that read less in a later run than they had cost before, sorted: what the retry cost is not known."""
+    return sorted(map(name_of, lacking(tree)))
 
 
 def name_of(meter: Meter) -> str:

@@ -103,6 +103,16 @@ def test_a_sub_agent_is_named_by_flag_by_line_and_from_python(run: Run, tmp_path
     assert (Path("data") / "ledgers" / "w.jsonl").read_text().count('"skill":"audit","plugin":"tools"') == 1
 
 
+def test_attempts_that_name_their_counter_add_up(run: Run) -> None:
+    run("start", "w")
+    run("observe", "w", "--agent", "plan", "--cost-usd", "0.50", "--counter", "try-1")
+    run("start", "w")
+    run("observe", "w", "--agent", "plan", "--cost-usd", "0.40", "--counter", "try-2")
+    assert run("show", "w", "--json").json["actual_cost_total"] == 0.9
+    refused = run("observe", "w", "--session-id", "s", "--cost-usd", "0.40", "--counter", "try-2")
+    assert (refused.code, "a session or a message has its own meter" in refused.err) == (2, True)
+
+
 def test_json_can_be_asked_for_before_the_command(run: Run) -> None:
     run("observe", "w", "--cost-usd", "0.09")
     for command in (["daily"], ["show", "w"], ["history"], ["check", "w"], ["observe", "w", "--cost-usd", "0.09"]):
