@@ -113,6 +113,20 @@ def test_attempts_that_name_their_counter_add_up(run: Run) -> None:
     assert (refused.code, "a session or a message has its own meter" in refused.err) == (2, True)
 
 
+def test_what_an_upgrade_changes_is_printed_first(run: Run) -> None:
+    for name in ("one", "two"):
+        run("observe", "w", "--agent", "plan", "--cost-usd", "0.50", "--counter", name)
+    run("history")
+    with sqlite3.connect(Path("data") / "history.db") as db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 0.5, actual_cost_nanousd = 500000000")
+        db.execute("UPDATE costledger_meta SET value = 3 WHERE key = 'fold_version'")
+    db.close()
+    done = run("history")
+    assert done.err == "costledger: [w] $0.5000 → $1.0000 (upgrade: retry counts)\n"
+    assert "$1.0000" in done.out
+    assert run("history").err == ""
+
+
 def test_json_can_be_asked_for_before_the_command(run: Run) -> None:
     run("observe", "w", "--cost-usd", "0.09")
     for command in (["daily"], ["show", "w"], ["history"], ["check", "w"], ["observe", "w", "--cost-usd", "0.09"]):
