@@ -21,6 +21,7 @@ __all__ = [
     "name_of",
     "possible_double_counting",
     "retries_without_counter",
+    "subagents",
     "summarise",
 ]
 
@@ -112,6 +113,15 @@ def possible_double_counting(tree: Tree) -> list[str]:
 def retries_without_counter(tree: Tree) -> list[str]:
     """Meters that read less in a later run than they had cost before, sorted: what the retry cost is not known."""
     return sorted(map(name_of, lacking(tree)))
+
+
+def subagents(tree: Tree) -> dict[str, list[str]]:
+    """The agents whose sub-agents are in the breakdown by agent, by the sub-agent's name."""
+    found: dict[str, set[str]] = {}
+    for meter in tree.meters.values():
+        if meter.subagent is not None:
+            found.setdefault(meter.subagent, set()).add(meter.path[0] or UNATTRIBUTED)
+    return {name: sorted(agents) for name, agents in found.items()}
 
 
 def name_of(meter: Meter) -> str:

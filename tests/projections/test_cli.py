@@ -100,6 +100,7 @@ def test_a_sub_agent_is_named_by_flag_by_line_and_from_python(run: Run, tmp_path
     row = run("show", "w", "--json").json
     assert row["actual_cost_total"] == 1.0
     assert row["cost_breakdown"]["by_agent"] == {"main": "0.35", "explore": "0.45", "review": "0.20"}
+    assert "explore (sub-agent of main)" in run("show", "w").out
     assert (Path("data") / "ledgers" / "w.jsonl").read_text().count('"skill":"audit","plugin":"tools"') == 1
 
 
@@ -109,6 +110,11 @@ def test_attempts_that_name_their_counter_add_up(run: Run) -> None:
     run("start", "w")
     run("observe", "w", "--agent", "plan", "--cost-usd", "0.40", "--counter", "try-2")
     assert run("show", "w", "--json").json["actual_cost_total"] == 0.9
+    run("complete", "w")
+    run("start", "w")
+    run("observe", "w", "--agent", "plan", "--cost-usd", "0.10")
+    assert "a retry without a counter: agent plan" in run("show", "w").out
+    assert "--counter" in run("stale", "--json").json[0]["next_step"]
     refused = run("observe", "w", "--session-id", "s", "--cost-usd", "0.40", "--counter", "try-2")
     assert (refused.code, "a session or a message has its own meter" in refused.err) == (2, True)
 
