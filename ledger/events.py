@@ -240,6 +240,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
         "subagent": check_name,
         "skill": check_name,
         "plugin": check_name,
+        "counter": check_name,
         "cost_usd": _cost,
         "cost_source": _one_of("reported", "priced"),
         "price_book": check_name,
@@ -324,6 +325,8 @@ def _unknown(fields: Mapping[str, Any], known: Container[str]) -> dict[str, Any]
 
 def _check_reading(fields: dict[str, Any]) -> bool:
     """Check what holds between the fields of one reading; True when `cost_source` was the default."""
+    if "counter" in fields and ("session_id" in fields or "message_id" in fields):
+        raise InvalidEvent("counter", "belongs to a workflow, agent or model; a session or a message has its own meter")
     if "cost_usd" not in fields and "usage" not in fields and not fields.get("partial"):
         raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both, or as partial that they are not known")
     if "cost_usd" not in fields:
@@ -355,6 +358,7 @@ def cost_observed(
     subagent: str | None = None,
     skill: str | None = None,
     plugin: str | None = None,
+    counter: str | None = None,
     cost_source: str | None = None,
     price_book: str | None = None,
     price_digest: str | None = None,
@@ -375,6 +379,8 @@ def cost_observed(
         agent, session_id, model, message_id: the meter, the deepest one named.
         subagent, skill, plugin: whom the cost is attributed to; no part of the meter. The breakdown by agent shows a
             `subagent` instead of `agent`.
+        counter: which attempt of a program the reading counts from zero for; what the counters of a meter read adds
+            up, also over runs. Not with a `session_id` or `message_id`, which has a meter of its own.
         cost_source: "reported" (default) or "priced".
         price_book, price_digest: the price list of a priced cost, and what tells the rates used apart.
         final: the reading covers everything below its meter.

@@ -50,11 +50,15 @@ class Workflow:
     """One workflow's ledger, for those who add to it.
 
     Attributes:
+        counter: what its readings count from zero for; None when they carry on what was read before.
         ended_at: when its `with` block was left; None until then, and without one.
     """
 
-    def __init__(self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None) -> None:
+    def __init__(
+        self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None, *, counter: str | None = None
+    ) -> None:
         self.workflow_id = workflow_id
+        self.counter = counter
         self.ended_at: datetime | None = None
         self._store = store
         self._prices = prices
@@ -70,13 +74,20 @@ class Workflow:
     ) -> Receipt:
         """What a meter shows now, priced from `model` and `usage` without a `cost_usd`.
 
+        In a `workflow()` block that is what the meter has come to since the block began, unless it names a
+        `session_id` or `message_id`: what every attempt of the workflow cost adds up.
+
         Args:
             cost_usd: USD so far, as text, int, Decimal or float.
             usage: tokens of the same scope (`usage_of` says which forms are read).
             final: it covers everything below its meter.
         """
         counts = None if usage is None else usage_of(usage)
-        reading = cost_observed(self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, **meter)
+        named = meter.get("session_id") is not None or meter.get("message_id") is not None
+        counter = None if named else self.counter
+        reading = cost_observed(
+            self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, counter=counter, **meter
+        )
         return self._append(price_event(self._book(), reading) if reading.lacks_price else reading)
 
     def charge(
@@ -214,12 +225,15 @@ def workflow(
     data: Path | str | None = None,
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
+    cumulative: bool = False,
 ) -> Iterator[Workflow]:
     """A run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
 
-    Ctrl-C ends it as cancelled.
+    Ctrl-C ends it as cancelled. Each block counts from zero: what its readings show adds to what the blocks before it
+    cost, also to one that was killed and never ended.
 
     Args:
+        cumulative: readings carry on what those of earlier blocks showed (0.50, then 2.37), so they do not add up.
         data: the data directory (`data_directory` says which by default).
         store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
         prices: another price book than the configuration's and genai-prices.
@@ -231,6 +245,7 @@ def workflow(
     ledgers = DirectoryStore(data_directory(data)) if store is None else store
     config = config_file(data_directory(data))
     book = prices if prices is not None or config is None else price_book(config)
+    counter = os.urandom(16).hex()
     started = workflow_started(
         workflow_id,
         issue_number=issue_number,
@@ -240,7 +255,7 @@ def workflow(
         budget_usd=budget_usd,
     )
     ledgers.append([started])
-    made = Workflow(workflow_id, ledgers, book)
+    made = Workflow(workflow_id, ledgers, book, counter=None if cumulative else counter)
     try:
         try:
             yield made

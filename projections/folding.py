@@ -21,7 +21,8 @@ from ledger.events import (
     Line,
 )
 from ledger.runs import Runs
-from projections.meters import NO_TOKENS, Meter, Path, Reading, Tokens, Tree
+from projections.meters import Meter, Path, Tree
+from projections.readings import NO_TOKENS, Reading, Tokens
 from projections.spend import Spent, quarter_of
 from projections.stand import bring_up_to_date, settle
 
@@ -39,6 +40,7 @@ class State:
         unread_events: lines of a type or version that this version does not know.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
+        run_start: when the run that is on began; "" in the first.
         minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM"; `quarter` is its quarter hour.
     """
 
@@ -54,6 +56,7 @@ class State:
         "project",
         "quarter",
         "readings",
+        "run_start",
         "runs",
         "start_time",
         "status",
@@ -79,7 +82,7 @@ class State:
         self.estimated_nanousd: int | None = None
         self.budget_nanousd: int | None = None
         self.error_message: str | None = None
-        self.minute = ""
+        self.minute = self.run_start = ""
         self.quarter: int | None = None
 
     @property
@@ -140,13 +143,34 @@ def _cost_observed(state: State, line: Line) -> None:
         state.tree.label(meter, _name(line, "subagent", subagent))
     if cost is None:
         if usage != NO_TOKENS:  # what used no tokens needs no price; what does not say its usage does
-            state.tree.use(meter, usage or NO_TOKENS)
+            state.tree.use(meter, usage or NO_TOKENS, _counter(line))
         return
     if not isinstance(cost, str):
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
     reported, complete = get("cost_source") != "priced", get("partial") is not True
-    reading = Reading(money.from_wire(cost), reported, complete, get("final") is True, usage)
-    state.tree.read(meter, reading, (moment, line["seq"]))
+    nanousd, final, at = money.from_wire(cost), get("final") is True, (moment, line["seq"])
+    if (counter := _counter(line)) is not None:
+        state.tree.count(meter, counter, Reading(nanousd, reported, complete, final, usage), at)
+        return
+    if nanousd < meter.settled_nanousd and _lacks_counter(state, line, moment):
+        complete = False
+        state.tree.miss_counter(meter)
+    state.tree.read(meter, Reading(nanousd, reported, complete, final, usage), at)
+
+
+def _counter(line: Line) -> str | None:
+    value = line.get("counter")
+    return None if value is None else _name(line, "counter", value)
+
+
+def _lacks_counter(state: State, line: Line, moment: str) -> bool:
+    """Whether a reading below what its meter had settled at begins at zero again, and does not say so.
+
+    A call is no total that is carried on, what was observed before the run began is just late, and a correction means
+    what it says.
+    """
+    correction = line.get("final") is True and line.get("reason") is not None
+    return moment >= state.run_start and line.get("message_id") is None and not correction
 
 
 def _book_under(state: State, moment: str, line: Line) -> None:
@@ -196,6 +220,7 @@ def _lifecycle(state: State, line: Line) -> None:
         _take_metadata(state, line)
         if before.ended and not state.runs.ended:
             settle(state.tree)
+            state.run_start = _moment(line)
             state.status, state.end_time, state.error_message = RUNNING, None, None
     elif kind in END_TYPES and run >= before.run:
         state.status = kind.removeprefix("workflow_")

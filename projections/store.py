@@ -18,7 +18,9 @@ from projections.workflow_history import Row, held
 __all__ = [
     "FOLD_VERSION",
     "OWN",
+    "UPGRADE",
     "AuditEntry",
+    "Before",
     "CostChange",
     "Fresh",
     "Group",
@@ -26,6 +28,8 @@ __all__ = [
     "Projected",
     "SpendSum",
     "Stored",
+    "after_upgrade",
+    "by_upgrade",
     "decide",
     "era_of",
     "number_before_first",
@@ -36,8 +40,11 @@ OWN: Final = frozenset({"agent", "session_id", "model"})
 
 Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
+
+UPGRADE: Final = "upgrade: retry counts"
+"""Why a row changes that this `FOLD_VERSION` makes of the same lines."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
 _FIFTEEN_DIGITS_USD: Final = 999_999
@@ -82,6 +89,18 @@ class Stored:
     @property
     def edited(self) -> bool:
         return self.cost_nanousd != self.exact_nanousd
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a row showed when an upgrade had every ledger folded anew.
+
+    Attributes:
+        seq: how far its ledger had been folded; None once the upgrade has changed the row.
+    """
+
+    stored: Stored
+    seq: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +251,13 @@ class HistoryStore(Protocol):
         """Drop a checkpoint, since its ledger was rightly replaced; the row stays until it is replayed."""
         ...
 
+    def upgraded(self) -> set[str]:
+        """The rows whose cost an upgrade of this program has changed, and that no resync has written since.
+
+        Another application's table gets their new costs by a resync only.
+        """
+        ...
+
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """The audit log in the order it was written.
 
@@ -286,6 +312,24 @@ def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> 
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # said once: from then on both columns agree
     return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+
+
+def after_upgrade(
+    stored: Stored | None, before: Before | None, projected: Projected, reason: str
+) -> tuple[Stored | None, str]:
+    """What a row showed before, and why it changes: by the upgrade when its ledger has not grown meanwhile.
+
+    Args:
+        before: None: it was folded by these rules before.
+    """
+    if before is None or before.seq is None:
+        return stored, reason
+    return stored or before.stored, UPGRADE if before.seq == projected.head.seq else reason
+
+
+def by_upgrade(change: CostChange) -> bool:
+    """Whether it was an upgrade of this program that changed a row's cost, and not its ledger."""
+    return change.reason == UPGRADE
 
 
 def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str, reason: str) -> CostChange | None:

@@ -12,10 +12,10 @@ from ledger import money
 from ledger.events import USAGE_FIELDS
 from ledger.line import Head
 from projections.folding import State
-from projections.meters import Tokens
+from projections.readings import Tokens
 from projections.spend import Spend, spend_rows
 from projections.stand import bring_up_to_date, partial_keys
-from projections.summary import basis_of, possible_double_counting, summarise
+from projections.summary import basis_of, possible_double_counting, retries_without_counter, subagents, summarise
 
 __all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
 
@@ -87,6 +87,10 @@ def row(state: State, head: Head) -> Row:
         }
     if doubles := possible_double_counting(state.tree):
         breakdown["possible_double_counting"] = doubles
+    if retries := retries_without_counter(state.tree):
+        breakdown["retries_without_counter"] = retries
+    if names := subagents(state.tree):
+        breakdown["subagents"] = names
     if state.unread_events:
         breakdown["unread_events"] = state.unread_events
     tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}

@@ -116,6 +116,7 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_meter
 @_labels
 @_usage
+@click.option("--counter", metavar="NAME", help="The attempt that it counts from zero for; attempts add up.")
 @click.option("--final", is_flag=True, default=None, help="It covers everything below its meter.")
 @click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
 @click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")

@@ -186,15 +186,23 @@ def _print_row(found: Row, spent: tuple[Spend, ...]) -> None:
         out.print(f"error   {plain(found.error_message)}")
     held = money.from_wire(cost["by_agent"].get(HELD, "0.00"))
     for by in ("agent", "model"):
-        _print_parts(out, by, spent, held)
+        _print_parts(out, by, spent, held, cost.get("subagents", {}) if by == "agent" else {})
     for doubt in cost.get("possible_double_counting", []):
         out.print(Text.assemble(("possible double counting", "yellow"), f": {doubt}"))
+    for meter in cost.get("retries_without_counter", []):
+        out.print(Text.assemble(("a retry without a counter", "yellow"), f": {meter}; the cost is at least this"))
     if cost.get("unread_events"):
         unread = counted(cost["unread_events"], "event")
         out.print(Text.assemble((unread, "yellow"), " of a kind this version does not know; upgrade to count them"))
 
 
-def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend, ...], held_nanousd: int) -> None:
+def _print_parts(
+    out: Console,
+    by: Literal["agent", "model"],
+    spent: tuple[Spend, ...],
+    held_nanousd: int,
+    subagents: dict[str, list[str]],
+) -> None:
     """What each agent or model cost and used; it adds up to the total, tokens without a price included."""
     parts: dict[str, Amounts] = {}
     for one in spent:
@@ -204,7 +212,8 @@ def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend
     for name, amounts in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
         if any(amounts):
             unpriced = amounts[AMOUNTS.index("unpriced_events")] > 0
-            shown.add_row(plain(name), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
+            label = f"{name} (sub-agent of {', '.join(subagents[name])})" if name in subagents else name
+            shown.add_row(plain(label), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
     if held_nanousd:
         shown.add_row(HELD, money.shown(held_nanousd), "0")
     if shown.row_count:

@@ -22,12 +22,15 @@ from projections.spend import Spend
 from projections.store import (
     NO_LEDGER,
     AuditEntry,
+    Before,
     CostChange,
     Fresh,
     Group,
     Projected,
     SpendSum,
     Stored,
+    after_upgrade,
+    by_upgrade,
     changed,
     decide,
     removed,
@@ -55,6 +58,7 @@ _CELLS: Final = attrgetter(*COLUMNS)
 _JSON_COLUMNS: Final = ("cost_breakdown", "token_breakdown")
 _JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
+_BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
 
@@ -176,15 +180,18 @@ class PostgresHistory:
         self._tables.lock_against_swaps(cursor)
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
         known, stored = self._locked(cursor, furthest)
+        before = {} if self._hidden else self._before(cursor, list(furthest))
         rows: list[Row] = []
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
             projected = furthest[adw_id]
             if known[adw_id] > projected.head.seq or not self._takes(projected.row, exists=adw_id in stored):
                 continue
-            row, change = decide(projected.row, stored.get(adw_id), pure=pure, reason=reason)
+            old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
+            row, change = decide(projected.row, old, pure=pure, reason=why)
             rows.append(row)
             changes += [] if change is None else [change]
+        self._note_upgrade(cursor, before.keys() & {row.adw_id for row in rows}, changes, reason)
         different = self._put(cursor, rows, stored)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         cursor.execute(
@@ -197,6 +204,28 @@ class PostgresHistory:
         if not self._hidden:
             postgres_pages.number_changes(cursor, different)
         return changes
+
+    def _before(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, Before]:
+        """What rows showed before an upgrade, of those that it concerns."""
+        found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
+        return {adw_id: Before(_stored(*values), seq) for adw_id, *values, seq in found}
+
+    def _note_upgrade(
+        self, cursor: Cursor, adw_ids: Collection[str], changes: Sequence[CostChange], reason: str
+    ) -> None:
+        """Remember rows that an upgrade has changed until they are resynced, and forget the others."""
+        if not adw_ids:
+            return
+        resync = reason.startswith("resync")
+        keep = [] if resync else [change.adw_id for change in changes if by_upgrade(change)]
+        cursor.execute("UPDATE costledger_upgrade SET seq = NULL WHERE adw_id = ANY(%s)", (keep,))
+        also = "" if resync else " AND seq IS NOT NULL"
+        cursor.execute(f"DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s){also}", (list(adw_ids),))
+
+    def upgraded(self) -> set[str]:
+        """See `HistoryStore.upgraded`."""
+        query = f"{_BEFORE} WHERE seq IS NULL"
+        return self._connection.run(lambda cursor: {adw_id for adw_id, *_ in cursor.execute(query)})
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
         """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
@@ -335,8 +364,10 @@ class PostgresHistory:
         if not tables.meta(cursor).items() >= VERSIONS.items():
             tables.lock(cursor)
             versions = tables.meta(cursor)
-            if not versions:
+            if not versions.items() >= VERSIONS.items():
                 tables.make_shared(cursor)
+            if versions:
+                self._note_rows(cursor)
             if versions.get("schema_version") != VERSIONS["schema_version"]:
                 tables.drop_views(cursor)
             if not versions.items() >= VERSIONS.items():
@@ -344,6 +375,14 @@ class PostgresHistory:
                 tables.show(cursor, tables.make(cursor))
                 tables.remember(cursor, **VERSIONS)
         self._look(Columns(cursor))
+
+    def _note_rows(self, cursor: Cursor) -> None:
+        """Remember what rows show before every ledger is folded anew."""
+        cursor.execute(
+            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
+            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
+        )
 
     def _look(self, columns: Columns) -> None:
         """Queries for the columns there are."""

@@ -19,11 +19,14 @@ from projections.store import (
     FOLD_VERSION,
     NO_LEDGER,
     AuditEntry,
+    Before,
     CostChange,
     Group,
     Projected,
     SpendSum,
     Stored,
+    after_upgrade,
+    by_upgrade,
     decide,
     removed,
     visible_cost,
@@ -43,6 +46,7 @@ VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSIO
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
 _STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
+_BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _values: Final = attrgetter(*COLUMNS)
 """A row's values in the order of its columns."""
 
@@ -76,6 +80,7 @@ class SqliteHistory:
             with connection.errors():
                 sqlite_pages.prepare(self._db)
                 self._prepare()
+                self._upgrades = bool(self._db.execute(f"{_BEFORE} LIMIT 1").fetchall())
         except BaseException:
             connection.close()
             raise
@@ -219,15 +224,36 @@ class SqliteHistory:
         if known is not None and known[0] > head.seq:
             return None
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
-        stored = None if values is None else _stored(values)
-        row, change = decide(projected.row, stored, pure=pure, reason=reason)
-        if not self._put(row, exists=stored is not None):
+        exists, stored = values is not None, None if values is None else _stored(values)
+        before = self._before(adw_id) if self._upgrades else None
+        stored, why = after_upgrade(stored, before, projected, reason)
+        row, change = decide(projected.row, stored, pure=pure, reason=why)
+        if not self._put(row, exists=exists):
             return None
+        if before is not None:
+            self._note_upgrade(adw_id, change, reason)
         self._spend.put(adw_id, projected.spend)
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
             self._log(change)
         return change
+
+    def _before(self, adw_id: str) -> Before | None:
+        values = self._db.execute(f"{_BEFORE} WHERE adw_id = ?", (adw_id,)).fetchone()
+        return None if values is None else Before(_stored(values[:-1]), values[-1])
+
+    def _note_upgrade(self, adw_id: str, change: CostChange | None, reason: str) -> None:
+        """Remember a row that an upgrade has changed until it is resynced, and forget the others."""
+        if change is not None and by_upgrade(change) and not reason.startswith("resync"):
+            self._db.execute("UPDATE costledger_upgrade SET seq = NULL WHERE adw_id = ?", (adw_id,))
+        else:
+            also = "" if reason.startswith("resync") else " AND seq IS NOT NULL"
+            self._db.execute(f"DELETE FROM costledger_upgrade WHERE adw_id = ?{also}", (adw_id,))
+
+    def upgraded(self) -> set[str]:
+        """See `HistoryStore.upgraded`."""
+        with self._connection.errors():
+            return {adw_id for adw_id, *_ in self._db.execute(f"{_BEFORE} WHERE seq IS NULL")}
 
     def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
         """Store a row; False when this history does not take it."""
@@ -268,6 +294,8 @@ class SqliteHistory:
             return
         self._db.execute("PRAGMA journal_mode = WAL")
         with self._connection.transaction():
+            if versions:
+                self._note_rows()
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
                 self._db.execute("DROP TABLE IF EXISTS costledger_spend")
@@ -291,6 +319,16 @@ class SqliteHistory:
                 f"{SCHEMA_VERSION}); upgrade costledger, or delete the file: `costledger refresh` makes it anew",
             )
         return versions
+
+    def _note_rows(self) -> None:
+        """Remember what rows show before every ledger is folded anew."""
+        for statement in statements("schema.sql"):
+            if "costledger_upgrade" in statement:
+                self._db.execute(statement)
+        self._db.execute(
+            "INSERT OR IGNORE INTO costledger_upgrade SELECT h.adw_id, h.actual_cost_total, h.actual_cost_nanousd, "
+            "h.status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id"
+        )
 
     def _begin_anew(self) -> None:
         """Every ledger is to be folded anew, by the versions of this program."""

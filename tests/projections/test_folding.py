@@ -16,7 +16,7 @@ from ledger import money
 from ledger.errors import InvalidEvent
 from projections.folding import State, fold, initial
 from projections.workflow_history import row
-from tests.projections.lines import HEAD, ended, events, folded, numbered, reading, readings, started
+from tests.projections.lines import HEAD, attempts, ended, events, folded, numbered, reading, readings, started
 from tests.projections.meter_model import MeterModel
 
 FINAL = {"final": True}
@@ -28,7 +28,7 @@ def shown(state: State) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in ("event_count", "created_at", "updated_at")}
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[dict[str, Any]]) -> None:
     state, lines = initial("w"), numbered(sequence)
     for length, line in enumerate(lines, 1):
@@ -43,7 +43,7 @@ def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[di
             assert Fraction(meter.cost_nanousd, money.NANOUSD_PER_USD) == model.cost(named)
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_a_running_cost_never_decreases(sequence: list[dict[str, Any]]) -> None:
     state = initial("w")
     for line in numbered(sequence):
@@ -63,7 +63,7 @@ def test_while_running_order_and_repetition_change_nothing(sequence: list[dict[s
     assert shown(folded(*mixed)) == shown(folded(*sequence))
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_the_breakdown_sums_to_the_total_exactly(sequence: list[dict[str, Any]]) -> None:
     state = folded(*sequence)
     told = row(state, HEAD)
@@ -88,7 +88,7 @@ def test_after_an_end_an_older_reading_of_a_known_meter_changes_nothing(
     assert again.cost_nanousd == 500_000_000
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str, Any]]) -> None:
     after_end = shown(folded(*sequence, ended(run=8)))
     again = shown(folded(*sequence, ended(run=8), started(9)))

@@ -17,7 +17,7 @@ from projections.folding import State, fold, initial
 from projections.spend import AMOUNTS, QUARTER_SECONDS, Spend, quarter_of
 from projections.summary import UNATTRIBUTED
 from projections.workflow_history import row, spend
-from tests.projections.lines import HEAD, ended, events, folded, numbered, reading, started
+from tests.projections.lines import HEAD, attempts, ended, events, folded, numbered, reading, started
 from tests.projections.meter_model import MeterModel
 
 PLACES = (*range(len(AMOUNTS) - 3), "unpriced_events", len(AMOUNTS) - 3, "partial")
@@ -32,7 +32,7 @@ def at(minutes: int) -> str:
 def spread_lines(draw: st.DrawFn) -> list[Line]:
     """Lines of some hours, some of them observed long before or after they were recorded."""
     stride = draw(st.sampled_from([0, 1, 7, 16]))
-    lines = numbered(draw(events))
+    lines = numbered(draw(st.one_of(events, attempts())))
     for place, line in enumerate(lines):
         line["recorded_at"] = at(place * stride)
         if "observed_at" in line:

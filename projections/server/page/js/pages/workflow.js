@@ -132,11 +132,13 @@ const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 /** What the breakdown says may be wrong. */
 function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
+  const retries = row.cost_breakdown.retries_without_counter;
   const said = Object.entries(unpriced).map(
     ([model, { events, tokens }]) =>
       `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${word(model)}`,
   );
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
+  if (retries) said.push(`the cost is at least this: a retry without a counter read less: ${retries.join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
   if (row.cost_breakdown.by_agent?.["(held)"])
     said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
