@@ -231,8 +231,7 @@ class _Planner:
         }
         if call.checked and call.cost_usd is None:
             price = price_of(self._prices, fields, self._moment)
-            derived = PRICE_FIELDS if price else frozenset[str]()
-            self.add(call_observed(self._workflow_id, fields | price, derived=derived))
+            self.add(call_observed(self._workflow_id, fields | price, derived=frozenset(price)))
         else:
             new = cost_observed(self._workflow_id, cost_usd=call.cost_usd, **fields)
             self.add(price_event(self._prices, new, self._moment))
