@@ -6,6 +6,7 @@ import pickle
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -14,8 +15,9 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import money
+from ledger import MemoryStore, money
 from ledger.events import Event, cost_observed, event
+from ledger.importing import import_source
 from ledger.model_names import PROVIDERS
 from ledger.price_corrections import CORRECTIONS
 from ledger.pricing import GenaiPrices, _rates, is_at_least, price_event, priced_from
@@ -73,6 +75,27 @@ def test_sonnet_4_costs_twice_above_200k_tokens_while_it_had_a_longer_context() 
     assert price(model, LONG | {"cache_read_tokens": 1_000_000}, launch) == "2.754018"
     assert price(model, LONG, launch, "batch") == "1.077009"
     assert price(model, LONG, datetime(2026, 4, 30, 23, 59, 59, tzinfo=UTC)) == "2.154018"
+
+
+def test_real_calls_of_sonnet_4_above_200k_tokens_cost_what_the_api_asked(shared_data: Path) -> None:
+    store = MemoryStore()
+    import_source(store, "claude", shared_data / "claude-transcripts" / "episodic-memory")
+    calls = [line for name in store.workflow_ids() for line in store.read(name) if "message_id" in line]
+    calls = [line for line in calls if line["model"] == "claude-sonnet-4-20250514" and read_in(line["usage"]) > 200_000]
+    assert len({line["message_id"] for line in calls}) >= 170
+    for line in calls:
+        get = line["usage"].get
+        lasting = get("cache_write_1h_tokens", 0)
+        brief = get("cache_write_tokens", 0) - lasting
+        mtok = 6 * get("input_tokens", 0) + Decimal("7.5") * brief + 12 * lasting
+        mtok += Decimal("0.6") * get("cache_read_tokens", 0) + Decimal("22.5") * get("output_tokens", 0)
+        assert money.from_wire(line["cost_usd"]) == money.parse(str(mtok / 1_000_000))
+        assert line["price_book"] == f"{BOOK.name}, anthropic"
+        assert "partial" not in line
+
+
+def read_in(usage: dict[str, int]) -> int:
+    return sum(usage.get(bucket, 0) for bucket in ("input_tokens", "cache_write_tokens", "cache_read_tokens"))
 
 
 @pytest.mark.parametrize("moment", [datetime(2025, 8, 11, 23, 59, 59, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)])
