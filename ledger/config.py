@@ -112,7 +112,7 @@ Rate = Annotated[Decimal, BeforeValidator(_rate)]
 """USD per million tokens, or per web search."""
 Name = Annotated[str, BeforeValidator(_name)]
 Provider = Annotated[str, BeforeValidator(_provider)]
-"""What stands before a slash in a model's name."""
+"""What is before a slash in a model's name."""
 
 
 class _Section(BaseModel):

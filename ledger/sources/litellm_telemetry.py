@@ -57,12 +57,12 @@ def facts_of(attributes: Mapping[str, Any], trace: str | None) -> Facts | None:
     if first(attributes, *_OWN) is None:
         return None
     cost, partial = _cost(attributes)
-    said = _mapping(attributes.get("metadata.requester_metadata"))
-    said |= _mapping(attributes.get("metadata.spend_logs_metadata"))
+    given = _mapping(attributes.get("metadata.requester_metadata"))
+    given |= _mapping(attributes.get("metadata.spend_logs_metadata"))
     names: dict[str, Any] = {"session.id": trace} if trace else {}
     for field in ("adw_id", "workflow_id", "agent_name", "agent", "project"):
         for spelling in (field, f"costledger.{field}"):
-            if (value := text(said.get(spelling))) is not None:
+            if (value := text(given.get(spelling))) is not None:
                 names[_NAMES.get(field, f"costledger.{field.removesuffix('_name')}")] = value
     model = text(first(attributes, "litellm.provider.model", "gen_ai.request.model"))
     return Facts(model, _usage(attributes), cost, partial, names)

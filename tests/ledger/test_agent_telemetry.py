@@ -42,7 +42,7 @@ def rows(store: MemoryStore) -> list[Row]:
     return [row(store, workflow_id) for workflow_id in sorted(store.workflow_ids())]
 
 
-def seen(found: Row) -> tuple[Any, ...]:
+def figures(found: Row) -> tuple[Any, ...]:
     tokens = (found.input_tokens, found.cached_tokens, found.cache_hit_tokens, found.output_tokens)
     return found.actual_cost_nanousd, found.cost_basis, tokens
 
@@ -91,7 +91,7 @@ def test_a_call_of_gemini_cli_has_cached_tokens_thoughts_and_tool_tokens() -> No
     store = MemoryStore()
     take(store, response())
     expected = cost("gemini-2.5-pro", input_tokens=107, cache_read_tokens=900, output_tokens=340)
-    assert seen(row(store)) == (expected, "priced", (107, 0, 900, 340))
+    assert figures(row(store)) == (expected, "priced", (107, 0, 900, 340))
 
 
 @given(st.lists(st.sampled_from(["response", "twin"]), min_size=1, max_size=6), st.booleans(), st.booleans())
@@ -108,14 +108,14 @@ def test_the_record_with_all_tokens_decides_over_its_twin_in_any_order(
     for each in (store, alone):
         if ended:
             each.append([workflow_ended("s1", "completed")])
-    assert seen(row(store)) == seen(row(alone))
+    assert figures(row(store)) == figures(row(alone))
     assert row(store).cost_basis == ("priced" if "response" in arrived else "partial")
 
 
 def test_a_twin_alone_counts_what_it_is_sure_of_and_is_a_lower_bound() -> None:
     store = MemoryStore()
     take(store, twin())
-    assert seen(row(store)) == (cost("gemini-2.5-pro", output_tokens=40), "partial", (0, 0, 0, 40))
+    assert figures(row(store)) == (cost("gemini-2.5-pro", output_tokens=40), "partial", (0, 0, 0, 40))
 
 
 def test_two_calls_are_two_also_when_all_but_the_time_is_equal() -> None:
@@ -177,7 +177,7 @@ def test_thoughts_of_qwen_code_are_inside_its_output_where_the_total_says_so(
     record = log("qwen-code", values)
     take(store, record, span("qwen-code", "qwen-code.llm_request", same | {"gen_ai.usage.output_tokens": 148}), record)
     expected = cost("gpt-5", input_tokens=7_674, cache_read_tokens=11_776, output_tokens=output)
-    assert seen(row(store)) == (expected, basis, (7_674, 0, 11_776, output))
+    assert figures(row(store)) == (expected, basis, (7_674, 0, 11_776, output))
 
 
 USAGE: Final = {
@@ -214,7 +214,7 @@ def proxied(changed: dict[str, Any] | None = None, *, spelled: Callable[[Any], s
 def test_a_span_of_the_litellm_proxy_has_its_cost_its_model_and_its_workflow(spelled: Callable[[Any], str]) -> None:
     store = MemoryStore()
     take(store, proxied(spelled=spelled))
-    assert seen(row(store)) == (23_152_800, "reported", (32, 3_243, 11_521, 368))
+    assert figures(row(store)) == (23_152_800, "reported", (32, 3_243, 11_521, 368))
     (line,) = (line for line in store.read("s1") if line["type"] == "cost_observed")
     assert (line["model"], line["agent"]) == ("anthropic/claude-sonnet-4-6", "planner")
     assert line["session_id"] == f"{1:032x}", "the trace, as in the spend log"
@@ -236,7 +236,7 @@ def test_a_cost_of_nothing_is_an_unknown_price_unless_litellms_cache_may_have_an
         for total in (0.0, None):
             store = MemoryStore()
             take(store, proxied({"gen_ai.cost.total_cost": total, "hidden_params": params}))
-            assert seen(row(store))[:2] == expected
+            assert figures(row(store))[:2] == expected
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_cost_of_nothing_is_an_unknown_price_unless_litellms_cache_may_have_an
 def test_a_mapping_that_is_none_leaves_the_conventional_counts(junk: str) -> None:
     store = MemoryStore()
     take(store, proxied({"metadata.usage_object": junk, "hidden_params": junk}))
-    assert seen(row(store)) == (23_152_800, "reported", (14_796, 0, 0, 368))
+    assert figures(row(store)) == (23_152_800, "reported", (14_796, 0, 0, 368))
 
 
 def test_one_hour_writes_of_claude_code_are_known() -> None:
@@ -267,7 +267,7 @@ def test_one_hour_writes_of_claude_code_are_known() -> None:
     (line,) = (line for line in store.read("s1") if line["type"] == "cost_observed")
     assert line["usage"]["cache_write_1h_tokens"] == 746
     assert line["message_id"] == "req_1"
-    assert seen(row(store)) == (12_629_100, "reported", (31, 1_296, 14_842, 103))
+    assert figures(row(store)) == (12_629_100, "reported", (31, 1_296, 14_842, 103))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_recorded_exports_are_the_same_in_any_order_and_repeated(
     take(clean, *records)
     order = data.draw(st.permutations(records + data.draw(st.lists(st.sampled_from(records), max_size=4))))
     take(mixed, *(as_protobuf(each) if data.draw(st.booleans()) else each for each in order))
-    assert [seen(found) for found in rows(mixed)] == [seen(found) for found in rows(clean)]
+    assert [figures(found) for found in rows(mixed)] == [figures(found) for found in rows(clean)]
     for taken in range(len(order)):
         part = MemoryStore()
         take(part, *order[:taken])
@@ -347,7 +347,7 @@ def test_the_spend_log_and_the_spans_of_litellm_are_the_same_calls(shared_data: 
         import_source(store, "litellm", folder / "spend.jsonl")
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["sessions"]["None"]
     assert sum(found.actual_cost_nanousd for found in rows(both)) == money.parse(truth["cost_usd"])
-    assert [seen(found) for found in rows(both)] == [seen(found) for found in rows(log_alone)]
+    assert [figures(found) for found in rows(both)] == [figures(found) for found in rows(log_alone)]
 
 
 def test_recorded_exports_of_claude_code_have_the_lifetimes_of_their_cache_writes(shared_data: Path) -> None:
@@ -371,19 +371,21 @@ def test_spans_of_python_instrumentations_are_calls_and_lower_bounds_where_they_
     store = MemoryStore()
     path = shared_data / "clients" / "python-instrumentations" / f"{name}.jsonl"
     spans = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    for number, told in enumerate(spans, 1):
-        values = {key: v for key, v in told["attributes"].items() if isinstance(v, bool | int | float | str)}
+    for number, exported in enumerate(spans, 1):
+        values = {key: v for key, v in exported["attributes"].items() if isinstance(v, bool | int | float | str)}
         values.pop("gen_ai.conversation.id", None)
-        take(store, span(told["scope"], told["name"], values | {"session.id": f"s{number}"}, id=number))
-    for number, told in enumerate(spans, 1):
-        values = told["attributes"]
+        take(store, span(exported["scope"], exported["name"], values | {"session.id": f"s{number}"}, id=number))
+    for number, exported in enumerate(spans, 1):
+        values = exported["attributes"]
         if "gen_ai.aggregated_usage.input_tokens" in values or values.get("gen_ai.operation.name") == "execute_tool":
             assert f"s{number}" not in store.workflow_ids()
             continue
         found = row(store, f"s{number}")
         asked = values.get("gen_ai.usage.input_tokens", values.get("llm.token_count.prompt"))
         assert found.input_tokens + found.cached_tokens + found.cache_hit_tokens == asked
-        embedding = "embedding" in told["name"].lower()  # the list has no price for a name like text-embedding-3-small
-        assert found.cost_basis == ("partial" if found.cached_tokens or embedding else "priced"), told
+        embedding = (
+            "embedding" in exported["name"].lower()
+        )  # the list has no price for a name like text-embedding-3-small
+        assert found.cost_basis == ("partial" if found.cached_tokens or embedding else "priced"), exported
         if (theirs := values.get("operation.cost")) is not None:
             assert found.actual_cost_nanousd == money.parse(theirs), "genai-prices too, at the price of 5 minutes"

@@ -144,9 +144,9 @@ def test_a_lower_bound_makes_its_reading_partial_and_says_that_the_price_did() -
     assert is_at_least(bound.fields)
     assert "partial" not in exact.fields
     assert not is_at_least(exact.fields)
-    said = price_event(BOOK, call_of(usage, partial=True))
-    assert "partial" not in said.derived
-    assert not is_at_least(said.fields), "its source said so already"
+    given_so = price_event(BOOK, call_of(usage, partial=True))
+    assert "partial" not in given_so.derived
+    assert not is_at_least(given_so.fields), "its source reported it so"
     several = price_event(BOOK, cost_observed("w", model=OPUS, usage=usage))
     assert "partial" not in several.fields, "of how many calls?"
 
