@@ -2,6 +2,7 @@
 
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
+    [providers]                     # whose prices a model's name has, by a glob of the name
     [budgets]                       # default_usd, and by_template
     [[webhooks]]                    # url, secret_env or secret_file, events
 
@@ -25,6 +26,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ledger import money
 from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
+from ledger.model_names import PROVIDERS
 from ledger.sources import KINDS, MAPPED_KINDS
 
 __all__ = [
@@ -95,11 +97,22 @@ def _workflow_id(value: object) -> str:
         raise ValueError(str(error)) from None
 
 
+def _provider(value: object) -> str:
+    name = check_name(value)
+    if name not in PROVIDERS:
+        near = get_close_matches(name, PROVIDERS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"those that have one: {', '.join(sorted(PROVIDERS))}"
+        raise ValueError(f"{shown(name)} is no provider with a price list; {hint}")
+    return name
+
+
 Usd = Annotated[int, BeforeValidator(_usd)]
 """Nanodollars, from USD as text or number."""
 Rate = Annotated[Decimal, BeforeValidator(_rate)]
 """USD per million tokens, or per web search."""
 Name = Annotated[str, BeforeValidator(_name)]
+Provider = Annotated[str, BeforeValidator(_provider)]
+"""What is before a slash in a model's name."""
 
 
 class _Section(BaseModel):
@@ -244,6 +257,7 @@ class Config(_Section):
 
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
+    providers: dict[str, Provider] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
     webhooks: tuple[WebhookConfig, ...] = ()
 

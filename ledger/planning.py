@@ -25,7 +25,7 @@ from ledger.events import (
 )
 from ledger.ledger_state import CALL_NAMES, Known, ModelPath, Named
 from ledger.model_names import plain_name
-from ledger.pricing import PRICE_FIELDS, PriceBook, price_event, price_of
+from ledger.pricing import PriceBook, price_event, price_of
 from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
 from ledger.usage import is_larger, measure
 
@@ -153,8 +153,7 @@ class _Planner:
         self._reopen(path[1])
         if call.checked and call.cost_usd is None:
             price = price_of(self._prices, fields, self._moment)
-            derived = PRICE_FIELDS if price else frozenset[str]()
-            self.add(call_observed(self._workflow_id, fields | price, derived=derived))
+            self.add(call_observed(self._workflow_id, fields | price, derived=frozenset(price)))
         else:
             new = cost_observed(self._workflow_id, cost_usd=call.cost_usd, **fields)
             self.add(price_event(self._prices, new, self._moment))

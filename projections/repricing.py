@@ -17,7 +17,7 @@ from typing import Final
 from ledger import clock, money
 from ledger.errors import CostledgerError, LedgerMoved
 from ledger.events import COST_OBSERVED, FORMAT_VERSION, USAGE_FIELDS, Event, Line, event
-from ledger.pricing import PriceBook, priced_from
+from ledger.pricing import PriceBook, at_least, is_at_least, priced_from
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
 from projections.folding import State, fold, initial
@@ -186,15 +186,20 @@ def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wan
     if (base["model"], moment) not in wanted:
         return
     rates = book.rates(base["model"], datetime.fromisoformat(moment), base.get("service_tier"))
-    cost = None if rates is None else rates.cost_nanousd(usage, one_call="message_id" in base)
+    one_call = "message_id" in base
+    cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)
     old = money.from_wire(base["cost_usd"]) if "cost_usd" in base else None
-    if cost is not None and cost == old:
+    incomplete = base.get("partial") is True and not is_at_least(base)
+    bound = rates is not None and rates.is_lower_bound(usage, one_call=one_call)
+    partial = incomplete or bound
+    if cost is not None and cost == old and partial == (base.get("partial") is True):
         return
     tokens = sum(count for bucket, count in usage.items() if bucket not in _NOT_ADDED)
     made.changes.append(Change(base["model"], old, cost, tokens))
     if rates is None or cost is None:
         return
-    partial = base.get("partial") is True
+    price = priced_from([rates])
+    price = price if incomplete or not bound else at_least(price)
     fields = {name: base.get(name) for name in _SAME}
     again = {
         "type": COST_OBSERVED,
@@ -206,9 +211,9 @@ def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wan
         "final": None if partial or (meter.below is not None and not base.get("final")) else True,
         "reason": reason,
         "source": _SOURCE,
-        "id": digest("reprice", base["id"], cost, rates.digest),
+        "id": digest("reprice", base["id"], cost, rates.digest, *(("partial", partial) if cost == old else ())),
     }
-    made.events.append(event(fields | again | priced_from([rates])))
+    made.events.append(event(fields | again | price))
 
 
 def _base(meter: Meter, told: _Told) -> tuple[Line | None, Mapping[str, int]]:

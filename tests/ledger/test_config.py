@@ -102,6 +102,8 @@ def test_without_a_file_nothing_is_configured() -> None:
         ("prices = 3\n", 1, "prices:"),
         ("[budgets]\ndefault_usd = '1'\ndefault_usd = '2'\n", 3, "is not TOML"),
         ("[[prices]\n", 1, "is not TOML"),
+        ("[providers]\n'glm-*' = 'zai'\n'kimi-*' = 'moonshoot'\n", 3, "did you mean 'moonshot'?"),
+        ("[providers]\n'glm-*' = 'me'\n", 2, "is no provider with a price list; those that have one: anthropic"),
         ("a = " + "[" * 10_000, None, "nested too deeply"),
         (b"# caf\xe9\n", None, "is not UTF-8 at byte 5"),
     ],

@@ -29,7 +29,8 @@ def test_a_workflow_is_started_observed_and_completed(tmp_path: Path, monkeypatc
         wf.charge(agent="build", cost_usd=0.5)
         wf.charge(agent="build", cost_usd=0.5)
     row = project(DirectoryStore(tmp_path), "a5b80595").row
-    assert (row.status, row.issue_number, row.project, row.cost_basis) == ("completed", 17, "shop", "priced")
+    assert (row.status, row.issue_number, row.project) == ("completed", 17, "shop")
+    assert row.cost_basis == "partial", "a million tokens in one call are more than the model's listed context"
     assert row.actual_cost_nanousd == 90_000_000 + 150_000 + 30_000_000_000 + 1_000_000_000
 
 
