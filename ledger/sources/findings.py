@@ -99,6 +99,7 @@ class Call:
         observed_at: an ISO 8601 time with a zone; None when the source does not say.
         service_tier: how the provider was asked to serve it, such as "batch"; None: the standard way.
         partial: the usage is known to be incomplete.
+        client: `session_id` is a coding agent's own, unique everywhere: all that is known of it stands in one subtree.
         checked: names, tier, usage and moment are known to fit a ledger, the moment in its spelling.
     """
 
@@ -114,6 +115,7 @@ class Call:
     service_tier: str | None = None
     partial: bool = False
     checked: bool = False
+    client: bool = False
 
 
 @dataclass(frozen=True, slots=True)
