@@ -8,6 +8,7 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai
 - Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own.
 - Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
   session's model, the meter above those calls: the larger counts, never both.
+- Codex's log records have a module of their own, `codex_telemetry`; its spans repeat the same calls.
 - A span or log record with `gen_ai.usage.*` is one call, priced by us. Spans that only sum up others
   (`invoke_agent` …), and Claude Code's own spans, are passed over.
 
@@ -27,6 +28,7 @@ from typing import Any, Final
 from ledger import clock
 from ledger.errors import InvalidEvent, InvalidInput, shown
 from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, count_of, first, is_one_call
+from ledger.sources import codex_telemetry
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
@@ -154,7 +156,9 @@ def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipp
         moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
         moment = moment or _iso(attributes.get("event.timestamp"))
         try:
-            if "claude_code.api_request" in names or (claude and "api_request" in names):
+            if codex_telemetry.is_own(attributes):
+                yield from _codex(attributes, moment, context)
+            elif "claude_code.api_request" in names or (claude and "api_request" in names):
                 yield _api_request(attributes, moment, context)
             elif is_one_call(attributes):
                 span = _span_id(record)
@@ -167,6 +171,8 @@ def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipp
 def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
     for span in _list(of_scope.get("spans")):
         attributes = _attributes(span)
+        if codex_telemetry.repeats_a_call(attributes):
+            continue
         if is_one_call(attributes) and not str(span.get("name", "")).startswith("claude_code."):
             try:
                 yield _gen_ai(attributes, _moment(span.get("endTimeUnixNano")), _span_id(span), context)
@@ -187,6 +193,20 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
     tier = "fast" if attributes.get("speed") == "fast" else None
     call = Call(KIND, native, model, usage, context.place, agent, session, cost, moment, tier)
     return Found(workflow, call, context.told(attributes))
+
+
+def _codex(attributes: Attributes, moment: str | None, context: _Context) -> Iterator[Found]:
+    shown_call = codex_telemetry.shown_by(attributes, moment)
+    if shown_call is None:
+        return
+    ours = {key: value for key, value in attributes.items() if key != "agent_name"}  # a tool's caller, in its own words
+    workflow, agent, session = context.owner(ours | {"session.id": shown_call.session})
+    at, agent = _iso(attributes.get("event.timestamp")) or moment, agent or codex_telemetry.AGENT
+    native, model, usage = shown_call.native_id, shown_call.model, shown_call.usage
+    call = Call(
+        KIND, native, model, usage, context.place, agent, session, None, at, partial=shown_call.partial, client=True
+    )
+    yield Found(workflow, call, context.told(attributes))
 
 
 def _gen_ai(attributes: Attributes, moment: str | None, span: str | None, context: _Context) -> Found:
