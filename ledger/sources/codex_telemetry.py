@@ -45,7 +45,8 @@ class Shown:
     """A call that a record shows.
 
     Attributes:
-        usage: in our buckets; None for a sub-agent's calls, of which no more is known than that they were made.
+        usage: in our buckets; for a sub-agent, whose calls are in records of its own, none is known.
+        partial: the session had calls that are not in its records.
     """
 
     native_id: str
@@ -83,7 +84,7 @@ def shown_by(attributes: Mapping[str, Any], moment: str | None) -> Shown | None:
         return Shown(native, session, model, disjoint(whole, min(writes, whole - reads), reads, output))
     if attributes.get("event.name") == "codex.tool_result" and attributes.get("tool_name") == _SPAWN:
         native = digest("codex", "spawned", session, attributes.get("call_id") or when)
-        return Shown(native, session, None, None, partial=True)
+        return Shown(native, session, model, disjoint(0, 0, 0, 0) if model else None, partial=True)
     return None
 
 

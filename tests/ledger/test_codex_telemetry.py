@@ -7,10 +7,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ledger import MemoryStore
 from ledger.importing import import_source
+from ledger.store import DirectoryStore
 from projections.replay import project
 from projections.workflow_history import Row
+from tests.ledger.transcript_lines import meta, read_at, recorded, tokens, turn, write
 
 SAMPLE = Path(__file__).parent / "samples" / "otlp-codex.jsonl"
 SESSION = "019fd100-0000-7ca3-9e29-000000000001"
@@ -59,6 +63,21 @@ def test_exports_in_any_order_and_repeated_are_the_same_calls(tmp_path: Path) ->
                 import_source(store, "otlp", path)
         assert row(store).actual_cost_nanousd == COST
         assert len(readings(store)) == 2
+
+
+@pytest.mark.parametrize("order", ["otlp codex", "codex otlp", "otlp codex otlp codex", "codex otlp codex otlp"])
+def test_a_rollout_of_the_same_session_is_never_added(tmp_path: Path, order: str) -> None:
+    first, last = tokens(1000, 200, 50, 10, writes=100), tokens(1800, 900, 70, 20)
+    total = {name: first[name] + last[name] for name in first}
+    lines = [meta(SESSION), turn("gpt-5-codex"), recorded("resp_1", first, first, SESSION), read_at(first, first)]
+    lines += [recorded("resp_2", total, last, SESSION), read_at(total, last)]
+    paths = {"otlp": SAMPLE, "codex": write(tmp_path / "rollout.jsonl", *lines)}
+    store = DirectoryStore(tmp_path / "data", durability="none")
+    for kind in order.split():
+        assert import_source(store, kind, paths[kind]).problems == []
+    assert list(store.workflow_ids()) == [SESSION]
+    found = project(store, SESSION).row
+    assert (found.actual_cost_nanousd, found.output_tokens) == (COST, 120)
 
 
 def test_a_sub_agents_calls_are_another_conversations_so_the_row_is_a_lower_bound(tmp_path: Path) -> None:
