@@ -31,7 +31,7 @@ from ledger.usage import is_larger, measure
 
 __all__ = ["Plan", "plan"]
 
-_CLIENT_KINDS: Final = frozenset({"claude", "claude_stream", "claude_statusline", "otlp"})
+_CLIENT_KINDS: Final = frozenset({"claude", "codex", "claude_stream", "claude_statusline", "otlp"})
 _STREAM: Final = "claude_stream"
 
 

@@ -392,7 +392,7 @@ def _call(job: _Job, seen: Seen, file: str) -> Call:
         agent=seen.agent or job.agent,
         session_id=seen.session_id,
         observed_at=seen.first_at or None,
-        service_tier=seen.service_tier,
+        service_tier=seen.priced_tier,
         partial=seen.partial,
         checked=True,
         names=seen.names,

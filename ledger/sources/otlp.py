@@ -8,11 +8,11 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai
 - Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own.
 - Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
   session's model, the meter above those calls: the larger counts, never both.
-- Gemini CLI's and Qwen Code's records have a module of their own, `gemini_telemetry`; the LiteLLM proxy's spans
-  another, `litellm_telemetry`.
+- Gemini CLI's and Qwen Code's records have a module of their own, `gemini_telemetry`; Codex's another,
+  `codex_telemetry`; the LiteLLM proxy's spans a third, `litellm_telemetry`.
 - Any other span or log record with `gen_ai.usage.*` is one call, priced by us; a lower bound where cache writes may
   have been 1-hour ones, since no attribute gives their lifetime. Spans that only sum up others (`invoke_agent` …), and
-  Claude Code's own spans, are passed over.
+  Claude Code's and Codex's own spans, are passed over.
 
 A server that receives OTLP hands `extract` the request as `google.protobuf.json_format.MessageToDict` gives it (ids
 are then base64, which is the same id), or as parsed JSON. This file opens none of what it reads but in `Otlp`.
@@ -42,7 +42,7 @@ from ledger.genai_attributes import (
     text,
     token_count,
 )
-from ledger.sources import gemini_telemetry, litellm_telemetry
+from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
@@ -180,6 +180,8 @@ def _log_record(scope: str, record: dict[str, Any], context: _Context) -> Found 
     names = [record.get("eventName"), attributes.get("event.name"), _dict(record.get("body")).get("stringValue")]
     moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
     moment = moment or _iso(attributes.get("event.timestamp"))
+    if codex_telemetry.is_own(attributes):
+        return _codex(attributes, moment, context)
     if "claude_code.api_request" in names or (scope.startswith(_CLAUDE_SCOPE) and "api_request" in names):
         return _api_request(attributes, moment, context)
     if gemini_telemetry.is_own(scope, names):
@@ -197,7 +199,7 @@ def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skip
         attributes = _attributes(span)
         if not is_one_call(attributes) or str(span.get("name", "")).startswith("claude_code."):
             continue
-        if gemini_telemetry.is_repeated_by_logs(scope, attributes):
+        if gemini_telemetry.is_repeated_by_logs(scope, attributes) or codex_telemetry.repeats_a_call(attributes):
             continue
         moment, facts = _moment(span.get("endTimeUnixNano")), litellm_telemetry.facts_of(attributes, _trace_id(span))
         try:
@@ -232,6 +234,20 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
         names=(request,) if request else (),  # the transcript's `requestId`
         subagent=text(attributes.get("agent.name")),
         client=True,
+    )
+    return Found(workflow, call, context.told(attributes))
+
+
+def _codex(attributes: Attributes, moment: str | None, context: _Context) -> Found | None:
+    shown_call = codex_telemetry.shown_by(attributes, moment)
+    if shown_call is None:
+        return None
+    ours = {key: value for key, value in attributes.items() if key != "agent_name"}  # a tool's caller, in its own words
+    workflow, agent, session = context.owner(ours | {"session.id": shown_call.session})
+    at, agent = _iso(attributes.get("event.timestamp")) or moment, agent or codex_telemetry.AGENT
+    native, model, usage = shown_call.native_id, shown_call.model, shown_call.usage
+    call = Call(
+        KIND, native, model, usage, context.place, agent, session, None, at, partial=shown_call.partial, client=True
     )
     return Found(workflow, call, context.told(attributes))
 

@@ -57,6 +57,9 @@ COPY: Final = 2
 
 _GZIP: Final = ".gz"
 _SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
+_DEARER_TIERS: Final = frozenset({"priority", "fast"})
+"""Those that cost more than the standard one: https://platform.openai.com/docs/pricing"""
+
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
@@ -72,6 +75,7 @@ class Seen(NamedTuple):
         copied: whether the file has it from another session, as a fork does: 2 certain, 1 likely, 0 no sign of it.
         parent: the session that it was copied from, where the file names that; "" otherwise.
         partial: the transcript may not show all of it, or not all calls of its session.
+        tier_asked: the service tier is what the client was set to ask for; which one served the call is not known.
     """
 
     message_id: str
@@ -91,6 +95,12 @@ class Seen(NamedTuple):
     copied: int = 0
     parent: str = ""
     partial: bool = False
+    tier_asked: bool = False
+
+    @property
+    def priced_tier(self) -> str | None:
+        """The service tier to price it at: of one only asked for and the standard one, the cheaper."""
+        return None if self.tier_asked and self.service_tier in _DEARER_TIERS else self.service_tier
 
     def is_larger(self, had: Seen) -> bool:
         """Whether this view of a response is the one that counts, and not the one that was seen before."""
