@@ -39,6 +39,9 @@ PROVIDERS: Final = {
 }
 """What stands before a slash, and genai-prices' id of the provider whose prices hold then."""
 
+_MAKERS: Final = {"text-embedding-3-": "openai", "text-embedding-ada-": "openai"}
+"""How bare names begin that genai-prices finds only with their maker: OpenAI answers with these."""
+
 _BEDROCK: Final = re.compile(
     r"(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|minimax|mistral|moonshot|openai|qwen)\.[a-z]",
@@ -54,6 +57,9 @@ def spellings(model: str) -> Iterator[tuple[str | None, str]]:
     before, slash, name = model.partition("/")
     if slash and name and (provider := PROVIDERS.get(before.lower())):
         yield provider, name.removeprefix("converse/") if provider == "aws" else name
+    for start, maker in _MAKERS.items():
+        if model.startswith(start):
+            yield maker, model
     yield None, model
     if not slash and _BEDROCK.match(model):
         yield "aws", model
