@@ -54,10 +54,12 @@ class Rates:
     Attributes:
         book: the name and version of the list they stand in.
         buckets: by the names of `UNITS`; one that is missing has no price.
+        apart: tokens that the list prices otherwise than text, which `buckets` price: "input_audio", "output_image" …
     """
 
     book: str
     buckets: Mapping[str, Rate]
+    apart: frozenset[str] = frozenset()
 
     @cached_property
     def digest(self) -> str:

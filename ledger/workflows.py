@@ -15,8 +15,9 @@ from ledger.environment import config_file, data_directory
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import Event, check_name, cost_observed, workflow_ended, workflow_started
 from ledger.late import Late
-from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
-from ledger.responses import named, response_of, tells_usage
+from ledger.modalities import modalities_of
+from ledger.pricing import GenaiPrices, PriceBook, at_least, price_book, price_event
+from ledger.responses import named, response_of, tells_usage, usage_in
 from ledger.sources.findings import digest
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
@@ -102,8 +103,8 @@ class Workflow:
         """
         from ledger.tracking import tracked
 
-        def record(answer: object, *, partial: bool) -> None:
-            self.charge_later(answer, agent=agent, session_id=session_id, partial=partial or None)
+        def record(answer: object, *, partial: bool, model: str | None) -> None:
+            self.charge_later(answer, agent=agent, session_id=session_id, model=model, partial=partial or None)
 
         return tracked(client, record)
 
@@ -138,11 +139,13 @@ class Workflow:
     def _charged(
         self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
     ) -> Event:
+        modalities = modalities_of(usage_in(response) if usage is None else usage)
         if response is not None:
             usage = _taken(meter, response, usage)
         elif cost_usd is None and usage is None:
             raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
-        return charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        return at_least(self._book(), event, modalities)
 
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
         """A final reading that says why."""
