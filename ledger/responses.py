@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.errors import InvalidEvent, InvalidInput, shown
+from ledger.errors import InvalidEvent, shown
 from ledger.events import check_name
 from ledger.usage import usage_of
 
@@ -40,18 +40,26 @@ def response_of(answer: object) -> Response:
     """What an answer says.
 
     Raises:
-        InvalidInput: it is of no kind that this version knows, or says nothing about its usage.
+        InvalidEvent: it is of no kind that this version knows, or says nothing about its usage.
     """
     usage = usage_in(answer)
     if usage is None:
-        raise InvalidInput(
-            f"no usage in {shown(type(answer).__name__)}: expected a response of Anthropic, OpenAI, Gemini or LiteLLM; "
-            "give the tokens with usage=…"
+        raise InvalidEvent(
+            "response",
+            f"no usage in {shown(type(answer).__name__)}: expected a finished response of Anthropic, OpenAI, Gemini or "
+            "LiteLLM, or a result of Claude's agents; give the tokens with usage=…",
+        )
+    if of(answer, _OF_AN_AGENT) is not None or hasattr(answer, _OF_AN_AGENT):
+        raise InvalidEvent(
+            "response",
+            f"the usage in {shown(type(answer).__name__)} is not finished: charge the ResultMessage of its session",
         )
     tier = of(answer, "service_tier") or of(usage, "service_tier")
     return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), tier_of(tier))
 
 
+_OF_AN_AGENT: Final = "parent_tool_use_id"
+"""A field of the Claude Agent SDK's messages, which repeat the usage that a response began with."""
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 _ID: Final = ("id", "response_id", "responseId")
 _MODEL: Final = ("model", "model_version", "modelVersion")

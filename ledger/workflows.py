@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from ledger import clock
+from ledger.agent_results import is_result
 from ledger.environment import config_file, data_directory
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import Event, check_name, cost_observed, workflow_ended, workflow_started
@@ -18,6 +19,7 @@ from ledger.late import Late
 from ledger.modalities import modalities_of
 from ledger.pricing import GenaiPrices, PriceBook, at_least, price_book, price_event
 from ledger.responses import named, response_of, tells_usage, usage_in
+from ledger.result_charging import charge_result
 from ledger.sources.findings import digest
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
@@ -87,7 +89,15 @@ class Workflow:
         Args:
             response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; it says `usage`, `model`,
                 `message_id` and `service_tier` where they are not given. Charged twice, it is the same event.
+                Or a result of Claude's agents (a `ResultMessage`, a `result` line of stream-json): what it adds to
+                its session, see `ledger.agent_results`.
+
+        Raises:
+            InvalidEvent: it is of another kind, or cannot be read.
         """
+        if is_result(response):
+            given = {**meter, "cost_usd": cost_usd, "usage": usage}
+            return charge_result(self._store, self.workflow_id, self._book(), response, given)
         return self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter))
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
