@@ -199,11 +199,15 @@ def response_stream() -> list[dict[str, Any]]:
 
 
 class _Provider(BaseHTTPRequestHandler):
+    drop = False
+    """Break off in the middle of an answer, which a message that says DROP asks for."""
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         asked = json.loads(body) if body.startswith(b"{") else {}
         path = self.path.partition("?")[0]
         streamed = bool(asked.get("stream"))
+        self.drop = b"DROP" in body
         if path.endswith("/messages"):
             wants_tool = bool(asked.get("tools")) and b"tool_result" not in body
             whole, events = (TOOL_USE, TOOL_USE_STREAM) if wants_tool else (ANTHROPIC, ANTHROPIC_STREAM)
@@ -242,7 +246,8 @@ class _Provider(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if self.drop else body)
+        self.close_connection = self.close_connection or self.drop
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
