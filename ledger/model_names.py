@@ -71,6 +71,8 @@ PROVIDERS: Final = _SPELLINGS | {
 _ADDED: Final = re.compile(r"(?:\[\w+\]|[-@]20\d{6}(?:-v\d+(?::\d+)?)?|-v\d+:\d+|-latest)+\Z")
 _MAKERS: Final = frozenset({"anthropic", "cohere", "google", "openai", "x-ai"})
 _OPEN_WEIGHTS: Final = re.compile("gpt-oss", re.IGNORECASE)
+_MADE_BY: Final = {"text-embedding-3-": "openai", "text-embedding-ada-": "openai"}
+"""How bare names begin that genai-prices finds only with their maker: OpenAI answers with these."""
 
 _BEDROCK: Final = re.compile(
     r"(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?"
@@ -107,6 +109,9 @@ def spellings(model: str) -> Iterator[tuple[str | None, str]]:
     before, slash, name = model.partition("/")
     if slash and name and (provider := PROVIDERS.get(before.lower())):
         yield provider, name.removeprefix("converse/") if provider == "aws" else name
+    for start, maker in _MADE_BY.items():
+        if model.startswith(start):
+            yield maker, model
     yield None, model
     if not slash and _BEDROCK.match(model):
         yield "aws", model

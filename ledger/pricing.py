@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from ledger import money
 from ledger.events import Event
+from ledger.modalities import ALWAYS_APART
 from ledger.model_names import is_of_its_maker, provider_of, spellings
 from ledger.price_corrections import VERSION, corrected
 from ledger.rates import Rate, Rates, digest_of, lowest
@@ -31,6 +32,7 @@ __all__ = [
     "GenaiPrices",
     "PriceBook",
     "at_least",
+    "bounded_by_text",
     "is_at_least",
     "price_book",
     "price_event",
@@ -61,6 +63,9 @@ _BUCKETS: Final = {
     "requests": "requests_kcount",
 }
 """The names that genai-prices gives the rates of our buckets."""
+
+_TEXT: Final = {"input": "input_mtok", "output": "output_mtok"}
+"""The rates of text, by the side that they are of."""
 
 _INSTEAD: Final = {
     "cache_write_tokens": "input_tokens",
@@ -241,7 +246,13 @@ def _rates(book: str, price: ModelPrice) -> Rates:
             buckets[bucket] = Rate(given.scaleb(-3) if per_thousand else given)
         elif (instead := _INSTEAD.get(bucket)) in buckets:
             buckets[bucket] = buckets[instead]
-    return Rates(book, buckets)
+    apart = [
+        f"{side}_{kind}"
+        for side, text in _TEXT.items()
+        for kind in ("audio", "image", "video")
+        if price.__dict__.get(f"{side}_{kind}_mtok") not in (None, price.__dict__.get(text))
+    ]
+    return Rates(book, buckets, apart=frozenset(apart))
 
 
 def _halved(rates: Rates) -> Rates:
@@ -289,6 +300,23 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
         return reading
     whole: Mapping[str, Any] = MappingProxyType({**reading.fields, **price})  # both halves are valid, so is the whole
     return Event(reading.workflow_id, reading.type, whole, reading.derived | price.keys())
+
+
+def bounded_by_text(book: PriceBook, reading: Event, modalities: frozenset[str]) -> Event:
+    """A reading, as partial when it was priced as text and used tokens that cost more than text.
+
+    Args:
+        modalities: of the tokens that are no text (`ledger.modalities`).
+    """
+    fields = reading.fields
+    if not modalities or fields.get("cost_source") != "priced":
+        return reading
+    when = datetime.fromisoformat(fields["observed_at"]) if "observed_at" in fields else None
+    rates = book.rates(fields["model"], when, fields.get("service_tier"))
+    if modalities.isdisjoint(ALWAYS_APART if rates is None else ALWAYS_APART | rates.apart):
+        return reading
+    whole = MappingProxyType({**fields, "partial": True})
+    return Event(reading.workflow_id, reading.type, whole, reading.derived | {"partial"})
 
 
 def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None) -> dict[str, Any]:

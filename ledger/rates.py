@@ -65,6 +65,7 @@ class Rates:
         at_least: the true rates may be higher.
         unknown_above: of a call that read more input tokens, cached ones included, the true rates may be higher.
         correction: what of them is known better than by the list, for people; see `ledger.price_corrections`.
+        apart: tokens that the list prices otherwise than text, which `buckets` price: "input_audio", "output_image" …
     """
 
     book: str
@@ -73,6 +74,7 @@ class Rates:
     at_least: bool = False
     unknown_above: int | None = None
     correction: Correction | None = None
+    apart: frozenset[str] = frozenset()
 
     @cached_property
     def digest(self) -> str:

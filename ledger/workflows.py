@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from ledger import clock
+from ledger.agent_results import is_result
 from ledger.environment import config_file, data_directory
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import Event, check_name, cost_observed, workflow_ended, workflow_started
 from ledger.late import Late
-from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
-from ledger.responses import named, response_of, tells_usage
+from ledger.modalities import modalities_of
+from ledger.pricing import GenaiPrices, PriceBook, bounded_by_text, price_book, price_event
+from ledger.responses import named, response_of, tells_usage, usage_in
+from ledger.result_charging import charge_result
 from ledger.sources.findings import digest
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
@@ -100,7 +103,15 @@ class Workflow:
         Args:
             response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; it says `usage`, `model`,
                 `message_id` and `service_tier` where they are not given. Charged twice, it is the same event.
+                Or a result of Claude's agents (a `ResultMessage`, a `result` line of stream-json): what it adds to
+                its session, see `ledger.agent_results`.
+
+        Raises:
+            InvalidEvent: it is of another kind, or cannot be read.
         """
+        if is_result(response):
+            given = {**meter, "cost_usd": cost_usd, "usage": usage}
+            return charge_result(self._store, self.workflow_id, self._book(), response, given)
         return self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter))
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
@@ -116,8 +127,8 @@ class Workflow:
         """
         from ledger.tracking import tracked
 
-        def record(answer: object, *, partial: bool) -> None:
-            self.charge_later(answer, agent=agent, session_id=session_id, partial=partial or None)
+        def record(answer: object, *, partial: bool, model: str | None) -> None:
+            self.charge_later(answer, agent=agent, session_id=session_id, model=model, partial=partial or None)
 
         return tracked(client, record)
 
@@ -152,11 +163,13 @@ class Workflow:
     def _charged(
         self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
     ) -> Event:
+        modalities = modalities_of(usage_in(response) if usage is None else usage)
         if response is not None:
             usage = _taken(meter, response, usage)
         elif cost_usd is None and usage is None:
             raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
-        return charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        return bounded_by_text(self._book(), event, modalities)
 
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
         """A final reading that says why."""

@@ -383,9 +383,6 @@ def test_spans_of_python_instrumentations_are_calls_and_lower_bounds_where_they_
         found = row(store, f"s{number}")
         asked = values.get("gen_ai.usage.input_tokens", values.get("llm.token_count.prompt"))
         assert found.input_tokens + found.cached_tokens + found.cache_hit_tokens == asked
-        embedding = (
-            "embedding" in exported["name"].lower()
-        )  # the list has no price for a name like text-embedding-3-small
-        assert found.cost_basis == ("partial" if found.cached_tokens or embedding else "priced"), exported
+        assert found.cost_basis == ("partial" if found.cached_tokens else "priced"), exported
         if (theirs := values.get("operation.cost")) is not None:
             assert found.actual_cost_nanousd == money.parse(theirs), "genai-prices too, at the price of 5 minutes"

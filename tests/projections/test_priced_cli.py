@@ -329,7 +329,7 @@ def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
 def test_an_import_without_a_kind_reads_the_configured_sources(run: Run) -> None:
     assert "no [[sources]] in costledger.toml (there is none)" in run("import").err
     write(Path("project/agents/w1/plan/raw_output.jsonl"), init(), result(0.1))
-    write(Path("log.jsonl"), init(), result(0.2))
+    write(Path("log.jsonl"), init("s2"), result(0.2, "s2"))
     configure(
         '[[sources]]\nkind = "adw"\npath = "project/agents"\n'
         '[[sources]]\nkind = "claude-stream"\npath = "log.jsonl"\nworkflow_id = "w2"\nagent = "plan"\n'
