@@ -2,6 +2,7 @@
 
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
+    idle_after = "1h"               # an open workflow without activity for so long is shown as idle
     [budgets]                       # default_usd, and by_template
     [[webhooks]]                    # url, secret_env or secret_file, events
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -58,6 +59,9 @@ _KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
 _RATE_DECIMALS_MAX: Final = 12
 """Of USD per million tokens: far finer than any list price, and a token's price stays short."""
 
+_SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhd])", re.ASCII)
+_SPAN_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 _PROBLEMS: Final = {
     "extra_forbidden": "not a key here",
     "missing": "missing",
@@ -95,11 +99,20 @@ def _workflow_id(value: object) -> str:
         raise ValueError(str(error)) from None
 
 
+def _span(value: object) -> timedelta:
+    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or not (span := timedelta(seconds=int(found[1]) * _SPAN_SECONDS[found[2]])):
+        raise ValueError('expected a time such as "90m", "1h" or "2d"')
+    return span
+
+
 Usd = Annotated[int, BeforeValidator(_usd)]
 """Nanodollars, from USD as text or number."""
 Rate = Annotated[Decimal, BeforeValidator(_rate)]
 """USD per million tokens, or per web search."""
 Name = Annotated[str, BeforeValidator(_name)]
+Span = Annotated[timedelta, BeforeValidator(_span)]
+"""A length of time, from a whole number and its unit."""
 
 
 class _Section(BaseModel):
@@ -240,12 +253,17 @@ class WebhookConfig(_Section):
 
 
 class Config(_Section):
-    """The whole file."""
+    """The whole file.
+
+    Attributes:
+        idle_after: an open workflow without activity for so long is shown as idle; None: `projections.idle.IDLE_AFTER`.
+    """
 
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
     budgets: Budgets = Budgets()
     webhooks: tuple[WebhookConfig, ...] = ()
+    idle_after: Span | None = None
 
     @field_validator("webhooks")
     @classmethod

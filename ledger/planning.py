@@ -28,7 +28,19 @@ from ledger.events import (
 from ledger.pricing import PRICE_FIELDS, PriceBook, price_event, price_of, priced_from
 from ledger.rates import Rates
 from ledger.runs import Runs
-from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.sources.findings import (
+    Begun,
+    Call,
+    Counter,
+    Evidence,
+    Findings,
+    Message,
+    Place,
+    Session,
+    Skipped,
+    Total,
+    digest,
+)
 from ledger.usage import is_larger, measure
 
 __all__ = ["Known", "ModelPath", "Plan", "known", "plan"]
@@ -55,6 +67,8 @@ class Known:
         feeds: session id and kind of source of every reading that names a session, corrections aside.
         started_at, project: of the starts; "" when none says it.
         counters: by agent, session and model.
+        last_activity: the latest moment of a reading that is no correction; "" without any.
+        ended_at: of the run that has ended, as the application's own row says it; "" when none does.
     """
 
     seq: int = 0
@@ -71,6 +85,8 @@ class Known:
     counters: dict[ModelPath, Counters] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     status: str = "running"
+    last_activity: str = ""
+    ended_at: str = ""
 
 
 def known(lines: Iterable[Line], found: Known | None = None) -> Known:
@@ -85,16 +101,22 @@ def known(lines: Iterable[Line], found: Known | None = None) -> Known:
             before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
             if line["type"] == WORKFLOW_STARTED:
                 found.status = "running" if not found.runs.ended else found.status
+                found.ended_at = found.ended_at if found.runs.ended else ""
                 at = line.get("observed_at") or line["recorded_at"]
                 found.started_at = min(at, found.started_at or at)
                 found.project = line.get("project") or found.project
             elif line["run"] >= before.run:
                 found.status = line["type"].removeprefix("workflow_")
+                told = (line.get("source") or {}).get("kind") == "history_db"
+                found.ended_at = line.get("observed_at") or "" if told else found.ended_at
     return found
 
 
 def _learn_reading(found: Known, line: Line) -> None:
     agent, session_id = line.get("agent"), line.get("session_id")
+    if "reason" not in line:
+        moment = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
+        found.last_activity = max(found.last_activity, min(moment, line["recorded_at"]))
     if (series := (line.get("source") or {}).get("series")) is not None:
         _learn_counter(found, line, series)
     if session_id is not None:
@@ -293,13 +315,43 @@ class _Planner:
             # Also while it runs, where no time has to be made up: the same words read again after an end are no news.
             self._lifecycle("started", fields)
         elif said is not None and said != "running" and (known_end or said != ledger.status):
-            self._lifecycle(said, fields)
+            self._lifecycle(said, self._ended(findings, fields))
             ledger.status = ledger.status if known_end else said
         if status is not None and ledger.status != status:
-            self._lifecycle(status, {})
+            self._lifecycle(status, self._ended(findings, {}))
 
     def _lifecycle(self, kind: str, fields: Mapping[str, Any]) -> None:
-        self.add(event({"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}))
+        new = {"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}
+        dated = "spent_at_from" in (fields.get("source") or {})
+        self.add(event(new, derived=frozenset({"observed_at"} if dated else ())))
+
+    def _ended(self, findings: Findings, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an end; one without a time is dated by the last activity of what was read, or is known."""
+        if "observed_at" in fields:
+            return dict(fields)
+        known = [at for _, at in self._ledger.measures.values()]
+        known += [_wire(call.observed_at) or "" for call in findings.calls]
+        known += [_wire(counter.observed_at) or "" for counter in findings.counters]
+        last = Evidence(max(known, default=""), None)
+        for session in findings.sessions:
+            totals: list[Total | Message] = [*session.totals, *session.messages.values()]
+            last = max([last, *(self._dated(session, one) for one in totals)], key=lambda each: each.spent_at or "")
+        at = last.spent_at or self._ledger.last_activity
+        source = fields.get("source") or {"kind": findings.sessions[0].kind if findings.sessions else "import"}
+        named = {"source": source | {"spent_at_from": last.spent_at_from}} if last.spent_at_from else {}
+        return {**fields, **({"observed_at": at} if at else {}), **named}
+
+    def _dated(self, session: Session, found: Total | Message) -> Evidence:
+        """When a total or a message without a time was spent: by its session's messages that have one, else by what
+        its source found, though not after the run ended.
+        """
+        measures = self._ledger.measures
+        if at := max((measures[id][1] for id in session.messages if id in measures), default=""):
+            return Evidence(at, "transcript")
+        ended_at = self._ledger.ended_at
+        if ended_at and found.spent_at_from == "file" and ended_at < str(found.spent_at):
+            return Evidence(ended_at, "application")
+        return Evidence(found.spent_at, found.spent_at_from)
 
     def _agents_of(self, session: Session) -> set[str | None]:
         """Whose the readings are that a ledger has of a session without a meter, and that its total will cover."""
@@ -332,7 +384,8 @@ class _Planner:
             reason = f"an older total of its session: {money.shown(cost)}, and the ledger has {had}"
             self.plan.skipped.append(Skipped(Path(total.place.file), total.place.line, reason))
             return
-        source = _source(session, total.place)
+        dated = self._dated(session, total)
+        source = _source(session, total.place, dated)
         for model, spelled, usage in total.models:
             model_id = digest(session.kind, "model", process, model, spelled, *sorted(usage.items()))
             self.add(
@@ -343,16 +396,28 @@ class _Planner:
                     usage=usage,
                     final=True,  # it covers the messages that were appended before there was a total
                     id=model_id,
+                    spent_at=dated.spent_at,
                     source=source,
                     **fields,
                 )
             )
-        self.add(cost_observed(self._workflow_id, cost_usd=total.cost_usd, final=True, id=id, source=source, **fields))
+        self.add(
+            cost_observed(
+                self._workflow_id,
+                cost_usd=total.cost_usd,
+                final=True,
+                id=id,
+                spent_at=dated.spent_at,
+                source=source,
+                **fields,
+            )
+        )
         self._ledger.totals[meter] = max(cost, highest)
 
     def _message(self, session: Session, message: Message, meter: Named) -> None:
         """A message of a session without a total: priced, and known to be incomplete."""
         path = self._ledger.messages.setdefault(message.message_id, (*meter, message.model))
+        dated = self._dated(session, message)
         new = cost_observed(
             self._workflow_id,
             agent=path[0],
@@ -362,7 +427,8 @@ class _Planner:
             usage=message.usage,
             partial=True,
             id=digest(session.kind, "message", message.message_id, message.model, *sorted(message.usage.items())),
-            source=_source(session, message.place),
+            spent_at=dated.spent_at,
+            source=_source(session, message.place, dated),
         )
         self.add(price_event(self._prices, new, self._moment))
 
@@ -383,6 +449,7 @@ class _Planner:
         fields: dict[str, Any] = priced_from(used) if priced else {}
         counts = [f"{message.message_id}={sorted(message.usage.items())}" for message in messages]
         process = session.process or session.session_id
+        dated = self._dated(session, messages[-1])
         new = cost_observed(
             self._workflow_id,
             agent=meter[0],
@@ -390,7 +457,8 @@ class _Planner:
             cost_usd=money.to_wire(cost + priced),
             partial=True,
             id=digest(session.kind, "after_total", process, session.totals[-1].cost_usd, *counts),
-            source=_source(session, messages[-1].place),
+            spent_at=dated.spent_at,
+            source=_source(session, messages[-1].place, dated),
             derived=PRICE_FIELDS,
             **fields,
         )
@@ -407,6 +475,14 @@ def _later(said: str | None, known: str) -> str | None:
         return said  # refused where the event is made, with its name
 
 
-def _source(session: Session, place: Place) -> dict[str, Any]:
+def _wire(moment: str | None) -> str | None:
+    try:
+        return None if moment is None else clock.parse(moment)
+    except ValueError:
+        return None  # refused where the event is made, with its name
+
+
+def _source(session: Session, place: Place, dated: Evidence) -> dict[str, Any]:
     source: dict[str, Any] = {"kind": session.kind, "file": place.file, "line": place.line}
+    source |= {"spent_at_from": dated.spent_at_from} if dated.spent_at else {}
     return source | ({"process": session.process} if session.process else {})

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ledger.events import USAGE_FIELDS
-from projections.spend import Key, Spent
+from projections.spend import Dated, Key, Spent
 
 __all__ = ["MESSAGE", "NO_TOKENS", "ROOT", "Below", "Meter", "Path", "Reading", "Tokens", "Tree"]
 
@@ -146,7 +146,7 @@ class Tree:
     """All meters of one workflow, and whether their run has ended.
 
     Attributes:
-        spend: what was spent in each quarter hour; `spent` is that of the one the tree is in.
+        spend: what was spent in each quarter hour, by the evidence for it; `spent` is that of the one the tree is in.
         moved: meters whose stand may have changed since it was last asked.
         unpriced: meters with usage that had no price.
     """
@@ -157,7 +157,7 @@ class Tree:
         self.root = Meter(ROOT, None)
         self.meters: dict[Path, Meter] = {ROOT: self.root}
         self.ended = False
-        self.spend: dict[int, Spent] = {}
+        self.spend: dict[Dated, Spent] = {}
         self.spent = Spent()
         self.moved: set[Meter] = set()
         self.unpriced: set[Meter] = set()

@@ -6,7 +6,7 @@ Observed in 281 logs of public repositories, and at https://docs.anthropic.com/e
 - `result` lines carry `total_cost_usd` and `modelUsage`, both cumulative within a process; their `usage` is of one
   invocation only and is not read; an `is_error` result costs real money;
 - a process is known by the `uuid` of its first `init` line for a session;
-- nothing carries a time.
+- nothing carries a time; the file's modification time is what there is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,19 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from ledger import money
 from ledger.errors import InvalidInput, SourceUnreadable, shown
 from ledger.events import check_name, check_workflow_id
-from ledger.sources.findings import Findings, Message, Options, Part, Place, Session, Skipped, Total, spelled
+from ledger.sources.findings import (
+    Findings,
+    Message,
+    Options,
+    Part,
+    Place,
+    Session,
+    Skipped,
+    Total,
+    date,
+    file_time,
+    spelled,
+)
 from ledger.sources.jsonl import records
 from ledger.sources.unknown import Unknown, tells_usage
 from ledger.usage import usage_of
@@ -136,6 +148,9 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     if empty:
         findings.skipped.append(Skipped(path, None, "is empty"))
     findings.skipped += unknown.skipped()
+    written = file_time(path)
+    for session in sessions.values():
+        date(session, lambda _: written)
     findings.sessions += sessions.values()
 
 
