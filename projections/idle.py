@@ -25,7 +25,9 @@ def is_idle(row: Row, now: datetime, after: timedelta | None = None) -> bool:
     """
     if row.status != "running":
         return False
-    active_at = _moment(row.last_activity or row.created_at)
+    if row.last_activity is None:
+        return bool(row.event_count)  # its ledger was opened, and nothing has happened; not a row that has no ledger
+    active_at = _moment(row.last_activity)
     return active_at is not None and now - active_at > (IDLE_AFTER if after is None else after)
 
 
