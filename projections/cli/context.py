@@ -13,7 +13,6 @@ from click.core import ParameterSource
 from ledger.environment import config_file, data_directory
 from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
-from projections.idle import IDLE_AFTER
 
 if TYPE_CHECKING:
     from ledger.config import Config
@@ -161,6 +160,8 @@ def idle_after() -> timedelta:
     Raises:
         InvalidConfig: the configuration file cannot be used.
     """
+    from projections.idle import IDLE_AFTER
+
     return IDLE_AFTER if config_path() is None else config().idle_after or IDLE_AFTER
 
 
