@@ -200,6 +200,7 @@ class _Planner:
         self.plan = Plan()
         self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
         self._agents: dict[str | None, set[str | None]] | None = None
+        self._moments: dict[tuple[str, str], str] = {}
 
     def add(self, new: Event) -> None:
         """Plan an event, unless the ledger or this plan has it."""
@@ -336,7 +337,7 @@ class _Planner:
         for session in findings.sessions:
             totals: list[Total | Message] = [*session.totals, *session.messages.values()]
             last = max([last, *(self._dated(session, one) for one in totals)], key=lambda each: each.spent_at or "")
-        at = last.spent_at or self._ledger.last_activity
+        at = min(last.spent_at or self._ledger.last_activity, clock.to_wire(self._moment))
         source = fields.get("source") or {"kind": findings.sessions[0].kind if findings.sessions else "import"}
         named = {"source": source | {"spent_at_from": last.spent_at_from}} if last.spent_at_from else {}
         return {**fields, **({"observed_at": at} if at else {}), **named}
@@ -345,13 +346,20 @@ class _Planner:
         """When a total or a message without a time was spent: by its session's messages that have one, else by what
         its source found, though not after the run ended.
         """
-        measures = self._ledger.measures
-        if at := max((measures[id][1] for id in session.messages if id in measures), default=""):
+        if at := self._known_at(session):
             return Evidence(at, "transcript")
         ended_at = self._ledger.ended_at
         if ended_at and found.spent_at_from == "file" and ended_at < str(found.spent_at):
             return Evidence(ended_at, "application")
         return Evidence(found.spent_at, found.spent_at_from)
+
+    def _known_at(self, session: Session) -> str:
+        """The latest moment that the ledger has of a session's messages; "" without any."""
+        key = (session.session_id, session.process)
+        if key not in self._moments:
+            measures = self._ledger.measures
+            self._moments[key] = max((measures[id][1] for id in session.messages if id in measures), default="")
+        return self._moments[key]
 
     def _agents_of(self, session: Session) -> set[str | None]:
         """Whose the readings are that a ledger has of a session without a meter, and that its total will cover."""
