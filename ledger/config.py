@@ -3,6 +3,7 @@
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
     [providers]                     # whose prices a model's name has, by a glob of the name
+    idle_after = "1h"               # an open workflow without activity for so long is shown as idle
     [budgets]                       # default_usd, and by_template
     [[webhooks]]                    # url, secret_env or secret_file, events
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -59,6 +60,9 @@ _KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
 
 _RATE_DECIMALS_MAX: Final = 12
 """Of USD per million tokens: far finer than any list price, and a token's price stays short."""
+
+_SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhd])", re.ASCII)
+_SPAN_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _PROBLEMS: Final = {
     "extra_forbidden": "not a key here",
@@ -106,6 +110,13 @@ def _provider(value: object) -> str:
     return name
 
 
+def _span(value: object) -> timedelta:
+    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or not (span := timedelta(seconds=int(found[1]) * _SPAN_SECONDS[found[2]])):
+        raise ValueError('expected a time such as "90m", "1h" or "2d"')
+    return span
+
+
 Usd = Annotated[int, BeforeValidator(_usd)]
 """Nanodollars, from USD as text or number."""
 Rate = Annotated[Decimal, BeforeValidator(_rate)]
@@ -113,6 +124,8 @@ Rate = Annotated[Decimal, BeforeValidator(_rate)]
 Name = Annotated[str, BeforeValidator(_name)]
 Provider = Annotated[str, BeforeValidator(_provider)]
 """What is before a slash in a model's name."""
+Span = Annotated[timedelta, BeforeValidator(_span)]
+"""A length of time, from a whole number and its unit."""
 
 
 class _Section(BaseModel):
@@ -253,13 +266,18 @@ class WebhookConfig(_Section):
 
 
 class Config(_Section):
-    """The whole file."""
+    """The whole file.
+
+    Attributes:
+        idle_after: an open workflow without activity for so long is shown as idle; None: `projections.idle.IDLE_AFTER`.
+    """
 
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
     providers: dict[str, Provider] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
     webhooks: tuple[WebhookConfig, ...] = ()
+    idle_after: Span | None = None
 
     @field_validator("webhooks")
     @classmethod

@@ -216,6 +216,7 @@ _SOURCE: dict[str, Callable[[object], Any]] = {
     "file": _text(_TEXT_CHARACTERS_MAX),
     "line": _positive,
     "process": _text(_NAME_CHARACTERS_MAX),
+    "spent_at_from": _text(64),
     "series": _text(_NAME_CHARACTERS_MAX),
     "series_cost_usd": _amount,
     "series_usage": check_usage,
@@ -233,6 +234,7 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     COST_OBSERVED: {
         "id": check_name,
         "observed_at": clock.parse,
+        "spent_at": clock.parse,
         "agent": check_name,
         "session_id": check_name,
         "model": check_name,
@@ -295,6 +297,8 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
     if kind == COST_OBSERVED and _check_reading(checked):
         derived |= {"cost_source"}
         checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order
+    if "spent_at" in checked:
+        derived |= {"spent_at"}  # evidence, which may be another one when the same is read again
     return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
 
 
@@ -367,6 +371,7 @@ def cost_observed(
     reason: str | None = None,
     service_tier: str | None = None,
     observed_at: str | datetime | None = None,
+    spent_at: str | datetime | None = None,
     source: Mapping[str, Any] | None = None,
     id: str | None = None,
     derived: frozenset[str] = frozenset(),
@@ -388,6 +393,8 @@ def cost_observed(
             that nothing more is known of it.
         service_tier: how the provider served it, such as "batch"; it decides the price.
         observed_at: an ISO 8601 time with a zone.
+        spent_at: the same, of a reading without a time: when by the best evidence it was spent. Reports use it; it
+            decides no cost.
 
     Raises:
         InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.

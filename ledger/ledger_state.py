@@ -48,6 +48,8 @@ class Known:
         finals: cost and usage of the last reading of a meter that is final, by the meter's path.
         started_at, project: of the starts; "" when none says it.
         counters: by agent, session and model, and kind of source.
+        last_activity: the latest moment of a reading that is no correction; "" without any.
+        ended_at: of the run that has ended, as the application's own row says it; "" when none does.
     """
 
     seq: int = 0
@@ -70,6 +72,8 @@ class Known:
     counters: dict[tuple[ModelPath, str], Counters] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     status: str = "running"
+    last_activity: str = ""
+    ended_at: str = ""
 
 
 def known(lines: Iterable[Line], found: Known | None = None) -> Known:
@@ -84,11 +88,14 @@ def known(lines: Iterable[Line], found: Known | None = None) -> Known:
             before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
             if line["type"] == WORKFLOW_STARTED:
                 found.status = "running" if not found.runs.ended else found.status
+                found.ended_at = found.ended_at if found.runs.ended else ""
                 at = line.get("observed_at") or line["recorded_at"]
                 found.started_at = min(at, found.started_at or at)
                 found.project = line.get("project") or found.project
             elif line["run"] >= before.run:
                 found.status = line["type"].removeprefix("workflow_")
+                from_row = (line.get("source") or {}).get("kind") == "history_db"
+                found.ended_at = line.get("observed_at") or "" if from_row else found.ended_at
     return found
 
 
@@ -96,6 +103,9 @@ def _learn_reading(found: Known, line: Line) -> None:
     agent, session_id, source = line.get("agent"), line.get("session_id"), line.get("source") or {}
     kind, process = source.get("kind") or "", source.get("process")
     path: ModelPath = (agent, session_id, line.get("model"))
+    if "reason" not in line:
+        moment = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
+        found.last_activity = max(found.last_activity, min(moment, line["recorded_at"]))
     if (series := source.get("series")) is not None:
         _learn_counter(found, line, path, kind, series)
     elif process is not None and "message_id" not in line:

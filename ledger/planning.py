@@ -26,7 +26,19 @@ from ledger.events import (
 from ledger.ledger_state import CALL_NAMES, Known, ModelPath, Named
 from ledger.model_names import plain_name
 from ledger.pricing import PriceBook, price_event, price_of
-from ledger.sources.findings import Begun, Call, Counter, Findings, Message, Place, Session, Skipped, Total, digest
+from ledger.sources.findings import (
+    Begun,
+    Call,
+    Counter,
+    Evidence,
+    Findings,
+    Message,
+    Place,
+    Session,
+    Skipped,
+    Total,
+    digest,
+)
 from ledger.usage import is_larger, measure
 
 __all__ = ["Plan", "plan"]
@@ -78,6 +90,7 @@ class _Planner:
         self.plan = Plan()
         self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
         self._reopened: set[str] = set()
+        self._moments: dict[tuple[str, str], str] = {}
 
     def add(self, new: Event) -> None:
         """Plan an event, unless the ledger or this plan has it."""
@@ -145,7 +158,9 @@ class _Planner:
             "skill": call.skill,
             "plugin": call.plugin,
             "usage": call.usage,
+            "spent_at": call.spent_at,
             "source": {"kind": call.kind, "file": call.place.file, "line": call.place.line}
+            | ({"spent_at_from": call.spent_at_from} if call.spent_at else {})
             | ({"names": names} if names else {})
             | ({"process": call.process} if call.process else {})
             | ({"cut": True} if call.cut else {}),
@@ -307,6 +322,7 @@ class _Planner:
         given |= {} if counter.process is None else {"process": counter.process}
         given |= {"series": counter.series} | ({"series_usage": usage} if usage else {})
         given |= {} if cost is None else {"series_cost_usd": money.to_wire(cost)}
+        given |= {"spent_at_from": counter.spent_at_from} if counter.spent_at else {}
         given |= {"series_partial": True} if counter.partial else {}
         given |= {"series_carried_usd": money.to_wire(carried)} if carried else {}
         raw = (*path, counter.series, cost, *sorted(usage.items()), *(("partial",) if counter.partial else ()))
@@ -322,6 +338,7 @@ class _Planner:
                 partial=partial or None,
                 final=(counter.final and not partial) or None,
                 observed_at=counters.latest,
+                spent_at=None if counters.latest else counter.spent_at,
                 id=digest(counter.kind, "counter", *raw),
                 source=given,
             )
@@ -335,13 +352,51 @@ class _Planner:
             # Also while it runs, where no time has to be made up: the same words read again after an end are no news.
             self._lifecycle("started", fields)
         elif said is not None and said != "running" and (known_end or said != ledger.status):
-            self._lifecycle(said, fields)
+            self._lifecycle(said, self._ended(findings, fields))
             ledger.status = ledger.status if known_end else said
         if status is not None and ledger.status != status:
-            self._lifecycle(status, {})
+            self._lifecycle(status, self._ended(findings, {}))
 
     def _lifecycle(self, kind: str, fields: Mapping[str, Any]) -> None:
-        self.add(event({"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}))
+        new = {"type": f"workflow_{kind}", "workflow_id": self._workflow_id, **fields}
+        dated = "spent_at_from" in (fields.get("source") or {})
+        self.add(event(new, derived=frozenset({"observed_at"} if dated else ())))
+
+    def _ended(self, findings: Findings, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an end; one without a time is dated by the last activity of what was read, or is known."""
+        if "observed_at" in fields:
+            return dict(fields)
+        known = [at for _, at in self._ledger.measures.values()]
+        known += [_wire(call.observed_at) or "" for call in findings.calls]
+        known += [_wire(counter.observed_at) or "" for counter in findings.counters]
+        last = Evidence(max(known, default=""), None)
+        for session in findings.sessions:
+            shown: list[Total | Message] = [*([session.own] if session.own else []), *session.messages.values()]
+            last = max([last, *(self._dated(session, one) for one in shown)], key=lambda each: each.spent_at or "")
+        at = min(last.spent_at or self._ledger.last_activity, clock.to_wire(self._moment))
+        source = fields.get("source") or {"kind": findings.sessions[0].kind if findings.sessions else "import"}
+        named = {"source": source | {"spent_at_from": last.spent_at_from}} if last.spent_at_from else {}
+        return {**fields, **({"observed_at": at} if at else {}), **named}
+
+    def _dated(self, session: Session, found: Total | Message) -> Evidence:
+        """When a total or a message without a time was spent: by its session's messages that have one, else by what
+        its source found, though not after the run ended.
+        """
+        if at := self._known_at(session):
+            return Evidence(at, "transcript")
+        ended_at = self._ledger.ended_at
+        if ended_at and found.spent_at_from == "file" and ended_at < str(found.spent_at):
+            return Evidence(ended_at, "application")
+        return Evidence(found.spent_at, found.spent_at_from)
+
+    def _known_at(self, session: Session) -> str:
+        """The latest moment that the ledger has of a session's messages; "" without any."""
+        key = (session.session_id, session.process)
+        if key not in self._moments:
+            ledger = self._ledger
+            ids = [ledger.names.get(id, id) for id in session.messages]
+            self._moments[key] = max((ledger.measures[id][1] for id in ids if id in ledger.measures), default="")
+        return self._moments[key]
 
     def _split(self, session: Session) -> set[str | None]:
         """The agents of a session whose messages an earlier version put under several, each in a subtree of its own."""
@@ -376,16 +431,16 @@ class _Planner:
             if not after:
                 return Total(None, (), session.place, partial=True) if session.place and not session.messages else None
             priced = [self._price(message.model, message.usage) or 0 for message in whole]
-            return Total(sum(priced), (), after[-1].place, partial=True)
+            return replace(_at(after[-1]), nanousd=sum(priced))
         models = tuple(
             (model, self._price(model, usage) if cost is None else cost, usage) for model, cost, usage in own.models
         )
         nanousd = sum(cost or 0 for _, cost, _ in models) if own.nanousd is None else own.nanousd
         if not after:
             parts = () if own.nanousd is None else models
-            return Total(nanousd, parts, own.place, own.partial, own.carried_nanousd)
+            return replace(own, nanousd=nanousd, models=parts)
         more = sum(self._price(message.model, message.usage) or 0 for message in after)
-        return Total(nanousd + more, (), after[-1].place, partial=True, carried_nanousd=own.carried_nanousd)
+        return replace(_at(after[-1]), nanousd=nanousd + more, carried_nanousd=own.carried_nanousd)
 
     def _price(self, model: str | None, usage: Mapping[str, int]) -> int | None:
         rates = None if not model else self._prices.rates(model, self._moment)
@@ -400,7 +455,7 @@ class _Planner:
         foreign = any(
             id == session.session_id and kind in _CLIENT_KINDS and kind != session.kind for id, kind in ledger.feeds
         )
-        final = not own.partial and not foreign
+        final, dated = not own.partial and not foreign, self._dated(session, own)
         counters = [
             Counter(
                 session.kind,
@@ -416,6 +471,8 @@ class _Planner:
                 process=process or None,
                 final=final,
                 carried_usd=money.to_wire(own.carried_nanousd) if model is None else None,
+                spent_at=dated.spent_at,
+                spent_at_from=dated.spent_at_from,
             )
             for model, nanousd, usage in (*own.models, (None, own.nanousd, None))
         ]
@@ -459,6 +516,7 @@ class _Planner:
 
     def _message(self, session: Session, message: Message, meter: Named) -> None:
         """A message of a session without a total: priced, and known to be incomplete."""
+        dated = self._dated(session, message)
         self.call(
             Call(
                 session.kind,
@@ -474,8 +532,22 @@ class _Planner:
                 client=True,
                 process=session.process,
                 cut=message.message_id in session.cut,
+                spent_at=dated.spent_at,
+                spent_at_from=dated.spent_at_from,
             )
         )
+
+
+def _at(message: Message) -> Total:
+    """A lower bound at a message's place and time."""
+    return Total(0, (), message.place, True, 0, message.spent_at, message.spent_at_from)  # noqa: FBT003
+
+
+def _wire(moment: str | None) -> str | None:
+    try:
+        return None if moment is None else clock.parse(moment)
+    except ValueError:
+        return None  # refused where the event is made, with its name
 
 
 def _series(session: Session) -> str:

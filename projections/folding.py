@@ -6,9 +6,10 @@ state it is given and returns it; whoever wants to keep an earlier one folds aga
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ledger import money
+from ledger import clock, money
 from ledger.errors import InvalidEvent, InvalidMoney, shown
 from ledger.events import (
     COST_OBSERVED,
@@ -23,7 +24,7 @@ from ledger.events import (
 from ledger.runs import Runs
 from projections.meters import Meter, Path, Tree
 from projections.readings import NO_TOKENS, Reading, Tokens
-from projections.spend import Spent, quarter_of
+from projections.spend import Dated, Spent, quarter_of
 from projections.stand import bring_up_to_date, settle
 
 __all__ = ["RUNNING", "State", "fold", "initial"]
@@ -31,6 +32,8 @@ __all__ = ["RUNNING", "State", "fold", "initial"]
 RUNNING: Final = "running"
 _INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS
 _INTEGERS: Final = frozenset({int})
+_LONG: Final = timedelta(days=1)
+"""After so long without activity, an end without a time of its own does not show how long the workflow lasted."""
 
 
 class State:
@@ -41,20 +44,25 @@ class State:
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
         run_start: when the run that is on began; "" in the first.
-        minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM"; `quarter` is its quarter hour.
+        last_activity: the latest moment of its readings, starts and ends; None without any.
+        ended_late: the end that decides has no time of its own, and was recorded long after all activity before it.
+        minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM", and the evidence for it; `booked` is
+            its quarter hour with that evidence.
     """
 
     __slots__ = (
+        "booked",
         "budget_nanousd",
         "created_at",
         "end_time",
+        "ended_late",
         "error_message",
         "estimated_nanousd",
         "event_count",
         "issue_number",
+        "last_activity",
         "minute",
         "project",
-        "quarter",
         "readings",
         "run_start",
         "runs",
@@ -82,8 +90,11 @@ class State:
         self.estimated_nanousd: int | None = None
         self.budget_nanousd: int | None = None
         self.error_message: str | None = None
-        self.minute = self.run_start = ""
-        self.quarter: int | None = None
+        self.run_start = ""
+        self.last_activity: str | None = None
+        self.ended_late = False
+        self.minute: tuple[str, str | None] = ("", None)
+        self.booked: Dated | None = None
 
     @property
     def cost_nanousd(self) -> int:
@@ -137,8 +148,11 @@ def _cost_observed(state: State, line: Line) -> None:
     cost = get("cost_usd")
     usage = _usage(line)
     moment = _moment(line)
-    if moment[:16] != state.minute:
-        _book_under(state, moment, line)
+    spent_at, spent_at_from = (moment, None) if get("spent_at") is None else _evidence(line)
+    if "reason" not in line:
+        _active(state, spent_at, line)
+    if (spent_at[:16], spent_at_from) != state.minute:
+        _book_under(state, spent_at, spent_at_from, line)
     if (subagent := get("subagent")) is not None:
         state.tree.label(meter, _name(line, "subagent", subagent))
     if cost is None:
@@ -173,17 +187,36 @@ def _lacks_counter(state: State, line: Line, moment: str) -> bool:
     return moment >= state.run_start and line.get("message_id") is None and not correction
 
 
-def _book_under(state: State, moment: str, line: Line) -> None:
+def _evidence(line: Line) -> tuple[str, str]:
+    """When a reading without a time was spent, not after it was recorded, and by what evidence."""
+    return min(str(_text(line, "spent_at")), line["recorded_at"]), _named_evidence(line) or "unknown"
+
+
+def _named_evidence(line: Line) -> str | None:
+    """What the time of a reading or an end was taken from that its source has none for."""
+    source = line.get("source")
+    named = source.get("spent_at_from") if isinstance(source, dict) else None
+    return named if isinstance(named, str) else None
+
+
+def _active(state: State, moment: str, line: Line) -> None:
+    """Note the moment of a reading, a start or an end; no activity is later than its record."""
+    moment = min(moment, line["recorded_at"])
+    if state.last_activity is None or moment > state.last_activity:
+        state.last_activity = moment
+
+
+def _book_under(state: State, moment: str, spent_at_from: str | None, line: Line) -> None:
     """What changes from here on is spent in the quarter hour of this moment."""
     try:
-        quarter = quarter_of(moment)
+        booked = (quarter_of(moment), spent_at_from)
     except ValueError:
-        name = "observed_at" if "observed_at" in line else "recorded_at"
+        name = next((name for name in ("spent_at", "observed_at") if name in line), "recorded_at")
         raise _impossible(line, name, f"expected a time, not {shown(moment)}") from None
-    if quarter != state.quarter:
+    if booked != state.booked:
         bring_up_to_date(state.tree)
-        state.tree.spent = state.tree.spend.setdefault(quarter, Spent())
-    state.minute, state.quarter = moment[:16], quarter
+        state.tree.spent = state.tree.spend.setdefault(booked, Spent())
+    state.minute, state.booked = (moment[:16], spent_at_from), booked
 
 
 def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
@@ -222,18 +255,24 @@ def _lifecycle(state: State, line: Line) -> None:
             settle(state.tree)
             state.run_start = _moment(line)
             state.status, state.end_time, state.error_message = RUNNING, None, None
-    elif kind in END_TYPES and run >= before.run:
-        state.status = kind.removeprefix("workflow_")
-        moment = state.end_time = _moment(line)
-        _book_under(state, moment, line)
+    elif kind in END_TYPES:
+        moment, active_at = _moment(line), state.last_activity
+        _active(state, moment, line)
+        if run < before.run:
+            return
+        state.status, state.end_time = kind.removeprefix("workflow_"), moment
+        state.ended_late = "observed_at" not in line and _is_long_after(moment, active_at)
+        _book_under(state, moment, _named_evidence(line), line)
         state.error_message = _text(line, "error_message")
         state.tree.end()
 
 
 def _take_metadata(state: State, line: Line) -> None:
     """What a start says about the workflow; the last one that says it counts."""
-    moment = _moment(line)
-    state.start_time = moment if state.start_time is None else min(state.start_time, moment)
+    if "observed_at" in line or "source" not in line:  # what was imported without a time happened at an unknown one
+        moment = _moment(line)
+        _active(state, moment, line)
+        state.start_time = moment if state.start_time is None else min(state.start_time, moment)
     issue = line.get("issue_number")
     if issue is not None:
         if not isinstance(issue, int):
@@ -249,6 +288,10 @@ def _take_metadata(state: State, line: Line) -> None:
 
 def _moment(line: Line) -> str:
     return (_text(line, "observed_at") if "observed_at" in line else None) or str(line["recorded_at"])
+
+
+def _is_long_after(moment: str, activity: str | None) -> bool:
+    return activity is not None and activity < clock.to_wire(datetime.fromisoformat(moment) - _LONG)
 
 
 def _text(line: Line, name: str) -> str | None:

@@ -27,7 +27,7 @@ from typing import Final
 
 from projections.counters import NEVER, Counters, Moment
 from projections.readings import NO_TOKENS, Figures, Reading, Tokens
-from projections.spend import Amounts, Key, Spent
+from projections.spend import Amounts, Dated, Key, Spent
 
 __all__ = ["MESSAGE", "ROOT", "Below", "Meter", "Path", "Tree"]
 
@@ -182,7 +182,7 @@ class Tree:
     """All meters of one workflow, and whether their run has ended.
 
     Attributes:
-        spend: what was spent in each quarter hour; `spent` is that of the one the tree is in.
+        spend: what was spent in each quarter hour, by the evidence for it; `spent` is that of the one the tree is in.
         moved: meters whose stand may have changed since it was last asked.
         unpriced: meters with usage that had no price.
         lacking: meters with a reading that lacks a counter.
@@ -194,7 +194,7 @@ class Tree:
         self.root = Meter(ROOT, None)
         self.meters: dict[Path, Meter] = {ROOT: self.root}
         self.ended = False
-        self.spend: dict[int, Spent] = {}
+        self.spend: dict[Dated, Spent] = {}
         self.spent = Spent()
         self.moved: set[Meter] = set()
         self.unpriced: set[Meter] = set()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from ledger import clock, money
 from ledger.errors import CostledgerError, LedgerMoved
@@ -205,15 +205,22 @@ def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wan
         "type": COST_OBSERVED,
         "workflow_id": made.workflow_id,
         "observed_at": moment,
+        "spent_at": base.get("spent_at"),
         "usage": usage,
         "cost_usd": money.to_wire(cost),
         "partial": partial or None,
         "final": None if partial or (meter.below is not None and not base.get("final")) else True,
         "reason": reason,
-        "source": _SOURCE,
+        "source": _SOURCE | _evidence(base),
         "id": digest("reprice", base["id"], cost, rates.digest, *(("partial", partial) if cost == old else ())),
     }
     made.events.append(event(fields | again | price))
+
+
+def _evidence(base: Line) -> dict[str, Any]:
+    """What dates a reading without a time."""
+    named = (base.get("source") or {}).get("spent_at_from")
+    return {} if named is None else {"spent_at_from": named}
 
 
 def _base(meter: Meter, told: _Told) -> tuple[Line | None, Mapping[str, int]]:

@@ -35,10 +35,12 @@ __all__ = [
     "number_before_first",
 ]
 
-OWN: Final = frozenset({"agent", "session_id", "model"})
+OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from"})
 """Groups that spend itself names; the others are named by its workflow's row."""
 
-Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
+Group = Literal[
+    "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project"
+]
 
 FOLD_VERSION: Final = 4
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
@@ -216,7 +218,7 @@ class HistoryStore(Protocol):
         ...
 
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
-        """What one workflow spent when, in the order of `Spend`'s first four fields."""
+        """What one workflow spent when, in the order of `Spend`'s first five fields."""
         ...
 
     def spent(

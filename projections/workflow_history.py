@@ -35,6 +35,9 @@ class Row:
     start_time: str | None
     end_time: str | None
     duration_seconds: int | None
+    """From start to end; None while it runs, and when the end was recorded long after all activity."""
+    last_activity: str | None
+    """The latest moment of its readings, starts and ends; None without any."""
     actual_cost_total: float
     """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
     actual_cost_nanousd: int
@@ -103,7 +106,8 @@ def row(state: State, head: Head) -> Row:
         status=state.status,
         start_time=state.start_time,
         end_time=state.end_time,
-        duration_seconds=_seconds(state.start_time, state.end_time),
+        duration_seconds=None if state.ended_late else _seconds(state.start_time, state.end_time),
+        last_activity=state.last_activity,
         actual_cost_total=_usd(cost),
         actual_cost_nanousd=cost,
         estimated_cost_total=None if estimate is None else _usd(estimate),

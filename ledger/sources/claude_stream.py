@@ -9,7 +9,8 @@ https://docs.anthropic.com/en/docs/claude-code/sdk:
   real money;
 - a process is known by the `uuid` of its first `init` line for a session;
 - a sub-agent's lines name the call that began it (`parent_tool_use_id`), and in newer versions its type;
-- `--output-format json --verbose` writes the same records as one array, `--output-format json` the result alone.
+- `--output-format json --verbose` writes the same records as one array, `--output-format json` the result alone;
+- totals carry no time; the file's modification time is what there is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,18 @@ from ledger import money
 from ledger.errors import InvalidInput, SourceUnreadable, shown
 from ledger.events import check_name, check_workflow_id
 from ledger.sources.claude_totals import Result, models_of, own_total, version_of
-from ledger.sources.findings import Findings, Message, Options, Part, Place, Session, Skipped, spelled
+from ledger.sources.findings import (
+    Findings,
+    Message,
+    Options,
+    Part,
+    Place,
+    Session,
+    Skipped,
+    date,
+    file_time,
+    spelled,
+)
 from ledger.sources.jsonl import records
 from ledger.sources.transcript import name, name_id
 from ledger.sources.unknown import Unknown, tells_usage
@@ -187,7 +199,11 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     if empty:
         findings.skipped.append(Skipped(path, None, "is empty"))
     findings.skipped += unknown.skipped()
-    findings.sessions += [process.finish() for process in processes.values()]
+    written = file_time(path)
+    for process in processes.values():
+        session = process.finish()
+        date(session, lambda _: written)
+        findings.sessions.append(session)
 
 
 def _take(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, place: Place) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from ledger import clock
 from ledger.errors import readable
 
 __all__ = [
     "Begun",
     "Call",
     "Counter",
+    "Evidence",
     "Findings",
     "Message",
     "Options",
@@ -22,7 +25,9 @@ __all__ = [
     "Session",
     "Skipped",
     "Total",
+    "date",
     "digest",
+    "file_time",
     "spelled",
 ]
 
@@ -68,6 +73,8 @@ class Total:
         models: `(model, nanodollars or None, usage in our buckets)`.
         partial: the true cost is at least this.
         carried_nanousd: what the session had cost before the process began, by the process's own account.
+        spent_at, spent_at_from: when by the best evidence it was spent, in the ledger's spelling, and which evidence:
+            "file" for the file's modification time, "adw_state", "application" or "transcript"; see `date`.
     """
 
     nanousd: int | None
@@ -75,11 +82,13 @@ class Total:
     place: Place
     partial: bool = False
     carried_nanousd: int = 0
+    spent_at: str | None = None
+    spent_at_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One provider response; its usage is what the source shows of it.
+    """One provider response; its usage is what the source shows of it, `spent_at` as for `Total`.
 
     Attributes:
         names, subagent: see `Call`.
@@ -91,6 +100,8 @@ class Message:
     place: Place
     names: tuple[str, ...] = ()
     subagent: str | None = None
+    spent_at: str | None = None
+    spent_at_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,8 @@ class Call:
     client: bool = False
     process: str = ""
     cut: bool = False
+    spent_at: str | None = None
+    spent_at_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,18 @@ class Counter:
     process: str | None = None
     final: bool = False
     carried_usd: object = None
+    spent_at: str | None = None
+    spent_at_from: str | None = None
+
+
+T = TypeVar("T", Total, Message)
+
+
+class Evidence(NamedTuple):
+    """When something was spent whose source has no time, and what says so; see `Total`."""
+
+    spent_at: str | None
+    spent_at_from: str | None
 
 
 @dataclass(slots=True)
@@ -236,6 +261,29 @@ class Part:
     read: Callable[[], Findings]
     written_at: float = 0.0
     fingerprint: str | None = None
+
+
+def date(session: Session, evidence: Callable[[str | None], Evidence]) -> None:
+    """Date the totals and messages of a session, whose source has no times, by evidence.
+
+    Args:
+        evidence: what is known of a moment, from what was known of it before.
+    """
+
+    def dated(one: T) -> T:
+        found = evidence(one.spent_at)
+        return replace(one, spent_at=found.spent_at, spent_at_from=found.spent_at_from) if found.spent_at else one
+
+    session.own = None if session.own is None else dated(session.own)
+    session.messages = {id: dated(message) for id, message in session.messages.items()}
+
+
+def file_time(path: Path) -> Evidence:
+    """Return a file's modification time."""
+    try:
+        return Evidence(clock.to_wire(datetime.fromtimestamp(path.stat().st_mtime, UTC)), "file")
+    except (OSError, ValueError, OverflowError):
+        return Evidence(None, None)
 
 
 def spelled(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import add
 from typing import Any, Final, Literal
 
@@ -25,6 +25,7 @@ from projections.cli.context import (
     credentials_option,
     data_option,
     history_option,
+    idle_after,
     json_option,
     replica_option,
     workflow_argument,
@@ -36,6 +37,7 @@ from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.explain import Step, steps
 from projections.folding import fold, initial
+from projections.idle import is_idle, open_seconds
 from projections.reports import total_tokens
 from projections.spend import AMOUNTS, Amounts, Spend
 from projections.summary import UNATTRIBUTED
@@ -52,18 +54,24 @@ _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says
 
 
 @click.command("history")
-@click.option("--status", type=click.Choice(["running", "completed", "failed", "cancelled"]), help="Only these.")
+@click.option(
+    "--status",
+    type=click.Choice(["running", "idle", "completed", "failed", "cancelled"]),
+    help="Only these; idle ones are running, without activity for `idle_after` of the configuration.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="The last so many.")
 @json_option
 @history_option
 @data_option
 def history_command(status: str | None, limit: int | None, as_json: bool) -> int:
-    """All workflows and what they cost, the latest last."""
+    """All workflows and what they cost, the latest activity last."""
+    now, after = datetime.now(UTC), idle_after()
     with opened() as session:
-        rows = [found for found in session.history.rows() if status in (None, found.status)]
-        rows = sorted(rows, key=lambda found: (found.updated_at, found.adw_id))[-(limit or 0) :]
+        rows = [(found, is_idle(found, now, after)) for found in session.history.rows()]
+        rows = [(found, idle) for found, idle in rows if status in (None, found.status, "idle" if idle else None)]
+        rows = sorted(rows, key=lambda both: (both[0].last_activity or "", both[0].adw_id))[-(limit or 0) :]
         if as_json:
-            print_json([as_json_row(found) for found in rows])
+            print_json([as_json_row(found, idle=idle) for found, idle in rows])
         elif rows:
             _print_history(rows)
         else:
@@ -71,31 +79,32 @@ def history_command(status: str | None, limit: int | None, as_json: bool) -> int
         return exit_code(session.problems)
 
 
-def as_json_row(found: Row) -> dict[str, Any]:
-    """A row with its breakdowns as objects."""
+def as_json_row(found: Row, *, idle: bool) -> dict[str, Any]:
+    """A row with its breakdowns as objects, and whether it is idle."""
     parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
-    return asdict(found) | parsed
+    return asdict(found) | parsed | {"idle": idle}
 
 
-def _print_history(rows: list[Row]) -> None:
+def _print_history(shown_rows: list[tuple[Row, bool]]) -> None:
+    rows = [found for found, _ in shown_rows]
     shown = Table(
         None,
-        *("workflow", "issue", "status", "cost", "basis", "tokens", "cached", "model", "updated"),
+        *("workflow", "issue", "status", "cost", "basis", "tokens", "cached", "model", "last activity"),
         right=("issue", "cost", "tokens", "cached"),
-        whole=("status", "basis", "updated"),
-        dropped=("cached", "model", "updated", "basis", "issue", "tokens", "status"),
+        whole=("status", "basis", "last activity"),
+        dropped=("cached", "model", "last activity", "basis", "issue", "tokens", "status"),
     )
-    for found in rows:
+    for found, idle in shown_rows:
         shown.add_row(
             Id(found.adw_id),
             "" if found.issue_number is None else f"#{found.issue_number}",
-            styled_status(found.status),
+            styled_status(found.status, idle=idle),
             row_cost(found),
             found.cost_basis or "none",
             f"{found.total_tokens:,}",
             f"{found.cache_efficiency_percent:.0f} %",
             plain(found.model_used or ""),
-            local_time(found.updated_at)[:-3],
+            local_time(found.last_activity)[:-3],
         )
     cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
     total = shown_cost(cost, unpriced=bool(unpriced), at_least=any(found.cost_basis == "partial" for found in rows))
@@ -128,10 +137,12 @@ def show_command(
             if session.problems:
                 return exit_code(session.problems)
             raise UnknownWorkflow(workflow_id, session.where)
+        now = datetime.fromisoformat(found.updated_at) if as_of else datetime.now(UTC)
+        idle = is_idle(found, now, idle_after())
         if as_json:
-            print_json(as_json_row(found))
+            print_json(as_json_row(found, idle=idle))
         else:
-            _print_row(found, spent)
+            _print_row(found, spent, idle=idle)
         return exit_code(session.problems)
 
 
@@ -167,11 +178,13 @@ def _until(lines: Lines, as_of: str) -> Iterator[Line]:
     return (line for line in lines if line["recorded_at"] <= moment)
 
 
-def _print_row(found: Row, spent: tuple[Spend, ...]) -> None:
+def _print_row(found: Row, spent: tuple[Spend, ...], *, idle: bool) -> None:
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
-    out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status)))
+    out.print(
+        Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status, idle=idle))
+    )
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
     out.print(
@@ -179,8 +192,10 @@ def _print_row(found: Row, spent: tuple[Spend, ...]) -> None:
         f"cache reads {found.cache_hit_tokens:,} ({found.cache_efficiency_percent:.1f} % of input) + "
         f"output {found.output_tokens:,}"
     )
-    took = "" if found.duration_seconds is None else f", {found.duration_seconds:,} s"
-    out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or 'now'}{took}")
+    seconds = open_seconds(found) if found.status == "running" else found.duration_seconds
+    took = "" if seconds is None else f", {seconds:,} s"
+    last = f"{local_time(found.last_activity)} (last activity)" if found.last_activity else "now"
+    out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or last}{took}")
     out.print(f"ledger  {counted(found.event_count, 'event')}, head {found.ledger_hash[:12]}…")
     if found.error_message:
         out.print(f"error   {plain(found.error_message)}")

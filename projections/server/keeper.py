@@ -244,10 +244,10 @@ class Keeper:
     def _tell(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             told: list[Change] = []
-            budgets = self._service.config.budgets
+            config = self._service.config
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                told.append(Change(number, adw_id, None if row is None else row_as_json(row, budgets)))
+                told.append(Change(number, adw_id, None if row is None else row_as_json(row, config)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
                         self.unsettled.add(adw_id)

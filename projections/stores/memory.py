@@ -107,7 +107,7 @@ class MemoryHistory:
                 group = tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by)
                 key = group if merged else (one.quarter, *group)
                 known = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
-                amounts = list(map(add, known.amounts, one[4:]))
+                amounts = list(map(add, known.amounts, one[-len(AMOUNTS) :]))
                 sums[key] = SpendSum(max(known.quarter, one.quarter), group, amounts)
         yield from sorted(sums.values(), key=lambda found: found.quarter)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from projections.spend import Spend
+from projections.spend import AMOUNTS, Spend
 from projections.store import Group, SpendSum
 from projections.stores.postgres_connection import Cursor
 from projections.stores.postgres_tables import records
@@ -15,7 +15,7 @@ __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
 
 SPEND_COLUMNS: Final = ("adw_id", *Spend._fields)
 
-_NAMES: Final = Spend._fields[:4]
+_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 
 
 class PostgresSpend:

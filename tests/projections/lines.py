@@ -68,7 +68,7 @@ costs = st.integers(0, 12).map(lambda cents: f"0.{cents:02d}")
 
 @st.composite
 def readings(draw: st.DrawFn) -> dict[str, Any]:
-    """Any reading of a few meters: priced or not, final, partial, in any order of moments."""
+    """Any reading of a few meters: priced or not, final, partial, in any order of moments, dated by evidence or not."""
     fields = draw(paths)
     if subagent := draw(st.sampled_from(["", "", "explore", "review"])):
         fields["subagent"] = subagent
@@ -93,6 +93,10 @@ def any_reading(draw: st.DrawFn, fields: dict[str, Any]) -> dict[str, Any]:
         told["reason"] = "invoice"
     if draw(st.booleans()):
         told["observed_at"] = second(draw(st.integers(0, 30)))
+    elif draw(st.booleans()):
+        told |= {"spent_at": second(draw(st.integers(0, 30))), "source": {"kind": "log", "spent_at_from": "file"}}
+    if draw(st.integers(0, 4)) == 0:
+        told["reason"] = "invoice"
     return told
 
 

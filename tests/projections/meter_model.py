@@ -34,7 +34,7 @@ NO_FIGURES: list[Any] = [Fraction(0), *NO_TOKENS]
 
 
 class MeterModel:
-    """The cost and the tokens of every meter after all lines."""
+    """The cost and the tokens of every meter after all lines, and the latest activity."""
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
         self.settled: dict[Path, Fraction] = {}
@@ -50,11 +50,15 @@ class MeterModel:
         self.window: list[dict[str, Any]] = []
         self.ended, self.run, self.status, self.run_start = False, 0, "running", ""
         self.paths: set[Path] = {()}
+        self.last_activity: str | None = None
         for line in lines:
             self.take(line)
 
     def take(self, line: dict[str, Any]) -> None:
         kind = line["type"]
+        if "reason" not in line or kind != "cost_observed":
+            happened = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
+            self.last_activity = max(self.last_activity or "", min(happened, line["recorded_at"]))
         if kind == "cost_observed":
             self.hear(line)
         elif kind == "workflow_started":

@@ -20,12 +20,13 @@ from tests.projections.lines import HEAD, attempts, ended, events, folded, numbe
 from tests.projections.meter_model import MeterModel
 
 FINAL = {"final": True}
+TIMES = ("event_count", "created_at", "updated_at", "last_activity")
 
 
 def shown(state: State) -> dict[str, Any]:
-    """The row without what depends on how many lines there are and when they were recorded."""
+    """The row without what depends on how many lines there are, when they were recorded and when things happened."""
     told = asdict(row(state, HEAD))
-    return {name: value for name, value in told.items() if name not in ("event_count", "created_at", "updated_at")}
+    return {name: value for name, value in told.items() if name not in TIMES}
 
 
 @given(st.one_of(events, attempts()))
@@ -36,6 +37,7 @@ def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[di
         model = MeterModel(lines[:length])
         assert Fraction(state.cost_nanousd, money.NANOUSD_PER_USD) == model.cost(())
         assert state.status == model.status
+        assert state.last_activity == model.last_activity
     if lines:
         for path, meter in state.tree.meters.items():
             names = zip(("agent", "session_id", "model", "message_id"), path, strict=True)
@@ -98,6 +100,39 @@ def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str,
         assert {k: v for k, v in told.items() if k not in times} == {
             k: v for k, v in after_end.items() if k not in times
         }
+
+
+@given(events)
+def test_when_something_was_spent_by_evidence_changes_no_row_but_its_last_activity(
+    sequence: list[dict[str, Any]],
+) -> None:
+    without = [{name: value for name, value in event.items() if name != "spent_at"} for event in sequence]
+    assert shown(folded(*sequence)) == shown(folded(*without))
+
+
+def test_last_activity_is_of_readings_starts_and_ends_and_not_after_their_record() -> None:
+    early = "2026-11-23T10:00:00.000000Z"
+    told = row(folded(started(observed_at=early), reading("0.10", observed_at=early)), HEAD)
+    assert told.last_activity == early
+    corrected = row(folded(reading("0.10", observed_at=early), reading("0.20", reason="invoice", final=True)), HEAD)
+    assert corrected.last_activity == early
+    ahead = row(folded(reading("0.10", observed_at="2099-01-01T00:00:00.000000Z")), HEAD)
+    assert ahead.last_activity == "2026-11-23T18:00:01.000000Z"
+    opened = row(folded({"type": "ledger_opened", "format": 1, "origin": "o"}), HEAD)
+    assert opened.last_activity is None
+    metadata: dict[str, Any] = {"source": {"kind": "adw"}, "issue_number": 17}
+    imported = row(folded(reading("0.10", observed_at=early), started(**metadata)), HEAD)
+    assert (imported.last_activity, imported.start_time, imported.issue_number) == (early, None, 17)
+
+
+def test_a_duration_is_unknown_when_the_end_was_recorded_long_after_all_activity() -> None:
+    january, later = "2025-06-09T10:00:00.000000Z", "2025-06-09T10:07:00.000000Z"
+    run = [started(observed_at=january), reading("0.10", observed_at=later)]
+    assert row(folded(*run, ended(observed_at=later)), HEAD).duration_seconds == 420
+    assert row(folded(*run, ended()), HEAD).duration_seconds is None, "532 days"
+    assert row(folded(started(), reading("0.10"), ended()), HEAD).duration_seconds == 2
+    again = folded(*run, ended(), started(run=2), ended(run=2))
+    assert row(again, HEAD).duration_seconds is not None, "the second run was recorded as it happened"
 
 
 def usd(*sequence: dict[str, Any]) -> str:
