@@ -8,7 +8,7 @@ several accounts of one session compete, and never adds them. See docs/decisions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -117,16 +117,14 @@ class _Planner:
             for message in session.messages.values():
                 self._message(session, message, meter)
         others = self._of_killed(session, meter)
-        own = self._own(session)
-        if session.own is None and own is not None and own.nanousd is not None and not others:
-            return  # its messages are all that is known of the session
         for process, nanousd, place in others:
             if nanousd is not None:
                 self._count(session, process, Total(nanousd, (), place, partial=True), meter)
-        if own is not None and own.nanousd is None and not own.models:
-            self._nothing_shown(session, own, meter)
-        elif own is not None:
-            self._total(session, own, meter)
+        if session.own is None and not session.messages and session.place is not None:
+            self._nothing_shown(session, session.place, meter)
+        elif session.own is not None or others:  # else its messages are all that is known of the session
+            for own in self._own(session):
+                self._count(session, session.process, own, meter)
 
     def call(self, call: Call) -> None:
         """A call under the path where the ledger first had it, priced when it names no cost."""
@@ -423,34 +421,25 @@ class _Planner:
         ledger.feeds.add((session_id, session.kind))
         return meter
 
-    def _own(self, session: Session) -> Total | None:
-        """What a process itself cost, with the messages after its last total; a lower bound where less is known."""
+    def _own(self, session: Session) -> Iterator[Total]:
+        """What a process itself cost: its last total, and a lower bound with the messages after it."""
         own, after = session.own, [session.messages[id] for id in session.after_total]
-        whole = [message for message in after if message.message_id not in session.cut]
-        if own is None:
-            if not after:
-                return Total(None, (), session.place, partial=True) if session.place and not session.messages else None
-            priced = [self._price(message.model, message.usage) or 0 for message in whole]
-            return replace(_at(after[-1]), nanousd=sum(priced))
-        models = tuple(
-            (model, self._price(model, usage) if cost is None else cost, usage) for model, cost, usage in own.models
-        )
-        nanousd = sum(cost or 0 for _, cost, _ in models) if own.nanousd is None else own.nanousd
-        if not after:
-            parts = () if own.nanousd is None else models
-            return replace(own, nanousd=nanousd, models=parts)
-        more = sum(self._price(message.model, message.usage) or 0 for message in after)
-        return replace(_at(after[-1]), nanousd=nanousd + more, carried_nanousd=own.carried_nanousd)
+        nanousd = carried = 0
+        if own is not None:
+            priced = [self._price(model, usage) or 0 if cost is None else cost for model, cost, usage in own.models]
+            nanousd, carried = sum(priced) if own.nanousd is None else own.nanousd, own.carried_nanousd
+            yield replace(own, nanousd=nanousd, models=() if own.nanousd is None else own.models)
+        if after:
+            whole = after if own is not None else [one for one in after if one.message_id not in session.cut]
+            nanousd += sum(self._price(message.model, message.usage) or 0 for message in whole)
+            yield replace(_at(after[-1]), nanousd=nanousd, carried_nanousd=carried)
 
     def _price(self, model: str | None, usage: Mapping[str, int]) -> int | None:
         rates = None if not model else self._prices.rates(model, self._moment)
         return None if rates is None else rates.cost_nanousd(usage)
 
-    def _total(self, session: Session, own: Total, meter: Named) -> None:
-        """A process's own cost, as one counter of its meter and of each of its models' meters."""
-        self._count(session, session.process, own, meter)
-
     def _count(self, session: Session, process: str, own: Total, meter: Named) -> None:
+        """A process's own cost, as one counter of its meter and of each of its models' meters."""
         ledger, series = self._ledger, process or session.session_id
         foreign = any(
             id == session.session_id and kind in _CLIENT_KINDS and kind != session.kind for id, kind in ledger.feeds
@@ -500,7 +489,7 @@ class _Planner:
             found.append((process, None if counted else sum(whole.values()), place))
         return found
 
-    def _nothing_shown(self, session: Session, own: Total, meter: Named) -> None:
+    def _nothing_shown(self, session: Session, place: Place, meter: Named) -> None:
         """A process that began, and of which the log shows no more: the session costs at least what else is known."""
         self.add(
             cost_observed(
@@ -510,7 +499,7 @@ class _Planner:
                 message_id=session.process or session.session_id,
                 partial=True,
                 id=digest(session.kind, "nothing shown", session.session_id, session.process),
-                source={"kind": session.kind, "file": own.place.file, "line": own.place.line},
+                source={"kind": session.kind, "file": place.file, "line": place.line},
             )
         )
 

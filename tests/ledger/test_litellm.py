@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -35,12 +36,15 @@ def base() -> Iterator[str]:
 
 
 @pytest.fixture
-def litellm(monkeypatch: pytest.MonkeyPatch) -> Any:
+def litellm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import asks the network for one
     litellm = sdk("litellm")
     for name in LISTS:
         monkeypatch.setattr(litellm, name, [])
-    return litellm
+    yield litellm
+    for name in LISTS:
+        getattr(litellm, name).clear()
+    gc.collect()  # what broken streams leave complains when it goes: here, not in the middle of another test
 
 
 def chat(base: str) -> Any:
