@@ -163,8 +163,10 @@ def _cost_observed(state: State, line: Line) -> None:
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
     reported, complete = get("cost_source") != "priced", get("partial") is not True
     nanousd, final, at = money.from_wire(cost), get("final") is True, (moment, line["seq"])
-    if (counter := _counter(line)) is not None:
-        state.tree.count(meter, counter, Reading(nanousd, reported, complete, final, usage), at)
+    if get("counter") is not None:
+        state.tree.count(
+            meter, _name(line, "counter", line["counter"]), Reading(nanousd, reported, complete, final, usage), at
+        )
         return
     if nanousd < meter.settled_nanousd and _lacks_counter(state, line, moment):
         complete = False

@@ -95,14 +95,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a row showed when an upgrade had every ledger folded anew.
-
-    Attributes:
-        seq: how far its ledger had been folded; None once the upgrade has changed the row.
-    """
+    """What a row showed when an upgrade had every ledger folded again, and how far its ledger had been folded."""
 
     stored: Stored
-    seq: int | None
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +249,6 @@ class HistoryStore(Protocol):
         """Drop a checkpoint, since its ledger was rightly replaced; the row stays until it is replayed."""
         ...
 
-    def upgraded(self) -> set[str]:
-        """The rows whose cost an upgrade of this program has changed, and that no resync has written since.
-
-        Another application's table gets their new costs by a resync only.
-        """
-        ...
-
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """The audit log in the order it was written.
 
@@ -324,7 +313,7 @@ def after_upgrade(
     Args:
         before: None: it was folded by these rules before.
     """
-    if before is None or before.seq is None:
+    if before is None:
         return stored, reason
     return stored or before.stored, UPGRADE if before.seq == projected.head.seq else reason
 

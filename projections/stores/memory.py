@@ -131,10 +131,6 @@ class MemoryHistory:
         """See `HistoryStore.forget`."""
         self._checkpoints.pop(workflow_id, None)
 
-    def upgraded(self) -> set[str]:
-        """See `HistoryStore.upgraded`; nothing here is older than the program."""
-        return set()
-
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """See `HistoryStore.audit`."""
         found = [entry for entry in self._audit if entry.id > after and adw_id in (None, entry.adw_id)]

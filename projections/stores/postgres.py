@@ -30,7 +30,6 @@ from projections.store import (
     SpendSum,
     Stored,
     after_upgrade,
-    by_upgrade,
     changed,
     decide,
     removed,
@@ -191,7 +190,9 @@ class PostgresHistory:
             row, change = decide(projected.row, old, pure=pure, reason=why)
             rows.append(row)
             changes += [] if change is None else [change]
-        self._note_upgrade(cursor, before.keys() & {row.adw_id for row in rows}, changes, reason)
+        if before:
+            done = [row.adw_id for row in rows]
+            cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (done,))
         different = self._put(cursor, rows, stored)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         cursor.execute(
@@ -209,23 +210,6 @@ class PostgresHistory:
         """What rows showed before an upgrade, of those that it concerns."""
         found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
         return {adw_id: Before(_stored(*values), seq) for adw_id, *values, seq in found}
-
-    def _note_upgrade(
-        self, cursor: Cursor, adw_ids: Collection[str], changes: Sequence[CostChange], reason: str
-    ) -> None:
-        """Remember rows that an upgrade has changed until they are resynced, and forget the others."""
-        if not adw_ids:
-            return
-        resync = reason.startswith("resync")
-        keep = [] if resync else [change.adw_id for change in changes if by_upgrade(change)]
-        cursor.execute("UPDATE costledger_upgrade SET seq = NULL WHERE adw_id = ANY(%s)", (keep,))
-        also = "" if resync else " AND seq IS NOT NULL"
-        cursor.execute(f"DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s){also}", (list(adw_ids),))
-
-    def upgraded(self) -> set[str]:
-        """See `HistoryStore.upgraded`."""
-        query = f"{_BEFORE} WHERE seq IS NULL"
-        return self._connection.run(lambda cursor: {adw_id for adw_id, *_ in cursor.execute(query)})
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
         """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.

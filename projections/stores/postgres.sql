@@ -132,14 +132,13 @@ CREATE TABLE IF NOT EXISTS costledger_meta (
     value bigint NOT NULL
 );
 
--- What rows showed when an upgrade had every ledger folded anew; each goes when its ledger has been, but for those whose
--- cost the upgrade has changed, which go with a resync.
+-- What rows showed when an upgrade had every ledger folded again; each is deleted when its ledger has been.
 CREATE TABLE IF NOT EXISTS costledger_upgrade (
     adw_id              text COLLATE "C" PRIMARY KEY,
     actual_cost_total   double precision,  -- USD
     actual_cost_nanousd bigint,            -- 1e-9 USD
     status              text,
-    seq                 bigint             -- how far the ledger had been folded; NULL once the upgrade has changed the row
+    seq                 bigint             -- how far the ledger had been folded
 );
 
 -- Gives each version of the rows its number.

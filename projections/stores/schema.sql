@@ -90,12 +90,11 @@ CREATE TABLE IF NOT EXISTS costledger_meta (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What rows showed when an upgrade had every ledger folded anew; each goes when its ledger has been, but for those whose
--- cost the upgrade has changed, which go with a resync.
+-- What rows showed when an upgrade had every ledger folded again; each is deleted when its ledger has been.
 CREATE TABLE IF NOT EXISTS costledger_upgrade (
     adw_id              TEXT PRIMARY KEY,
     actual_cost_total   REAL,     -- USD
     actual_cost_nanousd INTEGER,  -- 1e-9 USD
     status              TEXT,
-    seq                 INTEGER   -- how far the ledger had been folded; NULL once the upgrade has changed the row
+    seq                 INTEGER   -- how far the ledger had been folded
 ) WITHOUT ROWID;

@@ -26,7 +26,6 @@ from projections.store import (
     SpendSum,
     Stored,
     after_upgrade,
-    by_upgrade,
     decide,
     removed,
     visible_cost,
@@ -231,7 +230,7 @@ class SqliteHistory:
         if not self._put(row, exists=exists):
             return None
         if before is not None:
-            self._note_upgrade(adw_id, change, reason)
+            self._db.execute("DELETE FROM costledger_upgrade WHERE adw_id = ?", (adw_id,))
         self._spend.put(adw_id, projected.spend)
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
@@ -241,19 +240,6 @@ class SqliteHistory:
     def _before(self, adw_id: str) -> Before | None:
         values = self._db.execute(f"{_BEFORE} WHERE adw_id = ?", (adw_id,)).fetchone()
         return None if values is None else Before(_stored(values[:-1]), values[-1])
-
-    def _note_upgrade(self, adw_id: str, change: CostChange | None, reason: str) -> None:
-        """Remember a row that an upgrade has changed until it is resynced, and forget the others."""
-        if change is not None and by_upgrade(change) and not reason.startswith("resync"):
-            self._db.execute("UPDATE costledger_upgrade SET seq = NULL WHERE adw_id = ?", (adw_id,))
-        else:
-            also = "" if reason.startswith("resync") else " AND seq IS NOT NULL"
-            self._db.execute(f"DELETE FROM costledger_upgrade WHERE adw_id = ?{also}", (adw_id,))
-
-    def upgraded(self) -> set[str]:
-        """See `HistoryStore.upgraded`."""
-        with self._connection.errors():
-            return {adw_id for adw_id, *_ in self._db.execute(f"{_BEFORE} WHERE seq IS NULL")}
 
     def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
         """Store a row; False when this history does not take it."""

@@ -21,7 +21,7 @@ from ledger.events import cost_observed, workflow_ended
 from ledger.store import DirectoryStore, MemoryStore
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
-from projections.replay import project, refresh, resync
+from projections.replay import project, refresh
 from projections.store import Projected
 from projections.stores.opening import open_history
 from projections.stores.postgres import PostgresHistory
@@ -332,9 +332,7 @@ def test_a_history_of_another_version(history: PostgresHistory, postgres_url: st
 
 
 @pytest.mark.parametrize("key", ["schema_version", "fold_version"])
-def test_what_an_upgrade_changes_is_audited_as_that_and_awaits_a_resync(
-    history: PostgresHistory, postgres_url: str, key: str
-) -> None:
+def test_what_an_upgrade_changes_is_audited_as_that_once(history: PostgresHistory, postgres_url: str, key: str) -> None:
     store = MemoryStore()
     attempts = [cost_observed("w", agent="plan", cost_usd=usd, counter=usd) for usd in ("0.50", "0.40")]
     store.append(attempts)
@@ -348,9 +346,8 @@ def test_what_an_upgrade_changes_is_audited_as_that_and_awaits_a_resync(
         (change,) = refresh(store, opened).changes
         assert (change.adw_id, change.old_nanousd, change.new_nanousd) == ("w", 500_000_000, 900_000_000)
         assert opened.audit("w")[-1].reason == "upgrade: retry counts"
-        assert opened.upgraded() == {"w"}
-        resync(store, opened, workflow_ids=["w"])
-        assert opened.upgraded() == set()
+        store.append([cost_observed("w", agent="plan", cost_usd="0.60", counter="0.40")])
+        assert [change.reason for change in refresh(store, opened).changes] == ["refresh"]
 
 
 def test_a_server_that_restarts_between_two_refreshes_is_reached_again(

@@ -10,7 +10,7 @@ import pytest
 from ledger.errors import HistoryUnavailable
 from ledger.events import cost_observed
 from ledger.store import MemoryStore
-from projections.replay import refresh, resync
+from projections.replay import refresh
 from projections.stores.sqlite import SCHEMA_VERSION, SqliteHistory
 from projections.workflow_history import COLUMNS
 from tests.conftest import SteppingClock
@@ -107,7 +107,7 @@ def of_older_meaning(path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["schema_version", "fold_version"])
-def test_what_an_upgrade_changes_is_audited_as_that_and_awaits_a_resync(tmp_path: Path, key: str) -> None:
+def test_what_an_upgrade_changes_is_audited_as_that_once(tmp_path: Path, key: str) -> None:
     path, store = tmp_path / "history.db", MemoryStore()
     store.append(RETRY)
     store.append([cost_observed("other", cost_usd="1.00")])
@@ -126,13 +126,9 @@ def test_what_an_upgrade_changes_is_audited_as_that_and_awaits_a_resync(tmp_path
         assert [(entry.old_cost, entry.new_cost, entry.reason) for entry in history.audit()] == [
             (0.5, 0.9, "upgrade: retry counts")
         ]
-        assert history.upgraded() == {"w"}
     with SqliteHistory(path) as history:
         store.append([cost_observed("w", agent="plan", cost_usd="0.60", counter="two")])
-        refresh(store, history)
-        assert history.upgraded() == {"w"}, "another change of its ledger is no resync"
-        resync(store, history, workflow_ids=["w"])
-        assert history.upgraded() == set()
+        assert [change.reason for change in refresh(store, history).changes] == ["refresh"]
 
 
 def test_a_ledger_that_grew_since_it_was_folded_is_no_change_of_an_upgrade(tmp_path: Path) -> None:
@@ -144,7 +140,6 @@ def test_a_ledger_that_grew_since_it_was_folded_is_no_change_of_an_upgrade(tmp_p
     store.append([cost_observed("w", agent="build", cost_usd="1.00", counter="two")])
     with SqliteHistory(path) as history:
         assert [change.reason for change in refresh(store, history).changes] == ["refresh"]
-        assert history.upgraded() == set()
 
 
 def test_the_schema_has_exactly_the_columns_of_a_row(tmp_path: Path) -> None:
