@@ -272,15 +272,22 @@ def number_before_first(now: datetime) -> int:
     return max(0, int((now - _ERAS_BEGIN).total_seconds())) << _ERA_BITS
 
 
-def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> tuple[Row, CostChange | None]:
+def decide(
+    replayed: Row, stored: Stored | None, *, spent_nanousd: int, pure: bool, reason: str
+) -> tuple[Row, CostChange | None]:
     """The row to store, and how that changes the cost people see.
 
-    An ended workflow's row is what replay says. A running one's keeps a larger cost that is stored: nobody sees a
-    running cost fall. `pure` is replay always.
+    An ended workflow's row is what replay says. A running one's keeps a larger cost that another program or a person
+    stored, but none that we stored ourselves: a row does not depend on when its ledger was refreshed. `pure` is replay
+    always.
+
+    Args:
+        spent_nanousd: the sum of the stored spend, so what replay said when we wrote the row last.
     """
     row = replayed
     if stored is not None and not pure and replayed.status == "running":
-        row = held(replayed, stored.cost_nanousd)
+        foreign = stored.edited or stored.exact_nanousd > spent_nanousd
+        row = held(replayed, stored.cost_nanousd) if foreign else replayed
     old = None if stored is None else stored.cost_nanousd
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:

@@ -120,7 +120,9 @@ class MemoryHistory:
                 known, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
                 if known is not None and known.seq > projected.head.seq:
                     continue
-                row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
+                stored = None if old is None else _stored(old)
+                spent = sum(part.cost_nanousd for part in self._spend.get(adw_id, ()))
+                row, change = decide(projected.row, stored, spent_nanousd=spent, pure=pure, reason=reason)
                 self._put(row, projected)
                 if change is not None:
                     self._log(change)

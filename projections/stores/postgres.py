@@ -176,13 +176,15 @@ class PostgresHistory:
         self._tables.lock_against_swaps(cursor)
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
         known, stored = self._locked(cursor, furthest)
+        spent = self._spend.costs_nanousd(cursor, stored)
         rows: list[Row] = []
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
             projected = furthest[adw_id]
             if known[adw_id] > projected.head.seq or not self._takes(projected.row, exists=adw_id in stored):
                 continue
-            row, change = decide(projected.row, stored.get(adw_id), pure=pure, reason=reason)
+            before = spent.get(adw_id, 0)
+            row, change = decide(projected.row, stored.get(adw_id), spent_nanousd=before, pure=pure, reason=reason)
             rows.append(row)
             changes += [] if change is None else [change]
         different = self._put(cursor, rows, stored)

@@ -220,7 +220,8 @@ class SqliteHistory:
             return None
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         stored = None if values is None else _stored(values)
-        row, change = decide(projected.row, stored, pure=pure, reason=reason)
+        spent = self._spend.cost_nanousd(adw_id)
+        row, change = decide(projected.row, stored, spent_nanousd=spent, pure=pure, reason=reason)
         if not self._put(row, exists=stored is not None):
             return None
         self._spend.put(adw_id, projected.spend)
