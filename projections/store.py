@@ -24,6 +24,7 @@ __all__ = [
     "Group",
     "HistoryStore",
     "Projected",
+    "Recorded",
     "SpendSum",
     "Stored",
     "decide",
@@ -107,6 +108,15 @@ class AuditEntry:
     timestamp: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """All that a history stores of one workflow at one moment, between two writes of it."""
+
+    row: Row | None
+    checkpoint: Head | None
+    spend: tuple[Spend, ...]
+
+
 class Fresh(Protocol):
     """The rows of a rebuild until they are swapped in."""
 
@@ -170,6 +180,10 @@ class HistoryStore(Protocol):
 
     def row(self, adw_id: str) -> Row | None:
         """One row."""
+        ...
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """Return a row, its checkpoint and its spend as one write left them, whatever is being written meanwhile."""
         ...
 
     def page(self, query: Query) -> Page:

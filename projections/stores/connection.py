@@ -67,6 +67,16 @@ class Connection:
         self.db.execute("COMMIT")
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that the block reads be of one moment; writers go on (https://www.sqlite.org/isolation.html)."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """SQLite's errors as ours."""
         try:

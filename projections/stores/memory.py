@@ -21,6 +21,7 @@ from projections.store import (
     CostChange,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     decide,
@@ -67,6 +68,11 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+        with self._lock:
+            return Recorded(self.row(adw_id), self._checkpoints.get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""

@@ -26,6 +26,7 @@ from projections.store import (
     Fresh,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     changed,
@@ -116,9 +117,28 @@ class PostgresHistory:
 
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
+        return self._connection.run(lambda cursor: self._row_in(cursor, adw_id))
+
+    def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
         query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
-        values = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchone())
+        values = cursor.execute(query, (adw_id,)).fetchone()
         return None if values is None else _row(values)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+
+        def work(cursor: Cursor) -> Recorded:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) known WHERE workflow_id = %s"
+            head = cursor.execute(query, (adw_id,)).fetchone()
+            row = self._row_in(cursor, adw_id)
+            return Recorded(row, None if head is None else Head(*head), self._spend.of(cursor, adw_id))
+
+        while True:
+            version = self._connection.run(self._tables.meta)
+            found = self._connection.run(work)
+            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped its rows in meanwhile
+                return found
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
