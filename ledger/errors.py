@@ -366,10 +366,12 @@ class HistoryUnwritable(HistoryUnavailable):
 
 
 class HistoryReplaced(HistoryUnavailable):
-    """The file of rows in use is gone, or another one lies in its place."""
+    """The file of rows in use is gone or damaged, or another one lies in its place."""
 
     def __init__(self) -> None:
-        super().__init__("in use", "its file was deleted or replaced; its rows are being replayed from the ledgers")
+        super().__init__(
+            "in use", "its file was deleted, replaced or damaged; its rows are being replayed from the ledgers"
+        )
 
 
 class ReplicaUnavailable(CostledgerError):

@@ -163,7 +163,23 @@ class HistoryStore(Protocol):
 
     @property
     def replaced(self) -> bool:
-        """Whether the file that was opened is gone, or another one lies in its place."""
+        """Whether a file that was opened is gone or was cut, or another one lies in its place."""
+        ...
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a file became smaller since this was asked last, so that `is_whole` should be."""
+        ...
+
+    def is_whole(self) -> bool:
+        """Read all of a file of our own; False when it is damaged. True where rows are in no file."""
+        ...
+
+    def put_anew(self) -> None:
+        """Put what can still be read of a damaged file of our own into a new one in its place, to be opened again.
+
+        Nothing where another file lies there already, where it is another application's, and where rows are in no file.
+        """
         ...
 
     def origins(self, adw_id: str) -> dict[str, Head]:

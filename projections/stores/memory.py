@@ -43,6 +43,7 @@ class MemoryHistory:
     shared = False
     identity = None
     replaced = False
+    was_cut = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
@@ -57,6 +58,13 @@ class MemoryHistory:
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""
         return {}
+
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def put_anew(self) -> None:
+        """See `HistoryStore.put_anew`: there is no file."""
 
     def close(self) -> None:
         """See `HistoryStore.close`: nothing is open."""

@@ -77,6 +77,7 @@ class PostgresHistory:
     inserts = True
     identity = None
     replaced = False
+    was_cut = False
 
     _only = ""
     """A WHERE clause, where not every row is ours."""
@@ -99,6 +100,13 @@ class PostgresHistory:
     def path(self) -> str:
         """Where it is, without any password."""
         return self._connection.where
+
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def put_anew(self) -> None:
+        """See `HistoryStore.put_anew`: there is no file."""
 
     def close(self) -> None:
         """Close the session; the object cannot be used after that."""

@@ -34,6 +34,7 @@ from projections.stores.connection import Connection
 from projections.stores.doubtful import doubtful
 from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
+from projections.stores.sqlite_anew import is_whole, put_anew
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
@@ -77,6 +78,7 @@ class SqliteHistory:
             with connection.errors():
                 sqlite_pages.prepare(self._db)
                 self._prepare()
+            connection.note_files()
         except BaseException:
             connection.close()
             raise
@@ -94,6 +96,22 @@ class SqliteHistory:
     def replaced(self) -> bool:
         """See `HistoryStore.replaced`."""
         return self._connection.replaced
+
+    @property
+    def was_cut(self) -> bool:
+        """See `HistoryStore.was_cut`."""
+        return self._connection.was_cut
+
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        with self._connection.errors():
+            return is_whole(self.path)
+
+    def put_anew(self) -> None:
+        """See `HistoryStore.put_anew`."""
+        if self._connection.is_there:
+            with self._connection.errors():
+                put_anew(self.path, self._db, self._clock())
 
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""
