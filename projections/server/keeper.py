@@ -20,6 +20,7 @@ from ledger.errors import (
     CostledgerError,
     HistoryReplaced,
     HistoryUnavailable,
+    HistoryUnwritable,
     InvalidWorkflowId,
     LedgerUnavailable,
     UnknownWorkflow,
@@ -148,8 +149,9 @@ class Keeper:
             due = self.kept.refreshed_at + self._every_seconds - time.time()
             names, since = self._gathered(max(0.0, due))
             try:
+                some = names if self.kept.error is None else set[str]()  # after a failure all are looked at
                 history = self._history()
-                self._refresh(history, names if names and not self._replaced else None)
+                self._refresh(history, some if some and not self._replaced else None)
                 self._service.use(history)
                 self._replaced = False
                 self._tell(history)
@@ -157,7 +159,7 @@ class Keeper:
             except CostledgerError as error:
                 _log.error("rows could not be refreshed: %s", error)
                 self._fail(error)
-                if isinstance(error, HistoryUnavailable):
+                if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryUnwritable):
                     self.doubt(error)
             except Exception as error:
                 _log.exception("rows could not be refreshed")
