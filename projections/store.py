@@ -175,7 +175,7 @@ class HistoryStore(Protocol):
         """Read all of a file of our own; False when it is damaged. True where rows are in no file."""
         ...
 
-    def put_anew(self) -> None:
+    def recover(self) -> None:
         """Put what can still be read of a damaged file of our own into a new one in its place, to be opened again.
 
         Nothing where another file lies there already, where it is another application's, and where rows are in no file.

@@ -102,7 +102,7 @@ class Service:
         """
         before: HistoryStore | None = getattr(self._of_thread, "history", None)
         if mended and before is not None:
-            before.put_anew()
+            before.recover()
         found = self._of_thread.history = self._open_history()
         with self._lock:
             self._opened.append(found)

@@ -63,8 +63,8 @@ class MemoryHistory:
         """See `HistoryStore.is_whole`."""
         return True
 
-    def put_anew(self) -> None:
-        """See `HistoryStore.put_anew`: there is no file."""
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
 
     def close(self) -> None:
         """See `HistoryStore.close`: nothing is open."""

@@ -105,8 +105,8 @@ class PostgresHistory:
         """See `HistoryStore.is_whole`."""
         return True
 
-    def put_anew(self) -> None:
-        """See `HistoryStore.put_anew`: there is no file."""
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
 
     def close(self) -> None:
         """Close the session; the object cannot be used after that."""

@@ -34,7 +34,7 @@ from projections.stores.connection import Connection
 from projections.stores.doubtful import doubtful
 from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
-from projections.stores.sqlite_anew import is_whole, put_anew
+from projections.stores.sqlite_recovery import is_whole, recover
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
@@ -107,11 +107,11 @@ class SqliteHistory:
         with self._connection.errors():
             return is_whole(self.path)
 
-    def put_anew(self) -> None:
-        """See `HistoryStore.put_anew`."""
+    def recover(self) -> None:
+        """See `HistoryStore.recover`."""
         if self._connection.is_there:
             with self._connection.errors():
-                put_anew(self.path, self._db, self._clock())
+                recover(self.path, self._db, self._clock())
 
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from projections.store import number_before_first
 
-__all__ = ["is_whole", "put_anew"]
+__all__ = ["is_whole", "recover"]
 
 _log = logging.getLogger("costledger")
 
@@ -42,7 +42,7 @@ def is_whole(path: Path) -> bool:
     return bool(found == "ok")
 
 
-def put_anew(path: Path, db: sqlite3.Connection, now: datetime) -> None:
+def recover(path: Path, db: sqlite3.Connection, now: datetime) -> None:
     """Put what can be read of a database into a new file in its place; nothing is there when nothing can.
 
     What this connection can still read comes first, then what the file holds without its log. A file of which nothing
@@ -103,7 +103,7 @@ def _read_from(path: Path, new: Path, now: datetime) -> bool:
 
 
 def _begin_era(new: Path, now: datetime) -> None:
-    """Number changes above all that were told from now on, and let readers be undisturbed by writers."""
+    """Number changes from now on above all that were published, and let readers be undisturbed by writers."""
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
         query = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'costledger_change'"
         db.execute(query, (number_before_first(now),))
