@@ -18,9 +18,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -253,7 +254,7 @@ class WebhookConfig(_Section):
     def _can_be_sent(self) -> WebhookConfig:
         try:
             parts = urlsplit(self.url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            valid = parts.scheme in ("http", "https") and _is_host(parts) and (parts.port or 1) > 0
         except ValueError:
             valid = False
         if not valid or parts.username is not None or not self.url.isprintable() or " " in self.url:
@@ -263,6 +264,21 @@ class WebhookConfig(_Section):
         if (self.secret_env is None) == (self.secret_file is None):
             raise ValueError("name the secret by one of secret_env and secret_file")
         return self
+
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
+def _is_host(parts: SplitResult) -> bool:
+    """Whether a URL's host is an address or a name that can be looked up; dots of other scripts divide no name."""
+    name = parts.hostname
+    if not name or len(name) > 253 or set(name) & set("\u3002\uff0e\uff61"):
+        return False
+    if "[" in parts.netloc:
+        ip_address(name.partition("%")[0])
+        return re.fullmatch(r"\[[^\]]*\](:[0-9]*)?", parts.netloc) is not None
+    plain = name if name.isascii() else name.encode("idna").decode("ascii")
+    return all(_LABEL.fullmatch(label) for label in plain.removesuffix(".").split("."))
 
 
 class Config(_Section):

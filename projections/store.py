@@ -26,6 +26,7 @@ __all__ = [
     "Group",
     "HistoryStore",
     "Projected",
+    "Recorded",
     "SpendSum",
     "Stored",
     "after_upgrade",
@@ -124,6 +125,15 @@ class AuditEntry:
     timestamp: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """All that a history stores of one workflow at one moment, between two writes of it."""
+
+    row: Row | None
+    checkpoint: Head | None
+    spend: tuple[Spend, ...]
+
+
 class Fresh(Protocol):
     """The rows of a rebuild until they are swapped in."""
 
@@ -170,7 +180,23 @@ class HistoryStore(Protocol):
 
     @property
     def replaced(self) -> bool:
-        """Whether the file that was opened is gone, or another one lies in its place."""
+        """Whether a file that was opened is gone or was cut, or another one lies in its place."""
+        ...
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a file became smaller since this was asked last, so that `is_whole` should be."""
+        ...
+
+    def is_whole(self) -> bool:
+        """Read all of a file of our own; False when it is damaged. True where rows are in no file."""
+        ...
+
+    def recover(self) -> None:
+        """Put what can still be read of a damaged file of our own into a new one in its place, to be opened again.
+
+        Nothing where another file lies there already, where it is another application's, and where rows are in no file.
+        """
         ...
 
     def origins(self, adw_id: str) -> dict[str, Head]:
@@ -187,6 +213,10 @@ class HistoryStore(Protocol):
 
     def row(self, adw_id: str) -> Row | None:
         """One row."""
+        ...
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """Return a row, its checkpoint and its spend as one write left them, whatever is being written meanwhile."""
         ...
 
     def page(self, query: Query) -> Page:
@@ -289,15 +319,22 @@ def number_before_first(now: datetime) -> int:
     return max(0, int((now - _ERAS_BEGIN).total_seconds())) << _ERA_BITS
 
 
-def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> tuple[Row, CostChange | None]:
+def decide(
+    replayed: Row, stored: Stored | None, *, spent_nanousd: int, pure: bool, reason: str
+) -> tuple[Row, CostChange | None]:
     """The row to store, and how that changes the cost people see.
 
-    An ended workflow's row is what replay says. A running one's keeps a larger cost that is stored: nobody sees a
-    running cost fall. `pure` is replay always.
+    An ended workflow's row is what replay says. A running one's keeps a larger cost that another program or a person
+    stored, but none that we stored ourselves: a row does not depend on when its ledger was refreshed. `pure` is replay
+    always.
+
+    Args:
+        spent_nanousd: the sum of the stored spend, so what replay said when we wrote the row last.
     """
     row = replayed
     if stored is not None and not pure and replayed.status == "running":
-        row = held(replayed, stored.cost_nanousd)
+        foreign = stored.edited or stored.exact_nanousd > spent_nanousd
+        row = held(replayed, stored.cost_nanousd) if foreign else replayed
     old = None if stored is None else stored.cost_nanousd
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:

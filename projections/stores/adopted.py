@@ -87,6 +87,9 @@ class AdoptedHistory(SqliteHistory):
         with self._connection.errors():
             return sqlite_pages.page(self._db, query, kept=False)
 
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: never another application's database."""
+
     def _number(self, adw_id: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO costledger_change (adw_id) VALUES (?)", (adw_id,))
 

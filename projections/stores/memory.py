@@ -21,6 +21,7 @@ from projections.store import (
     CostChange,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     decide,
@@ -42,6 +43,7 @@ class MemoryHistory:
     shared = False
     identity = None
     replaced = False
+    was_cut = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
@@ -57,6 +59,13 @@ class MemoryHistory:
         """See `HistoryStore.origins`."""
         return {}
 
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
     def close(self) -> None:
         """See `HistoryStore.close`: nothing is open."""
 
@@ -67,6 +76,11 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+        with self._lock:
+            return Recorded(self.row(adw_id), self._checkpoints.get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -120,7 +134,9 @@ class MemoryHistory:
                 known, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
                 if known is not None and known.seq > projected.head.seq:
                     continue
-                row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
+                stored = None if old is None else _stored(old)
+                spent = sum(part.cost_nanousd for part in self._spend.get(adw_id, ()))
+                row, change = decide(projected.row, stored, spent_nanousd=spent, pure=pure, reason=reason)
                 self._put(row, projected)
                 if change is not None:
                     self._log(change)

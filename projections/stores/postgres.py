@@ -27,6 +27,7 @@ from projections.store import (
     Fresh,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     after_upgrade,
@@ -79,6 +80,7 @@ class PostgresHistory:
     inserts = True
     identity = None
     replaced = False
+    was_cut = False
 
     _only = ""
     """A WHERE clause, where not every row is ours."""
@@ -102,6 +104,13 @@ class PostgresHistory:
         """Where it is, without any password."""
         return self._connection.where
 
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
     def close(self) -> None:
         """Close the session; the object cannot be used after that."""
         self._connection.close()
@@ -119,9 +128,28 @@ class PostgresHistory:
 
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
+        return self._connection.run(lambda cursor: self._row_in(cursor, adw_id))
+
+    def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
         query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
-        values = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchone())
+        values = cursor.execute(query, (adw_id,)).fetchone()
         return None if values is None else _row(values)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+
+        def work(cursor: Cursor) -> Recorded:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) known WHERE workflow_id = %s"
+            head = cursor.execute(query, (adw_id,)).fetchone()
+            row = self._row_in(cursor, adw_id)
+            return Recorded(row, None if head is None else Head(*head), self._spend.of(cursor, adw_id))
+
+        while True:
+            version = self._connection.run(self._tables.meta)
+            found = self._connection.run(work)
+            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped its rows in meanwhile
+                return found
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -180,6 +208,7 @@ class PostgresHistory:
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
         known, stored = self._locked(cursor, furthest)
         before = {} if self._hidden else self._before(cursor, list(furthest))
+        spent = self._spend.costs_nanousd(cursor, stored)
         rows: list[Row] = []
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
@@ -187,7 +216,8 @@ class PostgresHistory:
             if known[adw_id] > projected.head.seq or not self._takes(projected.row, exists=adw_id in stored):
                 continue
             old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
-            row, change = decide(projected.row, old, pure=pure, reason=why)
+            ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
+            row, change = decide(projected.row, old, spent_nanousd=ours, pure=pure, reason=why)
             rows.append(row)
             changes += [] if change is None else [change]
         if before:

@@ -47,6 +47,11 @@ class PostgresSpend:
         order = ", ".join(f"{name} NULLS FIRST" for name in _NAMES)
         return tuple([Spend(*values[1:]) for values in cursor.execute(f"{self._of} ORDER BY {order}", ([adw_id],))])
 
+    def costs_nanousd(self, cursor: Cursor, adw_ids: Collection[str]) -> dict[str, int]:
+        """Return what the rows of each of these workflows sum to; those without any are left out."""
+        query = f"SELECT adw_id, sum(cost_nanousd) FROM {self._table} WHERE adw_id = ANY(%s) GROUP BY adw_id"
+        return {adw_id: int(cost) for adw_id, cost in cursor.execute(query, (list(adw_ids),))}
+
     def remove(self, cursor: Cursor, adw_ids: Collection[str]) -> None:
         """Drop the rows of these workflows."""
         cursor.execute(self._remove, (list(adw_ids),))

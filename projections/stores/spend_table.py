@@ -44,6 +44,12 @@ class SpendTable:
         order = ", ".join(_NAMES)
         return tuple([Spend(*values) for values in self._db.execute(f"{self._of} ORDER BY {order}", (adw_id,))])
 
+    def cost_nanousd(self, adw_id: str) -> int:
+        """Return what a workflow's rows sum to; 0 without any."""
+        query = f"SELECT coalesce(sum(cost_nanousd), 0) FROM {self._table} WHERE adw_id = ?"
+        (cost,) = self._db.execute(query, (adw_id,)).fetchone()
+        return int(cost)
+
     def remove(self, adw_id: str) -> None:
         """Drop a workflow's rows."""
         self._db.execute(self._remove, (adw_id,))

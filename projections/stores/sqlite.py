@@ -23,6 +23,7 @@ from projections.store import (
     CostChange,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     after_upgrade,
@@ -35,6 +36,7 @@ from projections.stores.connection import Connection
 from projections.stores.doubtful import doubtful
 from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
+from projections.stores.sqlite_recovery import is_whole, recover
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
@@ -80,6 +82,7 @@ class SqliteHistory:
                 sqlite_pages.prepare(self._db)
                 self._prepare()
                 self._upgrades = bool(self._db.execute(f"{_BEFORE} LIMIT 1").fetchall())
+            connection.note_files()
         except BaseException:
             connection.close()
             raise
@@ -97,6 +100,22 @@ class SqliteHistory:
     def replaced(self) -> bool:
         """See `HistoryStore.replaced`."""
         return self._connection.replaced
+
+    @property
+    def was_cut(self) -> bool:
+        """See `HistoryStore.was_cut`."""
+        return self._connection.was_cut
+
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        with self._connection.errors():
+            return is_whole(self.path)
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`."""
+        if self._connection.is_there:
+            with self._connection.errors():
+                recover(self.path, self._db, self._clock())
 
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""
@@ -125,6 +144,11 @@ class SqliteHistory:
         with self._connection.errors():
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+        with self._connection.errors(), self._connection.snapshot():
+            return Recorded(self.row(adw_id), self.checkpoints([adw_id]).get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -226,7 +250,8 @@ class SqliteHistory:
         exists, stored = values is not None, None if values is None else _stored(values)
         before = self._before(adw_id) if self._upgrades else None
         stored, why = after_upgrade(stored, before, projected, reason)
-        row, change = decide(projected.row, stored, pure=pure, reason=why)
+        ours = stored.exact_nanousd if not exists and stored is not None else self._spend.cost_nanousd(adw_id)
+        row, change = decide(projected.row, stored, spent_nanousd=ours, pure=pure, reason=why)
         if not self._put(row, exists=exists):
             return None
         if before is not None:
