@@ -36,6 +36,7 @@ from ledger.workers import ask_each, collecting_rarely
 
 __all__ = ["import_transcripts"]
 
+_MANY: Final = 1 << 30
 _PARALLEL_BYTES: Final = 48 * 1024 * 1024
 """Below so much to read, starting processes costs more than it saves."""
 
@@ -146,14 +147,14 @@ class _One:
 
     Attributes:
         seen: its largest view, with the place of the first.
-        first: orders the files that have it: those that did not copy it, then by its moment, the end of the file, and
-            the file's name.
+        first: orders the files that have it: those that did not copy it, then by its moment, how many responses the
+            file begins with, its end and its name.
         file: of the largest view.
         at: where a ledger has it, and the id that it has there; None: no ledger has it.
     """
 
     seen: Seen
-    first: tuple[int, str, str, str]
+    first: tuple[int, str, int, str, str]
     file: Path
     at: tuple[str, Counted] | None = None
 
@@ -176,7 +177,8 @@ class _Found:
         """One file's extract, in the order of the files."""
         self.skipped += extract.skipped
         for seen in extract.seen:
-            first = (seen.copied, seen.first_at or "~", extract.last_at, str(read.path))
+            opening = _MANY if extract.opening is None else extract.opening
+            first = (seen.copied, seen.first_at or "~", opening, extract.last_at, str(read.path))
             had = self._ones.get(seen.message_id)
             if had is None:
                 self._ones[seen.message_id] = _One(seen, first, read.path)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ _TOLD_ELSEWHERE: Final = ("user", "progress", "summary", "system")
 _LOOKED_AT_MAX: Final = 3
 _PERHAPS_COPY, _ORIGINAL = 1, 0
 """Of `Seen.copied`: a file has a response likely from another one, and no sign of it."""
-_WANTED: Final = (b'"usage"', b'"cost-state"', b'"searchCount"', b'"api-request"')
+_WANTED: Final = (b'"usage"', b'"cost-state"', b'"searchCount"', b'"api-request"', b'"last-prompt"')
 _ATTRIBUTION: Final = ("attributionAgent", "attributionSkill", "attributionPlugin")
 _ALL_TOKENS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
 _META_BYTES_MAX: Final = 64 * 1024
@@ -85,6 +85,7 @@ class _Response:
     branch: object
     request: object = None
     forked_from: object = None
+    version: object = None
     attribution: Mapping[str, Any] = field(default_factory=dict)
     tools: set[str] = field(default_factory=set)
 
@@ -95,12 +96,17 @@ class _File:
 
     Attributes:
         born: the moment of its first line, if that is one that is never copied; a copied line is older.
-        asked: the first moment at which it shows a request; lines before it are likely copies.
+        asked, asked_by: the first moment at which it shows a request, and the version that made it; lines before it are
+            copies if that version wrote them, else likely.
+        opening: how many responses it had before its first prompt was noted; more than another file that has the same
+            ones, if it copied them. None while no prompt was noted.
         model: of the latest response, which a web search is priced by.
     """
 
     born: str = ""
     asked: str = ""
+    asked_by: str = ""
+    opening: int | None = None
     model: str = ""
 
     def copied(self, response: _Response) -> int:
@@ -108,7 +114,9 @@ class _File:
         at = response.at if isinstance(response.at, str) else ""
         if response.forked_from is not None or (at and at < self.born):
             return COPY
-        return _PERHAPS_COPY if at and at < self.asked else _ORIGINAL
+        if at and at < self.asked:
+            return COPY if response.version == self.asked_by else _PERHAPS_COPY
+        return _ORIGINAL
 
 
 class ClaudeTranscripts:
@@ -147,7 +155,7 @@ class ClaudeTranscripts:
                 what = "a cost-state" if record.get("type") == "cost-state" else "a response"
                 found.skipped.append(Skipped(path, number, f"{what} that does not fit: {error}"))
         seen = reading.seen(found.skipped)
-        state = {"born": reading.file.born, "asked": reading.file.asked, "model": reading.file.model}
+        state = asdict(reading.file)
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, reading.begun, state)
         return Extract(
             seen,
@@ -157,6 +165,7 @@ class ClaudeTranscripts:
             resumed=found.resumed,
             failed=found.failed,
             totals=reading.totals,
+            opening=reading.file.opening,
         )
 
 
@@ -188,7 +197,10 @@ class _Reading:
         if kind == "cost-state":
             self.totals.append(_written(record, number, moment(self.last_at)))
         elif kind == "api-request":
-            self.file.asked = self.file.asked or self.last_at
+            if not self.file.asked:
+                self.file.asked, self.file.asked_by = self.last_at, name(record.get("version"))
+        elif kind == "last-prompt":
+            self.file.opening = len(self._responses) if self.file.opening is None else self.file.opening
         else:
             if not _take(self._responses, record, number, self.file) and _is_unknown(record):
                 self.unknown.add(number, f"a record of type {shown(kind)}")
@@ -312,6 +324,7 @@ def _take(responses: dict[str, _Response], record: Mapping[str, Any], line: int,
         where = (record.get("sessionId"), record.get("gitBranch"))
         had = responses[id] = _Response(id, model, usage, output, line, at, agent, *where)
         had.request, had.forked_from = shown.get("requestId", record.get("requestId")), record.get("forkedFrom")
+        had.version = record.get("version")
         had.attribution = {key: record[key] for key in _ATTRIBUTION if key in record}
     elif output > had.output_tokens or (output == had.output_tokens and _is_larger(model, usage, had)):
         had.model, had.usage, had.output_tokens, had.line = model, usage, output, line

@@ -167,6 +167,8 @@ class Extract:
 
     Attributes:
         totals: in the order of the file.
+        opening: of two files that show a message at the same moment, the one with the smaller number had it first;
+            None: the file does not say.
         last_at: the latest moment in it, as it spells it; of two files that show a message at the same moment, the one
             that ended first had it first.
         resumed: only what was added since the mark; False: all of it.
@@ -180,6 +182,7 @@ class Extract:
     resumed: bool = False
     failed: bool = False
     totals: list[WrittenTotal] = field(default_factory=list)
+    opening: int | None = None
 
 
 class Transcript(Protocol):

@@ -21,8 +21,8 @@ CLIENTS = (
     "codex-0.171.0-otlp",
 )
 HELPERS_ELSEWHERE = {"411fe0e4-"}
-"""Claude Code 2.0.76 makes the helper calls of a resumed process under a session id of their own, and counts them in the
-process's total: the API's sessions and the client's differ, by 0.0065 dollars of three sessions together."""
+"""Claude Code 2.0.76 makes the helper calls of a resumed process under session ids of their own, and counts them in the
+total of the session that was resumed."""
 
 
 def wrong(found: list[Outcome]) -> list[Outcome]:
