@@ -75,6 +75,7 @@ def plan(
         planner.begun(findings.begun)
     if findings.facts is not None:
         planner.facts(findings.facts)
+    planner.expect(findings.sessions)
     for session in findings.sessions:
         planner.session(session)
     for call in findings.calls:
@@ -91,6 +92,7 @@ class _Planner:
         self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
         self._reopened: set[str] = set()
         self._moments: dict[tuple[str, str], str] = {}
+        self._expected: dict[tuple[str, str], int] = {}
 
     def add(self, new: Event) -> None:
         """Plan an event, unless the ledger or this plan has it."""
@@ -101,6 +103,12 @@ class _Planner:
         if id is not None:
             self._ledger.ids.add(id)
         self.plan.events.append(new)
+
+    def expect(self, sessions: Iterable[Session]) -> None:
+        """Take in what the processes of one source cost, so that each finds the others that its total carries on."""
+        for session in sessions:
+            if session.own is not None and session.own.nanousd is not None:
+                self._expected[session.session_id, session.process] = session.own.nanousd
 
     def session(self, session: Session) -> None:
         """What one process did: its own cost as a counter of the session's meter, and messages that no total covers."""
@@ -445,6 +453,7 @@ class _Planner:
             id == session.session_id and kind in _CLIENT_KINDS and kind != session.kind for id, kind in ledger.feeds
         )
         final, dated = not own.partial and not foreign, self._dated(session, own)
+        carried = money.to_wire(max(0, own.carried_nanousd - self._in_other_meters(session, meter)))
         counters = [
             Counter(
                 session.kind,
@@ -459,7 +468,7 @@ class _Planner:
                 client=True,
                 process=process or None,
                 final=final,
-                carried_usd=money.to_wire(own.carried_nanousd) if model is None else None,
+                carried_usd=carried if model is None else None,
                 spent_at=dated.spent_at,
                 spent_at_from=dated.spent_at_from,
             )
@@ -475,6 +484,16 @@ class _Planner:
         for counter in self.fitting(counters):
             self.counter(counter)
         ledger.covered.add(meter[1])
+
+    def _in_other_meters(self, session: Session, meter: Named) -> int:
+        """What other processes of a session cost that the counters of this process's meter do not show."""
+        found = {key: nanousd for key, nanousd in self._expected.items() if key[0] == session.session_id}
+        found.pop((session.session_id, session.process), None)
+        for (session_id, process), known in self._ledger.meters.items():
+            counters = self._ledger.counters.get(((*known, None), session.kind))
+            if session_id == session.session_id and known != meter and counters is not None:
+                found[session_id, process] = max(counters.highest(process), found.get((session_id, process), 0))
+        return sum(found.values())
 
     def _of_killed(self, session: Session, meter: Named) -> list[tuple[str, int | None, Place]]:
         """The other processes of a session, with what the messages of those cost that ended without a total."""
