@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ledger.store import LedgerStore
 from ledger.workers import ask_each
+from projections.applications.table import ApplicationTable
 from projections.drift import Finding, examine, findings
 from projections.replay import PARALLEL_BYTES
 from projections.store import HistoryStore
+from projections.workflow_history import Row
 
 __all__ = ["Finding", "Proof", "verify"]
+
+
+_COMPARED_AT_ONCE: Final = 500
+"""Rows that an application's table is asked for in one transaction."""
 
 
 @dataclass(slots=True)
@@ -31,6 +38,7 @@ def verify(
     proof: Proof,
     *,
     unread_too: bool = False,
+    application: ApplicationTable | None = None,
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Finding]:
@@ -40,6 +48,7 @@ def verify(
 
     Args:
         proof: counts what was looked at.
+        application: the table that is a copy of the history; what it does not show is a finding, too.
         unread_too: a ledger that was never read into this history is a finding: its row is missing.
         progress: called with ledgers done and in all.
 
@@ -50,9 +59,9 @@ def verify(
     checkpoints = history.checkpoints()
     proof.rows = len(rows)
     sizes = {name: size for name in ledgers.workflow_ids() if (size := ledgers.size(name)) is not None}
-    missing = unread_too and history.inserts
     jobs = [(name, checkpoints.get(name)) for name in sorted({*sizes, *rows, *checkpoints})]
     many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1
+    replayed: list[Row] = []
     with ask_each(examine, ledgers, jobs, processes=many) as answers:
         for done, ((name, checkpoint), examined) in enumerate(zip(jobs, answers, strict=True), 1):
             proof.ledgers += not examined.problem
@@ -60,8 +69,25 @@ def verify(
             proof.size_bytes += examined.head.size
             row = rows.get(name)
             spent = () if row is None else history.spend(name)
-            for finding in findings(examined, checkpoint, row, spent, history.columns, unread_too=missing):
+            for finding in findings(examined, checkpoint, row, spent, unread_too=unread_too):
                 proof.findings += 1
                 yield finding
+            replayed += [] if application is None or examined.row is None else [examined.row]
+            if application is not None and (len(replayed) == _COMPARED_AT_ONCE or done == len(jobs)):
+                for finding in _of_copy(application, replayed):
+                    proof.findings += 1
+                    yield finding
+                replayed.clear()
             if progress is not None:
                 progress(done, len(jobs))
+
+
+def _of_copy(application: ApplicationTable, replayed: Sequence[Row]) -> Iterator[Finding]:
+    """Where an application's table does not show pure replay."""
+    running = {row.adw_id for row in replayed if row.status == "running"}
+    for name, found in application.compare(replayed, pure=True).items():
+        if found.wrong:
+            held = name in running and (found.stored_nanousd or 0) > found.ledger_nanousd
+            step = f"costledger resync {'--force ' if held else ''}-- {name}"
+            problem = f"{found} in {application.where}" if found.differs_in_cost else f"in {application.where}"
+            yield Finding(name, f"{problem}: {', '.join(found.wrong)} wrong", step)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,11 +109,9 @@ def _template(value: object) -> str | None:
 
 
 def _moment(value: object) -> str | None:
-    """A time of the table; one without a zone is UTC, as SQLite's CURRENT_TIMESTAMP writes it."""
-    if not isinstance(value, str):
-        return None
+    """A time of the table in the ledger's spelling; None of what is none."""
     try:
-        moment = datetime.fromisoformat(value)
-        return clock.parse(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        found = clock.moment(value)
+        return None if found is None else clock.parse(found)
     except ValueError:
         return None

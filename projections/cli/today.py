@@ -11,6 +11,7 @@ from rich.console import Console
 from ledger import money
 from ledger.origin import misplaced
 from ledger.words import counted
+from projections.applications.doubts import doubts_of_copies
 from projections.cli.output import local_time, print_json
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
@@ -34,7 +35,12 @@ def today(*, as_json: bool) -> int:
         day = datetime.now().astimezone().date()
         spent = _spent_on(session.history, day)
         running = [found for found in rows if found.status == "running"]
-        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=datetime.now(UTC))]
+        now = datetime.now(UTC)
+        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=now)]
+        copies = session.compared(rows)
+        for row in rows:
+            of_copy = doubts_of_copies([row], copies, session.where_copied, now=now)
+            doubtful += [(row, doubt.why) for doubt in of_copy]
         if as_json:
             print_json(_as_json(day, spent, running, doubtful, rows, session))
             return exit_code(session.problems)

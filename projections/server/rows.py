@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from ledger import money
+from projections.applications.table import Compared
 from projections.budget import Budgets, Standing, standing
 from projections.pages import Totals
 from projections.workflow_history import Row
@@ -34,11 +35,12 @@ def budget_as_json(found: Standing | None) -> dict[str, Any] | None:
     }
 
 
-def row_as_json(row: Row, budgets: Budgets) -> dict[str, Any]:
+def row_as_json(row: Row, budgets: Budgets, copy: Compared | None = None) -> dict[str, Any]:
     """A row for JSON.
 
     Args:
         budgets: where a workflow's start names none.
+        copy: what an application's table shows of it.
     """
     told = asdict(row)
     del told["budget_nanousd"]
@@ -48,6 +50,7 @@ def row_as_json(row: Row, budgets: Budgets) -> dict[str, Any]:
     told["estimated_cost_total"] = None if estimate is None else usd(money.parse(estimate))
     for name in ("cost_breakdown", "token_breakdown"):
         told[name] = orjson.loads(told[name])
+    told["application"] = None if copy is None else copy.as_json()
     return told
 
 

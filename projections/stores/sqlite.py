@@ -62,14 +62,10 @@ class SqliteHistory:
         HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
     """
 
-    columns = COLUMNS
-    inserts = True
     shared = False
 
     def __init__(self, path: Path, *, writes: bool = True, clock: Clock = clocks.now) -> None:
-        self._open(Connection(path, writes=writes), clock)
-
-    def _open(self, connection: Connection, clock: Clock) -> None:
+        connection = Connection(path, writes=writes)
         self._connection, self._db, self._clock = connection, connection.db, clock
         self._spend = SpendTable(connection.db)
         try:
@@ -221,18 +217,12 @@ class SqliteHistory:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         stored = None if values is None else _stored(values)
         row, change = decide(projected.row, stored, pure=pure, reason=reason)
-        if not self._put(row, exists=stored is not None):
-            return None
+        self._db.execute(_UPSERT, _values(row))
         self._spend.put(adw_id, projected.spend)
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
             self._log(change)
         return change
-
-    def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
-        """Store a row; False when this history does not take it."""
-        self._db.execute(_UPSERT, _values(row))
-        return True
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
@@ -261,7 +251,7 @@ class SqliteHistory:
             raise HistoryUnavailable(
                 self.path,
                 "is a database of another application and was left as it is; use another data directory, or "
-                f"adopt it with --history sqlite:{self.path}",
+                f"have its table kept right with --history sqlite:{self.path}",
             )
         versions = self._versions() if tables else {}
         if versions == VERSIONS:

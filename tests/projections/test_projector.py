@@ -27,7 +27,7 @@ from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.shared import ReplicaFallsShort, project_again, project_on
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.postgres_shared import PostgresShared, projection_of
 from projections.stores.postgres_version import PostgresVersion
 from projections.workflow_history import Row

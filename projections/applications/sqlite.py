@@ -1,0 +1,185 @@
+"""An application's SQLite database: read without leaving a trace, written in one short transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ledger import clock as clocks
+from ledger.errors import HistoryUnavailable, HistoryUnwritable
+from projections.applications.database import Run
+
+__all__ = ["SqliteDatabase"]
+
+T = TypeVar("T")
+
+_WAIT_SECONDS: Final = 10.0
+"""How long a lock of the application is waited for."""
+
+_WAL: Final = b"\x02\x02"
+"""Bytes 18 and 19 of a database in WAL mode (https://www.sqlite.org/fileformat2.html#the_database_header)."""
+
+
+class SqliteDatabase:
+    """A `Database` in a file.
+
+    Raises:
+        HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
+    """
+
+    serial = "INTEGER PRIMARY KEY"
+    for_update = ""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.where = path, f"sqlite:{path}"
+        if not path.is_file():
+            raise HistoryUnavailable(self.where, "there is no such database")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a history of our own; tables of ours in another application's name the columns they added."""
+        names = self.read(lambda run: {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'table'")})
+        return "costledger_meta" in names and "costledger_column" not in names
+
+    def check(self) -> None:
+        """See that it has a table that can be kept right.
+
+        Raises:
+            HistoryUnavailable: it has not.
+        """
+        if "adw_id" not in self.read(_unique):
+            raise HistoryUnavailable(self.where, "has no table workflow_history whose adw_id is unique")
+
+    def read(self, work: Callable[[Run], T]) -> T:
+        """See `Database.read`."""
+        with self._errors(), contextlib.closing(_opened_to_read(self._path)) as db:
+            db.execute("BEGIN")
+            return work(_runs(db))
+
+    def write(self, work: Callable[[Run], T]) -> T:
+        """See `Database.write`."""
+        with self._errors(), contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=rw")) as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                done = work(_runs(db))
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+            return done
+
+    def columns(self, run: Run, table: str) -> dict[str, str]:
+        """See `Database.columns`."""
+        return dict(run("SELECT name, type FROM pragma_table_info(?)", (table,)))
+
+    def reads(self, name: str, kind: str) -> str:  # noqa: ARG002
+        """See `Database.reads`."""
+        return name
+
+    def as_column(self, kind: str, value: Any) -> Any:  # noqa: ARG002
+        """See `Database.as_column`; SQLite gives back what it was given."""
+        return value
+
+    def back_up(self, run: Run, folder: Path, columns: Sequence[str]) -> Path:  # noqa: ARG002
+        """See `Database.back_up`: the whole database, by SQLite's backup API (https://www.sqlite.org/backup.html).
+
+        The transaction that is open holds the lock of writers, so what another connection reads is what was before.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self._path.stem}-{clocks.now():%Y%m%dT%H%M%S_%fZ}.db"
+        with (
+            contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=ro")) as before,
+            contextlib.closing(sqlite3.connect(path)) as copy,
+        ):
+            before.backup(copy)
+        return path
+
+    def state(self) -> object:
+        """See `Database.state`: when the files were written last."""
+        found = []
+        for path in (self._path, self._path.with_name(f"{self._path.name}-wal")):
+            with contextlib.suppress(OSError):
+                stat = path.stat()
+                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return tuple(found)
+
+    def close(self) -> None:
+        """See `Database.close`: nothing stays open between two calls."""
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            text = str(error) or type(error).__name__
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL) or isinstance(error, PermissionError):
+                raise HistoryUnwritable(self.where, text) from error
+            if "locked" in text:
+                text = f"another program locked it for {_WAIT_SECONDS:.0f} s; try again"
+            raise HistoryUnavailable(self.where, f"{text}; nothing was written") from error
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+
+
+def _runs(db: sqlite3.Connection) -> Run:
+    def run(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return db.execute(statement, values).fetchall()
+
+    return run
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that makes no file and changes none.
+
+    In WAL mode a reader would make the files `-wal` and `-shm` where they are missing. Without them no program has the
+    database open, so all of it is in the file. What a killed program left in them is read from a copy.
+    """
+    uri = path.absolute().as_uri()
+    wal, index = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))
+    with path.open("rb") as file:
+        in_wal_mode = file.read(20)[18:] == _WAL
+    if in_wal_mode and not index.exists():
+        if not wal.exists() or not wal.stat().st_size:
+            return _connected(f"{uri}?immutable=1")
+        return _copied(path, wal)
+    db = _connected(f"{uri}?mode=ro")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        journal = path.with_name(f"{path.name}-journal")
+        sidecar = wal if in_wal_mode else journal
+        if not sidecar.exists():
+            raise
+        return _copied(path, sidecar)
+    return db
+
+
+def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
+    """The database in memory, with what its sidecar holds."""
+    with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
+        for file in (path, sidecar):
+            shutil.copyfile(file, Path(folder, file.name))
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
+            copy.backup(db)
+        return db
+
+
+def _unique(run: Run) -> set[str]:
+    """The columns of `workflow_history` that are unique by themselves."""
+    keys = [name for (name,) in run("SELECT name FROM pragma_table_info('workflow_history') WHERE pk")]
+    unique = set(keys) if len(keys) == 1 else set()
+    for index, partial in run("SELECT name, partial FROM pragma_index_list('workflow_history') WHERE \"unique\""):
+        names = [name for (name,) in run("SELECT name FROM pragma_index_info(?)", (index,))]
+        unique |= set(names) if len(names) == 1 and not partial else set()
+    return unique
