@@ -19,7 +19,8 @@ __all__ = ["SqliteDatabase"]
 T = TypeVar("T")
 
 _WAIT_SECONDS: Final = 10.0
-"""How long a lock of the application is waited for."""
+_READ_WAIT_SECONDS: Final = 2.0
+"""How long a lock of the application is waited for; by a reader less, since a page may be waiting for it."""
 
 _WAL: Final = b"\x02\x02"
 """Bytes 18 and 19 of a database in WAL mode (https://www.sqlite.org/fileformat2.html#the_database_header)."""
@@ -63,7 +64,10 @@ class SqliteDatabase:
 
     def write(self, work: Callable[[Run], T]) -> T:
         """See `Database.write`."""
-        with self._errors(), contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=rw")) as db:
+        with (
+            self._errors(),
+            contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=rw", _WAIT_SECONDS)) as db,
+        ):
             db.execute("BEGIN IMMEDIATE")
             try:
                 done = work(_runs(db))
@@ -94,7 +98,7 @@ class SqliteDatabase:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._path.stem}-{clocks.now():%Y%m%dT%H%M%S_%fZ}.db"
         with (
-            contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=ro")) as before,
+            contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=ro", _WAIT_SECONDS)) as before,
             contextlib.closing(sqlite3.connect(path)) as copy,
         ):
             before.backup(copy)
@@ -122,12 +126,12 @@ class SqliteDatabase:
             if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL) or isinstance(error, PermissionError):
                 raise HistoryUnwritable(self.where, text) from error
             if "locked" in text:
-                text = f"another program locked it for {_WAIT_SECONDS:.0f} s; try again"
+                text = "another program keeps it locked; try again"
             raise HistoryUnavailable(self.where, f"{text}; nothing was written") from error
 
 
-def _connected(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+def _connected(uri: str, wait_seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=wait_seconds, isolation_level=None)
 
 
 def _runs(db: sqlite3.Connection) -> Run:
@@ -149,9 +153,9 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
         in_wal_mode = file.read(20)[18:] == _WAL
     if in_wal_mode and not index.exists():
         if not wal.exists() or not wal.stat().st_size:
-            return _connected(f"{uri}?immutable=1")
+            return _connected(f"{uri}?immutable=1", _READ_WAIT_SECONDS)
         return _copied(path, wal)
-    db = _connected(f"{uri}?mode=ro")
+    db = _connected(f"{uri}?mode=ro", _READ_WAIT_SECONDS)
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
