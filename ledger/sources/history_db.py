@@ -16,10 +16,12 @@ from ledger import clock
 from ledger.errors import SourceUnreadable
 from ledger.events import check_name
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+from ledger.sqlite_read_only import open_read_only
 
 __all__ = ["HistoryDb"]
 
 KIND: Final = "history_db"
+_WAIT_SECONDS: Final = 30.0
 _STATUSES: Final = ("running", "completed", "failed", "cancelled")
 _WANTED: Final = (
     "adw_id",
@@ -56,14 +58,14 @@ class HistoryDb:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+        with closing(open_read_only(path, wait_seconds=_WAIT_SECONDS)) as db:
             there = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('workflow_history')")}
             if "adw_id" not in there:
                 raise SourceUnreadable(path, "has no table workflow_history with an adw_id")
             names = [name for name in _WANTED if name in there]
             query = f"SELECT {', '.join(names)} FROM workflow_history WHERE adw_id IS NOT NULL ORDER BY adw_id"
             return [dict(zip(names, values, strict=True)) for values in db.execute(query)]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise SourceUnreadable(path, f"cannot be read as a SQLite database: {error}") from error
 
 

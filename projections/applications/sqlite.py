@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ledger import clock as clocks
 from ledger.errors import HistoryUnavailable, HistoryUnwritable
+from ledger.sqlite_read_only import open_read_only
 from projections.applications.database import Run
 
 __all__ = ["SqliteDatabase"]
@@ -21,9 +20,6 @@ T = TypeVar("T")
 _WAIT_SECONDS: Final = 10.0
 _READ_WAIT_SECONDS: Final = 2.0
 """How long a lock of the application is waited for; by a reader less, since a page may be waiting for it."""
-
-_WAL: Final = b"\x02\x02"
-"""Bytes 18 and 19 of a database in WAL mode (https://www.sqlite.org/fileformat2.html#the_database_header)."""
 
 
 class SqliteDatabase:
@@ -42,6 +38,10 @@ class SqliteDatabase:
             raise HistoryUnavailable(self.where, "there is no such database")
 
     @property
+    def _uri(self) -> str:
+        return self._path.absolute().as_uri()
+
+    @property
     def is_ours(self) -> bool:
         """Whether it is a history of our own; tables of ours in another application's name the columns they added."""
         names = self.read(lambda run: {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'table'")})
@@ -58,7 +58,7 @@ class SqliteDatabase:
 
     def read(self, work: Callable[[Run], T]) -> T:
         """See `Database.read`."""
-        with self._errors(), contextlib.closing(_opened_to_read(self._path)) as db:
+        with self._errors(), contextlib.closing(open_read_only(self._path, wait_seconds=_READ_WAIT_SECONDS)) as db:
             db.execute("BEGIN")
             return work(_runs(db))
 
@@ -66,7 +66,7 @@ class SqliteDatabase:
         """See `Database.write`."""
         with (
             self._errors(),
-            contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=rw", _WAIT_SECONDS)) as db,
+            contextlib.closing(_connected(f"{self._uri}?mode=rw", _WAIT_SECONDS)) as db,
         ):
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -98,7 +98,7 @@ class SqliteDatabase:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._path.stem}-{clocks.now():%Y%m%dT%H%M%S_%fZ}.db"
         with (
-            contextlib.closing(_connected(f"{self._path.absolute().as_uri()}?mode=ro", _WAIT_SECONDS)) as before,
+            contextlib.closing(_connected(f"{self._uri}?mode=ro", _WAIT_SECONDS)) as before,
             contextlib.closing(sqlite3.connect(path)) as copy,
         ):
             before.backup(copy)
@@ -139,44 +139,6 @@ def _runs(db: sqlite3.Connection) -> Run:
         return db.execute(statement, values).fetchall()
 
     return run
-
-
-def _opened_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that makes no file and changes none.
-
-    In WAL mode a reader would make the files `-wal` and `-shm` where they are missing. Without them no program has the
-    database open, so all of it is in the file. What a killed program left in them is read from a copy.
-    """
-    uri = path.absolute().as_uri()
-    wal, index = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))
-    with path.open("rb") as file:
-        in_wal_mode = file.read(20)[18:] == _WAL
-    if in_wal_mode and not index.exists():
-        if not wal.exists() or not wal.stat().st_size:
-            return _connected(f"{uri}?immutable=1", _READ_WAIT_SECONDS)
-        return _copied(path, wal)
-    db = _connected(f"{uri}?mode=ro", _READ_WAIT_SECONDS)
-    try:
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        db.close()
-        journal = path.with_name(f"{path.name}-journal")
-        sidecar = wal if in_wal_mode else journal
-        if not sidecar.exists():
-            raise
-        return _copied(path, sidecar)
-    return db
-
-
-def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
-    """The database in memory, with what its sidecar holds."""
-    with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
-        for file in (path, sidecar):
-            shutil.copyfile(file, Path(folder, file.name))
-        db = sqlite3.connect(":memory:", isolation_level=None)
-        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
-            copy.backup(db)
-        return db
 
 
 def _unique(run: Run) -> set[str]:

@@ -52,7 +52,7 @@ class Story:
         self.application.execute(query, *columns.values())
 
     def cost(self) -> float:
-        return float(row_of(self.application, "a5b80595")["actual_cost_total"])
+        return float(row_of(self.application, "a5b80595")["actual_cost_total"] or 0)
 
     def shows(self, cost: float) -> None:
         """Wait until the application's row shows a cost."""
