@@ -8,7 +8,7 @@ from typing import Final
 
 from ledger import clock as clocks
 from ledger import money
-from projections.applications.table import Compared
+from projections.applications.plan import Compared
 from projections.stale import Doubt
 from projections.workflow_history import Row
 

@@ -43,9 +43,9 @@ class SqliteDatabase:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a history of our own; tables of ours in another application's name the columns they added."""
+        """Whether it is a history of our own; earlier versions left tables in applications' databases, but no sums."""
         names = self.read(lambda run: {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'table'")})
-        return "costledger_meta" in names and "costledger_column" not in names
+        return {"costledger_meta", "costledger_total"} <= names
 
     def check(self) -> None:
         """See that it has a table that can be kept right.

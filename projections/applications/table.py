@@ -20,12 +20,13 @@ from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
-from projections.applications.columns import columns_written, difference
+from projections.applications.columns import columns_written
 from projections.applications.database import Database, Run
-from projections.store import FOLD_VERSION, HELD_REASON, AuditEntry, CostChange, visible_cost
-from projections.workflow_history import Row, held
+from projections.applications.plan import Compared, Plan, Record, change_of, hold_of, plan_of
+from projections.store import FOLD_VERSION, AuditEntry, CostChange, visible_cost
+from projections.workflow_history import Row
 
-__all__ = ["ApplicationTable", "Compared", "Writes"]
+__all__ = ["ApplicationTable", "Writes"]
 
 _log = logging.getLogger("costledger")
 
@@ -46,54 +47,6 @@ _TABLES: Final = (
     "new_cost DOUBLE PRECISION, reason TEXT, timestamp TEXT)",
 )
 """What both databases understand. Text `row_values` is the JSON of the columns that were written last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What the application's table shows of a workflow, and what it should.
-
-    Attributes:
-        stored_nanousd: None: its cost is NULL.
-        ledger_nanousd: of our row.
-        held: the workflow runs and a larger cost is stored, which stays until it ends.
-        wrong: the columns that do not show our row.
-        overwrites: how often another writer has overwritten what was written, each time within an hour of the last.
-        overwritten_nanousd, overwritten_at: what it last set, and when that was found.
-        waits: this version reads ledgers in another way than what was written last, so only a resync writes.
-    """
-
-    adw_id: str
-    stored_nanousd: int | None
-    ledger_nanousd: int
-    held: bool = False
-    wrong: tuple[str, ...] = ()
-    overwrites: int = 0
-    overwritten_nanousd: int | None = None
-    overwritten_at: str | None = None
-    waits: bool = False
-
-    @property
-    def differs(self) -> bool:
-        return bool(self.wrong) or self.held
-
-    @property
-    def differs_in_cost(self) -> bool:
-        return self.stored_nanousd != self.ledger_nanousd
-
-    def as_json(self) -> dict[str, Any]:
-        """Of a row, for JSON."""
-        return {
-            "stored_cost": None if self.stored_nanousd is None else money.to_wire(self.stored_nanousd),
-            "ledger_cost": money.to_wire(self.ledger_nanousd),
-            "held": self.held,
-            "wrong": list(self.wrong),
-            "overwrites": self.overwrites,
-        }
-
-    def __str__(self) -> str:
-        stored = "nothing" if self.stored_nanousd is None else f"${money.to_wire(self.stored_nanousd)}"
-        until = " (held)" if self.held else ""
-        return f"stored {stored}{until}, ledger ${money.to_wire(self.ledger_nanousd)}"
 
 
 @dataclass(slots=True)
@@ -119,18 +72,6 @@ class Writes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
-    """What was written last."""
-
-    cost_nanousd: int
-    values: dict[str, Any]
-    fold_version: int
-    overwrites: int
-    overwritten_nanousd: int | None
-    overwritten_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Shape:
     """The tables that are there: the columns that are written, with their types, and those of the others."""
 
@@ -138,24 +79,6 @@ class _Shape:
     written: bool
     audit: tuple[str, ...]
     audit_time: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be written of one row."""
-
-    compared: Compared
-    row: Row
-    target: Row
-    stored: Mapping[str, Any]
-    values: dict[str, Any]
-    record: _Record | None
-    notes_hold: bool
-    overwritten: bool
-
-    @property
-    def writes(self) -> bool:
-        return bool(self.values) or self.notes_hold
 
 
 class ApplicationTable:
@@ -215,12 +138,12 @@ class ApplicationTable:
         """
         wanted = {row.adw_id: row for row in rows if row.cost_basis is not None}
 
-        def planned(run: Run, *, locks: bool = False) -> tuple[list[_Plan], Writes]:
+        def planned(run: Run, *, locks: bool = False) -> tuple[list[Plan], Writes]:
             plans = [plan for plan in self._plans(run, wanted, pure=pure, locks=locks) if plan.writes]
             waiting = [] if after_upgrade else [plan.row.adw_id for plan in plans if plan.compared.waits]
             plans = [plan for plan in plans if plan.row.adw_id not in waiting]
-            changes = [change for plan in plans if (change := _change(plan, reason)) is not None]
-            return plans, Writes(changes, rows=[plan.row.adw_id for plan in plans], waiting=waiting)
+            changes = [change for plan in plans if (change := change_of(plan, reason)) is not None]
+            return plans, Writes(changes, rows=[plan.row.adw_id for plan in plans if plan.changes_row], waiting=waiting)
 
         def work(run: Run) -> Writes:
             plans, writes = planned(run, locks=True)
@@ -274,56 +197,32 @@ class ApplicationTable:
         there_too = tuple(name for name in _AUDIT_COLUMNS if name in audit)
         return _Shape({name: there[name] for name in names}, written, there_too, audit.get("timestamp", ""))
 
-    def _plans(self, run: Run, wanted: Mapping[str, Row], *, pure: bool, locks: bool = False) -> list[_Plan]:
+    def _plans(self, run: Run, wanted: Mapping[str, Row], *, pure: bool, locks: bool = False) -> list[Plan]:
         shape = self._shape(run)
         reads = ", ".join(self._database.reads(name, kind) for name, kind in shape.kinds.items())
         columns = f"adw_id, {reads}" if reads else "adw_id"
         lock = self._database.for_update if locks else ""
         found = _of_ids(run, f"SELECT {columns} FROM workflow_history", wanted, lock)
-        records: dict[str, _Record] = {}
+        records: dict[str, Record] = {}
         if shape.written:
             for adw_id, cost, values, *rest in _of_ids(
                 run, f"SELECT adw_id, {', '.join(_RECORD)} FROM {_WRITTEN}", wanted
             ):
-                records[adw_id] = _Record(cost, json.loads(values), *rest)
+                records[adw_id] = Record(cost, json.loads(values), *rest)
         return [
-            self._plan(wanted[adw_id], dict(zip(shape.kinds, values, strict=True)), records.get(adw_id), shape, pure)
+            plan_of(
+                wanted[adw_id],
+                dict(zip(shape.kinds, values, strict=True)),
+                records.get(adw_id),
+                lambda name, value: self._database.as_column(shape.kinds[name], value),
+                pure=pure,
+                fold_version=self._fold_version,
+            )
             for adw_id, *values in sorted(found, key=itemgetter(0))
             if adw_id in wanted  # a column without case finds others, too
         ]
 
-    def _plan(self, row: Row, stored: dict[str, Any], record: _Record | None, shape: _Shape, pure: bool) -> _Plan:
-        def as_column(name: str, value: Any) -> Any:
-            return self._database.as_column(shape.kinds[name], value)
-
-        shown, target = stored.get("actual_cost_total"), row
-        cost = None if shown is None else visible_cost(shown)
-        rounded = cost is not None and cost == visible_cost(as_column("actual_cost_total", row.actual_cost_total))
-        if cost is not None and row.status == "running" and not pure and not rounded:
-            target = held(row, cost)
-        holds = target is not row
-        values = difference(target, stored, as_column)
-        if holds:
-            values.pop("actual_cost_total", None)
-        compared = Compared(
-            row.adw_id,
-            row.actual_cost_nanousd if rounded else cost,
-            row.actual_cost_nanousd,
-            held=holds,
-            wrong=tuple(values),
-            overwrites=record.overwrites if record else 0,
-            overwritten_nanousd=record.overwritten_nanousd if record else None,
-            overwritten_at=record.overwritten_at if record else None,
-            waits=record is not None and record.fold_version != self._fold_version,
-        )
-        notes_hold = holds and (record is None or record.cost_nanousd != target.actual_cost_nanousd)
-        again = record is not None and any(record.values.get(name) == getattr(target, name) for name in values)
-        if record is not None and "actual_cost_total" in values:
-            was = record.values.get("actual_cost_total")
-            again |= was is not None and cost != visible_cost(as_column("actual_cost_total", was))
-        return _Plan(compared, row, target, stored, values, record, notes_hold, again)
-
-    def _put(self, run: Run, plans: Sequence[_Plan], reason: str, writes: Writes) -> None:
+    def _put(self, run: Run, plans: Sequence[Plan], reason: str, writes: Writes) -> None:
         shape = self._shape(run)
         if not shape.written:
             writes.backup = self._database.back_up(run, self._backups, tuple(shape.kinds))
@@ -337,13 +236,13 @@ class ApplicationTable:
                     f"UPDATE workflow_history SET {assigned} WHERE adw_id = ?", (*plan.values.values(), plan.row.adw_id)
                 )
             self._note(run, plan)
-            for change in (_change(plan, reason), _hold(plan)):
+            for change in (change_of(plan, reason), hold_of(plan)):
                 if change is not None and self._audit(run, change, shape):
                     writes.audited.append(change)
                     if plan.record is None or plan.overwritten:
                         writes.repairs.append(change)
 
-    def _note(self, run: Run, plan: _Plan) -> None:
+    def _note(self, run: Run, plan: Plan) -> None:
         """Remember what was written, and that another writer had overwritten what was written before."""
         old, now = plan.record, clocks.to_wire(self._clock())
         target = {name: getattr(plan.target, name) for name in plan.stored}
@@ -391,19 +290,3 @@ def _of_ids(run: Run, query: str, adw_ids: Collection[str], lock: str = "") -> l
         some = names[first : first + _IDS_AT_ONCE]
         found += run(f"{query} WHERE adw_id IN ({', '.join('?' * len(some))}) ORDER BY adw_id{lock}", some)
     return found
-
-
-def _change(plan: _Plan, reason: str) -> CostChange | None:
-    """The change of the cost that people see."""
-    if not {"actual_cost_total", "actual_cost_nanousd"} & plan.values.keys():
-        return None
-    old, new = plan.compared.stored_nanousd, plan.target.actual_cost_nanousd
-    return None if old == new else CostChange(plan.row.adw_id, old, new, plan.row.status, reason)
-
-
-def _hold(plan: _Plan) -> CostChange | None:
-    """That a cost which somebody raised is held from now on."""
-    if not plan.notes_hold:
-        return None
-    old = plan.row.actual_cost_nanousd if plan.record is None else plan.record.cost_nanousd
-    return CostChange(plan.row.adw_id, old, plan.target.actual_cost_nanousd, plan.row.status, HELD_REASON)

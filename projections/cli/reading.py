@@ -20,7 +20,7 @@ from ledger.events import Line
 from ledger.line import EMPTY
 from ledger.replicas import open_replica
 from ledger.words import counted
-from projections.applications.table import Compared
+from projections.applications.plan import Compared
 from projections.chains import Lines, lines_of
 from projections.cli.context import (
     credentials_option,

@@ -23,7 +23,8 @@ from ledger.store import DirectoryStore
 from ledger.words import counted
 from ledger.workers import processes_at_hand
 from projections.applications.opening import application_at
-from projections.applications.table import ApplicationTable, Compared, Writes
+from projections.applications.plan import Compared
+from projections.applications.table import ApplicationTable, Writes
 from projections.cli.context import data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh
 from projections.store import HistoryStore

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from ledger import clock, money
 from ledger.errors import CostledgerError
-from projections.applications.table import ApplicationTable, Compared, Writes
+from projections.applications.plan import Compared
+from projections.applications.table import ApplicationTable, Writes
 from projections.server.service import Service
 from projections.store import AuditEntry, HistoryStore
 from projections.workflow_history import Row
@@ -65,7 +66,8 @@ class Copies:
             return None
         at = self._compared_at
         compared_at = clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None
-        return {"compared_at": compared_at, "waiting": self._waiting, "error": error}
+        shown = None if error is None else error.replace(self._table.where, "of the application")
+        return {"compared_at": compared_at, "waiting": self._waiting, "error": shown}
 
     def _keep(self) -> None:
         assert self._table is not None

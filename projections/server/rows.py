@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ledger import money
-from projections.applications.table import Compared
+from projections.applications.plan import Compared
 from projections.budget import Budgets, Standing, standing
 from projections.pages import Totals
 from projections.workflow_history import Row

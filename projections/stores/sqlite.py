@@ -247,7 +247,7 @@ class SqliteHistory:
             HistoryUnavailable: they are not.
         """
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and "costledger_meta" not in tables:
+        if tables and ("costledger_meta" not in tables or "costledger_column" in tables):
             raise HistoryUnavailable(
                 self.path,
                 "is a database of another application and was left as it is; use another data directory, or "

@@ -215,9 +215,22 @@ def test_values_of_an_older_meaning_wait_for_a_resync(copied: Copied) -> None:
     assert copied.write().waiting == ["a5b80595"]
     assert copied.cost("a5b80595") == pytest.approx(2.374561, abs=0.005)
     assert "this version reads its ledger in another way" in "".join(copied.doubts())
+    copied.application.execute("UPDATE workflow_history SET actual_cost_total = 9 WHERE adw_id = 'a5b80595'")
+    assert copied.write().waiting == ["a5b80595"]
     done = copied.write(reason="resync", after_upgrade=True)
     assert (done.waiting, [change.adw_id for change in done.changes]) == ([], ["a5b80595"])
     assert copied.cost("a5b80595") == pytest.approx(3.374561, abs=0.005)
+
+
+def test_an_upgrade_that_changes_no_value_of_a_row_lets_it_be_written(copied: Copied) -> None:
+    copied.write()
+    copied.table = copied.of_version(FOLD_VERSION + 1)
+    copied.application.execute("UPDATE workflow_history SET actual_cost_total = 0.09 WHERE adw_id = 'a5b80595'")
+    done = copied.write()
+    assert (done.waiting, done.rows) == ([], ["a5b80595"]), "another writer changed it, not the upgrade"
+    copied.store.append([cost_observed("going", agent="build", cost_usd="7.00")])
+    done = copied.write()
+    assert (done.waiting, copied.cost("going")) == ([], 7.0)
 
 
 def test_columns_that_an_earlier_version_added_are_kept_right(copied: Copied) -> None:
@@ -351,6 +364,19 @@ def test_the_journal_mode_stays(story: SqliteApplication, tmp_path: Path) -> Non
 def test_our_own_history_refuses_it_and_names_the_way(story: SqliteApplication) -> None:
     with pytest.raises(HistoryUnavailable, match="--history sqlite:"):
         SqliteHistory(story.path)
+
+
+def test_one_that_an_earlier_version_adopted_is_still_anothers(story: SqliteApplication, tmp_path: Path) -> None:
+    story.execute("CREATE TABLE costledger_column (name TEXT PRIMARY KEY)")
+    story.execute("CREATE TABLE costledger_meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+    story.execute("INSERT INTO costledger_meta (key, value) VALUES ('schema_version', 1), ('fold_version', 1)")
+    before = story.digest()
+    with pytest.raises(HistoryUnavailable, match="--history sqlite:"):
+        SqliteHistory(story.path)
+    story.execute("DROP TABLE costledger_column")
+    assert application_at(story.spelling, tmp_path).application is not None
+    assert before != story.digest()
+    assert len(story.execute("SELECT adw_id FROM workflow_history")) == 4
 
 
 def test_our_own_history_named_as_an_applications_is_our_own(tmp_path: Path) -> None:

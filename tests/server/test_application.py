@@ -155,11 +155,13 @@ def test_every_route_answers_and_names_both_figures(story: Story, serve: Serve) 
     for path in (*asked, "/"):
         if path != "/api/stream":
             assert server.client.get(path).status_code == 200, path
+    said = answered(server, "/api/health")["application"]["error"]
+    assert said.startswith("history of the application: another program keeps it locked")
     story.application.execute("COMMIT")
     eventually(lambda: answered(server, "/api/health")["application"]["error"] is None, lambda: "still an error")
     story.shows(2.37)
     listed = answered(server, "/api/workflow-history")
-    assert (listed["total_count"], listed["analytics"]["total_cost"]) == (3, "2.37")
+    assert (listed["total_count"], listed["analytics"]["total_cost"]) == (4, "2.37")
 
 
 def test_a_figure_that_is_set_back_every_second_is_right_within_seconds(
