@@ -21,7 +21,8 @@ from ledger.sqlite_read_only import open_read_only
 __all__ = ["HistoryDb"]
 
 KIND: Final = "history_db"
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 5.0
+"""How long a lock of the application is waited for; a server that is to stop waits as long."""
 _STATUSES: Final = ("running", "completed", "failed", "cancelled")
 _WANTED: Final = (
     "adw_id",

@@ -127,7 +127,9 @@ def plan_of(
         overwrites=record.overwrites if record else 0,
         overwritten_nanousd=record.overwritten_nanousd if record else None,
         overwritten_at=record.overwritten_at if record else None,
-        waits=older and record is not None and any(record.values.get(name) != getattr(target, name) for name in values),
+        waits=older
+        and record is not None
+        and any(name in record.values and record.values[name] != getattr(target, name) for name in values),
     )
     notes_hold = holds and (record is None or record.cost_nanousd != target.actual_cost_nanousd)
     again = record is not None and any(record.values.get(name) == getattr(target, name) for name in values)

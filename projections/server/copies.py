@@ -84,9 +84,9 @@ class Copies:
 
     def _look(self, table: ApplicationTable) -> None:
         history, state = self._service.history, table.state()
-        changed, number = self._changed(history)
+        names, number = self._changed(history)
         every = state != self._state or time.monotonic() - self._all_at >= _ALL_SECONDS
-        rows = history.rows() if every else changed
+        rows = history.rows() if every else [row for name in names if (row := history.row(name)) is not None]
         if rows:
             done = table.write(rows, pure=False, reason="refresh")
             self._report(table, done, every=every)
@@ -96,13 +96,13 @@ class Copies:
         if every:
             self._all_at = time.monotonic()
 
-    def _changed(self, history: HistoryStore) -> tuple[list[Row], int]:
-        """Our rows that changed since the last look, and the number of the last change."""
+    def _changed(self, history: HistoryStore) -> tuple[list[str], int]:
+        """The ids of our rows that changed since the last look, and the number of the last change."""
         names, number = list[str](), self._number
         while changes := history.changes_after(number, _CHANGES_MAX):
             names += [name for _, name in changes]
             number = changes[-1][0]
-        return [row for name in names if (row := history.row(name)) is not None], number
+        return names, number
 
     def _report(self, table: ApplicationTable, done: Writes, *, every: bool) -> None:
         """What a person has to know of it: the log of a server shows warnings."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.applications import SqliteApplication, row_of
+from tests.applications import POSTGRES_KINDS, PostgresApplication, SqliteApplication, row_of
 from tests.ledger.logs import init, message, result, write
 from tests.projections.test_cli import Run, run
 
@@ -154,3 +154,23 @@ def test_our_own_rows_with_naive_times_are_read(run: Run, tmp_path: Path) -> Non
     assert "running, and no event for 48 hours" in run("stale").out
     for command in ("", "history", "show w", "daily"):
         assert run(*command.split()).code == 0
+
+
+def test_a_table_in_postgresql_is_previewed_repaired_and_kept_right(
+    run: Run, postgres_url: str, tmp_path: Path
+) -> None:
+    application = PostgresApplication(postgres_url, POSTGRES_KINDS["as a Django model"])
+    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
+        run("observe", "a5b80595", "--agent", agent, "--cost-usd", cost)
+    run("complete", "a5b80595")
+    before = application.digest()
+    assert "stored $0.09, ledger $2.37 in postgresql://" in run("show", "a5b80595", "--history", postgres_url).out
+    assert "a5b80595: $0.09 → $2.37\n" in run("resync", "--dry-run", "--history", postgres_url).out
+    assert run("rebuild", "--check", "--history", postgres_url).code == 3
+    assert application.digest() == before
+    done = run("resync", "--history", postgres_url)
+    (backup,) = (tmp_path / "data/backups").iterdir()
+    assert f"was backed up to data/backups/{backup.name}" in done.err
+    assert float(row_of(application, "a5b80595")["actual_cost_total"]) == 2.37
+    assert run("rebuild", "--check", "--history", postgres_url).code == 0
+    application.close()
