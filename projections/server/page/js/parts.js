@@ -33,6 +33,15 @@ export function cost(row) {
   );
 }
 
+/** What an application's own table shows other than the row, in a sentence; none when it does not. */
+export function difference(copy) {
+  if (!copy?.wrong.length && !copy?.held) return [];
+  const why = copy.held
+    ? "the larger figure stays until the workflow ends; resync with force shows pure replay"
+    : `${copy.wrong.join(", ")} differ; resync puts them right`;
+  return [`in the application's table: ${stored(copy)}, ledger ${usd(copy.ledger_cost)}: ${why}`];
+}
+
 /** What an application's own table shows. @param {{stored_cost: string | null, held: boolean}} copy */
 export const stored = (copy) =>
   `stored ${copy.stored_cost === null ? "nothing" : usd(copy.stored_cost)}${copy.held ? " (held)" : ""}`;

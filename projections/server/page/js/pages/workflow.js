@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
 import { count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, change, lessLoud, status, stored, toggle } from "../parts.js";
+import { amount, budget, change, difference, lessLoud, status, toggle } from "../parts.js";
 import { link } from "../router.js";
 import { inOrder, staircase } from "../stairs.js";
 import { breakdown, tokens } from "./breakdown.js";
@@ -138,13 +138,7 @@ function notes(row) {
   );
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
-  if (row.application?.wrong.length || row.application?.held) {
-    const { wrong, ledger_cost: ledger } = row.application;
-    const why = row.application.held
-      ? "the larger figure stays until the workflow ends; resync with force shows pure replay"
-      : `${wrong.join(", ")} differ; resync puts them right`;
-    said.push(`in the application's table: ${stored(row.application)}, ledger ${usd(ledger)}: ${why}`);
-  }
+  said.push(...difference(row.application));
   if (row.cost_breakdown.by_agent?.["(held)"])
     said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
   return said.length
