@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import money
-from ledger.errors import CostledgerError, ReplacedLedger, UnknownWorkflow
+from ledger.errors import CostledgerError, LockedLedger, ReplacedLedger, UnknownWorkflow
 from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
 from projections.folding import fold, initial
@@ -37,6 +37,7 @@ class Examined:
         row, spend: by pure replay up to the checkpoint; up to the end without one.
         problem: why there is no row; "" when there is one.
         replaced: the ledger lost what the checkpoint's row was folded from.
+        locked: which process has not released the ledger's lock; "" when it was read under that.
     """
 
     workflow_id: str
@@ -47,6 +48,7 @@ class Examined:
     problem: str = ""
     unknown: bool = False
     replaced: bool = False
+    locked: str = ""
 
 
 def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
@@ -57,7 +59,7 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
     """
     workflow_id, checkpoint = job
     try:
-        reader, state = ledgers.read(workflow_id, checkpoint=checkpoint), initial(workflow_id)
+        reader, state = ledgers.read(workflow_id, checkpoint=checkpoint, locked_too=True), initial(workflow_id)
         replayed: tuple[Row, tuple[Spend, ...]] | None = None
         for line in reader:
             if replayed is None:
@@ -71,6 +73,8 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
     told, spent = replayed or (row(state, reader.head), spend(state))
+    if reader.locked is not None:  # the end may be of an append that is under way
+        return Examined(workflow_id, told, spent, reader.head, locked=reader.locked.problem)
     return Examined(workflow_id, told, spent, reader.head, reader.torn_bytes)
 
 
@@ -100,6 +104,9 @@ def findings(
         step = ACCEPT if examined.replaced else RESTORE
         yield Finding(workflow_id, examined.problem, step.format(workflow_id))
         return
+    if examined.locked:
+        problem = f"its ledger is locked, so nothing is appended and no row follows: {examined.locked}"
+        yield Finding(workflow_id, problem, f"{LockedLedger.next_step}; what is in it was verified up to its end")
     if examined.torn_bytes:
         problem = f"{examined.torn_bytes:,} bytes after the last line were never acknowledged"
         yield Finding(workflow_id, problem, "nothing: the next append moves them aside")

@@ -63,8 +63,8 @@ def _copy(ledgers: DirectoryStore, data: Path) -> None:
 
 
 def _copied(history: HistoryStore) -> MemoryHistory:
-    """The rows and checkpoints; what was spent when is of no use in a trial."""
+    """The rows, their checkpoints, and their spend, by which a figure that somebody raised is known."""
     copy, checkpoints = MemoryHistory(), history.checkpoints()
     for row in history.rows():
-        copy.put(row, checkpoints.get(row.adw_id))
+        copy.put(row, checkpoints.get(row.adw_id), history.spend(row.adw_id))
     return copy

@@ -12,10 +12,10 @@ from ledger import money
 from ledger.events import USAGE_FIELDS
 from ledger.line import Head
 from projections.folding import State
-from projections.meters import Tokens
+from projections.readings import Tokens
 from projections.spend import Spend, spend_rows
 from projections.stand import bring_up_to_date, partial_keys
-from projections.summary import basis_of, possible_double_counting, summarise
+from projections.summary import basis_of, possible_double_counting, retries_without_counter, subagents, summarise
 
 __all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
 
@@ -35,6 +35,9 @@ class Row:
     start_time: str | None
     end_time: str | None
     duration_seconds: int | None
+    """From start to end; None while it runs, and when the end was recorded long after all activity."""
+    last_activity: str | None
+    """The latest moment of its readings, starts and ends; None without any."""
     actual_cost_total: float
     """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
     actual_cost_nanousd: int
@@ -87,6 +90,10 @@ def row(state: State, head: Head) -> Row:
         }
     if doubles := possible_double_counting(state.tree):
         breakdown["possible_double_counting"] = doubles
+    if retries := retries_without_counter(state.tree):
+        breakdown["retries_without_counter"] = retries
+    if names := subagents(state.tree):
+        breakdown["subagents"] = names
     if state.unread_events:
         breakdown["unread_events"] = state.unread_events
     tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
@@ -99,7 +106,8 @@ def row(state: State, head: Head) -> Row:
         status=state.status,
         start_time=state.start_time,
         end_time=state.end_time,
-        duration_seconds=_seconds(state.start_time, state.end_time),
+        duration_seconds=None if state.ended_late else _seconds(state.start_time, state.end_time),
+        last_activity=state.last_activity,
         actual_cost_total=_usd(cost),
         actual_cost_nanousd=cost,
         estimated_cost_total=None if estimate is None else _usd(estimate),

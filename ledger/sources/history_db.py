@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from ledger.sqlite_read_only import open_read_only
 __all__ = ["HistoryDb"]
 
 KIND: Final = "history_db"
+_SECONDS_MAX: Final = 366 * 86_400
 _WAIT_SECONDS: Final = 5.0
 """How long a lock of the application is waited for; a server that is to stop waits as long."""
 _STATUSES: Final = ("running", "completed", "failed", "cancelled")
@@ -33,6 +35,9 @@ _WANTED: Final = (
     "end_time",
     "created_at",
     "error_message",
+    "duration_seconds",
+    "completed_at",
+    "updated_at",
 )
 
 
@@ -86,8 +91,12 @@ def _reader(path: Path, row: Mapping[str, Any]) -> Callable[[], Findings]:
         if status in _STATUSES:
             ended, error = _moment(row.get("end_time")), row.get("error_message")
             end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, row.get("end_time"), error), **place}
-            if ended is not None and status != "running":
-                end["observed_at"] = ended
+            if status != "running":
+                evident = None if ended else _evident_end(row)
+                if evident is not None:
+                    end["source"] = place["source"] | {"spent_at_from": "application"}
+                if (at := ended or evident) is not None:
+                    end["observed_at"] = at
             if status == "failed" and isinstance(error, str) and error:
                 end["error_message"] = error[:4000]
             findings.status = (status, end)
@@ -96,6 +105,14 @@ def _reader(path: Path, row: Mapping[str, Any]) -> Callable[[], Findings]:
         return findings
 
     return read
+
+
+def _evident_end(row: Mapping[str, Any]) -> str | None:
+    """When a row without an end time ended, by its other times: it cannot have been after it was last written."""
+    start, seconds = _moment(row.get("start_time")), row.get("duration_seconds")
+    if start is not None and isinstance(seconds, int | float) and 0 < seconds < _SECONDS_MAX:
+        return clock.to_wire(clock.from_wire(start) + timedelta(seconds=seconds))
+    return _moment(row.get("completed_at")) or _moment(row.get("updated_at"))
 
 
 def _issue(value: object) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ from projections.applications.opening import application_at
 from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
 from projections.cli.context import data_path, history_spelling, store
-from projections.replay import Problem, RefreshReport, refresh
-from projections.store import HistoryStore
+from projections.replay import Problem, RefreshReport, refresh, shown_change
+from projections.store import CostChange, HistoryStore, by_upgrade
 from projections.stores.memory import MemoryHistory
 from projections.stores.opening import is_postgres, open_history
 from projections.workflow_history import Row
@@ -163,8 +163,18 @@ def _session(
         report = refresh(ledgers, history, workflow_ids=workflow_ids, processes=many) if refreshes else RefreshReport()
     except HistoryUnwritable as error:
         report = RefreshReport(problems=[Problem("rows are shown as they were stored last", error)])
+    _tell_upgrade([change for change in report.changes if by_upgrade(change)])
     tell(report.problems)
     return Session(data, ledgers, history, report.problems)
+
+
+def _tell_upgrade(changes: Sequence[CostChange]) -> None:
+    """What an upgrade makes of the rows there were, on stderr before the answer."""
+    for change in changes[:_CHANGES_SHOWN_MAX]:
+        click.echo(f"costledger: {shown_change(change)}", err=True)
+    if len(changes) > _CHANGES_SHOWN_MAX:
+        more = len(changes) - _CHANGES_SHOWN_MAX
+        click.echo(f"costledger: … and {more:,} more rows; `costledger show ID --json` has each one's audit", err=True)
 
 
 _PREFIX_CHARACTERS: Final = 6

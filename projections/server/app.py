@@ -19,7 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from ledger.errors import CostledgerError, DamagedLedger, LedgerUnavailable
+from ledger.errors import (
+    CostledgerError,
+    DamagedLedger,
+    HistoryReplaced,
+    HistoryUnavailable,
+    HistoryUnwritable,
+    LedgerUnavailable,
+)
 from projections.server import shapes
 from projections.server.appender import Appender
 from projections.server.copies import Copies
@@ -127,6 +134,8 @@ async def _running(
 async def _answered(request: Request, error: Exception) -> Response:
     if isinstance(error, DamagedLedger | LedgerUnavailable):
         await run_in_threadpool(request.app.state.keeper.suspect, [error.path.stem])  # so that health names it, too
+    if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryReplaced | HistoryUnwritable):
+        request.app.state.keeper.doubt(error)
     return response_to(error, request.scope)
 
 

@@ -84,13 +84,28 @@ class Service:
             raise HistoryReplaced
         return found
 
-    def open_anew(self) -> HistoryStore:
+    @property
+    def in_place(self) -> bool:
+        """Whether the file in use still lies where it was opened, whole as far as its names and sizes show."""
+        with self._lock:
+            found = next((one for one in self._opened if one.identity == self._in_use), None)
+        if found is None or not found.replaced:
+            return True
+        self.when_replaced()
+        return False
+
+    def open_anew(self, *, mended: bool = False) -> HistoryStore:
         """This thread's own connection to what lies there now; everybody has it once it is in `use`.
+
+        Args:
+            mended: first put what can be read of a damaged file into a new one.
 
         Raises:
             HistoryUnavailable: it cannot be opened.
         """
         before: HistoryStore | None = getattr(self._of_thread, "history", None)
+        if mended and before is not None:
+            before.recover()
         found = self._of_thread.history = self._open_history()
         with self._lock:
             self._opened.append(found)

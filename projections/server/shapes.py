@@ -66,9 +66,14 @@ class WorkflowRow(_Shape):
     workflow_template: str | None = Field(examples=["adw_sdlc"])
     project: str | None = Field(examples=["costledger"])
     status: str = Field(examples=["completed"], description="running, completed, failed or cancelled")
+    idle: bool = Field(description="running, and without activity for `idle_after` of the configuration, an hour")
     start_time: Moment | None
     end_time: Moment | None
-    duration_seconds: int | None = Field(examples=[841])
+    duration_seconds: int | None = Field(
+        examples=[841],
+        description="from start to end; null while it runs, and when the end was recorded a day after all activity",
+    )
+    last_activity: Moment | None = Field(description="the latest of its readings, starts and ends")
     actual_cost_total: Usd
     estimated_cost_total: Usd | None
     budget: Budget | None = Field(description="null: neither its start nor the configuration sets one")
@@ -303,6 +308,11 @@ class Spend(_Shape):
     lines: list[SpendLine]
     groups: list[SpendGroup]
     total: SpendFigures
+    spent_at_from: dict[str, Usd] = Field(
+        description="what is dated by evidence since its source has no time: file (the log's modification time), "
+        "adw_state, application (its row) or transcript",
+        examples=[{"file": "1.23"}],
+    )
     unpriced: dict[str, Unpriced] = Field(description="by model")
 
 

@@ -21,6 +21,7 @@ from projections.store import (
     CostChange,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     decide,
@@ -40,6 +41,7 @@ class MemoryHistory:
     shared = False
     identity = None
     replaced = False
+    was_cut = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
@@ -55,6 +57,13 @@ class MemoryHistory:
         """See `HistoryStore.origins`."""
         return {}
 
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
     def close(self) -> None:
         """See `HistoryStore.close`: nothing is open."""
 
@@ -65,6 +74,11 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+        with self._lock:
+            return Recorded(self.row(adw_id), self._checkpoints.get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -105,7 +119,7 @@ class MemoryHistory:
                 group = tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by)
                 key = group if merged else (one.quarter, *group)
                 known = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
-                amounts = list(map(add, known.amounts, one[4:]))
+                amounts = list(map(add, known.amounts, one[-len(AMOUNTS) :]))
                 sums[key] = SpendSum(max(known.quarter, one.quarter), group, amounts)
         yield from sorted(sums.values(), key=lambda found: found.quarter)
 
@@ -118,7 +132,9 @@ class MemoryHistory:
                 known, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
                 if known is not None and known.seq > projected.head.seq:
                     continue
-                row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
+                stored = None if old is None else _stored(old)
+                spent = sum(part.cost_nanousd for part in self._spend.get(adw_id, ()))
+                row, change = decide(projected.row, stored, spent_nanousd=spent, pure=pure, reason=reason)
                 self._put(row, projected)
                 if change is not None:
                     self._log(change)
@@ -162,9 +178,9 @@ class MemoryHistory:
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
         self._number(adw_id)
 
-    def put(self, row: Row, checkpoint: Head | None) -> None:
+    def put(self, row: Row, checkpoint: Head | None, spend: tuple[Spend, ...]) -> None:
         """Store a row as another history has it; nothing is audited."""
-        self._rows[row.adw_id] = row
+        self._rows[row.adw_id], self._spend[row.adw_id] = row, spend
         if checkpoint is not None:
             self._checkpoints[row.adw_id] = checkpoint
 

@@ -23,12 +23,15 @@ from projections.spend import Spend
 from projections.store import (
     NO_LEDGER,
     AuditEntry,
+    Before,
     CostChange,
     Fresh,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
+    after_upgrade,
     changed,
     decide,
     removed,
@@ -56,6 +59,7 @@ _CELLS: Final = attrgetter(*COLUMNS)
 _JSON_COLUMNS: Final = ("cost_breakdown", "token_breakdown")
 _JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
+_BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 _FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
 
@@ -80,6 +84,7 @@ class PostgresHistory:
 
     identity = None
     replaced = False
+    was_cut = False
 
     def __init__(
         self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
@@ -100,6 +105,13 @@ class PostgresHistory:
         """Where it is, without any password."""
         return self._connection.where
 
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
     def close(self) -> None:
         """Close the session; the object cannot be used after that."""
         self._connection.close()
@@ -117,9 +129,28 @@ class PostgresHistory:
 
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
+        return self._connection.run(lambda cursor: self._row_in(cursor, adw_id))
+
+    def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
         query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
-        values = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchone())
+        values = cursor.execute(query, (adw_id,)).fetchone()
         return None if values is None else _row(values)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+
+        def work(cursor: Cursor) -> Recorded:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) known WHERE workflow_id = %s"
+            head = cursor.execute(query, (adw_id,)).fetchone()
+            row = self._row_in(cursor, adw_id)
+            return Recorded(row, None if head is None else Head(*head), self._spend.of(cursor, adw_id))
+
+        while True:
+            version = self._connection.run(self._tables.meta)
+            found = self._connection.run(work)
+            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped its rows in meanwhile
+                return found
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -177,15 +208,22 @@ class PostgresHistory:
         self._tables.lock_against_swaps(cursor)
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
         known, stored = self._locked(cursor, furthest)
+        before = {} if self._hidden else self._before(cursor, list(furthest))
+        spent = self._spend.costs_nanousd(cursor, stored)
         rows: list[Row] = []
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
             projected = furthest[adw_id]
             if known[adw_id] > projected.head.seq:
                 continue
-            row, change = decide(projected.row, stored.get(adw_id), pure=pure, reason=reason)
+            old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
+            ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
+            row, change = decide(projected.row, old, spent_nanousd=ours, pure=pure, reason=why)
             rows.append(row)
             changes += [] if change is None else [change]
+        if before:
+            done = [row.adw_id for row in rows]
+            cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (done,))
         different = self._put(cursor, rows)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         cursor.execute(
@@ -198,6 +236,11 @@ class PostgresHistory:
         if not self._hidden:
             postgres_pages.number_changes(cursor, different)
         return changes
+
+    def _before(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, Before]:
+        """What rows showed before an upgrade, of those that it concerns."""
+        found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
+        return {adw_id: Before(_stored(*values), seq) for adw_id, *values, seq in found}
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
         """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
@@ -338,8 +381,10 @@ class PostgresHistory:
         if not tables.meta(cursor).items() >= VERSIONS.items():
             tables.lock(cursor)
             versions = tables.meta(cursor)
-            if not versions:
+            if not versions.items() >= VERSIONS.items():
                 tables.make_shared(cursor)
+            if versions:
+                self._note_rows(cursor)
             if versions.get("schema_version") != VERSIONS["schema_version"]:
                 tables.drop_views(cursor)
             if not versions.items() >= VERSIONS.items():
@@ -347,6 +392,14 @@ class PostgresHistory:
                 tables.show(cursor, tables.make(cursor))
                 tables.remember(cursor, **VERSIONS)
         self._look(Columns(cursor))
+
+    def _note_rows(self, cursor: Cursor) -> None:
+        """Remember what rows show before every ledger is folded anew."""
+        cursor.execute(
+            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
+            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
+        )
 
     def _look(self, columns: Columns) -> None:
         """Queries for the columns there are."""

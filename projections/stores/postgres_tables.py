@@ -21,7 +21,7 @@ from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
 """The version, by its key in `costledger_meta`, that projectors are filling."""
@@ -29,7 +29,7 @@ BUILDING: Final = "building_version"
 _RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s"
 """Not `to_regclass`, which may remember from before another session made the table."""
 _VERSIONED: Final = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)_N\b")
-_MOMENTS: Final = frozenset({"start_time", "end_time", "created_at", "updated_at"})
+_MOMENTS: Final = frozenset({"start_time", "end_time", "last_activity", "created_at", "updated_at"})
 _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 _NUMBERS: Final = ("numeric", "double precision", "real", "bigint", "integer")
 _NANOUSD: Final = "actual_cost_nanousd / 1000000000.0"

@@ -1,6 +1,6 @@
 """Pages and totals of a SQLite history: indexes to walk, and sums that triggers keep, so that neither counts rows.
 
-`costledger_total` holds a line for each day (of `updated_at`), status, template and basis that occurs. Triggers also
+`costledger_total` holds a line for each day (of `last_activity`), status, template and basis that occurs. Triggers also
 give every row that changes a new number in `costledger_change`, also when somebody edits it by hand: who saw number n
 asks for those above it.
 """
@@ -34,7 +34,7 @@ _COUNTED_FROM: Final = (
 
 _KEY: Final = ("day", "status", "workflow_template", "cost_basis")
 _OF_ROW: Final = {
-    "day": "substr({0}.updated_at, 1, 10)",
+    "day": "ifnull(substr({0}.last_activity, 1, 10), '')",
     "status": "{0}.status",
     "workflow_template": "ifnull({0}.workflow_template, '')",
     "cost_basis": "ifnull({0}.cost_basis, 'none')",
@@ -72,8 +72,8 @@ def statements() -> Iterator[str]:
             yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"
     yield f"CREATE INDEX IF NOT EXISTS workflow_history_doubtful ON workflow_history (updated_at) WHERE {DOUBTFUL}"
     for column in _KEY[1:]:
-        name = f"workflow_history_{column}_updated_at"
-        yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, updated_at, adw_id)"
+        name = f"workflow_history_{column}_last_activity"
+        yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, last_activity, adw_id)"
     new, old = _changed("NEW"), _changed("OLD")
     yield _trigger("row_added", "INSERT", "", f"{_added('NEW')} {new}")
     yield _trigger("row_removed", "DELETE", "", f"{_taken('OLD')} {old}")
@@ -125,7 +125,7 @@ def totals(db: sqlite3.Connection, query: Query) -> Totals:
     found = _of_whole_days(db, query)
     for low, high in _edges(query):
         grouped, values = _grouped(query)
-        text = " AND ".join(["updated_at >= ? AND updated_at < ?", *grouped])
+        text = " AND ".join(["last_activity >= ? AND last_activity < ?", *grouped])
         found = found.plus(_summed(db, _from_rows(f" WHERE {text}"), [low, high, *values]))
     return found
 
@@ -153,7 +153,7 @@ def _of_whole_days(db: sqlite3.Connection, query: Query) -> Totals:
     conditions, values = _grouped(query, kept=True)
     for bound, comparison in ((query.since, ">"), (query.until, "<")):
         if bound is not None:
-            conditions.append(f"day {comparison} ?")
+            conditions.append(f"day {comparison} ? AND day <> ''")
             values.append(bound[:10])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sums = ", ".join(f"sum({name})" for name in SUMS)
@@ -202,7 +202,7 @@ def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
         values.append(query.issue_number)
     for bound, comparison in ((query.since, ">="), (query.until, "<")):
         if bound is not None:
-            conditions.append(f"{'' if query.sort == 'updated_at' else unindexed}updated_at {comparison} ?")
+            conditions.append(f"{'' if query.sort == 'last_activity' else unindexed}last_activity {comparison} ?")
             values.append(bound)
     if query.text is not None:
         conditions.append(_TEXT)

@@ -50,12 +50,13 @@ def workflow_history(
     issue_number: Annotated[int | None, Query(ge=0, lt=2**63, examples=[17])] = None,
     workflow_template: Annotated[str | None, Query(examples=["adw_sdlc"])] = None,
     basis: Annotated[Literal["reported", "priced", "partial", "none"] | None, Query()] = None,
-    since: Annotated[str | None, Query(description="last event at or after; ISO 8601 with a zone")] = None,
-    until: Annotated[str | None, Query(description="last event before")] = None,
+    since: Annotated[str | None, Query(description="last activity at or after; ISO 8601 with a zone")] = None,
+    until: Annotated[str | None, Query(description="last activity before")] = None,
     text: Annotated[str | None, Query(description="in id, template, model or error message", max_length=200)] = None,
     sort: Annotated[
-        Literal["updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"], Query()
-    ] = "updated_at",
+        Literal["last_activity", "updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"],
+        Query(),
+    ] = "last_activity",
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
     limit: Annotated[int, Query(ge=1, le=pages.LIMIT_MAX)] = 50,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
@@ -78,7 +79,7 @@ def workflow_history(
     copies = compared_with(service.application, found.rows)
     return answer(
         {
-            "workflows": [row_as_json(row, service.config.budgets, copies.get(row.adw_id)) for row in found.rows],
+            "workflows": [row_as_json(row, service.config, copies.get(row.adw_id)) for row in found.rows],
             "total_count": found.totals.count,
             "analytics": totals_as_json(found.totals),
         }
@@ -128,7 +129,7 @@ def workflow(request: Request, adw_id: AdwId) -> Response:
     if row is None:
         raise UnknownWorkflow(adw_id, "the history")
     copy = compared_with(service.application, [row]).get(adw_id)
-    return answer(row_as_json(row, service.config.budgets, copy))
+    return answer(row_as_json(row, service.config, copy))
 
 
 @router.get(

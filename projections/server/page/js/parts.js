@@ -4,7 +4,7 @@ import { cut, fill, flash, h } from "./dom.js";
 import { brief, count, many, nanousd, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
-const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–" };
+const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
 
 /** A status by sign, word and colour: never by colour alone. */
 export const status = (name) =>
@@ -14,6 +14,9 @@ export const status = (name) =>
     h("span", { "aria-hidden": "true" }, SIGNS[name] ?? "?"),
     ` ${name}`,
   );
+
+/** The status of a row: an open workflow without activity is idle. @param {{status: string, idle: boolean}} row */
+export const rowStatus = (row) => status(row.idle ? "idle" : row.status);
 
 /** A workflow's id, as the way to its page. */
 export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id cut", title: id }, id);
