@@ -12,7 +12,7 @@ from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
 from projections.folding import fold, initial
 from projections.spend import Spend
-from projections.workflow_history import Row, row, spend
+from projections.workflow_history import COLUMNS, Row, row, spend
 
 __all__ = ["Examined", "Finding", "differences", "examine", "findings"]
 
@@ -83,7 +83,6 @@ def findings(
     checkpoint: Head | None,
     stored: Row | None,
     spent: tuple[Spend, ...],
-    columns: tuple[str, ...],
     *,
     unread_too: bool,
 ) -> Iterator[Finding]:
@@ -91,7 +90,6 @@ def findings(
 
     Args:
         spent: what is stored of when it was spent.
-        columns: those that are ours to be right.
         unread_too: a ledger that was never read into this history has a row missing.
     """
     workflow_id = examined.workflow_id
@@ -117,15 +115,15 @@ def findings(
             return
         yield Finding(workflow_id, "its row is missing", resync)
     else:
-        for difference in differences(stored, examined.row, columns):
+        for difference in differences(stored, examined.row):
             yield Finding(workflow_id, difference, resync)
         if spent != examined.spend:
             yield Finding(workflow_id, _other_spend(spent, examined.spend), resync)
 
 
-def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterator[str]:
+def differences(stored: Row, replayed: Row) -> Iterator[str]:
     """Where a stored row is not what replay says, a phrase per column."""
-    for name in columns:
+    for name in COLUMNS:
         old: Any = getattr(stored, name)
         new: Any = getattr(replayed, name)
         if old == new:

@@ -5,8 +5,10 @@ It is decided when a row is read, by the clock of whoever reads; the stored stat
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from ledger.clock import moment
 
 if TYPE_CHECKING:
     from projections.workflow_history import Row
@@ -27,22 +29,13 @@ def is_idle(row: Row, now: datetime, after: timedelta | None = None) -> bool:
         return False
     if row.last_activity is None:
         return bool(row.event_count)  # its ledger was opened, and nothing has happened; not a row that has no ledger
-    active_at = _moment(row.last_activity)
+    active_at = moment(row.last_activity)
     return active_at is not None and now - active_at > (IDLE_AFTER if after is None else after)
 
 
 def open_seconds(row: Row) -> int | None:
     """Return for how long an open workflow has been active: from its start to its last activity, in whole seconds."""
-    start, last = _moment(row.start_time), _moment(row.last_activity)
+    start, last = moment(row.start_time), moment(row.last_activity)
     if row.status != "running" or start is None or last is None:
         return None
     return max(0, int((last - start).total_seconds()))
-
-
-def _moment(text: object) -> datetime | None:
-    """A time of a row; another application's may have no zone, which is then UTC, or be none."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found

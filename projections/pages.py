@@ -91,9 +91,10 @@ class Totals:
         """Those of rows that have one status.
 
         Args:
-            sums: by the names of `SUMS`.
+            sums: by the names of `SUMS`; None is 0, which is what a sum over no figure is in SQL.
         """
-        each = replace(cls(), **sums)
+        given: dict[str, Any] = {name: value or 0 for name, value in sums.items()}
+        each = replace(cls(), **given)
         return replace(each, by_status={status: each})
 
     @property

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from ledger import money
+from ledger import clock, money
 from ledger.words import counted
 from projections.workflow_history import HELD, Row
 
@@ -67,7 +67,7 @@ def doubts(
     found: Row, *, now: datetime, idle: timedelta = IDLE, changed_at: datetime | None = None
 ) -> Iterator[tuple[str, str]]:
     """Why one row may be wrong, and what to do."""
-    name, updated_at = found.adw_id, datetime.fromisoformat(found.updated_at)
+    name, updated_at = found.adw_id, clock.moment(found.updated_at)
     running = found.status == "running"
     if not running and found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS:
         cost = money.shown(found.actual_cost_nanousd)
@@ -77,7 +77,7 @@ def doubts(
         yield _without_counter(found)
     if not running and found.cost_basis == "partial" and not unread and (found.unpriced_events or not retries):
         yield _lower_bound(found)
-    if running and now - updated_at > idle:
+    if running and updated_at is not None and now - updated_at > idle:
         hours = (now - updated_at) / timedelta(hours=1)
         yield f"running, and no event for {hours:,.0f} hours", f"costledger complete -- {name} (or fail, cancel)"
     if held:
@@ -86,7 +86,7 @@ def doubts(
         yield "possible double counting", f"costledger show -- {name}"
     if unread:
         yield "events that this version does not know", "upgrade costledger"
-    if changed_at is not None and changed_at > updated_at:
+    if changed_at is not None and updated_at is not None and changed_at > updated_at:
         yield f"a source was written at {changed_at:%Y-%m-%d %H:%M} UTC, after the last event", _resync(name)
 
 

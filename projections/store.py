@@ -17,6 +17,7 @@ from projections.workflow_history import Row, held
 
 __all__ = [
     "FOLD_VERSION",
+    "HELD_REASON",
     "OWN",
     "UPGRADE",
     "AuditEntry",
@@ -34,6 +35,7 @@ __all__ = [
     "decide",
     "era_of",
     "number_before_first",
+    "visible_cost",
 ]
 
 OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from"})
@@ -157,16 +159,6 @@ class HistoryStore(Protocol):
 
     Every method raises HistoryUnavailable when the store cannot be used; nothing is then half-written.
     """
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of a row that are ours to be right; all of them but in an adopted table."""
-        ...
-
-    @property
-    def inserts(self) -> bool:
-        """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
-        ...
 
     @property
     def shared(self) -> bool:

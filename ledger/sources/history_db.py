@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +17,14 @@ from ledger import clock
 from ledger.errors import SourceUnreadable
 from ledger.events import check_name
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+from ledger.sqlite_read_only import open_read_only
 
 __all__ = ["HistoryDb"]
 
 KIND: Final = "history_db"
 _SECONDS_MAX: Final = 366 * 86_400
+_WAIT_SECONDS: Final = 5.0
+"""How long a lock of the application is waited for; a server that is to stop waits as long."""
 _STATUSES: Final = ("running", "completed", "failed", "cancelled")
 _WANTED: Final = (
     "adw_id",
@@ -61,14 +64,14 @@ class HistoryDb:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+        with closing(open_read_only(path, wait_seconds=_WAIT_SECONDS)) as db:
             there = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('workflow_history')")}
             if "adw_id" not in there:
                 raise SourceUnreadable(path, "has no table workflow_history with an adw_id")
             names = [name for name in _WANTED if name in there]
             query = f"SELECT {', '.join(names)} FROM workflow_history WHERE adw_id IS NOT NULL ORDER BY adw_id"
             return [dict(zip(names, values, strict=True)) for values in db.execute(query)]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise SourceUnreadable(path, f"cannot be read as a SQLite database: {error}") from error
 
 
@@ -126,11 +129,9 @@ def _template(value: object) -> str | None:
 
 
 def _moment(value: object) -> str | None:
-    """A time of the table; one without a zone is UTC, as SQLite's CURRENT_TIMESTAMP writes it."""
-    if not isinstance(value, str):
-        return None
+    """A time of the table in the ledger's spelling; None of what is none."""
     try:
-        moment = datetime.fromisoformat(value)
-        return clock.parse(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        found = clock.moment(value)
+        return None if found is None else clock.parse(found)
     except ValueError:
         return None

@@ -85,8 +85,9 @@ history_option: Callable[[F], F] = click.option(
     envvar="COSTLEDGER_HISTORY",
     expose_value=False,
     callback=_remember_history,
-    help="Where the rows are: postgresql://USER@HOST/DATABASE, or sqlite:PATH of another application's database whose "
-    "table workflow_history is to be kept right [default: history.db in the data directory].",
+    help="Where the rows are: postgresql://USER@HOST/DATABASE [default: history.db in the data directory]. Or another "
+    "application's database whose table workflow_history is to be kept right as a copy of them: sqlite:PATH, or "
+    "postgresql://…",
 )
 
 

@@ -127,7 +127,10 @@ def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> tupl
     history = MemoryHistory() if session.history.shared else session.history
     with counted_bar("proving", "ledgers") as progress:
         many = processes_at_hand()
-        findings = list(verify(session.ledgers, history, proof, processes=many, progress=progress))
+        found = verify(
+            session.ledgers, history, proof, application=session.application, processes=many, progress=progress
+        )
+        findings = list(found)
     if (doubt := misplaced(session.data, every=True)) is not None:
         findings.append(Finding("(all)", doubt.problem, doubt.next_step))
     damaged, held = bool(findings), list[Anchor]()

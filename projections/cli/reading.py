@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from ledger.events import Line
 from ledger.line import EMPTY
 from ledger.replicas import open_replica
 from ledger.words import counted
+from projections.applications.plan import Compared
 from projections.chains import Lines, lines_of
 from projections.cli.context import (
     credentials_option,
@@ -70,27 +71,32 @@ def history_command(status: str | None, limit: int | None, as_json: bool) -> int
         rows = [(found, is_idle(found, now, after)) for found in session.history.rows()]
         rows = [(found, idle) for found, idle in rows if status in (None, found.status, "idle" if idle else None)]
         rows = sorted(rows, key=lambda both: (both[0].last_activity or "", both[0].adw_id))[-(limit or 0) :]
+        copies = session.compared([found for found, _ in rows])
         if as_json:
-            print_json([as_json_row(found, idle=idle) for found, idle in rows])
+            print_json([as_json_row(found, copies.get(found.adw_id), idle=idle) for found, idle in rows])
         elif rows:
-            _print_history(rows)
+            _print_history(rows, copies)
         else:
             click.echo((_EMPTY_SHARED if session.history.shared else _EMPTY).format(where=session.where))
         return exit_code(session.problems)
 
 
-def as_json_row(found: Row, *, idle: bool) -> dict[str, Any]:
-    """A row with its breakdowns as objects, and whether it is idle."""
+def as_json_row(found: Row, copy: Compared | None = None, *, idle: bool) -> dict[str, Any]:
+    """A row with its breakdowns as objects, whether it is idle, and what an application's table shows of it."""
     parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
-    return asdict(found) | parsed | {"idle": idle}
+    copied = None if copy is None else copy.as_json()
+    return asdict(found) | parsed | {"idle": idle, "application": copied}
 
 
-def _print_history(shown_rows: list[tuple[Row, bool]]) -> None:
+def _print_history(shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared]) -> None:
     rows = [found for found, _ in shown_rows]
+    stored = {name: copy for name, copy in copies.items() if copy.differs_in_cost}
+    named = ("workflow", "issue", "status", "cost", "stored", "basis", "tokens", "cached", "model", "last activity")
+    columns = tuple(name for name in named if stored or name != "stored")
     shown = Table(
         None,
-        *("workflow", "issue", "status", "cost", "basis", "tokens", "cached", "model", "last activity"),
-        right=("issue", "cost", "tokens", "cached"),
+        *columns,
+        right=tuple(name for name in ("issue", "cost", "stored", "tokens", "cached") if name in columns),
         whole=("status", "basis", "last activity"),
         dropped=("cached", "model", "last activity", "basis", "issue", "tokens", "status"),
     )
@@ -100,6 +106,7 @@ def _print_history(shown_rows: list[tuple[Row, bool]]) -> None:
             "" if found.issue_number is None else f"#{found.issue_number}",
             styled_status(found.status, idle=idle),
             row_cost(found),
+            *([_stored(stored.get(found.adw_id))] if stored else []),
             found.cost_basis or "none",
             f"{found.total_tokens:,}",
             f"{found.cache_efficiency_percent:.0f} %",
@@ -109,10 +116,18 @@ def _print_history(shown_rows: list[tuple[Row, bool]]) -> None:
     cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
     total = shown_cost(cost, unpriced=bool(unpriced), at_least=any(found.cost_basis == "partial" for found in rows))
     tokens = f"{sum(found.total_tokens for found in rows):,}"
-    shown.add_total(counted(len(rows), "workflow"), "", "", total, "", tokens, "", "", "")
+    empty = [""] if stored else []
+    shown.add_total(counted(len(rows), "workflow"), "", "", total, *empty, "", tokens, "", "", "")
     out = console()
     shown.print(out)
     print_unpriced(out, cost, unpriced)
+
+
+def _stored(copy: Compared | None) -> str:
+    """The cost in the application's table, where it is another one."""
+    if copy is None:
+        return ""
+    return ("nothing" if copy.stored_nanousd is None else money.shown(copy.stored_nanousd)) + " (held)" * copy.held
 
 
 @click.command("show")
@@ -139,10 +154,12 @@ def show_command(
             raise UnknownWorkflow(workflow_id, session.where)
         now = datetime.fromisoformat(found.updated_at) if as_of else datetime.now(UTC)
         idle = is_idle(found, now, idle_after())
+        copy = None if as_of else session.compared([found]).get(workflow_id)
         if as_json:
-            print_json(as_json_row(found, idle=idle))
+            print_json(as_json_row(found, copy, idle=idle))
         else:
-            _print_row(found, spent, idle=idle)
+            stored = "" if copy is None or not copy.differs else f"{copy} in {session.where_copied}"
+            _print_row(found, spent, stored, idle=idle)
         return exit_code(session.problems)
 
 
@@ -178,7 +195,7 @@ def _until(lines: Lines, as_of: str) -> Iterator[Line]:
     return (line for line in lines if line["recorded_at"] <= moment)
 
 
-def _print_row(found: Row, spent: tuple[Spend, ...], *, idle: bool) -> None:
+def _print_row(found: Row, spent: tuple[Spend, ...], stored: str, *, idle: bool) -> None:
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
@@ -187,6 +204,8 @@ def _print_row(found: Row, spent: tuple[Spend, ...], *, idle: bool) -> None:
     )
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
+    if stored:
+        out.print(Text.assemble("copy    ", (plain(stored), "yellow")))
     out.print(
         f"tokens  {found.total_tokens:,} = input {found.input_tokens:,} + cache writes {found.cached_tokens:,} + "
         f"cache reads {found.cache_hit_tokens:,} ({found.cache_efficiency_percent:.1f} % of input) + "

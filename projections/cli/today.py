@@ -11,6 +11,7 @@ from rich.console import Console
 from ledger import money
 from ledger.origin import misplaced
 from ledger.words import counted
+from projections.applications.doubts import doubts_of_copies
 from projections.cli.context import idle_after
 from projections.cli.evidence import evidence_json, print_evidence
 from projections.cli.output import local_time, print_json
@@ -41,6 +42,10 @@ def today(*, as_json: bool) -> int:
         running = [found for found in opened_rows if not is_idle(found, now, after)]
         idle = len(opened_rows) - len(running)
         doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=now)]
+        copies = session.compared(rows)
+        for row in rows:
+            of_copy = doubts_of_copies([row], copies, session.where_copied, now=now)
+            doubtful += [(row, doubt.why) for doubt in of_copy]
         dated = spent_at_from(session.history, *quarters(day, day, None))
         if as_json:
             told = _as_json(day, spent, running, doubtful, rows, session)

@@ -29,6 +29,7 @@ from ledger.errors import (
 )
 from projections.server import shapes
 from projections.server.appender import Appender
+from projections.server.copies import Copies
 from projections.server.endpoints import Endpoint, endpoint_of
 from projections.server.feed import Change, Feed
 from projections.server.figures import Figures
@@ -106,13 +107,15 @@ async def _running(
     appender = Appender(
         service.ledgers, service.folds, service.prices, standings.local, standings.checkpoint, keeper.wake, metrics
     )
+    copies = Copies(service)
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
     app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
-    app.state.follower, app.state.webhooks = follower, webhooks
+    app.state.follower, app.state.webhooks, app.state.copies = follower, webhooks, copies
     await asyncio.to_thread(keeper.start)
     follower.start()
+    copies.start()
     await webhooks.start()
     try:
         yield
@@ -122,6 +125,7 @@ async def _running(
         await webhooks.stop()
         proving.stop()
         await asyncio.to_thread(follower.stop)
+        await asyncio.to_thread(copies.stop)
         await asyncio.to_thread(standings.close)
         await asyncio.to_thread(keeper.stop)
         await asyncio.to_thread(service.close)

@@ -10,6 +10,7 @@ import orjson
 
 from ledger import money
 from ledger.config import Config
+from projections.applications.plan import Compared
 from projections.budget import Standing, standing
 from projections.idle import is_idle
 from projections.pages import Totals
@@ -37,11 +38,12 @@ def budget_as_json(found: Standing | None) -> dict[str, Any] | None:
     }
 
 
-def row_as_json(row: Row, config: Config) -> dict[str, Any]:
+def row_as_json(row: Row, config: Config, copy: Compared | None = None) -> dict[str, Any]:
     """A row for JSON, as it is now.
 
     Args:
         config: its budgets, where a workflow's start names none; and after how long without activity one is idle.
+        copy: what an application's table shows of it.
     """
     told = asdict(row)
     told["idle"] = is_idle(row, datetime.now(UTC), config.idle_after)
@@ -52,6 +54,7 @@ def row_as_json(row: Row, config: Config) -> dict[str, Any]:
     told["estimated_cost_total"] = None if estimate is None else usd(money.parse(estimate))
     for name in ("cost_breakdown", "token_breakdown"):
         told[name] = orjson.loads(told[name])
+    told["application"] = None if copy is None else copy.as_json()
     return told
 
 

@@ -13,6 +13,7 @@ from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceEntry, SourceRegister
 from ledger.replica import Replica
 from ledger.store import DirectoryStore
+from projections.applications.table import ApplicationTable
 from projections.chains import Lines, lines_of
 from projections.kept import KeptFolds
 from projections.server.settings import Settings
@@ -31,6 +32,7 @@ class Service:
         prices: for what sources name no cost for.
         watched: sources that are followed besides those that are configured or remembered.
         replica: where the lines are that projectors fold; closed with the service. None when none was named.
+        application: another application's table that is a copy of the history; closed with the service.
     """
 
     def __init__(
@@ -42,8 +44,9 @@ class Service:
         prices: PriceBook | None = None,
         watched: Sequence[SourceEntry] = (),
         replica: Replica | None = None,
+        application: ApplicationTable | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings, self.application = settings, application
         self.config = config or Config()
         self.prices = prices or GenaiPrices()
         self.ledgers = DirectoryStore(settings.data)
@@ -120,6 +123,8 @@ class Service:
         self.background.shutdown()
         if self._replica is not None:
             self._replica.close()
+        if self.application is not None:
+            self.application.close()
         with self._lock:
             for history in self._opened:
                 history.close()

@@ -30,7 +30,7 @@ from projections.store import (
     visible_cost,
     with_cost,
 )
-from projections.workflow_history import COLUMNS, Row
+from projections.workflow_history import Row
 
 __all__ = ["MemoryHistory"]
 
@@ -38,8 +38,6 @@ __all__ = ["MemoryHistory"]
 class MemoryHistory:
     """Rows in a dictionary; a `HistoryStore`."""
 
-    columns = COLUMNS
-    inserts = True
     shared = False
     identity = None
     replaced = False
@@ -179,6 +177,12 @@ class MemoryHistory:
         """What a person's UPDATE of `actual_cost_total` does in a database."""
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
         self._number(adw_id)
+
+    def put(self, row: Row, checkpoint: Head | None, spend: tuple[Spend, ...]) -> None:
+        """Store a row as another history has it; nothing is audited."""
+        self._rows[row.adw_id], self._spend[row.adw_id] = row, spend
+        if checkpoint is not None:
+            self._checkpoints[row.adw_id] = checkpoint
 
     def _put(self, row: Row, projected: Projected) -> None:
         if self._rows.get(row.adw_id) != row:

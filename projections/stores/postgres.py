@@ -16,6 +16,7 @@ import orjson
 from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
+from ledger.errors import HistoryUnavailable
 from ledger.line import Head
 from projections.pages import Page, Query
 from projections.spend import Spend
@@ -43,7 +44,7 @@ from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
 from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only, records
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["FORGET", "PostgresHistory", "values_of"]
+__all__ = ["PostgresHistory", "open_postgres", "values_of"]
 
 _ENTRY: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
 _AUDIT: Final = (
@@ -60,14 +61,19 @@ _JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
 _BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
-FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
+_FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
+
+
+def open_postgres(url: str, *, clock: Clock = clocks.now) -> PostgresHistory:
+    """The history at a URL; see `PostgresHistory`."""
+    return PostgresHistory(PostgresConnection(url), clock=clock)
 
 
 class PostgresHistory:
     """Rows in tables of our own, in the schema that the session's `search_path` names first; a `HistoryStore`.
 
-    The tables are made when they are first needed. Those of a newer version are refused and left as they are; an
-    older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
+    The tables are made when they are first needed. Another application's, and those of a newer version, are refused and
+    left as they are; an older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
 
     Args:
         version: write rows of a version that is not shown, and that nothing is audited of before it is.
@@ -76,14 +82,9 @@ class PostgresHistory:
         HistoryUnavailable: at construction and by every method.
     """
 
-    columns: tuple[str, ...] = COLUMNS
-    inserts = True
     identity = None
     replaced = False
     was_cut = False
-
-    _only = ""
-    """A WHERE clause, where not every row is ours."""
 
     def __init__(
         self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
@@ -164,7 +165,7 @@ class PostgresHistory:
 
     def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
         """See `HistoryStore.doubtful`."""
-        query = f"{self._rows} {'AND' if self._only else 'WHERE'} {doubtful('%s')}"
+        query = f"{self._rows} WHERE {doubtful('%s')}"
         found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit)).fetchall())
         return list(map(_row, found))
 
@@ -213,7 +214,7 @@ class PostgresHistory:
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
             projected = furthest[adw_id]
-            if known[adw_id] > projected.head.seq or not self._takes(projected.row, exists=adw_id in stored):
+            if known[adw_id] > projected.head.seq:
                 continue
             old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
             ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
@@ -223,7 +224,7 @@ class PostgresHistory:
         if before:
             done = [row.adw_id for row in rows]
             cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (done,))
-        different = self._put(cursor, rows, stored)
+        different = self._put(cursor, rows)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         cursor.execute(
             f"UPDATE {self._checkpoint} known SET seq = told.seq, size = told.size, hash = told.hash "
@@ -259,12 +260,8 @@ class PostgresHistory:
         stored = {adw_id: _stored(*values) for adw_id, *values in cursor.execute(query, (names,))}
         return known, stored
 
-    def _takes(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
-        """Whether this history takes a row."""
-        return True
-
-    def _put(self, cursor: Cursor, rows: Sequence[Row], stored: Collection[str]) -> list[str]:  # noqa: ARG002
-        """Store rows, and say which of them are others now; `stored` names those that were there."""
+    def _put(self, cursor: Cursor, rows: Sequence[Row]) -> list[str]:
+        """Store rows, and say which of them are others now."""
         told = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
         for one in told:
             one |= {name: orjson.Fragment(one[name]) for name in _JSON_COLUMNS}
@@ -275,7 +272,7 @@ class PostgresHistory:
 
         def work(cursor: Cursor) -> None:
             self._tables.lock_against_swaps(cursor)
-            cursor.execute(FORGET, ([workflow_id],))
+            cursor.execute(_FORGET, ([workflow_id],))
 
         self._connection.run(work)
 
@@ -297,7 +294,7 @@ class PostgresHistory:
             self._tables.lock_against_swaps(cursor)
             _, stored = self._locked(cursor, adw_ids)
             changes = [removed(adw_id, stored[adw_id], reason) for adw_id in sorted(stored)]
-            cursor.execute(FORGET, (list(adw_ids),))
+            cursor.execute(_FORGET, (list(adw_ids),))
             self._spend.remove(cursor, adw_ids)
             cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
             self._log(cursor, changes)
@@ -375,6 +372,12 @@ class PostgresHistory:
     def _prepare(self, cursor: Cursor) -> None:
         """Make our tables, or see that these are ours."""
         tables = self._tables
+        if tables.is_of_another(cursor):
+            raise HistoryUnavailable(
+                self.path,
+                "its table workflow_history is another application's and was left as it is; name another database or "
+                "schema (?options=-csearch_path%3DSCHEMA)",
+            )
         if not tables.meta(cursor).items() >= VERSIONS.items():
             tables.lock(cursor)
             versions = tables.meta(cursor)
@@ -401,7 +404,7 @@ class PostgresHistory:
     def _look(self, columns: Columns) -> None:
         """Queries for the columns there are."""
         self._columns = columns
-        self._rows = f"SELECT {columns.reads()} FROM {self._history}{self._only}"
+        self._rows = f"SELECT {columns.reads()} FROM {self._history}"
         self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
         names, before = ", ".join(COLUMNS), ", ".join(f"old.{name}" for name in COLUMNS)
         after = ", ".join(f"excluded.{name}" for name in COLUMNS)

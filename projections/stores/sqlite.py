@@ -67,14 +67,10 @@ class SqliteHistory:
         HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
     """
 
-    columns = COLUMNS
-    inserts = True
     shared = False
 
     def __init__(self, path: Path, *, writes: bool = True, clock: Clock = clocks.now) -> None:
-        self._open(Connection(path, writes=writes), clock)
-
-    def _open(self, connection: Connection, clock: Clock) -> None:
+        connection = Connection(path, writes=writes)
         self._connection, self._db, self._clock = connection, connection.db, clock
         self._spend = SpendTable(connection.db)
         try:
@@ -252,8 +248,7 @@ class SqliteHistory:
         stored, why = after_upgrade(stored, before, projected, reason)
         ours = stored.exact_nanousd if not exists and stored is not None else self._spend.cost_nanousd(adw_id)
         row, change = decide(projected.row, stored, spent_nanousd=ours, pure=pure, reason=why)
-        if not self._put(row, exists=exists):
-            return None
+        self._db.execute(_UPSERT, _values(row))
         if before is not None:
             self._db.execute("DELETE FROM costledger_upgrade WHERE adw_id = ?", (adw_id,))
         self._spend.put(adw_id, projected.spend)
@@ -265,11 +260,6 @@ class SqliteHistory:
     def _before(self, adw_id: str) -> Before | None:
         values = self._db.execute(f"{_BEFORE} WHERE adw_id = ?", (adw_id,)).fetchone()
         return None if values is None else Before(_stored(values[:-1]), values[-1])
-
-    def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
-        """Store a row; False when this history does not take it."""
-        self._db.execute(_UPSERT, _values(row))
-        return True
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
@@ -294,11 +284,11 @@ class SqliteHistory:
             HistoryUnavailable: they are not.
         """
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and "costledger_meta" not in tables:
+        if tables and ("costledger_meta" not in tables or "costledger_column" in tables):
             raise HistoryUnavailable(
                 self.path,
                 "is a database of another application and was left as it is; use another data directory, or "
-                f"adopt it with --history sqlite:{self.path}",
+                f"have its table kept right with --history sqlite:{self.path}",
             )
         versions = self._versions() if tables else {}
         if versions == VERSIONS:

@@ -105,9 +105,9 @@ def _changed(row: str) -> str:
     )
 
 
-def page(db: sqlite3.Connection, query: Query, *, kept: bool = True) -> Page:
-    """See `HistoryStore.page`; `kept` as for `totals`."""
-    found = totals(db, query, kept=kept)
+def page(db: sqlite3.Connection, query: Query) -> Page:
+    """See `HistoryStore.page`."""
+    found = totals(db, query)
     column, way = SORTS[query.sort], "DESC" if query.descending else "ASC"
     walked = found.count >= _WALKED_FROM
     conditions, values = _conditions(query, "+" if walked else "")
@@ -117,13 +117,9 @@ def page(db: sqlite3.Connection, query: Query, *, kept: bool = True) -> Page:
     return Page(rows, found)
 
 
-def totals(db: sqlite3.Connection, query: Query, *, kept: bool = True) -> Totals:
-    """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell.
-
-    Args:
-        kept: there are kept sums; not so in an adopted table.
-    """
-    if not kept or query.text is not None or query.issue_number is not None:
+def totals(db: sqlite3.Connection, query: Query) -> Totals:
+    """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell."""
+    if query.text is not None or query.issue_number is not None:
         conditions, values = _conditions(query, "")
         return _summed(db, _from_rows(conditions), values)
     found = _of_whole_days(db, query)

@@ -17,7 +17,7 @@ from ledger.line import Head
 from projections.pages import BASES, SORTS, STATUSES, Query, page_of, totals_of
 from projections.store import HistoryStore, Projected, era_of
 from projections.stores import sqlite_pages
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.workflow_history import Row, row
 from tests.projections.lines import HEAD, folded, reading, started

@@ -24,8 +24,7 @@ from projections.rebuild import rebuild
 from projections.replay import project, refresh
 from projections.store import Projected
 from projections.stores.opening import open_history
-from projections.stores.postgres import PostgresHistory
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import PostgresHistory, open_postgres
 from projections.stores.postgres_connection import PostgresConnection, named
 from projections.workflow_history import row
 from tests.conftest import PROJECT, SteppingClock

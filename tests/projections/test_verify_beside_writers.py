@@ -18,7 +18,7 @@ from ledger.store import DirectoryStore
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.replay import refresh
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.conftest import PROJECT
 from tests.server.conftest import Process

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
 import { activeSeconds, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, change, lessLoud, rowStatus, toggle } from "../parts.js";
+import { amount, budget, change, difference, lessLoud, rowStatus, toggle } from "../parts.js";
 import { link } from "../router.js";
 import { inOrder, staircase } from "../stairs.js";
 import { breakdown, tokens } from "./breakdown.js";
@@ -56,7 +56,7 @@ export async function workflow(place, { path, signal, scope }) {
     "row",
     ({ detail: now }) => {
       if (now.adw_id !== id) return;
-      show(now); // at once; what takes a replay follows
+      show({ ...now, application: row?.application ?? null }); // at once; what takes a replay follows
       again();
     },
     { signal },
@@ -137,6 +137,7 @@ function notes(row) {
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
   if (retries) said.push(`the cost is at least this: a retry without a counter read less: ${retries.join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
+  said.push(...difference(row.application));
   if (row.cost_breakdown.by_agent?.["(held)"])
     said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
   return said.length

@@ -106,7 +106,8 @@ export async function workflows(place, { query, signal, moved }) {
   const again = calmly(load, signal, 2000);
   live.addEventListener(
     "row",
-    ({ detail: row }) => {
+    ({ detail }) => {
+      const row = { ...detail, application: rows.find((old) => old.adw_id === detail.adw_id)?.application ?? null };
       const known = lines.get(row.adw_id);
       if (known) {
         cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
