@@ -233,9 +233,7 @@ def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -
     sessions, calls, counters = findings.sessions, findings.calls, findings.counters
     findings.sessions, findings.calls, findings.counters = [], [], []
     for session in sessions:
-        places = [message.place for message in session.messages.values()]
-        place = session.own.place if session.own is not None else places[-1] if places else Place("", 1)
-        (home(session.session_id, place) or findings).sessions.append(session)
+        (home(session.session_id, session.where) or findings).sessions.append(session)
     for call in calls:
         (home(call.session_id if call.client else None, call.place) or findings).calls.append(call)
     for counter in counters:

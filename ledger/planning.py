@@ -504,7 +504,7 @@ class _Planner:
                 continue
             whole = self._ledger.killed.get((session_id, process), {})
             counted = totals is not None and totals.highest(process)
-            place = session.own.place if session.own is not None else session.place or Place("", 1)
+            place = session.where
             found.append((process, None if counted else sum(whole.values()), place))
         return found
 

@@ -211,6 +211,12 @@ class Session:
     cut: set[str] = field(default_factory=set)
     place: Place | None = None
 
+    @property
+    def where(self) -> Place:
+        """A line that shows the session: its total, else its last message, else where it begins."""
+        shown = [self.place, *(message.place for message in self.messages.values()), self.own and self.own.place]
+        return next((place for place in reversed(shown) if place is not None), Place("unknown", 1))
+
 
 class Begun(NamedTuple):
     """When a session or a workflow began, and on which project; "" for what the source does not say.
