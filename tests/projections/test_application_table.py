@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -245,6 +246,36 @@ def test_columns_that_an_earlier_version_added_are_kept_right(copied: Copied) ->
     found = copied.row("a5b80595")
     assert (found["project"], found["ledger_seq"]) == (None, 4)
     assert json.loads(found["token_breakdown"])["by_agent"]["plan"] == {"input_tokens": 10, "output_tokens": 5}
+
+
+@pytest.mark.parametrize("added", [True, False], ids=["added by an earlier version", "its own"])
+def test_a_last_activity_is_written_only_where_we_added_it(copied: Copied, *, added: bool) -> None:
+    copied.application.execute("ALTER TABLE workflow_history ADD COLUMN last_activity VARCHAR(40)")
+    if added:
+        copied.application.execute("CREATE TABLE costledger_column (name VARCHAR(40) PRIMARY KEY)")
+        copied.application.execute("INSERT INTO costledger_column (name) VALUES ('last_activity')")
+    copied.write()
+    ours = copied.history.row("a5b80595")
+    assert ours is not None
+    assert ours.last_activity is not None
+    assert copied.row("a5b80595")["last_activity"] == (ours.last_activity if added else None)
+
+
+@pytest.mark.parametrize("behind", ["for a moment", "for good"])
+def test_a_copy_that_follows_its_history_within_a_second_is_no_finding(copied: Copied, behind: str) -> None:
+    copied.write(pure=True)
+    copied.store.append([cost_observed("going", agent="build", cost_usd="7.00")])
+    refresh(copied.store, copied.history)
+    server = threading.Timer(0.3, copied.write, kwargs={"pure": True})
+    with closing(application_at(copied.application.spelling, copied.folder)) as opened:
+        assert opened.application is not None
+        if behind == "for a moment":
+            server.start()
+        proof = Proof()
+        found = [one.workflow_id for one in verify(copied.store, copied.history, proof, application=opened.application)]
+    if behind == "for a moment":
+        server.join()
+    assert (found, proof.findings) == (([], 0) if behind == "for a moment" else (["going"], 1))
 
 
 def test_the_first_write_backs_up_and_the_backup_undoes_it(copied: Copied) -> None:
