@@ -214,8 +214,10 @@ class Session:
     @property
     def where(self) -> Place:
         """A line that shows the session: its total, else its last message, else where it begins."""
-        shown = [self.place, *(message.place for message in self.messages.values()), self.own and self.own.place]
-        return next((place for place in reversed(shown) if place is not None), Place("unknown", 1))
+        if self.own is not None:
+            return self.own.place
+        last = [message.place for message in self.messages.values()][-1:]
+        return next(iter([*last, *([self.place] if self.place else [])]), Place("unknown", 1))
 
 
 class Begun(NamedTuple):

@@ -174,7 +174,7 @@ def test_what_is_shown_can_be_saved_and_no_name_is_a_formula(visit: Visit) -> No
         page.get_by_role("button", name="CSV").click()
     head, line = saved.value.path().read_text().splitlines()
     assert head.startswith("adw_id,status,idle,actual_cost_total")
-    assert line.startswith("hostile,failed,1.00,reported,0,,")
+    assert line.startswith("hostile,failed,false,1.00,reported,0,,")
     guarded = page.evaluate("import('./page/js/format.js').then(m => m.csv([['=1+1', '-2.5', '@x', 'a,\"b\"', 7]]))")
     assert guarded == '\'=1+1,-2.5,\'@x,"a,""b""",7\r\n'
 
