@@ -29,8 +29,7 @@ from projections.rebuild import rebuild
 from projections.replay import project
 from projections.shared import project_on
 from projections.store import Projected
-from projections.stores.postgres import values_of
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres, values_of
 from projections.stores.postgres_spend import SPEND_COLUMNS
 from projections.workflow_history import COLUMNS
 from tests.nats_server import running

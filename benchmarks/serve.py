@@ -205,6 +205,7 @@ def fill(path: Path, rows: int) -> None:
                     issue_number=number % 5_000,
                     actual_cost_nanousd=number * 1_000,
                     actual_cost_total=number / 1e6,
+                    last_activity=at,
                     updated_at=at,
                 )
             )
@@ -228,7 +229,7 @@ def pages(folder: Path, rows: int) -> None:
         for name in (
             "",
             "?sort=cost",
-            "?status=running&sort=updated_at",
+            "?status=running&sort=last_activity",
             "?workflow_template=sdlc&sort=cost",
             "?since=2026-03-01T00:00:00Z&until=2026-03-08T12:00:00Z",
             "?offset=500",

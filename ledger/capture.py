@@ -22,13 +22,15 @@ from typing import Any, Final
 from ledger import money
 from ledger.errors import NOT_OURS, InvalidInput, LedgerMoved, OddLine, UnknownWorkflow
 from ledger.events import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
-from ledger.session_counter import SessionCounter, carried_over
+from ledger.session_counter import CarriedCounter, SessionCounter, carried_over
+from ledger.sources.claude_totals import CARRIED_FROM, version_of
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
 
 __all__ = ["KIND", "Said", "Session", "append_said", "elsewhere", "said", "sessions"]
 
 KIND: Final = "claude_statusline"
+_LOG_KIND: Final = "claude_stream"
 _AGENT: Final = "main"
 """What a session's own agent is called where nobody names one, as in its transcript."""
 _ATTEMPTS_MAX: Final = 50
@@ -43,6 +45,7 @@ class Said:
         since_ms: since when that counter counts, and `duration_ms`, for how long it had.
         transcripts: files that have grown.
         cleared: the session was left with `/clear`: the next one's counter may go on from this one's.
+        version: of the client, which decides whether a counter goes on from a saved total.
     """
 
     at: str
@@ -55,11 +58,22 @@ class Said:
     project_dir: str | None = None
     transcripts: tuple[Path, ...] = ()
     cleared: bool = False
+    version: str | None = None
+
+    @property
+    def carried(self) -> bool:
+        """Whether its counter goes on from what was saved."""
+        return _is_carried(self.version)
 
     @property
     def id(self) -> str:
         """The event's id: the same line of the spool, taken twice, is the same event."""
         return digest(KIND, self.session_id, self.at, self.counter_usd)
+
+
+def _is_carried(version: object) -> bool:
+    numbers = version_of(version)
+    return numbers is not None and numbers >= CARRIED_FROM
 
 
 def said(line: Mapping[str, Any]) -> Said:
@@ -80,9 +94,11 @@ def said(line: Mapping[str, Any]) -> Said:
         project_dir=line.get("project_dir"),
         transcripts=tuple(Path(path) for path in line.get("transcripts", ())),
         cleared=line.get("cleared") is True,
+        version=line.get("version"),
     )
     if found.counter_usd is not None:
-        _reading(found, found.agent, money.parse(found.counter_usd), {})  # what could never be appended is refused here
+        money.parse(found.counter_usd)
+        _reading(found, Session(), found.agent, {})  # what could never be appended is refused here
     elif not found.transcripts and not found.cleared:
         raise InvalidInput("says neither a cost nor a transcript")
     return found
@@ -143,15 +159,19 @@ class Session:
 
     Attributes:
         covered: it has a reading of its own, under `agent`; its messages go below that from then on.
+        carried: the counters of a client whose counters go on from a saved total.
         beside: nanodollars of each message that stands under another agent.
         elsewhere_nanousd: what other ledgers have of it.
+        logged: a log of it was read, too: the two cannot be matched, and the higher counts.
     """
 
     agent: str | None = None
     covered: bool = False
     counter: SessionCounter = field(default_factory=SessionCounter)
+    carried: CarriedCounter = field(default_factory=CarriedCounter)
     beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
     elsewhere_nanousd: int = 0
+    logged: bool = False
 
     @property
     def not_its_meters_nanousd(self) -> int:
@@ -162,17 +182,22 @@ class Session:
     @property
     def cost_nanousd(self) -> int:
         """What it cost in all, as far as this ledger knows."""
-        return max(self.counter.nanousd, sum(self.beside.values()))
+        return max(self.counted_nanousd, sum(self.beside.values()))
+
+    @property
+    def counted_nanousd(self) -> int:
+        """What its status lines have counted."""
+        return self.counter.nanousd + self.carried.nanousd
 
     @property
     def nanousd(self) -> int:
         """What its own meter shows: all of it, less what stands beside."""
-        return max(0, self.counter.nanousd - self.not_its_meters_nanousd)
+        return max(0, self.counted_nanousd - self.not_its_meters_nanousd)
 
     def cover(self, agent: str | None) -> None:
         """It gets a reading of its own, under this agent unless it has one already."""
         if not self.covered:
-            self.agent, self.covered = agent or _AGENT, True
+            self.agent, self.covered = self.agent or agent or _AGENT, True
 
 
 def sessions(lines: Iterable[Line]) -> dict[str, Session]:
@@ -194,6 +219,7 @@ def _learn(found: dict[str, Session], line: Line) -> None:
     if "message_id" in line:
         key = (line.get("agent"), line["message_id"])
         session.beside[key] = max(cost, session.beside.get(key, 0))
+        session.agent = session.agent or line.get("agent")
         return
     if not session.covered:
         session.agent, session.covered = line.get("agent"), True
@@ -201,9 +227,13 @@ def _learn(found: dict[str, Session], line: Line) -> None:
     if source.get("kind") == KIND:
         base = money.from_wire(source.get("series_base_usd", "0.00"))
         shown, since_ms = money.from_wire(source["series_cost_usd"]), source.get("since_ms")
-        session.counter.read(shown, since_ms, source.get("duration_ms"), base)
-    elif "model" not in line:
-        session.counter.told(cost)
+        if _is_carried(source.get("version")):
+            session.carried.read(shown, since_ms)
+            session.carried.partial = source.get("series_partial") is True
+        else:
+            session.counter.read(shown, since_ms, source.get("duration_ms"), base)
+    elif source.get("kind") == _LOG_KIND:
+        session.logged = True
 
 
 def _readings(
@@ -224,22 +254,28 @@ def _readings(
         shown = money.parse(item.counter_usd)
         session = by_id.setdefault(item.session_id, Session())
         session.cover(item.agent)
+        if item.carried:
+            if session.carried.read(shown, item.since_ms, [figure for figure, _ in others(item)]):
+                events.append(_reading(item, session, session.agent, {"series_cost_usd": money.to_wire(shown)}))
+            continue
         base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
         spoke = session.counter.read(shown, item.since_ms, item.duration_ms, base)
         if spoke is not None:
             source = {"series_base_usd": money.to_wire(spoke.base)} if spoke.base else {}
             source["series_cost_usd"] = money.to_wire(shown)
-            events.append(_reading(item, session.agent, session.nanousd, source))
+            events.append(_reading(item, session, session.agent, source))
     return events
 
 
-def _reading(item: Said, agent: str | None, nanousd: int, source: Mapping[str, Any]) -> Event:
-    told = {"since_ms": item.since_ms, "duration_ms": item.duration_ms}
+def _reading(item: Said, session: Session, agent: str | None, source: Mapping[str, Any]) -> Event:
+    told = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
+    told |= {"series_partial": session.carried.partial or None}
     return cost_observed(
         item.workflow_id,
         agent=agent,
         session_id=item.session_id,
-        cost_usd=money.to_wire(nanousd),
+        cost_usd=money.to_wire(session.nanousd),
+        partial=(session.carried.partial or session.logged) or None,
         observed_at=item.at,
         id=item.id,
         source={"kind": KIND, **source, **{name: value for name, value in told.items() if value is not None}},

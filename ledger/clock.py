@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-__all__ = ["Clock", "from_wire", "now", "parse", "to_wire"]
+__all__ = ["Clock", "from_wire", "moment", "now", "parse", "to_wire"]
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +39,19 @@ def from_wire(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def moment(text: object) -> datetime | None:
+    """The moment of a time that a database holds; None of what is none.
+
+    One without a zone is UTC, as SQLite's `datetime('now')` and `CURRENT_TIMESTAMP` write it
+    (https://www.sqlite.org/lang_datefunc.html).
+    """
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
 def parse(value: object) -> str:
     """A caller's moment (ISO 8601 text with a zone, or an aware datetime) in the ledger's spelling.
 
@@ -46,12 +59,12 @@ def parse(value: object) -> str:
         ValueError: not a moment, or one without a zone.
     """
     if isinstance(value, str):
-        moment = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(value)
         if _WIRE.match(value):
             return value  # its spelling already
         if _MILLISECONDS.match(value):
             return f"{value[:-1]}000Z"
-        value = moment
+        value = found
     if not isinstance(value, datetime):
         raise ValueError("expected an ISO 8601 time such as 2026-11-23T18:33:01Z")
     if value.tzinfo is None:

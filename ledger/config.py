@@ -2,6 +2,8 @@
 
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
+    [providers]                     # whose prices a model's name has, by a glob of the name
+    idle_after = "1h"               # an open workflow without activity for so long is shown as idle
     [budgets]                       # default_usd, and by_template
     [[webhooks]]                    # url, secret_env or secret_file, events
 
@@ -13,18 +15,20 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ledger import money
 from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import check_name, check_workflow_id
+from ledger.model_names import PROVIDERS
 from ledger.sources import KINDS, MAPPED_KINDS
 
 __all__ = [
@@ -57,6 +61,9 @@ _KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
 
 _RATE_DECIMALS_MAX: Final = 12
 """Of USD per million tokens: far finer than any list price, and a token's price stays short."""
+
+_SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhd])", re.ASCII)
+_SPAN_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _PROBLEMS: Final = {
     "extra_forbidden": "not a key here",
@@ -95,11 +102,31 @@ def _workflow_id(value: object) -> str:
         raise ValueError(str(error)) from None
 
 
+def _provider(value: object) -> str:
+    name = check_name(value)
+    if name not in PROVIDERS:
+        near = get_close_matches(name, PROVIDERS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"those that have one: {', '.join(sorted(PROVIDERS))}"
+        raise ValueError(f"{shown(name)} is no provider with a price list; {hint}")
+    return name
+
+
+def _span(value: object) -> timedelta:
+    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or not (span := timedelta(seconds=int(found[1]) * _SPAN_SECONDS[found[2]])):
+        raise ValueError('expected a time such as "90m", "1h" or "2d"')
+    return span
+
+
 Usd = Annotated[int, BeforeValidator(_usd)]
 """Nanodollars, from USD as text or number."""
 Rate = Annotated[Decimal, BeforeValidator(_rate)]
 """USD per million tokens, or per web search."""
 Name = Annotated[str, BeforeValidator(_name)]
+Provider = Annotated[str, BeforeValidator(_provider)]
+"""What is before a slash in a model's name."""
+Span = Annotated[timedelta, BeforeValidator(_span)]
+"""A length of time, from a whole number and its unit."""
 
 
 class _Section(BaseModel):
@@ -227,7 +254,7 @@ class WebhookConfig(_Section):
     def _can_be_sent(self) -> WebhookConfig:
         try:
             parts = urlsplit(self.url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            valid = parts.scheme in ("http", "https") and _is_host(parts) and (parts.port or 1) > 0
         except ValueError:
             valid = False
         if not valid or parts.username is not None or not self.url.isprintable() or " " in self.url:
@@ -239,13 +266,34 @@ class WebhookConfig(_Section):
         return self
 
 
+_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
+def _is_host(parts: SplitResult) -> bool:
+    """Whether a URL's host is an address or a name that can be looked up; dots of other scripts divide no name."""
+    name = parts.hostname
+    if not name or len(name) > 253 or set(name) & set("\u3002\uff0e\uff61"):
+        return False
+    if "[" in parts.netloc:
+        ip_address(name.partition("%")[0])
+        return re.fullmatch(r"\[[^\]]*\](:[0-9]*)?", parts.netloc) is not None
+    plain = name if name.isascii() else name.encode("idna").decode("ascii")
+    return all(_LABEL.fullmatch(label) for label in plain.removesuffix(".").split("."))
+
+
 class Config(_Section):
-    """The whole file."""
+    """The whole file.
+
+    Attributes:
+        idle_after: an open workflow without activity for so long is shown as idle; None: `projections.idle.IDLE_AFTER`.
+    """
 
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
+    providers: dict[str, Provider] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
     webhooks: tuple[WebhookConfig, ...] = ()
+    idle_after: Span | None = None
 
     @field_validator("webhooks")
     @classmethod

@@ -21,10 +21,14 @@ class Counted:
 
     Attributes:
         nanousd: None while it has told no cost.
+        partial: the true figure is at least this.
+        carried_nanousd: what its meter had cost before it began, by its own account.
     """
 
     nanousd: int | None = None
     usage: Mapping[str, int] = field(default_factory=dict)
+    partial: bool = False
+    carried_nanousd: int = 0
 
 
 @dataclass(slots=True)
@@ -41,6 +45,24 @@ class Counters:
     usage: dict[str, int] = field(default_factory=dict)
     latest: str | None = None
     _by_series: dict[str, Counted] = field(default_factory=dict)
+
+    @property
+    def partial(self) -> bool:
+        """Whether one of them is known to be too low, or began after one that is missing."""
+        whole = self.nanousd or 0
+        return any(
+            counted.partial or counted.carried_nanousd > whole - (counted.nanousd or 0)
+            for counted in self._by_series.values()
+        )
+
+    def highest(self, series: str) -> int:
+        """Nanodollars of one counter; 0 while it has none."""
+        return self._by_series.get(series, Counted()).nanousd or 0
+
+    def is_older(self, series: str, nanousd: int, *, partial: bool) -> bool:
+        """Whether a counter has given more than this already, and as exactly."""
+        had = self._by_series.get(series, Counted())
+        return (had.nanousd or 0) > nanousd and (partial or not had.partial)
 
     def count(self, series: str, told: Counted, observed_at: str | None) -> bool:
         """Take what a counter tells; whether that raises the meter's figure."""
@@ -59,6 +81,10 @@ class Counters:
 
 
 def _highest(had: Counted, told: Counted) -> Counted:
+    if had.partial and not told.partial and told.nanousd is not None:
+        return told  # what is known exactly, after a lower bound that may have been priced too high
     costs = [cost for cost in (had.nanousd, told.nanousd) if cost is not None]
     usage = {name: max(had.usage.get(name, 0), told.usage.get(name, 0)) for name in {**had.usage, **told.usage}}
-    return Counted(max(costs, default=None), usage)
+    partial = told.partial if told.nanousd is not None and told.nanousd >= (had.nanousd or 0) else had.partial
+    carried = max(had.carried_nanousd, told.carried_nanousd)
+    return Counted(max(costs, default=None), usage, partial, carried)

@@ -19,6 +19,7 @@ A sentence says what is wrong, where, and what to do next.
     ├── ConflictingEvent         this id is already in the ledger with other content
     ├── LedgerMoved              expected_seq is not the ledger's head any more
     ├── LedgerUnavailable        the operating system refused to open, lock, read or write
+    │   ├── LockedLedger         another process does not release its lock
     │   └── DurabilityUnknown    the disk did not confirm; there is no receipt
     ├── LedgersElsewhere         a row of several origins' ledgers, of which not all are here
     ├── MisplacedOrigin          the data directory may be one of two of the same origin
@@ -69,6 +70,7 @@ __all__ = [
     "LedgerMoved",
     "LedgerUnavailable",
     "LedgersElsewhere",
+    "LockedLedger",
     "MisplacedOrigin",
     "MissingExtra",
     "NothingToSalvage",
@@ -268,6 +270,20 @@ class LedgerUnavailable(CostledgerError):
         super().__init__(f"could not {doing} {path}: {error.strerror or error}; nothing was acknowledged")
 
 
+class LockedLedger(LedgerUnavailable):
+    """Another process does not release the lock of a ledger; nothing was acknowledged, other ledgers go on.
+
+    Attributes:
+        problem: which process, and for how long.
+    """
+
+    next_step: ClassVar[str] = "let that process go on (kill -CONT), or end it, and run this again"
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path, self.error, self.problem = path, error, error.strerror or str(error)
+        CostledgerError.__init__(self, f"{path} is locked: {self.problem}; nothing was acknowledged: {self.next_step}")
+
+
 class DurabilityUnknown(LedgerUnavailable):
     """A sync failed: the bytes may or may not be on the disk, so there is no receipt."""
 
@@ -398,10 +414,12 @@ class HistoryUnwritable(HistoryUnavailable):
 
 
 class HistoryReplaced(HistoryUnavailable):
-    """The file of rows in use is gone, or another one lies in its place."""
+    """The file of rows in use is gone or damaged, or another one lies in its place."""
 
     def __init__(self) -> None:
-        super().__init__("in use", "its file was deleted or replaced; its rows are being replayed from the ledgers")
+        super().__init__(
+            "in use", "its file was deleted, replaced or damaged; its rows are being replayed from the ledgers"
+        )
 
 
 class ReplicaUnavailable(CostledgerError):

@@ -224,6 +224,12 @@ def check_usage(value: object) -> dict[str, int]:
     return usage
 
 
+def _names(value: object) -> list[str]:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"expected a list of names, not {shown(value)}")
+    return [check_name(name) for name in value]
+
+
 def _source(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         raise ValueError("expected an object with kind, file and line")
@@ -235,9 +241,13 @@ _SOURCE: dict[str, Callable[[object], Any]] = {
     "file": _text(_TEXT_CHARACTERS_MAX),
     "line": _positive,
     "process": _text(_NAME_CHARACTERS_MAX),
+    "spent_at_from": _text(64),
     "series": _text(_NAME_CHARACTERS_MAX),
     "series_cost_usd": _amount,
     "series_usage": check_usage,
+    "series_partial": _flag,
+    "series_carried_usd": _amount,
+    "names": _names,
 }
 
 check_name = _text(_NAME_CHARACTERS_MAX)
@@ -249,10 +259,15 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     COST_OBSERVED: {
         "id": check_name,
         "observed_at": clock.parse,
+        "spent_at": clock.parse,
         "agent": check_name,
         "session_id": check_name,
         "model": check_name,
         "message_id": check_name,
+        "subagent": check_name,
+        "skill": check_name,
+        "plugin": check_name,
+        "counter": check_name,
         "cost_usd": _cost,
         "cost_source": _one_of("reported", "priced"),
         "price_book": check_name,
@@ -307,6 +322,8 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
     if kind == COST_OBSERVED and _check_reading(checked):
         derived |= {"cost_source"}
         checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order
+    if "spent_at" in checked:
+        derived |= {"spent_at"}  # evidence, which may be another one when the same is read again
     return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
 
 
@@ -337,6 +354,8 @@ def _unknown(fields: Mapping[str, Any], known: Container[str]) -> dict[str, Any]
 
 def _check_reading(fields: dict[str, Any]) -> bool:
     """Check what holds between the fields of one reading; True when `cost_source` was the default."""
+    if "counter" in fields and ("session_id" in fields or "message_id" in fields):
+        raise InvalidEvent("counter", "belongs to a workflow, agent or model; a session or a message has its own meter")
     if "cost_usd" not in fields and "usage" not in fields and not fields.get("partial"):
         raise InvalidEvent("cost_usd", "a reading says a cost, a usage or both, or as partial that they are not known")
     if "cost_usd" not in fields:
@@ -365,6 +384,10 @@ def cost_observed(
     session_id: str | None = None,
     model: str | None = None,
     message_id: str | None = None,
+    subagent: str | None = None,
+    skill: str | None = None,
+    plugin: str | None = None,
+    counter: str | None = None,
     cost_source: str | None = None,
     price_book: str | None = None,
     price_digest: str | None = None,
@@ -373,6 +396,7 @@ def cost_observed(
     reason: str | None = None,
     service_tier: str | None = None,
     observed_at: str | datetime | None = None,
+    spent_at: str | datetime | None = None,
     source: Mapping[str, Any] | None = None,
     id: str | None = None,
     derived: frozenset[str] = frozenset(),
@@ -383,6 +407,10 @@ def cost_observed(
         cost_usd: USD as text, int, Decimal or float; None when the reading has no price.
         usage: tokens by bucket (`USAGE_FIELDS`), of the same scope as the cost.
         agent, session_id, model, message_id: the meter, the deepest one named.
+        subagent, skill, plugin: whom the cost is attributed to; no part of the meter. The breakdown by agent shows a
+            `subagent` instead of `agent`.
+        counter: which attempt of a program the reading counts from zero for; what the counters of a meter read adds
+            up, also over runs. Not with a `session_id` or `message_id`, which has a meter of its own.
         cost_source: "reported" (default) or "priced".
         price_book, price_digest: the price list of a priced cost, and what tells the rates used apart.
         final: the reading covers everything below its meter.
@@ -390,6 +418,8 @@ def cost_observed(
             that nothing more is known of it.
         service_tier: how the provider served it, such as "batch"; it decides the price.
         observed_at: an ISO 8601 time with a zone.
+        spent_at: the same, of a reading without a time: when by the best evidence it was spent. Reports use it; it
+            decides no cost.
 
     Raises:
         InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
+from ledger import locks
+
 __all__ = ["PATHS_KEPT", "Files", "OpenFile", "locked", "locked_file"]
 
 PATHS_KEPT: Final = 1024
@@ -32,15 +34,16 @@ class OpenFile:
     the system never reuse, the descriptor being synced.
 
     Attributes:
+        path: where it was opened.
+        reads: it is only read; a forked child may go on reading, for no lock is taken again.
         stuck: its lock could not be unlocked; who is done with it lets it go.
     """
 
-    __slots__ = ("fd", "pid", "stuck")
+    __slots__ = ("fd", "path", "reads", "stuck")
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.pid = os.getpid()
-        self.stuck = False
+    def __init__(self, path: Path, flags: int) -> None:
+        self.path, self.reads, self.stuck = path, flags & os.O_ACCMODE == os.O_RDONLY, False
+        self.fd = locks.opened(lambda: os.open(path, flags | _FLAGS, 0o666))
 
     def let_go(self) -> None:
         """Lift its lock when it cannot be unlocked: from now on the descriptor is of no file, so a sync of it fails."""
@@ -50,7 +53,8 @@ class OpenFile:
             os.close(null)
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):  # it could not be opened
+            locks.unshare(self.fd)
             os.close(self.fd)
 
 
@@ -70,19 +74,19 @@ class Files:
     fenced: ClassVar[set[Path]] = set()
 
     def open_append(self, path: Path) -> OpenFile:
-        return _regular(OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666)))
+        return _regular(OpenFile(path, os.O_RDWR | os.O_CREAT | os.O_APPEND))
 
     def open_read(self, path: Path) -> OpenFile:
         # Without O_NONBLOCK a FIFO would wait for somebody who writes into it.
-        return _regular(OpenFile(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _FLAGS)))
+        return _regular(OpenFile(path, os.O_RDONLY | os.O_NONBLOCK))
 
     def open_existing(self, path: Path) -> OpenFile:
         """To read and append; FileNotFoundError when there is none."""
-        return OpenFile(os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS))
+        return OpenFile(path, os.O_RDWR | os.O_APPEND)
 
     def create(self, path: Path) -> OpenFile:
         """A new file; FileExistsError when there is one."""
-        return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666))
+        return OpenFile(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
 
     def take_access(self, new: OpenFile, old: OpenFile) -> None:
         """Give a new file the mode of the old one, and its owner and group where we may."""
@@ -95,10 +99,13 @@ class Files:
         os.fchmod(new.fd, stat.S_IMODE(was.st_mode))
 
     def lock(self, file: OpenFile, *, shared: bool = False) -> None:
-        fcntl.flock(file.fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        """Wait for a lock, for a bounded time; LockTimeout when another process does not release it."""
+        locks.lock(file.fd, file.path, shared=shared)
 
     def unlock(self, file: OpenFile) -> None:
         fcntl.flock(file.fd, fcntl.LOCK_UN)
+        if file.reads:
+            locks.unshare(file.fd)
 
     def size(self, file: OpenFile) -> int:
         return os.fstat(file.fd).st_size
@@ -132,7 +139,7 @@ class Files:
         os.fdatasync(file.fd)
 
     def sync_directory(self, path: Path) -> None:
-        directory = OpenFile(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS))
+        directory = OpenFile(path, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(directory.fd)
 
     def map(self, file: OpenFile, size: int) -> mmap.mmap:

@@ -1,7 +1,7 @@
 """The attributes in which OpenTelemetry spans and log records tell of a model call: today's names, and older ones.
 
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/; by the convention input tokens include cached
-ones. The `llm.*` names are those of OpenLLMetry and OpenInference.
+ones. The `llm.*` names are those of OpenLLMetry and OpenInference. No attribute gives the lifetime of cache writes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["INPUT", "MODEL", "OUTPUT", "READS", "TIER", "WRITES", "count_of", "first", "is_one_call"]
+from ledger.errors import InvalidEvent, shown
+
+__all__ = [
+    "INPUT",
+    "MODEL",
+    "OUTPUT",
+    "READS",
+    "TIER",
+    "WRITES",
+    "count_of",
+    "first",
+    "has_unknown_lifetimes",
+    "is_one_call",
+    "text",
+    "token_count",
+]
 
 INPUT: Final = (
     "gen_ai.usage.input_tokens",
@@ -33,8 +48,16 @@ WRITES: Final = (
     "gen_ai.usage.cache_creation_input_tokens",
     "llm.token_count.prompt_details.cache_write",
 )
-MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "llm.request.model")
+MODEL: Final = (
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.response.model_name",
+    "llm.model_name",
+    "llm.request.model",
+    "embedding.model_name",
+)
 TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_TWO_LIFETIMES: Final = ("claude", "kimi-k3")
 _SUMS: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "execute_tool"})
 """Operations whose usage repeats that of the calls inside them."""
 
@@ -47,6 +70,33 @@ def first(attributes: Mapping[str, Any], *names: str) -> Any:
 def is_one_call(attributes: Mapping[str, Any]) -> bool:
     """Whether these attributes tell of one model call, and do not sum up others."""
     return first(attributes, *INPUT, *OUTPUT) is not None and attributes.get("gen_ai.operation.name") not in _SUMS
+
+
+def has_unknown_lifetimes(model: str | None, writes: int) -> bool:
+    """Return whether these cache writes may have cost more than 5-minute ones.
+
+    Anthropic sells two lifetimes, the 1-hour one at 1.6 times the price
+    (https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing), and Moonshot does for its newest.
+    """
+    return writes > 0 and (model is None or any(family in model.lower() for family in _TWO_LIFETIMES))
+
+
+def text(value: Any) -> str | None:
+    """Return an attribute's value as text; None when it is absent or empty."""
+    return None if value is None or value == "" else str(value)
+
+
+def token_count(attributes: Mapping[str, Any], *names: str) -> int:
+    """Return the token count in the first of these attributes that is there; 0 when none is.
+
+    Raises:
+        InvalidEvent: it is no whole number.
+    """
+    value = first(attributes, *names)
+    count = 0 if value is None else count_of(value)
+    if count is None:
+        raise InvalidEvent(names[0], f"expected a whole number, not {shown(value)}")
+    return count
 
 
 def count_of(value: object) -> int | None:

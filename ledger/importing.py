@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,11 +17,12 @@ from ledger.errors import (
     UnknownWorkflow,
 )
 from ledger.events import END_TYPES, check_workflow_id
-from ledger.planning import Known, Plan, known, plan
+from ledger.ledger_state import Known, known
+from ledger.planning import Plan, plan
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceEntry, SourceRegister, Sources
-from ledger.sources import MAPPED_KINDS, TRANSCRIPT_KINDS, source, transcript
-from ledger.sources.findings import Findings, Options, Part, Skipped
+from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript
+from ledger.sources.findings import Findings, Options, Part, Place, Skipped
 from ledger.store import DirectoryStore, LedgerStore
 
 if TYPE_CHECKING:
@@ -101,7 +102,6 @@ def import_source(
     agent: str | None = None,
     map: Sequence[str] = (),
     workflow_by: str = "session",
-    fed_too: bool = False,
     status: str | None = None,
     only: Container[str] | None = None,
     unchanged: Callable[[Part], bool] | None = None,
@@ -114,7 +114,7 @@ def import_source(
 
     Args:
         kind: one of `sources.KINDS`.
-        workflow_id, agent, map, workflow_by, fed_too: see `Options`.
+        workflow_id, agent, map, workflow_by: see `Options`.
         status: the end of every workflow of this source, when the caller knows it.
         only: the workflows to read; None for all.
         unchanged: whether a part need not be read, because the caller read it as it is before.
@@ -125,7 +125,7 @@ def import_source(
         InvalidInput: an option is missing or makes no sense; nothing was appended.
     """
     _check(kind, map, status)
-    options = Options(workflow_id, agent, tuple(map), workflow_by, fed_too)
+    options = Options(workflow_id, agent, tuple(map), workflow_by)
     if kind in TRANSCRIPT_KINDS:
         from ledger.transcripts import import_transcripts
 
@@ -144,7 +144,7 @@ def import_source(
     return import_parts(
         store,
         source(kind).parts(path, options),
-        fed_too=fed_too,
+        one_subtree=kind in SESSION_KINDS,
         status=status,
         only=only,
         unchanged=unchanged,
@@ -165,7 +165,7 @@ def import_parts(
     store: LedgerStore,
     parts: Sequence[Part],
     *,
-    fed_too: bool = False,
+    one_subtree: bool = False,
     status: str | None = None,
     only: Container[str] | None = None,
     unchanged: Callable[[Part], bool] | None = None,
@@ -173,21 +173,22 @@ def import_parts(
     clock: Clock = clocks.now,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path."""
-    book, fed = prices or GenaiPrices(), _fed_sessions(store)
+    """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path.
+
+    Args:
+        one_subtree: look up where each session counts even if no transcript was ever imported.
+    """
+    book, homes = prices or GenaiPrices(), _homes(store, create=one_subtree)
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
         if (only is None or part.workflow_id in only) and not (unchanged and unchanged(part)):
             try:
                 check_workflow_id(part.workflow_id)
-                findings = part.read()
-                some = bool(findings.sessions)
-                findings = _without(findings, part.workflow_id, fed, fed_too=fed_too)
-                report.skipped += findings.skipped
-                if not some or findings != Findings(skipped=findings.skipped):  # not all of it counts in another ledger
-                    made = _append(store, part.workflow_id, findings, book, clock, status)
-                    counts = report.workflows.setdefault(part.workflow_id, WorkflowCounts())
+                for workflow_id, findings in _by_home(part.workflow_id, part.read(), homes):
+                    report.skipped += findings.skipped
+                    made = _append(store, workflow_id, findings, book, clock, status)
+                    counts = report.workflows.setdefault(workflow_id, WorkflowCounts())
                     counts.appended += len(made.events)
                     counts.unchanged += made.unchanged
                     report.skipped += made.skipped
@@ -199,48 +200,49 @@ def import_parts(
     return report
 
 
-def _fed_sessions(store: LedgerStore) -> Mapping[str, tuple[set[str], set[str]]]:
-    """The workflows in which its transcript feeds each session, and those in which others do."""
+def _homes(store: LedgerStore, *, create: bool) -> dict[str, set[str]]:
+    """The workflows that have something of each session."""
     from ledger.message_index import INDEX_FILE, MessageIndex
 
-    if not isinstance(store, DirectoryStore) or not (store.path / INDEX_FILE).exists():
-        return {}  # no transcript was ever imported
+    if not create and not (isinstance(store, DirectoryStore) and (store.path / INDEX_FILE).exists()):
+        return {}
     with MessageIndex.opened(store) as index:
-        return index.sessions(TRANSCRIPT_KINDS)
+        return index.sessions()
 
 
-def _without(
-    findings: Findings, workflow_id: str, fed: Mapping[str, tuple[set[str], set[str]]], *, fed_too: bool
-) -> Findings:
-    """Findings without the sessions whose transcripts are read already; each is told.
+def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -> Iterator[tuple[str, Findings]]:
+    """What a part found, handed out to the workflows that have its sessions already: a session counts in one.
 
-    One that counts in another workflow would count twice here, whatever was asked for.
+    The part's own workflow comes first, unless all of it counts elsewhere.
     """
-    kept = []
-    for session in findings.sessions:
-        places = [total.place for total in session.totals] or [said.place for said in session.messages.values()]
-        by_transcript, otherwise = fed.get(session.session_id, (set(), set()))
-        here = workflow_id in otherwise or by_transcript <= ({workflow_id} if fed_too else set())
-        if not here and places:
-            reason = f"session {session.session_id} was {_read_already(sorted(by_transcript), workflow_id)}"
-            findings.skipped.append(Skipped(Path(places[-1].file), places[-1].line, reason))
-        else:
-            kept.append(session)
-    findings.sessions = kept
-    return findings
+    moved: dict[str, Findings] = {}
 
+    def home(session_id: str | None, place: Place) -> Findings | None:
+        known = homes.setdefault(session_id, set()) if session_id is not None else set()
+        if not known or workflow_id in known:
+            known.add(workflow_id)
+            return None
+        target = min(known)
+        reason = f"session {session_id} counts in workflow {target}, which has something of it; it was added there"
+        found = moved.setdefault(target, Findings())
+        if not any(skipped.reason == reason for skipped in found.skipped):
+            found.skipped.append(Skipped(Path(place.file), place.line, reason))
+        return found
 
-def _read_already(workflow_ids: Sequence[str], workflow_id: str) -> str:
-    """Where a session counts, and what reads it nevertheless."""
-    where = f"workflow{'' if len(workflow_ids) == 1 else 's'} {', '.join(workflow_ids)}"
-    had = f"read from its transcript already, in {where}"
-    if workflow_ids == [workflow_id]:
-        return f"{had}; --fed-too reads it nevertheless"
-    twice = f"{had}, and would count twice in {workflow_id}"
-    if len(workflow_ids) > 1:
-        return twice
-    there = f"`import claude-stream FILE --workflow-id {workflow_ids[0]} --fed-too`"
-    return f"{twice}; {there} adds this reading there"
+    some = bool(findings.sessions or findings.calls or findings.counters)
+    sessions, calls, counters = findings.sessions, findings.calls, findings.counters
+    findings.sessions, findings.calls, findings.counters = [], [], []
+    for session in sessions:
+        (home(session.session_id, session.where) or findings).sessions.append(session)
+    for call in calls:
+        (home(call.session_id if call.client else None, call.place) or findings).calls.append(call)
+    for counter in counters:
+        (home(counter.session_id if counter.client else None, counter.place) or findings).counters.append(counter)
+    if not some or findings != Findings(skipped=findings.skipped):
+        yield workflow_id, findings
+    else:
+        next(iter(moved.values())).skipped += findings.skipped
+    yield from moved.items()
 
 
 def _append(
@@ -300,7 +302,6 @@ def import_entry(
         agent=entry.agent,
         map=entry.map,
         workflow_by=entry.workflow_by,
-        fed_too=entry.fed_too,
         status=status,
         only=only,
         unchanged=unchanged,

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Final, Literal, ParamSpec, TypeVar
 
 from ledger.clock import Clock, to_wire
-from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable
+from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable, LockedLedger
 from ledger.events import Event, Line
 from ledger.fence import is_fenced, set_fence
 from ledger.files import Files, OpenFile
 from ledger.line import Draft
+from ledger.locks import LockTimeout
 from ledger.reader import LedgerReader
 from ledger.recovery import copy_verified, last_tail
 from ledger.seen import SeenIds
@@ -249,6 +250,8 @@ class Journal:
     def _try(self, doing: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return call(*args, **kwargs)
+        except LockTimeout as error:
+            raise LockedLedger(self.path, error) from None
         except OSError as error:
             raise LedgerUnavailable(self.path, doing, error) from error
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput
 from ledger.events import Event
 from ledger.tail import Receipt
 
-__all__ = ["Late"]
+__all__ = ["Late", "in_thread"]
+
+Result = TypeVar("Result")
 
 _log = logging.getLogger("costledger")
 _WHOSE: Final = frozenset({"agent", "session_id", "observed_at"})
 """What does not change what a call costs."""
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Do in a thread what must be done to its end: also when whoever awaits it is cancelled, or the program ends."""
+    try:
+        future = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:  # the interpreter exits, or the loop closes: no more threads
+        return work()
+    return await asyncio.shield(future)
 
 
 class _Appends(Protocol):

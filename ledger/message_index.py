@@ -13,7 +13,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -21,17 +21,17 @@ from typing import Any, Final
 import orjson
 
 from ledger.errors import CostledgerError, DamagedLedger, SourceUnreadable
+from ledger.ledger_state import Known, known
 from ledger.line import EMPTY, Head
-from ledger.planning import Known, known
 from ledger.runs import Runs
 from ledger.sources.findings import Begun
 from ledger.sources.transcript import Mark, Written
 from ledger.store import DirectoryStore, LedgerStore, sizes_of
 
-__all__ = ["INDEX_FILE", "Counted", "Fed", "MessageIndex"]
+__all__ = ["INDEX_FILE", "Counted", "MessageIndex", "Totals"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 4
+_VERSION: Final = 5
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _PER_QUERY: Final = 500
@@ -50,15 +50,25 @@ CREATE TABLE messages (
     workflow_id TEXT, agent TEXT, session_id TEXT, model TEXT,
     measure BLOB, observed_at TEXT             -- of its largest reading
 ) WITHOUT ROWID;
-CREATE TABLE sessions (                        -- that have a reading of their own, or one by another kind of source
-    session_id TEXT, workflow_id TEXT, kind TEXT, agent TEXT, covered INTEGER,
+CREATE TABLE sessions (                        -- by the kind of source that has readings of them
+    session_id TEXT, workflow_id TEXT, kind TEXT,
+    agent TEXT,                                -- that all of it stands under
+    covered INTEGER,                           -- it has a reading of its own, or of one of its models
+    unnamed INTEGER,                           -- some of its calls name no request id
+    models TEXT, total_models TEXT,            -- of its messages, and those with readings of their own
     PRIMARY KEY (session_id, workflow_id, kind)
+) WITHOUT ROWID;
+CREATE TABLE totals (                          -- that clients wrote into the transcripts of their sessions
+    session_id TEXT PRIMARY KEY,
+    base TEXT,                                 -- carried over from a parent, NULL while not known
+    written TEXT,                              -- nanodollars and tokens of each
+    short INTEGER                              -- some of them leaves out messages before it
 ) WITHOUT ROWID;
 CREATE TABLE files (
     path BLOB,                                 -- as the operating system has it: it need not be text
     kind TEXT,                                 -- of transcripts that it was read as
     size INTEGER, mtime_ns INTEGER, inode INTEGER,
-    offset INTEGER, lines INTEGER, ending TEXT, begun TEXT,
+    offset INTEGER, lines INTEGER, ending TEXT, begun TEXT, state TEXT,
     messages INTEGER,                          -- how many it was found to hold
     PRIMARY KEY (path, kind)
 ) WITHOUT ROWID;
@@ -77,12 +87,19 @@ class Counted:
     observed_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fed:
-    """A session that a ledger has readings of from a source other than transcripts."""
+@dataclass(slots=True)
+class Totals:
+    """The totals that a client wrote into a session's transcript, as `(nanodollars, tokens)`.
 
-    workflow_id: str
-    kind: str
+    Attributes:
+        base: what the session carries over from the one it was forked from; None while that is not known.
+        written: each of them, in the order of the file.
+        short: some of them leaves out messages that the file has before it.
+    """
+
+    base: tuple[int, int] | None = None
+    written: list[tuple[int, int]] = field(default_factory=list)
+    short: bool = False
 
 
 class MessageIndex:
@@ -114,30 +131,25 @@ class MessageIndex:
         finally:
             connection.close()
 
-    def sessions(self, kinds: Iterable[str]) -> dict[str, tuple[set[str], set[str]]]:
-        """The workflows in which sources of some kinds feed each session, and those in which others do."""
-        own, found = set(kinds), dict[str, tuple[set[str], set[str]]]()
-        for session_id, workflow_id, kind in self._db.execute("SELECT session_id, workflow_id, kind FROM sessions"):
-            found.setdefault(session_id, (set(), set()))[kind not in own].add(workflow_id)
-        return found
-
     def counted(self, message_ids: Iterable[str]) -> dict[str, Counted]:
         """Those of the messages that some ledger has."""
         self._put_learnt()
         query = "SELECT message_id, workflow_id, agent, session_id, model, measure, observed_at FROM messages"
         return {row[0]: Counted(*row[1:]) for row in self._some(query, "message_id", message_ids)}
 
-    def fed(self, session_ids: Iterable[str], own: Iterable[str]) -> dict[str, Fed]:
-        """Those of the sessions that sources of other kinds than our `own` feed."""
-        query, mine = "SELECT session_id, workflow_id, kind FROM sessions", set(own)
-        return {row[0]: Fed(*row[1:]) for row in self._some(query, "session_id", session_ids) if row[2] not in mine}
+    def sessions(self) -> dict[str, set[str]]:
+        """The workflows that have something of each session."""
+        found: dict[str, set[str]] = {}
+        for session_id, workflow_id in self._db.execute("SELECT session_id, workflow_id FROM sessions"):
+            found.setdefault(session_id, set()).add(workflow_id)
+        return found
 
-    def homes(self, session_ids: Iterable[str], kind: str) -> dict[str, list[str]]:
-        """The workflows that have something of each session, those first that a kind of source feeds."""
+    def homes(self, session_ids: Iterable[str], first: str = "") -> dict[str, list[str]]:
+        """The workflows that have something of each session, those before others that a kind of source gave it to."""
         found: dict[str, set[tuple[bool, str]]] = {}
         query = "SELECT session_id, workflow_id, kind FROM sessions"
-        for session_id, workflow_id, fed_by in self._some(query, "session_id", session_ids):
-            found.setdefault(session_id, set()).add((fed_by != kind, workflow_id))
+        for session_id, workflow_id, kind in self._some(query, "session_id", session_ids):
+            found.setdefault(session_id, set()).add((kind != first, workflow_id))
         return {id: list(dict.fromkeys(workflow_id for _, workflow_id in sorted(of))) for id, of in found.items()}
 
     def ledger(self, workflow_id: str) -> tuple[Head, Known]:
@@ -148,11 +160,21 @@ class MessageIndex:
         ).fetchone()
         if row is None:
             return EMPTY, Known()
-        covered = self._db.execute(
-            "SELECT session_id, agent FROM sessions WHERE workflow_id = ? AND covered", (workflow_id,)
-        )
         told = Known(row[0], runs=Runs(row[3], bool(row[4])), status=row[5], started_at=row[6], project=row[7])
-        told.covered = dict(covered)
+        sessions = self._db.execute(
+            "SELECT session_id, kind, agent, covered, unnamed, models, total_models FROM sessions"
+            " WHERE workflow_id = ? ORDER BY covered",
+            (workflow_id,),
+        )
+        for session_id, kind, agent, covered, unnamed, models, total_models in sessions:
+            told.models.setdefault(session_id, set()).update(orjson.loads(models))
+            told.total_models.setdefault(session_id, set()).update(orjson.loads(total_models))
+            told.homes[session_id] = agent
+            told.feeds.add((session_id, kind))
+            if covered:
+                told.covered.add(session_id)
+            if unnamed:
+                told.unnamed.add(session_id)
         return Head(row[0], row[1], row[2]), told
 
     def learn(self, workflow_id: str, head: Head, news: Known) -> None:
@@ -165,10 +187,38 @@ class MessageIndex:
         if len(self._learnt) >= _LEARNT_MAX:
             self._put_learnt()
         self._db.executemany(
-            "INSERT INTO sessions VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET agent = excluded.agent, covered = 1"
-            " WHERE excluded.covered",
-            ((id, workflow_id, kind, news.covered.get(id), id in news.covered) for id, kind in news.feeds),
+            "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET agent = excluded.agent,"
+            " covered = max(covered, excluded.covered), unnamed = max(unnamed, excluded.unnamed),"
+            " models = excluded.models, total_models = excluded.total_models",
+            (
+                (
+                    id,
+                    workflow_id,
+                    kind,
+                    news.homes.get(id),
+                    id in news.covered,
+                    id in news.unnamed,
+                    orjson.dumps(sorted(news.models.get(id, ()))).decode(),
+                    orjson.dumps(sorted(news.total_models.get(id, ()))).decode(),
+                )
+                for id, kind in news.feeds
+            ),
         )
+
+    def totals(self, session_ids: Iterable[str]) -> dict[str, Totals]:
+        """What is known of the totals that clients wrote into the transcripts of these sessions."""
+        found = {}
+        for session_id, base, written, short in self._some("SELECT * FROM totals", "session_id", session_ids):
+            pairs = [(nanousd, tokens) for nanousd, tokens in orjson.loads(written)]
+            carried = None if base is None else tuple(orjson.loads(base))
+            found[session_id] = Totals(carried, pairs, bool(short))
+        return found
+
+    def keep_totals(self, session_id: str, totals: Totals) -> None:
+        """Store what is known of a session's totals."""
+        base = None if totals.base is None else orjson.dumps(totals.base).decode()
+        row = (session_id, base, orjson.dumps(totals.written).decode(), totals.short)
+        self._db.execute("INSERT OR REPLACE INTO totals VALUES (?,?,?,?)", row)
 
     def _put_learnt(self) -> None:
         """Store the messages of many ledgers in the order of their ids, which takes a third of the time."""
@@ -183,7 +233,7 @@ class MessageIndex:
     def marks(self, kind: str, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
         """How far files were read as this kind, what they looked like then, and how many messages they held."""
         found = {}
-        for path, read_as, size, mtime, inode, offset, count, ending, begun, messages in self._some(
+        for path, read_as, size, mtime, inode, offset, count, ending, begun, state, messages in self._some(
             "SELECT * FROM files", "path", map(os.fsencode, files)
         ):
             if read_as != kind:
@@ -191,7 +241,7 @@ class MessageIndex:
             sessions = {id: Begun(*told) for id, told in orjson.loads(begun).items()}
             found[Path(os.fsdecode(path))] = (
                 Written(size, mtime, inode),
-                Mark(offset, count, ending, sessions),
+                Mark(offset, count, ending, sessions, orjson.loads(state)),
                 messages,
             )
         return found
@@ -209,8 +259,9 @@ class MessageIndex:
             mark.lines,
             mark.ending,
             begun,
+            orjson.dumps(mark.state).decode(),
         )
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, messages))
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, messages))
 
     def _some(self, query: str, column: str, values: Iterable[str | bytes]) -> Iterator[tuple[Any, ...]]:
         wanted = list(values)
@@ -242,7 +293,7 @@ class MessageIndex:
 
     def _forget(self) -> dict[str, int]:
         self._learnt.clear()
-        for table in ("ledgers", "messages", "sessions", "files"):
+        for table in ("ledgers", "messages", "sessions", "totals", "files"):
             self._db.execute(f"DELETE FROM {table}")
         return {}
 

@@ -13,7 +13,19 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ledger.errors import MissingExtra
-from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, count_of, first, is_one_call
+from ledger.genai_attributes import (
+    INPUT,
+    MODEL,
+    OUTPUT,
+    READS,
+    TIER,
+    WRITES,
+    count_of,
+    first,
+    has_unknown_lifetimes,
+    is_one_call,
+    text,
+)
 from ledger.usage import disjoint
 from ledger.workflows import Workflow
 
@@ -47,6 +59,7 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
                 agent=named or agent,
                 session_id=session_id,
                 observed_at=_moment(span.end_time),
+                partial=_is_lower_bound(attributes),
             )
 
     return LedgerSpanProcessor()
@@ -62,6 +75,12 @@ def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
         "service_tier": first(attributes, *TIER),
         "usage": disjoint(*counts) if len(counts) == len(told) else dict(zip(_BUCKETS, told, strict=True)),
     }
+
+
+def _is_lower_bound(attributes: Mapping[str, Any]) -> bool | None:
+    """True where cache writes are priced as 5-minute ones and may have been 1-hour ones; else None."""
+    writes = count_of(first(attributes, *WRITES)) or 0
+    return has_unknown_lifetimes(text(first(attributes, *MODEL)), writes) or None
 
 
 def _moment(end_time: Any) -> datetime | None:

@@ -14,12 +14,14 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from ledger import money
 from ledger.events import Event
-from ledger.model_names import spellings
-from ledger.rates import Rate, Rates, digest_of
+from ledger.modalities import ALWAYS_APART
+from ledger.model_names import is_of_its_maker, provider_of, spellings
+from ledger.price_corrections import VERSION, corrected
+from ledger.rates import Rate, Rates, digest_of, lowest
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
@@ -29,11 +31,18 @@ __all__ = [
     "STANDARD_TIERS",
     "GenaiPrices",
     "PriceBook",
+    "at_least",
+    "bounded_by_text",
+    "is_at_least",
     "price_book",
     "price_event",
     "price_of",
     "priced_from",
 ]
+
+_AT_LEAST: Final = ", at least"
+_NAMED_MAX: Final = 4
+"""Of providers, in the name of a book."""
 
 PRICE_FIELDS: Final = frozenset({"cost_usd", "cost_source", "price_book", "price_digest"})
 """What an event says of its price when that was derived from its usage."""
@@ -54,6 +63,9 @@ _BUCKETS: Final = {
     "requests": "requests_kcount",
 }
 """The names that genai-prices gives the rates of our buckets."""
+
+_TEXT: Final = {"input": "input_mtok", "output": "output_mtok"}
+"""The rates of text, by the side that they are of."""
 
 _INSTEAD: Final = {
     "cache_write_tokens": "input_tokens",
@@ -77,31 +89,39 @@ class PriceBook(Protocol):
 
 
 class GenaiPrices:
-    """The prices that the installed `genai-prices` package carries."""
+    """The prices that the installed `genai-prices` package carries, and the corrections over them.
 
-    def __init__(self) -> None:
-        self._found = lru_cache(maxsize=_RATES_KEPT)(_find)
+    A name that several providers sell under prices of their own has the lowest of these, as a lower bound.
+
+    Args:
+        providers: whose prices a name without a provider has, by a glob of the name: "glm-*"; the first match counts.
+    """
+
+    def __init__(self, providers: Mapping[str, str] | None = None) -> None:
+        self._providers = dict(providers or {})
+        self._found = lru_cache(maxsize=_RATES_KEPT)(self._find)
         self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
 
     @cached_property
     def name(self) -> str:
-        """What events call this book."""
+        """What events call this book; each rate's own book names its provider, too."""
         from importlib.metadata import version  # here: it takes 20 ms, and most commands price nothing
 
-        return f"genai-prices {version('genai-prices')}"
+        return f"genai-prices {version('genai-prices')} + corrections {VERSION}"
 
-    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[()]]:
+    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[dict[str, str]]]:
         """Another process looks its rates up anew."""
-        return GenaiPrices, ()
+        return GenaiPrices, (self._providers,)
 
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
         """See `PriceBook.rates`."""
         found = self._found(model)
-        if found is None:
+        if not found:
             return None
         when = (moment or datetime.now(UTC)).astimezone(UTC)
         tier = None if service_tier in STANDARD_TIERS else service_tier
-        minute = when.time().replace(second=0, microsecond=0) if found[2] else time.min
+        by_minute = any(listed.by_minute for listed in found)
+        minute = when.time().replace(second=0, microsecond=0) if by_minute else time.min
         return self._at(model, when.date(), minute, tier)
 
     def names(self) -> Iterator[str]:
@@ -112,41 +132,88 @@ class GenaiPrices:
             for model in provider.models:
                 yield model.id
 
+    def _find(self, model: str) -> tuple[_Listed, ...]:
+        provider = provider_of(model, self._providers)
+        return _listed(f"{provider}/{model}" if provider else model)
+
     def _rates_at(self, model: str, day: date, minute: time, service_tier: str | None) -> Rates | None:
-        found = self._found(model)
-        if found is None:
-            return None
-        provider, info, _ = found
         when = datetime.combine(day, minute, UTC)
-        if service_tier is None:
-            return _rates(self.name, info.get_prices(when))
-        for context in _contexts(service_tier):
-            if _has_variant(provider, info, when, context):
-                return _rates(self.name, info.get_prices(when, context))
-        if service_tier == "batch" and provider.id == "anthropic":
-            return _halved(_rates(self.name, info.get_prices(when)))
-        return None
+        found = [_rates_of(self.name, listed, when, service_tier) for listed in self._found(model)]
+        every = [rates for rates in found if rates is not None]
+        if not every:
+            return None
+        rates = every[0] if len(every) == 1 else lowest(every)
+        return replace(rates, book=f"{self.name}, {_named(rates)}")
 
 
-Found = tuple["Provider", "ModelInfo", bool]
-"""A model, and whether its price depends on the time of day."""
+class _Listed(NamedTuple):
+    """A model in the list of a provider, and whether its price depends on the time of day."""
+
+    provider: Provider
+    info: ModelInfo
+    by_minute: bool
 
 
-def _find(model: str) -> Found | None:
+def _named(rates: Rates) -> str:
+    """Whose rates these are."""
+    several = len(rates.providers)
+    names = " and ".join(rates.providers) if several <= _NAMED_MAX else f"{several} providers"
+    return f"lowest of {names}" if rates.at_least else names
+
+
+def _listed(model: str) -> tuple[_Listed, ...]:
+    """The lists that know a model: one where the name says whose it is, else those of all who sell it."""
     from genai_prices.data_snapshot import get_snapshot
-    from genai_prices.types import TimeOfDateConstraint
 
+    snapshot = get_snapshot()
     for provider_id, name in spellings(model):
         try:
-            provider, info = get_snapshot().find_provider_model(name, None, provider_id, None)
-            break
+            provider, info = snapshot.find_provider_model(name, None, provider_id, None)
         except LookupError:
             continue
-    else:
-        return None
+        every = [(provider, info)]
+        if provider_id is None and not is_of_its_maker(provider.id, name):
+            every += [
+                (other, own)
+                for other in snapshot.providers
+                if other.id != provider.id and (own := other.find_model(name.lower())) is not None
+            ]
+        return tuple(_Listed(provider, info, _depends_on_time(info)) for provider, info in every)
+    return ()
+
+
+def _depends_on_time(info: ModelInfo) -> bool:
+    from genai_prices.types import TimeOfDateConstraint
+
     priced = info.prices if isinstance(info.prices, list) else []
     constraints = [price.constraint for price in priced] + [v.constraint for v in info.price_variants or ()]
-    return provider, info, any(isinstance(constraint, TimeOfDateConstraint) for constraint in constraints)
+    return any(isinstance(constraint, TimeOfDateConstraint) for constraint in constraints)
+
+
+def _rates_of(book: str, listed: _Listed, when: datetime, service_tier: str | None) -> Rates | None:
+    provider, info, _ = listed
+
+    def made(price: ModelPrice) -> Rates:
+        plain = replace(_rates(book, price), providers=(provider.id,))
+        plain = replace(plain, unknown_above=_unknown_above(plain, info))
+        return corrected(plain, provider.id, info.id, when.date())
+
+    if service_tier is None:
+        return made(info.get_prices(when))
+    for context in _contexts(service_tier):
+        if _has_variant(provider, info, when, context):
+            return made(info.get_prices(when, context))
+    if service_tier == "batch" and provider.id == "anthropic":
+        return _halved(made(info.get_prices(when)))
+    return None
+
+
+def _unknown_above(rates: Rates, info: ModelInfo) -> int | None:
+    """The listed context, if no rate is listed for a call above it: a longer context has often had a higher price."""
+    window = info.context_window
+    if window is None or any(above >= window for rate in rates.buckets.values() for above, _ in rate.tiers):
+        return None
+    return window
 
 
 def _contexts(service_tier: str) -> list[dict[str, str]]:
@@ -179,7 +246,13 @@ def _rates(book: str, price: ModelPrice) -> Rates:
             buckets[bucket] = Rate(given.scaleb(-3) if per_thousand else given)
         elif (instead := _INSTEAD.get(bucket)) in buckets:
             buckets[bucket] = buckets[instead]
-    return Rates(book, buckets)
+    apart = [
+        f"{side}_{kind}"
+        for side, text in _TEXT.items()
+        for kind in ("audio", "image", "video")
+        if price.__dict__.get(f"{side}_{kind}_mtok") not in (None, price.__dict__.get(text))
+    ]
+    return Rates(book, buckets, apart=frozenset(apart))
 
 
 def _halved(rates: Rates) -> Rates:
@@ -207,7 +280,8 @@ def price_book(config: Path | None) -> PriceBook:
     from ledger.config import load
     from ledger.overrides import Overridden
 
-    return Overridden(load(config).prices, GenaiPrices())
+    loaded = load(config)
+    return Overridden(loaded.prices, GenaiPrices(loaded.providers))
 
 
 def price_event(book: PriceBook, reading: Event, moment: datetime | None = None) -> Event:
@@ -225,11 +299,30 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
     if not price:
         return reading
     whole: Mapping[str, Any] = MappingProxyType({**reading.fields, **price})  # both halves are valid, so is the whole
-    return Event(reading.workflow_id, reading.type, whole, reading.derived | PRICE_FIELDS)
+    return Event(reading.workflow_id, reading.type, whole, reading.derived | price.keys())
 
 
-def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None) -> dict[str, str]:
+def bounded_by_text(book: PriceBook, reading: Event, modalities: frozenset[str]) -> Event:
+    """A reading, as partial when it was priced as text and used tokens that cost more than text.
+
+    Args:
+        modalities: of the tokens that are no text (`ledger.modalities`).
+    """
+    fields = reading.fields
+    if not modalities or fields.get("cost_source") != "priced":
+        return reading
+    when = datetime.fromisoformat(fields["observed_at"]) if "observed_at" in fields else None
+    rates = book.rates(fields["model"], when, fields.get("service_tier"))
+    if modalities.isdisjoint(ALWAYS_APART if rates is None else ALWAYS_APART | rates.apart):
+        return reading
+    whole = MappingProxyType({**fields, "partial": True})
+    return Event(reading.workflow_id, reading.type, whole, reading.derived | {"partial"})
+
+
+def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None) -> dict[str, Any]:
     """The `PRICE_FIELDS` of a reading that has no cost; none when it names no model or usage, or they have no price.
+
+    With `partial`, which is then derived too, where the price alone is a lower bound: its book says so.
 
     Args:
         fields: of the reading; None counts as absent.
@@ -240,10 +333,23 @@ def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None
         return {}
     when = datetime.fromisoformat(observed_at) if observed_at else moment
     rates = book.rates(model, when, fields.get("service_tier"))
-    cost = None if rates is None else rates.cost_nanousd(usage, one_call=fields.get("message_id") is not None)
+    one_call = fields.get("message_id") is not None
+    cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)
     if rates is None or cost is None or cost > money.READING_NANOUSD_MAX:
         return {}
-    return {"cost_usd": money.to_wire(cost), **priced_from([rates])}
+    price: dict[str, Any] = {"cost_usd": money.to_wire(cost), **priced_from([rates])}
+    bound = rates.is_lower_bound(usage, one_call=one_call)
+    return at_least(price) if bound and not fields.get("partial") else price
+
+
+def at_least(price: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a price that is a lower bound though the usage is complete; see `is_at_least`."""
+    return {**price, "price_book": f"{price['price_book']}{_AT_LEAST}", "partial": True}
+
+
+def is_at_least(fields: Mapping[str, Any]) -> bool:
+    """Return whether a reading is partial only because its price is a lower bound, and its usage complete."""
+    return str(fields.get("price_book", "")).endswith(_AT_LEAST)
 
 
 def priced_from(rates: list[Rates]) -> dict[str, str]:

@@ -7,16 +7,19 @@ knows no model, no price list and no clock.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger import money
 from ledger.events import COUNT_MAX
 
-__all__ = ["DIGEST_CHARACTERS", "UNITS", "Rate", "Rates", "digest_of"]
+if TYPE_CHECKING:
+    from ledger.price_corrections import Correction
+
+__all__ = ["DIGEST_CHARACTERS", "UNITS", "Rate", "Rates", "digest_of", "lowest"]
 
 UNITS: Final = {
     "input_tokens": 1_000_000,
@@ -46,18 +49,32 @@ class Rate(NamedTuple):
     usd: Decimal
     tiers: tuple[tuple[int, Decimal], ...] = ()
 
+    def at(self, level: int) -> Decimal:
+        """Return the rate of a call that read more than `level` input tokens, and not more than the next tier."""
+        return next((usd for above, usd in reversed(self.tiers) if above <= level), self.usd)
+
 
 @dataclass(frozen=True)
 class Rates:
     """What a model costs at a moment.
 
     Attributes:
-        book: the name and version of the list they stand in.
+        book: the name and version of the list they stand in, and whose rates they are.
         buckets: by the names of `UNITS`; one that is missing has no price.
+        providers: whose rates these are, as the list names them; several: those that may have served the call.
+        at_least: the true rates may be higher.
+        unknown_above: of a call that read more input tokens, cached ones included, the true rates may be higher.
+        correction: what of them is known better than by the list, for people; see `ledger.price_corrections`.
+        apart: tokens that the list prices otherwise than text, which `buckets` price: "input_audio", "output_image" …
     """
 
     book: str
     buckets: Mapping[str, Rate]
+    providers: tuple[str, ...] = ()
+    at_least: bool = False
+    unknown_above: int | None = None
+    correction: Correction | None = None
+    apart: frozenset[str] = frozenset()
 
     @cached_property
     def digest(self) -> str:
@@ -95,6 +112,13 @@ class Rates:
         cost = _half_even(total, self._denominator)
         return cost if cost <= money.NANOUSD_MAX else None
 
+    def is_lower_bound(self, usage: Mapping[str, int], *, one_call: bool = True) -> bool:
+        """Return whether what `cost_nanousd` answers may be less than the true cost."""
+        if self.at_least or self.unknown_above is None or not one_call:
+            return self.at_least
+        read_in = sum(usage.get(bucket, 0) for bucket in ("input_tokens", "cache_write_tokens", "cache_read_tokens"))
+        return read_in > self.unknown_above
+
     @cached_property
     def _decimals(self) -> int:
         """Of the finest rate: every other is a whole number of 10^-decimals USD too."""
@@ -121,8 +145,7 @@ class Rates:
         rate = self.buckets.get(bucket)
         if rate is None:
             return None
-        usd = next((usd for above, usd in reversed(rate.tiers) if above <= level), rate.usd)
-        return int(usd.scaleb(self._decimals)) * (money.NANOUSD_PER_USD // UNITS[bucket])
+        return int(rate.at(level).scaleb(self._decimals)) * (money.NANOUSD_PER_USD // UNITS[bucket])
 
     @cached_property
     def _first_tier(self) -> int:
@@ -132,6 +155,36 @@ class Rates:
     @cached_property
     def _fee(self) -> int:
         return self._weight("requests", -1) or 0
+
+
+def lowest(every: Sequence[Rates]) -> Rates:
+    """Return the lowest rate of each bucket among several providers' rates: never above what any of them asks.
+
+    A bucket for which one of them has no rate has the lowest of the others'. The rates are exact if all ask the same.
+    """
+    first = every[0]
+    thresholds = sorted({above for rates in every for rate in rates.buckets.values() for above, _ in rate.tiers})
+    buckets: dict[str, Rate] = {}
+    for bucket in UNITS:
+        given = [rates.buckets[bucket] for rates in every if bucket in rates.buckets]
+        if not given or (bucket == "requests" and len(given) < len(every)):
+            continue
+        tiers: list[tuple[int, Decimal]] = []
+        usd = last = min(rate.usd for rate in given)
+        for above in thresholds:
+            if (level := min(rate.at(above) for rate in given)) != last:
+                tiers.append((above, level))
+                last = level
+        buckets[bucket] = Rate(usd, tuple(tiers))
+    known = [rates.unknown_above for rates in every if rates.unknown_above is not None]
+    return Rates(
+        first.book,
+        buckets,
+        providers=tuple(name for rates in every for name in rates.providers),
+        at_least=any(rates.at_least or rates.digest != first.digest for rates in every),
+        unknown_above=min(known, default=None),
+        correction=next((rates.correction for rates in every if rates.correction is not None), None),
+    )
 
 
 def digest_of(parts: Iterable[str]) -> str:

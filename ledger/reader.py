@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import DamagedLedger
+from ledger.errors import DamagedLedger, LockedLedger
 from ledger.events import Line
 from ledger.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
 
@@ -36,6 +36,7 @@ class LedgerReader:
     Attributes:
         head: the last line handed out so far.
         torn_bytes: known once the iteration has ended.
+        locked: why it is read without the ledger's lock; None when it is not.
 
     Raises:
         DamagedLedger: while iterating, at the first line that does not verify.
@@ -45,6 +46,7 @@ class LedgerReader:
         self.workflow_id, self.path, self.size = workflow_id, path, size
         self.head = start
         self.torn_bytes = 0
+        self.locked: LockedLedger | None = None
         self._read_at = read_at
         self._before = self._ending(start) if start.seq else b""
         self._seq, self._offset = start.seq, start.size

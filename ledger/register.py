@@ -24,14 +24,14 @@ class SourceEntry:
     agent: str | None = None
     map: tuple[str, ...] = ()
     workflow_by: str = "session"
-    fed_too: bool = False
 
 
 _DEFAULTS: Final = {told.name: told.default for told in fields(SourceEntry)}
 
 
 def _entry(told: dict[str, Any]) -> SourceEntry:
-    return SourceEntry(**told | {"map": tuple(told.get("map", ()))})
+    known = {name: value for name, value in told.items() if name != "fed_too"}  # an option of earlier versions
+    return SourceEntry(**known | {"map": tuple(told.get("map", ()))})
 
 
 class Sources(Protocol):

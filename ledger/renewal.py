@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledger.errors import CostledgerError, LedgerUnavailable
+from ledger.errors import CostledgerError, LedgerUnavailable, LockedLedger
 from ledger.events import Line
 from ledger.fence import is_fenced
 from ledger.files import Files, OpenFile, locked_file
 from ledger.line import LINE_BYTES_MAX
+from ledger.locks import LockTimeout
 from ledger.origin import begin_renewal, end_renewal
 from ledger.reader import LedgerReader
 from ledger.recovery import copy_verified, last_tail
@@ -81,6 +82,8 @@ def _carried_over(files: Files, path: Path, workflow_id: str, origin: str) -> bo
                 if not is_fenced(files, path):
                     return _carried_over_locked(files, file, path, workflow_id, origin)
                 copy_verified(files, file, path, workflow_id)
+    except LockTimeout as error:
+        raise LockedLedger(path, error) from None
     except OSError as error:
         raise LedgerUnavailable(path, "carry over", error) from error
 

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.errors import InvalidEvent, InvalidInput, shown
+from ledger.errors import InvalidEvent, shown
 from ledger.events import check_name
 from ledger.usage import usage_of
 
-__all__ = ["Response", "named", "of", "response_of", "tells_usage", "tier_of"]
+__all__ = ["Response", "is_free", "named", "names_model", "of", "response_of", "tells_usage", "tier_of", "usage_in"]
 
 _STANDARD: Final = frozenset({"auto", "default", "standard", "standard_only", "unspecified"})
 """Tiers that are priced as the price list says; OpenAI's "default", Anthropic's "standard"."""
@@ -40,26 +40,55 @@ def response_of(answer: object) -> Response:
     """What an answer says.
 
     Raises:
-        InvalidInput: it is of no kind that this version knows, or says nothing about its usage.
+        InvalidEvent: it is of no kind that this version knows, or says nothing about its usage.
     """
-    usage = _first(answer, _USAGE)
+    usage = usage_in(answer)
     if usage is None:
-        raise InvalidInput(
-            f"no usage in {shown(type(answer).__name__)}: expected a response of Anthropic, OpenAI, Gemini or LiteLLM; "
-            "give the tokens with usage=…"
+        raise InvalidEvent(
+            "response",
+            f"no usage in {shown(type(answer).__name__)}: expected a finished response of Anthropic, OpenAI, Gemini or "
+            "LiteLLM, or a result of Claude's agents; give the tokens with usage=…",
+        )
+    if of(answer, _OF_AN_AGENT) is not None or hasattr(answer, _OF_AN_AGENT):
+        raise InvalidEvent(
+            "response",
+            f"the usage in {shown(type(answer).__name__)} is not finished: charge the ResultMessage of its session",
         )
     tier = of(answer, "service_tier") or of(usage, "service_tier")
     return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), tier_of(tier))
 
 
+_OF_AN_AGENT: Final = "parent_tool_use_id"
+"""A field of the Claude Agent SDK's messages, which repeat the usage that a response began with."""
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 _ID: Final = ("id", "response_id", "responseId")
 _MODEL: Final = ("model", "model_version", "modelVersion")
 
 
+def usage_in(answer: object) -> Any:
+    """What an answer says of its usage, as it says it; None when it says nothing."""
+    return _first(answer, _USAGE)
+
+
 def tells_usage(answer: object) -> bool:
     """Whether it says anything about its usage, readable or not."""
-    return _first(answer, _USAGE) is not None
+    return usage_in(answer) is not None
+
+
+def names_model(answer: object) -> bool:
+    """Whether it names the model that gave it."""
+    return _first(answer, _MODEL) is not None
+
+
+def is_free(answer: object) -> bool:
+    """Whether it is of OpenAI's moderation models, which cost nothing.
+
+    https://platform.openai.com/docs/guides/moderation
+    """
+    return str(of(answer, "model")).startswith(_MODERATION) and not tells_usage(answer)
+
+
+_MODERATION: Final = ("omni-moderation-", "text-moderation-")
 
 
 def named(answer: object) -> dict[str, str]:

@@ -16,10 +16,19 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from ledger.errors import DamagedLedger, LedgerUnavailable, NothingToSalvage, NothingVerifies, UnknownWorkflow, shown
+from ledger.errors import (
+    DamagedLedger,
+    LedgerUnavailable,
+    LockedLedger,
+    NothingToSalvage,
+    NothingVerifies,
+    UnknownWorkflow,
+    shown,
+)
 from ledger.events import LEDGER_OPENED, Event
 from ledger.files import Files, OpenFile, locked_file
 from ledger.line import HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
+from ledger.locks import LockTimeout
 from ledger.reader import LedgerReader, misplaced
 from ledger.recovery import ending
 from ledger.rewrite import LINE_BEGINS, write_anew, written_anew
@@ -91,6 +100,8 @@ def salvage(store: DirectoryStore, workflow_id: str, *, files: Files | None = No
             return _salvage(calls, file, path, workflow_id, store.origin)
     except FileNotFoundError:
         raise UnknownWorkflow(workflow_id, store.path) from None
+    except LockTimeout as error:
+        raise LockedLedger(path, error) from None
     except OSError as error:
         raise LedgerUnavailable(path, "salvage", error) from error
 

@@ -9,6 +9,9 @@ Status lines overtake each other: each is a process of its own. A counter never 
 of the same start and told by then or little later, is a line that comes late; lower after that, it has been reset.
 
 A session shows the sum of its counters, each at its highest. Pure: no file, no clock.
+
+From 2.1.277 a counter goes on from the last total that its session, or the parent of a fork, had saved. Then each
+process counts for what it added: `CarriedCounter`.
 """
 
 from __future__ import annotations
@@ -17,12 +20,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["LATE_MAX_MS", "Counter", "Process", "SessionCounter", "carried_over", "same_start"]
+__all__ = [
+    "LATE_MAX_MS",
+    "CarriedCounter",
+    "Counter",
+    "Growth",
+    "Process",
+    "SessionCounter",
+    "carried_over",
+    "same_start",
+]
 
 LATE_MAX_MS: Final = 5_000
 """How late a line may come, and so how far two computations of one counter's start may lie apart: Claude Code's clock
 is read before ours, and a busy machine takes its time in between. A counter that restarts begins later than that,
 unless its process lived for less; then it counts once it is seen to be lower for longer than that."""
+
+
+_JITTER_MAX_MS: Final = 1_000
+"""How far two computations of one carried counter's start may lie apart; beyond it, what is lost is a lower bound."""
 
 
 @dataclass(slots=True)
@@ -114,10 +130,61 @@ class SessionCounter:
         self.counters.append(begun)
         return begun
 
-    def told(self, nanousd: int) -> None:
-        """Take the session's total as another source tells it: it covers all counters so far, and what they told."""
-        if nanousd > self.nanousd:
-            self.counters = [Counter(nanousd, 0, [each for counter in self.counters for each in counter.processes])]
+
+@dataclass(slots=True)
+class Growth:
+    """What one process's counter has shown, in nanodollars: it added the difference.
+
+    Attributes:
+        since_ms: since when it counts, in milliseconds since 1970; None when it does not say.
+    """
+
+    since_ms: int | None
+    lowest: int
+    highest: int
+
+    def distance_ms(self, since_ms: int | None) -> int:
+        """How far a counter's start lies from this one's."""
+        if self.since_ms is None or since_ms is None:
+            return 0 if self.since_ms is since_ms else _JITTER_MAX_MS + 1
+        return abs(self.since_ms - since_ms)
+
+
+@dataclass(slots=True)
+class CarriedCounter:
+    """The counters of one session whose processes go on from a saved total.
+
+    Two terminals, a fork and a process that was killed before it saved are processes like any other: each adds what its
+    counter grew by while it was observed.
+
+    Attributes:
+        partial: a process began above every figure that was observed before: some of it may not have been observed.
+    """
+
+    processes: list[Growth] = field(default_factory=list)
+    partial: bool = False
+
+    @property
+    def nanousd(self) -> int:
+        return sum(process.highest - process.lowest for process in self.processes)
+
+    def read(self, nanousd: int, since_ms: int | None, others: Iterable[int] = ()) -> bool:
+        """Take what a counter shows; whether that is new.
+
+        Args:
+            others: figures of other sessions that this one may go on from.
+        """
+        process = min(self.processes, key=lambda each: each.distance_ms(since_ms), default=None)
+        if process is not None and process.distance_ms(since_ms) > _JITTER_MAX_MS:
+            process = None
+        known = {0, *others} | {each.highest for each in self.processes if each is not process}
+        if process is not None and (nanousd <= process.highest or nanousd not in known):
+            new = not process.lowest <= nanousd <= process.highest
+            process.lowest, process.highest = min(process.lowest, nanousd), max(process.highest, nanousd)
+            return new
+        self.partial = self.partial or nanousd not in known
+        self.processes.append(Growth(since_ms, nanousd, nanousd))
+        return True
 
 
 def carried_over(others: Iterable[tuple[int, int | None]], nanousd: int, since_ms: int | None) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from ledger import files
 
 __all__ = ["locked", "write_whole"]
 
@@ -16,15 +17,11 @@ def locked(folder: Path) -> Iterator[None]:
     """While the block runs, no other process is in such a block of this folder; it is made when it is not there.
 
     Raises:
-        OSError: the folder cannot be made, opened or locked.
+        OSError: the folder cannot be made, opened or locked; LockTimeout, another process is in such a block for long.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+    with files.locked(files.Files(), files.OpenFile(folder, os.O_RDONLY | os.O_DIRECTORY)):
         yield
-    finally:
-        os.close(opened)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ __all__ = ["Spool", "file_name", "is_file_name"]
 
 _LOG_BYTES_MAX: Final = 1024 * 1024
 """Of `capture.log`; then it becomes `capture.log.1`, and the one before that is gone."""
+
+_LOCK_SECONDS: Final = 2.0
+"""A writer has the lock for less than a millisecond, unless it was stopped."""
 
 _NAME_CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 
@@ -68,7 +72,7 @@ class Spool:
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
+                _lock(fd)
                 if self._is_at(fd):
                     self._write(fd, line)
                     return
@@ -116,7 +120,7 @@ class Spool:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # no writer is in the middle of a line
+            _lock(fd)  # no writer is in the middle of a line
             os.rename(self.path, path)
         finally:
             os.close(fd)
@@ -179,6 +183,26 @@ class Spool:
             with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{at} {' '.join(sentence.split())[:2000]}\n")
         except OSError:
+            return
+
+
+def _lock(fd: int) -> None:
+    """Lock the spool; not longer than an agent may wait.
+
+    Raises:
+        OSError: another process does not release it.
+    """
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise OSError(
+                    11, f"another process has not released the spool's lock for {_LOCK_SECONDS:g} s"
+                ) from None
+            time.sleep(0.001)
+        else:
             return
 
 

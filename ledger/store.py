@@ -18,6 +18,7 @@ from ledger.errors import (
     DurabilityUnknown,
     InvalidInput,
     LedgerUnavailable,
+    LockedLedger,
     ReplacedLedger,
     StrayFile,
     UnknownWorkflow,
@@ -27,6 +28,7 @@ from ledger.fence import is_fenced, set_fence
 from ledger.files import PATHS_KEPT, Files, OpenFile, locked
 from ledger.journal import Durability, Journal
 from ledger.line import EMPTY, Head
+from ledger.locks import LockTimeout
 from ledger.origin import made_origin, misplaced, note_place
 from ledger.place import network_file_system
 from ledger.reader import LedgerReader, ReadAt
@@ -94,17 +96,22 @@ class LedgerStore(Protocol):
         """The ledger's size in bytes; None when there is none. It costs one `stat`."""
         ...
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
+    def read(
+        self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY, locked_too: bool = False
+    ) -> LedgerReader:
         """All lines after `start`, durable before they are read.
 
         Args:
             checkpoint: an earlier head that the ledger must still extend.
             start: an earlier head, whose line and all before it the caller has read; the ledger must still extend it.
+            locked_too: read also what another process has locked, up to the last whole line; `LedgerReader.locked` says
+                so. For a caller that stores nothing of it: an append that fails half-way takes its lines back.
 
         Raises:
             UnknownWorkflow: no such ledger.
             ReplacedLedger: it does not extend the checkpoint.
             DamagedLedger: it does not extend `start`.
+            LockedLedger: another process does not release its lock.
             LedgerUnavailable: it cannot be opened or synced.
         """
         ...
@@ -169,7 +176,14 @@ class MemoryStore:
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         return None if ledger is None else len(ledger)
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
+    def read(
+        self,
+        workflow_id: str,
+        *,
+        checkpoint: Head | None = None,
+        start: Head = EMPTY,
+        locked_too: bool = False,  # noqa: ARG002 (no other process has it)
+    ) -> LedgerReader:
         """See `LedgerStore.read`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
         if ledger is None:
@@ -336,15 +350,23 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self.ledger_path(workflow_id), "look at", error) from error
 
-    def read(self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY) -> LedgerReader:
+    def read(
+        self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY, locked_too: bool = False
+    ) -> LedgerReader:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
+        held: LockedLedger | None = None
         try:
             if is_fenced(files, path):
                 self._journal(workflow_id).mend()
             file = files.open_read(path)
-            with locked(files, file, shared=True):
-                size = files.size(file)
+            try:
+                with locked(files, file, shared=True):
+                    size = files.size(file)
+            except LockTimeout as error:
+                held, size = LockedLedger(path, error), files.size(file)
+                if not locked_too:
+                    raise held from None
             self._sync_read(file, path)
         except FileNotFoundError:
             raise UnknownWorkflow(workflow_id, self.path) from None
@@ -359,7 +381,9 @@ class DirectoryStore:
             except OSError as error:
                 raise LedgerUnavailable(path, "read", error) from error
 
-        return _reader(workflow_id, path, read_at, size, checkpoint, start)
+        reader = _reader(workflow_id, path, read_at, size, checkpoint, start)
+        reader.locked = held
+        return reader
 
     def _sync_read(self, file: OpenFile, path: Path) -> None:
         """What is read is on the disk; a failure is told to one process only, so this one must tell all others."""

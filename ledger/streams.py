@@ -5,6 +5,7 @@
 - OpenAI chat: the usage comes in a last chunk without choices, when `stream_options.include_usage` asks for it
   (https://platform.openai.com/docs/api-reference/chat-streaming);
 - OpenAI responses: `response.completed`, `.incomplete` and `.failed` carry the whole response;
+- OpenAI images, transcriptions and speech: the last event has the usage;
 - Gemini: each chunk carries the usage so far.
 
 Pure: no file, no clock.
@@ -19,7 +20,16 @@ from ledger.usage import mapping
 
 __all__ = ["Gathered"]
 
-_ENDS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
+_ENDS: Final = frozenset(
+    {
+        "message_stop",
+        *(f"response.{end}" for end in ("completed", "incomplete", "failed")),
+        "image_generation.completed",
+        "image_edit.completed",
+        "transcript.text.done",
+        "speech.audio.done",
+    }
+)
 
 
 class Gathered:

@@ -1,57 +1,54 @@
 """Tracking: a client of Anthropic, OpenAI or Gemini whose calls are recorded as they return.
 
-`tracked` gives a stand-in for the client. It hands everything on, and looks at what the calls in `_CALLS` return: an
-answer, a stream, or the manager of a stream, at once or awaited. The SDKs are recognised by their shape and never
-imported. What they call inside themselves passes by the stand-in, so that no call is seen twice.
+`tracked` gives a stand-in for the client. It hands everything on, and looks at what the calls in `_CALLS` return. The
+SDKs are recognised by their shape and never imported. What they call inside themselves passes by the stand-in, so that
+no call is recorded twice; where they make several calls in one, the stand-in goes inside (`_LOOPS`, `_inside`).
 """
 
 from __future__ import annotations
 
-import asyncio
+import copy
 import inspect
-import logging
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol, TypeVar, cast
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 from ledger.errors import InvalidInput, shown
-from ledger.responses import of
-from ledger.streams import Gathered
+from ledger.late import in_thread
+from ledger.tracked_answers import Call, Record, Wrapped, stand_in
 
-__all__ = ["Record", "tracked"]
+__all__ = ["tracked"]
 
 Client = TypeVar("Client")
 Path = tuple[str, ...]
 
-
-class Record(Protocol):
-    """Takes what a call returned."""
-
-    def __call__(self, answer: object, *, partial: bool) -> None:
-        """Append it; never raises, since the caller waits for the answer itself."""
-        ...
-
-
+_MODELS: Final = ("models",)
+_GEMINI: Final = ("generate_content", "generate_content_stream", "generate_images", "edit_image", "embed_content")
 _CALLS: Final = frozenset(
     {
         *((*beta, "messages", name) for beta in ((), ("beta",)) for name in ("create", "parse", "stream")),
         *((*beta, "chat", "completions", name) for beta in ((), ("beta",)) for name in ("create", "parse", "stream")),
-        *(("responses", name) for name in ("create", "parse", "stream")),
+        *(("responses", name) for name in ("create", "parse", "stream", "compact")),
         ("completions", "create"),
         ("embeddings", "create"),
-        *((*aio, "models", f"generate_content{s}") for aio in ((), ("aio",)) for s in ("", "_stream")),
+        ("moderations", "create"),
+        *(("images", name) for name in ("generate", "edit", "create_variation")),
+        *(("videos", name) for name in ("create", "create_and_poll", "edit", "extend", "remix")),
+        *(("audio", kind, "create") for kind in ("speech", "transcriptions", "translations")),
+        *((*aio, *_MODELS, name) for aio in ((), ("aio",)) for name in (*_GEMINI, "generate_videos", "upscale_image")),
         *((*aio, "chats", "create()", f"send_message{s}") for aio in ((), ("aio",)) for s in ("", "_stream")),
     }
 )
 """What is called, and returns an answer or a stream; `create()` is what `create` returns."""
-_ON_THE_WAY: Final = frozenset(path[:end] for path in _CALLS for end in range(1, len(path)))
+_LOOPS: Final = frozenset({("beta", "messages", "tool_runner"), ("beta", "messages", "thread")})
+"""What makes calls of its own, with the client that it finds in `_client`."""
+_ON_THE_WAY: Final = frozenset(path[:end] for path in _CALLS | _LOOPS for end in range(1, len(path)))
 _COPIES: Final = frozenset({"with_options", "copy"})
 _RAW: Final = frozenset({"with_raw_response", "with_streaming_response"})
 _CHAT: Final = ("chat", "completions")
-
-_RAW_STREAM: Final = "_raw_stream"
-"""Where the SDKs' stream helpers keep what they read from: seen in anthropic 2.13 and openai 3.57."""
-
-_log = logging.getLogger("costledger")
+_GENERATE: Final = ("_generate_content", "_generate_content_stream")
+"""What google-genai calls for each request of automatic function calling: in google-genai 1.0 to 3.6."""
 
 
 def tracked(client: Client, record: Record) -> Client:
@@ -78,42 +75,47 @@ def _has(client: object, path: Path) -> bool:
     return callable(found)
 
 
-class _Wrapped:
-    """Hands everything on to a target; to `isinstance` it is the target."""
+class _StandIn(Wrapped):
+    """For a client, or for a part of it on the way to a call.
 
-    def __init__(self, target: Any) -> None:
-        object.__setattr__(self, "_target", target)
+    Args:
+        root: the stand-in of the client itself; None: this is it.
+        raw: below `with_raw_response` or `with_streaming_response`, and which.
+    """
 
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return type(self._target)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(object.__getattribute__(self, "_target"), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._target, name, value)
-
-
-class _StandIn(_Wrapped):
-    """For a client, or for a part of it on the way to a call."""
-
-    def __init__(self, target: Any, path: Path, record: Record) -> None:
+    def __init__(
+        self, target: Any, path: Path, record: Record, *, root: _StandIn | None = None, raw: str | None = None
+    ) -> None:
         super().__init__(target)
-        object.__setattr__(self, "_path", path)
-        object.__setattr__(self, "_record", record)
+        own = {"_path": path, "_record": record, "_root": self if root is None else root, "_raw": raw}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
+        if self._path in _LOOPS_AT and (*self._path, name) in _LOOPS:
+            return self._loop(name)
         found, path = super().__getattr__(name), (*self._path, name)
         if name in _RAW and (self._path in _ON_THE_WAY or not self._path):
-            _log.warning("calls through %s are not recorded: charge their responses", ".".join(path))
+            return self._part(found, self._path, raw=name)
         if path in _CALLS:
-            return _call(found, path, self._record)
+            return _call(found, path, self._record, self._raw)
         if (made := (*self._path, f"{name}()")) in _ON_THE_WAY:
-            return lambda *args, **kwargs: _StandIn(found(*args, **kwargs), made, self._record)
+            return lambda *args, **kwargs: self._part(found(*args, **kwargs), made, raw=self._raw)
         if not self._path and name in _COPIES:
-            return lambda *args, **kwargs: _StandIn(found(*args, **kwargs), (), self._record)
-        return _StandIn(found, path, self._record) if path in _ON_THE_WAY else found
+            return lambda *args, **kwargs: _StandIn(found(*args, **kwargs), (), self._record, raw=self._raw)
+        if path not in _ON_THE_WAY:
+            return found
+        return _inside(found, path, self._record) or self._part(found, path, raw=self._raw)
+
+    def _part(self, target: Any, path: Path, *, raw: str | None) -> _StandIn:
+        return _StandIn(target, path, self._record, root=self._root, raw=raw)
+
+    def _loop(self, name: str) -> Any:
+        """A method whose calls are those of a client: of our stand-in, so that each of them is recorded."""
+        if getattr(self._target, "_client", None) is None:
+            Call(".".join((*self._path, name)), self._record).miss("its client cannot be found, nor its calls followed")
+            return getattr(self._target, name)
+        return getattr(_copy_with(self._target, _client=self._root), name)
 
     def __enter__(self) -> Any:
         self._target.__enter__()
@@ -130,24 +132,66 @@ class _StandIn(_Wrapped):
         return await self._target.__aexit__(*error)
 
 
-def _call(method: Callable[..., Any], path: Path, record: Record) -> Callable[..., Any]:
+_LOOPS_AT: Final = frozenset(path[:-1] for path in _LOOPS)
+
+
+def _inside(part: Any, path: Path, record: Record) -> Any:
+    """A copy of google-genai's `models`, or of its `chats`, in which each request is recorded; None when it is neither.
+
+    Its `generate_content` calls Python functions for the model and asks again, and returns the last answer only.
+    """
+    if path[-1] == "chats":
+        models = _inside(getattr(part, "_modules", None), (*path[:-1], *_MODELS), record)
+        return None if models is None else _copy_with(part, _modules=models)
+    if path[-1:] != _MODELS or not all(callable(getattr(part, name, None)) for name in _GENERATE):
+        return None
+    own = {name: ".".join((*path, name.removeprefix("_"))) for name in _GENERATE}
+    others = {name: ".".join((*path, name)) for *way, name in _CALLS if (*way,) == path and f"_{name}" not in own}
+    return _copy_with(
+        part,
+        **{
+            name: _recorded(getattr(part, name), Call(spelled, record))
+            for name, spelled in {**own, **others}.items()
+            if callable(getattr(part, name, None))
+        },
+    )
+
+
+def _copy_with(part: Any, **attributes: Any) -> Any:
+    found = copy.copy(part)
+    for name, value in attributes.items():
+        setattr(found, name, value)
+    return found
+
+
+def _call(method: Callable[..., Any], path: Path, record: Record, raw: str | None) -> Callable[..., Any]:
+    name = ".".join(path if raw is None else (*path[:-1], raw, path[-1]))
+
     def call(*args: Any, **kwargs: Any) -> Any:
-        hidden = path[-3:-1] == _CHAT and _ask_for_usage(path[-1], kwargs)
-        result = method(*args, **kwargs)
-        if not inspect.isawaitable(result):
-            return _looked_at(result, record, hidden=hidden)
-
-        async def awaited() -> Any:
-            found = await result
-            seen = _seen(found, record, hidden=hidden)
-            if seen is None:
-                await asyncio.to_thread(record, found, partial=False)
-            return found if seen is None else seen
-
-        return awaited()
+        asks = path[-3:-1] == _CHAT and raw != "with_streaming_response"  # there the caller may read every line
+        hidden = asks and _ask_for_usage(path[-1], kwargs)
+        return _recorded(method, Call(name, record, hide_usage=hidden, raw=raw is not None))(*args, **kwargs)
 
     call.__wrapped__ = method  # type: ignore[attr-defined]
     return call
+
+
+def _recorded(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """A method whose results are recorded as they are returned, or awaited."""
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        model = kwargs.get("model")
+        this = replace(call, model=model if isinstance(model, str) and model else None)
+        result = method(*args, **kwargs)
+        if not inspect.isawaitable(result):
+            return stand_in(result, this)
+
+        async def awaited() -> Any:
+            return await in_thread(partial(stand_in, await result, this))
+
+        return awaited()
+
+    return made
 
 
 def _ask_for_usage(name: str, kwargs: dict[str, Any]) -> bool:
@@ -158,144 +202,3 @@ def _ask_for_usage(name: str, kwargs: dict[str, Any]) -> bool:
         return False
     kwargs["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
     return True
-
-
-def _looked_at(result: Any, record: Record, *, hidden: bool) -> Any:
-    seen = _seen(result, record, hidden=hidden)
-    if seen is not None:
-        return seen
-    record(result, partial=False)
-    return result
-
-
-def _seen(result: Any, record: Record, *, hidden: bool) -> Any:
-    """What stands in for a stream or the manager of one; None for an answer, which is recorded as it is."""
-    if hasattr(result, "__next__") or hasattr(result, "__anext__"):
-        return _Stream(result, record, hide_usage=hidden)
-    if hasattr(result, "__enter__") or hasattr(result, "__aenter__"):
-        return _Manager(result, record, hide_usage=hidden)
-    return None
-
-
-class _Manager(_Wrapped):
-    """`with client.messages.stream(…) as stream`: the stream that is entered reads from one that we look at."""
-
-    def __init__(self, target: Any, record: Record, *, hide_usage: bool) -> None:
-        super().__init__(target)
-        object.__setattr__(self, "_record", record)
-        object.__setattr__(self, "_hide", hide_usage)
-
-    def _watched(self, stream: Any) -> Any:
-        raw = getattr(stream, _RAW_STREAM, None)
-        if raw is None:
-            _log.warning("calls through %s are not recorded: charge their responses", type(stream).__name__)
-        else:
-            watched = _Stream(raw, self._record, hide_usage=self._hide)
-            setattr(stream, _RAW_STREAM, watched)
-            object.__setattr__(self, "_watching", watched)
-        return stream
-
-    def _left(self) -> None:
-        if (watched := object.__getattribute__(self, "__dict__").get("_watching")) is not None:
-            watched.finish(ended=False)
-
-    def __enter__(self) -> Any:
-        return self._watched(self._target.__enter__())
-
-    def __exit__(self, *error: Any) -> Any:
-        self._left()
-        return self._target.__exit__(*error)
-
-    async def __aenter__(self) -> Any:
-        return self._watched(await self._target.__aenter__())
-
-    async def __aexit__(self, *error: Any) -> Any:
-        self._left()
-        return await self._target.__aexit__(*error)
-
-
-class _Stream(_Wrapped):
-    """A stream that is recorded once: when it has ended, or, as partial, when it is closed, fails or is dropped.
-
-    Args:
-        hide_usage: leave out the last chunk of a chat, which we asked for and the caller does not expect.
-    """
-
-    def __init__(self, target: Any, record: Record, *, hide_usage: bool = False) -> None:
-        super().__init__(target)
-        own = {"_record": record, "_hide": hide_usage, "_gathered": Gathered(), "_misread": False, "_done": False}
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __aiter__(self) -> Any:
-        return self
-
-    def __next__(self) -> Any:
-        while True:
-            try:
-                event = next(self._target)
-            except BaseException as error:
-                self.finish(ended=isinstance(error, StopIteration))
-                raise
-            if self._shown(event):
-                return event
-
-    async def __anext__(self) -> Any:
-        while True:
-            try:
-                event = await anext(self._target)
-            except BaseException as error:
-                await asyncio.to_thread(self.finish, ended=isinstance(error, StopAsyncIteration))
-                raise
-            if self._shown(event):
-                return event
-
-    def _shown(self, event: Any) -> bool:
-        """Look at an event, whatever it is; whether the caller is to see it."""
-        try:
-            self._gathered.take(event)
-        except Exception:
-            object.__setattr__(self, "_misread", True)
-            _log.exception("an event of a stream could not be read; its call is charged as partial")
-        return not (self._hide and of(event, "choices") == [] and of(event, "usage") is not None)
-
-    def finish(self, *, ended: bool) -> None:
-        """Record what has been seen, unless that was done."""
-        if not self._done:
-            object.__setattr__(self, "_done", True)
-            gathered = self._gathered
-            whole = not self._misread and (gathered.whole or (ended and gathered.tells_usage))
-            self._record(gathered.answer(), partial=not whole)
-
-    def close(self) -> Any:
-        """Close the stream; for an asynchronous one, what it returns is to be awaited."""
-        self.finish(ended=False)
-        return self._target.close()
-
-    async def aclose(self) -> Any:
-        """As `close`, of an asynchronous generator."""
-        self.finish(ended=False)
-        return await self._target.aclose()
-
-    def __enter__(self) -> Any:
-        self._target.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> Any:
-        self.finish(ended=False)
-        return self._target.__exit__(*error)
-
-    async def __aenter__(self) -> Any:
-        await self._target.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> Any:
-        self.finish(ended=False)
-        return await self._target.__aexit__(*error)
-
-    def __del__(self) -> None:
-        if not object.__getattribute__(self, "__dict__").get("_done", True):
-            self.finish(ended=False)

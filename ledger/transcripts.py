@@ -2,8 +2,9 @@
 
 A file that was not written to since it was read is not opened; one that grew is read from where it was left off. What
 is found is joined over all files, compared with the index of messages, and handed out by workflow: a message that some
-ledger has stays there, a new one belongs to the session that had it first. Large reads and their appends are shared
-among processes.
+ledger has stays there, a new one belongs to the session that had it first; all of a session goes to the workflow that
+has something of it. A total that a client wrote into its transcript becomes a reading of the session's meter, less what
+the session carried over from a parent. Large reads and their appends are shared among processes.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from ledger.clock import Clock
 from ledger.errors import CostledgerError, DamagedLedger, InvalidEvent, LedgerMoved, UnknownWorkflow
 from ledger.events import COST_OBSERVED, Event, check_name
 from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
+from ledger.ledger_state import Known, known
 from ledger.line import Head
-from ledger.message_index import Counted, Fed, MessageIndex
-from ledger.planning import Known, known, plan
+from ledger.message_index import Counted, MessageIndex
+from ledger.planning import plan
 from ledger.pricing import GenaiPrices, PriceBook
-from ledger.sources import TRANSCRIPT_KINDS, transcript
-from ledger.sources.findings import Begun, Call, Findings, Options, Place, Skipped, spelled
-from ledger.sources.transcript import BEGINNING, Extract, Mark, Seen, Written, name_id
+from ledger.session_totals import count_totals
+from ledger.sources import transcript
+from ledger.sources.findings import Begun, Call, Counter, Findings, Options, Place, Skipped, spelled
+from ledger.sources.transcript import BEGINNING, COPY, Extract, Mark, Seen, Written, name_id
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import is_larger, measure
@@ -33,6 +36,7 @@ from ledger.workers import ask_each, collecting_rarely
 
 __all__ = ["import_transcripts"]
 
+_MANY: Final = 1 << 30
 _PARALLEL_BYTES: Final = 48 * 1024 * 1024
 """Below so much to read, starting processes costs more than it saves."""
 
@@ -143,13 +147,16 @@ class _One:
 
     Attributes:
         seen: its largest view, with the place of the first.
-        first: orders the files that have it: by its moment, the end of the file, and the file's name.
+        first: orders the files that have it: those that did not copy it, then by its moment, how many responses the
+            file begins with, its end and its name.
         file: of the largest view.
+        at: where a ledger has it, and the id that it has there; None: no ledger has it.
     """
 
     seen: Seen
-    first: tuple[str, str, str]
+    first: tuple[int, str, int, str, str]
     file: Path
+    at: tuple[str, Counted] | None = None
 
 
 class _Found:
@@ -162,7 +169,7 @@ class _Found:
         self._ones: dict[str, _One] = {}
         self._begun: dict[str, Begun] = {}
         self._read: list[tuple[_Read, Mark, int, set[str]]] = []
-        self._fed: set[str] = set()
+        self._with_totals: list[tuple[Path, Extract]] = []
         self._spelled = cache(spelled)
         self._homes: dict[str, set[str]] = {}
 
@@ -170,7 +177,8 @@ class _Found:
         """One file's extract, in the order of the files."""
         self.skipped += extract.skipped
         for seen in extract.seen:
-            first = (seen.first_at or "~", extract.last_at, str(read.path))
+            opening = _MANY if extract.opening is None else extract.opening
+            first = (seen.copied, seen.first_at or "~", opening, extract.last_at, str(read.path))
             had = self._ones.get(seen.message_id)
             if had is None:
                 self._ones[seen.message_id] = _One(seen, first, read.path)
@@ -183,51 +191,95 @@ class _Found:
         for session_id, begun in extract.mark.begun.items():
             at, project = self._begun.get(session_id, Begun())
             self._begun[session_id] = Begun(min(at or begun.at, begun.at or at), project or begun.project)
+        if extract.totals:
+            self._with_totals.append((read.path, extract))
         before = read.messages if extract.resumed else 0
         if not extract.failed:
             self._read.append((read, extract.mark, before, {seen.message_id for seen in extract.seen}))
 
     def jobs(self, status: str | None, only: Container[str] | None) -> Iterator[_Job]:
         """What is to be appended, by workflow."""
-        counted = self._index.counted(self._ones)
-        fed = self._fed_sessions()
+        self._find_known()
+        for one in self._ones.values():
+            if one.seen.copied == COPY and one.seen.parent:
+                one.seen = one.seen._replace(session_id=one.seen.parent, copied=0)
+        sessions = {one.seen.session_id for one in self._ones.values()}
+        homes = self._index.homes(sessions | {each.session_id for _, ex in self._with_totals for each in ex.totals})
         by_workflow: dict[str, list[_One]] = {}
         for id, one in self._ones.items():
-            known_at, feeder = counted.get(id), fed.get(one.seen.session_id)
-            elsewhere = known_at is not None and feeder is not None and known_at.workflow_id != feeder.workflow_id
-            if feeder is not None and not elsewhere and not self._options.fed_too:
-                self._fed.add(one.seen.session_id)
-                continue
-            workflow_id = known_at.workflow_id if known_at else feeder.workflow_id if feeder else self._workflow(one)
+            if one.at is None and one.seen.copied == COPY:
+                continue  # it counts in the session that it was copied from, once that one's transcript is read
+            workflow_id = one.at[1].workflow_id if one.at else self._home(homes.get(one.seen.session_id))
+            workflow_id = workflow_id or self._workflow(one)
             self._homes.setdefault(workflow_id, set()).add(id)
             if only is None or workflow_id in only:
                 by_workflow.setdefault(workflow_id, []).append(one)
-        for session_id in sorted(self._fed):
-            self.skipped.append(Skipped(self._file_of(session_id), None, _why(session_id, fed[session_id])))
-        for workflow_id, ones in sorted(by_workflow.items()):
-            ones.sort(key=lambda one: one.first)
-            yield self._job(workflow_id, ones, counted, status)
+        counters = self._counters(by_workflow, homes, only)
+        for workflow_id in sorted(by_workflow.keys() | counters.keys()):
+            ones = sorted(by_workflow.get(workflow_id, ()), key=lambda one: one.first)
+            yield self._job(workflow_id, ones, counters.get(workflow_id, []), status)
+
+    def _find_known(self) -> None:
+        """Look up which messages some ledger has, by any of their names."""
+        names = {name for one in self._ones.values() for name in one.seen.names}
+        counted = self._index.counted(self._ones.keys() | names)
+        for id, one in self._ones.items():
+            one.at = next(((each, counted[each]) for each in (id, *one.seen.names) if each in counted), None)
+
+    def _home(self, workflows: list[str] | None) -> str | None:
+        """The workflow that has something of a session; the one that was asked for, if that is among several."""
+        if not workflows:
+            return None
+        asked = self._options.workflow_id
+        return asked if asked in workflows else workflows[0]
+
+    def _counters(
+        self, by_workflow: dict[str, list[_One]], homes: dict[str, list[str]], only: Container[str] | None
+    ) -> dict[str, list[Counter]]:
+        """The totals that clients wrote, less what their sessions carried over, by workflow."""
+        if not self._with_totals:
+            return {}
+        workflows = {one.seen.session_id: id for id, ones in by_workflow.items() for one in ones if one.at is None}
+        owners = {
+            id: one.at[1].session_id if one.at else "" if one.seen.copied == COPY else one.seen.session_id
+            for id, one in self._ones.items()
+        }
+        stored = self._index.totals(
+            {id for id in owners.values() if id is not None}
+            | {each.session_id for _, extract in self._with_totals for each in extract.totals}
+        )
+        found: dict[str, list[Counter]] = {}
+        for counter in count_totals(self._kind, self._with_totals, owners, stored, transcript(self._kind).agent):
+            session_id = counter.session_id or ""
+            workflow_id = self._home(homes.get(session_id)) or workflows.get(session_id)
+            if workflow_id is not None and (only is None or workflow_id in only):
+                found.setdefault(workflow_id, []).append(counter)
+        for session_id, totals in stored.items():
+            self._index.keep_totals(session_id, totals)
+        return found
 
     def remember(self, index: MessageIndex, failed: Container[str]) -> None:
         """Mark each file all of whose messages are in ledgers now."""
         missing = {id for workflow_id, ids in self._homes.items() if workflow_id in failed for id in ids}
-        missing |= {id for id, one in self._ones.items() if one.seen.session_id in self._fed}
         for read, mark, before, ids in self._read:
             if not ids & missing:
                 index.mark(read.kind, read.path, read.written, mark, before + len(ids))
 
-    def _job(self, workflow_id: str, ones: Sequence[_One], counted: dict[str, Counted], status: str | None) -> _Job:
-        head, told = self._index.ledger(workflow_id)
+    def _job(self, workflow_id: str, ones: Sequence[_One], counters: list[Counter], status: str | None) -> _Job:
+        head, known_here = self._index.ledger(workflow_id)
         for one in ones:
-            at = counted.get(one.seen.message_id)
-            if at is not None and at.workflow_id == workflow_id:
-                told.messages[one.seen.message_id] = (at.agent, at.session_id, at.model)
-                told.measures[one.seen.message_id] = (at.measure, at.observed_at)
-        new = [one for one in ones if _is_news(one.seen, told)]
+            if one.at is not None and one.at[1].workflow_id == workflow_id:
+                id, at = one.at
+                known_here.messages[id] = (at.agent, at.session_id, at.model)
+                known_here.measures[id] = (at.measure, at.observed_at)
+                if id != one.seen.message_id:
+                    known_here.names[one.seen.message_id] = id
+        new = [one for one in ones if _is_new(one.seen, known_here)]
         seen = [(one.seen, self._spelled(one.file)) for one in new]
         agent = self._options.agent or transcript(self._kind).agent
         begun = self._begun_of(ones)
-        return _Job(workflow_id, self._kind, agent, seen, begun, head, told, status, len(ones) - len(new))
+        unchanged = len(ones) - len(new)
+        return _Job(workflow_id, self._kind, agent, seen, counters, begun, head, known_here, status, unchanged)
 
     def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
         """When the sessions of a workflow's messages began."""
@@ -252,24 +304,14 @@ class _Found:
             return name_id(seen.project, readable=folder)
         return name_id(f"{seen.project}\n{seen.branch}", readable=f"{folder}-{seen.branch or 'no-branch'}")
 
-    def _fed_sessions(self) -> dict[str, Fed]:
-        return self._index.fed({one.seen.session_id for one in self._ones.values()}, TRANSCRIPT_KINDS)
 
-    def _file_of(self, session_id: str) -> Path:
-        return min(one.file for one in self._ones.values() if one.seen.session_id == session_id)
-
-
-def _is_news(seen: Seen, told: Known) -> bool:
+def _is_new(seen: Seen, known_here: Known) -> bool:
     """Whether a ledger has no view of the message, or only smaller ones."""
-    path = told.messages.get(seen.message_id)
+    id = known_here.names.get(seen.message_id, seen.message_id)
+    path = known_here.messages.get(id)
     if path is None:
         return True
-    return is_larger(measure(seen.usage), told.measures[seen.message_id][0], same_model=seen.model == path[2])
-
-
-def _why(session_id: str, fed: Fed) -> str:
-    by = f"by {fed.kind}" if fed.kind else "directly"
-    return f"session {session_id} was told {by} already, in workflow {fed.workflow_id}; --fed-too reads it nevertheless"
+    return is_larger(measure(seen.usage), known_here.measures[id][0], same_model=seen.model == path[2])
 
 
 @dataclass(slots=True)
@@ -279,6 +321,7 @@ class _Job:
     Attributes:
         agent: of the messages that name none.
         seen: the messages, each with its file.
+        counters: what the sessions cost by their clients' own totals.
         unchanged: messages that it has already.
     """
 
@@ -286,6 +329,7 @@ class _Job:
     kind: str
     agent: str
     seen: list[tuple[Seen, str]]
+    counters: list[Counter]
     begun: Begun | None
     head: Head
     told: Known
@@ -312,8 +356,9 @@ class _Done:
 def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock) -> _Done:
     """Plan and append one workflow's messages, again when its ledger has moved; never raises ours."""
     try:
-        findings = Findings(calls=[_call(job, seen, file) for seen, file in job.seen], begun=job.begun)
-        head, told = job.head, job.told
+        calls = [_call(job, seen, file) for seen, file in job.seen]
+        findings = Findings(calls=calls, counters=job.counters, begun=job.begun)
+        head, told = _again(ledgers, job) if _has_final_totals(job) else (job.head, job.told)
         for attempt in range(ATTEMPTS_MAX):
             made = plan(job.workflow_id, findings, told, prices, clock(), job.status)
             try:
@@ -333,6 +378,12 @@ def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
+def _has_final_totals(job: _Job) -> bool:
+    """Whether the workflow has ended with totals that may not cover the messages: only its ledger says which."""
+    sessions = {seen.session_id for seen, _ in job.seen}
+    return job.told.runs.ended and any(kind == "claude_stream" and id in sessions for id, kind in job.told.feeds)
+
+
 def _call(job: _Job, seen: Seen, file: str) -> Call:
     return Call(
         job.kind,
@@ -343,8 +394,14 @@ def _call(job: _Job, seen: Seen, file: str) -> Call:
         agent=seen.agent or job.agent,
         session_id=seen.session_id,
         observed_at=seen.first_at or None,
-        service_tier=seen.service_tier,
+        service_tier=seen.priced_tier,
+        partial=seen.partial,
         checked=True,
+        names=seen.names,
+        subagent=seen.subagent,
+        skill=seen.skill,
+        plugin=seen.plugin,
+        client=True,
     )
 
 
@@ -360,8 +417,12 @@ def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: S
     except DamagedLedger:
         return  # somebody has appended since
     done.news = known(({"type": event.type, "seq": last.seq, **event.fields} for event in begun), told)
-    paths = [told.messages[seen.message_id] for seen, _ in job.seen]
-    told.feeds |= {(session_id, job.kind) for _, session_id, _ in paths if session_id is not None}
+    for event in events:
+        if event.type == COST_OBSERVED and (session_id := event.fields.get("session_id")) is not None:
+            told.feeds.add((session_id, job.kind))
+            told.homes.setdefault(session_id, event.fields.get("agent"))
+            if "message_id" in event.fields and not (event.fields.get("source") or {}).get("names"):
+                told.unnamed.add(session_id)
     told.ids.clear()
 
 

@@ -28,6 +28,12 @@ _MEASURE_MAX: Final = (1 << 64) - 1
 _OUTPUT_BYTES: Final = 8
 _NAMED_MAX: Final = 5
 
+_COUNTS: Final = (
+    *("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens", "prompt_token_count", "promptTokenCount"),
+    *("total_token_count", "totalTokenCount", "candidates_token_count", "candidatesTokenCount"),
+)
+"""A usage without any of these says nothing: it is not $0."""
+
 _OURS = frozenset(USAGE_FIELDS)
 _GEMINI = frozenset({"prompt_token_count", "total_token_count", "promptTokenCount", "totalTokenCount"})
 
@@ -45,6 +51,7 @@ def usage_of(response_usage: object) -> dict[str, int]:
     given = mapping(response_usage)
     if given and given.keys() <= _OURS:
         return _ours(given)
+    usage: dict[str, int] | None
     if not _GEMINI.isdisjoint(given):
         usage = _gemini(given)
     elif "prompt_tokens" in given or "input_tokens_details" in given:
@@ -52,6 +59,8 @@ def usage_of(response_usage: object) -> dict[str, int]:
     elif "input_tokens" in given and "output_tokens" in given:
         usage = _anthropic(given)
     else:
+        usage = None
+    if usage is None or all(given.get(name) is None for name in _COUNTS):
         told = f"the fields {_names(given)}" if given else shown(response_usage)
         ours = f"{', '.join(USAGE_FIELDS)}, or what an Anthropic, OpenAI, LiteLLM or Gemini response holds"
         raise InvalidEvent("usage", f"not a usage this version knows: {told}; expected {ours}")

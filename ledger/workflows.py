@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from ledger import clock
+from ledger.agent_results import is_result
 from ledger.environment import config_file, data_directory
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import Event, check_name, cost_observed, workflow_ended, workflow_started
 from ledger.late import Late
-from ledger.pricing import GenaiPrices, PriceBook, price_book, price_event
-from ledger.responses import named, response_of, tells_usage
+from ledger.modalities import modalities_of
+from ledger.pricing import GenaiPrices, PriceBook, bounded_by_text, price_book, price_event
+from ledger.responses import named, response_of, tells_usage, usage_in
+from ledger.result_charging import charge_result
 from ledger.sources.findings import digest
 from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
@@ -36,6 +39,9 @@ class Meter(TypedDict, total=False):
     session_id: str | None
     model: str | None
     message_id: str | None
+    subagent: str | None
+    skill: str | None
+    plugin: str | None
     service_tier: str | None
     observed_at: str | datetime | None
     partial: bool | None
@@ -47,11 +53,15 @@ class Workflow:
     """One workflow's ledger, for those who add to it.
 
     Attributes:
+        counter: what its readings count from zero for; None when they carry on what was read before.
         ended_at: when its `with` block was left; None until then, and without one.
     """
 
-    def __init__(self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None) -> None:
+    def __init__(
+        self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None, *, counter: str | None = None
+    ) -> None:
         self.workflow_id = workflow_id
+        self.counter = counter
         self.ended_at: datetime | None = None
         self._store = store
         self._prices = prices
@@ -67,13 +77,20 @@ class Workflow:
     ) -> Receipt:
         """What a meter shows now, priced from `model` and `usage` without a `cost_usd`.
 
+        In a `workflow()` block that is what the meter has come to since the block began, unless it names a
+        `session_id` or `message_id`: what every attempt of the workflow cost adds up.
+
         Args:
             cost_usd: USD so far, as text, int, Decimal or float.
             usage: tokens of the same scope (`usage_of` says which forms are read).
             final: it covers everything below its meter.
         """
         counts = None if usage is None else usage_of(usage)
-        reading = cost_observed(self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, **meter)
+        named = meter.get("session_id") is not None or meter.get("message_id") is not None
+        counter = None if named else self.counter
+        reading = cost_observed(
+            self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, counter=counter, **meter
+        )
         return self._append(price_event(self._book(), reading) if reading.lacks_price else reading)
 
     def charge(
@@ -86,7 +103,15 @@ class Workflow:
         Args:
             response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; it says `usage`, `model`,
                 `message_id` and `service_tier` where they are not given. Charged twice, it is the same event.
+                Or a result of Claude's agents (a `ResultMessage`, a `result` line of stream-json): what it adds to
+                its session, see `ledger.agent_results`.
+
+        Raises:
+            InvalidEvent: it is of another kind, or cannot be read.
         """
+        if is_result(response):
+            given = {**meter, "cost_usd": cost_usd, "usage": usage}
+            return charge_result(self._store, self.workflow_id, self._book(), response, given)
         return self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter))
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
@@ -102,8 +127,8 @@ class Workflow:
         """
         from ledger.tracking import tracked
 
-        def record(answer: object, *, partial: bool) -> None:
-            self.charge_later(answer, agent=agent, session_id=session_id, partial=partial or None)
+        def record(answer: object, *, partial: bool, model: str | None) -> None:
+            self.charge_later(answer, agent=agent, session_id=session_id, model=model, partial=partial or None)
 
         return tracked(client, record)
 
@@ -138,11 +163,13 @@ class Workflow:
     def _charged(
         self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
     ) -> Event:
+        modalities = modalities_of(usage_in(response) if usage is None else usage)
         if response is not None:
             usage = _taken(meter, response, usage)
         elif cost_usd is None and usage is None:
             raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
-        return charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        return bounded_by_text(self._book(), event, modalities)
 
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
         """A final reading that says why."""
@@ -174,7 +201,8 @@ def _missed(workflow_id: str, response: object, meter: Meter) -> Event:
     known: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
     call = known.get("message_id")
     event_id = os.urandom(16).hex() if call is None else digest("missed", *sorted(known.items()))
-    known = {"message_id": event_id} | known | _valid(meter, clock.parse, "observed_at")
+    labels = _valid(meter, check_name, "subagent", "skill", "plugin")
+    known = {"message_id": event_id} | known | labels | _valid(meter, clock.parse, "observed_at")
     return cost_observed(workflow_id, **known, partial=True, id=event_id)
 
 
@@ -210,12 +238,15 @@ def workflow(
     data: Path | str | None = None,
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
+    cumulative: bool = False,
 ) -> Iterator[Workflow]:
     """A run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
 
-    Ctrl-C ends it as cancelled.
+    Ctrl-C ends it as cancelled. Each block counts from zero: what its readings show adds to what the blocks before it
+    cost, also to one that was killed and never ended.
 
     Args:
+        cumulative: readings carry on what those of earlier blocks showed (0.50, then 2.37), so they do not add up.
         data: the data directory (`data_directory` says which by default).
         store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
         prices: another price book than the configuration's and genai-prices.
@@ -227,6 +258,7 @@ def workflow(
     ledgers = DirectoryStore(data_directory(data)) if store is None else store
     config = config_file(data_directory(data))
     book = prices if prices is not None or config is None else price_book(config)
+    counter = os.urandom(16).hex()
     started = workflow_started(
         workflow_id,
         issue_number=issue_number,
@@ -236,7 +268,7 @@ def workflow(
         budget_usd=budget_usd,
     )
     ledgers.append([started])
-    made = Workflow(workflow_id, ledgers, book)
+    made = Workflow(workflow_id, ledgers, book, counter=None if cumulative else counter)
     try:
         try:
             yield made

@@ -22,7 +22,6 @@ _SILENT_READS_MAX: Final = 5
 """So often a read may bring nothing although a line is known to lie there."""
 
 _REBUILD: Final = "costledger project --rebuild"
-_IN_PLACE: Final = "a projector puts it right with its next event; another application's table is not rebuilt"
 _REPAIR: Final = "costledger replicate --repair, on the host of that origin"
 
 
@@ -45,8 +44,7 @@ def disagreeing_rows(
         yield from _of_partition(replica, history, partition, end)
         if progress is not None:
             progress(done, len(ends))
-    ours = history.stored() if history.inserts else history.checkpoints()
-    for name in sorted(set(ours) - names):
+    for name in sorted(set(history.stored()) - names):
         yield Finding(name, "a row that no chain in the shared engine stands behind", _REBUILD)
 
 
@@ -79,8 +77,6 @@ def _read_on(
 def _follows(history: HistoryStore, name: str, merge: Merge) -> bool:
     """Whether a row was made of other lines than those read here: a projector may still be on its way."""
     stored = history.row(name)
-    if stored is None and not history.inserts:
-        return False
     try:
         return stored is None or stored.ledger_hash != merge.projected().head.hash
     except CostledgerError:
@@ -97,8 +93,7 @@ def _findings(history: HistoryStore, name: str, merge: Merge) -> Iterator[Findin
         return
     stored = history.row(name)
     if stored is None:
-        if history.inserts:
-            yield Finding(name, "its row is missing", _REBUILD)
+        yield Finding(name, "its row is missing", _REBUILD)
         return
-    for difference in differences(stored, replayed, history.columns):
-        yield Finding(name, difference, _REBUILD if history.inserts else _IN_PLACE)
+    for difference in differences(stored, replayed):
+        yield Finding(name, difference, _REBUILD)

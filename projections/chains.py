@@ -44,7 +44,7 @@ def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, r
     """
     heads = history.origins(workflow_id)
     if not heads:
-        return ledgers.read(workflow_id)
+        return ledgers.read(workflow_id, locked_too=True)
     here = origin_of(ledgers.path)
     size = None if here is None else ledgers.size(workflow_id)
     if here is not None and size is not None and set(heads) == {here.id} and size >= heads[here.id].size:

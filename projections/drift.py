@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import money
-from ledger.errors import CostledgerError, ReplacedLedger, UnknownWorkflow
+from ledger.errors import CostledgerError, LockedLedger, ReplacedLedger, UnknownWorkflow
 from ledger.line import EMPTY, Head
 from ledger.store import LedgerStore
 from projections.folding import fold, initial
 from projections.spend import Spend
-from projections.workflow_history import Row, row, spend
+from projections.workflow_history import COLUMNS, Row, row, spend
 
 __all__ = ["Examined", "Finding", "differences", "examine", "findings"]
 
@@ -37,6 +37,7 @@ class Examined:
         row, spend: by pure replay up to the checkpoint; up to the end without one.
         problem: why there is no row; "" when there is one.
         replaced: the ledger lost what the checkpoint's row was folded from.
+        locked: which process has not released the ledger's lock; "" when it was read under that.
     """
 
     workflow_id: str
@@ -47,6 +48,7 @@ class Examined:
     problem: str = ""
     unknown: bool = False
     replaced: bool = False
+    locked: str = ""
 
 
 def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
@@ -57,7 +59,7 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
     """
     workflow_id, checkpoint = job
     try:
-        reader, state = ledgers.read(workflow_id, checkpoint=checkpoint), initial(workflow_id)
+        reader, state = ledgers.read(workflow_id, checkpoint=checkpoint, locked_too=True), initial(workflow_id)
         replayed: tuple[Row, tuple[Spend, ...]] | None = None
         for line in reader:
             if replayed is None:
@@ -71,6 +73,8 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
         return Examined(workflow_id, problem=f"{error.path}, line {error.line}: {error.problem}", replaced=True)
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
+    if reader.locked is not None:  # the end may be of an append that is under way
+        return Examined(workflow_id, told, spent, reader.head, locked=reader.locked.problem)
     return Examined(workflow_id, told, spent, reader.head, reader.torn_bytes)
 
 
@@ -79,7 +83,6 @@ def findings(
     checkpoint: Head | None,
     stored: Row | None,
     spent: tuple[Spend, ...],
-    columns: tuple[str, ...],
     *,
     unread_too: bool,
 ) -> Iterator[Finding]:
@@ -87,7 +90,6 @@ def findings(
 
     Args:
         spent: what is stored of when it was spent.
-        columns: those that are ours to be right.
         unread_too: a ledger that was never read into this history has a row missing.
     """
     workflow_id = examined.workflow_id
@@ -102,6 +104,9 @@ def findings(
         step = ACCEPT if examined.replaced else RESTORE
         yield Finding(workflow_id, examined.problem, step.format(workflow_id))
         return
+    if examined.locked:
+        problem = f"its ledger is locked, so nothing is appended and no row follows: {examined.locked}"
+        yield Finding(workflow_id, problem, f"{LockedLedger.next_step}; what is in it was verified up to its end")
     if examined.torn_bytes:
         problem = f"{examined.torn_bytes:,} bytes after the last line were never acknowledged"
         yield Finding(workflow_id, problem, "nothing: the next append moves them aside")
@@ -110,15 +115,15 @@ def findings(
             return
         yield Finding(workflow_id, "its row is missing", resync)
     else:
-        for difference in differences(stored, examined.row, columns):
+        for difference in differences(stored, examined.row):
             yield Finding(workflow_id, difference, resync)
         if spent != examined.spend:
             yield Finding(workflow_id, _other_spend(spent, examined.spend), resync)
 
 
-def differences(stored: Row, replayed: Row, columns: tuple[str, ...]) -> Iterator[str]:
+def differences(stored: Row, replayed: Row) -> Iterator[str]:
     """Where a stored row is not what replay says, a phrase per column."""
-    for name in columns:
+    for name in COLUMNS:
         old: Any = getattr(stored, name)
         new: Any = getattr(replayed, name)
         if old == new:

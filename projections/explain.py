@@ -19,7 +19,8 @@ class Step:
     """An event that moved a workflow's cost.
 
     Attributes:
-        meter: what it read, for people; "workflow" for a start or an end.
+        meter: what it read, for people, with the sub-agent and the counter that it names; "workflow" for a start or an
+            end.
         from_nanousd, to_nanousd: the workflow's cost before and after.
         file, line: the place in the source it was read from, when it was.
     """
@@ -80,15 +81,24 @@ def _path(line: Line) -> tuple[str | None, str | None, str | None, str | None]:
 
 
 def _earlier(state: State, line: Line) -> int | None:
-    """What the line's meter had read before, in this run."""
+    """What the line's meter, or its counter, had read before in this run."""
     if line["type"] != COST_OBSERVED:
         return None
-    meter = state.tree.meters.get(_path(line))
-    return None if meter is None or meter.highest is None else meter.highest.cost_nanousd
+    meter, counter = state.tree.meters.get(_path(line)), line.get("counter")
+    if meter is None:
+        return None
+    if counter is None:
+        return None if meter.highest is None else meter.highest.cost_nanousd
+    read = None if meter.counters is None else meter.counters.highest.get(counter)
+    return None if read is None else read.cost_nanousd
 
 
 def _meter(state: State, line: Line) -> str:
-    return name_of(state.tree.meters[_path(line)]) if line["type"] == COST_OBSERVED else "workflow"
+    if line["type"] != COST_OBSERVED:
+        return "workflow"
+    labels = (("sub-agent", line.get("subagent")), ("counter", line.get("counter")))
+    named = [f"{label} {name}" for label, name in labels if name is not None]
+    return ", ".join([name_of(state.tree.meters[_path(line)]), *named])
 
 
 def _why(line: Line, earlier: int | None, state: State) -> str:

@@ -6,9 +6,10 @@ state it is given and returns it; whoever wants to keep an earlier one folds aga
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ledger import money
+from ledger import clock, money
 from ledger.errors import NOT_OURS, InvalidEvent, InvalidMoney, OddLine, shown
 from ledger.events import (
     COST_OBSERVED,
@@ -21,8 +22,9 @@ from ledger.events import (
     Line,
 )
 from ledger.runs import Runs
-from projections.meters import NO_TOKENS, Meter, Path, Reading, Tokens, Tree
-from projections.spend import Spent, quarter_of
+from projections.meters import Meter, Path, Tree
+from projections.readings import NO_TOKENS, Reading, Tokens
+from projections.spend import Dated, Spent, quarter_of
 from projections.stand import bring_up_to_date, settle
 
 __all__ = ["RUNNING", "State", "fold", "initial"]
@@ -30,6 +32,8 @@ __all__ = ["RUNNING", "State", "fold", "initial"]
 RUNNING: Final = "running"
 _INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS
 _INTEGERS: Final = frozenset({int})
+_LONG: Final = timedelta(days=1)
+"""After so long without activity, an end without a time of its own does not show how long the workflow lasted."""
 
 
 class State:
@@ -39,21 +43,28 @@ class State:
         unread_events: lines of a type or version that this version does not know.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
-        minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM"; `quarter` is its quarter hour.
+        run_start: when the run that is on began; "" in the first.
+        last_activity: the latest moment of its readings, starts and ends; None without any.
+        ended_late: the end that decides has no time of its own, and was recorded long after all activity before it.
+        minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM", and the evidence for it; `booked` is
+            its quarter hour with that evidence.
     """
 
     __slots__ = (
+        "booked",
         "budget_nanousd",
         "created_at",
         "end_time",
+        "ended_late",
         "error_message",
         "estimated_nanousd",
         "event_count",
         "issue_number",
+        "last_activity",
         "minute",
         "project",
-        "quarter",
         "readings",
+        "run_start",
         "runs",
         "start_time",
         "status",
@@ -79,8 +90,11 @@ class State:
         self.estimated_nanousd: int | None = None
         self.budget_nanousd: int | None = None
         self.error_message: str | None = None
-        self.minute = ""
-        self.quarter: int | None = None
+        self.run_start = ""
+        self.last_activity: str | None = None
+        self.ended_late = False
+        self.minute: tuple[str, str | None] = ("", None)
+        self.booked: Dated | None = None
 
     @property
     def cost_nanousd(self) -> int:
@@ -136,38 +150,90 @@ def _cost_observed(state: State, line: Line) -> None:
     cost = get("cost_usd")
     usage = _usage(line)
     moment = _moment(line)
-    if moment[:16] != state.minute:
-        _book_under(state, moment, line)
+    spent_at, spent_at_from = (moment, None) if get("spent_at") is None else _evidence(line)
+    if "reason" not in line:
+        _active(state, spent_at, line)
+    if (spent_at[:16], spent_at_from) != state.minute:
+        _book_under(state, spent_at, spent_at_from, line)
+    if (subagent := get("subagent")) is not None:
+        state.tree.label(meter, _name(line, "subagent", subagent))
     if cost is None:
         if usage != NO_TOKENS:  # what used no tokens needs no price; what does not say its usage does
-            state.tree.use(meter, usage or NO_TOKENS)
+            state.tree.use(meter, usage or NO_TOKENS, _counter(line))
         return
     if not isinstance(cost, str):
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
     reported, complete = get("cost_source") != "priced", get("partial") is not True
-    reading = Reading(money.from_wire(cost), reported, complete, get("final") is True, usage)
-    state.tree.read(meter, reading, (moment, line["seq"]))
+    nanousd, final, at = money.from_wire(cost), get("final") is True, (moment, line["seq"])
+    if get("counter") is not None:
+        state.tree.count(
+            meter, _name(line, "counter", line["counter"]), Reading(nanousd, reported, complete, final, usage), at
+        )
+        return
+    if nanousd < meter.settled_nanousd and _lacks_counter(state, line, moment):
+        complete = False
+        state.tree.miss_counter(meter)
+    state.tree.read(meter, Reading(nanousd, reported, complete, final, usage), at)
 
 
-def _book_under(state: State, moment: str, line: Line) -> None:
+def _counter(line: Line) -> str | None:
+    value = line.get("counter")
+    return None if value is None else _name(line, "counter", value)
+
+
+def _lacks_counter(state: State, line: Line, moment: str) -> bool:
+    """Whether a reading below what its meter had settled at begins at zero again, and does not say so.
+
+    A call is no total that is carried on, what was observed before the run began is just late, and a correction means
+    what it says.
+    """
+    correction = line.get("final") is True and line.get("reason") is not None
+    return moment >= state.run_start and line.get("message_id") is None and not correction
+
+
+def _evidence(line: Line) -> tuple[str, str]:
+    """When a reading without a time was spent, not after it was recorded, and by what evidence."""
+    return min(str(_text(line, "spent_at")), line["recorded_at"]), _named_evidence(line) or "unknown"
+
+
+def _named_evidence(line: Line) -> str | None:
+    """What the time of a reading or an end was taken from that its source has none for."""
+    source = line.get("source")
+    named = source.get("spent_at_from") if isinstance(source, dict) else None
+    return named if isinstance(named, str) and "\0" not in named else None
+
+
+def _active(state: State, moment: str, line: Line) -> None:
+    """Note the moment of a reading, a start or an end; no activity is later than its record."""
+    moment = min(moment, line["recorded_at"])
+    if state.last_activity is None or moment > state.last_activity:
+        state.last_activity = moment
+
+
+def _book_under(state: State, moment: str, spent_at_from: str | None, line: Line) -> None:
     """What changes from here on is spent in the quarter hour of this moment."""
     try:
-        quarter = quarter_of(moment)
+        booked = (quarter_of(moment), spent_at_from)
     except ValueError:
-        name = "observed_at" if "observed_at" in line else "recorded_at"
+        name = next((name for name in ("spent_at", "observed_at") if name in line), "recorded_at")
         raise _impossible(line, name, f"expected a time, not {shown(moment)}") from None
-    if quarter != state.quarter:
+    if booked != state.booked:
         bring_up_to_date(state.tree)
-        state.tree.spent = state.tree.spend.setdefault(quarter, Spent())
-    state.minute, state.quarter = moment[:16], quarter
+        state.tree.spent = state.tree.spend.setdefault(booked, Spent())
+    state.minute, state.booked = (moment[:16], spent_at_from), booked
 
 
 def _new_meter(tree: Tree, path: Path, line: Line) -> Meter:
     for name, part in zip(("agent", "session_id", "model", "message_id"), path, strict=True):
-        given: object = part
-        if given is not None and (not isinstance(given, str) or "\0" in given):
-            raise _impossible(line, name, f"expected text, not {shown(part)}")
+        if part is not None:
+            _name(line, name, part)
     return tree.meter(path)
+
+
+def _name(line: Line, name: str, value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise _impossible(line, name, f"expected text, not {shown(value)}")
+    return value
 
 
 def _usage(line: Line) -> Tokens:
@@ -191,19 +257,26 @@ def _lifecycle(state: State, line: Line) -> None:
         _take_metadata(state, line)
         if before.ended and not state.runs.ended:
             settle(state.tree)
+            state.run_start = _moment(line)
             state.status, state.end_time, state.error_message = RUNNING, None, None
-    elif kind in END_TYPES and run >= before.run:
-        state.status = kind.removeprefix("workflow_")
-        moment = state.end_time = _moment(line)
-        _book_under(state, moment, line)
+    elif kind in END_TYPES:
+        moment, active_at = _moment(line), state.last_activity
+        _active(state, moment, line)
+        if run < before.run:
+            return
+        state.status, state.end_time = kind.removeprefix("workflow_"), moment
+        state.ended_late = "observed_at" not in line and _is_long_after(moment, active_at)
+        _book_under(state, moment, _named_evidence(line), line)
         state.error_message = _text(line, "error_message")
         state.tree.end()
 
 
 def _take_metadata(state: State, line: Line) -> None:
     """What a start says about the workflow; the last one that says it counts."""
-    moment = _moment(line)
-    state.start_time = moment if state.start_time is None else min(state.start_time, moment)
+    if "observed_at" in line or "source" not in line:  # what was imported without a time happened at an unknown one
+        moment = _moment(line)
+        _active(state, moment, line)
+        state.start_time = moment if state.start_time is None else min(state.start_time, moment)
     issue = line.get("issue_number")
     if issue is not None:
         if not isinstance(issue, int):
@@ -219,6 +292,10 @@ def _take_metadata(state: State, line: Line) -> None:
 
 def _moment(line: Line) -> str:
     return (_text(line, "observed_at") if "observed_at" in line else None) or str(line["recorded_at"])
+
+
+def _is_long_after(moment: str, activity: str | None) -> bool:
+    return activity is not None and activity < clock.to_wire(datetime.fromisoformat(moment) - _LONG)
 
 
 def _text(line: Line, name: str) -> str | None:

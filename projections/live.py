@@ -128,7 +128,7 @@ def _held(spool: Spool, items: Iterable[Said], stored: Mapping[str, Note], notes
     since, until = (clock.to_wire(now - timedelta(milliseconds=late_ms)) for late_ms in (LATE_MAX_MS, 0))
     seen, held = set[str](), set[str]()
     for item in items:
-        if item.counter_usd is None or item.session_id in seen:
+        if item.counter_usd is None or item.carried or item.session_id in seen:
             continue
         seen.add(item.session_id)
         if not since < item.at <= until or stored[item.session_id].get("counter_usd"):
@@ -194,7 +194,9 @@ def _append_readings(
         store,
         workflow_id,
         items,
-        lambda item: [told for cleared, told in session_notes.counters(spool, item, notes) if cleared],
+        lambda item: [
+            figure for cleared, figure in session_notes.counters(spool, item, notes) if cleared or item.carried
+        ],
         lambda session_id: elsewhere(store, session_id, notes[session_id].get("elsewhere", ())),
     )
 
@@ -202,7 +204,7 @@ def _append_readings(
 def _read_transcripts(spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[Said]) -> None:
     grown = {path: item for item in items for path in item.transcripts}
     for path, item in grown.items():
-        options = Options(workflow_id, item.agent, fed_too=True)  # also what its own status line feeds
+        options = Options(workflow_id, item.agent)
         try:
             report = import_transcripts(store, "claude", path, options, prices=prices)
         except SourceUnreadable as error:

@@ -15,6 +15,7 @@ STATUSES: Final = ("running", "completed", "failed", "cancelled")
 BASES: Final = ("reported", "priced", "partial", "none")
 
 SORTS: Final = {
+    "last_activity": "last_activity",
     "updated_at": "updated_at",
     "start_time": "start_time",
     "cost": "actual_cost_nanousd",
@@ -38,7 +39,7 @@ class Query:
     Attributes:
         statuses: any of them.
         basis: one of `BASES`; "none" for rows without a reading.
-        since, until: of `updated_at`, in the ledger's spelling, the first included and the second not.
+        since, until: of `last_activity`, in the ledger's spelling, the first included and the second not.
         text: somewhere in `TEXT_COLUMNS`, whatever the case of its letters.
         sort: one of `SORTS`; rows alike in it are in the order of their ids, absent values come last.
         descending: the largest first; of rows that are alike, the largest id.
@@ -51,7 +52,7 @@ class Query:
     since: str | None = None
     until: str | None = None
     text: str | None = None
-    sort: str = "updated_at"
+    sort: str = "last_activity"
     descending: bool = True
     limit: int = 50
     offset: int = 0
@@ -90,9 +91,10 @@ class Totals:
         """Those of rows that have one status.
 
         Args:
-            sums: by the names of `SUMS`.
+            sums: by the names of `SUMS`; None is 0, which is what a sum over no figure is in SQL.
         """
-        each = replace(cls(), **sums)
+        given: dict[str, Any] = {name: value or 0 for name, value in sums.items()}
+        each = replace(cls(), **given)
         return replace(each, by_status={status: each})
 
     @property
@@ -166,7 +168,7 @@ def _matches(row: Row, query: Query) -> bool:
         and query.issue_number in (None, row.issue_number)
         and query.workflow_template in (None, row.workflow_template)
         and query.basis in (None, row.cost_basis or "none")
-        and (query.since is None or row.updated_at >= query.since)
-        and (query.until is None or row.updated_at < query.until)
+        and (query.since is None or (row.last_activity or "") >= query.since)
+        and (query.until is None or (row.last_activity or query.until) < query.until)
         and any(text in (getattr(row, name) or "").lower() for name in TEXT_COLUMNS)
     )

@@ -15,7 +15,7 @@ from ledger.line import Head
 from ledger.store import LedgerStore
 from ledger.workers import ask_each
 from projections.folding import State, fold, initial
-from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected
+from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected, by_upgrade
 from projections.workflow_history import row, spend
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "refresh",
     "replayed",
     "resync",
+    "shown_change",
     "stray_files",
 ]
 
@@ -323,5 +324,11 @@ def _write(
 def log_changes(changes: Iterable[CostChange]) -> None:
     """Each change of a row's cost, to the logger `costledger`."""
     for change in changes:
-        old, new = money.shown(change.old_nanousd or 0), money.shown(change.new_nanousd)
-        _log.info("[%s] %s → %s (status: %s)", change.adw_id, old, new, change.status)
+        _log.info("%s", shown_change(change))
+
+
+def shown_change(change: CostChange) -> str:
+    """A change of cost for people, and whether an upgrade made it."""
+    old, new = money.shown(change.old_nanousd or 0), money.shown(change.new_nanousd)
+    why = change.reason if by_upgrade(change) else f"status: {change.status}"
+    return f"[{change.adw_id}] {old} → {new} ({why})"

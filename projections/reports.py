@@ -13,7 +13,7 @@ from operator import add
 from typing import Final, Literal
 
 from projections.spend import AMOUNTS, QUARTER_SECONDS, Amounts
-from projections.store import Group, SpendSum
+from projections.store import Group, HistoryStore, SpendSum
 from projections.summary import UNATTRIBUTED
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "groups",
     "quarters",
     "report",
+    "spent_at_from",
     "total_tokens",
 ]
 
@@ -134,6 +135,17 @@ def report(
     else:
         found.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
     return Report(found, total)
+
+
+def spent_at_from(history: HistoryStore, first: int | None, last: int | None) -> dict[str, int]:
+    """Return nanodollars by the evidence that dates them, without what the events themselves date.
+
+    Args:
+        first, last: quarter hours, both included; None: no bound.
+    """
+    found = history.spent(["spent_at_from"], first=first, last=last, merged=True)
+    sums = {str(group[0]): amounts[0] for _, group, amounts in found if group[0] is not None and amounts[0]}
+    return dict(sorted(sums.items()))
 
 
 def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | None]) -> dict[str, str | int | None]:

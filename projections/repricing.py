@@ -12,16 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from ledger import clock, money
 from ledger.errors import CostledgerError, LedgerMoved
 from ledger.events import COST_OBSERVED, FORMAT_VERSION, USAGE_FIELDS, Event, Line, event
-from ledger.pricing import PriceBook, priced_from
+from ledger.pricing import PriceBook, at_least, is_at_least, priced_from
 from ledger.sources.findings import digest
 from ledger.store import LedgerStore
 from projections.folding import State, fold, initial
 from projections.meters import Meter, Path
+from projections.readings import Tokens
 from projections.replay import Problem
 
 __all__ = ["Change", "Plan", "Wanted", "apply", "plan", "plans"]
@@ -29,6 +30,8 @@ __all__ = ["Change", "Plan", "Wanted", "apply", "plan", "plans"]
 _SOURCE: Final = {"kind": "reprice"}
 _NOT_ADDED: Final = frozenset({"cache_write_1h_tokens", "web_search_requests"})
 """Buckets that are a part of another one, or no tokens."""
+_SAME: Final = ("agent", "session_id", "model", "message_id", "counter", "service_tier")
+"""What a reading priced anew has in common with the one before."""
 _ATTEMPTS_MAX: Final = 50
 """How often a plan is made anew because somebody else appended meanwhile."""
 
@@ -97,8 +100,12 @@ class Plan:
         return sum(fall for fall in falls if fall > 0)
 
 
+_Meter = tuple[Path, str | None]
+"""A path, and the counter of its readings; None for those that name none."""
+
+
 class _Told:
-    """What one meter's readings say, of this run and of what no run has priced.
+    """What one meter's readings say, of this run and of what no run has priced; those of a counter by themselves.
 
     Attributes:
         priced, unpriced: the latest reading of each kind that names a model and its usage.
@@ -134,18 +141,22 @@ def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wante
     Raises:
         DamagedLedger, InvalidEvent: as the lines are read and folded.
     """
-    state, told, line = initial(workflow_id), dict[Path, _Told](), Line()
+    state, told, line = initial(workflow_id), dict[_Meter, _Told](), Line()
     for line in lines:
         ended = state.ended
         fold(state, line)
         if ended and not state.ended:
-            told = {path: _Told(said.unpriced) for path, said in told.items() if state.tree.meters[path].unpriced}
+            told = {
+                (path, counter): _Told(said.unpriced)
+                for (path, counter), said in told.items()
+                if state.tree.meters[path].unpriced and counter is None
+            }
         if line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION:
             path = (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
-            told.setdefault(path, _Told()).hear(line)
+            told.setdefault((path, line.get("counter")), _Told()).hear(line)
     made = Plan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=state.cost_nanousd)
     covered = _covered(state)
-    for path, said in told.items():
+    for (path, _), said in told.items():
         if path not in covered and not said.reported:
             _reprice(made, state.tree.meters[path], said, book, wanted, reason)
     for new in made.events:
@@ -175,42 +186,62 @@ def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wan
     if (base["model"], moment) not in wanted:
         return
     rates = book.rates(base["model"], datetime.fromisoformat(moment), base.get("service_tier"))
-    cost = None if rates is None else rates.cost_nanousd(usage, one_call="message_id" in base)
+    one_call = "message_id" in base
+    cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)
     old = money.from_wire(base["cost_usd"]) if "cost_usd" in base else None
-    if cost is not None and cost == old:
+    incomplete = base.get("partial") is True and not is_at_least(base)
+    bound = rates is not None and rates.is_lower_bound(usage, one_call=one_call)
+    partial = incomplete or bound
+    if cost is not None and cost == old and partial == (base.get("partial") is True):
         return
     tokens = sum(count for bucket, count in usage.items() if bucket not in _NOT_ADDED)
     made.changes.append(Change(base["model"], old, cost, tokens))
     if rates is None or cost is None:
         return
-    partial = base.get("partial") is True
-    fields = {name: base.get(name) for name in ("agent", "session_id", "model", "message_id", "service_tier")}
+    price = priced_from([rates])
+    price = price if incomplete or not bound else at_least(price)
+    fields = {name: base.get(name) for name in _SAME}
     again = {
         "type": COST_OBSERVED,
         "workflow_id": made.workflow_id,
         "observed_at": moment,
+        "spent_at": base.get("spent_at"),
         "usage": usage,
         "cost_usd": money.to_wire(cost),
         "partial": partial or None,
         "final": None if partial or (meter.below is not None and not base.get("final")) else True,
         "reason": reason,
-        "source": _SOURCE,
-        "id": digest("reprice", base["id"], cost, rates.digest),
+        "source": _SOURCE | _evidence(base),
+        "id": digest("reprice", base["id"], cost, rates.digest, *(("partial", partial) if cost == old else ())),
     }
-    made.events.append(event(fields | again | priced_from([rates])))
+    made.events.append(event(fields | again | price))
+
+
+def _evidence(base: Line) -> dict[str, Any]:
+    """What dates a reading without a time."""
+    named = (base.get("source") or {}).get("spent_at_from")
+    return {} if named is None else {"spent_at_from": named}
 
 
 def _base(meter: Meter, told: _Told) -> tuple[Line | None, Mapping[str, int]]:
     """The reading to price, and its usage: of unpriced ones the largest of each bucket, as the fold takes them."""
     priced, unpriced = told.priced, told.unpriced
-    if unpriced is None or not meter.unpriced:
+    usage_left = None if unpriced is None else _usage_left(meter, unpriced.get("counter"))
+    if unpriced is None or not usage_left:
         return priced, {} if priced is None else priced["usage"]
-    largest = dict(zip(USAGE_FIELDS, meter.unpriced, strict=True))
+    largest = dict(zip(USAGE_FIELDS, usage_left, strict=True))
     if priced is not None:
         usage = priced["usage"]
         if priced.get("final") or all(usage.get(bucket, 0) >= count for bucket, count in largest.items()):
             return priced, usage
     return unpriced, {bucket: count for bucket, count in largest.items() if count or bucket in unpriced["usage"]}
+
+
+def _usage_left(meter: Meter, counter: str | None) -> Tokens | None:
+    """The largest usage without a price of a meter, or of one of its counters."""
+    if counter is None:
+        return meter.unpriced
+    return None if meter.counters is None else meter.counters.unpriced.get(counter)
 
 
 def plans(

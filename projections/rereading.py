@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger import money
@@ -10,18 +10,25 @@ from ledger.importing import ImportReport, reread
 from ledger.pricing import PriceBook
 from ledger.register import Sources
 from ledger.store import LedgerStore
+from projections.applications.table import ApplicationTable, Writes
 from projections.replay import RefreshReport, resync
 from projections.store import CostChange, HistoryStore, Stored
 
-__all__ = ["Resynced", "resync_sources"]
+__all__ = ["Resynced", "merged", "resync_sources"]
 
 
 @dataclass(frozen=True, slots=True)
 class Resynced:
-    """What was read again, and what was replayed."""
+    """What was read again, what was replayed, and what of it an application's table did not show yet.
+
+    Attributes:
+        report: its changes are those of the application's table for each workflow that changed there.
+        copied: None without such a table.
+    """
 
     imported: ImportReport
     report: RefreshReport
+    copied: Writes | None = None
 
 
 def resync_sources(
@@ -33,6 +40,8 @@ def resync_sources(
     force: bool = False,
     prices: PriceBook | None = None,
     progress: Callable[[int, int], None] | None = None,
+    application: ApplicationTable | None = None,
+    preview: bool = False,
 ) -> Resynced:
     """Resync one workflow, or all ended ones; safe to run many times at once.
 
@@ -41,17 +50,32 @@ def resync_sources(
     Args:
         force: rows show pure replay; see `replay.resync`.
         prices: for what the sources name no cost for; see `import_source`.
+        application: the table that is a copy of the history, and made to show the rows: of one workflow, or of all.
+        preview: do not write to it.
 
     Raises:
         SourceUnreadable: the register of sources cannot be read.
-        HistoryUnavailable, LedgerUnavailable: rows cannot be read or written.
+        HistoryUnavailable, LedgerUnavailable: rows cannot be read or written; of the application's table: the history
+            is done.
     """
     only = None if workflow_id is None else [workflow_id]
     before = history.stored(only)
     imported = reread(ledgers, sources, only=only, prices=prices, progress=progress)
     report = resync(ledgers, history, workflow_ids=only, force=force)
     report.changes += _overtaken(report, history, before)
-    return Resynced(imported, report)
+    if application is None:
+        return Resynced(imported, report)
+    rows = history.rows() if workflow_id is None else filter(None, [history.row(workflow_id)])
+    reason = "resync --force" if force else "resync"
+    copied = application.write(rows, pure=force, reason=reason, after_upgrade=True, preview=preview)
+    report.changes = merged(report.changes, copied)
+    return Resynced(imported, report, copied)
+
+
+def merged(changes: Sequence[CostChange], copied: Writes) -> list[CostChange]:
+    """Changes of the history and of an application's table; of a workflow that changed in both, what people saw."""
+    theirs = {change.adw_id for change in copied.changes}
+    return [change for change in changes if change.adw_id not in theirs] + copied.changes
 
 
 def _overtaken(report: RefreshReport, history: HistoryStore, before: dict[str, Stored]) -> Iterator[CostChange]:

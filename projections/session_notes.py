@@ -119,15 +119,21 @@ def _counted(state: State, session_id: str, session: Session, agent: str | None)
         counters: of each `shown_usd` and, for each of the `processes` that it counted in, between which two moments one
             that has begun is this one (`since_ms`) and up to which duration what is lower comes late (`late_until_ms`).
             The one that goes on where it is not known which one speaks stands first.
+        carried: the same of processes whose counters go on from a saved total; they grow by what they show more.
     """
     session.cover(agent)
     counters = sorted(session.counter.counters, key=lambda counter: -counter.nanousd)
+    carried = [
+        {"since_ms": [since - LATE_MAX_MS, since + LATE_MAX_MS], "shown_usd": money.to_wire(process.highest)}
+        for process in session.carried.processes
+        if (since := process.since_ms) is not None
+    ]
     least, by_counters = _row_after_a_reading(state, (session.agent, session_id, None, None))
     return {
         "least_usd": money.to_wire(least),
-        "by_counters_usd": money.to_wire(by_counters + session.counter.nanousd - session.not_its_meters_nanousd),
+        "by_counters_usd": money.to_wire(by_counters + session.counted_nanousd - session.not_its_meters_nanousd),
         "counters": [_as_told(counter) for counter in counters],
-    }
+    } | ({"carried": carried} if carried else {})
 
 
 def _as_told(counter: Counter) -> Note:

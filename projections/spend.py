@@ -1,7 +1,8 @@
 """Spend over time: the change of a workflow's breakdown, event by event, kept by quarter hour.
 
 Every meter contributes its figure minus its children's, signed, to the agent, session and model of its path; what an
-event changes of these contributions belongs to the quarter hour in which that event was observed. All parts of a
+event changes of these contributions belongs to the quarter hour in which that event was observed, or of an event
+without a time to that of its `spent_at`, by the evidence that is named there. All parts of a
 workflow therefore sum to its total, whatever they are grouped by. Quarter hours, because every time zone's days can
 be made of them (offsets from UTC are multiples of 15 minutes, https://data.iana.org/time-zones/theory.html).
 
@@ -13,16 +14,33 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-__all__ = ["AMOUNTS", "QUARTER_SECONDS", "TOKENS", "Amounts", "Key", "Spend", "Spent", "quarter_of", "spend_rows"]
+__all__ = [
+    "AMOUNTS",
+    "QUARTER_SECONDS",
+    "TOKENS",
+    "Amounts",
+    "Dated",
+    "Key",
+    "Spend",
+    "Spent",
+    "quarter_of",
+    "spend_rows",
+]
 
 Key = tuple[str | None, str | None, str | None]
 """Agent, session and model; None for what is not named."""
+
+Dated = tuple[int, str | None]
+"""A quarter hour, and the evidence that it was taken from; None when the events carry their times."""
 
 QUARTER_SECONDS: Final = 900
 
 
 class Spend(NamedTuple):
     """What was spent in a quarter hour under one agent, session and model; None for what is not named.
+
+    `spent_at_from` names the evidence that the quarter hour was taken from, such as "file" for the modification time of
+    the log; None: the events carry their times.
 
     Every figure is a change, and negative when a later, lower word took something back.
 
@@ -37,6 +55,7 @@ class Spend(NamedTuple):
     agent: str | None
     session_id: str | None
     model: str | None
+    spent_at_from: str | None
     cost_nanousd: int
     input_tokens: int
     cache_write_tokens: int
@@ -49,7 +68,7 @@ class Spend(NamedTuple):
     partial: int
 
 
-AMOUNTS: Final = Spend._fields[4:]
+AMOUNTS: Final = Spend._fields[5:]
 """The figures of a `Spend`: the ones that are added up."""
 
 TOKENS: Final = slice(AMOUNTS.index("input_tokens"), AMOUNTS.index("web_search_requests") + 1)
@@ -67,26 +86,26 @@ class Spent(dict[Key, Amounts]):
         return made
 
 
-def spend_rows(quarters: dict[int, Spent], partial: set[Key]) -> tuple[Spend, ...]:
-    """Everything that is not zero, in the order of quarter, agent, session and model.
+def spend_rows(quarters: dict[Dated, Spent], partial: set[Key]) -> tuple[Spend, ...]:
+    """Everything that is not zero, in the order of quarter, agent, session, model and evidence.
 
     Args:
         partial: what incomplete readings are behind; where they showed nothing, that is told in the last quarter hour.
     """
     found = [
-        Spend(quarter, *key, *[*amounts[:-1], int(key in partial)])
-        for quarter, spent in quarters.items()
+        Spend(quarter, *key, spent_at_from, *[*amounts[:-1], int(key in partial)])
+        for (quarter, spent_at_from), spent in quarters.items()
         for key, amounts in spent.items()
         if any(amounts)
     ]
     if found and (silent := partial.difference(one[1:4] for one in found)):
         last = max(one.quarter for one in found)
-        found += [Spend(last, *key, *[*[0] * (len(AMOUNTS) - 1), 1]) for key in silent]
+        found += [Spend(last, *key, None, *[*[0] * (len(AMOUNTS) - 1), 1]) for key in silent]
     return tuple(sorted(found, key=_order))
 
 
-def _order(spend: Spend) -> tuple[int, str, str, str]:
-    return (spend.quarter, spend.agent or "", spend.session_id or "", spend.model or "")
+def _order(spend: Spend) -> tuple[int, str, str, str, str]:
+    return (spend.quarter, spend.agent or "", spend.session_id or "", spend.model or "", spend.spent_at_from or "")
 
 
 def quarter_of(moment: str) -> int:

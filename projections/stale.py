@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ledger import money
+import orjson
+
+from ledger import clock, money
 from ledger.words import counted
 from projections.workflow_history import HELD, Row
 
@@ -28,7 +30,7 @@ LOW_COST_NANOUSD: Final = 500_000_000
 MANY_TOKENS: Final = 100_000
 """The story's query for stuck rows: completed below $0.50 with more than 100,000 tokens."""
 
-MARKS: Final = (f'"{HELD}"', '"possible_double_counting"', '"unread_events"')
+MARKS: Final = (f'"{HELD}"', '"possible_double_counting"', '"unread_events"', '"retries_without_counter"')
 """What is said in the breakdown of a row that may be wrong."""
 
 IDLE: Final = timedelta(hours=6)
@@ -81,18 +83,20 @@ def doubts(
     found: Row, *, now: datetime, idle: timedelta = IDLE, changed_at: datetime | None = None
 ) -> Iterator[tuple[str, str]]:
     """Why one row may be wrong, and what to do."""
-    name, updated_at = found.adw_id, datetime.fromisoformat(found.updated_at)
+    name, updated_at = found.adw_id, clock.moment(found.updated_at)
     running = found.status == "running"
     if not running and found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS:
         cost = money.shown(found.actual_cost_nanousd)
         yield f"ended at {cost} for {found.total_tokens:,} tokens", f"costledger explain -- {name}"
-    held, twice, unread = (mark in found.cost_breakdown for mark in MARKS)
-    if not running and found.cost_basis == "partial" and not unread:
+    held, twice, unread, retries = (mark in found.cost_breakdown for mark in MARKS)
+    if retries:
+        yield _without_counter(found)
+    if not running and found.cost_basis == "partial" and not unread and (found.unpriced_events or not retries):
         yield _lower_bound(found)
-    if running and now - updated_at > idle:
+    if running and updated_at is not None and now - updated_at > idle:
         hours = (now - updated_at) / timedelta(hours=1)
         yield f"running, and no event for {hours:,.0f} hours", f"costledger complete -- {name} (or fail, cancel)"
-    if updated_at - now > AHEAD:
+    if updated_at is not None and updated_at - now > AHEAD:
         why = f"its last event was recorded at {updated_at:%Y-%m-%d %H:%M} UTC, ahead of the clock"
         yield why, WRONG_CLOCK
     if held:
@@ -101,8 +105,18 @@ def doubts(
         yield "possible double counting", f"costledger show -- {name}"
     if unread:
         yield "events that this version does not know", "upgrade costledger"
-    if changed_at is not None and changed_at > updated_at:
+    if changed_at is not None and updated_at is not None and changed_at > updated_at:
         yield f"a source was written at {changed_at:%Y-%m-%d %H:%M} UTC, after the last event", _resync(name)
+
+
+def _without_counter(found: Row) -> tuple[str, str]:
+    """Which meters began at zero again in a retry without a counter; what they read can not be added by guess."""
+    meters = ", ".join(orjson.loads(found.cost_breakdown)["retries_without_counter"])
+    why = f"the cost is at least this: a retry read less than the runs before it had cost ({meters})"
+    return why, (
+        f"costledger observe --counter ATTEMPT … -- {found.adw_id} (from now on: another name for each attempt), "
+        f"costledger correct --cost-usd USD --reason WHY -- {found.adw_id} (what all attempts cost)"
+    )
 
 
 def _lower_bound(found: Row) -> tuple[str, str]:

@@ -11,10 +11,21 @@ from enum import Enum
 from operator import add, sub
 from typing import Final
 
-from projections.meters import MESSAGE, Meter, Reading, Tokens, Tree
+from projections.meters import MESSAGE, Meter, Tree
+from projections.readings import NO_TOKENS, Reading, Summed, Tokens
 from projections.spend import AMOUNTS, TOKENS, Key, Spent
 
-__all__ = ["PARTIAL", "PRICED", "REPORTED", "bring_up_to_date", "levels_below", "partial_keys", "settle"]
+__all__ = [
+    "PARTIAL",
+    "PRICED",
+    "REPORTED",
+    "bring_up_to_date",
+    "lacking",
+    "levels_below",
+    "partial_keys",
+    "settle",
+    "uncovered_usage",
+]
 
 REPORTED, PRICED, PARTIAL = 1, 2, 4
 """Bits of a basis: what the readings behind a cost were."""
@@ -60,13 +71,13 @@ def _layers(tree: Tree) -> list[list[Meter]]:
 
 def _turned(meter: Meter, *, ended: bool) -> bool:
     """Whether its own reading decides for those below, or no longer does, since it was last looked at."""
-    return meter.below is not None and (meter.chosen(ended=ended) is not None) != meter.decides
+    return meter.below is not None and _says(meter.chosen(ended=ended)) != meter.decides
 
 
 def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
     """Bring one meter up to date, its children being so, and tell its parent."""
     chosen, below = meter.chosen(ended=ended), meter.below
-    meter.decides = chosen is not None
+    meter.decides = _says(chosen)
     tokens, unpriced_tokens = meter.settled_tokens, 0
     if below is not None:
         unpriced_tokens = below.unpriced_tokens
@@ -77,15 +88,20 @@ def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
             tokens = tuple([max(0, settled + more) for settled, more in zip(tokens, grown, strict=True)])
     if chosen is not None:
         basis = news = _basis(chosen)
+        if meter.decides == _SUMMED:
+            basis |= meter.settled_bits
         if chosen.usage and not (chosen.cost_nanousd == meter.below_nanousd and any(tokens)):
             tokens = chosen.usage
     else:
         news = 0 if below is None else _bits(below.news)
         basis = meter.settled_basis | news if meter.settled_basis or below is None else _bits(below.basis)
-    uncovered = meter.unpriced is not None and not _covered(meter, chosen, meter.unpriced, ended=ended)
-    if meter.unpriced is not None and uncovered:
-        tokens = tuple(map(max, tokens, meter.unpriced))
-        unpriced_tokens = max(unpriced_tokens, total(meter.unpriced))
+    if _lacks_counter(meter, chosen):
+        basis, news = basis | PARTIAL, news | PARTIAL
+    unpriced = uncovered_usage(meter, chosen, ended=ended)
+    uncovered = unpriced is not None
+    if unpriced is not None:
+        tokens = tuple(map(max, tokens, unpriced))
+        unpriced_tokens = max(unpriced_tokens, total(unpriced))
     if tokens != meter.tokens:
         _book_tokens(meter, tokens, spent)
     if (uncovered, unpriced_tokens) != (meter.uncovered, meter.unpriced_tokens):
@@ -104,7 +120,7 @@ def _book_tokens(meter: Meter, tokens: Tokens, spent: Spent) -> None:
     parent = meter.parent
     if parent is not None and parent.below is not None:
         parent.below.tokens = tuple(map(add, parent.below.tokens, change))
-    if meter.level == MESSAGE:
+    if parent is not None and meter.key is parent.key:
         return  # booked under its parent's key, and taken from there
     gained, taken = spent[meter.key], None if parent is None else spent[parent.key]
     for at, more in enumerate(change, TOKENS.start):
@@ -127,18 +143,22 @@ def settle(tree: Tree) -> None:
     """A new run begins: every meter keeps what it stood at, and forgets the unpriced usage that was covered."""
     bring_up_to_date(tree)
     levels = levels_below(tree)
+    for meter in tree.lacking:
+        meter.lacks_counter = _lacks_counter(meter, meter.chosen(ended=True))
+    tree.lacking = {meter for meter in tree.lacking if meter.lacks_counter}
+    left = {meter: uncovered_usage(meter, meter.chosen(ended=True), ended=True) for meter in tree.unpriced}
+    for meter, usage in left.items():
+        meter.unpriced = meter.settled_unpriced = usage
+    tree.unpriced = {meter for meter in tree.unpriced if meter.uncovered}
     for meter in tree.meters.values():
-        decided = meter.decides or meter.settled_basis != 0
+        decided = meter.decides or meter.settled_basis != 0 or meter.lacks_counter
         meter.settled_tokens = meter.tokens
         meter.settled_levels = levels.get(meter, 0)
-        meter.settled_basis = meter.basis if decided else 0
-        meter.decides = False
+        meter.settled_basis, meter.settled_bits = meter.basis if decided else 0, meter.basis
+        meter.decides = 0
         meter.news = 0
         if meter.below is not None:
             meter.below.settled_tokens, meter.below.news = meter.below.tokens, 0
-        if not meter.uncovered:
-            meter.unpriced = None
-    tree.unpriced = {meter for meter in tree.unpriced if meter.uncovered}
     tree.settle()
 
 
@@ -163,8 +183,11 @@ def partial_keys(tree: Tree) -> set[Key]:
     for meter in tree.meters.values():  # parents are made before their children
         asked_here = below = asked[meter.parent]
         if asked_here in (_Asked.ALL, _Asked.NEW):
-            if meter.decides:
-                below = _Asked.PARTIAL if meter.basis & PARTIAL else _Asked.NOTHING
+            if meter.lacks_counter and _lacks_counter(meter, meter.chosen(ended=tree.ended)):
+                below = _Asked.PARTIAL
+            elif meter.decides:
+                bits = meter.basis if asked_here is _Asked.ALL else meter.news
+                below = _Asked.PARTIAL if bits & PARTIAL else _Asked.NOTHING
             elif asked_here is _Asked.ALL and (meter.settled_basis or meter.below is None):
                 below = _Asked.PARTIAL if meter.settled_basis & PARTIAL else _Asked.NEW
         asked[meter] = below
@@ -195,13 +218,70 @@ def _bits(counts: int) -> int:
     return (REPORTED if reported else 0) | (PRICED if priced else 0) | (PARTIAL if partial else 0)
 
 
-def _covered(meter: Meter, chosen: Reading | None, unpriced: Tokens, *, ended: bool) -> bool:
-    """Whether a priced reading speaks for the unpriced usage of a meter: its own, or one above that decides."""
-    if chosen is not None and (chosen.final or (bool(chosen.usage) and all(map(int.__ge__, chosen.usage, unpriced)))):
+_OWN, _SUMMED = 1, 2
+
+
+def _says(chosen: Reading | None) -> int:
+    """What decides a meter's cost: 0 the meters below, else its own reading, or the sum of its counters."""
+    return 0 if chosen is None else _SUMMED if type(chosen) is Summed else _OWN
+
+
+def _lacks_counter(meter: Meter, chosen: Reading | None) -> bool:
+    """Whether a reading that lacks a counter makes its cost a lower bound; a final reading above it does not."""
+    if not meter.lacks_counter:
+        return False
+    return not (_says(chosen) == _OWN and chosen is not None and chosen.final and chosen.complete)
+
+
+def lacking(tree: Tree) -> list[Meter]:
+    """The meters that lack a counter, and whose figures no total above them replaces."""
+    ended = tree.ended
+    return [
+        meter
+        for meter in tree.lacking
+        if _lacks_counter(meter, meter.chosen(ended=ended)) and _OWN not in _above(meter, ended=ended)
+    ]
+
+
+def uncovered_usage(meter: Meter, chosen: Reading | None, *, ended: bool) -> Tokens | None:
+    """Its usage without a price that no priced reading speaks for: its own, or one above that decides.
+
+    A sum of counters speaks for this run; usage that earlier runs left without a price stays without.
+    """
+    unpriced = _unpriced(meter)
+    if unpriced is None:
+        return None
+    says = {_says(chosen)} if chosen is not None and _speaks_for(meter, chosen, unpriced) else set()
+    says |= _above(meter, ended=ended)
+    if _OWN in says:
+        return None
+    return meter.settled_unpriced if _SUMMED in says else unpriced
+
+
+def _unpriced(meter: Meter) -> Tokens | None:
+    counted = None if meter.counters is None else meter.counters.unpriced_usage()
+    if counted is None:
+        return meter.unpriced
+    total_usage = map(add, meter.settled_unpriced or NO_TOKENS, counted)
+    return tuple(map(max, meter.unpriced or NO_TOKENS, total_usage))
+
+
+def _speaks_for(meter: Meter, chosen: Reading, unpriced: Tokens) -> bool:
+    """Whether its own reading covers its usage without a price; a sum of counters, that of this run."""
+    if chosen.final:
         return True
+    usage = chosen.usage
+    if type(chosen) is Summed:
+        usage = chosen.usage and chosen.grown
+        unpriced = tuple(map(sub, unpriced, meter.settled_unpriced or NO_TOKENS))
+    return bool(usage) and all(map(int.__ge__, usage, unpriced))
+
+
+def _above(meter: Meter, *, ended: bool) -> set[int]:
+    """What decides the costs of the meters above."""
+    found: set[int] = set()
     above = meter.parent
     while above is not None:
-        if above.chosen(ended=ended) is not None:
-            return True
+        found.add(_says(above.chosen(ended=ended)))
         above = above.parent
-    return False
+    return found

@@ -17,28 +17,40 @@ from projections.workflow_history import Row, held
 
 __all__ = [
     "FOLD_VERSION",
+    "HELD_REASON",
     "OWN",
+    "UPGRADE",
     "AuditEntry",
+    "Before",
     "CostChange",
     "Fresh",
     "Group",
     "HistoryStore",
     "Projected",
+    "Recorded",
     "SpendSum",
     "Stored",
+    "after_upgrade",
+    "by_upgrade",
     "decide",
     "era_of",
     "number_before_first",
     "stored_cost",
+    "visible_cost",
 ]
 
-OWN: Final = frozenset({"agent", "session_id", "model"})
+OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from"})
 """Groups that spend itself names; the others are named by its workflow's row."""
 
-Group = Literal["agent", "session_id", "model", "adw_id", "workflow_template", "issue_number", "project"]
+Group = Literal[
+    "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project"
+]
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
+
+UPGRADE: Final = "upgrade: retry counts"
+"""Why a row changes that this `FOLD_VERSION` makes of the same lines."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
 _FIFTEEN_DIGITS_USD: Final = 999_999
@@ -86,6 +98,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What a row showed when an upgrade had every ledger folded again, and how far its ledger had been folded."""
+
+    stored: Stored
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class CostChange:
     """A row's cost before and after; None when there was no row."""
 
@@ -106,6 +126,15 @@ class AuditEntry:
     new_cost: float
     reason: str
     timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """All that a history stores of one workflow at one moment, between two writes of it."""
+
+    row: Row | None
+    checkpoint: Head | None
+    spend: tuple[Spend, ...]
 
 
 class Fresh(Protocol):
@@ -133,16 +162,6 @@ class HistoryStore(Protocol):
     """
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of a row that are ours to be right; all of them but in an adopted table."""
-        ...
-
-    @property
-    def inserts(self) -> bool:
-        """Whether a workflow without a row gets one; not so in an adopted table, unless told."""
-        ...
-
-    @property
     def shared(self) -> bool:
         """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
         ...
@@ -154,7 +173,23 @@ class HistoryStore(Protocol):
 
     @property
     def replaced(self) -> bool:
-        """Whether the file that was opened is gone, or another one lies in its place."""
+        """Whether a file that was opened is gone or was cut, or another one lies in its place."""
+        ...
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a file became smaller since this was asked last, so that `is_whole` should be."""
+        ...
+
+    def is_whole(self) -> bool:
+        """Read all of a file of our own; False when it is damaged. True where rows are in no file."""
+        ...
+
+    def recover(self) -> None:
+        """Put what can still be read of a damaged file of our own into a new one in its place, to be opened again.
+
+        Nothing where another file lies there already, where it is another application's, and where rows are in no file.
+        """
         ...
 
     def origins(self, adw_id: str) -> dict[str, Head]:
@@ -171,6 +206,10 @@ class HistoryStore(Protocol):
 
     def row(self, adw_id: str) -> Row | None:
         """One row."""
+        ...
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """Return a row, its checkpoint and its spend as one write left them, whatever is being written meanwhile."""
         ...
 
     def page(self, query: Query) -> Page:
@@ -198,7 +237,7 @@ class HistoryStore(Protocol):
         ...
 
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
-        """What one workflow spent when, in the order of `Spend`'s first four fields."""
+        """What one workflow spent when, in the order of `Spend`'s first five fields."""
         ...
 
     def spent(
@@ -273,20 +312,45 @@ def number_before_first(now: datetime) -> int:
     return max(0, int((now - _ERAS_BEGIN).total_seconds())) << _ERA_BITS
 
 
-def decide(replayed: Row, stored: Stored | None, *, pure: bool, reason: str) -> tuple[Row, CostChange | None]:
+def decide(
+    replayed: Row, stored: Stored | None, *, spent_nanousd: int, pure: bool, reason: str
+) -> tuple[Row, CostChange | None]:
     """The row to store, and how that changes the cost people see.
 
-    An ended workflow's row is what replay says. A running one's keeps a larger cost that is stored: nobody sees a
-    running cost fall. `pure` is replay always.
+    An ended workflow's row is what replay says. A running one's keeps a larger cost that another program or a person
+    stored, but none that we stored ourselves: a row does not depend on when its ledger was refreshed. `pure` is replay
+    always.
+
+    Args:
+        spent_nanousd: the sum of the stored spend, so what replay said when we wrote the row last.
     """
     row = replayed
     if stored is not None and not pure and replayed.status == "running":
-        row = held(replayed, stored.cost_nanousd)
+        foreign = stored.edited or stored.exact_nanousd > spent_nanousd
+        row = held(replayed, stored.cost_nanousd) if foreign else replayed
     old = None if stored is None else stored.cost_nanousd
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # said once: from then on both columns agree
     return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
+
+
+def after_upgrade(
+    stored: Stored | None, before: Before | None, projected: Projected, reason: str
+) -> tuple[Stored | None, str]:
+    """What a row showed before, and why it changes: by the upgrade when its ledger has not grown meanwhile.
+
+    Args:
+        before: None: it was folded by these rules before.
+    """
+    if before is None:
+        return stored, reason
+    return stored or before.stored, UPGRADE if before.seq == projected.head.seq else reason
+
+
+def by_upgrade(change: CostChange) -> bool:
+    """Whether it was an upgrade of this program that changed a row's cost, and not its ledger."""
+    return change.reason == UPGRADE
 
 
 def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str, reason: str) -> CostChange | None:

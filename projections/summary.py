@@ -9,11 +9,21 @@ from collections.abc import Iterator
 from operator import add
 from typing import Final
 
-from projections.meters import Meter, Tokens, Tree
+from projections.meters import Meter, Tree
+from projections.readings import Tokens
 from projections.spend import AMOUNTS, TOKENS, Amounts
-from projections.stand import PARTIAL, PRICED, REPORTED, bring_up_to_date, levels_below
+from projections.stand import PARTIAL, PRICED, REPORTED, bring_up_to_date, lacking, levels_below
 
-__all__ = ["UNATTRIBUTED", "Summary", "basis_of", "name_of", "possible_double_counting", "summarise"]
+__all__ = [
+    "UNATTRIBUTED",
+    "Summary",
+    "basis_of",
+    "name_of",
+    "possible_double_counting",
+    "retries_without_counter",
+    "subagents",
+    "summarise",
+]
 
 UNATTRIBUTED: Final = "(unattributed)"
 
@@ -98,6 +108,20 @@ def possible_double_counting(tree: Tree) -> list[str]:
             messages[message] = messages.get(message, 0) + 1
     found += [f"message {message} under {count} meters" for message, count in messages.items() if count > 1]
     return sorted(found)
+
+
+def retries_without_counter(tree: Tree) -> list[str]:
+    """Meters that read less in a later run than they had cost before, sorted: what the retry cost is not known."""
+    return sorted(map(name_of, lacking(tree)))
+
+
+def subagents(tree: Tree) -> dict[str, list[str]]:
+    """The agents whose sub-agents are in the breakdown by agent, by the sub-agent's name."""
+    found: dict[str, set[str]] = {}
+    for meter in tree.meters.values():
+        if meter.subagent is not None:
+            found.setdefault(meter.subagent, set()).add(meter.path[0] or UNATTRIBUTED)
+    return {name: sorted(agents) for name, agents in found.items()}
 
 
 def name_of(meter: Meter) -> str:

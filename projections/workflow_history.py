@@ -13,10 +13,10 @@ from ledger.errors import UnstorableRow
 from ledger.events import USAGE_FIELDS
 from ledger.line import Head
 from projections.folding import State
-from projections.meters import Tokens
-from projections.spend import Spend, spend_rows
+from projections.readings import Tokens
+from projections.spend import AMOUNTS, Spend, spend_rows
 from projections.stand import bring_up_to_date, partial_keys
-from projections.summary import basis_of, possible_double_counting, summarise
+from projections.summary import basis_of, possible_double_counting, retries_without_counter, subagents, summarise
 
 __all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
 
@@ -36,6 +36,9 @@ class Row:
     start_time: str | None
     end_time: str | None
     duration_seconds: int | None
+    """From start to end; None while it runs, and when the end was recorded long after all activity."""
+    last_activity: str | None
+    """The latest moment of its readings, starts and ends; None without any."""
     actual_cost_total: float
     """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
     actual_cost_nanousd: int
@@ -71,7 +74,7 @@ COLUMNS: Final = tuple(column.name for column in fields(Row))
 FIGURE_MAX: Final = 2**63 - 1
 """What a column of every database holds: 9.2 billion USD, or as many tokens."""
 
-_MOMENTS: Final = ("start_time", "end_time", "created_at", "updated_at")
+_MOMENTS: Final = ("start_time", "end_time", "last_activity", "created_at", "updated_at")
 _TEXTS: Final = ("workflow_template", "project")
 _FIGURES: Final = tuple(column.name for column in fields(Row) if str(column.type).startswith("int"))
 
@@ -125,6 +128,10 @@ def _row(state: State, head: Head) -> Row:
         }
     if doubles := possible_double_counting(state.tree):
         breakdown["possible_double_counting"] = doubles
+    if retries := retries_without_counter(state.tree):
+        breakdown["retries_without_counter"] = retries
+    if names := subagents(state.tree):
+        breakdown["subagents"] = names
     if state.unread_events:
         breakdown["unread_events"] = state.unread_events
     tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
@@ -137,7 +144,8 @@ def _row(state: State, head: Head) -> Row:
         status=state.status,
         start_time=state.start_time,
         end_time=state.end_time,
-        duration_seconds=_seconds(state.start_time, state.end_time),
+        duration_seconds=None if state.ended_late else _seconds(state.start_time, state.end_time),
+        last_activity=state.last_activity,
         actual_cost_total=_usd(cost),
         actual_cost_nanousd=cost,
         estimated_cost_total=None if estimate is None else _usd(estimate),
@@ -174,7 +182,7 @@ def spend(state: State) -> tuple[Spend, ...]:
     every = {key for spent in tree.spend.values() for key in spent} if state.unread_events else set()
     rows = spend_rows(tree.spend, every | partial_keys(tree))
     for one in rows:
-        if max(one[4:]) > FIGURE_MAX or min(one[4:]) < -FIGURE_MAX:
+        if any(not -FIGURE_MAX <= getattr(one, name) <= FIGURE_MAX for name in AMOUNTS):
             problem = f"what was spent within one quarter hour is above the limit of {FIGURE_MAX:,}"
             raise UnstorableRow(state.workflow_id, problem)
     return rows

@@ -23,6 +23,7 @@ PURE += [
     f"projections/{name}.py"
     for name in ("folding", "meters", "spend", "stand", "summary", "workflow_history", "explain", "merge", "reports")
 ]
+PURE += ["projections/applications/columns.py", "projections/applications/plan.py"]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 
 

@@ -1,7 +1,8 @@
 """Invariant 9: ledgers of every format version fold to the same rows for ever.
 
-`tests/golden/format-<n>/` holds a ledger written by the version that introduced format n, and the row it made. These
-files are never changed; a new format adds a folder.
+`tests/golden/format-<n>/` holds a ledger written by the version that introduced format n, and the row it made;
+`format-1/b6c91c06.jsonl` one with the fields `counter`, `subagent`, `skill` and `plugin`. These files are never
+changed; a new format adds a folder.
 """
 
 from __future__ import annotations
@@ -32,3 +33,11 @@ def test_a_golden_ledger_folds_to_its_row(folder: Path, tmp_path: Path) -> None:
     assert asdict(project(store, "a5b80595").row) == json.loads((folder / "row.json").read_text())
     assert store.append([cost_observed("a5b80595", cost_usd="0.09", agent="plan", id="e2")])[0].duplicate
     assert store.append([cost_observed("a5b80595", cost_usd="9.00")])[0].seq > 1
+
+
+def test_attempts_and_sub_agents_fold_to_their_row(tmp_path: Path) -> None:
+    (tmp_path / "ledgers").mkdir()
+    shutil.copy(GOLDEN[0] / "b6c91c06.jsonl", tmp_path / "ledgers")
+    expected = json.loads((GOLDEN[0] / "b6c91c06.row.json").read_text())
+    row = asdict(project(DirectoryStore(tmp_path), "b6c91c06").row)
+    assert {name: row[name] for name in expected} == expected

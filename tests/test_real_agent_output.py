@@ -42,7 +42,8 @@ def test_importing_a_tree_gives_exactly_what_is_expected(
             assert row.cost_basis == "partial"
         else:
             assert row.actual_cost_nanousd == reported
-            assert row.cost_basis == ("reported" if told["sessions"] else None)
+            # these versions of Claude Code (2.1.4 to 2.1.42) are known to report less than was used
+            assert row.cost_basis == ("partial" if told["sessions"] else None)
     assert money.to_wire(total) == reported_usd
 
 

@@ -90,7 +90,7 @@ def totals(store: LedgerStore) -> dict[str, int]:
 
 
 def of_one_workflow(row: Row) -> dict[str, Any]:
-    times = ("created_at", "updated_at", "event_count", "ledger_seq", "ledger_hash")
+    times = ("last_activity", "created_at", "updated_at", "event_count", "ledger_seq", "ledger_hash")
     return {name: getattr(row, name) for name in Row.__slots__ if name not in times}
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
-import nats
 import nats.errors
 import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from ledger.errors import InvalidReplica, ReplicaUnavailable
+from ledger.replicas.client import GuardedClient
 
 __all__ = ["Connection", "Refused", "address_of"]
 
@@ -51,10 +51,15 @@ class Address:
     Attributes:
         servers: for nats-py, without user and password.
         user: what `nats.connect` is given: user and password, a token, or nothing.
+        tls: one of them is named `tls://`: all are spoken to over TLS, for the same password goes to all.
     """
 
     servers: list[str]
     user: dict[str, str]
+
+    @property
+    def tls(self) -> bool:
+        return any(server.startswith("tls://") for server in self.servers)
 
     @property
     def shown(self) -> str:
@@ -155,6 +160,8 @@ class Connection:
             denied, at = self._denied or ("", 0.0)
             lately = denied and time.monotonic() - at < self.timeout_seconds + _DENIED_SECONDS
             problem = denied if lately else f"no answer within {self.timeout_seconds:g} s"
+            if self._client is None and self._trouble is not None and not lately:  # it was never connected
+                problem = f"{problem}: {str(self._trouble).removeprefix('nats: ') or type(self._trouble).__name__}"
         else:
             told = self._trouble if isinstance(error, nats.errors.NoServersError) and self._trouble else error
             problem = str(told).removeprefix("nats: ") or type(told).__name__
@@ -167,17 +174,23 @@ class Connection:
         async with self._connecting:  # many requests at once make one connection
             if self._client is None or self._client.is_closed:
                 self._trouble = None
-                client = nats.connect(
-                    self._address.servers,
-                    name="costledger",
+                made = GuardedClient(tls=self._address.tls, broken=self._refused)
+                options: dict[str, Any] = {
+                    "name": "costledger",
                     **self._address.user,
-                    user_credentials=self._credentials,
-                    connect_timeout=_CONNECT_SECONDS,
-                    reconnect_time_wait=_RECONNECT_SECONDS,
-                    max_reconnect_attempts=_ATTEMPTS,
-                    error_cb=self._noted,
-                )
-                self._client = await asyncio.wait_for(client, self.timeout_seconds)
+                    "user_credentials": self._credentials,
+                    "connect_timeout": _CONNECT_SECONDS,
+                    "reconnect_time_wait": _RECONNECT_SECONDS,
+                    "max_reconnect_attempts": _ATTEMPTS,
+                    "error_cb": self._noted,
+                }
+                try:
+                    await asyncio.wait_for(made.connect(self._address.servers, **options), self.timeout_seconds)
+                except ValueError as error:  # asyncio's, of a line that is longer than it reads
+                    with contextlib.suppress(Exception):
+                        await made.close()
+                    raise ConnectionError(f"the first line of the server does not end: {error}") from None
+                self._client = made
         if not self._client.is_connected:
             raise ConnectionError("the connection is down, and is being made again")
         return self._client
@@ -205,6 +218,11 @@ class Connection:
             Refused: JetStream says why.
         """
         return await self.request(f"$JS.API.{subject}", orjson.dumps(body) if body else b"")
+
+    def _refused(self, why: str) -> None:
+        """Remember why what a server sent was refused: the requests that wait get no other answer."""
+        self._denied = why, time.monotonic()
+        self._trouble = ConnectionError(why)
 
     async def _noted(self, error: Exception) -> None:
         if self._trouble is None or not isinstance(error, OSError):  # a server that refuses says why, then hangs up

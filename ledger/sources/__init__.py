@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput
 from ledger.sources.findings import Options, Part
 from ledger.sources.transcript import Transcript
 
-__all__ = ["KINDS", "MAPPED_KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
+__all__ = ["KINDS", "MAPPED_KINDS", "SESSION_KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
 
 KINDS = ("adw", "claude", "claude-stream", "codex", "csv", "history-db", "jsonl", "litellm", "otlp")
 """The kinds that `import` takes."""
@@ -24,6 +24,10 @@ MAPPED_KINDS = ("csv", "jsonl")
 
 TRANSCRIPT_KINDS = ("claude", "codex")
 """Those whose files are considered together, and say themselves which workflows they hold."""
+
+
+SESSION_KINDS = ("adw", "claude-stream")
+"""Those whose logs name sessions of a coding agent that other sources may have, too."""
 
 
 class Source(Protocol):

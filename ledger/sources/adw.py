@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,7 +21,7 @@ from ledger import clock
 from ledger.errors import SourceUnreadable, readable, shown
 from ledger.events import check_name
 from ledger.sources.claude_stream import read_log
-from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, digest, spelled
 from ledger.sources.regular import read_regular
 from ledger.words import first_of
 
@@ -31,6 +32,9 @@ _STATE_FILE: Final = "adw_state.json"
 _STATE_BYTES_MAX: Final = 4 * 1024 * 1024
 _LOG_SUFFIX: Final = "output.jsonl"
 _DEPTH_MAX: Final = 8
+_EVIDENCE: Final = "adw_state"
+_OPEN: Final = timedelta(days=1)
+"""For so long after the last time of an open state its agents are taken to write their logs."""
 
 _STATUSES: Final = {
     "completed": "completed",
@@ -190,6 +194,21 @@ def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
         findings.status = (status, end)
     elif state.status:
         findings.skipped.append(Skipped(path, None, f"status {shown(state.status)} means nothing to this version"))
+    for session in findings.sessions:
+        date(session, partial(_evidence, state, status))
+
+
+def _evidence(state: _State, status: str | None, written_at: str | None) -> Evidence:
+    """Return when a log was written: its modification time, unless the state rules that out, as after a copy."""
+    created, finished = _moment(state.created_at), _moment(state.completed_at or _last_phase(state))
+    last = finished or created
+    if last is None:
+        return Evidence(written_at, "file")
+    slack = timedelta(0) if finished and status not in (None, "running") else _OPEN
+    latest = clock.to_wire(clock.from_wire(last) + slack)
+    if written_at is None or written_at > latest:
+        return Evidence(last, _EVIDENCE)
+    return Evidence(created, _EVIDENCE) if created and written_at < created else Evidence(written_at, "file")
 
 
 def _last_phase(state: _State) -> str | None:

@@ -3,33 +3,45 @@
 Observed in 156 transcripts of public repositories, written by versions 1.0 to 2.1:
 
 - one response spans several lines, one per content block, which repeat `message.id` and `usage`; only the last has the
-  final output;
+  final output; `requestId` is the `request_id` of its telemetry;
 - a resumed or forked session begins with a copy of the lines of the one before, under its own `sessionId` or the old;
+  the copied lines keep their moments, so they are older than the file, or name their session (`forkedFrom`);
 - a sub-agent's responses stand in a file of its own, on side-chain lines of its session's file, or inside `progress`
-  lines there: the same ids, whichever; what `normalizedMessages` and `toolUseResult` tell is told elsewhere;
+  lines there: the same ids, whichever; what `normalizedMessages` and `toolUseResult` tell is told elsewhere; its type
+  stands in `agent-<id>.meta.json` beside its file, and on newer lines;
 - `usage.iterations[]` of another model are calls that the response's own usage leaves out;
-- `cache_creation`, the split of cache writes by lifetime, may be missing, and may say more than the total.
+- `cache_creation`, the split of cache writes by lifetime, may be missing, and may say more than the total;
+- a web search of the client's own tool shows as `searchCount` in the tool's result, and in no response's usage.
 
-There is no cost and no end in them: every response is priced, and a session goes on until somebody says otherwise.
+Calls for titles, summaries (`/compact`) and web searches stand on no line, so what the lines add up to is a lower
+bound. From 2.1.277 `cost-state` lines carry the client's own total of the session so far, those calls included; it goes
+on over resumed processes and begins with the parent's in a fork. There is no end in a transcript: a session goes on
+until another source ends it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import InvalidEvent, shown
+import orjson
+
+from ledger import money
+from ledger.errors import InvalidInput, shown
 from ledger.events import check_name
+from ledger.sources.claude_totals import models_of
 from ledger.sources.findings import Begun, Skipped
 from ledger.sources.transcript import (
     BEGINNING,
+    COPY,
     Extract,
     Lines,
     Mark,
     Seen,
+    WrittenTotal,
     files_below,
     moment,
     name,
@@ -46,6 +58,12 @@ _STANDARD: Final = frozenset({"standard", "default"})
 _TOLD_ELSEWHERE: Final = ("user", "progress", "summary", "system")
 """Kinds of lines that repeat or sum up what stands on others."""
 _LOOKED_AT_MAX: Final = 3
+_PERHAPS_COPY, _ORIGINAL = 1, 0
+"""Of `Seen.copied`: a file has a response likely from another one, and no sign of it."""
+_WANTED: Final = (b'"usage"', b'"cost-state"', b'"searchCount"', b'"api-request"', b'"last-prompt"')
+_ATTRIBUTION: Final = ("attributionAgent", "attributionSkill", "attributionPlugin")
+_ALL_TOKENS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
+_META_BYTES_MAX: Final = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -65,6 +83,40 @@ class _Response:
     agent: object
     session_id: object
     branch: object
+    request: object = None
+    forked_from: object = None
+    version: object = None
+    attribution: Mapping[str, Any] = field(default_factory=dict)
+    tools: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _File:
+    """What a transcript's reader needs to know of its file, from the beginning on.
+
+    Attributes:
+        born: the moment of its first line, if that is one that is never copied; a copied line is older.
+        asked, asked_by: the first moment at which it shows a request, and the version that made it; lines before it are
+            copies if that version wrote them, else likely.
+        opening: how many responses it had before its first prompt was noted; more than another file that has the same
+            ones, if it copied them. None while no prompt was noted.
+        model: of the latest response, which a web search is priced by.
+    """
+
+    born: str = ""
+    asked: str = ""
+    asked_by: str = ""
+    opening: int | None = None
+    model: str = ""
+
+    def copied(self, response: _Response) -> int:
+        """Whether a response was copied into the file: certain, likely, or no sign of it."""
+        at = response.at if isinstance(response.at, str) else ""
+        if response.forked_from is not None or (at and at < self.born):
+            return COPY
+        if at and at < self.asked:
+            return COPY if response.version == self.asked_by else _PERHAPS_COPY
+        return _ORIGINAL
 
 
 class ClaudeTranscripts:
@@ -92,42 +144,160 @@ class ClaudeTranscripts:
 
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`."""
-        found = Lines(path, mark, b'"usage"')
-        responses, unknown = dict[str, _Response](), Unknown(path)
-        begun, last_at = dict(mark.begun), None
+        found = Lines(path, mark, *_WANTED)
+        reading = _Reading(path, mark)
         for number, record in found:
-            session_id = record.get("sessionId")
-            if isinstance(session_id, str) and session_id not in begun:
-                begun[session_id] = _begun(record)
-            last_at = record.get("timestamp", last_at)
+            if not found.resumed and reading.resumed:
+                reading = _Reading(path, BEGINNING)  # the file was rewritten
             try:
-                if not _take(responses, record, number) and _is_unknown(record):
-                    unknown.add(number, f"a record of type {shown(record.get('type'))}")
-            except (InvalidEvent, ValueError) as error:
-                found.skipped.append(Skipped(path, number, f"a response that does not fit: {error}"))
-        seen: list[Seen] = []
-        for response in responses.values():
-            try:
-                seen += _calls(response, begun)
-            except (InvalidEvent, ValueError) as error:
-                found.skipped.append(Skipped(path, response.line, f"a response that does not fit: {error}"))
-                continue
-            if not seen[-1].first_at and response.at is not None:
-                problem = f"its timestamp {shown(response.at)} is none, so it counts on the day of its import"
-                found.skipped.append(Skipped(path, response.line, problem))
-        mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
+                reading.take(record, number)
+            except (InvalidInput, ValueError) as error:
+                what = "a cost-state" if record.get("type") == "cost-state" else "a response"
+                found.skipped.append(Skipped(path, number, f"{what} that does not fit: {error}"))
+        seen = reading.seen(found.skipped)
+        state = asdict(reading.file)
+        mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, reading.begun, state)
         return Extract(
-            seen, found.skipped + unknown.skipped(), mark, moment(last_at), resumed=found.resumed, failed=found.failed
+            seen,
+            found.skipped + reading.unknown.skipped(),
+            mark,
+            moment(reading.last_at),
+            resumed=found.resumed,
+            failed=found.failed,
+            totals=reading.totals,
+            opening=reading.file.opening,
         )
 
 
-def _take(responses: dict[str, _Response], record: dict[str, Any], line: int) -> bool:
+class _Reading:
+    """What the lines of one file have shown, from a mark on."""
+
+    def __init__(self, path: Path, mark: Mark) -> None:
+        self.path, self.resumed = path, mark.offset > 0
+        self.begun, self.last_at = dict(mark.begun), ""
+        self.file = _File(**mark.state)
+        self.unknown = Unknown(path)
+        self.totals: list[WrittenTotal] = []
+        self._responses: dict[str, _Response] = {}
+        self._searches: list[Seen] = []
+
+    def take(self, record: Mapping[str, Any], number: int) -> None:
+        """Take a record in.
+
+        Raises:
+            InvalidInput, ValueError: what it says of a response or a total is not one.
+        """
+        session_id, at, kind = record.get("sessionId"), record.get("timestamp"), record.get("type")
+        if isinstance(session_id, str) and session_id not in self.begun:
+            self.begun[session_id] = _begun(record)
+        if isinstance(at, str):
+            if not self.last_at and not self.resumed and "uuid" not in record:
+                self.file.born = at  # of a line that is never copied: those of the talk have a `uuid`
+            self.last_at = at
+        if kind == "cost-state":
+            self.totals.append(_written(record, number, moment(self.last_at)))
+        elif kind == "api-request":
+            if not self.file.asked:
+                self.file.asked, self.file.asked_by = self.last_at, name(record.get("version"))
+        elif kind == "last-prompt":
+            self.file.opening = len(self._responses) if self.file.opening is None else self.file.opening
+        else:
+            if not _take(self._responses, record, number, self.file) and _is_unknown(record):
+                self.unknown.add(number, f"a record of type {shown(kind)}")
+            self._searches += _searches(record, self._responses, self.file, self.begun, number)
+
+    def seen(self, skipped: list[Skipped]) -> list[Seen]:
+        """The responses, those that a web search made among them; what does not fit is skipped."""
+        seen: list[Seen] = []
+        subagent = _type_of(self.path)
+        for response in self._responses.values():
+            try:
+                seen += _calls(response, self.begun, self.file, subagent)
+            except (InvalidInput, ValueError) as error:
+                skipped.append(Skipped(self.path, response.line, f"a response that does not fit: {error}"))
+                continue
+            if not seen[-1].first_at and response.at is not None:
+                problem = f"its timestamp {shown(response.at)} is none, so it counts on the day of its import"
+                skipped.append(Skipped(self.path, response.line, problem))
+        return seen + self._searches
+
+
+def _type_of(path: Path) -> str:
+    """The type of the sub-agent whose file this is, by the file beside it; "" when there is none."""
+    if not path.name.startswith("agent-"):
+        return ""
+    try:
+        raw = path.with_name(f"{path.name.split('.')[0]}.meta.json").read_bytes()[:_META_BYTES_MAX]
+        meta = orjson.loads(raw)
+    except (OSError, orjson.JSONDecodeError):
+        return ""
+    return name(meta.get("agentType")) if isinstance(meta, dict) else ""
+
+
+def _written(record: Mapping[str, Any], line: int, at: str) -> WrittenTotal:
+    """The client's own total of its session so far.
+
+    Raises:
+        InvalidInput, ValueError: it is none.
+    """
+    models = models_of(record.get("modelUsage"))
+    tokens = sum(_tokens(usage) for _, usage in models.values())
+    by_model = tuple((model, cost, usage) for model, (cost, usage) in models.items())
+    session_id = check_name(record.get("sessionId"))
+    nanousd = money.parse(record.get("totalCostUSD"), most_nanousd=money.READING_NANOUSD_MAX)
+    return WrittenTotal(
+        session_id, line, nanousd, tokens, by_model, at, partial=record.get("hasUnknownModelCost") is True
+    )
+
+
+def _tokens(usage: Mapping[str, int]) -> int:
+    return sum(usage.get(bucket, 0) for bucket in _ALL_TOKENS)
+
+
+def _searches(
+    record: Mapping[str, Any],
+    responses: Mapping[str, _Response],
+    file: _File,
+    begun: Mapping[str, Begun],
+    line: int,
+) -> Iterator[Seen]:
+    """The web searches of the client's own tool, which the result of the tool counts and no response does."""
+    given, body = record.get("toolUseResult"), record.get("message")
+    count = given.get("searchCount") if isinstance(given, dict) and "query" in given else None
+    if not isinstance(count, int) or isinstance(count, bool) or count <= 0 or not isinstance(body, dict):
+        return
+    content = body.get("content")
+    for block in content if isinstance(content, list) else ():
+        tool = name(block.get("tool_use_id")) if isinstance(block, dict) else ""
+        issuing = next((each for each in responses.values() if tool in each.tools), None)
+        if not tool or (issuing is not None and usage_of(issuing.usage).get("web_search_requests")):
+            continue
+        model = name(issuing.model) if issuing is not None else file.model
+        session_id = check_name(record.get("sessionId"))
+        yield Seen(
+            tool,
+            session_id,
+            None,
+            model or None,
+            {"web_search_requests": count},
+            moment(record.get("timestamp")),
+            None,
+            begun[session_id].project,
+            name(record.get("gitBranch")),
+            line,
+            copied=COPY if record.get("forkedFrom") is not None else _ORIGINAL,
+            partial=True,
+        )
+        return
+
+
+def _take(responses: dict[str, _Response], record: Mapping[str, Any], line: int, file: _File) -> bool:
     """Keep the response that a line shows at its largest; False when it shows none.
 
     What one file repeats of a response has the same moment or a later one.
 
     Raises:
-        InvalidEvent, ValueError: its id or its output is not one.
+        InvalidInput, ValueError: its id or its output is not one.
     """
     kind, shown, agent = record.get("type"), record, record.get("agentId")
     if kind == "progress":
@@ -153,17 +323,28 @@ def _take(responses: dict[str, _Response], record: dict[str, Any], line: int) ->
     if had is None:
         at = shown.get("timestamp", record.get("timestamp"))
         where = (record.get("sessionId"), record.get("gitBranch"))
-        responses[id] = _Response(id, model, usage, output, line, at, agent, *where)
+        had = responses[id] = _Response(id, model, usage, output, line, at, agent, *where)
+        had.request, had.forked_from = shown.get("requestId", record.get("requestId")), record.get("forkedFrom")
+        had.version = record.get("version")
+        had.attribution = {key: record[key] for key in _ATTRIBUTION if key in record}
     elif output > had.output_tokens or (output == had.output_tokens and _is_larger(model, usage, had)):
         had.model, had.usage, had.output_tokens, had.line = model, usage, output, line
+    file.model = name(model) or file.model
+    content = body.get("content")
+    if isinstance(content, list):
+        had.tools |= {block["id"] for block in content if isinstance(block, dict) and _is_search(block)}
     return True
+
+
+def _is_search(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "tool_use" and block.get("name") == "WebSearch" and isinstance(block.get("id"), str)
 
 
 def _is_larger(model: object, usage: Mapping[str, Any], had: _Response) -> bool:
     """Whether a line with the same output shows more of a response; nearly every line repeats what was shown.
 
     Raises:
-        InvalidEvent: a count is not one.
+        InvalidInput: a count is not one.
     """
     return model == had.model and usage != had.usage and measure(usage_of(usage)) > measure(usage_of(had.usage))
 
@@ -176,19 +357,22 @@ def _is_unknown(record: Mapping[str, Any]) -> bool:
     return kind not in _TOLD_ELSEWHERE and "sessionId" in record and tells_usage(record)
 
 
-def _calls(response: _Response, begun: Mapping[str, Begun]) -> Iterator[Seen]:
+def _calls(response: _Response, begun: Mapping[str, Begun], file: _File, subagent: str) -> Iterator[Seen]:
     """The response itself, and the calls of other models that it hides.
 
     Raises:
-        InvalidEvent, ValueError: a name or a count is not one.
+        InvalidInput, ValueError: a name or a count is not one.
     """
     usage, model = usage_of(response.usage), None if response.model is None else check_name(response.model)
-    session_id = check_name(response.session_id)
-    tier = name(response.usage.get("service_tier"))
+    session_id, request = check_name(response.session_id), name(response.request)
+    tier, marks = name(response.usage.get("service_tier")), response.attribution
+    if response.agent:
+        subagent = subagent or name(marks.get("attributionAgent")) or check_name(response.agent)
+    parent = response.forked_from.get("sessionId") if isinstance(response.forked_from, dict) else None
     own = Seen(
         response.id,
         session_id,
-        check_name(response.agent) if response.agent else None,
+        None,
         model,
         usage,
         moment(response.at),
@@ -196,6 +380,13 @@ def _calls(response: _Response, begun: Mapping[str, Begun]) -> Iterator[Seen]:
         begun[session_id].project,
         name(response.branch),
         response.line,
+        (request,) if request else (),
+        subagent or None,
+        name(marks.get("attributionSkill")) or None,
+        name(marks.get("attributionPlugin")) or None,
+        file.copied(response),
+        name(parent),
+        partial=True,
     )
     yield own
     iterations = response.usage.get("iterations")
@@ -205,6 +396,7 @@ def _calls(response: _Response, begun: Mapping[str, Begun]) -> Iterator[Seen]:
                 message_id=check_name(f"{own.message_id}#{number}"),
                 model=check_name(hidden["model"]),
                 usage=usage_of(hidden),
+                names=tuple(check_name(f"{each}#{number}") for each in own.names),
             )
 
 

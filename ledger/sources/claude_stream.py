@@ -1,17 +1,23 @@
 """Claude Code's stream-json log (`claude -p --output-format stream-json`), one process or several in one file.
 
-Observed in 281 logs of public repositories, and at https://docs.anthropic.com/en/docs/claude-code/sdk:
+Observed in 281 logs of public repositories, in logs of real clients against an API whose answers are known, and at
+https://docs.anthropic.com/en/docs/claude-code/sdk:
 
-- one `assistant` line per content block repeats `message.id` and `usage`; its output tokens are incomplete;
-- `result` lines carry `total_cost_usd` and `modelUsage`, both cumulative within a process; their `usage` is of one
-  invocation only and is not read; an `is_error` result costs real money;
+- one `assistant` line per content block repeats `message.id` and `usage`; its output tokens are incomplete, those of a
+  `message_delta` (`--include-partial-messages`) are not;
+- `result` lines carry totals; `claude_totals` says what a process itself cost by them; an `is_error` result costs
+  real money;
 - a process is known by the `uuid` of its first `init` line for a session;
-- nothing carries a time.
+- a sub-agent's lines name the call that began it (`parent_tool_use_id`), and in newer versions its type;
+- `--output-format json --verbose` writes the same records as one array, `--output-format json` the result alone;
+- totals carry no time; the file's modification time is what there is.
 """
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,8 +26,21 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from ledger import money
 from ledger.errors import InvalidInput, SourceUnreadable, shown
 from ledger.events import check_name, check_workflow_id
-from ledger.sources.findings import Findings, Message, Options, Part, Place, Session, Skipped, Total, spelled
+from ledger.sources.claude_totals import Result, models_of, own_total, version_of
+from ledger.sources.findings import (
+    Findings,
+    Message,
+    Options,
+    Part,
+    Place,
+    Session,
+    Skipped,
+    date,
+    file_time,
+    spelled,
+)
 from ledger.sources.jsonl import records
+from ledger.sources.transcript import name, name_id
 from ledger.sources.unknown import Unknown, tells_usage
 from ledger.usage import usage_of
 
@@ -33,7 +52,9 @@ _SYNTHETIC: Final = "<synthetic>"
 """The model that Claude Code names in messages it made up itself, such as an interruption; they cost nothing."""
 
 _KNOWN: Final = ("system", "user", "assistant", "result", "stream_event")
-"""Kinds of records; what the pieces of a stream tell of their usage, the whole message tells again."""
+"""Kinds of records that are read, or hold nothing of their own."""
+
+_STATE_FILE: Final = "adw_state.json"
 
 _Name = Annotated[str, AfterValidator(check_name)]
 
@@ -41,37 +62,58 @@ _Name = Annotated[str, AfterValidator(check_name)]
 class _Init(BaseModel):
     session_id: _Name
     uuid: _Name | None = None
+    claude_code_version: Any = None
 
 
 class _Response(BaseModel):
     id: _Name
     model: _Name | None = None
     usage: dict[str, Any]
+    stop_reason: Any = None
 
 
 class _Assistant(BaseModel):
     session_id: _Name
     message: _Response
-
-
-class _ModelUsage(BaseModel):
-    cost_usd: Any = Field(alias="costUSD")
-    input_tokens: Any = Field(default=0, alias="inputTokens")
-    output_tokens: Any = Field(default=0, alias="outputTokens")
-    cache_read_input_tokens: Any = Field(default=0, alias="cacheReadInputTokens")
-    cache_creation_input_tokens: Any = Field(default=0, alias="cacheCreationInputTokens")
-    web_search_requests: Any = Field(default=0, alias="webSearchRequests")
-
-    def usage(self) -> dict[str, int]:
-        counts = self.model_dump(exclude={"cost_usd", "web_search_requests"})
-        return usage_of(counts | {"server_tool_use": {"web_search_requests": self.web_search_requests}})
+    parent_tool_use_id: Any = None
+    request_id: Any = None
+    subagent_type: Any = None
 
 
 class _Result(BaseModel):
     session_id: _Name
     total_cost_usd: Any
-    model_usage: dict[_Name, _ModelUsage] = Field(default={}, alias="modelUsage")
+    model_usage: dict[str, Any] = Field(default={}, alias="modelUsage")
+    since: dict[str, Any] | None = Field(default=None, alias="model_usage_since_last_result")
+    usage: dict[str, Any] = {}
     uuid: _Name | None = None
+    result_index: Any = None
+
+
+@dataclass(slots=True)
+class _Process:
+    """One process in one session, while its log is read.
+
+    Attributes:
+        results: by their own id, so that one that stands twice counts once.
+        last: the message that each chain of calls ended with; a chain is the main loop or one sub-agent.
+        streamed: the message that each chain is being sent.
+    """
+
+    session: Session
+    version: tuple[int, ...] | None = None
+    results: dict[object, Result] = field(default_factory=dict)
+    last: dict[object, str] = field(default_factory=dict)
+    streamed: dict[object, str] = field(default_factory=dict)
+    main_models: Tally[str] = field(default_factory=Tally)
+
+    def finish(self) -> Session:
+        session = self.session
+        main = next((model for model, _ in self.main_models.most_common(1)), None)
+        used = [message.usage for message in session.messages.values()]
+        session.own = own_total(list(self.results.values()), self.version, used, main)
+        session.cut |= set(self.last.values())
+        return session
 
 
 class ClaudeStream:
@@ -90,38 +132,59 @@ class ClaudeStream:
 
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`: the one file."""
-        workflow_id = options.workflow_id or _workflow_of(path)
-        if workflow_id is None:
-            raise InvalidInput(f"{path} does not say which workflow it belongs to; name it with --workflow-id")
         try:
             found = path.stat()
         except OSError as error:
             raise SourceUnreadable(path, f"cannot be read: {error.strerror or error}") from error
         if not path.is_file():
             raise SourceUnreadable(path, "is not a file; for a tree of agents' folders use `import adw`")
-        agent = options.agent
+        workflow_id, agent = options.workflow_id or _workflow_of(path), options.agent
 
         def read() -> Findings:
             findings = Findings()
             read_log(path, agent, findings)
             return findings
 
-        return [Part(check_workflow_id(workflow_id), found.st_size, read, found.st_mtime)]
+        if workflow_id is not None:
+            return [Part(check_workflow_id(workflow_id), found.st_size, read, found.st_mtime)]
+        return _by_session(path, read(), found.st_size, found.st_mtime)
+
+
+def _by_session(path: Path, findings: Findings, size: int, written_at: float) -> list[Part]:
+    """One part for each session of a log that names no workflow: the session is the workflow.
+
+    Raises:
+        InvalidInput: the log names no session.
+    """
+    by_workflow: dict[str, Findings] = {}
+    for session in findings.sessions:
+        by_workflow.setdefault(name_id(session.session_id), Findings()).sessions.append(session)
+    if not by_workflow:
+        raise InvalidInput(f"{path} names no session; name the workflow it belongs to with --workflow-id")
+    next(iter(by_workflow.values())).skipped += findings.skipped
+    sizes = [size] + [0] * len(by_workflow)
+    return [
+        Part(workflow_id, sizes[at], lambda found=found: found, written_at)  # type: ignore[misc]
+        for at, (workflow_id, found) in enumerate(by_workflow.items())
+    ]
 
 
 def _workflow_of(path: Path) -> str | None:
-    """The workflow of a log in `agents/<workflow_id>/<agent>/…`."""
+    """The workflow of a log in a tree `agents/<workflow_id>/…`, where the log's name or a state file shows one."""
     parts = path.absolute().parts
     at = max((index for index, part in enumerate(parts[:-2]) if part == "agents"), default=None)
-    return None if at is None else parts[at + 1]
+    if at is None:
+        return None
+    stated = Path(*parts[: at + 2], _STATE_FILE).is_file()
+    return parts[at + 1] if stated or path.name.endswith("output.jsonl") else None
 
 
 def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     """Add the sessions of one log, and what had to be skipped, to the findings."""
-    sessions: dict[str, Session] = {}
+    processes: dict[str, _Process] = {}
     file = spelled(path)
     empty, unknown = True, Unknown(path)
-    for found in records(path):
+    for found in records(path, arrays=True):
         empty = False
         if isinstance(found, Skipped):
             findings.skipped.append(found)
@@ -130,52 +193,113 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
         try:
             if record.get("type") not in _KNOWN and tells_usage(record):
                 unknown.add(line, f"a record of type {shown(record.get('type'))}")
-            _take(sessions, record, agent, Place(file, line))
+            _take(processes, record, agent, Place(file, line))
         except (ValidationError, InvalidInput) as error:
             findings.skipped.append(Skipped(path, line, _reason(error, record)))
     if empty:
         findings.skipped.append(Skipped(path, None, "is empty"))
     findings.skipped += unknown.skipped()
-    findings.sessions += sessions.values()
+    written = file_time(path)
+    for process in processes.values():
+        session = process.finish()
+        date(session, lambda _: written)
+        findings.sessions.append(session)
 
 
-def _take(sessions: dict[str, Session], record: dict[str, Any], agent: str | None, place: Place) -> None:
+def _take(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, place: Place) -> None:
     kind = record.get("type")
     if kind == "system" and record.get("subtype") == "init":
         init = _Init.model_validate(record)
-        session = _session(sessions, init.session_id, agent)
-        session.process = session.process or init.uuid or ""
+        process = _process(processes, init.session_id, agent)
+        process.session.process = process.session.process or init.uuid or ""
+        process.session.place = process.session.place or place
+        process.version = process.version or version_of(init.claude_code_version)
     elif kind == "assistant":
-        assistant = _Assistant.model_validate(record)
-        message = assistant.message
-        usage = usage_of(message.usage)
-        if message.model == _SYNTHETIC and not any(usage.values()):
-            return
-        _add(_session(sessions, assistant.session_id, agent), Message(message.id, message.model, usage, place))
+        _take_message(processes, _Assistant.model_validate(record), agent, place)
+    elif kind == "stream_event":
+        _take_piece(processes, record, agent, place)
+    elif kind == "user" and (known := processes.get(str(record.get("session_id")))) is not None:
+        known.last.pop(_chain(record.get("parent_tool_use_id")), None)  # a tool has answered: the message was whole
     elif kind == "result":
-        result = _Result.model_validate(record)
-        money.parse(result.total_cost_usd, most_nanousd=money.READING_NANOUSD_MAX)
-        models = tuple((model, used.cost_usd, used.usage()) for model, used in sorted(result.model_usage.items()))
-        for _, cost, _ in models:
-            money.parse(cost, most_nanousd=money.READING_NANOUSD_MAX)
-        session = _session(sessions, result.session_id, agent)
-        session.totals.append(Total(result.total_cost_usd, models, result.uuid or "", place))
-        session.after_total.clear()
+        _take_result(processes, _Result.model_validate(record), agent, place)
 
 
-def _session(sessions: dict[str, Session], session_id: str, agent: str | None) -> Session:
-    if session_id not in sessions:
-        sessions[session_id] = Session(KIND, session_id, "", agent)
-    return sessions[session_id]
+def _take_message(processes: dict[str, _Process], line: _Assistant, agent: str | None, place: Place) -> None:
+    response = line.message
+    usage = usage_of(response.usage)
+    process = _process(processes, line.session_id, agent)
+    process.session.place = None  # the log shows what the process did
+    if response.model == _SYNTHETIC and not any(usage.values()):
+        return
+    request, subagent = name(line.request_id), name(line.subagent_type)
+    names = (request,) if request else ()
+    _add(
+        process,
+        _chain(line.parent_tool_use_id),
+        Message(response.id, response.model, usage, place, names, subagent or None),
+    )
+    if response.stop_reason is not None:
+        process.last.pop(_chain(line.parent_tool_use_id), None)
 
 
-def _add(session: Session, message: Message) -> None:
-    """Keep the largest of a message's repetitions; only the last one shows its final output."""
-    known = session.messages.get(message.message_id)
+def _take_piece(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, place: Place) -> None:
+    """Take a piece of a response as it is sent: its beginning names it, a later piece says what it used in all."""
+    event, session_id = record.get("event"), record.get("session_id")
+    if not isinstance(event, dict) or not isinstance(session_id, str):
+        return
+    chain, process = _chain(record.get("parent_tool_use_id")), _process(processes, check_name(session_id), agent)
+    if event.get("type") == "message_start" and isinstance(event.get("message"), dict):
+        response = _Response.model_validate(event["message"])
+        process.streamed[chain] = response.id
+        _add(process, chain, Message(response.id, response.model, usage_of(response.usage), place))
+    elif event.get("type") == "message_delta" and isinstance(event.get("usage"), dict):
+        known = process.session.messages.get(process.streamed.get(chain, ""))
+        if known is None:
+            return
+        output = event["usage"].get("output_tokens")
+        if isinstance(output, int) and output > known.usage.get("output_tokens", 0):
+            usage = usage_of(dict(known.usage) | {"output_tokens": output})
+            _add(process, chain, Message(known.message_id, known.model, usage, place, known.names, known.subagent))
+        process.last.pop(chain, None)
+
+
+def _take_result(processes: dict[str, _Process], line: _Result, agent: str | None, place: Place) -> None:
+    since = None if line.since is None else models_of(line.since)
+    usage = usage_of(line.usage) if line.usage else {}
+    total = money.parse(line.total_cost_usd, most_nanousd=money.READING_NANOUSD_MAX)
+    result = Result(total, models_of(line.model_usage), since, usage, line.result_index is not None, place)
+    process = _process(processes, line.session_id, agent)
+    process.session.process = process.session.process or line.uuid or ""
+    process.results[line.uuid or place.line] = result
+    process.session.after_total.clear()
+    process.last.clear()
+
+
+def _process(processes: dict[str, _Process], session_id: str, agent: str | None) -> _Process:
+    if session_id not in processes:
+        processes[session_id] = _Process(Session(KIND, session_id, "", agent))
+    return processes[session_id]
+
+
+def _add(process: _Process, chain: object, message: Message) -> None:
+    """Keep the largest of a message's repetitions; what comes before it in its chain was whole."""
+    session, known = process.session, process.session.messages.get(message.message_id)
+    process.last[chain] = message.message_id
     if known is None:
         session.after_total.append(message.message_id)
+        if chain is None and message.model is not None:
+            process.main_models[message.model] += 1
     if known is None or _size(message.usage) > _size(known.usage):
         session.messages[message.message_id] = message
+    elif not known.names and message.names:
+        session.messages[message.message_id] = Message(
+            known.message_id, known.model, known.usage, known.place, message.names, message.subagent
+        )
+
+
+def _chain(parent: object) -> str | None:
+    """The chain of calls that a record belongs to: the main loop's, or that of the sub-agent which a call began."""
+    return None if parent is None else str(parent)
 
 
 def _size(usage: Mapping[str, int]) -> tuple[int, int]:

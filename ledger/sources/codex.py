@@ -1,16 +1,22 @@
 """Codex CLI's rollouts: `sessions/YYYY/MM/DD/rollout-….jsonl` and `archived_sessions/…` below CODEX_HOME.
 
-Observed in 30 rollouts of public repositories, written by versions 0.53 to 0.147:
+Observed in rollouts of versions 0.50 to 0.171:
 
-- `token_count` events carry `total_token_usage`, cumulative over the session, are repeated, and may have no `info`;
-  a call is what the total grew by; a total that fell is a counter that started again from zero;
-- `input_tokens` include cached ones, `output_tokens` include reasoning;
-- the model is the one of the last `turn_context`, the service tier the one of the last `thread_settings_applied`;
+- `token_count` events carry `total_token_usage`, cumulative over a thread, with the `last_token_usage` that brought it
+  there; they are repeated, several counters may take turns in one file (`codex_counters`), and `info` may be null;
+- from about 0.17x a `token_usage_record` gives the usage of each response, with its `response_id`, its thread and the
+  total after it, which a `token_count` then repeats;
+- `input_tokens` include cached ones and cache writes, `output_tokens` include reasoning;
+- the model is the one of the last `turn_context`;
+- the service tier of the last `thread_settings_applied` is what the thread is set to ask for. The client leaves it out
+  of the request for models that lack it, and no line says which tier served a call;
 - a fork begins with a copy of its parent's lines, re-stamped with the fork's own times, the parent's `session_meta`
-  among them: the same totals of the same lineage are the same calls.
+  among them: the same totals of the same lineage are the same calls, whether or not the parent's file is there. Other
+  forks and sub-agents repeat nothing and go on from the parent's counter: their first total is more than its last call.
 
-Nothing names a call. Its id is made from the first session of its lineage and the totals after it. A fork whose rollout
-lacks its ancestors' `session_meta` knows its parent only: if that is a fork too, its part is not recognised.
+A call's id is made from its thread, or where no record names that from the first session of its lineage, and the total
+after it, so that it is the same with the record and without. A fork whose rollout repeats its parent's calls and not
+its ancestors' `session_meta` knows its parent only: if that is a fork too, its part is not recognised.
 """
 
 from __future__ import annotations
@@ -23,10 +29,10 @@ from typing import Any, Final, NamedTuple
 
 from ledger.errors import InvalidEvent, shown
 from ledger.events import check_name
+from ledger.sources.codex_counters import Counters, Ended, Totals
 from ledger.sources.findings import Begun, Skipped, digest
 from ledger.sources.transcript import BEGINNING, Extract, Lines, Mark, Seen, files_below, moment, name
 from ledger.sources.unknown import Unknown, tells_usage
-from ledger.usage import usage_of
 
 __all__ = ["CodexRollouts"]
 
@@ -36,33 +42,17 @@ _WITHOUT_USAGE: Final = ("session_meta", "turn_context", "response_item", "compa
 """Kinds of lines that hold what was said and set, whatever that looks like."""
 _LINEAGE_MAX: Final = 1000
 _STANDARD: Final = frozenset({"default", "auto", "standard"})
-
-
-class _Totals(NamedTuple):
-    """`total_token_usage`: what the session used so far."""
-
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
-    cache_write_input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_output_tokens: int = 0
-
-    def since(self, before: _Totals) -> dict[str, int]:
-        """What was used since, in our buckets."""
-        given = _Totals(*(now - then for now, then in zip(self, before, strict=True)))
-        reads = min(given.cached_input_tokens, given.input_tokens)
-        writes = min(given.cache_write_input_tokens, given.input_tokens - reads)
-        usage = {"input_tokens": given.input_tokens - reads - writes, "output_tokens": given.output_tokens}
-        return usage_of(usage | {"cache_read_input_tokens": reads, "cache_creation_input_tokens": writes})
+_RECORD: Final = "token_usage_record"
 
 
 @dataclass(slots=True)
 class _Rollout:
-    """What one file has said so far.
+    """What one file has shown so far.
 
     Attributes:
-        parents: the session each session was forked from, "" for none.
-        restarts: how often the counter started again.
+        forked_from: the session each session was forked from, "" for none.
+        spawned_by: the session that a sub-agent's thread works for, and may repeat.
+        service_tier: what the thread is set to ask for; None for the standard one.
     """
 
     session_id: str = ""
@@ -71,20 +61,45 @@ class _Rollout:
     branch: str = ""
     model: str | None = None
     service_tier: str | None = None
-    parents: dict[str, str] = field(default_factory=dict)
+    forked_from: dict[str, str] = field(default_factory=dict)
+    spawned_by: dict[str, str] = field(default_factory=dict)
     thread_id: str = ""
-    totals: _Totals | None = None
-    restarts: int = 0
+    counters: Counters = field(default_factory=Counters)
 
-    @property
     def lineage(self) -> str:
-        """The first session of those this one was forked from, as far as its file says."""
+        """The first session of those this thread repeats, as far as the file says.
+
+        A fork names its parent; a sub-agent repeats its parent's calls only where it repeats its `session_meta`.
+        """
         first = self.thread_id
         for _ in range(_LINEAGE_MAX):
-            if not self.parents.get(first):
+            spawner = self.spawned_by.get(first, "")
+            parent = self.forked_from.get(first) or (spawner if spawner in self.forked_from else "")
+            if not parent:
                 break
-            first = self.parents[first]
+            first = parent
         return first
+
+    def is_child(self) -> bool:
+        """Whether the thread may go on from another thread's counter."""
+        return bool(self.forked_from.get(self.thread_id) or self.spawned_by.get(self.thread_id))
+
+
+class _Found(NamedTuple):
+    """A call before it has an id, since that takes the whole file's lineage.
+
+    Attributes:
+        thread_id: whose call it is, when its line says so; a fork's line may repeat its parent's call.
+    """
+
+    seen: Seen
+    ended: Ended
+    thread_id: str = ""
+
+    def named(self, lineage: str) -> Seen:
+        return self.seen._replace(
+            message_id=digest("codex", self.thread_id or lineage, self.ended.counter, *self.ended.total)
+        )
 
 
 class CodexRollouts:
@@ -114,7 +129,7 @@ class CodexRollouts:
         found = Lines(
             path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings', b'usage"'
         )
-        rollout, seen, last_at = _Rollout(), list[tuple[Seen, _Totals, int]](), None
+        rollout, calls, last_at = _Rollout(), list[_Found](), None
         unknown = Unknown(path)
         for number, record in found:
             payload = record.get("payload")
@@ -125,22 +140,18 @@ class CodexRollouts:
                 unknown.add(number, f"a {record.get('type')} of type {shown(payload.get('type'))}")
                 continue
             try:
-                seen += _calls(rollout, record, payload, number)
+                calls += _calls(rollout, record, payload, number)
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, number, f"a {record.get('type')} that does not fit: {error}"))
-        lineage = rollout.lineage
-        calls = [
-            call._replace(message_id=digest("codex", lineage, restarts, *totals)) for call, totals, restarts in seen
-        ]
         begun = {rollout.session_id: rollout.begun} if rollout.session_id else {}
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
-        return Extract(calls, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
+        lineage = rollout.lineage()
+        seen = [call.named(lineage) for call in calls]
+        return Extract(seen, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
 
 
-def _calls(
-    rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, Any], line: int
-) -> Iterator[tuple[Seen, _Totals, int]]:
-    """Take a record in; the call that it ends, if it ends one, with the totals that make its id."""
+def _calls(rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, Any], line: int) -> Iterator[_Found]:
+    """Take a record in; the call that it ends, if it ends one."""
     kind = record.get("type")
     if kind == "session_meta":
         _session_meta(rollout, record, payload)
@@ -151,38 +162,54 @@ def _calls(
     elif kind == "event_msg" and isinstance(payload.get("thread_settings"), dict):
         tier = name(payload["thread_settings"].get("service_tier"))
         rollout.service_tier = None if not tier or tier in _STANDARD else tier
+    elif kind == _RECORD:
+        thread_id, response_id = name(payload.get("thread_id")), name(payload.get("response_id"))
+        total, used = Totals.of(payload["thread_token_usage"]), Totals.of(payload["usage"])
+        ended = rollout.counters.record(response_id or f"line {line}", total, used)
+        if ended is not None:
+            seen = _seen(rollout, record, rollout.model, ended, line)
+            yield _Found(seen, ended, thread_id)
     elif kind == "event_msg" and payload.get("type") == "token_count" and isinstance(payload.get("info"), dict):
         info = payload["info"]
         if not isinstance(info.get("total_token_usage"), dict):
             return
-        totals = _totals(info["total_token_usage"])
-        before = rollout.totals
-        if before is None:
-            before = _unseen(rollout, totals, info.get("last_token_usage"))
-        elif any(now < then for now, then in zip(totals, before, strict=True)):
-            rollout.restarts, before = rollout.restarts + 1, _Totals()
-        rollout.totals = totals
-        if totals == before:
-            return
-        if not rollout.session_id:
-            raise ValueError("no session_meta before it says whose tokens these are")
-        usage = totals.since(before)
-        model = name(info.get("model")) or rollout.model
-        begun = rollout.begun
-        at = moment(record.get("timestamp"))
-        seen = Seen(
-            "",
-            rollout.session_id,
-            rollout.agent,
-            model,
-            usage,
-            at,
-            rollout.service_tier,
-            begun.project,
-            rollout.branch,
-            line,
-        )
-        yield seen, totals, rollout.restarts
+        ended = _reading(rollout, info)
+        if ended is not None:
+            seen = _seen(rollout, record, name(info.get("model")) or rollout.model, ended, line)
+            yield _Found(seen, ended)
+
+
+def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
+    """The call that a `token_count` ends.
+
+    Codex gives `total_tokens` in every usage. A last call without it that equals the total repeats the total, and does
+    not say what the call was.
+    """
+    total, given = Totals.of(info["total_token_usage"]), info.get("last_token_usage")
+    last = Totals.of(given) if isinstance(given, dict) else None
+    if isinstance(given, dict) and last == total and "total_tokens" not in given:
+        last = None
+    return rollout.counters.read(total, last, inherited=rollout.is_child())
+
+
+def _seen(rollout: _Rollout, record: Mapping[str, Any], model: str | None, ended: Ended, line: int) -> Seen:
+    if not rollout.session_id:
+        raise ValueError("no session_meta before it says whose tokens these are")
+    return Seen(
+        "",
+        rollout.session_id,
+        None,
+        model,
+        ended.used.usage(),
+        moment(record.get("timestamp")),
+        rollout.service_tier,
+        rollout.begun.project,
+        rollout.branch,
+        line,
+        subagent=rollout.agent,
+        partial=rollout.service_tier is not None,
+        tier_asked=rollout.service_tier is not None,
+    )
 
 
 def _is_unknown(record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
@@ -191,8 +218,14 @@ def _is_unknown(record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
         info = payload.get("info")
         totals = info.get("total_token_usage") if isinstance(info, dict) else None
         if totals is not None:
-            return not (isinstance(totals, dict) and totals.keys() & set(_Totals._fields))
+            return not _counts_tokens(totals)
+    if record.get("type") == _RECORD:
+        return not all(_counts_tokens(payload.get(field)) for field in ("usage", "thread_token_usage"))
     return record.get("type") not in _WITHOUT_USAGE and tells_usage(record)
+
+
+def _counts_tokens(usage: object) -> bool:
+    return isinstance(usage, dict) and not usage.keys().isdisjoint(Totals._fields)
 
 
 def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
@@ -200,7 +233,9 @@ def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[st
     thread_id = name(meta.get("id"))
     if not thread_id:
         raise ValueError("it names no session")
-    rollout.parents.setdefault(thread_id, name(meta.get("forked_from_id")))
+    rollout.forked_from.setdefault(thread_id, name(meta.get("forked_from_id")))
+    if spawner := _spawner(meta):
+        rollout.spawned_by.setdefault(thread_id, spawner)
     if rollout.thread_id:
         return
     git = meta.get("git")
@@ -219,21 +254,14 @@ def _parent_of(meta: Mapping[str, Any]) -> str:
     whole, thread_id = name(meta.get("session_id")), name(meta.get("id"))
     if whole and whole != thread_id:
         return whole
+    return _spawner(meta)
+
+
+def _spawner(meta: Mapping[str, Any]) -> str:
+    """The thread that started a sub-agent's; "" for one that no other thread started."""
     source = meta.get("source")
-    spawned = isinstance(source, dict) and "subagent" in source
-    return name(meta.get("parent_thread_id")) if spawned else ""
-
-
-def _unseen(rollout: _Rollout, totals: _Totals, last: object) -> _Totals:
-    """What a counter showed before its first line: zero, but in a fork that copied only its parent's last turns."""
-    if not rollout.parents.get(rollout.thread_id) or not isinstance(last, dict):
-        return _Totals()
-    return _Totals(*(max(0, now - used) for now, used in zip(totals, _totals(last), strict=True)))
-
-
-def _totals(given: Mapping[str, Any]) -> _Totals:
-    counts = {bucket: given.get(bucket) or 0 for bucket in _Totals._fields}
-    for bucket, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**63:
-            raise ValueError(f"{bucket} is no count of tokens")
-    return _Totals(**counts)
+    if not isinstance(source, dict) or "subagent" not in source:
+        return ""
+    spawn = source["subagent"].get("thread_spawn") if isinstance(source["subagent"], dict) else None
+    parent = spawn.get("parent_thread_id") if isinstance(spawn, dict) else None
+    return name(meta.get("parent_thread_id")) or name(parent)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from ledger import clock
 from ledger.errors import readable
 
 __all__ = [
     "Begun",
     "Call",
     "Counter",
+    "Evidence",
     "Findings",
     "Message",
     "Options",
@@ -22,7 +25,9 @@ __all__ = [
     "Session",
     "Skipped",
     "Total",
+    "date",
     "digest",
+    "file_time",
     "spelled",
 ]
 
@@ -34,14 +39,12 @@ class Options:
     Attributes:
         map: what the columns of a foreign table mean, each as `field=column`, or `field==value` for all rows.
         workflow_by: what a workflow is, for transcripts without a `workflow_id`: "session", "project" or "branch".
-        fed_too: also read sessions that another source feeds already.
     """
 
     workflow_id: str | None = None
     agent: str | None = None
     map: tuple[str, ...] = ()
     workflow_by: str = "session"
-    fed_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +66,42 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A cumulative total of a session's process, with the models it is made of.
+    """What a process cost in all, with the models that is made of.
 
     Attributes:
-        cost_usd: as the source spells it.
-        models: `(model, cost as spelled, usage in our buckets)`.
-        native_id: the source's own id of this total, "" when it has none.
+        nanousd: in nanodollars; None: to be priced from `usage`.
+        models: `(model, nanodollars or None, usage in our buckets)`.
+        partial: the true cost is at least this.
+        carried_nanousd: what the session had cost before the process began, by the process's own account.
+        spent_at, spent_at_from: when by the best evidence it was spent, in the ledger's spelling, and which evidence:
+            "file" for the file's modification time, "adw_state", "application" or "transcript"; see `date`.
     """
 
-    cost_usd: object
-    models: tuple[tuple[str, object, Mapping[str, int]], ...]
-    native_id: str
+    nanousd: int | None
+    models: tuple[tuple[str, int | None, Mapping[str, int]], ...]
     place: Place
+    partial: bool = False
+    carried_nanousd: int = 0
+    spent_at: str | None = None
+    spent_at_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One provider response; its usage is what the source shows of it."""
+    """One provider response; its usage is what the source shows of it, `spent_at` as for `Total`.
+
+    Attributes:
+        names, subagent: see `Call`.
+    """
 
     message_id: str
     model: str | None
     usage: Mapping[str, int]
     place: Place
+    names: tuple[str, ...] = ()
+    subagent: str | None = None
+    spent_at: str | None = None
+    spent_at_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,11 @@ class Call:
         cost_usd: as the source spells it; None: priced from model and usage.
         observed_at: an ISO 8601 time with a zone; None when the source does not say.
         service_tier: how the provider was asked to serve it, such as "batch"; None: the standard way.
-        partial: the usage is known to be incomplete.
+        partial: the usage is known to be incomplete, or the source does not show every call of its session.
+        names: what else the response is called, such as the provider's request id.
+        subagent, skill, plugin: whom the cost is attributed to; no part of the meter.
+        process, cut: of a log's message, see `Session`.
+        client: `session_id` is a coding agent's own, unique everywhere: all that is known of it stands in one subtree.
         checked: names, tier, usage and moment are known to fit a ledger, the moment in its spelling.
     """
 
@@ -114,6 +135,15 @@ class Call:
     service_tier: str | None = None
     partial: bool = False
     checked: bool = False
+    names: tuple[str, ...] = ()
+    subagent: str | None = None
+    skill: str | None = None
+    plugin: str | None = None
+    client: bool = False
+    process: str = ""
+    cut: bool = False
+    spent_at: str | None = None
+    spent_at_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,26 +168,56 @@ class Counter:
     session_id: str | None = None
     cost_usd: object = None
     observed_at: str | None = None
+    partial: bool = False
+    client: bool = False
+    process: str | None = None
+    final: bool = False
+    carried_usd: object = None
+    spent_at: str | None = None
+    spent_at_from: str | None = None
+
+
+T = TypeVar("T", Total, Message)
+
+
+class Evidence(NamedTuple):
+    """When something was spent whose source has no time, and what says so; see `Total`."""
+
+    spent_at: str | None
+    spent_at_from: str | None
 
 
 @dataclass(slots=True)
 class Session:
-    """One session of one process, as one file shows it.
+    """What one process did in one session, as one log shows it.
 
     Attributes:
         process: what tells two processes of the same session apart; "" when the file does not say.
-        totals: in file order.
+        own: what the process itself cost up to its last total, without what the session had cost before; None
+            without a total.
         messages: by id, each at its largest.
-        after_total: ids of the messages first seen after the last total.
+        after_total: ids of the messages that came after the last total.
+        cut: ids of the messages that may have been cut off: nothing follows them.
+        place: where the process begins; None when the log does not show that.
     """
 
     kind: str
     session_id: str
     process: str
     agent: str | None
-    totals: list[Total] = field(default_factory=list)
+    own: Total | None = None
     messages: dict[str, Message] = field(default_factory=dict)
     after_total: list[str] = field(default_factory=list)
+    cut: set[str] = field(default_factory=set)
+    place: Place | None = None
+
+    @property
+    def where(self) -> Place:
+        """A line that shows the session: its total, else its last message, else where it begins."""
+        if self.own is not None:
+            return self.own.place
+        last = [message.place for message in self.messages.values()][-1:]
+        return next(iter([*last, *([self.place] if self.place else [])]), Place("unknown", 1))
 
 
 class Begun(NamedTuple):
@@ -209,6 +269,29 @@ class Part:
     read: Callable[[], Findings]
     written_at: float = 0.0
     fingerprint: str | None = None
+
+
+def date(session: Session, evidence: Callable[[str | None], Evidence]) -> None:
+    """Date the totals and messages of a session, whose source has no times, by evidence.
+
+    Args:
+        evidence: what is known of a moment, from what was known of it before.
+    """
+
+    def dated(one: T) -> T:
+        found = evidence(one.spent_at)
+        return replace(one, spent_at=found.spent_at, spent_at_from=found.spent_at_from) if found.spent_at else one
+
+    session.own = None if session.own is None else dated(session.own)
+    session.messages = {id: dated(message) for id, message in session.messages.items()}
+
+
+def file_time(path: Path) -> Evidence:
+    """Return a file's modification time."""
+    try:
+        return Evidence(clock.to_wire(datetime.fromtimestamp(path.stat().st_mtime, UTC)), "file")
+    except (OSError, ValueError, OverflowError):
+        return Evidence(None, None)
 
 
 def spelled(path: Path) -> str:

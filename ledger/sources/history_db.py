@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +17,14 @@ from ledger import clock
 from ledger.errors import SourceUnreadable
 from ledger.events import check_name
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
+from ledger.sqlite_read_only import open_read_only
 
 __all__ = ["HistoryDb"]
 
 KIND: Final = "history_db"
+_SECONDS_MAX: Final = 366 * 86_400
+_WAIT_SECONDS: Final = 5.0
+"""How long a lock of the application is waited for; a server that is to stop waits as long."""
 _STATUSES: Final = ("running", "completed", "failed", "cancelled")
 _WANTED: Final = (
     "adw_id",
@@ -31,6 +35,9 @@ _WANTED: Final = (
     "end_time",
     "created_at",
     "error_message",
+    "duration_seconds",
+    "completed_at",
+    "updated_at",
 )
 
 
@@ -57,14 +64,14 @@ class HistoryDb:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+        with closing(open_read_only(path, wait_seconds=_WAIT_SECONDS)) as db:
             there = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('workflow_history')")}
             if "adw_id" not in there:
                 raise SourceUnreadable(path, "has no table workflow_history with an adw_id")
             names = [name for name in _WANTED if name in there]
             query = f"SELECT {', '.join(names)} FROM workflow_history WHERE adw_id IS NOT NULL ORDER BY adw_id"
             return [dict(zip(names, values, strict=True)) for values in db.execute(query)]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise SourceUnreadable(path, f"cannot be read as a SQLite database: {error}") from error
 
 
@@ -84,8 +91,12 @@ def _reader(path: Path, row: Mapping[str, Any]) -> Callable[[], Findings]:
         if status in _STATUSES:
             ended, error = _moment(row.get("end_time")), row.get("error_message")
             end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, row.get("end_time"), error), **place}
-            if ended is not None and status != "running":
-                end["observed_at"] = ended
+            if status != "running":
+                evident = None if ended else _evident_end(row)
+                if evident is not None:
+                    end["source"] = place["source"] | {"spent_at_from": "application"}
+                if (at := ended or evident) is not None:
+                    end["observed_at"] = at
             if status == "failed" and isinstance(error, str) and error:
                 end["error_message"] = error[:4000]
             findings.status = (status, end)
@@ -94,6 +105,14 @@ def _reader(path: Path, row: Mapping[str, Any]) -> Callable[[], Findings]:
         return findings
 
     return read
+
+
+def _evident_end(row: Mapping[str, Any]) -> str | None:
+    """When a row without an end time ended, by its other times: it cannot have been after it was last written."""
+    start, seconds = _moment(row.get("start_time")), row.get("duration_seconds")
+    if start is not None and isinstance(seconds, int | float) and 0 < seconds < _SECONDS_MAX:
+        return clock.to_wire(clock.from_wire(start) + timedelta(seconds=seconds))
+    return _moment(row.get("completed_at")) or _moment(row.get("updated_at"))
 
 
 def _issue(value: object) -> int | None:
@@ -110,11 +129,9 @@ def _template(value: object) -> str | None:
 
 
 def _moment(value: object) -> str | None:
-    """A time of the table; one without a zone is UTC, as SQLite's CURRENT_TIMESTAMP writes it."""
-    if not isinstance(value, str):
-        return None
+    """A time of the table in the ledger's spelling; None of what is none."""
     try:
-        moment = datetime.fromisoformat(value)
-        return clock.parse(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        found = clock.moment(value)
+        return None if found is None else clock.parse(found)
     except ValueError:
         return None

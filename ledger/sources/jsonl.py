@@ -39,11 +39,14 @@ _INTEGERS: Final = range(-(2**63), 2**64)
 """Those that `orjson` reads and writes as such."""
 
 
-def records(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
+def records(path: Path, *, arrays: bool = False) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     """The objects of a file, each with its line number from 1, and what had to be skipped.
 
     Two records on one line, as interrupted writers leave them, are two records. Errors of the operating system
     become one `Skipped` for the file.
+
+    Args:
+        arrays: also hand out the objects of a line that is an array.
     """
     try:
         with open_regular(path) as file:
@@ -56,22 +59,22 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
                     yield Skipped(path, number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
                     continue
                 if line.strip():
-                    yield from records_of_line(path, number, line)
+                    yield from records_of_line(path, number, line, arrays=arrays)
     except OSError as error:
         yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
 
 
-def records_of_line(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
+def records_of_line(
+    path: Path, number: int, line: bytes, *, arrays: bool = False
+) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     """The objects of one line, or why it has none."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         yield from _several(path, number, line)
         return
-    if isinstance(value, dict):
-        yield number, value
-    else:
-        yield Skipped(path, number, "is JSON, but not an object")
+    for each in value if arrays and isinstance(value, list) else (value,):
+        yield (number, each) if isinstance(each, dict) else Skipped(path, number, "is JSON, but not an object")
 
 
 def _several(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:

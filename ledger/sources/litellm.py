@@ -1,7 +1,8 @@
 """LiteLLM's spend log: an export of the proxy's table `LiteLLM_SpendLogs`, as CSV, JSON or JSON lines.
 
 Its columns: https://github.com/BerriAI/litellm/blob/main/schema.prisma; cached tokens lie in
-`metadata.usage_object` or, older, `metadata.additional_usage_values`, and `prompt_tokens` includes them.
+`metadata.usage_object` or, older, `metadata.additional_usage_values`, and `prompt_tokens` includes them. Where these
+give no lifetime of cache writes, a price of ours is a lower bound.
 
 - `request_id` is one provider response; `spend` is what LiteLLM says it cost.
 - LiteLLM writes a spend of 0 where it knows no price. A row with tokens, without a cache hit and at 0 is therefore
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from ledger import money
 from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable
+from ledger.genai_attributes import has_unknown_lifetimes
 from ledger.sources import delimited
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
@@ -90,7 +92,7 @@ def _row(row: Mapping[str, Any], options: Options, place: Place) -> Found | None
         if row.get(name) in (None, ""):
             raise InvalidEvent(name, "the row has none; is this an export of LiteLLM_SpendLogs?")
     metadata = _inside(row.get("metadata"))
-    usage = _usage(row, metadata)
+    usage, partial = _usage(row, metadata)
     spend: Any = row["spend"]
     if money.parse(spend) == 0 and str(row.get("cache_hit")).lower() != "true":
         if not any(usage.values()):
@@ -113,22 +115,30 @@ def _row(row: Mapping[str, Any], options: Options, place: Place) -> Found | None
         session_id=session,
         cost_usd=spend,
         observed_at=moment(row.get("startTime")),
+        partial=partial and spend is None,
     )
     project = _text(said, *_PROJECT)
     return Found(workflow, call, {"project": project} if project else {})
 
 
-def _usage(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, int]:
+def _usage(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[dict[str, int], bool]:
+    """A row's tokens, and whether some of them may have cost more than they are priced at."""
     more = _inside(metadata.get("additional_usage_values")) | _inside(metadata.get("usage_object"))
     details = _inside(more.get("prompt_tokens_details"))
     reads = more.get("cache_read_input_tokens") or details.get("cached_tokens") or 0
     writes = more.get("cache_creation_input_tokens") or details.get("cache_creation_tokens") or 0
-    return disjoint(
+    usage = disjoint(
         whole_number("prompt_tokens", row.get("prompt_tokens") or 0),
         whole_number("cache_creation_input_tokens", writes),
         whole_number("cache_read_input_tokens", reads),
         whole_number("completion_tokens", row.get("completion_tokens") or 0),
     )
+    lifetimes = _inside(details.get("cache_creation_token_details"))
+    lasting = whole_number("ephemeral_1h_input_tokens", lifetimes.get("ephemeral_1h_input_tokens") or 0)
+    stored = usage.get("cache_write_tokens", 0)
+    if lasting and stored:
+        usage["cache_write_1h_tokens"] = min(lasting, stored)
+    return usage, not lifetimes and has_unknown_lifetimes(_text(row, "model"), stored)
 
 
 def _inside(value: Any) -> dict[str, Any]:

@@ -8,8 +8,11 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai
 - Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own.
 - Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
   session's model, the meter above those calls: the larger counts, never both.
-- A span or log record with `gen_ai.usage.*` is one call, priced by us. Spans that only sum up others
-  (`invoke_agent` …), and Claude Code's own spans, are passed over.
+- Gemini CLI's and Qwen Code's records have a module of their own, `gemini_telemetry`; Codex's another,
+  `codex_telemetry`; the LiteLLM proxy's spans a third, `litellm_telemetry`.
+- Any other span or log record with `gen_ai.usage.*` is one call, priced by us; a lower bound where cache writes may
+  have been 1-hour ones, since no attribute gives their lifetime. Spans that only sum up others (`invoke_agent` …), and
+  Claude Code's and Codex's own spans, are passed over.
 
 A server that receives OTLP hands `extract` the request as `google.protobuf.json_format.MessageToDict` gives it (ids
 are then base64, which is the same id), or as parsed JSON. This file opens none of what it reads but in `Otlp`.
@@ -25,8 +28,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger import clock
-from ledger.errors import InvalidEvent, InvalidInput, shown
-from ledger.genai_attributes import INPUT, MODEL, OUTPUT, READS, TIER, WRITES, count_of, first, is_one_call
+from ledger.errors import InvalidInput
+from ledger.genai_attributes import (
+    INPUT,
+    MODEL,
+    OUTPUT,
+    READS,
+    TIER,
+    WRITES,
+    first,
+    has_unknown_lifetimes,
+    is_one_call,
+    text,
+    token_count,
+)
+from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
 from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
 from ledger.sources.spool import Found, sorted_parts
@@ -58,6 +74,7 @@ _BUCKETS: Final = {
 }
 _DELTA: Final = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
 _INFERENCE: Final = "gen_ai.client.inference.operation.details"
+_CLAUDE_AGENT: Final = "main"
 _CLAUDE_SCOPE: Final = "com.anthropic.claude_code"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -124,13 +141,13 @@ class _Context:
             InvalidInput: it names neither workflow nor session.
         """
         every = self.resource | attributes
-        session = _text(first(every, *_SESSION))
-        workflow = self.options.workflow_id or _text(first(every, *_WORKFLOW)) or session
+        session = text(first(every, *_SESSION))
+        workflow = self.options.workflow_id or text(first(every, *_WORKFLOW)) or session
         if workflow is None:
             raise InvalidInput(
                 "names neither workflow nor session: set the attribute costledger.workflow_id, or say --workflow-id"
             )
-        agent = self.options.agent or _text(first(every, *_AGENT))
+        agent = self.options.agent or text(first(every, *_AGENT))
         return workflow, agent, session
 
     def told(self, attributes: Attributes) -> dict[str, Any]:
@@ -146,60 +163,127 @@ class _Context:
 
 
 def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
-    claude = str(_dict(of_scope.get("scope")).get("name", "")).startswith(_CLAUDE_SCOPE)
+    scope = str(_dict(of_scope.get("scope")).get("name", ""))
     for record in _list(of_scope.get("logRecords")):
-        attributes = _attributes(record)
-        body = _dict(record.get("body")).get("stringValue")
-        names = [record.get("eventName"), attributes.get("event.name"), body]
-        moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
-        moment = moment or _iso(attributes.get("event.timestamp"))
         try:
-            if "claude_code.api_request" in names or (claude and "api_request" in names):
-                yield _api_request(attributes, moment, context)
-            elif is_one_call(attributes):
-                span = _span_id(record)
-                whole = _INFERENCE in names  # it is written in the very span of the call; others may share theirs
-                yield _gen_ai(attributes, moment, span if whole else None, context)
+            found = _log_record(scope, record, context)
+        except InvalidInput as error:
+            yield context.skipped(error)
+        else:
+            if found is not None:
+                yield found
+
+
+def _log_record(scope: str, record: dict[str, Any], context: _Context) -> Found | None:
+    """The call that a log record is, by the event's name and whose it is; None when it is none."""
+    attributes = _attributes(record)
+    names = [record.get("eventName"), attributes.get("event.name"), _dict(record.get("body")).get("stringValue")]
+    moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
+    moment = moment or _iso(attributes.get("event.timestamp"))
+    if codex_telemetry.is_own(attributes):
+        return _codex(attributes, moment, context)
+    if "claude_code.api_request" in names or (scope.startswith(_CLAUDE_SCOPE) and "api_request" in names):
+        return _api_request(attributes, moment, context)
+    if gemini_telemetry.is_own(scope, names):
+        return _gemini(names, attributes, _iso(attributes.get("event.timestamp")) or moment, context)
+    if is_one_call(attributes):
+        span = _span_id(record)
+        whole = _INFERENCE in names  # it is written in the very span of the call; others may share theirs
+        return _gen_ai(attributes, moment, span if whole else None, context)
+    return None
+
+
+def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+    scope = str(_dict(of_scope.get("scope")).get("name", ""))
+    for span in _list(of_scope.get("spans")):
+        attributes = _attributes(span)
+        if not is_one_call(attributes) or str(span.get("name", "")).startswith("claude_code."):
+            continue
+        if gemini_telemetry.is_repeated_by_logs(scope, attributes) or codex_telemetry.repeats_a_call(attributes):
+            continue
+        moment, facts = _moment(span.get("endTimeUnixNano")), litellm_telemetry.facts_of(attributes, _trace_id(span))
+        try:
+            yield _gen_ai(attributes, moment, _span_id(span), context, facts)
         except InvalidInput as error:
             yield context.skipped(error)
 
 
-def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
-    for span in _list(of_scope.get("spans")):
-        attributes = _attributes(span)
-        if is_one_call(attributes) and not str(span.get("name", "")).startswith("claude_code."):
-            try:
-                yield _gen_ai(attributes, _moment(span.get("endTimeUnixNano")), _span_id(span), context)
-            except InvalidInput as error:
-                yield context.skipped(error)
-
-
 def _api_request(attributes: Attributes, moment: str | None, context: _Context) -> Found:
     workflow, agent, session = context.owner(attributes)
-    uncached, output = _count(attributes, "input_tokens"), _count(attributes, "output_tokens")
-    writes, reads = _count(attributes, "cache_creation_tokens"), _count(attributes, "cache_read_tokens")
+    uncached, output = token_count(attributes, "input_tokens"), token_count(attributes, "output_tokens")
+    writes, reads = token_count(attributes, "cache_creation_tokens"), token_count(attributes, "cache_read_tokens")
     usage = disjoint(uncached + writes + reads, writes, reads, output)
-    model, cost = _text(attributes.get("model")), attributes.get("cost_usd")
+    model, cost = text(attributes.get("model")), attributes.get("cost_usd")
     sequence = attributes.get("event.sequence")
-    native = _text(attributes.get("request_id")) or digest(
-        KIND, "api_request", session, sequence, moment, model, cost, *sorted(usage.items())
-    )
+    request = text(attributes.get("request_id"))
+    native = request or digest(KIND, "api_request", session, sequence, moment, model, cost, *sorted(usage.items()))
+    if lasting := min(token_count(attributes, "cache_creation_1h_tokens"), writes):
+        usage["cache_write_1h_tokens"] = lasting
     tier = "fast" if attributes.get("speed") == "fast" else None
-    call = Call(KIND, native, model, usage, context.place, agent, session, cost, moment, tier)
+    call = Call(
+        KIND,
+        native,
+        model,
+        usage,
+        context.place,
+        agent or _CLAUDE_AGENT,
+        session,
+        cost,
+        moment,
+        tier,
+        names=(request,) if request else (),  # the transcript's `requestId`
+        subagent=text(attributes.get("agent.name")),
+        client=True,
+    )
     return Found(workflow, call, context.told(attributes))
 
 
-def _gen_ai(attributes: Attributes, moment: str | None, span: str | None, context: _Context) -> Found:
+def _codex(attributes: Attributes, moment: str | None, context: _Context) -> Found | None:
+    shown_call = codex_telemetry.shown_by(attributes, moment)
+    if shown_call is None:
+        return None
+    ours = {key: value for key, value in attributes.items() if key != "agent_name"}  # a tool's caller, in its own words
+    workflow, agent, session = context.owner(ours | {"session.id": shown_call.session})
+    at, agent = _iso(attributes.get("event.timestamp")) or moment, agent or codex_telemetry.AGENT
+    native, model, usage = shown_call.native_id, shown_call.model, shown_call.usage
+    call = Call(
+        KIND, native, model, usage, context.place, agent, session, None, at, partial=shown_call.partial, client=True
+    )
+    return Found(workflow, call, context.told(attributes))
+
+
+def _gemini(names: list[Any], attributes: Attributes, moment: str | None, context: _Context) -> Found | None:
+    session = text(first(context.resource | attributes, *_SESSION))
+    answer = gemini_telemetry.answer_of(names, attributes, session, moment)
+    if answer is None:
+        return None
     workflow, agent, session = context.owner(attributes)
-    agent = agent or _text(attributes.get("gen_ai.agent.name"))
-    whole, output, reads, writes = (_count(attributes, *names) for names in (INPUT, OUTPUT, READS, WRITES))
-    usage = disjoint(whole, writes, reads, output)
-    model = _text(first(attributes, *MODEL))
-    native = _text(first(attributes, "gen_ai.response.id", "request_id")) or span
+    native, model, usage, partial = answer
+    call = Call(KIND, native, model, usage, context.place, agent, session, None, moment, None, partial)
+    return Found(workflow, call, context.told(attributes))
+
+
+def _gen_ai(
+    attributes: Attributes,
+    moment: str | None,
+    span: str | None,
+    context: _Context,
+    facts: litellm_telemetry.Facts | None = None,
+) -> Found:
+    facts = facts or litellm_telemetry.Facts(None, None, None, partial=False, names={})
+    attributes = facts.names | attributes
+    workflow, agent, session = context.owner(attributes)
+    agent = agent or text(attributes.get("gen_ai.agent.name"))
+    whole, output, reads, writes = (token_count(attributes, *names) for names in (INPUT, OUTPUT, READS, WRITES))
+    usage = facts.usage or disjoint(whole, writes, reads, output)
+    model = facts.model or text(first(attributes, *MODEL))
+    native = text(first(attributes, "gen_ai.response.id", "request_id")) or span
     native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
-    tier = _text(first(attributes, *TIER))
+    tier = text(first(attributes, *TIER))
     tier = None if tier in ("default", "standard", "auto") else tier
-    call = Call(KIND, native, model, usage, context.place, agent, session, None, moment, tier)
+    cost, partial = facts.cost_usd, facts.partial
+    partial |= cost is None and facts.usage is None and has_unknown_lifetimes(model, writes)
+    call = Call(KIND, native, model, usage, context.place, agent, session, cost, moment, tier, partial)
     return Found(workflow, call, context.told(attributes))
 
 
@@ -232,10 +316,11 @@ def _counter(key: tuple[Any, ...], told: dict[str, Any], context: _Context) -> F
     attributes, values = told["attributes"], told["usage"]
     workflow, agent, session = context.owner(attributes)
     cost = values.pop("", None)
-    usage = {bucket: _count(values, bucket) for bucket in values}
+    usage = {bucket: token_count(values, bucket) for bucket in values}
     series = digest(KIND, "series", *key)
-    model, moment = _text(attributes.get("model")), _moment(told["at"])
-    counter = Counter(KIND, series, model, usage or None, context.place, agent, session, cost, moment)
+    model, moment = text(attributes.get("model")), _moment(told["at"])
+    agent = agent or _CLAUDE_AGENT
+    counter = Counter(KIND, series, model, usage or None, context.place, agent, session, cost, moment, client=True)
     return Found(workflow, counter, context.told(attributes))
 
 
@@ -250,27 +335,14 @@ def _attributes(owner: dict[str, Any]) -> Attributes:
     return found
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
-
-
-def _count(attributes: Attributes, *names: str) -> int:
-    """A token count.
-
-    Raises:
-        InvalidEvent: it is no whole number.
-    """
-    value = first(attributes, *names)
-    count = 0 if value is None else count_of(value)
-    if count is None:
-        raise InvalidEvent(names[0], f"expected a whole number, not {shown(value)}")
-    return count
-
-
 def _span_id(record: dict[str, Any]) -> str | None:
     """The span that a record is, or was written in, as `trace:span`; None when it has none."""
     trace, span = _hexadecimal(record.get("traceId"), 16), _hexadecimal(record.get("spanId"), 8)
     return f"{trace}:{span}" if trace and span else None
+
+
+def _trace_id(record: dict[str, Any]) -> str | None:
+    return _hexadecimal(record.get("traceId"), 16)
 
 
 def _hexadecimal(value: Any, size_bytes: int) -> str | None:

@@ -30,7 +30,8 @@ _MEMORY_BYTES_MAX: Final = 16 * 1024 * 1024
 _PART_READINGS_MAX: Final = 20_000
 """Events of a part are in memory at once, some kilobytes each."""
 
-_CHECKED: Final = ("agent", "session_id", "model", "message_id", "service_tier", "cost_usd", "usage", "observed_at")
+_READING: Final = ("cost_usd", "usage", "partial", "observed_at")
+_CHECKED: Final = ("agent", "session_id", "model", "message_id", "service_tier", *_READING)
 
 
 @dataclass(frozen=True, slots=True)

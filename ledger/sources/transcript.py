@@ -31,12 +31,14 @@ from ledger.usage import is_larger, measure
 
 __all__ = [
     "BEGINNING",
+    "COPY",
     "Extract",
     "Lines",
     "Mark",
     "Seen",
     "Transcript",
     "Written",
+    "WrittenTotal",
     "files_below",
     "moment",
     "name",
@@ -51,8 +53,14 @@ _ENDING_BYTES: Final = 1024
 _HEAD_LINES: Final = 8
 """Lines at the beginning that are always parsed: they say where and when a session began."""
 
+COPY: Final = 2
+"""`Seen.copied` of what a file certainly has from another session."""
+
 _GZIP: Final = ".gz"
 _SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
+_DEARER_TIERS: Final = frozenset({"priority", "fast"})
+"""Those that cost more than the standard one: https://platform.openai.com/docs/pricing"""
+
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
@@ -64,6 +72,11 @@ class Seen(NamedTuple):
         first_at: the earliest moment that its lines carry, as they spell it; "" when none does.
         project, branch: where its session worked; "" when the file does not say.
         line: of the largest reading.
+        names, subagent, skill, plugin: see `Call`.
+        copied: whether the file has it from another session, as a fork does: 2 certain, 1 likely, 0 no sign of it.
+        parent: the session that it was copied from, where the file names that; "" otherwise.
+        partial: the transcript may not show all of it, or not all calls of its session.
+        tier_asked: the service tier is what the client was set to ask for; which one served the call is not known.
     """
 
     message_id: str
@@ -76,6 +89,19 @@ class Seen(NamedTuple):
     project: str
     branch: str
     line: int
+    names: tuple[str, ...] = ()
+    subagent: str | None = None
+    skill: str | None = None
+    plugin: str | None = None
+    copied: int = 0
+    parent: str = ""
+    partial: bool = False
+    tier_asked: bool = False
+
+    @property
+    def priced_tier(self) -> str | None:
+        """The service tier to price it at: of one only asked for and the standard one, the cheaper."""
+        return None if self.tier_asked and self.service_tier in _DEARER_TIERS else self.service_tier
 
     def is_larger(self, had: Seen) -> bool:
         """Whether this view of a response is the one that counts, and not the one that was seen before."""
@@ -90,6 +116,10 @@ class Seen(NamedTuple):
             project=first.project,
             branch=first.branch,
             first_at=min(moments, default=""),
+            copied=first.copied,
+            parent=first.parent,
+            subagent=first.subagent or self.subagent,
+            names=self.names or first.names,
         )
 
 
@@ -99,15 +129,37 @@ class Mark:
 
     Attributes:
         begun: the sessions that this file showed so far.
+        state: what else its reader needs to go on, as JSON.
     """
 
     offset: int = 0
     lines: int = 0
     ending: str = ""
     begun: Mapping[str, Begun] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 BEGINNING: Final = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTotal:
+    """What a client wrote that its session had cost so far, with what it carried over.
+
+    Attributes:
+        line: what stands before it in the file was spent before it.
+        tokens: of all models and kinds together.
+        models: `(model, nanodollars, usage)`.
+        at: the latest moment before it, in the ledger's spelling; "" when there is none.
+    """
+
+    session_id: str
+    line: int
+    nanousd: int
+    tokens: int
+    models: tuple[tuple[str, int, Mapping[str, int]], ...]
+    at: str
+    partial: bool = False
 
 
 @dataclass(slots=True)
@@ -115,6 +167,9 @@ class Extract:
     """What one file held.
 
     Attributes:
+        totals: in the order of the file.
+        opening: of two files that show a message at the same moment, the one with the smaller number had it first;
+            None: the file does not say.
         last_at: the latest moment in it, as it spells it; of two files that show a message at the same moment, the one
             that ended first had it first.
         resumed: only what was added since the mark; False: all of it.
@@ -127,6 +182,8 @@ class Extract:
     last_at: str = ""
     resumed: bool = False
     failed: bool = False
+    totals: list[WrittenTotal] = field(default_factory=list)
+    opening: int | None = None
 
 
 class Transcript(Protocol):
@@ -325,7 +382,7 @@ class Lines:
                 lines, offset = number, offset + size
         finally:
             known = len(ending) == _ENDING_BYTES and not self.path.name.endswith(_GZIP)
-            self.mark = Mark(offset, lines, _ending(ending) if known else "", self.mark.begun)
+            self.mark = Mark(offset, lines, _ending(ending) if known else "", self.mark.begun, self.mark.state)
 
     def _of_line(self, line: bytes, number: int) -> Iterable[tuple[int, dict[str, Any]]]:
         try:

@@ -40,6 +40,11 @@ _meter = _options(
     click.option("--model", help="The model."),
     click.option("--message-id", help="The provider's response."),
 )
+_labels = _options(
+    click.option("--subagent", help="The sub-agent; the breakdown by agent shows it instead of the agent."),
+    click.option("--skill", help="The skill that was used."),
+    click.option("--plugin", help="The plugin that it came with."),
+)
 _usage = _options(
     *(
         click.option(f"--{name.replace('_', '-')}", type=int, help="Of the same scope as the cost.")
@@ -109,7 +114,9 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @workflow_argument
 @click.option("--cost-usd", metavar="USD", help="What the meter shows now; without it, model and tokens are priced.")
 @_meter
+@_labels
 @_usage
+@click.option("--counter", metavar="NAME", help="The attempt that it counts from zero for; attempts add up.")
 @click.option("--final", is_flag=True, default=None, help="It covers everything below its meter.")
 @click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
 @click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")
@@ -132,6 +139,7 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @workflow_argument
 @click.option("--cost-usd", metavar="USD", help="What it cost; without it, model and tokens are priced.")
 @_meter
+@_labels
 @_usage
 @click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
 @click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ __all__ = [
     "data_path",
     "history_option",
     "history_spelling",
+    "idle_after",
     "json_before",
     "json_option",
     "named_replica",
@@ -83,8 +85,9 @@ history_option: Callable[[F], F] = click.option(
     envvar="COSTLEDGER_HISTORY",
     expose_value=False,
     callback=_remember_history,
-    help="Where the rows are: postgresql://USER@HOST/DATABASE, or sqlite:PATH of another application's database whose "
-    "table workflow_history is to be kept right [default: history.db in the data directory].",
+    help="Where the rows are: postgresql://USER@HOST/DATABASE [default: history.db in the data directory]. Or another "
+    "application's database whose table workflow_history is to be kept right as a copy of them: sqlite:PATH, or "
+    "postgresql://…",
 )
 
 
@@ -150,6 +153,17 @@ def prices() -> PriceBook:
     from ledger.pricing import price_book
 
     return price_book(config_path())
+
+
+def idle_after() -> timedelta:
+    """After how long without activity an open workflow is shown as idle.
+
+    Raises:
+        InvalidConfig: the configuration file cannot be used.
+    """
+    from projections.idle import IDLE_AFTER
+
+    return IDLE_AFTER if config_path() is None else config().idle_after or IDLE_AFTER
 
 
 def history_spelling() -> str | Path:

@@ -14,6 +14,7 @@ from ledger.errors import CostledgerError
 from ledger.register import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
+from projections.applications.doubts import doubts_of_copies
 from projections.cli.context import data_option, history_option, json_option
 from projections.cli.output import print_json
 from projections.cli.session import exit_code, opened
@@ -30,14 +31,9 @@ from projections.stale import stale
 def stale_command(idle_hours: float, as_json: bool) -> int:
     """Rows that may be wrong, why, and what to do; `verify` proves, this suspects."""
     with opened() as session:
-        found = list(
-            stale(
-                session.history.rows(),
-                now=datetime.now(UTC),
-                idle=timedelta(hours=idle_hours),
-                changed_at=dict(_changed_at(session.data)),
-            )
-        )
+        rows, now = session.history.rows(), datetime.now(UTC)
+        found = list(stale(rows, now=now, idle=timedelta(hours=idle_hours), changed_at=dict(_changed_at(session.data))))
+        found += doubts_of_copies(rows, session.compared(rows), session.where_copied, now=now)
     if as_json:
         print_json([asdict(doubt) for doubt in found])
     elif found:

@@ -54,7 +54,7 @@ class _SourcePath(click.Path):
     type=click.Choice(["session", "project", "branch"]),
     help="claude, codex: what a workflow is  [default: session]",
 )
-@click.option("--fed-too", is_flag=True, help="Also read sessions that another kind of source feeds already.")
+@click.option("--fed-too", is_flag=True, hidden=True, expose_value=False)  # sessions were once read from one source
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
 @config_option
@@ -66,7 +66,6 @@ def import_command(
     agent: str | None,
     columns: tuple[str, ...],
     workflow_by: str | None,
-    fed_too: bool,
     status: str | None,
     as_json: bool,
 ) -> int:
@@ -85,7 +84,7 @@ def import_command(
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
     _check(kind, workflow_id, workflow_by)
-    told = (workflow_id, agent, columns, workflow_by or "session", fed_too)
+    told = (workflow_id, agent, columns, workflow_by or "session")
     named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
     report, failed = _imported(named, status, told=bool(paths))
     if not report.workflows and not report.problems and len(failed) == 1:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from pathlib import Path
 
 import click
 
+from ledger import clock
 from projections.json_text import json_bytes
 
 __all__ = [
@@ -37,10 +37,9 @@ def print_json(value: object) -> None:
 
 
 def local_time(moment: str | None) -> str:
-    """A moment of the ledger in the local time zone, to the second."""
-    if moment is None:
-        return ""
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
+    """A moment of a row in the local time zone, to the second; what is no moment as it is."""
+    found = clock.moment(moment)
+    return (moment or "") if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def place(file: str | None, line: int | None) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 from ledger import clock
 from ledger.errors import UnknownModel
 from ledger.overrides import Overridden
+from ledger.price_corrections import VERSION, Correction
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.rates import UNITS, Rates
 from projections.cli.context import config_option, config_path, data_option, json_option, prices
@@ -74,6 +75,10 @@ def _as_json(
         "price_book": rates.book,
         "price_digest": rates.digest,
         "override": number,
+        "providers": list(rates.providers),
+        "at_least": rates.at_least,
+        "at_least_above_input_tokens": rates.unknown_above,
+        "correction": None if rates.correction is None else _correction(rates.correction),
         "rates": {
             bucket: {
                 "usd": _usd(rate.usd),
@@ -82,6 +87,17 @@ def _as_json(
             }
             for bucket, rate in rates.buckets.items()
         },
+    }
+
+
+def _correction(correction: Correction) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "since": correction.since.isoformat(),
+        "until": None if correction.until is None else correction.until.isoformat(),
+        "above_input_tokens": correction.above,
+        "reason": correction.reason,
+        "source": correction.source,
     }
 
 
@@ -105,8 +121,26 @@ def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates,
             steps = [_usd(tiers[threshold], decimals) if threshold in tiers else "" for threshold in thresholds]
             shown.add_row(_LABELS[bucket], _usd(rate.usd, decimals), *steps, per)
     shown.print(out)
+    for note in _notes(rates):
+        out.print(plain(note))
     if thresholds:
         out.print("above: of a call that read more input tokens than that, cached ones included, all tokens cost so")
+
+
+def _notes(rates: Rates) -> list[str]:
+    """What is to be known of these rates beyond their figures."""
+    notes = []
+    if (correction := rates.correction) is not None:
+        until = "" if correction.until is None else f" until {correction.until}"
+        notes.append(f"corrected from {correction.since}{until}: {correction.reason} ({correction.source})")
+    if rates.at_least:
+        named = ", ".join(rates.providers)
+        notes.append(f"at least: the lowest rates of {named}; a provider before the name, or [providers], decides")
+    if rates.unknown_above is not None:
+        notes.append(
+            f"at least, for a call that read more than {rates.unknown_above:,} input tokens: no list says more"
+        )
+    return notes
 
 
 def _usd(usd: Decimal, decimals: int = 2) -> str:

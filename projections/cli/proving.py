@@ -11,6 +11,7 @@ import click
 
 from ledger.agreement import Agreement, disagreements
 from ledger.anchor import Anchor, anchor, anchors_in, broken
+from ledger.anchor_repository import ANCHORS_FILE, commit
 from ledger.errors import BrokenChain, DamagedLedger, Diverged, UnknownWorkflow
 from ledger.origin import misplaced
 from ledger.replica import Replica
@@ -22,6 +23,7 @@ from projections.agreement import disagreeing_rows
 from projections.cli.context import (
     credentials_option,
     data_option,
+    data_path,
     history_option,
     json_option,
     named_replica,
@@ -38,12 +40,23 @@ from projections.stores.memory import MemoryHistory
 
 
 @click.command("anchor")
+@click.option(
+    "--git",
+    "repository",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help=f"Also append the line to {ANCHORS_FILE} in this git repository, and commit it.",
+)
 @data_option
-def anchor_command() -> None:
+def anchor_command(repository: Path | None) -> None:
     """Print one line that vouches for all ledgers as they are now; keep it elsewhere, for `verify --against`."""
     ledgers = store()
     tell(stray_files(ledgers))
-    click.echo(str(anchor(ledgers)))
+    made = anchor(ledgers)
+    click.echo(str(made))
+    if repository is not None:
+        path = commit(made, repository, data_path())
+        click.echo(f"costledger: committed in {path}; push it to where the writers of the ledgers cannot", err=True)
 
 
 @click.command("verify")
@@ -67,7 +80,7 @@ def verify_command(
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
     name = named_replica(replica_name, "--from") if shared else ""
     with opened(up_to_date=False, shared_too=shared, reads=True) as session:
-        findings = _of_directory(session, proof, anchors)
+        findings, vouched = _of_directory(session, proof, anchors)
         data = session.data
         if shared:
             with closing(open_replica(name, credentials=credentials)) as replica:
@@ -75,6 +88,7 @@ def verify_command(
             proof.rows += len(session.history.stored()) if session.history.shared else 0
     if as_json:
         told = asdict(proof) | ({"shared": asdict(agreement)} if shared else {})
+        told |= {"vouched_since": None if vouched is None else vouched.moment}
         print_json(told | {"findings": [asdict(finding) for finding in findings]})
     else:
         print_findings(findings)
@@ -85,6 +99,7 @@ def verify_command(
             f"{counted(len(findings), 'finding')}"
             + (f", {counted(len(anchors), 'anchor')} held" if anchors and not findings else "")
         )
+        click.echo(_vouched(vouched, asked=bool(anchors)))
         if shared:
             click.echo(
                 f"{counted(agreement.lines, 'line')} of "
@@ -95,21 +110,42 @@ def verify_command(
     return 3 if findings else 0
 
 
-def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> list[Finding]:
-    """What does not fit here; rows that projectors write are not these ledgers' alone."""
+def _vouched(since: Anchor | None, *, asked: bool) -> str:
+    """Return which changes by a writer of all the files would show."""
+    if since is not None:
+        return f"whatever was there at {since.moment} is unchanged: the anchor of that moment holds"
+    if asked:
+        return "no anchor vouches for these ledgers as they are: see the findings"
+    return (
+        "no anchor was given: a writer of these files could have changed an event and all hashes after it; "
+        "`costledger anchor --git DIR` stores anchors elsewhere, `verify --against FILE` compares with them"
+    )
+
+
+def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> tuple[list[Finding], Anchor | None]:
+    """Return what does not fit here, and the latest anchor that holds.
+
+    Rows that projectors write are not these ledgers' alone.
+    """
     history = MemoryHistory() if session.history.shared else session.history
     with counted_bar("proving", "ledgers") as progress:
         many = processes_at_hand()
-        findings = list(verify(session.ledgers, history, proof, processes=many, progress=progress))
+        found = verify(
+            session.ledgers, history, proof, application=session.application, processes=many, progress=progress
+        )
+        findings = list(found)
     if (doubt := misplaced(session.data, every=True)) is not None:
         findings.append(Finding("(all)", doubt.problem, doubt.next_step))
+    damaged, held = bool(findings), list[Anchor]()
     for kept in anchors:
-        for name, problem in broken(session.ledgers, kept):
+        parted = list(broken(session.ledgers, kept))
+        held += [] if parted or damaged else [kept]
+        for name, problem in parted:
             step = "restore the ledger from a backup made before that"
             if "was renewed since" in problem:
                 step = "costledger anchor, and keep the new one"
             findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
-    return findings
+    return findings, max(held, key=lambda one: one.moment, default=None)
 
 
 def _of_replica(session: Session, replica: Replica, agreement: Agreement) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import add
 from typing import Any, Final, Literal
 
@@ -20,11 +20,13 @@ from ledger.events import Line
 from ledger.line import EMPTY
 from ledger.replicas import open_replica
 from ledger.words import counted
+from projections.applications.plan import Compared
 from projections.chains import Lines, lines_of
 from projections.cli.context import (
     credentials_option,
     data_option,
     history_option,
+    idle_after,
     json_option,
     replica_option,
     workflow_argument,
@@ -36,6 +38,7 @@ from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.explain import Step, steps
 from projections.folding import fold, initial
+from projections.idle import is_idle, open_seconds
 from projections.reports import total_tokens
 from projections.spend import AMOUNTS, Amounts, Spend
 from projections.summary import UNATTRIBUTED
@@ -52,58 +55,79 @@ _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says
 
 
 @click.command("history")
-@click.option("--status", type=click.Choice(["running", "completed", "failed", "cancelled"]), help="Only these.")
+@click.option(
+    "--status",
+    type=click.Choice(["running", "idle", "completed", "failed", "cancelled"]),
+    help="Only these; idle ones are running, without activity for `idle_after` of the configuration.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="The last so many.")
 @json_option
 @history_option
 @data_option
 def history_command(status: str | None, limit: int | None, as_json: bool) -> int:
-    """All workflows and what they cost, the latest last."""
+    """All workflows and what they cost, the latest activity last."""
+    now, after = datetime.now(UTC), idle_after()
     with opened() as session:
-        rows = [found for found in session.history.rows() if status in (None, found.status)]
-        rows = sorted(rows, key=lambda found: (found.updated_at, found.adw_id))[-(limit or 0) :]
+        rows = [(found, is_idle(found, now, after)) for found in session.history.rows()]
+        rows = [(found, idle) for found, idle in rows if status in (None, found.status, "idle" if idle else None)]
+        rows = sorted(rows, key=lambda both: (both[0].last_activity or "", both[0].adw_id))[-(limit or 0) :]
+        copies = session.compared([found for found, _ in rows])
         if as_json:
-            print_json([as_json_row(found) for found in rows])
+            print_json([as_json_row(found, copies.get(found.adw_id), idle=idle) for found, idle in rows])
         elif rows:
-            _print_history(rows)
+            _print_history(rows, copies)
         else:
             click.echo((_EMPTY_SHARED if session.history.shared else _EMPTY).format(where=session.where))
         return exit_code(session.problems)
 
 
-def as_json_row(found: Row) -> dict[str, Any]:
-    """A row with its breakdowns as objects."""
+def as_json_row(found: Row, copy: Compared | None = None, *, idle: bool) -> dict[str, Any]:
+    """A row with its breakdowns as objects, whether it is idle, and what an application's table shows of it."""
     parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
-    return asdict(found) | parsed
+    copied = None if copy is None else copy.as_json()
+    return asdict(found) | parsed | {"idle": idle, "application": copied}
 
 
-def _print_history(rows: list[Row]) -> None:
+def _print_history(shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared]) -> None:
+    rows = [found for found, _ in shown_rows]
+    stored = {name: copy for name, copy in copies.items() if copy.differs_in_cost}
+    named = ("workflow", "issue", "status", "cost", "stored", "basis", "tokens", "cached", "model", "last activity")
+    columns = tuple(name for name in named if stored or name != "stored")
     shown = Table(
         None,
-        *("workflow", "issue", "status", "cost", "basis", "tokens", "cached", "model", "updated"),
-        right=("issue", "cost", "tokens", "cached"),
-        whole=("status", "basis", "updated"),
-        dropped=("cached", "model", "updated", "basis", "issue", "tokens", "status"),
+        *columns,
+        right=tuple(name for name in ("issue", "cost", "stored", "tokens", "cached") if name in columns),
+        whole=("status", "basis", "last activity"),
+        dropped=("cached", "model", "last activity", "basis", "issue", "tokens", "status"),
     )
-    for found in rows:
+    for found, idle in shown_rows:
         shown.add_row(
             Id(found.adw_id),
             "" if found.issue_number is None else f"#{found.issue_number}",
-            styled_status(found.status),
+            styled_status(found.status, idle=idle),
             row_cost(found),
+            *([_stored(stored.get(found.adw_id))] if stored else []),
             found.cost_basis or "none",
             f"{found.total_tokens:,}",
             f"{found.cache_efficiency_percent:.0f} %",
             plain(found.model_used or ""),
-            local_time(found.updated_at)[:-3],
+            local_time(found.last_activity)[:-3],
         )
     cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
     total = shown_cost(cost, unpriced=bool(unpriced), at_least=any(found.cost_basis == "partial" for found in rows))
     tokens = f"{sum(found.total_tokens for found in rows):,}"
-    shown.add_total(counted(len(rows), "workflow"), "", "", total, "", tokens, "", "", "")
+    empty = [""] if stored else []
+    shown.add_total(counted(len(rows), "workflow"), "", "", total, *empty, "", tokens, "", "", "")
     out = console()
     shown.print(out)
     print_unpriced(out, cost, unpriced)
+
+
+def _stored(copy: Compared | None) -> str:
+    """The cost in the application's table, where it is another one."""
+    if copy is None:
+        return ""
+    return ("nothing" if copy.stored_nanousd is None else money.shown(copy.stored_nanousd)) + " (held)" * copy.held
 
 
 @click.command("show")
@@ -128,10 +152,14 @@ def show_command(
             if session.problems:
                 return exit_code(session.problems)
             raise UnknownWorkflow(workflow_id, session.where)
+        now = datetime.fromisoformat(found.updated_at) if as_of else datetime.now(UTC)
+        idle = is_idle(found, now, idle_after())
+        copy = None if as_of else session.compared([found]).get(workflow_id)
         if as_json:
-            print_json(as_json_row(found))
+            print_json(as_json_row(found, copy, idle=idle))
         else:
-            _print_row(found, spent)
+            stored = "" if copy is None or not copy.differs else f"{copy} in {session.where_copied}"
+            _print_row(found, spent, stored, idle=idle)
         return exit_code(session.problems)
 
 
@@ -167,34 +195,48 @@ def _until(lines: Lines, as_of: str) -> Iterator[Line]:
     return (line for line in lines if line["recorded_at"] <= moment)
 
 
-def _print_row(found: Row, spent: tuple[Spend, ...]) -> None:
+def _print_row(found: Row, spent: tuple[Spend, ...], stored: str, *, idle: bool) -> None:
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
-    out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status)))
+    out.print(
+        Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status, idle=idle))
+    )
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
+    if stored:
+        out.print(Text.assemble("copy    ", (plain(stored), "yellow")))
     out.print(
         f"tokens  {found.total_tokens:,} = input {found.input_tokens:,} + cache writes {found.cached_tokens:,} + "
         f"cache reads {found.cache_hit_tokens:,} ({found.cache_efficiency_percent:.1f} % of input) + "
         f"output {found.output_tokens:,}"
     )
-    took = "" if found.duration_seconds is None else f", {found.duration_seconds:,} s"
-    out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or 'now'}{took}")
+    seconds = open_seconds(found) if found.status == "running" else found.duration_seconds
+    took = "" if seconds is None else f", {seconds:,} s"
+    last = f"{local_time(found.last_activity)} (last activity)" if found.last_activity else "now"
+    out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or last}{took}")
     out.print(f"ledger  {counted(found.event_count, 'event')}, head {found.ledger_hash[:12]}…")
     if found.error_message:
         out.print(f"error   {plain(found.error_message)}")
     held = money.from_wire(cost["by_agent"].get(HELD, "0.00"))
     for by in ("agent", "model"):
-        _print_parts(out, by, spent, held)
+        _print_parts(out, by, spent, held, cost.get("subagents", {}) if by == "agent" else {})
     for doubt in cost.get("possible_double_counting", []):
         out.print(Text.assemble(("possible double counting", "yellow"), f": {doubt}"))
+    for meter in cost.get("retries_without_counter", []):
+        out.print(Text.assemble(("a retry without a counter", "yellow"), f": {meter}; the cost is at least this"))
     if cost.get("unread_events"):
         unread = counted(cost["unread_events"], "event")
         out.print(Text.assemble((unread, "yellow"), " of a kind this version does not know; upgrade to count them"))
 
 
-def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend, ...], held_nanousd: int) -> None:
+def _print_parts(
+    out: Console,
+    by: Literal["agent", "model"],
+    spent: tuple[Spend, ...],
+    held_nanousd: int,
+    subagents: dict[str, list[str]],
+) -> None:
     """What each agent or model cost and used; it adds up to the total, tokens without a price included."""
     parts: dict[str, Amounts] = {}
     for one in spent:
@@ -204,7 +246,8 @@ def _print_parts(out: Console, by: Literal["agent", "model"], spent: tuple[Spend
     for name, amounts in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
         if any(amounts):
             unpriced = amounts[AMOUNTS.index("unpriced_events")] > 0
-            shown.add_row(plain(name), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
+            label = f"{name} (sub-agent of {', '.join(subagents[name])})" if name in subagents else name
+            shown.add_row(plain(label), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
     if held_nanousd:
         shown.add_row(HELD, money.shown(held_nanousd), "0")
     if shown.row_count:

@@ -16,6 +16,7 @@ from projections.cli.session import exit_code, opened, tell
 from projections.cli.terminal import print_findings
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
+from projections.rereading import merged
 
 
 @click.command("rebuild")
@@ -34,9 +35,11 @@ def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json:
         return _check(many, as_json=as_json)
     with opened(up_to_date=False) as session, counted_bar("replaying", "ledgers") as progress:
         report = rebuild(session.ledgers, session.history, processes=many, progress=progress)
+        copied = session.write_copies(pure=True, reason="rebuild", after_upgrade=True)
+        report.changes = merged(report.changes, copied)
     tell(report.problems)
     if as_json:
-        print_json(as_json_report(report))
+        print_json(as_json_report(report, copied if session.application else None))
     else:
         click.echo(f"{counted(len(report.folded), 'row')} rebuilt, {counted(len(report.changes), 'cost')} changed")
         print_changes(report.changes)
@@ -63,6 +66,7 @@ def _check(processes: int, *, as_json: bool) -> int:
                 session.history,
                 proof,
                 unread_too=True,
+                application=session.application,
                 processes=processes,
                 progress=progress,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -12,78 +13,103 @@ from ledger.importing import ImportReport
 from ledger.register import SourceRegister
 from ledger.words import counted
 from ledger.workers import processes_at_hand
+from projections.applications.table import Writes
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
 from projections.cli.output import print_json
 from projections.cli.progress import progress_bar
-from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.cli.session import exit_code, log_changes, opened, report_writes, tell
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.replay import Accepted, RefreshReport, refresh
-from projections.rereading import resync_sources
+from projections.rereading import merged, resync_sources
 from projections.store import CostChange
-
-_insert_missing = click.option(
-    "--insert-missing", is_flag=True, help="With --history: also insert rows that the application's table lacks."
-)
+from projections.trial import tried_out
 
 
 @click.command("refresh")
-@_insert_missing
 @json_option
 @history_option
 @data_option
-def refresh_command(as_json: bool, insert_missing: bool) -> int:
+def refresh_command(as_json: bool) -> int:
     """Replay the ledgers that changed since they were last read."""
     log_changes()
-    with opened(up_to_date=False, insert_missing=insert_missing) as session:
+    with opened(up_to_date=False) as session:
         report = refresh(session.ledgers, session.history, processes=processes_at_hand())
+        copied = session.write_copies(pure=False, reason="refresh")
+        report.changes = merged(report.changes, copied)
     tell(report.problems)
     if as_json:
-        print_json(as_json_report(report))
+        print_json(as_json_report(report, copied if session.application else None))
     else:
-        click.echo(f"{counted(len(report.folded), 'workflow')} replayed, {report.unchanged:,} unchanged")
+        done = f"{counted(len(report.folded), 'workflow')} replayed, {report.unchanged:,} unchanged"
+        rows = counted(len(copied.rows), "row")
+        click.echo(f"{done}, {rows} of {session.where_copied} changed" if session.application else done)
     return exit_code(report.problems)
 
 
 @click.command("resync")
 @click.argument("workflow_id", metavar="[ID]", required=False)
 @click.option("--force", is_flag=True, help="Show pure replay, also for running workflows.")
-@_insert_missing
+@click.option("--dry-run", is_flag=True, help="Change nothing; list each cost that would change.")
 @json_option
 @history_option
 @config_option
 @data_option
-def resync_command(workflow_id: str | None, force: bool, insert_missing: bool, as_json: bool) -> int:
+def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json: bool) -> int:
     """Read the sources again, append what is new, and replay: one workflow, or all ended ones.
 
     With --force every row shows pure replay, and rows that no ledger stands behind are removed.
     """
-    with (
-        opened(up_to_date=False, insert_missing=insert_missing) as session,
-        progress_bar("reading sources") as progress,
-    ):
-        done = resync_sources(
-            session.ledgers,
-            session.history,
-            SourceRegister(session.data),
-            workflow_id=workflow_id,
-            force=force,
-            prices=prices(),
-            progress=progress,
-        )
+    with opened(up_to_date=False, reads=dry_run) as session, progress_bar("reading sources") as progress:
+        tried = tried_out(session.ledgers, session.history) if dry_run else nullcontext(session)
+        with tried as on:
+            done = resync_sources(
+                on.ledgers,
+                on.history,
+                SourceRegister(session.data),
+                workflow_id=workflow_id,
+                force=force,
+                prices=prices(),
+                progress=progress,
+                application=session.application,
+                preview=dry_run,
+            )
+        if session.application is not None and done.copied is not None:
+            report_writes(session.application, done.copied)
     report, imported = done.report, done.imported
     tell(report.problems)
     for name, error in imported.problems:
         click.echo(f"costledger: {name}: {error}", err=True)
     if as_json:
-        print_json(as_json_report(report) | {"appended": imported.appended, "skipped": len(imported.skipped)})
+        counts = {"appended": imported.appended, "skipped": len(imported.skipped), "dry_run": dry_run}
+        print_json(as_json_report(report, done.copied) | counts)
+    elif dry_run:
+        _print_preview(report, imported)
     else:
         _print(report, imported)
     return exit_code(report.problems) or (1 if imported.problems else 0)
 
 
-def as_json_report(report: RefreshReport) -> dict[str, Any]:
+def _print_preview(report: RefreshReport, imported: ImportReport) -> None:
+    for change in report.changes:
+        old = "no row" if change.old_nanousd is None else f"${money.to_wire(change.old_nanousd)}"
+        click.echo(f"{change.adw_id}: {old} → ${money.to_wire(change.new_nanousd)}")
+    appends = f"; the sources hold {counted(imported.appended, 'new event')}" if imported.appended else ""
+    click.echo(f"{counted(len(report.changes), 'cost')} would change{appends}; nothing was changed")
+
+
+def as_json_report(report: RefreshReport, copied: Writes | None) -> dict[str, Any]:
+    """A report as JSON.
+
+    Args:
+        copied: what was written to the application's table; None without one.
+    """
+    application = None
+    if copied is not None:
+        backup = None if copied.backup is None else str(copied.backup)
+        application = {"rows": copied.rows, "waiting": copied.waiting, "backup": backup}
     return {
+        "application": application,
         "resynced_count": len(report.folded),
         "workflows": report.folded,
         "unchanged": report.unchanged,

@@ -13,12 +13,26 @@ import click
 from ledger import money
 from ledger.errors import InvalidInput
 from projections.cli.context import data_option, history_option, json_option
+from projections.cli.evidence import evidence_json, print_evidence
 from projections.cli.output import plain, print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console
 from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
-from projections.reports import BY, PERIODS, By, Kind, Line, Report, at_least, groups, quarters, report, total_tokens
+from projections.reports import (
+    BY,
+    PERIODS,
+    By,
+    Kind,
+    Line,
+    Report,
+    at_least,
+    groups,
+    quarters,
+    report,
+    spent_at_from,
+    total_tokens,
+)
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
 from projections.zones import day_named, zone_called, zone_named
@@ -123,12 +137,14 @@ def _print_report(
     with opened() as session:
         sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
         made = report(kind, by, sums, zone, descending=order == "desc")
+        dated = spent_at_from(session.history, first, last)
         if as_json:
-            print_json(_as_json(kind, made, zone, breakdown=breakdown))
+            print_json(_as_json(kind, made, zone, breakdown=breakdown) | {"spent_at_from": evidence_json(dated)})
         elif as_csv:
             _print_csv(kind, by, made, breakdown=breakdown)
         elif made.lines:
             _print_table(kind, by, made, breakdown=breakdown and by != "model")
+            print_evidence(console(), dated)
         else:
             click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.where} yet"))
         return exit_code(session.problems)

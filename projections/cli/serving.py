@@ -101,20 +101,23 @@ def serve_command(
         import watchfiles  # noqa: F401
     except ImportError:
         raise MissingExtra("`costledger serve`", "server") from None
+    from projections.applications.opening import application_at
     from projections.server.http import http_server
     from projections.server.lock import server_lock
     from projections.server.service import Service
     from projections.stores.opening import open_history
 
-    data, spelling = data_path(), history_spelling()
+    data = data_path()
+    named = application_at(history_spelling(), data)
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
     service = Service(
         settings,
-        lambda: open_history(spelling),
+        lambda: open_history(named.history),
         config=config(),
         prices=prices(),
         watched=[_watched(text) for text in watched],
         replica=open_replica(replica_name, credentials=credentials) if replica_name else None,
+        application=named.application,
     )
     if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
         raise InvalidInput(
@@ -131,6 +134,8 @@ def serve_command(
         lock.say(address)
         click.echo(f"costledger: {data.absolute()} at {address} (Ctrl-C ends it)", err=True)
         click.echo(f"costledger: {_answered(settings)}", err=True)
+        if named.application is not None:
+            click.echo(f"costledger: keeps workflow_history in {named.application.where} right", err=True)
         server.run([listening])
 
 

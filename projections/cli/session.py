@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,14 +20,19 @@ from ledger.errors import (
     SharedHistory,
 )
 from ledger.store import DirectoryStore
+from ledger.words import counted
 from ledger.workers import processes_at_hand
+from projections.applications.opening import application_at
+from projections.applications.plan import Compared
+from projections.applications.table import ApplicationTable, Writes
 from projections.cli.context import data_path, history_spelling, store
-from projections.replay import Problem, RefreshReport, refresh
-from projections.store import HistoryStore
+from projections.replay import Problem, RefreshReport, refresh, shown_change
+from projections.store import CostChange, HistoryStore, by_upgrade
 from projections.stores.memory import MemoryHistory
 from projections.stores.opening import is_postgres, open_history
+from projections.workflow_history import Row
 
-__all__ = ["Session", "exit_code", "log_changes", "opened", "tell", "whole_id"]
+__all__ = ["Session", "exit_code", "log_changes", "opened", "report_writes", "tell", "whole_id"]
 
 
 @dataclass(slots=True)
@@ -38,12 +43,38 @@ class Session:
     ledgers: DirectoryStore
     history: HistoryStore
     problems: list[Problem]
+    application: ApplicationTable | None = None
+
+    def compared(self, rows: Iterable[Row]) -> dict[str, Compared]:
+        """What the application's table shows of these rows' workflows; nothing without such a table.
+
+        Raises:
+            HistoryUnavailable: it cannot be read.
+        """
+        return {} if self.application is None else self.application.compare(rows)
+
+    def write_copies(self, *, pure: bool, reason: str, after_upgrade: bool = False) -> Writes:
+        """Make the application's table show all rows, and report on stderr what a person has to know of it.
+
+        Raises:
+            HistoryUnavailable: it cannot be read or written; nothing was written.
+        """
+        if self.application is None:
+            return Writes()
+        done = self.application.write(self.history.rows(), pure=pure, reason=reason, after_upgrade=after_upgrade)
+        report_writes(self.application, done)
+        return done
+
+    @property
+    def where_copied(self) -> str:
+        """The application's database, as it is shown; "" without one."""
+        return "" if self.application is None else self.application.where
 
     @property
     def where(self) -> str:
         """Where the rows are, to be shown: the data directory, or the history that was named, without a password."""
         spelling = history_spelling()
-        if isinstance(spelling, Path):
+        if isinstance(spelling, Path) or self.application is not None:
             return str(self.data)
         if not is_postgres(spelling):
             return spelling
@@ -58,41 +89,59 @@ def opened(
     up_to_date: bool = True,
     shared_too: bool = False,
     workflow_ids: Iterable[str] | None = None,
-    insert_missing: bool = False,
     reads: bool | None = None,
 ) -> Iterator[Session]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
+
+    Where --history names another application's table, the history is the one of the data directory, and the table is
+    left as it is.
 
     Args:
         up_to_date: refresh first; what cannot be refreshed is told on stderr. A history that projectors write is read
             as it is, and False, for a command that compares or mends rows by the local ledgers, refuses it.
         shared_too: it is not refused.
         workflow_ids: refresh only these.
-        insert_missing: in another application's table, also insert rows that it lacks.
         reads: what is stored is enough where nothing can be written; by default what `up_to_date` says.
     """
     reads = up_to_date if reads is None else reads
-    data, ledgers, spelling = data_path(), store(), history_spelling()
-    if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
-        if data.exists() and not data.is_dir():
-            raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
-        yield Session(data, ledgers, MemoryHistory(), [])
-        return
-    with _opened(spelling, insert_missing=insert_missing, reads=reads) as history:
-        if history.shared and not up_to_date and not shared_too:
-            raise SharedHistory
-        yield _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
+    data, ledgers = data_path(), store()
+    with closing(application_at(history_spelling(), data)) as named:
+        spelling = named.history
+        if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
+            if data.exists() and not data.is_dir():
+                raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
+            yield Session(data, ledgers, MemoryHistory(), [], named.application)
+            return
+        with _opened(spelling, reads=reads) as history:
+            if history.shared and not up_to_date and not shared_too:
+                raise SharedHistory
+            session = _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
+            session.application = named.application
+            yield session
 
 
-def _opened(spelling: str | Path, *, insert_missing: bool, reads: bool) -> AbstractContextManager[HistoryStore]:
+def report_writes(application: ApplicationTable, done: Writes) -> None:
+    """Report where the application's database was backed up, and which rows wait for a resync, on stderr."""
+    if done.backup is not None:
+        click.echo(f"costledger: {application.where} was backed up to {done.backup} before its first change", err=True)
+    if done.waiting:
+        count = counted(len(done.waiting), "row")
+        click.echo(
+            f"costledger: {count} of {application.where} would change, since this version reads ledgers in another "
+            "way; look with `costledger resync --dry-run`, then run `costledger resync`",
+            err=True,
+        )
+
+
+def _opened(spelling: str | Path, *, reads: bool) -> AbstractContextManager[HistoryStore]:
     """The history; where nothing can be written, what is stored of it, or for rows of our own one in memory."""
     try:
-        return open_history(spelling, insert_missing=insert_missing)
+        return open_history(spelling)
     except HistoryUnwritable:
         if not reads:
             raise
     try:
-        return open_history(spelling, insert_missing=insert_missing, writes=False)
+        return open_history(spelling, writes=False)
     except HistoryUnavailable as error:
         if not isinstance(spelling, Path) or (not isinstance(error, HistoryUnwritable) and spelling.exists()):
             raise
@@ -114,8 +163,18 @@ def _session(
         report = refresh(ledgers, history, workflow_ids=workflow_ids, processes=many) if refreshes else RefreshReport()
     except HistoryUnwritable as error:
         report = RefreshReport(problems=[Problem("rows are shown as they were stored last", error)])
+    _tell_upgrade([change for change in report.changes if by_upgrade(change)])
     tell(report.problems)
     return Session(data, ledgers, history, report.problems)
+
+
+def _tell_upgrade(changes: Sequence[CostChange]) -> None:
+    """What an upgrade makes of the rows there were, on stderr before the answer."""
+    for change in changes[:_CHANGES_SHOWN_MAX]:
+        click.echo(f"costledger: {shown_change(change)}", err=True)
+    if len(changes) > _CHANGES_SHOWN_MAX:
+        more = len(changes) - _CHANGES_SHOWN_MAX
+        click.echo(f"costledger: … and {more:,} more rows; `costledger show ID --json` has each one's audit", err=True)
 
 
 _PREFIX_CHARACTERS: Final = 6
@@ -131,7 +190,8 @@ def whole_id(given: str) -> str:
     if store().size(given) is not None or len(given) < _PREFIX_CHARACTERS:
         return given
     near = [name for name in store().workflow_ids() if name.startswith(given)]
-    spelling = history_spelling()
+    with closing(application_at(history_spelling(), data_path())) as named:
+        spelling = named.history
     if not near and (isinstance(spelling, str) or spelling.is_file()):  # rows of ledgers that lie elsewhere
         with open_history(spelling) as history:
             if history.row(given) is None:

@@ -20,7 +20,7 @@ __all__ = ["console", "print_findings", "styled_status"]
 _PIPED_COLUMNS = 100_000
 """Width of what goes to a file or a pipe: nothing is broken, shortened or left out there."""
 
-_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "cancelled": "yellow"}
+_STYLES = {"completed": "green", "running": "cyan", "idle": "dim", "failed": "red", "cancelled": "yellow"}
 
 
 def console() -> Console:
@@ -33,11 +33,16 @@ def console() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 
-def styled_status(status: str) -> Text:
-    """A status in its colour."""
+def styled_status(status: str, *, idle: bool = False) -> Text:
+    """A status in its colour.
+
+    Args:
+        idle: the workflow is open, and had no activity for some time.
+    """
     from rich.text import Text
 
-    return Text(status, style=_STYLES.get(status, ""))
+    shown = "idle" if idle else status
+    return Text(shown, style=_STYLES.get(shown, ""))
 
 
 def print_findings(findings: Iterable[Finding]) -> None:

@@ -11,12 +11,16 @@ from rich.console import Console
 from ledger import money
 from ledger.origin import misplaced
 from ledger.words import counted
+from projections.applications.doubts import doubts_of_copies
+from projections.cli.context import idle_after
+from projections.cli.evidence import evidence_json, print_evidence
 from projections.cli.output import local_time, print_json
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import in_words, print_unpriced, row_cost, unpriced_json, unpriced_of
-from projections.reports import Report, groups, quarters, report
+from projections.idle import is_idle
+from projections.reports import Report, groups, quarters, report, spent_at_from
 from projections.stale import doubts
 from projections.store import HistoryStore
 from projections.workflow_history import Row
@@ -28,20 +32,30 @@ _SHOWN_MAX: Final = 15
 
 
 def today(*, as_json: bool) -> int:
-    """Print what was spent today (local time), what runs, and what may be wrong."""
+    """Print what was spent today (local time), what is active, and what may be wrong."""
     with opened() as session:
         rows = session.history.rows()
         day = datetime.now().astimezone().date()
         spent = _spent_on(session.history, day)
-        running = [found for found in rows if found.status == "running"]
-        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=datetime.now(UTC))]
+        now, after = datetime.now(UTC), idle_after()
+        opened_rows = [found for found in rows if found.status == "running"]
+        running = [found for found in opened_rows if not is_idle(found, now, after)]
+        idle = len(opened_rows) - len(running)
+        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=now)]
+        copies = session.compared(rows)
+        for row in rows:
+            of_copy = doubts_of_copies([row], copies, session.where_copied, now=now)
+            doubtful += [(row, doubt.why) for doubt in of_copy]
+        dated = spent_at_from(session.history, *quarters(day, day, None))
         if as_json:
-            print_json(_as_json(day, spent, running, doubtful, rows, session))
+            told = _as_json(day, spent, running, doubtful, rows, session)
+            print_json(told | {"idle": idle, "spent_at_from": evidence_json(dated)})
             return exit_code(session.problems)
         if (doubt := misplaced(session.data)) is not None:
             click.echo(f"costledger: {doubt}", err=True)
         if rows:
             _print(day, spent, running, doubtful, rows)
+            _print_notes(dated, idle)
         else:
             click.echo(f"no workflows in {session.where} yet; try `costledger demo`, or `costledger import adw PATH`")
         return exit_code(session.problems)
@@ -100,14 +114,14 @@ def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Ro
     if running:
         shown = Table(
             "running",
-            *("workflow", "status", "cost so far", "last event"),
+            *("workflow", "status", "cost so far", "last activity"),
             right=("cost so far",),
-            whole=("status", "last event"),
-            dropped=("status", "last event"),
+            whole=("status", "last activity"),
+            dropped=("status", "last activity"),
         )
-        latest = sorted(running, key=lambda found: (found.updated_at, found.adw_id), reverse=True)
+        latest = sorted(running, key=lambda found: (found.last_activity or "", found.adw_id), reverse=True)
         for found in latest[:_SHOWN_MAX]:
-            cost, last = row_cost(found), local_time(found.updated_at)
+            cost, last = row_cost(found), local_time(found.last_activity)
             shown.add_row(Id(found.adw_id), styled_status(found.status), cost, last)
         shown.print(out)
         _print_rest(out, len(running), "costledger history --status running")
@@ -117,6 +131,14 @@ def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Ro
             shown.add_row(Id(found.adw_id), row_cost(found), why)
         shown.print(out)
         _print_rest(out, len(doubtful), "costledger stale")
+
+
+def _print_notes(dated: dict[str, int], idle: int) -> None:
+    """What of today is dated by evidence, how many workflows are open without activity, and where to read on."""
+    out = console()
+    print_evidence(out, dated)
+    if idle:
+        out.print(f"{counted(idle, 'open workflow')} without activity: costledger history --status idle")
     out.print("more: costledger history · show ID · explain ID · verify")
 
 

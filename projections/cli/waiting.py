@@ -30,6 +30,7 @@ _DRAIN: Final = "projections.cli.draining"
 _AMOUNT: Final = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 """What `ledger.money` takes for an amount; that one takes longer to import than an agent should wait."""
 _USD_MAX: Final = 1e9
+_VERSION_CHARACTERS_MAX: Final = 32
 _NAME_CHARACTERS_MAX: Final = 512
 """Of a name in an event."""
 
@@ -171,6 +172,8 @@ def _told(spool: Spool, told: Json) -> str:
     if counter is not None and counter != note.get("counter_usd"):
         said["counter_usd"] = counter
         duration = _part(told, "cost").get("total_duration_ms")
+        if isinstance(version := told.get("version"), str) and len(version) <= _VERSION_CHARACTERS_MAX:
+            said["version"] = version
         if isinstance(duration, int) and duration >= 0:
             said["since_ms"] = max(0, int(time.time() * 1000) - duration)
             said["duration_ms"] = duration
@@ -195,6 +198,10 @@ def _cost(said: Json, note: Json) -> float:
     if "counter_usd" not in said:
         return cost
     shown = float(said["counter_usd"])
+    if note.get("carried"):
+        process = _process({"processes": note["carried"]}, said.get("since_ms", -1))
+        grown = max(0.0, shown - _number(process["shown_usd"])) if process else 0.0
+        return max(cost, _number(note["by_counters_usd"]) + grown)
     if "counters" not in note:  # nothing is known yet, or by a version that did not tell; rather too little
         return max(cost, shown)
     grown = _grown(note["counters"], shown, said.get("since_ms", -1), said.get("duration_ms"))

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from heapq import nlargest
 from pathlib import Path
 from types import FrameType
@@ -22,12 +22,22 @@ from rich.text import Text
 from ledger import money
 from ledger.errors import CostledgerError
 from ledger.importing import SourceEntry, SourceRegister, configured
-from projections.cli.context import config, config_option, data_option, data_path, history_option, json_before, prices
+from projections.cli.context import (
+    config,
+    config_option,
+    data_option,
+    data_path,
+    history_option,
+    idle_after,
+    json_before,
+    prices,
+)
 from projections.cli.output import local_time, place, plain
 from projections.cli.session import Session, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import row_cost
+from projections.idle import is_idle
 from projections.store import HistoryStore
 from projections.wake import Wake
 from projections.watch import Step, Watch
@@ -140,8 +150,8 @@ class _Board:
     """The table: what runs and what changed last, and what is in the way."""
 
     def __init__(self, history: HistoryStore) -> None:
-        self._history = history
-        newest = nlargest(_ROWS_MAX, history.rows(), key=lambda row: row.updated_at)
+        self._history, self._idle_after = history, idle_after()
+        newest = nlargest(_ROWS_MAX, history.rows(), key=lambda row: row.last_activity or "")
         self._rows = {row.adw_id: row for row in newest}
         self._problems: list[tuple[str, str]] = []
         self._spent_nanousd = 0
@@ -170,7 +180,14 @@ class _Board:
         self._problems = [*self._problems, *_problems(step)][-_PROBLEMS_SHOWN:]
 
     def _newest(self, count: int) -> list[Row]:
-        return nlargest(count, self._rows.values(), key=lambda row: (row.status == "running", row.updated_at))
+        return nlargest(count, self._rows.values(), key=self._order)
+
+    def _order(self, row: Row) -> tuple[bool, str]:
+        """What runs first, then the latest activity."""
+        return row.status == "running" and not self._is_idle(row), row.last_activity or ""
+
+    def _is_idle(self, row: Row) -> bool:
+        return is_idle(row, datetime.now(UTC), self._idle_after)
 
     def _drawn(self, out: Console) -> Group:
         since = f"{self._began:%H:%M:%S}"
@@ -199,5 +216,5 @@ class _Board:
         for row in self._newest(height):
             more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")]
             cost, last = row_cost(row), local_time(row.updated_at)[11:]
-            shown.add_row(Id(row.adw_id), styled_status(row.status), cost, *more, last)
+            shown.add_row(Id(row.adw_id), styled_status(row.status, idle=self._is_idle(row)), cost, *more, last)
         return shown

@@ -20,9 +20,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from ledger.errors import CostledgerError, DamagedLedger, LedgerUnavailable
+from ledger.errors import (
+    CostledgerError,
+    DamagedLedger,
+    HistoryReplaced,
+    HistoryUnavailable,
+    HistoryUnwritable,
+    LedgerUnavailable,
+)
 from projections.server import shapes
 from projections.server.appender import Appender
+from projections.server.copies import Copies
 from projections.server.endpoints import Endpoint, endpoint_of
 from projections.server.feed import Change, Feed
 from projections.server.figures import Figures
@@ -100,14 +108,16 @@ async def _running(
     appender = Appender(
         service.ledgers, service.folds, service.prices, standings.local, standings.checkpoint, keeper.wake, metrics
     )
+    copies = Copies(service)
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.decoder = ThreadPoolExecutor(1, "decoder")
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
     app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
-    app.state.follower, app.state.webhooks = follower, webhooks
+    app.state.follower, app.state.webhooks, app.state.copies = follower, webhooks, copies
     await asyncio.to_thread(keeper.start)
     follower.start()
+    copies.start()
     await webhooks.start()
     try:
         yield
@@ -117,6 +127,7 @@ async def _running(
         await webhooks.stop()
         proving.stop()
         await asyncio.to_thread(follower.stop)
+        await asyncio.to_thread(copies.stop)
         await asyncio.to_thread(standings.close)
         await asyncio.to_thread(keeper.stop)
         app.state.decoder.shutdown()
@@ -126,6 +137,8 @@ async def _running(
 async def _answered(request: Request, error: Exception) -> Response:
     if isinstance(error, DamagedLedger | LedgerUnavailable):
         await run_in_threadpool(request.app.state.keeper.suspect, [error.path.stem])  # so that health names it, too
+    if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryReplaced | HistoryUnwritable):
+        request.app.state.keeper.doubt(error)
     return response_to(error, request.scope)
 
 

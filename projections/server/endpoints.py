@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
+import httpx
 from standardwebhooks import Webhook
 
 from ledger.config import WebhookConfig
@@ -50,9 +51,13 @@ def endpoint_of(config: WebhookConfig) -> Endpoint:
     """An endpoint as it is configured.
 
     Raises:
-        InvalidInput: its secret is not there, or is none.
+        InvalidInput: its address is none that a request can go to, or its secret is not there, or is none.
     """
     host = host_of(config.url)
+    try:
+        httpx.URL(config.url).raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InvalidInput(f"the address of the webhook to {host} cannot be used: {error}") from None
     where = f"environment variable {config.secret_env}" if config.secret_env is not None else str(config.secret_file)
     make = "`costledger webhooks --new-secret` makes one"
     secret: str | None

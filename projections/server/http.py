@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -37,11 +40,18 @@ def http_server(service: Service) -> uvicorn.Server:
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams first: they have no end of their own, and would be waited for."""
+    """Ends at once while it starts; later the streams first: they have no end of their own, and would be waited for."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at once before the first request: rows are written whole or not, and no request is under way."""
+        if not self.started:
+            signal.signal(sig, signal.SIG_DFL)
+            os.kill(os.getpid(), sig)
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.feed.close()

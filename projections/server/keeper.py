@@ -16,7 +16,15 @@ from typing import Final
 
 from watchfiles import watch
 
-from ledger.errors import CostledgerError, HistoryReplaced, InvalidWorkflowId, LedgerUnavailable, UnknownWorkflow
+from ledger.errors import (
+    CostledgerError,
+    HistoryReplaced,
+    HistoryUnavailable,
+    HistoryUnwritable,
+    InvalidWorkflowId,
+    LedgerUnavailable,
+    UnknownWorkflow,
+)
 from ledger.importing import reread
 from projections.replay import ENDED, Problem, RefreshReport, refresh
 from projections.server.feed import Change
@@ -85,7 +93,7 @@ class Keeper:
         self.last_change = 0
         self._every_seconds, self.shared = _ALL_SECONDS, False
         self._running: set[str] = set()
-        self._replaced = False
+        self._replaced = self._doubted = False
         service.when_replaced = lambda: self.wake("")  # the name of no ledger
         self.unsettled: set[str] = set()
         self._noticed = Noticed(service.settings.data)
@@ -141,8 +149,9 @@ class Keeper:
             due = self.kept.refreshed_at + self._every_seconds - time.time()
             names, since = self._gathered(max(0.0, due))
             try:
+                some = names if self.kept.error is None else set[str]()  # after a failure all are looked at
                 history = self._history()
-                self._refresh(history, names if names and not self._replaced else None)
+                self._refresh(history, some if some and not self._replaced else None)
                 self._service.use(history)
                 self._replaced = False
                 self._tell(history)
@@ -150,6 +159,8 @@ class Keeper:
             except CostledgerError as error:
                 _log.error("rows could not be refreshed: %s", error)
                 self._fail(error)
+                if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryUnwritable):
+                    self.doubt(error)
             except Exception as error:
                 _log.exception("rows could not be refreshed")
                 self._fail(error)
@@ -157,13 +168,23 @@ class Keeper:
                 self.kept.lag_seconds = time.monotonic() - since
 
     def _history(self) -> HistoryStore:
-        """The history; one that lies in the place of another is replayed whole before anybody asks it."""
+        """The history; one that lies in the place of another, or was damaged, is replayed whole before it is asked."""
         try:
-            return self._service.history
-        except HistoryReplaced as problem:
-            _log.warning("%s", problem)
-            self._replaced, self.last_change = True, 0
-            return self._service.open_anew()
+            history = self._service.history
+            doubted, self._doubted = history.was_cut or self._doubted, False
+            if not doubted or history.is_whole():
+                return history
+            problem = HistoryReplaced()
+        except HistoryReplaced as error:
+            problem = error
+        _log.warning("%s", problem)
+        self._replaced, self.last_change = True, 0
+        return self._service.open_anew(mended=True)
+
+    def doubt(self, error: HistoryUnavailable) -> None:
+        """A question to the history failed: look whether it is damaged; the rows are not ready until that is known."""
+        self._doubted, self.kept.error = True, error
+        self.wake("")
 
     def _fail(self, error: Exception) -> None:
         self.kept.error = error
@@ -171,8 +192,9 @@ class Keeper:
 
     @property
     def ready(self) -> bool:
-        """Whether the last look was no failure, and not much longer ago than it should be."""
-        return self.kept.error is None and time.time() - self.kept.refreshed_at < _LATE_LOOKS * self._every_seconds
+        """Whether the last look was no failure, and no longer ago than it should be, and its history lies there."""
+        on_time = time.time() - self.kept.refreshed_at < _LATE_LOOKS * self._every_seconds
+        return self.kept.error is None and not self._replaced and on_time and self._service.in_place
 
     def _gathered(self, seconds: float) -> tuple[set[str], float]:
         """The workflows that it was woken for, and when first; none when all are due."""
@@ -244,10 +266,10 @@ class Keeper:
     def _tell(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             told: list[Change] = []
-            budgets = self._service.config.budgets
+            config = self._service.config
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                told.append(Change(number, adw_id, None if row is None else row_as_json(row, budgets)))
+                told.append(Change(number, adw_id, None if row is None else row_as_json(row, config)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
                         self.unsettled.add(adw_id)

@@ -21,6 +21,13 @@ __all__ = ["NotSent", "Outward", "is_public"]
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
+_NOT_PUBLIC: Final = (
+    IPv6Network("::/96"),  # IPv4-compatible addresses, which were given up (RFC 4291, 2.5.5.1)
+    IPv6Network("fec0::/10"),  # site-local ones, too (RFC 3879)
+    IPv6Network("64:ff9b:1::/48"),  # a gateway of the own network, to whatever it is told to (RFC 8215)
+)
+"""What Python's `is_global`, of some versions at least, takes for the internet's."""
+
 
 class NotSent(Exception):
     """There is no answer; the sentence names no part of the URL but its host."""
@@ -29,10 +36,16 @@ class NotSent(Exception):
 def is_public(address: str) -> bool:
     """Whether an address is one of the internet's: not of this machine, this network or any special use.
 
-    An IPv4 address inside an IPv6 one counts as what it is, since a gateway may unpack it.
+    An IPv4 address inside an IPv6 one counts as what it is, since a gateway may unpack it. What is spelled as no
+    address, with full-width dots say, is none.
     """
-    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    try:
+        found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
     if isinstance(found, IPv6Address):
+        if any(found in network for network in _NOT_PUBLIC):
+            return False
         inside = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
         if found in _NAT64:
             inside = IPv4Address(int(found) & 0xFFFFFFFF)

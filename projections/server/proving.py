@@ -84,7 +84,15 @@ class Proving:
         try:
             # Two processes at least, so that many ledgers are proven beside this one, which has others to answer.
             many = max(2, processes_at_hand())
-            for finding in verify(service.ledgers, service.history, mine.proof, processes=many, progress=on):
+            found = verify(
+                service.ledgers,
+                service.history,
+                mine.proof,
+                application=service.application,
+                processes=many,
+                progress=on,
+            )
+            for finding in found:
                 if len(mine.findings) < FINDINGS_MAX:
                     mine.findings.append(finding)
             self._suspect(dict.fromkeys(finding.workflow_id for finding in mine.findings))

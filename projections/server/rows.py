@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from ledger import money
-from projections.budget import Budgets, Standing, standing
+from ledger.config import Config
+from projections.applications.plan import Compared
+from projections.budget import Standing, standing
+from projections.idle import is_idle
 from projections.pages import Totals
 from projections.workflow_history import Row
 
@@ -34,20 +38,23 @@ def budget_as_json(found: Standing | None) -> dict[str, Any] | None:
     }
 
 
-def row_as_json(row: Row, budgets: Budgets) -> dict[str, Any]:
-    """A row for JSON.
+def row_as_json(row: Row, config: Config, copy: Compared | None = None) -> dict[str, Any]:
+    """A row for JSON, as it is now.
 
     Args:
-        budgets: where a workflow's start names none.
+        config: its budgets, where a workflow's start names none; and after how long without activity one is idle.
+        copy: what an application's table shows of it.
     """
     told = asdict(row)
+    told["idle"] = is_idle(row, datetime.now(UTC), config.idle_after)
     del told["budget_nanousd"]
-    told["budget"] = budget_as_json(standing(row, budgets))
+    told["budget"] = budget_as_json(standing(row, config.budgets))
     estimate = told["estimated_cost_total"]
     told["actual_cost_total"] = usd(told.pop("actual_cost_nanousd"))
     told["estimated_cost_total"] = None if estimate is None else usd(money.parse_total(estimate))
     for name in ("cost_breakdown", "token_breakdown"):
         told[name] = orjson.loads(told[name])
+    told["application"] = None if copy is None else copy.as_json()
     return told
 
 

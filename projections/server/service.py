@@ -13,6 +13,7 @@ from ledger.pricing import GenaiPrices, PriceBook
 from ledger.register import SourceEntry, SourceRegister
 from ledger.replica import Replica
 from ledger.store import DirectoryStore
+from projections.applications.table import ApplicationTable
 from projections.chains import Lines, lines_of
 from projections.kept import KeptFolds
 from projections.server.settings import Settings
@@ -31,6 +32,7 @@ class Service:
         prices: for what sources name no cost for.
         watched: sources that are followed besides those that are configured or remembered.
         replica: where the lines are that projectors fold; closed with the service. None when none was named.
+        application: another application's table that is a copy of the history; closed with the service.
     """
 
     def __init__(
@@ -42,8 +44,9 @@ class Service:
         prices: PriceBook | None = None,
         watched: Sequence[SourceEntry] = (),
         replica: Replica | None = None,
+        application: ApplicationTable | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings, self.application = settings, application
         self.config = config or Config()
         self.prices = prices or GenaiPrices()
         self.ledgers = DirectoryStore(settings.data)
@@ -81,13 +84,28 @@ class Service:
             raise HistoryReplaced
         return found
 
-    def open_anew(self) -> HistoryStore:
+    @property
+    def in_place(self) -> bool:
+        """Whether the file in use still lies where it was opened, whole as far as its names and sizes show."""
+        with self._lock:
+            found = next((one for one in self._opened if one.identity == self._in_use), None)
+        if found is None or not found.replaced:
+            return True
+        self.when_replaced()
+        return False
+
+    def open_anew(self, *, mended: bool = False) -> HistoryStore:
         """This thread's own connection to what lies there now; everybody has it once it is in `use`.
+
+        Args:
+            mended: first put what can be read of a damaged file into a new one.
 
         Raises:
             HistoryUnavailable: it cannot be opened.
         """
         before: HistoryStore | None = getattr(self._of_thread, "history", None)
+        if mended and before is not None:
+            before.recover()
         found = self._of_thread.history = self._open_history()
         with self._lock:
             self._opened.append(found)
@@ -105,6 +123,8 @@ class Service:
         self.background.shutdown()
         if self._replica is not None:
             self._replica.close()
+        if self.application is not None:
+            self.application.close()
         with self._lock:
             for history in self._opened:
                 history.close()

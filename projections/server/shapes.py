@@ -48,6 +48,16 @@ class Budget(_Shape):
     at_least: bool = Field(description="some usage has no price or is incomplete, so more than this was spent")
 
 
+class Copy(_Shape):
+    """What an application's own table shows of a workflow."""
+
+    stored_cost: Usd | None = Field(description="null: its column is NULL", examples=["0.09"])
+    ledger_cost: Usd = Field(description="what the ledger says")
+    held: bool = Field(description="the workflow runs and a larger cost is stored, which stays until it ends")
+    wrong: list[str] = Field(description="columns that do not show the row", examples=[["actual_cost_total"]])
+    overwrites: int = Field(description="how often another writer has set it back, each within an hour of the last")
+
+
 class WorkflowRow(_Shape):
     """A row of `workflow_history`."""
 
@@ -56,9 +66,14 @@ class WorkflowRow(_Shape):
     workflow_template: str | None = Field(examples=["adw_sdlc"])
     project: str | None = Field(examples=["costledger"])
     status: str = Field(examples=["completed"], description="running, completed, failed or cancelled")
+    idle: bool = Field(description="running, and without activity for `idle_after` of the configuration, an hour")
     start_time: Moment | None
     end_time: Moment | None
-    duration_seconds: int | None = Field(examples=[841])
+    duration_seconds: int | None = Field(
+        examples=[841],
+        description="from start to end; null while it runs, and when the end was recorded a day after all activity",
+    )
+    last_activity: Moment | None = Field(description="the latest of its readings, starts and ends")
     actual_cost_total: Usd
     estimated_cost_total: Usd | None
     budget: Budget | None = Field(description="null: neither its start nor the configuration sets one")
@@ -80,6 +95,9 @@ class WorkflowRow(_Shape):
     error_message: str | None
     created_at: Moment
     updated_at: Moment
+    application: Copy | None = Field(
+        description="null: no application's table is named, it has no row of this workflow, or the row comes by stream"
+    )
 
 
 class StatusTotals(_Shape):
@@ -122,6 +140,7 @@ class AuditEntry(_Shape):
 
 class AuditLog(_Shape):
     entries: list[AuditEntry]
+    application: list[AuditEntry] = Field(description="the newest entries of the application's own audit log")
     next: int | None = Field(description="`after` for the entries behind these; null when there are none")
 
 
@@ -289,6 +308,11 @@ class Spend(_Shape):
     lines: list[SpendLine]
     groups: list[SpendGroup]
     total: SpendFigures
+    spent_at_from: dict[str, Usd] = Field(
+        description="what is dated by evidence since its source has no time: file (the log's modification time), "
+        "adw_state, application (its row) or transcript",
+        examples=[{"file": "1.23"}],
+    )
     unpriced: dict[str, Unpriced] = Field(description="by model")
 
 
@@ -375,6 +399,14 @@ class Resent(_Shape):
     endpoints: list[str] = Field(description="that will be sent it again")
 
 
+class Copies(_Shape):
+    """How an application's table is kept right."""
+
+    compared_at: Moment | None
+    waiting: int = Field(description="rows that only a resync writes, since an upgrade reads ledgers in another way")
+    error: str | None = Field(description="why it could not be read or written; null when it could")
+
+
 class Health(_Shape):
     """What may be wrong."""
 
@@ -390,6 +422,7 @@ class Health(_Shape):
     verification: Verification | None = Field(description="null: none since the server was started")
     sources: list[Followed]
     webhooks: list[Endpoint]
+    application: Copies | None = Field(description="null: no application's table is named")
 
 
 class Login(_Shape):

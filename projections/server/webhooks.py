@@ -129,8 +129,6 @@ class Webhooks:
     async def _run(self, outbox: Outbox, news: News) -> None:
         async with asyncio.TaskGroup() as group:
             for endpoint in self.endpoints:
-                to = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
-                self._outward[endpoint.id] = to
                 group.create_task(self._deliver(outbox, endpoint))
             while True:
                 self._woken.clear()
@@ -209,6 +207,9 @@ class Webhooks:
             "webhook-signature": endpoint.signer.sign(message.id, moment, message.body),
         }
         try:
+            if endpoint.id not in self._outward:
+                to = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
+                self._outward[endpoint.id] = to
             outward, body = self._outward[endpoint.id], message.body.encode()
             status = await outward.post(body, headers, endpoint.config.timeout_seconds)
         except NotSent as error:

@@ -45,18 +45,55 @@ class Connection:
             self.db = _connected(path) if writes else _reading(path)
             try:
                 self.db.execute("PRAGMA user_version").fetchone()  # the file is opened now, not at the first question
+                self.note_files()
             except BaseException:
                 self.db.close()
                 raise
-            self.identity = _identity(path)
 
     def close(self) -> None:
         self.db.close()
 
+    def note_files(self) -> None:
+        """Take down which files are in use: the database, and its write-ahead log where it has one."""
+        with self.errors():
+            logs = self.writes and self.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        self._file = _identity(self.path)
+        self._log = _identity(_log_of(self.path)) if logs else None
+        self._log_size = 0
+        self.identity = (self._file, self._log)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the path still names the database that was opened."""
+        return self._file is not None and _identity(self.path) == self._file
+
     @property
     def replaced(self) -> bool:
-        """Whether the file that was opened is gone, or another one lies in its place."""
-        return _identity(self.path) != self.identity
+        """Whether a file that was opened is gone, was cut, or has another one in its place."""
+        return _identity(self.path) != self._file or self._damaged()
+
+    def _damaged(self) -> bool:
+        """Whether the database was cut to nothing, or its log removed, behind SQLite's back.
+
+        SQLite removes a log only as its last connection closes (https://www.sqlite.org/walformat.html).
+        """
+        if self._log is None:
+            return False
+        try:
+            return os.stat(self.path).st_size == 0 or _identity(_log_of(self.path)) != self._log
+        except OSError:
+            return True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the log is smaller than it was: another program made a checkpoint, or cut it."""
+        if self._log is None:
+            return False
+        with contextlib.suppress(OSError):
+            size, before = os.stat(_log_of(self.path)).st_size, self._log_size
+            self._log_size = size
+            return size < before
+        return True
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -71,6 +108,16 @@ class Connection:
         self.db.execute("COMMIT")
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that the block reads be of one moment; writers go on (https://www.sqlite.org/isolation.html)."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """SQLite's errors as ours."""
         try:
@@ -79,6 +126,10 @@ class Connection:
             if (cause := _unwritable(self.path, error, writes=self.writes)) is not None:
                 raise HistoryUnwritable(self.path, cause) from error
             raise HistoryUnavailable(self.path, _sentence(error)) from error
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -109,7 +160,7 @@ def _reading(path: Path) -> sqlite3.Connection:
         db.close()
     else:
         return db
-    journal = path.with_name(f"{path.name}-wal")
+    journal = _log_of(path)
     if not journal.is_file() or not journal.stat().st_size:
         return _connected(f"{where}?immutable=1")
     with tempfile.TemporaryDirectory(prefix="costledger-") as folder:

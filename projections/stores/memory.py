@@ -21,6 +21,7 @@ from projections.store import (
     CostChange,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
     decide,
@@ -29,7 +30,7 @@ from projections.store import (
     stored_cost,
     with_cost,
 )
-from projections.workflow_history import COLUMNS, Row
+from projections.workflow_history import Row
 
 __all__ = ["MemoryHistory"]
 
@@ -37,11 +38,10 @@ __all__ = ["MemoryHistory"]
 class MemoryHistory:
     """Rows in a dictionary; a `HistoryStore`."""
 
-    columns = COLUMNS
-    inserts = True
     shared = False
     identity = None
     replaced = False
+    was_cut = False
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         self._clock = clock
@@ -57,6 +57,13 @@ class MemoryHistory:
         """See `HistoryStore.origins`."""
         return {}
 
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
     def close(self) -> None:
         """See `HistoryStore.close`: nothing is open."""
 
@@ -67,6 +74,11 @@ class MemoryHistory:
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+        with self._lock:
+            return Recorded(self.row(adw_id), self._checkpoints.get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -107,7 +119,7 @@ class MemoryHistory:
                 group = tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by)
                 key = group if merged else (one.quarter, *group)
                 known = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
-                amounts = list(map(add, known.amounts, one[4:]))
+                amounts = list(map(add, known.amounts, one[-len(AMOUNTS) :]))
                 sums[key] = SpendSum(max(known.quarter, one.quarter), group, amounts)
         yield from sorted(sums.values(), key=lambda found: found.quarter)
 
@@ -120,7 +132,9 @@ class MemoryHistory:
                 known, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
                 if known is not None and known.seq > projected.head.seq:
                     continue
-                row, change = decide(projected.row, None if old is None else _stored(old), pure=pure, reason=reason)
+                stored = None if old is None else _stored(old)
+                spent = sum(part.cost_nanousd for part in self._spend.get(adw_id, ()))
+                row, change = decide(projected.row, stored, spent_nanousd=spent, pure=pure, reason=reason)
                 self._put(row, projected)
                 if change is not None:
                     self._log(change)
@@ -163,6 +177,12 @@ class MemoryHistory:
         """What a person's UPDATE of `actual_cost_total` does in a database."""
         self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
         self._number(adw_id)
+
+    def put(self, row: Row, checkpoint: Head | None, spend: tuple[Spend, ...]) -> None:
+        """Store a row as another history has it; nothing is audited."""
+        self._rows[row.adw_id], self._spend[row.adw_id] = row, spend
+        if checkpoint is not None:
+            self._checkpoints[row.adw_id] = checkpoint
 
     def _put(self, row: Row, projected: Projected) -> None:
         if self._rows.get(row.adw_id) != row:

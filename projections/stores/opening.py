@@ -22,32 +22,26 @@ def is_postgres(spelling: str) -> bool:
     return spelling.startswith(_POSTGRES)
 
 
-def open_history(spelling: str | Path, *, insert_missing: bool = False, writes: bool = True) -> ClosingHistory:
-    """The history that a spelling names.
+def open_history(spelling: str | Path, *, writes: bool = True) -> ClosingHistory:
+    """Open a history of our own.
 
     Args:
-        spelling: `PATH` of a SQLite database of our own; `sqlite:PATH` of another application's, to be adopted;
-            `postgresql://…`, ours unless another application's table `workflow_history` stands there.
-        insert_missing: in another application's table, also insert rows that it lacks.
+        spelling: the path of a SQLite database, or `postgresql://…`; see `application_at`, which knows the others.
         writes: False reads a SQLite file where nothing can be written.
 
     Raises:
-        InvalidInput: it is none of these.
+        InvalidInput: it is neither.
         MissingExtra: PostgreSQL without its package.
         HistoryUnavailable: it cannot be used.
     """
     text = str(spelling)
     if is_postgres(text):
         try:
-            from projections.stores.postgres_adopted import open_postgres
+            from projections.stores.postgres import open_postgres
         except ImportError as error:
             raise MissingExtra("a history in PostgreSQL", "postgres") from error
-        return open_postgres(text, insert_missing=insert_missing)
-    kind, colon, path = text.partition(":")
-    if kind == "sqlite" and path:
-        from projections.stores.adopted import AdoptedHistory
-
-        return AdoptedHistory(Path(path), insert_missing=insert_missing, writes=writes)
+        return open_postgres(text)
+    kind, colon, _ = text.partition(":")
     if colon and isinstance(spelling, str):
         raise InvalidInput(
             f"--history {kind}:…: name a SQLite database as sqlite:PATH, or PostgreSQL as postgresql://USER@HOST/DATABASE"

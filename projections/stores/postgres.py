@@ -16,18 +16,22 @@ import orjson
 from ledger import clock as clocks
 from ledger import money
 from ledger.clock import Clock
+from ledger.errors import HistoryUnavailable
 from ledger.line import Head
 from projections.pages import Page, Query
 from projections.spend import Spend
 from projections.store import (
     NO_LEDGER,
     AuditEntry,
+    Before,
     CostChange,
     Fresh,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
+    after_upgrade,
     changed,
     decide,
     removed,
@@ -40,7 +44,7 @@ from projections.stores.postgres_spend import SPEND_COLUMNS, PostgresSpend
 from projections.stores.postgres_tables import BUILDING, VERSIONS, Columns, Tables, only, records
 from projections.workflow_history import COLUMNS, Row
 
-__all__ = ["FORGET", "PostgresHistory", "values_of"]
+__all__ = ["PostgresHistory", "open_postgres", "values_of"]
 
 _ENTRY: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
 _AUDIT: Final = (
@@ -55,15 +59,21 @@ _CELLS: Final = attrgetter(*COLUMNS)
 _JSON_COLUMNS: Final = ("cost_breakdown", "token_breakdown")
 _JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
+_BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
-FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
+_FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
+
+
+def open_postgres(url: str, *, clock: Clock = clocks.now) -> PostgresHistory:
+    """The history at a URL; see `PostgresHistory`."""
+    return PostgresHistory(PostgresConnection(url), clock=clock)
 
 
 class PostgresHistory:
     """Rows in tables of our own, in the schema that the session's `search_path` names first; a `HistoryStore`.
 
-    The tables are made when they are first needed. Those of a newer version are refused and left as they are; an
-    older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
+    The tables are made when they are first needed. Another application's, and those of a newer version, are refused and
+    left as they are; an older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
 
     Args:
         version: write rows of a version that is not shown, and that nothing is audited of before it is.
@@ -72,13 +82,9 @@ class PostgresHistory:
         HistoryUnavailable: at construction and by every method.
     """
 
-    columns: tuple[str, ...] = COLUMNS
-    inserts = True
     identity = None
     replaced = False
-
-    _only = ""
-    """A WHERE clause, where not every row is ours."""
+    was_cut = False
 
     def __init__(
         self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
@@ -99,6 +105,13 @@ class PostgresHistory:
         """Where it is, without any password."""
         return self._connection.where
 
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
     def close(self) -> None:
         """Close the session; the object cannot be used after that."""
         self._connection.close()
@@ -116,9 +129,28 @@ class PostgresHistory:
 
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
+        return self._connection.run(lambda cursor: self._row_in(cursor, adw_id))
+
+    def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
         query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
-        values = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchone())
+        values = cursor.execute(query, (adw_id,)).fetchone()
         return None if values is None else _row(values)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+
+        def work(cursor: Cursor) -> Recorded:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) known WHERE workflow_id = %s"
+            head = cursor.execute(query, (adw_id,)).fetchone()
+            row = self._row_in(cursor, adw_id)
+            return Recorded(row, None if head is None else Head(*head), self._spend.of(cursor, adw_id))
+
+        while True:
+            version = self._connection.run(self._tables.meta)
+            found = self._connection.run(work)
+            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped its rows in meanwhile
+                return found
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -133,7 +165,7 @@ class PostgresHistory:
 
     def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
         """See `HistoryStore.doubtful`."""
-        query = f"{self._rows} {'AND' if self._only else 'WHERE'} {doubtful('%s')}"
+        query = f"{self._rows} WHERE {doubtful('%s')}"
         found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit)).fetchall())
         return list(map(_row, found))
 
@@ -176,16 +208,23 @@ class PostgresHistory:
         self._tables.lock_against_swaps(cursor)
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
         known, stored = self._locked(cursor, furthest)
+        before = {} if self._hidden else self._before(cursor, list(furthest))
+        spent = self._spend.costs_nanousd(cursor, stored)
         rows: list[Row] = []
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
             projected = furthest[adw_id]
-            if known[adw_id] > projected.head.seq or not self._takes(projected.row, exists=adw_id in stored):
+            if known[adw_id] > projected.head.seq:
                 continue
-            row, change = decide(projected.row, stored.get(adw_id), pure=pure, reason=reason)
+            old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
+            ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
+            row, change = decide(projected.row, old, spent_nanousd=ours, pure=pure, reason=why)
             rows.append(row)
             changes += [] if change is None else [change]
-        different = self._put(cursor, rows, stored)
+        if before:
+            done = [row.adw_id for row in rows]
+            cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (done,))
+        different = self._put(cursor, rows)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         cursor.execute(
             f"UPDATE {self._checkpoint} known SET seq = told.seq, size = told.size, hash = told.hash "
@@ -197,6 +236,11 @@ class PostgresHistory:
         if not self._hidden:
             postgres_pages.number_changes(cursor, different)
         return changes
+
+    def _before(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, Before]:
+        """What rows showed before an upgrade, of those that it concerns."""
+        found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
+        return {adw_id: Before(_stored(*values), seq) for adw_id, *values, seq in found}
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
         """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
@@ -216,12 +260,8 @@ class PostgresHistory:
         stored = {adw_id: _stored(*values) for adw_id, *values in cursor.execute(query, (names,))}
         return known, stored
 
-    def _takes(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
-        """Whether this history takes a row."""
-        return True
-
-    def _put(self, cursor: Cursor, rows: Sequence[Row], stored: Collection[str]) -> list[str]:  # noqa: ARG002
-        """Store rows, and say which of them are others now; `stored` names those that were there."""
+    def _put(self, cursor: Cursor, rows: Sequence[Row]) -> list[str]:
+        """Store rows, and say which of them are others now."""
         told = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
         for one in told:
             one |= {name: orjson.Fragment(one[name]) for name in _JSON_COLUMNS}
@@ -232,7 +272,7 @@ class PostgresHistory:
 
         def work(cursor: Cursor) -> None:
             self._tables.lock_against_swaps(cursor)
-            cursor.execute(FORGET, ([workflow_id],))
+            cursor.execute(_FORGET, ([workflow_id],))
 
         self._connection.run(work)
 
@@ -254,7 +294,7 @@ class PostgresHistory:
             self._tables.lock_against_swaps(cursor)
             _, stored = self._locked(cursor, adw_ids)
             changes = [removed(adw_id, stored[adw_id], reason) for adw_id in sorted(stored)]
-            cursor.execute(FORGET, (list(adw_ids),))
+            cursor.execute(_FORGET, (list(adw_ids),))
             self._spend.remove(cursor, adw_ids)
             cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
             self._log(cursor, changes)
@@ -332,11 +372,19 @@ class PostgresHistory:
     def _prepare(self, cursor: Cursor) -> None:
         """Make our tables, or see that these are ours."""
         tables = self._tables
+        if tables.is_of_another(cursor):
+            raise HistoryUnavailable(
+                self.path,
+                "its table workflow_history is another application's and was left as it is; name another database or "
+                "schema (?options=-csearch_path%3DSCHEMA)",
+            )
         if not tables.meta(cursor).items() >= VERSIONS.items():
             tables.lock(cursor)
             versions = tables.meta(cursor)
-            if not versions:
+            if not versions.items() >= VERSIONS.items():
                 tables.make_shared(cursor)
+            if versions:
+                self._note_rows(cursor)
             if versions.get("schema_version") != VERSIONS["schema_version"]:
                 tables.drop_views(cursor)
             if not versions.items() >= VERSIONS.items():
@@ -345,10 +393,18 @@ class PostgresHistory:
                 tables.remember(cursor, **VERSIONS)
         self._look(Columns(cursor))
 
+    def _note_rows(self, cursor: Cursor) -> None:
+        """Remember what rows show before every ledger is folded anew."""
+        cursor.execute(
+            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
+            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
+        )
+
     def _look(self, columns: Columns) -> None:
         """Queries for the columns there are."""
         self._columns = columns
-        self._rows = f"SELECT {columns.reads()} FROM {self._history}{self._only}"
+        self._rows = f"SELECT {columns.reads()} FROM {self._history}"
         self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
         names, before = ", ".join(COLUMNS), ", ".join(f"old.{name}" for name in COLUMNS)
         after = ", ".join(f"excluded.{name}" for name in COLUMNS)

@@ -1,9 +1,10 @@
--- Schema version 3. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+-- Schema version 4. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
 --
 -- Versions:
 --   1  first
 --   2  costledger_partition_N: the column mark
 --   3  costledger_spend_N: the column partial
+--   4  workflow_history_N: the column last_activity; costledger_spend_N: the column spent_at_from
 --
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
@@ -18,7 +19,8 @@ CREATE TABLE workflow_history_N (
     status                   text NOT NULL,                 -- running, completed, failed or cancelled; from events only
     start_time               timestamptz,                   -- of the earliest start
     end_time                 timestamptz,                   -- of the end that decides
-    duration_seconds         bigint,                        -- whole seconds between the two
+    duration_seconds         bigint,                        -- whole seconds between the two; NULL: recorded late
+    last_activity            timestamptz,                   -- the latest reading, start or end; NULL without any
     actual_cost_total        numeric(28, 9) NOT NULL,       -- USD; what people see and edit
     actual_cost_nanousd      bigint NOT NULL,               -- the same as we wrote it, in 1e-9 USD
     estimated_cost_total     numeric(28, 9),                -- USD, of the last start that names one
@@ -66,6 +68,7 @@ CREATE TABLE costledger_spend_N (
     agent                 text COLLATE "C",  -- NULL for what no event named, as in the next two
     session_id            text COLLATE "C",
     model                 text COLLATE "C",
+    spent_at_from         text COLLATE "C",  -- the evidence for the quarter; NULL: the events carry their times
     cost_nanousd          bigint NOT NULL,   -- 1e-9 USD
     input_tokens          bigint NOT NULL,   -- uncached input
     cache_write_tokens    bigint NOT NULL,
@@ -127,6 +130,15 @@ SELECT setval('costledger_change_number_sequence', (floor(extract(epoch FROM now
 CREATE TABLE IF NOT EXISTS costledger_meta (
     key   text PRIMARY KEY,
     value bigint NOT NULL
+);
+
+-- What rows showed when an upgrade had every ledger folded again; each is deleted when its ledger has been.
+CREATE TABLE IF NOT EXISTS costledger_upgrade (
+    adw_id              text COLLATE "C" PRIMARY KEY,
+    actual_cost_total   double precision,  -- USD
+    actual_cost_nanousd bigint,            -- 1e-9 USD
+    status              text,
+    seq                 bigint             -- how far the ledger had been folded
 );
 
 -- Gives each version of the rows its number.

@@ -40,8 +40,8 @@ def conditions(query: Query) -> tuple[str, list[Any]]:
         "issue_number = %s": query.issue_number,
         "workflow_template = %s": query.workflow_template,
         "coalesce(cost_basis, 'none') = %s": query.basis,
-        "updated_at >= %s": query.since,
-        "updated_at < %s": query.until,
+        "last_activity >= %s": query.since,
+        "last_activity < %s": query.until,
     }
     for term, value in given.items():
         if value is not None:

@@ -18,7 +18,7 @@ from ledger.line import Head
 from ledger.replica import PARTITIONS
 from projections.projector import ChainState, PartitionsMoved
 from projections.store import CostChange, Projected
-from projections.stores.postgres_adopted import PostgresAdopted, history_of
+from projections.stores.postgres import PostgresHistory
 from projections.stores.postgres_connection import Cursor, PostgresConnection
 from projections.stores.postgres_tables import Tables, only, records
 
@@ -69,7 +69,7 @@ def projection_of(url: str) -> tuple[list[PartitionState], list[ChainState]]:
     """
     connection = PostgresConnection(url)
     try:
-        history_of(connection)
+        PostgresHistory(connection)
         return connection.run(_projection)
     finally:
         connection.close()
@@ -113,7 +113,7 @@ class PostgresShared:
         self._connection = PostgresConnection(url, reconnects=False)
         self._tables = Tables(self._connection.where)
         self._identity = identity
-        self._history = history_of(self._connection)
+        self._history = PostgresHistory(self._connection)
         try:
             self._version = self._connection.run(self._begin)
         except BaseException:
@@ -154,7 +154,7 @@ class PostgresShared:
             HistoryUnavailable: they are.
         """
         refreshed = "SELECT EXISTS (TABLE costledger_checkpoint) AND NOT EXISTS (TABLE costledger_partition)"
-        if not self._hidden and not isinstance(self._history, PostgresAdopted) and only(cursor.execute(refreshed)):
+        if not self._hidden and only(cursor.execute(refreshed)):
             raise HistoryUnavailable(
                 self._connection.where,
                 "its rows come from a refresh of one host's ledgers; name another database or schema, or replay the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from projections.spend import Spend
+from projections.spend import AMOUNTS, Spend
 from projections.store import Group, SpendSum
 from projections.stores.postgres_connection import Cursor
 from projections.stores.postgres_tables import records
@@ -15,7 +15,7 @@ __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
 
 SPEND_COLUMNS: Final = ("adw_id", *Spend._fields)
 
-_NAMES: Final = Spend._fields[:4]
+_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 
 
 class PostgresSpend:
@@ -46,6 +46,11 @@ class PostgresSpend:
         """A workflow's rows, in the order of their names."""
         order = ", ".join(f"{name} NULLS FIRST" for name in _NAMES)
         return tuple([Spend(*values[1:]) for values in cursor.execute(f"{self._of} ORDER BY {order}", ([adw_id],))])
+
+    def costs_nanousd(self, cursor: Cursor, adw_ids: Collection[str]) -> dict[str, int]:
+        """Return what the rows of each of these workflows sum to; those without any are left out."""
+        query = f"SELECT adw_id, sum(cost_nanousd) FROM {self._table} WHERE adw_id = ANY(%s) GROUP BY adw_id"
+        return {adw_id: int(cost) for adw_id, cost in cursor.execute(query, (list(adw_ids),))}
 
     def remove(self, cursor: Cursor, adw_ids: Collection[str]) -> None:
         """Drop the rows of these workflows."""

@@ -21,7 +21,7 @@ from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
 """The version, by its key in `costledger_meta`, that projectors are filling."""
@@ -29,9 +29,7 @@ BUILDING: Final = "building_version"
 _RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s"
 """Not `to_regclass`, which may remember from before another session made the table."""
 _VERSIONED: Final = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)_N\b")
-_IF_NEW: Final = re.compile(r"^CREATE (TABLE|INDEX)")
-_COLUMN: Final = re.compile(r"^    (\w+) +([a-z]+(?: precision|\([\d, ]+\))?)", re.MULTILINE)
-_MOMENTS: Final = frozenset({"start_time", "end_time", "created_at", "updated_at"})
+_MOMENTS: Final = frozenset({"start_time", "end_time", "last_activity", "created_at", "updated_at"})
 _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 _NUMBERS: Final = ("numeric", "double precision", "real", "bigint", "integer")
 _NANOUSD: Final = "actual_cost_nanousd / 1000000000.0"
@@ -63,6 +61,11 @@ class Tables:
     def exists(self, cursor: Cursor, name: str) -> bool:
         return bool(only(cursor.execute(f"SELECT count(*) FROM ({_RELATION}) found", (name,))))
 
+    def is_of_another(self, cursor: Cursor) -> bool:
+        """Whether a table `workflow_history` is there that we did not make."""
+        # In this order: another process may be making ours meanwhile, all in one transaction.
+        return self.exists(cursor, "workflow_history") and "rows_version" not in self.meta(cursor)
+
     def meta(self, cursor: Cursor) -> dict[str, int]:
         """The versions this history was written by; empty when it is not one of ours.
 
@@ -84,19 +87,6 @@ class Tables:
         """The tables that all versions share."""
         for statement in self._shared:
             cursor.execute(statement)
-
-    def make_adopted(self, cursor: Cursor) -> None:
-        """Our tables beside another application's `workflow_history`, without versions."""
-        self.make_shared(cursor)
-        for statement in self._versioned:
-            if "workflow_history_N" not in statement:
-                cursor.execute(_IF_NEW.sub(r"\g<0> IF NOT EXISTS", statement.replace("_N ", " ")))
-        cursor.execute('CREATE TABLE IF NOT EXISTS costledger_column (name text COLLATE "C" PRIMARY KEY)')
-
-    def kinds(self) -> dict[str, str]:
-        """The types that the columns of `workflow_history` have in our own tables."""
-        (text,) = (text for text in self._versioned if "TABLE workflow_history_N" in text)
-        return dict(_COLUMN.findall(text))
 
     def remember(self, cursor: Cursor, **values: int) -> None:
         """Write what `meta` reads."""

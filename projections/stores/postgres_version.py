@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ledger.errors import InvalidInput
 from projections.store import CostChange
 from projections.stores.postgres import PostgresHistory
-from projections.stores.postgres_adopted import PostgresAdopted
 from projections.stores.postgres_connection import Cursor
 from projections.stores.postgres_shared import FREEZE, PostgresShared
 from projections.stores.postgres_tables import BUILDING, only
@@ -28,9 +26,6 @@ class PostgresVersion(PostgresShared):
     """One projector's session that fills a version of the rows beside the one that is shown.
 
     All who rebuild at the same time fill the same version, in shares.
-
-    Raises:
-        InvalidInput: the table belongs to another application, and has no versions.
     """
 
     _key = BUILDING
@@ -52,8 +47,6 @@ class PostgresVersion(PostgresShared):
         self._freezes = False
 
     def _begin(self, cursor: Cursor) -> int:
-        if isinstance(self._history, PostgresAdopted):
-            raise InvalidInput("another application's table has no versions; `costledger project` updates it in place")
         self._tables.lock(cursor)
         version = self._tables.meta(cursor).get(BUILDING)
         if version is not None and self._is_of_another_replica(cursor, version):

@@ -1,10 +1,11 @@
--- Schema version 4.
+-- Schema version 5.
 --
 -- Versions:
 --   1  first
 --   2  costledger_spend; the columns project and budget_nanousd
 --   3  costledger_spend: the column partial
---   4  costledger_total: sums in halves of 32 bits
+--   4  the column last_activity; costledger_spend: the column spent_at_from
+--   5  costledger_total: sums in halves of 32 bits
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -16,7 +17,8 @@ CREATE TABLE IF NOT EXISTS workflow_history (
     status                   TEXT NOT NULL,     -- running, completed, failed or cancelled; from events only
     start_time               TEXT,              -- of the earliest start
     end_time                 TEXT,              -- of the end that decides
-    duration_seconds         INTEGER,           -- whole seconds between the two
+    duration_seconds         INTEGER,           -- whole seconds between the two; NULL when the end was recorded late
+    last_activity            TEXT,              -- the latest reading, start or end; NULL without any
     actual_cost_total        REAL NOT NULL,     -- USD; what people see and edit
     actual_cost_nanousd      INTEGER NOT NULL,  -- the same, exact: 1e-9 USD
     estimated_cost_total     REAL,              -- USD, of the last start that names one
@@ -60,6 +62,7 @@ CREATE TABLE IF NOT EXISTS costledger_spend (
     agent                 TEXT,              -- NULL for what no event named, as in the next two
     session_id            TEXT,
     model                 TEXT,
+    spent_at_from         TEXT,              -- the evidence for the quarter; NULL: the events carry their times
     cost_nanousd          INTEGER NOT NULL,  -- 1e-9 USD
     input_tokens          INTEGER NOT NULL,  -- uncached input
     cache_write_tokens    INTEGER NOT NULL,
@@ -87,3 +90,12 @@ CREATE TABLE IF NOT EXISTS costledger_meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What rows showed when an upgrade had every ledger folded again; each is deleted when its ledger has been.
+CREATE TABLE IF NOT EXISTS costledger_upgrade (
+    adw_id              TEXT PRIMARY KEY,
+    actual_cost_total   REAL,     -- USD
+    actual_cost_nanousd INTEGER,  -- 1e-9 USD
+    status              TEXT,
+    seq                 INTEGER   -- how far the ledger had been folded
+) WITHOUT ROWID;

@@ -12,6 +12,7 @@ from projections.store import OWN, Group, SpendSum
 __all__ = ["SpendTable", "sum_of", "sums_query"]
 
 _COLUMNS: Final = ", ".join(Spend._fields)
+_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 _SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
 _HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
 """The upper and the lower half of every figure: their sums fit 64 bits, where the figures' own may not."""
@@ -24,7 +25,7 @@ class SpendTable:
         self._db = db
         self._of = f"SELECT {_COLUMNS} FROM {table} WHERE adw_id = ?"
         self._remove = f"DELETE FROM {table} WHERE adw_id = ?"
-        named = " AND ".join(f"{name} IS ?" for name in Spend._fields[:4])
+        named = " AND ".join(f"{name} IS ?" for name in _NAMES)
         self._remove_one = f"{self._remove} AND {named}"
         marks = ", ".join("?" * (len(Spend._fields) + 1))
         self._insert = f"INSERT INTO {table} (adw_id, {_COLUMNS}) VALUES ({marks})"
@@ -33,7 +34,7 @@ class SpendTable:
     def put(self, adw_id: str, rows: Sequence[Spend]) -> None:
         """Make these a workflow's rows; only those that differ are written."""
         stored, fresh = set(self._db.execute(self._of, (adw_id,))), set(rows)
-        gone = [(adw_id, *row[:4]) for row in stored - fresh]
+        gone = [(adw_id, *row[: len(_NAMES)]) for row in stored - fresh]
         if len(gone) == len(stored):
             self.remove(adw_id)
         else:
@@ -42,8 +43,13 @@ class SpendTable:
 
     def of(self, adw_id: str) -> tuple[Spend, ...]:
         """A workflow's rows, in the order of their names."""
-        order = ", ".join(Spend._fields[:4])
+        order = ", ".join(_NAMES)
         return tuple([Spend(*values) for values in self._db.execute(f"{self._of} ORDER BY {order}", (adw_id,))])
+
+    def cost_nanousd(self, adw_id: str) -> int:
+        """Return what a workflow's rows sum to; 0 without any."""
+        query = f"SELECT cost_nanousd FROM {self._table} WHERE adw_id = ?"
+        return sum(cost for (cost,) in self._db.execute(query, (adw_id,)))  # on the way, SQL's could be above 64 bits
 
     def remove(self, adw_id: str) -> None:
         """Drop a workflow's rows."""

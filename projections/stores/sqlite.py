@@ -19,11 +19,14 @@ from projections.store import (
     FOLD_VERSION,
     NO_LEDGER,
     AuditEntry,
+    Before,
     CostChange,
     Group,
     Projected,
+    Recorded,
     SpendSum,
     Stored,
+    after_upgrade,
     decide,
     removed,
     stored_cost,
@@ -33,16 +36,18 @@ from projections.stores.connection import Connection
 from projections.stores.doubtful import doubtful
 from projections.stores.schema import statements
 from projections.stores.spend_table import SpendTable
+from projections.stores.sqlite_recovery import is_whole, recover
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["SqliteHistory"]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id, seq, size, hash) VALUES (?, ?, ?, ?)"
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
 _STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
+_BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _values: Final = attrgetter(*COLUMNS)
 """A row's values in the order of its columns."""
 
@@ -62,20 +67,18 @@ class SqliteHistory:
         HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
     """
 
-    columns = COLUMNS
-    inserts = True
     shared = False
 
     def __init__(self, path: Path, *, writes: bool = True, clock: Clock = clocks.now) -> None:
-        self._open(Connection(path, writes=writes), clock)
-
-    def _open(self, connection: Connection, clock: Clock) -> None:
+        connection = Connection(path, writes=writes)
         self._connection, self._db, self._clock = connection, connection.db, clock
         self._spend = SpendTable(connection.db)
         try:
             with connection.errors():
                 sqlite_pages.prepare(self._db)
                 self._prepare()
+                self._upgrades = bool(self._db.execute(f"{_BEFORE} LIMIT 1").fetchall())
+            connection.note_files()
         except BaseException:
             connection.close()
             raise
@@ -93,6 +96,22 @@ class SqliteHistory:
     def replaced(self) -> bool:
         """See `HistoryStore.replaced`."""
         return self._connection.replaced
+
+    @property
+    def was_cut(self) -> bool:
+        """See `HistoryStore.was_cut`."""
+        return self._connection.was_cut
+
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        with self._connection.errors():
+            return is_whole(self.path)
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`."""
+        if self._connection.is_there:
+            with self._connection.errors():
+                recover(self.path, self._db, self._clock())
 
     def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """See `HistoryStore.origins`."""
@@ -121,6 +140,11 @@ class SqliteHistory:
         with self._connection.errors():
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+        with self._connection.errors(), self._connection.snapshot():
+            return Recorded(self.row(adw_id), self.checkpoints([adw_id]).get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
@@ -219,20 +243,23 @@ class SqliteHistory:
         if known is not None and known[0] > head.seq:
             return None
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
-        stored = None if values is None else _stored(values)
-        row, change = decide(projected.row, stored, pure=pure, reason=reason)
-        if not self._put(row, exists=stored is not None):
-            return None
+        exists, stored = values is not None, None if values is None else _stored(values)
+        before = self._before(adw_id) if self._upgrades else None
+        stored, why = after_upgrade(stored, before, projected, reason)
+        ours = stored.exact_nanousd if not exists and stored is not None else self._spend.cost_nanousd(adw_id)
+        row, change = decide(projected.row, stored, spent_nanousd=ours, pure=pure, reason=why)
+        self._db.execute(_UPSERT, _values(row))
+        if before is not None:
+            self._db.execute("DELETE FROM costledger_upgrade WHERE adw_id = ?", (adw_id,))
         self._spend.put(adw_id, projected.spend)
         self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
             self._log(change)
         return change
 
-    def _put(self, row: Row, *, exists: bool) -> bool:  # noqa: ARG002 (an adopted table asks)
-        """Store a row; False when this history does not take it."""
-        self._db.execute(_UPSERT, _values(row))
-        return True
+    def _before(self, adw_id: str) -> Before | None:
+        values = self._db.execute(f"{_BEFORE} WHERE adw_id = ?", (adw_id,)).fetchone()
+        return None if values is None else Before(_stored(values[:-1]), values[-1])
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
         values = self._db.execute(f"{_STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
@@ -257,17 +284,19 @@ class SqliteHistory:
             HistoryUnavailable: they are not.
         """
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and "costledger_meta" not in tables:
+        if tables and ("costledger_meta" not in tables or "costledger_column" in tables):
             raise HistoryUnavailable(
                 self.path,
                 "is a database of another application and was left as it is; use another data directory, or "
-                f"adopt it with --history sqlite:{self.path}",
+                f"have its table kept right with --history sqlite:{self.path}",
             )
         versions = self._versions() if tables else {}
         if versions == VERSIONS:
             return
         self._db.execute("PRAGMA journal_mode = WAL")
         with self._connection.transaction():
+            if versions:
+                self._note_rows()
             if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
                 self._db.execute("DROP TABLE workflow_history")
                 self._db.execute("DROP TABLE IF EXISTS costledger_spend")
@@ -291,6 +320,16 @@ class SqliteHistory:
                 f"{SCHEMA_VERSION}); upgrade costledger, or delete the file: `costledger refresh` makes it anew",
             )
         return versions
+
+    def _note_rows(self) -> None:
+        """Remember what rows show before every ledger is folded anew."""
+        for statement in statements("schema.sql"):
+            if "costledger_upgrade" in statement:
+                self._db.execute(statement)
+        self._db.execute(
+            "INSERT OR IGNORE INTO costledger_upgrade SELECT h.adw_id, h.actual_cost_total, h.actual_cost_nanousd, "
+            "h.status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id"
+        )
 
     def _begin_anew(self) -> None:
         """Every ledger is to be folded anew, by the versions of this program."""

@@ -1,6 +1,6 @@
 """Pages and totals of a SQLite history: indexes to walk, and sums that triggers keep, so that neither counts rows.
 
-`costledger_total` holds a line for each day (of `updated_at`), status, template and basis that occurs. Triggers also
+`costledger_total` holds a line for each day (of `last_activity`), status, template and basis that occurs. Triggers also
 give every row that changes a new number in `costledger_change`, also when somebody edits it by hand: who saw number n
 asks for those above it.
 """
@@ -34,7 +34,7 @@ _COUNTED_FROM: Final = (
 
 _KEY: Final = ("day", "status", "workflow_template", "cost_basis")
 _OF_ROW: Final = {
-    "day": "substr({0}.updated_at, 1, 10)",
+    "day": "ifnull(substr({0}.last_activity, 1, 10), '')",
     "status": "{0}.status",
     "workflow_template": "ifnull({0}.workflow_template, '')",
     "cost_basis": "ifnull({0}.cost_basis, 'none')",
@@ -89,8 +89,8 @@ def statements() -> Iterator[str]:
             yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"
     yield f"CREATE INDEX IF NOT EXISTS workflow_history_doubtful ON workflow_history (updated_at) WHERE {DOUBTFUL}"
     for column in _KEY[1:]:
-        name = f"workflow_history_{column}_updated_at"
-        yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, updated_at, adw_id)"
+        name = f"workflow_history_{column}_last_activity"
+        yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, last_activity, adw_id)"
     new, old = _changed("NEW"), _changed("OLD")
     yield _trigger("row_added", "INSERT", "", f"{_added('NEW')} {new}")
     yield _trigger("row_removed", "DELETE", "", f"{_taken('OLD')} {old}")
@@ -122,9 +122,9 @@ def _changed(row: str) -> str:
     )
 
 
-def page(db: sqlite3.Connection, query: Query, *, kept: bool = True) -> Page:
-    """See `HistoryStore.page`; `kept` as for `totals`."""
-    found = totals(db, query, kept=kept)
+def page(db: sqlite3.Connection, query: Query) -> Page:
+    """See `HistoryStore.page`."""
+    found = totals(db, query)
     column, way = SORTS[query.sort], "DESC" if query.descending else "ASC"
     walked = found.count >= _WALKED_FROM
     conditions, values = _conditions(query, "+" if walked else "")
@@ -134,19 +134,15 @@ def page(db: sqlite3.Connection, query: Query, *, kept: bool = True) -> Page:
     return Page(rows, found)
 
 
-def totals(db: sqlite3.Connection, query: Query, *, kept: bool = True) -> Totals:
-    """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell.
-
-    Args:
-        kept: there are kept sums; not so in an adopted table.
-    """
-    if not kept or query.text is not None or query.issue_number is not None:
+def totals(db: sqlite3.Connection, query: Query) -> Totals:
+    """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell."""
+    if query.text is not None or query.issue_number is not None:
         conditions, values = _conditions(query, "")
         return _summed(db, _from_rows(conditions), values)
     found = _of_whole_days(db, query)
     for low, high in _edges(query):
         grouped, values = _grouped(query)
-        text = " AND ".join(["updated_at >= ? AND updated_at < ?", *grouped])
+        text = " AND ".join(["last_activity >= ? AND last_activity < ?", *grouped])
         found = found.plus(_summed(db, _from_rows(f" WHERE {text}"), [low, high, *values]))
     return found
 
@@ -174,7 +170,7 @@ def _of_whole_days(db: sqlite3.Connection, query: Query) -> Totals:
     conditions, values = _grouped(query, kept=True)
     for bound, comparison in ((query.since, ">"), (query.until, "<")):
         if bound is not None:
-            conditions.append(f"day {comparison} ?")
+            conditions.append(f"day {comparison} ? AND day <> ''")
             values.append(bound[:10])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sums = ", ".join(f"sum({name})" for name in _HALVES)
@@ -225,7 +221,7 @@ def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
         values.append(query.issue_number)
     for bound, comparison in ((query.since, ">="), (query.until, "<")):
         if bound is not None:
-            conditions.append(f"{'' if query.sort == 'updated_at' else unindexed}updated_at {comparison} ?")
+            conditions.append(f"{'' if query.sort == 'last_activity' else unindexed}last_activity {comparison} ?")
             values.append(bound)
     if query.text is not None:
         conditions.append(_TEXT)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
+import sys
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,12 +16,14 @@ import pytest
 from ledger.anchor import anchor, anchors_in, broken
 from ledger.errors import DamagedLedger, InvalidAnchor, InvalidInput
 from ledger.events import cost_observed
+from ledger.line import HASH_CHARACTERS, seed
 from ledger.origin import keep_origin, misplaced
 from ledger.renewal import renew
 from ledger.store import DirectoryStore
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
 from projections.stores.sqlite import SqliteHistory
+from tests.conftest import PROJECT
 
 
 def append_for_a_while(data: str, name: str) -> None:
@@ -141,3 +147,84 @@ def test_an_anchor_makes_no_mistyped_data_directory(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no data directory"):
         anchor(DirectoryStore(tmp_path / "mistyped"))
     assert list(tmp_path.iterdir()) == []
+
+
+def rewritten(store: DirectoryStore, name: str, old: bytes, new: bytes) -> None:
+    """Change an event and all hashes after it, as a writer of the files can who knows FORMAT.md."""
+    lines = store.ledger_path(name).read_bytes().splitlines(keepends=True)
+    assert any(old in line for line in lines)
+    made, before = list[bytes](), seed(name, store.origin)
+    for line in lines:
+        content = line.replace(old, new)[: -HASH_CHARACTERS - 3]
+        made.append(content + sha256(before + content).hexdigest().encode() + b'"}\n')
+        before = made[-1][-HASH_CHARACTERS - 3 :]
+    store.ledger_path(name).write_bytes(b"".join(made))
+
+
+def costledger(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "projections", "--data", str(data), *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty git repository beside the data directory."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    (tmp_path / "gitconfig").write_text("[user]\nname = A Person\nemail = person@example.org\n")
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "anchors")], check=True)
+    return tmp_path / "anchors"
+
+
+def test_only_an_anchor_elsewhere_shows_a_history_that_was_rewritten_whole(tmp_path: Path, repository: Path) -> None:
+    data = tmp_path / "data"
+    store = many(data)
+    assert costledger(data, "refresh").returncode == 0
+    honest = costledger(data, "verify")
+    assert honest.returncode == 0
+    assert "no anchor was given: a writer of these files could have changed an event" in honest.stdout
+    assert json.loads(costledger(data, "verify", "--json").stdout)["vouched_since"] is None
+
+    kept = costledger(data, "anchor", "--git", str(repository))
+    assert kept.returncode == 0, kept.stderr
+    log = subprocess.run(["git", "-C", repository, "log", "--format=%s"], capture_output=True, text=True, check=True)
+    (moment,) = re.findall(r"^costledger anchor of (\S+): 2 ledgers, 8 events$", log.stdout, re.MULTILINE)
+    anchors = str(repository / "costledger-anchors.txt")
+    store.append([cost_observed("a", cost_usd=9)])
+    vouched = costledger(data, "verify", "--against", anchors)
+    assert (vouched.returncode, f"whatever was there at {moment} is unchanged" in vouched.stdout) == (0, True)
+    assert json.loads(costledger(data, "verify", "--against", anchors, "--json").stdout)["vouched_since"] == moment
+
+    rewritten(store, "a", b'"1.00"', b'"7.00"')
+    for path in data.glob("history.db*"):
+        path.unlink()
+    assert costledger(data, "refresh").returncode == 0
+    assert "0 findings" in costledger(data, "verify").stdout, "by themselves the files are content"
+    found = costledger(data, "verify", "--against", anchors)
+    assert (found.returncode, "was rewritten" in found.stdout) == (3, True)
+    assert "whatever was there" not in found.stdout
+
+
+def test_a_cron_line_of_the_manual_keeps_an_anchor_each_night(tmp_path: Path, repository: Path) -> None:
+    manual = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^17 3 \* \* \* (.*costledger.*anchor --git .*)$", manual, re.MULTILINE)
+    remote = tmp_path / "elsewhere.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
+    subprocess.run(["git", "-C", repository, "remote", "add", "origin", str(remote)], check=True)
+    subprocess.run(["git", "-C", repository, "config", "push.autoSetupRemote", "true"], check=True)
+    many(tmp_path / "data")
+    line = line.replace("/srv/costledger", str(tmp_path / "data")).replace("/srv/anchors", str(repository))
+    command = f'costledger() {{ {sys.executable} -m projections "$@"; }}; {line}'
+    for _ in range(2):
+        done = subprocess.run(["sh", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    pushed = subprocess.run(["git", "-C", remote, "log", "--all", "--oneline"], capture_output=True, check=True)
+    assert len(pushed.stdout.splitlines()) == 2
+    assert len(anchors_in((repository / "costledger-anchors.txt").read_text())) == 2
+
+
+def test_an_anchor_is_not_committed_where_that_would_prove_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    many(data)
+    for where, why in ((tmp_path / "none", "no git repository"), (data / "anchors", "lies in the data directory")):
+        done = costledger(data, "anchor", "--git", str(where))
+        assert (done.returncode, why in done.stderr) == (2, True), done.stderr

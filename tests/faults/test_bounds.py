@@ -27,7 +27,7 @@ from projections.replay import refresh
 from projections.reports import groups, report
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.faults.forging import put
 from tests.projections.test_cli import Run

@@ -74,7 +74,7 @@ def test_appends_go_on_when_there_is_space_again(small: Path) -> None:
 
 def test_an_import_is_whole_per_workflow_and_goes_on_afterwards(small: Path, tmp_path: Path) -> None:
     for number in range(30):
-        messages = [message(f"m{number}-{at}", 9) for at in range(60)]
+        messages = [message(f"m{number}-{at}", 9, f"s{number}") for at in range(60)]
         write(tmp_path / f"agents/w{number:02d}/raw_output.jsonl", init(f"s{number}", f"p{number}"), *messages)
     store = DirectoryStore(small / "data")
     report = import_source(store, "adw", tmp_path / "agents")

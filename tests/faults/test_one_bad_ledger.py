@@ -18,7 +18,7 @@ from projections.rebuild import rebuild
 from projections.replay import RefreshReport, refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.faults.forging import ORIGIN, put
 from tests.projections.test_cli import Run
@@ -57,6 +57,13 @@ ODD: dict[str, list[dict[str, Any]]] = {
     "no cost that is one": [{"cost_usd": "lots"}],
     "a list for the agent": [{"cost_usd": "1.00", "agent": ["x"]}],
     "a NUL in a name": [{"cost_usd": "1.00", "agent": "a\0b"}],
+    "a NUL in a sub-agent's name": [{"cost_usd": "1.00", "agent": "a", "subagent": "a\0b"}],
+    "a NUL in a counter's name": [{"cost_usd": "1.00", "agent": "a", "counter": "a\0b"}],
+    "a NUL in the evidence": [
+        {"cost_usd": "1.00", "spent_at": "2026-11-23T18:33:01.000000Z", "source": {"spent_at_from": "a\0b"}}
+    ],
+    "spent at no time": [{"cost_usd": "1.00", "spent_at": "0", "source": {"spent_at_from": "file"}}],
+    "a number for when it was spent": [{"cost_usd": "1.00", "spent_at": 7, "source": {"spent_at_from": "file"}}],
     "text for the source": [{"cost_usd": "1.00", "source": "x", "session_id": "s"}],
     "a list for the source": [{"cost_usd": "1.00", "source": [1], "message_id": "m"}],
     "a series without figures": [{"cost_usd": "1.00", "session_id": "s", "source": {"kind": "x", "series": [1]}}],

@@ -44,6 +44,27 @@ ANTHROPIC_STREAM: list[dict[str, Any]] = [
     {"type": "message_stop"},
 ]
 
+TOOL_USAGE = {"input_tokens": 20, "output_tokens": 5}
+TOOL_USE: dict[str, Any] = ANTHROPIC | {
+    "id": "msg_tool",
+    "content": [{"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}],
+    "stop_reason": "tool_use",
+    "usage": TOOL_USAGE,
+}
+"""The answer to who offers a tool and has not used it yet."""
+TOOL_USE_STREAM: list[dict[str, Any]] = [
+    {"type": "message_start", "message": TOOL_USE | {"content": [], "stop_reason": None}},
+    {"type": "content_block_start", "index": 0, "content_block": TOOL_USE["content"][0]},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+    {"type": "content_block_stop", "index": 0},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+        "usage": {"output_tokens": 5},
+    },
+    {"type": "message_stop"},
+]
+
 CHAT_USAGE = {
     "prompt_tokens": 100,
     "completion_tokens": 7,
@@ -100,6 +121,53 @@ GEMINI: dict[str, Any] = {
     "modelVersion": "gemini-2.5-flash",
     "responseId": "gem_1",
 }
+GEMINI_CALL: dict[str, Any] = GEMINI | {
+    "candidates": [
+        {"content": {"role": "model", "parts": [{"functionCall": {"name": "weather", "args": {}}}]}, "index": 0}
+    ],
+    "usageMetadata": {"promptTokenCount": 20, "candidatesTokenCount": 5, "totalTokenCount": 25},
+    "responseId": "gem_call",
+}
+"""The answer to who offers a function and has not called it yet."""
+EMBEDDING: dict[str, Any] = {
+    "object": "list",
+    "model": "text-embedding-3-small",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+    "usage": {"prompt_tokens": 100, "total_tokens": 100},
+}
+IMAGE: dict[str, Any] = {
+    "created": 1,
+    "data": [{"b64_json": "aGVsbG8="}],
+    "usage": {
+        "input_tokens": 100,
+        "input_tokens_details": {"text_tokens": 100, "image_tokens": 0},
+        "output_tokens": 200,
+        "total_tokens": 300,
+    },
+}
+EDITED: dict[str, Any] = IMAGE | {
+    "usage": IMAGE["usage"] | {"input_tokens_details": {"text_tokens": 40, "image_tokens": 60}}
+}
+TRANSCRIPT: dict[str, Any] = {
+    "text": "hello",
+    "usage": {
+        "type": "tokens",
+        "input_tokens": 100,
+        "input_token_details": {"audio_tokens": 90, "text_tokens": 10},
+        "output_tokens": 7,
+        "total_tokens": 107,
+    },
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "/embeddings": EMBEDDING,
+    "/images/generations": IMAGE,
+    "/images/edits": EDITED,
+    "/images/variations": {"created": 1, "data": [{"url": "https://example.com/1.png"}]},
+    "/audio/transcriptions": TRANSCRIPT,
+    "/audio/translations": {"text": "hello", "usage": {"type": "duration", "seconds": 3}},
+    "/moderations": {"id": "modr-1", "model": "omni-moderation-2024-09-26", "results": []},
+}
+"""What is answered whole, by the end of the path."""
 
 
 def chat_stream(*, include_usage: bool) -> list[dict[str, Any]]:
@@ -131,21 +199,32 @@ def response_stream() -> list[dict[str, Any]]:
 
 
 class _Provider(BaseHTTPRequestHandler):
+    drop = False
+    """Break off in the middle of an answer, which a message that says DROP asks for."""
+
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(body) if body.startswith(b"{") else {}
         path = self.path.partition("?")[0]
+        streamed = bool(asked.get("stream"))
+        self.drop = b"DROP" in body
         if path.endswith("/messages"):
-            self._answer(ANTHROPIC, ANTHROPIC_STREAM if asked.get("stream") else None, named=True)
+            wants_tool = bool(asked.get("tools")) and b"tool_result" not in body
+            whole, events = (TOOL_USE, TOOL_USE_STREAM) if wants_tool else (ANTHROPIC, ANTHROPIC_STREAM)
+            self._answer(whole, events if streamed else None, named=True)
         elif path.endswith("/chat/completions"):
             wanted = bool((asked.get("stream_options") or {}).get("include_usage"))
-            self._answer(CHAT, chat_stream(include_usage=wanted) if asked.get("stream") else None, done=True)
+            self._answer(CHAT, chat_stream(include_usage=wanted) if streamed else None, done=True)
         elif path.endswith("/responses"):
-            self._answer(RESPONSE, response_stream() if asked.get("stream") else None, named=True)
-        elif ":generateContent" in path:
-            self._answer(GEMINI, None)
-        elif ":streamGenerateContent" in path:
-            first: dict[str, Any] = GEMINI | {"usageMetadata": {"promptTokenCount": 100, "totalTokenCount": 100}}
-            self._answer(GEMINI, [first, GEMINI])
+            self._answer(RESPONSE, response_stream() if streamed else None, named=True)
+        elif ":generateContent" in path or ":streamGenerateContent" in path:
+            whole = GEMINI_CALL if asked.get("tools") and b"functionResponse" not in body else GEMINI
+            first: dict[str, Any] = whole | {"usageMetadata": {"promptTokenCount": 20, "totalTokenCount": 20}}
+            self._answer(whole, [first, whole] if ":stream" in path else None)
+        elif path.endswith("/audio/speech"):
+            self._send(b"a recording", "audio/mpeg")
+        elif others := [answer for end, answer in OTHERS.items() if path.endswith(end)]:
+            self._answer(others[0], None)
         else:
             self.send_error(404)
 
@@ -160,11 +239,15 @@ class _Provider(BaseHTTPRequestHandler):
                 for event in events
             ]
             body, kind = "".join(lines) + ("data: [DONE]\n\n" if done else ""), "text/event-stream"
+        self._send(body.encode(), kind)
+
+    def _send(self, body: bytes, kind: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body[: len(body) // 2] if self.drop else body)
+        self.close_connection = self.close_connection or self.drop
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

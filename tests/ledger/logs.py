@@ -9,8 +9,9 @@ from typing import Any
 SONNET, HAIKU = "claude-sonnet-4-5-20250929", "claude-haiku-4-5-20251001"
 
 
-def init(session: str = "s1", process: str = "p1") -> dict[str, Any]:
-    return {"type": "system", "subtype": "init", "session_id": session, "uuid": process, "model": SONNET}
+def init(session: str = "s1", process: str = "p1", version: str = "2.1.276") -> dict[str, Any]:
+    record = {"type": "system", "subtype": "init", "session_id": session, "uuid": process, "model": SONNET}
+    return record | {"claude_code_version": version}
 
 
 def message(

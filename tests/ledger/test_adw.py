@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,20 @@ def test_a_path_that_is_no_text_is_read_all_the_same(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/od\xff\nd"))
     import_source(store, "adw", tree(folder, w1={"raw_output.jsonl": 0.1}))
     assert project(store, "w1").row.actual_cost_total == 0.1
+
+
+def test_phases_that_resume_one_session_count_each_for_itself(tmp_path: Path) -> None:
+    spent = {"plan": "0.05", "build": "0.04", "review": "0.03"}
+    carried, agents = Decimal(0), tmp_path / "agents"
+    for number, (agent, own) in enumerate(spent.items()):
+        carried += Decimal(own)
+        since = result(str(carried), sonnet=own)["modelUsage"]
+        line = result(str(carried), uuid=f"r{number}", sonnet=str(carried))
+        begun = init("s1", f"p{number}", "2.1.332")
+        log = agents / "w1" / agent / "raw_output.jsonl"
+        write(log, begun, line | {"model_usage_since_last_result": since, "result_index": 0})
+    store = MemoryStore()
+    import_source(store, "adw", agents)
+    row = project(store, "w1").row
+    assert (row.actual_cost_total, row.cost_basis) == (0.12, "reported")
+    assert json.loads(row.cost_breakdown)["by_agent"] == spent

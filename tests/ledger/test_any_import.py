@@ -22,7 +22,7 @@ from ledger.tail import Receipt
 from projections.replay import project
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, counted, meta, raw, said, turn
 
-TIMES = {"created_at", "updated_at", "event_count", "ledger_seq", "ledger_hash"}
+TIMES = {"last_activity", "created_at", "updated_at", "event_count", "ledger_seq", "ledger_hash"}
 SESSIONS = st.sampled_from(["s1", "s2", "s3"])
 
 

@@ -59,8 +59,8 @@ def test_a_sub_agent_counts_once_wherever_its_lines_stand(tmp_path: Path) -> Non
     write(tmp_path / "p" / "s1.jsonl", said("m0", 3), inside, said("m2", 4, agent="a2"))
     write(tmp_path / "p" / "s1" / "subagents" / "agent-a1.jsonl", said("m1", 9, agent="a1"))
     found, _ = imported(tmp_path)
-    told = [(line["message_id"], line["agent"], line["workflow_id"]) for line in found]
-    assert sorted(told) == [("m0", "main", "s1"), ("m1", "a1", "s1"), ("m2", "a2", "s1")]
+    shown = [(line["message_id"], line["agent"], line.get("subagent"), line["workflow_id"]) for line in found]
+    assert sorted(shown) == [("m0", "main", None, "s1"), ("m1", "main", "a1", "s1"), ("m2", "main", "a2", "s1")]
 
 
 def test_what_only_repeats_or_sums_up_is_not_counted(tmp_path: Path) -> None:

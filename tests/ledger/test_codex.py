@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from ledger.importing import import_source
 from ledger.sources import transcript
 from ledger.sources.transcript import BEGINNING, Extract
 from ledger.store import MemoryStore
-from tests.ledger.transcript_lines import counted, events_of, meta, raw, turn, write
+from projections.replay import project
+from tests.ledger.transcript_lines import counted, events_of, meta, raw, read_at, recorded, tokens, turn, write
 
 SAMPLE = Path(__file__).parent / "samples" / "codex"
 
@@ -54,6 +56,117 @@ def test_a_counter_that_falls_started_again_from_zero(tmp_path: Path) -> None:
     assert len({call.message_id for call in seen}) == 3, "the same total after a restart is another call"
 
 
+def test_counters_that_take_turns_are_two_and_a_total_that_was_read_before_is_a_repeat(tmp_path: Path) -> None:
+    one = [tokens(900, 0, 40), tokens(1900, 800, 60)]
+    other = [tokens(300, 0, 7), tokens(700, 250, 17)]
+    first, second = tokens(1000, 800, 20), tokens(400, 250, 10)
+    lines = [
+        read_at(one[0], one[0]),
+        read_at(other[0], other[0]),
+        read_at(one[0], one[0]),
+        read_at(one[1], first),
+        read_at(other[1], second),
+        counted(),
+        read_at(one[1], first),
+        read_at(other[1], second),
+    ]
+    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
+    assert [call.usage["output_tokens"] for call in seen] == [40, 7, 20, 10]
+    assert sum(call.usage.get("cache_read_tokens", 0) for call in seen) == 800 + 250
+
+
+def test_a_counter_that_begins_higher_than_another_stands_is_one_of_its_own(tmp_path: Path) -> None:
+    lines = [read_at(tokens(3000), tokens(3000)), read_at(tokens(10000), tokens(10000))]
+    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
+    assert [call.usage["input_tokens"] for call in seen] == [3000, 10000]
+
+
+def test_a_reading_that_was_lost_shows_in_the_next_one(tmp_path: Path) -> None:
+    lines = [read_at(tokens(1000), tokens(1000)), read_at(tokens(5000), tokens(1500))]
+    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
+    assert [call.usage["input_tokens"] for call in seen] == [1000, 4000]
+
+
+def test_a_record_of_a_response_is_a_call_and_the_reading_that_repeats_it_is_none(tmp_path: Path) -> None:
+    first, last = tokens(7542, 3584, 340, 72, writes=1979), tokens(17596, 8320, 352, 117, writes=4638)
+    total = {name: first[name] + last[name] for name in first}
+    lines = [recorded("resp_1", first, first), read_at(first, first), recorded("resp_2", total, last)]
+    extract = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines, read_at(total, last)))
+    assert extract.skipped == [], "a record is known"
+    assert [call.usage for call in extract.seen] == [
+        {"input_tokens": 1979, "cache_write_tokens": 1979, "cache_read_tokens": 3584, "output_tokens": 340},
+        {"input_tokens": 4638, "cache_write_tokens": 4638, "cache_read_tokens": 8320, "output_tokens": 352},
+    ]
+    without = read(write(tmp_path / "w.jsonl", meta("s"), turn(), read_at(first, first), read_at(total, last)))
+    assert [call.message_id for call in without.seen] == [call.message_id for call in extract.seen]
+    turned = [read_at(first, first), recorded("resp_1", first, first), *lines[2:]]
+    assert len(read(write(tmp_path / "t.jsonl", meta("s"), turn(), *turned)).seen) == 2, "whichever line comes first"
+
+
+def test_two_responses_that_used_the_same_are_two_calls(tmp_path: Path) -> None:
+    used = tokens(100, 0, 5)
+    lines = [recorded("resp_1", used, used), read_at(used, used), recorded("resp_2", used, used), read_at(used, used)]
+    lines += [lines[0]]
+    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
+    assert len({call.message_id for call in seen}) == len(seen) == 2
+
+
+def test_a_record_of_an_unknown_shape_is_reported(tmp_path: Path) -> None:
+    line = recorded("resp_1", tokens(100), {"tokens_in": 100})
+    (skipped,) = read(write(tmp_path / "r.jsonl", meta("s"), turn(), line)).skipped
+    assert "it looks like usage, in a shape that this version does not know" in skipped.reason
+
+
+def test_a_fork_that_repeats_nothing_goes_on_from_its_parents_counter(tmp_path: Path) -> None:
+    total, last = tokens(45666, 30464, 2518), tokens(9828, 4736, 541)
+    spawned = {"subagent": {"thread_spawn": {"parent_thread_id": "p"}}}
+    children: list[dict[str, Any]] = [{"parent": "p"}, {"source": spawned, "session_id": "p"}]
+    for more in children:
+        seen = read(write(tmp_path / "r.jsonl", meta("c", **more), turn(), read_at(total, last))).seen
+        assert [call.usage["output_tokens"] for call in seen] == [541]
+        lines = [meta("c", **more), turn(), recorded("r", total, last, "c"), read_at(total, last)]
+        seen = read(write(tmp_path / "r.jsonl", *lines)).seen
+        assert [call.usage["output_tokens"] for call in seen] == [541]
+
+
+def test_a_sub_agent_that_repeats_its_parents_lines_repeats_its_calls(tmp_path: Path) -> None:
+    spawned = {"subagent": {"thread_spawn": {"parent_thread_id": "p"}}}
+    first, second = read_at(tokens(900), tokens(900)), read_at(tokens(1200), tokens(300))
+    parent = read(write(tmp_path / "p.jsonl", meta("p"), turn(), first))
+    child = read(write(tmp_path / "c.jsonl", meta("c", source=spawned), meta("p"), turn(), first, second))
+    assert child.seen[0].message_id == parent.seen[0].message_id
+    assert len(child.seen) == 2
+
+
+def test_forks_whose_parents_file_is_missing_share_their_beginning(tmp_path: Path) -> None:
+    shared, one, other = read_at(tokens(900), tokens(900)), tokens(1000), tokens(1300)
+    a = write(tmp_path / "a.jsonl", meta("a", parent="gone"), turn(), shared, read_at(one, tokens(100)))
+    b = write(tmp_path / "b.jsonl", meta("b", parent="gone"), turn(), shared, read_at(other, tokens(400)))
+    for order in ([tmp_path], [a, b], [b, a]):
+        store = MemoryStore()
+        for path in order:
+            import_source(store, "codex", path)
+        rows = [project(store, workflow_id).row for workflow_id in store.workflow_ids()]
+        assert sum(row.input_tokens for row in rows) == 900 + 100 + 400
+
+
+def test_a_tier_that_was_only_asked_for_is_a_lower_bound(tmp_path: Path) -> None:
+    def cost(tier: str | None) -> tuple[int, str | None]:
+        settings = {"model": "gpt-5"} | ({"service_tier": tier} if tier else {})
+        applied = {"type": "event_msg", "payload": {"type": "thread_settings_applied", "thread_settings": settings}}
+        used, store = tokens(15682, 13696, 230), MemoryStore()
+        record = recorded("resp_1", used, used) | {"timestamp": "2026-11-28T19:15:27.805Z"}
+        lines = [turn("gpt-5"), applied, record, read_at(used, used)]
+        import_source(store, "codex", write(tmp_path / "r.jsonl", meta("s"), *lines))
+        row = project(store, "s").row
+        return row.actual_cost_nanousd, row.cost_basis
+
+    assert cost(None) == cost("default") == (6_494_500, "priced")
+    assert cost("priority") == cost("fast") == (6_494_500, "partial"), "it may have cost twice as much, or not"
+    assert cost("flex") == (3_247_250, "partial"), "left out of the request, it cost twice as much"
+    assert cost("a-tier-to-come") == (0, "partial")
+
+
 def test_the_same_rollout_under_another_name_has_the_same_calls(tmp_path: Path) -> None:
     lines = [meta("s"), turn(), counted(900, 0, 40)]
     one, two = (read(write(tmp_path / name / "r.jsonl", *lines)) for name in ("sessions", "archived_sessions"))
@@ -89,7 +202,7 @@ def test_a_sub_agents_thread_belongs_to_its_session_and_has_a_name(tmp_path: Pat
     older = meta("u", parent_thread_id="s", source={"subagent": "review"})
     for line, agent in ((named, "Scout"), (older, "u")):
         (call,) = read(write(tmp_path / "r.jsonl", line, turn(), counted(9, 0, 9))).seen
-        assert (call.session_id, call.agent) == ("s", agent)
+        assert (call.session_id, call.subagent) == ("s", agent)
 
 
 def test_a_service_tier_of_the_thread_is_kept(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +103,8 @@ def test_without_a_file_nothing_is_configured() -> None:
         ("prices = 3\n", 1, "prices:"),
         ("[budgets]\ndefault_usd = '1'\ndefault_usd = '2'\n", 3, "is not TOML"),
         ("[[prices]\n", 1, "is not TOML"),
+        ("[providers]\n'glm-*' = 'zai'\n'kimi-*' = 'moonshoot'\n", 3, "did you mean 'moonshot'?"),
+        ("[providers]\n'glm-*' = 'me'\n", 2, "is no provider with a price list; those that have one: anthropic"),
         ("a = " + "[" * 10_000, None, "nested too deeply"),
         (b"# caf\xe9\n", None, "is not UTF-8 at byte 5"),
     ],
@@ -146,6 +149,20 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
 GOOD = 'url = "https://hooks.example/x"\nsecret_env = "S"'
 
 
+NO_HOSTS = [
+    "a..b",
+    ".a",
+    f"{'a' * 64}.example",
+    "-a.example",
+    "a-.example",
+    "a%00b",
+    "127。0。0。1",
+    "127．0．0．1",
+    "[::1]x",
+]
+NO_HOSTS += ["[1::2::3]", "[v1.x]", "a\u200b。", "x" * 254]
+
+
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
@@ -154,6 +171,7 @@ GOOD = 'url = "https://hooks.example/x"\nsecret_env = "S"'
         ('url = "http://hooks.example/"\nsecret_env = "S"', "must be https"),
         ('url = "ftp://hooks.example/"\nsecret_env = "S"', "must be https"),
         ('url = "https://user:word@hooks.example/"\nsecret_env = "S"', "without a user name"),
+        *((f'url = "https://{host}/"\nsecret_env = "S"', "must be https") for host in NO_HOSTS),
         (f'{GOOD}\nevents = ["cost.update"]', "cost.updated"),
         (f"{GOOD}\ntimeout_seconds = 0", "timeout_seconds"),
         (f"{GOOD}\nsecret = 1", "not a key here"),
@@ -165,6 +183,15 @@ def test_a_webhook_that_could_not_be_sent_is_refused(tmp_path: Path, lines: str,
     file.write_text(f"[[webhooks]]\n{lines}\n")
     with pytest.raises(InvalidConfig, match=problem):
         load(file)
+
+
+@pytest.mark.parametrize(
+    "host", ["hooks.example.", "a_b.example", "bücher.example", "127.0.0.1:8443", "[::1]:8443", "a"]
+)
+def test_a_webhook_to_any_host_that_can_be_looked_up_is_taken(tmp_path: Path, host: str) -> None:
+    file = tmp_path / "costledger.toml"
+    file.write_text(f'[[webhooks]]\nurl = "https://{host}/x"\nsecret_env = "S"\n')
+    assert httpx.URL(load(file).webhooks[0].url).raw_host
 
 
 def test_a_webhook_says_only_where_its_secret_is(tmp_path: Path) -> None:

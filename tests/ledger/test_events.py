@@ -54,6 +54,10 @@ def test_ids_seen_in_the_field_are_taken(good: str) -> None:
         ("agent", "a\nb"),
         ("agent", "x" * 513),
         ("agent", 7),
+        ("subagent", ""),
+        ("skill", ["review"]),
+        ("plugin", "a\nb"),
+        ("counter", 1),
         ("id", "\0"),
         ("final", "yes"),
         ("observed_at", "yesterday"),
@@ -101,6 +105,14 @@ def test_a_reading_says_a_cost_a_usage_or_both() -> None:
     assert cost_observed("w", partial=True).fields == {"partial": True}
     assert "cost_source" not in cost_observed("w", usage={"output_tokens": 1}).fields
     assert cost_observed("w", cost_usd=0.1).fields["cost_usd"] == "0.10"
+
+
+@pytest.mark.parametrize("meter", [{"session_id": "s"}, {"message_id": "m"}])
+def test_a_counter_belongs_to_no_session_and_no_message(meter: dict[str, str]) -> None:
+    read = {"type": "cost_observed", "workflow_id": "w", "cost_usd": 1, "counter": "c"}
+    assert event(read | {"agent": "plan", "model": "opus"}).fields["counter"] == "c"
+    with pytest.raises(InvalidEvent, match="counter"):
+        event(read | meter)
 
 
 def test_final_and_partial_exclude_each_other() -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from ledger import MemoryStore, money, workflow_ended
 from ledger.errors import SourceUnreadable
 from ledger.importing import ImportReport, import_parts, import_source
-from ledger.planning import Known, plan
+from ledger.ledger_state import Known
+from ledger.planning import plan
 from ledger.pricing import GenaiPrices
 from ledger.sources.findings import Options, Place
 from ledger.sources.otlp import extract

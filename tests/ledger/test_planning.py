@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.planning import Known, known, plan
+from ledger.ledger_state import Known, known
+from ledger.planning import plan
 from ledger.rates import Rate, Rates
 from ledger.sources.findings import Call, Findings, Place
 from ledger.store import MemoryStore

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.session_counter import LATE_MAX_MS, SessionCounter, carried_over
+from ledger.session_counter import LATE_MAX_MS, CarriedCounter, SessionCounter, carried_over
 
 APART = 3 * LATE_MAX_MS
 figures = st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=8).map(sorted)
@@ -129,8 +129,6 @@ def test_a_late_line_of_a_process_before_the_resume_is_none_of_another_counter()
     session = SessionCounter()
     assert lines(session, (100, 0, 50_000), (130, APART, 20_000), (90, 0, 45_000), (110, APART, 10_000)) == 130
     assert lines(session, (20, 9 * APART, 900), (95, 0, 46_000), (25, 9 * APART, 950)) == 155
-    session.told(300)
-    assert lines(session, (90, 0, 45_000), (110, APART, 10_000), (21, 9 * APART, 910)) == 300
 
 
 def test_a_resumed_session_whose_counter_goes_on_is_one_counter() -> None:
@@ -156,11 +154,50 @@ def test_a_process_of_its_own_carries_nothing_over() -> None:
     assert carried_over([], 600, 1_000) == 0
 
 
-def test_a_total_of_another_source_covers_the_counters_so_far() -> None:
-    session = SessionCounter()
-    session.read(100, 0)
-    session.told(150)
-    session.told(120)
-    assert session.nanousd == 150
-    session.read(20, APART)
-    assert session.nanousd == 170
+def shown(session: CarriedCounter, *lines: tuple[int, int]) -> int:
+    """Take lines `(figure, start)` in; what the session shows after them."""
+    for figure, since in lines:
+        session.read(figure, since)
+    return session.nanousd
+
+
+def test_a_killed_process_counts_though_the_next_one_goes_on_from_the_saved_total() -> None:
+    saved, killed, again = [(0, 0), (110, 0)], [(110, APART), (150, APART)], [(110, 2 * APART), (149, 2 * APART)]
+    session = CarriedCounter()
+    assert shown(session, *saved, *killed, *again) == 110 + 40 + 39
+    assert not session.partial
+
+
+def test_one_session_in_two_terminals_counts_what_each_added() -> None:
+    session = CarriedCounter()
+    assert shown(session, (0, 0), (50, 0), (50, APART), (60, 0), (75, APART), (90, 0)) == 50 + 40 + 25
+
+
+def test_a_fork_begins_with_its_parents_total_and_counts_what_it_added() -> None:
+    fork = CarriedCounter()
+    fork.read(541, 0, [541])
+    assert (shown(fork, (560, 0)), fork.partial) == (19, False)
+    unknown = CarriedCounter()
+    unknown.read(541, 0)
+    assert (shown(unknown, (560, 0)), unknown.partial) == (19, True), "the session may have cost 541 before"
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 10**6), max_size=6), st.booleans()), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_carried_counters_add_up_to_what_was_spent_whatever_was_saved(
+    processes: list[tuple[list[int], bool]], chance: random.Random
+) -> None:
+    session, saved, spent = CarriedCounter(), 0, 0
+    for number, (calls, was_saved) in enumerate(processes):
+        figures = [saved]
+        for call in calls:
+            figures.append(figures[-1] + call)
+        lines = [(figure, number * APART + chance.randrange(50)) for figure in figures]
+        chance.shuffle(lines)  # lines overtake each other
+        shown(session, *lines, *lines[:1])
+        spent += sum(calls)
+        saved = figures[-1] if was_saved else saved
+    assert session.nanousd <= spent
+    assert session.nanousd == spent or session.partial or len(processes) > 1

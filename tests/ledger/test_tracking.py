@@ -164,13 +164,6 @@ class TestAnthropic:
     def test_to_isinstance_it_is_the_client(self, base: str, store: MemoryStore) -> None:
         assert isinstance(anthropic(base, store), sdk("anthropic").Anthropic)
 
-    def test_raw_responses_are_said_not_to_be_recorded(
-        self, base: str, store: MemoryStore, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        claude(anthropic(base, store).messages.with_raw_response)
-        assert "messages.with_raw_response are not recorded" in caplog.text
-        assert list(store.workflow_ids()) == []
-
 
 class TestOpenAI:
     def test_a_chat(self, base: str, store: MemoryStore) -> None:

@@ -185,18 +185,15 @@ def test_a_damaged_ledger_is_a_problem_of_its_own_and_its_file_is_read_again(
     assert sorted(messages(store)) == [("s1", "m1", 5), ("s1", "m3", 7), ("s2", "m2", 6), ("s2", "m4", 8)]
 
 
-def test_a_session_that_a_stream_feeds_is_skipped_unless_asked_for(store: DirectoryStore, tmp_path: Path) -> None:
+def test_a_session_that_a_log_has_goes_on_in_its_workflow_and_competes_with_it(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
     agents = tmp_path / "agents"
     logs.write(agents / "w1" / "plan" / "raw_output.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
     import_source(store, "adw", agents)
-    told = [said("m1", 5, model=SONNET), said("m2", 6, agent="a1", model=SONNET), said("m3", 7, session="s2")]
-    path = write(tmp_path / "t" / "s1.jsonl", *told)
-    report = imported(store, path)
-    assert [skipped.reason for skipped in report.skipped] == [
-        "session s1 was told by claude_stream already, in workflow w1; --fed-too reads it nevertheless"
-    ]
-    assert messages(store) == [("s2", "m3", 7)]
-    imported(store, path, fed_too=True)
+    shown = [said("m1", 5, model=SONNET), said("m2", 6, agent="a1", model=SONNET), said("m3", 7, session="s2")]
+    report = imported(store, write(tmp_path / "t" / "s1.jsonl", *shown))
+    assert (report.skipped, sorted(messages(store))) == ([], [("s2", "m3", 7), ("w1", "m1", 5), ("w1", "m2", 6)])
     row = project(store, "w1").row
     assert (row.actual_cost_total, "possible_double_counting" in row.cost_breakdown) == (1.25, False)
     logs.write(
@@ -206,63 +203,58 @@ def test_a_session_that_a_stream_feeds_is_skipped_unless_asked_for(store: Direct
         logs.result("2.5", uuid="r2", sonnet="2.5"),
     )
     assert import_source(store, "adw", agents).skipped == []
-    assert project(store, "w1").row.actual_cost_total == 2.5
+    row = project(store, "w1").row
+    assert (row.actual_cost_total, row.cost_basis) == (2.5, "partial"), "two accounts that cannot be matched"
 
 
-def test_a_session_that_its_transcript_feeds_is_not_read_from_a_stream_unless_asked_for(
+def test_a_log_of_a_session_that_its_transcript_has_is_read_and_counts_once(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
-    imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5, model=SONNET)))
+    imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5, model=SONNET), said("m2", 5, agent="a1")))
     log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
     report = import_source(store, "claude-stream", log, workflow_id="s1")
-    assert [skipped.reason for skipped in report.skipped] == [
-        "session s1 was read from its transcript already, in workflow s1; --fed-too reads it nevertheless"
-    ]
-    assert report.appended == 0
-    assert import_source(store, "claude-stream", log, workflow_id="s1", fed_too=True).appended == 2
+    assert (report.skipped, report.appended) == ([], 1), "its models are not those of the messages, and not added"
     assert project(store, "s1").row.actual_cost_total == 1.25
     logs.write(log, logs.init(), logs.result("1.25", sonnet="1.25"), logs.result("2.5", uuid="r2", sonnet="2.5"))
     assert import_source(store, "claude-stream", log, workflow_id="s1").skipped == []
     assert project(store, "s1").row.actual_cost_total == 2.5
 
 
-@pytest.mark.parametrize("fed_too", [False, True])
-def test_a_session_that_its_transcript_feeds_in_another_workflow_counts_there_only(
-    store: DirectoryStore, tmp_path: Path, fed_too: bool
+def test_a_log_goes_to_the_workflow_that_has_its_session_whatever_is_named(
+    store: DirectoryStore, tmp_path: Path
 ) -> None:
     imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5)))
     log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
-    for _ in range(2):
-        report = import_source(store, "claude-stream", log, workflow_id="w1", fed_too=fed_too)
+    for appended in (1, 0):
+        report = import_source(store, "claude-stream", log, workflow_id="w1")
         assert [skipped.reason for skipped in report.skipped] == [
-            "session s1 was read from its transcript already, in workflow s1, and would count twice in w1;"
-            " `import claude-stream FILE --workflow-id s1 --fed-too` adds this reading there"
+            "session s1 counts in workflow s1, which has something of it; it was added there"
         ]
-        assert import_source(store, "claude-stream", log, workflow_id="s1", fed_too=True).skipped == []
+        assert report.appended == appended
     assert list(store.workflow_ids()) == ["s1"]
 
 
-def test_a_total_that_cannot_stand_above_the_messages_it_covers_is_not_read(
+def test_the_same_log_in_two_workflows_counts_once(store: DirectoryStore, tmp_path: Path) -> None:
+    log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
+    import_source(store, "claude-stream", log, workflow_id="first")
+    import_source(store, "claude-stream", log, workflow_id="second")
+    import_source(store, "claude-stream", log)
+    assert {id: project(store, id).row.actual_cost_total for id in store.workflow_ids()} == {"first": 1.25}
+
+
+def test_a_total_is_not_added_to_messages_that_an_earlier_version_put_under_several_agents(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
-    imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5), said("m2", 5, agent="a1")))
-    before = project(store, "s1").row
+    for agent, message_id in (("main", "m1"), ("a1", "m2")):
+        store.append(
+            [cost_observed("s1", session_id="s1", agent=agent, message_id=message_id, cost_usd="0.5", model=SONNET)]
+        )
     log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
-    (skipped,) = import_source(store, "claude-stream", log, workflow_id="s1", fed_too=True).skipped
+    (skipped,) = import_source(store, "claude-stream", log, workflow_id="s1").skipped
     assert skipped.reason == (
-        "the messages of session s1 count under the agents a1, main; a total would count beside them"
+        "the messages of session s1 count under the agents a1, main; a total would be added to them"
     )
-    assert project(store, "s1").row.actual_cost_nanousd == before.actual_cost_nanousd
-
-
-def test_a_session_that_counts_in_two_workflows_is_not_read_from_a_stream(
-    store: DirectoryStore, tmp_path: Path
-) -> None:
-    imported(store, write(tmp_path / "t" / "1.jsonl", said("m1", 5)), workflow_id="first")
-    imported(store, write(tmp_path / "t" / "2.jsonl", said("m2", 5)), workflow_id="second")
-    log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
-    (skipped,) = import_source(store, "claude-stream", log, workflow_id="first", fed_too=True).skipped
-    assert skipped.reason.endswith("in workflows first, second, and would count twice in first")
+    assert project(store, "s1").row.actual_cost_total == 1.0
 
 
 def test_a_session_whose_figures_were_repriced_or_corrected_is_read_on(store: DirectoryStore, tmp_path: Path) -> None:
@@ -290,7 +282,7 @@ class Cheap:
 def test_messages_go_below_the_reading_that_their_session_has(store: DirectoryStore, tmp_path: Path) -> None:
     store.append([cost_observed("s1", session_id="s1", cost_usd="3", source={"kind": "claude_statusline"})])
     path = write(tmp_path / "s1.jsonl", said("m1", 5), said("m2", 5, agent="a1"))
-    import_transcripts(store, "claude", path, Options(fed_too=True))
+    import_transcripts(store, "claude", path, Options())
     row = project(store, "s1").row
     assert (row.actual_cost_total, row.output_tokens) == (3.0, 10)
 
@@ -386,4 +378,4 @@ def test_a_log_whose_session_counts_elsewhere_opens_no_ledger(store: DirectorySt
     imported(store, write(tmp_path / "s1.jsonl", said("m1", 5)))
     log = logs.write(tmp_path / "o.jsonl", logs.init(), logs.message("m1", 5), logs.result(1))
     report = import_source(store, "claude-stream", log, workflow_id="w")
-    assert (len(report.skipped), report.workflows, list(store.workflow_ids())) == (1, {}, ["s1"])
+    assert (len(report.skipped), list(report.workflows), list(store.workflow_ids())) == (1, ["s1"], ["s1"])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from ledger import MemoryStore, workflow
+from ledger import DirectoryStore, MemoryStore, Workflow, workflow
 from ledger.errors import InvalidWorkflowId, LedgerUnavailable
 from projections.replay import project
+from tests.conftest import PROJECT
 
 
 def test_a_workflow_is_started_observed_and_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,10 +28,9 @@ def test_a_workflow_is_started_observed_and_completed(tmp_path: Path, monkeypatc
         wf.charge(agent="build", model="claude-opus-4-5", usage=usage, message_id="msg_2")
         wf.charge(agent="build", cost_usd=0.5)
         wf.charge(agent="build", cost_usd=0.5)
-    from ledger import DirectoryStore
-
     row = project(DirectoryStore(tmp_path), "a5b80595").row
-    assert (row.status, row.issue_number, row.project, row.cost_basis) == ("completed", 17, "shop", "priced")
+    assert (row.status, row.issue_number, row.project) == ("completed", 17, "shop")
+    assert row.cost_basis == "partial", "a million tokens in one call are more than the model's listed context"
     assert row.actual_cost_nanousd == 90_000_000 + 150_000 + 30_000_000_000 + 1_000_000_000
 
 
@@ -62,6 +66,82 @@ def test_a_second_run_goes_on_from_the_first() -> None:
         with workflow("w", store=store) as wf:
             wf.charge(agent="build", cost_usd=cost)
     assert project(store, "w").row.actual_cost_total == 1.2
+
+
+def attempt(wf: Workflow, plan: str, build: str) -> None:
+    wf.observe(agent="plan", cost_usd="0.10")
+    wf.observe(agent="plan", cost_usd=plan)
+    wf.observe(agent="build", cost_usd=build)
+
+
+def test_a_retry_counts() -> None:
+    store = MemoryStore()
+
+    def fail() -> None:
+        with workflow("w", store=store) as wf:
+            attempt(wf, "0.50", "2.00")
+            raise ValueError("tests fail")
+
+    with pytest.raises(ValueError, match="tests fail"):
+        fail()
+    with workflow("w", store=store) as wf:
+        attempt(wf, "0.40", "1.50")
+        assert project(store, "w").row.actual_cost_total == 4.4
+    row = project(store, "w").row
+    assert (row.status, row.actual_cost_total, row.cost_basis) == ("completed", 4.4, "reported")
+
+
+def test_a_retry_of_a_program_that_was_killed_counts(tmp_path: Path) -> None:
+    program = (
+        "import os, signal\n"
+        "from ledger import workflow\n"
+        "with workflow('w', data='data') as wf:\n"
+        "    wf.observe(agent='plan', cost_usd='0.50')\n"
+        "    wf.observe(agent='build', cost_usd='2.00')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    killed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    store = DirectoryStore(tmp_path / "data")
+    assert project(store, "w").row.status == "running"
+    with workflow("w", data=tmp_path / "data") as wf:
+        attempt(wf, "0.40", "1.50")
+    row = project(store, "w").row
+    assert (row.status, row.actual_cost_total) == ("completed", 4.4)
+
+
+def test_blocks_beside_each_other_count_each_for_itself() -> None:
+    store = MemoryStore()
+    with workflow("w", store=store) as one:
+        one.observe(agent="plan", cost_usd="0.50")
+        with workflow("w", store=store) as two:
+            two.observe(agent="plan", cost_usd="0.40")
+        with workflow("w", store=store) as three:
+            three.observe(agent="plan", cost_usd="0.10")
+            one.observe(agent="plan", cost_usd="0.70")
+    assert project(store, "w").row.actual_cost_total == 1.2
+
+
+def test_a_program_that_reports_a_carried_on_total_says_so() -> None:
+    store = MemoryStore()
+    for cost in ("0.50", "2.37"):
+        with workflow("w", store=store, cumulative=True) as wf:
+            wf.observe(cost_usd=cost)
+    assert project(store, "w").row.actual_cost_total == 2.37
+
+
+def test_only_what_has_no_meter_of_its_own_and_is_no_correction_has_a_counter() -> None:
+    store = MemoryStore()
+    with workflow("w", store=store) as wf:
+        wf.observe(cost_usd=1)
+        wf.observe(agent="plan", model="opus", usage={"output_tokens": 1})
+        wf.observe(session_id="s", cost_usd=1)
+        wf.observe(message_id="m", cost_usd=1)
+        wf.charge(agent="plan", cost_usd=1)
+        wf.correct(cost_usd=2, reason="invoice")
+    counters = [line.get("counter") for line in store.read("w") if line["type"] == "cost_observed"]
+    assert counters == [wf.counter, wf.counter, None, None, None, None]
 
 
 def test_a_correction_is_the_last_word() -> None:

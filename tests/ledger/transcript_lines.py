@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,34 @@ def counted(*totals: int, seconds: int = 0, last: Sequence[int] | None = None) -
     }
     payload = {"type": "token_count", "info": info if totals else None, "rate_limits": {}}
     return {"type": "event_msg", "timestamp": at(seconds), "payload": payload}
+
+
+def tokens(input: int, cached: int = 0, output: int = 0, reasoning: int = 0, writes: int = 0) -> dict[str, int]:
+    """A usage object as Codex writes it since 0.147: all of it, `total_tokens` too."""
+    return {
+        "input_tokens": input,
+        "cached_input_tokens": cached,
+        "cache_write_input_tokens": writes,
+        "output_tokens": output,
+        "reasoning_output_tokens": reasoning,
+        "total_tokens": input + output,
+    }
+
+
+def read_at(total: Mapping[str, int], last: Mapping[str, int], seconds: int = 0) -> dict[str, Any]:
+    """A `token_count` with a total and the call that brought it there."""
+    info = {"total_token_usage": total, "last_token_usage": last, "model_context_window": 258400}
+    payload = {"type": "token_count", "info": info, "rate_limits": None}
+    return {"type": "event_msg", "timestamp": at(seconds), "payload": payload}
+
+
+def recorded(
+    response: str, total: Mapping[str, int], used: Mapping[str, int], thread: str = "s", seconds: int = 0
+) -> dict[str, Any]:
+    """A `token_usage_record` of one response."""
+    payload = {"thread_id": thread, "session_id": thread, "turn_id": "t", "response_id": response, "usage": used}
+    payload |= {"turn_token_usage": used, "thread_token_usage": total}
+    return {"type": "token_usage_record", "timestamp": at(seconds), "payload": payload}
 
 
 def raw(*records: Any) -> bytes:

@@ -9,9 +9,12 @@ import pytest
 
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.running_agent import Agent, S
+from tests.server.conftest import serve
+
+__all__ = ["agent", "history", "serve", "transcript"]
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

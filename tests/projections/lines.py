@@ -68,8 +68,18 @@ costs = st.integers(0, 12).map(lambda cents: f"0.{cents:02d}")
 
 @st.composite
 def readings(draw: st.DrawFn) -> dict[str, Any]:
-    """Any reading of a few meters: priced or not, final, partial, in any order of moments."""
+    """Any reading of a few meters: priced or not, final, partial, in any order of moments, dated by evidence or not."""
     fields = draw(paths)
+    if subagent := draw(st.sampled_from(["", "", "explore", "review"])):
+        fields["subagent"] = subagent
+    if not fields.keys() & {"session_id", "message_id"} and (name := draw(st.sampled_from(["", "first", "second"]))):
+        fields["counter"] = name
+    return draw(any_reading(fields))
+
+
+@st.composite
+def any_reading(draw: st.DrawFn, fields: dict[str, Any]) -> dict[str, Any]:
+    """Any reading of a meter, priced or not."""
     if draw(st.integers(0, 4)) == 0:
         return reading(None, usage=draw(usages), **fields)
     told = reading(draw(costs), **fields)
@@ -79,11 +89,35 @@ def readings(draw: st.DrawFn) -> dict[str, Any]:
     flag = draw(st.sampled_from(["", "final", "partial"]))
     if flag:
         told[flag] = True
+    if flag == "final" and draw(st.booleans()):
+        told["reason"] = "invoice"
     if draw(st.booleans()):
         told["observed_at"] = second(draw(st.integers(0, 30)))
+    elif draw(st.booleans()):
+        told |= {"spent_at": second(draw(st.integers(0, 30))), "source": {"kind": "log", "spent_at_from": "file"}}
+    if draw(st.integers(0, 4)) == 0:
+        told["reason"] = "invoice"
     return told
 
 
 starts = st.integers(1, 3).map(started)
 ends = st.builds(ended, st.sampled_from(["completed", "failed", "cancelled"]), st.integers(1, 3))
 events = st.lists(st.one_of(readings(), readings(), readings(), starts, ends), max_size=14)
+
+
+@st.composite
+def attempts(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A program that is started again, ended or killed before, and what few meters read meanwhile."""
+    sequence, run = [started()], 1
+    for _ in range(draw(st.integers(1, 4))):
+        for _ in range(draw(st.integers(0, 4))):
+            fields: dict[str, Any] = {"counter": name} if (name := draw(st.sampled_from(["", *"ab"]))) else {}
+            fields |= draw(st.sampled_from([{}, {"agent": "plan"}, {"agent": "plan", "model": "opus"}]))
+            if not fields.get("counter") and draw(st.integers(0, 3)) == 0:
+                fields["message_id"] = draw(st.sampled_from(["m1", "m2"]))
+            sequence.append(draw(readings()) if draw(st.integers(0, 9)) == 0 else draw(any_reading(fields)))
+        if draw(st.booleans()):
+            sequence.append(ended(draw(st.sampled_from(["completed", "failed"])), run))
+            run += draw(st.integers(0, 1))
+        sequence.append(started(run))
+    return sequence

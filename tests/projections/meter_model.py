@@ -30,55 +30,174 @@ USAGE = (
     "web_search_requests",
 )
 NO_TOKENS = [0] * len(USAGE)
+NO_FIGURES: list[Any] = [Fraction(0), *NO_TOKENS]
 
 
 class MeterModel:
-    """The cost and the tokens of every meter after all lines."""
+    """The cost and the tokens of every meter after all lines, and the latest activity."""
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
         self.settled: dict[Path, Fraction] = {}
         self.settled_tokens: dict[Path, list[int]] = {}
+        self.settled_unpriced: dict[Path, list[int]] = {}
+        self.counted: dict[Path, list[Any]] = {}
+        self.bases: dict[tuple[Path, str], list[Any]] = {}
         self.unpriced: dict[Path, list[int]] = {}
+        self.unpriced_bases: dict[tuple[Path, str], list[int]] = {}
+        self.unpriced_window: list[dict[str, Any]] = []
+        self.subagents: dict[Path, str] = {}
+        self.lacking: set[Path] = set()
         self.window: list[dict[str, Any]] = []
-        self.ended, self.run, self.status = False, 0, "running"
+        self.ended, self.run, self.status, self.run_start = False, 0, "running", ""
         self.paths: set[Path] = {()}
+        self.last_activity: str | None = None
         for line in lines:
             self.take(line)
 
     def take(self, line: dict[str, Any]) -> None:
         kind = line["type"]
+        if "reason" not in line or kind != "cost_observed":
+            happened = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
+            self.last_activity = max(self.last_activity or "", min(happened, line["recorded_at"]))
         if kind == "cost_observed":
-            path = path_of(line)
-            self.paths |= {path[:length] for length in range(len(path) + 1)}
-            if "cost_usd" in line:
-                self.window.append(line)
-            elif "usage" not in line or any(usage_of(line)):
-                self.unpriced[path] = list(map(max, self.unpriced.get(path, NO_TOKENS), usage_of(line)))
+            self.hear(line)
         elif kind == "workflow_started":
             if line["run"] > self.run:
                 if self.ended:
-                    tokens = {path: self.tokens(path) for path in self.paths}
-                    self.unpriced = {path: use for path, use in self.unpriced.items() if self.uncovered(path)}
-                    self.settled, self.settled_tokens = {path: self.cost(path) for path in self.paths}, tokens
-                    self.window, self.ended, self.status = [], False, "running"
+                    self.settle()
+                    self.run_start = moment(line)[0]
                 self.run = line["run"]
         elif line["run"] >= self.run:
             self.run, self.ended, self.status = line["run"], True, kind.removeprefix("workflow_")
+
+    def hear(self, line: dict[str, Any]) -> None:
+        path = path_of(line)
+        self.paths |= {path[:length] for length in range(len(path) + 1)}
+        if "subagent" in line:
+            self.subagents[path] = min(self.subagents.get(path, line["subagent"]), line["subagent"])
+        if "counter" in line:
+            self.counted.setdefault(path, self.settled_figures(path))
+        if "cost_usd" in line:
+            again = usd(line) < self.settled.get(path, 0) and moment(line)[0] >= self.run_start
+            correction = line.get("final") and "reason" in line
+            if again and "counter" not in line and "message_id" not in line and not correction:
+                self.lacking.add(path)
+                line = line | {"partial": True}
+            self.window.append(line)
+        elif "usage" not in line or any(usage_of(line)):
+            if "counter" in line:
+                self.unpriced_window.append(line)
+            else:
+                self.unpriced[path] = list(map(max, self.unpriced.get(path, NO_TOKENS), usage_of(line)))
+
+    def settle(self) -> None:
+        """A new run begins."""
+        settled = {path: self.cost(path) for path in self.paths}
+        tokens = {path: self.tokens(path) for path in self.paths}
+        counted = {path: self.reached(path) for path in self.counted}
+        uncovered = {path: usage for path in self.paths if (usage := self.uncovered(path)) is not None}
+        self.lacking = {path for path in self.lacking if self.lacks_counter(path)}
+        self.counted = {path: list(map(min, [settled[path], *tokens[path]], counted[path])) for path in counted}
+        for path in self.paths:
+            for counter in self.counters(path):
+                base = self.bases.get((path, counter), NO_FIGURES)
+                self.bases[path, counter] = list(map(max, base, figures_of(self.latest(path, counter))))
+        for line in self.unpriced_window:
+            key = (path_of(line), line["counter"])
+            self.unpriced_bases[key] = list(map(max, self.unpriced_bases.get(key, NO_TOKENS), usage_of(line)))
+        self.settled, self.settled_tokens, self.settled_unpriced = settled, tokens, uncovered
+        self.unpriced = dict(uncovered)
+        self.window, self.unpriced_window, self.ended, self.status = [], [], False, "running"
 
     def cost(self, path: Path) -> Fraction:
         chosen = self.chosen(path)
         return self.below(path) if chosen is None else usd(chosen)
 
     def chosen(self, path: Path) -> dict[str, Any] | None:
-        own = [line for line in self.window if path_of(line) == path]
-        if not own:
+        """The reading that decides, or what the counters add up to, as a reading."""
+        own = [line for line in self.window if path_of(line) == path and "counter" not in line]
+        summed = [self.summed(path)] if self.counters(path) else []
+        if not own and not summed:
             return None
         if not self.ended:
-            highest = max(own, key=standing)
+            highest = max([*own, *summed], key=standing)
             return highest if usd(highest) >= self.below(path) else None
-        latest = max(own, key=moment)
+        latest = max([*own, *summed], key=moment)
         later = [x for x in self.window if is_below(path_of(x), path) and moment(x) > moment(latest)]
         return latest if (latest.get("final") and not later) or usd(latest) >= self.below(path) else None
+
+    def counters(self, path: Path) -> list[str]:
+        """Those that were read in this run."""
+        return sorted({line["counter"] for line in self.window if path_of(line) == path and "counter" in line})
+
+    def latest(self, path: Path, counter: str, before: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """The latest reading of a counter, or the latest that a reading without one takes the place of."""
+        own = [line for line in self.window if path_of(line) == path and line.get("counter") == counter]
+        if before is not None:
+            own = [x for x in own if x["seq"] < before["seq"] or moment(x) < moment(before)]
+        return max(own, key=moment, default=None)
+
+    def word(self, path: Path) -> dict[str, Any] | None:
+        """The latest reading without a counter, when it is final."""
+        own = [line for line in self.window if path_of(line) == path and "counter" not in line]
+        latest = max(own, key=moment, default=None)
+        return latest if latest is not None and latest.get("final") else None
+
+    def summed(self, path: Path) -> dict[str, Any]:
+        read = [self.latest(path, counter) for counter in self.counters(path)]
+        at = max(moment(line) for line in read if line is not None)
+        word = self.word(path) if self.ended else None
+        settled = self.settled_figures(path)
+        if not self.ended:
+            read = [self.highest(path, counter) for counter in self.counters(path)]
+        pairs = list(zip(self.counters(path), read, strict=True))
+        old = [grown(line, self.bases[path, name]) for name, line in pairs if (path, name) in self.bases]
+        new = [grown(line, NO_FIGURES) for name, line in pairs if (path, name) not in self.bases]
+        earlier = list(map(max, settled, total([self.counted[path], *old])))
+        cost, *tokens = total([earlier, *new])
+        usage = tokens if any("usage" in line for _, line in pairs if line) else None
+        _, *more = total([NO_FIGURES, *old, *new])
+        sums: dict[str, Any] = {"counters": True, "grown": more}
+        if word is not None:
+            pairs = [(name, line) for name, line in pairs if line != self.latest(path, name, word)]
+            (cost, *tokens), usage = self.on_top(path, word), usage_of(word) if "usage" in word else usage
+            usage = tokens if "usage" in word else usage
+            sums = {}
+        lines = [line for _, line in pairs if line is not None]
+        spoken = lines if word is None else [*lines, word]
+        sums |= {"cost_usd": cost, "observed_at": at[0], "seq": at[1], "final": all(x.get("final") for x in lines)}
+        sums |= {"cost_source": "reported" if all(x["cost_source"] != "priced" for x in spoken) else "priced"}
+        sums |= {"partial": any(x.get("partial") for x in spoken)}
+        return sums if usage is None else sums | {"usage": dict(zip(USAGE, usage, strict=True))}
+
+    def settled_figures(self, path: Path) -> list[Any]:
+        return [self.settled.get(path, Fraction(0)), *self.settled_tokens.get(path, NO_TOKENS)]
+
+    def highest(self, path: Path, counter: str) -> dict[str, Any]:
+        own = [line for line in self.window if path_of(line) == path and line.get("counter") == counter]
+        return max(own, key=standing)
+
+    def on_top(self, path: Path, word: dict[str, Any]) -> list[Any]:
+        """What a final reading without a counter and the growth of counters since come to."""
+        since = []
+        for counter in self.counters(path):
+            then = self.latest(path, counter, word)
+            base = self.bases.get((path, counter), NO_FIGURES) if then is None else figures_of(then)
+            latest = self.latest(path, counter)
+            since.append(grown(latest, base) if latest != then else NO_FIGURES)
+        return total([figures_of(word), *since])
+
+    def reached(self, path: Path) -> list[Any]:
+        """How much the counters account for, once ended."""
+        pairs = [(counter, self.latest(path, counter)) for counter in self.counters(path)]
+        plain = total(
+            [self.counted[path], *[grown(line, self.bases.get((path, name), NO_FIGURES)) for name, line in pairs]]
+        )
+        word = self.word(path)
+        if word is None:
+            return plain
+        since = self.on_top(path, word)
+        return since if "usage" in word else [since[0], *plain[1:]]
 
     def children(self, path: Path) -> list[Path]:
         return sorted(p for p in self.paths if p and parent_of(p) == path)
@@ -96,21 +215,53 @@ class MeterModel:
         chosen = self.chosen(path)
         if chosen and "usage" in chosen and (usd(chosen) != self.below(path) or not any(tokens)):
             tokens = usage_of(chosen)
-        return list(map(max, tokens, self.unpriced[path])) if self.uncovered(path) else tokens
+        return list(map(max, tokens, self.uncovered(path) or NO_TOKENS))
 
-    def uncovered(self, path: Path) -> bool:
-        """Whether it has usage that no price covers."""
+    def unpriced_usage(self, path: Path) -> list[int] | None:
+        counted: dict[str, list[int]] = {}
+        for line in self.unpriced_window:
+            if path_of(line) == path:
+                name = line["counter"]
+                counted[name] = list(map(max, counted.get(name, NO_TOKENS), usage_of(line)))
+        if not counted:
+            return self.unpriced.get(path)
+        more = [
+            [
+                max(0, now - then)
+                for now, then in zip(use, self.unpriced_bases.get((path, name), NO_TOKENS), strict=True)
+            ]
+            for name, use in counted.items()
+        ]
+        summed = total([self.settled_unpriced.get(path, NO_TOKENS), *more])
+        return list(map(max, self.unpriced.get(path, NO_TOKENS), summed))
+
+    def uncovered(self, path: Path) -> list[int] | None:
+        """Its usage that no price covers; a sum of counters covers none of earlier runs."""
+        unpriced = self.unpriced_usage(path)
+        if unpriced is None:
+            return None
+        above = [self.chosen(path[:length]) for length in range(len(path))]
+        covering = [line for line in above if line is not None]
+        chosen, carried = self.chosen(path), self.settled_unpriced.get(path)
+        if chosen is not None:
+            usage, left = usage_of(chosen), unpriced
+            if "counters" in chosen:
+                usage = chosen["grown"]
+                left = [all_ - then for all_, then in zip(unpriced, carried or NO_TOKENS, strict=True)]
+            if chosen.get("final") or ("usage" in chosen and all(map(int.__ge__, usage, left))):
+                covering.append(chosen)
+        if any("counters" not in line for line in covering):
+            return None
+        return carried if covering else unpriced
+
+    def lacks_counter(self, path: Path) -> bool:
         chosen = self.chosen(path)
-        if path not in self.unpriced or any(self.chosen(path[:length]) for length in range(len(path))):
-            return False
-        if chosen is None:
-            return True
-        enough = all(map(int.__ge__, usage_of(chosen), self.unpriced[path]))
-        return not (chosen.get("final") or ("usage" in chosen and enough))
+        whole = chosen is not None and chosen.get("final") and not chosen.get("partial") and "counters" not in chosen
+        return path in self.lacking and not whole
 
     def unpriced_tokens(self, path: Path) -> int:
         below = sum(self.unpriced_tokens(child) for child in self.children(path))
-        uncached, writes, _, reads, output, _ = self.unpriced[path] if self.uncovered(path) else NO_TOKENS
+        uncached, writes, _, reads, output, _ = self.uncovered(path) or NO_TOKENS
         return max(below, uncached + writes + reads + output)
 
     def figures(self, path: Path) -> list[int]:
@@ -122,11 +273,13 @@ class MeterModel:
         found: Counter[tuple[Any, ...]] = Counter()
         for path in self.paths:
             names = dict(path)
+            if path in self.subagents:
+                names["agent"] = self.subagents[path]
             key = tuple(names.get(level) for level in LEVELS[:3])
             parts = [self.figures(child) for child in self.children(path)]
             for place, (whole, *below) in enumerate(zip(self.figures(path), *parts, strict=True)):
                 found[(*key, place)] += whole - sum(below)
-            found[(*key, "unpriced_events")] += self.uncovered(path)
+            found[(*key, "unpriced_events")] += self.uncovered(path) is not None
         return Counter({key: figure for key, figure in found.items() if figure})
 
 
@@ -139,6 +292,19 @@ def usage_of(line: dict[str, Any]) -> list[int]:
     return [usage.get(name, 0) for name in USAGE]
 
 
+def figures_of(line: dict[str, Any] | None) -> list[Any]:
+    return NO_FIGURES if line is None else [usd(line), *usage_of(line)]
+
+
+def grown(line: dict[str, Any] | None, base: list[Any]) -> list[Any]:
+    """By how much a reading is above what its counter had read before."""
+    return [max(0, now - then) for now, then in zip(figures_of(line), base, strict=True)]
+
+
+def total(parts: list[list[Any]]) -> list[Any]:
+    return [sum(column) for column in zip(*parts, strict=True)]
+
+
 def standing(line: dict[str, Any]) -> tuple[Any, ...]:
     """Which of two readings of a meter is the higher one: by cost, then reported, complete, final, usage."""
     reported, complete = line["cost_source"] != "priced", not line.get("partial")
@@ -146,7 +312,7 @@ def standing(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def moment(line: dict[str, Any]) -> tuple[str, int]:
-    return line.get("observed_at", line["recorded_at"]), line["seq"]
+    return line.get("observed_at") or line["recorded_at"], line["seq"]
 
 
 def is_below(path: Path, above: Path) -> bool:

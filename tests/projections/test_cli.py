@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ledger import DirectoryStore, workflow
 from ledger.line import chain_hash
 from projections.cli.app import main
 from tests.conftest import PROJECT
@@ -84,6 +85,52 @@ def test_a_charge_is_priced_from_its_tokens(run: Run) -> None:
     assert "no price" in told
     row = run("show", "w", "--json").json
     assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (30.0, "partial", 1)
+
+
+def test_a_sub_agent_is_named_by_flag_by_line_and_from_python(run: Run, tmp_path: Path) -> None:
+    whole = ("--agent", "main", "--session-id", "s")
+    run("charge", "w", *whole, "--cost-usd", "0.30", "--subagent", "explore", "--skill", "audit", "--plugin", "tools")
+    run("observe", "w", *whole, "--model", "opus", "--cost-usd", "0.20", "--subagent", "review")
+    below = {"agent": "main", "session_id": "s", "subagent": "explore"}
+    line = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.10", "message_id": "m1"} | below
+    assert piped(tmp_path, "append", stdin=events(line)).code == 0
+    with workflow("w", store=DirectoryStore(Path("data"))) as made:
+        made.charge(cost_usd="0.05", agent="main", session_id="s", subagent="explore")
+        made.observe(agent="main", session_id="s", cost_usd="1.00", final=True)
+    row = run("show", "w", "--json").json
+    assert row["actual_cost_total"] == 1.0
+    assert row["cost_breakdown"]["by_agent"] == {"main": "0.35", "explore": "0.45", "review": "0.20"}
+    assert "explore (sub-agent of main)" in run("show", "w").out
+    assert (Path("data") / "ledgers" / "w.jsonl").read_text().count('"skill":"audit","plugin":"tools"') == 1
+
+
+def test_attempts_that_name_their_counter_add_up(run: Run) -> None:
+    run("start", "w")
+    run("observe", "w", "--agent", "plan", "--cost-usd", "0.50", "--counter", "try-1")
+    run("start", "w")
+    run("observe", "w", "--agent", "plan", "--cost-usd", "0.40", "--counter", "try-2")
+    assert run("show", "w", "--json").json["actual_cost_total"] == 0.9
+    run("complete", "w")
+    run("start", "w")
+    run("observe", "w", "--agent", "plan", "--cost-usd", "0.10")
+    assert "a retry without a counter: agent plan" in run("show", "w").out
+    assert "--counter" in run("stale", "--json").json[0]["next_step"]
+    refused = run("observe", "w", "--session-id", "s", "--cost-usd", "0.40", "--counter", "try-2")
+    assert (refused.code, "a session or a message has its own meter" in refused.err) == (2, True)
+
+
+def test_what_an_upgrade_changes_is_printed_first(run: Run) -> None:
+    for name in ("one", "two"):
+        run("observe", "w", "--agent", "plan", "--cost-usd", "0.50", "--counter", name)
+    run("history")
+    with sqlite3.connect(Path("data") / "history.db") as db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 0.5, actual_cost_nanousd = 500000000")
+        db.execute("UPDATE costledger_meta SET value = 3 WHERE key = 'fold_version'")
+    db.close()
+    done = run("history")
+    assert done.err == "costledger: [w] $0.5000 → $1.0000 (upgrade: retry counts)\n"
+    assert "$1.0000" in done.out
+    assert run("history").err == ""
 
 
 def test_json_can_be_asked_for_before_the_command(run: Run) -> None:
@@ -425,9 +472,10 @@ def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> No
     changed = run("refresh", "--history", "sqlite:app.db")
     assert "[w] $0.0900 → $2.3700 (status: completed)" in changed.err
     assert run("--history", "sqlite:app.db", "rebuild", "--check").code == 0
-    assert (
-        run("refresh", "--history", "sqlite:app.db", "--insert-missing", "--json").json["changes"][0]["new_cost"] == 1
-    )
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT adw_id, actual_cost_total FROM workflow_history").fetchall()
+    db.close()
+    assert rows == [("w", 2.37)], "its rows are its own"
     assert run("refresh", "--history", "postgres:x").code == 2
 
 

@@ -36,6 +36,25 @@ def test_each_step_says_what_why_and_where() -> None:
     ]
 
 
+def test_a_step_names_the_counter_and_the_sub_agent_and_what_that_counter_read_before() -> None:
+    sequence = [
+        reading("0.50", agent="plan", counter="one"),
+        reading("0.40", agent="plan", counter="two"),
+        reading("0.60", agent="plan", counter="one"),
+        reading("0.10", agent="plan", message_id="m1", subagent="explore"),
+        reading("3.00", agent="plan"),
+    ]
+    told = [(step.meter, step.why, step.to_nanousd // 10**7) for step in steps(numbered(sequence))]
+    assert told == [
+        ("agent plan, counter one", "first reading, $0.5000", 50),
+        ("agent plan, counter two", "first reading, $0.4000", 90),
+        ("agent plan, counter one", "reads $0.6000, was $0.5000", 100),
+        ("agent plan", "first reading, $3.0000", 300),
+    ]
+    (called,) = steps(numbered(sequence[3:4]))
+    assert called.meter == "agent plan, message m1, sub-agent explore"
+
+
 def test_a_late_reading_that_moves_an_ended_workflow_says_so() -> None:
     late = list(steps(numbered([reading("0.09"), ended(), reading("0.20", reason="late invoice", final=True)])))[-1]
     assert late.why == "reads $0.2000, was $0.0900 (final, after the end, late invoice)"

@@ -16,19 +16,20 @@ from ledger import money
 from ledger.errors import InvalidEvent
 from projections.folding import State, fold, initial
 from projections.workflow_history import row
-from tests.projections.lines import HEAD, ended, events, folded, numbered, reading, readings, started
+from tests.projections.lines import HEAD, attempts, ended, events, folded, numbered, reading, readings, started
 from tests.projections.meter_model import MeterModel
 
 FINAL = {"final": True}
+TIMES = ("event_count", "created_at", "updated_at", "last_activity")
 
 
 def shown(state: State) -> dict[str, Any]:
-    """The row without what depends on how many lines there are and when they were recorded."""
+    """The row without what depends on how many lines there are, when they were recorded and when things happened."""
     told = asdict(row(state, HEAD))
-    return {name: value for name, value in told.items() if name not in ("event_count", "created_at", "updated_at")}
+    return {name: value for name, value in told.items() if name not in TIMES}
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[dict[str, Any]]) -> None:
     state, lines = initial("w"), numbered(sequence)
     for length, line in enumerate(lines, 1):
@@ -36,6 +37,7 @@ def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[di
         model = MeterModel(lines[:length])
         assert Fraction(state.cost_nanousd, money.NANOUSD_PER_USD) == model.cost(())
         assert state.status == model.status
+        assert state.last_activity == model.last_activity
     if lines:
         for path, meter in state.tree.meters.items():
             names = zip(("agent", "session_id", "model", "message_id"), path, strict=True)
@@ -43,7 +45,7 @@ def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[di
             assert Fraction(meter.cost_nanousd, money.NANOUSD_PER_USD) == model.cost(named)
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_a_running_cost_never_decreases(sequence: list[dict[str, Any]]) -> None:
     state = initial("w")
     for line in numbered(sequence):
@@ -63,7 +65,7 @@ def test_while_running_order_and_repetition_change_nothing(sequence: list[dict[s
     assert shown(folded(*mixed)) == shown(folded(*sequence))
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_the_breakdown_sums_to_the_total_exactly(sequence: list[dict[str, Any]]) -> None:
     state = folded(*sequence)
     told = row(state, HEAD)
@@ -88,7 +90,7 @@ def test_after_an_end_an_older_reading_of_a_known_meter_changes_nothing(
     assert again.cost_nanousd == 500_000_000
 
 
-@given(events)
+@given(st.one_of(events, attempts()))
 def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str, Any]]) -> None:
     after_end = shown(folded(*sequence, ended(run=8)))
     again = shown(folded(*sequence, ended(run=8), started(9)))
@@ -98,6 +100,39 @@ def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str,
         assert {k: v for k, v in told.items() if k not in times} == {
             k: v for k, v in after_end.items() if k not in times
         }
+
+
+@given(events)
+def test_when_something_was_spent_by_evidence_changes_no_row_but_its_last_activity(
+    sequence: list[dict[str, Any]],
+) -> None:
+    without = [{name: value for name, value in event.items() if name != "spent_at"} for event in sequence]
+    assert shown(folded(*sequence)) == shown(folded(*without))
+
+
+def test_last_activity_is_of_readings_starts_and_ends_and_not_after_their_record() -> None:
+    early = "2026-11-23T10:00:00.000000Z"
+    told = row(folded(started(observed_at=early), reading("0.10", observed_at=early)), HEAD)
+    assert told.last_activity == early
+    corrected = row(folded(reading("0.10", observed_at=early), reading("0.20", reason="invoice", final=True)), HEAD)
+    assert corrected.last_activity == early
+    ahead = row(folded(reading("0.10", observed_at="2099-01-01T00:00:00.000000Z")), HEAD)
+    assert ahead.last_activity == "2026-11-23T18:00:01.000000Z"
+    opened = row(folded({"type": "ledger_opened", "format": 1, "origin": "o"}), HEAD)
+    assert opened.last_activity is None
+    metadata: dict[str, Any] = {"source": {"kind": "adw"}, "issue_number": 17}
+    imported = row(folded(reading("0.10", observed_at=early), started(**metadata)), HEAD)
+    assert (imported.last_activity, imported.start_time, imported.issue_number) == (early, None, 17)
+
+
+def test_a_duration_is_unknown_when_the_end_was_recorded_long_after_all_activity() -> None:
+    january, later = "2025-06-09T10:00:00.000000Z", "2025-06-09T10:07:00.000000Z"
+    run = [started(observed_at=january), reading("0.10", observed_at=later)]
+    assert row(folded(*run, ended(observed_at=later)), HEAD).duration_seconds == 420
+    assert row(folded(*run, ended()), HEAD).duration_seconds is None, "532 days"
+    assert row(folded(started(), reading("0.10"), ended()), HEAD).duration_seconds == 2
+    again = folded(*run, ended(), started(run=2), ended(run=2))
+    assert row(again, HEAD).duration_seconds is not None, "the second run was recorded as it happened"
 
 
 def usd(*sequence: dict[str, Any]) -> str:
@@ -181,6 +216,44 @@ def test_a_total_above_its_models_leaves_the_rest_unattributed() -> None:
     assert orjson.loads(told.cost_breakdown)["by_agent"] == {"a": "0.10"}
 
 
+def test_a_sub_agents_calls_are_in_their_sessions_total_and_shown_under_its_name() -> None:
+    below = {"agent": "main", "session_id": "s", "model": "opus"}
+    use = {"input_tokens": 5, "output_tokens": 7}
+    calls = [
+        reading("0.40", message_id="m1", usage=use, **below),
+        reading("0.30", message_id="m2", usage=use, subagent="explore", skill="audit", plugin="tools", **below),
+    ]
+    told = row(folded(*calls), HEAD)
+    assert orjson.loads(told.cost_breakdown)["by_agent"] == {"main": "0.40", "explore": "0.30"}
+    assert orjson.loads(told.cost_breakdown)["by_model"] == {"opus": "0.70"}
+    assert orjson.loads(told.token_breakdown)["by_agent"] == {"main": use, "explore": use}
+    covered = row(folded(*calls, reading("1.00", agent="main", session_id="s", final=True), ended()), HEAD)
+    assert covered.actual_cost_total == 1.0, "the session's total covers them"
+    assert orjson.loads(covered.cost_breakdown)["by_agent"] == {"main": "0.70", "explore": "0.30"}
+
+
+def test_a_meters_smallest_sub_agent_counts_and_what_was_booked_moves_to_it() -> None:
+    readings = [reading("0.10", agent="main"), *[reading("0.30", agent="main", subagent=name) for name in "cab"]]
+    for some, name in ((readings[:1], "main"), (readings[:2], "c"), (readings, "a"), (readings[::-1], "a")):
+        told = row(folded(*some), HEAD)
+        assert list(orjson.loads(told.cost_breakdown)["by_agent"]) == [name]
+
+
+def test_a_sub_agent_of_a_meter_names_none_below_it() -> None:
+    called = reading("0.10", agent="main", model="opus", message_id="m1")
+    total = reading("0.30", agent="main", model="opus", subagent="explore")
+    for sequence in ([called, total], [total, called]):
+        shares = orjson.loads(row(folded(*sequence), HEAD).cost_breakdown)["by_agent"]
+        assert shares == {"main": "0.10", "explore": "0.20"}
+
+
+def test_a_sub_agent_that_is_named_after_a_retry_takes_what_its_meter_cost_before() -> None:
+    first = [reading("0.30", agent="main", model="opus", message_id="m1"), reading("1.00", agent="main", model="opus")]
+    again = [ended("failed"), started(2), reading("1.20", agent="main", model="opus", subagent="explore")]
+    shares = orjson.loads(row(folded(*first, *again), HEAD).cost_breakdown)["by_agent"]
+    assert shares == {"main": "0.30", "explore": "0.90"}
+
+
 def test_an_unknown_model_is_unpriced_and_never_free() -> None:
     use = {"input_tokens": 5, "output_tokens": 7}
     told = row(folded(reading("0.08", model="m"), reading(None, model="who", usage=use)), HEAD)
@@ -241,6 +314,7 @@ def test_an_unknown_type_or_a_newer_version_is_held_and_reported() -> None:
         (reading("0.10") | {"cost_usd": 0.1}, "cost_usd"),
         (reading("0.10", agent=["a"]), "agent"),
         (reading("0.10", agent=7), "agent"),
+        (reading("0.10", subagent=7), "subagent"),
         (reading("0.10", usage={"input_tokens": -1}), "usage"),
         (reading("0.10", usage={"input_tokens": 1.5}), "usage"),
         (reading("0.10", usage=[1]), "usage"),

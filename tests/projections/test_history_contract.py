@@ -20,7 +20,7 @@ from projections.replay import project, refresh, resync
 from projections.spend import AMOUNTS, quarter_of
 from projections.store import HELD_REASON, Group, HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.conftest import SteppingClock
 

@@ -17,7 +17,7 @@ from ledger.line import Head
 from projections.pages import BASES, SORTS, STATUSES, Query, page_of, totals_of
 from projections.store import HistoryStore, Projected, era_of
 from projections.stores import sqlite_pages
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from projections.workflow_history import Row, row
 from tests.projections.lines import HEAD, folded, reading, started
@@ -27,7 +27,7 @@ DAYS = ["2026-11-22T00:00:00.000000Z", "2026-11-22T23:59:59.999999Z", "2026-11-2
 DAYS += ["2026-11-24T00:00:00.000000Z", "2026-11-24T08:00:00.000000Z"]
 
 rows = st.builds(
-    lambda name, status, issue, template, basis, cost, tokens, at, took, error: replace(
+    lambda name, status, issue, template, basis, cost, tokens, at, active, took, error: replace(
         PLAIN,
         adw_id=name,
         status=status,
@@ -39,6 +39,7 @@ rows = st.builds(
         total_tokens=tokens,
         output_tokens=tokens,
         updated_at=at,
+        last_activity=active,
         duration_seconds=took,
         error_message=error,
     ),
@@ -50,6 +51,7 @@ rows = st.builds(
     st.integers(0, 3).map(lambda usd: usd * 1_000_000_000),
     st.integers(0, 3),
     st.sampled_from(DAYS),
+    st.sampled_from([None, *DAYS]),
     st.sampled_from([None, 1, 2]),
     st.sampled_from([None, "Disk full", "ÄRGER"]),
 )

@@ -24,8 +24,7 @@ from projections.rebuild import rebuild
 from projections.replay import project, refresh
 from projections.store import Projected
 from projections.stores.opening import open_history
-from projections.stores.postgres import PostgresHistory
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import PostgresHistory, open_postgres
 from projections.stores.postgres_connection import PostgresConnection, named
 from projections.workflow_history import row
 from tests.conftest import PROJECT, SteppingClock
@@ -329,6 +328,25 @@ def test_a_history_of_another_version(history: PostgresHistory, postgres_url: st
         refresh(store, opened)
         assert opened.rows() == before
         assert opened.audit("w1")[0].new_cost == 0.19
+
+
+@pytest.mark.parametrize("key", ["schema_version", "fold_version"])
+def test_what_an_upgrade_changes_is_audited_as_that_once(history: PostgresHistory, postgres_url: str, key: str) -> None:
+    store = MemoryStore()
+    attempts = [cost_observed("w", agent="plan", cost_usd=usd, counter=usd) for usd in ("0.50", "0.40")]
+    store.append(attempts)
+    store.append([cost_observed("other", cost_usd="1.00")])
+    refresh(store, history)
+    with database(postgres_url) as db:
+        lower = "actual_cost_total = 0.5, actual_cost_nanousd = 500000000"
+        db.execute(f"UPDATE workflow_history SET {lower} WHERE adw_id = 'w'")
+        db.execute("UPDATE costledger_meta SET value = 1 WHERE key = %s", (key,))
+    with open_postgres(postgres_url) as opened:
+        (change,) = refresh(store, opened).changes
+        assert (change.adw_id, change.old_nanousd, change.new_nanousd) == ("w", 500_000_000, 900_000_000)
+        assert opened.audit("w")[-1].reason == "upgrade: retry counts"
+        store.append([cost_observed("w", agent="plan", cost_usd="0.60", counter="0.40")])
+        assert [change.reason for change in refresh(store, opened).changes] == ["refresh"]
 
 
 def test_a_server_that_restarts_between_two_refreshes_is_reached_again(

@@ -154,11 +154,58 @@ def test_prices_of_a_model(run: Run) -> None:
         "tiers": [{"above_input_tokens": 200_000, "usd": "6.00"}],
     }
     assert (told["price_book"].split()[0], told["override"]) == ("genai-prices", None)
-    table = run("prices", "claude-sonnet-4-5").out
+    assert (told["providers"], told["correction"], told["at_least"]) == (["anthropic"], None, False)
+    table = run("prices", "claude-sonnet-4-5", "--at", "2026-01-10").out
     assert "above 200,000" in table
     assert "cache write, 1 h" in table
     batch = run("prices", "claude-opus-4-5", "--service-tier", "batch").out
     assert "12.500   1M tokens" in batch, "decimals line up"
+
+
+def test_prices_name_the_correction_and_the_providers(run: Run) -> None:
+    long = run("prices", "claude-sonnet-4-20250514", "--at", "2025-09-15T00:00Z", "--json").json
+    assert long["rates"]["output_tokens"]["tiers"] == [{"above_input_tokens": 200_000, "usd": "22.50"}]
+    named = {name: long["correction"][name] for name in ("version", "since", "until", "above_input_tokens")}
+    assert named["version"] in long["price_book"]
+    assert named | {"version": ""} == {
+        "version": "",
+        "since": "2025-08-12",
+        "until": "2026-05-01",
+        "above_input_tokens": 200_000,
+    }
+    assert "corrected from 2026-05-01: " in run("prices", "claude-sonnet-4-5", "--at", "2026-06-01").out
+    several = run("prices", "glm-5")
+    assert "lowest of zhipuai and zai" in several.out
+    assert "a provider before the name, or [providers], decides" in several.out
+    assert run("prices", "glm-5", "--json").json["at_least"] is True
+    configure('[providers]\n"glm-*" = "zai"\n')
+    decided = run("prices", "glm-5", "--json").json
+    assert (decided["providers"], decided["at_least"]) == (["zai"], False)
+
+
+def test_a_provider_that_has_no_price_list_is_refused_with_the_one_that_was_meant(run: Run) -> None:
+    configure('[providers]\n"glm-*" = "zia"\n')
+    refused = run("prices", "glm-5")
+    assert (refused.code, refused.out) == (2, "")
+    assert "costledger.toml, line 2" in refused.err
+    assert "did you mean 'zai'?" in refused.err
+
+
+def test_a_price_above_a_context_or_of_several_is_at_least_until_the_provider_is_named(run: Run) -> None:
+    charge = ("charge", "w", "--model", "glm-5", "--output-tokens", "1000000")
+    assert run(*charge).code == 0
+    row = run("show", "w", "--json").json
+    lowest = row["actual_cost_total"]
+    assert (lowest < 3.2, row["cost_basis"]) == (True, "partial")
+    configure('[providers]\n"glm-*" = "zai"\n')
+    assert run("reprice", "--reason", "zai served it", "--yes").code == 0
+    assert run("complete", "w").code == 0
+    row = run("show", "w", "--json").json
+    assert (row["actual_cost_total"], row["cost_basis"]) == (3.2, "priced")
+    configure('[providers]\n"glm-*" = "zhipuai"\n')
+    assert run("reprice", "--reason", "no, zhipuai", "--yes").code == 0
+    row = run("show", "w", "--json").json
+    assert (row["actual_cost_total"], row["cost_basis"]) == (lowest, "priced")
 
 
 def test_prices_change_in_time(run: Run) -> None:
@@ -282,7 +329,7 @@ def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
 def test_an_import_without_a_kind_reads_the_configured_sources(run: Run) -> None:
     assert "no [[sources]] in costledger.toml (there is none)" in run("import").err
     write(Path("project/agents/w1/plan/raw_output.jsonl"), init(), result(0.1))
-    write(Path("log.jsonl"), init(), result(0.2))
+    write(Path("log.jsonl"), init("s2"), result(0.2, "s2"))
     configure(
         '[[sources]]\nkind = "adw"\npath = "project/agents"\n'
         '[[sources]]\nkind = "claude-stream"\npath = "log.jsonl"\nworkflow_id = "w2"\nagent = "plan"\n'

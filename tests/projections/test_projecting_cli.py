@@ -19,7 +19,7 @@ from ledger.replicas import open_replica
 from ledger.replication import Replication
 from ledger.store import DirectoryStore
 from projections.merge import merged
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.workflow_history import Row
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.errors import HistoryUnavailable, InvalidInput, SharedHistory
+from ledger.errors import HistoryUnavailable, SharedHistory
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.line import chain_hash, following
 from ledger.replica import PARTITIONS, ChainHead, ReplicatedLine, Run
@@ -27,7 +27,7 @@ from projections.projector import PartitionsMoved, Projector, ReplicaWentBack
 from projections.rebuild import rebuild
 from projections.replay import project, refresh, resync
 from projections.shared import ReplicaFallsShort, project_again, project_on
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from projections.stores.postgres_shared import PostgresShared, projection_of
 from projections.stores.postgres_version import PostgresVersion
 from projections.workflow_history import Row
@@ -583,15 +583,16 @@ def test_a_rebuild_misses_nothing_of_a_retired_origin_whose_events_another_carri
     assert [row.actual_cost_total for row in rows_at(postgres_url)] == [row.actual_cost_total for row in before]
 
 
-def test_another_applications_table_is_projected_into_and_has_no_versions(postgres_url: str) -> None:
+def test_another_applications_table_is_refused_and_left_as_it_is(postgres_url: str) -> None:
     hosts = Hosts(1)
     lively(hosts, 2, 20)
     hosts.send_all()
     with psycopg.connect(postgres_url, autocommit=True) as db:
         db.execute("CREATE TABLE workflow_history (adw_id text UNIQUE, status text, actual_cost_total numeric(12,4))")
         db.execute("INSERT INTO workflow_history VALUES ('w0', 'theirs', 0.09)")
-        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+        with pytest.raises(HistoryUnavailable, match="is another application's"):
+            project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
+        with pytest.raises(HistoryUnavailable, match="is another application's"):
+            project_again(hosts.replica, postgres_url, wait_seconds=0.1)
         found = db.execute("SELECT adw_id, status, actual_cost_total::float8 FROM workflow_history").fetchall()
-    assert found == [("w0", "theirs", hosts.row("w0").actual_cost_total)]
-    with pytest.raises(InvalidInput, match="has no versions"):
-        project_again(hosts.replica, postgres_url, wait_seconds=0.1)
+    assert found == [("w0", "theirs", 0.09)]

@@ -19,10 +19,11 @@ from ledger.store import MemoryStore
 from projections.folding import State, fold, initial
 from projections.repricing import Wanted, apply, plan, plans
 from projections.workflow_history import Row, row
-from tests.projections.lines import HEAD, events, folded, numbered
+from tests.projections.lines import HEAD, attempts, events, folded, numbered
 
 ALL = Wanted()
 MOMENT = datetime(2026, 11, 23, 18, tzinfo=UTC)
+METER = ("agent", "session_id", "model", "message_id", "counter")
 DEARER_AT = MOMENT + timedelta(hours=1)
 
 
@@ -228,7 +229,7 @@ def appended(lines: list[dict[str, Any]], new: Iterable[Event]) -> list[dict[str
     return lines + [{"type": one.type} | dict(one.fields) for one in new]
 
 
-@given(events, st.integers(0, 5))
+@given(st.one_of(events, attempts()), st.integers(0, 5))
 def test_any_ledger_comes_to_rest_and_no_reported_reading_is_overruled(told: list[dict[str, Any]], opus: int) -> None:
     lines = numbered(told)
     made = plan("w", lines, ByName(opus), ALL, "r")
@@ -239,7 +240,7 @@ def test_any_ledger_comes_to_rest_and_no_reported_reading_is_overruled(told: lis
     if not before.ended:
         assert after.cost_nanousd >= before.cost_nanousd
     for new in made.events:
-        path = tuple(new.fields.get(name) for name in ("agent", "session_id", "model", "message_id"))
+        path = tuple(new.fields.get(name) for name in METER)
         assert not any(_reported_since_the_run_began(lines, path))
         assert event({"type": new.type, "workflow_id": "w", **new.fields}).fields == new.fields
 
@@ -252,7 +253,18 @@ def _reported_since_the_run_began(lines: list[Line], path: tuple[Any, ...]) -> I
         fold(state, line)
         if ended and not state.ended:
             heard = []
-        here = tuple(line.get(name) for name in ("agent", "session_id", "model", "message_id"))
+        here = tuple(line.get(name) for name in METER)
         if line["type"] == "cost_observed" and here == path and line.get("cost_source") == "reported":
             heard.append(line)
     return heard
+
+
+def test_each_attempt_is_priced_by_itself_and_the_attempts_still_add_up() -> None:
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    first = {"type": "cost_observed", "agent": "plan", "model": "opus", "usage": usage}
+    told = [first | {"counter": "one"}, first | {"counter": "two", "usage": {"output_tokens": 1}}]
+    made = plan("w", numbered(told), ByName(3), ALL, "r")
+    assert [new.fields["counter"] for new in made.events] == ["one", "two"]
+    both = row(folded(*appended(told, made.events)), HEAD)
+    assert (both.cost_basis, both.input_tokens, both.output_tokens) == ("priced", 1, 2)
+    assert both.actual_cost_nanousd == sum(change.new_nanousd or 0 for change in made.changes)

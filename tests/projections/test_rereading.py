@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import cost_observed, workflow_ended
+from ledger.events import cost_observed, workflow_ended, workflow_started
 from ledger.register import SourceEntry
 from ledger.store import DirectoryStore
 from projections.replay import refresh, resync
 from projections.rereading import resync_sources
 from projections.store import CostChange
 from projections.stores.memory import MemoryHistory
+from projections.trial import tried_out
 
 
 class Meanwhile:
@@ -60,3 +61,15 @@ def test_a_resync_that_nobody_overtakes_is_its_own_reason(ledgers: DirectoryStor
     assert [(change.new_nanousd, change.reason) for change in done.report.changes] == [
         (2_370_000_000, "resync --force")
     ]
+
+
+def test_a_trial_shows_that_a_running_figure_falls_as_the_resync_will(ledgers: DirectoryStore) -> None:
+    history = MemoryHistory()
+    ledgers.append([cost_observed("going", cost_usd="2.00")])
+    refresh(ledgers, history)
+    ended = workflow_ended("going", "failed")
+    ledgers.append([cost_observed("going", cost_usd="1.00"), ended, workflow_started("going")])
+    with tried_out(ledgers, history) as trial:
+        foreseen = resync(trial.ledgers, trial.history, workflow_ids=["going"]).changes
+    assert foreseen == [CostChange("going", 2_000_000_000, 1_000_000_000, "running", "resync")]
+    assert resync(ledgers, history, workflow_ids=["going"]).changes == foreseen

@@ -17,7 +17,7 @@ from projections.folding import State, fold, initial
 from projections.spend import AMOUNTS, QUARTER_SECONDS, Spend, quarter_of
 from projections.summary import UNATTRIBUTED
 from projections.workflow_history import row, spend
-from tests.projections.lines import HEAD, ended, events, folded, numbered, reading, started
+from tests.projections.lines import HEAD, attempts, ended, events, folded, numbered, reading, started
 from tests.projections.meter_model import MeterModel
 
 PLACES = (*range(len(AMOUNTS) - 3), "unpriced_events", len(AMOUNTS) - 3, "partial")
@@ -32,17 +32,19 @@ def at(minutes: int) -> str:
 def spread_lines(draw: st.DrawFn) -> list[Line]:
     """Lines of some hours, some of them observed long before or after they were recorded."""
     stride = draw(st.sampled_from([0, 1, 7, 16]))
-    lines = numbered(draw(events))
+    lines = numbered(draw(st.one_of(events, attempts())))
     for place, line in enumerate(lines):
         line["recorded_at"] = at(place * stride)
         if "observed_at" in line:
             line["observed_at"] = at(int(line["observed_at"][17:19]) * stride % 300)
+        if "spent_at" in line:
+            line["spent_at"] = at(int(line["spent_at"][17:19]) * stride % 300)
     return lines
 
 
 def told(state: State) -> Counter[tuple[Any, ...]]:
-    """Spend by quarter hour, agent, session, model and which figure; no zeros, and not what is a lower bound."""
-    found = {(*one[:4], place): figure for one in spend(state) for place, figure in zip(PLACES, one[4:], strict=True)}
+    """Spend by quarter hour, agent, session, model, evidence and which figure; no zeros, no lower bounds."""
+    found = {(*one[:5], place): figure for one in spend(state) for place, figure in zip(PLACES, one[5:], strict=True)}
     return Counter({key: figure for key, figure in found.items() if figure and key[-1] != "partial"})
 
 
@@ -54,9 +56,12 @@ def test_spend_is_the_change_of_the_naive_breakdown_event_by_event(lines: list[L
     for length, line in enumerate(lines, 1):
         fold(state, line)
         now = MeterModel(lines[:length]).breakdown()
-        quarter = quarter_of(str(line.get("observed_at") or line["recorded_at"]))
+        spent_at, evidence = line.get("observed_at") or line["recorded_at"], None
+        if "spent_at" in line:
+            spent_at, evidence = min(line["spent_at"], line["recorded_at"]), "file"
+        quarter = quarter_of(str(spent_at))
         for key in now.keys() | before.keys():
-            expected[(quarter, *key)] += now[key] - before[key]
+            expected[(quarter, *key[:3], evidence, *key[3:])] += now[key] - before[key]
         before = now
     assert told(state) == Counter({key: figure for key, figure in expected.items() if figure})
 
@@ -135,6 +140,23 @@ def test_a_state_that_was_looked_at_on_the_way_goes_on_to_the_same_row_and_spend
     assert spend(kept) == spend(fresh)
 
 
+@given(spread_lines())
+def test_evidence_moves_what_was_spent_to_other_days_and_changes_no_sum(lines: list[Line]) -> None:
+    dated, undated = initial("w"), initial("w")
+    for line in lines:
+        fold(dated, line)
+        fold(undated, {name: value for name, value in line.items() if name != "spent_at"})
+
+    def sums(state: State) -> Counter[tuple[Any, ...]]:
+        found: Counter[tuple[Any, ...]] = Counter()
+        for one in spend(state):
+            for name, figure in zip(AMOUNTS[:-1], one[5:-1], strict=True):
+                found[(*one[1:4], name)] += figure
+        return Counter({key: figure for key, figure in found.items() if figure})
+
+    assert sums(dated) == sums(undated)
+
+
 def costs(state: State) -> list[tuple[str, str | None, str]]:
     """Minute, model and USD of each row."""
     first = quarter_of(at(0))
@@ -143,6 +165,13 @@ def costs(state: State) -> list[tuple[str, str | None, str]]:
         (f"+{late}", one.model, money.to_wire(one.cost_nanousd))
         for late, one in zip(minutes, spend(state), strict=True)
     ]
+
+
+def test_a_sub_agent_that_is_named_later_is_moved_on_that_moment() -> None:
+    named = reading("0.40", agent="main", subagent="explore", observed_at=at(30))
+    state = folded(reading("0.30", agent="main", observed_at=at(0)), named)
+    shares = [(one.quarter - quarter_of(at(0)), one.agent, one.cost_nanousd) for one in spend(state)]
+    assert shares == [(0, "main", 300_000_000), (2, "explore", 400_000_000), (2, "main", -300_000_000)]
 
 
 def test_a_growing_meter_is_spent_as_it_grows() -> None:
@@ -156,6 +185,20 @@ def test_a_total_that_comes_at_the_end_falls_on_that_moment() -> None:
     messages = [reading("0.10", model="m", message_id=f"m{n}", observed_at=at(n * 15)) for n in range(3)]
     state = folded(*messages, reading("0.50", final=True, observed_at=at(60)))
     assert costs(state) == [("+0", "m", "0.10"), ("+15", "m", "0.10"), ("+30", "m", "0.10"), ("+60", None, "0.20")]
+
+
+def test_a_total_without_a_time_falls_on_its_evidence_and_never_after_its_record() -> None:
+    january = {"spent_at": "2026-01-10T21:56:52.000000Z", "source": {"kind": "log", "spent_at_from": "adw_state"}}
+    ahead = {"spent_at": "2099-01-01T00:00:00.000000Z", "source": {"kind": "log"}}
+    state = folded(reading("1.00", agent="a", **january), reading("0.50", agent="b", **ahead))
+    assert [(one.quarter, one.agent, one.spent_at_from, one.cost_nanousd) for one in spend(state)] == [
+        (quarter_of("2026-01-10T21:56"), "a", "adw_state", 1_000_000_000),
+        (quarter_of("2026-11-23T18:00"), "b", "unknown", 500_000_000),
+    ]
+    later = reading("0.20", agent="a", final=True, observed_at="2026-01-09T00:00:00.000000Z")
+    assert folded(reading("1.00", agent="a", **january), later, ended()).cost_nanousd == 1_000_000_000, (
+        "which reading is the latest is decided without evidence"
+    )
 
 
 def test_an_end_that_lowers_the_figure_takes_back_on_its_day() -> None:
@@ -226,4 +269,4 @@ def test_a_quarter_hour_is_known_by_its_number(moment: str, quarter: int) -> Non
 def test_spend_names_the_usage_of_events() -> None:
     from ledger.events import USAGE_FIELDS
 
-    assert Spend._fields[5:11] == USAGE_FIELDS
+    assert Spend._fields[6:12] == USAGE_FIELDS

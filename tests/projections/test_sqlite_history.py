@@ -91,6 +91,57 @@ def test_a_database_of_an_older_version_is_replayed_and_keeps_its_audit_log(tmp_
     db.close()
 
 
+RETRY = [
+    cost_observed("w", agent="plan", cost_usd="0.50", counter="one"),
+    cost_observed("w", agent="plan", cost_usd="0.40", counter="two"),
+]
+
+
+def of_older_meaning(path: Path, key: str) -> None:
+    """As a version left the row that took the larger of two attempts."""
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 0.5, actual_cost_nanousd = 500000000")
+        db.execute("DELETE FROM cost_audit_log")
+    db.close()
+    meta(path, key, 1)
+
+
+@pytest.mark.parametrize("key", ["schema_version", "fold_version"])
+def test_what_an_upgrade_changes_is_audited_as_that_once(tmp_path: Path, key: str) -> None:
+    path, store = tmp_path / "history.db", MemoryStore()
+    store.append(RETRY)
+    store.append([cost_observed("other", cost_usd="1.00")])
+    with SqliteHistory(path) as history:
+        refresh(store, history)
+    of_older_meaning(path, key)
+    with sqlite3.connect(path) as db:
+        db.execute(
+            "UPDATE workflow_history SET actual_cost_total = 1, actual_cost_nanousd = 1e9 WHERE adw_id = 'other'"
+        )
+    db.close()
+    with SqliteHistory(path) as history:
+        (change,) = refresh(store, history).changes
+        assert (change.adw_id, change.old_nanousd, change.new_nanousd) == ("w", 500_000_000, 900_000_000)
+        assert change.reason == "upgrade: retry counts"
+        assert [(entry.old_cost, entry.new_cost, entry.reason) for entry in history.audit()] == [
+            (0.5, 0.9, "upgrade: retry counts")
+        ]
+    with SqliteHistory(path) as history:
+        store.append([cost_observed("w", agent="plan", cost_usd="0.60", counter="two")])
+        assert [change.reason for change in refresh(store, history).changes] == ["refresh"]
+
+
+def test_a_ledger_that_grew_since_it_was_folded_is_no_change_of_an_upgrade(tmp_path: Path) -> None:
+    path, store = tmp_path / "history.db", MemoryStore()
+    store.append(RETRY)
+    with SqliteHistory(path) as history:
+        refresh(store, history)
+    of_older_meaning(path, "fold_version")
+    store.append([cost_observed("w", agent="build", cost_usd="1.00", counter="two")])
+    with SqliteHistory(path) as history:
+        assert [change.reason for change in refresh(store, history).changes] == ["refresh"]
+
+
 def test_the_schema_has_exactly_the_columns_of_a_row(tmp_path: Path) -> None:
     SqliteHistory(tmp_path / "history.db").close()
     db = sqlite3.connect(tmp_path / "history.db")

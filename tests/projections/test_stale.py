@@ -52,6 +52,14 @@ def test_a_lower_bound_has_a_next_step_that_can_end_it(told: dict[str, Any], cau
     assert [(cause in doubt.why, doubt.next_step[: len(next_step)]) for doubt in doubts] == [(True, next_step)]
 
 
+@pytest.mark.parametrize("end", [[], [ended(run=2)]])
+def test_a_retry_that_lacks_a_counter_names_the_option_that_gives_it_one(end: list[dict[str, Any]]) -> None:
+    first = [started(), reading("0.50", agent="plan"), ended("failed"), started(2), reading("0.40", agent="plan")]
+    (doubt,) = stale([row(folded(*first, *end), HEAD)], now=NOW)
+    assert doubt.why.endswith("a retry read less than the runs before it had cost (agent plan)")
+    assert "--counter" in doubt.next_step
+
+
 def test_what_this_version_cannot_read_is_the_only_doubt_about_a_lower_bound() -> None:
     unread = row(folded(reading("2.37", partial=True), {"type": "cost_guessed"}, ended()), HEAD)
     assert whys(unread) == ["events that this version does not know"]

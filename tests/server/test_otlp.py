@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
 from tests.conftest import PROJECT
+from tests.ledger.otlp_requests import log
 from tests.server.conftest import Here
 from tests.waiting import until
 
@@ -70,6 +71,36 @@ def test_spans_are_taken_too(server: Here) -> None:
     request = json.loads((SAMPLES / "otlp-spans.json").read_text(encoding="utf-8"))
     assert post(server, "/v1/traces", request).json() == {}
     assert len(readings(server, "b7c1")) == 2
+
+
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+@pytest.mark.parametrize("first", ["response", "twin"])
+def test_two_records_of_one_call_of_gemini_cli_are_one_call_over_two_requests(
+    server: Here, encoding: str, first: str
+) -> None:
+    same = {
+        "event.timestamp": "2026-11-28T19:40:12.690Z",
+        "session.id": "g1",
+        "gen_ai.response.model": "gemini-2.5-pro",
+    }
+    counts = {"input_token_count": 1000, "output_token_count": 40, "cached_content_token_count": 900}
+    answer = {"event.name": "gemini_cli.api_response", "model": "gemini-2.5-pro", "thoughts_token_count": 300}
+    twin = {"event.name": "gen_ai.client.inference.operation.details", "gen_ai.usage.input_tokens": 1000}
+    made = {
+        "response": log("gemini-cli", same | answer | counts),
+        "twin": log("gemini-cli", same | twin | {"gen_ai.usage.output_tokens": 40}),
+    }
+    for request in (made.pop(first), *made.values()) * 2:
+        if encoding == "json":
+            assert post(server, "/v1/logs", request).json() == {}
+        else:
+            body = ParseDict(request, ExportLogsServiceRequest()).SerializeToString()
+            assert server.client.post("/v1/logs", content=body, headers=PROTOBUF).status_code == 200
+    row = until(
+        lambda: server.client.get("/api/workflow-history/g1").json(),
+        lambda row: row.get("actual_cost_total") == "0.0036375",
+    )
+    assert (row["cost_basis"], row["output_tokens"], row["cache_hit_tokens"]) == ("priced", 340, 900)
 
 
 def test_a_record_that_names_no_workflow_is_counted_and_the_others_are_taken(server: Here) -> None:

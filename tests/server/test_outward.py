@@ -35,6 +35,14 @@ from tests.server.receiver import Receiver
         ("::ffff:169.254.169.254", False),
         ("64:ff9b::a9fe:a9fe", False),
         ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("feff::1", False),
+        ("64:ff9b:1::808:808", False),
+        ("::127.0.0.1", False),
+        ("::8.8.8.8", False),
+        ("127\u30020\u30020\u30021", False),
+        ("8\uff0e8\uff0e8\uff0e8", False),
+        ("no address", False),
     ],
 )
 def test_an_address_is_judged_by_where_it_leads(address: str, public: bool) -> None:
@@ -52,7 +60,9 @@ def post(url: str, *, allow_private: bool = False) -> int:
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "localhost", "[::ffff:127.0.0.1]", "127。0。0。1", "0x7f.1", "2130706433"]
+)
 def test_however_this_machine_is_spelled_it_is_refused(host: str) -> None:
     receiver = Receiver()
     try:

@@ -157,7 +157,7 @@ def test_workflows_are_filtered_sorted_and_paged_and_the_address_keeps_it(visit:
     assert names(page) == ["w010", "w080"]
     assert "issue=3" in page.url
     assert "status=failed" in page.url
-    page.get_by_label("Last event from").fill("2999-01-01")
+    page.get_by_label("Last activity from").fill("2999-01-01")
     expect(page.locator(".empty")).to_contain_text("No workflow matches")
     page.get_by_role("link", name="Clear").click()
     expect(page.locator(".pager")).to_contain_text("Page 1 of 3")
@@ -173,8 +173,8 @@ def test_what_is_shown_can_be_saved_and_no_name_is_a_formula(visit: Visit) -> No
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV").click()
     head, line = saved.value.path().read_text().splitlines()
-    assert head.startswith("adw_id,status,actual_cost_total")
-    assert line.startswith("hostile,failed,1.00,reported,0,,")
+    assert head.startswith("adw_id,status,idle,actual_cost_total")
+    assert line.startswith("hostile,failed,false,1.00,reported,0,,")
     guarded = page.evaluate("import('./page/js/format.js').then(m => m.csv([['=1+1', '-2.5', '@x', 'a,\"b\"', 7]]))")
     assert guarded == '\'=1+1,-2.5,\'@x,"a,""b""",7\r\n'
 
@@ -327,7 +327,7 @@ def test_columns_that_are_empty_in_all_rows_are_not_shown(visit: Visit) -> None:
         "Started",
         "Tokens",
         "Cache hits",
-        "Last event ▾",
+        "Last activity ▾",
     ]
     page = visit.open("#/workflows?template=adw_words&sort=issue_number")
     expect(page.locator("th[aria-sort=descending]")).to_contain_text("Issue")

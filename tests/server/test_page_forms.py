@@ -194,10 +194,10 @@ def test_a_day_is_typed_to_its_end_though_it_crosses_the_other_one(
 
 
 def test_a_day_that_is_still_being_typed_asks_for_nothing(page: Page) -> None:
-    page.get_by_label("Last event from").focus()
+    page.get_by_label("Last activity from").focus()
     page.keyboard.type("01152024")
     expect(page).to_have_url(re.compile(r"#/workflows\?since=2024-01-15$"))
-    expect(page.get_by_label("Last event from")).to_have_value("2024-01-15")
+    expect(page.get_by_label("Last activity from")).to_have_value("2024-01-15")
     found(page, 60)
     expect(page.locator("main")).not_to_contain_text("left out")
     page.go_back()

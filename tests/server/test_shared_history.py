@@ -14,7 +14,7 @@ from projections.server.keeper import Keeper
 from projections.server.service import Service
 from projections.server.settings import Settings
 from projections.shared import project_on
-from projections.stores.postgres_adopted import open_postgres
+from projections.stores.postgres import open_postgres
 from tests.postgres_server import running_postgres
 from tests.projections.test_projector import Hosts
 from tests.server.conftest import Serve

@@ -297,3 +297,16 @@ def test_a_secret_that_is_not_there_is_said_before_anything_starts(data: Path, m
     (data / "costledger.toml").write_text(config(1))
     with pytest.raises(AssertionError, match=r"TEST_WEBHOOK_SECRET.*--new-secret"):
         Process(data)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://😀.example/", f"https://hooks.example/{'x' * 70_000}"], ids=["name", "length"]
+)
+def test_an_address_that_no_request_can_go_to_is_said_before_anything_starts(
+    data: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("TEST_WEBHOOK_SECRET", SECRET)
+    other = f'[[webhooks]]\nurl = "{url}"\nsecret_env = "TEST_WEBHOOK_SECRET"\n'
+    (data / "costledger.toml").write_text(f"{other}\n{config(1)}")
+    with pytest.raises(AssertionError, match=r"the address of the webhook to https://\S+ cannot be used"):
+        Process(data)

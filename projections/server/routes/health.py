@@ -86,6 +86,7 @@ def health(request: Request) -> Response:
     keeper: Keeper = state.keeper
     at = keeper.kept.refreshed_at
     overall: Overall = state.figures.overall()
+    problem = state.copies.problem()
     return answer(
         {
             "ready": keeper.ready,
@@ -100,6 +101,7 @@ def health(request: Request) -> Response:
             "verification": _verification(state.proving.last, data),
             "sources": state.follower.followed(),
             "webhooks": state.webhooks.state(),
+            "application": state.copies.as_json(None if problem is None else sentence(problem, data)),
         }
     )
 

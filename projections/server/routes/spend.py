@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ledger.errors import InvalidInput
-from projections.reports import PERIODS, By, Kind, Line, at_least, groups, quarters, report, total_tokens
+from projections.reports import PERIODS, By, Kind, Line, at_least, groups, quarters, report, spent_at_from, total_tokens
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
@@ -68,6 +68,9 @@ def spend(
             "lines": [_line(line, line.labels[PERIODS[kind]], by) for line in made.lines],
             "groups": [] if by is None else _groups(made.lines, by),
             "total": _figures(made.total.amounts, at_least=made.total.at_least),
+            "spent_at_from": {
+                name: usd(cost) for name, cost in spent_at_from(service_of(request).history, first, last).items()
+            },
             "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in made.unpriced.items()},
         }
     )

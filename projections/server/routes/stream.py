@@ -133,9 +133,9 @@ def _knows(service: Service, number: int) -> bool:
 
 
 def _missed(service: Service, seen: int) -> list[Change]:
-    history, budgets = service.history, service.config.budgets
+    history, config = service.history, service.config
     rows = [(number, name, history.row(name)) for number, name in history.changes_after(seen, _RESUMED_AT_ONCE)]
-    return [Change(number, name, None if row is None else row_as_json(row, budgets)) for number, name, row in rows]
+    return [Change(number, name, None if row is None else row_as_json(row, config)) for number, name, row in rows]
 
 
 def _told(changes: Iterable[Change]) -> bytes:

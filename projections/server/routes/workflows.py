@@ -11,19 +11,22 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from ledger import clock, money
+from ledger import clock
 from ledger.errors import InvalidInput, UnknownWorkflow
 from projections import pages
+from projections.applications.doubts import doubts_of_copies
 from projections.explain import steps
 from projections.folding import fold, initial
 from projections.rereading import Resynced, resync_sources
 from projections.server import shapes
 from projections.server.access import needs, service_of
 from projections.server.answers import answer
+from projections.server.copies import audited, compared_with
 from projections.server.parameters import AdwId, AdwIdAsked
 from projections.server.problems import documented, sentence
 from projections.server.rows import row_as_json, totals_as_json, usd
 from projections.stale import IDLE, stale
+from projections.store import AuditEntry, visible_cost
 
 __all__ = ["router"]
 
@@ -47,12 +50,13 @@ def workflow_history(
     issue_number: Annotated[int | None, Query(ge=0, lt=2**63, examples=[17])] = None,
     workflow_template: Annotated[str | None, Query(examples=["adw_sdlc"])] = None,
     basis: Annotated[Literal["reported", "priced", "partial", "none"] | None, Query()] = None,
-    since: Annotated[str | None, Query(description="last event at or after; ISO 8601 with a zone")] = None,
-    until: Annotated[str | None, Query(description="last event before")] = None,
+    since: Annotated[str | None, Query(description="last activity at or after; ISO 8601 with a zone")] = None,
+    until: Annotated[str | None, Query(description="last activity before")] = None,
     text: Annotated[str | None, Query(description="in id, template, model or error message", max_length=200)] = None,
     sort: Annotated[
-        Literal["updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"], Query()
-    ] = "updated_at",
+        Literal["last_activity", "updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"],
+        Query(),
+    ] = "last_activity",
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
     limit: Annotated[int, Query(ge=1, le=pages.LIMIT_MAX)] = 50,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
@@ -72,9 +76,10 @@ def workflow_history(
     )
     service = service_of(request)
     found = service.history.page(query)
+    copies = compared_with(service.application, found.rows)
     return answer(
         {
-            "workflows": [row_as_json(row, service.config.budgets) for row in found.rows],
+            "workflows": [row_as_json(row, service.config, copies.get(row.adw_id)) for row in found.rows],
             "total_count": found.totals.count,
             "analytics": totals_as_json(found.totals),
         }
@@ -97,7 +102,13 @@ def resync(
 ) -> Response:
     service = service_of(request)
     done = resync_sources(
-        service.ledgers, service.history, service.sources, workflow_id=adw_id, force=force, prices=service.prices
+        service.ledgers,
+        service.history,
+        service.sources,
+        workflow_id=adw_id,
+        force=force,
+        prices=service.prices,
+        application=service.application,
     )
     request.app.state.keeper.noticed(done.report)
     if done.report.problems and not done.report.folded:
@@ -117,7 +128,8 @@ def workflow(request: Request, adw_id: AdwId) -> Response:
     row = service.history.row(adw_id)
     if row is None:
         raise UnknownWorkflow(adw_id, "the history")
-    return answer(row_as_json(row, service.config.budgets))
+    copy = compared_with(service.application, [row]).get(adw_id)
+    return answer(row_as_json(row, service.config, copy))
 
 
 @router.get(
@@ -133,23 +145,23 @@ def audit(
     after: Annotated[int, Query(ge=0, lt=2**62, description="entries after this id")] = 0,
     limit: _Limit = 200,
 ) -> Response:
-    history = service_of(request).history
+    service = service_of(request)
+    history = service.history
     entries = history.audit(adw_id, after=after, limit=limit + 1)
     if not entries and history.row(adw_id) is None:
         raise UnknownWorkflow(adw_id, "the history")
     return answer(
         {
-            "entries": [
-                asdict(entry)
-                | {
-                    "old_cost": None if entry.old_cost is None else usd(money.parse_total(entry.old_cost)),
-                    "new_cost": usd(money.parse_total(entry.new_cost)),
-                }
-                for entry in entries[:limit]
-            ],
+            "entries": [_entry(entry) for entry in entries[:limit]],
+            "application": [_entry(entry) for entry in audited(service.application, adw_id, limit)],
             "next": entries[limit - 1].id if len(entries) > limit else None,
         }
     )
+
+
+def _entry(entry: AuditEntry) -> dict[str, Any]:
+    old = None if entry.old_cost is None else usd(visible_cost(entry.old_cost))
+    return asdict(entry) | {"old_cost": old, "new_cost": usd(visible_cost(entry.new_cost))}
 
 
 @router.get(
@@ -211,9 +223,13 @@ def stale_rows(
         int, Query(ge=1, le=pages.LIMIT_MAX, description="rows that are looked at, the newest first")
     ] = 200,
 ) -> Response:
-    now = datetime.now(UTC)
-    rows = service_of(request).history.doubtful(limit + 1, idle_before=clock.to_wire(now - IDLE))
-    found = stale(rows[:limit], now=now)
+    now, service = datetime.now(UTC), service_of(request)
+    rows = service.history.doubtful(limit + 1, idle_before=clock.to_wire(now - IDLE))
+    found = list(stale(rows[:limit], now=now))
+    if service.application is not None:
+        every = service.history.rows()
+        copies = compared_with(service.application, every)
+        found += doubts_of_copies(every, copies, "the application's table", now=now)
     return answer(
         {
             "doubts": [

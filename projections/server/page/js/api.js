@@ -52,15 +52,17 @@ async function ask(method, path, { query, body, signal } = {}) {
 const get = (path, query, signal) => ask("GET", path, { query, signal });
 const one = (id) => `api/workflow-history/${encodeURIComponent(id)}`;
 
-/** All entries, page by page. */
+/** All entries, page by page, and those of an application's own table. */
 async function audit(id, signal) {
   const entries = [];
+  let application = [];
   for (let after = 0; after !== null; ) {
     const told = await get(`${one(id)}/audit`, { after, limit: 1000 }, signal);
     entries.push(...told.entries);
-    after = told.next;
+    ({ application, next: after } = told);
   }
-  return entries;
+  const there = application.map((entry) => ({ ...entry, reason: `${entry.reason}, in the application's table` }));
+  return [...entries, ...there].sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
 }
 
 export const api = {

@@ -112,6 +112,12 @@ export function duration(seconds) {
   return `${count(amount)} ${name}${rest ? ` ${rest} ${next[0]}` : ""}`;
 }
 
+/** For how long an open workflow has been active: from its start to its last activity; null when that is not known. */
+export const activeSeconds = (row) =>
+  row.status === "running" && row.start_time && row.last_activity
+    ? Math.max(0, (Date.parse(row.last_activity) - Date.parse(row.start_time)) / 1000)
+    : null;
+
 /** A moment in this browser's zone, to the second. @param {string | null} moment ISO 8601 */
 export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");
 

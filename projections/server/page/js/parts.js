@@ -4,7 +4,7 @@ import { cut, fill, flash, h } from "./dom.js";
 import { brief, count, many, nanousd, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
-const SIGNS = { running: "●", completed: "✓", failed: "✕", cancelled: "–" };
+const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
 
 /** A status by sign, word and colour: never by colour alone. */
 export const status = (name) =>
@@ -14,6 +14,9 @@ export const status = (name) =>
     h("span", { "aria-hidden": "true" }, SIGNS[name] ?? "?"),
     ` ${name}`,
   );
+
+/** The status of a row: an open workflow without activity is idle. @param {{status: string, idle: boolean}} row */
+export const rowStatus = (row) => status(row.idle ? "idle" : row.status);
 
 /** A workflow's id, as the way to its page. */
 export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id cut", title: id }, id);
@@ -27,8 +30,24 @@ export function cost(row) {
     "span",
     { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` },
     lessLoud(rowCost(row)),
+    row.application && row.application.stored_cost !== row.application.ledger_cost
+      ? h("small", { class: "stored" }, ` ${stored(row.application)}`)
+      : null,
   );
 }
+
+/** What an application's own table shows other than the row, in a sentence; none when it does not. */
+export function difference(copy) {
+  if (!copy?.wrong.length && !copy?.held) return [];
+  const why = copy.held
+    ? "the larger figure stays until the workflow ends; resync with force shows pure replay"
+    : `${copy.wrong.join(", ")} differ; resync puts them right`;
+  return [`in the application's table: ${stored(copy)}, ledger ${usd(copy.ledger_cost)}: ${why}`];
+}
+
+/** What an application's own table shows. @param {{stored_cost: string | null, held: boolean}} copy */
+export const stored = (copy) =>
+  `stored ${copy.stored_cost === null ? "nothing" : usd(copy.stored_cost)}${copy.held ? " (held)" : ""}`;
 
 /** A cost in words and figures, the words smaller. @param {string} text as `honest` says it */
 export const lessLoud = (text) =>

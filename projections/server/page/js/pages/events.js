@@ -69,7 +69,7 @@ export function events(id, signal) {
 }
 
 function cells({ event, cost_before: before, cost_after: after }, open) {
-  const meter = ["agent", "model", "session_id", "message_id"].map((name) => event[name]).filter(Boolean);
+  const meter = ["agent", "subagent", "model", "session_id", "message_id", "counter"].map((name) => event[name]).filter(Boolean);
   const notes = ["final", "partial"].filter((name) => event[name]);
   const whole = Object.entries(event)
     .filter(([name]) => !SHOWN_ELSEWHERE.includes(name))

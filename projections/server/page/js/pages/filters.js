@@ -17,14 +17,14 @@ const BASES = [
   ["partial", "partial"],
   ["none", "no reading"],
 ];
-const SORTS = ["updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"];
+const SORTS = ["last_activity", "updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"];
 
 /** Which page is asked for, from 1. @param {URLSearchParams} query */
 export const pageOf = (query) => Math.min(1e7, Math.max(1, Math.floor(Number(query.get("page"))) || 1));
 
 /** How the table is sorted. @param {URLSearchParams} query */
 export const sortOf = (query) => ({
-  sort: SORTS.includes(query.get("sort")) ? query.get("sort") : "updated_at",
+  sort: SORTS.includes(query.get("sort")) ? query.get("sort") : "last_activity",
   order: query.get("order") === "asc" ? "asc" : "desc",
 });
 
@@ -98,7 +98,7 @@ export function filters(query) {
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
     field("Template", input("template", { class: "middle" })),
     choice("Basis", "basis", BASES, ""),
-    field("Last event from", input("since", { type: "date", max: day(new Date()) })),
+    field("Last activity from", input("since", { type: "date", max: day(new Date()) })),
     field("to", input("until", { type: "date" })),
     h("button", { type: "submit", hidden: true }, "Filter"), // what Enter presses
     h("a", { href: "#/workflows", class: "button", onclick: () => boxes[0].control.focus() }, "Clear"),

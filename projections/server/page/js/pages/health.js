@@ -46,6 +46,7 @@ function following(found) {
         ? good("Rows follow their ledgers.")
         : bad(`Rows do not follow their ledgers: ${found.error ?? "the last look at them is long ago"}`),
       found.misplaced ? bad(found.misplaced) : null,
+      found.application && copied(found.application),
       h(
         "dl",
         { class: "facts" },
@@ -55,6 +56,13 @@ function following(found) {
       ),
     ),
   );
+}
+
+/** How an application's own table is kept right. */
+function copied({ error, waiting }) {
+  if (error) return bad(`The application's table is not kept right: ${error}`);
+  if (waiting) return bad(`${many(waiting, "row")} of the application's table wait: costledger resync`);
+  return good("The application's table follows the rows.");
 }
 
 function verification(last, scope, again) {

@@ -4,6 +4,7 @@ import { api } from "../api.js";
 import { legend, stackedBars } from "../bars.js";
 import { cellsOf, cut, empty, fill, h, line, part, section, table } from "../dom.js";
 import {
+  activeSeconds,
   brief,
   count,
   day,
@@ -41,10 +42,10 @@ const COLUMNS = [
     optional: (row) => row.workflow_template,
     named: true,
   },
-  { name: "Running for", cell: age, optional: (row) => row.start_time, figures: true },
+  { name: "Active for", cell: age, optional: (row) => row.start_time, figures: true },
   {
-    name: "Last event",
-    cell: (row) => h("span", { title: local(row.updated_at) }, minute(row.updated_at)),
+    name: "Last activity",
+    cell: (row) => h("span", { title: local(row.last_activity) }, minute(row.last_activity)),
     when: true,
   },
 ];
@@ -57,10 +58,10 @@ export async function overview(place, { signal }) {
 
   const spent = part(async () => spentLately(await lately(signal)), signal);
   const running = part(async () => {
-    const found = await api.workflows({ status: "running", sort: "updated_at", limit: RUNNING_SHOWN }, signal);
+    const found = await api.workflows({ status: "running", sort: "last_activity", limit: RUNNING_SHOWN }, signal);
     columns = COLUMNS.filter(({ optional }) => !optional || found.workflows.some(optional));
     lines.clear();
-    for (const row of found.workflows)
+    for (const row of found.workflows.filter(({ idle }) => !idle))
       lines.set(row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id }));
     if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
     return runningTable(columns, lines, found);
@@ -77,7 +78,7 @@ export async function overview(place, { signal }) {
     ({ detail: row }) => {
       hint.replaceChildren();
       const known = lines.get(row.adw_id);
-      if (known && row.status === "running")
+      if (known && row.status === "running" && !row.idle)
         cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
       else if (known || row.status === "running") again.running();
       again.spent();
@@ -101,12 +102,8 @@ export async function overview(place, { signal }) {
 }
 
 function age(row) {
-  if (!row.start_time || Date.parse(row.start_time) > Date.now()) return ""; // a clock that is ahead
-  return h(
-    "span",
-    { title: `since ${local(row.start_time)}` },
-    duration((Date.now() - Date.parse(row.start_time)) / 1000),
-  );
+  const seconds = activeSeconds(row);
+  return seconds === null ? "" : h("span", { title: `since ${local(row.start_time)}` }, duration(seconds));
 }
 
 const begin = () =>
@@ -167,18 +164,19 @@ function spentLately({ today, answers }) {
 }
 
 function runningTable(columns, lines, { workflows: rows, total_count, analytics }) {
-  if (!lines.size) return h("p", { class: "quietly" }, "Nothing runs.");
   const rest =
     total_count > lines.size &&
-    h("a", { href: link(["workflows"], { status: "running" }) }, `All ${count(total_count)} running workflows`);
+    h("a", { href: link(["workflows"], { status: "running" }) }, `All ${count(total_count)} open workflows`);
   return [
-    table({ caption: "Running workflows, the latest event first", columns, rows: [...lines.values()] }),
+    lines.size
+      ? table({ caption: "Running workflows, the latest activity first", columns, rows: [...lines.values()] })
+      : h("p", { class: "quietly" }, "Nothing runs."),
     rest && h("p", {}, rest, analytics.at_least ? ": at least " : ": ", amount(analytics.total_cost), "."),
-    rows.some(long) && howToEnd(),
+    rows.some((row) => row.idle || long(row)) && howToEnd(),
   ];
 }
 
-/** What began so long ago has probably ended unseen, as the sessions of old transcripts have. */
+/** What began so long ago has probably ended without a record, as the sessions of old transcripts have. */
 const long = (row) => Date.now() - Date.parse(row.start_time ?? row.updated_at) > LONG_MS;
 
 const howToEnd = () =>

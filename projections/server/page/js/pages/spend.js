@@ -5,9 +5,16 @@ import { SERIES, seriesOf, stackedBars, swatch } from "../bars.js";
 import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
 import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, bar, leftOut, share, sum } from "../parts.js";
+import { about, amount, bar, leftOut, share, sum } from "../parts.js";
 import { controls, MEANINGS, say, span } from "./span.js";
 
+/** What dates a cost whose source has no time. */
+const EVIDENCE = {
+  file: "the log file's modification time",
+  adw_state: "the times in adw_state.json",
+  application: "the times of the application's row",
+  transcript: "the times of the session's transcript",
+};
 const GROUPS_SHOWN = 15;
 const PERIODS_SHOWN = 31;
 
@@ -36,8 +43,8 @@ const days = () =>
   h(
     "p",
     { class: "note" },
-    `Days are those of ${ZONE}, this browser's zone. A cost falls on the day its event was observed; where a source says no time, `,
-    "as the totals of stream logs do not, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
+    `Days are those of ${ZONE}, this browser's zone. A cost falls on the day its event was observed; where a source has no time, `,
+    "as the totals of stream logs, on the day of the evidence that is named here; without any, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
   );
 
 function shown(spend, of) {
@@ -57,6 +64,8 @@ function shown(spend, of) {
       h("code", {}, `costledger prices -- ${word(model)}`),
     ),
   );
+  for (const [by, cost] of Object.entries(spend.spent_at_from))
+    missing.push(h("li", {}, amount(cost), ` dated by ${EVIDENCE[by] ?? by}`));
   const sums = byPeriod(spend);
   return [
     cards(spend, of, sums),

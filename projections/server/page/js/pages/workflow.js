@@ -2,9 +2,9 @@
 
 import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
-import { count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
+import { activeSeconds, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, change, lessLoud, status, toggle } from "../parts.js";
+import { amount, budget, change, difference, lessLoud, rowStatus, toggle } from "../parts.js";
 import { link } from "../router.js";
 import { inOrder, staircase } from "../stairs.js";
 import { breakdown, tokens } from "./breakdown.js";
@@ -56,7 +56,7 @@ export async function workflow(place, { path, signal, scope }) {
     "row",
     ({ detail: now }) => {
       if (now.adw_id !== id) return;
-      show(now); // at once; what takes a replay follows
+      show({ ...now, application: row?.application ?? null }); // at once; what takes a replay follows
       again();
     },
     { signal },
@@ -95,7 +95,7 @@ function head(row) {
     h(
       "p",
       { class: "headline" },
-      status(row.status),
+      rowStatus(row),
       h("strong", { class: "figure", id: "cost", title: `${row.actual_cost_total} USD` }, lessLoud(rowCost(row))),
       budget(row.budget),
     ),
@@ -110,11 +110,8 @@ function head(row) {
       fact("Started", local(row.start_time)),
       fact("Ended", local(row.end_time)),
       fact("Duration", duration(row.duration_seconds)),
-      fact(
-        "Running for",
-        row.status === "running" && row.start_time ? duration((Date.now() - Date.parse(row.start_time)) / 1000) : "",
-      ),
-      fact("Last event", local(row.updated_at)),
+      fact("Active for", duration(activeSeconds(row))),
+      fact("Last activity", local(row.last_activity)),
       fact("Events", count(row.event_count)),
       fact("Main model", row.model_used),
     ),
@@ -132,12 +129,15 @@ const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 /** What the breakdown says may be wrong. */
 function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
+  const retries = row.cost_breakdown.retries_without_counter;
   const said = Object.entries(unpriced).map(
     ([model, { events, tokens }]) =>
       `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${word(model)}`,
   );
   if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
+  if (retries) said.push(`the cost is at least this: a retry without a counter read less: ${retries.join(", ")}`);
   if (unread) said.push("events that this version does not know: upgrade costledger");
+  said.push(...difference(row.application));
   if (row.cost_breakdown.by_agent?.["(held)"])
     said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
   return said.length

@@ -4,7 +4,7 @@ import { api, address } from "../api.js";
 import { cellsOf, cut, empty, fill, fromTop, h, line, part, save, table } from "../dom.js";
 import { count, csv, duration, honest, local, minute, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, cost, issue, leftOut, lessLoud, renew, status, workflowName } from "../parts.js";
+import { about, cost, issue, leftOut, lessLoud, renew, rowStatus, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
 import { asked, changed, filters, MEANINGS, PAGE, pageOf, say, sortOf } from "./filters.js";
 
@@ -12,7 +12,7 @@ const moment = (of) => (row) => h("span", { title: local(row[of]) }, minute(row[
 /** A column that is empty in all rows of a page is not shown, unless the table is sorted by it. */
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id), sort: "adw_id" },
-  { name: "Status", cell: (row) => status(row.status) },
+  { name: "Status", cell: rowStatus },
   { name: "Cost", cell: cost, sort: "cost", figures: true },
   { name: "Basis", cell: (row) => row.cost_basis ?? h("span", { class: "muted" }, "no reading") },
   { name: "Issue", cell: issue, sort: "issue_number", figures: true, optional: issue },
@@ -43,11 +43,12 @@ const COLUMNS = [
     figures: true,
     optional: (row) => row.total_tokens,
   },
-  { name: "Last event", cell: moment("updated_at"), sort: "updated_at", when: true },
+  { name: "Last activity", cell: moment("last_activity"), sort: "last_activity", when: true },
 ];
 const EXPORTED = [
   "adw_id",
   "status",
+  "idle",
   "actual_cost_total",
   "cost_basis",
   "unpriced_events",
@@ -64,6 +65,7 @@ const EXPORTED = [
   "total_tokens",
   "cache_efficiency_percent",
   "model_used",
+  "last_activity",
   "updated_at",
 ];
 
@@ -104,7 +106,8 @@ export async function workflows(place, { query, signal, moved }) {
   const again = calmly(load, signal, 2000);
   live.addEventListener(
     "row",
-    ({ detail: row }) => {
+    ({ detail }) => {
+      const row = { ...detail, application: rows.find((old) => old.adw_id === detail.adw_id)?.application ?? null };
       const known = lines.get(row.adw_id);
       if (known) {
         cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));

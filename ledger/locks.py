@@ -1,0 +1,186 @@
+"""Locks that are waited for only so long, and which process has one that is not released.
+
+The operating system releases a `flock` when its last descriptor is closed. A stopped process closes none, and a child
+shares the descriptors of its parent: it would keep a lock that the parent had when it was killed
+(https://man7.org/linux/man-pages/man2/flock.2.html). So a wait ends with an error that names the process, and a forked
+child gives up the descriptors that a lock may be on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["APPEND_SECONDS", "READ_SECONDS", "LockTimeout", "holder_of", "lock", "opened", "unshare"]
+
+APPEND_SECONDS: Final = 30.0
+"""How long an append waits: others hold the lock for milliseconds, and for seconds where a large ledger is copied."""
+
+READ_SECONDS: Final = 10.0
+"""How long reading waits for one ledger; each further one that is not released in time halves it."""
+
+_VARIABLE: Final = "COSTLEDGER_LOCK_SECONDS"
+_AGAIN_SECONDS: Final = 0.25
+"""How long reading waits at least, for a ledger that others only append to."""
+
+_POLL_SECONDS, _POLL_SECONDS_MAX = 0.000_05, 0.02
+
+_stuck: set[Path] = set()
+"""Files whose lock this process has waited for in vain, and not had since."""
+
+_inherited: set[int] = set()
+"""Descriptors that a forked child gives up."""
+
+_forking = threading.RLock()
+"""Held by a fork, and from the opening of a descriptor until it is in `_inherited`."""
+
+
+class LockTimeout(OSError):
+    """A lock was not released in time; `strerror` names the process that has it, where that is known."""
+
+    def __init__(self, holder: str, seconds: float) -> None:
+        self.holder = holder
+        super().__init__(errno.EAGAIN, f"{holder} has not released its lock for {seconds:g} s")
+
+
+def lock(fd: int, path: Path, *, shared: bool = False) -> None:
+    """Lock a file, waiting for a bounded time.
+
+    Args:
+        shared: for reading, beside others that read.
+
+    Raises:
+        LockTimeout: another process does not release it.
+        OSError: the file system refused.
+    """
+    if not _locked(fd, shared=shared):
+        seconds = _seconds(path, shared=shared)
+        until, pause = time.monotonic() + seconds, _POLL_SECONDS
+        while not _locked(fd, shared=shared):
+            if time.monotonic() >= until:
+                _stuck.add(path)
+                raise LockTimeout(holder_of(fd), seconds)
+            time.sleep(pause)
+            pause = min(2 * pause, _POLL_SECONDS_MAX)
+    if _stuck:
+        _stuck.discard(path)
+
+
+def _locked(fd: int, *, shared: bool) -> bool:
+    """Lock a file that no other process has locked; False when one has."""
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _seconds(path: Path, *, shared: bool) -> float:
+    """How long to wait; shorter for what this process has waited for in vain, so that all together stay bounded."""
+    given = _given_seconds()
+    seconds = (READ_SECONDS if shared else APPEND_SECONDS) if given is None else given
+    if path in _stuck:
+        return min(seconds, _AGAIN_SECONDS)
+    return max(seconds / 2 ** len(_stuck), min(seconds, _AGAIN_SECONDS)) if shared else seconds
+
+
+def _given_seconds() -> float | None:
+    """What COSTLEDGER_LOCK_SECONDS says; None when it says nothing, or no number."""
+    try:
+        return max(0.0, float(os.environ[_VARIABLE]))
+    except (KeyError, ValueError):
+        return None
+
+
+def holder_of(fd: int) -> str:
+    """Name the processes that have the lock of a file, as a phrase: their ids, and whether they are stopped.
+
+    A lock that outlived the process that took it is on a descriptor of others: then those that have the file open.
+    """
+    found = os.fstat(fd)
+    pids = [pid for pid in _locking(found) if Path(f"/proc/{pid}").is_dir()]
+    pids = pids or [pid for pid in _opening(found) if pid != os.getpid()]
+    return " and ".join(map(_named, pids[:3])) or "another process"
+
+
+def _locking(of: os.stat_result) -> list[int]:
+    """The processes that took a lock on a file, by the kernel's list; some file systems have another device there."""
+    try:
+        lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+    fields = [line.split() for line in lines if " FLOCK " in line and "->" not in line]
+    alike = [(int(one[4]), one[5]) for one in fields if len(one) > 5 and one[5].endswith(f":{of.st_ino}")]
+    device = f"{os.major(of.st_dev):02x}:{os.minor(of.st_dev):02x}:{of.st_ino}"
+    return [pid for pid, place in alike if place == device] or [pid for pid, _ in alike]
+
+
+def _opening(of: os.stat_result) -> list[int]:
+    """The processes that have a file open, of those that this user may look at."""
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(process / "fd"):
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(os.stat(entry.path), of):
+                        pids.append(int(process.name))
+                        break
+    return sorted(pids)
+
+
+def _named(pid: int) -> str:
+    if pid == os.getpid():
+        return "this process"
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"process {pid}"
+    name, _, rest = status.partition("(")[2].rpartition(")")
+    printable = "".join(c if c.isprintable() else "?" for c in name)
+    return f"process {pid} ({printable}{', stopped' if rest.split()[:1] in (['T'], ['t']) else ''})"
+
+
+def opened(open: Callable[[], int]) -> int:
+    """Open a descriptor that a lock will be on; a child that is forked has it no more."""
+    with _forking:
+        fd = open()
+        _inherited.add(fd)
+        return fd
+
+
+def unshare(fd: int) -> None:
+    """Leave a descriptor that is about to be closed to whoever opens the next one by its number."""
+    _inherited.discard(fd)
+
+
+@contextlib.contextmanager
+def _null() -> Iterator[int]:
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield null
+    finally:
+        os.close(null)
+
+
+def _give_up() -> None:
+    """In a forked child: its parent's files and their locks are not its own.
+
+    Each descriptor becomes one of no file, and stays open, so that its number is not another file's when an object
+    that outlived the fork closes it.
+    """
+    with contextlib.suppress(OSError), _null() as null:
+        for fd in list(_inherited):
+            with contextlib.suppress(OSError):
+                os.dup2(null, fd, inheritable=False)
+    _inherited.clear()
+    _forking.release()
+
+
+os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_give_up)

@@ -1,0 +1,96 @@
+"""What Codex CLI exports over OpenTelemetry.
+
+From `[otel]` in its `config.toml` (https://developers.openai.com/codex/config-advanced), observed in version 0.171:
+
+- the log record `codex.sse_event` of a `response.completed` is one call, written once with token counts and once
+  without: `input_token_count` with cached ones and cache writes inside, `output_token_count` with reasoning
+  inside. It names its thread, `conversation.id`, and the model, and neither the response's id nor the service tier;
+- the log record `codex.tool_result` of `spawn_agent` shows that a sub-agent ran. Its calls are another conversation's;
+- spans repeat those calls with `gen_ai.usage.*`, without a model, and with a number of an operating system's thread as
+  `thread.id`; metrics count them without a session. Both are passed over.
+
+A call has no id that a rollout knows too: of a session that both show, the higher sum counts (`ledger.planning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.errors import InvalidEvent, shown
+from ledger.genai_attributes import count_of
+from ledger.sources.findings import digest
+from ledger.usage import disjoint
+
+__all__ = ["AGENT", "Shown", "is_own", "repeats_a_call", "shown_by"]
+
+AGENT: Final = "main"
+"""What a thread's own agent is called, as in rollouts."""
+
+_PREFIX: Final = "codex."
+_COMPLETED: Final = "response.completed"
+_SPAWN: Final = "spawn_agent"
+_COUNTS: Final = (
+    "input_token_count",
+    "cached_token_count",
+    "cache_write_token_count",
+    "output_token_count",
+    "reasoning_token_count",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A call that a record shows.
+
+    Attributes:
+        usage: in our buckets; for a sub-agent, whose calls are in records of its own, none is known.
+        partial: the session had calls that are not in its records.
+    """
+
+    native_id: str
+    session: str | None
+    model: str | None
+    usage: Mapping[str, int] | None
+    partial: bool = False
+
+
+def is_own(attributes: Mapping[str, Any]) -> bool:
+    """Return whether a log record is Codex's."""
+    return str(attributes.get("event.name", "")).startswith(_PREFIX)
+
+
+def repeats_a_call(attributes: Mapping[str, Any]) -> bool:
+    """Return whether a span is one of Codex's that counts the tokens of a call."""
+    return "codex.usage.total_tokens" in attributes
+
+
+def shown_by(attributes: Mapping[str, Any], moment: str | None) -> Shown | None:
+    """Return what a log record of Codex shows of calls; None when that is nothing.
+
+    Args:
+        moment: of the record, for one without `event.timestamp`.
+
+    Raises:
+        InvalidEvent: a count is no whole number.
+    """
+    session, model = (str(attributes[key]) if attributes.get(key) else None for key in ("conversation.id", "model"))
+    when = attributes.get("event.timestamp") or moment
+    if attributes.get("event.kind") == _COMPLETED and attributes.get("input_token_count") not in (None, ""):
+        whole, reads, writes, output, reasoning = (_count(attributes, name) for name in _COUNTS)
+        native = digest("codex", "completed", session, when, model, whole, reads, writes, output, reasoning)
+        reads = min(reads, whole)
+        return Shown(native, session, model, disjoint(whole, min(writes, whole - reads), reads, output))
+    if attributes.get("event.name") == "codex.tool_result" and attributes.get("tool_name") == _SPAWN:
+        native = digest("codex", "spawned", session, attributes.get("call_id") or when)
+        return Shown(native, session, model, disjoint(0, 0, 0, 0) if model else None, partial=True)
+    return None
+
+
+def _count(attributes: Mapping[str, Any], name: str) -> int:
+    value = attributes.get(name)
+    count = 0 if value in (None, "") else count_of(value)
+    if count is None:
+        raise InvalidEvent(name, f"expected a whole number, not {shown(value)}")
+    return count

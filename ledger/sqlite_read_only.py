@@ -1,0 +1,65 @@
+"""A SQLite database of another program, read without making a file and without changing one."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import Final
+
+__all__ = ["open_read_only"]
+
+_WAL: Final = b"\x02\x02"
+"""Bytes 18 and 19 of a database in WAL mode (https://www.sqlite.org/fileformat2.html#the_database_header)."""
+
+
+def open_read_only(path: Path, *, wait_seconds: float) -> sqlite3.Connection:
+    """Open a database to read it.
+
+    In WAL mode a reader would make the files `-wal` and `-shm` where they are missing. Without them no program has the
+    database open, so all of it is in the file. What a killed program left in them is read from a copy.
+
+    Args:
+        wait_seconds: how long a lock of another program is waited for.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be read.
+    """
+    uri = path.absolute().as_uri()
+    wal, index = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))
+    with path.open("rb") as file:
+        in_wal_mode = file.read(20)[18:] == _WAL
+    if in_wal_mode and not index.exists():
+        if not wal.exists() or not wal.stat().st_size:
+            return _connected(f"{uri}?immutable=1", wait_seconds)
+        return _copied(path, wal)
+    db = _connected(f"{uri}?mode=ro", wait_seconds)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        sidecar = wal if in_wal_mode else path.with_name(f"{path.name}-journal")
+        if "locked" in str(error) or not sidecar.exists():
+            raise
+        return _copied(path, sidecar)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _connected(uri: str, wait_seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=wait_seconds, isolation_level=None)
+
+
+def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
+    """The database in memory, with what its sidecar holds."""
+    with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
+        for file in (path, sidecar):
+            shutil.copyfile(file, Path(folder, file.name))
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
+            copy.backup(db)
+        return db

@@ -1,0 +1,150 @@
+"""An application's table in PostgreSQL: the session's first schema, read in read-only transactions."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from psycopg import sql
+
+from ledger import clock as clocks
+from ledger.errors import HistoryUnavailable
+from projections.applications.database import Run
+from projections.stores.postgres_connection import Cursor, PostgresConnection
+from projections.stores.postgres_tables import Columns, Tables
+
+__all__ = ["PostgresDatabase"]
+
+T = TypeVar("T")
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('costledger application ' || current_schema(), 0))"
+_WAIT: Final = "SET LOCAL lock_timeout = '10s'"
+"""How long a lock of the application is waited for."""
+
+_COLUMNS: Final = (
+    "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = (SELECT oid FROM pg_class "
+    "WHERE relnamespace = current_schema()::regnamespace AND relname = ?) AND attnum > 0 AND NOT attisdropped "
+    "ORDER BY attnum"
+)
+_CHANGES: Final = "SELECT count(*), max(xmin::text::bigint) FROM workflow_history"
+_TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+
+
+class PostgresDatabase:
+    """A `Database` in the schema that a session's `search_path` names first.
+
+    Raises:
+        HistoryUnavailable: by every method.
+    """
+
+    serial = "bigserial PRIMARY KEY"
+    for_update = " FOR UPDATE"
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection, self.where = connection, connection.where
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is no table `workflow_history`, or it is a history of our own."""
+        return not self._connection.run(Tables(self.where).is_of_another)
+
+    def check(self) -> None:
+        """See that the table can be kept right.
+
+        Raises:
+            HistoryUnavailable: it cannot.
+        """
+        columns = self._connection.run(Columns)
+        if "adw_id" not in columns.unique:
+            raise HistoryUnavailable(self.where, "has no table workflow_history whose adw_id is unique")
+        if not columns.counts_money:
+            kind = columns.kinds["actual_cost_total"]
+            raise HistoryUnavailable(self.where, f"its column actual_cost_total is {kind}, not a number")
+
+    def read(self, work: Callable[[Run], T]) -> T:
+        """See `Database.read`."""
+
+        def reading(cursor: Cursor) -> T:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return work(_runs(cursor))
+
+        return self._connection.run(reading)
+
+    def write(self, work: Callable[[Run], T]) -> T:
+        """See `Database.write`."""
+
+        def writing(cursor: Cursor) -> T:
+            cursor.execute(_WAIT)
+            cursor.execute(_LOCK)
+            return work(_runs(cursor))
+
+        return self._connection.run(writing)
+
+    def columns(self, run: Run, table: str) -> dict[str, str]:
+        """See `Database.columns`."""
+        return dict(run(_COLUMNS, (table,)))
+
+    def reads(self, name: str, kind: str) -> str:
+        """See `Database.reads`."""
+        if kind.startswith("timestamp"):
+            utc = f"{name} AT TIME ZONE 'UTC'" if kind.endswith("with time zone") else name
+            return f"to_char({utc}, {_TEXT_OF_MOMENT})"
+        return f"{name}::text" if kind in ("json", "jsonb") else name
+
+    def as_column(self, kind: str, value: Any) -> Any:
+        """See `Database.as_column`."""
+        if not isinstance(value, int | float):
+            return value
+        name, _, rest = kind.partition("(")
+        if name == "numeric" and rest:
+            scale = int(rest.rstrip(")").partition(",")[2] or 0)
+            return Decimal(repr(value)).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+        if name == "real":
+            return _shortest(struct.pack("f", value))
+        return round(value) if name in ("bigint", "integer", "smallint") else value
+
+    def back_up(self, run: Run, folder: Path, columns: Sequence[str]) -> Path:
+        """See `Database.back_up`: SQL that sets the columns back, of every row, and drops our table."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"workflow_history-{clocks.now():%Y%m%dT%H%M%S_%fZ}.sql"
+        [(schema,)] = run("SELECT current_schema()::text")
+        texts = ", ".join(f"{name}::text" for name in columns)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"-- What these columns of workflow_history in {self.where} were before the first write.\n")
+            file.write(f"BEGIN;\nSET LOCAL search_path = {sql.Identifier(schema).as_string()};\n")
+            file.write("DROP TABLE IF EXISTS costledger_written;\n")
+            for adw_id, *values in run(f"SELECT adw_id, {texts} FROM workflow_history ORDER BY adw_id"):
+                parts = [
+                    sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
+                    for name, value in zip(columns, values, strict=True)
+                ]
+                statement = sql.SQL("UPDATE workflow_history SET {} WHERE adw_id = {};\n")
+                file.write(statement.format(sql.SQL(", ").join(parts), sql.Literal(adw_id)).as_string())
+            file.write("COMMIT;\n")
+        return path
+
+    def state(self) -> object:
+        """See `Database.state`: the newest transaction that wrote a row, and how many there are."""
+        return self._connection.run(lambda cursor: cursor.execute(_CHANGES).fetchone())
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._connection.close()
+
+
+def _shortest(single: bytes) -> float:
+    """The shortest decimal of a number of single precision, which is how PostgreSQL writes it (nine digits suffice)."""
+    (value,) = struct.unpack("f", single)
+    found = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    return next(each for each in found if struct.pack("f", each) == single)
+
+
+def _runs(cursor: Cursor) -> Run:
+    def run(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        found = cursor.execute(statement.replace("?", "%s"), list(values) or None)
+        return found.fetchall() if found.description else []
+
+    return run

@@ -1,0 +1,292 @@
+"""An application's table as a copy of our rows: read to compare, written only where it differs.
+
+Nothing depends on a checkpoint: values are compared. What was written last lies in `costledger_written` in the
+application's database, made by the first write together with `cost_audit_log`, unless the application has one. Before
+that write the database is backed up.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+from ledger import clock as clocks
+from ledger import money
+from ledger.clock import Clock
+from ledger.errors import HistoryUnavailable
+from projections.applications.columns import columns_written
+from projections.applications.database import Database, Run
+from projections.applications.plan import Compared, Plan, Record, change_of, hold_of, plan_of
+from projections.store import FOLD_VERSION, AuditEntry, CostChange, visible_cost
+from projections.workflow_history import Row
+
+__all__ = ["ApplicationTable", "Writes"]
+
+_log = logging.getLogger("costledger")
+
+_AUDITED_AGAIN_AFTER: Final = timedelta(hours=1)
+"""The same pair of costs is audited at most once in so long, whatever an application does."""
+
+_IDS_AT_ONCE: Final = 500
+
+_WRITTEN: Final = "costledger_written"
+_AUDIT: Final = "cost_audit_log"
+_AUDIT_COLUMNS: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
+_RECORD: Final = ("cost_nanousd", "row_values", "fold_version", "overwrites", "overwritten_nanousd", "overwritten_at")
+_TABLES: Final = (
+    f"CREATE TABLE IF NOT EXISTS {_WRITTEN} (adw_id TEXT PRIMARY KEY, cost_nanousd BIGINT NOT NULL, "
+    "row_values TEXT NOT NULL, fold_version INTEGER NOT NULL, overwrites INTEGER NOT NULL, "
+    "overwritten_nanousd BIGINT, overwritten_at TEXT)",
+    f"CREATE TABLE IF NOT EXISTS {_AUDIT} (id {{serial}}, adw_id TEXT, old_cost DOUBLE PRECISION, "
+    "new_cost DOUBLE PRECISION, reason TEXT, timestamp TEXT)",
+)
+"""What both databases understand. Text `row_values` is the JSON of the columns that were written last."""
+
+
+@dataclass(slots=True)
+class Writes:
+    """What a write did, or a preview would do.
+
+    Attributes:
+        changes: of costs.
+        audited: those among them that were audited, and rows whose larger cost is held from now on.
+        repairs: those that were audited and did not come from our ledger: what was stored before the first write, or
+            what another writer set since.
+        rows: ids of the rows that were written.
+        waiting: ids that were not written, since only a resync may after an upgrade.
+        backup: the file that the database was backed up to before the first write.
+    """
+
+    changes: list[CostChange] = field(default_factory=list)
+    audited: list[CostChange] = field(default_factory=list)
+    repairs: list[CostChange] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    backup: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The tables that are there: the columns that are written, with their types, and those of the others."""
+
+    kinds: dict[str, str]
+    written: bool
+    audit: tuple[str, ...]
+    audit_time: str
+
+
+class ApplicationTable:
+    """A table `workflow_history` that another application owns. Safe between threads.
+
+    It owns its rows and every column that is not ours; none of its rows is added or removed.
+
+    Args:
+        backups: the folder that the database is backed up to before the first write.
+        fold_version: of the meaning of our rows; values of another one are replaced only when that is asked for.
+    """
+
+    def __init__(
+        self, database: Database, *, backups: Path, clock: Clock = clocks.now, fold_version: int = FOLD_VERSION
+    ) -> None:
+        self._database, self._backups, self._clock, self._fold_version = database, backups, clock, fold_version
+
+    @property
+    def where(self) -> str:
+        return self._database.where
+
+    def close(self) -> None:
+        self._database.close()
+
+    def state(self) -> object:
+        """See `Database.state`."""
+        return self._database.state()
+
+    def compare(self, rows: Iterable[Row], *, pure: bool = False) -> dict[str, Compared]:
+        """What the table shows of these workflows, for each that it has a row of; nothing is written.
+
+        Args:
+            rows: ours; one without a reading says nothing about a cost, and is not compared.
+            pure: a larger cost of a running workflow is wrong, too.
+
+        Raises:
+            HistoryUnavailable: it cannot be read.
+        """
+        wanted = {row.adw_id: row for row in rows if row.cost_basis is not None}
+        plans = self._database.read(lambda run: self._plans(run, wanted, pure=pure)) if wanted else []
+        return {plan.row.adw_id: plan.compared for plan in plans}
+
+    def write(
+        self, rows: Iterable[Row], *, pure: bool, reason: str, after_upgrade: bool = False, preview: bool = False
+    ) -> Writes:
+        """Make the table show these rows, with an audit entry for each cost that changes, in one transaction.
+
+        Args:
+            rows: ours; see `compare`.
+            pure: a running workflow's larger cost is not held.
+            reason: for the audit log.
+            after_upgrade: also replace what an earlier version wrote, whose rows had another meaning.
+            preview: write nothing, and say what would be written.
+
+        Raises:
+            HistoryUnavailable: it cannot be read or written; nothing was written.
+        """
+        wanted = {row.adw_id: row for row in rows if row.cost_basis is not None}
+
+        def planned(run: Run, *, locks: bool = False) -> tuple[list[Plan], Writes]:
+            plans = [plan for plan in self._plans(run, wanted, pure=pure, locks=locks) if plan.writes]
+            waiting = [] if after_upgrade else [plan.row.adw_id for plan in plans if plan.compared.waits]
+            plans = [plan for plan in plans if plan.row.adw_id not in waiting]
+            changes = [change for plan in plans if (change := change_of(plan, reason)) is not None]
+            return plans, Writes(changes, rows=[plan.row.adw_id for plan in plans if plan.changes_row], waiting=waiting)
+
+        def work(run: Run) -> Writes:
+            plans, writes = planned(run, locks=True)
+            if plans:
+                self._put(run, plans, reason, writes)
+            return writes
+
+        if not wanted:
+            return Writes()
+        plans, writes = self._database.read(planned)
+        if preview or not plans:
+            return writes
+        wanted = {plan.row.adw_id: plan.row for plan in plans}
+        done = self._database.write(work)
+        done.waiting = writes.waiting
+        for change in done.audited:
+            old, new = money.shown(change.old_nanousd or 0), money.shown(change.new_nanousd)
+            _log.info("[%s] %s → %s (status: %s) in %s", change.adw_id, old, new, change.status, self.where)
+        return done
+
+    def audit(self, adw_id: str, *, limit: int) -> list[AuditEntry]:
+        """The newest entries of the application's `cost_audit_log`, in their order; none when there is no such table.
+
+        Raises:
+            HistoryUnavailable: it cannot be read.
+        """
+
+        def work(run: Run) -> list[AuditEntry]:
+            kinds = self._database.columns(run, _AUDIT)
+            if not {"id", *_AUDIT_COLUMNS} <= kinds.keys():
+                return []
+            at = self._database.reads("timestamp", kinds["timestamp"])
+            query = f"SELECT id, adw_id, old_cost, new_cost, reason, {at} FROM {_AUDIT} WHERE adw_id = ?"
+            found = run(f"{query} ORDER BY id DESC LIMIT {int(limit)}", (adw_id,))
+            return [
+                AuditEntry(int(id), name, None if old is None else float(old), float(new or 0), str(why), str(moment))
+                for id, name, old, new, why, moment in reversed(found)
+            ]
+
+        return self._database.read(work)
+
+    def _shape(self, run: Run) -> _Shape:
+        database = self._database
+        there = database.columns(run, "workflow_history")
+        if "adw_id" not in there:
+            raise HistoryUnavailable(self.where, "has no table workflow_history with an adw_id")
+        added = run("SELECT name FROM costledger_column") if database.columns(run, "costledger_column") else []
+        names = columns_written(there, {name for (name,) in added})
+        audit = database.columns(run, _AUDIT)
+        written = bool(database.columns(run, _WRITTEN))
+        there_too = tuple(name for name in _AUDIT_COLUMNS if name in audit)
+        return _Shape({name: there[name] for name in names}, written, there_too, audit.get("timestamp", ""))
+
+    def _plans(self, run: Run, wanted: Mapping[str, Row], *, pure: bool, locks: bool = False) -> list[Plan]:
+        shape = self._shape(run)
+        reads = ", ".join(self._database.reads(name, kind) for name, kind in shape.kinds.items())
+        columns = f"adw_id, {reads}" if reads else "adw_id"
+        lock = self._database.for_update if locks else ""
+        found = _of_ids(run, f"SELECT {columns} FROM workflow_history", wanted, lock)
+        records: dict[str, Record] = {}
+        if shape.written:
+            for adw_id, cost, values, *rest in _of_ids(
+                run, f"SELECT adw_id, {', '.join(_RECORD)} FROM {_WRITTEN}", wanted
+            ):
+                records[adw_id] = Record(cost, json.loads(values), *rest)
+        return [
+            plan_of(
+                wanted[adw_id],
+                dict(zip(shape.kinds, values, strict=True)),
+                records.get(adw_id),
+                lambda name, value: self._database.as_column(shape.kinds[name], value),
+                pure=pure,
+                fold_version=self._fold_version,
+            )
+            for adw_id, *values in sorted(found, key=itemgetter(0))
+            if adw_id in wanted  # a column without case finds others, too
+        ]
+
+    def _put(self, run: Run, plans: Sequence[Plan], reason: str, writes: Writes) -> None:
+        shape = self._shape(run)
+        if not shape.written:
+            writes.backup = self._database.back_up(run, self._backups, tuple(shape.kinds))
+            for statement in _TABLES:
+                run(statement.format(serial=self._database.serial))
+            shape = self._shape(run)
+        for plan in plans:
+            if plan.values:
+                assigned = ", ".join(f"{name} = ?" for name in plan.values)
+                run(
+                    f"UPDATE workflow_history SET {assigned} WHERE adw_id = ?", (*plan.values.values(), plan.row.adw_id)
+                )
+            self._note(run, plan)
+            for change in (change_of(plan, reason), hold_of(plan)):
+                if change is not None and self._audit(run, change, shape):
+                    writes.audited.append(change)
+                    if plan.record is None or plan.overwritten:
+                        writes.repairs.append(change)
+
+    def _note(self, run: Run, plan: Plan) -> None:
+        """Remember what was written, and that another writer had overwritten what was written before."""
+        old, now = plan.record, clocks.to_wire(self._clock())
+        target = {name: getattr(plan.target, name) for name in plan.stored}
+        overwrites, by, at = (old.overwrites, old.overwritten_nanousd, old.overwritten_at) if old else (0, None, None)
+        if plan.overwritten:
+            recent = at is not None and at > clocks.to_wire(self._clock() - _AUDITED_AGAIN_AFTER)
+            overwrites, by, at = (overwrites if recent else 0) + 1, plan.compared.stored_nanousd, now
+        run(f"DELETE FROM {_WRITTEN} WHERE adw_id = ?", (plan.row.adw_id,))
+        values = json.dumps(target, sort_keys=True)
+        record = (plan.target.actual_cost_nanousd, values, self._fold_version, overwrites, by, at)
+        run(
+            f"INSERT INTO {_WRITTEN} (adw_id, {', '.join(_RECORD)}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (plan.row.adw_id, *record),
+        )
+
+    def _audit(self, run: Run, change: CostChange, shape: _Shape) -> bool:
+        """Audit a change, unless the same one was audited within the last hour."""
+        now = self._clock()
+        entry = {
+            "adw_id": change.adw_id,
+            "old_cost": None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd)),
+            "new_cost": float(money.to_wire(change.new_nanousd)),
+            "reason": change.reason,
+            "timestamp": clocks.to_wire(now),
+        }
+        if {"old_cost", "new_cost", "timestamp"} <= set(shape.audit):
+            since = clocks.to_wire(now - _AUDITED_AGAIN_AFTER)
+            at = self._database.reads("timestamp", shape.audit_time)
+            query = f"SELECT old_cost, new_cost FROM {_AUDIT} WHERE adw_id = ? AND {at} > ?"
+            for old, new in run(query, (change.adw_id, since)):
+                if (None if old is None else visible_cost(old), visible_cost(new)) == (
+                    change.old_nanousd,
+                    change.new_nanousd,
+                ):
+                    return False
+        names = [name for name in _AUDIT_COLUMNS if name in shape.audit]
+        marks = ", ".join("?" * len(names))
+        run(f"INSERT INTO {_AUDIT} ({', '.join(names)}) VALUES ({marks})", [entry[name] for name in names])
+        return True
+
+
+def _of_ids(run: Run, query: str, adw_ids: Collection[str], lock: str = "") -> list[tuple[Any, ...]]:
+    names, found = list(adw_ids), []
+    for first in range(0, len(names), _IDS_AT_ONCE):
+        some = names[first : first + _IDS_AT_ONCE]
+        found += run(f"{query} WHERE adw_id IN ({', '.join('?' * len(some))}) ORDER BY adw_id{lock}", some)
+    return found

@@ -1,0 +1,1 @@
+"""Rows beside what real clients were charged."""
