@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,14 +63,11 @@ def verify(
     Raises:
         HistoryUnavailable, LedgerUnavailable: the history, or the folder of ledgers, cannot be read.
     """
-    ahead = clock.to_wire(clock.now() + AHEAD)
     rows = {found.adw_id: found for found in history.rows()}
     checkpoints = history.checkpoints()
     proof.rows = len(rows)
     sizes = sizes_of(ledgers)
-    for stray in ledgers.strays():
-        proof.findings += 1
-        yield Finding(stray.path.name, f"is no ledger: {stray.problem}", MOVE_AWAY)
+    yield from _counted(proof, _beside_replay(ledgers, rows.values()))
     jobs = [(name, checkpoints.get(name)) for name in sorted({*sizes, *rows, *checkpoints})]
     many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1
     replayed: list[Row] = []
@@ -80,9 +77,6 @@ def verify(
         for done, ((name, checkpoint), examined) in enumerate(zip(jobs, answers, strict=True), 1):
             proof.ledgers += not examined.problem
             proof.events += examined.head.seq
-            if (moment := (rows[name].updated_at if name in rows else "")) > ahead:
-                proof.findings += 1
-                yield Finding(name, f"its last event was recorded at {moment}, ahead of the clock", WRONG_CLOCK)
             proof.size_bytes += examined.head.size
             row = rows.get(name)
             spent = () if row is None else history.spend(name)
@@ -104,6 +98,17 @@ def verify(
     if application is not None:
         for name in unlike:
             yield from _counted(proof, _of_copy_again(ledgers, history, application, name))
+
+
+def _beside_replay(ledgers: LedgerStore, rows: Iterable[Row]) -> Iterator[Finding]:
+    """What is found without a replay: files that are no ledgers, and rows whose last event is ahead of the clock."""
+    for stray in ledgers.strays():
+        yield Finding(stray.path.name, f"is no ledger: {stray.problem}", MOVE_AWAY)
+    ahead = clock.to_wire(clock.now() + AHEAD)
+    for row in rows:
+        if row.updated_at > ahead:
+            problem = f"its last event was recorded at {row.updated_at}, ahead of the clock"
+            yield Finding(row.adw_id, problem, WRONG_CLOCK)
 
 
 def _found_again(
