@@ -158,6 +158,7 @@ class Session:
     """A session in a ledger.
 
     Attributes:
+        known: the ledger has something of it, so that all of it stands under `agent`, even if that is none.
         covered: it has a reading of its own, under `agent`; its messages go below that from then on.
         carried: the counters of a client whose counters go on from a saved total.
         beside: nanodollars of each message that stands under another agent.
@@ -166,6 +167,7 @@ class Session:
     """
 
     agent: str | None = None
+    known: bool = False
     covered: bool = False
     counter: SessionCounter = field(default_factory=SessionCounter)
     carried: CarriedCounter = field(default_factory=CarriedCounter)
@@ -197,7 +199,8 @@ class Session:
     def cover(self, agent: str | None) -> None:
         """It gets a reading of its own, under this agent unless it has one already."""
         if not self.covered:
-            self.agent, self.covered = self.agent or agent or _AGENT, True
+            self.agent = self.agent if self.known else agent or _AGENT
+            self.known = self.covered = True
 
 
 def sessions(lines: Iterable[Line]) -> dict[str, Session]:
@@ -219,10 +222,11 @@ def _learn(found: dict[str, Session], line: Line) -> None:
     if "message_id" in line:
         key = (line.get("agent"), line["message_id"])
         session.beside[key] = max(cost, session.beside.get(key, 0))
-        session.agent = session.agent or line.get("agent")
+        if not session.known:
+            session.agent, session.known = line.get("agent"), True
         return
     if not session.covered:
-        session.agent, session.covered = line.get("agent"), True
+        session.agent, session.known, session.covered = line.get("agent"), True, True
     source = line.get("source") or {}
     if source.get("kind") == KIND:
         base = money.from_wire(source.get("series_base_usd", "0.00"))

@@ -210,7 +210,7 @@ class _Planner:
         agent, session_id, model = self._place(call)
         self.counter(
             Counter(
-                call.kind,
+                f"{call.kind}_unmatched",  # apart from what counters of the same kind report
                 call.message_id,
                 model,
                 usage or None,

@@ -3,8 +3,8 @@
 Claude Code's `cost-state` lines carry the session's total so far. It goes on over resumed processes; a process that is
 killed leaves no line, and the next one goes on from the last that was written. A fork begins with its parent's total at
 that moment and names no parent: its parent is the session whose messages its file copied, and what it carried over is
-the largest of the parent's totals that leaves room for the fork's own messages before its first line. Where that is not
-known, the total says nothing of the fork itself.
+the total of the parent that leaves exactly the fork's own messages before its first line. Where no such total is known,
+since the parent's file is missing or was read too early, the fork's total says nothing of the fork itself.
 
 Pure: no file, no ledger.
 """
@@ -78,16 +78,13 @@ def _base(
     if before is not None:
         return None  # its beginning was read by an import that could not know
     parents = {owner for seen in extract.seen if (owner := owners.get(seen.message_id)) not in (session_id, None)}
-    copied = any(seen.copied == COPY for seen in extract.seen)
-    if not parents and not copied:
+    if not parents and not extract.forked:
         return _NOTHING
     room = first.tokens - _own_tokens(session_id, extract.seen, owners, 0, first.line)
     if room <= 0:
         return _NOTHING
-    offered = [total for parent in parents if parent in stored for total in stored[parent].written]
-    if not offered:
-        return None
-    return max((total for total in offered if total[1] <= room), key=lambda total: total[1], default=_NOTHING)
+    offered = (total for parent in parents if parent in stored for total in stored[parent].written)
+    return next((total for total in offered if total[1] == room), None)
 
 
 def _is_short(

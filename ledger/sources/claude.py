@@ -100,6 +100,7 @@ class _File:
             copies if that version wrote them, else likely.
         opening: how many responses it had before its first prompt was noted; more than another file that has the same
             ones, if it copied them. None while no prompt was noted.
+        forked: it has copies.
         model: of the latest response, which a web search is priced by.
     """
 
@@ -107,6 +108,7 @@ class _File:
     asked: str = ""
     asked_by: str = ""
     opening: int | None = None
+    forked: bool = False
     model: str = ""
 
     def copied(self, response: _Response) -> int:
@@ -155,6 +157,7 @@ class ClaudeTranscripts:
                 what = "a cost-state" if record.get("type") == "cost-state" else "a response"
                 found.skipped.append(Skipped(path, number, f"{what} that does not fit: {error}"))
         seen = reading.seen(found.skipped)
+        reading.file.forked |= any(each.copied == COPY for each in seen)
         state = asdict(reading.file)
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, reading.begun, state)
         return Extract(
@@ -166,6 +169,7 @@ class ClaudeTranscripts:
             failed=found.failed,
             totals=reading.totals,
             opening=reading.file.opening,
+            forked=reading.file.forked,
         )
 
 

@@ -170,6 +170,7 @@ class Extract:
         totals: in the order of the file.
         opening: of two files that show a message at the same moment, the one with the smaller number had it first;
             None: the file does not say.
+        forked: the file has copies of another session's messages, also before the mark.
         last_at: the latest moment in it, as it spells it; of two files that show a message at the same moment, the one
             that ended first had it first.
         resumed: only what was added since the mark; False: all of it.
@@ -184,6 +185,7 @@ class Extract:
     failed: bool = False
     totals: list[WrittenTotal] = field(default_factory=list)
     opening: int | None = None
+    forked: bool = False
 
 
 class Transcript(Protocol):

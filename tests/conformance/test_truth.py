@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.importing import import_source
 from ledger.store import DirectoryStore
 from tests.conformance.truth import WAYS, WRONG, Outcome, Truth, outcomes, table
 
@@ -23,6 +24,11 @@ CLIENTS = (
 HELPERS_ELSEWHERE = {"411fe0e4-"}
 """Claude Code 2.0.76 makes the helper calls of a resumed process under session ids of their own, and counts them in the
 total of the session that was resumed."""
+
+
+FORKS_WITHOUT_A_REQUEST = {"71fb3aba-"}
+"""A fork that the interactive client began: until its first request is in its file, nothing shows that the lines
+before it are copies."""
 
 
 def wrong(found: list[Outcome]) -> list[Outcome]:
@@ -68,3 +74,27 @@ def test_a_session_is_exact_where_the_client_wrote_its_total(shared_data: Path, 
     truth, store = Truth.read(shared_data / "clients/claude-code-2.1.277"), DirectoryStore(tmp_path, durability="none")
     WAYS["transcripts"](store, truth.folder, random.Random(1))
     assert {one.kind for one in outcomes(store, truth)} == {"exact"}
+
+
+@pytest.mark.parametrize("client", [client for client in CLIENTS if client.startswith("claude")])
+@pytest.mark.parametrize("seed", range(3))
+def test_transcripts_that_are_read_while_they_grow_are_exact_or_a_lower_bound(
+    shared_data: Path, tmp_path: Path, client: str, seed: int
+) -> None:
+    truth, chance = Truth.read(shared_data / "clients" / client), random.Random(seed)
+    store, copy = DirectoryStore(tmp_path / "data", durability="none"), tmp_path / "copy"
+    files = {
+        file: file.read_text().splitlines(keepends=True) for file in sorted(truth.folder.rglob("homes/**/*.jsonl"))
+    }
+    for part in (0.3, 0.7, 1.0):
+        for file in chance.sample(sorted(files), len(files)):
+            lines, grown = files[file], copy / file.relative_to(truth.folder)
+            written = len(lines) if part == 1.0 else int(len(lines) * part * chance.random() * 1.4)
+            had = len(grown.read_text().splitlines()) if grown.exists() else 0
+            grown.parent.mkdir(parents=True, exist_ok=True)
+            grown.write_text("".join(lines[: max(had, written)]))
+            if written:
+                import_source(store, "claude", grown)
+                above = [one for one in wrong(outcomes(store, truth)) if one.row_nanousd > one.truth_nanousd]
+                assert not [one for one in above if one.session[:9] not in FORKS_WITHOUT_A_REQUEST]
+    assert [one for one in wrong(outcomes(store, truth)) if one.session[:9] not in FORKS_WITHOUT_A_REQUEST] == []
