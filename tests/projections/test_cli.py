@@ -128,9 +128,14 @@ def test_what_an_upgrade_changes_is_printed_first(run: Run) -> None:
         db.execute("UPDATE costledger_meta SET value = 3 WHERE key = 'fold_version'")
     db.close()
     done = run("history")
-    assert done.err == "costledger: [w] $0.5000 → $1.0000 (upgrade: retry counts)\n"
+    assert ours(done.err) == ["costledger: [w] $0.5000 → $1.0000 (upgrade: retry counts)"]
     assert "$1.0000" in done.out
-    assert run("history").err == ""
+    assert ours(run("history").err) == []
+
+
+def ours(err: str) -> list[str]:
+    """The command's own lines: in the process of these tests a library may have added a log handler of its own."""
+    return [line for line in err.splitlines() if line.startswith("costledger: ")]
 
 
 def test_json_can_be_asked_for_before_the_command(run: Run) -> None:
