@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-__all__ = ["open_read_only"]
+__all__ = ["lenient_text", "open_read_only"]
 
 _WAL: Final = b"\x02\x02"
 """Bytes 18 and 19 of a database in WAL mode (https://www.sqlite.org/fileformat2.html#the_database_header)."""
@@ -27,7 +27,8 @@ def open_read_only(path: Path, *, wait_seconds: float) -> sqlite3.Connection:
     Raises:
         sqlite3.Error, OSError: it cannot be read.
     """
-    uri = path.absolute().as_uri()
+    path = path.resolve()  # SQLite's own files lie beside the database, not beside a link to it
+    uri = path.as_uri()
     wal, index = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))
     with path.open("rb") as file:
         in_wal_mode = file.read(20)[18:] == _WAL
@@ -51,7 +52,14 @@ def open_read_only(path: Path, *, wait_seconds: float) -> sqlite3.Connection:
 
 
 def _connected(uri: str, wait_seconds: float) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=wait_seconds, isolation_level=None)
+    db = sqlite3.connect(uri, uri=True, timeout=wait_seconds, isolation_level=None)
+    db.text_factory = lenient_text
+    return db
+
+
+def lenient_text(raw: bytes) -> str:
+    """Text of another program's database, whatever its bytes: one bad cell hides no row."""
+    return raw.decode("utf-8", "replace")
 
 
 def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
@@ -60,6 +68,7 @@ def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
         for file in (path, sidecar):
             shutil.copyfile(file, Path(folder, file.name))
         db = sqlite3.connect(":memory:", isolation_level=None)
+        db.text_factory = lenient_text
         with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
             copy.backup(db)
         return db

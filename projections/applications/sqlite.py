@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from ledger import clock as clocks
 from ledger.errors import HistoryUnavailable, HistoryUnwritable
-from ledger.sqlite_read_only import open_read_only
+from ledger.sqlite_read_only import lenient_text, open_read_only
 from projections.applications.database import Run
 
 __all__ = ["SqliteDatabase"]
@@ -33,7 +33,7 @@ class SqliteDatabase:
     for_update = ""
 
     def __init__(self, path: Path) -> None:
-        self._path, self.where = path, f"sqlite:{path}"
+        self._path, self.where = path.resolve(), f"sqlite:{path}"
         if not path.is_file():
             raise HistoryUnavailable(self.where, "there is no such database")
 
@@ -131,7 +131,9 @@ class SqliteDatabase:
 
 
 def _connected(uri: str, wait_seconds: float) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=wait_seconds, isolation_level=None)
+    db = sqlite3.connect(uri, uri=True, timeout=wait_seconds, isolation_level=None)
+    db.text_factory = lenient_text
+    return db
 
 
 def _runs(db: sqlite3.Connection) -> Run:

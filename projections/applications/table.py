@@ -223,6 +223,15 @@ class ApplicationTable:
         ]
 
     def _put(self, run: Run, plans: Sequence[Plan], reason: str, writes: Writes) -> None:
+        try:
+            self._put_all(run, plans, reason, writes)
+        except BaseException:
+            if writes.backup is not None:
+                writes.backup.unlink(missing_ok=True)  # nothing was written, so the next try backs up again
+                writes.backup = None
+            raise
+
+    def _put_all(self, run: Run, plans: Sequence[Plan], reason: str, writes: Writes) -> None:
         shape = self._shape(run)
         if not shape.written:
             writes.backup = self._database.back_up(run, self._backups, tuple(shape.kinds))

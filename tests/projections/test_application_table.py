@@ -313,6 +313,7 @@ def test_a_write_that_fails_leaves_nothing_behind(copied: Copied) -> None:
         copied.write()
     assert copied.row("a5b80595") == before
     assert "costledger_written" not in copied.application.tables()
+    assert not list((copied.folder / "backups").glob("*")), "a server tries again every second"
 
 
 # SQLite alone
@@ -385,6 +386,43 @@ def test_what_a_killed_application_left_in_its_journal_is_read(tmp_path: Path) -
     store.append([cost_observed("a5b80595", cost_usd="2.37")])
     assert opened.compare([project(store, "a5b80595").row])["a5b80595"].stored_nanousd == 500_000_000
     assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["app.db", "app.db-wal"]
+
+
+def test_a_backup_is_kept_only_of_a_write_that_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as db:
+        limited = "actual_cost_total REAL CHECK (actual_cost_total < 1)"
+        db.execute(f"CREATE TABLE workflow_history (adw_id TEXT UNIQUE, {limited})")
+        db.execute("INSERT INTO workflow_history VALUES ('a5b80595', 0.09)")
+        db.commit()
+    table = ApplicationTable(SqliteDatabase(path), backups=tmp_path / "backups")
+    store = MemoryStore()
+    store.append([cost_observed("a5b80595", cost_usd="2.37")])
+    for _ in range(2):
+        with pytest.raises(HistoryUnavailable, match="nothing was written"):
+            table.write([project(store, "a5b80595").row], pure=False, reason="resync")
+    assert not list((tmp_path / "backups").glob("*"))
+
+
+def test_a_link_to_a_database_in_use_is_read_with_its_log(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    story = SqliteApplication(tmp_path / "real" / "app.db", journal_mode="wal")
+    (tmp_path / "app.db").symlink_to(tmp_path / "real" / "app.db")
+    story.execute("UPDATE workflow_history SET actual_cost_total = 0.5 WHERE adw_id = 'a5b80595'")
+    opened = application_at(f"sqlite:{tmp_path / 'app.db'}", tmp_path / "data").application
+    assert opened is not None
+    store = MemoryStore()
+    store.append([cost_observed("a5b80595", cost_usd="2.37")])
+    assert opened.compare([project(store, "a5b80595").row])["a5b80595"].stored_nanousd == 500_000_000
+    story.close()
+
+
+def test_text_that_is_no_utf_8_hides_no_row_and_is_left_alone(story: SqliteApplication, tmp_path: Path) -> None:
+    story.execute("UPDATE workflow_history SET cost_breakdown = CAST(x'7bff7d' AS TEXT) WHERE adw_id = 'a5b80595'")
+    copied = Copied(story, tmp_path / "data")
+    copied.write(reason="resync")
+    shown = "SELECT round(actual_cost_total, 4) AS cost, hex(cost_breakdown) AS bytes FROM workflow_history"
+    assert story.execute(f"{shown} WHERE adw_id = 'a5b80595'") == [{"cost": 2.3746, "bytes": "7BFF7D"}]
 
 
 def test_the_journal_mode_stays(story: SqliteApplication, tmp_path: Path) -> None:
