@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,8 @@ from projections.rebuild import rebuild
 from projections.replay import refresh
 from projections.reports import groups, report
 from projections.store import HistoryStore
-from projections.stores.memory import MemoryHistory
-from projections.stores.postgres import open_postgres
-from projections.stores.sqlite import SqliteHistory
 from tests.faults.forging import put
+from tests.projections.conftest import history as history  # the fixture
 from tests.projections.test_cli import Run
 from tests.projections.test_cli import run as run  # the fixture
 from tests.server.conftest import Host
@@ -37,19 +34,6 @@ from tests.server.conftest import hosted as hosted  # the fixture
 from tests.waiting import until
 
 MILLION_USD = 1_000_000
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
-    if request.param == "memory":
-        yield MemoryHistory()
-        return
-    if request.param == "postgres":
-        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
-            yield postgres
-        return
-    with SqliteHistory(tmp_path / "history.db") as sqlite:
-        yield sqlite
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from projections.rebuild import rebuild
 from projections.replay import RefreshReport, refresh, resync
 from projections.store import HistoryStore
 from projections.stores.memory import MemoryHistory
-from projections.stores.postgres import open_postgres
 from projections.stores.sqlite import SqliteHistory
 from tests.faults.forging import ORIGIN, put
+from tests.projections.conftest import history as history  # the fixture
 from tests.projections.test_cli import Run
 from tests.projections.test_cli import run as run  # the fixture
 from tests.server.conftest import Host
@@ -121,19 +121,6 @@ def good(data: Path) -> DirectoryStore:
     store = DirectoryStore(data)
     store.append([cost_observed("w1", cost_usd="2.37", agent="plan", model="m", id="e1", usage={"output_tokens": 7})])
     return store
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HistoryStore]:
-    if request.param == "memory":
-        yield MemoryHistory()
-        return
-    if request.param == "postgres":
-        with open_postgres(request.getfixturevalue("postgres_url")) as postgres:
-            yield postgres
-        return
-    with SqliteHistory(tmp_path / "history.db") as sqlite:
-        yield sqlite
 
 
 @pytest.mark.parametrize(("name", "events", "opening"), LEDGERS, ids=[name for name, _, _ in LEDGERS])

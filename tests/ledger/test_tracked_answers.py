@@ -14,7 +14,6 @@ import pytest
 from ledger import MemoryStore
 from ledger.events import Line
 from tests.ledger.fake_providers import ANTHROPIC as ANSWER
-from tests.ledger.fake_providers import providers
 from tests.ledger.test_tracking import (
     ANTHROPIC,
     CHAT,
@@ -30,17 +29,8 @@ from tests.ledger.test_tracking import (
     sdk,
     track,
 )
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[str]:
-    with providers() as address:
-        yield address
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+from tests.ledger.test_tracking import base as base  # fixtures
+from tests.ledger.test_tracking import store as store
 
 
 def tool_of(kind: str) -> Any:
