@@ -69,6 +69,13 @@ def endless(one: socket.socket) -> None:
         one.sendall(b"A" * 65536)
 
 
+def greet(one: socket.socket, server: Fake) -> None:
+    """Send the first line, and wait until the client subscribes."""
+    one.sendall(INFO)
+    while b"SUB" not in server.received:
+        threading.Event().wait(0.01)
+
+
 def refusal(name: str) -> str:
     with closing(NatsReplica(name)) as replica, pytest.raises(ReplicaUnavailable) as caught:
         replica.identity  # noqa: B018
@@ -118,9 +125,7 @@ def test_a_line_without_an_end_is_named_and_no_memory_grows_with_it(
     fake: Callable[[Callable[[socket.socket], None]], Fake],
 ) -> None:
     def say(one: socket.socket) -> None:
-        one.sendall(INFO)
-        while b"SUB" not in server.received:
-            threading.Event().wait(0.01)
+        greet(one, server)
         endless(one)
 
     server = fake(say)
@@ -136,9 +141,7 @@ def test_a_message_longer_than_any_server_lets_through_is_refused(
     fake: Callable[[Callable[[socket.socket], None]], Fake],
 ) -> None:
     def say(one: socket.socket) -> None:
-        one.sendall(INFO)
-        while b"SUB" not in server.received:
-            threading.Event().wait(0.01)
+        greet(one, server)
         if not told:  # the client comes again
             told.append(True)
             one.sendall(b"MSG a 1 99999999999\r\n")
