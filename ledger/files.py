@@ -77,7 +77,7 @@ class Files:
         return _regular(OpenFile(path, os.O_RDWR | os.O_CREAT | os.O_APPEND))
 
     def open_read(self, path: Path) -> OpenFile:
-        # Without O_NONBLOCK a FIFO would wait for somebody who writes into it.
+        # Without O_NONBLOCK a FIFO would wait for a process that writes into it.
         return _regular(OpenFile(path, os.O_RDONLY | os.O_NONBLOCK))
 
     def open_existing(self, path: Path) -> OpenFile:

@@ -22,7 +22,7 @@ _WHOSE: Final = frozenset({"agent", "session_id", "observed_at"})
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """Do in a thread what must be done to its end: also when whoever awaits it is cancelled, or the program ends."""
+    """Do in a thread what must be done to its end: also when the caller is cancelled, or the program ends."""
     try:
         future = asyncio.get_running_loop().run_in_executor(None, work)
     except RuntimeError:  # the interpreter exits, or the loop closes: no more threads

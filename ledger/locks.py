@@ -156,7 +156,7 @@ def opened(open: Callable[[], int]) -> int:
 
 
 def unshare(fd: int) -> None:
-    """Leave a descriptor that is about to be closed to whoever opens the next one by its number."""
+    """Leave a descriptor that is about to be closed to the caller that opens the next one by its number."""
     _inherited.discard(fd)
 
 

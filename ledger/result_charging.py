@@ -67,5 +67,5 @@ def _readings(store: LedgerStore, workflow_id: str) -> list[Line]:
 
 
 def _again(line: Line, agent: str | None) -> Event:
-    """The event of a line, as whoever charges it again says it."""
+    """The event of a line, as a caller that charges it again gives it."""
     return event({name: value for name, value in line.items() if name not in _OF_THE_JOURNAL} | {"agent": agent})

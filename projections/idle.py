@@ -1,6 +1,6 @@
 """Idle: an open workflow without activity for some time.
 
-It is decided when a row is read, by the clock of whoever reads; the stored status stays `running`.
+It is decided when a row is read, by the reader's clock; the stored status stays `running`.
 """
 
 from __future__ import annotations

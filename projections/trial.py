@@ -63,7 +63,7 @@ def _copy(ledgers: DirectoryStore, data: Path) -> None:
 
 
 def _copied(history: HistoryStore) -> MemoryHistory:
-    """The rows, their checkpoints, and their spend, by which a figure that somebody raised is known."""
+    """The rows, their checkpoints, and their spend, by which a figure that another program raised is known."""
     copy, checkpoints = MemoryHistory(), history.checkpoints()
     for row in history.rows():
         copy.put(row, checkpoints.get(row.adw_id), history.spend(row.adw_id))

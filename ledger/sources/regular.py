@@ -11,7 +11,7 @@ from typing import IO, Final, cast
 __all__ = ["open_regular", "read_regular"]
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-"""Without O_NONBLOCK the opening of a pipe would wait for somebody who writes into it."""
+"""Without O_NONBLOCK the opening of a pipe would wait for a process that writes into it."""
 
 
 def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:

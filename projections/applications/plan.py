@@ -148,7 +148,7 @@ def change_of(plan: Plan, reason: str) -> CostChange | None:
 
 
 def hold_of(plan: Plan) -> CostChange | None:
-    """That a cost which somebody raised is held from now on."""
+    """That a cost which another program raised is held from now on."""
     if not plan.notes_hold:
         return None
     old = plan.row.actual_cost_nanousd if plan.record is None else plan.record.cost_nanousd
