@@ -177,7 +177,7 @@ def test_appends_go_on_below_what_was_put_back_once_that_is_accepted(serve: Serv
     server.client.post("/api/events", json=reading("3", "1"))
     backup = path.read_bytes()
     server.client.post("/api/events", json=reading("4", "2"))
-    until(lambda: server.client.get("/api/workflow-history/w").json(), lambda row: row["actual_cost_total"] == "4.00")
+    _eventually(server, lambda row: row["actual_cost_total"] == "4.00")
     path.write_bytes(backup)
     assert server.client.post("/api/events", json=reading("5", "3")).status_code == 409
     accepted = server.client.post("/api/workflow-history/resync?adw_id=w&force=true").json()
