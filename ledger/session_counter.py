@@ -177,11 +177,11 @@ class CarriedCounter:
         process = min(self.processes, key=lambda each: each.distance_ms(since_ms), default=None)
         if process is not None and process.distance_ms(since_ms) > _JITTER_MAX_MS:
             process = None
-        known = {0, *others} | {each.highest for each in self.processes if each is not process}
-        if process is not None and (nanousd <= process.highest or nanousd not in known):
+        if process is not None:
             new = not process.lowest <= nanousd <= process.highest
             process.lowest, process.highest = min(process.lowest, nanousd), max(process.highest, nanousd)
             return new
+        known = {0, *others} | {each.highest for each in self.processes}
         self.partial = self.partial or nanousd not in known
         self.processes.append(Growth(since_ms, nanousd, nanousd))
         return True

@@ -182,6 +182,11 @@ def test_a_fork_begins_with_its_parents_total_and_counts_what_it_added() -> None
     assert (shown(unknown, (560, 0)), unknown.partial) == (19, True), "the session may have cost 541 before"
 
 
+def test_a_line_that_overtakes_another_of_its_process_begins_no_second_process() -> None:
+    session = CarriedCounter()
+    assert shown(session, (0, 0), (3, 0), (1, APART), (3, APART), (0, APART)) == 3 + 3
+
+
 @given(
     st.lists(st.tuples(st.lists(st.integers(0, 10**6), max_size=6), st.booleans()), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
