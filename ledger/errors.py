@@ -9,7 +9,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── InvalidEvent
     │   ├── InvalidAnchor
     │   ├── InvalidReplica
-    │   ├── AmbiguousWorkflow    several ids begin so
+    │   ├── AmbiguousWorkflow    several workflows fit what was given for an id
     │   ├── SharedHistory        rows that projectors write are not made from local ledgers
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
@@ -46,8 +46,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Final
-
-from ledger.words import first_of
 
 __all__ = [
     "NOT_OURS",
@@ -196,11 +194,19 @@ class UnknownWorkflow(CostledgerError):
 
 
 class AmbiguousWorkflow(InvalidInput):
-    """Several workflows' ids begin as the given text does."""
+    """Several workflows fit what was given for an id.
 
-    def __init__(self, given: str, near: Sequence[str]) -> None:
-        self.given, self.near = given, tuple(near)
-        super().__init__(f"{given!r} begins several workflows' ids: {first_of(near)}; give more of it")
+    Args:
+        candidates: the first of them, a line each.
+        count: how many there are in all.
+    """
+
+    def __init__(self, given: str, candidates: Sequence[str], count: int) -> None:
+        self.given, self.candidates, self.count = given, tuple(candidates), count
+        more = count - len(candidates)
+        lines = [*candidates, *([f"… and {more:,} more"] if more > 0 else [])]
+        listed = "".join(f"\n  {line}" for line in lines)
+        super().__init__(f"{shown(given)} fits {count:,} workflows; give more of the id of the one you mean:{listed}")
 
 
 class UnknownModel(CostledgerError):

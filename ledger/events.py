@@ -127,6 +127,12 @@ class Event:
         return self.type == COST_OBSERVED and "cost_usd" not in fields and "model" in fields and "usage" in fields
 
     @property
+    def needs_workflow(self) -> bool:
+        """Whether it speaks of a workflow that exists: an end, or a correction (a final reading with a reason)."""
+        corrects = self.fields.get("final") is True and "reason" in self.fields
+        return self.type in END_TYPES or (self.type == COST_OBSERVED and corrects)
+
+    @property
     def id(self) -> str | None:
         """The caller's id, if one was given."""
         value: str | None = self.fields.get("id")

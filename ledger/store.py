@@ -76,8 +76,11 @@ class LedgerStore(Protocol):
         """
         ...
 
-    def workflow_ids(self) -> Iterator[str]:
+    def workflow_ids(self, prefix: str = "") -> Iterator[str]:
         """The ids of all ledgers, sorted; what else lies in their folder is in `strays`.
+
+        Args:
+            prefix: only those that begin with it.
 
         Raises:
             LedgerUnavailable: the folder cannot be listed.
@@ -163,9 +166,9 @@ class MemoryStore:
             self._tails[workflow_id] = composed.tail
             return composed.receipts
 
-    def workflow_ids(self) -> Iterator[str]:
+    def workflow_ids(self, prefix: str = "") -> Iterator[str]:
         """See `LedgerStore.workflow_ids`."""
-        return iter(sorted(self._ledgers))
+        return iter(sorted(name for name in self._ledgers if name.startswith(prefix)))
 
     def strays(self) -> list[StrayFile]:
         """See `LedgerStore.strays`."""
@@ -321,20 +324,20 @@ class DirectoryStore:
         for journal in list(self._journals.values()):
             journal.flush()
 
-    def workflow_ids(self) -> Iterator[str]:
+    def workflow_ids(self, prefix: str = "") -> Iterator[str]:
         """See `LedgerStore.workflow_ids`."""
-        return iter(sorted(name for name, problem in self._listed() if problem is None))
+        return iter(sorted(name for name, problem in self._listed(prefix) if problem is None))
 
     def strays(self) -> list[StrayFile]:
         """See `LedgerStore.strays`."""
         found = [(name, problem) for name, problem in self._listed() if problem is not None]
         return [StrayFile(self._directory / (name + _SUFFIX), problem) for name, problem in sorted(found)]
 
-    def _listed(self) -> list[tuple[str, str | None]]:
-        """Every file that is named as a ledger, without its suffix, and why it is none."""
+    def _listed(self, prefix: str = "") -> list[tuple[str, str | None]]:
+        """Every file that is named as a ledger and begins so, without its suffix, and why it is none."""
         try:
             with os.scandir(self._directory) as entries:
-                named = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
+                named = [e for e in entries if e.name.endswith(_SUFFIX) and e.name.startswith(prefix)]
                 return [(entry.name[: -len(_SUFFIX)], _problem_of(entry)) for entry in named]
         except FileNotFoundError:
             return []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput
+from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput, LedgerUnavailable, UnknownWorkflow
 from ledger.events import Event, event
 from ledger.store import LedgerStore
 from ledger.tail import Receipt
@@ -63,8 +63,34 @@ def _no_constant(name: str) -> Any:
     raise InvalidInput(f"{name} is not JSON")
 
 
-def append_each(ledgers: LedgerStore, events: Sequence[Event]) -> Iterator[Receipt | CostledgerError]:
-    """Append one workflow's events together, or one by one when one of them is refused; what happened to each."""
+def append_each(
+    ledgers: LedgerStore, events: Sequence[Event], *, elsewhere: Callable[[str], bool] = lambda _: False
+) -> Iterator[Receipt | CostledgerError]:
+    """Append one workflow's events together, or one by one when one of them is refused; what happened to each.
+
+    Ends and corrections speak of a workflow that exists: before the first other event of one that has no ledger they
+    are refused.
+
+    Args:
+        elsewhere: whether a workflow that has no ledger here has, or may have, one on another host.
+    """
+    first = next((n for n, event in enumerate(events) if not event.needs_workflow), len(events))
+    if first and not _exists(ledgers, name := events[0].workflow_id) and not elsewhere(name):
+        yield from [UnknownWorkflow(name, "the ledgers") for _ in range(first)]
+        events = events[first:]
+    if events:
+        yield from _append_each(ledgers, events)
+
+
+def _exists(ledgers: LedgerStore, workflow_id: str) -> bool:
+    """Whether a workflow has a ledger; True also when that cannot be found out, which the append then reports."""
+    try:
+        return ledgers.size(workflow_id) is not None
+    except LedgerUnavailable:
+        return True
+
+
+def _append_each(ledgers: LedgerStore, events: Sequence[Event]) -> Iterator[Receipt | CostledgerError]:
     try:
         yield from ledgers.append(events)
     except (ConflictingEvent, InvalidInput) as error:
@@ -72,6 +98,6 @@ def append_each(ledgers: LedgerStore, events: Sequence[Event]) -> Iterator[Recei
             yield error
             return
         for one in events:
-            yield from append_each(ledgers, [one])
+            yield from _append_each(ledgers, [one])
     except CostledgerError as error:
         yield from [error] * len(events)

@@ -208,6 +208,10 @@ class HistoryStore(Protocol):
         """One row."""
         ...
 
+    def ids(self, prefix: str) -> list[str]:
+        """The ids of the rows that begin so, sorted."""
+        ...
+
     def recorded(self, adw_id: str) -> Recorded:
         """Return a row, its checkpoint and its spend as one write left them, whatever is being written meanwhile."""
         ...

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from ledger import money
-from ledger.errors import InvalidEvent, InvalidInput
-from ledger.events import USAGE_FIELDS, Event, cost_observed, workflow_ended, workflow_started
+from ledger.errors import InvalidEvent
+from ledger.events import USAGE_FIELDS, Event, cost_observed, is_workflow_id, workflow_ended, workflow_started
 from ledger.tail import Receipt
 from projections.cli.context import config_option, data_option, json_option, prices, store, workflow_argument
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_SHORT_UUID: Final = re.compile(r"[0-9a-f]{6,8}|[0-9a-f]{8}-[0-9a-f]{0,4}", re.IGNORECASE)
+"""6 to 12 of the digits that a UUID begins with."""
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -59,20 +64,32 @@ def _taken_usage(options: dict[str, Any]) -> dict[str, int] | None:
     return counts or None
 
 
-def _append_to_known(event: Event, *, as_json: bool) -> None:
-    """Append what speaks of a workflow that is there; a shortened id of one, as tables show it, begins none.
+def _existing(given: str) -> str:
+    """Return the id of the workflow that is meant; for what is said of one that exists. With a ledger it is a `stat`.
 
     Raises:
-        InvalidInput: there is none of this id, but some that begin with it.
+        UnknownWorkflow, AmbiguousWorkflow: there is none, or several.
     """
-    given, ledgers = event.workflow_id, store()
-    if ledgers.size(given) is None and (near := [name for name in ledgers.workflow_ids() if name.startswith(given)]):
-        more = f" or another of {len(near):,}" if len(near) > 1 else ""
-        raise InvalidInput(
-            f"no workflow {given!r}; did you mean {near[0]!r}{more}? Name it whole; a new one begins with "
-            f"`costledger start {given}`"
-        )
-    _append(event, as_json=as_json)
+    if is_workflow_id(given) and store().size(given) is not None:
+        return given
+    from projections.cli.workflow_ids import existing_id
+
+    return existing_id(given)
+
+
+def _new_or_existing(given: str, *, as_json: bool) -> str:
+    """Return the id, new or not; what a person copied from a table, short of its end, is refused.
+
+    Raises:
+        InvalidInput: it ends in "…", or is typed at a terminal and the first digits of a workflow's UUID.
+    """
+    typed = not as_json and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    shortened = typed and _SHORT_UUID.fullmatch(given) and store().size(given) is None
+    if shortened or not is_workflow_id(given):
+        from projections.cli.workflow_ids import check_not_shortened
+
+        check_not_shortened(given)
+    return given
 
 
 def _append(event: Event, *, as_json: bool) -> None:
@@ -107,6 +124,7 @@ def receipt_json(receipt: Receipt) -> bytes:
 @_common
 def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """A run of a workflow begins."""
+    workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     _append(workflow_started(workflow_id, **fields), as_json=as_json)
 
 
@@ -127,6 +145,7 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """What a meter shows now: of the workflow, or of the agent, session, model or message named."""
+    workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     reading = cost_observed(workflow_id, usage=_taken_usage(fields), **fields)
     if reading.lacks_price:
         from ledger.pricing import price_event
@@ -150,6 +169,7 @@ def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     from ledger.workflows import charged
 
     usage = _taken_usage(fields)
+    workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     _append(charged(workflow_id, prices(), usage=usage, **fields), as_json=as_json)
 
 
@@ -160,7 +180,7 @@ def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """The run has ended well; from now on the last readings count."""
-    _append_to_known(workflow_ended(workflow_id, "completed", **fields), as_json=as_json)
+    _append(workflow_ended(_existing(workflow_id), "completed", **fields), as_json=as_json)
 
 
 @click.command("fail")
@@ -171,7 +191,7 @@ def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """The run has failed; it cost what it cost."""
-    _append_to_known(workflow_ended(workflow_id, "failed", **fields), as_json=as_json)
+    _append(workflow_ended(_existing(workflow_id), "failed", **fields), as_json=as_json)
 
 
 @click.command("cancel")
@@ -181,7 +201,7 @@ def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """The run was cancelled; it cost what it cost."""
-    _append_to_known(workflow_ended(workflow_id, "cancelled", **fields), as_json=as_json)
+    _append(workflow_ended(_existing(workflow_id), "cancelled", **fields), as_json=as_json)
 
 
 @click.command("correct")
@@ -194,4 +214,4 @@ def correct_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """A final reading that says why. The wrong ones stay in the ledger; after the end, this one counts."""
     if not fields["reason"].strip():
         raise InvalidEvent("reason", "a correction says why")
-    _append_to_known(cost_observed(workflow_id, final=True, **fields), as_json=as_json)
+    _append(cost_observed(_existing(workflow_id), final=True, **fields), as_json=as_json)

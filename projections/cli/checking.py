@@ -12,8 +12,9 @@ from ledger.words import counted
 from projections.budget import BudgetState, Standing, configured_budgets, standing
 from projections.cli.context import config_option, config_path, data_option, history_option, json_option
 from projections.cli.output import print_json
-from projections.cli.session import exit_code, opened, whole_id
+from projections.cli.session import exit_code, opened
 from projections.cli.unpriced import in_words
+from projections.cli.workflow_ids import whole_id
 from projections.workflow_history import Row
 
 _FINDING = 3

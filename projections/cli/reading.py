@@ -32,10 +32,11 @@ from projections.cli.context import (
     workflow_argument,
 )
 from projections.cli.output import local_time, place, plain, print_json, short_ids
-from projections.cli.session import Session, exit_code, opened, whole_id
+from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
+from projections.cli.workflow_ids import whole_id
 from projections.explain import Step, steps
 from projections.folding import fold, initial
 from projections.idle import is_idle, open_seconds

@@ -20,6 +20,7 @@ from projections.cli.progress import progress_bar
 from projections.cli.session import exit_code, log_changes, opened, report_writes, tell
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
+from projections.cli.workflow_ids import whole_id
 from projections.replay import Accepted, RefreshReport, refresh
 from projections.rereading import merged, resync_sources
 from projections.store import CostChange
@@ -60,6 +61,7 @@ def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json:
 
     With --force every row shows pure replay, and rows that no ledger stands behind are removed.
     """
+    workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(up_to_date=False, reads=dry_run) as session, progress_bar("reading sources") as progress:
         tried = tried_out(session.ledgers, session.history) if dry_run else nullcontext(session)
         with tried as on:

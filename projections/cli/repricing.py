@@ -23,6 +23,7 @@ from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.times import moment_option
+from projections.cli.workflow_ids import whole_id
 from projections.replay import Problem
 from projections.repricing import Change, Plan, Wanted, apply, plans
 
@@ -110,7 +111,8 @@ def reprice_command(
     if not reason.strip():
         raise InvalidEvent("reason", "a new price says why")
     ledgers, book, wanted = store(), prices(), Wanted(since, until, model)
-    found = _difference(ledgers, workflow_ids or list(ledgers.workflow_ids()), book, wanted, reason)
+    named = [whole_id(given) for given in workflow_ids]
+    found = _difference(ledgers, named or list(ledgers.workflow_ids()), book, wanted, reason)
     changed = [told["adw_id"] for told in found.workflows]
     tell(found.problems)
     if not as_json and (found.models or not found.problems):

@@ -16,6 +16,7 @@ from projections.cli.output import plain, print_json
 from projections.cli.session import Session, exit_code, opened, tell
 from projections.cli.tables import Table
 from projections.cli.terminal import console
+from projections.cli.workflow_ids import whole_id
 from projections.replay import refresh
 
 _LEFT_OUT_SHOWN_MAX: Final = 20
@@ -29,6 +30,7 @@ _LEFT_OUT_SHOWN_MAX: Final = 20
 @data_option
 def salvage_command(workflow_id: str, as_json: bool) -> int:
     """Make a new ledger of the lines that still verify; the damaged file is kept beside it."""
+    workflow_id = whole_id(workflow_id)
     with opened(up_to_date=False) as session:
         before = session.history.row(workflow_id)
         done = _salvaged(session, workflow_id)

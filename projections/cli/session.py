@@ -12,7 +12,6 @@ from typing import Final
 import click
 
 from ledger.errors import (
-    AmbiguousWorkflow,
     CostledgerError,
     DamagedLedger,
     HistoryUnavailable,
@@ -32,7 +31,7 @@ from projections.stores.memory import MemoryHistory
 from projections.stores.opening import is_postgres, open_history
 from projections.workflow_history import Row
 
-__all__ = ["Session", "exit_code", "log_changes", "opened", "report_writes", "tell", "whole_id"]
+__all__ = ["Session", "exit_code", "log_changes", "opened", "report_writes", "tell"]
 
 
 @dataclass(slots=True)
@@ -175,30 +174,6 @@ def _tell_upgrade(changes: Sequence[CostChange]) -> None:
     if len(changes) > _CHANGES_SHOWN_MAX:
         more = len(changes) - _CHANGES_SHOWN_MAX
         click.echo(f"costledger: … and {more:,} more rows; `costledger show ID --json` has each one's audit", err=True)
-
-
-_PREFIX_CHARACTERS: Final = 6
-"""What begins a workflow's id may stand for it from this length on."""
-
-
-def whole_id(given: str) -> str:
-    """The workflow id that a person means: itself if there is such a ledger or row, else the only one that begins so.
-
-    Raises:
-        AmbiguousWorkflow: several begin so.
-    """
-    if store().size(given) is not None or len(given) < _PREFIX_CHARACTERS:
-        return given
-    near = [name for name in store().workflow_ids() if name.startswith(given)]
-    with closing(application_at(history_spelling(), data_path())) as named:
-        spelling = named.history
-    if not near and (isinstance(spelling, str) or spelling.is_file()):  # rows of ledgers that lie elsewhere
-        with open_history(spelling) as history:
-            if history.row(given) is None:
-                near = sorted(row.adw_id for row in history.rows() if row.adw_id.startswith(given))
-    if len(near) > 1:
-        raise AmbiguousWorkflow(given, near)
-    return near[0] if near else given
 
 
 def tell(problems: Iterable[Problem]) -> None:

@@ -53,7 +53,11 @@ def append_command(as_json: bool) -> int:
     for batch in _batches(refused):
         for _, same in groupby(batch, key=lambda numbered: numbered[1].workflow_id):
             group = list(same)
-            outcomes = append_each(ledgers, [price_event(book(), e) if e.lacks_price else e for _, e in group])
+            outcomes = append_each(
+                ledgers,
+                [price_event(book(), e) if e.lacks_price else e for _, e in group],
+                elsewhere=_has_row,
+            )
             for (number, _), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, CostledgerError):
                     refused(number, outcome)
@@ -67,6 +71,13 @@ def append_command(as_json: bool) -> int:
     if not as_json:
         click.echo(f"{appended:,} appended, {duplicates:,} already there, {refused.count:,} refused")
     return 1 if refused.count else 0
+
+
+def _has_row(workflow_id: str) -> bool:
+    """Whether a workflow without a ledger here has a row, which projectors may have folded from another host's."""
+    from projections.cli.workflow_ids import has_row
+
+    return has_row(workflow_id)
 
 
 def _batches(refused: _Refused) -> Iterator[list[Numbered]]:

@@ -106,7 +106,14 @@ async def _running(
     webhooks = Webhooks(service, endpoints, keeper, metrics)
     standings = Standings(service, keeper)
     appender = Appender(
-        service.ledgers, service.folds, service.prices, standings.local, standings.checkpoint, keeper.wake, metrics
+        service.ledgers,
+        service.folds,
+        service.prices,
+        standings.local,
+        standings.checkpoint,
+        keeper.wake,
+        metrics,
+        lambda _: keeper.shared,
     )
     copies = Copies(service)
     follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)

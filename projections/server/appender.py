@@ -64,6 +64,7 @@ class Appender(Generic[S]):
         checkpoint: how far a workflow's row has read its ledger, which that must still extend.
         appended: called in the loop with the id of a workflow that was appended to.
         metrics: are told how long each request waits.
+        elsewhere: whether a workflow without a ledger here may have one on another host; else it is not ended.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class Appender(Generic[S]):
         checkpoint: Callable[[str], Head | None],
         appended: Callable[[str], None],
         metrics: Metrics,
+        elsewhere: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._ledgers, self._folds, self._appended = ledgers, folds, appended
         self._question, self._checkpoint = question, checkpoint
-        self._prices = prices
+        self._prices, self._elsewhere = prices, elsewhere
         self._seconds = metrics.append_seconds
         self._pool = ThreadPoolExecutor(_THREADS, "append")
         self._waiting: dict[str, list[_Waiting[S]]] = {}
@@ -128,10 +130,10 @@ class Appender(Generic[S]):
 
     def _append(self, workflow_id: str, group: Sequence[_Waiting[S]]) -> list[Appended[S]]:
         events = [price_event(self._prices, event) for one in group for event in one.events]
-        outcomes = list(append_each(self._ledgers, events))
+        outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
         if any(isinstance(outcome, DamagedLedger) for outcome in outcomes) and self._accepted(workflow_id):
             self._ledgers.forget(workflow_id)
-            outcomes = list(append_each(self._ledgers, events))
+            outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
         standing: S | CostledgerError
         try:
             standing = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)

@@ -75,6 +75,10 @@ class MemoryHistory:
         """See `HistoryStore.row`."""
         return self._rows.get(adw_id)
 
+    def ids(self, prefix: str) -> list[str]:
+        """See `HistoryStore.ids`."""
+        return sorted(name for name in self._rows if name.startswith(prefix))
+
     def recorded(self, adw_id: str) -> Recorded:
         """See `HistoryStore.recorded`."""
         with self._lock:

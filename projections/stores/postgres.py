@@ -136,6 +136,12 @@ class PostgresHistory:
         values = cursor.execute(query, (adw_id,)).fetchone()
         return None if values is None else _row(values)
 
+    def ids(self, prefix: str) -> list[str]:
+        """See `HistoryStore.ids`."""
+        query = f"SELECT adw_id FROM ({self._rows}) found WHERE starts_with(adw_id, %s)"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (prefix,)).fetchall())
+        return sorted(values[0] for values in found)
+
     def recorded(self, adw_id: str) -> Recorded:
         """See `HistoryStore.recorded`."""
 

@@ -141,6 +141,12 @@ class SqliteHistory:
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
 
+    def ids(self, prefix: str) -> list[str]:
+        """See `HistoryStore.ids`."""
+        query = "SELECT adw_id FROM workflow_history WHERE substr(adw_id, 1, ?) = ?"
+        with self._connection.errors():
+            return sorted(name for (name,) in self._db.execute(query, (len(prefix), prefix)))
+
     def recorded(self, adw_id: str) -> Recorded:
         """See `HistoryStore.recorded`."""
         with self._connection.errors(), self._connection.snapshot():

@@ -145,21 +145,6 @@ def test_explain_of_a_wholly_unpriced_workflow_says_what_is_there(run: Run) -> N
     )
 
 
-def test_the_beginning_of_an_id_stands_for_it_where_it_is_the_only_one(run: Run) -> None:
-    for name in (*UUIDS, "0199aaaa-3"):
-        run("observe", name, "--cost-usd", "0.0066")
-    for command in ("show", "explain", "check"):
-        assert UUIDS[0] in run(command, UUIDS[0][:10]).out
-        several = run(command, "0199aaaa")
-        assert (several.code, several.out) == (2, "")
-        assert f"begins several workflows' ids: {UUIDS[0]}, {UUIDS[1]}, 0199aaaa-3; give more of it" in several.err
-        assert run(command, "0199a").code == 1, "five characters are none"
-    run("observe", UUIDS[0][:10], "--cost-usd", "5")
-    assert "$5.0000" in run("show", UUIDS[0][:10]).out, "an id that is whole means itself"
-    missing = run("explain", "nowhere")
-    assert (missing.code, missing.err.count("no workflow 'nowhere'")) == (1, 1)
-
-
 def test_a_row_whose_ledger_lies_elsewhere_is_found_by_its_beginning(run: Run) -> None:
     run("observe", UUIDS[0], "--cost-usd", "5")
     run("refresh")

@@ -272,3 +272,15 @@ def _eventually(server: Server, true: Any) -> Any:
             return answer.json()
         threading.Event().wait(0.02)
     raise AssertionError(answer.text)
+
+
+def test_a_workflow_that_does_not_exist_is_neither_ended_nor_corrected(server: Server) -> None:
+    end = {"type": "workflow_completed", "workflow_id": "w"}
+    wrong = reading("1", "a", final=True, reason="invoice")
+    for refused in (end, wrong):
+        answer = server.client.post("/api/events", json=refused)
+        assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (404, "unknown-workflow")
+    assert list(server.ledgers.workflow_ids()) == []
+    answer = server.client.post("/api/events", json=[end, reading("2", "b"), wrong, end])
+    assert (answer.status_code, [one["index"] for one in answer.json()["errors"]]) == (207, [0])
+    assert answer.json()["workflows"]["w"]["status"] == "completed"

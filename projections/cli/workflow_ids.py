@@ -1,0 +1,139 @@
+"""Which workflow an id names: one rule for every command.
+
+In this order: the id itself, `#17` for the workflow of an issue, and the beginning of an id, from four characters on,
+with or without the "…" that a narrow table ends it with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.errors import AmbiguousWorkflow, InvalidInput, InvalidWorkflowId, UnknownWorkflow
+from ledger.events import check_workflow_id, is_workflow_id
+from projections.cli.context import data_path, store
+from projections.cli.output import local_time, plain
+from projections.cli.session import opened
+from projections.cli.unpriced import row_cost
+from projections.pages import LIMIT_MAX, Query
+from projections.workflow_history import Row
+
+__all__ = ["check_not_shortened", "existing_id", "has_row", "whole_id"]
+
+_PREFIX_CHARACTERS: Final = 4
+"""The beginning of an id may stand for it from this length on."""
+
+_CANDIDATES_SHOWN: Final = 5
+
+_ISSUE: Final = re.compile(r"#(\d{1,18})")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def whole_id(given: str) -> str:
+    """Return the id of the workflow that a person means; what fits none, and may be an id, as it is.
+
+    An id that has a ledger costs one `stat`.
+
+    Raises:
+        AmbiguousWorkflow: several workflows fit.
+        UnknownWorkflow: none fits, and it cannot be an id.
+        InvalidWorkflowId: it is neither.
+    """
+    found = _found(given)
+    if found is not None:
+        return found
+    if _ISSUE.fullmatch(given) or (given.endswith("…") and is_workflow_id(given[:-1])):
+        raise UnknownWorkflow(given, data_path())
+    return check_workflow_id(given)
+
+
+def existing_id(given: str) -> str:
+    """Return the id of the workflow that a person means, for what is said of one that exists.
+
+    Raises:
+        AmbiguousWorkflow: several workflows fit.
+        UnknownWorkflow: none fits.
+        InvalidWorkflowId: it can name none.
+    """
+    found = _found(given)
+    if found is None:
+        raise UnknownWorkflow(whole_id(given), data_path())
+    return found
+
+
+def check_not_shortened(given: str) -> None:
+    """Refuse, for an event that may be the first of its workflow, what stands for the id of another one.
+
+    Raises:
+        InvalidInput: it does, and is an id that a table shortened, `#17`, or the first digits of a UUID.
+        AmbiguousWorkflow: the same, and several workflows fit.
+        InvalidWorkflowId: it can name none.
+    """
+    if is_workflow_id(given):
+        near = [name for name in _beginning(given) if _UUID.fullmatch(name)]
+        if not near or given in near:
+            return
+        found: str | None = _only(given, near)
+        hint = f"; a new workflow of that name is started by `costledger start {given} < /dev/null`"
+    else:
+        found, hint = _found(given), ""
+    if found is None:
+        raise InvalidWorkflowId(given)
+    raise InvalidInput(f"no workflow {given!r}; did you mean {found!r}?{hint}")
+
+
+def has_row(workflow_id: str) -> bool:
+    """Whether the history has a row of this very id, wherever its ledger lies."""
+    with opened(up_to_date=False, shared_too=True, reads=True) as session:
+        return session.history.row(workflow_id) is not None
+
+
+def _found(given: str) -> str | None:
+    if is_workflow_id(given) and store().size(given) is not None:
+        return given
+    if issue := _ISSUE.fullmatch(given):
+        return _of_issue(given, int(issue[1]))
+    prefix = given.removesuffix("…")
+    near = _beginning(prefix) if is_workflow_id(prefix) else []
+    if given in near:
+        return given
+    return _only(given, near) if near and len(prefix) >= _PREFIX_CHARACTERS else None
+
+
+def _beginning(prefix: str) -> list[str]:
+    """The ids that begin so: of ledgers, and of rows whose ledgers lie elsewhere."""
+    with opened(up_to_date=False, shared_too=True, reads=True) as session:
+        return sorted({*session.ledgers.workflow_ids(prefix), *session.history.ids(prefix)})
+
+
+def _of_issue(given: str, number: int) -> str:
+    with opened() as session:
+        page = session.history.page(Query(issue_number=number, limit=LIMIT_MAX))
+    if not page.rows:
+        raise UnknownWorkflow(given, data_path())
+    if len(page.rows) > 1:
+        raise _ambiguous(given, page.rows, page.totals.count)
+    return page.rows[0].adw_id
+
+
+def _only(given: str, near: Sequence[str]) -> str:
+    if len(near) == 1:
+        return near[0]
+    with opened(workflow_ids=near[:LIMIT_MAX]) as session:
+        rows = [row for name in near[:LIMIT_MAX] if (row := session.history.row(name)) is not None]
+    rows.sort(key=lambda row: row.last_activity or "", reverse=True)
+    raise _ambiguous(given, rows, len(near))
+
+
+def _ambiguous(given: str, rows: Sequence[Row], count: int) -> AmbiguousWorkflow:
+    """The error that lists the first of these rows: id, project, cost and last activity."""
+    told = [_described(row) for row in rows[:_CANDIDATES_SHOWN]]
+    widths = [max(map(len, column)) for column in zip(*told, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) for cells in told]
+    return AmbiguousWorkflow(given, [line.rstrip() for line in lines], count)
+
+
+def _described(row: Row) -> tuple[str, str, str, str]:
+    cost = "cost unknown" if row.cost_basis is None else row_cost(row)
+    return row.adw_id, plain(row.project or "(no project)"), cost, local_time(row.last_activity)[:-3]
