@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from ledger.store import DirectoryStore, LedgerStore, MemoryStore
     from ledger.tail import Receipt
     from ledger.usage import usage_of
-    from ledger.workflows import Workflow, workflow
+    from ledger.workflow_runs import join, workflow
+    from ledger.workflows import Workflow
 else:
     from ledger.exports import exports as _exports
 
@@ -30,10 +31,11 @@ else:
             "Workflow": "workflows",
             "cost_observed": "events",
             "event": "events",
+            "join": "workflow_runs",
             "litellm_callback": "litellm",
             "span_processor": "otel",
             "usage_of": "usage",
-            "workflow": "workflows",
+            "workflow": "workflow_runs",
             "workflow_ended": "events",
             "workflow_started": "events",
         },
@@ -52,6 +54,7 @@ __all__ = [
     "Workflow",
     "cost_observed",
     "event",
+    "join",
     "litellm_callback",
     "span_processor",
     "usage_of",

@@ -13,6 +13,7 @@ A sentence says what is wrong, where, and what to do next.
     │   ├── SharedHistory        rows that projectors write are not made from local ledgers
     │   └── InvalidConfig        costledger.toml says what cannot be
     ├── UnknownWorkflow          no ledger, or no row, by that id
+    ├── BudgetExceeded           a reading took a workflow over its budget
     ├── UnknownModel             no price for it
     ├── NothingToSalvage         the ledger is whole
     ├── NothingVerifies          no event of a damaged ledger can be kept
@@ -51,6 +52,7 @@ __all__ = [
     "NOT_OURS",
     "AmbiguousWorkflow",
     "BrokenChain",
+    "BudgetExceeded",
     "ConflictingEvent",
     "CostledgerError",
     "DamagedLedger",
@@ -207,6 +209,21 @@ class AmbiguousWorkflow(InvalidInput):
         lines = [*candidates, *([f"… and {more:,} more"] if more > 0 else [])]
         listed = "".join(f"\n  {line}" for line in lines)
         super().__init__(f"{shown(given)} fits {count:,} workflows; give more of the id of the one you mean:{listed}")
+
+
+class BudgetExceeded(CostledgerError):
+    """A workflow is over its budget; the reading that was appended is in its ledger.
+
+    Attributes:
+        cost_usd: what it cost by its ledger, at least.
+        budget_usd: what it may cost.
+    """
+
+    http_status = 409
+
+    def __init__(self, workflow_id: str, cost_usd: Decimal, budget_usd: Decimal, standing: str) -> None:
+        self.workflow_id, self.cost_usd, self.budget_usd = workflow_id, cost_usd, budget_usd
+        super().__init__(f"workflow {workflow_id!r} is over its budget: {standing}; its last reading is in the ledger")
 
 
 class UnknownModel(CostledgerError):

@@ -337,7 +337,7 @@ class DirectoryStore:
         """Every file that is named as a ledger and begins so, without its suffix, and why it is none."""
         try:
             with os.scandir(self._directory) as entries:
-                named = [e for e in entries if e.name.endswith(_SUFFIX) and e.name.startswith(prefix)]
+                named = [e for e in entries if e.name.startswith(prefix) and e.name.endswith(_SUFFIX)]
                 return [(entry.name[: -len(_SUFFIX)], _problem_of(entry)) for entry in named]
         except FileNotFoundError:
             return []

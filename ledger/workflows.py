@@ -1,23 +1,23 @@
-"""For agents in Python: `with workflow("a5b80595") as wf: wf.observe(…)`."""
+"""For agents in Python: what a workflow's ledger takes, `wf.observe(…)`, `wf.charge(…)`, `wf.track(…)`."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from ledger import clock
 from ledger.agent_results import is_result
-from ledger.environment import config_file, data_directory
-from ledger.errors import CostledgerError, InvalidEvent
-from ledger.events import Event, check_name, cost_observed, workflow_ended, workflow_started
+from ledger.arguments import named_arguments
+from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
+from ledger.events import Event, check_name, check_workflow_id, cost_observed
 from ledger.late import Late
 from ledger.modalities import modalities_of
-from ledger.pricing import GenaiPrices, PriceBook, bounded_by_text, price_book, price_event
+from ledger.pricing import GenaiPrices, PriceBook, bounded_by_text, price_event
 from ledger.responses import named, response_of, tells_usage, usage_in
 from ledger.result_charging import charge_result
 from ledger.sources.findings import digest
@@ -25,7 +25,7 @@ from ledger.store import DirectoryStore, LedgerStore
 from ledger.tail import Receipt
 from ledger.usage import usage_of
 
-__all__ = ["Meter", "Workflow", "charged", "workflow"]
+__all__ = ["Meter", "Workflow", "charged"]
 
 Client = TypeVar("Client")
 
@@ -54,19 +54,41 @@ class Workflow:
 
     Attributes:
         counter: what its readings count from zero for; None when they carry on what was read before.
-        ended_at: when its `with` block was left; None until then, and without one.
+        ended_at: when its `with` block was left, or it was finished; None until then.
     """
 
     def __init__(
-        self, workflow_id: str, store: LedgerStore, prices: PriceBook | None = None, *, counter: str | None = None
+        self,
+        workflow_id: str,
+        store: LedgerStore,
+        prices: PriceBook | None = None,
+        *,
+        counter: str | None = None,
+        config: Path | None = None,
     ) -> None:
-        self.workflow_id = workflow_id
+        self.workflow_id = check_workflow_id(workflow_id)
         self.counter = counter
         self.ended_at: datetime | None = None
         self._store = store
         self._prices = prices
+        self._config = config
         self._late = Late(store)
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which a child process finds this workflow: `env=os.environ | wf.environment()`.
+
+        A child in Python joins it (`join()`); a Claude Code session with the status line or the hooks counts in it.
+
+        Raises:
+            InvalidInput: its ledgers are in no directory.
+        """
+        if not isinstance(self._store, DirectoryStore):
+            problem = "its ledger is in no directory"
+            raise InvalidInput(f"another process cannot join workflow {self.workflow_id!r}: {problem}")
+        found = {"COSTLEDGER_WORKFLOW": self.workflow_id, "COSTLEDGER_DATA": str(self._store.path.absolute())}
+        return found if self._config is None else found | {"COSTLEDGER_CONFIG": str(self._config.absolute())}
+
+    @named_arguments(Meter)
     def observe(
         self,
         *,
@@ -91,8 +113,9 @@ class Workflow:
         reading = cost_observed(
             self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, counter=counter, **meter
         )
-        return self._append(price_event(self._book(), reading) if reading.lacks_price else reading)
+        return self._recorded(self._append(price_event(self._book(), reading) if reading.lacks_price else reading))
 
+    @named_arguments(Meter)
     def charge(
         self, response: object = None, /, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
     ) -> Receipt:
@@ -111,8 +134,8 @@ class Workflow:
         """
         if is_result(response):
             given = {**meter, "cost_usd": cost_usd, "usage": usage}
-            return charge_result(self._store, self.workflow_id, self._book(), response, given)
-        return self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter))
+            return self._recorded(charge_result(self._store, self.workflow_id, self._book(), response, given))
+        return self._recorded(self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter)))
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
         """A stand-in for a client of Anthropic, OpenAI or Gemini whose calls are charged as they return.
@@ -171,14 +194,25 @@ class Workflow:
         event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
         return bounded_by_text(self._book(), event, modalities)
 
+    @named_arguments(Meter)
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
-        """A final reading that says why."""
+        """A final reading that says why.
+
+        Raises:
+            UnknownWorkflow: there is nothing to correct.
+        """
+        if self._store.size(self.workflow_id) is None:
+            raise UnknownWorkflow(self.workflow_id, "the ledgers")
         return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, reason=reason, final=True, **meter))
 
     def _book(self) -> PriceBook:
         if self._prices is None:
             self._prices = GenaiPrices()
         return self._prices
+
+    def _recorded(self, receipt: Receipt) -> Receipt:
+        """What follows once `observe` or `charge` has appended."""
+        return receipt
 
     def _append(self, event: Event) -> Receipt:
         return self._store.append([event])[0]
@@ -224,71 +258,3 @@ def charged(
     meter["message_id"] = meter.get("message_id") or meter["id"]
     counts = None if usage is None else usage_of(usage)
     return price_event(prices, cost_observed(workflow_id, cost_usd=cost_usd, usage=counts, **meter))
-
-
-@contextmanager
-def workflow(
-    workflow_id: str,
-    *,
-    issue_number: int | None = None,
-    workflow_template: str | None = None,
-    project: str | None = None,
-    estimated_cost_usd: object = None,
-    budget_usd: object = None,
-    data: Path | str | None = None,
-    store: LedgerStore | None = None,
-    prices: PriceBook | None = None,
-    cumulative: bool = False,
-) -> Iterator[Workflow]:
-    """A run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
-
-    Ctrl-C ends it as cancelled. Each block counts from zero: what its readings show adds to what the blocks before it
-    cost, also to one that was killed and never ended.
-
-    Args:
-        cumulative: readings carry on what those of earlier blocks showed (0.50, then 2.37), so they do not add up.
-        data: the data directory (`data_directory` says which by default).
-        store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
-        prices: another price book than the configuration's and genai-prices.
-
-    Raises:
-        InvalidConfig: `costledger.toml` cannot be used; nothing was appended.
-        CostledgerError: an event could not be appended.
-    """
-    ledgers = DirectoryStore(data_directory(data)) if store is None else store
-    config = config_file(data_directory(data))
-    book = prices if prices is not None or config is None else price_book(config)
-    counter = os.urandom(16).hex()
-    started = workflow_started(
-        workflow_id,
-        issue_number=issue_number,
-        workflow_template=workflow_template,
-        project=project,
-        estimated_cost_usd=estimated_cost_usd,
-        budget_usd=budget_usd,
-    )
-    ledgers.append([started])
-    made = Workflow(workflow_id, ledgers, book, counter=None if cumulative else counter)
-    try:
-        try:
-            yield made
-        finally:
-            made.ended_at = datetime.now(UTC)
-        made.flush()
-    except BaseException as error:
-        _end_after(error, workflow_id, ledgers)
-        raise
-    ledgers.append([workflow_ended(workflow_id, "completed")])
-
-
-def _end_after(error: BaseException, workflow_id: str, ledgers: LedgerStore) -> None:
-    """Append the end that an exception means; a failure to do so is noted on that exception and never hides it."""
-    try:
-        if isinstance(error, KeyboardInterrupt):
-            end = workflow_ended(workflow_id, "cancelled", reason="KeyboardInterrupt")
-        else:
-            text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
-            end = workflow_ended(workflow_id, "failed", error_message=text[:4000])
-        ledgers.append([end])
-    except Exception as problem:
-        error.add_note(f"costledger could not record the end of workflow {workflow_id!r}: {problem}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.workflows import workflow
+from ledger import workflow
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
 from tests.projections.test_cli import Run, piped, run

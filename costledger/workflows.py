@@ -1,0 +1,206 @@
+"""Workflows as `ledger` records them, which know what they have cost and what their budget leaves.
+
+`ledger` appends and never reads a figure back; the figure is a replay, which `projections` makes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from ledger import money
+from ledger.arguments import named_arguments
+from ledger.errors import BudgetExceeded, InvalidInput, UnknownWorkflow
+from ledger.events import Event, workflow_started
+from ledger.line import Head
+from ledger.pricing import PriceBook
+from ledger.store import LedgerStore
+from ledger.tail import Receipt
+from ledger.workflow_runs import JoinedWorkflow as _JoinedWorkflow
+from ledger.workflow_runs import Ledgers, named_by_environment, opened_ledgers
+from ledger.workflow_runs import WorkflowRun as _WorkflowRun
+from ledger.workflows import Workflow
+from projections.budget import Budgets, Standing, configured_budgets, lower_bound, standing_so_far
+from projections.folding import State
+from projections.kept import KeptFolds
+
+__all__ = ["JoinedWorkflow", "WorkflowRun", "join", "workflow"]
+
+_METERS_MAX: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What one replay says: the cost, None while it is unknown, and how that stands against the budget."""
+
+    cost_nanousd: int | None
+    standing: Standing | None
+
+
+class _Account:
+    """What a workflow has cost by the ledger of this data directory; each time only the new lines are folded."""
+
+    def __init__(self, workflow_id: str, ledgers: Ledgers, workflow_template: str | None = None) -> None:
+        self._workflow_id, self._store, self._template = workflow_id, ledgers.store, workflow_template
+        self._budgets: Budgets = configured_budgets(ledgers.config)
+        self._folds = KeptFolds(_METERS_MAX)
+
+    def figures(self) -> _Figures:
+        """Return what the ledger says now; nothing while there is none."""
+        try:
+            return self._folds.ask(self._store, self._workflow_id, self._figures)
+        except UnknownWorkflow:
+            return _Figures(None, None)
+
+    def _figures(self, state: State, head: Head) -> _Figures:  # noqa: ARG002
+        at_least, _ = lower_bound(state)
+        unknown = not state.cost_nanousd and (at_least or not state.readings)
+        return _Figures(None if unknown else state.cost_nanousd, standing_so_far(state, self._budgets))
+
+    def check(self) -> None:
+        """Refuse to go on when the budget is exceeded.
+
+        Raises:
+            BudgetExceeded: it is.
+        """
+        found = self.figures().standing
+        if found is not None and found.left_nanousd < 0:
+            spent, budget = _usd(found.spent_nanousd), _usd(found.budget_nanousd)
+            raise BudgetExceeded(self._workflow_id, spent, budget, str(found))
+
+    def require_budget(self) -> None:
+        """Refuse to guard a budget that nobody has set.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        if self._budgets.of(self._template) is None and self.figures().standing is None:
+            raise InvalidInput(
+                f"raise_over_budget: no budget is set for workflow {self._workflow_id!r}; give budget_usd, or set "
+                "[budgets] in costledger.toml"
+            )
+
+
+class _Accounted(Workflow):
+    """The figures of a workflow."""
+
+    _account: _Account
+    _raise_over_budget: bool
+
+    def _recorded(self, receipt: Receipt) -> Receipt:
+        if self._raise_over_budget:
+            self._account.check()
+        return receipt
+
+    @property
+    def cost(self) -> Decimal | None:
+        """USD that the workflow has cost by its ledger, at this moment; None while nothing is known.
+
+        It is a replay of the ledger in this data directory, as the receipts of `POST /api/events` report it: with what
+        every process here has appended, and without what other hosts have. Usage without a price is not in it.
+
+        Raises:
+            CostledgerError: the ledger cannot be read.
+        """
+        nanousd = self._account.figures().cost_nanousd
+        return None if nanousd is None else _usd(nanousd)
+
+    @property
+    def left(self) -> Decimal | None:
+        """USD that the budget leaves, negative when it is exceeded; None without a budget. As fresh as `cost`.
+
+        Raises:
+            CostledgerError: the ledger cannot be read.
+        """
+        found = self._account.figures().standing
+        return None if found is None else _usd(found.left_nanousd)
+
+
+class WorkflowRun(_Accounted, _WorkflowRun):
+    """A run of a workflow that knows what it has cost."""
+
+    def __init__(
+        self, started: Event, ledgers: Ledgers, account: _Account, *, raise_over_budget: bool, cumulative: bool
+    ) -> None:
+        super().__init__(started, ledgers, cumulative=cumulative)
+        self._account, self._raise_over_budget = account, raise_over_budget
+
+
+class JoinedWorkflow(_Accounted, _JoinedWorkflow):
+    """A workflow that another program runs, and what it has cost."""
+
+    def __init__(self, workflow_id: str, ledgers: Ledgers, account: _Account, *, raise_over_budget: bool) -> None:
+        super().__init__(workflow_id, ledgers)
+        self._account, self._raise_over_budget = account, raise_over_budget
+
+
+def _usd(nanousd: int) -> Decimal:
+    return Decimal(money.to_wire(nanousd))
+
+
+@named_arguments()
+def workflow(
+    workflow_id: str,
+    *,
+    issue_number: int | None = None,
+    workflow_template: str | None = None,
+    project: str | None = None,
+    estimated_cost_usd: object = None,
+    budget_usd: object = None,
+    raise_over_budget: bool = False,
+    data: Path | str | None = None,
+    store: LedgerStore | None = None,
+    prices: PriceBook | None = None,
+    cumulative: bool = False,
+) -> WorkflowRun:
+    """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
+
+    Args:
+        raise_over_budget: `observe` and `charge` raise `BudgetExceeded` once what they appended is over the budget.
+        issue_number, workflow_template, project, estimated_cost_usd, budget_usd: what its start records.
+        data, store, prices, cumulative: as for `ledger.workflow`.
+
+    Raises:
+        InvalidInput: no budget is set that could be exceeded, or an argument is none; nothing was appended.
+        CostledgerError: an event could not be appended.
+    """
+    started = workflow_started(
+        workflow_id,
+        issue_number=issue_number,
+        workflow_template=workflow_template,
+        project=project,
+        estimated_cost_usd=estimated_cost_usd,
+        budget_usd=budget_usd,
+    )
+    ledgers = opened_ledgers(data, store, prices)
+    account = _Account(workflow_id, ledgers, workflow_template)
+    if raise_over_budget and budget_usd is None:
+        account.require_budget()
+    return WorkflowRun(started, ledgers, account, raise_over_budget=raise_over_budget, cumulative=cumulative)
+
+
+@named_arguments()
+def join(
+    workflow_id: str | None = None,
+    *,
+    raise_over_budget: bool = False,
+    data: Path | str | None = None,
+    store: LedgerStore | None = None,
+    prices: PriceBook | None = None,
+) -> JoinedWorkflow:
+    """Join a workflow that another program runs: for child processes and sub-agents. It neither starts nor ends it.
+
+    Args:
+        workflow_id: its id; by default `COSTLEDGER_WORKFLOW` of the environment, as `wf.environment()` sets it.
+        raise_over_budget, data, store, prices: as for `workflow`.
+
+    Raises:
+        InvalidInput: no workflow is named, or no budget is set that could be exceeded.
+    """
+    name, ledgers = named_by_environment(workflow_id), opened_ledgers(data, store, prices)
+    account = _Account(name, ledgers)
+    if raise_over_budget:
+        account.require_budget()
+    return JoinedWorkflow(name, ledgers, account, raise_over_budget=raise_over_budget)
