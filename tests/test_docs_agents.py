@@ -24,7 +24,7 @@ SDKS = ("anthropic", "openai", "google.genai", "litellm", "opentelemetry.sdk")
 
 def test_the_page_has_an_example_of_each_way() -> None:
     assert [sum(sdk in example for example in EXAMPLES) > 0 for sdk in ("anthropic", "openai", "genai", "litellm")]
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 9
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))

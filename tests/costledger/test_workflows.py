@@ -47,7 +47,7 @@ def test_a_budget_of_the_configuration_counts(tmp_path: Path) -> None:
     toml = "[budgets]\ndefault_usd = '5'\n[budgets.by_template]\nadw_sdlc = '2'\n"
     (tmp_path / "costledger.toml").write_text(toml)
     with workflow("w", data=tmp_path) as wf, workflow("v", data=tmp_path, workflow_template="adw_sdlc") as other:
-        assert (wf.left, other.left) == (5, 2)
+        assert (wf.left, other.left) == (Decimal(5), Decimal(2))
         assert join("v", data=tmp_path).left == 2
 
 

@@ -78,7 +78,7 @@ class _Parsed:
     dependencies=[Depends(needs("append"))],
     status_code=201,
     response_model=shapes.Receipts,
-    responses=documented(400, 409, 415)
+    responses=documented(400, 404, 409, 415)
     | {
         200: {"model": shapes.Receipts, "description": "every event was there before: the first receipts"},
         207: {"model": shapes.Receipts, "description": "some events were refused, the others are in their ledgers"},
@@ -91,6 +91,9 @@ async def append_events(request: Request) -> Response:
 
     Idempotent by `id`: the same again gives the first receipt, the same `id` with other content 409. `workflows` says
     what each workflow has cost after these events.
+
+    An end or a correction (a `final` reading with a `reason`) of a workflow that does not exist is refused with 404;
+    every other event may be its first. Where projectors write the rows it is taken: another host may have the workflow.
     """
     lines = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if lines not in ("application/json", _NDJSON):
