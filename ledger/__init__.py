@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ledger.errors import CostledgerError
+    from ledger.errors import BudgetExceeded, CostledgerError
     from ledger.events import Event, Line, cost_observed, event, workflow_ended, workflow_started
     from ledger.line import Head
     from ledger.litellm import litellm_callback
@@ -19,6 +19,7 @@ else:
     __getattr__, __dir__ = _exports(
         __name__,
         {
+            "BudgetExceeded": "errors",
             "CostledgerError": "errors",
             "DirectoryStore": "store",
             "Event": "events",
@@ -42,6 +43,7 @@ else:
     )
 
 __all__ = [
+    "BudgetExceeded",
     "CostledgerError",
     "DirectoryStore",
     "Event",

@@ -19,8 +19,8 @@ def exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], A
     """A package's `__getattr__` and `__dir__`.
 
     Args:
-        modules: the module, inside the package, of each exported name; of another package by its whole name. No name
-            is a module's too: importing that module would put it where the name belongs.
+        modules: the module, inside the package, of each exported name. No name is a module's too: importing that
+            module would put it where the name belongs.
     """
     names = vars(sys.modules[package])
 
@@ -29,8 +29,7 @@ def exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], A
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
-        module = modules[name]
-        names[name] = value = getattr(import_module(module if "." in module else f"{package}.{module}"), name)
+        names[name] = value = getattr(import_module(f"{package}.{modules[name]}"), name)
         return value
 
     return get, lambda: sorted({*names, *modules})

@@ -4,6 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from projections.explain import Step, steps
     from projections.folding import State, fold, initial
+    from projections.programs.workflow import JoinedWorkflow, WorkflowRun, join, workflow
     from projections.proof import Finding, Proof, verify
     from projections.replay import RefreshReport, refresh, resync
     from projections.store import CostChange, HistoryStore
@@ -18,18 +19,22 @@ else:
             "CostChange": "store",
             "Finding": "proof",
             "HistoryStore": "store",
+            "JoinedWorkflow": "programs.workflow",
             "Proof": "proof",
             "RefreshReport": "replay",
             "Row": "workflow_history",
             "State": "folding",
             "Step": "explain",
+            "WorkflowRun": "programs.workflow",
             "fold": "folding",
             "initial": "folding",
+            "join": "programs.workflow",
             "refresh": "replay",
             "resync": "replay",
             "row": "workflow_history",
             "steps": "explain",
             "verify": "proof",
+            "workflow": "programs.workflow",
         },
     )
 
@@ -38,16 +43,20 @@ __all__ = [
     "CostChange",
     "Finding",
     "HistoryStore",
+    "JoinedWorkflow",
     "Proof",
     "RefreshReport",
     "Row",
     "State",
     "Step",
+    "WorkflowRun",
     "fold",
     "initial",
+    "join",
     "refresh",
     "resync",
     "row",
     "steps",
     "verify",
+    "workflow",
 ]

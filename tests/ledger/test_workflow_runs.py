@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-import costledger
 import ledger
+import projections
 from ledger import DirectoryStore, MemoryStore
 from ledger.errors import InvalidConfig, InvalidInput, InvalidWorkflowId, LedgerUnavailable, UnknownWorkflow
 from projections.replay import project
 from tests.conftest import PROJECT
 
-FACES = [ledger, costledger]
+FACES = [ledger, projections]
 
 
 def status(store: MemoryStore) -> tuple[str, str | None]:
@@ -148,14 +148,14 @@ def program(folder: Path, text: str, **environment: str) -> subprocess.Popen[str
 
 PLAIN = """
 import time
-from costledger import workflow
+from ledger import workflow
 with workflow("w", data="data"):
     print("in the block", flush=True)
     time.sleep(60)
 """
 ASYNC = """
 import asyncio
-from costledger import workflow
+from ledger import workflow
 async def main():
     async with workflow("w", data="data"):
         print("in the block", flush=True)
@@ -175,7 +175,7 @@ def test_ctrl_c_cancels_a_program(tmp_path: Path, text: str) -> None:
 
 
 def test_a_program_that_exits_well_has_completed(tmp_path: Path) -> None:
-    text = "import sys\nfrom costledger import workflow\nwith workflow('w', data='data'):\n    sys.exit({})"
+    text = "import sys\nfrom ledger import workflow\nwith workflow('w', data='data'):\n    sys.exit({})"
     for code, expected in ((0, "completed"), (3, "failed")):
         with program(tmp_path, text.format(code)) as running:
             running.communicate()
@@ -184,7 +184,7 @@ def test_a_program_that_exits_well_has_completed(tmp_path: Path) -> None:
 
 
 CHILD = """
-from costledger import join
+from projections import join
 with join() as wf:
     wf.observe(agent="plan", cost_usd="0.40")
     wf.charge(agent="build", cost_usd="1.00")
@@ -197,7 +197,7 @@ def test_a_child_process_joins_and_adds_its_cost(tmp_path: Path, monkeypatch: py
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     Path("costledger.toml").write_text("[budgets]\ndefault_usd = '5'\n")
-    with costledger.workflow("w", data="data") as wf:
+    with projections.workflow("w", data="data") as wf:
         wf.observe(agent="plan", cost_usd="0.50")
         told = wf.environment()
         assert told == {
@@ -222,7 +222,7 @@ def test_a_child_process_joins_and_adds_its_cost(tmp_path: Path, monkeypatch: py
 def test_a_forked_child_adds_and_does_not_end(tmp_path: Path) -> None:
     text = """
 import os
-from costledger import join, workflow
+from ledger import join, workflow
 with workflow("w", data="data") as wf:
     wf.observe(agent="plan", cost_usd="0.50")
     pid = os.fork()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from costledger import BudgetExceeded, join, workflow
 from ledger import DirectoryStore, MemoryStore
-from ledger.errors import InvalidInput
+from ledger.errors import BudgetExceeded, InvalidInput
+from projections import join, workflow
 from projections.replay import project
 
 

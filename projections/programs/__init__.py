@@ -1,0 +1,1 @@
+"""For programs: workflows that record what they cost, and know it."""
