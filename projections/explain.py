@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ledger import money
 from ledger.errors import NOT_OURS, OddLine
@@ -36,9 +37,29 @@ class Step:
     file: str | None
     line: int | None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as the HTTP API and `--json` spell it."""
+        return {
+            "seq": self.seq,
+            "recorded_at": self.recorded_at,
+            "observed_at": self.observed_at,
+            "type": self.type,
+            "meter": self.meter,
+            "from_cost": money.to_wire(self.from_nanousd),
+            "to_cost": money.to_wire(self.to_nanousd),
+            "why": self.why,
+            "file": self.file,
+            "line": self.line,
+        }
 
-def steps(lines: Iterable[Line]) -> Iterator[Step]:
+
+def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
     """The steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
+
+    They are made one at a time: what grows in memory is the fold, with the meters of the ledger.
+
+    Args:
+        after: only the steps after this seq; the lines up to it are folded all the same.
 
     Raises:
         DamagedLedger, InvalidEvent: as the lines are read and folded.
@@ -46,6 +67,9 @@ def steps(lines: Iterable[Line]) -> Iterator[Step]:
     state: State | None = None
     for line in lines:
         state = state or initial(line["workflow_id"])
+        if line["seq"] <= after:
+            fold(state, line)
+            continue
         try:
             step = _step(state, line)
         except NOT_OURS:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -11,12 +14,19 @@ from ledger import clock
 from projections.json_text import json_bytes
 
 __all__ = [
+    "batches",
     "local_time",
     "place",
     "plain",
     "print_json",
+    "print_json_list",
     "short_ids",
 ]
+
+T = TypeVar("T")
+
+_BATCH: Final = 500
+"""What is printed at once of a long list."""
 
 _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -34,6 +44,29 @@ def plain(text: str) -> str:
 def print_json(value: object) -> None:
     """One JSON document, for programs."""
     click.echo(json_bytes(value, indented=True))
+
+
+def batches(entries: Iterable[T]) -> Iterator[list[T]]:
+    """Entries of a long list, so many at a time as are printed at once."""
+    left = iter(entries)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
+def print_json_list(name: str, entries: Iterable[object], rest: Callable[[], Mapping[str, Any]]) -> None:
+    """Print one JSON object with a list that may be long, while its entries are made.
+
+    Args:
+        rest: the members after the list, asked for once that has ended.
+    """
+    before = f'{{\n  "{name}": ['
+    for batch in batches(entries):
+        for entry in batch:
+            text = json_bytes(entry, indented=True).decode().replace("\n", "\n    ")
+            click.echo(f"{before}\n    {text}", nl=False)
+            before = ","
+    end = "\n  ]" if before == "," else f"{before}]"
+    click.echo(f"{end},{json_bytes(rest(), indented=True).decode()[1:]}")
 
 
 def local_time(moment: str | None) -> str:

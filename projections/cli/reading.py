@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from operator import add
 from typing import Any, Final, Literal
 
@@ -31,7 +32,7 @@ from projections.cli.context import (
     replica_option,
     workflow_argument,
 )
-from projections.cli.output import local_time, place, plain, print_json, short_ids
+from projections.cli.output import batches, local_time, place, plain, print_json, print_json_list, short_ids
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
@@ -257,12 +258,16 @@ def _print_parts(
 
 @click.command("explain")
 @workflow_argument
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only those after this event.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="So many of them at most [default: all].")
 @replica_option("--from")
 @credentials_option
 @json_option
 @history_option
 @data_option
-def explain_command(workflow_id: str, replica_name: str | None, credentials: str | None, as_json: bool) -> int:
+def explain_command(
+    workflow_id: str, after: int, limit: int | None, replica_name: str | None, credentials: str | None, as_json: bool
+) -> int:
     """Each event that moved a workflow's cost: from what to what, why, and where it was read.
 
     A row that projectors fold from several hosts' ledgers is explained from the chains of all of them, in the shared
@@ -273,28 +278,66 @@ def explain_command(workflow_id: str, replica_name: str | None, credentials: str
         if any(isinstance(problem.error, UnknownWorkflow | DamagedLedger) for problem in session.problems):
             return exit_code(session.problems)
         with _lines(session, workflow_id, replica_name, credentials) as lines:
-            moved = list(steps(lines))
-            head = lines.head
-        found = session.history.row(workflow_id)
-        if as_json:
-            print_json([asdict(step) for step in moved])
-            return exit_code(session.problems)
-        _print_steps(workflow_id, moved, head.seq, found)
-        ledger_says = moved[-1].to_nanousd if moved else 0
-        # A row that was written since, from more lines, differs for that reason.
-        if found is not None and found.ledger_hash == head.hash and found.actual_cost_nanousd != ledger_says:
-            held = money.shown(found.actual_cost_nanousd)
-            click.echo(f"The row shows {held}: somebody stored that, and a running row's cost never falls.")
+            asked = _Steps(lines, after, limit)
+            if as_json:
+                print_json_list("steps", (step.as_json() for step in asked), lambda: asked.rest(workflow_id))
+                return exit_code(session.problems)
+            out = console()
+            for batch in batches(asked):
+                steps_table(batch, place, out).print(out)
+        _print_sum(workflow_id, asked, session.history.row(workflow_id), out)
         return exit_code(session.problems)
 
 
-def _print_steps(workflow_id: str, moved: list[Step], events: int, found: Row | None) -> None:
-    click.echo(f"{workflow_id}: {len(moved):,} of {counted(events, 'event')} moved its cost")
-    out = console()
-    if moved:
-        steps_table(moved, place, out).print(out)
-    if found is not None:
-        print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]))
+class _Steps:
+    """The steps that are asked for, one at a time. Iterate once; what is known of them is known then.
+
+    Attributes:
+        count: how many there were.
+        cost_nanousd: the workflow's cost after the last of them.
+        next: `--after` of those that follow; None when none do.
+    """
+
+    def __init__(self, lines: Lines, after: int, limit: int | None) -> None:
+        self.lines, self.after, self.limit = lines, after, limit
+        self.count = self.cost_nanousd = 0
+        self.next: int | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        found, last = steps(self.lines, after=self.after), self.after
+        for step in islice(found, self.limit):
+            self.count, self.cost_nanousd, last = self.count + 1, step.to_nanousd, step.seq
+            yield step
+        if self.limit is not None and next(found, None) is not None:
+            self.next = last
+
+    @property
+    def are_all(self) -> bool:
+        """Whether no step comes before or after them."""
+        return not self.after and self.next is None
+
+    def rest(self, workflow_id: str) -> dict[str, Any]:
+        """What the answer of the HTTP API has in addition to the steps."""
+        return {"adw_id": workflow_id, "event_count": self.lines.head.seq, "next": self.next}
+
+
+def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console) -> None:
+    """Print what the steps above are, and what the row has in addition."""
+    head = asked.lines.head
+    if asked.are_all:
+        click.echo(f"{workflow_id}: {asked.count:,} of {counted(head.seq, 'event')} moved its cost")
+    else:
+        after = f" after number {asked.after:,}" if asked.after else ""
+        click.echo(f"{workflow_id}: {counted(asked.count, 'event')}{after} moved its cost")
+    if asked.next is not None:
+        click.echo(f"the next ones: costledger explain --after {asked.next} --limit {asked.limit} -- {workflow_id}")
+    if found is None or not asked.are_all:
+        return
+    print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]))
+    # A row that was written since, from more lines, differs for that reason.
+    if found.ledger_hash == head.hash and found.actual_cost_nanousd != asked.cost_nanousd:
+        held = money.shown(found.actual_cost_nanousd)
+        click.echo(f"The row shows {held}: somebody stored that, and a running row's cost never falls.")
 
 
 _LONG_IDS_COLUMNS: Final = 120

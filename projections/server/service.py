@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
 
 from ledger.config import Config
 from ledger.errors import HistoryReplaced
@@ -21,6 +26,11 @@ from projections.server.tokens import TokenRegister
 from projections.store import HistoryStore
 
 __all__ = ["Service"]
+
+_LONG_BYTES: Final = 8 * 1024 * 1024
+"""A longer ledger has some 20,000 events or more; the fold of one of a million needs a gigabyte."""
+
+_LONG_EVENTS: Final = 20_000
 
 
 class Service:
@@ -61,6 +71,33 @@ class Service:
         self.when_replaced: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._replica, self._replica_lock = replica, threading.Lock()
+        self._long_replay = asyncio.Lock()
+
+    @asynccontextmanager
+    async def replay_turn(self, workflow_id: str, *, events_max: int | None = None) -> AsyncIterator[None]:
+        """Wait for the turn of a request that replays a ledger: long ones are replayed one at a time.
+
+        So requests under way need the memory of one long replay, however many there are, and none that waits occupies
+        a thread. Short ledgers do not wait.
+
+        Args:
+            events_max: how many events it replays at most; None for all.
+
+        Raises:
+            LedgerUnavailable, HistoryUnavailable: how long it is cannot be read.
+        """
+        if await run_in_threadpool(self._is_long, workflow_id, events_max):
+            async with self._long_replay:
+                yield
+        else:
+            yield
+
+    def _is_long(self, workflow_id: str, events_max: int | None) -> bool:
+        if heads := self.history.origins(workflow_id):  # their chains are read whole
+            return sum(head.size for head in heads.values()) > _LONG_BYTES
+        if events_max is not None and events_max <= _LONG_EVENTS:
+            return False
+        return (self.ledgers.size(workflow_id) or 0) > _LONG_BYTES
 
     def lines(self, workflow_id: str) -> Lines:
         """What a workflow's row was folded from; see `lines_of`."""

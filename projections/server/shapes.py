@@ -153,7 +153,7 @@ class LedgerEvent(_Shape):
 
 
 class Events(_Shape):
-    events: list[LedgerEvent]
+    events: list[LedgerEvent] = Field(description="`limit` of them, or fewer where they fill 8 MiB")
     next: int | None = Field(description="`after` of the next page; null on the last one")
 
 
@@ -174,8 +174,9 @@ class Step(_Shape):
 
 class Steps(_Shape):
     adw_id: AdwId
-    event_count: int
-    steps: list[Step]
+    steps: list[Step] = Field(description="`limit` of them, or fewer where they fill 8 MiB")
+    event_count: int = Field(description="events that were read for this page: all of the ledger's on the last one")
+    next: int | None = Field(description="`after` of the next page; null on the last one")
 
 
 class CostChange(_Shape):

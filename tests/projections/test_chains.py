@@ -51,10 +51,16 @@ def test_a_shared_row_is_explained_from_the_chains_of_all_hosts(
     told = run(*shared, "explain", "w", "--from", server.name)
     assert (told.code, "The row shows" in told.out) == (0, False)
     assert "w: 2 of 4 events moved its cost" in told.out
-    steps = run(*shared, "explain", "w", "--from", server.name, "--json").json
-    assert [(step["seq"], step["to_nanousd"]) for step in steps] == [(2, 90_000_000), (4, 500_000_000)]
+    whole = run(*shared, "explain", "w", "--from", server.name, "--json").json
+    assert [(step["seq"], step["to_cost"]) for step in whole["steps"]] == [(2, "0.09"), (4, "0.50")]
+    first, last = (
+        run(*shared, "explain", "w", "--from", server.name, "--json", "--after", after, "--limit", "1").json
+        for after in ("0", "2")
+    )
+    assert (first["next"], last["next"]) == (2, None)
+    assert (first["steps"] + last["steps"], last["event_count"]) == (whole["steps"], 4)
     there = run(*shared, "explain", "only-two", "--from", server.name, "--json").json
-    assert [step["to_nanousd"] for step in there] == [5_000_000_000]
+    assert [step["to_cost"] for step in there["steps"]] == ["5.00"]
     assert run(*shared, "show", "w", "--as-of", "3", "--from", server.name, "--json").json["event_count"] == 3
 
 
@@ -69,7 +75,7 @@ def test_a_part_of_a_shared_row_is_not_explained_as_the_whole(run: Run, shared: 
 
 
 def test_a_row_of_this_host_alone_needs_no_replica(run: Run, shared: tuple[str, ...]) -> None:
-    assert [step["to_nanousd"] for step in run(*shared, "explain", "mine", "--json").json] == [1_000_000_000]
+    assert [step["to_cost"] for step in run(*shared, "explain", "mine", "--json").json["steps"]] == ["1.00"]
     given = ("--agent", "more", "--cost-usd", "2.00")
     assert run("--data", "one", "observe", "mine", *given).code == 0
     told = run(*shared, "explain", "mine")  # a projector has yet to read that line

@@ -75,7 +75,7 @@ def test_from_the_first_event_to_the_final_figure(run: Run) -> None:
     row = run("show", "a5b80595", "--json").json
     assert (row["actual_cost_total"], row["status"], row["issue_number"]) == (2.37, "completed", 17)
     assert row["cost_breakdown"]["by_agent"] == {"plan": "0.09", "build": "2.28"}
-    assert [step["to_nanousd"] for step in run("explain", "a5b80595", "--json").json] == [90_000_000, 2_370_000_000]
+    assert [step["to_cost"] for step in run("explain", "a5b80595", "--json").json["steps"]] == ["0.09", "2.37"]
     assert run("verify").code == 0
 
 

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from hypothesis import given
+from hypothesis import strategies as st
 
+from ledger.events import Line
 from projections.explain import steps
 from tests.projections.lines import ended, events, folded, numbered, reading, started
 
@@ -15,6 +21,34 @@ def test_the_steps_lead_without_a_gap_from_nothing_to_the_total(sequence: list[d
     assert [step.from_nanousd for step in moved] == figures[:-1]
     assert figures[-1] == folded(*sequence).cost_nanousd
     assert all(step.from_nanousd != step.to_nanousd and step.why for step in moved)
+
+
+@given(events, st.integers(1, 5))
+def test_pages_of_any_size_have_every_step_once(sequence: list[dict[str, Any]], limit: int) -> None:
+    lines, paged, after = numbered(sequence), [], 0
+    while page := list(islice(steps(lines, after=after), limit)):
+        paged += page
+        after = page[-1].seq
+    assert paged == list(steps(lines))
+
+
+def test_memory_does_not_grow_with_the_steps() -> None:
+    def rising(count: int) -> Iterator[Line]:
+        for number in range(1, count + 1):
+            yield numbered([reading(f"{number}.00", agent="plan")])[0] | {"seq": number}
+
+    def peak_bytes(count: int) -> int:
+        tracemalloc.start()
+        try:
+            (last,) = deque(steps(rising(count)), maxlen=1)
+            assert last.to_nanousd == count * 10**9
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak_bytes(100)  # what is made once
+    few, many = peak_bytes(100), peak_bytes(3_000)
+    assert many < few + 100_000, "a list of the steps would have more than a megabyte"
 
 
 def test_each_step_says_what_why_and_where() -> None:

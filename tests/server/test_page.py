@@ -291,7 +291,7 @@ def test_each_part_says_that_it_loads_and_why_it_could_not(browser: Browser, ser
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".card")).to_have_count(3)
     expect(page.get_by_role("alert")).to_have_count(0)
-    page.route("**/api/workflow-history/story/explain", lambda route: route.abort())
+    page.route("**/api/workflow-history/story/explain?*", lambda route: route.abort())
     page.goto(f"{server.url}/#/workflows/story")
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
     expect(page.locator("#cost")).to_have_text("$2.37")

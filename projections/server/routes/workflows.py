@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger import clock
@@ -20,11 +20,12 @@ from projections.folding import fold, initial
 from projections.rereading import Resynced, resync_sources
 from projections.server import shapes
 from projections.server.access import needs, service_of
-from projections.server.answers import answer
+from projections.server.answers import Entries, answer
 from projections.server.copies import audited, compared_with
 from projections.server.parameters import AdwId, AdwIdAsked
 from projections.server.problems import documented, sentence
 from projections.server.rows import row_as_json, totals_as_json, usd
+from projections.server.service import Service
 from projections.stale import IDLE, stale
 from projections.store import AuditEntry, visible_cost
 
@@ -171,7 +172,7 @@ def _entry(entry: AuditEntry) -> dict[str, Any]:
     responses=documented(404, 409),
     summary="The ledger's events, and what each did to the cost",
 )
-def events(
+async def events(
     request: Request,
     adw_id: AdwId,
     after: Annotated[int, Query(ge=0, lt=2**62, description="events after this seq")] = 0,
@@ -181,15 +182,23 @@ def events(
 
     Those events' `seq` is their place among the events of all hosts.
     """
-    state, found = initial(adw_id), []
-    lines = iter(service_of(request).lines(adw_id))
-    for line in islice(lines, after + limit):
+    service = service_of(request)
+    async with service.replay_turn(adw_id, events_max=after + limit):
+        return await run_in_threadpool(_events, service, adw_id, after, limit)
+
+
+def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
+    state, found, following = initial(adw_id), Entries(limit), None
+    for line in service.lines(adw_id):
+        if found.full:
+            following = found.last_seq
+            break
         before = state.cost_nanousd
         fold(state, line)
         if line["seq"] > after:
-            found.append({"event": line, "cost_before": usd(before), "cost_after": usd(state.cost_nanousd)})
-    more = next(lines, None) is not None
-    return answer({"events": found, "next": after + limit if more else None})
+            entry = {"event": line, "cost_before": usd(before), "cost_after": usd(state.cost_nanousd)}
+            found.add(line["seq"], entry)
+    return answer({"events": found.json, "next": following})
 
 
 @router.get(
@@ -199,15 +208,26 @@ def events(
     responses=documented(404, 409),
     summary="Each event that moved the cost: from what to what, why, and where it was read",
 )
-def explain(request: Request, adw_id: AdwId) -> Response:
+async def explain(
+    request: Request,
+    adw_id: AdwId,
+    after: Annotated[int, Query(ge=0, lt=2**62, description="steps after this seq")] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
+) -> Response:
     """Of a row that projectors fold from many hosts' ledgers, where the server knows their shared engine (`--from`)."""
-    lines = service_of(request).lines(adw_id)
-    moved = []
-    for step in steps(lines):
-        told = asdict(step)
-        told["from_cost"], told["to_cost"] = usd(told.pop("from_nanousd")), usd(told.pop("to_nanousd"))
-        moved.append(told)
-    return answer({"adw_id": adw_id, "event_count": lines.head.seq, "steps": moved})
+    service = service_of(request)
+    async with service.replay_turn(adw_id):
+        return await run_in_threadpool(_explained, service, adw_id, after, limit)
+
+
+def _explained(service: Service, adw_id: str, after: int, limit: int) -> Response:
+    lines, found, following = service.lines(adw_id), Entries(limit), None
+    for step in steps(lines, after=after):
+        if found.full:
+            following = found.last_seq
+            break
+        found.add(step.seq, step.as_json())
+    return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following})
 
 
 @router.get(

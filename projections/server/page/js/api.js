@@ -65,6 +65,17 @@ async function audit(id, signal) {
   return [...entries, ...there].sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
 }
 
+/** The steps after an event's seq, page by page. */
+async function explain(id, seq, signal) {
+  const steps = [];
+  for (let after = seq; after !== null; ) {
+    const found = await get(`${one(id)}/explain`, { after, limit: 10_000 }, signal);
+    steps.push(...found.steps);
+    after = found.next;
+  }
+  return steps;
+}
+
 export const api = {
   access: () => get("api/access"),
   login: (token) => ask("POST", "login", { body: { token } }),
@@ -73,7 +84,7 @@ export const api = {
   workflow: (id, signal) => get(one(id), {}, signal),
   audit,
   events: (id, query, signal) => get(`${one(id)}/events`, query, signal),
-  explain: (id, signal) => get(`${one(id)}/explain`, {}, signal),
+  explain,
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
   spend: (query, signal) => get("api/spend", query, signal),
   stale: (signal) => get("api/stale", {}, signal),

@@ -12,6 +12,9 @@ import { events } from "./events.js";
 
 const AUDIT_SHOWN = 10;
 
+/** The last events whose course is drawn: more points than a chart is wide, and one page of the API. */
+const DRAWN = 10_000;
+
 const WAYS = [
   ["time", "Over time"],
   ["event", "Event by event"],
@@ -42,8 +45,9 @@ export async function workflow(place, { path, signal, scope }) {
   };
   const ways = h("div", {});
   const course = part(async () => {
-    const { steps } = await api.explain(id, signal);
-    return chart(steps, row, ways);
+    const after = Math.max(0, row.event_count - DRAWN);
+    const steps = await api.explain(id, after, signal);
+    return h("div", {}, after > 0 && undrawn(row), chart(steps, row, ways));
   }, signal);
   const audit = part(async () => auditTable(await api.audit(id, signal)), signal);
   const loadParts = () => Promise.all([course.load(), audit.load(), list.load()]);
@@ -194,10 +198,23 @@ function resync(id, scope, done) {
   );
 }
 
+/** Which part of a long ledger is drawn. */
+const undrawn = (row) =>
+  h(
+    "p",
+    { class: "note" },
+    `The last ${count(DRAWN)} of ${count(row.event_count)} events; costledger explain -- ${word(row.adw_id)} lists all.`,
+  );
+
 /** Over time where the times are in order, otherwise event by event; where both can be, the viewer chooses. */
 function chart(moves, row, ways) {
   ways.replaceChildren();
-  if (!moves.length) return h("p", { class: "quietly" }, "No event has moved the cost yet.");
+  if (!moves.length)
+    return h(
+      "p",
+      { class: "quietly" },
+      row.event_count > DRAWN ? "None of them moved the cost." : "No event has moved the cost yet.",
+    );
   const now = {
     status: row.status,
     cost: row.actual_cost_total,
