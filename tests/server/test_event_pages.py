@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.events import cost_observed, workflow_started
+from ledger.events import Event, cost_observed, event, workflow_started
 from ledger.store import DirectoryStore
 from projections.cli.app import cli
 from projections.server.service import Service
@@ -88,26 +88,35 @@ def test_a_page_that_cannot_be_is_refused_alike(stepped: Server, path: str, aske
     assert asked.partition("=")[0] in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("path", "name"), [("explain", "steps"), ("events", "events")])
-def test_a_page_of_large_events_ends_early(hosted: Host, tmp_path: Path, path: str, name: str) -> None:
+def large(workflow_id: str, count: int, field: str) -> list[Event]:
+    """Readings of ten megabytes in all, by the text in one field; each moves the cost."""
+    said = {"type": "cost_observed", "workflow_id": workflow_id, field: "a" * (10_000_000 // count)}
+    return [event(said | {"cost_usd": usd}) for usd in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "limit", "count", "field"),
+    [("explain", "steps", 10_000, 2_500, "reason"), ("events", "events", 1_000, 50, "a_field_of_the_callers")],
+)
+def test_a_page_of_large_events_ends_early(
+    hosted: Host, tmp_path: Path, path: str, name: str, limit: int, count: int, field: str
+) -> None:
     ledgers = DirectoryStore(tmp_path / "data")
-    for usd in range(1, 50):
-        ledgers.append([cost_observed("w", agent="a" * 200_000, cost_usd=usd)])
+    ledgers.append(large("w", count, field))
     server = hosted(tmp_path / "data")
-    found = pages(server, f"{ONE}/{path}", limit=1000)
+    found = pages(server, f"{ONE}/{path}", limit=limit)
     assert len(found) == 2
     assert max(len(orjson.dumps(page)) for page in found) < 9_000_000
     entries = [entry for page in found for entry in page[name]]
-    seqs = [entry["seq"] if path == "explain" else entry["event"]["seq"] for entry in entries]
-    assert seqs == list(range(2 if path == "explain" else 1, 51))
+    seqs = [entry.get("seq") or entry["event"]["seq"] for entry in entries]
+    assert seqs == list(range(2 if path == "explain" else 1, count + 2))
 
 
 def test_long_ledgers_are_replayed_in_turn_and_short_ones_do_not_wait(tmp_path: Path) -> None:
     service = Service(Settings(tmp_path), MemoryHistory)
     service.ledgers.append([cost_observed("short", cost_usd=1)])
     for name in ("long", "longer"):
-        for usd in range(1, 50):
-            service.ledgers.append([cost_observed(name, agent="a" * 200_000, cost_usd=usd)])
+        service.ledgers.append(large(name, 50, "a_field_of_the_callers"))
 
     async def replays() -> None:
         async with service.replay_turn("long"):

@@ -4,24 +4,13 @@ import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
 import { activeSeconds, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, change, difference, lessLoud, rowStatus, toggle } from "../parts.js";
+import { amount, budget, change, difference, lessLoud, rowStatus } from "../parts.js";
 import { link } from "../router.js";
-import { inOrder, staircase } from "../stairs.js";
 import { breakdown, tokens } from "./breakdown.js";
+import { courseOf } from "./course.js";
 import { events } from "./events.js";
 
 const AUDIT_SHOWN = 10;
-
-/** The last events whose course is drawn: more points than a chart is wide, and one page of the API. */
-const DRAWN = 10_000;
-
-const WAYS = [
-  ["time", "Over time"],
-  ["event", "Event by event"],
-];
-
-/** The scale that the viewer chose for charts; kept when they are drawn anew. */
-let chosenWay = "time";
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
 export async function workflow(place, { path, signal, scope }) {
@@ -44,11 +33,7 @@ export async function workflow(place, { path, signal, scope }) {
     list.told(row.event_count);
   };
   const ways = h("div", {});
-  const course = part(async () => {
-    const after = Math.max(0, row.event_count - DRAWN);
-    const steps = await api.explain(id, after, signal);
-    return h("div", {}, after > 0 && undrawn(row), chart(steps, row, ways));
-  }, signal);
+  const course = courseOf(id, () => row, ways, signal);
   const audit = part(async () => auditTable(await api.audit(id, signal)), signal);
   const loadParts = () => Promise.all([course.load(), audit.load(), list.load()]);
   const again = calmly(async () => {
@@ -196,43 +181,6 @@ function resync(id, scope, done) {
     ),
     answer,
   );
-}
-
-/** Which part of a long ledger is drawn. */
-const undrawn = (row) =>
-  h(
-    "p",
-    { class: "note" },
-    `The last ${count(DRAWN)} of ${count(row.event_count)} events; costledger explain -- ${word(row.adw_id)} lists all.`,
-  );
-
-/** Over time where the times are in order, otherwise event by event; where both can be, the viewer chooses. */
-function chart(moves, row, ways) {
-  ways.replaceChildren();
-  if (!moves.length)
-    return h(
-      "p",
-      { class: "quietly" },
-      row.event_count > DRAWN ? "None of them moved the cost." : "No event has moved the cost yet.",
-    );
-  const now = {
-    status: row.status,
-    cost: row.actual_cost_total,
-    ended: row.end_time,
-    budget: row.budget?.budget ?? null,
-  };
-  const place = h("div", {});
-  const timed = inOrder(moves);
-  const draw = () => fill(place, staircase(moves, now, !timed || chosenWay === "event"));
-  const choose = (way) => {
-    chosenWay = way;
-    fill(ways, toggle("Scale of the chart", WAYS, way, choose));
-    ways.querySelector(`#show-${way}`).focus();
-    draw();
-  };
-  if (timed) fill(ways, toggle("Scale of the chart", WAYS, chosenWay, choose));
-  draw();
-  return place;
 }
 
 function auditTable(entries) {
