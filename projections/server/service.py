@@ -32,6 +32,9 @@ _LONG_BYTES: Final = 8 * 1024 * 1024
 
 _LONG_EVENTS: Final = 20_000
 
+_REPLAYS_AT_ONCE: Final = 4
+"""Of short ledgers, for requests: more at once take as long, and each needs up to 60 MB."""
+
 
 class Service:
     """The library, opened for one data directory.
@@ -71,14 +74,14 @@ class Service:
         self.when_replaced: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._replica, self._replica_lock = replica, threading.Lock()
-        self._long_replay = asyncio.Lock()
+        self._short_replays, self._long_replay = asyncio.Semaphore(_REPLAYS_AT_ONCE), asyncio.Semaphore(1)
 
     @asynccontextmanager
     async def replay_turn(self, workflow_id: str, *, events_max: int | None = None) -> AsyncIterator[None]:
-        """Wait for the turn of a request that replays a ledger: long ones are replayed one at a time.
+        """Wait for the turn of a request that replays a ledger: long ones are replayed one at a time, short ones a few.
 
-        So requests under way need the memory of one long replay, however many there are, and none that waits occupies
-        a thread. Short ledgers do not wait.
+        So requests under way need the memory of one long replay, however many there are. One that waits occupies no
+        thread, and short ledgers do not wait for long ones.
 
         Args:
             events_max: how many events it replays at most; None for all.
@@ -86,10 +89,8 @@ class Service:
         Raises:
             LedgerUnavailable, HistoryUnavailable: how long it is cannot be read.
         """
-        if await run_in_threadpool(self._is_long, workflow_id, events_max):
-            async with self._long_replay:
-                yield
-        else:
+        is_long = await run_in_threadpool(self._is_long, workflow_id, events_max)
+        async with self._long_replay if is_long else self._short_replays:
             yield
 
     def _is_long(self, workflow_id: str, events_max: int | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright.sync_api import Browser
 
 from ledger.events import Event, cost_observed, event, workflow_started
 from ledger.store import DirectoryStore
@@ -18,6 +20,7 @@ from projections.cli.app import cli
 from projections.server.service import Service
 from projections.server.settings import Settings
 from projections.stores.memory import MemoryHistory
+from tests.server.browsing import WIDE, Visit, expect
 from tests.server.conftest import Host, Server
 
 ONE = "/api/workflow-history/w"
@@ -136,3 +139,19 @@ def test_long_ledgers_are_replayed_in_turn_and_short_ones_do_not_wait(tmp_path: 
         asyncio.run(replays())
     finally:
         service.close()
+
+
+def test_of_a_long_ledger_the_page_draws_the_last_events(browser: Browser, hosted: Host, tmp_path: Path) -> None:
+    ledgers = DirectoryStore(tmp_path / "data", durability="none")
+    ledgers.append([cost_observed("w", agent="plan", cost_usd=usd) for usd in range(1, 12_000)])
+    context = browser.new_context(viewport=WIDE)
+    visit, asked = Visit(context.new_page(), hosted(tmp_path / "data").url), list[str]()
+    visit.page.on("request", lambda request: asked.append(request.url) if "/explain" in request.url else None)
+    page = visit.open("#/workflows/w")
+    expect(page.locator("main")).to_contain_text(
+        "The last 10,000 of 12,000 events; costledger explain -- w lists all.", timeout=30_000
+    )
+    expect(page.locator(".chart")).to_have_attribute("aria-label", re.compile(r"10000 steps to \$11,999\.00"))
+    assert [url.partition("?")[2] for url in asked] == ["after=2000&limit=10000"]
+    context.close()
+    assert visit.wrong == []
