@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections import deque
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.events import Line
+from ledger.events import Line, cost_observed
+from ledger.store import DirectoryStore
+from projections.cli.app import cli
 from projections.explain import steps
 from tests.projections.lines import ended, events, folded, numbered, reading, started
 
@@ -49,6 +54,26 @@ def test_memory_does_not_grow_with_the_steps() -> None:
     peak_bytes(100)  # what is made once
     few, many = peak_bytes(100), peak_bytes(3_000)
     assert many < few + 100_000, "a list of the steps would have more than a megabyte"
+
+
+def test_the_command_prints_steps_as_they_are_made(tmp_path: Path) -> None:
+    def peak_bytes(count: int) -> int:
+        ledgers = DirectoryStore(tmp_path / f"{count}", durability="none")
+        ledgers.append(
+            [cost_observed("w", agent="plan", cost_usd=usd, reason="r" * 800) for usd in range(1, count + 1)]
+        )
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            command = ["--data", str(ledgers.path), "explain", "w", "--json"]
+            cli.main(command, standalone_mode=False)  # which makes the row, too
+            tracemalloc.start()
+            try:
+                cli.main(command, standalone_mode=False)
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    few, many = peak_bytes(4_000), peak_bytes(8_000)  # of both several megabytes are read, one at a time
+    assert many < few + 3_000_000, "a list of 4,000 more steps would have seven megabytes"
 
 
 def test_each_step_says_what_why_and_where() -> None:
