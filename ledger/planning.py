@@ -293,12 +293,13 @@ class _Planner:
                 )
 
     def begun(self, begun: Begun) -> None:
-        """A start, when the ledger knows of none so early, or of no project."""
+        """A start, when the ledger knows of none so early, or of no project; the branch is said with the project."""
         ledger, project = self._ledger, begun.project if not self._ledger.project else ""
         if not project and (not begun.at or (ledger.started_at and ledger.started_at <= begun.at)):
             return
-        fields = {"observed_at": begun.at or None, "project": project or None}
-        told = digest("begun", self._workflow_id, begun.at, project)
+        branch = begun.branch if project else ""
+        fields = {"observed_at": begun.at or None, "project": project or None, "branch": branch or None}
+        told = digest("begun", self._workflow_id, begun.at, project, *([branch] if branch else []))
         self._lifecycle("started", {"id": told, "run": max(1, ledger.runs.run), **fields})
         ledger.started_at = min(begun.at or ledger.started_at, ledger.started_at or begun.at)
         ledger.project = ledger.project or project

@@ -25,6 +25,7 @@ from ledger.line import Head
 from ledger.message_index import Counted, MessageIndex
 from ledger.planning import plan
 from ledger.pricing import GenaiPrices, PriceBook
+from ledger.repositories import repository_of
 from ledger.session_totals import count_totals
 from ledger.sources import transcript
 from ledger.sources.findings import Begun, Call, Counter, Findings, Options, Place, Skipped, spelled
@@ -170,7 +171,7 @@ class _Found:
         self._begun: dict[str, Begun] = {}
         self._read: list[tuple[_Read, Mark, int, set[str]]] = []
         self._with_totals: list[tuple[Path, Extract]] = []
-        self._spelled = cache(spelled)
+        self._spelled, self._repository = cache(spelled), cache(repository_of)
         self._homes: dict[str, set[str]] = {}
 
     def add(self, read: _Read, extract: Extract) -> None:
@@ -189,8 +190,9 @@ class _Found:
                 had.seen, had.file = seen, read.path
             had.seen = had.seen.at_place_of(place)
         for session_id, begun in extract.mark.begun.items():
-            at, project = self._begun.get(session_id, Begun())
-            self._begun[session_id] = Begun(min(at or begun.at, begun.at or at), project or begun.project)
+            at, project, branch = self._begun.get(session_id, Begun())
+            at = min(at or begun.at, begun.at or at)
+            self._begun[session_id] = Begun(at, project or begun.project, branch or begun.branch)
         if extract.totals:
             self._with_totals.append((read.path, extract))
         before = read.messages if extract.resumed else 0
@@ -282,13 +284,14 @@ class _Found:
         return _Job(workflow_id, self._kind, agent, seen, counters, begun, head, known_here, status, unchanged)
 
     def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
-        """When the sessions of a workflow's messages began."""
+        """When the sessions of a workflow's messages began, in which repository and on which branch."""
         sessions = {one.seen.session_id for one in ones}
-        begun = [self._begun[session_id] for session_id in sorted(sessions) if session_id in self._begun]
-        moments, projects = [at for at, _ in begun if at], [project for _, project in sorted(begun) if project]
-        if not moments and not projects:
+        begun = sorted(self._begun[session_id] for session_id in sessions if session_id in self._begun)
+        at = min((each.at for each in begun if each.at), default="")
+        first = next((each for each in begun if each.project), Begun())
+        if not at and not first.project:
             return None
-        return Begun(min(moments, default=""), projects[0] if projects else "")
+        return Begun(at, self._repository(first.project) if first.project else "", first.branch)
 
     def _workflow(self, one: _One) -> str:
         """The workflow of a message that no ledger has."""

@@ -22,6 +22,7 @@ from ledger.events import (
     Line,
 )
 from ledger.runs import Runs
+from ledger.worktrees import without_worktree
 from projections.meters import Meter, Path, Tree
 from projections.readings import NO_TOKENS, Reading, Tokens
 from projections.spend import Dated, Spent, quarter_of
@@ -31,6 +32,8 @@ __all__ = ["RUNNING", "State", "fold", "initial"]
 
 RUNNING: Final = "running"
 _INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS
+_AGENT_LOG: Final = "claude_stream"
+"""The kind of source whose logs lie in a project's `agents` folder."""
 _INTEGERS: Final = frozenset({int})
 _LONG: Final = timedelta(days=1)
 """After so long without activity, an end without a time of its own does not show how long the workflow lasted."""
@@ -44,6 +47,8 @@ class State:
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
         run_start: when the run that is on began; "" in the first.
+        kinds: of the sources of its readings; "" for those that name none.
+        folder: the project whose `agents` folder its logs were read from, by their paths; None when none was.
         last_activity: the latest moment of its readings, starts and ends; None without any.
         ended_late: the end that decides has no time of its own, and was recorded long after all activity before it.
         minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM", and the evidence for it; `booked` is
@@ -52,6 +57,7 @@ class State:
 
     __slots__ = (
         "booked",
+        "branch",
         "budget_nanousd",
         "created_at",
         "end_time",
@@ -59,7 +65,9 @@ class State:
         "error_message",
         "estimated_nanousd",
         "event_count",
+        "folder",
         "issue_number",
+        "kinds",
         "last_activity",
         "minute",
         "project",
@@ -87,6 +95,9 @@ class State:
         self.issue_number: int | None = None
         self.workflow_template: str | None = None
         self.project: str | None = None
+        self.branch: str | None = None
+        self.folder: str | None = None
+        self.kinds: set[str] = set()
         self.estimated_nanousd: int | None = None
         self.budget_nanousd: int | None = None
         self.error_message: str | None = None
@@ -155,6 +166,7 @@ def _cost_observed(state: State, line: Line) -> None:
         _active(state, spent_at, line)
     if (spent_at[:16], spent_at_from) != state.minute:
         _book_under(state, spent_at, spent_at_from, line)
+    _take_source(state, get("source"))
     if (subagent := get("subagent")) is not None:
         state.tree.label(meter, _name(line, "subagent", subagent))
     if cost is None:
@@ -174,6 +186,22 @@ def _cost_observed(state: State, line: Line) -> None:
         complete = False
         state.tree.miss_counter(meter)
     state.tree.read(meter, Reading(nanousd, reported, complete, final, usage), at)
+
+
+def _take_source(state: State, source: object) -> None:
+    """Note the kind of source of a reading, and which project's `agents` folder it was read from."""
+    if not isinstance(source, dict):
+        state.kinds.add("")
+        return
+    kind, file = source.get("kind"), source.get("file")
+    if not isinstance(kind, str):
+        return
+    state.kinds.add(kind)
+    if kind == _AGENT_LOG and isinstance(file, str):
+        folder, agents, _ = file.replace("\\", "/").partition(f"/agents/{state.workflow_id}/")
+        if agents and folder and "\0" not in folder:
+            project = without_worktree(folder, state.workflow_id)
+            state.folder = project if state.folder is None else min(state.folder, project)
 
 
 def _counter(line: Line) -> str | None:
@@ -287,7 +315,10 @@ def _take_metadata(state: State, line: Line) -> None:
     if (budget := _text(line, "budget_usd")) is not None:
         state.budget_nanousd = money.from_wire(budget)
     state.workflow_template = _text(line, "workflow_template") or state.workflow_template
-    state.project = _text(line, "project") or state.project
+    if project := _text(line, "project"):
+        state.project = without_worktree(project, state.workflow_id)
+    if isinstance(branch := line.get("branch"), str) and branch:  # older versions took anything by this name
+        state.branch = branch
 
 
 def _moment(line: Line) -> str:

@@ -17,6 +17,7 @@ from projections.readings import Tokens
 from projections.spend import AMOUNTS, Spend, spend_rows
 from projections.stand import bring_up_to_date, partial_keys
 from projections.summary import basis_of, possible_double_counting, retries_without_counter, subagents, summarise
+from projections.tools import tools_of
 
 __all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
 
@@ -32,6 +33,10 @@ class Row:
     issue_number: int | None
     workflow_template: str | None
     project: str | None
+    """The repository, or the folder, that it worked in; a name, where its start gives one."""
+    branch: str | None
+    tool: str | None
+    """Whose logs its readings come from, such as "Claude Code"; None without a reading."""
     status: str
     start_time: str | None
     end_time: str | None
@@ -75,7 +80,7 @@ FIGURE_MAX: Final = 2**63 - 1
 """What a column of every database holds: 9.2 billion USD, or as many tokens."""
 
 _MOMENTS: Final = ("start_time", "end_time", "last_activity", "created_at", "updated_at")
-_TEXTS: Final = ("workflow_template", "project")
+_TEXTS: Final = ("workflow_template", "project", "branch", "tool")
 _FIGURES: Final = tuple(column.name for column in fields(Row) if str(column.type).startswith("int"))
 
 
@@ -140,7 +145,9 @@ def _row(state: State, head: Head) -> Row:
         adw_id=state.workflow_id,
         issue_number=state.issue_number,
         workflow_template=state.workflow_template,
-        project=state.project,
+        project=state.project or state.folder,
+        branch=state.branch,
+        tool=tools_of(state.kinds),
         status=state.status,
         start_time=state.start_time,
         end_time=state.end_time,

@@ -42,6 +42,7 @@ from ledger.sources.transcript import (
     Mark,
     Seen,
     WrittenTotal,
+    branch_name,
     files_below,
     moment,
     name,
@@ -405,4 +406,4 @@ def _calls(response: _Response, begun: Mapping[str, Begun], file: _File, subagen
 
 
 def _begun(record: Mapping[str, Any]) -> Begun:
-    return Begun(moment(record.get("timestamp")), name(record.get("cwd")))
+    return Begun(moment(record.get("timestamp")), name(record.get("cwd")), branch_name(record.get("gitBranch")))

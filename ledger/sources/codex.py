@@ -31,7 +31,7 @@ from ledger.errors import InvalidEvent, shown
 from ledger.events import check_name
 from ledger.sources.codex_counters import Counters, Ended, Totals
 from ledger.sources.findings import Begun, Skipped, digest
-from ledger.sources.transcript import BEGINNING, Extract, Lines, Mark, Seen, files_below, moment, name
+from ledger.sources.transcript import BEGINNING, Extract, Lines, Mark, Seen, branch_name, files_below, moment, name
 from ledger.sources.unknown import Unknown, tells_usage
 
 __all__ = ["CodexRollouts"]
@@ -246,7 +246,7 @@ def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[st
         rollout.agent = name(meta.get("agent_nickname")) or name(meta.get("agent_role")) or thread_id
     at = moment(meta.get("timestamp")) or moment(record.get("timestamp"))
     rollout.branch = name(git.get("branch")) if isinstance(git, dict) else ""
-    rollout.begun = Begun(at, name(meta.get("cwd")))
+    rollout.begun = Begun(at, name(meta.get("cwd")), branch_name(rollout.branch))
 
 
 def _parent_of(meta: Mapping[str, Any]) -> str:

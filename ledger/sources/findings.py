@@ -221,13 +221,14 @@ class Session:
 
 
 class Begun(NamedTuple):
-    """When a session or a workflow began, and on which project; "" for what the source does not say.
+    """When a session or a workflow began, in which folder and on which git branch; "" for what the source does not say.
 
     Unlike `Findings.started` it is a bound that may be found piece by piece, in any order.
     """
 
     at: str = ""
     project: str = ""
+    branch: str = ""
 
 
 @dataclass(slots=True)

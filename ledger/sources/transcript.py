@@ -39,6 +39,7 @@ __all__ = [
     "Transcript",
     "Written",
     "WrittenTotal",
+    "branch_name",
     "files_below",
     "moment",
     "name",
@@ -61,6 +62,8 @@ _SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
 _DEARER_TIERS: Final = frozenset({"priority", "fast"})
 """Those that cost more than the standard one: https://platform.openai.com/docs/pricing"""
 
+_DETACHED: Final = "HEAD"
+"""What git calls the branch while none is checked out."""
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
@@ -280,6 +283,11 @@ def name(value: object) -> str:
         return check_name(value)
     except ValueError:
         return ""
+
+
+def branch_name(value: object) -> str:
+    """The name of a git branch; "" for none, as while no branch is checked out."""
+    return "" if value == _DETACHED else name(value)
 
 
 def name_id(text: str, *, readable: str | None = None) -> str:

@@ -118,6 +118,7 @@ def receipt_json(receipt: Receipt) -> bytes:
 @click.option("--issue-number", type=int, help="The issue it works on.")
 @click.option("--workflow-template", help="The kind of workflow, e.g. adw_sdlc.")
 @click.option("--project", help="What it belongs to; reports can be split by it.")
+@click.option("--branch", help="The git branch that it works on.")
 @click.option("--estimated-cost-usd", metavar="USD", help="What it was thought to cost.")
 @click.option("--budget-usd", metavar="USD", help="What it may cost.")
 @_run

@@ -64,7 +64,14 @@ class WorkflowRow(_Shape):
     adw_id: AdwId
     issue_number: int | None = Field(examples=[17])
     workflow_template: str | None = Field(examples=["adw_sdlc"])
-    project: str | None = Field(examples=["costledger"])
+    project: str | None = Field(
+        examples=["/home/ann/shop"],
+        description="the repository, or the folder, that it worked in; a name, where its start gives one",
+    )
+    branch: str | None = Field(examples=["main"], description="the git branch on which it began")
+    tool: str | None = Field(
+        examples=["Claude Code"], description="whose logs its readings come from; null without a reading"
+    )
     status: str = Field(examples=["completed"], description="running, completed, failed or cancelled")
     idle: bool = Field(description="running, and without activity for `idle_after` of the configuration, an hour")
     start_time: Moment | None

@@ -1,10 +1,11 @@
--- Schema version 4. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+-- Schema version 5. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
 --
 -- Versions:
 --   1  first
 --   2  costledger_partition_N: the column mark
 --   3  costledger_spend_N: the column partial
 --   4  workflow_history_N: the column last_activity; costledger_spend_N: the column spent_at_from
+--   5  workflow_history_N: the columns branch and tool
 --
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
@@ -15,7 +16,9 @@ CREATE TABLE workflow_history_N (
     adw_id                   text COLLATE "C" PRIMARY KEY,  -- the ledger's workflow_id
     issue_number             bigint,                        -- of the last start that names one
     workflow_template        text,                          -- of the last start that names one
-    project                  text,                          -- of the last start that names one
+    project                  text,                          -- of the last start that names one, else by its logs' paths
+    branch                   text,                          -- of the last start that names one
+    tool                     text,                          -- whose logs its readings come from, such as Claude Code
     status                   text NOT NULL,                 -- running, completed, failed or cancelled; from events only
     start_time               timestamptz,                   -- of the earliest start
     end_time                 timestamptz,                   -- of the end that decides

@@ -21,7 +21,7 @@ from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
 """The version, by its key in `costledger_meta`, that projectors are filling."""

@@ -1,4 +1,4 @@
--- Schema version 5.
+-- Schema version 6.
 --
 -- Versions:
 --   1  first
@@ -6,6 +6,7 @@
 --   3  costledger_spend: the column partial
 --   4  the column last_activity; costledger_spend: the column spent_at_from
 --   5  costledger_total: sums in halves of 32 bits
+--   6  the columns branch and tool
 
 -- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -13,7 +14,9 @@ CREATE TABLE IF NOT EXISTS workflow_history (
     adw_id                   TEXT PRIMARY KEY,  -- the ledger's workflow_id
     issue_number             INTEGER,           -- of the last start that names one
     workflow_template        TEXT,              -- of the last start that names one
-    project                  TEXT,              -- of the last start that names one
+    project                  TEXT,              -- of the last start that names one, else by the paths of its logs
+    branch                   TEXT,              -- of the last start that names one
+    tool                     TEXT,              -- whose logs its readings come from, such as Claude Code
     status                   TEXT NOT NULL,     -- running, completed, failed or cancelled; from events only
     start_time               TEXT,              -- of the earliest start
     end_time                 TEXT,              -- of the end that decides

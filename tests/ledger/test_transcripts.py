@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ledger.errors import DamagedLedger, SourceUnreadable
-from ledger.events import cost_observed
+from ledger.events import cost_observed, event
 from ledger.importing import ImportReport, import_source, reread
 from ledger.message_index import INDEX_FILE
 from ledger.rates import Rate, Rates
 from ledger.register import SourceEntry, SourceRegister
-from ledger.sources.findings import Options
+from ledger.sources.findings import Options, digest
 from ledger.store import DirectoryStore
 from ledger.transcripts import import_transcripts
 from projections import repricing
@@ -25,6 +25,8 @@ from projections.reports import groups, report
 from projections.stores.memory import MemoryHistory
 from tests.ledger import logs
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, counted, meta, said, turn, write
+
+JOURNAL = ("v", "seq", "recorded_at", "hash")
 
 
 @pytest.fixture
@@ -379,3 +381,35 @@ def test_a_log_whose_session_counts_elsewhere_opens_no_ledger(store: DirectorySt
     log = logs.write(tmp_path / "o.jsonl", logs.init(), logs.message("m1", 5), logs.result(1))
     report = import_source(store, "claude-stream", log, workflow_id="w")
     assert (len(report.skipped), list(report.workflows), list(store.workflow_ids())) == (1, ["s1"], ["s1"])
+
+
+def test_a_session_of_a_sub_folder_is_of_its_repository_and_branch(store: DirectoryStore, tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    (shop / ".git").mkdir(parents=True)
+    (shop / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (shop / "src").mkdir()
+    lines = asked(cwd=str(shop / "src"), gitBranch="fix"), said("m1", 5, 1, cwd=str(shop / "src"), branch="fix")
+    imported(store, write(tmp_path / "t" / "s1.jsonl", *lines))
+    imported(store, write(tmp_path / "t" / "s2.jsonl", asked(5, "s2", gitBranch="HEAD"), said("m2", 5, 6, "s2")))
+    rows = [project(store, id).row for id in ("s1", "s2")]
+    assert [(row.project, row.branch, row.tool) for row in rows] == [
+        (str(shop), "fix", "Claude Code"),
+        ("/home/dev/shop", None, "Claude Code"),
+    ]
+
+
+def test_what_an_earlier_version_imported_is_imported_again_without_an_event(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t" / "s1.jsonl", asked(cwd="/h/shop/.worktrees/fix"), said("m1", 5, 1))
+    imported(store, path)
+    started, *others = [line for line in store.read("s1") if line["type"] != "ledger_opened"]
+    assert (started["project"], started["branch"]) == ("/h/shop", "main")
+    earlier = DirectoryStore(tmp_path / "earlier", durability="none")
+    given = {name: value for name, value in started.items() if name not in ("branch", "id", *JOURNAL)}
+    old = given | {"id": digest("begun", "s1", started["observed_at"], "x"), "project": "/h/shop/.worktrees/fix"}
+    bare = [{name: value for name, value in line.items() if name not in JOURNAL} for line in (old, *others)]
+    earlier.append([event(fields) for fields in bare])
+    assert imported(earlier, path).appended == 0
+    row = project(earlier, "s1").row
+    assert (row.project, row.branch, row.tool) == ("/h/shop", None, "Claude Code")

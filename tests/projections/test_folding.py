@@ -344,3 +344,34 @@ def test_what_starts_and_ends_say_about_the_workflow() -> None:
     assert (told.start_time, told.end_time, told.duration_seconds) == (at.format(2), at.format(9), 7)
     assert (told.status, told.error_message) == ("failed", "boom")
     assert (told.created_at, told.updated_at) == ("2026-11-23T18:00:01.000000Z", "2026-11-23T18:00:03.000000Z")
+
+
+def test_project_and_branch_are_those_of_the_last_start_that_names_them() -> None:
+    first = started(project="/h/shop/.claude/worktrees/fix", branch="fix")
+    found = row(folded(first, started(), started(branch=["main"])), HEAD)
+    assert (found.project, found.branch) == ("/h/shop", "fix"), "a worktree belongs to its repository"
+    assert row(folded(first, started(project="till", branch="main")), HEAD).project == "till"
+
+
+@given(st.permutations(["/h/shop/agents/w/plan/o.jsonl", "/h/shop/trees/w/agents/w/o.jsonl", "/h/other/o.jsonl"]))
+def test_without_a_start_that_names_one_the_project_is_the_folder_of_agents(files: list[str]) -> None:
+    read = [reading("0.10", agent=file, source={"kind": "claude_stream", "file": file, "line": 1}) for file in files]
+    assert row(folded(*read), HEAD).project == "/h/shop"
+    assert row(folded(started(project="till"), *read), HEAD).project == "till"
+    assert row(folded(reading(source={"kind": "csv", "file": files[0]})), HEAD).project is None
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tool"),
+    [
+        ([], None),
+        ([None], "API"),
+        (["claude", "claude_stream", "claude_unmatched", None], "Claude Code"),
+        (["otlp", "codex"], "Codex, OpenTelemetry"),
+        (["another"], "another"),
+    ],
+)
+def test_the_tool_is_named_by_the_sources_of_the_readings(kinds: list[str | None], tool: str | None) -> None:
+    read = [reading("0.10", **({} if kind is None else {"source": {"kind": kind}})) for kind in kinds]
+    assert row(folded(started(), *read), HEAD).tool == tool
+    assert row(folded(started(), *reversed(read)), HEAD).tool == tool

@@ -1,0 +1,35 @@
+"""Which tools a workflow's readings come from, by the kinds of their sources; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["tools_of"]
+
+_TOOLS: Final = {
+    "": "API",
+    "claude": "Claude Code",
+    "claude_result": "Claude Code",
+    "claude_statusline": "Claude Code",
+    "claude_stream": "Claude Code",
+    "codex": "Codex",
+    "csv": "CSV",
+    "history_db": "database",
+    "jsonl": "JSONL",
+    "litellm": "LiteLLM",
+    "otlp": "OpenTelemetry",
+}
+"""By the kind of a source; "" for readings that a program or a person appended, which name none."""
+
+_UNMATCHED: Final = "_unmatched"
+
+
+def tools_of(kinds: Iterable[str]) -> str | None:
+    """Return the names of the tools, in the order of the alphabet; None without a kind.
+
+    A kind that is not listed here is its own name. What was appended without a source is named only where nothing else
+    is: a correction makes no tool of a session's.
+    """
+    names = {_TOOLS.get(kind.removesuffix(_UNMATCHED), kind) for kind in kinds}
+    return ", ".join(sorted(names - {_TOOLS[""]} or names)) or None
