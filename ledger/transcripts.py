@@ -173,6 +173,7 @@ class _Found:
         self._with_totals: list[tuple[Path, Extract]] = []
         self._spelled, self._repository = cache(spelled), cache(repository_of)
         self._homes: dict[str, set[str]] = {}
+        self._agents: dict[str, str] = {}
 
     def add(self, read: _Read, extract: Extract) -> None:
         """One file's extract, in the order of the files."""
@@ -193,6 +194,7 @@ class _Found:
             at, project, branch = self._begun.get(session_id, Begun())
             at = min(at or begun.at, begun.at or at)
             self._begun[session_id] = Begun(at, project or begun.project, branch or begun.branch)
+        self._agents.update(extract.agents)
         if extract.totals:
             self._with_totals.append((read.path, extract))
         before = read.messages if extract.resumed else 0
@@ -277,11 +279,16 @@ class _Found:
                 if id != one.seen.message_id:
                     known_here.names[one.seen.message_id] = id
         new = [one for one in ones if _is_new(one.seen, known_here)]
-        seen = [(one.seen, self._spelled(one.file)) for one in new]
+        seen = [(self._with_agent(one.seen), self._spelled(one.file)) for one in new]
         agent = self._options.agent or transcript(self._kind).agent
         begun = self._begun_of(ones)
         unchanged = len(ones) - len(new)
         return _Job(workflow_id, self._kind, agent, seen, counters, begun, head, known_here, status, unchanged)
+
+    def _with_agent(self, seen: Seen) -> Seen:
+        """A message under the kind of its sub-agent, where its own file has no more than the sub-agent's id."""
+        kind = self._agents.get(seen.subagent or "")
+        return seen if kind is None else seen._replace(subagent=kind)
 
     def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
         """When the sessions of a workflow's messages began, in which repository and on which branch."""

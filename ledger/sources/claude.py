@@ -8,7 +8,8 @@ Observed in 156 transcripts of public repositories, written by versions 1.0 to 2
   the copied lines keep their moments, so they are older than the file, or name their session (`forkedFrom`);
 - a sub-agent's responses stand in a file of its own, on side-chain lines of its session's file, or inside `progress`
   lines there: the same ids, whichever; what `normalizedMessages` and `toolUseResult` tell is told elsewhere; its type
-  stands in `agent-<id>.meta.json` beside its file, and on newer lines;
+  stands in `agent-<id>.meta.json` beside its file, on newer lines, in the call of the agent tool (`subagent_type`), and
+  in the tool's result, which names the agent (`agentId`, `agentType`);
 - `usage.iterations[]` of another model are calls that the response's own usage leaves out;
 - `cache_creation`, the split of cache writes by lifetime, may be missing, and may say more than the total;
 - a web search of the client's own tool shows as `searchCount` in the tool's result, and in no response's usage.
@@ -62,6 +63,8 @@ _LOOKED_AT_MAX: Final = 3
 _PERHAPS_COPY, _ORIGINAL = 1, 0
 """Of `Seen.copied`: a file has a response likely from another one, and no sign of it."""
 _WANTED: Final = (b'"usage"', b'"cost-state"', b'"searchCount"', b'"api-request"', b'"last-prompt"')
+_AGENT_TOOLS: Final = ("Agent", "Task")
+"""What the tool that starts a sub-agent is called, by version."""
 _ATTRIBUTION: Final = ("attributionAgent", "attributionSkill", "attributionPlugin")
 _ALL_TOKENS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
 _META_BYTES_MAX: Final = 64 * 1024
@@ -171,6 +174,7 @@ class ClaudeTranscripts:
             totals=reading.totals,
             opening=reading.file.opening,
             forked=reading.file.forked,
+            agents=reading.agents,
         )
 
 
@@ -183,6 +187,8 @@ class _Reading:
         self.file = _File(**mark.state)
         self.unknown = Unknown(path)
         self.totals: list[WrittenTotal] = []
+        self.agents: dict[str, str] = {}
+        self._tasks: dict[str, str] = {}
         self._responses: dict[str, _Response] = {}
         self._searches: list[Seen] = []
 
@@ -210,6 +216,26 @@ class _Reading:
             if not _take(self._responses, record, number, self.file) and _is_unknown(record):
                 self.unknown.add(number, f"a record of type {shown(kind)}")
             self._searches += _searches(record, self._responses, self.file, self.begun, number)
+            self._take_agents(record)
+
+    def _take_agents(self, record: Mapping[str, Any]) -> None:
+        """Note which kind of agent a call of the agent tool asks for, and the id of the agent that answered it."""
+        blocks = _blocks(record)
+        for block in blocks:
+            given = block.get("input")
+            if block.get("name") in _AGENT_TOOLS and isinstance(given, dict):
+                self._tasks[name(block.get("id"))] = _kind_of_agent(given.get("subagent_type"))
+        of_tool, data = record.get("toolUseResult"), record.get("data")
+        if isinstance(of_tool, dict) and "agentId" in of_tool:
+            asked = next((name(block["tool_use_id"]) for block in blocks if "tool_use_id" in block), "")
+            kind = _kind_of_agent(of_tool.get("agentType")) or self._tasks.get(asked)
+            self._name_agent(of_tool["agentId"], kind)
+        elif isinstance(data, dict) and "agentId" in data:
+            self._name_agent(data["agentId"], self._tasks.get(name(record.get("parentToolUseID"))))
+
+    def _name_agent(self, id: object, kind: str | None) -> None:
+        if kind and name(id):
+            self.agents[name(id)] = kind
 
     def seen(self, skipped: list[Skipped]) -> list[Seen]:
         """The responses, those that a web search made among them; what does not fit is skipped."""
@@ -236,7 +262,20 @@ def _type_of(path: Path) -> str:
         meta = orjson.loads(raw)
     except (OSError, orjson.JSONDecodeError):
         return ""
-    return name(meta.get("agentType")) if isinstance(meta, dict) else ""
+    return _kind_of_agent(meta.get("agentType")) if isinstance(meta, dict) else ""
+
+
+def _blocks(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts of what a line says that are objects."""
+    body = record.get("message")
+    content = body.get("content") if isinstance(body, dict) else None
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def _kind_of_agent(value: object) -> str:
+    """A kind of agent, as a person would name it; "" for what is none."""
+    kind = name(value)
+    return kind if any(map(str.isalnum, kind)) else ""
 
 
 def _written(record: Mapping[str, Any], line: int, at: str) -> WrittenTotal:

@@ -178,6 +178,7 @@ class Extract:
             that ended first had it first.
         resumed: only what was added since the mark; False: all of it.
         failed: the file could not be read to its end.
+        agents: what kind of agent each sub-agent is whose id the file names, its own and those it started.
     """
 
     seen: list[Seen]
@@ -189,6 +190,7 @@ class Extract:
     totals: list[WrittenTotal] = field(default_factory=list)
     opening: int | None = None
     forked: bool = False
+    agents: Mapping[str, str] = field(default_factory=dict)
 
 
 class Transcript(Protocol):

@@ -413,3 +413,24 @@ def test_what_an_earlier_version_imported_is_imported_again_without_an_event(
     assert imported(earlier, path).appended == 0
     row = project(earlier, "s1").row
     assert (row.project, row.branch, row.tool) == ("/h/shop", None, "Claude Code")
+
+
+@pytest.mark.parametrize("way", ["by its result", "by the call", "by progress"])
+def test_a_sub_agent_has_the_name_that_its_session_gives_it(store: DirectoryStore, tmp_path: Path, way: str) -> None:
+    task = {"type": "tool_use", "id": "toolu_1", "name": "Task", "input": {"subagent_type": "Explore", "prompt": "x"}}
+    call = said("m1", 5, 1)
+    call["message"]["content"] = [task] if way != "by its result" else []
+    result = {"agentId": "a5cbd18", "status": "completed", "usage": {"output_tokens": 7}}
+    result |= {"agentType": "Explore"} if way == "by its result" else {}
+    answer = asked(9, toolUseResult=result)
+    answer["message"]["content"] = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}]
+    progress = said("m2", 7, 2, agent="a5cbd18", progress=True) | {"parentToolUseID": "toolu_1"}
+    lines = [asked(), call, progress if way == "by progress" else answer]
+    write(tmp_path / "t" / "s1.jsonl", *lines)
+    write(tmp_path / "t" / "agent-a5cbd18.jsonl", said("m2", 7, 2, agent="a5cbd18"))
+    write(tmp_path / "t" / "agent-adfd7ee.jsonl", said("m3", 9, 3, agent="adfd7ee"))
+    imported(store, tmp_path / "t")
+    named = {line["message_id"]: line.get("subagent") for line in store.read("s1") if "message_id" in line}
+    assert named == {"m1": None, "m2": "Explore", "m3": "adfd7ee"}
+    (store.path / INDEX_FILE).unlink()
+    assert imported(store, tmp_path / "t").appended == 0
