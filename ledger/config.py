@@ -285,6 +285,7 @@ class Config(_Section):
     """The whole file.
 
     Attributes:
+        titles: whether the titles of sessions are read from their transcripts when workflows are shown.
         idle_after: an open workflow without activity for so long is shown as idle; None: `projections.idle.IDLE_AFTER`.
     """
 
@@ -294,6 +295,7 @@ class Config(_Section):
     budgets: Budgets = Budgets()
     webhooks: tuple[WebhookConfig, ...] = ()
     idle_after: Span | None = None
+    titles: bool = True
 
     @field_validator("webhooks")
     @classmethod

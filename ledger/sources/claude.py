@@ -199,8 +199,8 @@ class _Reading:
             InvalidInput, ValueError: what it says of a response or a total is not one.
         """
         session_id, at, kind = record.get("sessionId"), record.get("timestamp"), record.get("type")
-        if isinstance(session_id, str) and session_id not in self.begun:
-            self.begun[session_id] = _begun(record)
+        if isinstance(session_id, str):
+            self._begin(session_id, record)
         if isinstance(at, str):
             if not self.last_at and not self.resumed and "uuid" not in record:
                 self.file.born = at  # of a line that is never copied: those of the talk have a `uuid`
@@ -217,6 +217,14 @@ class _Reading:
                 self.unknown.add(number, f"a record of type {shown(kind)}")
             self._searches += _searches(record, self._responses, self.file, self.begun, number)
             self._take_agents(record)
+
+    def _begin(self, session_id: str, record: Mapping[str, Any]) -> None:
+        """Note when a session began, and where: newer versions begin a file with lines that name no folder."""
+        had = self.begun.get(session_id)
+        if had is None:
+            self.begun[session_id] = _begun(record)
+        elif not had.project and "cwd" in record:
+            self.begun[session_id] = _begun(record)._replace(at=had.at)
 
     def _take_agents(self, record: Mapping[str, Any]) -> None:
         """Note which kind of agent a call of the agent tool asks for, and the id of the agent that answered it."""

@@ -20,6 +20,7 @@ __all__ = [
     "plain",
     "print_json",
     "print_json_list",
+    "project_names",
     "short_ids",
 ]
 
@@ -39,6 +40,16 @@ def short_ids(text: str) -> str:
 def plain(text: str) -> str:
     """Foreign text without the characters that drive a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+
+
+def project_names(projects: Iterable[str | None]) -> dict[str | None, str]:
+    """Return a short name of each project: the last part of its path, and of two that share it one part more."""
+    named = {project: re.split(r"[/\\]", project.rstrip("/\\")) for project in projects if project}
+    found: dict[str | None, str] = {None: ""}
+    for project, parts in named.items():
+        shared = [other for other in named.values() if other[-1:] == parts[-1:]]
+        found[project] = plain("/".join(parts[-1 if len(shared) == 1 else -2 :])) or project
+    return found
 
 
 def print_json(value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -32,7 +33,16 @@ from projections.cli.context import (
     replica_option,
     workflow_argument,
 )
-from projections.cli.output import batches, local_time, place, plain, print_json, print_json_list, short_ids
+from projections.cli.output import (
+    batches,
+    local_time,
+    place,
+    plain,
+    print_json,
+    print_json_list,
+    project_names,
+    short_ids,
+)
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
@@ -74,52 +84,71 @@ def history_command(status: str | None, limit: int | None, as_json: bool) -> int
         rows = [(found, idle) for found, idle in rows if status in (None, found.status, "idle" if idle else None)]
         rows = sorted(rows, key=lambda both: (both[0].last_activity or "", both[0].adw_id))[-(limit or 0) :]
         copies = session.compared([found for found, _ in rows])
+        titles = session.titles([found for found, _ in rows])
         if as_json:
-            print_json([as_json_row(found, copies.get(found.adw_id), idle=idle) for found, idle in rows])
+            shown = [(found, copies.get(found.adw_id), titles.get(found.adw_id), idle) for found, idle in rows]
+            print_json([as_json_row(found, copy, title, idle=idle) for found, copy, title, idle in shown])
         elif rows:
-            _print_history(rows, copies)
+            _print_history(rows, copies, titles)
         else:
             click.echo((_EMPTY_SHARED if session.history.shared else _EMPTY).format(where=session.where))
         return exit_code(session.problems)
 
 
-def as_json_row(found: Row, copy: Compared | None = None, *, idle: bool) -> dict[str, Any]:
-    """A row with its breakdowns as objects, whether it is idle, and what an application's table shows of it."""
+def as_json_row(found: Row, copy: Compared | None = None, title: str | None = None, *, idle: bool) -> dict[str, Any]:
+    """A row with its breakdowns as objects, its title, whether it is idle, and what an application's table shows."""
     parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
     copied = None if copy is None else copy.as_json()
-    return asdict(found) | parsed | {"idle": idle, "application": copied}
+    return asdict(found) | parsed | {"title": title, "idle": idle, "application": copied}
 
 
-def _print_history(shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared]) -> None:
+def _print_history(
+    shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared], titles: Mapping[str, str]
+) -> None:
     rows = [found for found, _ in shown_rows]
     stored = {name: copy for name, copy in copies.items() if copy.differs_in_cost}
-    named = ("workflow", "issue", "status", "cost", "stored", "basis", "tokens", "cached", "model", "last activity")
-    columns = tuple(name for name in named if stored or name != "stored")
+    projects = project_names(found.project for found in rows)
+    cells: list[dict[str, str | Text]] = [
+        {
+            "workflow": Id(found.adw_id),
+            "title": titles.get(found.adw_id) or (f"({projects[found.project]})" if found.project else ""),
+            "project": projects[found.project],
+            "branch": plain(found.branch or ""),
+            "issue": "" if found.issue_number is None else f"#{found.issue_number}",
+            "status": styled_status(found.status, idle=idle),
+            "cost": row_cost(found),
+            "stored": _stored(stored.get(found.adw_id)),
+            "basis": found.cost_basis or "none",
+            "tokens": f"{found.total_tokens:,}",
+            "cached": f"{found.cache_efficiency_percent:.0f} %",
+            "tool": plain(found.tool or ""),
+            "model": plain(found.model_used or ""),
+            "last activity": local_time(found.last_activity)[:-3],
+        }
+        for found, idle in shown_rows
+    ]
+    optional = {"title": titles, "stored": stored} | {
+        name: any(each[name] for each in cells) for name in ("project", "branch", "issue", "tool")
+    }
+    columns = [name for name in cells[0] if optional.get(name, True)]
     shown = Table(
         None,
         *columns,
         right=tuple(name for name in ("issue", "cost", "stored", "tokens", "cached") if name in columns),
         whole=("status", "basis", "last activity"),
-        dropped=("cached", "model", "last activity", "basis", "issue", "tokens", "status"),
+        cut=("title",),
+        dropped=(
+            *("cached", "basis", "branch", "model", "tool", "tokens", "issue", "project"),
+            *("last activity", "title", "status"),
+        ),
     )
-    for found, idle in shown_rows:
-        shown.add_row(
-            Id(found.adw_id),
-            "" if found.issue_number is None else f"#{found.issue_number}",
-            styled_status(found.status, idle=idle),
-            row_cost(found),
-            *([_stored(stored.get(found.adw_id))] if stored else []),
-            found.cost_basis or "none",
-            f"{found.total_tokens:,}",
-            f"{found.cache_efficiency_percent:.0f} %",
-            plain(found.model_used or ""),
-            local_time(found.last_activity)[:-3],
-        )
+    for each in cells:
+        shown.add_row(*(each[name] for name in columns))
     cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
     total = shown_cost(cost, unpriced=bool(unpriced), at_least=any(found.cost_basis == "partial" for found in rows))
-    tokens = f"{sum(found.total_tokens for found in rows):,}"
-    empty = [""] if stored else []
-    shown.add_total(counted(len(rows), "workflow"), "", "", total, *empty, "", tokens, "", "", "")
+    sums = {"workflow": counted(len(rows), "workflow"), "cost": total}
+    sums |= {"tokens": f"{sum(found.total_tokens for found in rows):,}"}
+    shown.add_total(*(sums.get(name, "") for name in columns))
     out = console()
     shown.print(out)
     print_unpriced(out, cost, unpriced)
@@ -157,11 +186,12 @@ def show_command(
         now = datetime.fromisoformat(found.updated_at) if as_of else datetime.now(UTC)
         idle = is_idle(found, now, idle_after())
         copy = None if as_of else session.compared([found]).get(workflow_id)
+        title = None if as_of else session.titles([found]).get(workflow_id)
         if as_json:
-            print_json(as_json_row(found, copy, idle=idle))
+            print_json(as_json_row(found, copy, title, idle=idle))
         else:
             stored = "" if copy is None or not copy.differs else f"{copy} in {session.where_copied}"
-            _print_row(found, spent, stored, idle=idle)
+            _print_row(found, spent, stored, title, idle=idle)
         return exit_code(session.problems)
 
 
@@ -197,13 +227,16 @@ def _until(lines: Lines, as_of: str) -> Iterator[Line]:
     return (line for line in lines if line["recorded_at"] <= moment)
 
 
-def _print_row(found: Row, spent: tuple[Spend, ...], stored: str, *, idle: bool) -> None:
+def _print_row(found: Row, spent: tuple[Spend, ...], stored: str, title: str | None, *, idle: bool) -> None:
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
     out.print(
         Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status, idle=idle))
     )
+    for name, value in (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool)):
+        if value:
+            out.print(f"{name:8}{plain(value)}")
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
     if stored:
@@ -248,12 +281,23 @@ def _print_parts(
     for name, amounts in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
         if any(amounts):
             unpriced = amounts[AMOUNTS.index("unpriced_events")] > 0
-            label = f"{name} (sub-agent of {', '.join(subagents[name])})" if name in subagents else name
+            label = _agent(name, subagents.get(name, []))
             shown.add_row(plain(label), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
     if held_nanousd:
         shown.add_row(HELD, money.shown(held_nanousd), "0")
     if shown.row_count:
         shown.print(out)
+
+
+_HEX_ID: Final = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _agent(name: str, parents: list[str]) -> str:
+    """An agent for people: a sub-agent with the agents that called it, one without a name by the start of its id."""
+    if not parents:
+        return name
+    called = f"unnamed, {name[:8]}" if _HEX_ID.fullmatch(name) else name
+    return f"{called} (sub-agent of {', '.join(parents)})"
 
 
 @click.command("explain")

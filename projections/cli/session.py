@@ -19,12 +19,13 @@ from ledger.errors import (
     SharedHistory,
 )
 from ledger.store import DirectoryStore
+from ledger.titles import forget_titles, titles_of
 from ledger.words import counted
 from ledger.workers import processes_at_hand
 from projections.applications.opening import application_at
 from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
-from projections.cli.context import data_path, history_spelling, store
+from projections.cli.context import config, config_path, data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh, shown_change
 from projections.store import CostChange, HistoryStore, by_upgrade
 from projections.stores.memory import MemoryHistory
@@ -51,6 +52,20 @@ class Session:
             HistoryUnavailable: it cannot be read.
         """
         return {} if self.application is None else self.application.compare(rows)
+
+    def titles(self, rows: Iterable[Row]) -> dict[str, str]:
+        """Return what the sessions of these workflows are about, by their transcripts on this machine.
+
+        Nothing with `titles = false` in the configuration, which also deletes those that were stored.
+
+        Raises:
+            InvalidConfig: the configuration file cannot be used.
+        """
+        if config_path() is not None and not config().titles:
+            forget_titles(self.data)
+            return {}
+        latest = sorted(rows, key=lambda row: row.last_activity or "", reverse=True)
+        return titles_of(self.data, {row.adw_id: row.ledger_seq for row in latest})
 
     def write_copies(self, *, pure: bool, reason: str, after_upgrade: bool = False) -> Writes:
         """Make the application's table show all rows, and report on stderr what a person has to know of it.

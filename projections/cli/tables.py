@@ -24,6 +24,9 @@ _NAME_COLUMNS: Final = 36
 _NAME_COLUMNS_MIN, _PROSE_COLUMNS_MIN, _PROSE_COLUMNS_LEAST = 10, 24, 12
 """Names are broken below their width only when no column is left to leave out; prose folds well down to this."""
 
+_CUT_COLUMNS, _CUT_COLUMNS_MIN = 24, 16
+"""A text that is cut to one line needs so many columns before another column is left out, and at least so many."""
+
 _BETWEEN: Final = 3
 """Blanks between two columns."""
 
@@ -43,6 +46,7 @@ class Table:
     Args:
         right: columns of figures, aligned to the right; they and `whole` ones are never broken.
         prose: columns of sentences, which fold before anything else gives way.
+        cut: columns of texts that are cut to one line where they have no room, such as titles.
         dropped: what a terminal that is too narrow goes without, step by step. The first column is never among it.
     """
 
@@ -53,10 +57,11 @@ class Table:
         right: Collection[str] = (),
         whole: Collection[str] = (),
         prose: Collection[str] = (),
+        cut: Collection[str] = (),
         dropped: Sequence[str | tuple[str, ...]] = (),
     ) -> None:
         self._title, self._columns = title, columns
-        self._right, self._unbroken, self._prose = right, {*right, *whole}, prose
+        self._right, self._unbroken, self._prose, self._cut = right, {*right, *whole}, prose, cut
         self._dropped = [{step} if isinstance(step, str) else {*step} for step in dropped]
         self._rows: list[tuple[Sequence[str | Text], str]] = []
         self._total_at: int | None = None
@@ -114,11 +119,15 @@ class Table:
         return found
 
     def _wanted(self, at: int, natural: int) -> int:
+        if self._columns[at] in self._cut:
+            return min(natural, _CUT_COLUMNS)
         return min(natural, _PROSE_COLUMNS_MIN) if self._columns[at] in self._prose else natural
 
     def _folded(self, at: int, natural: int) -> int:
         if self._columns[at] in self._unbroken:
             return natural
+        if self._columns[at] in self._cut:
+            return min(natural, _CUT_COLUMNS_MIN)
         return min(natural, _PROSE_COLUMNS_MIN if self._columns[at] in self._prose else _NAME_COLUMNS)
 
     def _least(self, at: int, natural: int) -> int:
@@ -148,7 +157,9 @@ class Table:
         for at, width in zip(kept, widths, strict=True):
             name = self._columns[at]
             justify: Literal["right", "left"] = "right" if name in self._right else "left"
-            made.add_column(name, justify=justify, width=width, no_wrap=name in self._unbroken, overflow="fold")
+            one_line = name in self._unbroken or name in self._cut
+            overflow: Literal["ellipsis", "fold"] = "ellipsis" if name in self._cut else "fold"
+            made.add_column(name, justify=justify, width=width, no_wrap=one_line, overflow=overflow)
         for number, (row, (_, style)) in enumerate(zip(cells, self._rows, strict=True)):
             if number == self._total_at:
                 made.add_section()

@@ -434,3 +434,13 @@ def test_a_sub_agent_has_the_name_that_its_session_gives_it(store: DirectoryStor
     assert named == {"m1": None, "m2": "Explore", "m3": "adfd7ee"}
     (store.path / INDEX_FILE).unlink()
     assert imported(store, tmp_path / "t").appended == 0
+
+
+def test_the_folder_of_a_session_may_stand_behind_lines_that_name_none(store: DirectoryStore, tmp_path: Path) -> None:
+    first = {"type": "mode", "mode": "normal", "sessionId": "s1"}
+    path = write(tmp_path / "t" / "s1.jsonl", first, *[first] * 9, said("m1", 5, 1, branch="fix"))
+    assert imported(store, path, workflow_by="project").appended == 2
+    assert not any("no folder" in text for text in map(str, imported(store, path).skipped))
+    (workflow_id,) = store.workflow_ids()
+    row = project(store, workflow_id).row
+    assert (workflow_id[:5], row.project, row.branch) == ("shop-", "/home/dev/shop", "fix")

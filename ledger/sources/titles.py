@@ -1,0 +1,126 @@
+"""What a transcript's session is about: the title that its client gave it, else the first words of its user.
+
+Titles are private: they are read to be shown on this machine, and no event, row or replica ever has one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+import orjson
+
+from ledger.sources.regular import open_regular
+
+__all__ = ["TITLE_CHARACTERS_MAX", "one_line", "title_of"]
+
+TITLE_CHARACTERS_MAX: Final = 80
+_HEAD_BYTES, _END_BYTES = 512 * 1024, 64 * 1024
+"""Where a session's first words and its latest title stand; nothing between the two is read."""
+
+_CLAUDE_WANTED: Final = (b'"user"', b'-title"', b'"summary"')
+_CODEX_WANTED: Final = (b'"user_message"', b'"user"')
+_COMMAND: Final = re.compile(
+    r"<command-name>\s*(?P<name>[^<]+?)\s*</command-name>(?:.*?<command-args>(?P<args>[^<]*)</command-args>)?",
+    re.DOTALL,
+)
+_NOT_SAID: Final = ("<", "Caveat: ", "[Request interrupted", "# AGENTS.md", "This session is being continued")
+"""How texts begin that a client puts in the user's mouth."""
+
+
+def title_of(kind: str, file: Path) -> str:
+    """Return the title of a transcript's session; "" where the file shows none or cannot be read.
+
+    Args:
+        kind: of the transcript, as `costledger import KIND`.
+    """
+    try:
+        head, end = _read(file)
+    except (OSError, EOFError, zlib.error):
+        return ""
+    found = _claude(head, end) if kind == "claude" else _codex(head) if kind == "codex" else ""
+    return one_line(found)
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line of at most 80 characters, without those that drive a terminal."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= TITLE_CHARACTERS_MAX else f"{words[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
+
+
+def _read(file: Path) -> tuple[bytes, bytes]:
+    """The beginning of a file, and its end where the two do not meet."""
+    with open_regular(file) as raw:
+        if file.name.endswith(".gz"):
+            unpacked: IO[bytes] = gzip.GzipFile(fileobj=raw, mode="rb")  # type: ignore[assignment]
+            return unpacked.read(_HEAD_BYTES), b""
+        head = raw.read(_HEAD_BYTES)
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(len(head), size - _END_BYTES))
+        return head, raw.read(_END_BYTES)
+
+
+def _records(data: bytes, *wanted: bytes) -> Iterator[Mapping[str, Any]]:
+    for line in data.split(b"\n"):
+        if any(each in line for each in wanted):
+            try:
+                record = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # it is cut, or the rest of a line that begins before
+            if isinstance(record, dict):
+                yield record
+
+
+def _claude(head: bytes, end: bytes) -> str:
+    """Claude Code: the title that its user gave, its own, its summary of this talk, or the first prompt."""
+    named: dict[str, str] = {}
+    for record in _records(head + b"\n" + end, *_CLAUDE_WANTED):
+        kind = record.get("type")
+        if kind == "custom-title":
+            named["custom"] = _text(record.get("customTitle"))
+        elif kind == "ai-title":
+            named["ai"] = _text(record.get("aiTitle"))
+        elif kind == "summary" and f'"uuid":"{record.get("leafUuid")}"'.encode() in head + end:
+            named["summary"] = _text(record.get("summary"))  # of others it sums up another session's talk
+        elif kind == "user" and not (record.get("isMeta") or record.get("isSidechain") or named.get("first")):
+            body = record.get("message")
+            named["first"] = _said(body.get("content") if isinstance(body, dict) else None)
+    return next((named[each] for each in ("custom", "ai", "summary", "first") if named.get(each)), "")
+
+
+def _codex(head: bytes) -> str:
+    """Codex: the first message of the user."""
+    said = ""
+    for record in _records(head, *_CODEX_WANTED):
+        payload = record.get("payload")
+        if not isinstance(payload, dict):
+            continue
+        if record.get("type") == "event_msg" and payload.get("type") == "user_message":
+            if found := _said(payload.get("message")):
+                return found
+        elif payload.get("type") == "message" and payload.get("role") == "user":
+            said = said or _said(payload.get("content"))
+    return said
+
+
+def _said(content: object) -> str:
+    """The first words that a person said in a message; "" where its client said all of it."""
+    blocks = content if isinstance(content, list) else [content]
+    for block in blocks:
+        text = _text(block.get("text") if isinstance(block, dict) else block)
+        if (command := _COMMAND.search(text)) is not None:
+            return f"{command['name']} {command['args'] or ''}"
+        if text and not text.startswith(_NOT_SAID):
+            return text
+    return ""
+
+
+def _text(value: object) -> str:
+    """A text that holds letters or digits; "" for what is none."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if any(map(str.isalnum, text[:4096])) else ""
