@@ -295,7 +295,7 @@ class Config(_Section):
     budgets: Budgets = Budgets()
     webhooks: tuple[WebhookConfig, ...] = ()
     idle_after: Span | None = None
-    titles: bool = True
+    titles: Annotated[bool, Field(strict=True)] = True
 
     @field_validator("webhooks")
     @classmethod
