@@ -72,7 +72,7 @@ def plan(
     if findings.started is not None:
         planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
     if findings.begun is not None:
-        planner.begun(findings.begun)
+        planner.begun(findings.begun, findings.calls[0].kind if findings.calls else "import")
     if findings.facts is not None:
         planner.facts(findings.facts)
     planner.expect(findings.sessions)
@@ -292,13 +292,17 @@ class _Planner:
                     )
                 )
 
-    def begun(self, begun: Begun) -> None:
-        """A start, when the ledger knows of none so early, or of no project; the branch is said with the project."""
+    def begun(self, begun: Begun, kind: str) -> None:
+        """A start, when the ledger knows of none so early, or of no project; the branch is said with the project.
+
+        One without a time names its kind of source: it was not when it was imported.
+        """
         ledger, project = self._ledger, begun.project if not self._ledger.project else ""
         if not project and (not begun.at or (ledger.started_at and ledger.started_at <= begun.at)):
             return
         branch = begun.branch if project else ""
-        fields = {"observed_at": begun.at or None, "project": project or None, "branch": branch or None}
+        fields: dict[str, Any] = {"observed_at": begun.at or None, "project": project or None, "branch": branch or None}
+        fields |= {} if begun.at else {"source": {"kind": kind}}
         told = digest("begun", self._workflow_id, begun.at, project, *([branch] if branch else []))
         self._lifecycle("started", {"id": told, "run": max(1, ledger.runs.run), **fields})
         ledger.started_at = min(begun.at or ledger.started_at, ledger.started_at or begun.at)

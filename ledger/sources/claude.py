@@ -224,7 +224,8 @@ class _Reading:
         if had is None:
             self.begun[session_id] = _begun(record)
         elif not had.project and "cwd" in record:
-            self.begun[session_id] = _begun(record)._replace(at=had.at)
+            found = _begun(record)
+            self.begun[session_id] = found._replace(at=had.at or ("" if self.resumed else found.at))
 
     def _take_agents(self, record: Mapping[str, Any]) -> None:
         """Note which kind of agent a call of the agent tool asks for, and the id of the agent that answered it."""

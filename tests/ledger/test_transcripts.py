@@ -444,3 +444,11 @@ def test_the_folder_of_a_session_may_stand_behind_lines_that_name_none(store: Di
     (workflow_id,) = store.workflow_ids()
     row = project(store, workflow_id).row
     assert (workflow_id[:5], row.project, row.branch) == ("shop-", "/home/dev/shop", "fix")
+    assert row.start_time == row.last_activity == "2026-08-01T08:00:01.123000Z"
+
+
+def test_a_start_that_is_read_without_its_time_has_none(store: DirectoryStore, tmp_path: Path) -> None:
+    first = {name: value for name, value in asked().items() if name != "timestamp"}
+    imported(store, write(tmp_path / "t" / "s1.jsonl", first, said("m1", 5, 1)))
+    row = project(store, "s1").row
+    assert (row.project, row.start_time, row.last_activity) == ("/home/dev/shop", None, "2026-08-01T08:00:01.123000Z")

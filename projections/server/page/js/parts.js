@@ -21,6 +21,13 @@ export const rowStatus = (row) => status(row.idle ? "idle" : row.status);
 /** A workflow's id, as the way to its page. */
 export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id cut", title: id }, id);
 
+/** A row's project by the last part of its path; the whole, and the branch, on hovering. */
+export function project({ project, branch }) {
+  const last = (project ?? "").split(/[\\/]/).findLast((part) => part);
+  const title = branch ? `${project}, branch ${branch}` : project;
+  return project ? h("span", { class: "cut", title }, last ?? project) : "";
+}
+
 /** @param {{issue_number: number | null}} row */
 export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_number}`);
 

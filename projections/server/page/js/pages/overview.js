@@ -20,7 +20,7 @@ import {
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, cost, issue, renew, sum, workflowName } from "../parts.js";
+import { amount, budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
 import { link } from "../router.js";
 
 const RANGES = [
@@ -33,6 +33,7 @@ const LONG_MS = 24 * 3_600_000;
 const DOUBTS_SHOWN = 8;
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id) },
+  { name: "Project", cell: project, optional: (row) => row.project, named: true },
   { name: "Cost so far", cell: cost, figures: true },
   { name: "Budget", cell: (row) => budget(row.budget), optional: (row) => row.budget },
   { name: "Issue", cell: issue, optional: issue, figures: true },

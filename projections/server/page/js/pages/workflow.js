@@ -95,6 +95,8 @@ function head(row) {
       fact("Issue", issue),
       fact("Template", row.workflow_template),
       fact("Project", row.project),
+      fact("Branch", row.branch),
+      fact("Tool", row.tool),
       fact("Basis", basis(row)),
       fact("Started", local(row.start_time)),
       fact("Ended", local(row.end_time)),

@@ -4,17 +4,20 @@ import { api, address } from "../api.js";
 import { cellsOf, cut, empty, fill, fromTop, h, line, part, save, table } from "../dom.js";
 import { count, csv, duration, honest, local, minute, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, cost, issue, leftOut, lessLoud, renew, rowStatus, status, workflowName } from "../parts.js";
+import { about, cost, issue, leftOut, lessLoud, project, renew, rowStatus, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
 import { asked, changed, filters, MEANINGS, PAGE, pageOf, say, sortOf } from "./filters.js";
 
 const moment = (of) => (row) => h("span", { title: local(row[of]) }, minute(row[of]));
+/** Whether a field has another value than in an earlier row: what is the same in all rows tells none from another. */
+const differs = (of) => (row, _, rows) => row[of] && row[of] !== rows.find((each) => each[of])[of];
 /** A column that is empty in all rows of a page is not shown, unless the table is sorted by it. */
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id), sort: "adw_id" },
   { name: "Status", cell: rowStatus },
   { name: "Cost", cell: cost, sort: "cost", figures: true },
   { name: "Basis", cell: (row) => row.cost_basis ?? h("span", { class: "muted" }, "no reading") },
+  { name: "Project", cell: project, named: true, optional: (row) => row.project },
   { name: "Issue", cell: issue, sort: "issue_number", figures: true, optional: issue },
   {
     name: "Template",
@@ -43,6 +46,7 @@ const COLUMNS = [
     figures: true,
     optional: (row) => row.total_tokens,
   },
+  { name: "Tool", cell: (row) => cut(row.tool), named: true, optional: differs("tool") },
   { name: "Last activity", cell: moment("last_activity"), sort: "last_activity", when: true },
 ];
 const EXPORTED = [
@@ -55,6 +59,8 @@ const EXPORTED = [
   "issue_number",
   "workflow_template",
   "project",
+  "branch",
+  "tool",
   "start_time",
   "end_time",
   "duration_seconds",
