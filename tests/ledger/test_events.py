@@ -127,8 +127,8 @@ def test_an_error_message_belongs_to_a_failure() -> None:
 
 
 def test_unknown_fields_are_kept_as_they_are() -> None:
-    kept = event({"type": "workflow_started", "workflow_id": "w", "branch": {"name": "x", "n": [1, None]}})
-    assert kept.fields["branch"] == {"name": "x", "n": [1, None]}
+    kept = event({"type": "workflow_started", "workflow_id": "w", "sprint": {"name": "x", "n": [1, None]}})
+    assert kept.fields["sprint"] == {"name": "x", "n": [1, None]}
     assert workflow_started("w", issue_number=17).fields == {"issue_number": 17}
 
 
