@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import CostledgerError, InvalidAnchor, InvalidInput, LedgerUnavailable
+from ledger.errors import CostledgerError, InvalidAnchor, InvalidInput, LedgerUnavailable, reason
 from ledger.line import Head
 from ledger.small_files import write_whole
 from ledger.store import DirectoryStore
@@ -110,7 +110,7 @@ def broken(store: DirectoryStore, kept: Anchor) -> Iterator[tuple[str, str]]:
     try:
         text = _path(store, kept.root).read_bytes()
     except OSError as error:
-        yield "(all)", f"the heads of the anchor of {kept.moment} cannot be read: {error.strerror or error}"
+        yield "(all)", f"the heads of the anchor of {kept.moment} cannot be read: {reason(error)}"
         return
     if sha256(text).hexdigest() != kept.root:
         yield "(all)", f"the heads of the anchor of {kept.moment} were changed"

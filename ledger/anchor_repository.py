@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.anchor import Anchor
-from ledger.errors import CostledgerError, InvalidInput
+from ledger.errors import CostledgerError, InvalidInput, reason
 from ledger.words import counted
 
 __all__ = ["ANCHORS_FILE", "commit"]
@@ -39,7 +39,7 @@ def commit(anchor: Anchor, repository: Path, data: Path) -> Path:
         with path.open("a", encoding="ascii") as file:
             file.write(f"{anchor}\n")
     except OSError as error:
-        raise CostledgerError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise CostledgerError(f"{path} cannot be written: {reason(error)}") from error
     counts = f"{counted(anchor.ledgers, 'ledger')}, {counted(anchor.events, 'event')}"
     message = f"costledger anchor of {anchor.moment}: {counts}"
     for arguments in (("add", "--", ANCHORS_FILE), ("commit", "--quiet", "--message", message, "--", ANCHORS_FILE)):

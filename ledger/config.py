@@ -26,7 +26,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ledger import money
-from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, shown
+from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, reason, shown
 from ledger.events import check_name, check_workflow_id
 from ledger.model_names import PROVIDERS
 from ledger.sources import KINDS, MAPPED_KINDS
@@ -317,7 +317,7 @@ def load(file: Path | None) -> Config:
         text = file.read_text(encoding="utf-8")
         told = tomllib.loads(text, parse_float=Decimal)  # so that no rate is ever a binary float
     except OSError as error:
-        raise InvalidConfig(file, [(None, f"cannot be read: {error.strerror or error}")]) from error
+        raise InvalidConfig(file, [(None, f"cannot be read: {reason(error)}")]) from error
     except UnicodeDecodeError as error:
         raise InvalidConfig(file, [(None, f"is not UTF-8 at byte {error.start}")]) from None
     except tomllib.TOMLDecodeError as error:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaRefused, ReplicaUnavailable
+from ledger.descriptors import shortage
+from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaRefused, ReplicaUnavailable, reason
 from ledger.line import Head
 
 __all__ = ["Cursor", "Held", "Seen", "cursor_path", "held_by", "last_seen"]
@@ -198,5 +199,7 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
+        if (refused := shortage(error)) is not None:
+            raise ReplicaUnavailable(str(path), f"the cursor cannot be used: {reason(refused)}") from error
         step = "if it stays so, delete the file: the replica is then asked what it has"
         raise ReplicaUnavailable(str(path), f"the cursor cannot be used: {error}; {step}") from error

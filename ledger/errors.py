@@ -43,6 +43,7 @@ A sentence says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -113,6 +114,26 @@ def readable(path: str | Path) -> str:
     """A path as text; bytes that are no text, and control characters, become "\ufffd"."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+_TOO_FEW: Final = {
+    errno.EMFILE: "this process has as many files open as it may: raise that with `ulimit -n 1024` (of a systemd unit: "
+    "LimitNOFILE=) and run this again",
+    errno.ENFILE: "the programs of this machine have as many files open as they may together: end some, or raise "
+    "fs.file-max (sysctl), and run this again",
+}
+"""What to do when the operating system has no file descriptor left."""
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Return whether an error says that there are too few file descriptors, which says nothing about any file."""
+    return isinstance(error, OSError) and error.errno in _TOO_FEW
+
+
+def reason(error: OSError) -> str:
+    """Return why the operating system refused, and what to do where no file is the cause."""
+    refused = error.strerror or str(error)
+    return f"{refused}: {_TOO_FEW[error.errno]}" if error.errno in _TOO_FEW else refused
 
 
 class CostledgerError(Exception):
@@ -290,7 +311,7 @@ class LedgerUnavailable(CostledgerError):
 
     def __init__(self, path: Path, doing: str, error: OSError) -> None:
         self.path, self.error = path, error
-        super().__init__(f"could not {doing} {path}: {error.strerror or error}; nothing was acknowledged")
+        super().__init__(f"could not {doing} {path}: {reason(error)}; nothing was acknowledged")
 
 
 class LockedLedger(LedgerUnavailable):
@@ -313,7 +334,7 @@ class DurabilityUnknown(LedgerUnavailable):
     def __init__(self, path: Path, error: OSError) -> None:
         CostledgerError.__init__(
             self,
-            f"the disk did not confirm {path}: {error.strerror or error}; no receipt was given and the ledger is "
+            f"the disk did not confirm {path}: {reason(error)}; no receipt was given and the ledger is "
             "fenced: check the disk, then append again with the same id (the next append copies the verified "
             "events to a new file first)",
         )

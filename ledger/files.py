@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
-from ledger import locks
+from ledger import descriptors, locks
 
 __all__ = ["PATHS_KEPT", "Files", "OpenFile", "locked", "locked_file"]
 
@@ -43,7 +43,7 @@ class OpenFile:
 
     def __init__(self, path: Path, flags: int) -> None:
         self.path, self.reads, self.stuck = path, flags & os.O_ACCMODE == os.O_RDONLY, False
-        self.fd = locks.opened(lambda: os.open(path, flags | _FLAGS, 0o666))
+        self.fd = descriptors.retried(lambda: locks.opened(lambda: os.open(path, flags | _FLAGS, 0o666)))
 
     def let_go(self) -> None:
         """Lift its lock when it cannot be unlocked: from now on the descriptor is of no file, so a sync of it fails."""
@@ -144,7 +144,7 @@ class Files:
 
     def map(self, file: OpenFile, size: int) -> mmap.mmap:
         """The first `size` bytes, to be searched without reading them into memory; a context manager."""
-        return mmap.mmap(file.fd, size, access=mmap.ACCESS_READ)
+        return descriptors.retried(lambda: mmap.mmap(file.fd, size, access=mmap.ACCESS_READ))
 
     def link(self, old: Path, new: Path) -> None:
         """A second name; FileExistsError when it is taken."""

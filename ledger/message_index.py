@@ -20,7 +20,8 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import CostledgerError, DamagedLedger, SourceUnreadable
+from ledger.descriptors import shortage
+from ledger.errors import CostledgerError, DamagedLedger, LedgerUnavailable, SourceUnreadable, is_shortage, reason
 from ledger.ledger_state import Known, known
 from ledger.line import EMPTY, Head
 from ledger.runs import Runs
@@ -127,6 +128,8 @@ class MessageIndex:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             where = path or Path(INDEX_FILE)
+            if (refused := shortage(error)) is not None:
+                raise SourceUnreadable(where, f"cannot be used: {reason(refused)}") from error
             raise SourceUnreadable(where, f"the index of messages failed ({error}); it may be deleted") from error
         finally:
             connection.close()
@@ -287,7 +290,9 @@ class MessageIndex:
                 self._forget()
                 self._catch_up(ledgers)
                 return
-            except CostledgerError:
+            except CostledgerError as error:
+                if isinstance(error, LedgerUnavailable) and is_shortage(error.error):
+                    raise  # nothing is wrong with this ledger, and what it has must not be counted in another one
                 continue
             self.learn(workflow_id, reader.head, found)
 
@@ -306,11 +311,13 @@ def _connected(path: Path | None) -> sqlite3.Connection:
                 path.parent.mkdir(parents=True, exist_ok=True)
             return _begun(sqlite3.connect(path or ":memory:", timeout=_WAIT_SECONDS, isolation_level=None))
         except sqlite3.OperationalError as error:
-            raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {error}") from error
+            refused = shortage(error)
+            problem = reason(refused) if refused else str(error)
+            raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {problem}") from error
         except (sqlite3.DatabaseError, OSError) as error:
             if attempt or path is None or isinstance(error, OSError):
-                reason = error.strerror if isinstance(error, OSError) else f"{error}; delete it"
-                raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {reason}") from error
+                problem = reason(error) if isinstance(error, OSError) else f"{error}; delete it"
+                raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {problem}") from error
             path.unlink(missing_ok=True)
     raise AssertionError("unreachable: the last attempt returns or raises")
 

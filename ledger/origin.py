@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import LedgerUnavailable, MisplacedOrigin, RenewalUnfinished
+from ledger.errors import LedgerUnavailable, MisplacedOrigin, RenewalUnfinished, is_shortage
 from ledger.files import Files, OpenFile, locked_file
 from ledger.place import file_system_of
 
@@ -121,6 +121,8 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
     try:
         found = origin_of(data)
     except LedgerUnavailable as error:
+        if is_shortage(error.error):
+            raise  # which says nothing about that file
         unreadable = error
     named = named_origins(data, None if every else _LOOKED_INTO) if every or found is None else set()
     if unreadable is not None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from ledger.errors import SourceUnreadable
+from ledger.errors import SourceUnreadable, reason
 from ledger.small_files import locked, write_whole
 
 __all__ = ["SourceEntry", "SourceRegister", "Sources"]
@@ -67,7 +67,7 @@ class SourceRegister:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be read: {error.strerror or error}") from error
+            raise SourceUnreadable(self.path, f"cannot be read: {reason(error)}") from error
         try:
             return [_entry(json.loads(line)) for line in lines if line.strip()]
         except (ValueError, TypeError) as error:
@@ -86,7 +86,7 @@ class SourceRegister:
                 if entry not in entries:
                     self._write([*entries, entry])
         except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be written: {error.strerror or error}") from error
+            raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
 
     def _write(self, entries: list[SourceEntry]) -> None:
         told = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]

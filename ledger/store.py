@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ledger import clock as clocks
+from ledger import descriptors
 from ledger.clock import Clock
 from ledger.errors import (
     DamagedLedger,
@@ -22,6 +23,7 @@ from ledger.errors import (
     ReplacedLedger,
     StrayFile,
     UnknownWorkflow,
+    reason,
 )
 from ledger.events import Event, check_workflow_id, is_workflow_id
 from ledger.fence import is_fenced, set_fence
@@ -38,7 +40,7 @@ from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
 __all__ = ["DirectoryStore", "LedgerStore", "MemoryStore", "sizes_of"]
 
 _OPEN_LEDGERS_MAX: Final = 64
-"""Ledgers kept open for the next append; far below the usual limit of 1,024 descriptors."""
+"""Ledgers cached for the next append, where this process may have the usual 1,024 descriptors; an eighth of fewer."""
 
 _SUFFIX: Final = ".jsonl"
 
@@ -226,7 +228,7 @@ def _problem_of(entry: os.DirEntry[str]) -> str | None:
     try:
         return None if entry.is_file() else "it is no regular file"
     except OSError as error:
-        return f"it cannot be looked at: {error.strerror or error}"
+        return f"it cannot be looked at: {reason(error)}"
 
 
 def sizes_of(ledgers: LedgerStore) -> dict[str, int]:
@@ -274,6 +276,8 @@ class DirectoryStore:
         self._clock, self._durability, self._files = clock, durability, files or Files()
         self._journals: OrderedDict[str, Journal] = OrderedDict()
         self._lock, self._pid = threading.Lock(), os.getpid()
+        self._open_max = max(1, min(_OPEN_LEDGERS_MAX, descriptors.limit() // 8))
+        descriptors.register(self)
 
     def __reduce__(self) -> tuple[type[DirectoryStore], tuple[Path]]:
         """Another process opens the same directory anew."""
@@ -315,6 +319,23 @@ class DirectoryStore:
         with self._lock:
             self._journals.pop(workflow_id, None)
 
+    def close_idle(self) -> bool:
+        """Close the ledgers that are cached for the next append; see `descriptors.Cache`.
+
+        Raises:
+            DurabilityUnknown: with durability "batch": the disk did not confirm one of them.
+        """
+        if self._pid != os.getpid() or not self._lock.acquire(blocking=False):
+            return False  # a thread that the fork left behind has the lock, or one that closes a ledger
+        try:
+            closed = [self._journals.popitem()[1] for _ in range(len(self._journals))]
+        finally:
+            self._lock.release()
+        if self._durability == "batch":
+            for journal in closed:
+                journal.flush()
+        return bool(closed)
+
     def flush(self) -> None:
         """Sync what was appended with durability "batch".
 
@@ -336,7 +357,7 @@ class DirectoryStore:
     def _listed(self, prefix: str = "") -> list[tuple[str, str | None]]:
         """Every file that is named as a ledger and begins so, without its suffix, and why it is none."""
         try:
-            with os.scandir(self._directory) as entries:
+            with descriptors.retried(lambda: os.scandir(self._directory)) as entries:
                 named = [e for e in entries if e.name.startswith(prefix) and e.name.endswith(_SUFFIX)]
                 return [(entry.name[: -len(_SUFFIX)], _problem_of(entry)) for entry in named]
         except FileNotFoundError:
@@ -411,7 +432,7 @@ class DirectoryStore:
                     durability=self._durability,
                 )
             self._journals[workflow_id] = journal
-            if len(self._journals) > _OPEN_LEDGERS_MAX:
+            if len(self._journals) > self._open_max:
                 _, closed = self._journals.popitem(last=False)
                 if self._durability == "batch":
                     closed.flush()
@@ -420,7 +441,11 @@ class DirectoryStore:
     def _make_directory(self) -> None:
         if self.path not in _looked_at:
             _looked_at.add(self.path)
-            self._look_at_place()
+            try:
+                self._look_at_place()
+            except LedgerUnavailable:
+                _looked_at.discard(self.path)
+                raise
         if self._directory.is_dir():
             return
         try:

@@ -18,7 +18,7 @@ import orjson
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, ValidationError
 
 from ledger import clock
-from ledger.errors import SourceUnreadable, readable, shown
+from ledger.errors import SourceUnreadable, readable, reason, shown
 from ledger.events import check_name
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, digest, spelled
@@ -134,7 +134,7 @@ def _folders(path: Path) -> list[Path]:
     try:
         return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())
     except OSError as error:
-        raise SourceUnreadable(path, f"cannot be listed: {error.strerror or error}") from error
+        raise SourceUnreadable(path, f"cannot be listed: {reason(error)}") from error
 
 
 def _logs(folder: Path, depth_max: int = _DEPTH_MAX) -> list[tuple[Path, str | None]]:

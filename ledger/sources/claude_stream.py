@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ledger import money
-from ledger.errors import InvalidInput, SourceUnreadable, shown
+from ledger.errors import InvalidInput, SourceUnreadable, reason, shown
 from ledger.events import check_name, check_workflow_id
 from ledger.sources.claude_totals import Result, models_of, own_total, version_of
 from ledger.sources.findings import (
@@ -135,7 +135,7 @@ class ClaudeStream:
         try:
             found = path.stat()
         except OSError as error:
-            raise SourceUnreadable(path, f"cannot be read: {error.strerror or error}") from error
+            raise SourceUnreadable(path, f"cannot be read: {reason(error)}") from error
         if not path.is_file():
             raise SourceUnreadable(path, "is not a file; for a tree of agents' folders use `import adw`")
         workflow_id, agent = options.workflow_id or _workflow_of(path), options.agent

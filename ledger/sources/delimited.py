@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import SourceUnreadable
+from ledger.errors import SourceUnreadable, reason
 from ledger.sources.findings import Skipped
 from ledger.sources.regular import open_regular
 
@@ -38,7 +38,7 @@ def header(path: Path) -> list[str]:
         with _text(path) as text:
             return _header(path, text)[0]
     except OSError as error:
-        raise SourceUnreadable(path, f"cannot be read: {error.strerror or error}") from error
+        raise SourceUnreadable(path, f"cannot be read: {reason(error)}") from error
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, str]] | Skipped]:
@@ -52,7 +52,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, str]] | Skipped]:
             names, delimiter, line = _header(path, text)
             yield from _rows(path, text, names, delimiter, line)
     except OSError as error:
-        yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
+        yield Skipped(path, None, f"cannot be read: {reason(error)}")
 
 
 def _rows(

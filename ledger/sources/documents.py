@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import SourceUnreadable
+from ledger.errors import SourceUnreadable, reason
 from ledger.sources.findings import Skipped
 from ledger.sources.jsonl import json_value, records
 from ledger.sources.regular import open_regular, read_regular
@@ -33,7 +33,7 @@ def documents(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
                 pass
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
+        yield Skipped(path, None, f"cannot be read: {reason(error)}")
         return
     first = first.removeprefix(b"\xef\xbb\xbf").strip()
     if not first.startswith(b"[") and (not first or not first.startswith(b"{") or _whole(first)):
@@ -51,7 +51,7 @@ def _document(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
         yield from records(path)  # lines after all, and its first is one of the broken ones
         return
     except OSError as error:
-        yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
+        yield Skipped(path, None, f"cannot be read: {reason(error)}")
         return
     if isinstance(value, dict):
         value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), [value])

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger import clock
-from ledger.errors import SourceUnreadable
+from ledger.descriptors import shortage
+from ledger.errors import SourceUnreadable, reason
 from ledger.events import check_name
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
 from ledger.sqlite_read_only import open_read_only
@@ -72,6 +73,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             query = f"SELECT {', '.join(names)} FROM workflow_history WHERE adw_id IS NOT NULL ORDER BY adw_id"
             return [dict(zip(names, values, strict=True)) for values in db.execute(query)]
     except (sqlite3.Error, OSError) as error:
+        if (refused := shortage(error)) is not None:
+            raise SourceUnreadable(path, f"cannot be read: {reason(refused)}") from error
         raise SourceUnreadable(path, f"cannot be read as a SQLite database: {error}") from error
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from ledger.errors import reason
 from ledger.sources.findings import Skipped
 from ledger.sources.regular import open_regular
 
@@ -61,7 +62,7 @@ def records(path: Path, *, arrays: bool = False) -> Iterator[tuple[int, dict[str
                 if line.strip():
                     yield from records_of_line(path, number, line, arrays=arrays)
     except OSError as error:
-        yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
+        yield Skipped(path, None, f"cannot be read: {reason(error)}")
 
 
 def records_of_line(

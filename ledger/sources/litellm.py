@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger import money
-from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable
+from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, reason
 from ledger.genai_attributes import has_unknown_lifetimes
 from ledger.sources import delimited
 from ledger.sources.documents import documents, files_of
@@ -65,7 +65,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
         with open_regular(path) as file:
             start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
-        yield Skipped(path, None, f"cannot be read: {error.strerror or error}")
+        yield Skipped(path, None, f"cannot be read: {reason(error)}")
         return
     yield from documents(path) if start[:1] in (b"{", b"[") else delimited.rows(path)
 

@@ -22,7 +22,7 @@ from typing import IO, Any, Final, NamedTuple, Protocol, cast
 import orjson
 
 from ledger import clock
-from ledger.errors import SourceUnreadable
+from ledger.errors import SourceUnreadable, reason
 from ledger.events import check_name
 from ledger.sources.findings import Begun, Skipped
 from ledger.sources.jsonl import records_of_line
@@ -359,7 +359,7 @@ class Lines:
             self._unread.end()
             self.skipped.append(Skipped(self.path, self.mark.lines + 1, f"the gzip file is cut or damaged: {error}"))
         except OSError as error:
-            self.skipped.append(Skipped(self.path, None, f"cannot be read: {error.strerror or error}"))
+            self.skipped.append(Skipped(self.path, None, f"cannot be read: {reason(error)}"))
         self._unread.end()
 
     def _resume(self, file: IO[bytes]) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ledger import clock as clocks
-from ledger.errors import HistoryUnavailable, HistoryUnwritable
+from ledger.descriptors import shortage
+from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
 from ledger.sqlite_read_only import lenient_text, open_read_only
 from projections.applications.database import Run
 
@@ -121,6 +122,8 @@ class SqliteDatabase:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if (refused := shortage(error)) is not None:
+                raise HistoryUnavailable(self.where, f"{reason(refused)}; nothing was written") from error
             text = str(error) or type(error).__name__
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL) or isinstance(error, PermissionError):

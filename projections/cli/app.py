@@ -12,7 +12,15 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, MisplacedOrigin, NothingVerifies
+from ledger.errors import (
+    CostledgerError,
+    DamagedLedger,
+    InvalidInput,
+    MisplacedOrigin,
+    NothingVerifies,
+    is_shortage,
+    reason,
+)
 from projections.cli.context import config_option, data_option, history_option, json_option
 
 __all__ = ["main"]
@@ -147,6 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(_ERROR)
         if os.environ.get("COSTLEDGER_DEBUG"):
             raise
+        if isinstance(error, OSError) and is_shortage(error):
+            _say(f"{reason(error)}; what was acknowledged is in the ledger")
+            sys.exit(_ERROR)
         _say(f"{type(error).__name__}: {error}; this should not happen: set COSTLEDGER_DEBUG=1 and report what it says")
         sys.exit(_ERROR)
 

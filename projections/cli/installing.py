@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from ledger.errors import InvalidInput, SourceUnreadable
+from ledger.errors import InvalidInput, SourceUnreadable, reason
 from projections.claude_settings import StatusLine, installed, parsed, silenced, spelled_like, uninstalled
 from projections.cli import waiting
 from projections.cli.context import data_option, data_path
@@ -151,6 +151,6 @@ def _write(path: Path, before: str, after: str) -> None:
             raise SourceUnreadable(path, "was changed by somebody else meanwhile; nothing was written: run it again")
         new.replace(target)
     except OSError as error:
-        raise SourceUnreadable(path, f"cannot be written: {error.strerror or error}; nothing was changed") from error
+        raise SourceUnreadable(path, f"cannot be written: {reason(error)}; nothing was changed") from error
     finally:
         new.unlink(missing_ok=True)

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ledger.errors import CostledgerError, InvalidInput, MissingExtra
+from ledger import descriptors
+from ledger.errors import CostledgerError, InvalidInput, MissingExtra, reason
 from ledger.register import SourceEntry
 from ledger.replicas import open_replica
 from ledger.sources import KINDS
@@ -107,6 +108,7 @@ def serve_command(
     from projections.server.service import Service
     from projections.stores.opening import open_history
 
+    descriptors.raise_limit()
     data = data_path()
     named = application_at(history_spelling(), data)
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
@@ -150,17 +152,21 @@ def _answered(settings: Settings) -> str:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket whose connections send each answer at once.
+    """A socket whose connections send each answer at once; of more than descriptors are left for, they are refused.
 
     asyncio sees to that for sockets it made itself only; without it the second part of an answer waits for the client's
     acknowledgement of the first, some 40 ms (Nagle's algorithm, RFC 896, beside delayed acknowledgements, RFC 1122).
     """
+    from projections.server.descriptors import connections_at_hand
+    from projections.server.listening import Listening
+
     try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = Listening(made, connections_at_hand())
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted ones inherit it
         return listening
     except OSError as error:
-        raise CostledgerError(f"could not listen on {host}:{port}: {error.strerror or error}") from error
+        raise CostledgerError(f"could not listen on {host}:{port}: {reason(error)}") from error
 
 
 def _watched(text: str) -> SourceEntry:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from anyio import to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -31,6 +32,7 @@ from ledger.errors import (
 from projections.server import shapes
 from projections.server.appender import Appender
 from projections.server.copies import Copies
+from projections.server.descriptors import threads_at_hand
 from projections.server.endpoints import Endpoint, endpoint_of
 from projections.server.feed import Change, Feed
 from projections.server.figures import Figures
@@ -51,6 +53,9 @@ __all__ = ["EXAMPLES", "create_app"]
 
 EXAMPLES: Final = Path(__file__).with_name("examples.json")
 """Answers of a server, by method, path and status, for the OpenAPI document; docs/api_examples.py writes them."""
+
+_THREADS: Final = 40
+"""Threads that answer requests: as many as anyio makes by itself."""
 
 _DESCRIPTION = (
     "What AI workflows cost, provably. Money is USD as text, times are UTC, errors are problem details (RFC 9457). "
@@ -92,6 +97,7 @@ async def _running(
 ) -> AsyncIterator[None]:
     """What starts and stops with the application."""
     loop, feed = asyncio.get_running_loop(), Feed()
+    to_thread.current_default_thread_limiter().total_tokens = threads_at_hand(_THREADS)
 
     def tell(changes: Sequence[Change]) -> None:
         if changes:

@@ -21,6 +21,7 @@ from ledger.submission import append_each
 from ledger.tail import Receipt
 from projections.folding import State
 from projections.kept import KeptFolds
+from projections.server.descriptors import threads_at_hand
 from projections.server.metrics import Metrics
 
 __all__ = ["Appended", "Appender"]
@@ -82,7 +83,7 @@ class Appender(Generic[S]):
         self._question, self._checkpoint = question, checkpoint
         self._prices, self._elsewhere = prices, elsewhere
         self._seconds = metrics.append_seconds
-        self._pool = ThreadPoolExecutor(_THREADS, "append")
+        self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "append")
         self._waiting: dict[str, list[_Waiting[S]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -20,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ledger.errors import is_shortage
 from projections.server.problems import Refusal, response_to
 from projections.server.settings import Settings
 
@@ -94,7 +95,7 @@ class Guard:
             if started:
                 raise
             if not isinstance(error, Refusal):
-                _log.exception("%s %s", scope["method"], scope["path"])
+                _log.error("%s %s: %s", scope["method"], scope["path"], error, exc_info=not is_shortage(error))
             elif error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await _discard(receive)
             await response_to(error, asked)(asked, receive, guarded)

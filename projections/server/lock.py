@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import CostledgerError
+from ledger.errors import CostledgerError, reason
 
 __all__ = ["AnotherServer", "ServerLock", "server_lock"]
 
@@ -54,7 +54,7 @@ def server_lock(data: Path) -> Iterator[ServerLock]:
         data.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise CostledgerError(f"could not lock {path}: {error.strerror or error}") from error
+        raise CostledgerError(f"could not lock {path}: {reason(error)}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ def server_lock(data: Path) -> Iterator[ServerLock]:
             who = os.pread(descriptor, _SAID_BYTES_MAX, 0).decode(errors="replace").strip()
             raise AnotherServer(data, who) from None
         except OSError as error:
-            raise CostledgerError(f"could not lock {path}: {error.strerror or error}") from error
+            raise CostledgerError(f"could not lock {path}: {reason(error)}") from error
         os.ftruncate(descriptor, 0)
         yield ServerLock(descriptor)
     finally:

@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from ledger.errors import reason
 from ledger.small_files import write_whole
 
 __all__ = ["Noticed"]
@@ -75,4 +76,4 @@ class Noticed:
         try:
             write_whole(self._path, orjson.dumps(list(self._names)))
         except OSError as error:
-            _log.warning("%s cannot be written: %s", self._path, error.strerror or error)
+            _log.warning("%s cannot be written: %s", self._path, reason(error))

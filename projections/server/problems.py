@@ -17,11 +17,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
-from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.errors import CostledgerError, UnknownWorkflow, is_shortage
 
 __all__ = [
     "MEDIA_TYPE",
     "PROTOBUF",
+    "TOO_FEW_DESCRIPTORS",
     "Problem",
     "Refusal",
     "Status",
@@ -29,6 +30,7 @@ __all__ = [
     "documented_status",
     "from_within",
     "problem_of",
+    "refused",
     "response_to",
     "sentence",
 ]
@@ -39,6 +41,8 @@ PROTOBUF: Final = "application/x-protobuf"
 _EVERYWHERE: Final = (401, 403, 408, 413, 421, 422, 429, 503)
 _UNEXPECTED: Final = "something unexpected went wrong; the log has more"
 _AGAIN_SECONDS: Final = "5"
+
+TOO_FEW_DESCRIPTORS: Final = "this server has as many files and connections open as it may; try again"
 
 
 class Problem(BaseModel):
@@ -76,6 +80,8 @@ def problem_of(error: Exception, asked: Scope) -> dict[str, Any]:
     if isinstance(error, CostledgerError):
         data = asked["app"].state.service.settings.data
         return _problem(HTTPStatus(error.http_status), _dashed(type(error).__name__), sentence(error, data))
+    if is_shortage(error):
+        return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-few-descriptors", TOO_FEW_DESCRIPTORS)
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", _UNEXPECTED)
 
 
@@ -108,6 +114,15 @@ def response_to(error: Exception, asked: Scope) -> Response:
     if Headers(scope=asked).get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF:
         return Response(_status_message(problem["detail"].encode()), status, headers, PROTOBUF)
     return Response(orjson.dumps({"message": problem["detail"]}), status, headers, "application/json")
+
+
+def refused(refusal: Refusal) -> bytes:
+    """Return the whole answer to a connection that is closed with it."""
+    body, phrase = orjson.dumps(problem_of(refusal, {})), refusal.status.phrase
+    head = f"HTTP/1.1 {refusal.status:d} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}"
+    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        head += f"\r\nretry-after: {_AGAIN_SECONDS}"
+    return f"{head}\r\nconnection: close\r\n\r\n".encode() + body
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -10,11 +10,10 @@ from http import HTTPStatus
 from typing import ClassVar, Final
 
 import h11
-import orjson
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from projections.server.problems import MEDIA_TYPE, Refusal, problem_of
+from projections.server.problems import Refusal, refused
 
 __all__ = ["protocol"]
 
@@ -103,7 +102,5 @@ class _TimedProtocol(H11Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no whole request, and close."""
-        body, phrase = orjson.dumps(problem_of(refusal, {})), refusal.status.phrase
-        head = f"HTTP/1.1 {refusal.status:d} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}"
-        self.transport.write(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.write(refused(refusal))
         self.transport.close()

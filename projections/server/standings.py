@@ -16,6 +16,7 @@ from ledger.line import Head
 from projections.budget import Standing, lower_bound, standing, standing_so_far
 from projections.folding import RUNNING, State
 from projections.replay import ENDED
+from projections.server.descriptors import threads_at_hand
 from projections.server.keeper import Keeper
 from projections.server.problems import sentence
 from projections.server.rows import budget_as_json, usd
@@ -50,7 +51,7 @@ class Standings:
 
     def __init__(self, service: Service, keeper: Keeper) -> None:
         self._service, self._keeper, self._budgets = service, keeper, service.config.budgets
-        self._pool = ThreadPoolExecutor(_THREADS, "standing")
+        self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "standing")
 
     def local(self, state: State, head: Head) -> Local:  # noqa: ARG002
         """By this ledger alone."""

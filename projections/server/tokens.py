@@ -18,7 +18,7 @@ import orjson
 
 from ledger import clock as clocks
 from ledger.clock import Clock
-from ledger.errors import CostledgerError, InvalidInput
+from ledger.errors import CostledgerError, InvalidInput, reason
 from ledger.small_files import locked, write_whole
 
 __all__ = ["SCOPES", "Token", "TokenRegister"]
@@ -120,7 +120,7 @@ class TokenRegister:
                 lines = b"".join(orjson.dumps(asdict(token)) + b"\n" for token in tokens)
                 write_whole(self.path, lines, mode=0o600)
         except OSError as error:
-            raise CostledgerError(f"{self.path} cannot be written: {error.strerror or error}") from error
+            raise CostledgerError(f"{self.path} cannot be written: {reason(error)}") from error
         self.all()
 
 

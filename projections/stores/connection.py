@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import HistoryUnavailable, HistoryUnwritable
+from ledger.descriptors import shortage
+from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
 
 __all__ = ["Connection"]
 
@@ -123,6 +124,8 @@ class Connection:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if (refused := shortage(error)) is not None:
+                raise HistoryUnavailable(self.path, f"{reason(refused)}; the ledgers are untouched") from error
             if (cause := _unwritable(self.path, error, writes=self.writes)) is not None:
                 raise HistoryUnwritable(self.path, cause) from error
             raise HistoryUnavailable(self.path, _sentence(error)) from error
