@@ -131,8 +131,7 @@ def serve_command(
         logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
     with server_lock(data) as lock:
         listening = listening_socket(host, port)
-        name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{listening.getsockname()[1]}/"
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
         lock.say(address)
         click.echo(f"costledger: {data.absolute()} at {address} (Ctrl-C ends it)", err=True)
         click.echo(f"costledger: {_answered(settings)}", err=True)
