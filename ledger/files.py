@@ -170,7 +170,7 @@ def locked(files: Files, file: OpenFile, *, shared: bool = False) -> Iterator[No
     finally:
         try:
             files.unlock(file)
-        except OSError:
+        except BaseException:  # an interrupt, too, comes between
             file.let_go()
             raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 
 from ledger.errors import LockedLedger
 from ledger.events import cost_observed
+from ledger.files import Files, OpenFile, locked_file
 from ledger.store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.server.conftest import Process
@@ -261,3 +263,18 @@ def _status(server: Process) -> int:
         return server.client.get("/readyz").status_code
     except httpx.TransportError:
         return 0
+
+
+def test_an_interrupt_while_a_lock_is_lifted_leaves_none_behind(tmp_path: Path) -> None:
+    class Interrupted(Files):
+        def unlock(self, file: OpenFile) -> None:  # noqa: ARG002 (as its parent has it)
+            raise KeyboardInterrupt
+
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(KeyboardInterrupt) as kept, locked_file(Interrupted(), path):
+        pass
+
+    other = Files().open_read(path)
+    fcntl.flock(other.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert kept.tb is not None, "its frames refer to the file"
