@@ -100,19 +100,27 @@ class Cursor:
         self._noted: tuple[str | None] | None = None
         with _errors(path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-            seen = "INSERT INTO replica VALUES (?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET address = excluded.address"
-            self._db.execute(seen, (identity, address))
-            query = "SELECT workflow_id, seq, size, hash, repeats FROM acknowledged WHERE identity = ? AND origin = ?"
-            self.heads: dict[str, Head] = {}
-            self.repeats: dict[str, int] = {}
-            for name, *head, repeats in self._db.execute(query, self._key):
-                self.heads[name] = Head(*head)
-                if repeats:
-                    self.repeats[name] = repeats
-            self.held = _held(self._db, *self._key)
+            try:
+                self._read(address)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _read(self, address: str) -> None:
+        """Make the tables where they are missing, and read what they hold."""
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        seen = "INSERT INTO replica VALUES (?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET address = excluded.address"
+        self._db.execute(seen, (self.identity, address))
+        query = "SELECT workflow_id, seq, size, hash, repeats FROM acknowledged WHERE identity = ? AND origin = ?"
+        self.heads: dict[str, Head] = {}
+        self.repeats: dict[str, int] = {}
+        for name, *head, repeats in self._db.execute(query, self._key):
+            self.heads[name] = Head(*head)
+            if repeats:
+                self.repeats[name] = repeats
+        self.held = _held(self._db, *self._key)
 
     def acknowledge(self, heads: Mapping[str, Head], moment: str) -> None:
         """Keep what a replica has acknowledged, and `repeats` as it is now, in one transaction; they are not held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def test_times_of_the_sessions_messages_go_before_the_file(tmp_path: Path) -> No
 
 
 def application(path: Path, **row: Any) -> Path:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"CREATE TABLE workflow_history ({', '.join(row)})")
         db.execute(f"INSERT INTO workflow_history VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,7 @@ def test_our_own_rows_with_naive_times_are_read(run: Run, tmp_path: Path) -> Non
 
     run("observe", "w", "--cost-usd", "1")
     run("history")
-    with sqlite3.connect(tmp_path / "data/history.db") as db:
+    with closing(sqlite3.connect(tmp_path / "data/history.db")) as db, db:
         db.execute("UPDATE workflow_history SET updated_at = datetime('now', '-2 days'), start_time = 'yesterday'")
     db.close()
     assert "running, and no event for 48 hours" in run("stale").out

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def test_what_an_upgrade_changes_is_printed_first(run: Run) -> None:
     for name in ("one", "two"):
         run("observe", "w", "--agent", "plan", "--cost-usd", "0.50", "--counter", name)
     run("history")
-    with sqlite3.connect(Path("data") / "history.db") as db:
+    with closing(sqlite3.connect(Path("data") / "history.db")) as db, db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.5, actual_cost_nanousd = 500000000")
         db.execute("UPDATE costledger_meta SET value = 3 WHERE key = 'fold_version'")
     db.close()
@@ -206,7 +207,7 @@ def test_a_row_set_wrong_by_hand_is_put_right_by_a_forced_resync(run: Run, tmp_p
     run("observe", "w", "--cost-usd", "2.37")
     run("complete", "w")
     run("refresh")
-    with sqlite3.connect(tmp_path / "data/history.db") as db:
+    with closing(sqlite3.connect(tmp_path / "data/history.db")) as db, db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
     db.close()
     assert run("verify").code == 3
@@ -432,7 +433,7 @@ def test_rebuild_checks_and_swaps(run: Run, tmp_path: Path) -> None:
     assert run("rebuild", "--check").code == 3
     assert "1 row rebuilt, 1 cost changed" in run("rebuild").out
     assert run("rebuild", "--check").code == 0
-    with sqlite3.connect(tmp_path / "data/history.db") as db:
+    with closing(sqlite3.connect(tmp_path / "data/history.db")) as db, db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09")
     db.close()
     drift = run("rebuild", "--check", "--json")
@@ -457,7 +458,7 @@ def test_stale_suspects_and_names_the_next_step(run: Run, tmp_path: Path) -> Non
 
 def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "app.db"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE workflow_history (adw_id TEXT UNIQUE, status TEXT, actual_cost_total REAL)")
         db.execute("INSERT INTO workflow_history VALUES ('w', 'completed', 0.09)")
     db.close()
@@ -467,7 +468,7 @@ def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> No
     changed = run("refresh", "--history", "sqlite:app.db")
     assert "[w] $0.0900 → $2.3700 (status: completed)" in changed.err
     assert run("--history", "sqlite:app.db", "rebuild", "--check").code == 0
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         rows = db.execute("SELECT adw_id, actual_cost_total FROM workflow_history").fetchall()
     db.close()
     assert rows == [("w", 2.37)], "its rows are its own"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -117,7 +118,7 @@ def test_totals_follow_a_row_that_somebody_edits_or_deletes_by_hand(tmp_path: Pa
     with SqliteHistory(path) as history:
         write(history, PLAIN, 1)
         write(history, replace(PLAIN, adw_id="other"), 1)
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE workflow_history SET status = 'failed' WHERE adw_id = 'other'")
             db.execute("DELETE FROM workflow_history WHERE adw_id = 'w'")
         db.close()

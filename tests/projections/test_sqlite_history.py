@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_deleted_database_comes_back_byte_for_byte(tmp_path: Path) -> None:
 
 def test_a_database_of_another_application_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE workflow_history (adw_id TEXT UNIQUE, status TEXT)")
     db.close()
     before = path.read_bytes()
@@ -60,7 +61,7 @@ def test_a_directory_where_the_database_should_be(tmp_path: Path) -> None:
 
 
 def meta(path: Path, key: str, value: int) -> None:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE costledger_meta SET value = ? WHERE key = ?", (value, key))
     db.close()
 
@@ -86,7 +87,7 @@ def test_a_database_of_an_older_version_is_replayed_and_keeps_its_audit_log(tmp_
         refresh(store, history)
         assert history.rows() == before
         assert history.audit("w")[0].new_cost == 0.45
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         assert dict(db.execute("SELECT key, value FROM costledger_meta"))["schema_version"] == SCHEMA_VERSION
     db.close()
 
@@ -99,7 +100,7 @@ RETRY = [
 
 def of_older_meaning(path: Path, key: str) -> None:
     """As a version left the row that took the larger of two attempts."""
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.5, actual_cost_nanousd = 500000000")
         db.execute("DELETE FROM cost_audit_log")
     db.close()
@@ -114,7 +115,7 @@ def test_what_an_upgrade_changes_is_audited_as_that_once(tmp_path: Path, key: st
     with SqliteHistory(path) as history:
         refresh(store, history)
     of_older_meaning(path, key)
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute(
             "UPDATE workflow_history SET actual_cost_total = 1, actual_cost_nanousd = 1e9 WHERE adw_id = 'other'"
         )
@@ -161,7 +162,7 @@ def test_a_value_that_no_cost_can_be_is_put_right(tmp_path: Path) -> None:
     path, store = tmp_path / "history.db", ledgers()
     with SqliteHistory(path) as history:
         refresh(store, history)
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE workflow_history SET actual_cost_total = -1")
         db.close()
         refresh(store, history)

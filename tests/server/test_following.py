@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,12 @@ def test_a_history_that_is_deleted_or_put_back_while_it_is_served_is_replayed(se
     spend("a", "1")
     spend("b", "2")
     until(rows, lambda found: found == {"a": "1.00", "b": "2.00"})
-    with sqlite3.connect(data / "history.db") as db, sqlite3.connect(tmp_path / "backup.db") as backup:
+    with (
+        closing(sqlite3.connect(data / "history.db")) as db,
+        closing(sqlite3.connect(tmp_path / "backup.db")) as backup,
+        db,
+        backup,
+    ):
         db.backup(backup)
     for number, lost in enumerate(("deleted", "put back", "deleted again")):
         for path in data.glob("history.db*"):
@@ -47,7 +53,7 @@ def test_a_history_that_is_deleted_or_put_back_while_it_is_served_is_replayed(se
         assert rows() in ({}, {"a": f"{number + 1}.00", "b": "2.00"}), "never some of them"
         assert (spend("a", str(number + 2))["cost"], spend("a", "0.5")["cost"]) == (f"{number + 2}.00",) * 2
         until(rows, lambda found: found == {"a": f"{number + 2}.00", "b": "2.00"})  # noqa: B023
-        with sqlite3.connect(data / "history.db") as db:
+        with closing(sqlite3.connect(data / "history.db")) as db, db:
             stored = dict(db.execute("SELECT adw_id, actual_cost_total FROM workflow_history"))
         assert stored == {"a": number + 2.0, "b": 2.0}
     assert server.client.get("/readyz").text == "ready\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def test_a_row_that_is_removed_is_told_too(server: Server) -> None:
     server.ledgers.append([cost_observed("w", cost_usd="1")])
     with listening(server, "0") as heard:
         heard.wait_for(1)
-        with sqlite3.connect(server.data / "history.db") as db:
+        with closing(sqlite3.connect(server.data / "history.db")) as db, db:
             db.execute("INSERT INTO workflow_history SELECT * FROM workflow_history WHERE 0")
             db.execute("DELETE FROM workflow_history")
             db.execute("DELETE FROM costledger_checkpoint")

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from operator import eq
 from pathlib import Path
@@ -237,7 +238,7 @@ def test_neither_a_rebuild_nor_a_history_made_anew_tells_what_was_told(
     server = started(hosted, data, config(receiver.port))
     server.ledgers.append([cost_observed("w", cost_usd="2.37"), workflow_ended("w", "completed")])
     receiver.until(lambda got: len(got) == 2)
-    with sqlite3.connect(data / "history.db") as db:  # a hand that the audit log knows nothing of
+    with closing(sqlite3.connect(data / "history.db")) as db, db:  # a hand that the audit log knows nothing of
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
     db.close()
     with SqliteHistory(data / "history.db") as history:

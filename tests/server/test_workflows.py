@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, 
     SourceRegister(data).add(SourceEntry("adw", str(examples() / STORY[-1])))
     server = serve(data)
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "2.37"
-    with sqlite3.connect(data / "history.db") as db:
+    with closing(sqlite3.connect(data / "history.db")) as db, db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
     db.close()
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "0.09"
