@@ -16,7 +16,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -118,10 +118,23 @@ def _span(value: object) -> timedelta:
     return span
 
 
+def _share(value: object) -> Decimal:
+    """A share of a budget as the file spells it: TOML's float by its shortest decimal."""
+    try:
+        share = Decimal(str(value).strip()) if isinstance(value, int | float | str) else Decimal(0)
+    except InvalidOperation:
+        share = Decimal(0)
+    if not share.is_finite() or not 0 < share <= 1:
+        raise ValueError("expected a share of the budget such as 0.8, above 0 and at most 1")
+    return share
+
+
 Usd = Annotated[int, BeforeValidator(_usd)]
 """Nanodollars, from USD as text or number."""
 Rate = Annotated[Decimal, BeforeValidator(_rate)]
 """USD per million tokens, or per web search."""
+Share = Annotated[Decimal, BeforeValidator(_share)]
+"""Of a budget."""
 Name = Annotated[str, BeforeValidator(_name)]
 Provider = Annotated[str, BeforeValidator(_provider)]
 """What is before a slash in a model's name."""
@@ -217,10 +230,20 @@ class PriceOverride(_Section):
 
 
 class Budgets(_Section):
-    """What workflows may cost, in nanodollars, where their start does not say it."""
+    """What workflows may cost, in nanodollars, where their start does not say it.
+
+    Attributes:
+        warn_at: the shares of a budget that are warned of, the smallest first; of each budget, however it was set.
+    """
 
     default_usd: Usd | None = None
     by_template: dict[str, Usd] = Field(default_factory=dict)
+    warn_at: tuple[Share, ...] = (Decimal("0.8"),)
+
+    @field_validator("warn_at")
+    @classmethod
+    def _smallest_first(cls, shares: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+        return tuple(sorted(set(shares)))
 
     def of(self, workflow_template: str | None) -> int | None:
         """The budget of a workflow by its template; None when none is set."""

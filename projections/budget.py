@@ -5,10 +5,12 @@ The budget is the one that the workflow's start names, else its template's, else
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ledger import money
 from ledger.words import counted
@@ -17,21 +19,24 @@ from projections.summary import basis_of, summarise
 from projections.workflow_history import Row
 
 __all__ = [
+    "WARN_AT",
     "BudgetState",
     "Budgets",
     "Standing",
+    "budget_json",
     "configured_budgets",
     "lower_bound",
+    "near_or_over",
     "standing",
     "standing_so_far",
 ]
 
-_WARNED_PERCENT: Final = 80
-"""Of the budget: late enough to mean something, early enough to act."""
+WARN_AT: Final = (Decimal("0.8"),)
+"""The shares of a budget that are warned of by default: late enough to mean something, early enough to act."""
 
 
 class BudgetState(StrEnum):
-    """`ok` below 80 %, `warned` from there on, `over` above the whole budget.
+    """`ok` below the first share that is warned of, `warned` from there on, `over` above the whole budget.
 
     Usage without a price, of a budget of nothing, is `warned`: it may be over.
     """
@@ -44,6 +49,11 @@ class BudgetState(StrEnum):
 class Budgets(Protocol):
     """Budgets where a start names none: `ledger.config.Budgets`."""
 
+    @property
+    def warn_at(self) -> tuple[Decimal, ...]:
+        """The shares of a budget that are warned of, the smallest first."""
+        ...
+
     def of(self, workflow_template: str | None) -> int | None:
         """Nanodollars; None when none is set."""
         ...
@@ -51,6 +61,8 @@ class Budgets(Protocol):
 
 class _NoBudgets:
     """Those of no configuration."""
+
+    warn_at = WARN_AT
 
     def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
         """None is set."""
@@ -77,12 +89,14 @@ class Standing:
     Attributes:
         at_least: some usage has no price or is known to be incomplete, so more than this was spent.
         unpriced: meters whose tokens have no price.
+        warn_at: the shares of the budget that are warned of, the smallest first.
     """
 
     budget_nanousd: int
     spent_nanousd: int
     at_least: bool
     unpriced: int
+    warn_at: tuple[Decimal, ...] = WARN_AT
 
     @property
     def left_nanousd(self) -> int:
@@ -91,7 +105,7 @@ class Standing:
 
     @property
     def percent(self) -> int | None:
-        """Of the budget, rounded down, and at least 101 when it is over: 80 is the warning, above 100 is over.
+        """Of the budget, rounded down, and at least 101 when it is over.
 
         None of a budget of nothing, of which nothing is a share.
         """
@@ -109,8 +123,31 @@ class Standing:
     def state(self) -> BudgetState:
         if self.left_nanousd < 0:
             return BudgetState.OVER
-        nears = self.unpriced > 0 if self.percent is None else self.percent >= _WARNED_PERCENT
+        nears = self.unpriced > 0 if self.percent is None else self.warned_at is not None
         return BudgetState.WARNED if nears else BudgetState.OK
+
+    @property
+    def warned_at(self) -> Decimal | None:
+        """The largest share that is warned of and has been reached; None below all of them and without a share."""
+        if self.budget_nanousd == 0:
+            return None
+        reached = [share for share in self.warn_at if self.spent_nanousd >= share * self.budget_nanousd]
+        return reached[-1] if reached else None
+
+    @property
+    def warning(self) -> str | None:
+        """What is to be said to a person: "is over its budget (120 %)"; None while it is `ok`."""
+        if self.state is BudgetState.OK:
+            return None
+        return f"{'is over' if self.state is BudgetState.OVER else 'nears'} its budget{self.in_percent}"
+
+    @property
+    def in_short(self) -> str:
+        """For a table: "84 % of $5.00"."""
+        whole = money.shown(self.budget_nanousd, 2)
+        if self.percent is None:
+            return f"over {whole}" if self.left_nanousd < 0 else whole
+        return f"{'≥ ' if self.at_least else ''}{self.percent} % of {whole}"
 
     def __str__(self) -> str:
         """A sentence without a name in front: "$4.20 of $5.00 spent (84 %), $0.80 left"."""
@@ -140,7 +177,29 @@ def standing(row: Row, budgets: Budgets) -> Standing | None:
     budget = row.budget_nanousd if row.budget_nanousd is not None else budgets.of(row.workflow_template)
     if budget is None:
         return None
-    return Standing(budget, row.actual_cost_nanousd, row.cost_basis == "partial", row.unpriced_events)
+    least = row.cost_basis == "partial"
+    return Standing(budget, row.actual_cost_nanousd, least, row.unpriced_events, budgets.warn_at)
+
+
+def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Standing]]:
+    """The rows that near their budget or are over it, the one that has used the largest share of it first."""
+    both = [(row, standing(row, budgets)) for row in rows]
+    found = [(row, stands) for row, stands in both if stands is not None and stands.state is not BudgetState.OK]
+    return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
+
+
+def budget_json(found: Standing | None) -> dict[str, Any] | None:
+    """Return a standing as programs read it, on the command line and over HTTP; None where no budget is set."""
+    if found is None:
+        return None
+    return {
+        "budget": money.to_wire(found.budget_nanousd),
+        "spent": money.to_wire(found.spent_nanousd),
+        "left": money.to_wire(found.left_nanousd),
+        "percent": found.percent,
+        "state": str(found.state),
+        "at_least": found.at_least,
+    }
 
 
 def standing_so_far(state: State, budgets: Budgets) -> Standing | None:
@@ -148,7 +207,7 @@ def standing_so_far(state: State, budgets: Budgets) -> Standing | None:
     budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
     if budget is None:
         return None
-    return Standing(budget, state.cost_nanousd, *lower_bound(state))
+    return Standing(budget, state.cost_nanousd, *lower_bound(state), budgets.warn_at)
 
 
 def lower_bound(state: State) -> tuple[bool, int]:

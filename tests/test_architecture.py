@@ -150,6 +150,7 @@ def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
         "projections.cli",
         "projections.cli.app",
         "projections.cli.appending",
+        "projections.cli.budget_receipt",
         "projections.cli.context",
     }
     assert not [name for name in ours(modules) if "sources" in name or "pric" in name]

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -14,7 +14,11 @@ from ledger import money
 from ledger.errors import InvalidEvent
 from ledger.events import USAGE_FIELDS, Event, cost_observed, is_workflow_id, workflow_ended, workflow_started
 from ledger.tail import Receipt
+from projections.cli.budget_receipt import BudgetReceipts, standing_json
 from projections.cli.context import config_option, data_option, json_option, prices, store, workflow_argument
+
+if TYPE_CHECKING:
+    from projections.budget import Standing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,9 +97,11 @@ def _new_or_existing(given: str, *, as_json: bool) -> str:
 
 
 def _append(event: Event, *, as_json: bool) -> None:
-    receipt = store().append([event])[0]
+    ledgers = store()
+    receipt = ledgers.append([event])[0]
+    budget = BudgetReceipts(ledgers).after(receipt.workflow_id)
     if as_json:
-        click.echo(receipt_json(receipt))
+        click.echo(receipt_json(receipt, budget))
         return
     cost = event.fields.get("cost_usd")
     what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
@@ -103,14 +109,17 @@ def _append(event: Event, *, as_json: bool) -> None:
     if event.type == "cost_observed" and not cost:
         unpriced = " (no price: counted as at least what else is known; see `costledger prices MODEL`)"
     again = ", already there" if receipt.duplicate else ""
-    click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}")
+    rest = "" if budget is None else f"; budget: {budget}"
+    click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}{rest}")
+    if budget is not None and budget.warning is not None:
+        click.echo(f"costledger: {receipt.workflow_id} {budget.warning}", err=True)
 
 
-def receipt_json(receipt: Receipt) -> bytes:
-    """A receipt as one JSON line: workflow_id, id, seq, hash, duplicate, durability."""
+def receipt_json(receipt: Receipt, budget: Standing | None) -> bytes:
+    """A receipt as one JSON line; its budget is null where none is set."""
     import orjson
 
-    return orjson.dumps(asdict(receipt))
+    return orjson.dumps(asdict(receipt) | {"budget": standing_json(budget)})
 
 
 @click.command("start")

@@ -18,6 +18,10 @@ from projections.cli.workflow_ids import whole_id
 from projections.workflow_history import Row
 
 _FINDING = 3
+_WITHOUT_BUDGET = (
+    "no running workflow has a budget; `costledger start ID --budget-usd 5` gives it one, "
+    "or [budgets] in costledger.toml: see docs/budgets.md"
+)
 
 
 @click.command("check")
@@ -27,9 +31,10 @@ _FINDING = 3
 @config_option
 @data_option
 def check_command(workflow_id: str | None, as_json: bool) -> int:
-    """What a workflow has spent of its budget, or all running ones; exit code 3 when one is over.
+    """What a workflow has spent of its budget, or each running one that has one; exit code 3 when one is over.
 
-    From 80 % on it also warns on stderr. Budgets are set by `start --budget-usd`, or in costledger.toml.
+    From the shares of `[budgets] warn_at` on (80 % by default) it also warns on stderr. Budgets are set by
+    `start --budget-usd`, or in costledger.toml.
     """
     budgets = configured_budgets(config_path())
     workflow_id = None if workflow_id is None else whole_id(workflow_id)
@@ -41,12 +46,14 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
                 raise UnknownWorkflow(workflow_id, session.where)
             found = [] if row is None else [row]
         standings = [(row, standing(row, budgets)) for row in found]
+        if workflow_id is None:
+            standings = [(row, stands) for row, stands in standings if stands is not None]
         failed = exit_code(session.problems)
     if as_json:
         told = [as_json_standing(row, stands) for row, stands in standings]
         print_json(told if workflow_id is None else told[0] if told else None)
     elif not standings and workflow_id is None:
-        click.echo("no workflow is running")
+        click.echo(_WITHOUT_BUDGET if found else "no workflow is running")
     for row, stands in standings:
         _say(row, stands, as_json=as_json)
     over = any(stands is not None and stands.state is BudgetState.OVER for _, stands in standings)
@@ -63,9 +70,8 @@ def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
         return
     if not as_json:
         click.echo(f"{row.adw_id}: {stands}")
-    if stands.state is not BudgetState.OK:
-        what = "is over its budget" if stands.state is BudgetState.OVER else "nears its budget"
-        click.echo(f"costledger: {row.adw_id} {what}{stands.in_percent}", err=True)
+    if (warning := stands.warning) is not None:
+        click.echo(f"costledger: {row.adw_id} {warning}", err=True)
 
 
 def as_json_standing(row: Row, stands: Standing | None) -> dict[str, Any]:

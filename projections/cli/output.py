@@ -15,6 +15,7 @@ from projections.json_text import json_bytes
 
 __all__ = [
     "batches",
+    "csv_cell",
     "local_time",
     "place",
     "plain",
@@ -29,6 +30,7 @@ T = TypeVar("T")
 _BATCH: Final = 500
 """What is printed at once of a long list."""
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -93,3 +95,8 @@ def place(file: str | None, line: int | None) -> str:
     path = Path(file)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"{plain(str(shown))}:{line}" if line is not None else plain(str(shown))
+
+
+def csv_cell(value: Any) -> Any:
+    """A name for a spreadsheet, which would take some as a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -23,8 +23,11 @@ from ledger.line import EMPTY
 from ledger.replicas import open_replica
 from ledger.words import counted
 from projections.applications.plan import Compared
+from projections.budget import Budgets, Standing, budget_json, configured_budgets, standing
 from projections.chains import Lines, lines_of
 from projections.cli.context import (
+    config_option,
+    config_path,
     credentials_option,
     data_option,
     history_option,
@@ -45,7 +48,8 @@ from projections.cli.output import (
 )
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
-from projections.cli.terminal import console, styled_status
+from projections.cli.terminal import BUDGET_STYLES, console, styled_status
+from projections.cli.times import moment_named
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.cli.workflow_ids import whole_id
 from projections.explain import Step, steps
@@ -78,7 +82,7 @@ _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says
 @data_option
 def history_command(status: str | None, limit: int | None, as_json: bool) -> int:
     """All workflows and what they cost, the latest activity last."""
-    now, after = datetime.now(UTC), idle_after()
+    now, after, budgets = datetime.now(UTC), idle_after(), configured_budgets(config_path())
     with opened() as session:
         rows = [(found, is_idle(found, now, after)) for found in session.history.rows()]
         rows = [(found, idle) for found, idle in rows if status in (None, found.status, "idle" if idle else None)]
@@ -87,23 +91,26 @@ def history_command(status: str | None, limit: int | None, as_json: bool) -> int
         titles = session.titles([found for found, _ in rows])
         if as_json:
             shown = [(found, copies.get(found.adw_id), titles.get(found.adw_id), idle) for found, idle in rows]
-            print_json([as_json_row(found, copy, title, idle=idle) for found, copy, title, idle in shown])
+            print_json([as_json_row(found, budgets, copy, title, idle=idle) for found, copy, title, idle in shown])
         elif rows:
-            _print_history(rows, copies, titles)
+            _print_history(rows, copies, titles, budgets)
         else:
             click.echo((_EMPTY_SHARED if session.history.shared else _EMPTY).format(where=session.where))
         return exit_code(session.problems)
 
 
-def as_json_row(found: Row, copy: Compared | None = None, title: str | None = None, *, idle: bool) -> dict[str, Any]:
-    """A row with its breakdowns as objects, its title, whether it is idle, and what an application's table shows."""
+def as_json_row(
+    found: Row, budgets: Budgets, copy: Compared | None = None, title: str | None = None, *, idle: bool
+) -> dict[str, Any]:
+    """A row with its breakdowns as objects, its budget and title, whether it is idle, and an application's copy."""
     parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
     copied = None if copy is None else copy.as_json()
-    return asdict(found) | parsed | {"title": title, "idle": idle, "application": copied}
+    budget = budget_json(standing(found, budgets))
+    return asdict(found) | parsed | {"budget": budget, "title": title, "idle": idle, "application": copied}
 
 
 def _print_history(
-    shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared], titles: Mapping[str, str]
+    shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared], titles: Mapping[str, str], budgets: Budgets
 ) -> None:
     rows = [found for found, _ in shown_rows]
     stored = {name: copy for name, copy in copies.items() if copy.differs_in_cost}
@@ -118,6 +125,7 @@ def _print_history(
             "status": styled_status(found.status, idle=idle),
             "cost": row_cost(found),
             "stored": _stored(stored.get(found.adw_id)),
+            "budget": _budget(standing(found, budgets)),
             "basis": found.cost_basis or "none",
             "tokens": f"{found.total_tokens:,}",
             "cached": f"{found.cache_efficiency_percent:.0f} %",
@@ -128,13 +136,13 @@ def _print_history(
         for found, idle in shown_rows
     ]
     optional = {"title": titles, "stored": stored} | {
-        name: any(each[name] for each in cells) for name in ("project", "branch", "issue", "tool")
+        name: any(each[name] for each in cells) for name in ("project", "branch", "issue", "tool", "budget")
     }
     columns = [name for name in cells[0] if optional.get(name, True)]
     shown = Table(
         None,
         *columns,
-        right=tuple(name for name in ("issue", "cost", "stored", "tokens", "cached") if name in columns),
+        right=tuple(name for name in ("issue", "cost", "stored", "budget", "tokens", "cached") if name in columns),
         whole=("status", "basis", "last activity"),
         cut=("title",),
         dropped=(
@@ -154,6 +162,10 @@ def _print_history(
     print_unpriced(out, cost, unpriced)
 
 
+def _budget(found: Standing | None) -> str | Text:
+    return "" if found is None else Text(found.in_short, style=BUDGET_STYLES[found.state])
+
+
 def _stored(copy: Compared | None) -> str:
     """The cost in the application's table, where it is another one."""
     if copy is None:
@@ -168,12 +180,13 @@ def _stored(copy: Compared | None) -> str:
 @credentials_option
 @json_option
 @history_option
+@config_option
 @data_option
 def show_command(
     workflow_id: str, as_of: str | None, replica_name: str | None, credentials: str | None, as_json: bool
 ) -> int:
     """One workflow: its cost, where it came from, and how far it can be trusted."""
-    workflow_id = whole_id(workflow_id)
+    workflow_id, budgets = whole_id(workflow_id), configured_budgets(config_path())
     with opened(workflow_ids=[workflow_id]) as session:
         found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)
         if as_of:
@@ -188,10 +201,10 @@ def show_command(
         copy = None if as_of else session.compared([found]).get(workflow_id)
         title = None if as_of else session.titles([found]).get(workflow_id)
         if as_json:
-            print_json(as_json_row(found, copy, title, idle=idle))
+            print_json(as_json_row(found, budgets, copy, title, idle=idle))
         else:
             stored = "" if copy is None or not copy.differs else f"{copy} in {session.where_copied}"
-            _print_row(found, spent, stored, title, idle=idle)
+            _print_row(found, spent, stored, title, budgets, idle=idle)
         return exit_code(session.problems)
 
 
@@ -220,14 +233,13 @@ def _until(lines: Lines, as_of: str) -> Iterator[Line]:
     if as_of.isascii() and as_of.isdigit():
         seq = int(as_of)
         return (line for line in lines if line["seq"] <= seq)
-    try:
-        moment = clock.parse(datetime.fromisoformat(as_of).astimezone())
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"--as-of {as_of!r}: give an event's number or a time such as 2026-11-23T18:33") from None
+    moment = clock.to_wire(moment_named("--as-of", as_of))
     return (line for line in lines if line["recorded_at"] <= moment)
 
 
-def _print_row(found: Row, spent: tuple[Spend, ...], stored: str, title: str | None, *, idle: bool) -> None:
+def _print_row(
+    found: Row, spent: tuple[Spend, ...], stored: str, title: str | None, budgets: Budgets, *, idle: bool
+) -> None:
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
@@ -239,6 +251,8 @@ def _print_row(found: Row, spent: tuple[Spend, ...], stored: str, title: str | N
             out.print(f"{name:8}{plain(value)}")
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
+    if (budget := standing(found, budgets)) is not None:
+        out.print(Text.assemble("budget  ", (str(budget), BUDGET_STYLES[budget.state])))
     if stored:
         out.print(Text.assemble("copy    ", (plain(stored), "yellow")))
     out.print(

@@ -14,10 +14,11 @@ from ledger import money
 from ledger.errors import InvalidInput
 from projections.cli.context import data_option, history_option, json_option
 from projections.cli.evidence import evidence_json, print_evidence
-from projections.cli.output import plain, print_json
+from projections.cli.output import csv_cell, plain, print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console
+from projections.cli.times import day_range
 from projections.cli.unpriced import print_unpriced, shown_cost, unpriced_json
 from projections.reports import (
     BY,
@@ -35,7 +36,7 @@ from projections.reports import (
 )
 from projections.spend import AMOUNTS, Amounts
 from projections.summary import UNATTRIBUTED
-from projections.zones import day_named, zone_called, zone_named
+from projections.zones import zone_called, zone_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,8 +78,10 @@ def _options(command: F) -> F:
         click.option("--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."),
         click.option("--breakdown", is_flag=True, help="Show each model below its line."),
         click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
-        click.option("--until", metavar="DATE", help="The last day, as 2026-11-30 or 20261130."),
-        click.option("--since", metavar="DATE", help="The first day, as 2026-11-01 or 20261101."),
+        click.option("--until", metavar="DATE", help="The last day, or period: 2026-11-30, yesterday, last month."),
+        click.option(
+            "--since", metavar="DATE", help="The first day, or period: 2026-11-01, last week; 7d: the last 7 days."
+        ),
         click.option(
             "--by", type=click.Choice(list(BY)), multiple=True, callback=_once, help="Split each line by this."
         ),
@@ -130,10 +133,7 @@ def _print_report(
     if as_json and as_csv:
         raise InvalidInput("--json and --csv: give one of them")
     zone = zone_named("--timezone", timezone)
-    days = (day_named("--since", since), day_named("--until", until))
-    if days[0] is not None and days[1] is not None and days[0] > days[1]:
-        raise InvalidInput(f"--since {since} is after --until {until}")
-    first, last = quarters(*days, zone)
+    first, last = quarters(*day_range(since, until, zone), zone)
     with opened() as session:
         sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
         made = report(kind, by, sums, zone, descending=order == "desc")
@@ -188,18 +188,10 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
     for line in made.lines:
         parts = sorted(line.models.items()) if named else [("", line.amounts)]
         for model, amounts in parts:
-            told = [_cell(line.labels[name]) for name in labels]
+            told = [csv_cell(line.labels[name]) for name in labels]
             figures = _figures(amounts)
             figures["at_least"] = int(figures["at_least"])
-            out.writerow([*told, *([_cell(model)] if named else []), *figures.values()])
-
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-def _cell(value: str | int | None) -> str | int | None:
-    """A name for a spreadsheet, which would take some as a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+            out.writerow([*told, *([csv_cell(model)] if named else []), *figures.values()])
 
 
 def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:

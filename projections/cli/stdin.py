@@ -16,7 +16,9 @@ from ledger.events import Event
 from ledger.line import LINE_BYTES_MAX
 from ledger.pricing import price_event
 from ledger.submission import append_each, submitted
+from projections.budget import Standing
 from projections.cli.appending import receipt_json
+from projections.cli.budget_receipt import BudgetReceipts
 from projections.cli.context import config_option, data_option, json_option, prices, store
 
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -49,15 +51,15 @@ def append_command(as_json: bool) -> int:
     if sys.stdin.isatty():
         click.echo("costledger: reading events from the terminal, one JSON object per line; end with Ctrl-D", err=True)
     ledgers, refused, appended, duplicates = store(), _Refused(), 0, 0
+    budgets, standings = BudgetReceipts(ledgers), dict[str, Standing | None]()
     book = cache(prices)  # what needs no price needs no configuration
     for batch in _batches(refused):
         for _, same in groupby(batch, key=lambda numbered: numbered[1].workflow_id):
             group = list(same)
-            outcomes = append_each(
-                ledgers,
-                [price_event(book(), e) if e.lacks_price else e for _, e in group],
-                elsewhere=_has_row,
-            )
+            priced = [price_event(book(), e) if e.lacks_price else e for _, e in group]
+            outcomes = list(append_each(ledgers, priced, elsewhere=_has_row))
+            if any(not isinstance(outcome, CostledgerError) for outcome in outcomes):
+                standings[group[0][1].workflow_id] = budgets.after(group[0][1].workflow_id)
             for (number, _), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, CostledgerError):
                     refused(number, outcome)
@@ -65,11 +67,14 @@ def append_command(as_json: bool) -> int:
                 duplicates += outcome.duplicate
                 appended += not outcome.duplicate
                 if as_json:
-                    click.echo(receipt_json(outcome))
+                    click.echo(receipt_json(outcome, standings[outcome.workflow_id]))
         if as_json:
             sys.stdout.flush()
     if not as_json:
         click.echo(f"{appended:,} appended, {duplicates:,} already there, {refused.count:,} refused")
+    for workflow_id, budget in standings.items():
+        if budget is not None and budget.warning is not None:
+            click.echo(f"costledger: {workflow_id} {budget.warning}", err=True)
     return 1 if refused.count else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from projections.cli.output import plain
 from projections.cli.tables import Id, Table
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from projections.drift import Finding
 
-__all__ = ["console", "print_findings", "styled_status"]
+__all__ = ["BUDGET_STYLES", "console", "print_findings", "styled_status"]
 
 _PIPED_COLUMNS = 100_000
 """Width of what goes to a file or a pipe: nothing is broken, shortened or left out there."""
 
 _STYLES = {"completed": "green", "running": "cyan", "idle": "dim", "failed": "red", "cancelled": "yellow"}
+
+BUDGET_STYLES: Final = {"ok": "", "warned": "yellow", "over": "red"}
 
 
 def console() -> Console:

@@ -1,36 +1,185 @@
-"""Times and days as people type them."""
+"""Times, days and periods as people type them; every option that takes one reads it here.
+
+A period is a day, week, month or year: `today`, `yesterday`, `this week`, `last month`, `2026-11-23`, `2026-11`. A span
+such as `7d` means so long ago, and for an option of whole days the last seven days, today included.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, Final, TypeVar
 
 import click
 
-__all__ = ["moment_option"]
+from ledger.errors import InvalidInput
+
+__all__ = ["EXAMPLES", "day_range", "moment_named", "moment_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+EXAMPLES: Final = "2026-11-23, 2026-11-23T18:33, today, yesterday, last week, this month or 7d"
+"""What every message and help text names."""
+
+_SPAN: Final = re.compile(r"(\d{1,6}) ?([a-z]+)( ago)?", re.ASCII)
+_UNITS: Final = {
+    "minutes": ("min", "minute", "minutes"),
+    "hours": ("h", "hour", "hours"),
+    "days": ("d", "day", "days"),
+    "weeks": ("w", "week", "weeks"),
+    "months": ("mo", "month", "months"),
+    "years": ("y", "year", "years"),
+}
+_UNIT_OF: Final = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings}
+_CALENDAR: Final = re.compile(r"(this|last) (week|month|year)")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-W\d{2}-\d", re.ASCII)
+_MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """From the first day up to, and without, the day after the last one."""
+
+    first: date
+    after: date
+
+
+@dataclass(frozen=True, slots=True)
+class _Ago:
+    """A span back from now."""
+
+    count: int
+    unit: str
+
+    def before(self, now: datetime) -> datetime:
+        """The moment; a month or year back is the same day of that month, or its last one."""
+        if self.unit in ("months", "years"):
+            months = 12 * now.year + now.month - 1 - self.count * (12 if self.unit == "years" else 1)
+            year, month = divmod(months, 12)
+            last = (date(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(days=1)).day
+            return now.replace(year=year, month=month + 1, day=min(now.day, last))
+        return now - timedelta(**{self.unit: self.count})
+
+    @property
+    def is_of_days(self) -> bool:
+        return self.unit not in ("minutes", "hours")
+
 
 def moment_option(name: str, help: str, *, end_of_day: bool = False) -> Callable[[F], F]:
-    """An option that takes a time or a day; without a zone it is the local one's.
+    """An option that takes a time or a period; without a zone it is the local one's.
 
     Args:
-        end_of_day: a day means its end, the first moment of the next one.
+        end_of_day: a period means its end, the first moment after it; otherwise its beginning.
     """
 
     def parse(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
         if value is None:
             return None
         try:
-            moment = datetime.fromisoformat(value)
-            is_day = len(value) <= len("2026-11-23")
-            return (
-                moment + timedelta(days=1 if end_of_day and is_day else 0)
-            ).astimezone()  # a day may have 23 or 25 hours
-        except (ValueError, OverflowError):
-            example = "give a day such as 2026-11-23, or a time such as 2026-11-23T18:33"
-            raise click.BadParameter(f"{value!r} is no time; {example}", context, parameter) from None
+            return moment_named(name, value, end_of_day=end_of_day)
+        except InvalidInput as error:
+            raise click.BadParameter(str(error), context, parameter) from None
 
     return click.option(name, metavar="TIME", callback=parse, help=help)
+
+
+def moment_named(where: str, text: str, *, end_of_day: bool = False) -> datetime:
+    """The moment that a person means, in the local zone unless it names one.
+
+    Args:
+        where: what the sentence calls it, such as an option.
+        end_of_day: a period means its end, the first moment after it; otherwise its beginning.
+
+    Raises:
+        InvalidInput: it is no time.
+    """
+    try:
+        found = _read(where, text, datetime.now())  # noqa: DTZ005 - what people type is local
+        if isinstance(found, _Ago):
+            return found.before(datetime.now()).astimezone()  # noqa: DTZ005
+        if isinstance(found, _Days):
+            day = found.after if end_of_day else found.first
+            return datetime(day.year, day.month, day.day).astimezone()
+        return found.astimezone()
+    except (ValueError, OverflowError):
+        raise _none(where, text) from None
+
+
+def day_range(since: str | None, until: str | None, zone: tzinfo | None) -> tuple[date | None, date | None]:
+    """The first and the last day of a report, of `--since` and `--until`.
+
+    Args:
+        zone: whose today it is; None is the local one.
+
+    Raises:
+        InvalidInput: one of them is no day, or the first is after the last.
+    """
+    now = datetime.now(zone) if zone is not None else datetime.now().astimezone()
+    first, last = _day("--since", since, now, is_last=False), _day("--until", until, now, is_last=True)
+    if first is not None and last is not None and first > last:
+        raise InvalidInput(f"--since {since} is after --until {until}")
+    return first, last
+
+
+def _day(where: str, text: str | None, now: datetime, *, is_last: bool) -> date | None:
+    if text is None:
+        return None
+    try:
+        found = _read(where, text, now)
+        if isinstance(found, _Days):
+            return found.after - timedelta(days=1) if is_last else found.first
+        if isinstance(found, _Ago):
+            # The last 7 days begin six days ago; what is until them ends the day before.
+            begin = found.before(now).date()
+            return begin if is_last or not found.is_of_days else begin + timedelta(days=1)
+        return (found if found.tzinfo is None else found.astimezone(now.tzinfo)).date()
+    except (ValueError, OverflowError):
+        raise _none(where, text) from None
+
+
+def _read(where: str, text: str, now: datetime) -> _Days | _Ago | datetime:
+    """What is meant: days, a span back from now, or a moment.
+
+    Raises:
+        InvalidInput: a unit that means two things.
+        ValueError, OverflowError: no time, or none that the calendar has.
+    """
+    words = " ".join(text.lower().split())
+    today = now.date()
+    if words == "now":
+        return now
+    if words in ("today", "yesterday"):
+        first = today - timedelta(days=words == "yesterday")
+        return _Days(first, first + timedelta(days=1))
+    if (named := _CALENDAR.fullmatch(words)) is not None:
+        return _calendar(named[2], today, back=int(named[1] == "last"))
+    if (span := _SPAN.fullmatch(words)) is not None:
+        if span[2] == "m":
+            raise InvalidInput(f"{where} {text!r}: write {span[1]}min for minutes, or {span[1]}mo for months")
+        if span[2] in _UNIT_OF:
+            return _Ago(int(span[1]), _UNIT_OF[span[2]])
+    if (month := _MONTH.fullmatch(words)) is not None:
+        return _calendar("month", date(int(month[1]), int(month[2]), 1), back=0)
+    if _DAY.fullmatch(text.strip().upper()):
+        first = date.fromisoformat(text.strip().upper())
+        return _Days(first, first + timedelta(days=1))
+    return datetime.fromisoformat(text.strip())
+
+
+def _calendar(unit: str, day: date, *, back: int) -> _Days:
+    """The week, month or year that a day is in, or the one before it."""
+    if unit == "week":
+        first = day - timedelta(days=day.weekday() + 7 * back)
+        return _Days(first, first + timedelta(days=7))
+    if unit == "year":
+        return _Days(date(day.year - back, 1, 1), date(day.year - back + 1, 1, 1))
+    months = 12 * day.year + day.month - 1 - back
+    year, month = divmod(months, 12)
+    following, next_month = divmod(months + 1, 12)
+    return _Days(date(year, month + 1, 1), date(following, next_month + 1, 1))
+
+
+def _none(where: str, text: str) -> InvalidInput:
+    return InvalidInput(f"{where} {text!r} is no time: give {EXAMPLES}")

@@ -16,10 +16,10 @@ import orjson
 
 from ledger import clock, money
 from ledger.errors import CostledgerError, UnknownWorkflow
-from projections.budget import Budgets, BudgetState, standing
+from projections.budget import Budgets, BudgetState, budget_json, standing
 from projections.replay import ENDED
 from projections.server.outbox import Collecting, Message, Outbox, Told
-from projections.server.rows import budget_as_json, usd
+from projections.server.rows import usd
 from projections.store import AuditEntry, HistoryStore
 from projections.workflow_history import Row
 
@@ -171,7 +171,7 @@ class News:
             "workflow_template": row.workflow_template,
             "project": row.project,
             "end_time": row.end_time,
-            "budget": budget_as_json(standing(row, self._budgets)),
+            "budget": budget_json(standing(row, self._budgets)),
         }
 
     def _put(self, into: Collecting, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:

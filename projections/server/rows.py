@@ -11,31 +11,17 @@ import orjson
 from ledger import money
 from ledger.config import Config
 from projections.applications.plan import Compared
-from projections.budget import Standing, standing
+from projections.budget import budget_json, standing
 from projections.idle import is_idle
 from projections.pages import Totals
 from projections.workflow_history import Row
 
-__all__ = ["budget_as_json", "row_as_json", "totals_as_json", "usd"]
+__all__ = ["row_as_json", "totals_as_json", "usd"]
 
 
 def usd(nanousd: int | None) -> str | None:
     """An amount as the wire spells it."""
     return None if nanousd is None else money.to_wire(nanousd)
-
-
-def budget_as_json(found: Standing | None) -> dict[str, Any] | None:
-    """How a workflow stands against its budget, for JSON."""
-    if found is None:
-        return None
-    return {
-        "budget": usd(found.budget_nanousd),
-        "spent": usd(found.spent_nanousd),
-        "left": usd(found.left_nanousd),
-        "percent": found.percent,
-        "state": found.state,
-        "at_least": found.at_least,
-    }
 
 
 def row_as_json(row: Row, config: Config, copy: Compared | None = None) -> dict[str, Any]:
@@ -48,7 +34,7 @@ def row_as_json(row: Row, config: Config, copy: Compared | None = None) -> dict[
     told = asdict(row)
     told["idle"] = is_idle(row, datetime.now(UTC), config.idle_after)
     del told["budget_nanousd"]
-    told["budget"] = budget_as_json(standing(row, config.budgets))
+    told["budget"] = budget_json(standing(row, config.budgets))
     estimate = told["estimated_cost_total"]
     told["actual_cost_total"] = usd(told.pop("actual_cost_nanousd"))
     told["estimated_cost_total"] = None if estimate is None else usd(money.parse_total(estimate))

@@ -44,7 +44,9 @@ class Budget(_Shape):
         description="spent, of the budget, rounded down, and at least 101 when it is over; null of a budget of 0",
         examples=[84],
     )
-    state: str = Field(description="ok, warned (from 80 % on) or over", examples=["warned"])
+    state: str = Field(
+        description="ok, warned (from the first share of [budgets] warn_at on) or over", examples=["warned"]
+    )
     at_least: bool = Field(description="some usage has no price or is incomplete, so more than this was spent")
 
 

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from ledger.errors import CostledgerError, HistoryUnavailable
 from ledger.line import Head
-from projections.budget import Standing, lower_bound, standing, standing_so_far
+from projections.budget import Standing, budget_json, lower_bound, standing, standing_so_far
 from projections.folding import RUNNING, State
 from projections.replay import ENDED
 from projections.server.descriptors import threads_at_hand
 from projections.server.keeper import Keeper
 from projections.server.problems import sentence
-from projections.server.rows import budget_as_json, usd
+from projections.server.rows import usd
 from projections.server.service import Service
 
 __all__ = ["Local", "Standings"]
@@ -125,7 +125,7 @@ def _as_json(found: Local, *, hosts: str) -> dict[str, Any]:
         "at_least": found.at_least,
         "unpriced_events": found.unpriced,
         "status": found.status,
-        "budget": budget_as_json(found.budget),
+        "budget": budget_json(found.budget),
         "hosts": hosts,
         "problem": None,
     }

@@ -143,7 +143,7 @@ def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) ->
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-c", script]
     assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
-    assert run("check").out == "w: $1.0000 spent; no budget is set for it\n"
+    assert run("check", "w").out == "w: $1.0000 spent; no budget is set for it\n"
 
 
 def test_prices_of_a_model(run: Run) -> None:

@@ -162,7 +162,7 @@ def test_what_is_wrong_with_the_options_is_said(run: Run) -> None:
     for arguments, sentence in (
         (["--timezone", "Mars/Olympus"], "no such zone"),
         (["--timezone", "../../etc/passwd"], "no such zone"),
-        (["--since", "yesterday"], "give a day such as 2026-11-23 or 20261123"),
+        (["--since", "soon"], "--since 'soon' is no time: give 2026-11-23, "),
         (["--since", "20261124", "--until", "20261123"], "--since 20261124 is after --until 20261123"),
         (["--json", "--csv"], "give one of them"),
     ):

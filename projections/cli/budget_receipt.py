@@ -1,0 +1,95 @@
+"""What an append leaves of a workflow's budget. A workflow without a budget costs a search of its ledger, no replay."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ledger.errors import CostledgerError
+from ledger.line import EMPTY, Head
+from ledger.store import DirectoryStore
+from projections.cli.context import config_path
+
+if TYPE_CHECKING:
+    from projections.budget import Budgets, Standing
+    from projections.folding import State
+
+__all__ = ["BudgetReceipts", "standing_json"]
+
+_NAMED: Final = b'"budget_usd"'
+"""How a start that names a budget spells it in its line."""
+
+_SECTION: Final = b"budgets"
+"""What a configuration file that sets budgets has in it."""
+
+
+@dataclass(slots=True)
+class _Replayed:
+    """How far a ledger was searched for a budget, and replayed."""
+
+    searched: int = 0
+    state: State | None = None
+    head: Head = EMPTY
+
+
+@dataclass(slots=True)
+class BudgetReceipts:
+    """Standings of the workflows that one invocation appends to; each line of a ledger is replayed once."""
+
+    ledgers: DirectoryStore
+    _replayed: dict[str, _Replayed] = field(default_factory=dict)
+    _budgets: Budgets | None = None
+    _is_configured: bool | None = None
+
+    def after(self, workflow_id: str) -> Standing | None:
+        """Return how the workflow stands now; None without a budget.
+
+        What fails is reported on stderr and is no error: the append itself has succeeded.
+        """
+        try:
+            known = self._replayed.setdefault(workflow_id, _Replayed())
+            if known.state is None and not self._configured() and not self._is_named(workflow_id, known):
+                return None
+            return self._standing(workflow_id, known)
+        except (CostledgerError, OSError) as error:
+            click.echo(f"costledger: the event is recorded; what is left of a budget is unknown: {error}", err=True)
+            return None
+
+    def _configured(self) -> bool:
+        if self._is_configured is None:
+            path = config_path()
+            self._is_configured = path is not None and _SECTION in path.read_bytes()
+        return self._is_configured
+
+    def _is_named(self, workflow_id: str, known: _Replayed) -> bool:
+        """Whether a start names a budget; searches only what was appended since it was last asked."""
+        path = self.ledgers.ledger_path(workflow_id)
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as ledger:
+            found = ledger.find(_NAMED, known.searched) >= 0
+            known.searched = max(0, len(ledger) - len(_NAMED))
+        return found
+
+    def _standing(self, workflow_id: str, known: _Replayed) -> Standing | None:
+        from projections.budget import configured_budgets, standing_so_far
+        from projections.folding import fold, initial
+
+        if self._budgets is None:
+            self._budgets = configured_budgets(config_path() if self._configured() else None)
+        state = initial(workflow_id) if known.state is None else known.state
+        reader = self.ledgers.read(workflow_id, start=known.head)
+        for line in reader:
+            fold(state, line)
+        known.state, known.head = state, reader.head
+        return standing_so_far(state, self._budgets)
+
+
+def standing_json(found: Standing | None) -> dict[str, Any] | None:
+    """The same for programs."""
+    if found is None:
+        return None
+    from projections.budget import budget_json
+
+    return budget_json(found)
