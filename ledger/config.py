@@ -43,7 +43,7 @@ __all__ = [
     "load",
 ]
 
-WEBHOOK_EVENTS: Final = ("cost.updated", "workflow.settled", "budget.exceeded", "ledger.damaged")
+WEBHOOK_EVENTS: Final = ("cost.updated", "workflow.settled", "budget.warned", "budget.exceeded", "ledger.damaged")
 """What webhooks tell."""
 
 RATE_FIELDS: Final = {
@@ -119,9 +119,9 @@ def _span(value: object) -> timedelta:
 
 
 def _share(value: object) -> Decimal:
-    """A share of a budget as the file spells it: TOML's float by its shortest decimal."""
+    """A share of a budget as the file spells it."""
     try:
-        share = Decimal(str(value).strip()) if isinstance(value, int | float | str) else Decimal(0)
+        share = Decimal(str(value).strip()) if isinstance(value, int | Decimal | str) else Decimal(0)
     except InvalidOperation:
         share = Decimal(0)
     if not share.is_finite() or not 0 < share <= 1:
@@ -265,9 +265,9 @@ class WebhookConfig(_Section):
     url: str
     secret_env: Name | None = None
     secret_file: Path | None = None
-    events: tuple[Literal["cost.updated", "workflow.settled", "budget.exceeded", "ledger.damaged"], ...] = (
-        WEBHOOK_EVENTS
-    )
+    events: tuple[
+        Literal["cost.updated", "workflow.settled", "budget.warned", "budget.exceeded", "ledger.damaged"], ...
+    ] = WEBHOOK_EVENTS
     allow_private: bool = False
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     attempts: Annotated[int, Field(ge=1, le=100)] = 20

@@ -94,6 +94,7 @@ def write(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id: str, 
         "cost_usd": money.to_wire(row.actual_cost_nanousd),
         "cost_basis": row.cost_basis,
         "budget_usd": None if stands is None else money.to_wire(stands.budget_nanousd),
+        "budget_warn_at": None if stands is None or not stands.warn_at else str(stands.warn_at[0]),
     }
     for session_id, note in notes.items():
         session = by_id.get(session_id) or Session()

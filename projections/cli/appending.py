@@ -35,9 +35,24 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
+def _observed_at(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    """A moment in the ledger's spelling; what reads other spellings is imported only for them."""
+    if value is None or (value.endswith("Z") and value[:1].isdigit()):
+        return value
+    from ledger.clock import to_wire
+    from projections.cli.times import moment_named
+
+    return to_wire(moment_named("--observed-at", value))
+
+
 _common = _options(
     click.option("--id", metavar="TEXT", help="The event's own id; the same id again appends nothing."),
-    click.option("--observed-at", metavar="TIME", help="When it was seen, e.g. 2026-11-23T18:33:01Z."),
+    click.option(
+        "--observed-at",
+        metavar="TIME",
+        callback=_observed_at,
+        help="When it was observed: 2026-11-23T18:33:01Z, or as in `costledger history --since`.",
+    ),
     json_option,
     data_option,
 )

@@ -239,9 +239,9 @@ def _line(said: Json, note: Json, context: Json) -> str:
     shown.append(f"{least}${cost:,.2f}" if cost or not least else "unpriced")
     budget = _number(note.get("budget_usd"))
     if budget:
-        left = budget - cost
+        left, warn_at = budget - cost, _number(note.get("budget_warn_at")) or 1
         text = f"${left:,.2f} left of ${budget:,.2f}" if left >= 0 else f"${-left:,.2f} over ${budget:,.2f}"
-        shown.append(_coloured(text, _RED if left < 0 else _YELLOW if cost >= 0.8 * budget else ""))
+        shown.append(_coloured(text, _RED if left < 0 else _YELLOW if cost >= warn_at * budget else ""))
     if (used := context.get("used_percentage")) is not None:
         shown.append(f"context {_number(used):.0f}%")
     return " · ".join(shown)

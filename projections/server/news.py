@@ -1,6 +1,6 @@
 """News: what webhooks tell, made from the audit log, changed rows and damaged ledgers.
 
-`cost.updated` comes from the audit log, entry by entry; `workflow.settled` and `budget.exceeded` from the rows that
+`cost.updated` comes from the audit log, entry by entry; `workflow.settled` and `budget.…` from the rows that
 changed; `ledger.damaged` from what the keeper could not replay. Each is told once: a cost that is the last one told,
 an end that is the last one told, a run that was over, damage that stands, are no news.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -64,8 +65,8 @@ class News:
                 number = changes[-1][0]
             into.see(_CHANGE, number)
             for row in self._history().rows():
-                over = self._over_run(row)
-                into.tell(row.adw_id, Told(row.actual_cost_nanousd, _settled(row), over))
+                over, warned = self._over_run(row), self._warned(row)
+                into.tell(row.adw_id, Told(row.actual_cost_nanousd, _settled(row), over, warned))
 
     def collect(self, unsettled: Collection[str], damages: Mapping[str, str], now: float) -> bool:
         """Everything that is new; False when nothing was.
@@ -138,6 +139,12 @@ class News:
         if over is not None and over != told.over_run:
             told = replace(told, over_run=over)
             self._put(into, "budget.exceeded", row.adw_id, self._of_row(row) | {"run": over}, now)
+        warned = self._warned(row)
+        if warned is not None and (told.warned is None or _run_and_share(warned) > _run_and_share(told.warned)):
+            told = replace(told, warned=warned)
+            run, share = _run_and_share(warned)
+            data = self._of_row(row) | {"run": run, "warned_at": float(share)}
+            self._put(into, "budget.warned", row.adw_id, data, now)
         if told != known:
             into.tell(row.adw_id, told)
 
@@ -152,8 +159,17 @@ class News:
 
     def _over_run(self, row: Row) -> int | None:
         found = standing(row, self._budgets)
-        if found is None or found.state is not BudgetState.OVER:
+        return None if found is None or found.state is not BudgetState.OVER else self._run(row)
+
+    def _warned(self, row: Row) -> str | None:
+        """The run, and the largest share of its budget that is warned of; None below all shares and above the whole."""
+        found = standing(row, self._budgets)
+        if found is None or found.state is not BudgetState.WARNED or found.warned_at is None:
             return None
+        run = self._run(row)
+        return None if run is None else f"{run} {found.warned_at}"
+
+    def _run(self, row: Row) -> int | None:
         try:
             return self._run_of(row.adw_id)
         except UnknownWorkflow:
@@ -178,6 +194,11 @@ class News:
         told = {"type": type, "timestamp": clock.to_wire(clock.now()), "data": data}
         message = Message(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(told).decode())
         into.put(message, self._wanted(type), now)
+
+
+def _run_and_share(warned: str) -> tuple[int, Decimal]:
+    run, _, share = warned.partition(" ")
+    return int(run), Decimal(share)
 
 
 def _mark(entry: AuditEntry) -> str:

@@ -26,7 +26,7 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, number INTEGER NOT NULL, mark TEXT NOT NULL) STRICT",
     # What was last told of each workflow; NULL: nothing yet.
     "CREATE TABLE IF NOT EXISTS told (adw_id TEXT PRIMARY KEY, cost_nanousd INTEGER, settled TEXT, over_run INTEGER, "
-    "damage TEXT) STRICT, WITHOUT ROWID",
+    "damage TEXT, warned TEXT) STRICT, WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS message (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
     "type TEXT NOT NULL, adw_id TEXT NOT NULL, body TEXT NOT NULL, made_at REAL NOT NULL) STRICT",
     # One for each endpoint that is yet to take a message; due_at NULL: an older one of the workflow goes first, or
@@ -71,11 +71,13 @@ class Told:
     Attributes:
         settled: how and when it had ended.
         over_run: the run in which it was over its budget.
+        warned: the run, and the largest share of its budget that was warned of: "1 0.8".
     """
 
     cost_nanousd: int | None = None
     settled: str | None = None
     over_run: int | None = None
+    warned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ class Outbox:
                 with self._connection.transaction():
                     for statement in _SCHEMA:
                         self._db.execute(statement)
+                    if "warned" not in {name for _, name, *_ in self._db.execute("PRAGMA table_info(told)")}:
+                        self._db.execute("ALTER TABLE told ADD COLUMN warned TEXT")  # an earlier version made it
         except BaseException:
             self._connection.close()
             raise
@@ -240,17 +244,17 @@ class Collecting:
 
     def told(self, adw_id: str) -> Told:
         """What was last told of a workflow."""
-        query = "SELECT cost_nanousd, settled, over_run FROM told WHERE adw_id = ?"
+        query = "SELECT cost_nanousd, settled, over_run, warned FROM told WHERE adw_id = ?"
         found = self._db.execute(query, (adw_id,)).fetchone()
         return Told() if found is None else Told(*found)
 
     def tell(self, adw_id: str, told: Told) -> None:
         """Remember what was told of a workflow."""
         self._db.execute(
-            "INSERT INTO told (adw_id, cost_nanousd, settled, over_run) VALUES (?, ?, ?, ?) ON CONFLICT (adw_id) "
-            "DO UPDATE SET cost_nanousd = excluded.cost_nanousd, settled = excluded.settled, "
-            "over_run = excluded.over_run",
-            (adw_id, told.cost_nanousd, told.settled, told.over_run),
+            "INSERT INTO told (adw_id, cost_nanousd, settled, over_run, warned) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (adw_id) DO UPDATE SET cost_nanousd = excluded.cost_nanousd, settled = excluded.settled, "
+            "over_run = excluded.over_run, warned = excluded.warned",
+            (adw_id, told.cost_nanousd, told.settled, told.over_run, told.warned),
         )
 
     def damages(self) -> dict[str, str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.config import Budgets
-from projections.budget import BudgetState, Standing, standing
+from ledger.errors import InvalidConfig
+from projections.budget import Budgets as AnyBudgets
+from projections.budget import BudgetState, Standing, configured_budgets, near_or_over, standing
 from projections.workflow_history import row
 from tests.projections.lines import HEAD, folded, reading, started
 
@@ -17,7 +23,7 @@ NONE = Budgets()
 DEFAULTS = Budgets.model_validate({"default_usd": "10", "by_template": {"adw_sdlc": "5"}})
 
 
-def stands(*told: dict[str, Any], budgets: Budgets = NONE) -> Standing | None:
+def stands(*told: dict[str, Any], budgets: AnyBudgets = NONE) -> Standing | None:
     return standing(row(folded(*told), HEAD), budgets)
 
 
@@ -87,6 +93,41 @@ def test_a_difference_is_shown_with_the_decimals_that_it_needs() -> None:
         (2_000_000_000, "$2.0000 of $1.0000 spent (200 %), $1.0000 over"),
     ):
         assert str(Standing(1_000_000_000, spent, at_least=False, unpriced=0)) == told
+
+
+SHARES = st.lists(st.decimals("0.001", 1, places=3), max_size=4).map(lambda shares: tuple(sorted(set(shares))))
+
+
+@given(st.integers(1, 10**12), st.integers(0, 10**12), SHARES)
+def test_the_largest_share_that_is_reached_is_warned_of(budget: int, spent: int, shares: tuple[Decimal, ...]) -> None:
+    found = Standing(budget, spent, at_least=False, unpriced=0, warn_at=shares)
+    reached = [share for share in shares if Fraction(spent, budget) >= Fraction(share)]
+    assert found.warned_at == (max(reached) if reached else None)
+    assert (found.state is BudgetState.WARNED) == (spent <= budget and bool(reached))
+    assert (found.warning is None) == (found.state is BudgetState.OK)
+
+
+def test_the_configuration_names_the_shares_of_every_budget(tmp_path: Path) -> None:
+    file = tmp_path / "costledger.toml"
+    file.write_text("[budgets]\nwarn_at = [0.95, 0.5]\n", encoding="utf-8")
+    budgets = configured_budgets(file)
+    assert budgets.warn_at == (Decimal("0.5"), Decimal("0.95"))
+    found = stands(started(1, budget_usd="1.00"), reading("0.95"), budgets=budgets)
+    assert found is not None
+    assert (found.warned_at, found.warning) == (Decimal("0.95"), "nears its budget (95 %)")
+    for wrong in ("0", "1.5", '"much"', "true"):
+        file.write_text(f"[budgets]\nwarn_at = [{wrong}]\n", encoding="utf-8")
+        with pytest.raises(InvalidConfig, match="a share of the budget"):
+            configured_budgets(file)
+
+
+def test_the_rows_that_near_their_budget_or_are_over_it_come_with_the_most_used_first() -> None:
+    rows = [
+        replace(row(folded(started(1, budget_usd="1.00"), reading(spent)), HEAD), adw_id=name)
+        for name, spent in (("ok", "0.10"), ("near", "0.90"), ("over", "1.50"), ("nearer", "0.95"))
+    ]
+    rows.append(row(folded(started(1)), HEAD))
+    assert [found.adw_id for found, _ in near_or_over(rows, NONE)] == ["over", "nearer", "near"]
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))

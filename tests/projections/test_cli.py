@@ -254,7 +254,7 @@ def test_an_id_that_looks_like_an_option_goes_after_two_dashes(run: Run) -> None
         (["observe", "w"], 2, "a cost, a usage or both"),
         (["observe", "w", "--input-tokens", str(2**63)], 2, "not between 0 and 1,000,000,000,000"),
         (["observe", "w", "--cost-usd", "1000000.01"], 2, "above the limit of 1,000,000 USD"),
-        (["observe", "w", "--cost-usd", "1", "--observed-at", "yesterday"], 2, "observed_at"),
+        (["observe", "w", "--cost-usd", "1", "--observed-at", "soon"], 2, "--observed-at 'soon' is no time"),
         (["show", "nobody"], 1, "no workflow 'nobody'"),
         (["explain", "nobody"], 1, "no workflow 'nobody'"),
         (["histroy"], 2, "Did you mean 'history'?"),

@@ -84,6 +84,7 @@ def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(age
         "cost_usd": "0.42",
         "cost_basis": "reported",
         "budget_usd": "5.00",
+        "budget_warn_at": "0.8",
         "least_usd": "0.42",
         "by_counters_usd": "0.42",
         "counters": [{"shown_usd": "0.42", "processes": [{"since_ms": [-4_000, 6_000], "late_until_ms": 14_000}]}],

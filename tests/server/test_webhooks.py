@@ -108,6 +108,23 @@ def test_the_budget_of_a_second_run_is_told_again(hosted: Host, data: Path, rece
     assert [one.data["run"] for one in receiver.received] == [1, 2]
 
 
+def test_each_share_of_a_budget_that_is_warned_of_is_sent_once_in_a_run(
+    hosted: Host, data: Path, receiver: Receiver
+) -> None:
+    server = started(hosted, data, config(receiver.port) + "warn_at = [0.5, 0.9]\n")
+    for usd in ("2.49", "2.50", "3", "4.50", "4.60", "6"):
+        server.ledgers.append([cost_observed("w", cost_usd=usd)])
+        receiver.until(partial(tells, f"{float(usd):.2f}"))
+    receiver.until(lambda got: "budget.exceeded" in [one.type for one in got])
+    sent = [one for one in receiver.received if one.type.startswith("budget.")]
+    assert [one.type for one in sent] == ["budget.warned", "budget.warned", "budget.exceeded"]
+    warned = [one.data for one in sent[:2]]
+    assert [(data["run"], data["warned_at"], data["budget"]["state"]) for data in warned] == [
+        (1, 0.5, "warned"),
+        (1, 0.9, "warned"),
+    ]
+
+
 def test_a_receiver_that_was_down_or_failed_gets_everything_in_order(
     hosted: Host, data: Path, receiver: Receiver
 ) -> None:
