@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import click
 
@@ -21,51 +21,133 @@ from ledger.errors import (
     is_shortage,
     reason,
 )
-from projections.cli.context import config_option, data_option, history_option, json_option
+from projections.cli.context import config_option, data_option, example, history_option, json_option
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["main"]
 
-_COMMANDS: Final = {
-    "demo": "demo",
-    "start": "appending",
-    "observe": "appending",
-    "charge": "appending",
-    "complete": "appending",
-    "fail": "appending",
-    "cancel": "appending",
-    "correct": "appending",
-    "append": "stdin",
-    "install": "installing",
-    "statusline": "installing",
-    "hook": "installing",
-    "import": "importing",
-    "refresh": "refreshing",
-    "resync": "refreshing",
-    "rebuild": "rebuilding",
-    "watch": "watching",
-    "history": "reading",
-    "show": "reading",
-    "explain": "reading",
-    "daily": "reports",
-    "weekly": "reports",
-    "monthly": "reports",
-    "session": "reports",
-    "stale": "doubting",
-    "check": "checking",
-    "prices": "pricing",
-    "reprice": "repricing",
-    "verify": "proving",
-    "anchor": "proving",
-    "salvage": "salvaging",
-    "replicate": "replicating",
-    "restore": "replicating",
-    "origin": "placing",
-    "project": "projecting",
-    "serve": "serving",
-    "token": "serving",
-    "webhooks": "hooking",
+
+class _Entry(NamedTuple):
+    """A command: the module it is in, what it does in one sentence, and how it is called."""
+
+    module: str
+    sentence: str
+    example: str
+
+
+_GROUPS: Final[dict[str, dict[str, _Entry]]] = {
+    "Everyday": {
+        "history": _Entry(
+            "reading", "List workflows and what each one cost.", "costledger history --since 7d --sort cost --limit 20"
+        ),
+        "show": _Entry(
+            "reading", "Show one workflow: its cost, tokens, agents and models.", "costledger show a5b80595"
+        ),
+        "explain": _Entry("reading", "Explain a cost, event by event.", "costledger explain a5b80595"),
+        "check": _Entry("checking", "Say what is left of a budget.", "costledger check a5b80595"),
+        "stale": _Entry("doubting", "List rows that may be wrong, and what to do.", "costledger stale"),
+        "demo": _Entry("demo", "Show the whole story on shipped example output.", "costledger demo --keep demo"),
+    },
+    "Record": {
+        "start": _Entry(
+            "appending",
+            "Start a run of a workflow.",
+            "costledger start a5b80595 --issue-number 17 --budget-usd 5",
+        ),
+        "observe": _Entry(
+            "appending",
+            "Record what a meter reads now.",
+            "costledger observe a5b80595 --agent plan --cost-usd 0.09",
+        ),
+        "charge": _Entry(
+            "appending",
+            "Record one finished call, priced from its tokens if needed.",
+            "costledger charge a5b80595 --model claude-sonnet-4-5 --output-tokens 2306 --message-id msg_1",
+        ),
+        "complete": _Entry("appending", "End a run that went well.", "costledger complete a5b80595"),
+        "fail": _Entry(
+            "appending", "End a run that failed.", "costledger fail a5b80595 --error-message 'tests do not pass'"
+        ),
+        "cancel": _Entry(
+            "appending", "End a run that was cancelled.", "costledger cancel a5b80595 --reason 'not needed'"
+        ),
+        "correct": _Entry(
+            "appending",
+            "Correct a cost, with the reason.",
+            "costledger correct a5b80595 --cost-usd 2.37 --reason 'counted twice'",
+        ),
+        "append": _Entry("stdin", "Append events as JSON lines from stdin.", "costledger append --json < events.jsonl"),
+    },
+    "Import and follow": {
+        "import": _Entry("importing", "Read what agents left in their logs.", "costledger import claude"),
+        "watch": _Entry("watching", "Follow sources, and import what is new.", "costledger watch"),
+        "install": _Entry(
+            "installing", "Record Claude Code sessions as they run.", "costledger install claude-code --yes"
+        ),
+        "statusline": _Entry(
+            "installing", "Print the status line of a Claude Code session.", "costledger statusline < status.json"
+        ),
+        "hook": _Entry("installing", "Read a transcript when Claude Code calls this.", "costledger hook < event.json"),
+    },
+    "Reports": {
+        "daily": _Entry("reports", "Show what was spent each day.", "costledger daily --since 'last month' --by model"),
+        "weekly": _Entry("reports", "Show what was spent each week.", "costledger weekly --since 2026-11 --by project"),
+        "monthly": _Entry("reports", "Show what was spent each month.", "costledger monthly --by template"),
+        "session": _Entry("reports", "Show what each session spent.", "costledger session --since yesterday"),
+        "prices": _Entry(
+            "pricing", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"
+        ),
+    },
+    "Trust and repair": {
+        "verify": _Entry("proving", "Prove every ledger and every row.", "costledger verify"),
+        "anchor": _Entry("proving", "Print a line that vouches for all ledgers.", "costledger anchor >> anchors.txt"),
+        "refresh": _Entry("refreshing", "Replay the ledgers that changed.", "costledger refresh"),
+        "resync": _Entry("refreshing", "Read the sources again, and replay.", "costledger resync a5b80595 --force"),
+        "rebuild": _Entry("rebuilding", "Replay every ledger into fresh rows.", "costledger rebuild --check"),
+        "reprice": _Entry(
+            "repricing",
+            "Price again what was priced from tokens.",
+            "costledger reprice --since 'last month' --reason 'new contract'",
+        ),
+        "salvage": _Entry("salvaging", "Save what verifies of a damaged ledger.", "costledger salvage a5b80595"),
+        "origin": _Entry("placing", "Say which data directory this is.", "costledger origin"),
+    },
+    "Many hosts": {
+        "replicate": _Entry(
+            "replicating", "Send ledgers to a shared engine.", "costledger replicate --to nats://nats-1:4222 --follow"
+        ),
+        "restore": _Entry(
+            "replicating",
+            "Fetch a lost host's ledgers from it.",
+            "costledger --data new restore --from nats://nats-1:4222",
+        ),
+        "project": _Entry(
+            "projecting",
+            "Fold all hosts' ledgers into shared rows.",
+            "costledger project --from nats://nats-1:4222 --history postgresql://db/costs",
+        ),
+    },
+    "Serve": {
+        "serve": _Entry("serving", "Serve the live page and the HTTP API.", "costledger serve --port 8765"),
+        "token": _Entry(
+            "serving", "Make, list and revoke tokens of the server.", "costledger token create --scope read"
+        ),
+        "webhooks": _Entry("hooking", "Show webhooks, and resend what was given up.", "costledger webhooks"),
+    },
+    "Shell": {
+        "completion": _Entry(
+            "completing", "Print what makes a shell complete commands and ids.", "source <(costledger completion bash)"
+        ),
+    },
 }
-"""The module of each command, in the order that `--help` lists them."""
+"""Every command, in the groups and the order in which `--help` lists them."""
+
+_COMMANDS: Final = {name: entry for group in _GROUPS.values() for name, entry in group.items()}
+
+_NOT_DONE_WHEN_CUT: Final = {"append", "install", "reprice", "resync", "verify"}
+"""Commands that go on working, or find something, after they have begun to print: a closed output is an error there."""
 
 _ERROR, _USAGE, _FINDING, _INTERRUPTED = 1, 2, 3, 130
 
@@ -82,9 +164,29 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"projections.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        entry = _COMMANDS[cmd_name]
+        command: click.Command = getattr(
+            importlib.import_module(f"projections.cli.{entry.module}"), f"{cmd_name}_command"
+        )
+        command.epilog = example(entry.example)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands in groups; nothing of them is imported for that, and no sentence is cut."""
+        longest = max(map(len, _COMMANDS))
+        for title, group in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), entry.sentence) for name, entry in group.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=entry.sentence)
+            for name, entry in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -96,6 +198,28 @@ class _Commands(click.Group):
 
             near = get_close_matches(args[0], _COMMANDS, n=1)
             raise click.UsageError(f"{error.message}{f' Did you mean {near[0]!r}?' if near else ''}", ctx) from None
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError as error:  # click would exit with 1
+            raise _OutputClosed from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _OutputClosed(ctx.invoked_subcommand) from error
+
+
+class _OutputClosed(Exception):
+    """What reads the output of this command, such as `head`, has closed it."""
+
+    def __init__(self, command: str | None = None) -> None:
+        super().__init__(command)
+        self.command = command
 
 
 @click.group(
@@ -111,7 +235,7 @@ class _Commands(click.Group):
 @json_option
 @click.pass_context
 def cli(context: click.Context, as_json: bool) -> int:
-    """What an AI workflow cost, provably: today's picture, or one of the commands."""
+    """What an AI workflow cost, provably. Without a command: today's picture."""
     if context.invoked_subcommand is None:
         from projections.cli.today import today
 
@@ -142,9 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; what was acknowledged is in the ledger")
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        _drop_output()
-        sys.exit(_ERROR)
+    except (_OutputClosed, BrokenPipeError) as error:
+        sys.exit(_closed(error))
     except CostledgerError as error:
         _say(str(error))
         sys.exit(exit_code(error))
@@ -165,6 +288,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _drop_output() -> None:
     """Send what is still to be printed nowhere, so that the interpreter's last flush fails no second time."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _closed(error: _OutputClosed | BrokenPipeError) -> int:
+    """The exit code when a pipe is closed: no error where it is the output of a command that only reads."""
+    if not _is_closed(sys.stdout):
+        _say("a connection was closed by the other side; what was recorded before that stays recorded")
+        return _ERROR
+    _drop_output()
+    if isinstance(error, _OutputClosed) and error.command in _NOT_DONE_WHEN_CUT:
+        _say(f"the output was closed before `costledger {error.command}` had ended; run it again without cutting it")
+        return _ERROR
+    return 0
+
+
+def _is_closed(output: IO[str]) -> bool:
+    """Whether no process can read this pipe any more."""
+    import select
+
+    try:
+        poll = select.poll()
+        poll.register(output.fileno(), select.POLLOUT)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+    except (OSError, ValueError):  # not a file of this process
+        return True
 
 
 def exit_code(error: CostledgerError) -> int:

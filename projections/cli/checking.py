@@ -10,7 +10,14 @@ from ledger import money
 from ledger.errors import UnknownWorkflow
 from ledger.words import counted
 from projections.budget import BudgetState, Standing, configured_budgets, standing
-from projections.cli.context import config_option, config_path, data_option, history_option, json_option
+from projections.cli.context import (
+    complete_workflow,
+    config_option,
+    config_path,
+    data_option,
+    history_option,
+    json_option,
+)
 from projections.cli.output import print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.unpriced import in_words
@@ -25,7 +32,7 @@ _WITHOUT_BUDGET = (
 
 
 @click.command("check")
-@click.argument("workflow_id", metavar="[ID]", required=False)
+@click.argument("workflow_id", metavar="[ID]", required=False, shell_complete=complete_workflow)
 @json_option
 @history_option
 @config_option

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from ledger.pricing import PriceBook
 
 __all__ = [
+    "complete_workflow",
     "config",
     "config_option",
     "config_path",
     "credentials_option",
     "data_option",
     "data_path",
+    "example",
     "history_option",
     "history_spelling",
     "idle_after",
@@ -118,7 +120,19 @@ json_option: Callable[[F], F] = click.option(
     "--json", "as_json", is_flag=True, callback=json_before, help="Print JSON."
 )
 
-workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID")
+
+def complete_workflow(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """The ids of ledgers that begin so, for a shell's completion."""
+    given: Path | None = context.find_root().meta.get("data")
+    return [name for name in DirectoryStore(data_directory(given)).workflow_ids() if name.startswith(incomplete)]
+
+
+workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID", shell_complete=complete_workflow)
+
+
+def example(command: str) -> str:
+    """The end of a command's help."""
+    return f"\b\nExample:\n  {command}"
 
 
 def data_path() -> Path:

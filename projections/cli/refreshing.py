@@ -14,7 +14,7 @@ from ledger.register import SourceRegister
 from ledger.words import counted
 from ledger.workers import processes_at_hand
 from projections.applications.table import Writes
-from projections.cli.context import config_option, data_option, history_option, json_option, prices
+from projections.cli.context import complete_workflow, config_option, data_option, history_option, json_option, prices
 from projections.cli.output import print_json
 from projections.cli.progress import progress_bar
 from projections.cli.session import exit_code, log_changes, opened, report_writes, tell
@@ -49,7 +49,7 @@ def refresh_command(as_json: bool) -> int:
 
 
 @click.command("resync")
-@click.argument("workflow_id", metavar="[ID]", required=False)
+@click.argument("workflow_id", metavar="[ID]", required=False, shell_complete=complete_workflow)
 @click.option("--force", is_flag=True, help="Show pure replay, also for running workflows.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; list each cost that would change.")
 @json_option

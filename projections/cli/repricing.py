@@ -16,7 +16,15 @@ from ledger.errors import CostledgerError, InvalidEvent
 from ledger.pricing import PriceBook
 from ledger.store import DirectoryStore
 from ledger.words import counted
-from projections.cli.context import config_option, data_option, history_option, json_option, prices, store
+from projections.cli.context import (
+    complete_workflow,
+    config_option,
+    data_option,
+    history_option,
+    json_option,
+    prices,
+    store,
+)
 from projections.cli.output import plain, print_json
 from projections.cli.progress import counted_bar
 from projections.cli.session import exit_code, log_changes, opened, tell
@@ -84,7 +92,7 @@ class _Difference:
 
 
 @click.command("reprice")
-@click.argument("workflow_ids", metavar="[ID...]", nargs=-1)
+@click.argument("workflow_ids", metavar="[ID...]", nargs=-1, shell_complete=complete_workflow)
 @moment_option("--since", "Only readings observed from then on: a day or a time, local if it names no zone.")
 @moment_option("--until", "Only readings observed before then; a day counts whole.", end_of_day=True)
 @click.option("--model", default="*", metavar="GLOB", help="Only models whose name matches, e.g. 'claude-*'.")

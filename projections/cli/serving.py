@@ -22,6 +22,7 @@ from projections.cli.context import (
     credentials_option,
     data_option,
     data_path,
+    example,
     history_option,
     history_spelling,
     json_option,
@@ -180,7 +181,7 @@ def token_command() -> None:
     """Who may use the server: make, list and revoke tokens."""
 
 
-@token_command.command("create")
+@token_command.command("create", epilog=example("costledger token create --scope append --note 'build agents'"))
 @click.option("--scope", type=click.Choice(SCOPES), required=True, help="What it allows.")
 @click.option("--note", default="", help="Whose it is.")
 @data_option
@@ -189,7 +190,7 @@ def create(scope: str, note: str) -> None:
     click.echo(TokenRegister(data_path()).create(scope, note))
 
 
-@token_command.command("list")
+@token_command.command("list", epilog=example("costledger token list"))
 @json_option
 @data_option
 def list_tokens(as_json: bool) -> None:
@@ -217,7 +218,7 @@ def list_tokens(as_json: bool) -> None:
         click.echo("no tokens; `costledger token create --scope read` makes one")
 
 
-@token_command.command("revoke")
+@token_command.command("revoke", epilog=example("costledger token revoke 5f0c1a2b"))
 @click.argument("token_id", metavar="TOKEN")
 @data_option
 def revoke(token_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -26,13 +27,23 @@ BUDGET_STYLES: Final = {"ok": "", "warned": "yellow", "over": "red"}
 
 
 def console() -> Console:
-    """Where people read: the terminal's width, or wide enough when it is not one. NO_COLOR is respected by rich.
+    """Where people read: the terminal's width; into a pipe $COLUMNS, or wide enough. NO_COLOR is respected by rich.
 
     Markup is off: what agents call themselves is text, never a style.
     """
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave a closed output to `main`, which knows what it means; rich would exit with 1."""
+            raise
+
+    return Output(highlight=False, markup=False, width=None if sys.stdout.isatty() else _piped_columns())
+
+
+def _piped_columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isascii() and columns.isdigit() and int(columns) else _PIPED_COLUMNS
 
 
 def styled_status(status: str, *, idle: bool = False) -> Text:
