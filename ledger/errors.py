@@ -540,4 +540,6 @@ class MissingExtra(CostledgerError):
     http_status = 501
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional package: pip install 'costledger[{extra}]'")
+        from ledger.installation import extra_hint  # here: most programs never need it
+
+        super().__init__(f"{what} needs an optional package: {extra_hint(extra)}")

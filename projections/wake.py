@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from ledger.installation import extra_hint
+
 __all__ = ["Wake"]
 
 _POLL_SECONDS: Final = 1.0
@@ -45,7 +47,7 @@ class Wake:
         try:
             import watchfiles
         except ImportError:
-            self.reason = "watchfiles is not installed: pip install 'costledger[watch]'"
+            self.reason = f"watchfiles is not installed: {extra_hint('watch')}"
         else:
             self._watch = watchfiles.watch
 

@@ -46,6 +46,8 @@ from projections.cli.output import (
     project_names,
     short_ids,
 )
+from projections.cli.row_csv import print_csv
+from projections.cli.row_filter import RowFilter, filter_options
 from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import BUDGET_STYLES, console, styled_status
@@ -71,27 +73,30 @@ _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says
 
 
 @click.command("history")
-@click.option(
-    "--status",
-    type=click.Choice(["running", "idle", "completed", "failed", "cancelled"]),
-    help="Only these; idle ones are running, without activity for `idle_after` of the configuration.",
-)
-@click.option("--limit", type=click.IntRange(min=1), help="The last so many.")
+@filter_options
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @json_option
 @history_option
+@config_option
 @data_option
-def history_command(status: str | None, limit: int | None, as_json: bool) -> int:
+def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
     """All workflows and what they cost, the latest activity last."""
+    if as_json and as_csv:
+        raise InvalidInput("--json and --csv: give one of them")
+    wanted = RowFilter(**chosen)
     now, after, budgets = datetime.now(UTC), idle_after(), configured_budgets(config_path())
     with opened() as session:
-        rows = [(found, is_idle(found, now, after)) for found in session.history.rows()]
-        rows = [(found, idle) for found, idle in rows if status in (None, found.status, "idle" if idle else None)]
-        rows = sorted(rows, key=lambda both: (both[0].last_activity or "", both[0].adw_id))[-(limit or 0) :]
+        every = session.history.rows()
+        rows = wanted.of((found, is_idle(found, now, after)) for found in every)
         copies = session.compared([found for found, _ in rows])
         titles = session.titles([found for found, _ in rows])
         if as_json:
             shown = [(found, copies.get(found.adw_id), titles.get(found.adw_id), idle) for found, idle in rows]
             print_json([as_json_row(found, budgets, copy, title, idle=idle) for found, copy, title, idle in shown])
+        elif as_csv:
+            print_csv(rows, budgets)
+        elif every and wanted.is_limiting and not rows:
+            click.echo(f"no workflow matches these options; there are {len(every):,} in all")
         elif rows:
             _print_history(rows, copies, titles, budgets)
         else:

@@ -74,13 +74,8 @@ def moment_option(name: str, help: str, *, end_of_day: bool = False) -> Callable
         end_of_day: a period means its end, the first moment after it; otherwise its beginning.
     """
 
-    def parse(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-        if value is None:
-            return None
-        try:
-            return moment_named(name, value, end_of_day=end_of_day)
-        except InvalidInput as error:
-            raise click.BadParameter(str(error), context, parameter) from None
+    def parse(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:  # noqa: ARG001
+        return None if value is None else moment_named(name, value, end_of_day=end_of_day)
 
     return click.option(name, metavar="TIME", callback=parse, help=help)
 

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 
 from ledger.errors import HistoryUnavailable, InvalidInput
 from ledger.events import cost_observed, workflow_ended
+from ledger.installation import extra_hint
 from ledger.store import DirectoryStore, MemoryStore
 from projections.proof import Proof, verify
 from projections.rebuild import rebuild
@@ -426,9 +427,7 @@ def test_a_missing_package_names_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == (
-        "costledger: a history in PostgreSQL needs an optional package: pip install 'costledger[postgres]'\n"
-    )
+    assert done.stderr == (f"costledger: a history in PostgreSQL needs an optional package: {extra_hint('postgres')}\n")
 
 
 def test_a_spelling_that_names_no_history() -> None:

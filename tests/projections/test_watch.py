@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ledger import DirectoryStore, MemoryStore, cost_observed, money
 from ledger.errors import CostledgerError
 from ledger.importing import SourceEntry, SourceRegister, import_source
+from ledger.installation import extra_hint
 from ledger.journal import Durability
 from ledger.pricing import GenaiPrices
 from projections.replay import refresh
@@ -218,7 +219,7 @@ def test_without_watchfiles_it_says_so_and_looks_every_second(tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     wake = Wake(threading.Event())
     assert wake.reason is not None
-    assert "costledger[watch]" in wake.reason
+    assert wake.reason == f"watchfiles is not installed: {extra_hint('watch')}"
     began = time.monotonic()
     wake.wait([tmp_path], 0.0)
     assert time.monotonic() - began >= 1.0

@@ -1,0 +1,112 @@
+"""Which rows `history` lists, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import click
+
+from ledger import clock
+from projections.cli.times import EXAMPLES, moment_option
+from projections.workflow_history import Row
+
+__all__ = ["RowFilter", "filter_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SORTS: Final = {
+    "activity": "last_activity",
+    "cost": "actual_cost_nanousd",
+    "tokens": "total_tokens",
+    "duration": "duration_seconds",
+    "start": "start_time",
+    "issue": "issue_number",
+    "id": "adw_id",
+}
+"""What people sort by, and the column of each."""
+
+
+def _issue(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """An issue's number, also as it is shown: #17."""
+    if value is None:
+        return None
+    digits = value.removeprefix("#")
+    if not (digits.isascii() and digits.isdigit()):
+        raise click.BadParameter(f"{value!r} is no issue; give its number, as 17 or #17", context, parameter)
+    return int(digits)
+
+
+def filter_options(command: F) -> F:
+    """The options that say which rows; they are one argument of the command, `chosen`."""
+    for option in (
+        click.option("--limit", type=click.IntRange(min=1), help="Only the last so many."),
+        click.option(
+            "--sort", type=click.Choice(list(SORTS)), default="activity", help="Sort by this, the largest last."
+        ),
+        click.option("--template", metavar="NAME", help="Only of this kind of workflow."),
+        click.option("--project", metavar="NAME", help="Only of this project: its name, or its folder."),
+        click.option("--issue", metavar="NUMBER", callback=_issue, help="Only of this issue: 17 or #17."),
+        moment_option("--until", "Only with their last activity before the end of then.", end_of_day=True),
+        moment_option("--since", f"Only with activity since then: {EXAMPLES}."),
+        click.option(
+            "--status",
+            type=click.Choice(["running", "idle", "completed", "failed", "cancelled"]),
+            help="Only these; idle ones are running, without activity for `idle_after` of the configuration.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Rows that a person asks for; None does not limit."""
+
+    status: str | None
+    since: datetime | None
+    until: datetime | None
+    issue: int | None
+    project: str | None
+    template: str | None
+    sort: str
+    limit: int | None
+
+    @property
+    def is_limiting(self) -> bool:
+        """Whether it may leave out a row."""
+        return any((self.status, self.since, self.until, self.issue is not None, self.project, self.template))
+
+    def of(self, rows: Iterable[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
+        """The rows that are asked for, in their order; those without a value first.
+
+        Args:
+            rows: each with whether it is idle.
+        """
+        column = SORTS[self.sort]
+        found = sorted((both for both in rows if self._matches(*both)), key=lambda both: both[0].adw_id)
+        found.sort(key=lambda both: _rank(getattr(both[0], column)))
+        return found[-(self.limit or 0) :]
+
+    def _matches(self, row: Row, idle: bool) -> bool:
+        activity = row.last_activity or ""
+        return (
+            self.status in (None, row.status, "idle" if idle else None)
+            and (self.since is None or activity >= clock.to_wire(self.since))
+            and (self.until is None or "" < activity < clock.to_wire(self.until))
+            and self.issue in (None, row.issue_number)
+            and self.template in (None, row.workflow_template)
+            and (self.project is None or _is_project(row.project or "", self.project))
+        )
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    return (False, 0) if value is None else (True, value)
+
+
+def _is_project(project: str, asked: str) -> bool:
+    """Whether a project is the one that is meant: all of it, or the last part of its path, whatever the case."""
+    whole, asked = project.rstrip("/\\").lower(), asked.rstrip("/\\").lower()
+    return whole == asked or whole.replace("\\", "/").rpartition("/")[2] == asked
