@@ -34,6 +34,7 @@ __all__ = [
     "at_least",
     "bounded_by_text",
     "is_at_least",
+    "newest_dated_price",
     "price_book",
     "price_event",
     "price_of",
@@ -144,6 +145,22 @@ class GenaiPrices:
             return None
         rates = every[0] if len(every) == 1 else lowest(every)
         return replace(rates, book=f"{self.name}, {_named(rates)}")
+
+
+def newest_dated_price(moment: datetime) -> date | None:
+    """The last day up to a moment on which a price of the installed list began: the list is at least as new as that."""
+    from genai_prices.data_snapshot import get_snapshot
+    from genai_prices.types import StartDateConstraint
+
+    day = moment.astimezone(UTC).date()
+    prices = (
+        price
+        for provider in get_snapshot().providers
+        for model in provider.models
+        for price in (model.prices if isinstance(model.prices, list) else ())
+    )
+    begun = (price.constraint.start_date for price in prices if isinstance(price.constraint, StartDateConstraint))
+    return max((start for start in begun if start <= day), default=None)
 
 
 class _Listed(NamedTuple):

@@ -47,6 +47,14 @@ def clock() -> SteppingClock:
     return SteppingClock()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_columns() -> Iterator[None]:
+    """What commands print into a pipe is as wide as they like; pytest-xdist sets $COLUMNS for its workers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real agent output, from `COSTLEDGER_SHARED_DATA` or `../shared/data`; its tests skip without it."""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from ledger.errors import InvalidInput
+from ledger.errors import CostledgerError, InvalidInput
 from ledger.sources.findings import Options, Part
 from ledger.sources.transcript import Transcript
 
-__all__ = ["KINDS", "MAPPED_KINDS", "SESSION_KINDS", "TRANSCRIPT_KINDS", "Source", "source", "transcript"]
+__all__ = ["KINDS", "MAPPED_KINDS", "SESSION_KINDS", "TRANSCRIPT_KINDS", "Source", "identified", "source", "transcript"]
 
 KINDS = ("adw", "claude", "claude-stream", "codex", "csv", "history-db", "jsonl", "litellm", "otlp")
 """The kinds that `import` takes."""
@@ -81,3 +81,19 @@ def transcript(kind: str) -> Transcript:
     if kind not in transcripts:
         raise InvalidInput(f"no transcripts are called {kind!r}; there are: {', '.join(TRANSCRIPT_KINDS)}")
     return transcripts[kind]
+
+
+_TELLING_KINDS = ("codex", "claude-stream", "claude", "litellm", "otlp", "history-db", "adw")
+"""Kinds that can be recognised, the most particular first."""
+
+
+def identified(path: Path) -> str | None:
+    """Return the kind whose tool wrote what is at a path; None when no kind recognises it."""
+    for kind in _TELLING_KINDS:
+        try:
+            found = (transcript if kind in TRANSCRIPT_KINDS else source)(kind).identify(path)
+        except (CostledgerError, OSError, ValueError):
+            continue
+        if found:
+            return kind
+    return None

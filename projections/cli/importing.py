@@ -9,7 +9,7 @@ import click
 
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
-from ledger.sources import KINDS, TRANSCRIPT_KINDS, transcript
+from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.words import counted
 from ledger.workers import processes_at_hand
 from projections.cli.context import (
@@ -25,6 +25,7 @@ from projections.cli.context import (
 from projections.cli.output import place, print_json
 from projections.cli.progress import progress_bar
 from projections.cli.session import log_changes, opened
+from projections.cli.source_kinds import Kind, other_tool
 from projections.cli.tables import Table
 from projections.cli.terminal import console
 
@@ -42,7 +43,7 @@ class _SourcePath(click.Path):
 
 
 @click.command("import")
-@click.argument("kind", metavar="[KIND]", type=click.Choice(KINDS), required=False)
+@click.argument("kind", metavar="[KIND]", type=Kind(), required=False)
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=_SourcePath(path_type=Path))
 @click.option("--workflow-id", "--workflow", help="The workflow, where the files do not say it.")
 @click.option("--agent", help="The agent, where the folders do not say it.")
@@ -139,12 +140,17 @@ def _imported(
                 found = import_entry(
                     ledgers, entry, status=status, prices=book, progress=progress, processes=processes_at_hand()
                 )
-            if told and not (found.workflows or found.skipped or found.problems or found.in_unchanged_files):
+            nothing = not (found.workflows or found.problems or found.in_unchanged_files)
+            if told and nothing and (other := other_tool(entry.kind, path)) is not None:
+                raise SourceUnreadable(path, other)
+            if told and nothing and not found.skipped:
                 raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
             report.merge(found)
             register.add(entry)
         except CostledgerError as error:
-            failed.append((path, error))
+            is_input = isinstance(error, SourceUnreadable | InvalidInput) and not entry.map
+            other = other_tool(entry.kind, path) if told and is_input else None
+            failed.append((path, error if other is None else SourceUnreadable(path, other)))
     return report, failed
 
 

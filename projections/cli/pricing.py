@@ -16,7 +16,7 @@ from ledger.overrides import Overridden
 from ledger.price_corrections import VERSION, Correction
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.rates import UNITS, Rates
-from projections.cli.context import config_option, config_path, data_option, json_option, prices
+from projections.cli.context import config_option, config_path, data_option, history_option, json_option, prices
 from projections.cli.output import plain, print_json
 from projections.cli.tables import Table
 from projections.cli.terminal import console
@@ -33,25 +33,36 @@ _LABELS: Final = {
 }
 _NEAR_MAX: Final = 5
 
+__all__ = ["prices_command", "rates_json", "usd_text"]
+
 
 @click.command("prices")
-@click.argument("model")
+@click.argument("model", required=False)
 @moment_option("--at", "When: a time or a day, local if it names no zone [default: now].")
 @click.option("--service-tier", help="How the provider serves the call, e.g. batch [default: the standard way].")
 @json_option
+@history_option
 @config_option
 @data_option
-def prices_command(model: str, at: datetime | None, service_tier: str | None, as_json: bool) -> None:
-    """What MODEL costs per million tokens, at a moment, and which price list says so."""
+def prices_command(model: str | None, at: datetime | None, service_tier: str | None, as_json: bool) -> int:
+    """What MODEL costs per million tokens, at a moment, and which price list says so.
+
+    Without MODEL: all models that the workflows have used, with whose prices they are, and how to update the list.
+    """
     book, moment = prices(), at or datetime.now(UTC)
+    if model is None:
+        from projections.cli.prices_in_use import print_prices_in_use
+
+        return print_prices_in_use(book, moment, service_tier, as_json=as_json)
     rates = book.rates(model, moment, service_tier)
     if rates is None:
         raise UnknownModel(model, _near(model, book, moment, service_tier), service_tier)
     number = book.number(model, moment, service_tier) if isinstance(book, Overridden) else None
     if as_json:
-        print_json(_as_json(model, moment, service_tier, rates, number))
+        print_json(rates_json(model, moment, service_tier, rates, number))
     else:
         _print(model, moment, service_tier, rates, number)
+    return 0
 
 
 def _near(model: str, book: PriceBook, moment: datetime, service_tier: str | None) -> list[str]:
@@ -65,7 +76,7 @@ def _near(model: str, book: PriceBook, moment: datetime, service_tier: str | Non
     return [name for name in alike if book.rates(name, moment, service_tier) is not None][:_NEAR_MAX]
 
 
-def _as_json(
+def rates_json(
     model: str, moment: datetime, service_tier: str | None, rates: Rates, number: int | None
 ) -> dict[str, Any]:
     return {
@@ -81,9 +92,9 @@ def _as_json(
         "correction": None if rates.correction is None else _correction(rates.correction),
         "rates": {
             bucket: {
-                "usd": _usd(rate.usd),
+                "usd": usd_text(rate.usd),
                 "per": UNITS[bucket],
-                "tiers": [{"above_input_tokens": above, "usd": _usd(usd)} for above, usd in rate.tiers],
+                "tiers": [{"above_input_tokens": above, "usd": usd_text(usd)} for above, usd in rate.tiers],
             }
             for bucket, rate in rates.buckets.items()
         },
@@ -112,14 +123,14 @@ def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates,
     above = [f"above {threshold:,}" for threshold in thresholds]
     shown = Table(None, "bucket", "USD", *above, "per", right=("USD", *above), whole=("bucket", "per"))
     every = [usd for rate in rates.buckets.values() for usd in (rate.usd, *(usd for _, usd in rate.tiers))]
-    decimals = max((len(_usd(usd).partition(".")[2]) for usd in every), default=2)
+    decimals = max((len(usd_text(usd).partition(".")[2]) for usd in every), default=2)
     for bucket in UNITS:
         if bucket in rates.buckets:
             rate = rates.buckets[bucket]
             tiers = dict(rate.tiers)
             per = "1M tokens" if UNITS[bucket] > 1 else "one"
-            steps = [_usd(tiers[threshold], decimals) if threshold in tiers else "" for threshold in thresholds]
-            shown.add_row(_LABELS[bucket], _usd(rate.usd, decimals), *steps, per)
+            steps = [usd_text(tiers[threshold], decimals) if threshold in tiers else "" for threshold in thresholds]
+            shown.add_row(_LABELS[bucket], usd_text(rate.usd, decimals), *steps, per)
     shown.print(out)
     for note in _notes(rates):
         out.print(plain(note))
@@ -143,7 +154,7 @@ def _notes(rates: Rates) -> list[str]:
     return notes
 
 
-def _usd(usd: Decimal, decimals: int = 2) -> str:
+def usd_text(usd: Decimal, decimals: int = 2) -> str:
     """A rate with at least so many decimals and no more zeros."""
     text = f"{usd.normalize():f}"
     whole, _, given = text.partition(".")

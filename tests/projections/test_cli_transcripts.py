@@ -117,7 +117,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, data: tuple[str, str]) 
 
 def test_a_folder_of_another_kind_is_told(tmp_path: Path, data: tuple[str, str]) -> None:
     path = str(write(tmp_path / "r.jsonl", meta("c1"), turn(), counted(9, 0, 9)))
-    assert "holds no cost that `import claude` knows" in failed(tmp_path, "import", "claude", path)
+    assert f"is a Codex rollout; use: costledger import codex {path}" in failed(tmp_path, "import", "claude", path)
+    other = str(write(tmp_path / "other.jsonl", {"a": 1}))
+    assert "holds no cost that `import claude` knows" in failed(tmp_path, "import", "claude", other)
     assert run(*data, "import", "codex", path).startswith("2 events appended")
     assert run(*data, "import", "codex", path).startswith("0 events appended, 1 unchanged")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -144,6 +145,26 @@ def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) ->
     command = [sys.executable, "-c", script]
     assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
     assert run("check", "w").out == "w: $1.0000 spent; no budget is set for it\n"
+
+
+def test_prices_without_a_model_are_those_of_all_in_use(run: Run) -> None:
+    assert "names a model yet" in run("prices").out
+    configure(LOCAL)
+    for model in ("claude-sonnet-4-5", "glm-5", "who-knows-1"):
+        charge(run, "w", model)
+    charge(run, "v", next(line.split('"')[1] for line in LOCAL.splitlines() if "model" in line).replace("*", "x"))
+    told = run("prices")
+    lines = told.out.splitlines()
+    shown = {line.split()[0]: line for line in lines[2:] if line.startswith("  ")}
+    assert "anthropic" in shown["claude-sonnet-4-5"]
+    assert "≥ " in shown["glm-5"]
+    assert "unpriced" in shown["who-knows-1"]
+    assert any("[[prices]] number 1" in line for line in shown.values())
+    assert re.search(r"^list: genai-prices \S+, newest dated price \d{4}-\d\d-\d\d, corrections \d{4}", told.out, re.M)
+    assert re.search(r"^update the list: .*--upgrade genai-prices$", told.out, re.M)
+    every = run("prices", "--json").json
+    assert {one["model"]: one["rates"] is None for one in every["models"]}["who-knows-1"] is True
+    assert every["models"][0] | {"at": ""} == run("prices", every["models"][0]["model"], "--json").json | {"at": ""}
 
 
 def test_prices_of_a_model(run: Run) -> None:

@@ -1,0 +1,66 @@
+"""Kinds of sources as people name them: what a wrong one should have been, and which tool a file is of."""
+
+from __future__ import annotations
+
+import shlex
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ledger.sources import KINDS, identified
+
+__all__ = ["Kind", "other_tool"]
+
+_CALLED: Final = {
+    "adw": ("a tree of agents' folders", "holds agents' output"),
+    "claude": ("a transcript of Claude Code", "holds transcripts of Claude Code"),
+    "claude-stream": ("a stream-json log of `claude -p`", "holds stream-json logs"),
+    "codex": ("a Codex rollout", "holds Codex rollouts"),
+    "history-db": ("a database with a table workflow_history", "holds a table workflow_history"),
+    "litellm": ("an export of LiteLLM's spend log", "holds exports of LiteLLM's spend log"),
+    "otlp": ("an OpenTelemetry export", "holds OpenTelemetry exports"),
+}
+"""What a file of each kind is, and what a folder of it holds."""
+
+_MEANT: Final = {
+    "claude-code": "claude",
+    "claudecode": "claude",
+    "stream-json": "claude-stream",
+    "opentelemetry": "otlp",
+    "otel": "otlp",
+    "sqlite": "history-db",
+    "tsv": "csv",
+    "json": "jsonl",
+    "ndjson": "jsonl",
+}
+"""What people call a kind, and its name."""
+
+
+class Kind(click.Choice[str]):
+    """A kind of source; a wrong one is answered with what was meant."""
+
+    def __init__(self) -> None:
+        super().__init__(KINDS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in KINDS:
+            return str(value)
+        if Path(value).exists():
+            kind = identified(Path(value))
+            named = f"a path, and comes after the KIND: costledger import {kind or 'KIND'} {shlex.quote(value)}"
+            self.fail(f"{value!r} is {named}", param, ctx)
+        near = _MEANT.get(value.lower()) or next(iter(get_close_matches(value.lower(), KINDS, n=1)), None)
+        hint = f"did you mean {near!r}?" if near else f"give one of {', '.join(KINDS)}"
+        return self.fail(f"no KIND is called {value!r}; {hint}", param, ctx)
+
+
+def other_tool(kind: str, path: Path) -> str | None:
+    """Return that a path is of another kind than the one asked for, and the command that reads it."""
+    found = identified(path)
+    if found in (None, kind):
+        return None
+    file, folder = _CALLED[str(found)]
+    is_it = folder if path.is_dir() else f"is {file}"
+    return f"{is_it}; use: costledger import {found} {shlex.quote(str(path))}"
