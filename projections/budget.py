@@ -145,6 +145,8 @@ class Standing:
     def in_short(self) -> str:
         """For a table: "84 % of $5.00"."""
         whole = money.shown(self.budget_nanousd, 2)
+        if self.unpriced and not self.spent_nanousd:
+            return f"unpriced of {whole}"
         if self.percent is None:
             return f"over {whole}" if self.left_nanousd < 0 else whole
         return f"{'≥ ' if self.at_least else ''}{self.percent} % of {whole}"

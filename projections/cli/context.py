@@ -123,8 +123,8 @@ json_option: Callable[[F], F] = click.option(
 
 def complete_workflow(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
     """The ids of ledgers that begin so, for a shell's completion."""
-    given: Path | None = context.find_root().meta.get("data")
-    return [name for name in DirectoryStore(data_directory(given)).workflow_ids() if name.startswith(incomplete)]
+    with context.scope(cleanup=False):
+        return [name for name in store().workflow_ids() if name.startswith(incomplete)]
 
 
 workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID", shell_complete=complete_workflow)

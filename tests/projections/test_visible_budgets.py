@@ -13,6 +13,8 @@ __all__ = ["run"]
 
 LEFT = {"budget": "5.00", "spent": "4.20", "left": "0.80", "percent": 84, "state": "warned", "at_least": False}
 
+UNKNOWN = {"budget": "1.00", "spent": "0.00", "left": "1.00", "percent": 0, "state": "ok", "at_least": True}
+
 
 @pytest.fixture(autouse=True)
 def _no_configuration_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,8 +72,16 @@ def test_history_and_show_have_it_only_where_there_is_one(run: Run) -> None:
     table = run("history").out.splitlines()
     assert "budget" in table[0]
     assert "84 % of $5.00" in next(line for line in table if line.strip().startswith("w "))
+    run("start", "unknown", "--budget-usd", "1")
+    run("charge", "unknown", "--model", "who-knows-1", "--output-tokens", "9")
+    assert "unpriced of $1.00" in run("history").out
     assert "budget  $4.2000 of $5.0000 spent (84 %), $0.8000 left" in run("show", "w").out
-    assert {row["adw_id"]: row["budget"] for row in run("history", "--json").json} == {"free": None, "w": LEFT}
+    assert {row["adw_id"]: row["budget"] for row in run("history", "--json").json} == {
+        "free": None,
+        "unknown": LEFT
+        | {"budget": "1.00", "spent": "0.00", "left": "1.00", "percent": 0, "state": "ok", "at_least": True},
+        "w": LEFT,
+    }
     assert run("show", "w", "--json").json["budget"] == LEFT
 
 
