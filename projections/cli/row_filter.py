@@ -46,6 +46,7 @@ def filter_options(command: F) -> F:
         click.option(
             "--sort", type=click.Choice(list(SORTS)), default="activity", help="Sort by this, the largest last."
         ),
+        click.option("--tool", metavar="NAME", help="Only with readings of this tool's logs: claude, codex, …"),
         click.option("--template", metavar="NAME", help="Only of this kind of workflow."),
         click.option("--project", metavar="NAME", help="Only of this project: its name, or its folder."),
         click.option("--issue", metavar="NUMBER", callback=_issue, help="Only of this issue: 17 or #17."),
@@ -71,13 +72,16 @@ class RowFilter:
     issue: int | None
     project: str | None
     template: str | None
+    tool: str | None
     sort: str
     limit: int | None
 
     @property
     def is_limiting(self) -> bool:
         """Whether it may leave out a row."""
-        return any((self.status, self.since, self.until, self.issue is not None, self.project, self.template))
+        return any(
+            (self.status, self.since, self.until, self.issue is not None, self.project, self.template, self.tool)
+        )
 
     def of(self, rows: Iterable[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
         """The rows that are asked for, in their order; those without a value first.
@@ -97,6 +101,7 @@ class RowFilter:
             and (self.since is None or activity >= clock.to_wire(self.since))
             and (self.until is None or "" < activity < clock.to_wire(self.until))
             and self.issue in (None, row.issue_number)
+            and (self.tool is None or self.tool.lower() in (row.tool or "").lower())
             and self.template in (None, row.workflow_template)
             and (self.project is None or _is_project(row.project or "", self.project))
         )

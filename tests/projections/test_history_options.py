@@ -9,6 +9,7 @@ import pytest
 
 from ledger import DirectoryStore
 from ledger.events import cost_observed, workflow_ended, workflow_started
+from tests.conftest import PROJECT
 from tests.projections.test_cli import Run, run
 
 __all__ = ["run"]
@@ -50,6 +51,7 @@ def listed(run: Run, *options: str) -> list[str]:
         (["--issue", "17", "--project", "/home/ops/shop/"], "c"),
         (["--project", "Shop"], "ac"),
         (["--template", "adw_plan"], "bc"),
+        (["--tool", "codex"], ""),
         (["--sort", "cost"], "bdca"),
         (["--sort", "cost", "--limit", "1"], "a"),
         (["--sort", "issue"], "dacb"),
@@ -58,6 +60,13 @@ def listed(run: Run, *options: str) -> list[str]:
 )
 def test_options_choose_and_sort(run: Run, options: list[str], expected: str) -> None:
     assert listed(run, *options) == list(expected)
+
+
+def test_a_tool_is_named_by_a_part_of_its_name(run: Run) -> None:
+    for kind, tool in (("claude", "Claude Code"), ("codex", "Codex")):
+        run("import", kind, str(PROJECT / "tests" / "ledger" / "samples" / kind))
+        rows = run("history", "--json", "--tool", kind).json
+        assert {row["tool"] for row in rows} == {tool}
 
 
 def test_nothing_that_matches_is_no_empty_history(run: Run) -> None:
