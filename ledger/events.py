@@ -24,6 +24,7 @@ __all__ = [
     "COUNT_MAX",
     "END_TYPES",
     "EVENT_TYPES",
+    "FINDING_ACCEPTED",
     "FORMAT_VERSION",
     "LEDGER_OPENED",
     "LIFECYCLE_TYPES",
@@ -41,6 +42,7 @@ __all__ = [
     "check_workflow_id",
     "cost_observed",
     "event",
+    "finding_accepted",
     "is_workflow_id",
     "problem_of_count",
     "workflow_ended",
@@ -58,10 +60,11 @@ WORKFLOW_STARTED: Final = "workflow_started"
 WORKFLOW_COMPLETED: Final = "workflow_completed"
 WORKFLOW_FAILED: Final = "workflow_failed"
 WORKFLOW_CANCELLED: Final = "workflow_cancelled"
+FINDING_ACCEPTED: Final = "finding_accepted"
 
 END_TYPES: Final = frozenset({WORKFLOW_COMPLETED, WORKFLOW_FAILED, WORKFLOW_CANCELLED})
 LIFECYCLE_TYPES: Final = END_TYPES | {WORKFLOW_STARTED}
-EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED}
+EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED, FINDING_ACCEPTED}
 """What a caller may append; `ledger_opened` is the journal's own."""
 
 USAGE_FIELDS: Final = (
@@ -236,6 +239,12 @@ def _names(value: object) -> list[str]:
     return [check_name(name) for name in value]
 
 
+def _findings(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(f"expected an object: the kind of each finding, and what it covers; not {shown(value)}")
+    return {check_name(kind): check_name(covers) for kind, covers in value.items()}
+
+
 def _source(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         raise ValueError("expected an object with kind, file and line")
@@ -298,7 +307,9 @@ _FIELDS: dict[str, dict[str, Callable[[object], Any]]] = {
     WORKFLOW_COMPLETED: _LIFECYCLE | {"reason": _prose, "source": _source},
     WORKFLOW_FAILED: _LIFECYCLE | {"error_message": _prose, "reason": _prose, "source": _source},
     WORKFLOW_CANCELLED: _LIFECYCLE | {"reason": _prose, "source": _source},
+    FINDING_ACCEPTED: {"id": check_name, "observed_at": clock.parse, "findings": _findings, "reason": _prose},
 }
+_REQUIRED: Final = {FINDING_ACCEPTED: ("findings", "reason")}
 
 
 def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -> Event:
@@ -324,6 +335,9 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
                 checked[name] = check(value)
             except (ValueError, InvalidMoney) as error:
                 raise InvalidEvent(name, str(error)) from None
+    for name in _REQUIRED.get(str(kind), ()):
+        if name not in checked:
+            raise InvalidEvent(name, f"is missing, and a {kind} names it")
     if not fields.keys() - _ENVELOPE <= checks.keys():
         checked |= _unknown(fields, checks)
     if kind == COST_OBSERVED and _check_reading(checked):
@@ -482,3 +496,22 @@ def workflow_ended(
     """
     given = {name: value for name, value in locals().items() if name != "status"}
     return event({"type": f"workflow_{status}"} | given)
+
+
+def finding_accepted(
+    workflow_id: str,
+    *,
+    findings: Mapping[str, str],
+    reason: str,
+    observed_at: str | datetime | None = None,
+    id: str | None = None,
+) -> Event:
+    """Accept what needs attention in a row; it changes no figure and is no activity.
+
+    Args:
+        findings: what each of them covers, by its kind: the same kind shows again once it covers something else.
+
+    Raises:
+        InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
+    """
+    return event({"type": FINDING_ACCEPTED} | locals())

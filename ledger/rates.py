@@ -112,6 +112,20 @@ class Rates:
         cost = _half_even(total, self._denominator)
         return cost if cost <= money.NANOUSD_MAX else None
 
+    def least_nanousd(self, usage: Mapping[str, int]) -> int:
+        """Return what a usage costs at least, of however many calls it is: at the lowest tier, without fees.
+
+        A bucket without a rate costs nothing here.
+        """
+        writes = usage.get("cache_write_tokens", 0)
+        lasting = min(usage.get("cache_write_1h_tokens", 0), writes)
+        counts = dict(usage) | {"cache_write_tokens": writes - lasting, "cache_write_1h_tokens": lasting}
+        total = 0
+        for at, bucket in enumerate(_COUNTED):
+            given = [weight for _, weights in self._levels if (weight := weights[at]) is not None]
+            total += counts.get(bucket, 0) * min(given, default=0)
+        return total // self._denominator
+
     def is_lower_bound(self, usage: Mapping[str, int], *, one_call: bool = True) -> bool:
         """Return whether what `cost_nanousd` answers may be less than the true cost."""
         if self.at_least or self.unknown_above is None or not one_call:

@@ -7,9 +7,12 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import orjson
 
 from ledger import clock as clocks
 from ledger import descriptors
@@ -25,7 +28,7 @@ from ledger.errors import (
     UnknownWorkflow,
     reason,
 )
-from ledger.events import Event, check_workflow_id, is_workflow_id
+from ledger.events import Event, Line, check_workflow_id, is_workflow_id
 from ledger.fence import is_fenced, set_fence
 from ledger.files import PATHS_KEPT, Files, OpenFile, locked
 from ledger.journal import Durability, Journal
@@ -38,6 +41,9 @@ from ledger.rewrite import held_before_renewal
 from ledger.tail import Receipt, Tail, compose, drafts, find, with_runs
 
 __all__ = ["DirectoryStore", "LedgerStore", "MemoryStore", "sizes_of"]
+
+_FIRST_BYTES: Final = 64 * 1024
+"""Of a ledger, for a first look: its opening, its start and some readings."""
 
 _OPEN_LEDGERS_MAX: Final = 64
 """Ledgers cached for the next append, where this process may have the usual 1,024 descriptors; an eighth of fewer."""
@@ -408,6 +414,27 @@ class DirectoryStore:
         reader = _reader(workflow_id, path, read_at, size, checkpoint, start)
         reader.locked = held
         return reader
+
+    def first_lines(self, workflow_id: str) -> list[Line]:
+        """Return the first lines of a ledger as the file has them: neither verified nor synced, for no figure.
+
+        Raises:
+            UnknownWorkflow: no such ledger.
+            LedgerUnavailable: it cannot be read.
+        """
+        path = self.ledger_path(workflow_id)
+        try:
+            with path.open("rb") as file:
+                raw = file.read(_FIRST_BYTES)
+        except FileNotFoundError:
+            raise UnknownWorkflow(workflow_id, self.path) from None
+        except OSError as error:
+            raise LedgerUnavailable(path, "read", error) from error
+        found: list[Any] = []
+        for line in raw[: raw.rfind(b"\n") + 1].splitlines():
+            with suppress(orjson.JSONDecodeError):  # `verify` names it
+                found.append(orjson.loads(line))
+        return [line for line in found if isinstance(line, dict)]
 
     def _sync_read(self, file: OpenFile, path: Path) -> None:
         """What is read is on the disk; a failure is told to one process only, so this one must tell all others."""

@@ -1,4 +1,4 @@
-"""Why a workflow's cost is what it is: each event that moved the number, and where it was read from."""
+"""Why a workflow's cost is what it is: each event that moved the number, or accepted a finding about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ledger import money
 from ledger.errors import NOT_OURS, OddLine
-from ledger.events import COST_OBSERVED, WORKFLOW_STARTED, Line
+from ledger.events import COST_OBSERVED, FINDING_ACCEPTED, WORKFLOW_STARTED, Line
 from projections.folding import State, fold, initial
 from projections.summary import name_of
 
@@ -17,7 +17,7 @@ __all__ = ["Step", "steps"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event that moved a workflow's cost.
+    """An event that moved a workflow's cost, or accepted a finding about it, which moves none.
 
     Attributes:
         meter: what it read, for people, with the sub-agent and the counter that it names; "workflow" for a start or an
@@ -79,10 +79,10 @@ def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
 
 
 def _step(state: State, line: Line) -> Step | None:
-    """Fold a line; None when it did not move the cost."""
+    """Fold a line; None when it neither moved the cost nor accepted a finding."""
     before, earlier = state.cost_nanousd, _earlier(state, line)
     fold(state, line)
-    if state.cost_nanousd == before:
+    if state.cost_nanousd == before and line["type"] != FINDING_ACCEPTED:
         return None
     source = line.get("source")
     source = source if isinstance(source, dict) else {}
@@ -128,6 +128,8 @@ def _meter(state: State, line: Line) -> str:
 def _why(line: Line, earlier: int | None, state: State) -> str:
     if line["type"] == WORKFLOW_STARTED:
         return f"run {line['run']} begins"
+    if line["type"] == FINDING_ACCEPTED:
+        return f"accepted: {', '.join(line['findings'])} ({line.get('reason', 'without a reason')})"
     if line["type"] != COST_OBSERVED:
         return f"{state.status}: the last readings count"
     reads = money.shown(money.from_wire(line["cost_usd"]))

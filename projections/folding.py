@@ -7,13 +7,14 @@ state it is given and returns it; whoever wants to keep an earlier one folds aga
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger import clock, money
 from ledger.errors import NOT_OURS, InvalidEvent, InvalidMoney, OddLine, shown
 from ledger.events import (
     COST_OBSERVED,
     END_TYPES,
+    FINDING_ACCEPTED,
     FORMAT_VERSION,
     LEDGER_OPENED,
     LIFECYCLE_TYPES,
@@ -28,7 +29,7 @@ from projections.readings import NO_TOKENS, Reading, Tokens
 from projections.spend import Dated, Spent, quarter_of
 from projections.stand import bring_up_to_date, settle
 
-__all__ = ["RUNNING", "State", "fold", "initial"]
+__all__ = ["RUNNING", "Acceptance", "State", "fold", "initial"]
 
 RUNNING: Final = "running"
 _INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS
@@ -39,10 +40,18 @@ _LONG: Final = timedelta(days=1)
 """After so long without activity, an end without a time of its own does not show how long the workflow lasted."""
 
 
+class Acceptance(NamedTuple):
+    """What an accepted finding covers, and why it was accepted."""
+
+    covers: str
+    reason: str
+
+
 class State:
     """What is known of a workflow after some of its lines.
 
     Attributes:
+        accepted: what each accepted finding covers, and the reason, by its kind; the last acceptance of a kind counts.
         unread_events: lines of a type or version that this version does not know.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
@@ -56,6 +65,7 @@ class State:
     """
 
     __slots__ = (
+        "accepted",
         "booked",
         "branch",
         "budget_nanousd",
@@ -104,6 +114,7 @@ class State:
         self.run_start = ""
         self.last_activity: str | None = None
         self.ended_late = False
+        self.accepted: dict[str, Acceptance] = {}
         self.minute: tuple[str, str | None] = ("", None)
         self.booked: Dated | None = None
 
@@ -139,6 +150,8 @@ def fold(state: State, line: Line) -> State:
             _cost_observed(state, line)
         elif kind in LIFECYCLE_TYPES:
             _lifecycle(state, line)
+        elif kind == FINDING_ACCEPTED:
+            _finding_accepted(state, line)
         elif kind != LEDGER_OPENED:
             state.unread_events += 1
     except InvalidMoney as error:
@@ -297,6 +310,14 @@ def _lifecycle(state: State, line: Line) -> None:
         _book_under(state, moment, _named_evidence(line), line)
         state.error_message = _text(line, "error_message")
         state.tree.end()
+
+
+def _finding_accepted(state: State, line: Line) -> None:
+    findings, reason = line.get("findings"), _text(line, "reason")
+    if not isinstance(findings, dict) or not all(isinstance(covers, str) for covers in findings.values()):
+        raise _impossible(line, "findings", f"expected an object of texts, not {shown(findings)}")
+    for kind, covers in findings.items():
+        state.accepted[_name(line, "findings", kind)] = Acceptance(covers, (reason or "").replace("\0", "␀"))
 
 
 def _take_metadata(state: State, line: Line) -> None:

@@ -50,7 +50,7 @@ FOLD_VERSION: Final = 5
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 UPGRADE: Final = "upgrade: retry counts"
-"""Why a row changes that this `FOLD_VERSION` makes of the same lines."""
+"""Why a row changes that this `FOLD_VERSION` makes of the same lines; since version 4 no cost has changed."""
 
 NO_LEDGER: Final = "no ledger stands behind it"
 _FIFTEEN_DIGITS_USD: Final = 999_999
@@ -220,8 +220,12 @@ class HistoryStore(Protocol):
         """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
         ...
 
-    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
-        """The rows that `stale.may_doubt` picks, the newest first, so many at most; the others are not read."""
+    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
+        """The rows that `stale.may_need_attention` picks, the newest first, so many at most; the others are not read.
+
+        Args:
+            offset: so many of them are left out.
+        """
         ...
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:

@@ -50,7 +50,7 @@ class Row:
     estimated_cost_total: float | None
     budget_nanousd: int | None
     cost_breakdown: str
-    """JSON: USD text by agent and by model; tokens without a price by model; what may be wrong."""
+    """JSON: USD text by agent and by model; tokens without a price by model; what needs attention, or was accepted."""
     token_breakdown: str
     """JSON: token counts by agent and by model."""
     input_tokens: int
@@ -139,6 +139,8 @@ def _row(state: State, head: Head) -> Row:
         breakdown["subagents"] = names
     if state.unread_events:
         breakdown["unread_events"] = state.unread_events
+    if state.accepted:
+        breakdown["accepted"] = {kind: accepted._asdict() for kind, accepted in state.accepted.items()}
     tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
     cost, estimate = state.cost_nanousd, state.estimated_nanousd
     return Row(

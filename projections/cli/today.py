@@ -12,7 +12,8 @@ from ledger import money
 from ledger.origin import misplaced
 from ledger.words import counted
 from projections.applications.doubts import doubts_of_copies
-from projections.cli.context import idle_after
+from projections.attention import Attention
+from projections.cli.context import idle_after, prices
 from projections.cli.evidence import evidence_json, print_evidence
 from projections.cli.output import local_time, print_json
 from projections.cli.session import Session, exit_code, opened
@@ -32,7 +33,7 @@ _SHOWN_MAX: Final = 15
 
 
 def today(*, as_json: bool) -> int:
-    """Print what was spent today (local time), what is active, and what may be wrong."""
+    """Print what was spent today (local time), what is active, and what needs attention."""
     with opened() as session:
         rows = session.history.rows()
         day = datetime.now().astimezone().date()
@@ -41,7 +42,8 @@ def today(*, as_json: bool) -> int:
         opened_rows = [found for found in rows if found.status == "running"]
         running = [found for found in opened_rows if not is_idle(found, now, after)]
         idle = len(opened_rows) - len(running)
-        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=now)]
+        lookups = Attention(prices(), session.ledgers)
+        doubtful = [(found, why) for found in rows for why, _ in doubts(found, now=now, lookups=lookups)]
         copies = session.compared(rows)
         for row in rows:
             of_copy = doubts_of_copies([row], copies, session.where_copied, now=now)
@@ -126,7 +128,7 @@ def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Ro
         shown.print(out)
         _print_rest(out, len(running), "costledger history --status running")
     if doubtful:
-        shown = Table("may be wrong", "workflow", "cost", "why", right=("cost",), prose=("why",))
+        shown = Table("Needs attention", "workflow", "cost", "why", right=("cost",), prose=("why",))
         for found, why in doubtful[:_SHOWN_MAX]:
             shown.add_row(Id(found.adw_id), row_cost(found), why)
         shown.print(out)

@@ -19,6 +19,7 @@ from ledger.register import SourceEntry, SourceRegister
 from ledger.replica import Replica
 from ledger.store import DirectoryStore
 from projections.applications.table import ApplicationTable
+from projections.attention import Attention
 from projections.chains import Lines, lines_of
 from projections.kept import KeptFolds
 from projections.server.settings import Settings
@@ -64,6 +65,7 @@ class Service:
         self.prices = prices or GenaiPrices()
         self.ledgers = DirectoryStore(settings.data)
         self.folds = KeptFolds()
+        self.attention = Attention(self.prices, self.ledgers)
         self.tokens = TokenRegister(settings.data)
         self.sources = _Sources(watched, self.config, SourceRegister(settings.data))
         self.background = ThreadPoolExecutor(2, "background")

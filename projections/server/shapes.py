@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Accept",
+    "Accepted",
     "Access",
     "AuditLog",
     "Events",
@@ -209,16 +211,35 @@ class Resynced(_Shape):
 
 
 class Doubt(_Shape):
+    """A finding: why a workflow needs attention, and the step that ends it."""
+
     adw_id: AdwId
     status: str
     cost: Usd
+    cost_basis: str | None = Field(description="null: its cost is unknown, and no zero", examples=["reported"])
+    unpriced_events: int = Field(description="meters whose tokens have no price: a cost of 0.00 is unpriced then")
+    kind: str = Field(examples=["low_cost"])
     why: str
     next_step: str
 
 
 class Stale(_Shape):
     doubts: list[Doubt] = Field(description="of the rows that changed last")
-    more: bool = Field(description="there are doubts about older rows, too")
+    more: bool = Field(description="there may be findings about older rows, too")
+
+
+class Accept(_Shape):
+    reason: str = Field(min_length=1, max_length=4096, pattern=r"\S", examples=["a promotion: the model was free"])
+    kinds: list[str] | None = Field(
+        default=None, max_length=50, description="of the findings; without it all of the workflow"
+    )
+
+
+class Accepted(_Shape):
+    adw_id: AdwId
+    accepted: list[str] = Field(description="the kinds of the findings", examples=[["low_cost"]])
+    id: str
+    seq: int
 
 
 class Receipt(_Shape):

@@ -13,7 +13,7 @@ from ledger.clock import Clock
 from ledger.line import Head
 from projections.pages import Page, Query, page_of
 from projections.spend import AMOUNTS, Spend
-from projections.stale import may_doubt
+from projections.stale import may_need_attention
 from projections.store import (
     NO_LEDGER,
     OWN,
@@ -88,10 +88,11 @@ class MemoryHistory:
         """See `HistoryStore.page`."""
         return page_of(self._rows.values(), query)
 
-    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
         """See `HistoryStore.doubtful`."""
-        found = sorted((row for row in self._rows.values() if may_doubt(row, idle_before)), key=lambda row: row.adw_id)
-        return sorted(found, key=lambda row: row.updated_at, reverse=True)[:limit]
+        found = [row for row in self._rows.values() if may_need_attention(row, idle_before)]
+        found.sort(key=lambda row: row.adw_id)
+        return sorted(found, key=lambda row: row.updated_at, reverse=True)[offset : offset + limit]
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""

@@ -169,10 +169,10 @@ class PostgresHistory:
 
         return self._connection.run(work)
 
-    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
         """See `HistoryStore.doubtful`."""
         query = f"{self._rows} WHERE {doubtful('%s')}"
-        found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit)).fetchall())
+        found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit, offset)).fetchall())
         return list(map(_row, found))
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:

@@ -56,12 +56,13 @@ CREATE TABLE costledger_checkpoint_N (
     size        bigint NOT NULL,  -- bytes
     hash        text NOT NULL
 );
--- Rows that may be wrong (projections/stores/doubtful.py, which says the same).
-CREATE INDEX workflow_history_doubtful_N ON workflow_history_N (updated_at) WHERE
-    (status = 'running' OR cost_basis = 'partial' OR replace(CAST(cost_breakdown AS text), '"(held)"', '') <>
-    CAST(cost_breakdown AS text) OR replace(CAST(cost_breakdown AS text), '"possible_double_counting"', '') <>
-    CAST(cost_breakdown AS text) OR replace(CAST(cost_breakdown AS text), '"unread_events"', '') <>
-    CAST(cost_breakdown AS text) OR (actual_cost_nanousd < 500000000 AND total_tokens > 100000));
+-- Rows that may need attention (projections/stores/doubtful.py, which says the same).
+CREATE INDEX workflow_history_attention_N ON workflow_history_N (updated_at) WHERE
+    (status = 'running' OR unpriced_events > 0 OR replace(CAST(cost_breakdown AS text), '"(held)"', '') <> CAST(cost_breakdown AS text) OR
+    replace(CAST(cost_breakdown AS text), '"possible_double_counting"', '') <> CAST(cost_breakdown AS text) OR
+    replace(CAST(cost_breakdown AS text), '"unread_events"', '') <> CAST(cost_breakdown AS text) OR
+    replace(CAST(cost_breakdown AS text), '"retries_without_counter"', '') <> CAST(cost_breakdown AS text) OR
+    (actual_cost_nanousd < 500000000 AND total_tokens > 100000));
 
 -- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
 -- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.

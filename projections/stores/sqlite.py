@@ -157,11 +157,11 @@ class SqliteHistory:
         with self._connection.errors():
             return sqlite_pages.page(self._db, query)
 
-    def doubtful(self, limit: int, *, idle_before: str) -> list[Row]:
+    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
         """See `HistoryStore.doubtful`."""
         with self._connection.errors():
             query = f"SELECT * FROM ({self._rows}) WHERE {doubtful('?')}"
-            return [Row(*values) for values in self._db.execute(query, (idle_before, limit))]
+            return [Row(*values) for values in self._db.execute(query, (idle_before, limit, offset))]
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""

@@ -88,8 +88,24 @@ def test_an_amount_below_zero_is_called_what_it_is() -> None:
 
 @pytest.mark.parametrize("kind", [None, "", "cost_guessed", "ledger_opened", 5, ["cost_observed"]])
 def test_an_unknown_type_is_refused_and_the_known_ones_named(kind: object) -> None:
-    with pytest.raises(InvalidEvent, match="cost_observed, workflow_cancelled"):
+    with pytest.raises(InvalidEvent, match="cost_observed, finding_accepted, workflow_cancelled"):
         event({"type": kind, "workflow_id": "w"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"reason": "fine"}, "findings"),
+        ({"findings": {"low_cost": "0.09"}}, "reason"),
+        ({"findings": {}, "reason": "fine"}, "findings"),
+        ({"findings": ["low_cost"], "reason": "fine"}, "findings"),
+        ({"findings": {"low_cost": 9}, "reason": "fine"}, "findings"),
+    ],
+)
+def test_an_acceptance_names_its_findings_and_the_reason(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidEvent) as refused:
+        event({"type": "finding_accepted", "workflow_id": "w"} | fields)
+    assert f"field '{named}'" in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["v", "seq", "hash", "recorded_at"])

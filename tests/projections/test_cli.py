@@ -442,18 +442,18 @@ def test_rebuild_checks_and_swaps(run: Run, tmp_path: Path) -> None:
     assert run("rebuild", "--processes", "2", "--json").json["changes"][0]["new_cost"] == 2.37
 
 
-def test_stale_suspects_and_names_the_next_step(run: Run, tmp_path: Path) -> None:
-    write(tmp_path / "agents/w1/plan/raw_output.jsonl", init(), message("m", 5))
+def test_stale_is_quiet_about_a_killed_session_and_names_what_a_resync_would_add(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "agents/w1/plan/raw_output.jsonl"
+    write(log, init(), message("m", 5))
     run("import", "adw", "agents", "--status", "completed")
+    assert run("stale").out == "nothing needs attention\n", "its row says at least"
+    write(log, init(), message("m", 5), message("m2", 5))
+    os.utime(log, (4e9, 4e9))
     told = run("stale", "--json").json
-    assert told[0]["why"].startswith("ended, and the cost is at least this")
-    assert "costledger correct --cost-usd USD --reason WHY -- w1" in run("stale").out
-    os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (2e9, 2e9))
-    told = run("stale", "--json").json
-    assert [one["next_step"] for one in told if "a source was written" in one["why"]] == ["costledger resync -- w1"]
-    os.utime(tmp_path / "agents/w1/plan/raw_output.jsonl", (1e9, 1e9))
+    assert [(one["kind"], one["next_step"]) for one in told] == [("source_grown", "costledger resync -- w1")]
+    os.utime(log, (1e9, 1e9))
     assert run("correct", "w1", "--cost-usd", "0.12", "--reason", "the invoice").code == 0
-    assert run("stale").out == "no row looks wrong\n", "its next step has settled it"
+    assert run("stale").out == "nothing needs attention\n"
 
 
 def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> None:

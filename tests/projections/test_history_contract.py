@@ -33,7 +33,7 @@ class Bench:
         self.history, self.edit = history, edit
         self.ledgers = MemoryStore(clock=SteppingClock())
 
-    def observe(self, cost: str, workflow_id: str = "w", **fields: object) -> None:
+    def observe(self, cost: str | None, workflow_id: str = "w", **fields: object) -> None:
         self.ledgers.append([cost_observed(workflow_id, cost_usd=cost, **fields)])  # type: ignore[arg-type]
 
     def cost(self, workflow_id: str = "w") -> float:
@@ -304,14 +304,15 @@ def test_the_audit_log_is_read_on_from_an_entry(bench: Bench) -> None:
     assert bench.history.audit("v", after=0) == bench.history.audit(after=every[2].id) == []
 
 
-def test_rows_that_may_be_wrong_are_found_without_the_others(bench: Bench) -> None:
+def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench) -> None:
     late, used = "2999-01-01T00:00:00.000000Z", {"input_tokens": 200_000}
     bench.observe("2.37", "right", usage=used)
     bench.observe("0.09", "cheap", usage=used)
     bench.observe("0.50", "killed", partial=True)
+    bench.observe(None, "unpriced", usage={"input_tokens": 5})
     bench.observe("1.00", "twice", session_id="s")
     bench.observe("1.00", "twice", model="m")
-    for name in ("right", "cheap", "killed", "twice"):
+    for name in ("right", "cheap", "killed", "unpriced", "twice"):
         bench.ledgers.append([workflow_ended(name, "completed")])
     bench.observe("0.50", "runs", partial=True)
     refresh(bench.ledgers, bench.history)
@@ -319,7 +320,8 @@ def test_rows_that_may_be_wrong_are_found_without_the_others(bench: Bench) -> No
         found = bench.history.doubtful(99, idle_before=idle_before)
         assert [row.adw_id for row in found] == [
             *(["runs"] if idle_before == late else []),
-            *("twice", "killed", "cheap"),
+            *("twice", "unpriced", "cheap"),
         ]
         assert found == [bench.history.row(row.adw_id) for row in found]
         assert bench.history.doubtful(2, idle_before=idle_before) == found[:2]
+        assert bench.history.doubtful(2, idle_before=idle_before, offset=1) == found[1:3]

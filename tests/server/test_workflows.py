@@ -14,6 +14,7 @@ import pytest
 from ledger.events import cost_observed, workflow_ended, workflow_started
 from projections.cli.demo import examples
 from tests.server.conftest import Host, Serve, Server
+from tests.waiting import until
 
 STORY = ("1-planned", "2-killed", "3-retried", "4-tested", "5-reviewed")
 
@@ -182,11 +183,33 @@ def test_damage_that_a_resync_met_is_remembered_until_it_is_mended(server: Serve
     assert (found(server, "/api/health")["problems"], server.client.get("/readyz").text) == ({}, "ready\n")
 
 
-def test_doubts_come_by_the_page_the_newest_first(server: Server) -> None:
+def test_findings_come_by_the_page_the_newest_first(server: Server) -> None:
     for number in range(3):
         name = f"w{number}"
-        server.ledgers.append([cost_observed(name, cost_usd="0.50", partial=True), workflow_ended(name, "failed")])
+        twice = [cost_observed(name, cost_usd=1, session_id="s"), cost_observed(name, cost_usd=1, model="m")]
+        server.ledgers.append([*twice, workflow_ended(name, "failed")])
     server.client.post("/api/workflow-history/resync")
     told = found(server, "/api/stale", limit=2)
     assert [doubt["adw_id"] for doubt in told["doubts"]] == ["w2", "w1"]
     assert (told["more"], found(server, "/api/stale")["more"]) == (True, False)
+
+
+def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) -> None:
+    twice = [cost_observed("w", cost_usd=1, session_id="s"), cost_observed("w", cost_usd=1, model="m")]
+    server.ledgers.append(twice)
+    server.client.post("/api/workflow-history/resync")
+    (told,) = found(server, "/api/stale")["doubts"]
+    assert (told["kind"], told["cost_basis"], told["unpriced_events"]) == ("possible_double_counting", "reported", 0)
+    path = "/api/stale/w/accept"
+    assert server.client.post(path, json={}).status_code == 422
+    assert server.client.post(path, json={"reason": " "}).status_code == 422
+    assert server.client.post("/api/stale/nobody/accept", json={"reason": "x"}).status_code == 404
+    other = server.client.post(path, json={"reason": "x", "kinds": ["low_cost"]})
+    assert (other.status_code, "no low_cost needs attention" in other.json()["detail"]) == (409, True)
+    done = server.client.post(path, json={"reason": "two keys, one job"})
+    assert (done.status_code, done.json()["accepted"]) == (201, ["possible_double_counting"])
+    until(lambda: found(server, "/api/stale"), lambda told: told["doubts"] == [])
+    assert server.client.post(path, json={"reason": "again"}).status_code == 409
+    (step,) = [step for step in found(server, "/api/workflow-history/w/explain")["steps"] if "accepted" in step["why"]]
+    assert (step["from_cost"], step["to_cost"]) == ("2.00", "2.00")
+    assert "two keys, one job" in step["why"]

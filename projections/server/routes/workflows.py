@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger import clock
-from ledger.errors import InvalidInput, UnknownWorkflow
+from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
+from ledger.events import finding_accepted
 from projections import pages
 from projections.applications.doubts import doubts_of_copies
 from projections.explain import steps
@@ -23,10 +25,10 @@ from projections.server.access import needs, service_of
 from projections.server.answers import Entries, answer
 from projections.server.copies import audited, compared_with
 from projections.server.parameters import AdwId, AdwIdAsked
-from projections.server.problems import documented, sentence
+from projections.server.problems import Refusal, documented, sentence
 from projections.server.rows import row_as_json, totals_as_json, usd
 from projections.server.service import Service
-from projections.stale import IDLE, stale
+from projections.stale import IDLE, Suspect, suspects
 from projections.store import AuditEntry, visible_cost
 
 __all__ = ["router"]
@@ -35,6 +37,9 @@ router = APIRouter(prefix="/api", tags=["workflows"])
 
 _Limit = Annotated[int, Query(ge=1, le=1_000)]
 _Read = Depends(needs("read"))
+_APPLICATION: Final = "the application's table"
+_LOOKED_AT_MAX: Final = 10 * pages.LIMIT_MAX
+"""Rows that one answer looks at; most of them have nothing that needs attention."""
 _Status = Literal["running", "completed", "failed", "cancelled"]
 
 
@@ -235,36 +240,90 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
     dependencies=[_Read],
     response_model=shapes.Stale,
     responses=documented(),
-    summary="Rows that may be wrong, why, and what to do",
+    summary="What needs attention, why, and what to do",
 )
 def stale_rows(
     request: Request,
     limit: Annotated[
-        int, Query(ge=1, le=pages.LIMIT_MAX, description="rows that are looked at, the newest first")
+        int, Query(ge=1, le=pages.LIMIT_MAX, description="workflows, those that changed last first")
     ] = 200,
 ) -> Response:
+    """A finding that was accepted is not among them."""
     now, service = datetime.now(UTC), service_of(request)
-    rows = service.history.doubtful(limit + 1, idle_before=clock.to_wire(now - IDLE))
-    found = list(stale(rows[:limit], now=now))
+    found, more = _of_rows(service, now, limit)
     if service.application is not None:
         every = service.history.rows()
         copies = compared_with(service.application, every)
-        found += doubts_of_copies(every, copies, "the application's table", now=now)
+        found += doubts_of_copies(every, copies, _APPLICATION, now=now)
+    return answer({"doubts": [_suspect(one) for one in found], "more": more})
+
+
+@router.post(
+    "/stale/{adw_id}/accept",
+    dependencies=[Depends(needs("append"))],
+    status_code=201,
+    response_model=shapes.Accepted,
+    responses=documented(400, 404, 409),
+    summary="Accept what needs attention in a workflow, with the reason",
+)
+async def accept(request: Request, adw_id: AdwId, body: shapes.Accept) -> Response:
+    """An event in its ledger: it changes no figure, and a finding shows again once it covers something else."""
+    covered = await run_in_threadpool(_covered, service_of(request), adw_id)
+    kinds = covered.keys() if body.kinds is None else set(body.kinds)
+    if not covered or (missing := kinds - covered.keys()):
+        what = "nothing" if not covered else f"no {', '.join(sorted(missing))}"
+        detail = f"{what} needs attention in {adw_id}; GET /api/stale lists what does"
+        raise Refusal(HTTPStatus.CONFLICT, "nothing-to-accept", detail)
+    accepted = {kind: covers for kind, covers in covered.items() if kind in kinds}
+    made = finding_accepted(adw_id, findings=accepted, reason=body.reason)
+    outcome = (await request.app.state.appender.append(adw_id, [made])).outcomes[0]
+    if isinstance(outcome, CostledgerError):
+        raise outcome
     return answer(
-        {
-            "doubts": [
-                {
-                    "adw_id": doubt.adw_id,
-                    "status": doubt.status,
-                    "cost": usd(doubt.cost_nanousd),
-                    "why": doubt.why,
-                    "next_step": doubt.next_step,
-                }
-                for doubt in found
-            ],
-            "more": len(rows) > limit,
-        }
+        {"adw_id": adw_id, "accepted": list(accepted), "id": outcome.id, "seq": outcome.seq}, HTTPStatus.CREATED
     )
+
+
+def _of_rows(service: Service, now: datetime, limit: int) -> tuple[list[Suspect], bool]:
+    """What needs attention in so many workflows, and whether there may be more."""
+    found: list[Suspect] = []
+    workflows, idle_before = 0, clock.to_wire(now - IDLE)
+    for offset in range(0, _LOOKED_AT_MAX, pages.LIMIT_MAX):
+        rows = service.history.doubtful(pages.LIMIT_MAX, idle_before=idle_before, offset=offset)
+        for row in rows:
+            if of_row := list(suspects(row, now=now, lookups=service.attention)):
+                if workflows == limit:
+                    return found, True
+                workflows += 1
+                found += of_row
+        if len(rows) < pages.LIMIT_MAX:
+            return found, False
+    return found, True
+
+
+def _covered(service: Service, adw_id: str) -> dict[str, str]:
+    """What needs attention in a workflow: what each finding covers, by its kind."""
+    row = service.history.row(adw_id)
+    if row is None:
+        raise UnknownWorkflow(adw_id, "the history")
+    now = datetime.now(UTC)
+    found = list(suspects(row, now=now, lookups=service.attention))
+    if service.application is not None:
+        found += doubts_of_copies([row], compared_with(service.application, [row]), _APPLICATION, now=now)
+    return {one.kind: one.covers for one in found}
+
+
+def _suspect(one: Suspect) -> dict[str, Any]:
+    return {
+        "adw_id": one.adw_id,
+        "status": one.row.status,
+        "cost": usd(one.row.actual_cost_nanousd),
+        "cost_basis": one.row.cost_basis,
+        "unpriced_events": one.row.unpriced_events,
+        "kind": one.kind,
+        "why": one.why,
+        "next_step": one.next_step,
+    }
 
 
 def _moment(name: str, text: str | None) -> str | None:
