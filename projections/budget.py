@@ -90,6 +90,7 @@ class Standing:
         at_least: some usage has no price or is known to be incomplete, so more than this was spent.
         unpriced: meters whose tokens have no price.
         warn_at: the shares of the budget that are warned of, the smallest first.
+        known: some reading tells what was spent.
     """
 
     budget_nanousd: int
@@ -97,6 +98,7 @@ class Standing:
     at_least: bool
     unpriced: int
     warn_at: tuple[Decimal, ...] = WARN_AT
+    known: bool = True
 
     @property
     def left_nanousd(self) -> int:
@@ -159,6 +161,8 @@ class Standing:
         tokens = f"; the tokens of {counted(self.unpriced, 'meter')} have no price"
         if self.unpriced and not self.spent_nanousd:
             return f"an unpriced amount spent, {rest} of {budget}{tokens}"
+        if not self.spent_nanousd and (self.at_least or not self.known):
+            return f"an unknown amount spent, at most {left} left of {budget}"
         return f"{least}{spent} of {budget} spent{self.in_percent}, {rest}{tokens if self.unpriced else ''}"
 
     def _shown(self) -> tuple[str, str, str]:
@@ -180,7 +184,9 @@ def standing(row: Row, budgets: Budgets) -> Standing | None:
     if budget is None:
         return None
     least = row.cost_basis == "partial"
-    return Standing(budget, row.actual_cost_nanousd, least, row.unpriced_events, budgets.warn_at)
+    return Standing(
+        budget, row.actual_cost_nanousd, least, row.unpriced_events, budgets.warn_at, known=row.cost_basis is not None
+    )
 
 
 def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Standing]]:

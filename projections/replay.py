@@ -14,6 +14,7 @@ from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, Unknow
 from ledger.line import Head
 from ledger.store import LedgerStore
 from ledger.workers import ask_each
+from projections.cost_words import cost_before
 from projections.folding import State, fold, initial
 from projections.store import NO_LEDGER, CostChange, HistoryStore, Projected, by_upgrade
 from projections.workflow_history import row, spend
@@ -329,6 +330,6 @@ def log_changes(changes: Iterable[CostChange]) -> None:
 
 def shown_change(change: CostChange) -> str:
     """A change of cost for people, and whether an upgrade made it."""
-    old, new = money.shown(change.old_nanousd or 0), money.shown(change.new_nanousd)
+    old, new = cost_before(change.old_nanousd), money.shown(change.new_nanousd)
     why = change.reason if by_upgrade(change) else f"status: {change.status}"
     return f"[{change.adw_id}] {old} → {new} ({why})"

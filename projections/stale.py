@@ -16,6 +16,7 @@ import orjson
 
 from ledger import clock, money
 from ledger.words import counted
+from projections.cost_words import row_cost
 from projections.workflow_history import HELD, Row
 
 __all__ = [
@@ -206,8 +207,7 @@ def _low_cost(found: Row, worth_nanousd: int | None) -> Iterator[Suspect]:
         return
     if worth_nanousd is None and (found.unpriced_events or found.cost_basis is None):
         return  # they have no price, and the row says so
-    shown = "unpriced" if found.unpriced_events and not cost else money.shown(cost)
-    why = f"ended at {shown} for {found.total_tokens:,} tokens"
+    why = f"ended at {row_cost(found)} for {found.total_tokens:,} tokens"
     worth, usd = ", whose models nobody named", "USD"
     if worth_nanousd is not None:
         worth, usd = f", which come to {money.shown(worth_nanousd)} at least", money.to_wire(worth_nanousd)

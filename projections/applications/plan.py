@@ -8,6 +8,7 @@ from typing import Any
 
 from ledger import money
 from projections.applications.columns import AsColumn, difference
+from projections.cost_words import NO_FIGURES, row_cost
 from projections.store import HELD_REASON, CostChange, visible_cost
 from projections.workflow_history import Row, held
 
@@ -25,6 +26,7 @@ class Compared:
         wrong: the columns that do not show our row.
         overwrites: how often another writer has overwritten what was written, each time within an hour of the last.
         overwritten_nanousd, overwritten_at: what it last set, and when that was found.
+        no_figure: what is said of a ledger's cost that is no figure: "unpriced" or "unknown"; "" where it is one.
         waits: this version reads ledgers in another way than what was written last, so only a resync writes.
     """
 
@@ -37,6 +39,7 @@ class Compared:
     overwritten_nanousd: int | None = None
     overwritten_at: str | None = None
     waits: bool = False
+    no_figure: str = ""
 
     @property
     def differs(self) -> bool:
@@ -59,7 +62,7 @@ class Compared:
     def __str__(self) -> str:
         stored = "nothing" if self.stored_nanousd is None else f"${money.to_wire(self.stored_nanousd)}"
         until = " (held)" if self.held else ""
-        return f"stored {stored}{until}, ledger ${money.to_wire(self.ledger_nanousd)}"
+        return f"stored {stored}{until}, ledger {self.no_figure or f'${money.to_wire(self.ledger_nanousd)}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def plan_of(
         waits=older
         and record is not None
         and any(name in record.values and record.values[name] != getattr(target, name) for name in values),
+        no_figure=row_cost(row) if row_cost(row) in NO_FIGURES else "",
     )
     notes_hold = holds and (record is None or record.cost_nanousd != target.actual_cost_nanousd)
     again = record is not None and any(record.values.get(name) == getattr(target, name) for name in values)

@@ -23,6 +23,7 @@ from ledger.errors import HistoryUnavailable
 from projections.applications.columns import columns_written
 from projections.applications.database import Database, Run
 from projections.applications.plan import Compared, Plan, Record, change_of, hold_of, plan_of
+from projections.cost_words import cost_before
 from projections.store import FOLD_VERSION, AuditEntry, CostChange, visible_cost
 from projections.workflow_history import Row
 
@@ -160,7 +161,7 @@ class ApplicationTable:
         done = self._database.write(work)
         done.waiting = writes.waiting
         for change in done.audited:
-            old, new = money.shown(change.old_nanousd or 0), money.shown(change.new_nanousd)
+            old, new = cost_before(change.old_nanousd), money.shown(change.new_nanousd)
             _log.info("[%s] %s → %s (status: %s) in %s", change.adw_id, old, new, change.status, self.where)
         return done
 

@@ -20,7 +20,7 @@ from projections.cli.context import (
 )
 from projections.cli.output import print_json
 from projections.cli.session import exit_code, opened
-from projections.cli.unpriced import in_words
+from projections.cli.unpriced import row_in_words
 from projections.cli.workflow_ids import whole_id
 from projections.workflow_history import Row
 
@@ -70,10 +70,10 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
 def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
     if stands is None:
         if not as_json:
-            unpriced = row.unpriced_events > 0
-            spent = in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=row.cost_basis == "partial")
-            tokens = f"; the tokens of {counted(row.unpriced_events, 'meter')} have no price" if unpriced else ""
-            click.echo(f"{row.adw_id}: {spent} spent; no budget is set for it{tokens}")
+            tokens = (
+                f"; the tokens of {counted(row.unpriced_events, 'meter')} have no price" if row.unpriced_events else ""
+            )
+            click.echo(f"{row.adw_id}: {row_in_words(row)} spent; no budget is set for it{tokens}")
         return
     if not as_json:
         click.echo(f"{row.adw_id}: {stands}")
@@ -87,6 +87,7 @@ def as_json_standing(row: Row, stands: Standing | None) -> dict[str, Any]:
         "adw_id": row.adw_id,
         "spent_usd": money.to_wire(row.actual_cost_nanousd),
         "at_least": row.cost_basis == "partial",
+        "cost_basis": row.cost_basis,
         "unpriced_events": row.unpriced_events,
     }
     if stands is None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from ledger import money
 from ledger.errors import InvalidInput
 from ledger.events import cost_observed, workflow_ended
 from ledger.importing import import_source
@@ -20,6 +19,7 @@ from projections.cli.output import place
 from projections.cli.reading import steps_table
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
+from projections.cost_words import cost_before, row_cost
 from projections.explain import steps
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
@@ -122,8 +122,8 @@ def _print_row(row: Row, before: int) -> None:
     shown.add_row(
         Id(row.adw_id),
         styled_status(row.status),
-        money.shown(before),
-        Text(money.shown(row.actual_cost_nanousd), style="bold"),
+        cost_before(before),
+        Text(row_cost(row), style="bold"),
         row.cost_basis or "none",
         f"{row.total_tokens:,}",
         str(row.event_count),

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from ledger import clock, money
 from ledger.errors import DamagedLedger, InvalidInput, UnknownWorkflow
-from ledger.events import Line
+from ledger.events import FINDING_ACCEPTED, Line
 from ledger.line import EMPTY
 from ledger.replicas import open_replica
 from ledger.words import counted
@@ -54,6 +54,7 @@ from projections.cli.terminal import BUDGET_STYLES, console, styled_status
 from projections.cli.times import moment_named
 from projections.cli.unpriced import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.cli.workflow_ids import whole_id
+from projections.cost_words import cost_before
 from projections.explain import Step, steps
 from projections.folding import fold, initial
 from projections.idle import is_idle, open_seconds
@@ -158,7 +159,12 @@ def _print_history(
     for each in cells:
         shown.add_row(*(each[name] for name in columns))
     cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
-    total = shown_cost(cost, unpriced=bool(unpriced), at_least=any(found.cost_basis == "partial" for found in rows))
+    total = shown_cost(
+        cost,
+        unpriced=bool(unpriced),
+        at_least=any(found.cost_basis == "partial" for found in rows),
+        known=any(found.cost_basis is not None for found in rows),
+    )
     sums = {"workflow": counted(len(rows), "workflow"), "cost": total}
     sums |= {"tokens": f"{sum(found.total_tokens for found in rows):,}"}
     shown.add_total(*(sums.get(name, "") for name in columns))
@@ -356,7 +362,7 @@ class _Steps:
     """The steps that are asked for, one at a time. Iterate once; what is known of them is known then.
 
     Attributes:
-        count: how many there were.
+        count: how many of them moved the cost.
         cost_nanousd: the workflow's cost after the last of them.
         next: `--after` of those that follow; None when none do.
     """
@@ -369,7 +375,8 @@ class _Steps:
     def __iter__(self) -> Iterator[Step]:
         found, last = steps(self.lines, after=self.after), self.after
         for step in islice(found, self.limit):
-            self.count, self.cost_nanousd, last = self.count + 1, step.to_nanousd, step.seq
+            self.count += step.type != FINDING_ACCEPTED
+            self.cost_nanousd, last = step.to_nanousd, step.seq
             yield step
         if self.limit is not None and next(found, None) is not None:
             self.next = last
@@ -419,12 +426,13 @@ def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], s
         dropped=("when", "from", "seq"),
     )
     for step in moved:
+        accepted = step.type == FINDING_ACCEPTED
         meter = step.meter if out.width >= _LONG_IDS_COLUMNS else short_ids(step.meter)
         shown.add_row(
             f"{step.seq}",
             local_time(step.observed_at or step.recorded_at),
-            money.shown(step.from_nanousd),
-            money.shown(step.to_nanousd),
+            "" if accepted else cost_before(step.from_nanousd),
+            "" if accepted else money.shown(step.to_nanousd),
             Text.assemble(f"{plain(meter)}\n{plain(step.why)}\n", (plain(spelled(step.file, step.line)), "dim")),
         )
     return shown

@@ -21,6 +21,7 @@ from projections.cli.session import exit_code, log_changes, opened, report_write
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.workflow_ids import whole_id
+from projections.cost_words import cost_before
 from projections.replay import Accepted, RefreshReport, refresh
 from projections.rereading import merged, resync_sources
 from projections.store import CostChange
@@ -94,7 +95,8 @@ def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json:
 
 def _print_preview(report: RefreshReport, imported: ImportReport) -> None:
     for change in report.changes:
-        old = "no row" if change.old_nanousd is None else f"${money.to_wire(change.old_nanousd)}"
+        exact = f"${money.to_wire(change.old_nanousd)}" if change.old_nanousd else cost_before(0)
+        old = "no row" if change.old_nanousd is None else exact
         click.echo(f"{change.adw_id}: {old} → ${money.to_wire(change.new_nanousd)}")
     appends = f"; the sources hold {counted(imported.appended, 'new event')}" if imported.appended else ""
     click.echo(f"{counted(len(report.changes), 'cost')} would change{appends}; nothing was changed")
@@ -143,7 +145,7 @@ def _print(report: RefreshReport, imported: ImportReport) -> None:
 def print_accepted(accepted: list[Accepted]) -> None:
     """Rows that a ledger decided although it lost something, a line each."""
     for one in accepted:
-        old = "no row" if one.old_nanousd is None else money.shown(one.old_nanousd)
+        old = "no row" if one.old_nanousd is None else cost_before(one.old_nanousd)
         click.echo(
             f"{one.workflow_id}: its ledger no longer holds what its row was folded from ({one.problem}); "
             f"accepted as it stands: {old} before, {money.shown(one.new_nanousd)} now"
@@ -156,6 +158,6 @@ def print_changes(changes: list[CostChange]) -> None:
         figures = ("old cost", "new cost")
         shown = Table(None, "workflow", *figures, "status", right=figures, whole=("status",), dropped=("status",))
         for change in changes:
-            old = "no row" if change.old_nanousd is None else money.shown(change.old_nanousd)
+            old = "no row" if change.old_nanousd is None else cost_before(change.old_nanousd)
             shown.add_row(Id(change.adw_id), old, money.shown(change.new_nanousd), styled_status(change.status))
         shown.print(console())

@@ -190,6 +190,8 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
         for model, amounts in parts:
             told = [csv_cell(line.labels[name]) for name in labels]
             figures = _figures(amounts)
+            if not amounts[0] and figures["at_least"]:
+                figures["cost_usd"] = ""  # no figure is known, and a column can still be added up
             figures["at_least"] = int(figures["at_least"])
             out.writerow([*told, *([csv_cell(model)] if named else []), *figures.values()])
 

@@ -7,7 +7,6 @@ from typing import Final
 
 import click
 
-from ledger import money
 from ledger.errors import DamagedLedger, NothingToSalvage
 from ledger.salvage import LeftOut, Salvage, salvage, salvaged_before
 from ledger.words import counted
@@ -17,6 +16,7 @@ from projections.cli.session import Session, exit_code, opened, tell
 from projections.cli.tables import Table
 from projections.cli.terminal import console
 from projections.cli.workflow_ids import whole_id
+from projections.cost_words import row_cost
 from projections.replay import refresh
 
 _LEFT_OUT_SHOWN_MAX: Final = 20
@@ -38,7 +38,7 @@ def salvage_command(workflow_id: str, as_json: bool) -> int:
         report = refresh(session.ledgers, session.history, workflow_ids=[workflow_id], pure=True, reason="salvage")
         after = session.history.row(workflow_id)
     tell(report.problems)
-    old, new = (money.shown(None if row is None else row.actual_cost_nanousd) for row in (before, after))
+    old, new = ("unknown" if row is None else row_cost(row) for row in (before, after))
     if as_json:
         print_json({**asdict(done), "cost_before": old, "cost_after": new})
         return exit_code(report.problems)

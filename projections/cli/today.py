@@ -88,6 +88,7 @@ def _as_json(
                 "adw_id": found.adw_id,
                 "cost_usd": money.to_wire(found.actual_cost_nanousd),
                 "at_least": _at_least([found]),
+                "cost_basis": found.cost_basis,
                 "unpriced_events": found.unpriced_events,
             }
             for found in running
@@ -109,7 +110,12 @@ def _at_least(rows: list[Row]) -> bool:
 def _print(day: date, spent: Report, running: list[Row], doubtful: list[tuple[Row, str]], rows: list[Row]) -> None:
     out = console()
     unpriced = unpriced_of(rows)
-    ever = in_words(_cost(rows), unpriced=bool(unpriced), at_least=_at_least(rows))
+    ever = in_words(
+        _cost(rows),
+        unpriced=bool(unpriced),
+        at_least=_at_least(rows),
+        known=any(found.cost_basis is not None for found in rows),
+    )
     today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced), at_least=spent.total.at_least)
     out.print(f"{day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {counted(len(rows), 'workflow')}")
     print_unpriced(out, _cost(rows), unpriced, indent="in all ")

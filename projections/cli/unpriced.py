@@ -1,7 +1,4 @@
-"""What a total does not hold, said alike wherever a cost is shown: "≥" in a table, "at least" in a sentence.
-
-Usage that has no price is "unpriced", never $0, and its models are named below.
-"""
+"""What a total does not hold: usage without a price, whose models are named below it."""
 
 from __future__ import annotations
 
@@ -13,33 +10,24 @@ import orjson
 from ledger import money
 from ledger.words import counted
 from projections.cli.output import plain
+from projections.cost_words import in_words, row_cost, row_in_words, shown_cost
 from projections.workflow_history import Row
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["in_words", "print_unpriced", "row_cost", "shown_cost", "unpriced_json", "unpriced_of"]
+__all__ = [
+    "in_words",
+    "print_unpriced",
+    "row_cost",
+    "row_in_words",
+    "shown_cost",
+    "unpriced_json",
+    "unpriced_of",
+]
 
 Unpriced = dict[str, tuple[int, int]]
 """Messages without a price and their tokens, by model."""
-
-
-def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False) -> str:
-    """A cost in a table: "$1.7500"; "≥ $1.7500" when it is more than that; "unpriced" when none of it has a price."""
-    if unpriced and not nanousd:
-        return "unpriced"
-    return f"≥ {money.shown(nanousd)}" if unpriced or at_least else money.shown(nanousd)
-
-
-def row_cost(row: Row) -> str:
-    """The cost of a workflow in a table."""
-    return shown_cost(row.actual_cost_nanousd, unpriced=row.unpriced_events > 0, at_least=row.cost_basis == "partial")
-
-
-def in_words(nanousd: int, *, unpriced: bool, at_least: bool = False) -> str:
-    """A cost in a sentence: "$1.7500", "at least $1.7500", "an unpriced amount"."""
-    shown = shown_cost(nanousd, unpriced=unpriced, at_least=at_least)
-    return "an unpriced amount" if shown == "unpriced" else shown.replace("≥", "at least")
 
 
 def unpriced_of(rows: Iterable[Row]) -> Unpriced:

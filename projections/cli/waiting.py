@@ -236,7 +236,9 @@ def _line(said: Json, note: Json, context: Json) -> str:
     cost = _cost(said, note)
     shown = [workflow_id if len(workflow_id) <= 20 else f"{workflow_id[:_SHORT_ID]}…"]
     least = "at least " if note.get("cost_basis") == "partial" else ""
-    shown.append(f"{least}${cost:,.2f}" if cost or not least else "unpriced")
+    known = note.get("cost_basis") or "counter_usd" in said or "counter_usd" in note
+    nothing = "unpriced" if least else "" if known else "unknown"
+    shown.append(nothing if nothing and not cost else f"{least}${cost:,.2f}")
     budget = _number(note.get("budget_usd"))
     if budget:
         left, warn_at = budget - cost, _number(note.get("budget_warn_at")) or 1

@@ -37,6 +37,7 @@ from projections.cli.session import Session, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import row_cost
+from projections.cost_words import cost_before
 from projections.idle import is_idle
 from projections.store import HistoryStore
 from projections.wake import Wake
@@ -130,7 +131,7 @@ def _print(step: Step, *, as_json: bool) -> None:
             told = {"adw_id": change.adw_id, "old_cost_usd": old, "new_cost_usd": money.to_wire(change.new_nanousd)}
             click.echo(orjson.dumps(told | {"status": change.status, "reason": change.reason}))
         else:
-            was = money.shown(change.old_nanousd or 0)
+            was = cost_before(change.old_nanousd)
             click.echo(f"{now}  {change.adw_id}  {was} → {money.shown(change.new_nanousd)}  {change.status}")
     for where, problem in _problems(step):
         if as_json:
@@ -194,7 +195,7 @@ class _Board:
         told = [Text(plain(f"{where}: {problem}"), style="yellow") for where, problem in self._problems]
         height = out.height - _LINES_AROUND - 2 * len(told)
         return Group(
-            Text(f"{money.shown(self._spent_nanousd)} taken in since {since} · Ctrl-C leaves", style="bold"),
+            Text(f"{cost_before(self._spent_nanousd)} taken in since {since} · Ctrl-C leaves", style="bold"),
             self._table(max(3, height)).fitted(out.width),
             *told,
         )

@@ -183,6 +183,7 @@ class News:
             "status": row.status,
             "cost": usd(row.actual_cost_nanousd),
             "cost_basis": row.cost_basis,
+            "unpriced_events": row.unpriced_events,
             "issue_number": row.issue_number,
             "workflow_template": row.workflow_template,
             "project": row.project,

@@ -85,7 +85,10 @@ class WorkflowRow(_Shape):
         description="from start to end; null while it runs, and when the end was recorded a day after all activity",
     )
     last_activity: Moment | None = Field(description="the latest of its readings, starts and ends")
-    actual_cost_total: Usd
+    actual_cost_total: Usd = Field(
+        description="0.00 is a figure only with a `cost_basis` of reported or priced: without one it is unknown, and "
+        "with `unpriced_events` nothing of it has a price"
+    )
     estimated_cost_total: Usd | None
     budget: Budget | None = Field(description="null: neither its start nor the configuration sets one")
     cost_breakdown: dict[str, Any] = Field(examples=[{"by_agent": {"plan": "2.37"}, "by_model": {"opus": "2.37"}}])
@@ -312,6 +315,7 @@ class SpendFigures(_Shape):
     output_tokens: int
     total_tokens: int
     web_search_requests: int
+    unpriced_events: int = Field(description="messages without a price: a cost of 0.00 is unpriced then, and no figure")
 
 
 class SpendGroup(SpendFigures):

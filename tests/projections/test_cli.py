@@ -186,7 +186,7 @@ def test_an_import_tells_what_it_did_and_does_it_once(run: Run, tmp_path: Path) 
     first = run("import", "adw", "agents")
     assert first.out.startswith("1 event appended, 0 unchanged, 2 inputs skipped, in 2 workflows")
     assert "is empty" in first.out
-    assert "[w1] $0.0000 → $0.1000 (status: running)" in first.err
+    assert "[w1] nothing → $0.1000 (status: running)" in first.err
     again = run("import", "adw", "agents", "--json").json
     assert (again["appended"], again["unchanged"], len(again["skipped"])) == (0, 1, 2)
     assert run("import", "adw", "nowhere").code == 1

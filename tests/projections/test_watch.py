@@ -266,7 +266,7 @@ def test_looking_once_reads_everything_and_leaves(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "w  $0.0000 → $0.0900  running" in done.stdout
+    assert "w  nothing → $0.0900  running" in done.stdout
     assert f"costledger: otlp:{tmp_path}/gone: there is no such file" in done.stderr
     assert "no source" not in done.stderr
     assert done.returncode == 1

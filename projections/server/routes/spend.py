@@ -27,7 +27,7 @@ _LINES_MAX: Final = 20_000
 """Of one answer, some megabytes; a page that asked for more asked by mistake."""
 
 _ZONE_EXAMPLE: Final = "Europe/Berlin"
-_TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_events", "unpriced_tokens", "partial")]
+_TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_tokens", "partial")]
 
 
 @router.get(

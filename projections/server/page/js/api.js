@@ -88,6 +88,8 @@ export const api = {
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
   spend: (query, signal) => get("api/spend", query, signal),
   stale: (signal) => get("api/stale", {}, signal),
+  accept: (id, reason, kinds) =>
+    ask("POST", `api/stale/${encodeURIComponent(id)}/accept`, { body: { reason, kinds } }),
   health: (signal) => get("api/health", {}, signal),
   verify: () => ask("POST", "api/verify"),
   webhooks: (signal) => get("api/webhooks", {}, signal),

@@ -50,6 +50,9 @@ function byPeriod(spend, { since, until }) {
 
 const sum = (parts) => parts.reduce((total, { nano }) => total + nano, 0n);
 
+/** A sum in words; one of nothing that is a lower bound is no figure. */
+const inAll = (parts) => (!sum(parts) && parts.some((part) => part.at_least) ? "unpriced" : usd(sum(parts)));
+
 /**
  * Spend by period, stacked; what was taken back hangs below zero.
  * @param {{period: string, by: string | null, lines: any[], groups: any[]}} spend as `/api/spend` answers
@@ -59,7 +62,7 @@ export function stackedBars(spend, { since, until, height = 260, name }) {
   const periods = byPeriod(spend, { since, until });
   const low = Math.min(0, ...periods.map(([, parts]) => dollars(sum(parts.filter(({ nano }) => nano < 0n)))));
   const high = Math.max(0.01, ...periods.map(([, parts]) => dollars(sum(parts.filter(({ nano }) => nano > 0n)))));
-  const label = `Spend by ${spend.period}${spend.by ? `, by ${spend.by}` : ""}, ${usd(sum(periods.flatMap(([, parts]) => parts)))} in all`;
+  const label = `Spend by ${spend.period}${spend.by ? `, by ${spend.by}` : ""}, ${inAll(periods.flatMap(([, parts]) => parts))} in all`;
   return drawn(label, height, (width) => {
     const { inner, y, svg } = frame(width, height, low, high);
     const slot = (inner.right - inner.left) / periods.length;
@@ -109,8 +112,8 @@ function told(period, parts, name) {
     h(
       "p",
       {},
-      `${periodInFull(period)}: ${parts.some((part) => part.at_least) ? "at least " : ""}`,
-      h("strong", {}, usd(sum(parts))),
+      `${periodInFull(period)}: ${parts.some((part) => part.at_least) && sum(parts) ? "at least " : ""}`,
+      h("strong", {}, inAll(parts)),
     ),
     name &&
       paid.length > 0 &&

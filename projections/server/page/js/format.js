@@ -53,9 +53,16 @@ export function usd(amount) {
 export function honest({ cost, basis, unpriced }) {
   if (basis === null || cost === null) return "unknown";
   if (basis !== "partial") return usd(cost);
-  if (unpriced && nanousd(cost) === 0n) return `unpriced (${count(unpriced)})`;
+  if (nanousd(cost) === 0n) return unpriced ? `unpriced (${count(unpriced)})` : "unknown";
   return `at least ${usd(cost)}${unpriced ? `, ${count(unpriced)} unpriced` : ""}`;
 }
+
+/** What is said instead of a sum of nothing that is a lower bound; null where the sum is a figure. */
+export const noFigure = ({ cost, at_least, unpriced_events: unpriced }) =>
+  !at_least || nanousd(cost) !== 0n ? null : unpriced > 0 ? "unpriced" : "unknown";
+
+/** What a cost changed from. @param {string | null} cost */
+export const costBefore = (cost) => (cost === null || nanousd(cost) === 0n ? "nothing" : usd(cost));
 
 /** The cost of a row, likewise. */
 export const rowCost = (row) =>
@@ -63,11 +70,12 @@ export const rowCost = (row) =>
 
 /**
  * What lines of `/api/spend` add up to: a lower bound when one of them is.
- * @param {{cost: string, at_least: boolean}[]} lines
+ * @param {{cost: string, at_least: boolean, unpriced_events: number}[]} lines
  */
 export const sumOf = (lines) => ({
   cost: wire(lines.reduce((sum, { cost }) => sum + nanousd(cost), 0n)),
   at_least: lines.some(({ at_least }) => at_least),
+  unpriced_events: lines.reduce((sum, { unpriced_events: events }) => sum + events, 0),
 });
 
 /** How many messages have no price. */

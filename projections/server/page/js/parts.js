@@ -1,7 +1,7 @@
-// Parts that several pages show: a status, a cost that changes in place, a list of doubts, ways to choose.
+// Parts that several pages show: a status, a cost that changes in place, a list of findings, ways to choose.
 
 import { cut, fill, flash, h } from "./dom.js";
-import { brief, count, many, nanousd, percent, rowCost, usd, wire } from "./format.js";
+import { brief, count, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
@@ -76,8 +76,8 @@ export function amount(amount) {
   return h("span", { title: `${wire(nano)} USD` }, usd(nano));
 }
 
-/** A sum, and whether it is a lower bound. @param {{cost: string, at_least: boolean}} of */
-export const sum = ({ cost, at_least }) => [at_least && h("small", {}, "at least "), amount(cost)];
+/** A sum, and whether it is a lower bound. @param {{cost: string, at_least: boolean, unpriced_events: number}} of */
+export const sum = (of) => noFigure(of) ?? [of.at_least && h("small", {}, "at least "), amount(of.cost)];
 
 /** What an amount rose or fell by. @param {bigint} nano */
 export const change = (nano) =>

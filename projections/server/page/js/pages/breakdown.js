@@ -1,8 +1,8 @@
 // Where a workflow's cost and tokens come from.
 
 import { cut, h, table } from "../dom.js";
-import { count, nanousd, percent } from "../format.js";
-import { about, amount, share } from "../parts.js";
+import { count, nanousd, percent, rowCost } from "../format.js";
+import { about, amount, lessLoud, share } from "../parts.js";
 
 /** By agent or by model: parts that sum to the total. @param {"by_agent" | "by_model"} part */
 export function breakdown(row, part, name) {
@@ -30,11 +30,16 @@ export function breakdown(row, part, name) {
     most: 12,
     rows: names.map((one) => [
       cut(one),
-      part === "by_model" && unpriced[one] && !costs[one] ? "unpriced" : amount(nano(one)),
+      !costs[one] && (part === "by_model" ? unpriced[one] : row.unpriced_events) ? "unpriced" : amount(nano(one)),
       share(Number(nano(one)) / total),
       about(all(used[one])),
     ]),
-    foot: ["Total", amount(row.actual_cost_total), "", about(row.total_tokens)],
+    foot: [
+      "Total",
+      nanousd(row.actual_cost_total) === 0n ? lessLoud(rowCost(row)) : amount(row.actual_cost_total),
+      "",
+      about(row.total_tokens),
+    ],
   });
 }
 

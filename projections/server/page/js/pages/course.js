@@ -26,7 +26,8 @@ export const courseOf = (id, rowNow, ways, signal) =>
   part(async () => {
     const after = Math.max(0, rowNow().event_count - DRAWN);
     const steps = await api.explain(id, after, signal);
-    return h("div", {}, after > 0 && undrawn(rowNow()), chart(steps, rowNow(), ways));
+    const moves = steps.filter(({ from_cost: from, to_cost: to }) => from !== to); // an acceptance moves nothing
+    return h("div", {}, after > 0 && undrawn(rowNow()), chart(moves, rowNow(), ways));
   }, signal);
 
 /** Which part of a long ledger is drawn. */

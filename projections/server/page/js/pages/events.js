@@ -94,9 +94,15 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
     ),
     said(event),
     change(nanousd(after) - nanousd(before)),
-    before === after ? h("span", { class: "muted" }, amount(after)) : h("strong", {}, amount(after)),
+    so(before, after),
     event.type === "ledger_opened" ? "" : readFrom(event),
   ];
+}
+
+/** What the workflow had cost then; nothing that was read yet is no figure. */
+function so(before, after) {
+  if (before !== after) return h("strong", {}, amount(after));
+  return h("span", { class: "muted" }, nanousd(after) === 0n ? "–" : amount(after));
 }
 
 /** A field by itself, or the fields of an object one by one: `source.file`. */

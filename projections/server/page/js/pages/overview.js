@@ -1,4 +1,4 @@
-// Overview: what was spent lately, what runs now, what may be wrong.
+// Overview: what was spent lately, what runs now, what needs attention.
 
 import { api } from "../api.js";
 import { legend, stackedBars } from "../bars.js";
@@ -20,7 +20,7 @@ import {
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
+import { budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
 import { link } from "../router.js";
 
 const RANGES = [
@@ -30,7 +30,7 @@ const RANGES = [
 ];
 const RUNNING_SHOWN = 15;
 const LONG_MS = 24 * 3_600_000;
-const DOUBTS_SHOWN = 8;
+const FINDINGS_SHOWN = 8;
 const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id) },
   { name: "Project", cell: project, optional: (row) => row.project, named: true },
@@ -52,7 +52,7 @@ const COLUMNS = [
 ];
 
 /** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function overview(place, { signal }) {
+export async function overview(place, { signal, scope }) {
   const hint = h("div", {});
   const lines = new Map();
   let columns = COLUMNS;
@@ -67,12 +67,12 @@ export async function overview(place, { signal }) {
     if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
     return runningTable(columns, lines, found);
   }, signal);
-  const doubtful = part(() => doubts(signal), signal);
+  const attention = part(() => findings(signal, scope, () => attention.load()), signal);
 
   const again = {
     spent: calmly(spent.load, signal),
     running: calmly(running.load, signal),
-    doubts: calmly(doubtful.load, signal, 10_000),
+    attention: calmly(attention.load, signal, 10_000),
   };
   live.addEventListener(
     "row",
@@ -83,7 +83,7 @@ export async function overview(place, { signal }) {
         cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
       else if (known || row.status === "running") again.running();
       again.spent();
-      again.doubts();
+      again.attention();
     },
     { signal },
   );
@@ -97,9 +97,9 @@ export async function overview(place, { signal }) {
     hint,
     spent.element,
     section("Running now", running.element),
-    section("What may be wrong", doubtful.element),
+    section("Needs attention", attention.element),
   );
-  await Promise.all([spent.load(), running.load(), doubtful.load()]);
+  await Promise.all([spent.load(), running.load(), attention.load()]);
 }
 
 function age(row) {
@@ -172,10 +172,12 @@ function runningTable(columns, lines, { workflows: rows, total_count, analytics 
     lines.size
       ? table({ caption: "Running workflows, the latest activity first", columns, rows: [...lines.values()] })
       : h("p", { class: "quietly" }, "Nothing runs."),
-    rest && h("p", {}, rest, analytics.at_least ? ": at least " : ": ", amount(analytics.total_cost), "."),
+    rest && h("p", {}, rest, nanousd(analytics.total_cost) > 0n && [": ", sum(asSum(analytics))], "."),
     rows.some((row) => row.idle || long(row)) && howToEnd(),
   ];
 }
+
+const asSum = ({ total_cost: cost, at_least, unpriced_events }) => ({ cost, at_least, unpriced_events });
 
 /** What began so long ago has probably ended without a record, as the sessions of old transcripts have. */
 const long = (row) => Date.now() - Date.parse(row.start_time ?? row.updated_at) > LONG_MS;
@@ -184,29 +186,51 @@ const howToEnd = () =>
   h(
     "p",
     { class: "note" },
-    "A workflow runs until somebody says that it ended: ",
+    "A workflow runs until its end is recorded: ",
     h("code", {}, "costledger complete ID"),
     "; for all that a source holds, ",
     h("code", {}, "costledger import KIND --status completed"),
     ".",
   );
 
-async function doubts(signal) {
+/** @param {() => void} done called once one was accepted */
+async function findings(signal, scope, done) {
   const [{ doubts: rows }, health] = await Promise.all([api.stale(signal), api.health(signal)]);
   const found = [
     ...ofServer(health),
-    ...rows.map((doubt) => [workflowName(doubt.adw_id), doubt.why, h("code", {}, doubt.next_step)]),
+    ...rows.map((one) => [
+      workflowName(one.adw_id),
+      one.why,
+      [h("code", {}, one.next_step), scope !== "read" && accept(one, done)],
+    ]),
   ];
   if (!found.length)
     return h(
       "p",
       { class: "quietly" },
-      "Nothing is known to be wrong. ",
+      "Nothing needs attention. ",
       h("a", { href: "#/health" }, "Prove the ledgers"),
       " to be sure.",
     );
   const columns = [{ name: "Where", named: true }, { name: "What" }, { name: "Next step" }];
-  return table({ caption: "What may be wrong", columns, rows: found, most: DOUBTS_SHOWN });
+  return table({ caption: "Needs attention", columns, rows: found, most: FINDINGS_SHOWN });
+}
+
+/** Accept a finding that is right as it stands; the reason goes into the ledger. */
+function accept({ adw_id: id, kind }, done) {
+  const button = h("button", { type: "button", class: "small", title: "It is right as it stands" }, "Accept…");
+  button.addEventListener("click", async () => {
+    const reason = window.prompt(`Why is ${id} right as it stands? This stays in its ledger.`);
+    if (!reason?.trim()) return;
+    button.disabled = true;
+    try {
+      await api.accept(id, reason, [kind]);
+      done();
+    } catch (error) {
+      button.replaceWith(h("span", { class: "bad" }, error.message));
+    }
+  });
+  return [" ", button];
 }
 
 /** What is wrong with the server or whole ledgers; the health page has it all. */

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
-import { activeSeconds, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
+import { activeSeconds, costBefore, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
 import { amount, budget, change, difference, lessLoud, rowStatus } from "../parts.js";
 import { link } from "../router.js";
@@ -117,7 +117,7 @@ const BASIS = {
 };
 const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 
-/** What the breakdown says may be wrong. */
+/** What the breakdown says needs attention, or was accepted. */
 function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
   const retries = row.cost_breakdown.retries_without_counter;
@@ -130,7 +130,9 @@ function notes(row) {
   if (unread) said.push("events that this version does not know: upgrade costledger");
   said.push(...difference(row.application));
   if (row.cost_breakdown.by_agent?.["(held)"])
-    said.push("held: somebody stored more than the ledger says; resync with force shows pure replay");
+    said.push("held: more is stored than the ledger says; resync with force shows pure replay");
+  for (const [kind, { reason }] of Object.entries(row.cost_breakdown.accepted ?? {}))
+    said.push(`accepted: ${kind.replaceAll("_", " ")}: ${reason}`);
   return said.length
     ? h(
         "ul",
@@ -155,7 +157,7 @@ function resync(id, scope, done) {
         change
           ? [
               "The cost was put right: ",
-              h("s", {}, usd(change.old_cost)),
+              h("s", {}, costBefore(change.old_cost)),
               " → ",
               h("strong", {}, usd(change.new_cost)),
               ".",
@@ -200,7 +202,7 @@ function auditTable(entries) {
       .toReversed()
       .map((entry) => [
         local(entry.timestamp),
-        entry.old_cost === null ? "no row" : amount(entry.old_cost),
+        entry.old_cost === null ? "no row" : costBefore(entry.old_cost),
         amount(entry.new_cost),
         change(nanousd(entry.new_cost) - nanousd(entry.old_cost ?? "0.00")),
         entry.reason,

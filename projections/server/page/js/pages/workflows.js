@@ -2,7 +2,7 @@
 
 import { api, address } from "../api.js";
 import { cellsOf, cut, empty, fill, fromTop, h, line, part, save, table } from "../dom.js";
-import { count, csv, duration, honest, local, minute, percent, ZONE } from "../format.js";
+import { count, csv, duration, honest, local, minute, nanousd, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
 import { about, cost, issue, leftOut, lessLoud, project, renew, rowStatus, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
@@ -131,10 +131,11 @@ export async function workflows(place, { query, signal, moved }) {
   if (top && !signal.aborted) fromTop(results);
 }
 
-function totals({ total_count, analytics }) {
+function totals({ workflows, total_count, analytics }) {
+  const nothingRead = nanousd(analytics.total_cost) === 0n && workflows.every((row) => row.cost_basis === null);
   const sum = honest({
     cost: analytics.total_cost,
-    basis: analytics.at_least ? "partial" : "reported",
+    basis: nothingRead ? null : analytics.at_least ? "partial" : "reported",
     unpriced: analytics.unpriced_events,
   });
   return h(
