@@ -46,7 +46,7 @@ Group = Literal[
     "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project"
 ]
 
-FOLD_VERSION: Final = 5
+FOLD_VERSION: Final = 6
 """Raised whenever the same lines give another row; every store then has every ledger folded anew."""
 
 UPGRADE: Final = "upgrade: retry counts"

@@ -1,4 +1,4 @@
-"""The breakdown of a workflow: where its cost and its tokens came from, and what may be wrong with them.
+"""The breakdown of a workflow: where its cost and its tokens came from, and what needs attention in them.
 
 It is the sum of what was spent, over all quarter hours; so it agrees with every report. Money is integer nanodollars.
 """

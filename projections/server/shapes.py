@@ -443,7 +443,7 @@ class Copies(_Shape):
 
 
 class Health(_Shape):
-    """What may be wrong."""
+    """What needs attention on the server and in the ledgers."""
 
     ready: bool
     error: str | None = Field(description="why the last look at the ledgers failed; null when it did not")

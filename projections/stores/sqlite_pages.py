@@ -87,7 +87,7 @@ def statements() -> Iterator[str]:
     for column in SORTS.values():
         if column != "adw_id":
             yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"
-    yield "DROP INDEX IF EXISTS workflow_history_doubtful"  # of fold version 4, which held every lower bound
+    yield "DROP INDEX IF EXISTS workflow_history_doubtful"  # of fold version 5, which held every lower bound
     yield f"CREATE INDEX IF NOT EXISTS workflow_history_attention ON workflow_history (updated_at) WHERE {DOUBTFUL}"
     for column in _KEY[1:]:
         name = f"workflow_history_{column}_last_activity"

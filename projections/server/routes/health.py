@@ -79,7 +79,7 @@ def metrics(request: Request) -> Response:
     dependencies=[Depends(needs("read"))],
     response_model=shapes.Health,
     responses=documented(),
-    summary="What may be wrong with the server and the ledgers",
+    summary="What needs attention on the server and in the ledgers",
 )
 def health(request: Request) -> Response:
     state, data = request.app.state, service_of(request).settings.data
