@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ledger import cost_observed, money, workflow_ended, workflow_started
 from ledger.errors import InvalidMoney
 from ledger.events import check_name
-from projections.cli.waiting import _counter, _is_name, _NotRecorded, _told
+from projections.cli.waiting import _counter, _is_name, _line, _NotRecorded, _told
 from projections.replay import project
 from tests.running_agent import Agent, S, message
 
@@ -154,3 +154,20 @@ def test_the_line_takes_for_a_name_what_the_ledger_takes(text: str) -> None:
         assert not _is_name(text)
     else:
         assert _is_name(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "note", "line"),
+    [
+        ({}, {}, "unknown"),
+        ({}, {"cost_usd": "0.00", "cost_basis": None}, "unknown"),
+        ({}, {"cost_usd": "0.00", "cost_basis": "partial"}, "unpriced"),
+        ({}, {"cost_usd": "0.00", "cost_basis": "reported"}, "$0.00"),
+        ({"counter_usd": "0"}, {}, "$0.00"),
+        ({}, {"cost_usd": "1.50", "cost_basis": "partial"}, "at least $1.50"),
+    ],
+)
+def test_the_line_shows_nothing_as_a_figure_only_if_something_was_read(
+    said: dict[str, str], note: dict[str, str | None], line: str
+) -> None:
+    assert _line({"session_id": "s"} | said, note, {}) == f"s · {line}"
