@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from ledger import money
 from ledger.errors import InvalidInput
 from ledger.events import cost_observed, workflow_ended
 from ledger.importing import import_source
@@ -19,7 +20,7 @@ from projections.cli.output import place
 from projections.cli.reading import steps_table
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
-from projections.cost_words import cost_before, row_cost
+from projections.cost_words import cost_before
 from projections.explain import steps
 from projections.replay import refresh
 from projections.stores.sqlite import SqliteHistory
@@ -123,7 +124,7 @@ def _print_row(row: Row, before: int) -> None:
         Id(row.adw_id),
         styled_status(row.status),
         cost_before(before),
-        Text(row_cost(row), style="bold"),
+        Text(money.shown(row.actual_cost_nanousd), style="bold"),
         row.cost_basis or "none",
         f"{row.total_tokens:,}",
         str(row.event_count),

@@ -222,7 +222,7 @@ def test_the_picture_of_today(run: Run) -> None:
     run("observe", "w", "--cost-usd", "0.09")
     assert "spent $0.0900; in all $0.0900 in 1 workflow\n" in run().out
     assert run("--json").json["running"] == [
-        {"adw_id": "w", "cost_usd": "0.09", "at_least": False, "unpriced_events": 0}
+        {"adw_id": "w", "cost_usd": "0.09", "at_least": False, "cost_basis": "reported", "unpriced_events": 0}
     ]
 
 
@@ -389,7 +389,7 @@ def test_a_receipt_comes_before_the_next_event_is_sent(tmp_path: Path) -> None:
 def test_the_demo_tells_the_story_from_any_directory(tmp_path: Path) -> None:
     done = piped(tmp_path, "demo")
     assert (done.code, done.err) == (0, "")
-    figures = re.findall(r"a5b80595\s+(running|completed)\s+\$([\d.]+)\s+\$([\d.]+)", done.out)
+    figures = re.findall(r"a5b80595\s+(running|completed)\s+(nothing|\$[\d.]+)\s+\$([\d.]+)", done.out)
     assert [(status, cost) for status, _, cost in figures] == [
         ("running", "0.0900"),
         ("running", "0.2412"),

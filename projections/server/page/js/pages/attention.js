@@ -1,0 +1,70 @@
+// What needs attention: findings about workflows and about the server, each with its next step, or accepted.
+
+import { api } from "../api.js";
+import { h, table } from "../dom.js";
+import { many } from "../format.js";
+import { workflowName } from "../parts.js";
+
+const FINDINGS_SHOWN = 8;
+
+/** @param {() => void} done called once one was accepted */
+export async function findings(signal, scope, done) {
+  const [{ doubts: rows }, health] = await Promise.all([api.stale(signal), api.health(signal)]);
+  const found = [
+    ...ofServer(health),
+    ...rows.map((one) => [
+      workflowName(one.adw_id),
+      one.why,
+      [h("code", {}, one.next_step), scope !== "read" && accept(one, done)],
+    ]),
+  ];
+  if (!found.length)
+    return h(
+      "p",
+      { class: "quietly" },
+      "Nothing needs attention. ",
+      h("a", { href: "#/health" }, "Prove the ledgers"),
+      " to be sure.",
+    );
+  const columns = [{ name: "Where", named: true }, { name: "What" }, { name: "Next step" }];
+  return table({ caption: "Needs attention", columns, rows: found, most: FINDINGS_SHOWN });
+}
+
+/** Accept a finding that is right as it stands; the reason goes into the ledger. */
+function accept({ adw_id: id, kind }, done) {
+  const button = h("button", { type: "button", class: "small", title: "It is right as it stands" }, "Accept…");
+  button.addEventListener("click", async () => {
+    const reason = window.prompt(`Why is ${id} right as it stands? This stays in its ledger.`);
+    if (!reason?.trim()) return;
+    button.disabled = true;
+    try {
+      await api.accept(id, reason, [kind]);
+      done();
+    } catch (error) {
+      button.replaceWith(h("span", { class: "bad" }, error.message));
+    }
+  });
+  return [" ", button];
+}
+
+/** What is wrong with the server or whole ledgers; the health page has it all. */
+function ofServer(health) {
+  const look = h("a", { href: "#/health" }, "see Health");
+  const told = [];
+  const say = (what) => told.push([h("a", { href: "#/health" }, "Health"), what, look.cloneNode(true)]);
+  if (!health.ready) say("rows do not follow their ledgers");
+  for (const [id, what] of Object.entries(health.problems)) told.push([workflowName(id), what, look.cloneNode(true)]);
+  if (health.misplaced) say(health.misplaced);
+  if (health.verification?.findings_count)
+    say(`${many(health.verification.findings_count, "finding")} of the last verification`);
+  if (health.beside.fenced.count) say(`${many(health.beside.fenced.count, "fenced ledger")}: no event can be appended`);
+  const unpriced = Object.keys(health.unpriced);
+  if (unpriced.length)
+    say(
+      `some usage of ${unpriced.join(", ")} was recorded without a price; costs are at least what is shown ` +
+        "(once there is one: costledger reprice)",
+    );
+  const dead = health.webhooks.reduce((sum, endpoint) => sum + endpoint.dead, 0);
+  if (dead) say(`${many(dead, "webhook message")} given up`);
+  return told;
+}
