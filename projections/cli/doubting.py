@@ -19,10 +19,11 @@ from projections.applications.doubts import doubts_of_copies
 from projections.attention import Attention
 from projections.cli.context import config_option, data_option, history_option, json_option, prices
 from projections.cli.output import plain, print_json
-from projections.cli.session import Session, exit_code, opened, whole_id
+from projections.cli.session import Session, exit_code, opened
 from projections.cli.tables import Id, Table
 from projections.cli.terminal import console, styled_status
 from projections.cli.unpriced import row_cost
+from projections.cli.workflow_ids import existing_id
 from projections.stale import Suspect, stale
 from projections.trial import tried_out
 from projections.workflow_history import Row
@@ -43,7 +44,7 @@ def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None
     """
     idle = timedelta(hours=idle_hours)
     if accepted_id is not None:
-        return _accept(whole_id(accepted_id), reason, idle, as_json=as_json)
+        return _accept(existing_id(accepted_id), reason, idle, as_json=as_json)
     if reason is not None:
         raise InvalidInput("--reason says why something is accepted; name it with --accept ID")
     with opened() as session:

@@ -152,12 +152,14 @@ def test_the_first_digits_of_a_uuid_are_no_new_workflow_when_they_are_typed(tmp_
 def test_events_that_end_or_correct_need_a_workflow_also_from_a_pipe(tmp_path: Path) -> None:
     end = {"type": "workflow_completed", "workflow_id": "w"}
     wrong = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1", "final": True, "reason": "invoice"}
-    lines = [end, wrong, {"type": "workflow_started", "workflow_id": "w"}, end, wrong]
+    accepts = {"type": "finding_accepted", "workflow_id": "w", "findings": {"silent": "x"}, "reason": "agreed"}
+    lines = [end, wrong, accepts, {"type": "workflow_started", "workflow_id": "w"}, end, wrong, accepts]
     done = piped(tmp_path, "append", stdin="\n".join(map(json.dumps, lines)).encode())
-    assert (done.code, done.out) == (1, "3 appended, 0 already there, 2 refused\n")
+    assert (done.code, done.out) == (1, "4 appended, 0 already there, 3 refused\n")
     assert [line.partition(": no workflow 'w'")[0] for line in done.err.splitlines()] == [
         "costledger: stdin, line 1",
         "costledger: stdin, line 2",
+        "costledger: stdin, line 3",
     ]
     assert piped(tmp_path, "append", stdin=json.dumps(end).encode()).code == 0
 
