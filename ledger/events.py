@@ -131,7 +131,7 @@ class Event:
 
     @property
     def needs_workflow(self) -> bool:
-        """Whether it speaks of a workflow that exists: an end, an acceptance, or a correction (final, with a reason)."""
+        """Whether it speaks of a workflow that exists: an end, an acceptance, a correction (final, with a reason)."""
         corrects = self.fields.get("final") is True and "reason" in self.fields
         return self.type in END_TYPES | {FINDING_ACCEPTED} or (self.type == COST_OBSERVED and corrects)
 
