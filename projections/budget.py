@@ -149,6 +149,8 @@ class Standing:
         whole = money.shown(self.budget_nanousd, 2)
         if self.unpriced and not self.spent_nanousd:
             return f"unpriced of {whole}"
+        if not self.spent_nanousd and (self.at_least or not self.known):
+            return f"unknown of {whole}"
         if self.percent is None:
             return f"over {whole}" if self.left_nanousd < 0 else whole
         return f"{'≥ ' if self.at_least else ''}{self.percent} % of {whole}"
@@ -215,7 +217,7 @@ def standing_so_far(state: State, budgets: Budgets) -> Standing | None:
     budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
     if budget is None:
         return None
-    return Standing(budget, state.cost_nanousd, *lower_bound(state), budgets.warn_at)
+    return Standing(budget, state.cost_nanousd, *lower_bound(state), budgets.warn_at, state.readings > 0)
 
 
 def lower_bound(state: State) -> tuple[bool, int]:

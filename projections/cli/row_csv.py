@@ -10,6 +10,7 @@ from typing import Any, Final
 from ledger import money
 from projections.budget import Budgets, standing
 from projections.cli.output import csv_cell
+from projections.cost_words import NO_FIGURES, row_cost
 from projections.workflow_history import COLUMNS, Row
 
 __all__ = ["print_csv"]
@@ -41,4 +42,5 @@ def _made(row: Row, idle: bool, budgets: Budgets) -> list[Any]:
     budget = standing(row, budgets)
     of_budget = ["", ""] if budget is None else [budget.budget_nanousd, budget.left_nanousd]
     usd = [figure if figure == "" else money.to_wire(int(figure)) for figure in of_budget]
-    return [int(idle), money.to_wire(row.actual_cost_nanousd), int(row.cost_basis == "partial"), *usd]
+    cost = "" if row_cost(row) in NO_FIGURES else money.to_wire(row.actual_cost_nanousd)
+    return [int(idle), cost, int(row.cost_basis == "partial"), *usd]

@@ -96,6 +96,15 @@ def test_a_column_of_a_spreadsheet_is_empty_where_there_is_no_figure(recorded: R
     assert (line["cost_usd"], line["unpriced_events"], line["at_least"]) == ("", "1", "1")
 
 
+def test_history_leaves_the_cell_of_a_workflow_without_a_figure_empty(recorded: Run) -> None:
+    lines = list(csv.DictReader(io.StringIO(recorded("history", "--csv").out)))
+    assert {line["adw_id"]: line["cost_usd"] for line in lines} == {"unread-w": "", "unpriced-w": ""}
+
+
+def test_a_receipt_shows_no_figure_before_anything_was_read(run: Run) -> None:
+    assert not NOTHING.search(run("start", "w", "--budget-usd", "5").out)
+
+
 def test_nothing_is_a_figure_where_a_reading_says_so(run: Run) -> None:
     run("observe", "free", "--cost-usd", "0")
     assert "$0.0000" in run("history").out
