@@ -1,5 +1,7 @@
 """`costledger.toml`: sources to read, rates that were agreed, budgets, webhooks; all of it optional.
 
+    data = "costs"                  # the data directory, where neither --data nor COSTLEDGER_DATA names one
+    auto_import = true              # reading commands import what is new first
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
     [providers]                     # whose prices a model's name has, by a glob of the name
@@ -309,8 +311,13 @@ class Config(_Section):
 
     Attributes:
         titles: whether the titles of sessions are read from their transcripts when workflows are shown.
+        data: the data directory, from the file's folder on; `ledger.environment` reads it.
+        auto_import: whether the commands that say so import what is new before they read.
         idle_after: an open workflow without activity for so long is shown as idle; None: `projections.idle.IDLE_AFTER`.
     """
+
+    data: Path | None = None
+    auto_import: bool = True
 
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()

@@ -31,6 +31,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             reporter.write_line(f"skipped, which fails in CI: {report.nodeid}: {report.longrepr[2]}")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nothing_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the data directory of the user who runs it, nor reads that user's transcripts."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in (("XDG_DATA_HOME", "data"), ("CLAUDE_CONFIG_DIR", "claude"), ("CODEX_HOME", "codex")):
+            patch.setenv(name, str(home / folder))
+        yield
+
+
 class SteppingClock:
     """A clock that goes one second further each time it is read, or wherever a test sets it."""
 

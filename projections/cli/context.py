@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from ledger.environment import config_file, data_directory
+from ledger.environment import DataDirectory, config_file, located
 from ledger.errors import InvalidInput
 from ledger.store import DirectoryStore
 
@@ -30,8 +30,10 @@ __all__ = [
     "history_option",
     "history_spelling",
     "idle_after",
+    "import_option",
     "json_before",
     "json_option",
+    "located_data",
     "named_replica",
     "prices",
     "replica_option",
@@ -54,7 +56,7 @@ data_option: Callable[[F], F] = click.option(
     expose_value=False,
     is_eager=True,
     callback=_remember,
-    help="The data directory [default: $COSTLEDGER_DATA or ./data].",
+    help="The data directory [default: $COSTLEDGER_DATA, else the project's, else your own].",
 )
 
 
@@ -69,7 +71,7 @@ config_option: Callable[[F], F] = click.option(
     metavar="FILE",
     expose_value=False,
     callback=_remember_config,
-    help="The configuration [default: $COSTLEDGER_CONFIG, or costledger.toml in the data directory or here].",
+    help="The configuration [default: $COSTLEDGER_CONFIG, or costledger.toml in the data directory, here or above].",
 )
 
 
@@ -109,6 +111,20 @@ credentials_option: Callable[[F], F] = click.option(
 )
 
 
+def _remember_no_import(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001
+    told = context.find_root().meta
+    told["no_import"] = value or told.get("no_import", False)
+
+
+import_option: Callable[[F], F] = click.option(
+    "--no-import",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_no_import,
+    help="Do not import what is new first.",
+)
+
+
 def json_before(context: click.Context, parameter: click.Parameter, value: bool) -> bool:  # noqa: ARG001
     """Whether JSON is asked for, behind the command's name or before it."""
     told = context.find_root().meta
@@ -137,8 +153,17 @@ def example(command: str) -> str:
 
 def data_path() -> Path:
     """The data directory of this invocation."""
-    given: Path | None = click.get_current_context().find_root().meta.get("data")
-    return data_directory(given)
+    return located_data().path
+
+
+def located_data() -> DataDirectory:
+    """The data directory of this invocation, and what named it.
+
+    Raises:
+        InvalidConfig: a costledger.toml that may name it cannot be read.
+    """
+    told = click.get_current_context().find_root().meta
+    return located(told.get("data"), told.get("config"))
 
 
 def config_path() -> Path | None:

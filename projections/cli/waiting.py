@@ -116,7 +116,17 @@ def _print(spool: Spool, line: str) -> None:
 
 
 def _data(given: str | None) -> str:
-    return os.path.abspath(os.environ.get("COSTLEDGER_DATA") or given or "data")
+    """The data directory; `install` names it in the settings, so that none has to be looked for here."""
+    named = os.environ.get("COSTLEDGER_DATA") or given
+    if not named:
+        from ledger.environment import data_directory, user_data_directory
+        from ledger.errors import InvalidConfig
+
+        try:
+            named = str(data_directory())
+        except InvalidConfig:
+            named = str(user_data_directory())
+    return os.path.abspath(named)
 
 
 def _stdin() -> bytes:

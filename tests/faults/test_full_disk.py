@@ -152,7 +152,7 @@ PROVING = (["verify"], ["verify", "--against", "anchors.txt"], ["rebuild", "--ch
 
 def costledger(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "projections", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": "data"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

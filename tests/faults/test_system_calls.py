@@ -49,7 +49,7 @@ def run(folder: Path, injected: str | None, *arguments: str) -> subprocess.Compl
             injected,
             *command,
         ]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "COSTLEDGER_DATA": "data"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=120)
 
 

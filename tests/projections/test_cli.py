@@ -40,9 +40,12 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `costledger` in this process, in an empty folder of its own."""
+    """Run `costledger` in this process, in a project of its own without a workflow, at home where nothing is."""
+    (tmp_path / "data" / "ledgers").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COSTLEDGER_DATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("COSTLEDGER_DATA", "COSTLEDGER_CONFIG", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str) -> Done:
         with pytest.raises(SystemExit) as left:
@@ -55,8 +58,8 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
 
 def piped(folder: Path, *arguments: str, stdin: bytes = b"") -> Done:
-    """Run `costledger` as a process of its own, with bytes on its stdin."""
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    """Run `costledger` as a process of its own on the data directory of a folder, with bytes on its stdin."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": str(folder / "data")}
     command = [sys.executable, "-m", "projections", *arguments]
     done = subprocess.run(command, cwd=folder, input=stdin, capture_output=True, check=False, env=environment)
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -216,9 +219,9 @@ def test_a_row_set_wrong_by_hand_is_put_right_by_a_forced_resync(run: Run, tmp_p
 
 
 def test_the_picture_of_today(run: Run) -> None:
-    empty = run()
+    empty = run("--data", "nowhere")
     assert (empty.code, "no workflows" in empty.out) == (0, True)
-    assert list(Path().iterdir()) == [], "looking makes nothing"
+    assert not Path("nowhere").exists(), "looking makes nothing"
     run("observe", "w", "--cost-usd", "0.09")
     assert "spent $0.0900; in all $0.0900 in 1 workflow\n" in run().out
     assert run("--json").json["running"] == [
@@ -266,8 +269,6 @@ def test_what_cannot_be_is_said_in_a_sentence(
     run: Run, tmp_path: Path, arguments: list[str], code: int, sentence: str
 ) -> None:
     (tmp_path / "README").touch()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/ledgers").mkdir()
     done = run(*arguments)
     assert (done.code, done.out) == (code, "")
     assert sentence in done.err
@@ -319,6 +320,7 @@ def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
 def test_an_output_that_takes_nothing_is_said_once(tmp_path: Path, command: list[str], unbuffered: str) -> None:
     write(tmp_path / "agents" / "w" / "plan" / "raw_output.jsonl", init("s"), result("s", "0.09"))
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": unbuffered}
+    environment["COSTLEDGER_DATA"] = str(tmp_path / "data")
     whole = [sys.executable, "-m", "projections", *command]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(whole, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, env=environment)
@@ -331,7 +333,7 @@ def test_an_output_that_takes_nothing_is_said_once(tmp_path: Path, command: list
 
 def test_a_closed_output_is_for_nobody(tmp_path: Path) -> None:
     command = ["sh", "-c", '"$0" -m projections daily >&-', sys.executable]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": str(tmp_path / "data")}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -371,7 +373,7 @@ def test_a_conflict_within_a_chunk_stops_only_itself(tmp_path: Path) -> None:
 
 
 def test_a_receipt_comes_before_the_next_event_is_sent(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": str(tmp_path / "data")}
     command = [sys.executable, "-m", "projections", "append", "--json"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment

@@ -59,7 +59,7 @@ def lose(cluster: Cluster, workflow_id: str, *seqs: int) -> None:
 def test_from_a_first_replication_to_a_restored_host(run: Run, server: Cluster, tmp_path: Path) -> None:
     to = ("--to", server.name, "--copies", "1")
     assert run("replicate", "--status", "--json").json["ledgers"] == 0
-    first = run("replicate", *to)
+    first = run("--data", "elsewhere", "replicate", *to)
     assert first.out == "0 events of 0 ledgers acknowledged (0.0 MB)\n"
     assert "there is no data directory" in first.err
     with closing(NatsReplica(server.name)) as replica:

@@ -171,6 +171,8 @@ def test_what_is_wrong_with_the_options_is_said(run: Run) -> None:
 
 
 def test_without_any_ledger_a_report_is_empty_and_makes_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data" / "ledgers").rmdir()
+    (tmp_path / "data").rmdir()
     assert run("daily").out.startswith("nothing was spent in")
     assert run("session", "--json").json["session"] == []
     assert len(run("monthly", "--csv").out.splitlines()) == 1

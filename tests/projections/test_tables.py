@@ -149,4 +149,4 @@ def test_a_row_whose_ledger_lies_elsewhere_is_found_by_its_beginning(run: Run) -
     run("observe", UUIDS[0], "--cost-usd", "5")
     run("refresh")
     shutil.rmtree("data/ledgers")
-    assert "$5.0000" in run("show", UUIDS[0][:10]).out
+    assert "$5.0000" in run("--data", "data", "show", UUIDS[0][:10]).out
