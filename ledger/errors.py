@@ -441,6 +441,13 @@ class SourceUnreadable(CostledgerError):
         super().__init__(f"{readable(path)}: {problem}")
 
 
+class ImportBusy(SourceUnreadable):
+    """Another import of the same data directory is running."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "another import of this data directory is running; try again when it has ended")
+
+
 class HistoryUnavailable(CostledgerError):
     """The history database cannot be used; the ledgers are untouched."""
 

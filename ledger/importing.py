@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger import clock as clocks
 from ledger.clock import Clock
@@ -109,6 +109,7 @@ def import_source(
     clock: Clock = clocks.now,
     progress: Progress | None = None,
     processes: int = 1,
+    waits: bool = True,
 ) -> ImportReport:
     """Append what a source holds and its ledgers do not; once more changes nothing.
 
@@ -119,39 +120,23 @@ def import_source(
         only: the workflows to read; None for all.
         unchanged: whether a part need not be read, because the caller read it as it is before.
         processes: how many may share the work, where that helps.
+        waits: for another import of the same data directory.
 
     Raises:
+        ImportBusy: another import is running.
         SourceUnreadable: the path is missing, or not this kind's.
         InvalidInput: an option is missing or makes no sense; nothing was appended.
     """
     _check(kind, map, status)
     options = Options(workflow_id, agent, tuple(map), workflow_by)
+    given: dict[str, Any] = {"status": status, "only": only, "prices": prices, "clock": clock}
+    given |= {"progress": progress, "waits": waits}
     if kind in TRANSCRIPT_KINDS:
         from ledger.transcripts import import_transcripts
 
-        return import_transcripts(
-            store,
-            kind,
-            path,
-            options,
-            status=status,
-            only=only,
-            prices=prices,
-            clock=clock,
-            progress=progress,
-            processes=processes,
-        )
-    return import_parts(
-        store,
-        source(kind).parts(path, options),
-        one_subtree=kind in SESSION_KINDS,
-        status=status,
-        only=only,
-        unchanged=unchanged,
-        prices=prices,
-        clock=clock,
-        progress=progress,
-    )
+        return import_transcripts(store, kind, path, options, processes=processes, **given)
+    parts = source(kind).parts(path, options)
+    return import_parts(store, parts, one_subtree=kind in SESSION_KINDS, unchanged=unchanged, **given)
 
 
 def _check(kind: str, map: Sequence[str], status: str | None) -> None:
@@ -172,13 +157,14 @@ def import_parts(
     prices: PriceBook | None = None,
     clock: Clock = clocks.now,
     progress: Progress | None = None,
+    waits: bool = True,
 ) -> ImportReport:
     """Append what parts hold and their ledgers do not; see `import_source`, which is this for a path.
 
     Args:
         one_subtree: look up where each session counts even if no transcript was ever imported.
     """
-    book, homes = prices or GenaiPrices(), _homes(store, create=one_subtree)
+    book, homes = prices or GenaiPrices(), _homes(store, create=one_subtree, waits=waits)
     size, done = sum(part.size_bytes for part in parts), 0
     report = ImportReport()
     for part in parts:
@@ -200,13 +186,13 @@ def import_parts(
     return report
 
 
-def _homes(store: LedgerStore, *, create: bool) -> dict[str, set[str]]:
+def _homes(store: LedgerStore, *, create: bool, waits: bool) -> dict[str, set[str]]:
     """The workflows that have something of each session."""
     from ledger.message_index import INDEX_FILE, MessageIndex
 
     if not create and not (isinstance(store, DirectoryStore) and (store.path / INDEX_FILE).exists()):
         return {}
-    with MessageIndex.opened(store) as index:
+    with MessageIndex.opened(store, waits=waits) as index:
         return index.sessions()
 
 
@@ -226,7 +212,7 @@ def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -
         reason = f"session {session_id} counts in workflow {target}, which has something of it; it was added there"
         found = moved.setdefault(target, Findings())
         if not any(skipped.reason == reason for skipped in found.skipped):
-            found.skipped.append(Skipped(Path(place.file), place.line, reason))
+            found.skipped.append(Skipped(Path(place.file), place.line, reason, note=True))
         return found
 
     some = bool(findings.sessions or findings.calls or findings.counters)
@@ -292,6 +278,7 @@ def import_entry(
     prices: PriceBook | None = None,
     progress: Progress | None = None,
     processes: int = 1,
+    waits: bool = True,
 ) -> ImportReport:
     """Import a source as it was imported before; see `import_source`."""
     return import_source(
@@ -308,6 +295,7 @@ def import_entry(
         prices=prices,
         progress=progress,
         processes=processes,
+        waits=waits,
     )
 
 

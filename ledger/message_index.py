@@ -10,6 +10,7 @@ One import at a time holds it, in one transaction from its first look to its las
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,20 +22,30 @@ from typing import Any, Final
 import orjson
 
 from ledger.descriptors import shortage
-from ledger.errors import CostledgerError, DamagedLedger, LedgerUnavailable, SourceUnreadable, is_shortage, reason
+from ledger.errors import (
+    CostledgerError,
+    DamagedLedger,
+    ImportBusy,
+    LedgerUnavailable,
+    SourceUnreadable,
+    is_shortage,
+    reason,
+)
 from ledger.ledger_state import Known, known
 from ledger.line import EMPTY, Head
 from ledger.runs import Runs
-from ledger.sources.findings import Begun
+from ledger.sources.findings import Begun, Skipped
 from ledger.sources.transcript import Mark, Written
 from ledger.store import DirectoryStore, LedgerStore, sizes_of
 
-__all__ = ["INDEX_FILE", "Counted", "MessageIndex", "Totals"]
+__all__ = ["INDEX_FILE", "Counted", "FileRead", "MessageIndex", "Totals"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 5
+_VERSION: Final = 6
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
+_SKIPPED_MAX: Final = 1000
+"""Of the lines that could not be read, so many of one file are stored."""
 _PER_QUERY: Final = 500
 _LEARNT_MAX: Final = 50_000
 """Messages held before they are stored, some 20 MB."""
@@ -71,6 +82,7 @@ CREATE TABLE files (
     size INTEGER, mtime_ns INTEGER, inode INTEGER,
     offset INTEGER, lines INTEGER, ending TEXT, begun TEXT, state TEXT,
     messages INTEGER,                          -- how many it was found to hold
+    skipped TEXT,                              -- what could not be read: lines and reasons, as JSON
     PRIMARY KEY (path, kind)
 ) WITHOUT ROWID;
 """
@@ -86,6 +98,21 @@ class Counted:
     model: str | None
     measure: bytes
     observed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """How far a file was read, and what it looked like then.
+
+    Attributes:
+        messages: how many it held.
+        skipped: what of it could not be read.
+    """
+
+    written: Written
+    mark: Mark
+    messages: int
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,14 +139,18 @@ class MessageIndex:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, ledgers: LedgerStore) -> Iterator[MessageIndex]:
-        """The index of a store, caught up with its ledgers and held until the end, when it is kept.
+    def opened(cls, ledgers: LedgerStore, *, waits: bool = True) -> Iterator[MessageIndex]:
+        """The index of a store, caught up with its ledgers and locked until the end, when it is stored.
+
+        Args:
+            waits: for another import of the same data directory, some time.
 
         Raises:
-            SourceUnreadable: its file can be neither read nor made anew, or another import holds it for too long.
+            ImportBusy: another import has it locked.
+            SourceUnreadable: its file can be neither read nor made again.
         """
         path = ledgers.path / INDEX_FILE if isinstance(ledgers, DirectoryStore) else None
-        connection = _connected(path)
+        connection = _connected(path, _WAIT_SECONDS if waits else 0.0)
         try:
             index = cls(connection)
             index._catch_up(ledgers)
@@ -233,24 +264,27 @@ class MessageIndex:
         )
         self._learnt.clear()
 
-    def marks(self, kind: str, files: Iterable[Path]) -> dict[Path, tuple[Written, Mark, int]]:
-        """How far files were read as this kind, what they looked like then, and how many messages they held."""
+    def marks(self, kind: str, files: Iterable[Path]) -> dict[Path, FileRead]:
+        """How far files were read as this kind."""
         found = {}
-        for path, read_as, size, mtime, inode, offset, count, ending, begun, state, messages in self._some(
+        for name, read_as, size, mtime, inode, offset, count, ending, begun, state, messages, skipped in self._some(
             "SELECT * FROM files", "path", map(os.fsencode, files)
         ):
             if read_as != kind:
                 continue
+            path = Path(os.fsdecode(name))
             sessions = {id: Begun(*told) for id, told in orjson.loads(begun).items()}
-            found[Path(os.fsdecode(path))] = (
+            found[path] = FileRead(
                 Written(size, mtime, inode),
                 Mark(offset, count, ending, sessions, orjson.loads(state)),
                 messages,
+                tuple(Skipped(path, line, reason) for line, reason in orjson.loads(skipped)),
             )
         return found
 
-    def mark(self, kind: str, path: Path, written: Written, mark: Mark, messages: int) -> None:
+    def mark(self, kind: str, path: Path, read: FileRead) -> None:
         """A file was read up to a mark, and all of it is in the ledgers."""
+        written, mark = read.written, read.mark
         begun = orjson.dumps({id: tuple(told) for id, told in mark.begun.items()}).decode()
         row = (
             os.fsencode(path),
@@ -264,7 +298,11 @@ class MessageIndex:
             begun,
             orjson.dumps(mark.state).decode(),
         )
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, messages))
+        skipped = [(each.line, each.reason) for each in read.skipped[:_SKIPPED_MAX]]
+        self._db.execute(
+            "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            (*row, read.messages, json.dumps(skipped)),  # a reason may quote what is no text
+        )
 
     def _some(self, query: str, column: str, values: Iterable[str | bytes]) -> Iterator[tuple[Any, ...]]:
         wanted = list(values)
@@ -303,14 +341,16 @@ class MessageIndex:
         return {}
 
 
-def _connected(path: Path | None) -> sqlite3.Connection:
+def _connected(path: Path | None, wait_seconds: float) -> sqlite3.Connection:
     """The file's connection in a transaction of its own, its tables made; a file that is no such index is replaced."""
     for attempt in range(2):
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            return _begun(sqlite3.connect(path or ":memory:", timeout=_WAIT_SECONDS, isolation_level=None))
+            return _begun(sqlite3.connect(path or ":memory:", timeout=wait_seconds, isolation_level=None))
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY and path is not None:
+                raise ImportBusy(path) from error
             refused = shortage(error)
             problem = reason(refused) if refused else str(error)
             raise SourceUnreadable(path or Path(INDEX_FILE), f"cannot be used: {problem}") from error

@@ -117,7 +117,8 @@ class _Planner:
             named = ", ".join(sorted(agent or "none" for agent in agents))
             reason = f"the messages of session {session.session_id} count under the agents {named}"
             place = session.own.place
-            self.plan.skipped.append(Skipped(Path(place.file), place.line, f"{reason}; a total would be added to them"))
+            reason += "; a total would be added to them"
+            self.plan.skipped.append(Skipped(Path(place.file), place.line, reason, note=True))
             return
         meter = self._meter(session)
         totals = self._ledger.counters.get(((*meter, None), session.kind))
@@ -484,7 +485,7 @@ class _Planner:
         if older and had is not None:
             reason = f"an older total of its session: {money.shown(own.nanousd)}"
             reason += f", and the ledger has {money.shown(had.highest(series))}"
-            self.plan.skipped.append(Skipped(Path(own.place.file), own.place.line, reason))
+            self.plan.skipped.append(Skipped(Path(own.place.file), own.place.line, reason, note=True))
             counters.pop()
         for counter in self.fitting(counters):
             self.counter(counter)

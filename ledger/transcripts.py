@@ -22,7 +22,7 @@ from ledger.events import COST_OBSERVED, Event, check_name
 from ledger.importing import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.ledger_state import Known, known
 from ledger.line import Head
-from ledger.message_index import Counted, MessageIndex
+from ledger.message_index import Counted, FileRead, MessageIndex
 from ledger.planning import plan
 from ledger.pricing import GenaiPrices, PriceBook
 from ledger.repositories import repository_of
@@ -54,6 +54,7 @@ def import_transcripts(
     clock: Clock = clocks.now,
     progress: Progress | None = None,
     processes: int = 1,
+    waits: bool = True,
 ) -> ImportReport:
     """Append what transcripts hold and no ledger does: a whole tree's, or one file's from where it was left off.
 
@@ -65,8 +66,10 @@ def import_transcripts(
         status: the end of every workflow found, when the caller knows it.
         only: the workflows to append to; None for all.
         processes: how many may share a large read; 1 reads here.
+        waits: for another import of the same data directory.
 
     Raises:
+        ImportBusy: another import of the same data directory is running.
         SourceUnreadable: the path is missing or holds no transcript, or the index cannot be used.
         InvalidInput: an option makes no sense; nothing was appended.
     """
@@ -76,7 +79,7 @@ def import_transcripts(
     files = transcript(kind).files(path)
     everything = only is not None or status is not None
     report = ImportReport()
-    with collecting_rarely(), MessageIndex.opened(ledgers) as index:
+    with collecting_rarely(), MessageIndex.opened(ledgers, waits=waits) as index:
         marks = {} if everything else index.marks(kind, files)
         reads = [read for file in files if (read := _read_of(kind, file, marks.get(file), report)) is not None]
         size = sum(read.bytes for read in reads)
@@ -116,26 +119,31 @@ class _Read:
     path: Path
     written: Written
     mark: Mark
-    messages: int
+    messages: int = 0
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def bytes(self) -> int:
         return max(0, self.written.size - self.mark.offset)
 
 
-def _read_of(kind: str, file: Path, marked: tuple[Written, Mark, int] | None, report: ImportReport) -> _Read | None:
+def _read_of(kind: str, file: Path, before: FileRead | None, report: ImportReport) -> _Read | None:
     """How a file is to be read; None when it is as it was."""
     written = Written.of(file)
     if written is None:
         report.skipped.append(Skipped(file, None, "is gone, or is no regular file"))
         return None
-    if marked is None:
-        return _Read(kind, file, written, BEGINNING, 0)
-    if marked[0] == written:
-        report.in_unchanged_files += marked[2]
+    if before is None:
+        return _Read(kind, file, written, BEGINNING)
+    if before.written == written:
+        report.in_unchanged_files += before.messages
+        report.skipped += before.skipped
         return None
-    mark = marked[1] if written.size >= marked[1].offset and written.inode == marked[0].inode else BEGINNING
-    return _Read(kind, file, written, mark, marked[2] if mark.offset else 0)
+    mark = before.mark
+    if not mark.offset or written.size < mark.offset or written.inode != before.written.inode:
+        return _Read(kind, file, written, BEGINNING)
+    skipped = tuple(each for each in before.skipped if each.line is None or each.line <= mark.lines)
+    return _Read(kind, file, written, mark, before.messages, skipped)
 
 
 def _read(ledgers: LedgerStore, read: _Read) -> Extract:  # noqa: ARG001
@@ -169,7 +177,7 @@ class _Found:
         self._kind, self._options, self._index = kind, options, index
         self._ones: dict[str, _One] = {}
         self._begun: dict[str, Begun] = {}
-        self._read: list[tuple[_Read, Mark, int, set[str]]] = []
+        self._read: list[tuple[_Read, FileRead, set[str]]] = []
         self._with_totals: list[tuple[Path, Extract]] = []
         self._spelled, self._repository = cache(spelled), cache(repository_of)
         self._homes: dict[str, set[str]] = {}
@@ -177,7 +185,8 @@ class _Found:
 
     def add(self, read: _Read, extract: Extract) -> None:
         """One file's extract, in the order of the files."""
-        self.skipped += extract.skipped
+        skipped = [*read.skipped, *extract.skipped] if extract.resumed else extract.skipped
+        self.skipped += skipped
         for seen in extract.seen:
             opening = _MANY if extract.opening is None else extract.opening
             first = (seen.copied, seen.first_at or "~", opening, extract.last_at, str(read.path))
@@ -197,9 +206,10 @@ class _Found:
         self._agents.update(extract.agents)
         if extract.totals:
             self._with_totals.append((read.path, extract))
-        before = read.messages if extract.resumed else 0
         if not extract.failed:
-            self._read.append((read, extract.mark, before, {seen.message_id for seen in extract.seen}))
+            ids = {seen.message_id for seen in extract.seen}
+            messages = len(ids) + (read.messages if extract.resumed else 0)
+            self._read.append((read, FileRead(read.written, extract.mark, messages, tuple(skipped)), ids))
 
     def jobs(self, status: str | None, only: Container[str] | None) -> Iterator[_Job]:
         """What is to be appended, by workflow."""
@@ -265,9 +275,9 @@ class _Found:
     def remember(self, index: MessageIndex, failed: Container[str]) -> None:
         """Mark each file all of whose messages are in ledgers now."""
         missing = {id for workflow_id, ids in self._homes.items() if workflow_id in failed for id in ids}
-        for read, mark, before, ids in self._read:
+        for read, done, ids in self._read:
             if not ids & missing:
-                index.mark(read.kind, read.path, read.written, mark, before + len(ids))
+                index.mark(read.kind, read.path, done)
 
     def _job(self, workflow_id: str, ones: Sequence[_One], counters: list[Counter], status: str | None) -> _Job:
         head, known_here = self._index.ledger(workflow_id)

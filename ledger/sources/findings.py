@@ -49,11 +49,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that was not read, and why."""
+    """Something that was not read, and why.
+
+    Attributes:
+        note: it was read, and counts in another way than it says.
+    """
 
     path: Path
     line: int | None
     reason: str
+    note: bool = False
 
 
 @dataclass(frozen=True, slots=True)
