@@ -9,8 +9,6 @@ A source that cannot be read is told once, and the others go on; it is told agai
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +18,8 @@ from typing import Final
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing import ImportReport, SourceEntry, import_entry
 from ledger.pricing import PriceBook
+from ledger.source_looks import fingerprint
+from ledger.source_looks import looks as looks_of
 from ledger.sources.findings import Part, Skipped
 from ledger.sources.jsonl import CUT
 from ledger.store import LedgerStore
@@ -153,7 +153,7 @@ class Following:
         if (rest := seen.rests_until - began) > 0:
             found.due_seconds = min(rest, found.due_seconds or rest)
             return
-        looks = _looks(Path(entry.path))
+        looks = looks_of(entry)
         found.look_seconds += self._clock() - began
         if looks != seen.looks:
             began = self._clock()
@@ -166,8 +166,10 @@ class Following:
         where, fresh = f"{entry.kind}:{readable(entry.path)}", dict[str, str]()
 
         def unchanged(part: Part) -> bool:
-            fresh[part.workflow_id] = part.fingerprint or f"{part.size_bytes} {part.written_at}"
-            return seen.parts.get(part.workflow_id) == fresh[part.workflow_id]
+            if (found := fingerprint(part)) is None:
+                return False
+            fresh[part.workflow_id] = found
+            return seen.parts.get(part.workflow_id) == found
 
         try:
             report = import_entry(self._ledgers, entry, unchanged=unchanged, prices=self._prices)
@@ -201,25 +203,3 @@ def _news(seen: _Seen, skipped: Iterable[Skipped]) -> list[Skipped]:
     news = fresh[: _SKIPPED_TOLD_MAX - len(seen.told)]
     seen.told.update(news)
     return news
-
-
-def _looks(path: Path) -> str:
-    """What a path looks like from outside: the sizes and times of all its files; another text when one changes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in _files(path):
-        try:
-            found = os.stat(name)
-        except OSError as error:
-            digest.update(f"{name}\0{error.errno}\n".encode("utf-8", "surrogateescape"))
-            continue
-        told = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}\n"
-        digest.update(told.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterable[str]:
-    yield str(path)
-    for where, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            yield f"{where}/{name}"

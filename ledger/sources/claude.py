@@ -139,10 +139,14 @@ class ClaudeTranscripts:
 
     def places(self) -> list[Path]:
         """See `Transcript.places`: the folders of CLAUDE_CONFIG_DIR, or `~/.config/claude` and `~/.claude`."""
+        return [folder.parent for folder in self.default_folders() if folder.is_dir()]
+
+    def default_folders(self) -> list[Path]:
+        """See `Transcript.default_folders`."""
         named = os.environ.get("CLAUDE_CONFIG_DIR", "")
         folders = [Path(part.strip()).expanduser() for part in named.split(",") if part.strip()]
         folders = folders or [Path.home() / ".config" / "claude", Path.home() / ".claude"]
-        return [folder for folder in folders if (folder / "projects").is_dir()]
+        return [folder / "projects" for folder in folders]
 
     def files(self, path: Path) -> list[Path]:
         """See `Transcript.files`; of a configuration folder only its `projects` hold transcripts."""

@@ -116,8 +116,13 @@ class CodexRollouts:
 
     def places(self) -> list[Path]:
         """See `Transcript.places`: CODEX_HOME, or `~/.codex`."""
+        folders = self.default_folders()
+        return [folders[0].parent] if any(folder.is_dir() for folder in folders) else []
+
+    def default_folders(self) -> list[Path]:
+        """See `Transcript.default_folders`."""
         home = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex").expanduser()
-        return [home] if any((home / folder).is_dir() for folder in _FOLDERS) else []
+        return [home / folder for folder in _FOLDERS]
 
     def files(self, path: Path) -> list[Path]:
         """See `Transcript.files`; of Codex's home only the two folders of sessions hold rollouts."""

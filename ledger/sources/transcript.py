@@ -209,6 +209,10 @@ class Transcript(Protocol):
         """Where the tool keeps its transcripts by default, as far as these places exist."""
         ...
 
+    def default_folders(self) -> list[Path]:
+        """The folders that `places` looks for, whether they exist or not."""
+        ...
+
     def files(self, path: Path) -> list[Path]:
         """The transcripts of a path, sorted.
 

@@ -21,7 +21,7 @@ from ledger.errors import (
     is_shortage,
     reason,
 )
-from projections.cli.context import config_option, data_option, example, history_option, json_option
+from projections.cli.context import config_option, data_option, example, history_option, import_option, json_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -232,6 +232,7 @@ class _OutputClosed(Exception):
 @data_option
 @config_option
 @history_option
+@import_option
 @json_option
 @click.pass_context
 def cli(context: click.Context, as_json: bool) -> int:

@@ -32,6 +32,7 @@ from projections.cli.context import (
     data_option,
     history_option,
     idle_after,
+    import_option,
     json_option,
     replica_option,
     workflow_argument,
@@ -76,6 +77,7 @@ _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says
 @click.command("history")
 @filter_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+@import_option
 @json_option
 @history_option
 @config_option
@@ -86,7 +88,7 @@ def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
         raise InvalidInput("--json and --csv: give one of them")
     wanted = RowFilter(**chosen)
     now, after, budgets = datetime.now(UTC), idle_after(), configured_budgets(config_path())
-    with opened() as session:
+    with opened(imports=True) as session:
         every = session.history.rows()
         rows = wanted.of((found, is_idle(found, now, after)) for found in every)
         copies = session.compared([found for found, _ in rows])

@@ -12,7 +12,7 @@ import click
 
 from ledger import money
 from ledger.errors import InvalidInput
-from projections.cli.context import data_option, history_option, json_option
+from projections.cli.context import data_option, history_option, import_option, json_option
 from projections.cli.evidence import evidence_json, print_evidence
 from projections.cli.output import csv_cell, plain, print_json
 from projections.cli.session import exit_code, opened
@@ -73,6 +73,7 @@ def _options(command: F) -> F:
     for option in (
         data_option,
         history_option,
+        import_option,
         click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
         json_option,
         click.option("--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."),
@@ -134,7 +135,7 @@ def _print_report(
         raise InvalidInput("--json and --csv: give one of them")
     zone = zone_named("--timezone", timezone)
     first, last = quarters(*day_range(since, until, zone), zone)
-    with opened() as session:
+    with opened(imports=True) as session:
         sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
         made = report(kind, by, sums, zone, descending=order == "desc")
         dated = spent_at_from(session.history, first, last)

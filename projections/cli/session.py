@@ -25,6 +25,7 @@ from ledger.workers import processes_at_hand
 from projections.applications.opening import application_at
 from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
+from projections.cli.auto_import import import_new_input, wants_import
 from projections.cli.context import config, config_path, data_path, history_spelling, store
 from projections.replay import Problem, RefreshReport, refresh, shown_change
 from projections.store import CostChange, HistoryStore, by_upgrade
@@ -104,6 +105,7 @@ def opened(
     shared_too: bool = False,
     workflow_ids: Iterable[str] | None = None,
     reads: bool | None = None,
+    imports: bool = False,
 ) -> Iterator[Session]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
@@ -116,11 +118,15 @@ def opened(
         shared_too: it is not refused.
         workflow_ids: refresh only these.
         reads: what is stored is enough where nothing can be written; by default what `up_to_date` says.
+        imports: import first what is new, see `import_new_input`; of a history that projectors write, nothing.
     """
     reads = up_to_date if reads is None else reads
     data, ledgers = data_path(), store()
     with closing(application_at(history_spelling(), data)) as named:
         spelling = named.history
+        imports = imports and wants_import()
+        if imports and isinstance(spelling, Path):
+            import_new_input()
         if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
             if data.exists() and not data.is_dir():
                 raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
@@ -129,6 +135,8 @@ def opened(
         with _opened(spelling, reads=reads) as history:
             if history.shared and not up_to_date and not shared_too:
                 raise SharedHistory
+            if imports and not isinstance(spelling, Path) and not history.shared:
+                import_new_input()
             session = _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
             session.application = named.application
             yield session

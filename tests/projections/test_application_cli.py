@@ -16,16 +16,16 @@ from tests.projections.test_cli import Run, run
 __all__ = ["run"]
 
 _READING = (
-    "",
-    "history",
+    "--no-import",
+    "history --no-import",
     "show a5b80595",
     "show a5b80595 --as-of 2",
     "explain a5b80595",
     "stale",
-    "daily",
-    "weekly",
-    "monthly",
-    "session",
+    "daily --no-import",
+    "weekly --no-import",
+    "monthly --no-import",
+    "session --no-import",
     "check a5b80595",
     "verify",
     "rebuild --check",
@@ -72,6 +72,10 @@ def test_commands_that_read_change_no_byte(
         assert done.code in ((3,) if command in ("verify", "rebuild --check") else (0,)), (command, done.err)
         assert application.digest() == before, command
         assert ledgers(tmp_path) == appended, command
+    for command in ("", "history", "daily", "session"):
+        assert run(*command.split(), *(["--json"] if as_json else [])).code == 0
+        assert application.digest() == before, f"{command} imports into our ledgers, and writes nothing there"
+    assert ledgers(tmp_path) != appended
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
