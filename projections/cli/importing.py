@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from ledger import money
+from ledger.auto_import import SourceReading
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing import ImportReport, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import TRANSCRIPT_KINDS, transcript
@@ -28,6 +30,9 @@ from projections.cli.session import log_changes, opened
 from projections.cli.source_kinds import Kind, other_tool
 from projections.cli.tables import Table
 from projections.cli.terminal import console
+from projections.cli.unpriced import in_words
+from projections.overview import Figure
+from projections.workflow_history import Row
 
 _SHOWN_MAX: Final = 20
 """Lines of skipped input told to a person; `--json` tells all."""
@@ -90,9 +95,7 @@ def import_command(
     report, failed = _imported(named, status, told=bool(paths))
     if not report.workflows and not report.problems and len(failed) == 1:
         raise failed[0][1]
-    if as_json:
-        print_json(_as_json(report, failed))
-    else:
+    if not as_json:
         _print(report)
     if kind in TRANSCRIPT_KINDS and report.unchanged and (workflow_id or workflow_by):
         option = "--workflow-id" if workflow_id else "--workflow-by"
@@ -107,8 +110,12 @@ def import_command(
         click.echo(f"costledger: {name}: {problem}", err=True)
     if report.appended:
         log_changes()
-        with opened(workflow_ids=report.workflows):
-            pass
+    with opened(workflow_ids=report.workflows) as session:
+        rows = session.history.rows()
+    if as_json:
+        print_json(_as_json(report, failed) | {"total": _total_json(report, rows)})
+    else:
+        _print_total(report, rows, session.where)
     return 1 if failed or report.problems else 0
 
 
@@ -137,8 +144,15 @@ def _imported(
         path = Path(entry.path)
         try:
             with progress_bar(f"reading {readable(path.name)}") as progress:
+                reading = SourceReading(entry)
                 found = import_entry(
-                    ledgers, entry, status=status, prices=book, progress=progress, processes=processes_at_hand()
+                    ledgers,
+                    entry,
+                    status=status,
+                    unchanged=reading.is_unchanged,
+                    prices=book,
+                    progress=progress,
+                    processes=processes_at_hand(),
                 )
             nothing = not (found.workflows or found.problems or found.in_unchanged_files)
             if told and nothing and (other := other_tool(entry.kind, path)) is not None:
@@ -147,6 +161,7 @@ def _imported(
                 raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
             report.merge(found)
             register.add(entry)
+            reading.store(ledgers, found)
         except CostledgerError as error:
             is_input = isinstance(error, SourceUnreadable | InvalidInput) and not entry.map
             other = other_tool(entry.kind, path) if told and is_input else None
@@ -186,6 +201,37 @@ def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -
             *({"workflow_id": readable(name), "error": str(error)} for name, error in report.problems),
         ],
     }
+
+
+def _totals(report: ImportReport, rows: list[Row]) -> tuple[Figure, Figure, int]:
+    """What the workflows of the import cost, what all workflows cost, and how many of the first have a row."""
+    read, ever, count = Figure(), Figure(), 0
+    for row in rows:
+        ever.take_row(row)
+        if row.adw_id in report.workflows:
+            read.take_row(row)
+            count += 1
+    return read, ever, count
+
+
+def _total_json(report: ImportReport, rows: list[Row]) -> dict[str, Any]:
+    read, ever, count = _totals(report, rows)
+    return {
+        "workflows": count,
+        "cost_usd": money.to_wire(read.nanousd),
+        "at_least": read.at_least,
+        "in_all": {"workflows": len(rows), "cost_usd": money.to_wire(ever.nanousd), "at_least": ever.at_least},
+    }
+
+
+def _print_total(report: ImportReport, rows: list[Row], where: str) -> None:
+    """The last line: what all of it cost, in dollars."""
+    read, ever, count = _totals(report, rows)
+    shown, shown_ever = (
+        in_words(each.nanousd, unpriced=each.unpriced, at_least=each.at_least) for each in (read, ever)
+    )
+    these = f"{shown} in {counted(count, 'workflow')} read now; " if 0 < count < len(rows) else ""
+    click.echo(f"{these}{shown_ever} in {'all ' if these else ''}{counted(len(rows), 'workflow')} of {where}")
 
 
 def _print(report: ImportReport) -> None:
