@@ -47,7 +47,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         ),
         "explain": _Entry("reading", "Explain a cost, event by event.", "costledger explain a5b80595"),
         "check": _Entry("checking", "Say what is left of a budget.", "costledger check a5b80595"),
-        "stale": _Entry("doubting", "List rows that may be wrong, and what to do.", "costledger stale"),
+        "stale": _Entry("doubting", "List rows that need attention, and what to do.", "costledger stale"),
         "demo": _Entry("demo", "Show the whole story on shipped example output.", "costledger demo --keep demo"),
     },
     "Record": {

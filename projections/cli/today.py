@@ -20,7 +20,7 @@ from ledger.sources import TRANSCRIPT_KINDS, source, transcript
 from ledger.words import counted
 from projections.applications.doubts import doubts_of_copies
 from projections.attention import Attention
-from projections.budget import BudgetState, Standing, configured_budgets, standing
+from projections.budget import BudgetState, Standing, configured_budgets, near_or_over
 from projections.cli.checking import as_json_standing
 from projections.cli.context import config_path, idle_after, located_data, prices
 from projections.cli.evidence import evidence_json, print_evidence
@@ -128,9 +128,7 @@ def _standings(rows: list[Row], day: date) -> list[tuple[Row, Standing]]:
     """The workflows near or over their budgets that are open or were active in the longest time shown."""
     budgets, oldest = configured_budgets(config_path()), date.fromordinal(day.toordinal() - _LONGEST).isoformat()
     recent = [row for row in rows if row.status == "running" or (row.last_activity or "") >= oldest]
-    found = [(row, stands) for row in recent if (stands := standing(row, budgets)) is not None]
-    near = [(row, stands) for row, stands in found if stands.state is not BudgetState.OK]
-    return sorted(near, key=lambda both: (both[1].left_nanousd, both[0].adw_id))
+    return near_or_over(recent, budgets)
 
 
 def _agents_here(session: Session) -> Path | None:
