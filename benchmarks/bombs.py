@@ -22,7 +22,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.server.bombs import BOMBS, peak_megabytes
+from tests.projections.server.bombs import BOMBS, peak_megabytes
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger import DirectoryStore
-from ledger.importing import SourceEntry, import_source
-from ledger.pricing import GenaiPrices
-from projections.stores.sqlite import SqliteHistory
-from projections.watch import Watch
+from ledger.importing.importer import SourceEntry, import_source
+from ledger.pricing.price_book import GenaiPrices
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.watch import Watch
 
 FILES, ROWS = 2_000, 20_000
 

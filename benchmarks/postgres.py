@@ -20,18 +20,18 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.rebuild import fill
-from ledger.replica import ChainHead, Run
-from ledger.replicas import open_replica
-from ledger.replicas.memory import MemoryReplica
-from ledger.replication import Replication
-from ledger.store import DirectoryStore
-from projections.rebuild import rebuild
-from projections.replay import project
-from projections.shared import project_on
-from projections.store import Projected
-from projections.stores.postgres import open_postgres, values_of
-from projections.stores.postgres_spend import SPEND_COLUMNS
-from projections.workflow_history import COLUMNS
+from ledger.replication.memory import MemoryReplica
+from ledger.replication.open import open_replica
+from ledger.replication.replica import ChainHead, Run
+from ledger.replication.sender import Replication
+from ledger.storage.store import DirectoryStore
+from projections.folding.row import COLUMNS
+from projections.history.postgres.history import open_postgres, values_of
+from projections.history.postgres.spend import SPEND_COLUMNS
+from projections.history.store import Projected
+from projections.projector.run import project_on
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import project
 from tests.nats_server import running
 from tests.postgres_server import PostgresServer, running_postgres
 

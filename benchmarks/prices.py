@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from genai_prices import Usage, calc_price
 
-from ledger import money
-from ledger.events import Event, cost_observed
-from ledger.pricing import GenaiPrices, price_event
+from ledger.events import money
+from ledger.events.event import Event, cost_observed
+from ledger.pricing.price_book import GenaiPrices, price_event
 
 MODELS = ("claude-opus-4-5-20251101", "claude-sonnet-4-5-20250929", "claude-haiku-4-5-20251001", "gpt-5")
 

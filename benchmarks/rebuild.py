@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-from ledger.events import cost_observed, workflow_ended, workflow_started
-from ledger.store import DirectoryStore
-from projections.rebuild import rebuild
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import refresh
 
 HASHED = """SELECT count(*), sum(highest), sum(digests) FROM (
     SELECT json->>'$.workflow_id' AS id, max((json->>'$.cost_usd')::DECIMAL(18, 9)) AS highest,

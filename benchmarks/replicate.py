@@ -22,14 +22,14 @@ from typing import Any
 import nats
 import psycopg
 
-from ledger.events import Event, cost_observed
-from ledger.replica import PARTITIONS, last_positions
-from ledger.replicas.nats import NatsReplica
-from ledger.replicas.stream import STREAM, made
-from ledger.replicas.subjects import subject_of
-from ledger.replication import Replication
-from ledger.store import DirectoryStore
-from projections.shared import project_on
+from ledger.events.event import Event, cost_observed
+from ledger.replication.nats.replica import NatsReplica
+from ledger.replication.nats.stream import STREAM, made
+from ledger.replication.replica import PARTITIONS, last_positions
+from ledger.replication.sender import Replication
+from ledger.replication.subjects import subject_of
+from ledger.storage.store import DirectoryStore
+from projections.projector.run import project_on
 from tests.nats_server import Cluster, running
 from tests.postgres_server import running_postgres
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from projections.reports import By, Kind, groups, report
-from projections.spend import QUARTER_SECONDS, Spend
-from projections.stores.spend_table import SpendTable
-from projections.stores.sqlite import SqliteHistory
+from projections.folding.spend import QUARTER_SECONDS, Spend
+from projections.history.sqlite.history import SqliteHistory
+from projections.history.sqlite.spend import SpendTable
+from projections.reports.spend_report import By, Kind, groups, report
 
 SCAN: Final = "SELECT sum(cost_nanousd) FROM costledger_spend"
 BERLIN: Final = ZoneInfo("Europe/Berlin")

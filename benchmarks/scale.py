@@ -21,12 +21,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.serve import costledger, server
-from ledger.events import cost_observed, workflow_started
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.rebuild import rebuild
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed, workflow_started
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 
 
 def timed(name: str, count: int, unit: str, call: Callable[[], object]) -> None:

@@ -25,11 +25,11 @@ from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
 
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore, MemoryStore
-from projections.replay import project
-from projections.stores.sqlite import SqliteHistory
-from projections.workflow_history import COLUMNS
+from ledger.events.event import cost_observed
+from ledger.storage.store import DirectoryStore, MemoryStore
+from projections.folding.row import COLUMNS
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.refresh import project
 
 CONNECTIONS = 16
 BATCH = 100

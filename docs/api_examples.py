@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from starlette.testclient import TestClient
 
-from ledger.importing import import_source
+from ledger.importing.importer import import_source
+from projections.history.sqlite.history import SqliteHistory
 from projections.server.app import EXAMPLES, create_app
-from projections.server.service import Service
-from projections.server.settings import Settings
-from projections.stores.sqlite import SqliteHistory
+from projections.server.service.service import Service
+from projections.server.service.settings import Settings
 
 _EXAMPLES: Final = Path(__file__).resolve().parents[1] / "data" / "examples"
 _OF: Final = "/api/workflow-history/a5b80595"

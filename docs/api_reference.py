@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from projections.history.memory import MemoryHistory
 from projections.server.app import create_app
-from projections.server.service import Service
-from projections.server.settings import Settings
-from projections.stores.memory import MemoryHistory
+from projections.server.service.service import Service
+from projections.server.service.settings import Settings
 
 PAGE = Path(__file__).with_name("api.md")
 MARK = "<!-- What follows is written by docs/api_reference.py -->\n"

@@ -19,8 +19,8 @@ from typing import Final
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from ledger.events import Event, cost_observed, workflow_ended, workflow_started
-from ledger.store import DirectoryStore
+from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
+from ledger.storage.store import DirectoryStore
 
 DOCS: Final = Path(__file__).resolve().parent
 ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")

@@ -2,43 +2,43 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ledger.capture.litellm import litellm_callback
+    from ledger.capture.opentelemetry import span_processor
+    from ledger.capture.workflow import Workflow
+    from ledger.capture.workflow_run import join, workflow
     from ledger.errors import BudgetExceeded, CostledgerError
-    from ledger.events import Event, Line, cost_observed, event, workflow_ended, workflow_started
-    from ledger.line import Head
-    from ledger.litellm import litellm_callback
-    from ledger.otel import span_processor
-    from ledger.reader import LedgerReader
-    from ledger.store import DirectoryStore, LedgerStore, MemoryStore
-    from ledger.tail import Receipt
-    from ledger.usage import usage_of
-    from ledger.workflow_runs import join, workflow
-    from ledger.workflows import Workflow
+    from ledger.events.event import Event, Line, cost_observed, event, workflow_ended, workflow_started
+    from ledger.providers.usage import usage_of
+    from ledger.storage.append import Receipt
+    from ledger.storage.line import Head
+    from ledger.storage.reader import LedgerReader
+    from ledger.storage.store import DirectoryStore, LedgerStore, MemoryStore
 else:
-    from ledger.exports import exports as _exports
+    from ledger.lazy_exports import exports as _exports
 
     __getattr__, __dir__ = _exports(
         __name__,
         {
             "BudgetExceeded": "errors",
             "CostledgerError": "errors",
-            "DirectoryStore": "store",
-            "Event": "events",
-            "Head": "line",
-            "LedgerReader": "reader",
-            "LedgerStore": "store",
-            "Line": "events",
-            "MemoryStore": "store",
-            "Receipt": "tail",
-            "Workflow": "workflows",
-            "cost_observed": "events",
-            "event": "events",
-            "join": "workflow_runs",
-            "litellm_callback": "litellm",
-            "span_processor": "otel",
-            "usage_of": "usage",
-            "workflow": "workflow_runs",
-            "workflow_ended": "events",
-            "workflow_started": "events",
+            "DirectoryStore": "storage.store",
+            "Event": "events.event",
+            "Head": "storage.line",
+            "LedgerReader": "storage.reader",
+            "LedgerStore": "storage.store",
+            "Line": "events.event",
+            "MemoryStore": "storage.store",
+            "Receipt": "storage.append",
+            "Workflow": "capture.workflow",
+            "cost_observed": "events.event",
+            "event": "events.event",
+            "join": "capture.workflow_run",
+            "litellm_callback": "capture.litellm",
+            "span_processor": "capture.opentelemetry",
+            "usage_of": "providers.usage",
+            "workflow": "capture.workflow_run",
+            "workflow_ended": "events.event",
+            "workflow_started": "events.event",
         },
     )
 

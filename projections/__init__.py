@@ -2,38 +2,38 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from projections.explain import Step, steps
-    from projections.folding import State, fold, initial
+    from projections.folding.explain import Step, steps
+    from projections.folding.fold import State, fold, initial
+    from projections.folding.row import COLUMNS, Row, row
+    from projections.history.store import CostChange, HistoryStore
     from projections.programs.workflow import JoinedWorkflow, WorkflowRun, join, workflow
-    from projections.proof import Finding, Proof, verify
-    from projections.replay import RefreshReport, refresh, resync
-    from projections.store import CostChange, HistoryStore
-    from projections.workflow_history import COLUMNS, Row, row
+    from projections.replay.refresh import RefreshReport, refresh, resync
+    from projections.replay.verify import Finding, Proof, verify
 else:
-    from ledger.exports import exports as _exports
+    from ledger.lazy_exports import exports as _exports
 
     __getattr__, __dir__ = _exports(
         __name__,
         {
-            "COLUMNS": "workflow_history",
-            "CostChange": "store",
-            "Finding": "proof",
-            "HistoryStore": "store",
+            "COLUMNS": "folding.row",
+            "CostChange": "history.store",
+            "Finding": "replay.verify",
+            "HistoryStore": "history.store",
             "JoinedWorkflow": "programs.workflow",
-            "Proof": "proof",
-            "RefreshReport": "replay",
-            "Row": "workflow_history",
-            "State": "folding",
-            "Step": "explain",
+            "Proof": "replay.verify",
+            "RefreshReport": "replay.refresh",
+            "Row": "folding.row",
+            "State": "folding.fold",
+            "Step": "folding.explain",
             "WorkflowRun": "programs.workflow",
-            "fold": "folding",
-            "initial": "folding",
+            "fold": "folding.fold",
+            "initial": "folding.fold",
             "join": "programs.workflow",
-            "refresh": "replay",
-            "resync": "replay",
-            "row": "workflow_history",
-            "steps": "explain",
-            "verify": "proof",
+            "refresh": "replay.refresh",
+            "resync": "replay.refresh",
+            "row": "folding.row",
+            "steps": "folding.explain",
+            "verify": "replay.verify",
             "workflow": "programs.workflow",
         },
     )

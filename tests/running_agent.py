@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ledger import DirectoryStore
-from ledger.config import Budgets
-from ledger.pricing import GenaiPrices
-from ledger.spool import Spool
-from projections.cli.waiting import _cost
-from projections.live import drain
-from projections.replay import project
+from ledger.claude_code.spool import Spool
+from ledger.config.schema import Budgets
+from ledger.pricing.price_book import GenaiPrices
+from projections.claude_code.drain import drain
+from projections.claude_code.statusline import _cost
+from projections.replay.refresh import project
 
 __all__ = ["START", "Agent", "S", "message"]
 

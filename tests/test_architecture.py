@@ -14,11 +14,22 @@ from typing import Any
 
 import pytest
 
-from ledger.spool import Spool
+from ledger.claude_code.spool import Spool
 from tests.conftest import PROJECT
 
-PURE = ["ledger/events.py", "ledger/money.py", "ledger/line.py", "ledger/runs.py", "ledger/planning.py"]
-PURE += ["ledger/chain.py", "ledger/replica.py", "ledger/replicas/subjects.py", "ledger/replicas/stream.py"]
+PURE = [
+    "ledger/events/event.py",
+    "ledger/events/money.py",
+    "ledger/storage/line.py",
+    "ledger/events/runs.py",
+    "ledger/importing/planner.py",
+]
+PURE += [
+    "ledger/replication/chain.py",
+    "ledger/replication/replica.py",
+    "ledger/replication/subjects.py",
+    "ledger/replication/nats/stream.py",
+]
 PURE += [
     f"projections/{name}.py"
     for name in ("folding", "meters", "spend", "stand", "summary", "workflow_history", "explain", "merge", "reports")
@@ -82,7 +93,9 @@ def test_a_package_exports_exactly_what_it_says(package: str) -> None:
 @pytest.mark.parametrize("package", ["ledger", "projections"])
 def test_a_name_is_loaded_from_where_the_type_checker_finds_it(package: str) -> None:
     tree = ast.parse((PROJECT / package / "__init__.py").read_text(encoding="utf-8"))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "ledger.exports"]
+    imports = [
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "ledger.lazy_exports"
+    ]
     checked = {alias.name: node.module for node in imports for alias in node.names}
     loaded = next(ast.literal_eval(node) for node in ast.walk(tree) if isinstance(node, ast.Dict))
     assert {name: f"{package}.{module}" for name, module in loaded.items()} == checked
@@ -130,7 +143,7 @@ def others(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize("package", ["ledger", "projections"])
 def test_a_package_alone_loads_none_of_its_modules(package: str) -> None:
     modules = loaded_by(f"import {package}")
-    assert ours(modules) == {"ledger", "ledger.exports", package}
+    assert ours(modules) == {"ledger", "ledger.lazy_exports", package}
     assert others(modules) == set()
     everything = loaded_by(f"import {package}\nfrom {package} import *\nassert {{*{package}.__all__}} <= {{*dir()}}")
     assert everything > modules
@@ -149,9 +162,9 @@ def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
         "projections",
         "projections.cli",
         "projections.cli.app",
-        "projections.cli.appending",
+        "projections.cli.commands.record",
         "projections.cli.budget_receipt",
-        "projections.cli.context",
+        "projections.cli.options",
     }
     assert not [name for name in ours(modules) if "sources" in name or "pric" in name]
 
@@ -172,11 +185,11 @@ def test_what_an_agent_waits_for_imports_even_less(verb: str, tmp_path: Path) ->
     assert spool.waits()
     assert ours(modules) == {
         "ledger",
-        "ledger.exports",
-        "ledger.spool",
+        "ledger.lazy_exports",
+        "ledger.claude_code.spool",
         "projections",
         "projections.cli",
-        "projections.cli.waiting",
+        "projections.claude_code.statusline",
     }
     assert others(modules) == set()
     slow = {"typing", "pathlib", "dataclasses", "contextlib", "logging", "datetime", "subprocess", "inspect", "sqlite3"}

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ledger import money
-from ledger.importing import ImportReport, import_source
+from ledger.events import money
+from ledger.importing.importer import ImportReport, import_source
 from ledger.sources import transcript
-from ledger.store import DirectoryStore, LedgerStore
-from projections.replay import project
-from projections.workflow_history import Row
+from ledger.storage.store import DirectoryStore, LedgerStore
+from projections.folding.row import Row
+from projections.replay.refresh import project
 from tests.ledger.transcript_lines import meta, read_at, recorded, tokens, turn, write
 
 BUCKETS = ("calls", "input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")

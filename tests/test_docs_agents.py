@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ledger import DirectoryStore
-from projections.replay import project
+from projections.replay.refresh import project
 from tests.conftest import PROJECT
 from tests.ledger.fake_providers import providers
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from ledger.message_index import INDEX_FILE
-from ledger.register import SourceRegister
-from ledger.store import DirectoryStore
+from ledger.importing.message_index import INDEX_FILE
+from ledger.importing.source_registry import SourceRegister
+from ledger.storage.store import DirectoryStore
 from tests.conformance.truth import BELOW, EXACT, EXACT_AT_LEAST, Truth, outcomes
 from tests.conftest import PROJECT
 from tests.ledger.transcript_lines import counted, meta, raw, said, turn

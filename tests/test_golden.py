@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import FORMAT_VERSION, cost_observed
-from ledger.store import DirectoryStore
-from projections.replay import project
+from ledger.events.event import FORMAT_VERSION, cost_observed
+from ledger.storage.store import DirectoryStore
+from projections.replay.refresh import project
 
 GOLDEN = sorted((Path(__file__).parent / "golden").iterdir())
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ledger import money
-from ledger.importing import import_source
-from ledger.store import DirectoryStore
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.events import money
+from ledger.importing.importer import import_source
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.refresh import refresh
 
 
 def expected(folder: Path) -> dict[str, Any]:

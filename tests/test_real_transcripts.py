@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ledger.importing import ImportReport, import_source
+from ledger.importing.importer import ImportReport, import_source
 from ledger.sources import transcript
-from ledger.store import DirectoryStore, LedgerStore
-from projections.replay import project
-from projections.workflow_history import Row
+from ledger.storage.store import DirectoryStore, LedgerStore
+from projections.folding.row import Row
+from projections.replay.refresh import project
 
 FOLDERS = (
     "agent-sessions",

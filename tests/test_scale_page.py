@@ -13,13 +13,13 @@ import nats.errors
 import pytest
 
 from ledger.errors import ReplicaUnavailable
-from ledger.events import cost_observed
-from ledger.repair import repair
-from ledger.replica import PARTITIONS, Run
-from ledger.replicas.nats import NatsReplica
-from ledger.replication import Replication
-from ledger.restore import restore
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.replication.nats.replica import NatsReplica
+from ledger.replication.repair import repair
+from ledger.replication.replica import PARTITIONS, Run
+from ledger.replication.restore import restore
+from ledger.replication.sender import Replication
+from ledger.storage.store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
 

@@ -1,7 +1,7 @@
 """Sources: what agents leave behind that holds costs. One file per tool.
 
 A source answers two questions about a path: is this one of mine, and what does it hold. It knows no ledger: what is
-new, and under which meter it belongs, is decided by `ledger.planning`.
+new, and under which meter it belongs, is decided by `ledger.importing.planner`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.sources.findings import Options, Part
-from ledger.sources.transcript import Transcript
+from ledger.sources.transcript_reader import Transcript
 
 __all__ = ["KINDS", "MAPPED_KINDS", "SESSION_KINDS", "TRANSCRIPT_KINDS", "Source", "identified", "source", "transcript"]
 

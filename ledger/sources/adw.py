@@ -17,13 +17,13 @@ from typing import Annotated, Any, Final
 import orjson
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, ValidationError
 
-from ledger import clock
 from ledger.errors import SourceUnreadable, readable, reason, shown
-from ledger.events import check_name
+from ledger.events import timestamps
+from ledger.events.event import check_name
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, digest, spelled
-from ledger.sources.regular import read_regular
-from ledger.words import first_of
+from ledger.sources.formats.regular_files import read_regular
+from ledger.text import first_of
 
 __all__ = ["Adw"]
 
@@ -205,7 +205,7 @@ def _evidence(state: _State, status: str | None, written_at: str | None) -> Evid
     if last is None:
         return Evidence(written_at, "file")
     slack = timedelta(0) if finished and status not in (None, "running") else _OPEN
-    latest = clock.to_wire(clock.from_wire(last) + slack)
+    latest = timestamps.to_wire(timestamps.from_wire(last) + slack)
     if written_at is None or written_at > latest:
         return Evidence(last, _EVIDENCE)
     return Evidence(created, _EVIDENCE) if created and written_at < created else Evidence(written_at, "file")
@@ -224,6 +224,6 @@ def _issue(value: int | str | None) -> int | None:
 def _moment(text: str | None) -> str | None:
     """A time of the state file; one without a zone is the local one's."""
     try:
-        return None if text is None else clock.parse(datetime.fromisoformat(text).astimezone())
+        return None if text is None else timestamps.parse(datetime.fromisoformat(text).astimezone())
     except (ValueError, OverflowError, OSError):
         return None

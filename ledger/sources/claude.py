@@ -30,12 +30,13 @@ from typing import Any, Final
 
 import orjson
 
-from ledger import money
 from ledger.errors import InvalidInput, shown
-from ledger.events import check_name
+from ledger.events import money
+from ledger.events.event import check_name
+from ledger.providers.usage import measure, usage_of
 from ledger.sources.claude_totals import models_of
 from ledger.sources.findings import Begun, Skipped
-from ledger.sources.transcript import (
+from ledger.sources.transcript_reader import (
     BEGINNING,
     COPY,
     Extract,
@@ -48,8 +49,7 @@ from ledger.sources.transcript import (
     moment,
     name,
 )
-from ledger.sources.unknown import Unknown, tells_usage
-from ledger.usage import measure, usage_of
+from ledger.sources.unknown_usage import Unknown, tells_usage
 
 __all__ = ["ClaudeTranscripts"]
 

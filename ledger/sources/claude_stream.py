@@ -23,9 +23,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from ledger import money
 from ledger.errors import InvalidInput, SourceUnreadable, reason, shown
-from ledger.events import check_name, check_workflow_id
+from ledger.events import money
+from ledger.events.event import check_name, check_workflow_id
+from ledger.providers.usage import usage_of
 from ledger.sources.claude_totals import Result, models_of, own_total, version_of
 from ledger.sources.findings import (
     Findings,
@@ -39,10 +40,9 @@ from ledger.sources.findings import (
     file_time,
     spelled,
 )
-from ledger.sources.jsonl import records
-from ledger.sources.transcript import name, name_id
-from ledger.sources.unknown import Unknown, tells_usage
-from ledger.usage import usage_of
+from ledger.sources.formats.jsonl import records
+from ledger.sources.transcript_reader import name, name_id
+from ledger.sources.unknown_usage import Unknown, tells_usage
 
 __all__ = ["ClaudeStream", "read_log"]
 

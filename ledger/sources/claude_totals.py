@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ledger import money
 from ledger.errors import InvalidInput, shown
-from ledger.events import USAGE_FIELDS, check_name
+from ledger.events import money
+from ledger.events.event import USAGE_FIELDS, check_name
+from ledger.providers.usage import usage_of
 from ledger.sources.findings import Place, Total
-from ledger.usage import usage_of
 
 __all__ = ["CARRIED_FROM", "Models", "Result", "added", "models_of", "own_total", "version_of"]
 

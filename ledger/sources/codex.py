@@ -28,11 +28,21 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events import check_name
+from ledger.events.event import check_name
 from ledger.sources.codex_counters import Counters, Ended, Totals
 from ledger.sources.findings import Begun, Skipped, digest
-from ledger.sources.transcript import BEGINNING, Extract, Lines, Mark, Seen, branch_name, files_below, moment, name
-from ledger.sources.unknown import Unknown, tells_usage
+from ledger.sources.transcript_reader import (
+    BEGINNING,
+    Extract,
+    Lines,
+    Mark,
+    Seen,
+    branch_name,
+    files_below,
+    moment,
+    name,
+)
+from ledger.sources.unknown_usage import Unknown, tells_usage
 
 __all__ = ["CodexRollouts"]
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from ledger.usage import disjoint
+from ledger.providers.usage import disjoint
 
 __all__ = ["Counters", "Ended", "Totals"]
 

@@ -9,7 +9,7 @@ From `[otel]` in its `config.toml` (https://developers.openai.com/codex/config-a
 - spans repeat those calls with `gen_ai.usage.*`, without a model, and with a number of an operating system's thread as
   `thread.id`; metrics count them without a session. Both are passed over.
 
-A call has no id that a rollout knows too: of a session that both show, the higher sum counts (`ledger.planning`).
+A call has no id that a rollout knows too: of a session that both show, the higher sum counts (`ledger.importing.planner`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
-from ledger.genai_attributes import count_of
+from ledger.providers.genai_semconv import count_of
+from ledger.providers.usage import disjoint
 from ledger.sources.findings import digest
-from ledger.usage import disjoint
 
 __all__ = ["AGENT", "Shown", "is_own", "repeats_a_call", "shown_by"]
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ledger import clock
 from ledger.errors import readable
+from ledger.events import timestamps
 
 __all__ = [
     "Begun",
@@ -295,7 +295,7 @@ def date(session: Session, evidence: Callable[[str | None], Evidence]) -> None:
 def file_time(path: Path) -> Evidence:
     """Return a file's modification time."""
     try:
-        return Evidence(clock.to_wire(datetime.fromtimestamp(path.stat().st_mtime, UTC)), "file")
+        return Evidence(timestamps.to_wire(datetime.fromtimestamp(path.stat().st_mtime, UTC)), "file")
     except (OSError, ValueError, OverflowError):
         return Evidence(None, None)
 

@@ -13,12 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from ledger import clock
-from ledger.descriptors import shortage
 from ledger.errors import SourceUnreadable, reason
-from ledger.events import check_name
+from ledger.events import timestamps
+from ledger.events.event import check_name
 from ledger.sources.findings import Findings, Options, Part, Skipped, digest, spelled
-from ledger.sqlite_read_only import open_read_only
+from ledger.sources.formats.sqlite_read_only import open_read_only
+from ledger.storage.descriptors import shortage
 
 __all__ = ["HistoryDb"]
 
@@ -114,7 +114,7 @@ def _evident_end(row: Mapping[str, Any]) -> str | None:
     """When a row without an end time ended, by its other times: it cannot have been after it was last written."""
     start, seconds = _moment(row.get("start_time")), row.get("duration_seconds")
     if start is not None and isinstance(seconds, int | float) and 0 < seconds < _SECONDS_MAX:
-        return clock.to_wire(clock.from_wire(start) + timedelta(seconds=seconds))
+        return timestamps.to_wire(timestamps.from_wire(start) + timedelta(seconds=seconds))
     return _moment(row.get("completed_at")) or _moment(row.get("updated_at"))
 
 
@@ -134,7 +134,7 @@ def _template(value: object) -> str | None:
 def _moment(value: object) -> str | None:
     """A time of the table in the ledger's spelling; None of what is none."""
     try:
-        found = clock.moment(value)
-        return None if found is None else clock.parse(found)
+        found = timestamps.moment(value)
+        return None if found is None else timestamps.parse(found)
     except ValueError:
         return None

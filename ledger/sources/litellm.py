@@ -18,17 +18,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ledger import money
 from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, reason
-from ledger.genai_attributes import has_unknown_lifetimes
-from ledger.sources import delimited
-from ledger.sources.documents import documents, files_of
+from ledger.events import money
+from ledger.providers.genai_semconv import has_unknown_lifetimes
+from ledger.providers.usage import disjoint
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
-from ledger.sources.jsonl import json_value
+from ledger.sources.formats import csv_rows
+from ledger.sources.formats.json_documents import documents, files_of
+from ledger.sources.formats.jsonl import json_value
+from ledger.sources.formats.regular_files import open_regular
+from ledger.sources.grouping import Found, sorted_parts
 from ledger.sources.mapped import moment, whole_number
-from ledger.sources.regular import open_regular
-from ledger.sources.spool import Found, sorted_parts
-from ledger.usage import disjoint
 
 __all__ = ["LiteLlm"]
 
@@ -67,7 +67,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     except OSError as error:
         yield Skipped(path, None, f"cannot be read: {reason(error)}")
         return
-    yield from documents(path) if start[:1] in (b"{", b"[") else delimited.rows(path)
+    yield from documents(path) if start[:1] in (b"{", b"[") else csv_rows.rows(path)
 
 
 def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:

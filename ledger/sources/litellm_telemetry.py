@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import InvalidEvent
-from ledger.genai_attributes import count_of, first, text
-from ledger.usage import usage_of
+from ledger.providers.genai_semconv import count_of, first, text
+from ledger.providers.usage import usage_of
 
 __all__ = ["Facts", "facts_of"]
 

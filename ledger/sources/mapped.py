@@ -20,14 +20,14 @@ from typing import Any, Final
 
 import orjson
 
-from ledger import clock
 from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, shown
-from ledger.events import USAGE_FIELDS
-from ledger.sources import delimited
-from ledger.sources.documents import documents, files_of
+from ledger.events import timestamps
+from ledger.events.event import USAGE_FIELDS
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, digest, spelled
-from ledger.sources.jsonl import json_value
-from ledger.sources.spool import Found, sorted_parts
+from ledger.sources.formats import csv_rows
+from ledger.sources.formats.json_documents import documents, files_of
+from ledger.sources.formats.jsonl import json_value
+from ledger.sources.grouping import Found, sorted_parts
 
 __all__ = ["FIELDS", "Mapped", "moment", "parsed_map", "whole_number"]
 
@@ -76,7 +76,7 @@ class Mapped:
         for path in files:
             if self._kind == "csv":
                 try:
-                    names = delimited.header(path)
+                    names = csv_rows.header(path)
                 except SourceUnreadable as error:
                     if len(files) == 1:
                         raise
@@ -84,7 +84,7 @@ class Mapped:
                     continue
                 _check_header(path, names, told)
             file = spelled(path)
-            for record in delimited.rows(path) if self._kind == "csv" else documents(path):
+            for record in csv_rows.rows(path) if self._kind == "csv" else documents(path):
                 if isinstance(record, Skipped):
                     yield record
                     continue
@@ -228,10 +228,10 @@ def moment(value: Any) -> str | None:
     try:
         if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
             told = datetime.fromisoformat(value.strip())
-            return clock.parse(told if told.tzinfo else told.replace(tzinfo=UTC))
+            return timestamps.parse(told if told.tzinfo else told.replace(tzinfo=UTC))
         seconds = float(value)
         while seconds >= 1e11:  # the year 5138 in seconds: finer units, a thousand at a time
             seconds /= 1000
-        return clock.to_wire(datetime.fromtimestamp(seconds, UTC))
+        return timestamps.to_wire(datetime.fromtimestamp(seconds, UTC))
     except (TypeError, ValueError, OverflowError, OSError):
         raise InvalidEvent("observed_at", f"expected a time such as 2026-11-23T18:33:01Z, not {shown(value)}") from None

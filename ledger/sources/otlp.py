@@ -27,9 +27,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from ledger import clock
 from ledger.errors import InvalidInput
-from ledger.genai_attributes import (
+from ledger.events import timestamps
+from ledger.providers.genai_semconv import (
     INPUT,
     MODEL,
     OUTPUT,
@@ -42,12 +42,12 @@ from ledger.genai_attributes import (
     text,
     token_count,
 )
+from ledger.providers.usage import disjoint
 from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
-from ledger.sources.documents import documents, files_of
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
-from ledger.sources.spool import Found, sorted_parts
-from ledger.sources.unknown import Unknown
-from ledger.usage import disjoint
+from ledger.sources.formats.json_documents import documents, files_of
+from ledger.sources.grouping import Found, sorted_parts
+from ledger.sources.unknown_usage import Unknown
 
 __all__ = ["Otlp", "extract"]
 
@@ -362,14 +362,14 @@ def _moment(nanoseconds: Any) -> str | None:
     """A time of OTLP, nanoseconds since 1970 as text or number; None when it says nothing."""
     try:
         count = int(nanoseconds)
-        return clock.to_wire(_EPOCH + timedelta(microseconds=count // 1000)) if count > 0 else None
+        return timestamps.to_wire(_EPOCH + timedelta(microseconds=count // 1000)) if count > 0 else None
     except (TypeError, ValueError, OverflowError):
         return None
 
 
 def _iso(value: Any) -> str | None:
     try:
-        return clock.parse(value)
+        return timestamps.parse(value)
     except ValueError:
         return None
 

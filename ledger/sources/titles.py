@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 import orjson
 
-from ledger.sources.regular import open_regular
+from ledger.sources.formats.regular_files import open_regular
 
 __all__ = ["TITLE_CHARACTERS_MAX", "one_line", "title_of"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from projections.workflow_history import COLUMNS, Row
+from projections.folding.row import COLUMNS, Row
 
 __all__ = ["KEY", "AsColumn", "columns_written", "difference", "with_breakdown"]
 

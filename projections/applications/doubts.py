@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from ledger import clock as clocks
-from ledger import money
+from ledger.events import money
+from ledger.events import timestamps as clocks
 from projections.applications.plan import Compared
-from projections.stale import Suspect, covering, is_accepted
-from projections.workflow_history import Row
+from projections.folding.row import Row
+from projections.history.suspects import Suspect, covering, is_accepted
 
 __all__ = ["doubts_of_copies"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ledger.errors import MissingExtra
 from projections.applications.table import ApplicationTable
-from projections.stores.opening import is_postgres
+from projections.history.open import is_postgres
 
 if TYPE_CHECKING:
     from projections.applications.postgres import PostgresDatabase
@@ -65,7 +65,7 @@ def application_at(spelling: str | Path, data: Path) -> Opened:
 def _postgres(url: str) -> PostgresDatabase:
     try:
         from projections.applications.postgres import PostgresDatabase
-        from projections.stores.postgres_connection import PostgresConnection
+        from projections.history.postgres.connection import PostgresConnection
     except ImportError as error:
         raise MissingExtra("a history in PostgreSQL", "postgres") from error
     return PostgresDatabase(PostgresConnection(url))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import money
+from ledger.events import money
 from projections.applications.columns import AsColumn, difference
-from projections.cost_words import NO_FIGURES, row_cost
-from projections.store import HELD_REASON, CostChange, visible_cost
-from projections.workflow_history import Row, held
+from projections.folding.cost_words import NO_FIGURES, row_cost
+from projections.folding.row import Row, held
+from projections.history.store import HELD_REASON, CostChange, visible_cost
 
 __all__ = ["Compared", "Plan", "Record", "change_of", "hold_of", "plan_of"]
 

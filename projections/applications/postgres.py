@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 
 from psycopg import sql
 
-from ledger import clock as clocks
 from ledger.errors import HistoryUnavailable
+from ledger.events import timestamps as clocks
 from projections.applications.database import Run
-from projections.stores.postgres_connection import Cursor, PostgresConnection
-from projections.stores.postgres_tables import Columns, Tables
+from projections.history.postgres.connection import Cursor, PostgresConnection
+from projections.history.postgres.tables import Columns, Tables
 
 __all__ = ["PostgresDatabase"]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ledger import clock as clocks
-from ledger.descriptors import shortage
 from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
-from ledger.sqlite_read_only import lenient_text, open_read_only
+from ledger.events import timestamps as clocks
+from ledger.sources.formats.sqlite_read_only import lenient_text, open_read_only
+from ledger.storage.descriptors import shortage
 from projections.applications.database import Run
 
 __all__ = ["SqliteDatabase"]

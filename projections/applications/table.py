@@ -16,16 +16,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from ledger import clock as clocks
-from ledger import money
-from ledger.clock import Clock
 from ledger.errors import HistoryUnavailable
+from ledger.events import money
+from ledger.events import timestamps as clocks
+from ledger.events.timestamps import Clock
 from projections.applications.columns import columns_written
 from projections.applications.database import Database, Run
 from projections.applications.plan import Compared, Plan, Record, change_of, hold_of, plan_of
-from projections.cost_words import cost_before
-from projections.store import FOLD_VERSION, AuditEntry, CostChange, visible_cost
-from projections.workflow_history import Row
+from projections.folding.cost_words import cost_before
+from projections.folding.row import Row
+from projections.history.store import FOLD_VERSION, AuditEntry, CostChange, visible_cost
 
 __all__ = ["ApplicationTable", "Writes"]
 

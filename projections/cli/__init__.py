@@ -18,7 +18,7 @@ def main() -> NoReturn:
     answered before the command group is imported.
     """
     if sys.argv[1:2] in (["statusline"], ["hook"]):
-        from projections.cli.waiting import run
+        from projections.claude_code.statusline import run
 
         if (code := run(sys.argv[1:])) is not None:
             sys.exit(code)

@@ -21,7 +21,7 @@ from ledger.errors import (
     is_shortage,
     reason,
 )
-from projections.cli.context import config_option, data_option, example, history_option, import_option, json_option
+from projections.cli.options import config_option, data_option, example, history_option, import_option, json_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -40,105 +40,99 @@ class _Entry(NamedTuple):
 _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
     "Everyday": {
         "history": _Entry(
-            "reading", "List workflows and what each one cost.", "costledger history --since 7d --sort cost --limit 20"
+            "history", "List workflows and what each one cost.", "costledger history --since 7d --sort cost --limit 20"
         ),
-        "show": _Entry(
-            "reading", "Show one workflow: its cost, tokens, agents and models.", "costledger show a5b80595"
-        ),
-        "explain": _Entry("reading", "Explain a cost, event by event.", "costledger explain a5b80595"),
-        "check": _Entry("checking", "Say what is left of a budget.", "costledger check a5b80595"),
-        "stale": _Entry("doubting", "List rows that need attention, and what to do.", "costledger stale"),
+        "show": _Entry("show", "Show one workflow: its cost, tokens, agents and models.", "costledger show a5b80595"),
+        "explain": _Entry("explain", "Explain a cost, event by event.", "costledger explain a5b80595"),
+        "check": _Entry("check", "Say what is left of a budget.", "costledger check a5b80595"),
+        "stale": _Entry("stale", "List rows that need attention, and what to do.", "costledger stale"),
         "demo": _Entry("demo", "Show the whole story on shipped example output.", "costledger demo --keep demo"),
     },
     "Record": {
         "start": _Entry(
-            "appending",
+            "record",
             "Start a run of a workflow.",
             "costledger start a5b80595 --issue-number 17 --budget-usd 5",
         ),
         "observe": _Entry(
-            "appending",
+            "record",
             "Record what a meter reads now.",
             "costledger observe a5b80595 --agent plan --cost-usd 0.09",
         ),
         "charge": _Entry(
-            "appending",
+            "record",
             "Record one finished call, priced from its tokens if needed.",
             "costledger charge a5b80595 --model claude-sonnet-4-5 --output-tokens 2306 --message-id msg_1",
         ),
-        "complete": _Entry("appending", "End a run that went well.", "costledger complete a5b80595"),
+        "complete": _Entry("record", "End a run that went well.", "costledger complete a5b80595"),
         "fail": _Entry(
-            "appending", "End a run that failed.", "costledger fail a5b80595 --error-message 'tests do not pass'"
+            "record", "End a run that failed.", "costledger fail a5b80595 --error-message 'tests do not pass'"
         ),
-        "cancel": _Entry(
-            "appending", "End a run that was cancelled.", "costledger cancel a5b80595 --reason 'not needed'"
-        ),
+        "cancel": _Entry("record", "End a run that was cancelled.", "costledger cancel a5b80595 --reason 'not needed'"),
         "correct": _Entry(
-            "appending",
+            "record",
             "Correct a cost, with the reason.",
             "costledger correct a5b80595 --cost-usd 2.37 --reason 'counted twice'",
         ),
-        "append": _Entry("stdin", "Append events as JSON lines from stdin.", "costledger append --json < events.jsonl"),
+        "append": _Entry(
+            "append", "Append events as JSON lines from stdin.", "costledger append --json < events.jsonl"
+        ),
     },
     "Import and follow": {
-        "import": _Entry("importing", "Read what agents left in their logs.", "costledger import claude"),
-        "watch": _Entry("watching", "Follow sources, and import what is new.", "costledger watch"),
+        "import": _Entry("import_", "Read what agents left in their logs.", "costledger import claude"),
+        "watch": _Entry("watch", "Follow sources, and import what is new.", "costledger watch"),
         "install": _Entry(
-            "installing", "Record Claude Code sessions as they run.", "costledger install claude-code --yes"
+            "install", "Record Claude Code sessions as they run.", "costledger install claude-code --yes"
         ),
         "statusline": _Entry(
-            "installing", "Print the status line of a Claude Code session.", "costledger statusline < status.json"
+            "install", "Print the status line of a Claude Code session.", "costledger statusline < status.json"
         ),
-        "hook": _Entry("installing", "Read a transcript when Claude Code calls this.", "costledger hook < event.json"),
+        "hook": _Entry("install", "Read a transcript when Claude Code calls this.", "costledger hook < event.json"),
     },
     "Reports": {
-        "daily": _Entry("reports", "Show what was spent each day.", "costledger daily --since 'last month' --by model"),
-        "weekly": _Entry("reports", "Show what was spent each week.", "costledger weekly --since 2026-11 --by project"),
-        "monthly": _Entry("reports", "Show what was spent each month.", "costledger monthly --by template"),
-        "session": _Entry("reports", "Show what each session spent.", "costledger session --since yesterday"),
-        "prices": _Entry(
-            "pricing", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"
-        ),
+        "daily": _Entry("spend", "Show what was spent each day.", "costledger daily --since 'last month' --by model"),
+        "weekly": _Entry("spend", "Show what was spent each week.", "costledger weekly --since 2026-11 --by project"),
+        "monthly": _Entry("spend", "Show what was spent each month.", "costledger monthly --by template"),
+        "session": _Entry("spend", "Show what each session spent.", "costledger session --since yesterday"),
+        "prices": _Entry("prices", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"),
     },
     "Trust and repair": {
-        "verify": _Entry("proving", "Prove every ledger and every row.", "costledger verify"),
-        "anchor": _Entry("proving", "Print a line that vouches for all ledgers.", "costledger anchor >> anchors.txt"),
-        "refresh": _Entry("refreshing", "Replay the ledgers that changed.", "costledger refresh"),
-        "resync": _Entry("refreshing", "Read the sources again, and replay.", "costledger resync a5b80595 --force"),
-        "rebuild": _Entry("rebuilding", "Replay every ledger into fresh rows.", "costledger rebuild --check"),
+        "verify": _Entry("verify", "Prove every ledger and every row.", "costledger verify"),
+        "anchor": _Entry("anchor", "Print a line that vouches for all ledgers.", "costledger anchor >> anchors.txt"),
+        "refresh": _Entry("refresh", "Replay the ledgers that changed.", "costledger refresh"),
+        "resync": _Entry("resync", "Read the sources again, and replay.", "costledger resync a5b80595 --force"),
+        "rebuild": _Entry("rebuild", "Replay every ledger into fresh rows.", "costledger rebuild --check"),
         "reprice": _Entry(
-            "repricing",
+            "reprice",
             "Price again what was priced from tokens.",
             "costledger reprice --since 'last month' --reason 'new contract'",
         ),
-        "salvage": _Entry("salvaging", "Save what verifies of a damaged ledger.", "costledger salvage a5b80595"),
-        "origin": _Entry("placing", "Say which data directory this is.", "costledger origin"),
+        "salvage": _Entry("salvage", "Save what verifies of a damaged ledger.", "costledger salvage a5b80595"),
+        "origin": _Entry("origin", "Say which data directory this is.", "costledger origin"),
     },
     "Many hosts": {
         "replicate": _Entry(
-            "replicating", "Send ledgers to a shared engine.", "costledger replicate --to nats://nats-1:4222 --follow"
+            "replicate", "Send ledgers to a shared engine.", "costledger replicate --to nats://nats-1:4222 --follow"
         ),
         "restore": _Entry(
-            "replicating",
+            "restore",
             "Fetch a lost host's ledgers from it.",
             "costledger --data new restore --from nats://nats-1:4222",
         ),
         "project": _Entry(
-            "projecting",
+            "project",
             "Fold all hosts' ledgers into shared rows.",
             "costledger project --from nats://nats-1:4222 --history postgresql://db/costs",
         ),
     },
     "Serve": {
-        "serve": _Entry("serving", "Serve the live page and the HTTP API.", "costledger serve --port 8765"),
-        "token": _Entry(
-            "serving", "Make, list and revoke tokens of the server.", "costledger token create --scope read"
-        ),
-        "webhooks": _Entry("hooking", "Show webhooks, and resend what was given up.", "costledger webhooks"),
+        "serve": _Entry("serve", "Serve the live page and the HTTP API.", "costledger serve --port 8765"),
+        "token": _Entry("token", "Make, list and revoke tokens of the server.", "costledger token create --scope read"),
+        "webhooks": _Entry("webhooks", "Show webhooks, and resend what was given up.", "costledger webhooks"),
     },
     "Shell": {
         "completion": _Entry(
-            "completing", "Print what makes a shell complete commands and ids.", "source <(costledger completion bash)"
+            "completion", "Print what makes a shell complete commands and ids.", "source <(costledger completion bash)"
         ),
     },
 }
@@ -166,7 +160,7 @@ class _Commands(click.Group):
             return None
         entry = _COMMANDS[cmd_name]
         command: click.Command = getattr(
-            importlib.import_module(f"projections.cli.{entry.module}"), f"{cmd_name}_command"
+            importlib.import_module(f"projections.cli.commands.{entry.module}"), f"{cmd_name}_command"
         )
         command.epilog = example(entry.example)
         return command
@@ -238,7 +232,7 @@ class _OutputClosed(Exception):
 def cli(context: click.Context, as_json: bool) -> int:
     """What an AI workflow cost, provably. Without a command: today's picture."""
     if context.invoked_subcommand is None:
-        from projections.cli.today import today
+        from projections.cli.commands.today import today
 
         return today(as_json=as_json)
     if as_json:

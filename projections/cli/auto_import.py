@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledger.words import counted
-from projections.cli.context import config, config_path, located_data, prices, store
+from ledger.text import counted
+from projections.cli.options import config, config_path, located_data, prices, store
 
 if TYPE_CHECKING:
-    from ledger.auto_import import AutoImport
-    from ledger.importing import Progress
-    from ledger.register import SourceEntry
+    from ledger.importing.auto_import import AutoImport
+    from ledger.importing.importer import Progress
+    from ledger.importing.source_registry import SourceEntry
 
 __all__ = ["import_new_input", "wants_import"]
 
@@ -34,8 +34,8 @@ def import_new_input() -> AutoImport:
     """Import what is new in the remembered sources, and in the user's own data directory the logs of the default
     places, which are remembered from then on.
     """
-    from ledger.auto_import import default_sources, import_new
-    from ledger.workers import processes_at_hand
+    from ledger.importing.auto_import import default_sources, import_new
+    from ledger.storage.parallel import processes_at_hand
 
     own = located_data().named_by == "user"
     done = import_new(
@@ -60,6 +60,6 @@ def import_new_input() -> AutoImport:
 
 
 def _progress(entry: SourceEntry) -> AbstractContextManager[Progress]:
-    from projections.cli.progress import progress_bar
+    from projections.cli.output.progress import progress_bar
 
     return progress_bar(f"reading {entry.path}")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ledger.errors import CostledgerError
-from ledger.line import EMPTY, Head
-from ledger.store import DirectoryStore
-from projections.cli.context import config_path
+from ledger.storage.line import EMPTY, Head
+from ledger.storage.store import DirectoryStore
+from projections.cli.options import config_path
 
 if TYPE_CHECKING:
-    from projections.budget import Budgets, Standing
-    from projections.folding import State
+    from projections.folding.fold import State
+    from projections.reports.budgets import Budgets, Standing
 
 __all__ = ["BudgetReceipts", "standing_json"]
 
@@ -73,8 +73,8 @@ class BudgetReceipts:
         return found
 
     def _standing(self, workflow_id: str, known: _Replayed) -> Standing | None:
-        from projections.budget import configured_budgets, standing_so_far
-        from projections.folding import fold, initial
+        from projections.folding.fold import fold, initial
+        from projections.reports.budgets import configured_budgets, standing_so_far
 
         if self._budgets is None:
             self._budgets = configured_budgets(config_path() if self._configured() else None)
@@ -90,6 +90,6 @@ def standing_json(found: Standing | None) -> dict[str, Any] | None:
     """The same for programs."""
     if found is None:
         return None
-    from projections.budget import budget_json
+    from projections.reports.budgets import budget_json
 
     return budget_json(found)

@@ -10,18 +10,18 @@ import click
 import orjson
 
 from ledger.installation import upgrade_hint
-from ledger.overrides import Overridden
-from ledger.price_corrections import VERSION
-from ledger.pricing import PriceBook, newest_dated_price
-from ledger.rates import Rates
-from projections.cli.context import config_path
-from projections.cli.output import plain, print_json
-from projections.cli.pricing import rates_json, usd_text
+from ledger.pricing.overrides import Overridden
+from ledger.pricing.price_book import PriceBook, newest_dated_price
+from ledger.pricing.price_corrections import VERSION
+from ledger.pricing.rates import Rates
+from projections.cli.commands.prices import rates_json, usd_text
+from projections.cli.options import config_path
+from projections.cli.output.console import console
+from projections.cli.output.tables import Table
+from projections.cli.output.text import plain, print_json
 from projections.cli.session import exit_code, opened
-from projections.cli.tables import Table
-from projections.cli.terminal import console
-from projections.summary import UNATTRIBUTED
-from projections.workflow_history import HELD, Row
+from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.row import HELD, Row
 
 __all__ = ["print_prices_in_use"]
 

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ledger import clock
-from projections.cli.times import EXAMPLES, moment_option
-from projections.workflow_history import Row
+from ledger.events import timestamps
+from projections.cli.parsing import EXAMPLES, moment_option
+from projections.folding.row import Row
 
 __all__ = ["RowFilter", "filter_options"]
 
@@ -98,8 +98,8 @@ class RowFilter:
         activity = row.last_activity or ""
         return (
             self.status in (None, row.status, "idle" if idle else None)
-            and (self.since is None or activity >= clock.to_wire(self.since))
-            and (self.until is None or "" < activity < clock.to_wire(self.until))
+            and (self.since is None or activity >= timestamps.to_wire(self.since))
+            and (self.until is None or "" < activity < timestamps.to_wire(self.until))
             and self.issue in (None, row.issue_number)
             and (self.tool is None or self.tool.lower() in (row.tool or "").lower())
             and self.template in (None, row.workflow_template)

@@ -18,20 +18,20 @@ from ledger.errors import (
     HistoryUnwritable,
     SharedHistory,
 )
-from ledger.store import DirectoryStore
-from ledger.titles import forget_titles, titles_of
-from ledger.words import counted
-from ledger.workers import processes_at_hand
+from ledger.importing.titles import forget_titles, titles_of
+from ledger.storage.parallel import processes_at_hand
+from ledger.storage.store import DirectoryStore
+from ledger.text import counted
 from projections.applications.opening import application_at
 from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
 from projections.cli.auto_import import import_new_input, wants_import
-from projections.cli.context import config, config_path, data_path, history_spelling, store
-from projections.replay import Problem, RefreshReport, refresh, shown_change
-from projections.store import CostChange, HistoryStore, by_upgrade
-from projections.stores.memory import MemoryHistory
-from projections.stores.opening import is_postgres, open_history
-from projections.workflow_history import Row
+from projections.cli.options import config, config_path, data_path, history_spelling, store
+from projections.folding.row import Row
+from projections.history.memory import MemoryHistory
+from projections.history.open import is_postgres, open_history
+from projections.history.store import CostChange, HistoryStore, by_upgrade
+from projections.replay.refresh import Problem, RefreshReport, refresh, shown_change
 
 __all__ = ["Session", "exit_code", "log_changes", "opened", "report_writes", "tell"]
 
@@ -93,7 +93,7 @@ class Session:
             return str(self.data)
         if not is_postgres(spelling):
             return spelling
-        from projections.stores.postgres_connection import named
+        from projections.history.postgres.connection import named
 
         return named(spelling)
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from ledger.errors import AmbiguousWorkflow, InvalidInput, InvalidWorkflowId, UnknownWorkflow
-from ledger.events import check_workflow_id, is_workflow_id
-from projections.cli.context import data_path, store
-from projections.cli.output import local_time, plain
+from ledger.events.event import check_workflow_id, is_workflow_id
+from projections.cli.options import data_path, store
+from projections.cli.output.costs import row_cost
+from projections.cli.output.text import local_time, plain
 from projections.cli.session import opened
-from projections.cli.unpriced import row_cost
-from projections.pages import LIMIT_MAX, Query
-from projections.workflow_history import Row
+from projections.folding.row import Row
+from projections.history.query import LIMIT_MAX, Query
 
 __all__ = ["check_not_shortened", "existing_id", "has_row", "whole_id"]
 

@@ -10,21 +10,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from ledger import money
-from ledger.arguments import named_arguments
+from ledger.capture.arguments import named_arguments
+from ledger.capture.workflow import Workflow
+from ledger.capture.workflow_run import JoinedWorkflow as _JoinedWorkflow
+from ledger.capture.workflow_run import Ledgers, named_by_environment, opened_ledgers
+from ledger.capture.workflow_run import WorkflowRun as _WorkflowRun
 from ledger.errors import BudgetExceeded, InvalidInput, UnknownWorkflow
-from ledger.events import Event, workflow_started
-from ledger.line import Head
-from ledger.pricing import PriceBook
-from ledger.store import LedgerStore
-from ledger.tail import Receipt
-from ledger.workflow_runs import JoinedWorkflow as _JoinedWorkflow
-from ledger.workflow_runs import Ledgers, named_by_environment, opened_ledgers
-from ledger.workflow_runs import WorkflowRun as _WorkflowRun
-from ledger.workflows import Workflow
-from projections.budget import Budgets, Standing, configured_budgets, lower_bound, standing_so_far
-from projections.folding import State
-from projections.kept import KeptFolds
+from ledger.events import money
+from ledger.events.event import Event, workflow_started
+from ledger.pricing.price_book import PriceBook
+from ledger.storage.append import Receipt
+from ledger.storage.line import Head
+from ledger.storage.store import LedgerStore
+from projections.folding.fold import State
+from projections.replay.fold_cache import KeptFolds
+from projections.reports.budgets import Budgets, Standing, configured_budgets, lower_bound, standing_so_far
 
 __all__ = ["JoinedWorkflow", "WorkflowRun", "join", "workflow"]
 

@@ -29,25 +29,25 @@ from ledger.errors import (
     HistoryUnwritable,
     LedgerUnavailable,
 )
-from projections.server import shapes
-from projections.server.appender import Appender
-from projections.server.copies import Copies
-from projections.server.descriptors import threads_at_hand
-from projections.server.endpoints import Endpoint, endpoint_of
-from projections.server.feed import Change, Feed
-from projections.server.figures import Figures
-from projections.server.follower import Follower
-from projections.server.guard import Guard
-from projections.server.keeper import Keeper
-from projections.server.metrics import Metrics
-from projections.server.parameters import only_known
-from projections.server.problems import Problem, Refusal, Status, response_to
-from projections.server.proving import Proving
+from projections.server.background.application_copy import Copies
+from projections.server.background.budget_status import Standings
+from projections.server.background.change_feed import Change, Feed
+from projections.server.background.group_commit import Appender
+from projections.server.background.metrics import Metrics
+from projections.server.background.row_refresher import Keeper
+from projections.server.background.source_follower import Follower
+from projections.server.background.totals import Figures
+from projections.server.background.verification import Proving
+from projections.server.http import schemas as shapes
+from projections.server.http.middleware import Guard
+from projections.server.http.parameters import only_known
+from projections.server.http.problems import Problem, Refusal, Status, response_to
 from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
 from projections.server.routes import webhooks as webhooks_routes
-from projections.server.service import Service
-from projections.server.standings import Standings
-from projections.server.webhooks import Webhooks
+from projections.server.service.descriptors import threads_at_hand
+from projections.server.service.service import Service
+from projections.server.webhooks.dispatcher import Webhooks
+from projections.server.webhooks.endpoints import Endpoint, endpoint_of
 
 __all__ = ["EXAMPLES", "create_app"]
 

@@ -11,15 +11,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ledger import money
-from ledger.config import Budgets
+from ledger.claude_code.spool import Spool
+from ledger.config.schema import Budgets
 from ledger.errors import InvalidInput
-from ledger.importing import import_source
-from ledger.pricing import GenaiPrices
-from ledger.spool import Spool
-from ledger.store import DirectoryStore
-from projections.live import drain
-from projections.replay import project
+from ledger.events import money
+from ledger.importing.importer import import_source
+from ledger.pricing.price_book import GenaiPrices
+from ledger.storage.store import DirectoryStore
+from projections.claude_code.drain import drain
+from projections.replay.refresh import project
 
 __all__ = ["WAYS", "Outcome", "Truth", "outcomes", "table"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from ledger.backlog import backlog
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.replication.lag import backlog
+from ledger.storage.store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, Server
 

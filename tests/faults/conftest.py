@@ -1,5 +1,5 @@
 """Servers, as the tests of the server start them."""
 
-from tests.server.conftest import serve
+from tests.projections.server.conftest import serve
 
 __all__ = ["serve"]

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
-from ledger.files import Files, OpenFile
+from ledger.storage.files import Files, OpenFile
 
 SECTOR = 512
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ledger.line import chain_hash, following, seed
+from ledger.storage.line import chain_hash, following, seed
 
 __all__ = ["ORIGIN", "forged", "forged_after", "put"]
 

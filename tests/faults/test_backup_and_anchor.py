@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from ledger.anchor import anchor, anchors_in, broken
 from ledger.errors import DamagedLedger, InvalidAnchor, InvalidInput
-from ledger.events import cost_observed
-from ledger.line import HASH_CHARACTERS, seed
-from ledger.origin import keep_origin, misplaced
-from ledger.renewal import renew
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.rebuild import rebuild
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed
+from ledger.maintenance.anchors import anchor, anchors_in, broken
+from ledger.maintenance.origin_renewal import renew
+from ledger.storage.line import HASH_CHARACTERS, seed
+from ledger.storage.origin import keep_origin, misplaced
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.rebuild import rebuild
+from projections.replay.verify import Proof, verify
 from tests.conftest import PROJECT
 
 

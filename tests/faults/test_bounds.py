@@ -11,26 +11,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import money
 from ledger.errors import InvalidEvent
-from ledger.events import TOKENS_MAX, cost_observed, event
-from ledger.importing import import_source
-from ledger.pricing import GenaiPrices, price_event
-from ledger.store import DirectoryStore, MemoryStore
-from ledger.usage import usage_of
+from ledger.events import money
+from ledger.events.event import TOKENS_MAX, cost_observed, event
+from ledger.importing.importer import import_source
+from ledger.pricing.price_book import GenaiPrices, price_event
+from ledger.providers.usage import usage_of
+from ledger.storage.store import DirectoryStore, MemoryStore
+from projections.history.query import Query, totals_of
+from projections.history.store import HistoryStore
 from projections.json_text import json_bytes
-from projections.pages import Query, totals_of
-from projections.proof import Proof, verify
-from projections.rebuild import rebuild
-from projections.replay import refresh
-from projections.reports import groups, report
-from projections.store import HistoryStore
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
+from projections.reports.spend_report import groups, report
 from tests.faults.forging import put
+from tests.projections.cli.test_app import Run
+from tests.projections.cli.test_app import run as run  # the fixture
 from tests.projections.conftest import history as history  # the fixture
-from tests.projections.test_cli import Run
-from tests.projections.test_cli import run as run  # the fixture
-from tests.server.conftest import Host
-from tests.server.conftest import hosted as hosted  # the fixture
+from tests.projections.server.conftest import Host
+from tests.projections.server.conftest import hosted as hosted  # the fixture
 from tests.waiting import until
 
 MILLION_USD = 1_000_000

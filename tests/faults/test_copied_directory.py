@@ -16,16 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import DamagedLedger, LedgerUnavailable
-from ledger.events import cost_observed, workflow_ended, workflow_started
-from ledger.files import Files, OpenFile
-from ledger.origin import keep_origin, misplaced, origin_of
-from ledger.renewal import renew
-from ledger.rewrite import before_renewal
-from ledger.salvage import salvage
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.replay import refresh
-from projections.stores.memory import MemoryHistory
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.maintenance.origin_renewal import renew
+from ledger.maintenance.salvage import salvage
+from ledger.storage.files import Files, OpenFile
+from ledger.storage.origin import keep_origin, misplaced, origin_of
+from ledger.storage.rewrite import before_renewal
+from ledger.storage.store import DirectoryStore
+from projections.history.memory import MemoryHistory
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 from tests.conftest import PROJECT
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.storage.store import DirectoryStore
 from tests.conftest import PROJECT
 
 WRITERS = 8

@@ -18,13 +18,13 @@ from typing import Final
 import httpx
 import pytest
 
-from ledger import descriptors
 from ledger.errors import LedgerUnavailable, is_shortage
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed
+from ledger.storage import descriptors
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
 from tests.conftest import PROJECT
-from tests.server.conftest import Process
+from tests.projections.server.conftest import Process
 from tests.waiting import until
 
 FEW: Final = 32

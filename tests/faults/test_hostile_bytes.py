@@ -12,12 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import DamagedLedger
-from ledger.events import cost_observed, workflow_ended
-from ledger.reader import LedgerReader
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.replay import refresh
-from projections.stores.memory import MemoryHistory
+from ledger.events.event import cost_observed, workflow_ended
+from ledger.storage.reader import LedgerReader
+from ledger.storage.store import DirectoryStore
+from projections.history.memory import MemoryHistory
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 from tests.conftest import PROJECT, SteppingClock
 
 FLIPS = (0x01, 0x80)
@@ -98,8 +98,8 @@ import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (900_000_000, 900_000_000))
 from ledger.errors import DamagedLedger
-from ledger.importing import import_source
-from ledger.store import DirectoryStore
+from ledger.importing.importer import import_source
+from ledger.storage.store import DirectoryStore
 folder = Path(sys.argv[1])
 store = DirectoryStore(folder / "data")
 report = import_source(store, "claude-stream", folder / "endless.jsonl", workflow_id="w")

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 
 from ledger.errors import CostledgerError
-from ledger.events import cost_observed
-from ledger.line import Head, chain_hash, following, seed
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.rebuild import rebuild
-from projections.replay import RefreshReport, refresh, resync
-from projections.store import HistoryStore
-from projections.stores.memory import MemoryHistory
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed
+from ledger.storage.line import Head, chain_hash, following, seed
+from ledger.storage.store import DirectoryStore
+from projections.history.memory import MemoryHistory
+from projections.history.sqlite.history import SqliteHistory
+from projections.history.store import HistoryStore
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import RefreshReport, refresh, resync
+from projections.replay.verify import Proof, verify
 from tests.faults.forging import ORIGIN, put
+from tests.projections.cli.test_app import Run
+from tests.projections.cli.test_app import run as run  # the fixture
 from tests.projections.conftest import history as history  # the fixture
-from tests.projections.test_cli import Run
-from tests.projections.test_cli import run as run  # the fixture
-from tests.server.conftest import Host
-from tests.server.conftest import hosted as hosted  # the fixture
+from tests.projections.server.conftest import Host
+from tests.projections.server.conftest import hosted as hosted  # the fixture
 
 INT64 = 2**63 - 1
 

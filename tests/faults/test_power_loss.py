@@ -26,12 +26,12 @@ from ledger.errors import (
     NothingVerifies,
     UnknownWorkflow,
 )
-from ledger.events import cost_observed
-from ledger.files import Files
-from ledger.journal import Journal
-from ledger.reader import LedgerReader
-from ledger.salvage import salvage
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.maintenance.salvage import salvage
+from ledger.storage.files import Files
+from ledger.storage.journal import Journal
+from ledger.storage.reader import LedgerReader
+from ledger.storage.store import DirectoryStore
 from tests.conftest import SteppingClock
 from tests.faults.disk import SimulatedDisk
 

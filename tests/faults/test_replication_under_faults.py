@@ -16,19 +16,19 @@ from random import Random
 
 import pytest
 
-from ledger.agreement import Agreement, disagreements
-from ledger.repair import repair
-from ledger.replicas.nats import NatsReplica
-from ledger.replication import Replication
-from ledger.restore import restore
-from ledger.store import DirectoryStore
-from projections.merge import merged
-from projections.shared import project_on
-from projections.workflow_history import Row
+from ledger.replication.comparison import Agreement, disagreements
+from ledger.replication.nats.replica import NatsReplica
+from ledger.replication.repair import repair
+from ledger.replication.restore import restore
+from ledger.replication.sender import Replication
+from ledger.storage.store import DirectoryStore
+from projections.folding.row import Row
+from projections.projector.merge import merged
+from projections.projector.run import project_on
 from tests.faults.campaign import Campaign
 from tests.nats_server import Cluster, running
 from tests.postgres_server import PostgresServer, running_postgres
-from tests.projections.test_projector import rows_at
+from tests.projections.projector.test_projector import rows_at
 
 SEED = int(os.environ.get("COSTLEDGER_SEED", "7"))
 

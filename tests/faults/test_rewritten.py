@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import LedgerUnavailable
-from ledger.events import cost_observed
-from ledger.fence import fence_path, set_fence
-from ledger.files import Files, OpenFile
-from ledger.renewal import renew
-from ledger.salvage import salvage
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.maintenance.origin_renewal import renew
+from ledger.maintenance.salvage import salvage
+from ledger.storage.fence import fence_path, set_fence
+from ledger.storage.files import Files, OpenFile
+from ledger.storage.store import DirectoryStore
 
 
 def filled(folder: Path) -> DirectoryStore:

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import DamagedLedger, NothingToSalvage, NothingVerifies, UnknownWorkflow
-from ledger.events import cost_observed, event, workflow_started
-from ledger.files import Files, OpenFile
-from ledger.salvage import Salvage, salvage, salvaged_before
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.replay import refresh
-from projections.stores.memory import MemoryHistory
+from ledger.events.event import cost_observed, event, workflow_started
+from ledger.maintenance.salvage import Salvage, salvage, salvaged_before
+from ledger.storage.files import Files, OpenFile
+from ledger.storage.store import DirectoryStore
+from projections.history.memory import MemoryHistory
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 
 
 def filled(folder: Path, count: int = 6) -> DirectoryStore:

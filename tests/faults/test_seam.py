@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import CostledgerError, LedgerUnavailable, NothingToSalvage
-from ledger.events import cost_observed
-from ledger.files import Files, OpenFile
-from ledger.importing import import_source
-from ledger.origin import misplaced
-from ledger.renewal import renew
-from ledger.salvage import salvage
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.rebuild import rebuild
-from projections.replay import refresh
-from projections.stores.memory import MemoryHistory
+from ledger.events.event import cost_observed
+from ledger.importing.importer import import_source
+from ledger.maintenance.origin_renewal import renew
+from ledger.maintenance.salvage import salvage
+from ledger.storage.files import Files, OpenFile
+from ledger.storage.origin import misplaced
+from ledger.storage.store import DirectoryStore
+from projections.history.memory import MemoryHistory
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 from tests.ledger.logs import init, message, result, write
 
 CALLS: Final = frozenset(name for name, value in vars(Files).items() if callable(value))

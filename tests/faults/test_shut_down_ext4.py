@@ -22,11 +22,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 from tests.conftest import PROJECT
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -35,9 +35,9 @@ NO_LOG_FLUSH = 2
 REFRESHER = """
 import sys
 from pathlib import Path
-from ledger.store import DirectoryStore
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.storage.store import DirectoryStore
+from projections.replay.refresh import refresh
+from projections.history.sqlite.history import SqliteHistory
 
 data = Path(sys.argv[1])
 with SqliteHistory(data / "history.db") as history:

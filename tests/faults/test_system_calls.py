@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import cost_observed
-from ledger.importing import import_source
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.rebuild import rebuild
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed
+from ledger.importing.importer import import_source
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
 

@@ -8,20 +8,20 @@ import sys
 import time
 from pathlib import Path
 
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore
-from projections.proof import Proof, verify
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.refresh import refresh
+from projections.replay.verify import Proof, verify
 from tests.conftest import PROJECT
 
 REFRESHER = """
 import sys
 from pathlib import Path
-from ledger.store import DirectoryStore
-from projections.rebuild import rebuild
-from projections.replay import refresh
-from projections.stores.sqlite import SqliteHistory
+from ledger.storage.store import DirectoryStore
+from projections.replay.rebuild import rebuild
+from projections.replay.refresh import refresh
+from projections.history.sqlite.history import SqliteHistory
 
 data, kind = Path(sys.argv[1]), sys.argv[2]
 with SqliteHistory(data / "history.db") as history:

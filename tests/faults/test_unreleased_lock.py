@@ -17,18 +17,18 @@ import httpx
 import pytest
 
 from ledger.errors import LockedLedger
-from ledger.events import cost_observed
-from ledger.files import Files, OpenFile, locked_file
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.storage.files import Files, OpenFile, locked_file
+from ledger.storage.store import DirectoryStore
 from tests.conftest import PROJECT
-from tests.server.conftest import Process
+from tests.projections.server.conftest import Process
 from tests.waiting import until
 
 FORKS = """
 import os, signal, sys
-from ledger.events import cost_observed
-from ledger.files import Files
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.storage.files import Files
+from ledger.storage.store import DirectoryStore
 
 idle = sys.argv[2] == "idle"
 
@@ -56,9 +56,9 @@ store.append([cost_observed("w", cost_usd=1)])
 
 STOPS = """
 import os, signal, sys
-from ledger.events import cost_observed
-from ledger.files import Files
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.storage.files import Files
+from ledger.storage.store import DirectoryStore
 
 class Stopped(Files):
     def write(self, file, data):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from ledger.events import cost_observed
-from ledger.store import DirectoryStore
+from ledger.events.event import cost_observed
+from ledger.storage.store import DirectoryStore
 
 
 def main(data: str, name: str, count: int, shared: int) -> None:

@@ -15,10 +15,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ledger import MemoryStore
-from ledger.importing import ImportReport, import_parts
+from ledger.importing.importer import ImportReport, import_parts
 from ledger.sources.findings import Options, Place
+from ledger.sources.grouping import Spool
 from ledger.sources.otlp import extract
-from ledger.sources.spool import Spool
 
 __all__ = ["as_protobuf", "attributes", "log", "requests_of", "single_records", "span", "take"]
 

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import ledger
-from ledger.events import _FIELDS, FORMAT_VERSION, event
-from ledger.line import LINE_BYTES_MAX, Draft, following, seed
-from ledger.reader import LedgerReader
+from ledger.events.event import _FIELDS, FORMAT_VERSION, event
+from ledger.storage.line import LINE_BYTES_MAX, Draft, following, seed
+from ledger.storage.reader import LedgerReader
 
 FORMAT = (Path(ledger.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 EXAMPLE = re.search(r"```jsonl\n(.*?)```", FORMAT, re.DOTALL)

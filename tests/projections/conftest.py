@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from projections.store import HistoryStore
-from projections.stores.memory import MemoryHistory
-from projections.stores.postgres import open_postgres
-from projections.stores.sqlite import SqliteHistory
+from projections.history.memory import MemoryHistory
+from projections.history.postgres.history import open_postgres
+from projections.history.sqlite.history import SqliteHistory
+from projections.history.store import HistoryStore
+from tests.projections.server.conftest import serve
 from tests.running_agent import Agent, S
-from tests.server.conftest import serve
 
 __all__ = ["agent", "history", "serve", "transcript"]
 

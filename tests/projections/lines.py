@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ledger.events import Line
-from ledger.line import Head
-from projections.folding import State, fold, initial
+from ledger.events.event import Line
+from ledger.storage.line import Head
+from projections.folding.fold import State, fold, initial
 
 HEAD = Head(1, 1, "0" * 64)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ledger import workflow
-from ledger.events import cost_observed, workflow_ended, workflow_started
-from ledger.store import DirectoryStore
-from projections.replay import RefreshReport, refresh, resync
-from projections.stores.sqlite import SqliteHistory
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.storage.store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.refresh import RefreshReport, refresh, resync
 
 
 class App:

@@ -16,15 +16,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Scope
 
+from ledger.capture.json_events import strict_json, submitted
 from ledger.errors import CostledgerError, InvalidInput
-from ledger.events import Event, event
-from ledger.submission import strict_json, submitted
-from projections.server import shapes
-from projections.server.access import needs, service_of
-from projections.server.answers import answer
-from projections.server.decoding import check_values
-from projections.server.problems import Refusal, documented, problem_of, response_to
-from projections.server.standings import Local
+from ledger.events.event import Event, event
+from projections.server.background.budget_status import Local
+from projections.server.http import schemas
+from projections.server.http.auth import needs, service_of
+from projections.server.http.json_response import answer
+from projections.server.http.otlp_bodies import check_values
+from projections.server.http.problems import Refusal, documented, problem_of, response_to
 
 __all__ = ["router"]
 
@@ -77,11 +77,11 @@ class _Parsed:
     "/events",
     dependencies=[Depends(needs("append"))],
     status_code=201,
-    response_model=shapes.Receipts,
+    response_model=schemas.Receipts,
     responses=documented(400, 404, 409, 415)
     | {
-        200: {"model": shapes.Receipts, "description": "every event was there before: the first receipts"},
-        207: {"model": shapes.Receipts, "description": "some events were refused, the others are in their ledgers"},
+        200: {"model": schemas.Receipts, "description": "every event was there before: the first receipts"},
+        207: {"model": schemas.Receipts, "description": "some events were refused, the others are in their ledgers"},
     },
     openapi_extra={"requestBody": _BODY},
     summary="Append one event or many; each receipt follows a sync",

@@ -15,18 +15,18 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
-from ledger import clock
 from ledger.errors import HistoryUnavailable, HistoryUnwritable
-from ledger.words import counted
-from projections.server import shapes
-from projections.server.access import needs, service_of
-from projections.server.answers import answer
-from projections.server.figures import Overall
-from projections.server.keeper import Keeper
-from projections.server.metrics import families
-from projections.server.problems import Refusal, documented, from_within, sentence
-from projections.server.proving import Proving, Verification
-from projections.server.webhooks import Webhooks
+from ledger.events import timestamps
+from ledger.text import counted
+from projections.server.background.metrics import families
+from projections.server.background.row_refresher import Keeper
+from projections.server.background.totals import Overall
+from projections.server.background.verification import Proving, Verification
+from projections.server.http import schemas
+from projections.server.http.auth import needs, service_of
+from projections.server.http.json_response import answer
+from projections.server.http.problems import Refusal, documented, from_within, sentence
+from projections.server.webhooks.dispatcher import Webhooks
 
 __all__ = ["router"]
 
@@ -77,7 +77,7 @@ def metrics(request: Request) -> Response:
 @router.get(
     "/api/health",
     dependencies=[Depends(needs("read"))],
-    response_model=shapes.Health,
+    response_model=schemas.Health,
     responses=documented(),
     summary="What needs attention on the server and in the ledgers",
 )
@@ -91,7 +91,7 @@ def health(request: Request) -> Response:
         {
             "ready": keeper.ready,
             "error": None if keeper.kept.error is None else sentence(keeper.kept.error, data),
-            "refreshed_at": clock.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
+            "refreshed_at": timestamps.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
             "streams": len(state.feed),
             "problems": {name: sentence(problem.error, data) for name, problem in sorted(keeper.kept.problems.items())},
@@ -110,7 +110,7 @@ def health(request: Request) -> Response:
     "/api/verify",
     dependencies=[Depends(needs("admin"))],
     status_code=202,
-    response_model=shapes.VerificationBegun,
+    response_model=schemas.VerificationBegun,
     responses=documented(409),
     summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
 )

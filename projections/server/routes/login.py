@@ -8,10 +8,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request, Security
 from starlette.responses import Response
 
-from projections.server import shapes
-from projections.server.access import COOKIE, cookie_token, service_of
-from projections.server.answers import answer
-from projections.server.problems import Refusal, documented
+from projections.server.http import schemas
+from projections.server.http.auth import COOKIE, cookie_token, service_of
+from projections.server.http.json_response import answer
+from projections.server.http.problems import Refusal, documented
 
 __all__ = ["router"]
 
@@ -23,7 +23,7 @@ _KEPT_SECONDS: Final = 30 * 24 * 3600
 
 @router.get(
     "/api/access",
-    response_model=shapes.Access,
+    response_model=schemas.Access,
     responses=documented(),
     summary="Whether a token is needed, and what the one of this browser allows",
 )
@@ -43,7 +43,7 @@ def access(request: Request, cookie: Annotated[str | None, Security(cookie_token
     responses=documented(400),
     summary="Keep a token in a cookie that no script can read",
 )
-def login(request: Request, body: shapes.Login) -> Response:
+def login(request: Request, body: schemas.Login) -> Response:
     token = service_of(request).tokens.find(body.token.strip())
     if token is None:
         detail = "this token is unknown or was revoked; `costledger token create --scope read` makes one"

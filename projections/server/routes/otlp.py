@@ -28,14 +28,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger.errors import DamagedLedger, InvalidInput
-from ledger.importing import ImportReport, import_parts
+from ledger.importing.importer import ImportReport, import_parts
 from ledger.sources.findings import Options, Place
+from ledger.sources.grouping import Spool
 from ledger.sources.otlp import extract
-from ledger.sources.spool import Spool
-from projections.server.access import needs, service_of
-from projections.server.decoding import decoded, inflated, json_object
-from projections.server.problems import PROTOBUF, Refusal, documented_status, sentence
-from projections.server.service import Service
+from projections.server.http.auth import needs, service_of
+from projections.server.http.otlp_bodies import decoded, inflated, json_object
+from projections.server.http.problems import PROTOBUF, Refusal, documented_status, sentence
+from projections.server.service.service import Service
 
 __all__ = ["router"]
 

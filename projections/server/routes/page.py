@@ -12,7 +12,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from projections.server.problems import Refusal
+from projections.server.http.problems import Refusal
 
 __all__ = ["router"]
 

@@ -8,14 +8,25 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ledger.errors import InvalidInput
-from projections.reports import PERIODS, By, Kind, Line, at_least, groups, quarters, report, spent_at_from, total_tokens
-from projections.server import shapes
-from projections.server.access import needs, service_of
-from projections.server.answers import answer
-from projections.server.problems import documented
-from projections.server.rows import usd
-from projections.spend import AMOUNTS, Amounts
-from projections.zones import day_named, zone_called, zone_named
+from projections.folding.spend import AMOUNTS, Amounts
+from projections.reports.spend_report import (
+    PERIODS,
+    By,
+    Kind,
+    Line,
+    at_least,
+    groups,
+    quarters,
+    report,
+    spent_at_from,
+    total_tokens,
+)
+from projections.reports.timezones import day_named, zone_called, zone_named
+from projections.server.http import schemas
+from projections.server.http.auth import needs, service_of
+from projections.server.http.json_response import answer
+from projections.server.http.problems import documented
+from projections.server.http.serializers import usd
 
 __all__ = ["router"]
 
@@ -33,7 +44,7 @@ _TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_tokens", 
 @router.get(
     "/spend",
     dependencies=[Depends(needs("read"))],
-    response_model=shapes.Spend,
+    response_model=schemas.Spend,
     responses=documented(),
     summary="What was spent by day, week or month, and on what",
 )

@@ -15,13 +15,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ledger.errors import CostledgerError
-from projections.server.access import needs, service_of
-from projections.server.feed import Change, Feed, Subscription
-from projections.server.keeper import Keeper
-from projections.server.problems import Refusal, documented
-from projections.server.rows import row_as_json
-from projections.server.service import Service
-from projections.store import era_of
+from projections.history.store import era_of
+from projections.server.background.change_feed import Change, Feed, Subscription
+from projections.server.background.row_refresher import Keeper
+from projections.server.http.auth import needs, service_of
+from projections.server.http.problems import Refusal, documented
+from projections.server.http.serializers import row_as_json
+from projections.server.service.service import Service
 
 __all__ = ["router"]
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from projections.server import shapes
-from projections.server.access import needs
-from projections.server.answers import answer
-from projections.server.problems import Refusal, documented
-from projections.server.webhooks import Webhooks
+from projections.server.http import schemas
+from projections.server.http.auth import needs
+from projections.server.http.json_response import answer
+from projections.server.http.problems import Refusal, documented
+from projections.server.webhooks.dispatcher import Webhooks
 
 __all__ = ["router"]
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api", tags=["operations"])
 @router.get(
     "/webhooks",
     dependencies=[Depends(needs("read"))],
-    response_model=shapes.Webhooks,
+    response_model=schemas.Webhooks,
     responses=documented(),
     summary="How each receiver of webhooks fares, and what was given up",
 )
@@ -35,7 +35,7 @@ def webhooks(request: Request) -> Response:
     "/webhooks/{id}/resend",
     dependencies=[Depends(needs("admin"))],
     status_code=202,
-    response_model=shapes.Resent,
+    response_model=schemas.Resent,
     responses=documented(404),
     summary="Send a message that was given up once more",
 )

@@ -12,24 +12,24 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ledger import clock
 from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
-from ledger.events import finding_accepted
-from projections import pages
+from ledger.events import timestamps
+from ledger.events.event import finding_accepted
 from projections.applications.doubts import doubts_of_copies
-from projections.explain import steps
-from projections.folding import fold, initial
-from projections.rereading import Resynced, resync_sources
-from projections.server import shapes
-from projections.server.access import needs, service_of
-from projections.server.answers import Entries, answer
-from projections.server.copies import audited, compared_with
-from projections.server.parameters import AdwId, AdwIdAsked
-from projections.server.problems import Refusal, documented, sentence
-from projections.server.rows import row_as_json, totals_as_json, usd
-from projections.server.service import Service
-from projections.stale import IDLE, Suspect, suspects
-from projections.store import AuditEntry, visible_cost
+from projections.folding.explain import steps
+from projections.folding.fold import fold, initial
+from projections.history import query as pages
+from projections.history.store import AuditEntry, visible_cost
+from projections.history.suspects import IDLE, Suspect, suspects
+from projections.replay.resync import Resynced, resync_sources
+from projections.server.background.application_copy import audited, compared_with
+from projections.server.http import schemas
+from projections.server.http.auth import needs, service_of
+from projections.server.http.json_response import Entries, answer
+from projections.server.http.parameters import AdwId, AdwIdAsked
+from projections.server.http.problems import Refusal, documented, sentence
+from projections.server.http.serializers import row_as_json, totals_as_json, usd
+from projections.server.service.service import Service
 
 __all__ = ["router"]
 
@@ -46,7 +46,7 @@ _Status = Literal["running", "completed", "failed", "cancelled"]
 @router.get(
     "/workflow-history",
     dependencies=[_Read],
-    response_model=shapes.WorkflowPage,
+    response_model=schemas.WorkflowPage,
     responses=documented(),
     summary="A page of workflows, and what all that match add up to",
 )
@@ -95,7 +95,7 @@ def workflow_history(
 @router.post(
     "/workflow-history/resync",
     dependencies=[Depends(needs("admin"))],
-    response_model=shapes.Resynced,
+    response_model=schemas.Resynced,
     responses=documented(404, 409),
     summary="Read the sources again, append what is new, replay: one workflow, or all ended ones",
 )
@@ -125,7 +125,7 @@ def resync(
 @router.get(
     "/workflow-history/{adw_id}",
     dependencies=[_Read],
-    response_model=shapes.WorkflowRow,
+    response_model=schemas.WorkflowRow,
     responses=documented(404),
     summary="One workflow",
 )
@@ -141,7 +141,7 @@ def workflow(request: Request, adw_id: AdwId) -> Response:
 @router.get(
     "/workflow-history/{adw_id}/audit",
     dependencies=[_Read],
-    response_model=shapes.AuditLog,
+    response_model=schemas.AuditLog,
     responses=documented(404),
     summary="Every change of a row's cost",
 )
@@ -173,7 +173,7 @@ def _entry(entry: AuditEntry) -> dict[str, Any]:
 @router.get(
     "/workflow-history/{adw_id}/events",
     dependencies=[_Read],
-    response_model=shapes.Events,
+    response_model=schemas.Events,
     responses=documented(404, 409),
     summary="The ledger's events, and what each did to the cost",
 )
@@ -209,7 +209,7 @@ def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
 @router.get(
     "/workflow-history/{adw_id}/explain",
     dependencies=[_Read],
-    response_model=shapes.Steps,
+    response_model=schemas.Steps,
     responses=documented(404, 409),
     summary="Each event that moved the cost: from what to what, why, and where it was read",
 )
@@ -238,7 +238,7 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
 @router.get(
     "/stale",
     dependencies=[_Read],
-    response_model=shapes.Stale,
+    response_model=schemas.Stale,
     responses=documented(),
     summary="What needs attention, why, and what to do",
 )
@@ -262,11 +262,11 @@ def stale_rows(
     "/stale/{adw_id}/accept",
     dependencies=[Depends(needs("append"))],
     status_code=201,
-    response_model=shapes.Accepted,
+    response_model=schemas.Accepted,
     responses=documented(400, 404, 409),
     summary="Accept what needs attention in a workflow, with the reason",
 )
-async def accept(request: Request, adw_id: AdwId, body: shapes.Accept) -> Response:
+async def accept(request: Request, adw_id: AdwId, body: schemas.Accept) -> Response:
     """An event in its ledger: it changes no figure, and a finding shows again once it covers something else."""
     covered = await run_in_threadpool(_covered, service_of(request), adw_id)
     kinds = covered.keys() if body.kinds is None else set(body.kinds)
@@ -287,7 +287,7 @@ async def accept(request: Request, adw_id: AdwId, body: shapes.Accept) -> Respon
 def _of_rows(service: Service, now: datetime, limit: int) -> tuple[list[Suspect], bool]:
     """What needs attention in so many workflows, and whether there may be more."""
     found: list[Suspect] = []
-    workflows, idle_before = 0, clock.to_wire(now - IDLE)
+    workflows, idle_before = 0, timestamps.to_wire(now - IDLE)
     for offset in range(0, _LOOKED_AT_MAX, pages.LIMIT_MAX):
         rows = service.history.doubtful(pages.LIMIT_MAX, idle_before=idle_before, offset=offset)
         for row in rows:
@@ -328,7 +328,7 @@ def _suspect(one: Suspect) -> dict[str, Any]:
 
 def _moment(name: str, text: str | None) -> str | None:
     try:
-        return None if text is None else clock.parse(text)
+        return None if text is None else timestamps.parse(text)
     except ValueError as error:
         raise InvalidInput(f"{name}: {error}") from None
 

@@ -1,0 +1,1 @@
+"""Calls of a running program, appended as they are made."""

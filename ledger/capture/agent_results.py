@@ -1,0 +1,258 @@
+"""Results of Claude's agents: what a session has cost so far, as the Claude Agent SDK and `claude -p` report it.
+
+The SDK's `ResultMessage` (https://github.com/anthropics/claude-agent-sdk-python) and the `result` line of stream-json
+carry `total_cost_usd` and the usage of each model, both cumulative: since the process began, and from Claude Code
+2.1.277 on over the processes and sessions that it resumed or forked. `usage` is of the one prompt, without helper
+models and sub-agents; newer lines have `model_usage_since_last_result`, which is exactly what this result adds.
+
+So a result adds its own part to its session's meter. Where that part cannot be known, what is certain is added, and the
+reading is partial. Recognised by their fields; no SDK is imported. Pure: no file, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ledger.errors import InvalidEvent, InvalidMoney, shown
+from ledger.events import money
+from ledger.events.event import Line, check_name
+from ledger.providers.responses import of
+from ledger.providers.usage import mapping, usage_of
+from ledger.sources.findings import digest
+
+__all__ = ["KIND", "Price", "Result", "Session", "is_result", "result_of"]
+
+KIND: Final = "claude_result"
+"""What readings of a result name as their source."""
+
+Price = Callable[[str, Mapping[str, int]], int | None]
+"""What a usage of a model costs, in nanodollars; None when it has no price."""
+
+_CARRIES: Final = ("thinkingTokens", "costBasis")
+"""Counts of a model by which a version is known that may go on from an earlier process's total."""
+_COUNTS: Final = {
+    "inputTokens": "input_tokens",
+    "cacheCreationInputTokens": "cache_creation_input_tokens",
+    "cacheReadInputTokens": "cache_read_input_tokens",
+    "outputTokens": "output_tokens",
+}
+_BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A cost and its usage."""
+
+    nanousd: int = 0
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+    def plus(self, other: Figure, sign: int = 1) -> Figure:
+        """The sum, or with -1 the difference, of which no part is below zero."""
+        names = {**self.usage, **other.usage}
+        usage = {name: max(0, self.usage.get(name, 0) + sign * other.usage.get(name, 0)) for name in names}
+        return Figure(max(0, self.nanousd + sign * other.nanousd), usage)
+
+
+Models = Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one result says.
+
+    Attributes:
+        id: the same for the same result.
+        total: since when it counts, by model; empty when it does not name them.
+        own: what it adds; None when it does not say so.
+        used: tokens of its own prompt, without helpers; None when it does not say so.
+        may_carry: its total may include what an earlier process cost.
+    """
+
+    session_id: str
+    id: str
+    total_nanousd: int
+    total: Models
+    own: Models | None
+    used: Mapping[str, int] | None
+    may_carry: bool
+
+
+def is_result(answer: object) -> bool:
+    """Whether it is a result, as an object or as parsed JSON, readable or not."""
+    if isinstance(answer, Mapping):
+        return answer.get("type") == "result"
+    return isinstance(of(answer, "session_id"), str) and isinstance(of(answer, "num_turns"), int)
+
+
+def result_of(answer: object) -> Result:
+    """What a result says.
+
+    Raises:
+        InvalidEvent: it names no session or no cost, or what it names is none.
+    """
+    try:
+        session_id = check_name(of(answer, "session_id"))
+    except ValueError as error:
+        raise InvalidEvent("session_id", f"of a result of {shown(type(answer).__name__)}: {error}") from None
+    given = next((found for name in ("modelUsage", "model_usage") if (found := mapping(of(answer, name)))), {})
+    own = of(answer, "model_usage_since_last_result")
+    used = mapping(of(answer, "usage"))
+    total, cost = _models(given), of(answer, "total_cost_usd")
+    if cost is None and not total:
+        raise InvalidEvent("total_cost_usd", f"the result of session {shown(session_id)} names no cost")
+    nanousd = sum(figure.nanousd for figure in total.values()) if cost is None else _nanousd("total_cost_usd", cost)
+    named = of(answer, "uuid")
+    parts = (session_id, nanousd, of(answer, "num_turns"), of(answer, "duration_ms"), sorted(given))
+    return Result(
+        session_id,
+        digest(KIND, session_id, named) if isinstance(named, str) and named else digest(KIND, *parts),
+        nanousd,
+        total,
+        _models(own) if isinstance(own, Mapping) else None,
+        usage_of(used) if used else None,
+        any(name in counts for counts in map(mapping, given.values()) for name in _CARRIES),
+    )
+
+
+def _models(given: Mapping[str, Any]) -> dict[str, Figure]:
+    return {_model(name): _figure(mapping(counts)) for name, counts in given.items()}
+
+
+def _model(name: object) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise InvalidEvent("modelUsage", f"the name of a model: {error}") from None
+
+
+def _figure(counts: Mapping[str, Any]) -> Figure:
+    searches = {"web_search_requests": counts.get("webSearchRequests")}
+    lasting = {"ephemeral_1h_input_tokens": counts.get("cacheCreationEphemeral1hInputTokens")}
+    usage = usage_of(
+        {ours: counts.get(theirs, 0) for theirs, ours in _COUNTS.items()}
+        | {"server_tool_use": searches, "cache_creation": lasting}
+    )
+    return Figure(_nanousd("modelUsage", counts.get("costUSD", 0)), usage)
+
+
+def _nanousd(name: str, value: object) -> int:
+    try:
+        return money.parse(value)
+    except InvalidMoney as error:
+        raise InvalidEvent(name, str(error)) from None
+
+
+@dataclass(slots=True)
+class Session:
+    """What is in a ledger of one session's results.
+
+    Attributes:
+        lines: by the result's id, its readings.
+    """
+
+    lines: dict[str, list[Line]] = field(default_factory=dict)
+    _total: Result | None = None
+    _counted: dict[str | None, Figure] = field(default_factory=dict)
+    _models: dict[tuple[str | None, str], Figure] = field(default_factory=dict)
+    _partial: set[str | None] = field(default_factory=set)
+
+    def learn(self, lines: Iterable[Line], session_id: str) -> Session:
+        """Take the readings that a ledger holds."""
+        for line in lines:
+            source = line.get("source") or {}
+            if source.get("kind") == KIND and line.get("session_id") == session_id:
+                self._learn(line, source)
+        return self
+
+    def _learn(self, line: Line, source: Mapping[str, Any]) -> None:
+        self.lines.setdefault(str(source.get("result")), []).append(line)
+        figure, agent = Figure(money.from_wire(line["cost_usd"]), line.get("usage") or {}), line.get("agent")
+        if "model" in line:
+            self._models[agent, line["model"]] = figure
+            return
+        self._counted[agent] = figure
+        if line.get("partial"):
+            self._partial.add(agent)
+        total = {
+            name: Figure(money.from_wire(part["cost_usd"]), part["usage"])
+            for name, part in (source.get("total") or {}).items()
+        }
+        nanousd = money.from_wire(source["total_cost_usd"])
+        if self._total is None or nanousd >= self._total.total_nanousd:
+            self._total = Result(line["session_id"], "", nanousd, total, None, None, may_carry=False)
+
+    def readings(self, result: Result, agent: str | None, price: Price) -> Iterator[dict[str, Any]]:
+        """The fields of the readings that a result makes: of its models, as far as these are known, and its session."""
+        own, models, exact = self._own(result, price)
+        source = {"kind": KIND, "result": result.id}
+        for name, figure in models.items():
+            now = self._models.get((agent, name), Figure()).plus(figure)
+            yield {
+                "id": digest(KIND, result.id, "model", name),
+                "model": name,
+                "cost_usd": money.to_wire(now.nanousd),
+                "usage": {bucket: count for bucket, count in now.usage.items() if count} or None,
+                "source": source,
+            }
+        counted = self._counted.get(agent, Figure()).nanousd + own
+        total = {
+            name: {"cost_usd": money.to_wire(figure.nanousd), "usage": dict(figure.usage)}
+            for name, figure in result.total.items()
+        }
+        yield {
+            "id": digest(KIND, result.id),
+            "cost_usd": money.to_wire(counted),
+            "partial": True if not exact or agent in self._partial else None,
+            "source": source | {"total_cost_usd": money.to_wire(result.total_nanousd), "total": total},
+        }
+
+    def _own(self, result: Result, price: Price) -> tuple[int, Models, bool]:
+        """What a result adds, in all and by model, and whether that is all of it."""
+        had = self._total
+        grown = result.total_nanousd - (0 if had is None else had.total_nanousd)
+        if result.own is not None:
+            own = sum(figure.nanousd for figure in result.own.values())
+            return own, result.own, True
+        if had is None:
+            if result.may_carry and _sum(result.total) != _buckets(result.used or {}):
+                return min(_least(result, price), result.total_nanousd), {}, False
+            return result.total_nanousd, result.total, True
+        if grown >= 0 and _goes_on(had.total, result):
+            before = had.total
+            models = {name: now.plus(before.get(name, Figure()), -1) for name, now in result.total.items()}
+            return grown, models, True
+        return max(0, grown), {}, False
+
+
+def _goes_on(before: Models, result: Result) -> bool:
+    """Whether a total certainly includes an earlier one: no model has less, and one has just the prompt's tokens more.
+
+    A process that began at zero could show the same only if its sub-agents had used what the earlier one had.
+    """
+    used = _buckets(result.used or {})
+    grown = [
+        [now - had for now, had in zip(_counts(result.total, name), _counts(before, name), strict=True)]
+        for name in {**before, **result.total}
+    ]
+    return any(used) and used in grown and all(count >= 0 for counts in grown for count in counts)
+
+
+def _counts(models: Models, name: str) -> list[int]:
+    return _buckets(models.get(name, Figure()).usage)
+
+
+def _least(result: Result, price: Price) -> int:
+    """What the tokens of the prompt itself cost at least: by the model of the session that is cheapest for them."""
+    costs = [price(name, result.used or {}) for name in result.total]
+    return min((cost for cost in costs if cost is not None), default=0) if None not in costs else 0
+
+
+def _sum(models: Models) -> list[int]:
+    each = [_buckets(figure.usage) for figure in models.values()]
+    return [sum(counts) for counts in zip(*each, strict=True)] if each else [0] * len(_BUCKETS)
+
+
+def _buckets(usage: Mapping[str, int]) -> list[int]:
+    return [usage.get(bucket, 0) for bucket in _BUCKETS]

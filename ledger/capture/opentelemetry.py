@@ -1,0 +1,91 @@
+"""OpenTelemetry: a span processor that charges the model calls it sees end.
+
+A span with `gen_ai.usage.*`, or an older name of these, is one call
+(https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/). By the convention input tokens include cached
+ones; some exporters leave them out, which an input smaller than its cached part shows. Spans of agents and tools
+repeat the usage of the calls inside them and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ledger.capture.workflow import Workflow
+from ledger.errors import MissingExtra
+from ledger.providers.genai_semconv import (
+    INPUT,
+    MODEL,
+    OUTPUT,
+    READS,
+    TIER,
+    WRITES,
+    count_of,
+    first,
+    has_unknown_lifetimes,
+    is_one_call,
+    text,
+)
+from ledger.providers.usage import disjoint
+
+__all__ = ["span_processor"]
+
+_BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
+
+
+def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
+    """A processor for `TracerProvider.add_span_processor` that charges a workflow; see `Workflow.track` for errors.
+
+    Args:
+        agent: of spans that name none (`gen_ai.agent.name`).
+
+    Raises:
+        MissingExtra: the OpenTelemetry SDK is not installed.
+    """
+    try:
+        from opentelemetry.sdk.trace import SpanProcessor
+    except ModuleNotFoundError:
+        raise MissingExtra("the OpenTelemetry span processor", "otel") from None
+
+    class LedgerSpanProcessor(SpanProcessor):  # type: ignore[misc]
+        def on_end(self, span: Any) -> None:
+            attributes = span.attributes or {}
+            if not is_one_call(attributes):
+                return
+            named, session_id = attributes.get("gen_ai.agent.name"), attributes.get("gen_ai.conversation.id")
+            workflow.charge_later(
+                _answer(attributes, f"{span.context.trace_id:032x}-{span.context.span_id:016x}"),
+                agent=named or agent,
+                session_id=session_id,
+                observed_at=_moment(span.end_time),
+                partial=_is_lower_bound(attributes),
+            )
+
+    return LedgerSpanProcessor()
+
+
+def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
+    """A span as the answer that it tells of; counts that are none stay as they are, for whoever reads it to name."""
+    told = [0 if (count := first(attributes, *names)) is None else count for names in (INPUT, WRITES, READS, OUTPUT)]
+    counts = [whole for count in told if (whole := count_of(count)) is not None]
+    return {
+        "id": attributes.get("gen_ai.response.id") or span_id,
+        "model": first(attributes, *MODEL),
+        "service_tier": first(attributes, *TIER),
+        "usage": disjoint(*counts) if len(counts) == len(told) else dict(zip(_BUCKETS, told, strict=True)),
+    }
+
+
+def _is_lower_bound(attributes: Mapping[str, Any]) -> bool | None:
+    """True where cache writes are priced as 5-minute ones and may have been 1-hour ones; else None."""
+    writes = count_of(first(attributes, *WRITES)) or 0
+    return has_unknown_lifetimes(text(first(attributes, *MODEL)), writes) or None
+
+
+def _moment(end_time: Any) -> datetime | None:
+    """When a span ended; None when what it was ended with, in nanoseconds since 1970, is no moment."""
+    try:
+        return datetime.fromtimestamp(end_time / 1e9, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,71 @@
+"""Charges of agents' results: what a ledger holds of a session decides what its next result adds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ledger.capture.agent_results import Session, result_of
+from ledger.errors import InvalidEvent, UnknownWorkflow
+from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed, event
+from ledger.pricing.price_book import PriceBook
+from ledger.storage.append import Receipt
+from ledger.storage.store import LedgerStore
+
+__all__ = ["charge_result"]
+
+_TAKEN: Final = frozenset({"agent", "observed_at"})
+_OF_THE_JOURNAL: Final = frozenset({"v", "seq", "recorded_at", "hash"})
+_one_at_a_time: Final = threading.Lock()
+"""Between reading what a session has cost and appending what it costs now."""
+
+
+def charge_result(
+    store: LedgerStore, workflow_id: str, prices: PriceBook, answer: object, given: Mapping[str, Any]
+) -> Receipt:
+    """Append what a result adds to its session; the same result again is the same events.
+
+    Args:
+        given: by the caller: `agent` and `observed_at`; a result names all else itself.
+
+    Raises:
+        InvalidEvent: it cannot be read, or more is given.
+    """
+    for name, value in given.items():
+        if value is not None and name not in _TAKEN:
+            raise InvalidEvent(
+                name, "an agent's result says this itself; for another figure use `observe` or `correct`"
+            )
+    result = result_of(answer)
+
+    def price(model: str, usage: Mapping[str, int]) -> int | None:
+        rates = prices.rates(model, None)
+        return None if rates is None else rates.cost_nanousd(usage)
+
+    agent = given.get("agent")
+    with _one_at_a_time:
+        session = Session().learn(_readings(store, workflow_id), result.session_id)
+        if (known := session.lines.get(result.id)) is not None:
+            events = [_again(line, agent) for line in known]
+        else:
+            meter: dict[str, Any] = {
+                "agent": agent,
+                "session_id": result.session_id,
+                "observed_at": given.get("observed_at"),
+            }
+            readings = session.readings(result, agent, price)
+            events = [cost_observed(workflow_id, **meter, **fields) for fields in readings]
+        return store.append(events)[-1]
+
+
+def _readings(store: LedgerStore, workflow_id: str) -> list[Line]:
+    try:
+        return [line for line in store.read(workflow_id) if line["type"] == COST_OBSERVED]
+    except UnknownWorkflow:
+        return []
+
+
+def _again(line: Line, agent: str | None) -> Event:
+    """The event of a line, as a caller that charges it again gives it."""
+    return event({name: value for name, value in line.items() if name not in _OF_THE_JOURNAL} | {"agent": agent})

@@ -1,0 +1,260 @@
+"""For agents in Python: what a workflow's ledger takes, `wf.observe(…)`, `wf.charge(…)`, `wf.track(…)`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from ledger.capture.agent_results import is_result
+from ledger.capture.arguments import named_arguments
+from ledger.capture.pending_events import Late
+from ledger.capture.result_charging import charge_result
+from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
+from ledger.events import timestamps
+from ledger.events.event import Event, check_name, check_workflow_id, cost_observed
+from ledger.pricing.price_book import GenaiPrices, PriceBook, bounded_by_text, price_event
+from ledger.providers.modalities import modalities_of
+from ledger.providers.responses import named, response_of, tells_usage, usage_in
+from ledger.providers.usage import usage_of
+from ledger.sources.findings import digest
+from ledger.storage.append import Receipt
+from ledger.storage.store import DirectoryStore, LedgerStore
+
+__all__ = ["Meter", "Workflow", "charged"]
+
+Client = TypeVar("Client")
+
+_log = logging.getLogger("costledger")
+
+
+class Meter(TypedDict, total=False):
+    """What a reading measures, and when: the fields that every reading may name."""
+
+    agent: str | None
+    session_id: str | None
+    model: str | None
+    message_id: str | None
+    subagent: str | None
+    skill: str | None
+    plugin: str | None
+    service_tier: str | None
+    observed_at: str | datetime | None
+    partial: bool | None
+    source: Mapping[str, Any] | None
+    id: str | None
+
+
+class Workflow:
+    """One workflow's ledger, for those who add to it.
+
+    Attributes:
+        counter: what its readings count from zero for; None when they carry on what was read before.
+        ended_at: when its `with` block was left, or it was finished; None until then.
+    """
+
+    def __init__(
+        self,
+        workflow_id: str,
+        store: LedgerStore,
+        prices: PriceBook | None = None,
+        *,
+        counter: str | None = None,
+        config: Path | None = None,
+    ) -> None:
+        self.workflow_id = check_workflow_id(workflow_id)
+        self.counter = counter
+        self.ended_at: datetime | None = None
+        self._store = store
+        self._prices = prices
+        self._config = config
+        self._late = Late(store)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which a child process finds this workflow: `env=os.environ | wf.environment()`.
+
+        A child in Python joins it (`join()`); a Claude Code session with the status line or the hooks counts in it.
+
+        Raises:
+            InvalidInput: its ledgers are in no directory.
+        """
+        if not isinstance(self._store, DirectoryStore):
+            problem = "its ledger is in no directory"
+            raise InvalidInput(f"another process cannot join workflow {self.workflow_id!r}: {problem}")
+        found = {"COSTLEDGER_WORKFLOW": self.workflow_id, "COSTLEDGER_DATA": str(self._store.path.absolute())}
+        return found if self._config is None else found | {"COSTLEDGER_CONFIG": str(self._config.absolute())}
+
+    @named_arguments(Meter)
+    def observe(
+        self,
+        *,
+        cost_usd: object = None,
+        usage: object = None,
+        final: bool | None = None,
+        **meter: Unpack[Meter],
+    ) -> Receipt:
+        """What a meter shows now, priced from `model` and `usage` without a `cost_usd`.
+
+        In a `workflow()` block that is what the meter has come to since the block began, unless it names a
+        `session_id` or `message_id`: what every attempt of the workflow cost adds up.
+
+        Args:
+            cost_usd: USD so far, as text, int, Decimal or float.
+            usage: tokens of the same scope (`usage_of` says which forms are read).
+            final: it covers everything below its meter.
+        """
+        counts = None if usage is None else usage_of(usage)
+        named = meter.get("session_id") is not None or meter.get("message_id") is not None
+        counter = None if named else self.counter
+        reading = cost_observed(
+            self.workflow_id, cost_usd=cost_usd, usage=counts, final=final, counter=counter, **meter
+        )
+        return self._recorded(self._append(price_event(self._book(), reading) if reading.lacks_price else reading))
+
+    @named_arguments(Meter)
+    def charge(
+        self, response: object = None, /, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+    ) -> Receipt:
+        """One finished call: counted once per `message_id`, priced from `model` and `usage` without a `cost_usd`.
+
+        Without a `message_id` the event's own id stands for it.
+
+        Args:
+            response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; it says `usage`, `model`,
+                `message_id` and `service_tier` where they are not given. Charged twice, it is the same event.
+                Or a result of Claude's agents (a `ResultMessage`, a `result` line of stream-json): what it adds to
+                its session, see `ledger.capture.agent_results`.
+
+        Raises:
+            InvalidEvent: it is of another kind, or cannot be read.
+        """
+        if is_result(response):
+            given = {**meter, "cost_usd": cost_usd, "usage": usage}
+            return self._recorded(charge_result(self._store, self.workflow_id, self._book(), response, given))
+        return self._recorded(self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter)))
+
+    def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
+        """A stand-in for a client of Anthropic, OpenAI or Gemini whose calls are charged as they return.
+
+        Streams and asynchronous clients too; a stream that is left before its end is charged as partial. A ledger
+        that cannot be written never takes a response away: the error goes to the logger `costledger`, the charge is
+        tried again with the next one, and `flush` or the end of the `with` block raises when it is still missing. An
+        answer that cannot be read is logged, and makes the row a lower bound.
+
+        Raises:
+            InvalidInput: it is a client of another kind, whose calls would not be seen.
+        """
+        from ledger.capture.client_proxy import tracked
+
+        def record(answer: object, *, partial: bool, model: str | None) -> None:
+            self.charge_later(answer, agent=agent, session_id=session_id, model=model, partial=partial or None)
+
+        return tracked(client, record)
+
+    def charge_later(self, response: object, /, **meter: Unpack[Meter]) -> None:
+        """As `charge`, for where a ledger that fails must not stop anybody: never raises, see `track`.
+
+        A call whose response cannot be read is in the log, and in the ledger as one of which no more is known.
+        """
+        try:
+            self._late.append(self._charged_or_missed(response, meter))
+        except Exception:
+            _log.exception("a call of workflow %r is not in its ledger; this should not happen", self.workflow_id)
+
+    def _charged_or_missed(self, response: object, meter: Meter) -> Event:
+        if not (meter.get("partial") and not tells_usage(response)):  # a stream that was left before it said
+            try:
+                return self._charged(response, **meter)
+            except CostledgerError as error:
+                _log.error("a call of workflow %r was not charged: %s", self.workflow_id, error)
+            except Exception:
+                _log.exception("a call of workflow %r was not charged; this should not happen", self.workflow_id)
+        return _missed(self.workflow_id, response, meter)
+
+    def flush(self) -> None:
+        """Append the charges of tracked calls that could not be appended yet.
+
+        Raises:
+            CostledgerError: they still cannot.
+        """
+        self._late.flush()
+
+    def _charged(
+        self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+    ) -> Event:
+        modalities = modalities_of(usage_in(response) if usage is None else usage)
+        if response is not None:
+            usage = _taken(meter, response, usage)
+        elif cost_usd is None and usage is None:
+            raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
+        event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
+        return bounded_by_text(self._book(), event, modalities)
+
+    @named_arguments(Meter)
+    def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
+        """A final reading that says why.
+
+        Raises:
+            UnknownWorkflow: there is nothing to correct.
+        """
+        if self._store.size(self.workflow_id) is None:
+            raise UnknownWorkflow(self.workflow_id, "the ledgers")
+        return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, reason=reason, final=True, **meter))
+
+    def _book(self) -> PriceBook:
+        if self._prices is None:
+            self._prices = GenaiPrices()
+        return self._prices
+
+    def _recorded(self, receipt: Receipt) -> Receipt:
+        """What follows once `observe` or `charge` has appended."""
+        return receipt
+
+    def _append(self, event: Event) -> Receipt:
+        return self._store.append([event])[0]
+
+
+def _taken(meter: Meter, response: object, usage: object) -> object:
+    """Take what a response says and the caller does not; the usage."""
+    found = response_of(response)
+    meter["model"] = meter.get("model") or found.model
+    meter["service_tier"] = meter.get("service_tier") or found.service_tier
+    meter["message_id"] = meter.get("message_id") or found.message_id
+    if meter["message_id"] is not None and meter.get("id") is None:
+        counts = sorted(found.usage.items())
+        meter["id"] = digest("response", meter["message_id"], meter["model"], meter["service_tier"], *counts)
+    return found.usage if usage is None else usage
+
+
+def _missed(workflow_id: str, response: object, meter: Meter) -> Event:
+    """The event of a call that cannot be charged: whose it was, and that its cost is missing."""
+    known: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
+    call = known.get("message_id")
+    event_id = os.urandom(16).hex() if call is None else digest("missed", *sorted(known.items()))
+    labels = _valid(meter, check_name, "subagent", "skill", "plugin")
+    known = {"message_id": event_id} | known | labels | _valid(meter, timestamps.parse, "observed_at")
+    return cost_observed(workflow_id, **known, partial=True, id=event_id)
+
+
+def _valid(meter: Meter, check: Callable[[object], str], *names: str) -> dict[str, str]:
+    """The fields of these names that are given and right."""
+    found: dict[str, str] = {}
+    for name in names:
+        with suppress(ValueError):
+            if (value := meter.get(name)) is not None:
+                found[name] = check(value)
+    return found
+
+
+def charged(
+    workflow_id: str, prices: PriceBook, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+) -> Event:
+    """The event of one finished call, priced when it names no cost and the price book knows its model."""
+    meter["id"] = meter.get("id") or os.urandom(16).hex()
+    meter["message_id"] = meter.get("message_id") or meter["id"]
+    counts = None if usage is None else usage_of(usage)
+    return price_event(prices, cost_observed(workflow_id, cost_usd=cost_usd, usage=counts, **meter))

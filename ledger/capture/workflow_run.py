@@ -1,0 +1,285 @@
+"""For agents in Python: a run of a workflow that is started and ended here, or joined.
+
+`with workflow("a5b80595") as wf: …`, `async with workflow("a5b80595") as wf: …`, or in a notebook
+`wf = workflow("a5b80595").start()` and, cells later, `wf.finish()`. `join()` is for what works for a workflow that
+another program started: it neither starts nor ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from ledger.capture.arguments import named_arguments
+from ledger.capture.pending_events import in_thread
+from ledger.capture.workflow import Workflow
+from ledger.config.locate import config_file, data_directory
+from ledger.errors import InvalidInput
+from ledger.events.event import Event, workflow_ended, workflow_started
+from ledger.pricing.price_book import PriceBook, price_book
+from ledger.storage.store import DirectoryStore, LedgerStore
+
+__all__ = ["JoinedWorkflow", "Ledgers", "WorkflowRun", "join", "named_by_environment", "opened_ledgers", "workflow"]
+
+_MESSAGE_CHARACTERS_MAX: Final = 4000
+_STOPPED: Final = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
+"""What leaves a block early without any failure."""
+
+
+class Ledgers(NamedTuple):
+    """Where a workflow's events go, and how they are priced."""
+
+    store: LedgerStore
+    prices: PriceBook | None
+    config: Path | None
+
+
+def opened_ledgers(data: Path | str | None, store: LedgerStore | None, prices: PriceBook | None) -> Ledgers:
+    """Return the ledgers that these arguments of `workflow` and `join` name.
+
+    Raises:
+        InvalidConfig: `costledger.toml` cannot be used.
+    """
+    folder = data_directory(data)
+    config = config_file(folder)
+    book = prices if prices is not None or config is None else price_book(config)
+    return Ledgers(DirectoryStore(folder) if store is None else store, book, config)
+
+
+class WorkflowRun(Workflow):
+    """A run of a workflow: `with`, `async with`, or `start()` and one of `finish()`, `fail()` and `cancel()`.
+
+    A block that is left without an exception, or by `sys.exit(0)`, completes it. Ctrl-C, a cancelled task and a
+    generator that is closed early cancel it; any other exception fails it. A copy of it in a forked child ends nothing.
+    """
+
+    def __init__(self, started: Event, ledgers: Ledgers, *, cumulative: bool = False) -> None:
+        super().__init__(started.workflow_id, ledgers.store, ledgers.prices, config=ledgers.config)
+        self._started, self._cumulative = started, cumulative
+        self._pid: int | None = None
+
+    def start(self) -> Self:
+        """Start the run; the same as entering the block.
+
+        Raises:
+            InvalidInput: it is running.
+            CostledgerError: it cannot be appended.
+        """
+        if self._pid is not None:
+            raise InvalidInput(f"workflow {self.workflow_id!r} is running: finish(), fail() or cancel() it first")
+        self.counter = None if self._cumulative else os.urandom(16).hex()
+        self.ended_at = None
+        self._store.append([self._started])
+        self._pid = os.getpid()
+        return self
+
+    def finish(self) -> None:
+        """Complete the run.
+
+        Raises:
+            InvalidInput: it is not running, or another process started it.
+            CostledgerError: the charges of tracked calls, or the end, cannot be appended; it still runs.
+        """
+        self._end(workflow_ended(self.workflow_id, "completed"))
+
+    def fail(self, reason: str | BaseException) -> None:
+        """End the run as failed; raises as `finish`."""
+        self._end(_failed(self.workflow_id, reason))
+
+    def cancel(self, reason: str | None = None) -> None:
+        """End the run as cancelled; raises as `finish`."""
+        self._end(workflow_ended(self.workflow_id, "cancelled", reason=reason))
+
+    def _end(self, end: Event) -> None:
+        if self._pid != os.getpid():
+            problem = "is not running: start() it first" if self._pid is None else "was started by another process"
+            raise InvalidInput(f"workflow {self.workflow_id!r} {problem}")
+        self.ended_at = datetime.now(UTC)  # what begins from now on is not charged, also while this goes on
+        try:
+            self.flush()
+            self._store.append([end])
+        except BaseException:
+            self.ended_at = None
+            raise
+        self._pid = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._pid != os.getpid():
+            return  # it was ended in the block, or this is a child's copy
+        self.ended_at = datetime.now(UTC)
+        if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            try:
+                self.flush()
+            except BaseException as missing:
+                self._end_after(missing)
+                raise
+            self._pid, end = None, workflow_ended(self.workflow_id, "completed")
+            if error is None:
+                self._store.append([end])
+            else:
+                self._noted(error, "the end", lambda: self._store.append([end]))
+            return
+        self._noted(error, "the last charges", self.flush)
+        self._end_after(error)
+
+    def _end_after(self, error: BaseException) -> None:
+        """Append the end that an exception means."""
+        self._pid = None
+        self._noted(error, "the end", lambda: self._store.append([_end_of(self.workflow_id, error)]))
+
+    def _noted(self, error: BaseException, what: str, record: Callable[[], object]) -> None:
+        """Record something; a failure to do so is noted on the exception that leaves the block and never hides it."""
+        try:
+            record()
+        except Exception as problem:
+            error.add_note(f"costledger could not record {what} of workflow {self.workflow_id!r}: {problem}")
+
+    async def __aenter__(self) -> Self:
+        starting = asyncio.get_running_loop().run_in_executor(None, self.start)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError as error:
+            left = error
+
+            def end_again(started: asyncio.Future[Self]) -> None:
+                if started.exception() is None:
+                    self.__exit__(type(left), left, None)
+
+            starting.add_done_callback(end_again)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await in_thread(lambda: self.__exit__(kind, error, traceback))
+
+
+def _end_of(workflow_id: str, error: BaseException) -> Event:
+    if isinstance(error, _STOPPED):
+        return workflow_ended(workflow_id, "cancelled", reason=type(error).__name__)
+    return _failed(workflow_id, error)
+
+
+def _failed(workflow_id: str, reason: str | BaseException) -> Event:
+    text = reason if isinstance(reason, str) else f"{type(reason).__name__}: {reason}"
+    shown = text.encode(errors="replace").decode()[:_MESSAGE_CHARACTERS_MAX]
+    return workflow_ended(workflow_id, "failed", error_message=shown)
+
+
+class JoinedWorkflow(Workflow):
+    """A workflow that another program runs; a `with` or `async with` block flushes tracked calls at its end."""
+
+    def __init__(self, workflow_id: str, ledgers: Ledgers) -> None:
+        counter = os.urandom(16).hex()
+        super().__init__(workflow_id, ledgers.store, ledgers.prices, counter=counter, config=ledgers.config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.ended_at = datetime.now(UTC)
+        try:
+            self.flush()
+        except Exception as problem:
+            if error is None:
+                raise
+            error.add_note(f"costledger could not record the last charges of {self.workflow_id!r}: {problem}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await in_thread(lambda: self.__exit__(kind, error, traceback))
+
+
+@named_arguments()
+def workflow(
+    workflow_id: str,
+    *,
+    issue_number: int | None = None,
+    workflow_template: str | None = None,
+    project: str | None = None,
+    estimated_cost_usd: object = None,
+    budget_usd: object = None,
+    data: Path | str | None = None,
+    store: LedgerStore | None = None,
+    prices: PriceBook | None = None,
+    cumulative: bool = False,
+) -> WorkflowRun:
+    """A run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
+
+    Ctrl-C ends it as cancelled. Each block counts from zero: what its readings show adds to what the blocks before it
+    cost, also to one that was killed and never ended.
+
+    Args:
+        cumulative: readings carry on what those of earlier blocks showed (0.50, then 2.37), so they do not add up.
+        data: the data directory (`data_directory` says which by default).
+        store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
+        prices: another price book than the configuration's and genai-prices.
+
+    Raises:
+        InvalidConfig: `costledger.toml` cannot be used; nothing was appended.
+        CostledgerError: an event could not be appended.
+    """
+    started = workflow_started(
+        workflow_id,
+        issue_number=issue_number,
+        workflow_template=workflow_template,
+        project=project,
+        estimated_cost_usd=estimated_cost_usd,
+        budget_usd=budget_usd,
+    )
+    return WorkflowRun(started, opened_ledgers(data, store, prices), cumulative=cumulative)
+
+
+def named_by_environment(workflow_id: str | None) -> str:
+    """Return the workflow to join: the one given, else that of the environment.
+
+    Raises:
+        InvalidInput: neither names one.
+    """
+    found = os.environ.get("COSTLEDGER_WORKFLOW") if workflow_id is None else workflow_id
+    if not found:
+        raise InvalidInput(
+            "join() has no workflow: give its id, or start this process with COSTLEDGER_WORKFLOW in its environment "
+            "(`env=os.environ | wf.environment()`)"
+        )
+    return found
+
+
+@named_arguments()
+def join(
+    workflow_id: str | None = None,
+    *,
+    data: Path | str | None = None,
+    store: LedgerStore | None = None,
+    prices: PriceBook | None = None,
+) -> JoinedWorkflow:
+    """Join a workflow that another program runs: for child processes and sub-agents. It neither starts nor ends it.
+
+    What this process observes adds to what the others do. The workflow's ledger may be yet to come: it may have started
+    on another host.
+
+    Args:
+        workflow_id: its id; by default `COSTLEDGER_WORKFLOW` of the environment, see `Workflow.environment`.
+        data, store, prices: as for `workflow`.
+
+    Raises:
+        InvalidInput: no workflow is named.
+        InvalidConfig: `costledger.toml` cannot be used.
+    """
+    return JoinedWorkflow(named_by_environment(workflow_id), opened_ledgers(data, store, prices))

@@ -1,0 +1,1 @@
+"""What Claude Code prints while it runs: the status line and its hooks."""

@@ -1,0 +1,286 @@
+"""Capture: what an agent said while it ran, appended to its workflow's ledger.
+
+The status line's counter becomes a reading of the session's meter, which covers the session's messages; so neither
+those that a hook has read from the transcript, nor those of a log that is imported later, add to it. What the ledger
+already has of the session under other agents (sub-agents, read before the first status line) is taken off, and what
+other ledgers have of it.
+
+A counter that restarts does not get a meter of its own here: the transcript's messages all belong to the one session,
+and would be counted beside the second meter again. So a session shows the sum of its counters.
+
+Each reading keeps what its counter showed (`source.series_cost_usd`, `source.since_ms`, `source.duration_ms`): the
+ledger alone is enough to go on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carried_over
+from ledger.errors import NOT_OURS, InvalidInput, LedgerMoved, OddLine, UnknownWorkflow
+from ledger.events import money
+from ledger.events.event import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
+from ledger.sources.claude_totals import CARRIED_FROM, version_of
+from ledger.sources.findings import digest
+from ledger.storage.store import LedgerStore
+
+__all__ = ["KIND", "Said", "Session", "append_said", "elsewhere", "said", "sessions"]
+
+KIND: Final = "claude_statusline"
+_LOG_KIND: Final = "claude_stream"
+_AGENT: Final = "main"
+"""What a session's own agent is called where nobody names one, as in its transcript."""
+_ATTEMPTS_MAX: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line of the spool.
+
+    Attributes:
+        counter_usd: what the status line's counter showed, as it was spelled; None for a hook.
+        since_ms: since when that counter counts, and `duration_ms`, for how long it had.
+        transcripts: files that have grown.
+        cleared: the session was left with `/clear`: the next one's counter may go on from this one's.
+        version: of the client, which decides whether a counter goes on from a saved total.
+    """
+
+    at: str
+    session_id: str
+    workflow_id: str
+    agent: str | None = None
+    counter_usd: str | None = None
+    since_ms: int | None = None
+    duration_ms: int | None = None
+    project_dir: str | None = None
+    transcripts: tuple[Path, ...] = ()
+    cleared: bool = False
+    version: str | None = None
+
+    @property
+    def carried(self) -> bool:
+        """Whether its counter goes on from what was saved."""
+        return _is_carried(self.version)
+
+    @property
+    def id(self) -> str:
+        """The event's id: the same line of the spool, taken twice, is the same event."""
+        return digest(KIND, self.session_id, self.at, self.counter_usd)
+
+
+def _is_carried(version: object) -> bool:
+    numbers = version_of(version)
+    return numbers is not None and numbers >= CARRIED_FROM
+
+
+def said(line: Mapping[str, Any]) -> Said:
+    """A line of the spool.
+
+    Raises:
+        InvalidInput: a field is missing or makes no sense.
+    """
+    workflow_id = check_workflow_id(line.get("workflow_id") or line.get("session_id"))
+    found = Said(
+        at=str(line.get("at")),
+        session_id=str(line.get("session_id")),
+        workflow_id=workflow_id,
+        agent=line.get("agent"),
+        counter_usd=line.get("counter_usd"),
+        since_ms=line.get("since_ms"),
+        duration_ms=line.get("duration_ms"),
+        project_dir=line.get("project_dir"),
+        transcripts=tuple(Path(path) for path in line.get("transcripts", ())),
+        cleared=line.get("cleared") is True,
+        version=line.get("version"),
+    )
+    if found.counter_usd is not None:
+        money.parse(found.counter_usd)
+        _reading(found, Session(), found.agent, {})  # what could never be appended is refused here
+    elif not found.transcripts and not found.cleared:
+        raise InvalidInput("says neither a cost nor a transcript")
+    return found
+
+
+def append_said(
+    store: LedgerStore,
+    workflow_id: str,
+    items: Sequence[Said],
+    others: Callable[[Said], Iterable[tuple[int, int | None]]],
+    beyond: Callable[[str], int] = lambda _: 0,
+) -> int:
+    """Append what the counters of one workflow's sessions showed, in one batch; how many events that came to.
+
+    Once more changes nothing.
+
+    Args:
+        items: of this workflow, in the order they were said.
+        others: figure and start of the counters of cleared sessions, for one that goes on from them.
+        beyond: nanodollars that other ledgers have of a session.
+
+    Raises:
+        CostledgerError: as `LedgerStore.append`; nothing was appended.
+    """
+    for attempt in range(_ATTEMPTS_MAX):
+        lines = _lines(store, workflow_id)
+        by_id = sessions(lines)
+        for session_id in {item.session_id for item in items}:
+            by_id.setdefault(session_id, Session()).elsewhere_nanousd = beyond(session_id)
+        events = _readings(items, by_id, {line["id"] for line in lines}, others)
+        try:
+            if events:
+                store.append(events, expected_seq=len(lines))
+        except LedgerMoved:
+            if attempt + 1 == _ATTEMPTS_MAX:
+                raise
+        else:
+            return len(events)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def elsewhere(store: LedgerStore, session_id: str, workflow_ids: Iterable[str]) -> int:
+    """Nanodollars that the ledgers of these workflows have of a session."""
+    found = (sessions(_lines(store, workflow_id)).get(session_id) for workflow_id in workflow_ids)
+    return sum(session.cost_nanousd for session in found if session is not None)
+
+
+def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
+    try:
+        return list(store.read(workflow_id))
+    except UnknownWorkflow:
+        return []
+
+
+@dataclass(slots=True)
+class Session:
+    """A session in a ledger.
+
+    Attributes:
+        known: the ledger has something of it, so that all of it stands under `agent`, even if that is none.
+        covered: it has a reading of its own, under `agent`; its messages go below that from then on.
+        carried: the counters of a client whose counters go on from a saved total.
+        beside: nanodollars of each message that stands under another agent.
+        elsewhere_nanousd: what other ledgers have of it.
+        logged: a log of it was read, too: the two cannot be matched, and the higher counts.
+    """
+
+    agent: str | None = None
+    known: bool = False
+    covered: bool = False
+    counter: SessionCounter = field(default_factory=SessionCounter)
+    carried: CarriedCounter = field(default_factory=CarriedCounter)
+    beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
+    elsewhere_nanousd: int = 0
+    logged: bool = False
+
+    @property
+    def not_its_meters_nanousd(self) -> int:
+        """What of it stands under other agents, or in other ledgers."""
+        beside = sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
+        return beside + self.elsewhere_nanousd
+
+    @property
+    def cost_nanousd(self) -> int:
+        """What it cost in all, as far as this ledger knows."""
+        return max(self.counted_nanousd, sum(self.beside.values()))
+
+    @property
+    def counted_nanousd(self) -> int:
+        """What its status lines have counted."""
+        return self.counter.nanousd + self.carried.nanousd
+
+    @property
+    def nanousd(self) -> int:
+        """What its own meter shows: all of it, less what stands beside."""
+        return max(0, self.counted_nanousd - self.not_its_meters_nanousd)
+
+    def cover(self, agent: str | None) -> None:
+        """It gets a reading of its own, under this agent unless it has one already."""
+        if not self.covered:
+            self.agent = self.agent if self.known else agent or _AGENT
+            self.known = self.covered = True
+
+
+def sessions(lines: Iterable[Line]) -> dict[str, Session]:
+    """What a ledger says of its sessions, in its order."""
+    found: dict[str, Session] = {}
+    for line in lines:
+        try:
+            _learn(found, line)
+        except NOT_OURS:
+            raise OddLine(line) from None
+    return found
+
+
+def _learn(found: dict[str, Session], line: Line) -> None:
+    if line["type"] != COST_OBSERVED or "session_id" not in line:
+        return
+    session = found.setdefault(line["session_id"], Session())
+    cost = money.from_wire(line.get("cost_usd", "0.00"))
+    if "message_id" in line:
+        key = (line.get("agent"), line["message_id"])
+        session.beside[key] = max(cost, session.beside.get(key, 0))
+        if not session.known:
+            session.agent, session.known = line.get("agent"), True
+        return
+    if not session.covered:
+        session.agent, session.known, session.covered = line.get("agent"), True, True
+    source = line.get("source") or {}
+    if source.get("kind") == KIND:
+        base = money.from_wire(source.get("series_base_usd", "0.00"))
+        shown, since_ms = money.from_wire(source["series_cost_usd"]), source.get("since_ms")
+        if _is_carried(source.get("version")):
+            session.carried.read(shown, since_ms)
+            session.carried.partial = source.get("series_partial") is True
+        else:
+            session.counter.read(shown, since_ms, source.get("duration_ms"), base)
+    elif source.get("kind") == _LOG_KIND:
+        session.logged = True
+
+
+def _readings(
+    items: Sequence[Said],
+    by_id: dict[str, Session],
+    ids: set[str],
+    others: Callable[[Said], Iterable[tuple[int, int | None]]],
+) -> list[Event]:
+    """A reading for each line that changes what its session shows.
+
+    What stands before a line that the ledger has was considered when that one was appended: a drain died in between.
+    """
+    done = max((at for at, item in enumerate(items, 1) if item.counter_usd is not None and item.id in ids), default=0)
+    events: list[Event] = []
+    for item in items[done:]:
+        if item.counter_usd is None:
+            continue
+        shown = money.parse(item.counter_usd)
+        session = by_id.setdefault(item.session_id, Session())
+        session.cover(item.agent)
+        if item.carried:
+            if session.carried.read(shown, item.since_ms, [figure for figure, _ in others(item)]):
+                events.append(_reading(item, session, session.agent, {"series_cost_usd": money.to_wire(shown)}))
+            continue
+        base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
+        spoke = session.counter.read(shown, item.since_ms, item.duration_ms, base)
+        if spoke is not None:
+            source = {"series_base_usd": money.to_wire(spoke.base)} if spoke.base else {}
+            source["series_cost_usd"] = money.to_wire(shown)
+            events.append(_reading(item, session, session.agent, source))
+    return events
+
+
+def _reading(item: Said, session: Session, agent: str | None, source: Mapping[str, Any]) -> Event:
+    told = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
+    told |= {"series_partial": session.carried.partial or None}
+    return cost_observed(
+        item.workflow_id,
+        agent=agent,
+        session_id=item.session_id,
+        cost_usd=money.to_wire(session.nanousd),
+        partial=(session.carried.partial or session.logged) or None,
+        observed_at=item.at,
+        id=item.id,
+        source={"kind": KIND, **source, **{name: value for name, value in told.items() if value is not None}},
+    )

@@ -1,0 +1,1 @@
+"""`costledger.toml` and the environment."""

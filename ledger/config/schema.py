@@ -1,0 +1,421 @@
+"""`costledger.toml`: sources to read, rates that were agreed, budgets, webhooks; all of it optional.
+
+    data = "costs"                  # the data directory, where neither --data nor COSTLEDGER_DATA names one
+    auto_import = true              # reading commands import what is new first
+    [[sources]]                     # kind, path, workflow_by, workflow_id, agent
+    [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
+    [providers]                     # whose prices a model's name has, by a glob of the name
+    idle_after = "1h"               # an open workflow without activity for so long is shown as idle
+    [budgets]                       # default_usd, and by_template
+    [[webhooks]]                    # url, secret_env or secret_file, events
+
+Whoever appends imports this module only when there is such a file: pydantic is most of a cold start.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, reason, shown
+from ledger.events import money
+from ledger.events.event import check_name, check_workflow_id
+from ledger.providers.model_names import PROVIDERS
+from ledger.sources import KINDS, MAPPED_KINDS
+
+__all__ = [
+    "RATE_FIELDS",
+    "WEBHOOK_EVENTS",
+    "Budgets",
+    "Config",
+    "PriceOverride",
+    "SourceConfig",
+    "WebhookConfig",
+    "line_of",
+    "load",
+]
+
+WEBHOOK_EVENTS: Final = ("cost.updated", "workflow.settled", "budget.warned", "budget.exceeded", "ledger.damaged")
+"""What webhooks tell."""
+
+RATE_FIELDS: Final = {
+    "input_usd_per_mtok": "input_tokens",
+    "cache_write_usd_per_mtok": "cache_write_tokens",
+    "cache_write_1h_usd_per_mtok": "cache_write_1h_tokens",
+    "cache_read_usd_per_mtok": "cache_read_tokens",
+    "output_usd_per_mtok": "output_tokens",
+    "web_search_usd": "web_search_requests",
+}
+"""The bucket that each rate is for."""
+
+_KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
+"""Kinds that know where their files lie, and that ask what one workflow is."""
+
+_RATE_DECIMALS_MAX: Final = 12
+"""Of USD per million tokens: far finer than any list price, and a token's price stays short."""
+
+_SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhd])", re.ASCII)
+_SPAN_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+_PROBLEMS: Final = {
+    "extra_forbidden": "not a key here",
+    "missing": "missing",
+    "date_from_datetime_parsing": "expected a date such as 2026-01-01",
+    "date_type": "expected a date such as 2026-01-01",
+    "list_type": "expected [[tables]]",
+    "tuple_type": "expected several: [[double brackets]] for a section, a [list] for a key",
+    "model_type": "expected a [table]",
+}
+
+
+def _usd(value: object) -> int:
+    try:
+        return money.parse(value)
+    except InvalidMoney as error:
+        raise ValueError(str(error)) from None
+
+
+def _rate(value: object) -> Decimal:
+    _usd(value)
+    rate = Decimal(str(value).strip()).normalize()
+    if -int(rate.as_tuple().exponent) > _RATE_DECIMALS_MAX:
+        raise ValueError(f"{shown(str(value))} has more than {_RATE_DECIMALS_MAX} decimals")
+    return rate
+
+
+def _name(value: object) -> str:
+    return check_name(value)
+
+
+def _workflow_id(value: object) -> str:
+    try:
+        return check_workflow_id(value)
+    except InvalidWorkflowId as error:
+        raise ValueError(str(error)) from None
+
+
+def _provider(value: object) -> str:
+    name = check_name(value)
+    if name not in PROVIDERS:
+        near = get_close_matches(name, PROVIDERS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"those that have one: {', '.join(sorted(PROVIDERS))}"
+        raise ValueError(f"{shown(name)} is no provider with a price list; {hint}")
+    return name
+
+
+def _span(value: object) -> timedelta:
+    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or not (span := timedelta(seconds=int(found[1]) * _SPAN_SECONDS[found[2]])):
+        raise ValueError('expected a time such as "90m", "1h" or "2d"')
+    return span
+
+
+def _share(value: object) -> Decimal:
+    """A share of a budget as the file spells it."""
+    try:
+        share = Decimal(str(value).strip()) if isinstance(value, int | Decimal | str) else Decimal(0)
+    except InvalidOperation:
+        share = Decimal(0)
+    if not share.is_finite() or not 0 < share <= 1:
+        raise ValueError("expected a share of the budget such as 0.8, above 0 and at most 1")
+    return share
+
+
+Usd = Annotated[int, BeforeValidator(_usd)]
+"""Nanodollars, from USD as text or number."""
+Rate = Annotated[Decimal, BeforeValidator(_rate)]
+"""USD per million tokens, or per web search."""
+Share = Annotated[Decimal, BeforeValidator(_share)]
+"""Of a budget."""
+Name = Annotated[str, BeforeValidator(_name)]
+Provider = Annotated[str, BeforeValidator(_provider)]
+"""What is before a slash in a model's name."""
+Span = Annotated[timedelta, BeforeValidator(_span)]
+"""A length of time, from a whole number and its unit."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(_Section):
+    """A source to import and to follow.
+
+    Attributes:
+        kind: as `costledger import KIND`.
+        path: None: the kind's default places.
+        workflow_by: what one workflow is; for the kinds that ask.
+        workflow_id: one workflow for all of it.
+        map: `field=column`, for the kinds that read any table.
+    """
+
+    kind: Name
+    path: Path | None = None
+    workflow_by: Literal["session", "project", "branch"] | None = None
+    workflow_id: Annotated[str, BeforeValidator(_workflow_id)] | None = None
+    agent: Name | None = None
+    map: tuple[Name, ...] = ()
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        if kind not in KINDS:
+            raise ValueError(f"no source is called {kind!r}{_near(kind, KINDS)}; there are: {', '.join(KINDS)}")
+        return kind
+
+    @field_validator("map")
+    @classmethod
+    def _known_map(cls, map: tuple[str, ...]) -> tuple[str, ...]:
+        if map:
+            from ledger.sources.mapped import parsed_map
+
+            try:
+                parsed_map(map)
+            except InvalidInput as error:
+                raise ValueError(str(error)) from None
+        return map
+
+    @model_validator(mode="after")
+    def _one_mapping(self) -> SourceConfig:
+        if self.workflow_id is not None and self.workflow_by is not None:
+            raise ValueError("workflow_id names one workflow for all of it; leave out workflow_by, or workflow_id")
+        if self.kind not in _KINDS_WITH_PLACES:
+            if self.path is None:
+                raise ValueError(f"a source of kind {self.kind!r} needs a path")
+            if self.workflow_by is not None:
+                raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
+        if self.map and self.kind not in MAPPED_KINDS:
+            raise ValueError(f"map is for {' and '.join(MAPPED_KINDS)}")
+        return self
+
+
+class PriceOverride(_Section):
+    """Rates that were agreed for the models whose name a glob matches; a bucket that is not named has no price.
+
+    Attributes:
+        model: a glob, compared without case: "claude-*".
+        since: from this day on, UTC; None: always.
+        service_tier: only calls served this way; None: all of them.
+    """
+
+    model: Name
+    since: date | None = None
+    service_tier: Name | None = None
+    input_usd_per_mtok: Rate | None = None
+    cache_write_usd_per_mtok: Rate | None = None
+    cache_write_1h_usd_per_mtok: Rate | None = None
+    cache_read_usd_per_mtok: Rate | None = None
+    output_usd_per_mtok: Rate | None = None
+    web_search_usd: Rate | None = None
+
+    @model_validator(mode="after")
+    def _some_rate(self) -> PriceOverride:
+        if not self.rates:
+            raise ValueError(f"names no rate; the rates are: {', '.join(RATE_FIELDS)}")
+        return self
+
+    @property
+    def rates(self) -> dict[str, Decimal]:
+        """USD by bucket: per million tokens, or per web search."""
+        given = {bucket: getattr(self, name) for name, bucket in RATE_FIELDS.items()}
+        return {bucket: rate for bucket, rate in given.items() if rate is not None}
+
+
+class Budgets(_Section):
+    """What workflows may cost, in nanodollars, where their start does not say it.
+
+    Attributes:
+        warn_at: the shares of a budget that are warned of, the smallest first; of each budget, however it was set.
+    """
+
+    default_usd: Usd | None = None
+    by_template: dict[str, Usd] = Field(default_factory=dict)
+    warn_at: tuple[Share, ...] = (Decimal("0.8"),)
+
+    @field_validator("warn_at")
+    @classmethod
+    def _smallest_first(cls, shares: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+        return tuple(sorted(set(shares)))
+
+    def of(self, workflow_template: str | None) -> int | None:
+        """The budget of a workflow by its template; None when none is set."""
+        return self.by_template.get(workflow_template or "", self.default_usd)
+
+
+class WebhookConfig(_Section):
+    """Somebody to be told, by HTTP, signed with a secret that is not in this file.
+
+    Attributes:
+        secret_env, secret_file: where the secret is: an environment variable, or a file that holds nothing else.
+        events: some of `WEBHOOK_EVENTS`.
+        allow_private: also at an address that only this network knows, and without TLS.
+        timeout_seconds: of one attempt.
+        attempts: after so many a message is given up, until it is sent again by hand.
+        retry_seconds: the first pause; each one after it is twice as long, up to twelve hours.
+    """
+
+    url: str
+    secret_env: Name | None = None
+    secret_file: Path | None = None
+    events: tuple[
+        Literal["cost.updated", "workflow.settled", "budget.warned", "budget.exceeded", "ledger.damaged"], ...
+    ] = WEBHOOK_EVENTS
+    allow_private: bool = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    attempts: Annotated[int, Field(ge=1, le=100)] = 20
+    retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> WebhookConfig:
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in ("http", "https") and _is_host(parts) and (parts.port or 1) > 0
+        except ValueError:
+            valid = False
+        if not valid or parts.username is not None or not self.url.isprintable() or " " in self.url:
+            raise ValueError("url must be https://HOST/… without a user name")
+        if parts.scheme == "http" and not self.allow_private:
+            raise ValueError("url must be https://…; http is for private addresses, with allow_private = true")
+        if (self.secret_env is None) == (self.secret_file is None):
+            raise ValueError("name the secret by one of secret_env and secret_file")
+        return self
+
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
+def _is_host(parts: SplitResult) -> bool:
+    """Whether a URL's host is an address or a name that can be looked up; dots of other scripts divide no name."""
+    name = parts.hostname
+    if not name or len(name) > 253 or set(name) & set("\u3002\uff0e\uff61"):
+        return False
+    if "[" in parts.netloc:
+        ip_address(name.partition("%")[0])
+        return re.fullmatch(r"\[[^\]]*\](:[0-9]*)?", parts.netloc) is not None
+    plain = name if name.isascii() else name.encode("idna").decode("ascii")
+    return all(_LABEL.fullmatch(label) for label in plain.removesuffix(".").split("."))
+
+
+class Config(_Section):
+    """The whole file.
+
+    Attributes:
+        titles: whether the titles of sessions are read from their transcripts when workflows are shown.
+        data: the data directory, from the file's folder on; `ledger.config.locate` reads it.
+        auto_import: whether the commands that say so import what is new before they read.
+        idle_after: an open workflow without activity for so long is shown as idle; None: `projections.history.idle.IDLE_AFTER`.
+    """
+
+    data: Path | None = None
+    auto_import: bool = True
+
+    sources: tuple[SourceConfig, ...] = ()
+    prices: tuple[PriceOverride, ...] = ()
+    providers: dict[str, Provider] = Field(default_factory=dict)
+    budgets: Budgets = Budgets()
+    webhooks: tuple[WebhookConfig, ...] = ()
+    idle_after: Span | None = None
+    titles: Annotated[bool, Field(strict=True)] = True
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_once(cls, webhooks: tuple[WebhookConfig, ...]) -> tuple[WebhookConfig, ...]:
+        if len({webhook.url for webhook in webhooks}) < len(webhooks):
+            raise ValueError("two have the same url; name all their events in one")
+        return webhooks
+
+
+def load(file: Path | None) -> Config:
+    """The configuration in a file; without a file, the defaults.
+
+    Raises:
+        InvalidConfig: it cannot be read, is not TOML, or says what cannot be; every problem with its line.
+    """
+    if file is None:
+        return Config()
+    try:
+        text = file.read_text(encoding="utf-8")
+        told = tomllib.loads(text, parse_float=Decimal)  # so that no rate is ever a binary float
+    except OSError as error:
+        raise InvalidConfig(file, [(None, f"cannot be read: {reason(error)}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfig(file, [(None, f"is not UTF-8 at byte {error.start}")]) from None
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line ([0-9]+)", str(error))
+        raise InvalidConfig(file, [(int(line[1]) if line else None, f"is not TOML: {error}")]) from None
+    except RecursionError:
+        raise InvalidConfig(file, [(None, "is not TOML: nested too deeply")]) from None
+    try:
+        config = Config.model_validate(told)
+    except ValidationError as error:
+        problems = [_problem(text, problem) for problem in error.errors(include_url=False)]
+        raise InvalidConfig(file, sorted(problems, key=lambda problem: problem[0] or 0)) from None
+    sources = tuple(_at_home(source, file.parent) for source in config.sources)
+    webhooks = tuple(
+        webhook
+        if webhook.secret_file is None
+        else webhook.model_copy(update={"secret_file": file.parent / webhook.secret_file.expanduser()})
+        for webhook in config.webhooks
+    )
+    return config.model_copy(update={"sources": sources, "webhooks": webhooks})
+
+
+def _at_home(source: SourceConfig, folder: Path) -> SourceConfig:
+    """A source with `~` spelled out, and a relative path taken from the file that names it."""
+    if source.path is None:
+        return source
+    return source.model_copy(update={"path": folder / source.path.expanduser()})
+
+
+def _problem(text: str, problem: Mapping[str, Any]) -> tuple[int | None, str]:
+    """The line of one thing that pydantic refused, and a sentence about it."""
+    where: tuple[int | str, ...] = problem["loc"]
+    names = [part for part in where if isinstance(part, str)]
+    what = _PROBLEMS.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        what += _near(names[-1], _keys_at(names[:-1]))
+    return line_of(text, where), f"{'.'.join(names)}: {what}" if names else what
+
+
+def _keys_at(names: list[str]) -> Iterable[str]:
+    """The keys of the section that these names lead to."""
+    sections: dict[str, type[_Section]] = {
+        "sources": SourceConfig,
+        "prices": PriceOverride,
+        "budgets": Budgets,
+        "webhooks": WebhookConfig,
+    }
+    return sections[names[0]].model_fields if names else Config.model_fields
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def line_of(text: str, where: tuple[int | str, ...]) -> int | None:
+    """The line, from 1, with which a path of keys is first there: the shortest beginning of the file that has it.
+
+    A path that is nowhere (a key that is missing) has the line of the section it should stand in.
+    """
+    lines = text.splitlines(keepends=True)
+    for depth in range(len(where), 0, -1):
+        for count in range(1, len(lines) + 1):
+            try:
+                value: Any = tomllib.loads("".join(lines[:count]))
+                for part in where[:depth]:
+                    value = value[part]
+            except (tomllib.TOMLDecodeError, LookupError, TypeError):
+                continue
+            return count
+    return None

@@ -1,0 +1,1 @@
+"""What may be in a ledger: events, money, timestamps and runs."""

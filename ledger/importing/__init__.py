@@ -1,0 +1,1 @@
+"""Sources into ledgers, idempotently."""

@@ -1,0 +1,1 @@
+"""What an operator does after damage: salvage, anchors, a new origin."""

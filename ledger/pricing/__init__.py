@@ -1,0 +1,1 @@
+"""What usage costs: price lists, corrections and agreed rates."""

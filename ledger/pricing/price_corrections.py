@@ -1,0 +1,109 @@
+"""Corrections: where a published price is known and genai-prices has another one, or none.
+
+A short list of facts, each with its day and its source. A correction holds for one provider's model, named as
+genai-prices names it, and only for calls that read more than some input tokens, cached ones included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from ledger.pricing.rates import Rate, Rates
+
+__all__ = ["CORRECTIONS", "VERSION", "Correction", "corrected"]
+
+VERSION: Final = "2026-11-28"
+"""The day of the last change of this list; events name it with their price book."""
+
+
+class Correction(NamedTuple):
+    """A published fact about calls that read more than `above` input tokens.
+
+    Attributes:
+        provider, model: as genai-prices names them.
+        since, until: from this day on, and before that one, UTC; None: without an end.
+        above: input tokens, cached ones included; all tokens of a call that read more cost as this says.
+        input_times, output_times: the factors on the rates below, of every kind of input and of the output; None: the
+            price is not published, so the rates below are a lower bound.
+        source: where the fact is published.
+        reason: why the list alone is wrong, in a sentence.
+    """
+
+    provider: str
+    model: str
+    since: date
+    until: date | None
+    above: int
+    input_times: Decimal | None
+    output_times: Decimal | None
+    source: str
+    reason: str
+
+
+_LONG_CONTEXT_STARTS: Final = date(2025, 8, 12)
+"""https://www.anthropic.com/news/1m-context"""
+_LONG_CONTEXT_ENDS: Final = date(2026, 5, 1)
+"""The first day after the 1M context of Sonnet 4 and 4.5: https://platform.claude.com/docs/en/release-notes/overview"""
+
+CORRECTIONS: Final = (
+    Correction(
+        "anthropic",
+        "claude-sonnet-4-0",
+        _LONG_CONTEXT_STARTS,
+        _LONG_CONTEXT_ENDS,
+        200_000,
+        Decimal(2),
+        Decimal("1.5"),
+        "https://docs.anthropic.com/en/docs/about-claude/pricing#long-context-pricing",
+        "with the 1M context, a call above 200,000 input tokens cost twice for input and 1.5 times for output",
+    ),
+    Correction(
+        "anthropic",
+        "claude-sonnet-4-5",
+        _LONG_CONTEXT_ENDS,
+        None,
+        200_000,
+        Decimal(1),
+        Decimal(1),
+        "https://platform.claude.com/docs/en/models/sonnet-4-5/overview",
+        "the 1M context ended on 2026-04-30 and its prices with it: there is one price, and clients charge it",
+    ),
+    Correction(
+        "google",
+        "claude-sonnet-4-5",
+        _LONG_CONTEXT_ENDS,
+        None,
+        200_000,
+        None,
+        None,
+        "https://platform.claude.com/docs/en/release-notes/overview",
+        "whether Google Cloud still asks more above 200,000 input tokens is not published",
+    ),
+)
+
+
+def corrected(rates: Rates, provider: str, model: str, day: date) -> Rates:
+    """Return the rates of a provider's model with what is known better on a day."""
+    for correction in CORRECTIONS:
+        if (
+            (correction.provider, correction.model) == (provider, model)
+            and correction.since <= day
+            and (correction.until is None or day < correction.until)
+        ):
+            return _applied(rates, correction)
+    return rates
+
+
+def _applied(rates: Rates, correction: Correction) -> Rates:
+    buckets = {}
+    for bucket, rate in rates.buckets.items():
+        times = correction.output_times if bucket == "output_tokens" else correction.input_times
+        tiers = tuple(tier for tier in rate.tiers if tier[0] < correction.above)
+        if times not in (None, 1) and bucket.endswith("_tokens"):
+            tiers += ((correction.above, (tiers[-1][1] if tiers else rate.usd) * times),)
+        buckets[bucket] = Rate(rate.usd, tiers)
+    unknown_above = correction.above if correction.input_times is None else None
+    return replace(rates, buckets=buckets, unknown_above=unknown_above, correction=correction)

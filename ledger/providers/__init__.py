@@ -1,0 +1,1 @@
+"""What providers call things: usage, models, responses and their streams."""

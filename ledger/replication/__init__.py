@@ -1,0 +1,1 @@
+"""Ledgers to and from a shared engine."""

@@ -1,0 +1,1 @@
+"""The shared engine on NATS JetStream."""

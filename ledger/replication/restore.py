@@ -1,0 +1,202 @@
+"""Restore: the ledgers of a lost host, byte for byte, from what it replicated."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import CostledgerError, DamagedLedger, InvalidInput, LedgerUnavailable
+from ledger.events import timestamps as clocks
+from ledger.events.timestamps import Clock
+from ledger.replication.chain import Chain
+from ledger.replication.cursor import Cursor, cursor_path
+from ledger.replication.replica import Replica, ReplicatedLine
+from ledger.replication.sender import Problem
+from ledger.storage.files import Files
+from ledger.storage.origin import origin_of, take_origin
+from ledger.storage.store import DirectoryStore
+from ledger.text import counted
+
+__all__ = ["Restored", "origins", "restore"]
+
+_LINES_PER_WRITE: Final = 5000
+
+
+@dataclass(slots=True)
+class Restored:
+    """What was restored.
+
+    Attributes:
+        problems: ledgers of which the replica lacks lines: they were restored up to there.
+    """
+
+    origin: str
+    ledgers: int = 0
+    events: int = 0
+    size_bytes: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Restoring:
+    chain: Chain
+    due: list[bytes] = field(default_factory=list)
+    seq_max: int = 0
+    last_hash: str = ""
+    count: int = 0
+    error: CostledgerError | None = None
+
+
+def origins(replica: Replica) -> dict[str, int]:
+    """The origins that a replica holds ledgers of, and how many.
+
+    Raises:
+        ReplicaUnavailable: it cannot be asked.
+    """
+    found: dict[str, int] = {}
+    for head, _ in replica.heads():
+        found[head.origin] = found.get(head.origin, 0) + 1
+    return found
+
+
+def restore(
+    replica: Replica,
+    data: Path,
+    *,
+    origin: str | None = None,
+    clock: Clock = clocks.now,
+    progress: Callable[[int, int], None] | None = None,
+    files: Files | None = None,
+) -> Restored:
+    """Write all ledgers of one origin into a data directory that has none; it takes over that origin.
+
+    They are put in their place at once, when all are written and synced; after an interruption, restore again.
+
+    Args:
+        origin: which one; None: the only one there is.
+        progress: called with lines done and in all.
+
+    Raises:
+        InvalidInput: the data directory has ledgers or another origin, or the replica has several origins, or none,
+            or not that one; nothing was written.
+        ReplicaUnavailable: the replica cannot be read; nothing was put in place.
+        LedgerUnavailable: the file system refused; nothing was put in place.
+    """
+    calls = files or Files()
+    counts = origins(replica)
+    if origin not in counts if origin is not None else len(counts) != 1:
+        raise InvalidInput(_which(counts, origin))
+    chosen = origin or next(iter(counts))
+    _check_empty(data, chosen)
+    done = Restored(chosen)
+    try:
+        new = data / "restoring"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        chains = _written(replica, chosen, new, calls, progress)
+        _put_in_place(new, data, chosen, calls)
+    except OSError as error:
+        raise LedgerUnavailable(data, "restore into", error) from error
+    for workflow_id, one in chains.items():
+        problem = one.error or _gap(one, data)
+        if problem is not None:
+            done.problems.append(Problem(workflow_id, problem))
+        done.ledgers += one.chain.head.seq > 0
+        done.events += one.chain.head.seq
+        done.size_bytes += one.chain.head.size
+    _know(replica, data, chosen, chains, clocks.to_wire(clock()))
+    return done
+
+
+def _which(counts: dict[str, int], origin: str | None) -> str:
+    if not counts:
+        return "the replica holds no ledgers"
+    shown = ", ".join(f"{name} ({counted(count, 'ledger')})" for name, count in sorted(counts.items()))
+    if origin is not None:
+        return f"the replica holds no ledgers of origin {origin!r}; it has: {shown}"
+    return f"the replica holds ledgers of several origins; name one with --origin: {shown}"
+
+
+def _check_empty(data: Path, origin: str) -> None:
+    if next(DirectoryStore(data).workflow_ids(), None) is not None:
+        raise InvalidInput(f"{data} has ledgers already; restore into an empty data directory")
+    found = origin_of(data)
+    if found is not None and found.id != origin:
+        raise InvalidInput(f"{data} is of origin {found.id}, not of {origin}; restore into an empty data directory")
+
+
+def _written(
+    replica: Replica, origin: str, folder: Path, files: Files, progress: Callable[[int, int], None] | None
+) -> dict[str, _Restoring]:
+    """Every chain of an origin, its lines in a file of this folder."""
+    chains: dict[str, _Restoring] = {}
+    total = sum(count for _, count in replica.heads(origin)) if progress is not None else 0
+    for number, line in enumerate(replica.lines(origin), 1):
+        one = chains.get(line.workflow_id)
+        if one is None:
+            one = chains[line.workflow_id] = _Restoring(Chain(line.workflow_id, origin))
+        _take(one, line)
+        if number % _LINES_PER_WRITE == 0:
+            _flush(chains, folder, files)
+            if progress is not None:
+                progress(number, total)
+    _flush(chains, folder, files)
+    for workflow_id, one in chains.items():
+        if one.chain.head.seq:
+            files.sync(files.open_read(folder / f"{workflow_id}.jsonl"))
+    return chains
+
+
+def _take(one: _Restoring, line: ReplicatedLine) -> None:
+    """A line that is wrong may come again, right."""
+    told = line.head
+    one.last_hash, one.seq_max = told.hash, max(one.seq_max, told.seq)
+    one.count += 1
+    try:
+        if one.chain.take(line.raw) == "next":
+            one.due.append(line.raw)
+            one.error = None
+    except CostledgerError as error:
+        one.error = error
+
+
+def _flush(chains: dict[str, _Restoring], folder: Path, files: Files) -> None:
+    for workflow_id, one in chains.items():
+        if one.due:
+            data = b"".join(one.due)
+            if files.write(files.open_append(folder / f"{workflow_id}.jsonl"), data) != len(data):
+                raise OSError(errno.ENOSPC, "short write")
+            one.due = []
+
+
+def _gap(one: _Restoring, data: Path) -> CostledgerError | None:
+    head = one.chain.head
+    if one.seq_max <= head.seq:
+        return None
+    path = DirectoryStore(data).ledger_path(one.chain.workflow_id)
+    lost = f"the replica lacks lines from here on, and has some up to seq {one.seq_max}"
+    return DamagedLedger(path, head.seq + 1, head.size, lost)
+
+
+def _put_in_place(new: Path, data: Path, origin: str, files: Files) -> None:
+    files.sync_directory(new)
+    take_origin(data, origin, files)
+    ledgers = data / "ledgers"
+    if ledgers.is_dir():
+        ledgers.rmdir()  # empty, or else this is refused
+    os.replace(new, ledgers)
+    files.sync_directory(data)
+
+
+def _know(replica: Replica, data: Path, origin: str, chains: dict[str, _Restoring], moment: str) -> None:
+    """Spare the next replication from asking where each chain ends."""
+    cursor = Cursor(cursor_path(data), replica.identity, origin, replica.address)
+    whole = {name: one for name, one in chains.items() if one.last_hash == one.chain.head.hash}
+    cursor.repeats |= {name: one.count - one.chain.head.seq for name, one in whole.items()}
+    cursor.acknowledge({name: one.chain.head for name, one in whole.items()}, moment)
+    cursor.close()

@@ -1,0 +1,1 @@
+"""Formats that several sources share: JSON lines, JSON documents, CSV, SQLite."""

@@ -1,0 +1,1 @@
+"""Ledger files: append, read, recover."""

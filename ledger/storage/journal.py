@@ -1,0 +1,269 @@
+"""The journal of one ledger file: many processes append, every receipt follows a sync.
+
+The protocol, in order: in-process lock; `flock` on the ledger file itself; is this still the file the path names;
+is it fenced; read and verify what others appended; write the new lines in one call; unlock; **then** sync, so
+that writers share a flush; look again whether the path still names this file; only now the receipts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal, ParamSpec, TypeVar
+
+from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable, LockedLedger
+from ledger.events.event import Event, Line
+from ledger.events.timestamps import Clock, to_wire
+from ledger.storage.append import Composed, Receipt, Tail, compose, drafts, with_runs
+from ledger.storage.bloom_filter import SeenIds
+from ledger.storage.fence import is_fenced, set_fence
+from ledger.storage.files import Files, OpenFile
+from ledger.storage.line import Draft
+from ledger.storage.locks import LockTimeout
+from ledger.storage.reader import LedgerReader
+from ledger.storage.recovery import copy_verified, last_tail
+
+__all__ = ["Durability", "Journal"]
+
+Durability = Literal["always", "batch", "none"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WRITE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""One `write` of whole lines; larger batches take several."""
+
+
+class Journal:
+    """Appends to one ledger file; safe between threads, processes and across forks.
+
+    Args:
+        origin: called when the ledger is opened for the first time ever.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        workflow_id: str,
+        *,
+        origin: Callable[[], str],
+        clock: Clock,
+        files: Files,
+        durability: Durability,
+    ) -> None:
+        self.path, self.workflow_id = path, workflow_id
+        self._origin, self._clock, self._files, self._durability = origin, clock, files, durability
+        self._forget()
+
+    def _forget(self) -> None:
+        """As if nothing had been seen yet; also what a forked child must do with its parent's lock and file."""
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._file: OpenFile | None = None
+        self._tail: Tail | None = None
+        self._seen = SeenIds()
+        self._directory_synced = False
+
+    def append(self, events: Sequence[Event], expected_seq: int | None = None) -> list[Receipt]:
+        """Append this workflow's events; all of them or none.
+
+        Raises:
+            InvalidEvent: a line would be too long.
+            ConflictingEvent, LedgerMoved: see `compose`.
+            DamagedLedger: the ledger's end does not verify.
+            LedgerUnavailable: the operating system refused; the ledger is as it was.
+            DurabilityUnknown: the disk did not confirm; the ledger is fenced.
+        """
+        batch = drafts(events)
+        while True:
+            if self._pid != os.getpid():
+                self._forget()
+            with self._lock:
+                file, receipts = self._write(batch, expected_seq)
+            try:
+                if self._durability != "always" or self._confirmed(file):
+                    return receipts
+            finally:
+                if file.stuck:
+                    file.let_go()  # its reference may live on, in an error's traceback say, and so would its lock
+            # Between our write and our sync the file was replaced or fenced: whether our lines were carried over
+            # is for the new file to say, so every id is looked up, also those made here.
+            for draft in batch:
+                draft.search = True
+
+    def flush(self) -> None:
+        """Sync what was appended with durability "batch".
+
+        Raises:
+            DurabilityUnknown: the disk did not confirm.
+        """
+        if self._pid == os.getpid() and self._file is not None:
+            self._sync(self._file)
+
+    def mend(self) -> None:
+        """Lift the fence of a ledger whose sync failed, by copying what verifies to a new file.
+
+        Raises:
+            DamagedLedger, LedgerUnavailable: it stays fenced.
+        """
+        if self._pid != os.getpid():
+            self._forget()
+        with self._lock, self._locked() as file:
+            pass
+        if file.stuck:
+            file.let_go()
+
+    def _write(self, batch: Sequence[Draft], expected_seq: int | None) -> tuple[OpenFile, list[Receipt]]:
+        with self._locked() as file:
+            self._tail = tail = self._caught_up(file)
+            composed = self._composed(file, tail, batch, expected_seq)
+            if composed.lines:
+                self._write_lines(file, tail.head.size, composed.lines)
+                self._tail = composed.tail
+                for draft in batch:
+                    draft.written = True
+            return file, composed.receipts
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[OpenFile]:
+        """The file that the path names, locked and not fenced."""
+        while True:
+            file = self._opened()
+            self._try("lock", self._files.lock, file)
+            try:
+                if not self._try("look at", self._files.is_at, file, self.path):
+                    self._file = self._tail = None
+                    continue
+                if self._try("look at", is_fenced, self._files, self.path):
+                    self._file = self._tail = None
+                    self._try("copy", copy_verified, self._files, file, self.path, self.workflow_id)
+                    continue
+                yield file
+                return
+            finally:
+                try:
+                    self._files.unlock(file)
+                except OSError as refused:
+                    self._file = self._tail = None
+                    file.stuck = True  # until it has been synced
+                    if refused.__context__ is not None:
+                        file.let_go()  # another error is under way, and nobody will sync it
+
+    def _opened(self) -> OpenFile:
+        if self._file is None:
+            self._file = self._try("open", self._files.open_append, self.path)
+            self._tail = None
+            self._directory_synced = False  # whoever put this file there may have died before it was in its folder
+        return self._file
+
+    def _caught_up(self, file: OpenFile) -> Tail:
+        """Where the ledger ends now, what others appended since the last look verified."""
+        if self._tail is None or self._tail.head.seq == 0:
+            return self._looked_at_anew(file)
+        size = self._try("look at", self._files.size, file)
+        head = self._tail.head
+        if size == head.size:
+            return self._tail
+        if size < head.size:
+            problem = f"was cut: it had {head.size:,} bytes when last appended to and has {size:,} now"
+            raise DamagedLedger(self.path, head.seq, size, problem)
+        tail = self._try("read", self._verified_from, file, self._tail, size)
+        return tail or self._looked_at_anew(file)
+
+    def _looked_at_anew(self, file: OpenFile) -> Tail:
+        """Where the ledger ends, whatever was known of it: it may be another file, or cut and grown again."""
+        self._seen = SeenIds()
+        return self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
+
+    def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:
+        """The tail after what others appended; None when something torn is behind it."""
+
+        def read_at(offset: int, count: int) -> bytes:
+            return self._files.read(file, offset, count)
+
+        reader, recorded_at = LedgerReader(self.workflow_id, self.path, read_at, size, start=tail.head), ""
+        for lines in reader.chunks():
+            recorded_at = lines[-1]["recorded_at"]
+        return None if reader.torn_bytes else Tail(reader.head, recorded_at)
+
+    def _composed(self, file: OpenFile, tail: Tail, batch: Sequence[Draft], expected_seq: int | None) -> Composed:
+        wanted = {draft.id for draft in batch if draft.search}
+        needs_runs = tail.runs is None and any(draft.needs_run for draft in batch)
+        found: dict[str, Line] = {}
+        if tail.head.seq and (wanted or needs_runs):
+            with self._try("search", self._files.map, file, tail.head.size) as ledger:
+                found = self._seen.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
+                tail = with_runs(tail, lambda: ledger) if needs_runs else tail
+        elif needs_runs:
+            tail = with_runs(tail, lambda: b"")
+        return compose(
+            batch,
+            tail,
+            workflow_id=self.workflow_id,
+            origin=self._origin,
+            now=to_wire(self._clock()),
+            found=found,
+            expected_seq=expected_seq,
+            durability=self._durability,
+        )
+
+    def _write_lines(self, file: OpenFile, start: int, lines: Sequence[bytes]) -> None:
+        """All lines, or the ledger as it was."""
+        try:
+            for data in _packed(lines):
+                written = self._files.write(file, data)
+                if written != len(data):
+                    raise OSError(errno.ENOSPC, f"only {written:,} of {len(data):,} bytes were written")
+        except OSError as error:
+            self._tail = None
+            try:
+                self._files.truncate(file, start)
+            except OSError:
+                # What was written may stand there whole; nobody may build on it before it has been copied.
+                self._file = None
+                set_fence(self._files, self.path)
+                raise DurabilityUnknown(self.path, error) from error
+            raise LedgerUnavailable(self.path, "append to", error) from error
+
+    def _confirmed(self, file: OpenFile) -> bool:
+        """Sync; False when the file was replaced or fenced meanwhile, so that the sync says nothing."""
+        self._sync(file)
+        if not self._directory_synced:
+            self._try("sync the folder of", self._files.sync_directory, self.path.parent)
+            self._directory_synced = True
+        at_path = self._try("look at", self._files.is_at, file, self.path)
+        return at_path and not self._try("look at", is_fenced, self._files, self.path)
+
+    def _sync(self, file: OpenFile) -> None:
+        try:
+            self._files.sync(file)
+        except OSError as error:
+            set_fence(self._files, self.path)
+            if self._file is file:
+                self._file = None
+            raise DurabilityUnknown(self.path, error) from error
+
+    def _try(self, doing: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return call(*args, **kwargs)
+        except LockTimeout as error:
+            raise LockedLedger(self.path, error) from None
+        except OSError as error:
+            raise LedgerUnavailable(self.path, doing, error) from error
+
+
+def _packed(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Lines joined into writes of at most `_WRITE_BYTES_MAX`, whole lines each."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) > _WRITE_BYTES_MAX:
+            yield b"".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    yield b"".join(part)

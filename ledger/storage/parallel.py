@@ -1,0 +1,110 @@
+"""Processes that share work: the same question to each of many jobs; answers come in the order of the jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+from ledger.errors import CostledgerError
+from ledger.storage.store import DirectoryStore, LedgerStore
+
+__all__ = ["ask_each", "collecting_rarely", "processes_at_hand"]
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+_JOBS_PER_CALL: Final = 8
+"""Few enough to share the work evenly; each call costs 0.5 ms."""
+
+_RARELY: Final = (200_000, 50, 50)
+"""When to look for circles of objects; at Python's own 700 a large import spends a twentieth of its time on that."""
+
+_asked: tuple[Callable[[LedgerStore, Any], Any], LedgerStore, Sequence[Any]] | None = None
+"""What this worker process is asked: question, ledgers, and, when it is a copy of the one that asks, all jobs."""
+
+
+def processes_at_hand() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def ask_each(
+    question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J], *, processes: int
+) -> Iterator[Iterator[R]]:
+    """`question(ledgers, job)` for each job; processes are at work from the beginning of the block to its end.
+
+    Args:
+        question: can be pickled; it must not raise, for an error would end all the others.
+        processes: 1 asks here, as the answers are taken; so does a store that is not a directory.
+
+    Raises:
+        CostledgerError: a process was killed.
+    """
+    if processes <= 1 or len(jobs) <= 1 or not isinstance(ledgers, DirectoryStore):
+        yield (question(ledgers, job) for job in jobs)
+        return
+    from concurrent.futures import ProcessPoolExecutor  # here: most commands need it not, and it takes 15 ms
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    context = get_context("fork" if _can_fork() else "spawn")
+    forked = context.get_start_method() == "fork"
+    parts = [range(at, min(at + _JOBS_PER_CALL, len(jobs))) for at in range(0, len(jobs), _JOBS_PER_CALL)]
+    calls = parts if forked else [[jobs[at] for at in part] for part in parts]
+    pool = ProcessPoolExecutor(processes, context, _begin, (question, ledgers, jobs if forked else ()))
+    try:
+        yield (answer for answers in pool.map(_answer, calls) for answer in answers)
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise CostledgerError(f"a worker process was killed ({error}); nothing is lost, run it again") from None
+        raise
+    pool.shutdown()
+
+
+def _can_fork() -> bool:
+    """A fork starts at once and has all jobs, but copies the locks of other threads, a progress bar's say."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+def _begin(question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J]) -> None:
+    """What a worker does first; it ends with the process that asks, and not before."""
+    global _asked
+    _asked = (question, ledgers, jobs)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    threading.Thread(target=_end_with_parent, name="costledger-parent", daemon=True).start()
+    gc.freeze()
+    gc.set_threshold(*_RARELY)
+
+
+def _end_with_parent() -> None:
+    """A killed process closes no pool, and its workers would wait for the next question for ever."""
+    from multiprocessing import parent_process
+
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _answer(part: range | Sequence[Any]) -> list[Any]:
+    assert _asked is not None
+    question, ledgers, jobs = _asked
+    return [question(ledgers, job) for job in ([jobs[at] for at in part] if isinstance(part, range) else part)]
+
+
+@contextlib.contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -1,0 +1,1 @@
+"""The status line, its hooks, and what appends what they record."""

@@ -1,0 +1,147 @@
+"""`demo`: the whole story on shipped output, start to end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from ledger.errors import InvalidInput
+from ledger.events import money
+from ledger.events.event import cost_observed, workflow_ended
+from ledger.importing.importer import import_source
+from ledger.storage.store import DirectoryStore
+from projections.cli.commands.history import steps_table
+from projections.cli.output.console import console, styled_status
+from projections.cli.output.tables import Id, Table
+from projections.cli.output.text import place
+from projections.folding.cost_words import cost_before
+from projections.folding.explain import steps
+from projections.folding.row import Row
+from projections.history.sqlite.history import SqliteHistory
+from projections.replay.refresh import refresh
+
+WORKFLOW_ID = "a5b80595"
+REVIEWER_SESSION = "e3f4815f-2d56-5495-8e7f-92f7c145e882"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One moment of the story: what happened, in a sentence, and what that appends."""
+
+    what: str
+    do: Callable[[DirectoryStore], object]
+
+
+def examples() -> Path:
+    """The shipped output: inside the installed package, or in the source tree."""
+    package = Path(__file__).resolve().parents[2]
+    inside = package / "_examples"
+    return inside if inside.is_dir() else package.parent / "data" / "examples"
+
+
+def _imported(moment: str) -> Callable[[DirectoryStore], object]:
+    return lambda ledgers: import_source(ledgers, "adw", examples() / moment)
+
+
+def _over_reading(ledgers: DirectoryStore) -> object:
+    reading = cost_observed(
+        WORKFLOW_ID, agent="sdlc_reviewer", session_id=REVIEWER_SESSION, cost_usd="3.0888", reason="a live estimate"
+    )
+    return ledgers.append([reading])
+
+
+def _complete(ledgers: DirectoryStore) -> object:
+    return ledgers.append([workflow_ended(WORKFLOW_ID, "completed")])
+
+
+STORY = (
+    Step("The planner is done. A sync that stored this once would show it for ever.", _imported("1-planned")),
+    Step("The implementor was killed: no total, so its messages are priced, as a lower bound.", _imported("2-killed")),
+    Step("Its retry overwrote the log. The killed attempt still cost what it cost.", _imported("3-retried")),
+    Step("The tester ran twice in one process: the second total includes the first.", _imported("4-tested")),
+    Step("A live estimate of the review reads far too high.", _over_reading),
+    Step("The review's own total is lower. While the workflow runs, no cost ever falls.", _imported("5-reviewed")),
+    Step("The workflow completes: now the last word of every meter counts.", _complete),
+)
+
+
+@click.command("demo")
+@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the data here to look around in.")
+def demo_command(keep: Path | None) -> None:
+    """The story of issue 17, on output that travels with this program: $0.09, then $5.00, then $2.37."""
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise InvalidInput(f"{keep} is not empty; name a new folder")
+    with ExitStack() as stack:
+        data = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="costledger-demo-")))
+        history = stack.enter_context(SqliteHistory(data / "history.db"))
+        _play(DirectoryStore(data), history)
+    _next_commands(keep)
+
+
+def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
+    out = console()
+    out.print(Text(f"Workflow {WORKFLOW_ID}, issue #17: five agents, one figure that must be right.\n", style="bold"))
+    before = 0
+    for number, step in enumerate(STORY, 1):
+        step.do(ledgers)
+        refresh(ledgers, history)
+        row = history.row(WORKFLOW_ID)
+        if row is None:
+            raise InvalidInput(f"the shipped examples in {examples()} are incomplete; install again")
+        out.print(Text(f"{number}. {step.what}"))
+        _print_row(row, before)
+        before = row.actual_cost_nanousd
+    out.print(Text("Why is it $2.37? Every event that moved the number, back to the line of the log:", style="bold"))
+    steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples, out).print(out)
+
+
+def _inside_examples(file: str | None, line: int | None) -> str:
+    return place(None if file is None else "/".join(Path(file).parts[-5:]), line)
+
+
+def _print_row(row: Row, before: int) -> None:
+    figures = ("cost before", "cost", "tokens", "events")
+    shown = Table(
+        None,
+        "workflow",
+        "status",
+        "cost before",
+        "cost",
+        "basis",
+        "tokens",
+        "events",
+        right=figures,
+        whole=("status", "basis"),
+        dropped=("events", "tokens", "basis"),
+    )
+    shown.add_row(
+        Id(row.adw_id),
+        styled_status(row.status),
+        cost_before(before),
+        Text(money.shown(row.actual_cost_nanousd), style="bold"),
+        row.cost_basis or "none",
+        f"{row.total_tokens:,}",
+        str(row.event_count),
+    )
+    shown.print(console())
+
+
+def _next_commands(keep: Path | None) -> None:
+    click.echo("Now with your own files:\n")
+    for command, what in (
+        ("costledger import adw path/to/agents", "agents' folders: agents/<workflow id>/<agent>/…output.jsonl"),
+        ("costledger history", "what every workflow cost"),
+        ("costledger explain ID", "why it cost that"),
+        ("costledger verify", "proof that no figure was changed since"),
+    ):
+        click.echo(f"  {command:<38} {what}")
+    if keep is not None:
+        click.echo(f"\nThe demo's data is in {keep}: costledger --data {keep} show {WORKFLOW_ID}")
+    else:
+        click.echo("\nTo look around in the demo's own data: costledger demo --keep demo-data")

@@ -1,0 +1,248 @@
+"""`import`: read what agents left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
+from ledger.events import money
+from ledger.importing.auto_import import SourceReading
+from ledger.importing.importer import ImportReport, SourceEntry, SourceRegister, configured, import_entry
+from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.storage.parallel import processes_at_hand
+from ledger.text import counted
+from projections.cli.options import (
+    config,
+    config_option,
+    config_path,
+    data_option,
+    data_path,
+    json_option,
+    prices,
+    store,
+)
+from projections.cli.output.console import console
+from projections.cli.output.costs import in_words
+from projections.cli.output.progress import progress_bar
+from projections.cli.output.tables import Table
+from projections.cli.output.text import place, print_json
+from projections.cli.session import log_changes, opened
+from projections.cli.source_kinds import Kind, other_tool
+from projections.folding.row import Row
+from projections.reports.overview import Figure
+
+_SHOWN_MAX: Final = 20
+"""Lines of skipped input told to a person; `--json` tells all."""
+
+
+class _SourcePath(click.Path):
+    """A path; an empty one, an unset variable mostly, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the PATH is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+@click.command("import")
+@click.argument("kind", metavar="[KIND]", type=Kind(), required=False)
+@click.argument("paths", metavar="[PATH...]", nargs=-1, type=_SourcePath(path_type=Path))
+@click.option("--workflow-id", "--workflow", help="The workflow, where the files do not say it.")
+@click.option("--agent", help="The agent, where the folders do not say it.")
+@click.option(
+    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
+)
+@click.option(
+    "--workflow-by",
+    type=click.Choice(["session", "project", "branch"]),
+    help="claude, codex: what a workflow is  [default: session]",
+)
+@click.option("--fed-too", is_flag=True, hidden=True, expose_value=False)  # sessions were once read from one source
+@click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
+@json_option
+@config_option
+@data_option
+def import_command(
+    kind: str | None,
+    paths: tuple[Path, ...],
+    workflow_id: str | None,
+    agent: str | None,
+    columns: tuple[str, ...],
+    workflow_by: str | None,
+    status: str | None,
+    as_json: bool,
+) -> int:
+    """Append what PATH holds and the ledgers do not; once more appends nothing.
+
+    Without KIND, the [[sources]] of costledger.toml are read.
+
+    \b
+    adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
+    claude         Claude Code's transcripts; no PATH: where $CLAUDE_CONFIG_DIR says, ~/.config/claude, ~/.claude
+    claude-stream  one log of `claude -p --output-format stream-json`
+    codex          Codex CLI's rollouts; no PATH: $CODEX_HOME or ~/.codex
+    csv, jsonl     any other table of calls; --map says which column is which field
+    litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
+    otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
+    history-db     an application's SQLite table workflow_history: status, issue, template and times
+    """
+    _check(kind, workflow_id, workflow_by)
+    told = (workflow_id, agent, columns, workflow_by or "session")
+    named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
+    report, failed = _imported(named, status, told=bool(paths))
+    if not report.workflows and not report.problems and len(failed) == 1:
+        raise failed[0][1]
+    if not as_json:
+        _print(report)
+    if kind in TRANSCRIPT_KINDS and report.unchanged and (workflow_id or workflow_by):
+        option = "--workflow-id" if workflow_id else "--workflow-by"
+        click.echo(f"messages that a ledger has stay in its workflow; {option} is for those that none has", err=True)
+    if alone := len(report.without_folder):
+        sessions = f"{counted(alone, 'session')} named no folder"
+        click.echo(f"{sessions} to be a project's by; each is a workflow of its own", err=True)
+    for path, problem in failed:
+        where = "" if isinstance(problem, SourceUnreadable) and problem.path == path else f"{readable(path)}: "
+        click.echo(f"costledger: {where}{problem}", err=True)
+    for name, problem in report.problems:
+        click.echo(f"costledger: {name}: {problem}", err=True)
+    if report.appended:
+        log_changes()
+    with opened(workflow_ids=report.workflows) as session:
+        rows = session.history.rows()
+    if as_json:
+        print_json(_as_json(report, failed) | {"total": _total_json(report, rows)})
+    else:
+        _print_total(report, rows, session.where)
+    return 1 if failed or report.problems else 0
+
+
+def _check(kind: str | None, workflow_id: str | None, workflow_by: str | None) -> None:
+    """Refuse what would be passed over in silence."""
+    if workflow_by is not None and kind not in (None, *TRANSCRIPT_KINDS):
+        raise click.UsageError(f"--workflow-by is for {' and '.join(TRANSCRIPT_KINDS)}")
+    if workflow_by is not None and workflow_id is not None:
+        raise click.UsageError("--workflow-id names one workflow for all of it; leave out --workflow-by, or it")
+    if kind is None and (workflow_by, workflow_id) != (None, None):
+        raise click.UsageError("costledger.toml says what a workflow is there; name a KIND, or leave out the option")
+
+
+def _imported(
+    named: list[SourceEntry], status: str | None, *, told: bool
+) -> tuple[ImportReport, list[tuple[Path, CostledgerError]]]:
+    """What the sources held together, and those that could not be read.
+
+    Args:
+        told: somebody named the paths just now: one that holds nothing is of another kind, mostly.
+    """
+    ledgers, register, book = store(), SourceRegister(data_path()), prices()
+    report = ImportReport()
+    failed: list[tuple[Path, CostledgerError]] = []
+    for entry in named:
+        path = Path(entry.path)
+        try:
+            with progress_bar(f"reading {readable(path.name)}") as progress:
+                reading = SourceReading(entry)
+                found = import_entry(
+                    ledgers,
+                    entry,
+                    status=status,
+                    unchanged=reading.is_unchanged,
+                    prices=book,
+                    progress=progress,
+                    processes=processes_at_hand(),
+                )
+            nothing = not (found.workflows or found.problems or found.in_unchanged_files)
+            if told and nothing and (other := other_tool(entry.kind, path)) is not None:
+                raise SourceUnreadable(path, other)
+            if told and nothing and not found.skipped:
+                raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
+            report.merge(found)
+            register.add(entry)
+            reading.store(ledgers, found)
+        except CostledgerError as error:
+            is_input = isinstance(error, SourceUnreadable | InvalidInput) and not entry.map
+            other = other_tool(entry.kind, path) if told and is_input else None
+            failed.append((path, error if other is None else SourceUnreadable(path, other)))
+    return report, failed
+
+
+def _default_paths(kind: str) -> list[Path]:
+    if kind not in TRANSCRIPT_KINDS:
+        raise click.UsageError(f"name the PATH that `import {kind}` is to read")
+    if found := transcript(kind).places():
+        return found
+    raise click.UsageError(f"{kind} keeps nothing in its default places; name a PATH")
+
+
+def _configured() -> list[SourceEntry]:
+    """The sources of the configuration.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    sources = configured(config())
+    if not sources:
+        where = config_path() or "costledger.toml (there is none)"
+        raise InvalidInput(f"no [[sources]] in {where}; name a kind and a path, or see docs/configuration.md")
+    return sources
+
+
+def _as_json(report: ImportReport, failed: list[tuple[Path, CostledgerError]]) -> dict[str, Any]:
+    return {
+        "appended": report.appended,
+        "unchanged": report.unchanged,
+        "workflows": {name: {"appended": c.appended, "unchanged": c.unchanged} for name, c in report.workflows.items()},
+        "skipped": [{"file": readable(s.path), "line": s.line, "reason": s.reason} for s in report.skipped],
+        "errors": [
+            *({"path": readable(path), "error": str(error)} for path, error in failed),
+            *({"workflow_id": readable(name), "error": str(error)} for name, error in report.problems),
+        ],
+    }
+
+
+def _totals(report: ImportReport, rows: list[Row]) -> tuple[Figure, Figure, int]:
+    """What the workflows of the import cost, what all workflows cost, and how many of the first have a row."""
+    read, ever, count = Figure(), Figure(), 0
+    for row in rows:
+        ever.take_row(row)
+        if row.adw_id in report.workflows:
+            read.take_row(row)
+            count += 1
+    return read, ever, count
+
+
+def _total_json(report: ImportReport, rows: list[Row]) -> dict[str, Any]:
+    read, ever, count = _totals(report, rows)
+    return {
+        "workflows": count,
+        "cost_usd": money.to_wire(read.nanousd),
+        "at_least": read.at_least,
+        "in_all": {"workflows": len(rows), "cost_usd": money.to_wire(ever.nanousd), "at_least": ever.at_least},
+    }
+
+
+def _print_total(report: ImportReport, rows: list[Row], where: str) -> None:
+    """The last line: what all of it cost, in dollars."""
+    read, ever, count = _totals(report, rows)
+    shown, shown_ever = (
+        in_words(each.nanousd, unpriced=each.unpriced, at_least=each.at_least) for each in (read, ever)
+    )
+    these = f"{shown} in {counted(count, 'workflow')} read now; " if 0 < count < len(rows) else ""
+    click.echo(f"{these}{shown_ever} in {'all ' if these else ''}{counted(len(rows), 'workflow')} of {where}")
+
+
+def _print(report: ImportReport) -> None:
+    click.echo(
+        f"{counted(report.appended, 'event')} appended, {report.unchanged:,} unchanged, "
+        f"{counted(len(report.skipped), 'input')} skipped, in {counted(len(report.workflows), 'workflow')}"
+    )
+    if report.skipped:
+        shown = Table("skipped", "where", "why", prose=("where", "why"))
+        for skipped in report.skipped[:_SHOWN_MAX]:
+            shown.add_row(place(str(skipped.path.absolute()), skipped.line), skipped.reason)
+        shown.print(console())
+        if len(report.skipped) > _SHOWN_MAX:
+            click.echo(f"  and {len(report.skipped) - _SHOWN_MAX:,} more; --json lists all")

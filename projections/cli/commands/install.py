@@ -1,0 +1,156 @@
+"""`install claude-code`, and the two commands that it puts into Claude Code's settings."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ledger.errors import InvalidInput, SourceUnreadable, reason
+from projections.claude_code import statusline
+from projections.claude_code.settings import StatusLine, installed, parsed, silenced, spelled_like, uninstalled
+from projections.cli.options import data_option, data_path
+
+__all__ = ["hook_command", "install_command", "statusline_command"]
+
+_SILENT: Final = (
+    '"disableAllHooks": true stands there: until it is false, Claude Code runs no hooks, and newer versions no status '
+    "line either"
+)
+"""Said of settings that are silenced, before they are written and after."""
+
+
+@click.command("statusline")
+@click.option("--after", metavar="COMMAND", help="Print the line of this shell command first; it gets the same stdin.")
+@data_option
+def statusline_command(after: str | None) -> None:
+    """For Claude Code: note the session's cost from stdin, print one line.
+
+    $COSTLEDGER_DATA comes before --data here: the settings are general, an agent's environment is not.
+    $COSTLEDGER_WORKFLOW and $COSTLEDGER_AGENT say what the session is a part of; without them it is a workflow itself.
+    """
+    statusline.statusline(str(data_path()), after)
+
+
+@click.command("hook")
+@data_option
+def hook_command() -> None:
+    """For Claude Code's Stop, SubagentStop and SessionEnd: read the transcript on, without making it wait.
+
+    The environment is that of `costledger statusline`. The end of a session is not the end of a workflow: it can be
+    resumed; `costledger complete ID` says that the job is done.
+    """
+    statusline.hook(str(data_path()))
+
+
+@click.command("install")
+@click.argument("what", metavar="claude-code", type=click.Choice(["claude-code"]))
+@click.option("--uninstall", "taking_back", is_flag=True, help="Take out what was put there, and nothing else.")
+@click.option(
+    "--status-line",
+    type=click.Choice(["refuse", "after", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="When there is another status line: print ours after it, or keep it as it is and install only the hooks.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_option
+def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: bool) -> int:  # noqa: ARG001 - one choice yet
+    """Put our status line and hooks into Claude Code's settings, after showing the difference.
+
+    The settings are $CLAUDE_CONFIG_DIR/settings.json or ~/.claude/settings.json. The data directory is written there
+    as an absolute path, so that sessions of all projects go to one place.
+    """
+    path = _settings()
+    before = _read(path)
+    settings = parsed(path, before)
+    if taking_back:
+        wanted = uninstalled(path, settings)
+    else:
+        wanted = installed(path, settings, _executable(), str(data_path().absolute()), status_line)
+    silent = silenced(settings) and not taking_back
+    if wanted == settings:
+        click.echo(f"{path}: nothing to change{f', but {_SILENT}' if silent else ''}")
+        return 0
+    after = spelled_like(before, wanted)
+    for line in difflib.unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""):
+        click.secho(line, fg={"+": "green", "-": "red"}.get(line[:1]) if not os.environ.get("NO_COLOR") else None)
+    if silent and not yes:
+        click.echo(f"costledger: {path}: {_SILENT}", err=True)
+    if not yes and not _confirmed():
+        click.echo("nothing was changed")
+        return 1
+    _write(path, before, after)
+    if silent:
+        click.echo(f"{path}: written, but {_SILENT}")
+        return 0
+    told = "no longer tell of themselves" if taking_back else "use it"
+    click.echo(f"{path}: written; sessions of Claude Code that start from now on {told}")
+    return 0
+
+
+def _settings() -> Path:
+    """Where Claude Code keeps its settings.
+
+    Raises:
+        InvalidInput: the environment names several places, as readers of transcripts take it; they are written to one.
+    """
+    named = [part.strip() for part in os.environ.get("CLAUDE_CONFIG_DIR", "").split(",") if part.strip()]
+    if len(named) > 1:
+        raise InvalidInput(
+            f"CLAUDE_CONFIG_DIR names several folders: {', '.join(named)}; set it to the one to install into"
+        )
+    return Path(named[0] if named else "~/.claude").expanduser() / "settings.json"
+
+
+def _confirmed() -> bool:
+    """Whether a person agrees; nobody there does not."""
+    try:
+        return click.confirm("Write this?")
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo("\ncostledger: nobody answered; --yes writes it without asking", err=True)
+        return False
+
+
+def _executable() -> str:
+    """The command as the settings name it: this very one, since Claude Code's PATH may know no other."""
+    beside = Path(sys.executable).with_name("costledger")
+    return str(beside) if beside.is_file() else shutil.which("costledger") or "costledger"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceUnreadable(path, f"cannot be read: {error}") from error
+
+
+def _write(path: Path, before: str, after: str) -> None:
+    """Replace the settings in one step; where they are a link, the file that it names.
+
+    Raises:
+        SourceUnreadable: they cannot be written, or have changed since they were read; they are as they were.
+    """
+    target = Path(os.path.realpath(path))
+    new = target.with_name(f".{target.name}.costledger-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(after, encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, new)
+        if _read(path) != before:
+            raise SourceUnreadable(path, "was changed by somebody else meanwhile; nothing was written: run it again")
+        new.replace(target)
+    except OSError as error:
+        raise SourceUnreadable(path, f"cannot be written: {reason(error)}; nothing was changed") from error
+    finally:
+        new.unlink(missing_ok=True)

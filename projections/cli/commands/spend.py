@@ -1,0 +1,241 @@
+"""`daily`, `weekly`, `monthly` and `session`: spend over time."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from typing import Any, Final, TypeVar
+
+import click
+
+from ledger.errors import InvalidInput
+from ledger.events import money
+from projections.cli.options import data_option, history_option, import_option, json_option
+from projections.cli.output.console import console
+from projections.cli.output.costs import print_unpriced, shown_cost, unpriced_json
+from projections.cli.output.evidence import evidence_json, print_evidence
+from projections.cli.output.tables import Id, Table
+from projections.cli.output.text import csv_cell, plain, print_json
+from projections.cli.parsing import day_range
+from projections.cli.session import exit_code, opened
+from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.spend import AMOUNTS, Amounts
+from projections.reports.spend_report import (
+    BY,
+    PERIODS,
+    By,
+    Kind,
+    Line,
+    Report,
+    at_least,
+    groups,
+    quarters,
+    report,
+    spent_at_from,
+    total_tokens,
+)
+from projections.reports.timezones import zone_called, zone_named
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LABELS: Final = {"session_id": "session", "adw_id": "workflow", "last_activity": "last activity"}
+"""Columns that people know by another name than programs."""
+
+_FIGURES: Final = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache create": "cache_write_tokens",
+    "cache read": "cache_read_tokens",
+}
+_COLUMNS: Final = ("models", *_FIGURES, "total tokens", "cost (USD)")
+_DROPPED: Final = (
+    ("cache create", "cache read"),
+    "models",
+    ("input", "output"),
+    "last activity",
+    "total tokens",
+    "workflow",
+)
+"""What a terminal that is too narrow goes without, step by step, before a name is broken."""
+
+
+def _once(context: click.Context, parameter: click.Parameter, value: tuple[By, ...]) -> By | None:
+    """An option that is given once at most; the last of several does not win unseen."""
+    if len(value) > 1:
+        raise click.BadParameter(f"give one of {', '.join(value)}", context, parameter)
+    return value[0] if value else None
+
+
+def _options(command: F) -> F:
+    """The options that all reports share."""
+    for option in (
+        data_option,
+        history_option,
+        import_option,
+        click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
+        json_option,
+        click.option("--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."),
+        click.option("--breakdown", is_flag=True, help="Show each model below its line."),
+        click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
+        click.option("--until", metavar="DATE", help="The last day, or period: 2026-11-30, yesterday, last month."),
+        click.option(
+            "--since", metavar="DATE", help="The first day, or period: 2026-11-01, last week; 7d: the last 7 days."
+        ),
+        click.option(
+            "--by", type=click.Choice(list(BY)), multiple=True, callback=_once, help="Split each line by this."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("daily")
+@_options
+def daily_command(**options: Any) -> int:
+    """What was spent each day."""
+    return _print_report("daily", **options)
+
+
+@click.command("weekly")
+@_options
+def weekly_command(**options: Any) -> int:
+    """What was spent each week, from Monday to Sunday (ISO 8601)."""
+    return _print_report("weekly", **options)
+
+
+@click.command("monthly")
+@_options
+def monthly_command(**options: Any) -> int:
+    """What was spent each month."""
+    return _print_report("monthly", **options)
+
+
+@click.command("session")
+@_options
+def session_command(**options: Any) -> int:
+    """What each session spent, the latest last."""
+    return _print_report("session", **options)
+
+
+def _print_report(
+    kind: Kind,
+    *,
+    by: By | None,
+    since: str | None,
+    until: str | None,
+    timezone: str | None,
+    breakdown: bool,
+    order: str,
+    as_json: bool,
+    as_csv: bool,
+) -> int:
+    if as_json and as_csv:
+        raise InvalidInput("--json and --csv: give one of them")
+    zone = zone_named("--timezone", timezone)
+    first, last = quarters(*day_range(since, until, zone), zone)
+    with opened(imports=True) as session:
+        sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
+        made = report(kind, by, sums, zone, descending=order == "desc")
+        dated = spent_at_from(session.history, first, last)
+        if as_json:
+            print_json(_as_json(kind, made, zone, breakdown=breakdown) | {"spent_at_from": evidence_json(dated)})
+        elif as_csv:
+            _print_csv(kind, by, made, breakdown=breakdown)
+        elif made.lines:
+            _print_table(kind, by, made, breakdown=breakdown and by != "model")
+            print_evidence(console(), dated)
+        else:
+            click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.where} yet"))
+        return exit_code(session.problems)
+
+
+def _label_names(kind: Kind, by: By | None) -> list[str]:
+    period = [PERIODS[kind]] if kind in PERIODS else ["session_id", "adw_id", "last_activity"]
+    return [*period, *([] if by is None else [by])]
+
+
+def _figures(amounts: Amounts) -> dict[str, str | int]:
+    """All figures of a line for programs: USD as text, counts, and whether it is a lower bound."""
+    told: dict[str, str | int] = dict(zip(AMOUNTS[1:], amounts[1:], strict=True))
+    del told["partial"]
+    cost_usd = money.to_wire(amounts[0])
+    return told | {"total_tokens": total_tokens(amounts), "cost_usd": cost_usd, "at_least": at_least(amounts)}
+
+
+def _as_json(kind: Kind, made: Report, zone: tzinfo | None, *, breakdown: bool) -> dict[str, Any]:
+    def told(line: Line) -> dict[str, Any]:
+        models: dict[str, Any] = {"models": sorted(line.models)}
+        if breakdown:
+            models["by_model"] = {name: _figures(amounts) for name, amounts in sorted(line.models.items())}
+        return line.labels | _figures(line.amounts) | models
+
+    return {
+        kind: [told(line) for line in made.lines],
+        "totals": told(made.total),
+        "unpriced": unpriced_json(made.unpriced),
+        "timezone": zone_called(zone),
+    }
+
+
+def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
+    """A line per period, or with `breakdown` per model of it; there is no total, so that a column can be added up."""
+    labels = _label_names(kind, by)
+    named = breakdown and by != "model"
+    names = list(_figures([0] * len(AMOUNTS)))
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow([*labels, *(["model"] if named else []), *names])
+    for line in made.lines:
+        parts = sorted(line.models.items()) if named else [("", line.amounts)]
+        for model, amounts in parts:
+            told = [csv_cell(line.labels[name]) for name in labels]
+            figures = _figures(amounts)
+            if not amounts[0] and figures["at_least"]:
+                figures["cost_usd"] = ""  # no figure is known, and a column can still be added up
+            figures["at_least"] = int(figures["at_least"])
+            out.writerow([*told, *([csv_cell(model)] if named else []), *figures.values()])
+
+
+def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
+    labels = _label_names(kind, by)
+    columns = list(_COLUMNS) if by != "model" else [name for name in _COLUMNS if name != "models"]
+    names = [_LABELS.get(name, name) for name in labels]
+    blank = [""] * (len(labels) - 1)
+    shown = Table(
+        None,
+        *names,
+        *columns,
+        right=tuple(name for name in columns if name != "models"),
+        whole=("last activity", *([] if breakdown else ["date"])),
+        dropped=_DROPPED,
+    )
+    for line in made.lines:
+        told = [_label(line.labels[name], name) for name in labels]
+        shown.add_row(*told, *_cells(columns, line.models, line.amounts))
+        if breakdown:
+            for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
+                shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
+    shown.add_total("total", *blank, *_cells(columns, {}, made.total.amounts))
+    out = console()
+    shown.print(out)
+    print_unpriced(out, made.total.amounts[0], made.unpriced)
+
+
+def _label(value: str | int | None, name: str) -> str:
+    if value is None:
+        return UNATTRIBUTED
+    if name in ("session_id", "adw_id"):
+        return Id(plain(str(value)))
+    return f"#{value}" if name == "issue" else plain(str(value))
+
+
+def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts) -> list[str]:
+    cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
+        "models": "\n".join(plain(name) for name in sorted(models)),
+        "total tokens": f"{total_tokens(amounts):,}",
+        "cost (USD)": shown_cost(
+            amounts[0], unpriced=amounts[AMOUNTS.index("unpriced_events")] > 0, at_least=at_least(amounts)
+        ),
+    }
+    return [cells[name] for name in columns]

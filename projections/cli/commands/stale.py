@@ -1,0 +1,152 @@
+"""`stale`: what needs attention, and accepting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
+from ledger.events import timestamps
+from ledger.events.event import finding_accepted
+from ledger.importing.importer import reread
+from ledger.importing.source_registry import SourceRegister
+from ledger.sources import source
+from ledger.sources.findings import Options
+from projections.applications.doubts import doubts_of_copies
+from projections.cli.options import config_option, data_option, history_option, json_option, prices
+from projections.cli.output.console import console, styled_status
+from projections.cli.output.costs import row_cost
+from projections.cli.output.tables import Id, Table
+from projections.cli.output.text import plain, print_json
+from projections.cli.session import Session, exit_code, opened
+from projections.cli.workflow_ids import existing_id
+from projections.folding.row import Row
+from projections.history.suspects import Suspect, stale
+from projections.replay.dry_run import tried_out
+from projections.reports.attention import Attention
+
+
+@click.command("stale")
+@click.option("--idle-hours", type=click.FloatRange(min=0), default=6.0, show_default=True, help="Running, but silent.")
+@click.option("--accept", "accepted_id", metavar="ID", help="Accept what needs attention there; with --reason.")
+@click.option("--reason", help="Why it is right as it stands; it stays in the ledger.")
+@json_option
+@history_option
+@config_option
+@data_option
+def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None, as_json: bool) -> int:
+    """What needs attention, why, and what to do; `verify` proves, this suspects.
+
+    What is right as it stands is accepted, which is an event in the ledger: it stays quiet until it is another finding.
+    """
+    idle = timedelta(hours=idle_hours)
+    if accepted_id is not None:
+        return _accept(existing_id(accepted_id), reason, idle, as_json=as_json)
+    if reason is not None:
+        raise InvalidInput("--reason says why something is accepted; name it with --accept ID")
+    with opened() as session:
+        found = _found(session, session.history.rows(), idle)
+    if as_json:
+        print_json([_as_json(suspect) for suspect in found])
+    elif found:
+        _print(found)
+    else:
+        click.echo("nothing needs attention")
+    return exit_code(session.problems)
+
+
+def _accept(workflow_id: str, reason: str | None, idle: timedelta, *, as_json: bool) -> int:
+    if not (reason or "").strip():
+        raise InvalidEvent("reason", "an acceptance says why: --reason TEXT")
+    with opened(workflow_ids=[workflow_id]) as session:
+        row = session.history.row(workflow_id)
+        if row is None:
+            raise UnknownWorkflow(workflow_id, session.where)
+        found = _found(session, [row], idle)
+        if not found:
+            raise InvalidInput(f"nothing needs attention in {workflow_id}; `costledger stale` lists what does")
+        covered = {suspect.kind: suspect.covers for suspect in found}
+        receipt = session.ledgers.append([finding_accepted(workflow_id, findings=covered, reason=str(reason))])[0]
+    with opened(workflow_ids=[workflow_id]) as session:
+        row = session.history.row(workflow_id)
+        if session.application is not None and row is not None and "copy_wrong" not in covered:
+            session.application.write([row], pure=False, reason="a finding was accepted")
+    if as_json:
+        print_json({"adw_id": workflow_id, "accepted": list(covered), "id": receipt.id, "seq": receipt.seq})
+    else:
+        for suspect in found:
+            click.echo(f"{workflow_id}: accepted: {plain(suspect.why)}")
+    return exit_code(session.problems)
+
+
+def _found(session: Session, rows: list[Row], idle: timedelta) -> list[Suspect]:
+    now = datetime.now(UTC)
+    lookups = Attention(prices(), session.ledgers)
+    found = list(stale(rows, now=now, idle=idle, grown_at=_grown_at(session, rows), lookups=lookups))
+    found += doubts_of_copies(rows, session.compared(rows), session.where_copied, now=now)
+    return found
+
+
+def _as_json(suspect: Suspect) -> dict[str, object]:
+    row = suspect.row
+    return {
+        "adw_id": row.adw_id,
+        "status": row.status,
+        "cost_nanousd": row.actual_cost_nanousd,
+        "cost_basis": row.cost_basis,
+        "unpriced_events": row.unpriced_events,
+        "kind": suspect.kind,
+        "why": suspect.why,
+        "next_step": suspect.next_step,
+    }
+
+
+def _print(found: list[Suspect]) -> None:
+    shown = Table(
+        "Needs attention",
+        *("workflow", "status", "cost", "why", "next step"),
+        right=("cost",),
+        whole=("status",),
+        prose=("why", "next step"),
+        dropped=("status",),
+    )
+    for suspect in found:
+        row = suspect.row
+        status, cost = styled_status(row.status), row_cost(row)
+        shown.add_row(Id(row.adw_id), status, cost, plain(suspect.why), suspect.next_step)
+    shown.print(console())
+    click.echo("right as it stands? costledger stale --accept ID --reason WHY")
+
+
+def _grown_at(session: Session, rows: list[Row]) -> dict[str, datetime]:
+    """When the newest source of ended workflows was written, if it holds what their ledgers do not.
+
+    A newer file alone says nothing: it may have been copied, or have grown by lines without a cost. So those of newer
+    files are read again, in a trial.
+    """
+    updated = {row.adw_id: timestamps.moment(row.updated_at) for row in rows if row.status != "running"}
+    written = dict(_changed_at(session.data))
+    newer = {name: written[name] for name, at in updated.items() if at and name in written and written[name] > at}
+    if not newer:
+        return {}
+    with tried_out(session.ledgers, session.history) as trial:
+        counts = reread(trial.ledgers, SourceRegister(session.data), only=list(newer), prices=prices()).workflows
+    return {name: at for name, at in newer.items() if name in counts and counts[name].appended}
+
+
+def _changed_at(data: Path) -> Iterator[tuple[str, datetime]]:
+    """When the newest file of each workflow's remembered sources was written."""
+    newest: dict[str, float] = {}
+    for entry in SourceRegister(data).entries():
+        try:
+            parts = source(entry.kind).parts(Path(entry.path), Options(entry.workflow_id, entry.agent, entry.map))
+        except CostledgerError:
+            continue  # gone, and it takes nothing away
+        for part in parts:
+            newest[part.workflow_id] = max(newest.get(part.workflow_id, 0.0), part.written_at)
+    for workflow_id, written_at in newest.items():
+        if written_at:
+            yield workflow_id, datetime.fromtimestamp(written_at, UTC)

@@ -1,0 +1,227 @@
+"""What commands share: the data directory, options, and opening what lies there. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from ledger.config.locate import DataDirectory, config_file, located
+from ledger.errors import InvalidInput
+from ledger.storage.store import DirectoryStore
+
+if TYPE_CHECKING:
+    from ledger.config.schema import Config
+    from ledger.pricing.price_book import PriceBook
+
+__all__ = [
+    "complete_workflow",
+    "config",
+    "config_option",
+    "config_path",
+    "credentials_option",
+    "data_option",
+    "data_path",
+    "example",
+    "history_option",
+    "history_spelling",
+    "idle_after",
+    "import_option",
+    "json_before",
+    "json_option",
+    "located_data",
+    "named_replica",
+    "prices",
+    "replica_option",
+    "store",
+    "workflow_argument",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:  # noqa: ARG001
+    if value is not None:
+        context.find_root().meta["data"] = value
+
+
+data_option: Callable[[F], F] = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=True),
+    metavar="DIR",
+    expose_value=False,
+    is_eager=True,
+    callback=_remember,
+    help="The data directory [default: $COSTLEDGER_DATA, else the project's, else your own].",
+)
+
+
+def _remember_config(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:  # noqa: ARG001
+    if value is not None:
+        context.find_root().meta["config"] = value
+
+
+config_option: Callable[[F], F] = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    expose_value=False,
+    callback=_remember_config,
+    help="The configuration [default: $COSTLEDGER_CONFIG, or costledger.toml in the data directory, here or above].",
+)
+
+
+def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """What the command line says, before or behind the command's name, goes before the environment."""
+    told = context.find_root().meta
+    from_environment = context.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT
+    if value is not None and not (from_environment and "history" in told):
+        told["history"] = value
+
+
+history_option: Callable[[F], F] = click.option(
+    "--history",
+    metavar="URL",
+    envvar="COSTLEDGER_HISTORY",
+    expose_value=False,
+    callback=_remember_history,
+    help="Where the rows are: postgresql://USER@HOST/DATABASE [default: history.db in the data directory]. Or another "
+    "application's database whose table workflow_history is to be kept right as a copy of them: sqlite:PATH, or "
+    "postgresql://…",
+)
+
+
+def replica_option(option: str) -> Callable[[F], F]:
+    """The shared engine that a command talks to, as its argument `replica_name`."""
+    return click.option(
+        option,
+        "replica_name",
+        metavar="nats://HOST:PORT",
+        envvar="COSTLEDGER_REPLICA",
+        help="The shared engine's servers, by commas.",
+    )
+
+
+credentials_option: Callable[[F], F] = click.option(
+    "--credentials", type=click.Path(exists=True, dir_okay=False), help="A NATS credentials file (user JWT and seed)."
+)
+
+
+def _remember_no_import(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001
+    told = context.find_root().meta
+    told["no_import"] = value or told.get("no_import", False)
+
+
+import_option: Callable[[F], F] = click.option(
+    "--no-import",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_no_import,
+    help="Do not import what is new first.",
+)
+
+
+def json_before(context: click.Context, parameter: click.Parameter, value: bool) -> bool:  # noqa: ARG001
+    """Whether JSON is asked for, behind the command's name or before it."""
+    told = context.find_root().meta
+    told["json"] = value or told.get("json", False)
+    return bool(told["json"])
+
+
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, callback=json_before, help="Print JSON."
+)
+
+
+def complete_workflow(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """The ids of ledgers that begin so, for a shell's completion."""
+    with context.scope(cleanup=False):
+        return [name for name in store().workflow_ids() if name.startswith(incomplete)]
+
+
+workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID", shell_complete=complete_workflow)
+
+
+def example(command: str) -> str:
+    """The end of a command's help."""
+    return f"\b\nExample:\n  {command}"
+
+
+def data_path() -> Path:
+    """The data directory of this invocation."""
+    return located_data().path
+
+
+def located_data() -> DataDirectory:
+    """The data directory of this invocation, and what named it.
+
+    Raises:
+        InvalidConfig: a costledger.toml that may name it cannot be read.
+    """
+    told = click.get_current_context().find_root().meta
+    return located(told.get("data"), told.get("config"))
+
+
+def config_path() -> Path | None:
+    """The configuration file of this invocation, if there is one."""
+    given: Path | None = click.get_current_context().find_root().meta.get("config")
+    return config_file(data_path(), given)
+
+
+def config() -> Config:
+    """The configuration of this invocation.
+
+    Raises:
+        InvalidConfig: its file cannot be used.
+    """
+    from ledger.config.schema import load
+
+    return load(config_path())
+
+
+def prices() -> PriceBook:
+    """The prices that hold in this invocation.
+
+    Raises:
+        InvalidConfig: the configuration file cannot be used.
+    """
+    from ledger.pricing.price_book import price_book
+
+    return price_book(config_path())
+
+
+def idle_after() -> timedelta:
+    """After how long without activity an open workflow is shown as idle.
+
+    Raises:
+        InvalidConfig: the configuration file cannot be used.
+    """
+    from projections.history.idle import IDLE_AFTER
+
+    return IDLE_AFTER if config_path() is None else config().idle_after or IDLE_AFTER
+
+
+def history_spelling() -> str | Path:
+    """The history of this invocation, as `open_history` reads it."""
+    given: str | None = click.get_current_context().find_root().meta.get("history")
+    return data_path() / "history.db" if given is None else given
+
+
+def named_replica(name: str | None, option: str) -> str:
+    """The name of the shared engine.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if not name:
+        raise InvalidInput(f"name the shared engine: {option} nats://HOST:PORT, or COSTLEDGER_REPLICA")
+    return name
+
+
+def store() -> DirectoryStore:
+    """The ledgers of this invocation."""
+    return DirectoryStore(data_path())

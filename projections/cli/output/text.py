@@ -1,0 +1,102 @@
+"""Text and JSON as every command writes them; nothing here needs rich."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from ledger.events import timestamps
+from projections.json_text import json_bytes
+
+__all__ = [
+    "batches",
+    "csv_cell",
+    "local_time",
+    "place",
+    "plain",
+    "print_json",
+    "print_json_list",
+    "project_names",
+    "short_ids",
+]
+
+T = TypeVar("T")
+
+_BATCH: Final = 500
+"""What is printed at once of a long list."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def short_ids(text: str) -> str:
+    """A text for a narrow terminal, its UUIDs cut to their first eight digits."""
+    return _UUID.sub(r"\1…", text)
+
+
+def plain(text: str) -> str:
+    """Foreign text without the characters that drive a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+
+
+def project_names(projects: Iterable[str | None]) -> dict[str | None, str]:
+    """Return a short name of each project: the last part of its path, and of two that share it one part more."""
+    named = {project: re.split(r"[/\\]", project.rstrip("/\\")) for project in projects if project}
+    found: dict[str | None, str] = {None: ""}
+    for project, parts in named.items():
+        shared = [other for other in named.values() if other[-1:] == parts[-1:]]
+        found[project] = plain("/".join(parts[-1 if len(shared) == 1 else -2 :])) or project
+    return found
+
+
+def print_json(value: object) -> None:
+    """One JSON document, for programs."""
+    click.echo(json_bytes(value, indented=True))
+
+
+def batches(entries: Iterable[T]) -> Iterator[list[T]]:
+    """Entries of a long list, so many at a time as are printed at once."""
+    left = iter(entries)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
+def print_json_list(name: str, entries: Iterable[object], rest: Callable[[], Mapping[str, Any]]) -> None:
+    """Print one JSON object with a list that may be long, while its entries are made.
+
+    Args:
+        rest: the members after the list, asked for once that has ended.
+    """
+    before = f'{{\n  "{name}": ['
+    for batch in batches(entries):
+        for entry in batch:
+            text = json_bytes(entry, indented=True).decode().replace("\n", "\n    ")
+            click.echo(f"{before}\n    {text}", nl=False)
+            before = ","
+    end = "\n  ]" if before == "," else f"{before}]"
+    click.echo(f"{end},{json_bytes(rest(), indented=True).decode()[1:]}")
+
+
+def local_time(moment: str | None) -> str:
+    """A moment of a row in the local time zone, to the second; what is no moment as it is."""
+    found = timestamps.moment(moment)
+    return (moment or "") if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def place(file: str | None, line: int | None) -> str:
+    """Where something was read, relative to the current directory when it lies below."""
+    if file is None:
+        return "told directly"
+    path = Path(file)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{plain(str(shown))}:{line}" if line is not None else plain(str(shown))
+
+
+def csv_cell(value: Any) -> Any:
+    """A name for a spreadsheet, which would take some as a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

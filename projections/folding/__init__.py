@@ -1,0 +1,1 @@
+"""Events to one row; pure."""

@@ -1,0 +1,135 @@
+"""The breakdown of a workflow: where its cost and its tokens came from, and what needs attention in them.
+
+It is the sum of what was spent, over all quarter hours; so it agrees with every report. Money is integer nanodollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import add
+from typing import Final
+
+from projections.folding.attribution import PARTIAL, PRICED, REPORTED, bring_up_to_date, lacking, levels_below
+from projections.folding.meters import Meter, Tree
+from projections.folding.readings import Tokens
+from projections.folding.spend import AMOUNTS, TOKENS, Amounts
+
+__all__ = [
+    "UNATTRIBUTED",
+    "Summary",
+    "basis_of",
+    "name_of",
+    "possible_double_counting",
+    "retries_without_counter",
+    "subagents",
+    "summarise",
+]
+
+UNATTRIBUTED: Final = "(unattributed)"
+
+_EVENTS: Final = AMOUNTS.index("unpriced_events")
+_TOKENS: Final = AMOUNTS.index("unpriced_tokens")
+_LEVELS: Final = ("workflow", "agent", "session", "model", "message")
+
+
+class Summary:
+    """What a tree adds up to.
+
+    Attributes:
+        basis: bits of the readings that the total was taken from; `basis_of` names them.
+        unpriced: meters with usage that nothing priced covers.
+        cost_by_agent, cost_by_model: nanodollars by name, no zeros.
+        tokens_by_agent, tokens_by_model: counts by name, no all-zero ones.
+        unpriced_by_model: how many meters with usage that nothing priced covers, and its tokens, by name.
+    """
+
+    __slots__ = (
+        "basis",
+        "cost_by_agent",
+        "cost_by_model",
+        "tokens",
+        "tokens_by_agent",
+        "tokens_by_model",
+        "unpriced",
+        "unpriced_by_model",
+    )
+
+    def __init__(self, tree: Tree, by_agent: dict[str, Amounts], by_model: dict[str, Amounts]) -> None:
+        self.tokens, self.basis = tree.root.tokens, tree.root.basis
+        self.cost_by_agent, self.tokens_by_agent = _costs(by_agent), _tokens(by_agent)
+        self.cost_by_model, self.tokens_by_model = _costs(by_model), _tokens(by_model)
+        unpriced = {name: (amounts[_EVENTS], amounts[_TOKENS]) for name, amounts in by_model.items()}
+        self.unpriced_by_model = {name: both for name, both in unpriced.items() if any(both)}
+        self.unpriced = sum(events for events, _ in self.unpriced_by_model.values())
+
+
+def summarise(tree: Tree) -> Summary:
+    """Tokens, basis and breakdown of a tree as it stands."""
+    bring_up_to_date(tree)
+    by_agent: dict[str, Amounts] = {}
+    by_model: dict[str, Amounts] = {}
+    for spent in tree.spend.values():
+        for (agent, _, model), amounts in spent.items():
+            for name, sums in ((agent or UNATTRIBUTED, by_agent), (model or UNATTRIBUTED, by_model)):
+                sums[name] = list(map(add, sums[name], amounts)) if name in sums else amounts
+    return Summary(tree, by_agent, by_model)
+
+
+def _costs(sums: dict[str, Amounts]) -> dict[str, int]:
+    return {name: amounts[0] for name, amounts in sums.items() if amounts[0]}
+
+
+def _tokens(sums: dict[str, Amounts]) -> dict[str, Tokens]:
+    return {name: tuple(amounts[TOKENS]) for name, amounts in sums.items() if any(amounts[TOKENS])}
+
+
+def basis_of(summary: Summary, unread_events: int) -> str | None:
+    """`cost_basis`: "partial", "priced", "reported", or None without a reading."""
+    if summary.basis & PARTIAL or summary.unpriced or unread_events:
+        return "partial"
+    if summary.basis & PRICED:
+        return "priced"
+    return "reported" if summary.basis & REPORTED else None
+
+
+def possible_double_counting(tree: Tree) -> list[str]:
+    """Meters whose figures may speak of the same calls, sorted; they are counted, and this says so.
+
+    Siblings of different levels under one parent whose own reading does not decide, and one message under two paths.
+    """
+    found: list[str] = []
+    for meter, bits in levels_below(tree).items():
+        if bits & bits - 1:  # more than one
+            names = " and ".join(name for level, name in enumerate(_LEVELS) if bits & 1 << level)
+            found.append(f"{name_of(meter)}: {names} meters side by side")
+    messages: dict[str, int] = {}
+    for _, _, _, message in tree.meters:
+        if message is not None:
+            messages[message] = messages.get(message, 0) + 1
+    found += [f"message {message} under {count} meters" for message, count in messages.items() if count > 1]
+    return sorted(found)
+
+
+def retries_without_counter(tree: Tree) -> list[str]:
+    """Meters that read less in a later run than they had cost before, sorted: what the retry cost is not known."""
+    return sorted(map(name_of, lacking(tree)))
+
+
+def subagents(tree: Tree) -> dict[str, list[str]]:
+    """The agents whose sub-agents are in the breakdown by agent, by the sub-agent's name."""
+    found: dict[str, set[str]] = {}
+    for meter in tree.meters.values():
+        if meter.subagent is not None:
+            found.setdefault(meter.subagent, set()).add(meter.path[0] or UNATTRIBUTED)
+    return {name: sorted(agents) for name, agents in found.items()}
+
+
+def name_of(meter: Meter) -> str:
+    """A meter for people: "agent plan, session s-1"; "workflow" for the root."""
+    return ", ".join(_named(meter)) or "workflow"
+
+
+def _named(meter: Meter) -> Iterator[str]:
+    for level, part in zip(_LEVELS[1:], meter.path, strict=True):
+        if part is not None:
+            yield f"{level} {part}"

@@ -1,0 +1,60 @@
+"""A cost in words, alike in every command and table: "$1.7500", "≥ $1.7500", "unpriced", "unknown".
+
+A cost of nothing is a figure only if a reading says so. What has no price is "unpriced"; a row without a reading, or
+with nothing but a reading that gives no figure, is "unknown". Neither is ever $0.00.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.events import money
+from projections.folding.row import Row
+
+__all__ = ["NO_FIGURES", "cost_before", "in_words", "row_cost", "row_in_words", "shown_cost"]
+
+
+NO_FIGURES: Final = ("unpriced", "unknown")
+
+
+def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
+    """A cost in a table.
+
+    Args:
+        unpriced: some of it has no price.
+        at_least: more was spent than is known.
+        known: some reading tells of it.
+    """
+    if not nanousd and unpriced:
+        return "unpriced"
+    if not nanousd and (at_least or not known):
+        return "unknown"
+    return f"≥ {money.shown(nanousd)}" if unpriced or at_least else money.shown(nanousd)
+
+
+def row_cost(row: Row) -> str:
+    """The cost of a workflow in a table."""
+    return shown_cost(
+        row.actual_cost_nanousd,
+        unpriced=row.unpriced_events > 0,
+        at_least=row.cost_basis == "partial",
+        known=row.cost_basis is not None,
+    )
+
+
+def in_words(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
+    """A cost in a sentence: "$1.7500", "at least $1.7500", "an unpriced amount", "an unknown amount"."""
+    shown = shown_cost(nanousd, unpriced=unpriced, at_least=at_least, known=known)
+    return f"an {shown} amount" if shown in NO_FIGURES else shown.replace("≥", "at least")
+
+
+def row_in_words(row: Row) -> str:
+    """The cost of a workflow in a sentence."""
+    unpriced, at_least = row.unpriced_events > 0, row.cost_basis == "partial"
+    known = row.cost_basis is not None
+    return in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=at_least, known=known)
+
+
+def cost_before(nanousd: int | None) -> str:
+    """What a cost changed from: "nothing" where no figure was known."""
+    return money.shown(nanousd) if nanousd else "nothing"

@@ -1,0 +1,144 @@
+"""Why a workflow's cost is what it is: each event that moved the number, or accepted a finding about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.errors import NOT_OURS, OddLine
+from ledger.events import money
+from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, WORKFLOW_STARTED, Line
+from projections.folding.breakdown import name_of
+from projections.folding.fold import State, fold, initial
+
+__all__ = ["Step", "steps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event that moved a workflow's cost, or accepted a finding about it, which moves none.
+
+    Attributes:
+        meter: what it read, for people, with the sub-agent and the counter that it names; "workflow" for a start or an
+            end.
+        from_nanousd, to_nanousd: the workflow's cost before and after.
+        file, line: the place in the source it was read from, when it was.
+    """
+
+    seq: int
+    recorded_at: str
+    observed_at: str | None
+    type: str
+    meter: str
+    from_nanousd: int
+    to_nanousd: int
+    why: str
+    file: str | None
+    line: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as the HTTP API and `--json` spell it."""
+        return {
+            "seq": self.seq,
+            "recorded_at": self.recorded_at,
+            "observed_at": self.observed_at,
+            "type": self.type,
+            "meter": self.meter,
+            "from_cost": money.to_wire(self.from_nanousd),
+            "to_cost": money.to_wire(self.to_nanousd),
+            "why": self.why,
+            "file": self.file,
+            "line": self.line,
+        }
+
+
+def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
+    """The steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
+
+    They are made one at a time: what grows in memory is the fold, with the meters of the ledger.
+
+    Args:
+        after: only the steps after this seq; the lines up to it are folded all the same.
+
+    Raises:
+        DamagedLedger, InvalidEvent: as the lines are read and folded.
+    """
+    state: State | None = None
+    for line in lines:
+        state = state or initial(line["workflow_id"])
+        if line["seq"] <= after:
+            fold(state, line)
+            continue
+        try:
+            step = _step(state, line)
+        except NOT_OURS:
+            raise OddLine(line) from None
+        if step is not None:
+            yield step
+
+
+def _step(state: State, line: Line) -> Step | None:
+    """Fold a line; None when it neither moved the cost nor accepted a finding."""
+    before, earlier = state.cost_nanousd, _earlier(state, line)
+    fold(state, line)
+    if state.cost_nanousd == before and line["type"] != FINDING_ACCEPTED:
+        return None
+    source = line.get("source")
+    source = source if isinstance(source, dict) else {}
+    return Step(
+        seq=line["seq"],
+        recorded_at=line["recorded_at"],
+        observed_at=line.get("observed_at"),
+        type=line["type"],
+        meter=_meter(state, line),
+        from_nanousd=before,
+        to_nanousd=state.cost_nanousd,
+        why=_why(line, earlier, state),
+        file=file if isinstance(file := source.get("file"), str) else None,
+        line=number if isinstance(number := source.get("line"), int) else None,
+    )
+
+
+def _path(line: Line) -> tuple[str | None, str | None, str | None, str | None]:
+    return (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
+
+
+def _earlier(state: State, line: Line) -> int | None:
+    """What the line's meter, or its counter, had read before in this run."""
+    if line["type"] != COST_OBSERVED:
+        return None
+    meter, counter = state.tree.meters.get(_path(line)), line.get("counter")
+    if meter is None:
+        return None
+    if counter is None:
+        return None if meter.highest is None else meter.highest.cost_nanousd
+    read = None if meter.counters is None else meter.counters.highest.get(counter)
+    return None if read is None else read.cost_nanousd
+
+
+def _meter(state: State, line: Line) -> str:
+    if line["type"] != COST_OBSERVED:
+        return "workflow"
+    labels = (("sub-agent", line.get("subagent")), ("counter", line.get("counter")))
+    named = [f"{label} {name}" for label, name in labels if name is not None]
+    return ", ".join([name_of(state.tree.meters[_path(line)]), *named])
+
+
+def _why(line: Line, earlier: int | None, state: State) -> str:
+    if line["type"] == WORKFLOW_STARTED:
+        return f"run {line['run']} begins"
+    if line["type"] == FINDING_ACCEPTED:
+        return f"accepted: {', '.join(line['findings'])} ({line.get('reason', 'without a reason')})"
+    if line["type"] != COST_OBSERVED:
+        return f"{state.status}: the last readings count"
+    reads = money.shown(money.from_wire(line["cost_usd"]))
+    text = f"first reading, {reads}" if earlier is None else f"reads {reads}, was {money.shown(earlier)}"
+    notes = [note for note in ("final", "partial") if line.get(note)]
+    if line.get("cost_source") == "priced":
+        notes.append(f"priced by {line.get('price_book', 'an unnamed price book')}")
+    if state.ended:
+        notes.append("after the end")
+    if line.get("reason"):
+        notes.append(str(line["reason"]))
+    return text + (f" ({', '.join(notes)})" if notes else "")

@@ -1,0 +1,359 @@
+"""The tree of meters of one workflow: workflow → agent → session → model → message.
+
+A meter is known by its path, `(agent, session_id, model, message_id)` with None for what is not named; its parent's
+path lacks the deepest named part. Per run each meter keeps its highest and its latest priced reading, and what it
+had settled at when the run began. What it cost follows from those and from the meters below it:
+
+    below(m) = max(0, settled(m) + Σ over children c of (cost(c) − settled(c)))
+    running:  cost(m) = max(highest(m), below(m))
+    ended:    cost(m) = latest(m) if that is final and no priced reading below m is later,
+              else max(latest(m), below(m)); without a reading of its own in this run, below(m)
+
+Readings that name a counter add up instead; `counters.py` says to what. That sum competes with the highest reading that
+names none, and is the latest word of its meter when one of its readings is.
+
+Each meter contributes `cost(m) − Σ over children c of cost(c)` to the breakdown, under its key: the agent, session and
+model of its path, or the name of a sub-agent instead of the agent's once a reading names one. Whatever changes a cost
+books how the contributions change, on its way up, under the quarter hour that the tree is in. Tokens follow lazily: the
+tree notes which meters moved, and `stand.py` brings them up to date.
+
+Money is integer nanodollars. This file knows no event and no ledger.
+"""
+
+from __future__ import annotations
+
+from operator import add, sub
+from typing import Final
+
+from projections.folding.counters import NEVER, Counters, Moment
+from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens
+from projections.folding.spend import Amounts, Dated, Key, Spent
+
+__all__ = ["MESSAGE", "ROOT", "Below", "Meter", "Path", "Tree"]
+
+Path = tuple[str | None, str | None, str | None, str | None]
+ROOT: Final[Path] = (None, None, None, None)
+MESSAGE: Final = 4
+_COST: Final = 0
+"""The place of the cost in `spend.AMOUNTS`."""
+
+
+class Below:
+    """What the children of a meter stand at together; see `stand.py`.
+
+    Attributes:
+        settled_nanousd: Σ over children of what each had settled at when this run began.
+        tokens, settled_tokens: Σ over children, now and when this run began.
+        basis, news: how many children have each bit of theirs.
+        unpriced_tokens: Σ over children.
+    """
+
+    __slots__ = ("basis", "news", "settled_nanousd", "settled_tokens", "tokens", "unpriced_tokens")
+
+    def __init__(self) -> None:
+        self.tokens = self.settled_tokens = NO_TOKENS
+        self.basis = self.news = self.settled_nanousd = self.unpriced_tokens = 0
+
+
+class Meter:
+    """One meter, and what the meters below it add up to.
+
+    Attributes:
+        level: 0 for the workflow, 1 for an agent, 2 a session, 3 a model, 4 a message.
+        key: what its contribution is booked under; that of a message without a sub-agent is its parent's own object.
+        subagent: the smallest name of a sub-agent on its readings.
+        highest: of this run's readings without a counter.
+        latest: of this run's readings without a counter, and `latest_at`, its moment and seq.
+        counters: what those with one read; None without any.
+        latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
+        unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
+        lacks_counter: a reading of a later run is below what the meter had settled at, and names no counter.
+        settled_nanousd, settled_tokens, settled_bits: what it stood at when this run began, and bits of all readings
+            behind that.
+        settled_unpriced: usage of earlier runs that no price covered.
+        settled_basis: bits of the readings that this figure was taken from; 0 when its children's say it.
+        settled_levels: bits of the levels of the meters below that this figure was added up from.
+        grown_nanousd: Σ over children of (cost − settled).
+        tokens, basis, news, decides, uncovered, unpriced_tokens: what it stood at when `stand.py` last looked.
+        below: the same of its children; None without any.
+    """
+
+    __slots__ = (
+        "basis",
+        "below",
+        "cost_nanousd",
+        "counters",
+        "decides",
+        "grown_nanousd",
+        "highest",
+        "key",
+        "lacks_counter",
+        "latest",
+        "latest_at",
+        "latest_below_at",
+        "level",
+        "news",
+        "parent",
+        "path",
+        "settled_basis",
+        "settled_bits",
+        "settled_levels",
+        "settled_nanousd",
+        "settled_tokens",
+        "settled_unpriced",
+        "subagent",
+        "tokens",
+        "uncovered",
+        "unpriced",
+        "unpriced_tokens",
+    )
+
+    def __init__(self, path: Path, parent: Meter | None) -> None:
+        self.path, self.parent = path, parent
+        self.level = level_of(path)
+        shared = parent is not None and parent.subagent is None and self.level == MESSAGE
+        self.key: Key = parent.key if parent is not None and shared else path[:3]
+        self.subagent: str | None = None
+        self.highest: Reading | None = None
+        self.latest: Reading | None = None
+        self.latest_at = self.latest_below_at = NEVER
+        self.counters: Counters | None = None
+        self.unpriced: Tokens | None = None
+        self.settled_unpriced: Tokens | None = None
+        self.cost_nanousd = self.grown_nanousd = self.settled_nanousd = 0
+        self.tokens = self.settled_tokens = NO_TOKENS
+        self.settled_basis = self.settled_bits = self.settled_levels = self.basis = self.news = 0
+        self.unpriced_tokens = self.decides = 0
+        self.uncovered = self.lacks_counter = False
+        self.below: Below | None = None
+
+    @property
+    def below_nanousd(self) -> int:
+        return max(0, self.settled_nanousd + self.grown_nanousd)
+
+    @property
+    def settled(self) -> Figures:
+        return (self.settled_nanousd, *self.settled_tokens)
+
+    @property
+    def word(self) -> Reading | None:
+        """Its latest reading without a counter, when that speaks for all before it."""
+        return self.latest if self.latest is not None and self.latest.final else None
+
+    @property
+    def last_at(self) -> Moment:
+        """The moment and seq of its latest reading in this run."""
+        return self.latest_at if self.counters is None else max(self.latest_at, self.counters.latest_at)
+
+    @property
+    def contribution(self) -> Amounts:
+        """What is booked under its key: its own figures less those of its children."""
+        tokens, cost, unpriced_tokens = self.tokens, self.cost_nanousd, self.unpriced_tokens
+        if self.below is not None:
+            cost -= self.below.settled_nanousd + self.grown_nanousd
+            tokens = tuple(map(sub, tokens, self.below.tokens))
+            unpriced_tokens -= self.below.unpriced_tokens
+        return [cost, *tokens, int(self.uncovered), unpriced_tokens, 0]
+
+    def chosen(self, *, ended: bool) -> Reading | None:
+        """Its own reading when that decides its cost, ties included; None when the meters below do."""
+        counters = self.counters
+        if not ended:
+            highest = self.highest
+            if counters is not None and counters.highest:
+                summed = counters.running(self.settled)
+                highest = summed if highest is None or summed > highest else highest
+            return highest if highest is not None and highest.cost_nanousd >= self.below_nanousd else None
+        latest, latest_at = self.latest, self.latest_at
+        if counters is not None and counters.latest_at > latest_at:
+            latest, latest_at = counters.last_word(self.settled, self.word), counters.latest_at
+        if latest is None:
+            return None
+        last_word = latest.final and self.latest_below_at <= latest_at
+        return latest if last_word or latest.cost_nanousd >= self.below_nanousd else None
+
+    def evaluated(self, *, ended: bool) -> int:
+        """What it costs by the rules above, given its children's costs."""
+        chosen = self.chosen(ended=ended)
+        return self.below_nanousd if chosen is None else chosen.cost_nanousd
+
+
+class Tree:
+    """All meters of one workflow, and whether their run has ended.
+
+    Attributes:
+        spend: what was spent in each quarter hour, by the evidence for it; `spent` is that of the one the tree is in.
+        moved: meters whose stand may have changed since it was last asked.
+        unpriced: meters with usage that had no price.
+        lacking: meters with a reading that lacks a counter.
+    """
+
+    __slots__ = ("ended", "lacking", "meters", "moved", "root", "spend", "spent", "unpriced")
+
+    def __init__(self) -> None:
+        self.root = Meter(ROOT, None)
+        self.meters: dict[Path, Meter] = {ROOT: self.root}
+        self.ended = False
+        self.spend: dict[Dated, Spent] = {}
+        self.spent = Spent()
+        self.moved: set[Meter] = set()
+        self.unpriced: set[Meter] = set()
+        self.lacking: set[Meter] = set()
+
+    def meter(self, path: Path) -> Meter:
+        """The meter of a path, made with all above it when it is new."""
+        found = self.meters.get(path)
+        if found is None:
+            parent = self.meter(_parent(path))
+            found = self.meters[path] = Meter(path, parent)
+            parent.below = parent.below or Below()
+        return found
+
+    def read(self, meter: Meter, reading: Reading, at: Moment) -> None:
+        """Take in a priced reading, and what it changes up to the root.
+
+        Args:
+            at: its moment and seq.
+        """
+        if meter.highest is None or reading > meter.highest:
+            meter.highest = reading
+            self.moved.add(meter)
+        if at > meter.latest_at:
+            meter.latest, meter.latest_at = reading, at
+            if meter.counters is not None:
+                meter.counters.hear(reading)
+        if self.ended:
+            self.moved.add(meter)
+            self._update_ended(meter, at)
+        elif reading.cost_nanousd > meter.cost_nanousd:
+            _raise(meter, reading.cost_nanousd, self.spent)
+
+    def count(self, meter: Meter, counter: str, reading: Reading, at: Moment) -> None:
+        """Take in a priced reading of one of a meter's counters, as `read` does one that names none."""
+        counters = self._counters(meter)
+        counters.read(counter, reading, at, None if meter.word is None else meter.latest_at)
+        self.moved.add(meter)
+        if self.ended:
+            self._update_ended(meter, at)
+        elif (cost := counters.running(meter.settled).cost_nanousd) > meter.cost_nanousd:
+            _raise(meter, cost, self.spent)
+
+    def _counters(self, meter: Meter) -> Counters:
+        meter.counters = meter.counters or Counters(meter.settled)
+        return meter.counters
+
+    def miss_counter(self, meter: Meter) -> None:
+        """A reading without a counter is below what its meter had settled at: the cost is at least this."""
+        meter.lacks_counter = True
+        self.lacking.add(meter)
+        self.moved.add(meter)
+
+    def label(self, meter: Meter, subagent: str) -> None:
+        """Book a meter under a sub-agent's name; of several the smallest counts, whatever their order."""
+        if meter.subagent is not None and meter.subagent <= subagent:
+            return
+        before, meter.subagent, meter.key = meter.key, subagent, (subagent, *meter.key[1:])
+        amounts = meter.contribution
+        if meter.key == before or not any(amounts):
+            return
+        self.spent[meter.key] = list(map(add, self.spent[meter.key], amounts))
+        self.spent[before] = list(map(sub, self.spent[before], amounts))
+        if not any(self.spent[before]):
+            del self.spent[before]
+
+    def use(self, meter: Meter, usage: Tokens, counter: str | None) -> None:
+        """Take in usage that has no price."""
+        if counter is not None:
+            self._counters(meter).use(counter, usage)
+        else:
+            meter.unpriced = tuple(map(max, meter.unpriced, usage)) if meter.unpriced else usage
+        self.unpriced.add(meter)
+        self.moved.add(meter)
+
+    def end(self) -> None:
+        """The run has ended: the last words count."""
+        self.ended = True
+        for meter in self.meters.values():
+            meter.grown_nanousd = 0
+        for meter in reversed(self.meters.values()):  # parents are made before their children
+            cost = meter.evaluated(ended=True)
+            change = cost - meter.cost_nanousd
+            if change or meter.latest is not meter.highest or meter.counters is not None:
+                self.moved.add(meter)
+            meter.cost_nanousd = cost
+            parent = meter.parent
+            if parent is not None:
+                parent.grown_nanousd += cost - meter.settled_nanousd
+                parent.latest_below_at = max(parent.latest_below_at, meter.last_at, meter.latest_below_at)
+            if change:
+                self.spent[meter.key][_COST] += change
+                if parent is not None:
+                    self.spent[parent.key][_COST] -= change
+
+    def settle(self) -> None:
+        """A new run begins where the last one ended; the caller has stored settled tokens and basis."""
+        self.ended = False
+        for meter in self.meters.values():
+            meter.settled_nanousd = meter.cost_nanousd
+            meter.grown_nanousd = 0
+            if meter.below is not None:
+                meter.below.settled_nanousd = 0
+            if meter.parent is not None and meter.parent.below is not None:  # parents are made before their children
+                meter.parent.below.settled_nanousd += meter.settled_nanousd
+            if meter.counters is not None:
+                meter.counters.settle(meter.settled, meter.word)
+            meter.highest = meter.latest = None
+            meter.latest_at = meter.latest_below_at = NEVER
+
+    def _update_ended(self, meter: Meter, at: Moment) -> None:
+        """Carry a reading that came after the end up to the root: it can unseat any last word above it."""
+        current: Meter | None = meter
+        carried = 0
+        while current is not None:
+            if current is not meter and at > current.latest_below_at:
+                current.latest_below_at = at
+            change = current.evaluated(ended=True) - current.cost_nanousd
+            current.cost_nanousd += change
+            if change != carried:
+                self.spent[current.key][_COST] += change - carried
+            if current.parent is not None:
+                current.parent.grown_nanousd += change
+            current, carried = current.parent, change
+
+
+def _raise(meter: Meter, cost_nanousd: int, spent: Spent) -> None:
+    """Carry a higher cost of a running meter up to the root; what does not grow above it stays."""
+    carried = 0
+    while True:
+        change = cost_nanousd - meter.cost_nanousd
+        meter.cost_nanousd = cost_nanousd
+        if change != carried:
+            spent[meter.key][_COST] += change - carried
+            carried = change
+        if meter.parent is None:
+            return
+        meter = meter.parent
+        meter.grown_nanousd += change
+        cost_nanousd = meter.settled_nanousd + meter.grown_nanousd
+        if cost_nanousd <= meter.cost_nanousd:
+            spent[meter.key][_COST] -= change
+            return
+
+
+def level_of(path: Path) -> int:
+    """How deep the deepest named part is; 0 for the root."""
+    agent, session_id, model, message_id = path
+    if message_id is not None:
+        return MESSAGE
+    if model is not None:
+        return 3
+    return 2 if session_id is not None else int(agent is not None)
+
+
+def _parent(path: Path) -> Path:
+    agent, session_id, model, message_id = path
+    if message_id is not None:
+        return (agent, session_id, model, None)
+    if model is not None:
+        return (agent, session_id, None, None)
+    return (agent, None, None, None) if session_id is not None else ROOT

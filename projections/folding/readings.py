@@ -1,0 +1,44 @@
+"""A priced reading, and one that stands for several. Money is integer nanodollars."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ledger.events.event import USAGE_FIELDS
+
+__all__ = ["NO_FIGURES", "NO_TOKENS", "Figures", "Reading", "Summed", "Tokens", "figures"]
+
+Tokens = tuple[int, ...]
+"""Counts in the order of `USAGE_FIELDS`."""
+
+Figures = tuple[int, ...]
+"""A cost and its tokens."""
+
+NO_TOKENS: Final[Tokens] = (0,) * len(USAGE_FIELDS)
+NO_FIGURES: Final[Figures] = (0, *NO_TOKENS)
+
+
+class Reading(NamedTuple):
+    """A priced reading, ordered by which of two wins: by cost, then by content, never by arrival."""
+
+    cost_nanousd: int
+    reported: bool
+    complete: bool
+    final: bool
+    usage: Tokens
+    """Empty when the reading has none."""
+
+
+class Summed(Reading):
+    """What a meter's counters add up to, on top of what it had settled at; its flags are those of the counters alone.
+
+    Attributes:
+        grown: the tokens that the counters added in this run.
+    """
+
+    grown: Tokens
+
+
+def figures(reading: Reading) -> Figures:
+    """A reading's cost and tokens; those that it does not name are 0."""
+    return (reading.cost_nanousd, *(reading.usage or NO_TOKENS))

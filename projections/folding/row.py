@@ -1,0 +1,248 @@
+"""The `workflow_history` row: a pure function of a workflow's lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from ledger.errors import UnstorableRow
+from ledger.events import money
+from ledger.events.event import USAGE_FIELDS
+from ledger.storage.line import Head
+from projections.folding.attribution import bring_up_to_date, partial_keys
+from projections.folding.breakdown import (
+    basis_of,
+    possible_double_counting,
+    retries_without_counter,
+    subagents,
+    summarise,
+)
+from projections.folding.fold import State
+from projections.folding.readings import Tokens
+from projections.folding.spend import AMOUNTS, Spend, spend_rows
+from projections.folding.tools import tools_of
+
+__all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
+
+HELD: Final = "(held)"
+"""The part of a running row's cost that somebody raised by hand above what the ledger says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of `workflow_history`; times are UTC text, tokens are counts."""
+
+    adw_id: str
+    issue_number: int | None
+    workflow_template: str | None
+    project: str | None
+    """The repository, or the folder, that it worked in; a name, where its start gives one."""
+    branch: str | None
+    tool: str | None
+    """Whose logs its readings come from, such as "Claude Code"; None without a reading."""
+    status: str
+    start_time: str | None
+    end_time: str | None
+    duration_seconds: int | None
+    """From start to end; None while it runs, and when the end was recorded long after all activity."""
+    last_activity: str | None
+    """The latest moment of its readings, starts and ends; None without any."""
+    actual_cost_total: float
+    """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
+    actual_cost_nanousd: int
+    estimated_cost_total: float | None
+    budget_nanousd: int | None
+    cost_breakdown: str
+    """JSON: USD text by agent and by model; tokens without a price by model; what needs attention, or was accepted."""
+    token_breakdown: str
+    """JSON: token counts by agent and by model."""
+    input_tokens: int
+    """Uncached input, the same as `cache_miss_tokens`."""
+    cached_tokens: int
+    """Cache writes."""
+    cache_hit_tokens: int
+    """Cache reads."""
+    cache_miss_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cache_efficiency_percent: float
+    model_used: str | None
+    cost_basis: str | None
+    unpriced_events: int
+    event_count: int
+    ledger_seq: int
+    ledger_hash: str
+    error_message: str | None
+    created_at: str
+    updated_at: str
+
+
+COLUMNS: Final = tuple(column.name for column in fields(Row))
+
+FIGURE_MAX: Final = 2**63 - 1
+"""What a column of every database holds: 9.2 billion USD, or as many tokens."""
+
+_MOMENTS: Final = ("start_time", "end_time", "last_activity", "created_at", "updated_at")
+_TEXTS: Final = ("workflow_template", "project", "branch", "tool")
+_FIGURES: Final = tuple(column.name for column in fields(Row) if str(column.type).startswith("int"))
+
+
+def row(state: State, head: Head) -> Row:
+    """The row that a state means.
+
+    Args:
+        head: how far the ledger was folded.
+
+    Raises:
+        UnstorableRow: a figure is above what a column holds, or a text or time is none.
+    """
+    try:
+        made = _row(state, head)
+        problem = _problem_of(made)
+    except (TypeError, ValueError, OverflowError) as error:  # an integer above 64 bits in the JSON, a time that is none
+        problem = str(error)
+    if problem is not None:
+        raise UnstorableRow(state.workflow_id, problem)
+    return made
+
+
+def _problem_of(made: Row) -> str | None:
+    """Return why no history could store a row; None when every one can."""
+    for name in _FIGURES:
+        value = getattr(made, name)
+        if value is not None and not -FIGURE_MAX <= value <= FIGURE_MAX:
+            return f"{name} comes to {value:,}, above the limit of {FIGURE_MAX:,}"
+    for name in _MOMENTS:
+        value = getattr(made, name)
+        if value and datetime.fromisoformat(value).tzinfo is None:
+            return f"{name} is {value!r}, which names no time zone"
+    for name in _TEXTS:
+        if "\0" in (getattr(made, name) or ""):
+            return f"{name} holds a NUL character"
+    return None
+
+
+def _row(state: State, head: Head) -> Row:
+    summary = summarise(state.tree)
+    uncached, writes, _, reads, output, _ = summary.tokens
+    read_in = uncached + writes + reads
+    breakdown: dict[str, Any] = {
+        "by_agent": {name: money.to_wire(cost) for name, cost in summary.cost_by_agent.items()},
+        "by_model": {name: money.to_wire(cost) for name, cost in summary.cost_by_model.items()},
+    }
+    if summary.unpriced_by_model:
+        breakdown["unpriced"] = {
+            name: {"events": events, "tokens": tokens} for name, (events, tokens) in summary.unpriced_by_model.items()
+        }
+    if doubles := possible_double_counting(state.tree):
+        breakdown["possible_double_counting"] = doubles
+    if retries := retries_without_counter(state.tree):
+        breakdown["retries_without_counter"] = retries
+    if names := subagents(state.tree):
+        breakdown["subagents"] = names
+    if state.unread_events:
+        breakdown["unread_events"] = state.unread_events
+    if state.accepted:
+        breakdown["accepted"] = {kind: accepted._asdict() for kind, accepted in state.accepted.items()}
+    tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
+    cost, estimate = state.cost_nanousd, state.estimated_nanousd
+    return Row(
+        adw_id=state.workflow_id,
+        issue_number=state.issue_number,
+        workflow_template=state.workflow_template,
+        project=state.project or state.folder,
+        branch=state.branch,
+        tool=tools_of(state.kinds),
+        status=state.status,
+        start_time=state.start_time,
+        end_time=state.end_time,
+        duration_seconds=None if state.ended_late else _seconds(state.start_time, state.end_time),
+        last_activity=state.last_activity,
+        actual_cost_total=_usd(cost),
+        actual_cost_nanousd=cost,
+        estimated_cost_total=None if estimate is None else _usd(estimate),
+        budget_nanousd=state.budget_nanousd,
+        cost_breakdown=_json(breakdown),
+        token_breakdown=_json(tokens),
+        input_tokens=uncached,
+        cached_tokens=writes,
+        cache_hit_tokens=reads,
+        cache_miss_tokens=uncached,
+        output_tokens=output,
+        total_tokens=read_in + output,
+        cache_efficiency_percent=round(100 * reads / read_in, 2) if read_in else 0.0,
+        model_used=_main_model(summary.cost_by_model, summary.tokens_by_model),
+        cost_basis=basis_of(summary, state.unread_events),
+        unpriced_events=summary.unpriced,
+        event_count=state.event_count,
+        ledger_seq=head.seq,
+        ledger_hash=head.hash,
+        error_message=None if state.error_message is None else state.error_message.replace("\0", "␀"),
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+def spend(state: State) -> tuple[Spend, ...]:
+    """What was spent when, by pure replay; it sums to the row that `row` makes of the same state.
+
+    Raises:
+        UnstorableRow: a figure is above what a column holds.
+    """
+    bring_up_to_date(state.tree)
+    tree = state.tree
+    every = {key for spent in tree.spend.values() for key in spent} if state.unread_events else set()
+    rows = spend_rows(tree.spend, every | partial_keys(tree))
+    for one in rows:
+        if any(not -FIGURE_MAX <= getattr(one, name) <= FIGURE_MAX for name in AMOUNTS):
+            problem = f"what was spent within one quarter hour is above the limit of {FIGURE_MAX:,}"
+            raise UnstorableRow(state.workflow_id, problem)
+    return rows
+
+
+def held(replayed: Row, stored_nanousd: int) -> Row:
+    """A running row that keeps a larger cost somebody stored; the difference shows as `(held)`."""
+    difference = stored_nanousd - replayed.actual_cost_nanousd
+    if difference <= 0:
+        return replayed
+    breakdown = orjson.loads(replayed.cost_breakdown)
+    for part in ("by_agent", "by_model"):
+        breakdown[part][HELD] = money.to_wire(difference)
+    return replace(
+        replayed,
+        actual_cost_total=_usd(stored_nanousd),
+        actual_cost_nanousd=stored_nanousd,
+        cost_breakdown=_json(breakdown),
+    )
+
+
+def _usd(nanousd: int) -> float:
+    return float(money.to_wire(nanousd))
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _named_tokens(tokens: dict[str, Tokens]) -> dict[str, dict[str, int]]:
+    return {
+        name: {bucket: count for bucket, count in zip(USAGE_FIELDS, counts, strict=True) if count}
+        for name, counts in tokens.items()
+    }
+
+
+def _main_model(costs: dict[str, int], tokens: dict[str, Tokens]) -> str | None:
+    """The model that cost most, or without costs the one that used most tokens; of two the first by name."""
+    named = {name: cost for name, cost in costs.items() if not name.startswith("(")}
+    used = named or {name: sum(counts) for name, counts in tokens.items() if not name.startswith("(")}
+    return min(used, key=lambda name: (-used[name], name), default=None)
+
+
+def _seconds(start: str | None, end: str | None) -> int | None:
+    """Whole seconds from start to end; clocks of two hosts may disagree, and nothing lasts less than 0 s."""
+    if start is None or end is None:
+        return None
+    return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()))

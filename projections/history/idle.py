@@ -1,0 +1,41 @@
+"""Idle: an open workflow without activity for some time.
+
+It is decided when a row is read, by the reader's clock; the stored status stays `running`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from ledger.events.timestamps import moment
+
+if TYPE_CHECKING:
+    from projections.folding.row import Row
+
+__all__ = ["IDLE_AFTER", "is_idle", "open_seconds"]
+
+IDLE_AFTER: Final = timedelta(hours=1)
+"""Without `idle_after` in the configuration."""
+
+
+def is_idle(row: Row, now: datetime, after: timedelta | None = None) -> bool:
+    """Return whether a row is of an open workflow without activity for some time.
+
+    Args:
+        after: the configured `idle_after`; None is `IDLE_AFTER`.
+    """
+    if row.status != "running":
+        return False
+    if row.last_activity is None:
+        return bool(row.event_count)  # its ledger was opened, and nothing has happened; not a row that has no ledger
+    active_at = moment(row.last_activity)
+    return active_at is not None and now - active_at > (IDLE_AFTER if after is None else after)
+
+
+def open_seconds(row: Row) -> int | None:
+    """Return for how long an open workflow has been active: from its start to its last activity, in whole seconds."""
+    start, last = moment(row.start_time), moment(row.last_activity)
+    if row.status != "running" or start is None or last is None:
+        return None
+    return max(0, int((last - start).total_seconds()))

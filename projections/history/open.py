@@ -1,0 +1,51 @@
+"""From the spelling of a history to the store it names."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, Protocol
+
+from ledger.errors import InvalidInput, MissingExtra
+from projections.history.store import HistoryStore
+
+__all__ = ["ClosingHistory", "is_postgres", "open_history"]
+
+_POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+class ClosingHistory(HistoryStore, AbstractContextManager["ClosingHistory"], Protocol):
+    """A history that is closed when its block ends."""
+
+
+def is_postgres(spelling: str) -> bool:
+    return spelling.startswith(_POSTGRES)
+
+
+def open_history(spelling: str | Path, *, writes: bool = True) -> ClosingHistory:
+    """Open a history of our own.
+
+    Args:
+        spelling: the path of a SQLite database, or `postgresql://…`; see `application_at`, which knows the others.
+        writes: False reads a SQLite file where nothing can be written.
+
+    Raises:
+        InvalidInput: it is neither.
+        MissingExtra: PostgreSQL without its package.
+        HistoryUnavailable: it cannot be used.
+    """
+    text = str(spelling)
+    if is_postgres(text):
+        try:
+            from projections.history.postgres.history import open_postgres
+        except ImportError as error:
+            raise MissingExtra("a history in PostgreSQL", "postgres") from error
+        return open_postgres(text)
+    kind, colon, _ = text.partition(":")
+    if colon and isinstance(spelling, str):
+        raise InvalidInput(
+            f"--history {kind}:…: name a SQLite database as sqlite:PATH, or PostgreSQL as postgresql://USER@HOST/DATABASE"
+        )
+    from projections.history.sqlite.history import SqliteHistory
+
+    return SqliteHistory(Path(text), writes=writes)

@@ -1,0 +1,498 @@
+"""The history in PostgreSQL: rows, checkpoints and audit log in one transaction, any number of writers at once.
+
+Writers take the checkpoint rows of their workflows in order of their ids, so they wait for each other and never in a
+circle; what a person edits is locked and read before it is decided what the row shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import orjson
+
+from ledger.errors import HistoryUnavailable
+from ledger.events import money
+from ledger.events import timestamps as clocks
+from ledger.events.timestamps import Clock
+from ledger.storage.line import Head
+from projections.folding.row import COLUMNS, Row
+from projections.folding.spend import Spend
+from projections.history.postgres import pages
+from projections.history.postgres.connection import Cursor, PostgresConnection
+from projections.history.postgres.spend import SPEND_COLUMNS, PostgresSpend
+from projections.history.postgres.tables import BUILDING, VERSIONS, Columns, Tables, only, records
+from projections.history.query import Page, Query
+from projections.history.store import (
+    NO_LEDGER,
+    AuditEntry,
+    Before,
+    CostChange,
+    Fresh,
+    Group,
+    Projected,
+    Recorded,
+    SpendSum,
+    Stored,
+    after_upgrade,
+    changed,
+    decide,
+    removed,
+    visible_cost,
+)
+from projections.history.suspects_sql import doubtful
+
+__all__ = ["PostgresHistory", "open_postgres", "values_of"]
+
+_ENTRY: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
+_AUDIT: Final = (
+    f"INSERT INTO cost_audit_log ({', '.join(_ENTRY)}) "
+    f"SELECT {', '.join(_ENTRY)} FROM json_populate_recordset(NULL::cost_audit_log, %s)"
+)
+_HEAD: Final = ("workflow_id", "seq", "size", "hash")
+_TOTAL, _EXACT, _ESTIMATE = (
+    COLUMNS.index(name) for name in ("actual_cost_total", "actual_cost_nanousd", "estimated_cost_total")
+)
+_CELLS: Final = attrgetter(*COLUMNS)
+_JSON_COLUMNS: Final = ("cost_breakdown", "token_breakdown")
+_JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
+_KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
+_BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
+_CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
+_FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
+
+
+def open_postgres(url: str, *, clock: Clock = clocks.now) -> PostgresHistory:
+    """The history at a URL; see `PostgresHistory`."""
+    return PostgresHistory(PostgresConnection(url), clock=clock)
+
+
+class PostgresHistory:
+    """Rows in tables of our own, in the schema that the session's `search_path` names first; a `HistoryStore`.
+
+    The tables are made when they are first needed. Another application's, and those of a newer version, are refused and
+    left as they are; an older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
+
+    Args:
+        version: write rows of a version that is not shown, and that nothing is audited of before it is.
+
+    Raises:
+        HistoryUnavailable: at construction and by every method.
+    """
+
+    identity = None
+    replaced = False
+    was_cut = False
+
+    def __init__(
+        self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
+    ) -> None:
+        self._connection, self._clock = connection, clock
+        self._hidden = "" if version is None else f"_{version}"
+        self._history, self._checkpoint = f"workflow_history{self._hidden}", f"costledger_checkpoint{self._hidden}"
+        self._spend = PostgresSpend(f"costledger_spend{self._hidden}")
+        self._tables = Tables(connection.where)
+        try:
+            connection.run(self._prepare)
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        """Where it is, without any password."""
+        return self._connection.where
+
+    def is_whole(self) -> bool:
+        """See `HistoryStore.is_whole`."""
+        return True
+
+    def recover(self) -> None:
+        """See `HistoryStore.recover`: there is no file."""
+
+    def close(self) -> None:
+        """Close the session; the object cannot be used after that."""
+        self._connection.close()
+
+    def __enter__(self) -> PostgresHistory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def rows(self) -> list[Row]:
+        """See `HistoryStore.rows`."""
+        found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} ORDER BY adw_id").fetchall())
+        return sorted(map(_row, found), key=lambda row: row.adw_id)
+
+    def row(self, adw_id: str) -> Row | None:
+        """See `HistoryStore.row`."""
+        return self._connection.run(lambda cursor: self._row_in(cursor, adw_id))
+
+    def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
+        query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
+        values = cursor.execute(query, (adw_id,)).fetchone()
+        return None if values is None else _row(values)
+
+    def ids(self, prefix: str) -> list[str]:
+        """See `HistoryStore.ids`."""
+        query = f"SELECT adw_id FROM ({self._rows}) found WHERE starts_with(adw_id, %s)"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (prefix,)).fetchall())
+        return sorted(values[0] for values in found)
+
+    def recorded(self, adw_id: str) -> Recorded:
+        """See `HistoryStore.recorded`."""
+
+        def work(cursor: Cursor) -> Recorded:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) known WHERE workflow_id = %s"
+            head = cursor.execute(query, (adw_id,)).fetchone()
+            row = self._row_in(cursor, adw_id)
+            return Recorded(row, None if head is None else Head(*head), self._spend.of(cursor, adw_id))
+
+        while True:
+            version = self._connection.run(self._tables.meta)
+            found = self._connection.run(work)
+            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped its rows in meanwhile
+                return found
+
+    def page(self, query: Query) -> Page:
+        """See `HistoryStore.page`."""
+        where, values = pages.conditions(query)
+        text = f"SELECT {self._columns.reads()} FROM {self._history}{where} ORDER BY {pages.order(query)}"
+
+        def work(cursor: Cursor) -> Page:
+            found = cursor.execute(f"{text} LIMIT %s OFFSET %s", [*values, query.limit, query.offset]).fetchall()
+            return Page([_row(row) for row in found], pages.totals(cursor, query))
+
+        return self._connection.run(work)
+
+    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
+        """See `HistoryStore.doubtful`."""
+        query = f"{self._rows} WHERE {doubtful('%s')}"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit, offset)).fetchall())
+        return list(map(_row, found))
+
+    def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
+        """See `HistoryStore.changes_after`."""
+        return self._connection.run(lambda cursor: pages.changes_after(cursor, number, limit))
+
+    def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
+        """See `HistoryStore.stored`."""
+        found = self._selected(self._stored, "adw_id", adw_ids)
+        return {adw_id: _stored(*values) for adw_id, *values in found}
+
+    def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
+        """See `HistoryStore.checkpoints`."""
+        query = f"SELECT workflow_id, seq, size, hash FROM ({_CHECKPOINTS}) known"
+        found = self._selected(query, "workflow_id", workflow_ids)
+        return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
+
+    def _selected(self, query: str, key: str, keys: Collection[str] | None) -> list[tuple[Any, ...]]:
+        """The rows of a query, all or those of some keys."""
+        where, values = ("", ()) if keys is None else (f" WHERE {key} = ANY(%s)", (list(keys),))
+        return self._connection.run(lambda cursor: cursor.execute(f"{query}{where}", values).fetchall())
+
+    def spend(self, adw_id: str) -> tuple[Spend, ...]:
+        """See `HistoryStore.spend`."""
+        return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
+
+    def spent(
+        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        return self._connection.run(lambda cursor: self._spend.sums(cursor, by, first, last, merged=merged))
+
+    def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
+        """See `HistoryStore.write`."""
+        return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))
+
+    def write_in(self, cursor: Cursor, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
+        """`write` as a part of a larger transaction."""
+        self._tables.lock_against_swaps(cursor)
+        furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
+        known, stored = self._locked(cursor, furthest)
+        before = {} if self._hidden else self._before(cursor, list(furthest))
+        spent = self._spend.costs_nanousd(cursor, stored)
+        rows: list[Row] = []
+        changes: list[CostChange] = []
+        for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
+            projected = furthest[adw_id]
+            if known[adw_id] > projected.head.seq:
+                continue
+            old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
+            ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
+            row, change = decide(projected.row, old, spent_nanousd=ours, pure=pure, reason=why)
+            rows.append(row)
+            changes += [] if change is None else [change]
+        if before:
+            done = [row.adw_id for row in rows]
+            cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (done,))
+        different = self._put(cursor, rows)
+        self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
+        cursor.execute(
+            f"UPDATE {self._checkpoint} known SET seq = told.seq, size = told.size, hash = told.hash "
+            f"FROM json_populate_recordset(NULL::{self._checkpoint}, %s) told "
+            "WHERE known.workflow_id = told.workflow_id",
+            (records(_HEAD, (_head(furthest[row.adw_id]) for row in rows)),),
+        )
+        self._log(cursor, changes)
+        if not self._hidden:
+            pages.number_changes(cursor, different)
+        return changes
+
+    def _before(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, Before]:
+        """What rows showed before an upgrade, of those that it concerns."""
+        found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
+        return {adw_id: Before(_stored(*values), seq) for adw_id, *values, seq in found}
+
+    def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
+        """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
+
+        A workflow without a checkpoint gets one of seq 0 first: what is not there cannot be locked. None is ever
+        deleted, so that what was locked stays the lock of everybody.
+        """
+        names = sorted(adw_ids)
+        cursor.execute(
+            f"INSERT INTO {self._checkpoint} (workflow_id, seq, size, hash) "
+            "SELECT workflow_id, 0, 0, '' FROM unnest(%s::text[]) AS workflow_id ON CONFLICT DO NOTHING",
+            (names,),
+        )
+        query = f"SELECT workflow_id, seq FROM {self._checkpoint} WHERE workflow_id = ANY(%s)"
+        known: dict[str, int] = dict(cursor.execute(f"{query} ORDER BY workflow_id FOR UPDATE", (names,)).fetchall())
+        query = f"{self._stored} WHERE adw_id = ANY(%s) ORDER BY adw_id FOR UPDATE"
+        stored = {adw_id: _stored(*values) for adw_id, *values in cursor.execute(query, (names,))}
+        return known, stored
+
+    def _put(self, cursor: Cursor, rows: Sequence[Row]) -> list[str]:
+        """Store rows, and say which of them are others now."""
+        told = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
+        for one in told:
+            one |= {name: orjson.Fragment(one[name]) for name in _JSON_COLUMNS}
+        return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(told).decode(),))]
+
+    def forget(self, workflow_id: str) -> None:
+        """See `HistoryStore.forget`."""
+
+        def work(cursor: Cursor) -> None:
+            self._tables.lock_against_swaps(cursor)
+            cursor.execute(_FORGET, ([workflow_id],))
+
+        self._connection.run(work)
+
+    def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
+        """See `HistoryStore.audit`."""
+        query = (
+            "SELECT id, adw_id, old_cost::float8, new_cost::float8, reason, "
+            """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM cost_audit_log """
+            "WHERE id > %s AND coalesce(adw_id = %s, true) ORDER BY id LIMIT %s"
+        )
+        values = (after, adw_id, limit)
+        found = self._connection.run(lambda cursor: cursor.execute(query, values).fetchall())
+        return [AuditEntry(*entry) for entry in found]
+
+    def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
+        """See `HistoryStore.remove`."""
+
+        def work(cursor: Cursor) -> list[CostChange]:
+            self._tables.lock_against_swaps(cursor)
+            _, stored = self._locked(cursor, adw_ids)
+            changes = [removed(adw_id, stored[adw_id], reason) for adw_id in sorted(stored)]
+            cursor.execute(_FORGET, (list(adw_ids),))
+            self._spend.remove(cursor, adw_ids)
+            cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
+            self._log(cursor, changes)
+            pages.number_changes(cursor, sorted(stored))
+            return changes
+
+        return self._connection.run(work)
+
+    @contextlib.contextmanager
+    def rebuilding(self) -> Iterator[Fresh]:
+        """See `HistoryStore.rebuilding`; all of it is one transaction of a session of its own."""
+        with self._connection.another() as cursor:
+            yield _Fresh(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
+
+    @property
+    def shared(self) -> bool:
+        """See `HistoryStore.shared`."""
+        query = "SELECT count(*) FROM costledger_partition"
+        return bool(self._connection.run(lambda cursor: only(cursor.execute(query))))
+
+    def origins(self, adw_id: str) -> dict[str, Head]:
+        """See `HistoryStore.origins`."""
+        query = "SELECT origin, seq, size, hash FROM costledger_chain WHERE workflow_id = %s AND seq > 0"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchall())
+        return {origin: Head(*head) for origin, *head in found}
+
+    def old_versions(self) -> list[int]:
+        """Versions of the rows that rebuilds have replaced, and kept."""
+        return self._connection.run(self._tables.old_versions)
+
+    def drop_old_versions(self) -> list[int]:
+        """See `HistoryStore.drop_old_versions`."""
+
+        def work(cursor: Cursor) -> list[int]:
+            self._tables.lock_against_writers(cursor)
+            old = self._tables.old_versions(cursor)
+            self._tables.drop(cursor, old)
+            return old
+
+        return self._connection.run(work)
+
+    def changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
+        """What costs change when a version is shown in place of the one before it; they are audited."""
+        columns = self._columns
+        found = cursor.execute(
+            f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status "
+            f"FROM (SELECT adw_id, actual_cost_nanousd, status FROM workflow_history_{version}) fresh FULL JOIN "
+            f"(SELECT adw_id, {columns.visible_cost} AS visible, actual_cost_nanousd AS exact, status "
+            f"FROM workflow_history) old USING (adw_id) "
+            f"WHERE visible * 1000000000 IS DISTINCT FROM fresh.actual_cost_nanousd ORDER BY adw_id"
+        )
+        changes: list[CostChange] = []
+        for adw_id, cost, status, *before in found:
+            old = None if before[2] is None else _stored(*before)
+            if cost is None:
+                assert old is not None
+                changes.append(removed(adw_id, old, NO_LEDGER))
+            elif change := changed(adw_id, None if old is None else old.cost_nanousd, cost, status, reason):
+                changes.append(change)
+        self._log(cursor, changes)
+        pages.change_numbers_of_swap(cursor, version)
+        return changes
+
+    def _log(self, cursor: Cursor, changes: Sequence[CostChange]) -> None:
+        if self._hidden:
+            return
+        entries = []
+        for change in changes:
+            old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
+            at = clocks.to_wire(self._clock())
+            entries.append((change.adw_id, old, money.to_wire(change.new_nanousd), change.reason, at))
+        if entries:
+            cursor.execute(_AUDIT, (records(_ENTRY, entries),))
+
+    def _prepare(self, cursor: Cursor) -> None:
+        """Make our tables, or see that these are ours."""
+        tables = self._tables
+        if tables.is_of_another(cursor):
+            raise HistoryUnavailable(
+                self.path,
+                "its table workflow_history is another application's and was left as it is; name another database or "
+                "schema (?options=-csearch_path%3DSCHEMA)",
+            )
+        if not tables.meta(cursor).items() >= VERSIONS.items():
+            tables.lock(cursor)
+            versions = tables.meta(cursor)
+            if not versions.items() >= VERSIONS.items():
+                tables.make_shared(cursor)
+            if versions:
+                self._note_rows(cursor)
+            if versions.get("schema_version") != VERSIONS["schema_version"]:
+                tables.drop_views(cursor)
+            if not versions.items() >= VERSIONS.items():
+                tables.forget(cursor, BUILDING)
+                tables.show(cursor, tables.make(cursor))
+                tables.remember(cursor, **VERSIONS)
+        self._look(Columns(cursor))
+
+    def _note_rows(self, cursor: Cursor) -> None:
+        """Remember what rows show before every ledger is folded anew."""
+        cursor.execute(
+            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
+            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
+        )
+
+    def _look(self, columns: Columns) -> None:
+        """Queries for the columns there are."""
+        self._columns = columns
+        self._rows = f"SELECT {columns.reads()} FROM {self._history}"
+        self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
+        names, before = ", ".join(COLUMNS), ", ".join(f"old.{name}" for name in COLUMNS)
+        after = ", ".join(f"excluded.{name}" for name in COLUMNS)
+        self._upsert = (
+            f"INSERT INTO {self._history} AS old ({names}) "
+            f"SELECT {names} FROM json_populate_recordset(NULL::{self._history}, %s) "
+            f"ON CONFLICT (adw_id) DO UPDATE SET ({names}) = ROW({after}) "
+            f"WHERE ({before}) IS DISTINCT FROM ({after}) RETURNING adw_id"
+        )
+
+
+class _Fresh:
+    """The rows of a rebuild, a version that is not shown yet."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        tables: Tables,
+        version: int,
+        changes: Callable[[Cursor, int, str], list[CostChange]],
+    ) -> None:
+        self._cursor, self._tables, self._version, self._changes = cursor, tables, version, changes
+
+    def add(self, batch: Sequence[Projected]) -> None:
+        """See `Fresh.add`."""
+        self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
+        self._copy("costledger_spend", SPEND_COLUMNS, ((one.row.adw_id, *part) for one in batch for part in one.spend))
+        self._copy("costledger_checkpoint", _HEAD, map(_head, batch))
+
+    def _copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with self._cursor.copy(f"COPY {name}_{self._version} ({', '.join(columns)}) FROM STDIN") as copy:
+            for values in rows:
+                copy.write_row(values)
+
+    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
+        """See `Fresh.swap`."""
+        cursor, version = self._cursor, self._version
+        self._tables.lock_against_writers(cursor)
+        overtaken = self._overtaken(keep)
+        for name, key in _KEYS.items():
+            cursor.execute(f"DELETE FROM {name}_{version} WHERE {key} = ANY(%s)", (overtaken,))
+        self.add([projected for projected in map(again, overtaken) if projected is not None])
+        for name, key in _KEYS.items():
+            kept = f"SELECT * FROM {name} WHERE {key} = ANY(%s) ON CONFLICT DO NOTHING"
+            cursor.execute(f"INSERT INTO {name}_{version} {kept}", (list(keep),))
+        changes = self._changes(cursor, version, reason)
+        self._tables.show(cursor, version)
+        return changes
+
+    def _overtaken(self, keep: Collection[str]) -> list[str]:
+        """Rows that are not among the fresh ones, or were refreshed further since."""
+        found = self._cursor.execute(
+            f"SELECT h.adw_id FROM workflow_history h LEFT JOIN costledger_checkpoint_{self._version} f "
+            "ON f.workflow_id = h.adw_id LEFT JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE f.seq IS NULL OR c.seq > f.seq ORDER BY 1"
+        )
+        return [adw_id for (adw_id,) in found if adw_id not in keep]
+
+
+def _stored(visible: Any, exact: int | None, status: str) -> Stored:
+    cost = visible_cost(visible)
+    return Stored(cost, cost if exact is None else exact, status)
+
+
+def _head(projected: Projected) -> tuple[str, int, int, str]:
+    """A checkpoint, in the order of `_HEAD`."""
+    return (projected.row.adw_id, projected.head.seq, projected.head.size, projected.head.hash)
+
+
+def values_of(row: Row) -> tuple[Any, ...]:
+    """A row's values for PostgreSQL: money as exact text."""
+    values = list(_CELLS(row))
+    values[_TOTAL] = money.to_wire(values[_EXACT])
+    if values[_ESTIMATE] is not None:
+        values[_ESTIMATE] = money.to_wire(money.parse_total(values[_ESTIMATE]))
+    return tuple(values)
+
+
+def _row(values: Sequence[Any]) -> Row:
+    """A row as every other store gives it: `jsonb` has no order of keys, so ours is made again."""
+    given = list(values)
+    for index in _JSON:
+        with contextlib.suppress(orjson.JSONDecodeError, TypeError):
+            given[index] = orjson.dumps(orjson.loads(given[index]), option=orjson.OPT_SORT_KEYS).decode()
+    return Row(*given)

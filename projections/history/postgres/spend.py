@@ -1,0 +1,65 @@
+"""What was spent when, in a PostgreSQL table: many workflows in, sums out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from projections.folding.spend import AMOUNTS, Spend
+from projections.history.postgres.connection import Cursor
+from projections.history.postgres.tables import records
+from projections.history.sqlite.spend import sum_of, sums_query
+from projections.history.store import Group, SpendSum
+
+__all__ = ["SPEND_COLUMNS", "PostgresSpend"]
+
+SPEND_COLUMNS: Final = ("adw_id", *Spend._fields)
+
+_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
+
+
+class PostgresSpend:
+    """Spend rows by workflow, as `SpendTable`; every call is part of its caller's transaction."""
+
+    def __init__(self, table: str) -> None:
+        columns, told = ", ".join(SPEND_COLUMNS), f"json_populate_recordset(NULL::{table}, %s)"
+        self._table = table
+        self._of = f"SELECT {columns} FROM {table} WHERE adw_id = ANY(%s)"
+        self._remove = f"DELETE FROM {table} WHERE adw_id = ANY(%s)"
+        named = " AND ".join(f"spend.{name} IS NOT DISTINCT FROM gone.{name}" for name in _NAMES[1:])
+        self._remove_some = (
+            f"DELETE FROM {table} spend USING {told} gone "
+            f"WHERE spend.adw_id = gone.adw_id AND spend.quarter = gone.quarter AND {named}"
+        )
+        self._insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {told}"
+
+    def put(self, cursor: Cursor, spend: Mapping[str, Iterable[Spend]]) -> None:
+        """Make these the rows of these workflows; only those that differ are written."""
+        stored = set(cursor.execute(self._of, (list(spend),)).fetchall())
+        fresh = {(adw_id, *one) for adw_id, rows in spend.items() for one in rows}
+        if gone := stored - fresh:
+            cursor.execute(self._remove_some, (records(SPEND_COLUMNS, gone),))
+        if new := fresh - stored:
+            cursor.execute(self._insert, (records(SPEND_COLUMNS, new),))
+
+    def of(self, cursor: Cursor, adw_id: str) -> tuple[Spend, ...]:
+        """A workflow's rows, in the order of their names."""
+        order = ", ".join(f"{name} NULLS FIRST" for name in _NAMES)
+        return tuple([Spend(*values[1:]) for values in cursor.execute(f"{self._of} ORDER BY {order}", ([adw_id],))])
+
+    def costs_nanousd(self, cursor: Cursor, adw_ids: Collection[str]) -> dict[str, int]:
+        """Return what the rows of each of these workflows sum to; those without any are left out."""
+        query = f"SELECT adw_id, sum(cost_nanousd) FROM {self._table} WHERE adw_id = ANY(%s) GROUP BY adw_id"
+        return {adw_id: int(cost) for adw_id, cost in cursor.execute(query, (list(adw_ids),))}
+
+    def remove(self, cursor: Cursor, adw_ids: Collection[str]) -> None:
+        """Drop the rows of these workflows."""
+        cursor.execute(self._remove, (list(adw_ids),))
+
+    def sums(
+        self, cursor: Cursor, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
+    ) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="%s", nothing="()")
+        found = cursor.execute(query, bounds).fetchall()
+        return iter([sum_of(values) for values in found if values[0] is not None])

@@ -1,0 +1,199 @@
+"""The tables of a history in PostgreSQL: versions of the rows, and the views that show one of them.
+
+A rebuild fills the tables of a new version, `workflow_history_7` and its companions, and then points the views at
+them: readers, their grants and their open statements see one version or the other, whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+import orjson
+
+from ledger.errors import HistoryUnavailable
+from projections.folding.row import COLUMNS, Row
+from projections.history.postgres.connection import Cursor
+from projections.history.sql_scripts import statements
+from projections.history.store import FOLD_VERSION
+
+__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
+
+SCHEMA_VERSION: Final = 5
+VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
+BUILDING: Final = "building_version"
+"""The version, by its key in `costledger_meta`, that projectors are filling."""
+
+_RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s"
+"""Not `to_regclass`, which may remember from before another session made the table."""
+_VERSIONED: Final = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)_N\b")
+_MOMENTS: Final = frozenset({"start_time", "end_time", "last_activity", "created_at", "updated_at"})
+_TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+_NUMBERS: Final = ("numeric", "double precision", "real", "bigint", "integer")
+_NANOUSD: Final = "actual_cost_nanousd / 1000000000.0"
+_KINDS: Final = {column.name: str(column.type).partition(" ")[0] for column in fields(Row)}
+
+
+class Tables:
+    """Our tables in the schema that a session's `search_path` names first."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._shared = [text for text in statements("postgres") if not _VERSIONED.match(text)]
+        self._versioned = [text for text in statements("postgres") if _VERSIONED.match(text)]
+        made = [match for text in self._versioned if (match := _VERSIONED.match(text))]
+        self.names: Final = tuple(match[1] for match in made if "TABLE" in match[0])
+
+    def lock(self, cursor: Cursor) -> None:
+        """One at a time prepares a schema; until the transaction ends."""
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('costledger ' || current_schema(), 0))")
+
+    def lock_against_swaps(self, cursor: Cursor) -> None:
+        """The version that the views show stays the same until the transaction ends; the first lock of any writer."""
+        cursor.execute("LOCK TABLE costledger_meta IN ROW SHARE MODE")
+
+    def lock_against_writers(self, cursor: Cursor) -> None:
+        """Nobody writes until the transaction ends; readers go on."""
+        cursor.execute("LOCK TABLE costledger_meta IN EXCLUSIVE MODE")
+
+    def exists(self, cursor: Cursor, name: str) -> bool:
+        return bool(only(cursor.execute(f"SELECT count(*) FROM ({_RELATION}) found", (name,))))
+
+    def is_of_another(self, cursor: Cursor) -> bool:
+        """Whether a table `workflow_history` is there that we did not make."""
+        # In this order: another process may be making ours meanwhile, all in one transaction.
+        return self.exists(cursor, "workflow_history") and "rows_version" not in self.meta(cursor)
+
+    def meta(self, cursor: Cursor) -> dict[str, int]:
+        """The versions this history was written by; empty when it is not one of ours.
+
+        Raises:
+            HistoryUnavailable: they are newer than this program.
+        """
+        if not self.exists(cursor, "costledger_meta"):
+            return {}
+        found: dict[str, int] = dict(cursor.execute("SELECT key, value FROM costledger_meta").fetchall())
+        if found.get("schema_version", 0) > SCHEMA_VERSION or found.get("fold_version", 0) > FOLD_VERSION:
+            raise HistoryUnavailable(
+                self._where,
+                f"was written by a newer version (schema {found.get('schema_version')}, this one knows "
+                f"{SCHEMA_VERSION}); upgrade costledger, or name another database or schema",
+            )
+        return found
+
+    def make_shared(self, cursor: Cursor) -> None:
+        """The tables that all versions share."""
+        for statement in self._shared:
+            cursor.execute(statement)
+
+    def remember(self, cursor: Cursor, **values: int) -> None:
+        """Write what `meta` reads."""
+        upsert = (
+            "INSERT INTO costledger_meta (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = "
+            "excluded.value"
+        )
+        cursor.executemany(upsert, list(values.items()))
+
+    def forget(self, cursor: Cursor, key: str) -> None:
+        """Take away a value that `meta` reads."""
+        cursor.execute("DELETE FROM costledger_meta WHERE key = %s", (key,))
+
+    def make(self, cursor: Cursor) -> int:
+        """Empty tables of a new version, which nothing shows yet."""
+        version = int(only(cursor.execute("SELECT nextval('costledger_version')")))
+        for statement in self._versioned:
+            cursor.execute(statement.replace("_N ", f"_{version} "))
+        return version
+
+    def show(self, cursor: Cursor, version: int) -> None:
+        """Point the views at a version; the one before stays, older ones are dropped."""
+        self.drop(cursor, [old for old in self.old_versions(cursor) if old != version])
+        for name in self.names:
+            cursor.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {name}_{version}")
+        self.remember(cursor, rows_version=version)
+
+    def drop(self, cursor: Cursor, versions: Iterable[int]) -> None:
+        """Drop the tables of these versions."""
+        for version in versions:
+            for name in self.names:
+                cursor.execute(f"DROP TABLE IF EXISTS {name}_{version}")
+
+    def drop_views(self, cursor: Cursor) -> None:
+        """For views of other columns, which cannot replace these."""
+        for name in self.names:
+            cursor.execute(f"DROP VIEW IF EXISTS {name}")
+
+    def old_versions(self, cursor: Cursor) -> list[int]:
+        """The versions that were replaced, in order."""
+        meta = self.meta(cursor)
+        found = cursor.execute(
+            "SELECT substring(relname FROM '[0-9]+$')::bigint FROM pg_class WHERE relkind IN ('r', 'p') "
+            "AND relnamespace = current_schema()::regnamespace AND relname ~ '^workflow_history_[0-9]+$' ORDER BY 1"
+        )
+        return [int(version) for (version,) in found if version not in (meta.get("rows_version"), meta.get(BUILDING))]
+
+
+def records(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows for `json_populate_recordset`: many in one statement, however many columns they have."""
+    return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
+
+
+class Columns:
+    """The columns of `workflow_history` as they are there, ours or another application's, and how each is read.
+
+    Attributes:
+        kinds: each column's type, as PostgreSQL writes it.
+        unique: columns that are a key by themselves.
+    """
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.kinds: dict[str, str] = dict(
+            cursor.execute(
+                f"SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ({_RELATION}) "
+                "AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                ("workflow_history",),
+            ).fetchall()
+        )
+        keys = cursor.execute(
+            "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = "
+            f"i.indkey[0] WHERE i.indrelid = ({_RELATION}) AND i.indisunique AND i.indisvalid "
+            "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indexprs IS NULL",
+            ("workflow_history",),
+        )
+        self.unique = {name for (name,) in keys}
+
+    @property
+    def visible_cost(self) -> str:
+        """An expression for what `actual_cost_total` shows.
+
+        A column that holds fewer decimals than a cost has (`numeric(10,2)`, `real`) shows what we wrote as long as it
+        is what rounding that gives.
+        """
+        written = f"({_NANOUSD})::{self.kinds['actual_cost_total']}"
+        return f"CASE WHEN actual_cost_total = {written} THEN {_NANOUSD} ELSE actual_cost_total::numeric END"
+
+    @property
+    def counts_money(self) -> bool:
+        return self.kinds.get("actual_cost_total", "numeric").startswith(_NUMBERS)
+
+    def reads(self, names: Collection[str] = COLUMNS) -> str:
+        """Expressions that give the values of a `Row`."""
+        return ", ".join(self._read(name) for name in names)
+
+    def _read(self, name: str) -> str:
+        kind = self.kinds[name]
+        if name == "actual_cost_total":
+            return f"({self.visible_cost})::float8"
+        if name in _MOMENTS and kind.startswith("timestamp"):
+            utc = f"{name} AT TIME ZONE 'UTC'" if kind.endswith("with time zone") else name
+            return f"to_char({utc}, {_TEXT_OF_MOMENT})"
+        return f"{name}::{ {'int': 'bigint', 'float': 'float8', 'str': 'text'}[_KINDS[name]] }"
+
+
+def only(cursor: Cursor) -> Any:
+    """The one value of a query that has one."""
+    values = cursor.fetchone()
+    assert values is not None
+    return values[0]

@@ -1,0 +1,174 @@
+"""Pages of rows: which rows, in which order, and what all of them add up to. Each store answers in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ledger.errors import InvalidInput
+from projections.folding.row import Row
+
+__all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "Totals", "page_of", "totals_of"]
+
+STATUSES: Final = ("running", "completed", "failed", "cancelled")
+BASES: Final = ("reported", "priced", "partial", "none")
+
+SORTS: Final = {
+    "last_activity": "last_activity",
+    "updated_at": "updated_at",
+    "start_time": "start_time",
+    "cost": "actual_cost_nanousd",
+    "tokens": "total_tokens",
+    "duration": "duration_seconds",
+    "issue_number": "issue_number",
+    "adw_id": "adw_id",
+}
+"""What rows can be sorted by, and the column of each."""
+
+TEXT_COLUMNS: Final = ("adw_id", "workflow_template", "project", "model_used", "error_message")
+"""Where a free text is looked for."""
+
+LIMIT_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which rows, and in which order; None does not limit.
+
+    Attributes:
+        statuses: any of them.
+        basis: one of `BASES`; "none" for rows without a reading.
+        since, until: of `last_activity`, in the ledger's spelling, the first included and the second not.
+        text: somewhere in `TEXT_COLUMNS`, whatever the case of its letters.
+        sort: one of `SORTS`; rows alike in it are in the order of their ids, absent values come last.
+        descending: the largest first; of rows that are alike, the largest id.
+    """
+
+    statuses: tuple[str, ...] = ()
+    issue_number: int | None = None
+    workflow_template: str | None = None
+    basis: str | None = None
+    since: str | None = None
+    until: str | None = None
+    text: str | None = None
+    sort: str = "last_activity"
+    descending: bool = True
+    limit: int = 50
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sort not in SORTS:
+            raise InvalidInput(f"rows cannot be sorted by {self.sort!r}; use one of {', '.join(SORTS)}")
+        if wrong := set(self.statuses) - set(STATUSES):
+            raise InvalidInput(f"{min(wrong)!r} is not a status; use one of {', '.join(STATUSES)}")
+        if self.basis is not None and self.basis not in BASES:
+            raise InvalidInput(f"{self.basis!r} is not a basis; use one of {', '.join(BASES)}")
+        if not 1 <= self.limit <= LIMIT_MAX or not 0 <= self.offset < 2**31:
+            raise InvalidInput(f"a page has 1 to {LIMIT_MAX} rows, and begins at row 0 or later")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What rows add up to; costs in nanodollars.
+
+    Attributes:
+        by_status: those of each status that occurs, which have no `by_status` themselves.
+    """
+
+    count: int = 0
+    cost_nanousd: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_hit_tokens: int = 0
+    output_tokens: int = 0
+    unpriced_events: int = 0
+    partial_count: int = 0
+    by_status: dict[str, Totals] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: str, sums: Mapping[str, Any]) -> Totals:
+        """Those of rows that have one status.
+
+        Args:
+            sums: by the names of `SUMS`; None is 0, which is what a sum over no figure is in SQL.
+        """
+        given: dict[str, Any] = {name: value or 0 for name, value in sums.items()}
+        each = replace(cls(), **given)
+        return replace(each, by_status={status: each})
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the true cost is above this one."""
+        return bool(self.partial_count or self.unpriced_events)
+
+    def plus(self, other: Totals) -> Totals:
+        """Both together."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in SUMS}
+        by_status = dict(self.by_status)
+        for status, totals in other.by_status.items():
+            by_status[status] = by_status[status].plus(totals) if status in by_status else totals
+        return replace(self, **sums, by_status=by_status)
+
+
+SUMS: Final = (
+    "count",
+    "cost_nanousd",
+    "input_tokens",
+    "cached_tokens",
+    "cache_hit_tokens",
+    "output_tokens",
+    "unpriced_events",
+    "partial_count",
+)
+"""The figures of `Totals` that are plain sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a query's rows, and what all of them add up to."""
+
+    rows: list[Row]
+    totals: Totals
+
+
+def page_of(rows: Iterable[Row], query: Query) -> Page:
+    """The page of rows that are all at hand: what every store's page must be."""
+    found = [row for row in rows if _matches(row, query)]
+    column = SORTS[query.sort]
+    ordered = sorted(found, key=lambda row: row.adw_id, reverse=query.descending)
+    known = [row for row in ordered if getattr(row, column) is not None]
+    known.sort(key=lambda row: getattr(row, column), reverse=query.descending)
+    ordered = known + [row for row in ordered if getattr(row, column) is None]
+    return Page(ordered[query.offset : query.offset + query.limit], totals_of(found))
+
+
+def totals_of(rows: Iterable[Row]) -> Totals:
+    """What rows that are at hand add up to."""
+    totals = Totals()
+    for row in rows:
+        sums = (
+            1,
+            row.actual_cost_nanousd,
+            row.input_tokens,
+            row.cached_tokens,
+            row.cache_hit_tokens,
+            row.output_tokens,
+            row.unpriced_events,
+            int(row.cost_basis == "partial"),
+        )
+        totals = totals.plus(Totals.of(row.status, dict(zip(SUMS, sums, strict=True))))
+    return totals
+
+
+def _matches(row: Row, query: Query) -> bool:
+    text = (query.text or "").lower()
+    return (
+        (not query.statuses or row.status in query.statuses)
+        and query.issue_number in (None, row.issue_number)
+        and query.workflow_template in (None, row.workflow_template)
+        and query.basis in (None, row.cost_basis or "none")
+        and (query.since is None or (row.last_activity or "") >= query.since)
+        and (query.until is None or (row.last_activity or query.until) < query.until)
+        and any(text in (getattr(row, name) or "").lower() for name in TEXT_COLUMNS)
+    )

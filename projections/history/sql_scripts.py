@@ -1,0 +1,14 @@
+"""The SQL that makes the tables, one file per database."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+__all__ = ["statements"]
+
+
+def statements(database: str) -> list[str]:
+    """Return the statements of a database's `schema.sql`, without its comments."""
+    text = files("projections.history").joinpath(database, "schema.sql").read_text(encoding="utf-8")
+    plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
+    return [statement.strip() for statement in plain.split(";") if statement.strip()]

@@ -1,0 +1,202 @@
+"""A SQLite connection whose errors are ours and whose transactions are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
+from ledger.storage.descriptors import shortage
+
+__all__ = ["Connection"]
+
+_WAIT_SECONDS: Final = 30.0
+"""How long a writer waits for another one; a batch of rows takes milliseconds."""
+
+_REFUSED: Final = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+)
+"""What SQLite says when the file system lets it write nothing."""
+
+
+class Connection:
+    """One connection to a database file.
+
+    Args:
+        make: the file is made when it is not there.
+        writes: False reads it where nothing can be written, not even the files that SQLite wants beside it.
+
+    Raises:
+        HistoryUnavailable: at construction.
+    """
+
+    def __init__(self, path: Path, *, make: bool = True, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
+        with self.errors():
+            if make and writes:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            elif not path.is_file():
+                raise HistoryUnavailable(path, "there is no such database")
+            self.db = _connected(path) if writes else _reading(path)
+            try:
+                self.db.execute("PRAGMA user_version").fetchone()  # the file is opened now, not at the first question
+                self.note_files()
+            except BaseException:
+                self.db.close()
+                raise
+
+    def close(self) -> None:
+        self.db.close()
+
+    def note_files(self) -> None:
+        """Take down which files are in use: the database, and its write-ahead log where it has one."""
+        with self.errors():
+            logs = self.writes and self.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        self._file = _identity(self.path)
+        self._log = _identity(_log_of(self.path)) if logs else None
+        self._log_size = 0
+        self.identity = (self._file, self._log)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the path still names the database that was opened."""
+        return self._file is not None and _identity(self.path) == self._file
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a file that was opened is gone, was cut, or has another one in its place."""
+        return _identity(self.path) != self._file or self._damaged()
+
+    def _damaged(self) -> bool:
+        """Whether the database was cut to nothing, or its log removed, behind SQLite's back.
+
+        SQLite removes a log only as its last connection closes (https://www.sqlite.org/walformat.html).
+        """
+        if self._log is None:
+            return False
+        try:
+            return os.stat(self.path).st_size == 0 or _identity(_log_of(self.path)) != self._log
+        except OSError:
+            return True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the log is smaller than it was: another program made a checkpoint, or cut it."""
+        if self._log is None:
+            return False
+        with contextlib.suppress(OSError):
+            size, before = os.stat(_log_of(self.path)).st_size, self._log_size
+            self._log_size = size
+            return size < before
+        return True
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the block, or nothing; other writers wait, readers see what was before."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that the block reads be of one moment; writers go on (https://www.sqlite.org/isolation.html)."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if (refused := shortage(error)) is not None:
+                raise HistoryUnavailable(self.path, f"{reason(refused)}; the ledgers are untouched") from error
+            if (cause := _unwritable(self.path, error, writes=self.writes)) is not None:
+                raise HistoryUnwritable(self.path, cause) from error
+            raise HistoryUnavailable(self.path, _sentence(error)) from error
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _connected(name: Path | str) -> sqlite3.Connection:
+    uri = isinstance(name, str)
+    return sqlite3.connect(name, uri=uri, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """The database as it is, although nothing can be written beside it.
+
+    SQLite reads a WAL database only where its index `-shm` stands or can be made, or when it is told that nobody
+    changes the file (https://www.sqlite.org/wal.html#readonly). Told so it would not look into the WAL, so what a
+    killed process left there is read from a copy.
+    """
+    where = path.absolute().as_uri()
+    db = _connected(f"{where}?mode=ro")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+    else:
+        return db
+    journal = _log_of(path)
+    if not journal.is_file() or not journal.stat().st_size:
+        return _connected(f"{where}?immutable=1")
+    with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
+        for file in (path, journal):
+            shutil.copyfile(file, Path(folder, file.name))
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
+            copy.backup(db)
+        return db
+
+
+def _unwritable(path: Path, error: sqlite3.Error | OSError, *, writes: bool) -> str | None:
+    """Why nothing can be written where a database lies; None when the error has another cause."""
+    code = None if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code is not None and code not in _REFUSED:
+        return None
+    with contextlib.suppress(OSError):
+        found = os.statvfs(path.parent)
+        if found.f_flag & os.ST_RDONLY:
+            return "its file system is read-only"
+        if (found.f_blocks and not found.f_bavail) or code == sqlite3.SQLITE_FULL:
+            return "its disk is full"
+        if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            return "this user may not write there"
+    return None if writes else "it was opened to be read only"
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if "not a database" in text:
+        return "is not a SQLite database and was left as it is; use another data directory, or move the file away"
+    if "locked" in text:
+        return f"another program kept it locked for {_WAIT_SECONDS:.0f} s; try again"
+    if "malformed" in text:
+        return f"{text}; delete it and run `costledger refresh`: the ledgers hold everything"
+    return f"{text}; the ledgers are untouched"

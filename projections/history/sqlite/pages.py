@@ -1,0 +1,233 @@
+"""Pages and totals of a SQLite history: indexes to walk, and sums that triggers keep, so that neither counts rows.
+
+`costledger_total` holds a line for each day (of `last_activity`), status, template and basis that occurs. Triggers also
+give every row that changes a new number in `costledger_change`, also when somebody edits it by hand: who saw number n
+asks for those above it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from projections.folding.row import COLUMNS, Row
+from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Page, Query, Totals
+from projections.history.store import number_before_first
+from projections.history.suspects_sql import DOUBTFUL
+
+__all__ = ["changes_after", "make_changes", "page", "prepare", "totals"]
+
+_WALKED_FROM: Final = 5_000
+"""From so many matching rows on it is faster to walk the index of the order than to sort."""
+
+_CHANGES: Final = (
+    "CREATE TABLE IF NOT EXISTS costledger_change "
+    "(number INTEGER PRIMARY KEY AUTOINCREMENT, adw_id TEXT NOT NULL UNIQUE) STRICT"
+)
+_COUNTED_FROM: Final = (
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'costledger_change', ? "
+    "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'costledger_change')"
+)
+"""See https://www.sqlite.org/autoinc.html: an application may write this table."""
+
+_KEY: Final = ("day", "status", "workflow_template", "cost_basis")
+_OF_ROW: Final = {
+    "day": "ifnull(substr({0}.last_activity, 1, 10), '')",
+    "status": "{0}.status",
+    "workflow_template": "ifnull({0}.workflow_template, '')",
+    "cost_basis": "ifnull({0}.cost_basis, 'none')",
+}
+_SUMMED: Final = {
+    "count": "1",
+    "cost_nanousd": "{0}.actual_cost_nanousd",
+    "input_tokens": "{0}.input_tokens",
+    "cached_tokens": "{0}.cached_tokens",
+    "cache_hit_tokens": "{0}.cache_hit_tokens",
+    "output_tokens": "{0}.output_tokens",
+    "unpriced_events": "{0}.unpriced_events",
+    "partial_count": "({0}.cost_basis IS 'partial')",
+}
+
+
+_LARGE: Final = frozenset(SUMS) - {"count", "partial_count", "unpriced_events"}
+"""Figures whose sums over all rows may be above 64 bits, so that their two halves are added up."""
+
+
+def _halves() -> Iterator[tuple[str, str]]:
+    """Return each figure that is summed in SQL, and its expression; `{0}` is the row."""
+    for name in SUMS:
+        if name in _LARGE:
+            yield f"{name}_upper", f"(ifnull({_SUMMED[name]}, 0) >> 32)"
+            yield f"{name}_lower", f"(ifnull({_SUMMED[name]}, 0) & 4294967295)"
+        else:
+            yield name, _SUMMED[name]
+
+
+_HALVES: Final = dict(_halves())
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """What pages need of a connection: SQLite's own `lower` knows only ASCII."""
+    db.create_function("lower_text", 1, lambda text: None if text is None else str(text).lower(), deterministic=True)
+
+
+def make_changes(db: sqlite3.Connection, now: datetime) -> None:
+    """Make `costledger_change`, unless it is there."""
+    db.execute(_CHANGES)
+    db.execute(_COUNTED_FROM, (number_before_first(now),))
+
+
+def statements() -> Iterator[str]:
+    """The statements that make tables, indexes and triggers beside `workflow_history`."""
+    key, sums = ", ".join(_KEY), ", ".join(f"{name} INTEGER NOT NULL" for name in _HALVES)
+    columns = ", ".join(f"{name} TEXT NOT NULL" for name in _KEY)
+    yield f"CREATE TABLE IF NOT EXISTS costledger_total ({columns}, {sums}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
+    for column in SORTS.values():
+        if column != "adw_id":
+            yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"
+    yield "DROP INDEX IF EXISTS workflow_history_doubtful"  # of fold version 5, which held every lower bound
+    yield f"CREATE INDEX IF NOT EXISTS workflow_history_attention ON workflow_history (updated_at) WHERE {DOUBTFUL}"
+    for column in _KEY[1:]:
+        name = f"workflow_history_{column}_last_activity"
+        yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, last_activity, adw_id)"
+    new, old = _changed("NEW"), _changed("OLD")
+    yield _trigger("row_added", "INSERT", "", f"{_added('NEW')} {new}")
+    yield _trigger("row_removed", "DELETE", "", f"{_taken('OLD')} {old}")
+    before, after = (", ".join(f"{row}.{name}" for name in COLUMNS) for row in ("OLD", "NEW"))
+    when = f"WHEN ({before}) IS NOT ({after})"
+    yield _trigger("row_changed", "UPDATE", when, f"{_taken('OLD')} {_added('NEW')} {new}")
+
+
+def _trigger(name: str, of: str, when: str, body: str) -> str:
+    return f"CREATE TRIGGER IF NOT EXISTS costledger_{name} AFTER {of} ON workflow_history {when} BEGIN {body} END"
+
+
+def _added(row: str) -> str:
+    values = ", ".join(text.format(row) for text in (*_OF_ROW.values(), *_HALVES.values()))
+    sums = ", ".join(f"{name} = {name} + excluded.{name}" for name in _HALVES)
+    return f"INSERT INTO costledger_total VALUES ({values}) ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {sums};"
+
+
+def _taken(row: str) -> str:
+    sums = ", ".join(f"{name} = {name} - {of_row.format(row)}" for name, of_row in _HALVES.items())
+    key = " AND ".join(f"{name} = {_OF_ROW[name].format(row)}" for name in _KEY)
+    return f"UPDATE costledger_total SET {sums} WHERE {key}; DELETE FROM costledger_total WHERE {key} AND count = 0;"
+
+
+def _changed(row: str) -> str:
+    return (
+        f"DELETE FROM costledger_change WHERE adw_id = {row}.adw_id; "
+        f"INSERT INTO costledger_change (adw_id) VALUES ({row}.adw_id);"
+    )
+
+
+def page(db: sqlite3.Connection, query: Query) -> Page:
+    """See `HistoryStore.page`."""
+    found = totals(db, query)
+    column, way = SORTS[query.sort], "DESC" if query.descending else "ASC"
+    walked = found.count >= _WALKED_FROM
+    conditions, values = _conditions(query, "+" if walked else "")
+    order = f"{'' if walked else '+'}{column} {way} NULLS LAST, {'' if walked else '+'}adw_id {way}"
+    text = f"SELECT {', '.join(COLUMNS)} FROM workflow_history{conditions} ORDER BY {order} LIMIT ? OFFSET ?"
+    rows = [Row(*row) for row in db.execute(text, (*values, query.limit, query.offset))]
+    return Page(rows, found)
+
+
+def totals(db: sqlite3.Connection, query: Query) -> Totals:
+    """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell."""
+    if query.text is not None or query.issue_number is not None:
+        conditions, values = _conditions(query, "")
+        return _summed(db, _from_rows(conditions), values)
+    found = _of_whole_days(db, query)
+    for low, high in _edges(query):
+        grouped, values = _grouped(query)
+        text = " AND ".join(["last_activity >= ? AND last_activity < ?", *grouped])
+        found = found.plus(_summed(db, _from_rows(f" WHERE {text}"), [low, high, *values]))
+    return found
+
+
+def _edges(query: Query) -> Iterator[tuple[str, str]]:
+    """The spans of time that are not whole days."""
+    since, until = query.since, query.until
+    if since is not None:
+        yield since, min(until or _LATEST, since[:10] + _LATEST)
+    if until is not None and (since is None or until[:10] > since[:10]):
+        yield until[:10], until
+
+
+_LATEST: Final = "~"
+"""Behind every time and every time of a day, in the order of text."""
+
+
+def changes_after(db: sqlite3.Connection, number: int, limit: int) -> list[tuple[int, str]]:
+    """See `HistoryStore.changes_after`."""
+    text = "SELECT number, adw_id FROM costledger_change WHERE number > ? ORDER BY number LIMIT ?"
+    return list(db.execute(text, (number, limit)))
+
+
+def _of_whole_days(db: sqlite3.Connection, query: Query) -> Totals:
+    conditions, values = _grouped(query, kept=True)
+    for bound, comparison in ((query.since, ">"), (query.until, "<")):
+        if bound is not None:
+            conditions.append(f"day {comparison} ? AND day <> ''")
+            values.append(bound[:10])
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    sums = ", ".join(f"sum({name})" for name in _HALVES)
+    return _summed(db, f"SELECT status, {sums} FROM costledger_total{where} GROUP BY status", values)
+
+
+def _from_rows(conditions: str) -> str:
+    sums = ", ".join(f"sum({of_row.format('workflow_history')})" for of_row in _HALVES.values())
+    return f"SELECT status, {sums} FROM workflow_history{conditions} GROUP BY status"
+
+
+def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> Totals:
+    found = Totals()
+    for status, *sums in db.execute(text, values):
+        halves = dict(zip(_HALVES, sums, strict=True))
+        named = {name: (halves[f"{name}_upper"] << 32) + halves[f"{name}_lower"] for name in _LARGE}
+        others = {name: halves[name] for name in SUMS if name not in _LARGE}
+        found = found.plus(Totals.of(status, named | others))
+    return found
+
+
+def _grouped(query: Query, *, kept: bool = False, unindexed: str = "") -> tuple[list[str], list[Any]]:
+    """The conditions on what the kept sums are grouped by."""
+    conditions: list[str] = []
+    values: list[Any] = []
+    if query.statuses:
+        conditions.append(f"{unindexed}status IN ({', '.join('?' * len(query.statuses))})")
+        values += query.statuses
+    if query.workflow_template is not None:
+        conditions.append(f"{unindexed}workflow_template = ?")
+        values.append(query.workflow_template)
+    if query.basis is not None:
+        absent = query.basis == "none" and not kept
+        conditions.append(f"{unindexed}cost_basis IS NULL" if absent else f"{unindexed}cost_basis = ?")
+        values += [] if absent else [query.basis]
+    return conditions, values
+
+
+def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
+    """A WHERE clause and its values.
+
+    Args:
+        unindexed: "+" keeps SQLite from using an index for a condition, so that it walks that of the order.
+    """
+    conditions, values = _grouped(query, unindexed=unindexed)
+    if query.issue_number is not None:
+        conditions.append(f"{unindexed}issue_number = ?")
+        values.append(query.issue_number)
+    for bound, comparison in ((query.since, ">="), (query.until, "<")):
+        if bound is not None:
+            conditions.append(f"{'' if query.sort == 'last_activity' else unindexed}last_activity {comparison} ?")
+            values.append(bound)
+    if query.text is not None:
+        conditions.append(_TEXT)
+        values += [query.text.lower()] * len(TEXT_COLUMNS)
+    return (" WHERE " + " AND ".join(conditions) if conditions else ""), values
+
+
+_TEXT: Final = "(" + " OR ".join(f"instr(ifnull(lower_text({name}), ''), ?) > 0" for name in TEXT_COLUMNS) + ")"

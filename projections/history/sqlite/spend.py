@@ -1,0 +1,121 @@
+"""What was spent when, in a SQLite table: whole workflows in, sums out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from projections.folding.spend import AMOUNTS, Spend
+from projections.history.store import OWN, Group, SpendSum
+
+__all__ = ["SpendTable", "sum_of", "sums_query"]
+
+_COLUMNS: Final = ", ".join(Spend._fields)
+_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
+_SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
+_HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
+"""The upper and the lower half of every figure: their sums fit 64 bits, where the figures' own may not."""
+
+
+class SpendTable:
+    """Spend rows by workflow; every call is part of its caller's transaction."""
+
+    def __init__(self, db: sqlite3.Connection, table: str = "costledger_spend") -> None:
+        self._db = db
+        self._of = f"SELECT {_COLUMNS} FROM {table} WHERE adw_id = ?"
+        self._remove = f"DELETE FROM {table} WHERE adw_id = ?"
+        named = " AND ".join(f"{name} IS ?" for name in _NAMES)
+        self._remove_one = f"{self._remove} AND {named}"
+        marks = ", ".join("?" * (len(Spend._fields) + 1))
+        self._insert = f"INSERT INTO {table} (adw_id, {_COLUMNS}) VALUES ({marks})"
+        self._table = table
+
+    def put(self, adw_id: str, rows: Sequence[Spend]) -> None:
+        """Make these a workflow's rows; only those that differ are written."""
+        stored, fresh = set(self._db.execute(self._of, (adw_id,))), set(rows)
+        gone = [(adw_id, *row[: len(_NAMES)]) for row in stored - fresh]
+        if len(gone) == len(stored):
+            self.remove(adw_id)
+        else:
+            self._db.executemany(self._remove_one, gone)
+        self._db.executemany(self._insert, [(adw_id, *row) for row in rows if row not in stored])
+
+    def of(self, adw_id: str) -> tuple[Spend, ...]:
+        """A workflow's rows, in the order of their names."""
+        order = ", ".join(_NAMES)
+        return tuple([Spend(*values) for values in self._db.execute(f"{self._of} ORDER BY {order}", (adw_id,))])
+
+    def cost_nanousd(self, adw_id: str) -> int:
+        """Return what a workflow's rows sum to; 0 without any."""
+        query = f"SELECT cost_nanousd FROM {self._table} WHERE adw_id = ?"
+        return sum(cost for (cost,) in self._db.execute(query, (adw_id,)))  # on the way, SQL's could be above 64 bits
+
+    def remove(self, adw_id: str) -> None:
+        """Drop a workflow's rows."""
+        self._db.execute(self._remove, (adw_id,))
+
+    def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
+        """See `HistoryStore.spent`."""
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL")
+        of_quarter: list[SpendSum] = []
+        try:
+            for values in self._db.execute(query, bounds):
+                if merged:
+                    yield sum_of(values)  # they are sorted by their sums: the first comes after the last was added up
+                    continue
+                if of_quarter and values[0] != of_quarter[0].quarter:
+                    yield from of_quarter
+                    first, of_quarter = values[0], []
+                of_quarter.append(sum_of(values))
+        except sqlite3.OperationalError as error:
+            if "integer overflow" not in str(error):
+                raise
+            yield from self._large_sums(by, first, last, merged=merged)
+        else:
+            yield from of_quarter
+
+    def _large_sums(
+        self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
+    ) -> Iterator[SpendSum]:
+        """As `sums`, at twice the work, where a sum is above 64 bits."""
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL", sums=_HALVES)
+        for values in self._db.execute(query, bounds):
+            named, halves = values[: -2 * len(AMOUNTS)], values[-2 * len(AMOUNTS) :]
+            amounts = [(upper << 32) + lower for upper, lower in zip(halves[::2], halves[1::2], strict=True)]
+            yield SpendSum(named[0], tuple(named[1:]), amounts)
+
+
+def sums_query(
+    table: str,
+    by: Sequence[Group],
+    first: int | None,
+    last: int | None,
+    *,
+    merged: bool,
+    mark: str,
+    nothing: str,
+    sums: str = _SUMS,
+) -> tuple[str, list[int]]:
+    """A query for `sum_of`, and its values.
+
+    Args:
+        mark, nothing: how a database spells where a value goes, and grouping by nothing.
+        sums: the expressions that add up.
+    """
+    own = OWN | {"adw_id"}
+    names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
+    keys = names if merged else ["spend.quarter", *names]
+    quarter = "max(spend.quarter)" if merged else "spend.quarter"
+    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
+    bounds = [(f"spend.quarter {sign} {mark}", bound) for sign, bound in ((">=", first), ("<=", last))]
+    given = [(term, bound) for term, bound in bounds if bound is not None]
+    where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
+    selected, grouped = ", ".join([quarter, *names, sums]), ", ".join(keys) or nothing
+    query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
+    return query, [bound for _, bound in given]
+
+
+def sum_of(values: Sequence[Any]) -> SpendSum:
+    """A row of `sums_query`."""
+    return SpendSum(values[0], tuple(values[1 : -len(AMOUNTS)]), [int(amount) for amount in values[-len(AMOUNTS) :]])

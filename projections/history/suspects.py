@@ -1,0 +1,255 @@
+"""What needs attention: rows for which a person can do something, and what; `verify` proves, this suspects.
+
+Each finding names a next step that ends it, or can be accepted (`finding_accepted`): then it stays quiet until it
+covers something else. What nobody can do anything about is no finding: an honest lower bound stays "≥" in its row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import orjson
+
+from ledger.events import money, timestamps
+from ledger.text import counted
+from projections.folding.cost_words import row_cost
+from projections.folding.row import HELD, Row
+
+__all__ = [
+    "AHEAD",
+    "IDLE",
+    "LOW_COST_NANOUSD",
+    "MANY_TOKENS",
+    "MARKS",
+    "WRONG_CLOCK",
+    "Lookups",
+    "Suspect",
+    "accept_command",
+    "covering",
+    "doubts",
+    "is_accepted",
+    "may_need_attention",
+    "stale",
+    "suspects",
+]
+
+LOW_COST_NANOUSD: Final = 500_000_000
+MANY_TOKENS: Final = 100_000
+"""The story's query for stuck rows: ended below $0.50 with more than 100,000 tokens. Their tokens then decide."""
+
+LOW_SHARE_PERCENT: Final = 40
+"""Of what its tokens come to; below half, since batches cost half of the list price."""
+
+MARKS: Final = (f'"{HELD}"', '"possible_double_counting"', '"unread_events"', '"retries_without_counter"')
+"""What is said in the breakdown of a row that may need attention."""
+
+IDLE: Final = timedelta(hours=6)
+"""A running workflow of a program without an event for so long has probably ended without a record."""
+
+AHEAD: Final = timedelta(hours=1)
+"""More than clocks of hosts differ: an event recorded so far ahead was given its time by a wrong clock."""
+
+WRONG_CLOCK: Final = "give later events their observed_at, or go on under another id (docs/troubleshooting.md)"
+
+_COVERS_CHARACTERS_MAX: Final = 120
+
+
+class Lookups(Protocol):
+    """What findings are decided by beyond the row: prices, and the ledger."""
+
+    def worth_nanousd(self, row: Row) -> int | None:
+        """Return what a row's tokens cost at least; None when they name no model."""
+        ...
+
+    def is_of_program(self, row: Row) -> bool:
+        """Return whether a program runs the workflow, which then says when it ends; the log of a session does not."""
+        ...
+
+    def can_reprice(self, row: Row) -> bool:
+        """Return whether `reprice` has a price today for tokens of a row that have none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A finding: why a row needs attention, and what to do.
+
+    Attributes:
+        kind: a word for programs, the same for all findings of this kind.
+        covers: what an acceptance of it covers: the finding is another one when this is another text.
+    """
+
+    row: Row
+    kind: str
+    why: str
+    next_step: str
+    covers: str
+
+    @property
+    def adw_id(self) -> str:
+        return self.row.adw_id
+
+
+def stale(
+    rows: Iterable[Row],
+    *,
+    now: datetime,
+    idle: timedelta = IDLE,
+    grown_at: Mapping[str, datetime] | None = None,
+    lookups: Lookups | None = None,
+) -> Iterator[Suspect]:
+    """Every finding about these rows; see `suspects`.
+
+    Args:
+        grown_at: when the newest source of a workflow was written, where it holds more than the ledger.
+    """
+    for found in rows:
+        yield from suspects(found, now=now, idle=idle, grown_at=(grown_at or {}).get(found.adw_id), lookups=lookups)
+
+
+def may_need_attention(found: Row, idle_before: str) -> bool:
+    """Whether there may be findings about a row: what a store's `doubtful` is to give.
+
+    Args:
+        idle_before: a running row without an event since is idle; in the ledger's spelling.
+    """
+    running = found.status == "running"
+    suspicious = found.updated_at < idle_before if running else is_cheap(found)
+    return suspicious or found.unpriced_events > 0 or any(mark in found.cost_breakdown for mark in MARKS)
+
+
+def is_cheap(found: Row) -> bool:
+    """Whether a row cost little for many tokens; what they come to decides whether it is suspect."""
+    return found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS
+
+
+def doubts(found: Row, *, now: datetime, lookups: Lookups | None = None) -> Iterator[tuple[str, str]]:
+    """Why one row needs attention, and what to do."""
+    for suspect in suspects(found, now=now, lookups=lookups):
+        yield suspect.why, suspect.next_step
+
+
+def suspects(
+    found: Row,
+    *,
+    now: datetime,
+    idle: timedelta = IDLE,
+    grown_at: datetime | None = None,
+    lookups: Lookups | None = None,
+) -> Iterator[Suspect]:
+    """The findings about one row that were not accepted.
+
+    Args:
+        now: the moment against which idleness is measured.
+        grown_at: see `stale`.
+        lookups: None: a low cost and tokens without a price are no findings, and every idle row is.
+    """
+    for one in _suspects(found, now, idle, grown_at, lookups):
+        if not is_accepted(one):
+            yield one
+
+
+def is_accepted(one: Suspect) -> bool:
+    """Return whether somebody accepted just this finding."""
+    if '"accepted"' not in one.row.cost_breakdown:
+        return False
+    accepted = orjson.loads(one.row.cost_breakdown).get("accepted", {}).get(one.kind)
+    return accepted is not None and accepted["covers"] == one.covers
+
+
+def covering(*facts: object) -> str:
+    """Return a text that is another one when a finding's facts are others; long ones by their digest."""
+    text = ", ".join(map(str, facts))
+    if text and len(text) <= _COVERS_CHARACTERS_MAX and text.isprintable():
+        return text
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def accept_command(adw_id: str) -> str:
+    """The command that accepts what needs attention in a row."""
+    return f"costledger stale --accept {adw_id} --reason WHY"
+
+
+def _suspects(
+    found: Row, now: datetime, idle: timedelta, grown_at: datetime | None, lookups: Lookups | None
+) -> Iterator[Suspect]:
+    name, updated_at = found.adw_id, timestamps.moment(found.updated_at)
+    running = found.status == "running"
+    unpriced = found.unpriced_events > 0 and lookups is not None and lookups.can_reprice(found)
+    if unpriced:
+        yield _unpriced(found)
+    elif not running and is_cheap(found) and lookups is not None:
+        yield from _low_cost(found, lookups.worth_nanousd(found))
+    yield from _marked(found)
+    silent = running and updated_at is not None and now - updated_at > idle
+    if silent and updated_at is not None and (lookups is None or lookups.is_of_program(found)):
+        hours = (now - updated_at) / timedelta(hours=1)
+        next_step = f"costledger complete -- {name} (or fail, cancel)"
+        covers = covering(found.last_activity or found.created_at)
+        yield Suspect(found, "silent", f"running, and no event for {hours:,.0f} hours", next_step, covers)
+    if updated_at is not None and updated_at - now > AHEAD:
+        why = f"its last event was recorded at {updated_at:%Y-%m-%d %H:%M} UTC, ahead of the clock"
+        next_step = f"{accept_command(name)} ({WRONG_CLOCK})"
+        yield Suspect(found, "ahead_of_clock", why, next_step, covering(f"{updated_at:%Y-%m-%d}"))
+    if grown_at is not None and not running and updated_at is not None and grown_at > updated_at:
+        why = f"a source was written at {grown_at:%Y-%m-%d %H:%M} UTC, after the last event, and holds more"
+        yield Suspect(found, "source_grown", why, _resync(name), covering(timestamps.to_wire(grown_at)))
+
+
+def _low_cost(found: Row, worth_nanousd: int | None) -> Iterator[Suspect]:
+    """A cost well below what the row's own tokens come to; of tokens without a model, the story's query decides."""
+    cost = found.actual_cost_nanousd
+    if worth_nanousd is not None and 100 * cost >= LOW_SHARE_PERCENT * worth_nanousd:
+        return
+    if worth_nanousd is None and (found.unpriced_events or found.cost_basis is None):
+        return  # they have no price, and the row says so
+    why = f"ended at {row_cost(found)} for {found.total_tokens:,} tokens"
+    worth, usd = ", whose models nobody named", "USD"
+    if worth_nanousd is not None:
+        worth, usd = f", which come to {money.shown(worth_nanousd)} at least", money.to_wire(worth_nanousd)
+    next_step = f"costledger correct --cost-usd {usd} --reason WHY -- {found.adw_id} (costledger explain says why)"
+    yield Suspect(found, "low_cost", why + worth, next_step, covering(money.to_wire(cost), found.total_tokens))
+
+
+def _unpriced(found: Row) -> Suspect:
+    models = _breakdown(found).get("unpriced", {})
+    why = f"the tokens of {counted(found.unpriced_events, 'meter')} have no price, and there is one today"
+    next_step = f"costledger reprice --yes --reason WHY -- {found.adw_id} (without --yes it shows what changes)"
+    return Suspect(found, "unpriced", why, next_step, covering(*(f"{n} {m['tokens']}" for n, m in models.items())))
+
+
+def _marked(found: Row) -> Iterator[Suspect]:
+    """What the breakdown itself says."""
+    if not any(mark in found.cost_breakdown for mark in MARKS):
+        return
+    name, breakdown = found.adw_id, _breakdown(found)
+    if retries := breakdown.get("retries_without_counter"):
+        meters = ", ".join(retries)
+        why = f"the cost is at least this: a retry read less than the runs before it had cost ({meters})"
+        next_step = (
+            f"costledger correct --cost-usd USD --reason WHY -- {name} (what all attempts cost; from now on "
+            f"costledger observe --counter ATTEMPT … -- {name}, another name for each attempt)"
+        )
+        yield Suspect(found, "retry_without_counter", why, next_step, covering(meters))
+    if (held := breakdown["by_agent"].get(HELD)) is not None:
+        why = "held: more is stored than the ledger says"
+        yield Suspect(found, "held", why, _resync(name, force=True), covering(held))
+    if twice := breakdown.get("possible_double_counting"):
+        next_step = f"{accept_command(name)} (if costledger show -- {name} is right; else costledger correct)"
+        yield Suspect(found, "possible_double_counting", "possible double counting", next_step, covering(*twice))
+    if unread := breakdown.get("unread_events"):
+        why = "events that this version does not know"
+        yield Suspect(found, "unread_events", why, "upgrade costledger", covering(unread))
+
+
+def _breakdown(found: Row) -> dict[str, Any]:
+    breakdown: dict[str, Any] = orjson.loads(found.cost_breakdown)
+    return breakdown
+
+
+def _resync(name: str, *, force: bool = False) -> str:
+    return f"costledger resync {'--force ' if force else ''}-- {name}"

@@ -1,0 +1,1 @@
+"""Many hosts' chains to shared rows."""

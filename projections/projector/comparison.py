@@ -1,0 +1,99 @@
+"""Agreement: whether shared rows are what a replay of the replica's chains, of all origins, says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from ledger.errors import CostledgerError, ReplicaUnavailable
+from ledger.replication.replica import Replica, last_positions
+from projections.history.store import HistoryStore
+from projections.projector.merge import Merge
+from projections.replay.drift import Finding, differences
+
+__all__ = ["disagreeing_rows"]
+
+_LINES_MAX: Final = 5000
+_LAG_SECONDS: Final = 3.0
+"""How long a projector may take until a row that differs is one."""
+
+_SILENT_READS_MAX: Final = 5
+"""So often a read may bring nothing although a line is known to lie there."""
+
+_REBUILD: Final = "costledger project --rebuild"
+_REPAIR: Final = "costledger replicate --repair, on the host of that origin"
+
+
+def disagreeing_rows(
+    replica: Replica, history: HistoryStore, *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Finding]:
+    """Every row that is not what the chains of its workflow say, partition by partition.
+
+    Projectors may go on meanwhile: a row that differs is looked at again, until it has had the time to follow.
+
+    Args:
+        progress: called with partitions done and in all.
+
+    Raises:
+        ReplicaUnavailable, HistoryUnavailable: one of them cannot be read.
+    """
+    names = {head.workflow_id for head, _ in replica.heads()}
+    ends = replica.ends()
+    for done, (partition, end) in enumerate(ends.items(), 1):
+        yield from _of_partition(replica, history, partition, end)
+        if progress is not None:
+            progress(done, len(ends))
+    for name in sorted(set(history.stored()) - names):
+        yield Finding(name, "a row that no chain in the shared engine stands behind", _REBUILD)
+
+
+def _of_partition(replica: Replica, history: HistoryStore, partition: int, end: int) -> Iterator[Finding]:
+    merges: dict[str, Merge] = {}
+    positions, silent = {partition: 0}, 0
+    while positions[partition] < end:
+        read, positions = _read_on(replica, merges, positions, wait_seconds=_LAG_SECONDS)
+        silent = 0 if read else silent + 1
+        if silent > _SILENT_READS_MAX:
+            raise ReplicaUnavailable(replica.address, f"it sends no more lines of partition {partition}")
+    deadline = time.monotonic() + _LAG_SECONDS
+    while time.monotonic() < deadline and any(_follows(history, name, merge) for name, merge in merges.items()):
+        _, positions = _read_on(replica, merges, positions, wait_seconds=0.2)
+    for name, merge in merges.items():
+        yield from _findings(history, name, merge)
+
+
+def _read_on(
+    replica: Replica, merges: dict[str, Merge], positions: Mapping[int, int], *, wait_seconds: float
+) -> tuple[int, dict[int, int]]:
+    """Take the next lines; how many there were, and the positions behind them."""
+    lines = replica.read(positions, lines_max=_LINES_MAX, wait_seconds=wait_seconds)
+    for line in lines:
+        merge = merges.setdefault(line.workflow_id, Merge(line.workflow_id, keeps_lines=True))
+        merge.take(line.origin, line.raw)
+    return len(lines), last_positions(lines, positions)
+
+
+def _follows(history: HistoryStore, name: str, merge: Merge) -> bool:
+    """Whether a row was made of other lines than those read here: a projector may still be on its way."""
+    stored = history.row(name)
+    try:
+        return stored is None or stored.ledger_hash != merge.projected().head.hash
+    except CostledgerError:
+        return False
+
+
+def _findings(history: HistoryStore, name: str, merge: Merge) -> Iterator[Finding]:
+    for problem in merge.problems.values():
+        yield Finding(name, problem, _REPAIR)
+    try:
+        replayed = merge.projected().row
+    except CostledgerError as error:
+        yield Finding(name, str(error), "that workflow waits; its row is as it was before that line")
+        return
+    stored = history.row(name)
+    if stored is None:
+        yield Finding(name, "its row is missing", _REBUILD)
+        return
+    for difference in differences(stored, replayed):
+        yield Finding(name, difference, _REBUILD)

@@ -1,0 +1,198 @@
+"""One workflow's row from the chains of all its origins.
+
+Lines are folded in the order `(recorded_at, origin, seq)`; an id counts once across origins; each line's seq is then
+its place in that order, so that one origin's row is the one its own ledger gives, byte for byte. No file, no network.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from operator import itemgetter
+from typing import Final
+
+import orjson
+
+from ledger.errors import CostledgerError, Diverged
+from ledger.events.event import Line
+from ledger.replication.chain import Chain
+from ledger.storage.line import EMPTY, Head
+from projections.folding.fold import State, fold, initial
+from projections.folding.row import row, spend
+from projections.history.store import Projected
+
+__all__ = ["Merge", "merged", "merged_head"]
+
+Key = tuple[str, str, int]
+"""Recorded_at, origin and seq: where a line stands among those of all origins."""
+
+_KEY: Final = itemgetter(0)
+
+
+def merged_head(heads: Mapping[str, Head], events: int) -> Head:
+    """How far a row is that was folded from these chains; of one origin it is that ledger's own head.
+
+    Args:
+        events: how many were folded of all of them.
+    """
+    if len(heads) == 1:
+        return next(iter(heads.values()))
+    text = "".join(f"{origin} {head.seq} {head.hash}\n" for origin, head in sorted(heads.items()))
+    return Head(events, sum(head.size for head in heads.values()), sha256(text.encode()).hexdigest())
+
+
+def merged(workflow_id: str, chains: Mapping[str, Iterable[bytes]]) -> Projected:
+    """A workflow's row by pure replay of whole chains.
+
+    Args:
+        chains: each origin's lines, with their newlines.
+
+    Raises:
+        CostledgerError: a chain does not verify, or a line cannot be folded.
+    """
+    merge = Merge(workflow_id, keeps_lines=len(chains) > 1)
+    for origin, lines in chains.items():
+        for raw in lines:
+            merge.take(origin, raw)
+    for problem in merge.problems.values():
+        raise CostledgerError(problem)
+    return merge.projected()
+
+
+class Merge:
+    """The chains of one workflow, each proven line by line, and the state they fold to.
+
+    Attributes:
+        incomplete: a second origin came, and the lines of the first were not kept: feed all of them to a new `Merge`
+            that keeps them.
+
+    Args:
+        keeps_lines: what several origins call for, since a line may land before others.
+    """
+
+    def __init__(self, workflow_id: str, *, keeps_lines: bool = False) -> None:
+        self.workflow_id = workflow_id
+        self.incomplete = False
+        self._chains: dict[str, Chain] = {}
+        self._stopped: dict[str, str] = {}
+        self._gaps: set[str] = set()  # origins that stopped because lines are missing
+        self._expected: dict[str, Head] = {}
+        self._lines: list[tuple[Key, Line]] | None = [] if keeps_lines else None
+        self._begin()
+
+    def _begin(self) -> None:
+        """The state before the first line."""
+        self._state: State = initial(self.workflow_id)
+        self._failure: CostledgerError | None = None
+        self._folded = 0  # of the kept lines, in their order
+        self._ids: dict[str, str] = {}
+
+    def expect(self, origin: str, head: Head) -> None:
+        """Be told how far a chain is in the rows already; until it is that far again, the rows are not to be lost."""
+        self._expected[origin] = head
+        self._chains[origin] = Chain(self.workflow_id, origin)
+
+    @property
+    def behind(self) -> bool:
+        """Whether a chain does not lead to where it is expected to."""
+        return any(self._lacks(origin) for origin in self._expected)
+
+    def reached(self, origin: str) -> bool:
+        """Whether a chain has come to where it is expected to."""
+        return not self._lacks(origin)
+
+    def _lacks(self, origin: str) -> bool:
+        return self._chains[origin].head.seq < self._expected[origin].seq
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """How far each chain goes, or is expected to, by origin; `EMPTY` when its first line was no good."""
+        heads = {origin: chain.head for origin, chain in self._chains.items()}
+        return heads | {origin: head for origin, head in self._expected.items() if self._lacks(origin)}
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """By origin, why its chain does not go on; a line that is the next one takes that away."""
+        lost = {origin: self._chains[origin].head.seq + 1 for origin in self._expected if self._lacks(origin)}
+        why = "lines from seq {} on are in the rows, and the replica lost some of them"
+        return self._stopped | {origin: why.format(seq) for origin, seq in lost.items()}
+
+    @property
+    def weight(self) -> int:
+        """Roughly its memory, in kilobytes."""
+        return 1 + len(self._state.tree.meters) + 2 * len(self._lines or ())
+
+    def take(self, origin: str, raw: bytes) -> None:
+        """Judge a line of a chain, and keep it if it is the next one."""
+        chain = self._chains.get(origin)
+        if chain is None:
+            chain = self._chains[origin] = Chain(self.workflow_id, origin)
+        expected = self._expected.get(origin)
+        try:
+            taken = chain.take(raw)
+            if expected is not None and chain.head.seq == expected.seq and chain.head != expected:
+                chain.head = EMPTY
+                raise Diverged(self.workflow_id, origin, expected.seq, "is another line than the one in the rows")
+        except Diverged as error:
+            self._stopped[origin] = str(error)
+            return
+        if taken == "early":
+            self._stopped[origin] = f"the line at seq {chain.head.seq + 1} is missing, and later ones are there"
+            self._gaps.add(origin)
+        elif taken == "next":
+            self._stopped.pop(origin, None)
+            self._gaps.discard(origin)
+            self._keep(origin, orjson.loads(raw))
+        elif origin not in self._gaps and raw[-67:-3] == chain.head.hash.encode():
+            self._stopped.pop(origin, None)  # sent again up to its end, behind whatever stood there
+
+    def _keep(self, origin: str, line: Line) -> None:
+        if self._lines is None:
+            self.incomplete |= len(self._chains) > 1
+            if not self.incomplete:
+                self._fold(line)
+            return
+        key = (str(line.get("recorded_at")), origin, line["seq"])
+        at = bisect_left(self._lines, key, key=_KEY)
+        self._lines.insert(at, (key, line))
+        if at < self._folded:
+            self._begin()
+
+    def lines(self) -> Iterator[tuple[Head, Line]]:
+        """All lines in the order they are folded in, an id once, and how far the row is with each; if lines are kept.
+
+        A line's seq is its place in that order.
+        """
+        ids, heads = dict[str, str](), dict[str, Head]()
+        events = 0
+        for (_, origin, seq), line in self._lines or []:
+            heads[origin] = Head(seq, 0, line["hash"])
+            if ids.setdefault(str(line.get("id")), origin) == origin:
+                events += 1
+                yield merged_head(heads, events), line | {"seq": events}
+
+    def projected(self) -> Projected:
+        """The row of all lines so far.
+
+        Raises:
+            CostledgerError: a line cannot be folded.
+        """
+        for (_, origin, _), line in (self._lines or [])[self._folded :]:
+            self._folded += 1
+            if self._ids.setdefault(str(line.get("id")), origin) == origin:
+                self._fold(line | {"seq": self._state.event_count + 1})
+        if self._failure is not None:
+            raise self._failure
+        heads = {origin: head for origin, head in self.heads.items() if head.seq}
+        head = merged_head(heads, self._state.event_count)
+        return Projected(row(self._state, head), spend(self._state), head)
+
+    def _fold(self, line: Line) -> None:
+        """Fold a line; after one that cannot be, no more."""
+        if self._failure is not None:
+            return
+        try:
+            fold(self._state, line)
+        except CostledgerError as error:
+            self._failure = error

@@ -1,0 +1,100 @@
+"""The lines that a row was folded from: a ledger here, or the chains of all origins in a replica."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from ledger.errors import CostledgerError, Diverged, LedgersElsewhere
+from ledger.events.event import Line
+from ledger.replication.replica import Replica
+from ledger.storage.line import EMPTY, Head
+from ledger.storage.origin import origin_of
+from ledger.storage.store import DirectoryStore
+from projections.history.store import HistoryStore
+from projections.projector.merge import Merge, merged_head
+
+__all__ = ["Lines", "lines_of"]
+
+
+class Lines(Protocol):
+    """A workflow's lines in the order they are folded in; each one's seq is its place.
+
+    Attributes:
+        head: how far a row is that was folded from the lines that were handed out; `LedgerReader` has it, too.
+    """
+
+    @property
+    def head(self) -> Head: ...
+
+    def __iter__(self) -> Iterator[Line]: ...
+
+
+def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, replica: Replica | None) -> Lines:
+    """What a workflow's row was folded from; where projectors write it, up to where they are.
+
+    Args:
+        replica: where the lines of other data directories are; None when none was named.
+
+    Raises:
+        LedgersElsewhere: no replica was named, and the ledger here is not all of it.
+        UnknownWorkflow, DamagedLedger, LedgerUnavailable: see `LedgerStore.read`; while iterating, too.
+        ReplicaUnavailable: the replica cannot be read.
+        CostledgerError: it has lost lines that are in the row.
+    """
+    heads = history.origins(workflow_id)
+    if not heads:
+        return ledgers.read(workflow_id, locked_too=True)
+    here = origin_of(ledgers.path)
+    size = None if here is None else ledgers.size(workflow_id)
+    if here is not None and size is not None and set(heads) == {here.id} and size >= heads[here.id].size:
+        return _Read(workflow_id, ledgers, here.id, heads[here.id])
+    if replica is None:
+        found = history.row(workflow_id)
+        known = sum(1 for _ in ledgers.read(workflow_id).raw_lines()) if size else 0
+        raise LedgersElsewhere(workflow_id, 0 if found is None else found.event_count, known, len(heads))
+    return _Merged(workflow_id, replica, heads)
+
+
+class _Read:
+    """The lines of the one ledger that a row was folded from, up to where projectors are."""
+
+    def __init__(self, workflow_id: str, ledgers: DirectoryStore, origin: str, head: Head) -> None:
+        self._workflow_id, self._origin = workflow_id, origin
+        self._reader, self._head = ledgers.read(workflow_id), head
+
+    @property
+    def head(self) -> Head:
+        return self._reader.head
+
+    def __iter__(self) -> Iterator[Line]:
+        for line in self._reader:
+            yield line
+            if line["seq"] >= self._head.seq:
+                break
+        if self.head != self._head:
+            raise Diverged(self._workflow_id, self._origin, self._head.seq, "the row was folded from another line")
+
+
+class _Merged:
+    """The chains of all origins, up to where projectors are; all are read before the first line is handed out."""
+
+    def __init__(self, workflow_id: str, replica: Replica, heads: Mapping[str, Head]) -> None:
+        self._merge, self.head = Merge(workflow_id, keeps_lines=True), EMPTY
+        for origin, head in heads.items():
+            self._merge.expect(origin, head)
+            for line in replica.chain(workflow_id, origin):
+                self._merge.take(origin, line.raw)
+                if self._merge.reached(origin):
+                    break
+        for origin, problem in self._merge.problems.items():
+            raise CostledgerError(
+                f"the chain of workflow {workflow_id!r} and origin {origin} does not lead to its row: {problem}; "
+                "`costledger replicate --repair` on the host of that origin sends what is missing"
+            )
+
+    def __iter__(self) -> Iterator[Line]:
+        for head, line in self._merge.lines():
+            self.head = head
+            yield line
+        self.head = merged_head(self._merge.heads, self.head.seq)  # the last lines may have ids that counted before

@@ -1,0 +1,103 @@
+"""Kept folds: states held in memory, so that of a ledger that grew only the new lines are folded."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from ledger.errors import DamagedLedger
+from ledger.storage.line import EMPTY, Head
+from ledger.storage.store import LedgerStore
+from projections.folding.fold import State, fold, initial
+from projections.history.store import Projected
+from projections.replay.refresh import projected
+
+__all__ = ["KeptFolds"]
+
+T = TypeVar("T")
+
+_METERS_MAX: Final = 200_000
+"""Meters held in all, about 1 kB each."""
+
+_LOCKS: Final = 64
+"""Workflows are spread over so many locks; two that share one only wait for each other."""
+
+
+class KeptFolds:
+    """The states of the workflows folded last; one that was let go is simply replayed. Safe between threads.
+
+    Args:
+        meters_max: how many meters the kept states may have in all; the one used longest ago goes first.
+    """
+
+    def __init__(self, meters_max: int = _METERS_MAX) -> None:
+        self._meters_max = meters_max
+        self._lock = threading.Lock()
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._kept: OrderedDict[str, tuple[State, Head, int]] = OrderedDict()
+        self._meters = 0
+
+    def project(self, ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
+        """As `replay.project`: a workflow's row by pure replay."""
+        return self._ask(ledgers, workflow_id, projected, lambda _: checkpoint)
+
+    def ask(
+        self,
+        ledgers: LedgerStore,
+        workflow_id: str,
+        question: Callable[[State, Head], T],
+        *,
+        checkpoint: Callable[[str], Head | None] = lambda _: None,
+    ) -> T:
+        """The answer of a workflow's state, folded to the end of its ledger, while nobody else changes it.
+
+        Args:
+            checkpoint: an earlier head of a workflow's ledger, which it must still extend; asked for when the ledger is
+                replayed from its beginning.
+
+        Raises:
+            UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
+        """
+        return self._ask(ledgers, workflow_id, question, lambda anew: checkpoint(workflow_id) if anew else None)
+
+    def _ask(
+        self,
+        ledgers: LedgerStore,
+        workflow_id: str,
+        question: Callable[[State, Head], T],
+        checkpoint: Callable[[bool], Head | None],
+    ) -> T:
+        with self._locks[hash(workflow_id) % _LOCKS]:
+            state, head = self._advanced(ledgers, workflow_id, checkpoint)
+            answer = question(state, head)
+            self._keep(workflow_id, state, head)
+        return answer
+
+    def _advanced(
+        self, ledgers: LedgerStore, workflow_id: str, checkpoint: Callable[[bool], Head | None]
+    ) -> tuple[State, Head]:
+        with self._lock:
+            state, start, meters = self._kept.pop(workflow_id, (initial(workflow_id), EMPTY, 0))
+            self._meters -= meters
+        try:
+            reader = ledgers.read(workflow_id, checkpoint=checkpoint(start == EMPTY), start=start)
+        except DamagedLedger:
+            if start == EMPTY:
+                raise
+            state = initial(workflow_id)  # it was replaced by a new ledger, which decides now
+            reader = ledgers.read(workflow_id, checkpoint=checkpoint(True))  # noqa: FBT003
+        for lines in reader.chunks():
+            for line in lines:
+                fold(state, line)
+        return state, reader.head
+
+    def _keep(self, workflow_id: str, state: State, head: Head) -> None:
+        meters = len(state.tree.meters)
+        with self._lock:
+            self._kept[workflow_id] = (state, head, meters)
+            self._meters += meters
+            while self._meters > self._meters_max:
+                _, (_, _, meters) = self._kept.popitem(last=False)
+                self._meters -= meters

@@ -1,0 +1,106 @@
+"""Watching: sources are followed into their ledgers, and ledgers into their rows.
+
+One `step` looks at everything once. Only ledgers that grew are folded, whoever appended to them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import CostledgerError
+from ledger.importing.importer import SourceEntry
+from ledger.importing.source_follower import Following, Look, Told
+from ledger.pricing.price_book import PriceBook
+from ledger.storage.store import LedgerStore, sizes_of
+from projections.history.store import CostChange, HistoryStore
+from projections.replay.refresh import RefreshReport, refresh
+
+__all__ = ["Step", "Watch"]
+
+_WHOLE_SECONDS: Final = 60.0
+"""How often every row is compared with its ledger, for what no size shows: a row edited by hand, a ledger mended."""
+
+_REST_PER_WHOLE: Final = 50
+"""That comparison takes at most a fiftieth of the time."""
+
+
+@dataclass(slots=True)
+class Step(Look):
+    """What one look found, and what it did to the rows.
+
+    Attributes:
+        changes: of the cost of rows.
+        folded: ids of the workflows whose rows were written anew.
+    """
+
+    changes: list[CostChange] = field(default_factory=list)
+    folded: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.folded or self.changes or self.troubles or self.skipped)
+
+
+class Watch:
+    """Sources, their ledgers and the rows of these, kept current. Not for two threads at once."""
+
+    def __init__(
+        self,
+        ledgers: LedgerStore,
+        history: HistoryStore,
+        sources: Callable[[], Iterable[SourceEntry]],
+        *,
+        prices: PriceBook,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            sources: see `Following`.
+            clock: seconds, for pauses.
+        """
+        self._following = Following(ledgers, sources, prices=prices, clock=clock)
+        self._ledgers, self._history, self._clock = ledgers, history, clock
+        self._sizes: dict[str, int] = {}
+        self._whole_at = float("-inf")
+        self._told = Told()
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where the sources of the last step lie."""
+        return self._following.paths
+
+    def step(self) -> Step:
+        """Look at everything once, and take in what changed. Whatever fails is in `troubles`; nothing is raised."""
+        step = Step()
+        self._following.look(step)
+        try:
+            self._refresh(step)
+            self._told.over("history")
+        except CostledgerError as error:
+            step.troubles += self._told.news("history", str(error))
+        return step
+
+    def _refresh(self, step: Step) -> None:
+        began = self._clock()
+        sizes = sizes_of(self._ledgers)
+        changed = [name for name in {**self._sizes, **sizes} if self._sizes.get(name) != sizes.get(name)]
+        step.look_seconds += self._clock() - began
+        if began >= self._whole_at:
+            report = refresh(self._ledgers, self._history, reason="watch")
+            took = self._clock() - began
+            self._whole_at = self._clock() + max(_WHOLE_SECONDS, took * _REST_PER_WHOLE)
+        elif changed:
+            report = refresh(self._ledgers, self._history, workflow_ids=changed, reason="watch")
+        else:
+            report = RefreshReport()
+        self._sizes = sizes
+        step.changes, step.folded = report.changes, report.folded
+        for name in report.folded:
+            self._told.over(name)
+        for problem in report.problems:
+            step.troubles += self._told.news(problem.workflow_id, str(problem.error))

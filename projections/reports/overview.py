@@ -1,0 +1,108 @@
+"""The overview: what was spent today, in 7 and in 30 days, by tool and by model. Pure: rows and sums of spend in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final
+
+from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.row import Row
+from projections.folding.spend import AMOUNTS, Amounts
+from projections.history.store import Group, SpendSum
+from projections.reports.spend_report import at_least, quarters, total_tokens
+
+__all__ = ["GROUPS", "WINDOW_DAYS", "Figure", "Overview", "first_quarter", "overview"]
+
+WINDOW_DAYS: Final = (1, 7, 30)
+"""Days up to today, and today is one of them."""
+
+GROUPS: Final[tuple[Group, ...]] = ("adw_id", "model")
+"""What a store is to group spend by for an overview."""
+
+_UNPRICED: Final = AMOUNTS.index("unpriced_events")
+
+
+@dataclass(slots=True)
+class Figure:
+    """A cost, and what it does not hold.
+
+    Attributes:
+        at_least: more was spent than this.
+        unpriced: some of the tokens have no price.
+    """
+
+    nanousd: int = 0
+    tokens: int = 0
+    at_least: bool = False
+    unpriced: bool = False
+
+    def take(self, amounts: Amounts) -> None:
+        """Add what was spent."""
+        self.nanousd += amounts[0]
+        self.tokens += total_tokens(amounts)
+        self.at_least = self.at_least or at_least(amounts)
+        self.unpriced = self.unpriced or amounts[_UNPRICED] > 0
+
+    def take_row(self, row: Row) -> None:
+        """Add all that a workflow cost."""
+        self.nanousd += row.actual_cost_nanousd
+        self.tokens += row.total_tokens
+        self.at_least = self.at_least or row.cost_basis == "partial"
+        self.unpriced = self.unpriced or row.unpriced_events > 0
+
+
+def _figures() -> dict[int, Figure]:
+    return {days: Figure() for days in WINDOW_DAYS}
+
+
+@dataclass(slots=True)
+class Overview:
+    """What was spent in the last so many days, by `WINDOW_DAYS`; the highest cost comes first.
+
+    Attributes:
+        ever_by_tool: over all time.
+    """
+
+    spent: dict[int, Figure] = field(default_factory=_figures)
+    ever: Figure = field(default_factory=Figure)
+    by_tool: dict[str, dict[int, Figure]] = field(default_factory=dict)
+    ever_by_tool: dict[str, Figure] = field(default_factory=dict)
+    by_model: dict[str, dict[int, Figure]] = field(default_factory=dict)
+
+
+def first_quarter(day: date) -> int | None:
+    """Return the first quarter hour that an overview of a day needs, in this host's zone."""
+    return quarters(day - timedelta(days=max(WINDOW_DAYS) - 1), None, None)[0]
+
+
+def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overview:
+    """Return the overview of a day.
+
+    Args:
+        sums: grouped by `GROUPS`, from `first_quarter` to the end of the day.
+    """
+    made, tools = Overview(), {row.adw_id: row.tool for row in rows if row.tool}
+    firsts = {days: quarters(day - timedelta(days=days - 1), None, None)[0] or 0 for days in WINDOW_DAYS}
+    for row in rows:
+        made.ever.take_row(row)
+        made.ever_by_tool.setdefault(tools.get(row.adw_id, UNATTRIBUTED), Figure()).take_row(row)
+    for quarter, (adw_id, model), amounts in sums:
+        parts = [made.by_tool.setdefault(tools.get(str(adw_id), UNATTRIBUTED), _figures())]
+        parts.append(made.by_model.setdefault(str(model or UNATTRIBUTED), _figures()))
+        for days, first in firsts.items():
+            if quarter >= first:
+                for figures in (made.spent, *parts):
+                    figures[days].take(amounts)
+    made.by_tool = _sorted(made.by_tool)
+    made.by_model = _sorted(made.by_model)
+    made.ever_by_tool = dict(sorted(made.ever_by_tool.items(), key=lambda both: (-both[1].nanousd, both[0])))
+    return made
+
+
+def _sorted(parts: dict[str, dict[int, Figure]]) -> dict[str, dict[int, Figure]]:
+    """The parts that have something, by what they cost in the longest time."""
+    most = max(WINDOW_DAYS)
+    found = {name: part for name, part in parts.items() if part[most] != Figure()}
+    return dict(sorted(found.items(), key=lambda both: (-both[1][most].nanousd, both[0])))

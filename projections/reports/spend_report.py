@@ -1,0 +1,202 @@
+"""Reports: what was spent by day, ISO week, month or session, in some time zone.
+
+A report only groups the sums of a store, so every report of the same quarter hours adds up to the same nanodollar. A
+quarter hour belongs to the day on which it begins. Pure: the zone and the range are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from operator import add
+from typing import Final, Literal
+
+from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
+from projections.history.store import Group, HistoryStore, SpendSum
+
+__all__ = [
+    "BY",
+    "PERIODS",
+    "By",
+    "Kind",
+    "Line",
+    "Report",
+    "at_least",
+    "day_of",
+    "groups",
+    "quarters",
+    "report",
+    "spent_at_from",
+    "total_tokens",
+]
+
+Kind = Literal["daily", "weekly", "monthly", "session"]
+By = Literal["agent", "model", "template", "issue", "project", "session"]
+
+BY: Final[dict[By, Group]] = {
+    "agent": "agent",
+    "model": "model",
+    "template": "workflow_template",
+    "issue": "issue_number",
+    "project": "project",
+    "session": "session_id",
+}
+"""What lines can be split by, and what spend calls it."""
+
+PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
+"""What a line's period is called; the lines of sessions have none."""
+
+_NOTHING: Final = [0] * len(AMOUNTS)
+_COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
+_UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
+_PARTIAL: Final = AMOUNTS.index("partial")
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a report.
+
+    Attributes:
+        labels: what it is about, by column: the period or the session, and what the report is split by.
+        quarter: the last one that is in it.
+        models: figures by model; `amounts` is their sum.
+    """
+
+    labels: dict[str, str | int | None]
+    quarter: int = 0
+    amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
+    models: dict[str, Amounts] = field(default_factory=dict)
+
+    @property
+    def at_least(self) -> bool:
+        """Whether more was spent than the line says, under any model."""
+        return any(map(at_least, self.models.values()))
+
+    def take(self, model: str, amounts: Amounts) -> None:
+        """Add figures of a model."""
+        known = self.models.get(model)
+        self.models[model] = amounts if known is None else list(map(add, known, amounts))
+        self.amounts = list(map(add, self.amounts, amounts))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines of a report, and their sum by model."""
+
+    lines: list[Line]
+    total: Line
+
+    @property
+    def unpriced(self) -> dict[str, tuple[int, int]]:
+        """Messages without a price and their tokens, by model; a price that came later has taken its own away."""
+        told = {name: (amounts[_UNPRICED[0]], amounts[_UNPRICED[1]]) for name, amounts in self.total.models.items()}
+        return {name: both for name, both in sorted(told.items()) if max(both) > 0}
+
+
+def groups(kind: Kind, by: By | None) -> list[Group]:
+    """What a store is to group by for a report."""
+    split: list[Group] = [] if by is None else [BY[by]]
+    session: list[Group] = ["session_id", "adw_id"] if kind == "session" else []
+    return list(dict.fromkeys([*session, *split, "model"]))
+
+
+def report(
+    kind: Kind, by: By | None, sums: Iterable[SpendSum], zone: tzinfo | None, *, descending: bool = False
+) -> Report:
+    """Lines by period or session, and within one by cost.
+
+    Args:
+        sums: grouped as `groups` says; those of sessions over all quarter hours.
+        zone: None is the local one of this host.
+    """
+    names = groups(kind, by)
+    model_at = names.index("model")
+    lines: dict[tuple[str | int | None, ...], Line] = {}
+    total = Line({})
+    days: dict[int, date] = {}
+    for quarter, group, amounts in sums:
+        day = days.get(quarter) or days.setdefault(quarter, day_of(quarter, zone))
+        labels = _labels(kind, by, day, dict(zip(names, group, strict=True)))
+        key = tuple([value for name, value in labels.items() if name != "last_activity"])
+        line = lines.get(key)
+        if line is None:
+            line = lines[key] = Line(labels, quarter)
+        elif quarter > line.quarter:
+            line.quarter, line.labels = quarter, labels
+        model = str(group[model_at] or UNATTRIBUTED)
+        line.take(model, amounts)
+        total.take(model, amounts)
+    found = [line for line in lines.values() if any(map(any, line.models.values()))]
+    found.sort(key=lambda line: (-line.amounts[0], str(line.labels.values())))
+    if kind == "session":
+        found.sort(key=lambda line: line.quarter, reverse=descending)
+    else:
+        found.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
+    return Report(found, total)
+
+
+def spent_at_from(history: HistoryStore, first: int | None, last: int | None) -> dict[str, int]:
+    """Return nanodollars by the evidence that dates them, without what the events themselves date.
+
+    Args:
+        first, last: quarter hours, both included; None: no bound.
+    """
+    found = history.spent(["spent_at_from"], first=first, last=last, merged=True)
+    sums = {str(group[0]): amounts[0] for _, group, amounts in found if group[0] is not None and amounts[0]}
+    return dict(sorted(sums.items()))
+
+
+def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | None]) -> dict[str, str | int | None]:
+    labels: dict[str, str | int | None]
+    if kind == "session":
+        labels = {"session_id": told["session_id"], "adw_id": told["adw_id"], "last_activity": day.isoformat()}
+    elif kind == "daily":
+        labels = {"date": day.isoformat()}
+    elif kind == "weekly":
+        year, week, _ = day.isocalendar()
+        labels = {"week": f"{year:04d}-W{week:02d}"}
+    else:
+        labels = {"month": day.isoformat()[:7]}
+    return labels if by is None else labels | {by: told[BY[by]]}
+
+
+def at_least(amounts: Sequence[int]) -> bool:
+    """Whether more was spent than these figures say: usage that has no price, or is known to be incomplete."""
+    return amounts[_UNPRICED[0]] > 0 or amounts[_PARTIAL] > 0
+
+
+def total_tokens(amounts: Sequence[int]) -> int:
+    """Input, cache writes, cache reads and output together."""
+    return sum(amounts[at] for at in _COUNTED)
+
+
+def day_of(quarter: int, zone: tzinfo | None) -> date:
+    """The day on which a quarter hour begins; outside the years 1 to 9999 the nearest one inside.
+
+    Args:
+        zone: None is the local one of this host.
+    """
+    try:
+        return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
+    except (OverflowError, ValueError, OSError):
+        return date.min if quarter < 0 else date.max
+
+
+def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:
+    """The first and the last quarter hour of some days, both included; None: no bound.
+
+    Args:
+        zone: None is the local one of this host.
+    """
+    last = None if until is None or until == date.max else _first_of(until + timedelta(days=1), zone)
+    return None if since is None else _first_of(since, zone), None if last is None else last - 1
+
+
+def _first_of(day: date, zone: tzinfo | None) -> int | None:
+    try:
+        start = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    except (OverflowError, ValueError, OSError):
+        return None
+    return -int(-start // QUARTER_SECONDS)

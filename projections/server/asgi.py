@@ -1,0 +1,58 @@
+"""The HTTP server of an application: uvicorn as we use it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from projections.server.app import create_app
+from projections.server.http.h11_protocol import protocol
+from projections.server.service.service import Service
+
+__all__ = ["http_server"]
+
+_GRACE_SECONDS = 10
+"""How long requests that are under way may take once the server is told to stop."""
+
+
+def http_server(service: Service) -> uvicorn.Server:
+    """A server that has yet to be run, on sockets that listen already.
+
+    Raises:
+        InvalidInput: the secret of a webhook is not there.
+    """
+    app = create_app(service)
+    config = uvicorn.Config(
+        app,
+        http=protocol(service.settings.head_seconds_max, service.settings.connections_max),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    return _Server(config, app)
+
+
+class _Server(uvicorn.Server):
+    """Ends at once while it starts; later the streams first: they have no end of their own, and would be waited for."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at once before the first request: rows are written whole or not, and no request is under way."""
+        if not self.started:
+            signal.signal(sig, signal.SIG_DFL)
+            os.kill(os.getpid(), sig)
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.feed.close()
+        await super().shutdown(sockets)

@@ -1,0 +1,142 @@
+"""Copies: the thread that keeps an application's table right while the server runs.
+
+It looks once a second whether the application's database or our rows have changed; every ten seconds it compares all of
+them, since a change within one tick of the file system's clock shows in no time of a file.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ledger.errors import CostledgerError
+from ledger.events import money, timestamps
+from projections.applications.plan import Compared
+from projections.applications.table import ApplicationTable, Writes
+from projections.folding.row import Row
+from projections.history.store import AuditEntry, HistoryStore
+from projections.server.service.service import Service
+
+__all__ = ["Copies", "audited", "compared_with"]
+
+_log = logging.getLogger("costledger")
+
+_LOOK_SECONDS: Final = 1.0
+_ALL_SECONDS: Final = 10.0
+_CHANGES_MAX: Final = 1_000
+
+
+class Copies:
+    """Keeps the application's table of a service right, if it has one, in a thread of its own."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._table = service, service.application
+        self._stopped = threading.Event()
+        self._number, self._state, self._all_at = 0, object(), float("-inf")
+        self._error: CostledgerError | None = None
+        self._compared_at = 0.0
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._keep, name="copies")
+
+    def start(self) -> None:
+        """Begin, if there is a table."""
+        if self._table is not None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look that is under way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def problem(self) -> CostledgerError | None:
+        """Why the last look failed; None when it did not."""
+        return self._error
+
+    def as_json(self, error: str | None) -> dict[str, Any] | None:
+        """How it fares, for JSON; None without a table.
+
+        Args:
+            error: why the last look failed, as it may be shown.
+        """
+        if self._table is None:
+            return None
+        at = self._compared_at
+        compared_at = timestamps.to_wire(datetime.fromtimestamp(at, UTC)) if at else None
+        shown = None if error is None else error.replace(self._table.where, "of the application")
+        return {"compared_at": compared_at, "waiting": self._waiting, "error": shown}
+
+    def _keep(self) -> None:
+        assert self._table is not None
+        while not self._stopped.is_set():
+            try:
+                self._look(self._table)
+                self._error = None
+            except CostledgerError as error:
+                self._say(error)
+            except Exception as error:
+                _log.exception("the application's table could not be kept right")
+                self._error = CostledgerError(f"{type(error).__name__}; the log has more")
+            self._stopped.wait(_LOOK_SECONDS)
+
+    def _look(self, table: ApplicationTable) -> None:
+        history, state = self._service.history, table.state()
+        names, number = self._changed(history)
+        every = state != self._state or time.monotonic() - self._all_at >= _ALL_SECONDS
+        rows = history.rows() if every else [row for name in names if (row := history.row(name)) is not None]
+        if rows:
+            done = table.write(rows, pure=False, reason="refresh")
+            self._report(table, done, every=every)
+            state = table.state() if done.rows else state
+        self._number, self._state = number, state
+        self._compared_at = time.time()
+        if every:
+            self._all_at = time.monotonic()
+
+    def _changed(self, history: HistoryStore) -> tuple[list[str], int]:
+        """The ids of our rows that changed since the last look, and the number of the last change."""
+        names, number = list[str](), self._number
+        while changes := history.changes_after(number, _CHANGES_MAX):
+            names += [name for _, name in changes]
+            number = changes[-1][0]
+        return names, number
+
+    def _report(self, table: ApplicationTable, done: Writes, *, every: bool) -> None:
+        """What a person has to know of it: the log of a server shows warnings."""
+        if done.backup is not None:
+            _log.warning("%s was backed up to %s before its first change", table.where, done.backup)
+        for change in done.repairs:
+            old = "nothing" if change.old_nanousd is None else f"${money.to_wire(change.old_nanousd)}"
+            new = f"${money.to_wire(change.new_nanousd)}"
+            _log.warning("%s: %s: %s → %s (%s)", table.where, change.adw_id, old, new, change.reason)
+        if every and self._waiting != len(done.waiting):
+            self._waiting = len(done.waiting)
+            _log.warning("%s: %s rows wait for `costledger resync`", table.where, f"{self._waiting:,}")
+
+    def _say(self, error: CostledgerError) -> None:
+        if str(error) != str(self._error):
+            _log.error("%s", error)
+        self._error = error
+
+
+def audited(table: ApplicationTable | None, adw_id: str, limit: int) -> list[AuditEntry]:
+    """The newest entries of the application's audit log; nothing where `compared_with` gives nothing."""
+    try:
+        return [] if table is None else table.audit(adw_id, limit=limit)
+    except CostledgerError:
+        return []
+
+
+def compared_with(table: ApplicationTable | None, rows: list[Row]) -> dict[str, Compared]:
+    """What an application's table shows of these rows; nothing without one, or while it cannot be read.
+
+    The server's answers are about our own rows, so they do not fail with a database of another program; `/api/health`
+    reports why it cannot be read.
+    """
+    try:
+        return {} if table is None else table.compare(rows)
+    except CostledgerError:
+        return {}

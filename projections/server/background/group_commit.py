@@ -1,0 +1,157 @@
+"""Group commit: events of many requests for one workflow are appended together, each request gets its own receipts.
+
+While an append of a workflow is under way, what arrives for it waits and goes with the next one; workflows do not wait
+for each other. So a sync is shared by all who wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from ledger.capture.json_events import append_each
+from ledger.errors import CostledgerError, DamagedLedger
+from ledger.events.event import Event
+from ledger.pricing.price_book import PriceBook, price_event
+from ledger.storage.append import Receipt
+from ledger.storage.line import Head
+from ledger.storage.store import DirectoryStore
+from projections.folding.fold import State
+from projections.replay.fold_cache import KeptFolds
+from projections.server.background.metrics import Metrics
+from projections.server.service.descriptors import threads_at_hand
+
+__all__ = ["Appended", "Appender"]
+
+S = TypeVar("S")
+
+_THREADS: Final = 16
+"""Appends under way at once; one that waits for the disk holds nothing up."""
+
+_EVENTS_MAX: Final = 20_000
+"""Events that go into one append; what waits beyond it goes with the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended(Generic[S]):
+    """What became of one workflow's events of one request.
+
+    Attributes:
+        outcomes: a receipt or an error for each event.
+        standing: how the workflow stands after them, or why that cannot be said.
+    """
+
+    outcomes: Sequence[Receipt | CostledgerError]
+    standing: S | CostledgerError
+
+
+class _Waiting(Generic[S]):
+    """A request's events of one workflow, and who waits for them."""
+
+    def __init__(self, events: Sequence[Event], loop: asyncio.AbstractEventLoop) -> None:
+        self.events = events
+        self.answer: asyncio.Future[Appended[S]] = loop.create_future()
+
+
+class Appender(Generic[S]):
+    """Appends for one event loop.
+
+    Args:
+        prices: for readings that name a model and a usage and no cost.
+        question: asked of the workflow's state after each append; the answer goes to all who waited for it.
+        checkpoint: how far a workflow's row has read its ledger, which that must still extend.
+        appended: called in the loop with the id of a workflow that was appended to.
+        metrics: are told how long each request waits.
+        elsewhere: whether a workflow without a ledger here may have one on another host; else it is not ended.
+    """
+
+    def __init__(
+        self,
+        ledgers: DirectoryStore,
+        folds: KeptFolds,
+        prices: PriceBook,
+        question: Callable[[State, Head], S],
+        checkpoint: Callable[[str], Head | None],
+        appended: Callable[[str], None],
+        metrics: Metrics,
+        elsewhere: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._ledgers, self._folds, self._appended = ledgers, folds, appended
+        self._question, self._checkpoint = question, checkpoint
+        self._prices, self._elsewhere = prices, elsewhere
+        self._seconds = metrics.append_seconds
+        self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "append")
+        self._waiting: dict[str, list[_Waiting[S]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def append(self, workflow_id: str, events: Sequence[Event]) -> Appended[S]:
+        """Append a request's events of one workflow; the answer follows the sync."""
+        mine: _Waiting[S] = _Waiting(events, asyncio.get_running_loop())
+        waiting = self._waiting.get(workflow_id)
+        if waiting is not None:
+            waiting.append(mine)
+        else:
+            self._waiting[workflow_id] = [mine]
+            task = asyncio.create_task(self._drain(workflow_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        with self._seconds.time():
+            return await asyncio.shield(mine.answer)
+
+    async def close(self) -> None:
+        """Finish what was accepted."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.shutdown()
+
+    async def _drain(self, workflow_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        while waiting := self._waiting[workflow_id]:
+            group, size = [waiting[0]], len(waiting[0].events)
+            for one in waiting[1:]:
+                if (size := size + len(one.events)) > _EVENTS_MAX:
+                    break
+                group.append(one)
+            del waiting[: len(group)]
+            try:
+                answers = await loop.run_in_executor(self._pool, self._append, workflow_id, group)
+            except Exception as error:  # a defect of ours: those who wait must hear of it
+                for one in group:
+                    if not one.answer.done():
+                        one.answer.set_exception(error)
+                continue
+            for one, answer in zip(group, answers, strict=True):
+                if not one.answer.done():
+                    one.answer.set_result(answer)
+            self._appended(workflow_id)
+        del self._waiting[workflow_id]
+
+    def _append(self, workflow_id: str, group: Sequence[_Waiting[S]]) -> list[Appended[S]]:
+        events = [price_event(self._prices, event) for one in group for event in one.events]
+        outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
+        if any(isinstance(outcome, DamagedLedger) for outcome in outcomes) and self._accepted(workflow_id):
+            self._ledgers.forget(workflow_id)
+            outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
+        standing: S | CostledgerError
+        try:
+            standing = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)
+        except CostledgerError as error:
+            standing = error
+        answers, at = [], 0
+        for one in group:
+            answers.append(Appended(outcomes[at : at + len(one.events)], standing))
+            at += len(one.events)
+        return answers
+
+    def _accepted(self, workflow_id: str) -> bool:
+        """Whether the row was folded from all that the ledger holds now, which is less than this process has seen."""
+        try:
+            checkpoint = self._checkpoint(workflow_id)
+            if checkpoint is None or checkpoint.size != self._ledgers.size(workflow_id):
+                return False
+            return self._ledgers.read(workflow_id, start=checkpoint).head == checkpoint
+        except CostledgerError:
+            return False

@@ -1,0 +1,1 @@
+"""Requests and responses: access, parameters, problems, JSON."""

@@ -1,0 +1,125 @@
+"""A listening socket that answers also when this process may open no more files.
+
+asyncio stops accepting for a second then, as it says, but tries again as often as the backlog is long, logs each time,
+and doubles what it starts again (`BaseSelectorEventLoop._accept_connection`): the processor is busy with that alone.
+So one descriptor is reserved, and given up for as long as it takes to refuse a connection, as libuv does
+(https://github.com/libuv/libuv/blob/v1.x/src/unix/stream.c, `uv__emfile_trick`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from http import HTTPStatus
+from typing import Any, Final
+from weakref import WeakSet
+
+from ledger.errors import is_shortage, reason
+from projections.server.http.problems import TOO_FEW_DESCRIPTORS, Refusal, refused
+
+__all__ = ["Listening"]
+
+_log = logging.getLogger("costledger")
+
+_LOG_SECONDS: Final = 60.0
+_PAUSE_SECONDS: Final = 0.05
+"""How long nothing is done when not even a refusal is possible: twenty times a second costs no processor time."""
+
+_UNREAD_BYTES: Final = 65_536
+"""Read before a refused connection is closed: bytes that nothing has read would take the answer back."""
+
+_ANSWER: Final = refused(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-few-descriptors", TOO_FEW_DESCRIPTORS))
+
+
+class Listening(socket.socket):
+    """The socket of a server.
+
+    Args:
+        listening: it listens already; it is used up.
+        connections_max: how many may be open, so that descriptors are left for ledgers and rows; further ones are
+            refused before anything else is done with them.
+    """
+
+    def __init__(self, listening: socket.socket, connections_max: int) -> None:
+        super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
+        self._max = connections_max
+        self._accepted: WeakSet[socket.socket] = WeakSet()
+        self._reserve: int | None = _null()
+        self._logged_at = -_LOG_SECONDS
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; refuse those for which there is no descriptor.
+
+        Raises:
+            BlockingIOError: none is waiting.
+        """
+        while True:
+            try:
+                connection, address = super().accept()
+            except OSError as error:
+                if not is_shortage(error):
+                    raise
+                connection = self._accept_by_reserve(error)
+            else:
+                if not self._is_full():
+                    self._accepted.add(connection)
+                    return connection, address
+                self._log(f"{self._max:,} are open, which is all that the limit of open files (ulimit -n) leaves")
+            _refuse(connection)
+            del connection
+            self._restore_reserve()
+
+    def close(self) -> None:
+        """Close it, and what was reserved for it."""
+        self._give_up_reserve()
+        super().close()
+
+    def _is_full(self) -> bool:
+        if len(self._accepted) < self._max:
+            return False
+        return sum(one.fileno() >= 0 for one in self._accepted) >= self._max
+
+    def _accept_by_reserve(self, shortage: OSError) -> socket.socket:
+        """Accept a connection where there is no descriptor, in order to refuse it."""
+        self._log(reason(shortage))
+        self._give_up_reserve()
+        try:
+            connection, _ = super().accept()
+        except OSError as error:
+            self._restore_reserve()
+            if is_shortage(error):  # another thread was faster
+                time.sleep(_PAUSE_SECONDS)
+                raise BlockingIOError from error
+            raise
+        return connection
+
+    def _log(self, why: str) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = now
+            _log.error("connections are refused: %s", why)
+
+    def _give_up_reserve(self) -> None:
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    def _restore_reserve(self) -> None:
+        if self._reserve is None:
+            with contextlib.suppress(OSError):
+                self._reserve = _null()
+
+
+def _null() -> int:
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _refuse(connection: socket.socket) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(0)
+        connection.send(_ANSWER)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(_UNREAD_BYTES)

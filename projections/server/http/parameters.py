@@ -1,0 +1,56 @@
+"""Parameters of a request: those that its route has, each once but for lists.
+
+A misspelt filter that is passed over would give a figure for something else than was asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Path, Query, Request
+from pydantic import AfterValidator
+
+from ledger.errors import shown
+from ledger.events.event import check_workflow_id
+from projections.server.http.problems import Refusal
+
+__all__ = ["AdwId", "AdwIdAsked", "only_known"]
+
+_SPELLING: Final[dict[str, Any]] = {"pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$"}
+
+AdwId = Annotated[
+    str,
+    AfterValidator(check_workflow_id),
+    Path(examples=["a5b80595"], json_schema_extra=_SPELLING),
+]
+"""A workflow that a path names: 422 when that can be no id, wherever it is asked for, and 404 when there is none."""
+
+AdwIdAsked = Annotated[str, AfterValidator(check_workflow_id), Query(json_schema_extra=_SPELLING)]
+
+
+async def only_known(request: Request) -> None:
+    """A dependency: every parameter is one of the route's.
+
+    Raises:
+        Refusal: one is not, or is given twice where one value is asked for.
+    """
+    if not request.url.query:
+        return
+    operation = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
+    known = {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise _refusal(f"no parameter {shown(name)} is known here; {has}")
+        if count > 1 and not _is_list(known[name]):
+            raise _refusal(f"{name} is given {count:,} times; give one value")
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
+
+
+def _refusal(detail: str) -> Refusal:
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)

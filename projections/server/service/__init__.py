@@ -1,0 +1,1 @@
+"""What the server opens, and its settings."""

@@ -1,0 +1,227 @@
+"""Webhooks: what is new is collected as rows change, and handed to each endpoint until it has taken it.
+
+At least once, and in order for each workflow. An endpoint has taken a message when it answers with a status from 200 to
+299 in time; everything else is tried again, each pause twice as long as the one before, and given up after so many
+attempts as are configured; what was given up stays, and can be sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final, TypeVar
+
+from ledger.errors import CostledgerError, DamagedLedger
+from ledger.events import timestamps
+from projections.replay.refresh import LedgerVanished
+from projections.server.background.metrics import Metrics
+from projections.server.background.row_refresher import Keeper
+from projections.server.http.problems import sentence
+from projections.server.service.service import Service
+from projections.server.webhooks.collector import News
+from projections.server.webhooks.endpoints import Endpoint
+from projections.server.webhooks.http_client import NotSent, Outward
+from projections.server.webhooks.outbox import Delivery, Outbox
+
+__all__ = ["Webhooks"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("costledger")
+
+_AT_ONCE: Final = 8
+"""Attempts under way to one endpoint."""
+
+_LOOK_SECONDS: Final = 2.0
+"""How often is looked without being woken: at damage, and at what another process sends again."""
+
+_PAUSE_SECONDS_MAX: Final = 12 * 3600.0
+
+
+class Webhooks:
+    """The webhooks of a service, in its event loop."""
+
+    def __init__(self, service: Service, endpoints: Sequence[Endpoint], keeper: Keeper, metrics: Metrics) -> None:
+        self._service, self.endpoints, self._keeper, self._metrics = service, endpoints, keeper, metrics
+        self._outward: dict[str, Outward] = {}
+        self._pool = ThreadPoolExecutor(1, "webhooks")  # an outbox is not for two threads at once
+        self._outbox: Outbox | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._woken = asyncio.Event()
+        self._due = {endpoint.id: asyncio.Event() for endpoint in self.endpoints}
+
+    async def start(self) -> None:
+        """Begin to tell; what happens from now on is news. Without an endpoint there is nothing to do.
+
+        Raises:
+            HistoryUnavailable: the outbox cannot be used.
+        """
+        if self.endpoints:
+            self._loop = asyncio.get_running_loop()
+            outbox = self._outbox = await self._ask(lambda: Outbox(self._service.settings.data))
+            news = await self._ask(lambda: self._begun(outbox))
+            self._tasks.append(asyncio.create_task(self._run(outbox, news)))
+
+    def wake(self) -> None:
+        """Something may be new."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """End; what is under way is handed over again after the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for outward in self._outward.values():
+            await outward.close()
+        if self._outbox is not None:
+            await self._ask(self._outbox.close)
+        self._pool.shutdown()
+
+    def state(self) -> list[dict[str, Any]]:
+        """How each endpoint fares, for JSON; waits for the outbox.
+
+        Raises:
+            HistoryUnavailable: the outbox cannot be used.
+        """
+        outbox = self._outbox
+        if outbox is None:
+            return []
+        tallies = self._pool.submit(lambda: [outbox.tally(endpoint.id) for endpoint in self.endpoints]).result()
+        return [
+            {"id": endpoint.id, "host": endpoint.host, "events": list(endpoint.config.events)}
+            | asdict(tally)
+            | {"oldest_pending_at": _wire(tally.oldest_pending_at), "last_delivered_at": _wire(tally.last_delivered_at)}
+            for endpoint, tally in zip(self.endpoints, tallies, strict=True)
+        ]
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """What was given up, for JSON; waits for the outbox."""
+        outbox = self._outbox
+        letters = [] if outbox is None else self._pool.submit(outbox.dead_letters).result()
+        return [asdict(letter) | {"made_at": _wire(letter.made_at)} for letter in letters]
+
+    def resend(self, id: str) -> list[str]:
+        """Let a message that was given up be tried again; by whom it is to be taken. Waits for the outbox."""
+        outbox = self._outbox
+        if outbox is None:
+            return []
+        endpoints = self._pool.submit(lambda: outbox.resend(id, time.time())).result()
+        self._loop.call_soon_threadsafe(self._deliver_now)
+        return endpoints
+
+    def _deliver_now(self) -> None:
+        for due in self._due.values():
+            due.set()
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, question)
+
+    async def _run(self, outbox: Outbox, news: News) -> None:
+        async with asyncio.TaskGroup() as group:
+            for endpoint in self.endpoints:
+                group.create_task(self._deliver(outbox, endpoint))
+            while True:
+                self._woken.clear()
+                try:
+                    if await self._ask(partial(self._collect, news)):
+                        self._deliver_now()
+                except CostledgerError as error:
+                    _log.error("webhooks: %s", error)
+                except Exception:
+                    _log.exception("webhooks: what is new could not be collected")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
+
+    def _begun(self, outbox: Outbox) -> News:
+        service = self._service
+        news = News(outbox, lambda: service.history, service.config.budgets, self._wanted, self._run_of)
+        news.begin()
+        return news
+
+    def _collect(self, news: News) -> bool:
+        problems = self._keeper.kept.problems
+        damages = {
+            name: sentence(problem.error, self._service.settings.data)
+            for name, problem in problems.items()
+            if isinstance(problem.error, DamagedLedger | LedgerVanished)
+        }
+        return news.collect(self._keeper.unsettled, damages, time.time())
+
+    def _wanted(self, type: str) -> Sequence[str]:
+        return [endpoint.id for endpoint in self.endpoints if type in endpoint.config.events]
+
+    def _run_of(self, workflow_id: str) -> int:
+        service = self._service
+        return service.folds.ask(service.ledgers, workflow_id, lambda state, head: state.runs.run or 1)  # noqa: ARG005
+
+    async def _deliver(self, outbox: Outbox, endpoint: Endpoint) -> None:
+        while True:
+            self._due[endpoint.id].clear()
+            try:
+                due = await self._ask(lambda: outbox.due(endpoint.id, time.time(), _AT_ONCE))
+                if due:
+                    await asyncio.gather(*(self._hand_over(outbox, endpoint, delivery) for delivery in due))
+                    continue
+                at = await self._ask(lambda: outbox.next_due_at(endpoint.id))
+                wait = _LOOK_SECONDS if at is None else min(max(at - time.time(), 0.0), _LOOK_SECONDS)
+            except CostledgerError as error:
+                _log.error("webhooks: %s", error)
+                wait = _LOOK_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due[endpoint.id].wait(), wait)
+
+    async def _hand_over(self, outbox: Outbox, endpoint: Endpoint, delivery: Delivery) -> None:
+        problem = await self._attempt(endpoint, delivery)
+        now, config = time.time(), endpoint.config
+        if problem is None:
+            self._metrics.deliveries.labels(endpoint.id, "taken").inc()
+            await self._ask(lambda: outbox.taken(delivery, now))
+            return
+        attempts = delivery.attempts + 1
+        given_up = attempts >= config.attempts
+        pause = min(config.retry_seconds * 2.0 ** (attempts - 1), _PAUSE_SECONDS_MAX) * random.uniform(0.75, 1.25)
+        again_at = None if given_up else now + pause
+        outcome = "given up" if given_up else "failed"
+        self._metrics.deliveries.labels(endpoint.id, outcome.replace(" ", "_")).inc()
+        _log.warning("webhook %s to %s %s: %s", delivery.message.id, endpoint.host, outcome, problem)
+        await self._ask(lambda: outbox.failed(delivery, problem, again_at=again_at, now=now))
+
+    async def _attempt(self, endpoint: Endpoint, delivery: Delivery) -> str | None:
+        """Why a message was not taken; None when it was."""
+        message, moment = delivery.message, datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": f"costledger/{version('costledger')}",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": endpoint.signer.sign(message.id, moment, message.body),
+        }
+        try:
+            if endpoint.id not in self._outward:
+                to = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
+                self._outward[endpoint.id] = to
+            outward, body = self._outward[endpoint.id], message.body.encode()
+            status = await outward.post(body, headers, endpoint.config.timeout_seconds)
+        except NotSent as error:
+            return str(error)
+        except Exception as error:
+            _log.exception("webhooks: %s could not be asked", endpoint.host)
+            return f"{type(error).__name__}; the log has more"
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return None
+        redirect = ", and redirects are not followed" if HTTPStatus.MULTIPLE_CHOICES <= status < 400 else ""
+        return f"answered with {status}{redirect}"
+
+
+def _wire(moment: float | None) -> str | None:
+    return None if moment is None else timestamps.to_wire(datetime.fromtimestamp(moment, UTC))

@@ -1,0 +1,83 @@
+"""Endpoints: who is told, and with which secret; the secret is never shown again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+from standardwebhooks import Webhook
+
+from ledger.config.schema import WebhookConfig
+from ledger.errors import InvalidInput
+
+__all__ = ["Endpoint", "endpoint_of", "host_of", "id_of"]
+
+_ID_DIGITS: Final = 12
+_SECRET_BYTES_MIN: Final = 24
+"""As Standard Webhooks asks (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Somebody who is told.
+
+    Attributes:
+        id: known by its URL alone, so it stays the same while the rest of the configuration changes.
+        host: see `host_of`.
+    """
+
+    id: str
+    host: str
+    config: WebhookConfig
+    signer: Webhook = field(repr=False)
+
+
+def id_of(url: str) -> str:
+    """An endpoint's id."""
+    return sha256(url.encode()).hexdigest()[:_ID_DIGITS]
+
+
+def host_of(url: str) -> str:
+    """Scheme, host and port: what of a URL may be shown, for its path or query may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def endpoint_of(config: WebhookConfig) -> Endpoint:
+    """An endpoint as it is configured.
+
+    Raises:
+        InvalidInput: its address is none that a request can go to, or its secret is not there, or is none.
+    """
+    host = host_of(config.url)
+    try:
+        httpx.URL(config.url).raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InvalidInput(f"the address of the webhook to {host} cannot be used: {error}") from None
+    where = f"environment variable {config.secret_env}" if config.secret_env is not None else str(config.secret_file)
+    make = "`costledger webhooks --new-secret` makes one"
+    secret: str | None
+    try:
+        if config.secret_file is None:
+            secret = os.environ.get(str(config.secret_env))
+        else:
+            secret = config.secret_file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        secret = None
+    if secret is None:
+        raise InvalidInput(f"the secret of the webhook to {host} cannot be read from {where}; {make}")
+    try:
+        signer = Webhook(secret.strip())
+        long_enough = len(secret.strip().removeprefix("whsec_")) * 3 // 4 >= _SECRET_BYTES_MIN
+    except Exception:  # binascii's own, and the library's: either says that it is no secret
+        long_enough = False
+    if not long_enough:
+        raise InvalidInput(
+            f"the secret of the webhook to {host}, in {where}, is not whsec_ and {_SECRET_BYTES_MIN} bytes or more in "
+            f"base64; {make}"
+        ) from None
+    return Endpoint(id_of(config.url), host, config, signer)

@@ -1,0 +1,295 @@
+"""The outbox: what webhooks have to tell and to whom, in `DATA/webhooks.db`, until it is taken.
+
+One transaction moves on in the history's audit log and change numbers and lays down the messages that this makes, so
+none is lost and none is made twice. Each endpoint has its own copy of a message's delivery. Of one workflow only the
+oldest waiting delivery is due; the next one becomes due when that is taken or given up.
+
+What was told is remembered for each workflow, so a row that comes to the same figure again, after a rebuild say,
+is no news.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from projections.history.sqlite.connection import Connection
+
+__all__ = ["DeadLetter", "Delivery", "Message", "Outbox", "Tally", "Told"]
+
+_SCHEMA: Final = (
+    # What the history was last seen at: `audit` and `change`. The mark tells this audit log from another one.
+    "CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, number INTEGER NOT NULL, mark TEXT NOT NULL) STRICT",
+    # What was last told of each workflow; NULL: nothing yet.
+    "CREATE TABLE IF NOT EXISTS told (adw_id TEXT PRIMARY KEY, cost_nanousd INTEGER, settled TEXT, over_run INTEGER, "
+    "damage TEXT, warned TEXT) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS message (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
+    "type TEXT NOT NULL, adw_id TEXT NOT NULL, body TEXT NOT NULL, made_at REAL NOT NULL) STRICT",
+    # One for each endpoint that is yet to take a message; due_at NULL: an older one of the workflow goes first, or
+    # it was given up. Times are seconds since 1970.
+    "CREATE TABLE IF NOT EXISTS delivery (endpoint TEXT NOT NULL, number INTEGER NOT NULL, adw_id TEXT NOT NULL, "
+    "due_at REAL, attempts INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0, error TEXT, "
+    "PRIMARY KEY (endpoint, number)) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS delivery_due ON delivery (endpoint, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS delivery_workflow ON delivery (endpoint, adw_id, number) WHERE dead = 0",
+    "CREATE INDEX IF NOT EXISTS delivery_dead ON delivery (number) WHERE dead = 1",
+    "CREATE INDEX IF NOT EXISTS delivery_number ON delivery (number)",
+    "CREATE TABLE IF NOT EXISTS endpoint (id TEXT PRIMARY KEY, delivered INTEGER NOT NULL DEFAULT 0, "
+    "last_delivered_at REAL, last_error TEXT) STRICT, WITHOUT ROWID",
+)
+_DEAD_TOLD_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is told, once to each endpoint that wants it."""
+
+    id: str
+    type: str
+    adw_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that an endpoint is to take now."""
+
+    endpoint: str
+    number: int
+    attempts: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was last told of a workflow.
+
+    Attributes:
+        settled: how and when it had ended.
+        over_run: the run in which it was over its budget.
+        warned: the run, and the largest share of its budget that was warned of: "1 0.8".
+    """
+
+    cost_nanousd: int | None = None
+    settled: str | None = None
+    over_run: int | None = None
+    warned: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How an endpoint fares; times are seconds since 1970."""
+
+    pending: int
+    oldest_pending_at: float | None
+    dead: int
+    delivered: int
+    last_delivered_at: float | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up."""
+
+    id: str
+    endpoint: str
+    type: str
+    adw_id: str
+    made_at: float
+    attempts: int
+    last_error: str
+
+
+class Outbox:
+    """The outbox of a data directory; several processes may read it, one delivers. Not for two threads at once.
+
+    Raises:
+        HistoryUnavailable: at construction and by every method.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._connection = Connection(data / "webhooks.db")
+        self._db = self._connection.db
+        try:
+            with self._connection.errors():
+                self._db.execute("PRAGMA journal_mode = WAL")
+                with self._connection.transaction():
+                    for statement in _SCHEMA:
+                        self._db.execute(statement)
+                    if "warned" not in {name for _, name, *_ in self._db.execute("PRAGMA table_info(told)")}:
+                        self._db.execute("ALTER TABLE told ADD COLUMN warned TEXT")  # an earlier version made it
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def collecting(self) -> Iterator[Collecting]:
+        """Everything that the block tells, or nothing."""
+        with self._connection.errors(), self._connection.transaction():
+            yield Collecting(self._db)
+
+    def due(self, endpoint: str, now: float, limit: int) -> list[Delivery]:
+        """What an endpoint is to take now, the oldest first; no two of one workflow."""
+        query = (
+            "SELECT d.endpoint, d.number, d.attempts, m.id, m.type, m.adw_id, m.body "
+            "FROM delivery d JOIN message m USING (number) WHERE d.endpoint = ? AND d.due_at <= ? "
+            "ORDER BY d.due_at, d.number LIMIT ?"
+        )
+        with self._connection.errors():
+            found = self._db.execute(query, (endpoint, now, limit)).fetchall()
+        return [Delivery(endpoint, number, attempts, Message(*told)) for _, number, attempts, *told in found]
+
+    def next_due_at(self, endpoint: str) -> float | None:
+        """When there will be something to take; None: nothing waits."""
+        with self._connection.errors():
+            query = "SELECT min(due_at) FROM delivery WHERE endpoint = ? AND due_at IS NOT NULL"
+            found: tuple[float | None] = self._db.execute(query, (endpoint,)).fetchone()
+            return found[0]
+
+    def taken(self, delivery: Delivery, now: float) -> None:
+        """An endpoint has taken a message."""
+        with self._connection.errors(), self._connection.transaction():
+            key = (delivery.endpoint, delivery.number)
+            self._db.execute("DELETE FROM delivery WHERE endpoint = ? AND number = ?", key)
+            left = self._db.execute("SELECT 1 FROM delivery WHERE number = ?", (delivery.number,)).fetchone()
+            if left is None:
+                self._db.execute("DELETE FROM message WHERE number = ?", (delivery.number,))
+            self._db.execute(
+                "INSERT INTO endpoint (id, delivered, last_delivered_at) VALUES (?, 1, ?) ON CONFLICT (id) DO UPDATE "
+                "SET delivered = delivered + 1, last_delivered_at = excluded.last_delivered_at, last_error = NULL",
+                (delivery.endpoint, now),
+            )
+            _promote(self._db, delivery.endpoint, delivery.message.adw_id, now)
+
+    def failed(self, delivery: Delivery, error: str, *, again_at: float | None, now: float) -> None:
+        """An endpoint has not taken a message.
+
+        Args:
+            again_at: when it is tried again; None: it is given up, and the workflow's next one goes.
+        """
+        with self._connection.errors(), self._connection.transaction():
+            self._db.execute(
+                "UPDATE delivery SET attempts = attempts + 1, error = ?, due_at = ?, dead = ? "
+                "WHERE endpoint = ? AND number = ?",
+                (error, again_at, int(again_at is None), delivery.endpoint, delivery.number),
+            )
+            self._db.execute(
+                "INSERT INTO endpoint (id, last_error) VALUES (?, ?) ON CONFLICT (id) DO UPDATE "
+                "SET last_error = excluded.last_error",
+                (delivery.endpoint, error),
+            )
+            if again_at is None:
+                _promote(self._db, delivery.endpoint, delivery.message.adw_id, now)
+
+    def resend(self, id: str, now: float) -> list[str]:
+        """Let a message that was given up be tried again, and say by whom it is to be taken."""
+        with self._connection.errors(), self._connection.transaction():
+            found = self._db.execute(
+                "SELECT d.endpoint, d.number, d.adw_id FROM delivery d JOIN message m USING (number) "
+                "WHERE d.dead = 1 AND m.id = ? ORDER BY 1",
+                (id,),
+            ).fetchall()
+            for endpoint, number, adw_id in found:
+                self._db.execute(
+                    "UPDATE delivery SET dead = 0, attempts = 0 WHERE endpoint = ? AND number = ?", (endpoint, number)
+                )
+                _promote(self._db, endpoint, adw_id, now)
+        return [endpoint for endpoint, _, _ in found]
+
+    def tally(self, endpoint: str) -> Tally:
+        """How an endpoint fares."""
+        with self._connection.errors():
+            pending, oldest, dead = self._db.execute(
+                "SELECT count(*) FILTER (WHERE dead = 0), min(made_at) FILTER (WHERE dead = 0), "
+                "count(*) FILTER (WHERE dead = 1) FROM delivery JOIN message USING (number) WHERE endpoint = ?",
+                (endpoint,),
+            ).fetchone()
+            query = "SELECT delivered, last_delivered_at, last_error FROM endpoint WHERE id = ?"
+            told = self._db.execute(query, (endpoint,)).fetchone()
+        return Tally(pending, oldest, dead, *(told or (0, None, None)))
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """The newest thousand, the newest first."""
+        query = (
+            "SELECT m.id, d.endpoint, m.type, m.adw_id, m.made_at, d.attempts, d.error FROM delivery d "
+            "JOIN message m USING (number) WHERE d.dead = 1 ORDER BY d.number DESC LIMIT ?"
+        )
+        with self._connection.errors():
+            return [DeadLetter(*told) for told in self._db.execute(query, (_DEAD_TOLD_MAX,))]
+
+
+class Collecting:
+    """One transaction of an outbox."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def seen(self, name: str) -> tuple[int, str] | None:
+        """How far the history was seen, and the mark that was left there; None: never."""
+        found: tuple[int, str] | None = self._db.execute(
+            "SELECT number, mark FROM seen WHERE name = ?", (name,)
+        ).fetchone()
+        return found
+
+    def see(self, name: str, number: int, mark: str = "") -> None:
+        self._db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (name, number, mark))
+
+    def told(self, adw_id: str) -> Told:
+        """What was last told of a workflow."""
+        query = "SELECT cost_nanousd, settled, over_run, warned FROM told WHERE adw_id = ?"
+        found = self._db.execute(query, (adw_id,)).fetchone()
+        return Told() if found is None else Told(*found)
+
+    def tell(self, adw_id: str, told: Told) -> None:
+        """Remember what was told of a workflow."""
+        self._db.execute(
+            "INSERT INTO told (adw_id, cost_nanousd, settled, over_run, warned) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (adw_id) DO UPDATE SET cost_nanousd = excluded.cost_nanousd, settled = excluded.settled, "
+            "over_run = excluded.over_run, warned = excluded.warned",
+            (adw_id, told.cost_nanousd, told.settled, told.over_run, told.warned),
+        )
+
+    def damages(self) -> dict[str, str]:
+        """The damage that was told and stands, by workflow."""
+        return dict(self._db.execute("SELECT adw_id, damage FROM told WHERE damage IS NOT NULL"))
+
+    def tell_damage(self, adw_id: str, damage: str | None) -> None:
+        """Remember that damage was told, or that there is none any more."""
+        self._db.execute(
+            "INSERT INTO told (adw_id, damage) VALUES (?, ?) "
+            "ON CONFLICT (adw_id) DO UPDATE SET damage = excluded.damage",
+            (adw_id, damage),
+        )
+
+    def put(self, message: Message, endpoints: Sequence[str], now: float) -> None:
+        """Lay down a message for some endpoints."""
+        if not endpoints:
+            return
+        number = self._db.execute(
+            "INSERT INTO message (id, type, adw_id, body, made_at) VALUES (?, ?, ?, ?, ?)",
+            (message.id, message.type, message.adw_id, message.body, now),
+        ).lastrowid
+        for endpoint in endpoints:
+            self._db.execute(
+                "INSERT INTO delivery (endpoint, number, adw_id) VALUES (?, ?, ?)", (endpoint, number, message.adw_id)
+            )
+            _promote(self._db, endpoint, message.adw_id, now)
+
+
+def _promote(db: sqlite3.Connection, endpoint: str, adw_id: str, now: float) -> None:
+    """Let a workflow's oldest waiting delivery be due, unless one is."""
+    of_workflow = "endpoint = :endpoint AND adw_id = :adw_id AND dead = 0"
+    db.execute(
+        f"UPDATE delivery SET due_at = :now WHERE {of_workflow} "
+        f"AND number = (SELECT min(number) FROM delivery WHERE {of_workflow}) "
+        f"AND NOT EXISTS (SELECT 1 FROM delivery WHERE {of_workflow} AND due_at IS NOT NULL)",
+        {"endpoint": endpoint, "adw_id": adw_id, "now": now},
+    )

@@ -1,1 +1,0 @@
-"""Adapters of `projections.store.HistoryStore`, one file per engine."""

@@ -1,0 +1,91 @@
+"""Calls that stand by themselves, compared with what a ledger holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.importing.ledger_state import Known, known
+from ledger.importing.planner import plan
+from ledger.pricing.rates import Rate, Rates
+from ledger.sources.findings import Call, Findings, Place
+from ledger.storage.store import MemoryStore
+
+MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class TenCentsACall:
+    """A price book that knows one model: ten cents for an output token."""
+
+    def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
+        assert moment is not None
+        assert service_tier in (None, "batch")
+        return Rates("fixed 1", {"output_tokens": Rate(Decimal(100_000))}) if model == "known" else None
+
+
+def call(message_id: str, output: int = 1, *, model: str = "known", **more: Any) -> Call:
+    return Call("test", message_id, model, {"output_tokens": output}, Place("log.jsonl", 7), **more)
+
+
+def appended(store: MemoryStore, calls: Iterable[Call]) -> list[Mapping[str, Any]]:
+    """The fields of what an import of these calls appends."""
+    ledger = known(store.read("w")) if store.size("w") else Known()
+    made = plan("w", Findings(calls=list(calls)), ledger, TenCentsACall(), MOMENT, None)
+    store.append(made.events)
+    return [event.fields for event in made.events]
+
+
+def test_a_call_is_priced_and_one_of_an_unknown_model_is_not() -> None:
+    priced, unpriced = appended(MemoryStore(), [call("m1", service_tier="batch"), call("m2", model="unknown")])
+    assert (priced["cost_usd"], priced["price_book"], priced["service_tier"]) == ("0.10", "fixed 1", "batch")
+    assert "cost_usd" not in unpriced
+    assert unpriced["usage"] == {"output_tokens": 1}
+
+
+def test_a_cost_that_the_source_says_is_not_priced() -> None:
+    (reading,) = appended(MemoryStore(), [call("m1", cost_usd="0.5")])
+    assert (reading["cost_usd"], reading["cost_source"]) == ("0.50", "reported")
+
+
+def test_the_same_calls_again_append_nothing_and_a_larger_repetition_is_read() -> None:
+    store = MemoryStore()
+    assert len(appended(store, [call("m1"), call("m2")])) == 2
+    assert appended(store, [call("m2"), call("m1")]) == []
+    (larger,) = appended(store, [call("m1", 2)])
+    assert larger["usage"] == {"output_tokens": 2}
+
+
+def test_a_call_met_again_under_another_session_counts_where_it_was_first_seen() -> None:
+    store = MemoryStore()
+    appended(store, [call("m1", session_id="first", agent="plan")])
+    (again,) = appended(store, [call("m1", 2, session_id="second")])
+    assert (again["agent"], again["session_id"]) == ("plan", "first")
+
+
+@given(
+    st.builds(
+        call,
+        st.just("m1"),
+        st.integers(0, 10**12),
+        model=st.sampled_from(["known", "unknown"]),
+        agent=st.sampled_from([None, "plan"]),
+        session_id=st.sampled_from([None, "s1"]),
+        observed_at=st.sampled_from([None, "2026-11-23T18:33:01.123456Z"]),
+        service_tier=st.sampled_from([None, "batch"]),
+        partial=st.booleans(),
+    )
+)
+def test_a_checked_call_becomes_the_event_that_it_would_become_unchecked(unchecked: Call) -> None:
+    plans = [
+        plan("w", Findings(calls=[one]), Known(), TenCentsACall(), MOMENT, None).events
+        for one in (unchecked, replace(unchecked, checked=True))
+    ]
+    (checked,), (made,) = plans
+    assert made == checked
+    assert list(made.fields) == list(checked.fields)

@@ -1,0 +1,133 @@
+"""The command line as a person guesses it: help, examples, completion, pipes and widths."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from ledger import DirectoryStore
+from ledger.events.event import cost_observed
+from projections.cli.app import _COMMANDS, _GROUPS, cli
+from tests.conftest import PROJECT
+from tests.projections.cli.test_app import Run, run
+
+__all__ = ["run"]
+
+BY_NAME = {name: cli.get_command(click.Context(cli), name) for name in _COMMANDS}
+SUB_COMMANDS = [
+    (f"{name} {sub}", command.commands[sub])
+    for name, command in BY_NAME.items()
+    if isinstance(command, click.Group)
+    for sub in command.commands
+]
+
+
+def test_help_lists_commands_in_groups_with_sentences_that_are_not_cut(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("--help").out.splitlines()
+    assert "..." not in "\n".join(lines[2:])
+    for title, group in _GROUPS.items():
+        at = lines.index(f"{title}:")
+        shown = lines[at + 1 : at + 1 + len(group)]
+        assert [line.split(maxsplit=1) for line in shown] == [[name, entry.sentence] for name, entry in group.items()]
+    assert all(re.fullmatch(r"[A-Z].*\.", entry.sentence) for entry in _COMMANDS.values())
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_the_help_of_a_command_ends_with_an_example_that_parses(run: Run, name: str) -> None:
+    example = _COMMANDS[name].example
+    assert run(name, "--help").out.endswith(f"  Example:\n    {example}\n")
+    call = example.removeprefix("source <(").removesuffix(")")
+    words = re.split(r" (?:<|>>) ", call)[0]
+    program, *arguments = shlex.split(words)
+    assert (program, name in arguments) == ("costledger", True)
+    context = cli.make_context("costledger", arguments, resilient_parsing=False)
+    command = BY_NAME[name]
+    assert command is not None
+    rest = arguments[arguments.index(name) + 1 :]
+    if not isinstance(command, click.Group):
+        command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize(("name", "command"), SUB_COMMANDS)
+def test_a_command_of_a_command_has_an_example_too(name: str, command: click.Command) -> None:
+    assert f"costledger {name}" in (command.epilog or "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_a_shell(run: Run, shell: str) -> None:
+    done = run("completion", shell)
+    assert (done.code, "_COSTLEDGER_COMPLETE" in done.out) == (0, True)
+    if shutil.which(shell) is not None:
+        assert subprocess.run([shell, "-n"], input=done.out, text=True, check=False).returncode == 0
+    assert run("completion", "tcsh").code == 2
+
+
+def completed(folder: Path, *words: str) -> list[str]:
+    """What bash offers for the last word."""
+    given = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_COSTLEDGER_COMPLETE": "bash_complete"}
+    environment = os.environ | given | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "projections"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return [line.removeprefix("plain,") for line in done.stdout.split()]
+
+
+def test_commands_options_and_ids_are_completed(tmp_path: Path) -> None:
+    for name in ("a5b80595", "a5ffee01", "b7c1"):
+        DirectoryStore(tmp_path / "data").append([cost_observed(name, cost_usd="1")])
+    assert completed(tmp_path, "costledger", "hi") == ["history"]
+    assert completed(tmp_path, "costledger", "history", "--sin") == ["--since"]
+    assert completed(tmp_path, "costledger", "show", "a5") == ["a5b80595", "a5ffee01"]
+    assert completed(tmp_path, "costledger", "--data", "nowhere", "check", "a5") == []
+
+
+def head(folder: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code and stderr of a command whose output is closed before it has written."""
+    read, write = os.pipe()
+    os.close(read)
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "projections", *arguments]
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            env=environment,
+        )
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["history"], ["history", "--json"], [], ["--help"], ["daily", "--csv"], ["observe", "v", "--cost-usd", "1"]],
+)
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path, arguments: list[str]) -> None:
+    DirectoryStore(tmp_path / "data").append([cost_observed("w", cost_usd="1")])
+    assert head(tmp_path, *arguments) == (0, "")
+
+
+def test_what_has_not_ended_when_its_output_is_closed_is_an_error(tmp_path: Path) -> None:
+    code, told = head(tmp_path, "append")
+    assert (code, "the output was closed before `costledger append` had ended" in told) == (1, True)
+
+
+def test_columns_count_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("observe", "w", "--cost-usd", "1", "--model", "claude-sonnet-4-5")
+    for columns in ("40", "80"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert max(map(len, run("history").out.splitlines())) <= int(columns)
+    monkeypatch.delenv("COLUMNS")
+    assert max(map(len, run("history").out.splitlines())) > 80

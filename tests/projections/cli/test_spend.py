@@ -1,0 +1,209 @@
+"""Reports from the command line: tables of any width, JSON, CSV, and what they say of bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from fcntl import ioctl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projections.reports.timezones import zone_called
+from tests.conftest import PROJECT
+from tests.projections.cli.test_app import Run, run
+
+__all__ = ["run"]
+
+USAGE = ("--input-tokens", "1000", "--output-tokens", "200", "--cache-read-tokens", "50000")
+PLAN, BUILD = "2026-11-22T23:30:00Z", "2026-11-23T12:00:00Z"
+
+
+@pytest.fixture
+def filled(run: Run) -> Run:
+    """Two workflows, over midnight in Berlin, one message of a model that nobody has a price for."""
+    run("start", "w", "--issue-number", "17", "--workflow-template", "sdlc", "--project", "site")
+    opus, sonnet = ("--model", "claude-opus-4-5"), ("--model", "claude-sonnet-4-5")
+    run("charge", "w", "--agent", "plan", *opus, "--cost-usd", "1.25", "--observed-at", PLAN, *USAGE)
+    run("charge", "w", "--agent", "build", *sonnet, "--cost-usd", "0.50", "--observed-at", BUILD, *USAGE)
+    run("charge", "v", "--session-id", "s-1", "--model", "who-knows-1", "--observed-at", BUILD, *USAGE)
+    return run
+
+
+def on_a_terminal(columns: int, *arguments: str) -> str:
+    """What a terminal of some width gets."""
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    told = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = told | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm", "TZ": "UTC"}
+    command = [sys.executable, "-m", "projections", *arguments]
+    with subprocess.Popen(command, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux: the other side is closed
+                break
+            if not part:
+                break
+            written += part
+    os.close(ours)
+    assert process.returncode == 0
+    return written.decode()
+
+
+def test_a_day_begins_at_midnight_of_the_reports_zone(filled: Run) -> None:
+    utc = filled("daily", "--timezone", "UTC", "--json").json
+    assert [(line["date"], line["cost_usd"]) for line in utc["daily"]] == [
+        ("2026-11-22", "1.25"),
+        ("2026-11-23", "0.50"),
+    ]
+    berlin = filled("daily", "--timezone", "Europe/Berlin", "--json").json
+    assert [(line["date"], line["cost_usd"]) for line in berlin["daily"]] == [("2026-11-23", "1.75")]
+    assert (utc["totals"]["cost_usd"], utc["totals"]["total_tokens"]) == ("1.75", 3 * 51_200)
+    assert utc["unpriced"] == {"who-knows-1": {"events": 1, "tokens": 51_200}}
+    assert (utc["timezone"], berlin["timezone"]) == ("UTC", "Europe/Berlin")
+
+
+def test_the_local_zone_is_the_default(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        told = filled("daily", "--json").json
+        assert ([line["date"] for line in told["daily"]], told["timezone"]) == (["2026-11-23"], zone_called(None))
+        assert filled("daily", "--json", "--timezone", "local").json == told
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("by", "split"),
+    [
+        ("agent", {"plan": "1.25", "build": "0.50", None: "0.00"}),
+        ("model", {"claude-opus-4-5": "1.25", "claude-sonnet-4-5": "0.50", "who-knows-1": "0.00"}),
+        ("template", {"sdlc": "1.75", None: "0.00"}),
+        ("issue", {17: "1.75", None: "0.00"}),
+        ("project", {"site": "1.75", None: "0.00"}),
+    ],
+)
+@pytest.mark.parametrize("command", ["monthly", "session"])
+def test_a_report_is_split_by(filled: Run, command: str, by: str, split: dict[Any, str]) -> None:
+    shown = filled(command, "--by", by, "--json").json
+    assert {line[by]: line["cost_usd"] for line in shown[command]} == split
+    assert shown["totals"]["cost_usd"] == "1.75"
+
+
+def test_a_report_is_split_by_one_thing(filled: Run) -> None:
+    refused = filled("daily", "--by", "agent", "--by", "model")
+    assert (refused.code, refused.out) == (2, "")
+    assert "give one of agent, model" in refused.err
+
+
+@pytest.mark.parametrize(("since", "until"), [("2026-11-23", "2026-11-23"), ("20261123", "20261123")])
+def test_days_can_be_given_as_ccusage_users_do(filled: Run, since: str, until: str) -> None:
+    shown = filled("daily", "--since", since, "--until", until, "--timezone", "UTC", "--json").json
+    assert [line["date"] for line in shown["daily"]] == ["2026-11-23"]
+    assert filled("weekly", "--until", "20261101").out == "nothing was spent in this time\n"
+
+
+def test_a_table_has_a_line_per_day_its_models_and_a_total(filled: Run) -> None:
+    table = filled("daily", "--timezone", "UTC", "--breakdown").out
+    lines = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines() if line.strip(" ─")]
+    assert lines[:3] == [
+        ["date", "models", "input", "output", "cache create", "cache read", "total tokens", "cost (USD)"],
+        ["2026-11-22", "claude-opus-4-5", "1,000", "200", "0", "50,000", "51,200", "$1.2500"],
+        ["claude-opus-4-5", "1,000", "200", "0", "50,000", "51,200", "$1.2500"],
+    ]
+    assert ["who-knows-1", "1,000", "200", "0", "50,000", "51,200", "unpriced"] in lines
+    assert ["total", "3,000", "600", "0", "150,000", "153,600", "≥ $1.7500"] in lines
+    assert "at least $1.7500, 1 message unpriced: who-knows-1 (1 message, 51,200 tokens)" in table
+
+
+def test_the_newest_comes_first_when_asked(filled: Run) -> None:
+    told = filled("daily", "--timezone", "UTC", "--order", "desc", "--json").json["daily"]
+    assert [line["date"] for line in told] == ["2026-11-23", "2026-11-22"]
+
+
+@pytest.mark.parametrize("breakdown", [[], ["--breakdown"]])
+def test_a_column_of_csv_adds_up(filled: Run, breakdown: list[str]) -> None:
+    done = filled("daily", "--timezone", "UTC", "--csv", *breakdown)
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [(row["date"], row["cost_usd"]) for row in rows][:1] == [("2026-11-22", "1.25")]
+    assert sum(int(row["total_tokens"]) for row in rows) == 153_600
+    assert ("model" in rows[0]) == bool(breakdown)
+
+
+@pytest.mark.parametrize("command", ["daily", "session"])
+@pytest.mark.parametrize("columns", [200, 60, 36])
+@pytest.mark.usefixtures("filled")
+def test_a_narrow_terminal_loses_columns_and_breaks_no_figure(command: str, columns: int) -> None:
+    written = on_a_terminal(columns, command, "--breakdown", "--by", "agent")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written), "NO_COLOR allows bold and dim, and no colour"
+    told = re.sub(r"\x1b\[[0-9;]*m", "", written)
+    assert max(map(len, told.splitlines())) <= columns
+    assert ("cache create" in told) == (columns == 200)
+    for figure in ("$1.2500", "$0.5000", "$1.7500"):
+        assert figure in told
+
+
+def test_what_is_wrong_with_the_options_is_said(run: Run) -> None:
+    for arguments, sentence in (
+        (["--timezone", "Mars/Olympus"], "no such zone"),
+        (["--timezone", "../../etc/passwd"], "no such zone"),
+        (["--since", "soon"], "--since 'soon' is no time: give 2026-11-23, "),
+        (["--since", "20261124", "--until", "20261123"], "--since 20261124 is after --until 20261123"),
+        (["--json", "--csv"], "give one of them"),
+    ):
+        done = run("daily", *arguments)
+        assert (done.code, sentence in done.err) == (2, True), done.err
+
+
+def test_without_any_ledger_a_report_is_empty_and_makes_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data" / "ledgers").rmdir()
+    (tmp_path / "data").rmdir()
+    assert run("daily").out.startswith("nothing was spent in")
+    assert run("session", "--json").json["session"] == []
+    assert len(run("monthly", "--csv").out.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_text_and_never_a_style(run: Run) -> None:
+    run("charge", "w", "--agent", "[red]b", "--model", "[bold]", "--cost-usd", "1")
+    shown = run("daily", "--by", "agent", "--breakdown").out
+    assert "[red]b" in shown
+    assert "[bold]" in shown
+
+
+def test_todays_picture_history_and_show_name_what_has_no_price(filled: Run) -> None:
+    named = "at least $1.7500, 1 message unpriced: who-knows-1 (1 message, 51,200 tokens)"
+    assert named in filled("history").out
+    assert named.removeprefix("at least $1.7500, ") in filled("show", "v").out
+    assert "unpriced" not in filled("show", "w").out
+    filled("charge", "today", "--model", "who-knows-2", "--output-tokens", "7", "--message-id", "m1")
+    picture = filled().out
+    assert "spent an unpriced amount; in all at least $1.7500 in 3 workflows\n" in picture
+    assert "at least $1.7500, 2 messages unpriced: who-knows-1 (1 message, 51,200 tokens), who-knows-2" in picture
+    assert filled("--json").json["unpriced"] == {"who-knows-2": {"events": 1, "tokens": 7}}
+    assert filled("show", "v", "--json").json["cost_breakdown"]["unpriced"] == {
+        "who-knows-1": {"events": 1, "tokens": 51_200}
+    }
+
+
+def test_no_cell_of_csv_is_a_formula(run: Run) -> None:
+    for number, name in enumerate(("=cmd()", "+1", "-1", "@x", "plain")):
+        assert run("observe", "w", "--agent", name, "--cost-usd", f"{number + 1}").code == 0
+    table = list(csv.DictReader(io.StringIO(run("daily", "--by", "agent", "--csv").out)))
+    assert sorted(row["agent"] for row in table) == ["'+1", "'-1", "'=cmd()", "'@x", "plain"]
+    assert {row["agent"] for row in run("daily", "--by", "agent", "--json").json["daily"]} >= {"=cmd()", "-1"}

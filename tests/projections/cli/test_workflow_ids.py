@@ -1,0 +1,192 @@
+"""Which workflow an id names, in every command; and what is said of one that does not exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger import DirectoryStore, MemoryStore, workflow_ended, workflow_started
+from ledger.capture.json_events import append_each
+from ledger.errors import UnknownWorkflow
+from projections.history.store import HistoryStore
+from tests.conftest import PROJECT
+from tests.projections.cli.test_app import Run, piped, run
+
+__all__ = ["run"]
+
+UUIDS = ["0199aaaa-1111-7000-8000-000000000001", "0199aaaa-2222-7000-8000-000000000002"]
+SPEAK_OF_EXISTING = ["complete", "fail", "cancel", "correct"]
+READ = [["show"], ["explain"], ["check"], ["resync"], ["reprice", "--reason", "r"]]
+
+
+def more(command: str) -> tuple[str, ...]:
+    return ("--cost-usd", "1", "--reason", "wrong") if command == "correct" else ()
+
+
+def typed(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run `costledger` as a person does who types it: its exit code, and what the terminal shows."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "projections", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux: the other side is closed
+                break
+            if not part:
+                break
+            shown += part
+    os.close(ours)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("command", SPEAK_OF_EXISTING)
+def test_a_workflow_that_does_not_exist_is_neither_ended_nor_corrected(run: Run, command: str) -> None:
+    run("observe", "w", "--cost-usd", "2")
+    done = run(command, "nowhere", *more(command))
+    assert (done.code, done.out, "no workflow 'nowhere' in data; `costledger history` lists" in done.err) == (
+        1,
+        "",
+        True,
+    )
+    assert not Path("data/ledgers/nowhere.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", SPEAK_OF_EXISTING)
+def test_the_beginning_of_an_id_is_ended_and_corrected_as_the_id(run: Run, command: str) -> None:
+    run("observe", "fe5e1c67-53e7", "--cost-usd", "2")
+    run("observe", "fe6", "--cost-usd", "2")
+    for given in ("fe5e", "fe5e1c67…", "fe5e1c67-53e7"):
+        done = run(command, given, *more(command), "--id", given.encode().hex())
+        assert done.out.startswith("fe5e1c67-53e7: "), done
+    assert run(command, "fe5", *more(command)).code == 1, "three characters are none"
+    assert sorted(path.stem for path in Path("data/ledgers").iterdir()) == ["fe5e1c67-53e7", "fe6"]
+
+
+def test_the_beginning_of_an_id_stands_for_it_where_it_is_the_only_one(run: Run) -> None:
+    for name in (*UUIDS, "0199aaaa-3"):
+        run("observe", name, "--cost-usd", "0.0066")
+    for command in READ:
+        for given in (UUIDS[0][:10], UUIDS[0][:10] + "…"):
+            assert run(command[0], given, *command[1:]).code == 0, (command, given)
+        for given in ("0199", "0199aaaa", "0199aaaa…"):
+            several = run(command[0], given, *command[1:])
+            assert (several.code, several.out) == (2, "")
+            assert f"'{given}' fits 3 workflows; give more of the id of the one you mean:\n" in several.err
+            assert all(f"\n  {name} " in several.err for name in (*UUIDS, "0199aaaa-3"))
+        assert run(command[0], "019", *command[1:]).code == 1, "three characters are none"
+        for given in ("none…", "#17"):
+            assert f"no workflow '{given}' in data" in run(command[0], given, *command[1:]).err
+    assert run("salvage", UUIDS[0][:10]).err.startswith(f"costledger: every line of ledger '{UUIDS[0]}' verifies")
+    run("observe", UUIDS[0][:10], "--cost-usd", "5")
+    assert "$5.0000" in run("show", UUIDS[0][:10]).out, "an id that is whole means itself"
+    missing = run("explain", "nowhere")
+    assert (missing.code, missing.err.count("no workflow 'nowhere'")) == (1, 1)
+    assert "is not a workflow id" in run("show", "../x").err
+
+
+def test_candidates_are_the_last_active_ones_with_project_and_cost(run: Run) -> None:
+    for number in range(1, 8):
+        run("start", f"0199aaaa-{number}", "--project", f"shop{number}", "--observed-at", f"2026-11-0{number}T12:00Z")
+    reading = ("--observed-at", "2026-11-07T12:30Z")
+    run("observe", "0199aaaa-7", "--cost-usd", "2.37", *reading)
+    run("charge", "0199aaaa-6", "--model", "local-x", "--output-tokens", "9", "--observed-at", "2026-11-06T12:30Z")
+    lines = [line for line in run("complete", "0199a").err.splitlines() if line.startswith("  ")]
+    assert [re.split(r"  +", line.strip())[:3] for line in lines[:3]] == [
+        ["0199aaaa-7", "shop7", "$2.3700"],
+        ["0199aaaa-6", "shop6", "unpriced"],
+        ["0199aaaa-5", "shop5", "cost unknown"],
+    ]
+    assert re.search(r"2026-11-0[78] \d\d:\d\d$", lines[0])
+    assert (len(lines), lines[-1]) == (6, "  … and 2 more")
+
+
+def test_the_number_of_an_issue_stands_for_its_workflow(run: Run) -> None:
+    run("start", "a5b80595", "--issue-number", "17", "--project", "shop")
+    run("start", "b6c91c06", "--issue-number", "18")
+    assert run("complete", "#17").out.startswith("a5b80595: workflow completed")
+    assert run("show", "#18", "--json").json["adw_id"] == "b6c91c06"
+    run("start", "c7d91c06", "--issue-number", "17")
+    several = run("cancel", "#17")
+    assert (several.code, several.out, "'#17' fits 2 workflows" in several.err) == (2, "", True)
+    assert re.search(r"\n  a5b80595  shop +cost unknown  ", several.err)
+    assert "no workflow '#19'" in run("cancel", "#19").err
+
+
+def test_every_whole_id_may_be_new_in_a_script(run: Run) -> None:
+    run("observe", UUIDS[0], "--cost-usd", "1")
+    for command, new in (("observe", UUIDS[0][:8]), ("charge", UUIDS[0][:7]), ("start", UUIDS[0][:6])):
+        cost = () if command == "start" else ("--cost-usd", "1")
+        assert run(command, new, *cost).out.startswith(f"{new}: ")
+    for given, problem in (("0199aaaa-1…", f"did you mean '{UUIDS[0]}'?"), ("zz…", "'zz…' is not a workflow id")):
+        refused = run("observe", given, "--cost-usd", "1")
+        assert (refused.code, problem in refused.err) == (2, True), refused
+    run("start", "b6c91c06", "--issue-number", "17")
+    assert "no workflow '#17'; did you mean 'b6c91c06'?" in run("observe", "#17", "--cost-usd", "1").err
+
+
+def test_the_first_digits_of_a_uuid_are_no_new_workflow_when_they_are_typed(tmp_path: Path) -> None:
+    piped(tmp_path, "observe", UUIDS[0], "--cost-usd", "1")
+    for given in ("0199aa", "0199aaaa", "0199aaaa-111"):
+        for command in (["start"], ["observe", "--cost-usd", "1"], ["charge", "--cost-usd", "1"]):
+            code, shown = typed(tmp_path, command[0], given, *command[1:])
+            assert code == 2
+            assert f"no workflow '{given}'; did you mean '{UUIDS[0]}'?" in shown
+            assert f"`costledger start {given} < /dev/null`" in shown
+    for new in ("0199bbbb", "0199", "0199aaaa-1111-7", UUIDS[1]):
+        assert typed(tmp_path, "observe", new, "--cost-usd", "1")[0] == 0, new
+    assert typed(tmp_path, "start", "0199aaaa", "--json")[0] == 0, "a program reads that"
+    assert typed(tmp_path, "observe", "0199aaaa", "--cost-usd", "1")[0] == 0, "now it is whole"
+
+
+def test_events_that_end_or_correct_need_a_workflow_also_from_a_pipe(tmp_path: Path) -> None:
+    end = {"type": "workflow_completed", "workflow_id": "w"}
+    wrong = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1", "final": True, "reason": "invoice"}
+    accepts = {"type": "finding_accepted", "workflow_id": "w", "findings": {"silent": "x"}, "reason": "agreed"}
+    lines = [end, wrong, accepts, {"type": "workflow_started", "workflow_id": "w"}, end, wrong, accepts]
+    done = piped(tmp_path, "append", stdin="\n".join(map(json.dumps, lines)).encode())
+    assert (done.code, done.out) == (1, "4 appended, 0 already there, 3 refused\n")
+    assert [line.partition(": no workflow 'w'")[0] for line in done.err.splitlines()] == [
+        "costledger: stdin, line 1",
+        "costledger: stdin, line 2",
+        "costledger: stdin, line 3",
+    ]
+    assert piped(tmp_path, "append", stdin=json.dumps(end).encode()).code == 0
+
+
+def test_a_workflow_of_another_host_is_ended_where_its_row_is_known() -> None:
+    store, end = MemoryStore(), workflow_ended("w", "completed")
+    assert isinstance(next(append_each(store, [end])), UnknownWorkflow)
+    assert not isinstance(next(append_each(store, [end], elsewhere=lambda name: name == "w")), Exception)
+
+
+def test_a_row_without_a_ledger_here_is_a_workflow_that_exists(tmp_path: Path) -> None:
+    piped(tmp_path, "observe", "a5b80595", "--cost-usd", "1")
+    piped(tmp_path, "refresh")
+    (tmp_path / "data/ledgers/a5b80595.jsonl").unlink()
+    end = json.dumps({"type": "workflow_completed", "workflow_id": "a5b80595"}).encode()
+    assert piped(tmp_path, "append", stdin=end).code == 0
+    assert len(list(DirectoryStore(tmp_path / "data").read("a5b80595"))) == 2
+
+
+def test_rows_are_found_by_the_beginning_of_their_ids(history: HistoryStore) -> None:
+    from projections.replay.refresh import refresh
+
+    ledgers = MemoryStore()
+    for name in ("ab_1", "abx1", "AB_1"):
+        ledgers.append([workflow_started(name)])
+    refresh(ledgers, history)
+    assert history.ids("ab") == ["ab_1", "abx1"]
+    assert (history.ids("ab_"), history.ids("b"), history.ids("%")) == (["ab_1"], [], [])
+    assert history.ids("") == sorted(ledgers.workflow_ids())
+    assert list(ledgers.workflow_ids("ab")) == ["ab_1", "abx1"]
