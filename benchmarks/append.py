@@ -18,8 +18,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ledger.events.event import Event, cost_observed
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile
-from ledger.storage.store import DirectoryStore
 
 WRITERS = 8
 USAGE = {"input_tokens": 5, "cache_write_tokens": 15362, "cache_read_tokens": 41628, "output_tokens": 2306}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ledger import DirectoryStore
 from ledger.importing.importer import SourceEntry, import_source
-from ledger.pricing.price_book import GenaiPrices
+from ledger.pricing.genai_book import GenaiPrices
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.watch import Watch
 

@@ -24,11 +24,11 @@ from ledger.replication.memory import MemoryReplica
 from ledger.replication.open import open_replica
 from ledger.replication.replica import ChainHead, Run
 from ledger.replication.sender import Replication
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
+from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS
 from projections.history.postgres.history import open_postgres, values_of
 from projections.history.postgres.spend import SPEND_COLUMNS
-from projections.history.store import Projected
 from projections.projector.run import project_on
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project

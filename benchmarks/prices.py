@@ -16,7 +16,8 @@ from genai_prices import Usage, calc_price
 
 from ledger.events import money
 from ledger.events.event import Event, cost_observed
-from ledger.pricing.price_book import GenaiPrices, price_event
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.pricing.price_book import price_event
 
 MODELS = ("claude-opus-4-5-20251101", "claude-sonnet-4-5-20250929", "claude-haiku-4-5-20251001", "gpt-5")
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh

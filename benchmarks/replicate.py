@@ -28,7 +28,7 @@ from ledger.replication.nats.stream import STREAM, made
 from ledger.replication.replica import PARTITIONS, last_positions
 from ledger.replication.sender import Replication
 from ledger.replication.subjects import subject_of
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.projector.run import project_on
 from tests.nats_server import Cluster, running
 from tests.postgres_server import running_postgres

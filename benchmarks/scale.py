@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.serve import costledger, server
 from ledger.events.event import cost_observed, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh

@@ -26,7 +26,8 @@ from dataclasses import astuple, replace
 from pathlib import Path
 
 from ledger.events.event import cost_observed
-from ledger.storage.store import DirectoryStore, MemoryStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import COLUMNS
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.refresh import project

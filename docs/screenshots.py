@@ -20,7 +20,7 @@ from typing import Final
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 
 DOCS: Final = Path(__file__).resolve().parent
 ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from ledger.events.event import Event, Line, cost_observed, event, workflow_ended, workflow_started
     from ledger.providers.usage import usage_of
     from ledger.storage.append import Receipt
+    from ledger.storage.directory_store import DirectoryStore
     from ledger.storage.line import Head
+    from ledger.storage.memory_store import MemoryStore
     from ledger.storage.reader import LedgerReader
-    from ledger.storage.store import DirectoryStore, LedgerStore, MemoryStore
+    from ledger.storage.store import LedgerStore
 else:
     from ledger.lazy_exports import exports as _exports
 
@@ -21,13 +23,13 @@ else:
         {
             "BudgetExceeded": "errors",
             "CostledgerError": "errors",
-            "DirectoryStore": "storage.store",
+            "DirectoryStore": "storage.directory_store",
             "Event": "events.event",
             "Head": "storage.line",
             "LedgerReader": "storage.reader",
             "LedgerStore": "storage.store",
             "Line": "events.event",
-            "MemoryStore": "storage.store",
+            "MemoryStore": "storage.memory_store",
             "Receipt": "storage.append",
             "Workflow": "capture.workflow",
             "cost_observed": "events.event",

@@ -10,7 +10,7 @@ from typing import Any
 from ledger import DirectoryStore
 from ledger.claude_code.spool import Spool
 from ledger.config.schema import Budgets
-from ledger.pricing.price_book import GenaiPrices
+from ledger.pricing.genai_book import GenaiPrices
 from projections.claude_code.drain import drain
 from projections.claude_code.statusline import _cost
 from projections.replay.refresh import project

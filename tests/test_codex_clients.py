@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from ledger.events import money
-from ledger.importing.importer import ImportReport, import_source
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_source
 from ledger.sources import transcript
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 from projections.folding.row import Row
 from projections.replay.refresh import project
 from tests.ledger.transcript_lines import meta, read_at, recorded, tokens, turn, write

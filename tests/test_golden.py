@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ledger.events.event import FORMAT_VERSION, cost_observed
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.replay.refresh import project
 
 GOLDEN = sorted((Path(__file__).parent / "golden").iterdir())

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.events import money
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.refresh import refresh
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from ledger.importing.importer import ImportReport, import_source
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_source
 from ledger.sources import transcript
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 from projections.folding.row import Row
 from projections.replay.refresh import project
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.projections.cli.test_spend import on_a_terminal
 

@@ -19,7 +19,7 @@ from ledger.replication.repair import repair
 from ledger.replication.replica import PARTITIONS, Run
 from ledger.replication.restore import restore
 from ledger.replication.sender import Replication
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
 

@@ -17,13 +17,15 @@ from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.event import Event, check_name, check_workflow_id, cost_observed
-from ledger.pricing.price_book import GenaiPrices, PriceBook, bounded_by_text, price_event
+from ledger.events.ids import digest
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.pricing.price_book import PriceBook, bounded_by_text, price_event
 from ledger.providers.modalities import modalities_of
 from ledger.providers.responses import named, response_of, tells_usage, usage_in
 from ledger.providers.usage import usage_of
-from ledger.sources.findings import digest
 from ledger.storage.append import Receipt
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 
 __all__ = ["Meter", "Workflow", "charged"]
 

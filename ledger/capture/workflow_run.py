@@ -19,10 +19,12 @@ from ledger.capture.arguments import named_arguments
 from ledger.capture.pending_events import in_thread
 from ledger.capture.workflow import Workflow
 from ledger.config.locate import config_file, data_directory
+from ledger.config.select import price_book
 from ledger.errors import InvalidInput
 from ledger.events.event import Event, workflow_ended, workflow_started
-from ledger.pricing.price_book import PriceBook, price_book
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.pricing.price_book import PriceBook
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 
 __all__ = ["JoinedWorkflow", "Ledgers", "WorkflowRun", "join", "named_by_environment", "opened_ledgers", "workflow"]
 

@@ -23,8 +23,8 @@ from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carr
 from ledger.errors import NOT_OURS, InvalidInput, LedgerMoved, OddLine, UnknownWorkflow
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
+from ledger.events.ids import digest
 from ledger.sources.claude_totals import CARRIED_FROM, version_of
-from ledger.sources.findings import digest
 from ledger.storage.store import LedgerStore
 
 __all__ = ["KIND", "Said", "Session", "append_said", "elsewhere", "said", "sessions"]

@@ -22,10 +22,10 @@ from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.sources.formats.jsonl import CUT
 from ledger.storage.atomic_files import write_whole
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 
 if TYPE_CHECKING:
-    from ledger.importing.importer import ImportReport, Progress
+    from ledger.importing.import_report import ImportReport, Progress
     from ledger.pricing.price_book import PriceBook
     from ledger.sources.findings import Part
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ledger.errors import (
     CostledgerError,
@@ -17,80 +16,21 @@ from ledger.errors import (
 from ledger.events import timestamps as clocks
 from ledger.events.event import END_TYPES, check_workflow_id
 from ledger.events.timestamps import Clock
+from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.importing.ledger_state import Known, known
 from ledger.importing.planner import Plan, plan
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
-from ledger.pricing.price_book import GenaiPrices, PriceBook
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.pricing.price_book import PriceBook
 from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Findings, Options, Part, Place, Skipped
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 
 if TYPE_CHECKING:
     from ledger.config.schema import Config
 
-__all__ = [
-    "ATTEMPTS_MAX",
-    "ImportReport",
-    "Progress",
-    "SourceEntry",
-    "SourceRegister",
-    "WorkflowCounts",
-    "configured",
-    "import_entry",
-    "import_parts",
-    "import_source",
-    "reread",
-]
-
-Progress = Callable[[int, int], None]
-"""`(bytes done, bytes in all)`."""
-
-ATTEMPTS_MAX: Final = 50
-"""How often a plan is made anew because somebody else appended meanwhile."""
-
-
-@dataclass(slots=True)
-class WorkflowCounts:
-    """Events of one workflow."""
-
-    appended: int = 0
-    unchanged: int = 0
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an import did.
-
-    Attributes:
-        in_unchanged_files: messages of files that were not opened, for they are as they were when they were read.
-        without_folder: sessions that became workflows of their own, for they name no project or branch to be one of.
-        problems: workflows that could not be imported, each with its error; the others were.
-    """
-
-    workflows: dict[str, WorkflowCounts] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)
-    problems: list[tuple[str, CostledgerError]] = field(default_factory=list)
-    in_unchanged_files: int = 0
-    without_folder: set[str] = field(default_factory=set)
-
-    @property
-    def appended(self) -> int:
-        return sum(counts.appended for counts in self.workflows.values())
-
-    @property
-    def unchanged(self) -> int:
-        return sum(counts.unchanged for counts in self.workflows.values()) + self.in_unchanged_files
-
-    def merge(self, other: ImportReport) -> None:
-        """Add another import's report to this one."""
-        for workflow_id, counts in other.workflows.items():
-            mine = self.workflows.setdefault(workflow_id, WorkflowCounts())
-            mine.appended += counts.appended
-            mine.unchanged += counts.unchanged
-        self.skipped += other.skipped
-        self.problems += other.problems
-        self.in_unchanged_files += other.in_unchanged_files
-        self.without_folder |= other.without_folder
+__all__ = ["SourceEntry", "SourceRegister", "configured", "import_entry", "import_parts", "import_source", "reread"]
 
 
 def import_source(

@@ -35,8 +35,9 @@ from ledger.importing.ledger_state import Known, known
 from ledger.sources.findings import Begun, Skipped
 from ledger.sources.transcript_reader import Mark, Written
 from ledger.storage.descriptors import shortage
+from ledger.storage.directory_store import DirectoryStore, sizes_of
 from ledger.storage.line import EMPTY, Head
-from ledger.storage.store import DirectoryStore, LedgerStore, sizes_of
+from ledger.storage.store import LedgerStore
 
 __all__ = ["INDEX_FILE", "Counted", "FileRead", "MessageIndex", "Totals"]
 

@@ -16,24 +16,13 @@ from typing import Any, Final
 
 from ledger.events import money, timestamps
 from ledger.events.event import WORKFLOW_STARTED, Event, call_observed, cost_observed, event
+from ledger.events.ids import digest
 from ledger.importing.counter_series import Counted, Counters
 from ledger.importing.ledger_state import CALL_NAMES, Known, ModelPath, Named
 from ledger.pricing.price_book import PriceBook, price_event, price_of
 from ledger.providers.model_names import plain_name
 from ledger.providers.usage import is_larger, measure
-from ledger.sources.findings import (
-    Begun,
-    Call,
-    Counter,
-    Evidence,
-    Findings,
-    Message,
-    Place,
-    Session,
-    Skipped,
-    Total,
-    digest,
-)
+from ledger.sources.findings import Begun, Call, Counter, Evidence, Findings, Message, Place, Session, Skipped, Total
 
 __all__ = ["Plan", "plan"]
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
-from ledger.importing.importer import ImportReport, SourceEntry, import_entry
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import SourceEntry, import_entry
 from ledger.importing.source_fingerprint import fingerprint
 from ledger.importing.source_fingerprint import looks as looks_of
 from ledger.pricing.price_book import PriceBook

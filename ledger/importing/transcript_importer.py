@@ -19,12 +19,13 @@ from ledger.errors import CostledgerError, DamagedLedger, InvalidEvent, LedgerMo
 from ledger.events import timestamps as clocks
 from ledger.events.event import COST_OBSERVED, Event, check_name
 from ledger.events.timestamps import Clock
-from ledger.importing.importer import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
+from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.importing.ledger_state import Known, known
 from ledger.importing.message_index import Counted, FileRead, MessageIndex
 from ledger.importing.planner import plan
 from ledger.importing.session_totals import count_totals
-from ledger.pricing.price_book import GenaiPrices, PriceBook
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.pricing.price_book import PriceBook
 from ledger.providers.usage import is_larger, measure
 from ledger.sources import transcript
 from ledger.sources.findings import Begun, Call, Counter, Findings, Options, Place, Skipped, spelled

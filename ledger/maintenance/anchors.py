@@ -17,8 +17,8 @@ from ledger.errors import CostledgerError, InvalidAnchor, InvalidInput, LedgerUn
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.atomic_files import write_whole
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import Head
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["Anchor", "anchor", "anchors_in", "broken"]
 

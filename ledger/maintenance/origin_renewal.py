@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ledger.errors import CostledgerError, LedgerUnavailable, LockedLedger
 from ledger.events.event import Line
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.fence import is_fenced
 from ledger.storage.files import Files, OpenFile, locked_file
 from ledger.storage.line import LINE_BYTES_MAX
@@ -20,7 +21,6 @@ from ledger.storage.origin import begin_renewal, end_renewal
 from ledger.storage.reader import LedgerReader
 from ledger.storage.recovery import copy_verified, last_tail
 from ledger.storage.rewrite import renewed_opening, write_anew, written_anew
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["Renewal", "renew"]
 

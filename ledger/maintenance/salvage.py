@@ -26,13 +26,13 @@ from ledger.errors import (
     shown,
 )
 from ledger.events.event import LEDGER_OPENED, Event
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile, locked_file
 from ledger.storage.line import HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
 from ledger.storage.locks import LockTimeout
 from ledger.storage.reader import LedgerReader, misplaced
 from ledger.storage.recovery import ending
 from ledger.storage.rewrite import LINE_BEGINS, write_anew, written_anew
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["LeftOut", "Salvage", "salvage", "salvaged_before"]
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from ledger.pricing.price_book import STANDARD_TIERS, PriceBook
+from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import Rate, Rates
+from ledger.providers.service_tiers import STANDARD_TIERS
 
 if TYPE_CHECKING:
     from ledger.config.schema import PriceOverride

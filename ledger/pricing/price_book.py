@@ -7,73 +7,35 @@ a hundred thousand messages; a property test compares every model's figures with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
-from functools import cached_property, lru_cache
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ledger.events import money
 from ledger.events.event import Event
-from ledger.pricing.price_corrections import VERSION, corrected
-from ledger.pricing.rates import Rate, Rates, digest_of, lowest
+from ledger.pricing.rates import Rates, digest_of
 from ledger.providers.modalities import ALWAYS_APART
-from ledger.providers.model_names import is_of_its_maker, provider_of, spellings
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider
+    pass
 
 __all__ = [
     "PRICE_FIELDS",
-    "STANDARD_TIERS",
-    "GenaiPrices",
     "PriceBook",
     "at_least",
     "bounded_by_text",
     "is_at_least",
     "newest_dated_price",
-    "price_book",
     "price_event",
     "price_of",
     "priced_from",
 ]
 
 _AT_LEAST: Final = ", at least"
-_NAMED_MAX: Final = 4
-"""Of providers, in the name of a book."""
 
 PRICE_FIELDS: Final = frozenset({"cost_usd", "cost_source", "price_book", "price_digest"})
 """What an event says of its price when that was derived from its usage."""
-
-STANDARD_TIERS: Final = frozenset({"standard", "default", "on_demand"})
-"""What providers call the ordinary way: Anthropic, OpenAI, Groq."""
-
-_RATES_KEPT: Final = 4096
-"""By model, tier and day; finding them takes about 0.1 ms, and a log repeats the same on many lines."""
-
-_BUCKETS: Final = {
-    "input_tokens": "input_mtok",
-    "cache_write_tokens": "cache_write_mtok",
-    "cache_write_1h_tokens": "cache_write_1h_mtok",
-    "cache_read_tokens": "cache_read_mtok",
-    "output_tokens": "output_mtok",
-    "web_search_requests": "web_searches_kcount",
-    "requests": "requests_kcount",
-}
-"""The names that genai-prices gives the rates of our buckets."""
-
-_TEXT: Final = {"input": "input_mtok", "output": "output_mtok"}
-"""The rates of text, by the side that they are of."""
-
-_INSTEAD: Final = {
-    "cache_write_tokens": "input_tokens",
-    "cache_write_1h_tokens": "cache_write_tokens",
-    "cache_read_tokens": "input_tokens",
-}
-"""A book that has no rate of its own for these means that they cost what those do."""
 
 
 class PriceBook(Protocol):
@@ -87,64 +49,6 @@ class PriceBook(Protocol):
             service_tier: how the provider served the call, such as "batch"; None is the standard way.
         """
         ...
-
-
-class GenaiPrices:
-    """The prices that the installed `genai-prices` package carries, and the corrections over them.
-
-    A name that several providers sell under prices of their own has the lowest of these, as a lower bound.
-
-    Args:
-        providers: whose prices a name without a provider has, by a glob of the name: "glm-*"; the first match counts.
-    """
-
-    def __init__(self, providers: Mapping[str, str] | None = None) -> None:
-        self._providers = dict(providers or {})
-        self._found = lru_cache(maxsize=_RATES_KEPT)(self._find)
-        self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
-
-    @cached_property
-    def name(self) -> str:
-        """What events call this book; each rate's own book names its provider, too."""
-        from importlib.metadata import version  # here: it takes 20 ms, and most commands price nothing
-
-        return f"genai-prices {version('genai-prices')} + corrections {VERSION}"
-
-    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[dict[str, str]]]:
-        """Another process looks its rates up anew."""
-        return GenaiPrices, (self._providers,)
-
-    def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
-        """See `PriceBook.rates`."""
-        found = self._found(model)
-        if not found:
-            return None
-        when = (moment or datetime.now(UTC)).astimezone(UTC)
-        tier = None if service_tier in STANDARD_TIERS else service_tier
-        by_minute = any(listed.by_minute for listed in found)
-        minute = when.time().replace(second=0, microsecond=0) if by_minute else time.min
-        return self._at(model, when.date(), minute, tier)
-
-    def names(self) -> Iterator[str]:
-        """The models that have a price, as the book spells them."""
-        from genai_prices.data_snapshot import get_snapshot
-
-        for provider in get_snapshot().providers:
-            for model in provider.models:
-                yield model.id
-
-    def _find(self, model: str) -> tuple[_Listed, ...]:
-        provider = provider_of(model, self._providers)
-        return _listed(f"{provider}/{model}" if provider else model)
-
-    def _rates_at(self, model: str, day: date, minute: time, service_tier: str | None) -> Rates | None:
-        when = datetime.combine(day, minute, UTC)
-        found = [_rates_of(self.name, listed, when, service_tier) for listed in self._found(model)]
-        every = [rates for rates in found if rates is not None]
-        if not every:
-            return None
-        rates = every[0] if len(every) == 1 else lowest(every)
-        return replace(rates, book=f"{self.name}, {_named(rates)}")
 
 
 def newest_dated_price(moment: datetime) -> date | None:
@@ -161,144 +65,6 @@ def newest_dated_price(moment: datetime) -> date | None:
     )
     begun = (price.constraint.start_date for price in prices if isinstance(price.constraint, StartDateConstraint))
     return max((start for start in begun if start <= day), default=None)
-
-
-class _Listed(NamedTuple):
-    """A model in the list of a provider, and whether its price depends on the time of day."""
-
-    provider: Provider
-    info: ModelInfo
-    by_minute: bool
-
-
-def _named(rates: Rates) -> str:
-    """Whose rates these are."""
-    several = len(rates.providers)
-    names = " and ".join(rates.providers) if several <= _NAMED_MAX else f"{several} providers"
-    return f"lowest of {names}" if rates.at_least else names
-
-
-def _listed(model: str) -> tuple[_Listed, ...]:
-    """The lists that know a model: one where the name says whose it is, else those of all who sell it."""
-    from genai_prices.data_snapshot import get_snapshot
-
-    snapshot = get_snapshot()
-    for provider_id, name in spellings(model):
-        try:
-            provider, info = snapshot.find_provider_model(name, None, provider_id, None)
-        except LookupError:
-            continue
-        every = [(provider, info)]
-        if provider_id is None and not is_of_its_maker(provider.id, name):
-            every += [
-                (other, own)
-                for other in snapshot.providers
-                if other.id != provider.id and (own := other.find_model(name.lower())) is not None
-            ]
-        return tuple(_Listed(provider, info, _depends_on_time(info)) for provider, info in every)
-    return ()
-
-
-def _depends_on_time(info: ModelInfo) -> bool:
-    from genai_prices.types import TimeOfDateConstraint
-
-    priced = info.prices if isinstance(info.prices, list) else []
-    constraints = [price.constraint for price in priced] + [v.constraint for v in info.price_variants or ()]
-    return any(isinstance(constraint, TimeOfDateConstraint) for constraint in constraints)
-
-
-def _rates_of(book: str, listed: _Listed, when: datetime, service_tier: str | None) -> Rates | None:
-    provider, info, _ = listed
-
-    def made(price: ModelPrice) -> Rates:
-        plain = replace(_rates(book, price), providers=(provider.id,))
-        plain = replace(plain, unknown_above=_unknown_above(plain, info))
-        return corrected(plain, provider.id, info.id, when.date())
-
-    if service_tier is None:
-        return made(info.get_prices(when))
-    for context in _contexts(service_tier):
-        if _has_variant(provider, info, when, context):
-            return made(info.get_prices(when, context))
-    if service_tier == "batch" and provider.id == "anthropic":
-        return _halved(made(info.get_prices(when)))
-    return None
-
-
-def _unknown_above(rates: Rates, info: ModelInfo) -> int | None:
-    """The listed context, if no rate is listed for a call above it: a longer context has often had a higher price."""
-    window = info.context_window
-    if window is None or any(above >= window for rate in rates.buckets.values() for above, _ in rate.tiers):
-        return None
-    return window
-
-
-def _contexts(service_tier: str) -> list[dict[str, str]]:
-    """What genai-prices calls a way of serving: OpenAI's and Google's tiers, Anthropic's speed, batches."""
-    if service_tier == "batch":
-        return [{"processing": "batch"}]
-    return [{"service_tier": service_tier}, {"speed": service_tier}]
-
-
-def _has_variant(provider: Provider, info: ModelInfo, when: datetime, context: dict[str, str]) -> bool:
-    """Whether the book has rates of their own for a way of serving; without them it would answer the standard ones."""
-    if not any(info is model for model in provider.models):
-        return False  # found through another provider, whose ways of serving are its own
-    return any(
-        variant.when == context and (variant.constraint is None or variant.constraint.active(when))
-        for variant in info.price_variants or ()
-    )
-
-
-def _rates(book: str, price: ModelPrice) -> Rates:
-    from genai_prices.types import TieredPrices
-
-    buckets: dict[str, Rate] = {}
-    for bucket, name in _BUCKETS.items():
-        given = price.__dict__.get(name)
-        per_thousand = name.endswith("_kcount")
-        if isinstance(given, TieredPrices):
-            buckets[bucket] = Rate(given.base, tuple((tier.start, tier.price) for tier in given.tiers))
-        elif given is not None:
-            buckets[bucket] = Rate(given.scaleb(-3) if per_thousand else given)
-        elif (instead := _INSTEAD.get(bucket)) in buckets:
-            buckets[bucket] = buckets[instead]
-    apart = [
-        f"{side}_{kind}"
-        for side, text in _TEXT.items()
-        for kind in ("audio", "image", "video")
-        if price.__dict__.get(f"{side}_{kind}_mtok") not in (None, price.__dict__.get(text))
-    ]
-    return Rates(book, buckets, apart=frozenset(apart))
-
-
-def _halved(rates: Rates) -> Rates:
-    """Message Batches cost half of the standard price, for tokens of every kind, cached ones too; searches are none.
-
-    https://docs.anthropic.com/en/docs/build-with-claude/batch-processing#pricing
-    """
-    half = Decimal("0.5")
-    halves = {
-        bucket: Rate(rate.usd * half, tuple((above, usd * half) for above, usd in rate.tiers))
-        for bucket, rate in rates.buckets.items()
-        if bucket.endswith("_tokens")
-    }
-    return replace(rates, buckets=dict(rates.buckets) | halves)
-
-
-def price_book(config: Path | None) -> PriceBook:
-    """The prices that hold here: those that a configuration file names, and for all else genai-prices.
-
-    Raises:
-        InvalidConfig: the file cannot be used.
-    """
-    if config is None:
-        return GenaiPrices()
-    from ledger.config.schema import load
-    from ledger.pricing.overrides import Overridden
-
-    loaded = load(config)
-    return Overridden(loaded.prices, GenaiPrices(loaded.providers))
 
 
 def price_event(book: PriceBook, reading: Event, moment: datetime | None = None) -> Event:

@@ -9,38 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
-from ledger.pricing.rates import Rate, Rates
+from ledger.pricing.rates import Correction, Rate, Rates
 
-__all__ = ["CORRECTIONS", "VERSION", "Correction", "corrected"]
+__all__ = ["CORRECTIONS", "VERSION", "corrected"]
 
 VERSION: Final = "2026-11-28"
 """The day of the last change of this list; events name it with their price book."""
-
-
-class Correction(NamedTuple):
-    """A published fact about calls that read more than `above` input tokens.
-
-    Attributes:
-        provider, model: as genai-prices names them.
-        since, until: from this day on, and before that one, UTC; None: without an end.
-        above: input tokens, cached ones included; all tokens of a call that read more cost as this says.
-        input_times, output_times: the factors on the rates below, of every kind of input and of the output; None: the
-            price is not published, so the rates below are a lower bound.
-        source: where the fact is published.
-        reason: why the list alone is wrong, in a sentence.
-    """
-
-    provider: str
-    model: str
-    since: date
-    until: date | None
-    above: int
-    input_times: Decimal | None
-    output_times: Decimal | None
-    source: str
-    reason: str
 
 
 _LONG_CONTEXT_STARTS: Final = date(2025, 8, 12)

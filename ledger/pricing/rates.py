@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.events import money
 from ledger.events.event import COUNT_MAX
 
-if TYPE_CHECKING:
-    from ledger.pricing.price_corrections import Correction
-
-__all__ = ["DIGEST_CHARACTERS", "UNITS", "Rate", "Rates", "digest_of", "lowest"]
+__all__ = ["DIGEST_CHARACTERS", "UNITS", "Correction", "Rate", "Rates", "digest_of", "lowest"]
 
 UNITS: Final = {
     "input_tokens": 1_000_000,
@@ -219,3 +217,27 @@ def _plain(usd: Decimal) -> str:
 def _half_even(numerator: int, denominator: int) -> int:
     quotient, rest = divmod(numerator, denominator)
     return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2))
+
+
+class Correction(NamedTuple):
+    """A published fact about calls that read more than `above` input tokens.
+
+    Attributes:
+        provider, model: as genai-prices names them.
+        since, until: from this day on, and before that one, UTC; None: without an end.
+        above: input tokens, cached ones included; all tokens of a call that read more cost as this says.
+        input_times, output_times: the factors on the rates below, of every kind of input and of the output; None: the
+            price is not published, so the rates below are a lower bound.
+        source: where the fact is published.
+        reason: why the list alone is wrong, in a sentence.
+    """
+
+    provider: str
+    model: str
+    since: date
+    until: date | None
+    above: int
+    input_times: Decimal | None
+    output_times: Decimal | None
+    source: str
+    reason: str

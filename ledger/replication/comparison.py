@@ -10,9 +10,9 @@ from ledger.replication.chain import Chain
 from ledger.replication.cursor import last_seen
 from ledger.replication.replica import ChainHead, Replica
 from ledger.replication.sender import Problem, head_at
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY
 from ledger.storage.origin import origin_of
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["Agreement", "disagreements"]
 

@@ -12,9 +12,9 @@ from ledger.events.timestamps import Clock
 from ledger.replication.cursor import Held, Seen, held_by, last_seen
 from ledger.replication.replica import ChainHead
 from ledger.replication.sender import ends_at, head_at
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.origin import origin_of
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["Backlog", "backlog"]
 

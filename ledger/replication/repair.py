@@ -15,8 +15,8 @@ from ledger.events import timestamps as clocks
 from ledger.replication.cursor import Cursor
 from ledger.replication.replica import ChainHead, Replica, Run
 from ledger.replication.sender import Problem, Replication, head_at, runs_of
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["Loss", "Repair", "repair", "unsent"]
 

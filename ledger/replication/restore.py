@@ -17,9 +17,9 @@ from ledger.replication.chain import Chain
 from ledger.replication.cursor import Cursor, cursor_path
 from ledger.replication.replica import Replica, ReplicatedLine
 from ledger.replication.sender import Problem
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files
 from ledger.storage.origin import origin_of, take_origin
-from ledger.storage.store import DirectoryStore
 from ledger.text import counted
 
 __all__ = ["Restored", "origins", "restore"]

@@ -29,9 +29,9 @@ from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.replication.cursor import Cursor, cursor_path, held_by
 from ledger.replication.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, Replica, Run
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head, seed, seeded_by
 from ledger.storage.origin import misplaced, origin_of
-from ledger.storage.store import DirectoryStore
 
 __all__ = ["LOOK_SECONDS", "Problem", "Replication", "Sent", "ends_at", "head_at", "runs_of"]
 

@@ -20,8 +20,9 @@ from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, 
 from ledger.errors import SourceUnreadable, readable, reason, shown
 from ledger.events import timestamps
 from ledger.events.event import check_name
+from ledger.events.ids import digest
 from ledger.sources.claude_stream import read_log
-from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, digest, spelled
+from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, spelled
 from ledger.sources.formats.regular_files import read_regular
 from ledger.text import first_of
 

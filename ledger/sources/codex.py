@@ -29,8 +29,9 @@ from typing import Any, Final, NamedTuple
 
 from ledger.errors import InvalidEvent, shown
 from ledger.events.event import check_name
+from ledger.events.ids import digest
 from ledger.sources.codex_counters import Counters, Ended, Totals
-from ledger.sources.findings import Begun, Skipped, digest
+from ledger.sources.findings import Begun, Skipped
 from ledger.sources.transcript_reader import (
     BEGINNING,
     Extract,

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
+from ledger.events.ids import digest
 from ledger.providers.genai_semconv import count_of
 from ledger.providers.usage import disjoint
-from ledger.sources.findings import digest
 
 __all__ = ["AGENT", "Shown", "is_own", "repeats_a_call", "shown_by"]
 

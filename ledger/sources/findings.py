@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,7 +25,6 @@ __all__ = [
     "Skipped",
     "Total",
     "date",
-    "digest",
     "file_time",
     "spelled",
 ]
@@ -303,9 +301,3 @@ def file_time(path: Path) -> Evidence:
 def spelled(path: Path) -> str:
     """An absolute path as text for a ledger line."""
     return readable(path.absolute())
-
-
-def digest(*parts: object) -> str:
-    """An event id from a source's kind, native ids and raw values: 32 hex digits of SHA-256."""
-    text = "\x1f".join(map(str, parts))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

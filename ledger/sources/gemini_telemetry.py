@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
+from ledger.events.ids import digest
 from ledger.providers.genai_semconv import INPUT, OUTPUT, first, text, token_count
 from ledger.providers.usage import disjoint
-from ledger.sources.findings import digest
 
 __all__ = ["Answer", "answer_of", "is_own", "is_repeated_by_logs"]
 

@@ -20,7 +20,8 @@ import orjson
 
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events.event import COST_OBSERVED, check_workflow_id, event, workflow_started
-from ledger.sources.findings import Call, Counter, Findings, Part, Place, Skipped, digest
+from ledger.events.ids import digest
+from ledger.sources.findings import Call, Counter, Findings, Part, Place, Skipped
 
 __all__ = ["Found", "Spool", "sorted_parts"]
 

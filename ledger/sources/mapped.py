@@ -23,7 +23,8 @@ import orjson
 from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, shown
 from ledger.events import timestamps
 from ledger.events.event import USAGE_FIELDS
-from ledger.sources.findings import Call, Options, Part, Place, Skipped, digest, spelled
+from ledger.events.ids import digest
+from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
 from ledger.sources.formats import csv_rows
 from ledger.sources.formats.json_documents import documents, files_of
 from ledger.sources.formats.jsonl import json_value

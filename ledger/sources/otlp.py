@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from ledger.errors import InvalidInput
 from ledger.events import timestamps
+from ledger.events.ids import digest
 from ledger.providers.genai_semconv import (
     INPUT,
     MODEL,
@@ -44,7 +45,7 @@ from ledger.providers.genai_semconv import (
 )
 from ledger.providers.usage import disjoint
 from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
-from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, digest, spelled
+from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, spelled
 from ledger.sources.formats.json_documents import documents, files_of
 from ledger.sources.grouping import Found, sorted_parts
 from ledger.sources.unknown_usage import Unknown

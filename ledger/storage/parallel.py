@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from ledger.errors import CostledgerError
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 
 __all__ = ["ask_each", "collecting_rarely", "processes_at_hand"]
 

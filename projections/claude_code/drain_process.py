@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ledger.claude_code.spool import Spool
 from ledger.config.locate import config_file
+from ledger.config.select import price_book
 from ledger.events import timestamps
-from ledger.pricing.price_book import price_book
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.claude_code.drain import drain
 from projections.reports.budgets import configured_budgets
 

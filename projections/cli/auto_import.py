@@ -13,7 +13,7 @@ from projections.cli.options import config, config_path, located_data, prices, s
 
 if TYPE_CHECKING:
     from ledger.importing.auto_import import AutoImport
-    from ledger.importing.importer import Progress
+    from ledger.importing.import_report import Progress
     from ledger.importing.source_registry import SourceEntry
 
 __all__ = ["import_new_input", "wants_import"]

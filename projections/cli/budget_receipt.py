@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ledger.errors import CostledgerError
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head
-from ledger.storage.store import DirectoryStore
 from projections.cli.options import config_path
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from ledger.config.locate import DataDirectory, config_file, located
 from ledger.errors import InvalidInput
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 
 if TYPE_CHECKING:
     from ledger.config.schema import Config
@@ -189,7 +189,7 @@ def prices() -> PriceBook:
     Raises:
         InvalidConfig: the configuration file cannot be used.
     """
-    from ledger.pricing.price_book import price_book
+    from ledger.config.select import price_book
 
     return price_book(config_path())
 

@@ -14,9 +14,9 @@ from ledger.pricing.overrides import Overridden
 from ledger.pricing.price_book import PriceBook, newest_dated_price
 from ledger.pricing.price_corrections import VERSION
 from ledger.pricing.rates import Rates
-from projections.cli.commands.prices import rates_json, usd_text
 from projections.cli.options import config_path
 from projections.cli.output.console import console
+from projections.cli.output.rates import rates_json, usd_text
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
 from projections.cli.session import exit_code, opened

@@ -19,8 +19,8 @@ from ledger.errors import (
     SharedHistory,
 )
 from ledger.importing.titles import forget_titles, titles_of
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.parallel import processes_at_hand
-from ledger.storage.store import DirectoryStore
 from ledger.text import counted
 from projections.applications.opening import application_at
 from projections.applications.plan import Compared

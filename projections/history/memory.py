@@ -11,6 +11,7 @@ from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import Head
+from projections.folding.projection import Projected
 from projections.folding.row import Row
 from projections.folding.spend import AMOUNTS, Spend
 from projections.history.query import Page, Query, page_of
@@ -20,7 +21,6 @@ from projections.history.store import (
     AuditEntry,
     CostChange,
     Group,
-    Projected,
     Recorded,
     SpendSum,
     Stored,

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from ledger.errors import InvalidMoney
 from ledger.events import money
 from ledger.storage.line import Head
+from projections.folding.projection import Projected
 from projections.folding.row import Row, held
 from projections.folding.spend import Amounts, Spend
 from projections.history.query import Page, Query
@@ -26,7 +27,6 @@ __all__ = [
     "Fresh",
     "Group",
     "HistoryStore",
-    "Projected",
     "Recorded",
     "SpendSum",
     "Stored",
@@ -55,15 +55,6 @@ UPGRADE: Final = "upgrade: retry counts"
 NO_LEDGER: Final = "no ledger stands behind it"
 _FIFTEEN_DIGITS_USD: Final = 999_999
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
-
-
-@dataclass(frozen=True, slots=True)
-class Projected:
-    """A row by pure replay, what was spent when, and how far the ledger was folded for both."""
-
-    row: Row
-    spend: tuple[Spend, ...]
-    head: Head
 
 
 class SpendSum(NamedTuple):

@@ -19,8 +19,8 @@ from ledger.events.event import Line
 from ledger.replication.chain import Chain
 from ledger.storage.line import EMPTY, Head
 from projections.folding.fold import State, fold, initial
+from projections.folding.projection import Projected
 from projections.folding.row import row, spend
-from projections.history.store import Projected
 
 __all__ = ["Merge", "merged", "merged_head"]
 

@@ -16,10 +16,11 @@ from psycopg.errors import DataError
 from ledger.errors import HistoryUnavailable
 from ledger.replication.replica import PARTITIONS
 from ledger.storage.line import Head
+from projections.folding.projection import Projected
 from projections.history.postgres.connection import Cursor, PostgresConnection
 from projections.history.postgres.history import PostgresHistory
 from projections.history.postgres.tables import Tables, only, records
-from projections.history.store import CostChange, Projected
+from projections.history.store import CostChange
 from projections.projector.projector import ChainState, PartitionsMoved
 
 _log = logging.getLogger("costledger")

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple, Protocol
 from ledger.errors import CostledgerError
 from ledger.replication.replica import Replica, ReplicatedLine, last_positions, mark_of, partition_of
 from ledger.storage.line import Head
-from projections.history.store import CostChange, Projected
+from projections.folding.projection import Projected
+from projections.history.store import CostChange
 from projections.projector.merge import Merge
 
 __all__ = ["ChainState", "PartitionsMoved", "Projector", "ReplicaWentBack", "Shared"]

@@ -8,9 +8,9 @@ from typing import Protocol
 from ledger.errors import CostledgerError, Diverged, LedgersElsewhere
 from ledger.events.event import Line
 from ledger.replication.replica import Replica
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.origin import origin_of
-from ledger.storage.store import DirectoryStore
 from projections.history.store import HistoryStore
 from projections.projector.merge import Merge, merged_head
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ledger.errors import LedgerUnavailable
 from ledger.importing.message_index import INDEX_FILE
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.origin import keep_origin
-from ledger.storage.store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.store import HistoryStore
 

@@ -11,7 +11,7 @@ from ledger.errors import DamagedLedger
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
-from projections.history.store import Projected
+from projections.folding.projection import Projected
 from projections.replay.refresh import projected
 
 __all__ = ["KeptFolds"]

@@ -8,9 +8,11 @@ from itertools import islice
 from typing import Final
 
 from ledger.errors import SharedHistory, UnknownWorkflow
+from ledger.storage.directory_store import sizes_of
 from ledger.storage.parallel import ask_each
-from ledger.storage.store import LedgerStore, sizes_of
-from projections.history.store import HistoryStore, Projected
+from ledger.storage.store import LedgerStore
+from projections.folding.projection import Projected
+from projections.history.store import HistoryStore
 from projections.replay.refresh import (
     PARALLEL_BYTES,
     LedgerVanished,

@@ -16,8 +16,9 @@ from ledger.storage.parallel import ask_each
 from ledger.storage.store import LedgerStore
 from projections.folding.cost_words import cost_before
 from projections.folding.fold import State, fold, initial
+from projections.folding.projection import Projected
 from projections.folding.row import row, spend
-from projections.history.store import NO_LEDGER, CostChange, HistoryStore, Projected, by_upgrade
+from projections.history.store import NO_LEDGER, CostChange, HistoryStore, by_upgrade
 
 __all__ = [
     "PARALLEL_BYTES",

@@ -17,8 +17,8 @@ from typing import Any, Final
 from ledger.errors import CostledgerError, LedgerMoved
 from ledger.events import money, timestamps
 from ledger.events.event import COST_OBSERVED, FORMAT_VERSION, USAGE_FIELDS, Event, Line, event
+from ledger.events.ids import digest
 from ledger.pricing.price_book import PriceBook, at_least, is_at_least, priced_from
-from ledger.sources.findings import digest
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.meters import Meter, Path

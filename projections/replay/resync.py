@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger.events import money
-from ledger.importing.importer import ImportReport, reread
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import reread
 from ledger.importing.source_registry import Sources
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.store import LedgerStore

@@ -9,8 +9,9 @@ from typing import Final
 
 from ledger.errors import MOVE_AWAY
 from ledger.events import timestamps
+from ledger.storage.directory_store import sizes_of
 from ledger.storage.parallel import ask_each
-from ledger.storage.store import LedgerStore, sizes_of
+from ledger.storage.store import LedgerStore
 from projections.applications.table import ApplicationTable
 from projections.folding.row import Row
 from projections.history.store import HistoryStore

@@ -15,7 +15,8 @@ from ledger.errors import CostledgerError
 from ledger.importing.importer import SourceEntry
 from ledger.importing.source_follower import Following, Look, Told
 from ledger.pricing.price_book import PriceBook
-from ledger.storage.store import LedgerStore, sizes_of
+from ledger.storage.directory_store import sizes_of
+from ledger.storage.store import LedgerStore
 from projections.history.store import CostChange, HistoryStore
 from projections.replay.refresh import RefreshReport, refresh
 

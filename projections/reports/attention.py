@@ -12,7 +12,7 @@ from ledger.errors import CostledgerError
 from ledger.events import timestamps
 from ledger.events.event import COST_OBSERVED, WORKFLOW_STARTED, Line
 from ledger.pricing.price_book import PriceBook
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.row import Row
 from projections.replay.reprice import Wanted, plan

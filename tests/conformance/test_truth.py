@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conformance.truth import WAYS, WRONG, Outcome, Truth, outcomes, table
 
 CLIENTS = (

@@ -16,8 +16,8 @@ from ledger.config.schema import Budgets
 from ledger.errors import InvalidInput
 from ledger.events import money
 from ledger.importing.importer import import_source
-from ledger.pricing.price_book import GenaiPrices
-from ledger.storage.store import DirectoryStore
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.storage.directory_store import DirectoryStore
 from projections.claude_code.drain import drain
 from projections.replay.refresh import project
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from ledger.events.event import cost_observed
 from ledger.replication.lag import backlog
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, Server
 

@@ -17,9 +17,9 @@ from ledger.errors import DamagedLedger, InvalidAnchor, InvalidInput
 from ledger.events.event import cost_observed
 from ledger.maintenance.anchors import anchor, anchors_in, broken
 from ledger.maintenance.origin_renewal import renew
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import HASH_CHARACTERS, seed
 from ledger.storage.origin import keep_origin, misplaced
-from ledger.storage.store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.verify import Proof, verify

@@ -15,9 +15,11 @@ from ledger.errors import InvalidEvent
 from ledger.events import money
 from ledger.events.event import TOKENS_MAX, cost_observed, event
 from ledger.importing.importer import import_source
-from ledger.pricing.price_book import GenaiPrices, price_event
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.pricing.price_book import price_event
 from ledger.providers.usage import usage_of
-from ledger.storage.store import DirectoryStore, MemoryStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.history.query import Query, totals_of
 from projections.history.store import HistoryStore
 from projections.json_text import json_bytes

@@ -19,10 +19,10 @@ from ledger.errors import DamagedLedger, LedgerUnavailable
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.maintenance.origin_renewal import renew
 from ledger.maintenance.salvage import salvage
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile
 from ledger.storage.origin import keep_origin, misplaced, origin_of
 from ledger.storage.rewrite import before_renewal
-from ledger.storage.store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify

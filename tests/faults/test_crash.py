@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ledger.events.event import cost_observed
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 
 WRITERS = 8

@@ -21,7 +21,7 @@ import pytest
 from ledger.errors import LedgerUnavailable, is_shortage
 from ledger.events.event import cost_observed
 from ledger.storage import descriptors
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from tests.conftest import PROJECT
 from tests.projections.server.conftest import Process

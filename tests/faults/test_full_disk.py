@@ -15,7 +15,7 @@ import pytest
 from ledger.errors import CostledgerError, HistoryUnavailable
 from ledger.events.event import cost_observed
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh

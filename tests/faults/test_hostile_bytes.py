@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import DamagedLedger
 from ledger.events.event import cost_observed, workflow_ended
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.reader import LedgerReader
-from ledger.storage.store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify

@@ -11,8 +11,8 @@ import pytest
 
 from ledger.errors import CostledgerError
 from ledger.events.event import cost_observed
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import Head, chain_hash, following, seed
-from ledger.storage.store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.store import HistoryStore

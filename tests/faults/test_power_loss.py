@@ -28,10 +28,10 @@ from ledger.errors import (
 )
 from ledger.events.event import cost_observed
 from ledger.maintenance.salvage import salvage
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files
 from ledger.storage.journal import Journal
 from ledger.storage.reader import LedgerReader
-from ledger.storage.store import DirectoryStore
 from tests.conftest import SteppingClock
 from tests.faults.disk import SimulatedDisk
 

@@ -21,7 +21,7 @@ from ledger.replication.nats.replica import NatsReplica
 from ledger.replication.repair import repair
 from ledger.replication.restore import restore
 from ledger.replication.sender import Replication
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.folding.row import Row
 from projections.projector.merge import merged
 from projections.projector.run import project_on

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ledger.errors import DamagedLedger, NothingToSalvage, NothingVerifies, UnknownWorkflow
 from ledger.events.event import cost_observed, event, workflow_started
 from ledger.maintenance.salvage import Salvage, salvage, salvaged_before
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile
-from ledger.storage.store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify

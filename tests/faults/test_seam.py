@@ -17,9 +17,9 @@ from ledger.events.event import cost_observed
 from ledger.importing.importer import import_source
 from ledger.maintenance.origin_renewal import renew
 from ledger.maintenance.salvage import salvage
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile
 from ledger.storage.origin import misplaced
-from ledger.storage.store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from ledger.events.event import cost_observed
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify

@@ -18,8 +18,8 @@ import pytest
 
 from ledger.errors import LockedLedger
 from ledger.events.event import cost_observed
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile, locked_file
-from ledger.storage.store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.projections.server.conftest import Process
 from tests.waiting import until

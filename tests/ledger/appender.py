@@ -6,7 +6,7 @@ import os
 import sys
 
 from ledger.events.event import cost_observed
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 
 
 def main(data: str, name: str, count: int, shared: int) -> None:

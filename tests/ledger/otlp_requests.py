@@ -15,7 +15,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ledger import MemoryStore
-from ledger.importing.importer import ImportReport, import_parts
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_parts
 from ledger.sources.findings import Options, Place
 from ledger.sources.grouping import Spool
 from ledger.sources.otlp import extract

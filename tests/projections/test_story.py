@@ -10,7 +10,7 @@ import pytest
 
 from ledger import workflow
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.refresh import RefreshReport, refresh, resync
 

@@ -15,8 +15,8 @@ from ledger.errors import InvalidInput
 from ledger.events import money
 from ledger.events.event import cost_observed, workflow_ended
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
-from projections.cli.commands.history import steps_table
+from ledger.storage.directory_store import DirectoryStore
+from projections.cli.commands.explain import steps_table
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import place

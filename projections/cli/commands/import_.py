@@ -10,7 +10,8 @@ import click
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.events import money
 from ledger.importing.auto_import import SourceReading
-from ledger.importing.importer import ImportReport, SourceEntry, SourceRegister, configured, import_entry
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich.text import Text
 
 from ledger.errors import UnknownModel
-from ledger.events import timestamps
+from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.overrides import Overridden
-from ledger.pricing.price_book import GenaiPrices, PriceBook
-from ledger.pricing.price_corrections import VERSION, Correction
+from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import UNITS, Rates
 from projections.cli.options import config_option, config_path, data_option, history_option, json_option, prices
 from projections.cli.output.console import console
+from projections.cli.output.rates import rates_json, usd_text
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
 from projections.cli.parsing import moment_option
@@ -33,7 +32,7 @@ _LABELS: Final = {
 }
 _NEAR_MAX: Final = 5
 
-__all__ = ["prices_command", "rates_json", "usd_text"]
+__all__ = ["prices_command"]
 
 
 @click.command("prices")
@@ -76,42 +75,6 @@ def _near(model: str, book: PriceBook, moment: datetime, service_tier: str | Non
     return [name for name in alike if book.rates(name, moment, service_tier) is not None][:_NEAR_MAX]
 
 
-def rates_json(
-    model: str, moment: datetime, service_tier: str | None, rates: Rates, number: int | None
-) -> dict[str, Any]:
-    return {
-        "model": model,
-        "at": timestamps.to_wire(moment),
-        "service_tier": service_tier or "standard",
-        "price_book": rates.book,
-        "price_digest": rates.digest,
-        "override": number,
-        "providers": list(rates.providers),
-        "at_least": rates.at_least,
-        "at_least_above_input_tokens": rates.unknown_above,
-        "correction": None if rates.correction is None else _correction(rates.correction),
-        "rates": {
-            bucket: {
-                "usd": usd_text(rate.usd),
-                "per": UNITS[bucket],
-                "tiers": [{"above_input_tokens": above, "usd": usd_text(usd)} for above, usd in rate.tiers],
-            }
-            for bucket, rate in rates.buckets.items()
-        },
-    }
-
-
-def _correction(correction: Correction) -> dict[str, Any]:
-    return {
-        "version": VERSION,
-        "since": correction.since.isoformat(),
-        "until": None if correction.until is None else correction.until.isoformat(),
-        "above_input_tokens": correction.above,
-        "reason": correction.reason,
-        "source": correction.source,
-    }
-
-
 def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates, number: int | None) -> None:
     where = f"{config_path()}, [[prices]] number {number}" if number is not None else rates.book
     out = console()
@@ -152,10 +115,3 @@ def _notes(rates: Rates) -> list[str]:
             f"at least, for a call that read more than {rates.unknown_above:,} input tokens: no list says more"
         )
     return notes
-
-
-def usd_text(usd: Decimal, decimals: int = 2) -> str:
-    """A rate with at least so many decimals and no more zeros."""
-    text = f"{usd.normalize():f}"
-    whole, _, given = text.partition(".")
-    return f"{whole}.{given.ljust(decimals, '0')}"

@@ -8,8 +8,8 @@ import click
 
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
-from projections.cli.commands.refresh import as_json_report, print_accepted, print_changes
 from projections.cli.options import data_option, history_option, json_option
+from projections.cli.output.changes import as_json_report, print_accepted, print_changes
 from projections.cli.output.console import print_findings
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json

@@ -17,7 +17,6 @@ from ledger.replication.lag import Backlog, backlog
 from ledger.replication.open import open_replica
 from ledger.replication.repair import Repair, repair, unsent
 from ledger.replication.replica import Replica
-from ledger.replication.restore import restore
 from ledger.replication.sender import LOOK_SECONDS, Problem, Replication, Sent
 from ledger.text import counted
 from projections.cli.options import (
@@ -167,18 +166,18 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
             f"{counted(sent.lines, 'event')} of {counted(len(sent.ledgers), 'ledger')} acknowledged "
             f"({sent.size_bytes / 1e6:,.1f} MB)"
         )
-    _say(problems)
+    report_problems(problems)
     if sent.away is not None:
         click.echo(f"costledger: {sent.away}; what was not acknowledged waits", err=True)
-    return _exit_code(problems) or (1 if sent.away is not None else 0)
+    return exit_code_of(problems) or (1 if sent.away is not None else 0)
 
 
-def _say(problems: Iterable[Problem]) -> None:
+def report_problems(problems: Iterable[Problem]) -> None:
     for problem in problems:
         click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
 
 
-def _exit_code(problems: Iterable[Problem]) -> int:
+def exit_code_of(problems: Iterable[Problem]) -> int:
     """3 when a ledger is damaged or has parted from its chain, 1 for another problem."""
     errors = [problem.error for problem in problems]
     return 3 if any(isinstance(error, (DamagedLedger, Diverged)) for error in errors) else int(bool(errors))
@@ -209,29 +208,3 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> int:
             held.add_row(Id(one.workflow_id), one.why, plain(one.problem))
         held.print(console())
     return code
-
-
-@click.command("restore")
-@replica_option("--from")
-@click.option("--origin", help="Whose ledgers, when the engine holds several origins'.")
-@credentials_option
-@json_option
-@data_option
-def restore_command(replica_name: str | None, origin: str | None, credentials: str | None, as_json: bool) -> int:
-    """Write a lost host's ledgers, byte for byte, into an empty data directory, which goes on as that host."""
-    with (
-        closing(open_replica(named_replica(replica_name, "--from"), credentials=credentials)) as replica,
-        counted_bar("restoring", "events") as progress,
-    ):
-        done = restore(replica, data_path(), origin=origin, progress=progress)
-    if as_json:
-        problems = [{"workflow_id": p.workflow_id, "error": str(p.error)} for p in done.problems]
-        print_json(asdict(done) | {"problems": problems})
-    else:
-        click.echo(
-            f"{counted(done.ledgers, 'ledger')} with {counted(done.events, 'event')} "
-            f"({done.size_bytes / 1e6:,.1f} MB) of origin "
-            f"{done.origin} restored; if that host may come back: costledger origin --renew"
-        )
-    _say(done.problems)
-    return _exit_code(done.problems)

@@ -14,7 +14,7 @@ import click
 from ledger.errors import CostledgerError, InvalidEvent
 from ledger.events import money
 from ledger.pricing.price_book import PriceBook
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from ledger.text import counted
 from projections.cli.options import (
     complete_workflow,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,18 +22,12 @@ from projections.cli.options import (
     credentials_option,
     data_option,
     data_path,
-    example,
     history_option,
     history_spelling,
-    json_option,
     prices,
     replica_option,
 )
-from projections.cli.output.console import console
-from projections.cli.output.tables import Table
-from projections.cli.output.text import local_time, print_json
 from projections.server.service.settings import Settings
-from projections.server.service.tokens import SCOPES, TokenRegister
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,54 +168,3 @@ def _watched(text: str) -> SourceEntry:
     if kind not in KINDS or not path:
         raise InvalidInput(f"--watch {text!r}: give KIND:PATH, and KIND one of {', '.join(KINDS)}")
     return SourceEntry(kind, str(Path(path).expanduser().absolute()))
-
-
-@click.group("token")
-def token_command() -> None:
-    """Who may use the server: make, list and revoke tokens."""
-
-
-@token_command.command("create", epilog=example("costledger token create --scope append --note 'build agents'"))
-@click.option("--scope", type=click.Choice(SCOPES), required=True, help="What it allows.")
-@click.option("--note", default="", help="Whose it is.")
-@data_option
-def create(scope: str, note: str) -> None:
-    """Make a token and print it, once."""
-    click.echo(TokenRegister(data_path()).create(scope, note))
-
-
-@token_command.command("list", epilog=example("costledger token list"))
-@json_option
-@data_option
-def list_tokens(as_json: bool) -> None:
-    """The tokens there are; their secrets are not kept."""
-    tokens = TokenRegister(data_path()).all()
-    if as_json:
-        print_json([{n: v for n, v in asdict(token).items() if n != "sha256"} for token in tokens])
-        return
-    shown = Table(
-        None,
-        "token",
-        "scope",
-        "note",
-        "made",
-        "revoked",
-        whole=("token", "made", "revoked"),
-        prose=("note",),
-        dropped=("made", "revoked", "note"),
-    )
-    for token in tokens:
-        shown.add_row(token.id, token.scope, token.note, local_time(token.created_at), local_time(token.revoked_at))
-    if tokens:
-        shown.print(console())
-    else:
-        click.echo("no tokens; `costledger token create --scope read` makes one")
-
-
-@token_command.command("revoke", epilog=example("costledger token revoke 5f0c1a2b"))
-@click.argument("token_id", metavar="TOKEN")
-@data_option
-def revoke(token_id: str) -> None:
-    """From now on, this token (its id, as `token list` shows it) allows nothing."""
-    token = TokenRegister(data_path()).revoke(token_id)
-    click.echo(f"{token.id} ({token.scope}) is revoked")

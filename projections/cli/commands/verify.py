@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from ledger.errors import BrokenChain, DamagedLedger, Diverged, UnknownWorkflow
-from ledger.maintenance.anchor_repository import ANCHORS_FILE, commit
-from ledger.maintenance.anchors import Anchor, anchor, anchors_in, broken
+from ledger.maintenance.anchors import Anchor, anchors_in, broken
 from ledger.replication.comparison import Agreement, disagreements
 from ledger.replication.open import open_replica
 from ledger.replication.replica import Replica
@@ -22,41 +21,18 @@ from ledger.text import counted
 from projections.cli.options import (
     credentials_option,
     data_option,
-    data_path,
     history_option,
     json_option,
     named_replica,
     replica_option,
-    store,
 )
 from projections.cli.output.console import print_findings
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
-from projections.cli.session import Session, opened, tell
+from projections.cli.session import Session, opened
 from projections.history.memory import MemoryHistory
 from projections.projector.comparison import disagreeing_rows
-from projections.replay.refresh import stray_files
 from projections.replay.verify import Finding, Proof, verify
-
-
-@click.command("anchor")
-@click.option(
-    "--git",
-    "repository",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help=f"Also append the line to {ANCHORS_FILE} in this git repository, and commit it.",
-)
-@data_option
-def anchor_command(repository: Path | None) -> None:
-    """Print one line that vouches for all ledgers as they are now; keep it elsewhere, for `verify --against`."""
-    ledgers = store()
-    tell(stray_files(ledgers))
-    made = anchor(ledgers)
-    click.echo(str(made))
-    if repository is not None:
-        path = commit(made, repository, data_path())
-        click.echo(f"costledger: committed in {path}; push it to where the writers of the ledgers cannot", err=True)
 
 
 @click.command("verify")

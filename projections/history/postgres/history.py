@@ -18,6 +18,7 @@ from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import Head
+from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
 from projections.history.postgres import pages
@@ -32,7 +33,6 @@ from projections.history.store import (
     CostChange,
     Fresh,
     Group,
-    Projected,
     Recorded,
     SpendSum,
     Stored,

@@ -17,8 +17,8 @@ from ledger.errors import CostledgerError, DamagedLedger
 from ledger.events.event import Event
 from ledger.pricing.price_book import PriceBook, price_event
 from ledger.storage.append import Receipt
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import Head
-from ledger.storage.store import DirectoryStore
 from projections.folding.fold import State
 from projections.replay.fold_cache import KeptFolds
 from projections.server.background.metrics import Metrics

@@ -28,7 +28,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger.errors import DamagedLedger, InvalidInput
-from ledger.importing.importer import ImportReport, import_parts
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_parts
 from ledger.sources.findings import Options, Place
 from ledger.sources.grouping import Spool
 from ledger.sources.otlp import extract

@@ -15,9 +15,10 @@ from ledger.config.schema import Config
 from ledger.errors import HistoryReplaced
 from ledger.importing.importer import configured
 from ledger.importing.source_registry import SourceEntry, SourceRegister
-from ledger.pricing.price_book import GenaiPrices, PriceBook
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.pricing.price_book import PriceBook
 from ledger.replication.replica import Replica
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.applications.table import ApplicationTable
 from projections.history.store import HistoryStore
 from projections.projector.row_lines import Lines, lines_of

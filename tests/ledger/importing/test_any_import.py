@@ -18,7 +18,8 @@ from ledger.errors import LedgerUnavailable
 from ledger.events.event import Event
 from ledger.importing.importer import import_source
 from ledger.storage.append import Receipt
-from ledger.storage.store import DirectoryStore, LedgerStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.store import LedgerStore
 from projections.replay.refresh import project
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, counted, meta, raw, said, turn
 

@@ -18,7 +18,7 @@ from ledger.errors import ConflictingEvent
 from ledger.events import timestamps
 from ledger.events.event import Line, cost_observed
 from ledger.importing.importer import import_source
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.replay.refresh import project
 from tests.ledger.logs import SONNET, init, message, result, write
 from tests.ledger.transcript_lines import raw, said

@@ -15,7 +15,7 @@ from ledger.importing.ledger_state import Known, known
 from ledger.importing.planner import plan
 from ledger.pricing.rates import Rate, Rates
 from ledger.sources.findings import Call, Findings, Place
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 
 MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 

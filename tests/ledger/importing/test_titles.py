@@ -24,7 +24,7 @@ from ledger.importing.titles import TITLES_FILE, forget_titles, titles_of
 from ledger.replication.memory import MemoryReplica
 from ledger.replication.sender import Replication
 from ledger.sources.titles import TITLE_CHARACTERS_MAX, one_line, title_of
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project, refresh

@@ -12,13 +12,15 @@ import pytest
 
 from ledger.errors import DamagedLedger, SourceUnreadable
 from ledger.events.event import cost_observed, event
-from ledger.importing.importer import ImportReport, import_source, reread
+from ledger.events.ids import digest
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_source, reread
 from ledger.importing.message_index import INDEX_FILE
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.pricing.rates import Rate, Rates
-from ledger.sources.findings import Options, digest
-from ledger.storage.store import DirectoryStore
+from ledger.sources.findings import Options
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.replay import reprice
 from projections.replay.refresh import project, refresh

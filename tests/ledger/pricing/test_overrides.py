@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger.config.select import price_book
+from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.overrides import BOOK, Overridden
-from ledger.pricing.price_book import GenaiPrices, price_book
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = """

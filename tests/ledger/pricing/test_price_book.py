@@ -19,7 +19,8 @@ from ledger import MemoryStore
 from ledger.events import money
 from ledger.events.event import Event, cost_observed, event
 from ledger.importing.importer import import_source
-from ledger.pricing.price_book import GenaiPrices, _rates, is_at_least, price_event, priced_from
+from ledger.pricing.genai_book import GenaiPrices, rates_of_price
+from ledger.pricing.price_book import is_at_least, price_event, priced_from
 from ledger.pricing.price_corrections import CORRECTIONS
 from ledger.pricing.rates import Rate, Rates, digest_of
 from ledger.providers.model_names import PROVIDERS
@@ -205,7 +206,7 @@ def sold_by_several() -> list[str]:
 
 def own_price(provider: str, model: str, usage: dict[str, int]) -> int | None:
     info = PROVIDERS_OF_BOOK[provider].find_model(model.lower())
-    return None if info is None else _rates("own", info.get_prices(LATE)).cost_nanousd(usage)
+    return None if info is None else rates_of_price("own", info.get_prices(LATE)).cost_nanousd(usage)
 
 
 def test_a_glob_says_whose_price_a_name_has() -> None:
@@ -445,7 +446,7 @@ def costs_what_its_provider_asks(before: str, name: str) -> None:
     assert found is not None
     assert (found.book, found.providers) == (f"{BOOK.name}, {provider.id}", (provider.id,))
     if found.correction is None:
-        assert found.buckets == _rates(BOOK.name, info.get_prices(DAY)).buckets
+        assert found.buckets == rates_of_price(BOOK.name, info.get_prices(DAY)).buckets
     if provider.find_model(name) is not None and _is_whose(name) == provider.id:
         alone = BOOK.rates(name, DAY)
         assert alone is not None

@@ -13,7 +13,7 @@ from ledger.events.event import cost_observed
 from ledger.replication.chain import Chain
 from ledger.replication.replica import PARTITIONS, partition_of
 from ledger.replication.subjects import chain_of, subject_of
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 
 IDS = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", fullmatch=True)
 

@@ -38,7 +38,7 @@ from ledger.replication.replica import (
     partition_of,
 )
 from ledger.replication.subjects import subject_of
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from tests.nats_server import Cluster, running
 
 NAMES = itertools.count()

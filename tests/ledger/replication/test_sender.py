@@ -25,8 +25,8 @@ from ledger.replication.repair import Repair, repair, unsent
 from ledger.replication.replica import ChainHead, Run
 from ledger.replication.restore import restore
 from ledger.replication.sender import Replication, Sent
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.origin import keep_origin
-from ledger.storage.store import DirectoryStore
 
 SEEDS = st.integers(0, 2**32)
 

@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.importing.importer import import_source, reread
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.sources import source
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.replay.refresh import project
 from tests.ledger.logs import init, result, write
 

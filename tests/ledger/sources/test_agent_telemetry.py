@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ledger import MemoryStore, workflow_ended
 from ledger.events import money
 from ledger.importing.importer import import_source
-from ledger.pricing.price_book import GenaiPrices
+from ledger.pricing.genai_book import GenaiPrices
 from ledger.providers.genai_semconv import has_unknown_lifetimes
 from projections.folding.row import Row
 from projections.replay.refresh import project

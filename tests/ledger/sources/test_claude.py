@@ -13,10 +13,11 @@ import pytest
 
 from ledger.errors import SourceUnreadable
 from ledger.events.event import Line
-from ledger.importing.importer import ImportReport, import_source
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_source
 from ledger.sources import transcript
 from ledger.sources.transcript_reader import BEGINNING, Extract
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, events_of, raw, said, write
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "claude"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events.event import cost_observed
-from ledger.importing.importer import ImportReport, import_source
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_source
 from ledger.storage.line import Head
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
 from projections.replay.refresh import project
 from tests.ledger.logs import HAIKU, SONNET, init, message, result, write

@@ -11,7 +11,7 @@ import pytest
 from ledger.importing.importer import import_source
 from ledger.sources import transcript
 from ledger.sources.transcript_reader import BEGINNING, Extract
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.replay.refresh import project
 from tests.ledger.transcript_lines import counted, events_of, meta, raw, read_at, recorded, tokens, turn, write
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.importing.importer import import_source
 from ledger.sources.codex_counters import Counters, Ended, Totals
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from tests.ledger.transcript_lines import at, meta, read_at, recorded, tokens, turn, write
 
 calls = st.builds(

@@ -11,7 +11,7 @@ import pytest
 
 from ledger import MemoryStore
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.folding.row import Row
 from projections.replay.refresh import project
 from tests.ledger.transcript_lines import meta, read_at, recorded, tokens, turn, write

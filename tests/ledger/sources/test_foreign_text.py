@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.importing.importer import ImportReport, import_source
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_source
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.sources.formats.jsonl import json_value, records_of_line
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.ledger import logs, transcript_lines
 
 LONE = "cut \ud83d"

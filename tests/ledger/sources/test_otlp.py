@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from ledger import MemoryStore, workflow_ended
 from ledger.errors import SourceUnreadable
 from ledger.events import money
-from ledger.importing.importer import ImportReport, import_parts, import_source
+from ledger.importing.import_report import ImportReport
+from ledger.importing.importer import import_parts, import_source
 from ledger.importing.ledger_state import Known
 from ledger.importing.planner import plan
-from ledger.pricing.price_book import GenaiPrices
+from ledger.pricing.genai_book import GenaiPrices
 from ledger.sources.findings import Options, Place
 from ledger.sources.grouping import Found, Spool
 from ledger.sources.otlp import extract

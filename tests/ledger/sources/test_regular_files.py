@@ -14,10 +14,10 @@ from ledger.errors import SourceUnreadable
 from ledger.importing.importer import import_source
 from ledger.importing.source_follower import Following, Look
 from ledger.importing.source_registry import SourceEntry
-from ledger.pricing.price_book import GenaiPrices
+from ledger.pricing.genai_book import GenaiPrices
 from ledger.sources.formats import csv_rows
 from ledger.sources.formats.regular_files import open_regular
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, result, write
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.ledger import logs
 from tests.ledger.transcript_lines import counted, meta, said, turn, write
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ledger.errors import ConflictingEvent
 from ledger.events.event import cost_observed, event, workflow_started
 from ledger.storage.bloom_filter import SeenIds
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import chain_hash, following
-from ledger.storage.store import DirectoryStore
 
 PATH = Path("w.jsonl")
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6).filter(str.isprintable)

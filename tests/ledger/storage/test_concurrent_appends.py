@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from ledger.events.event import cost_observed
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ledger.events.event import cost_observed
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.filesystem import file_system, network_file_system
-from ledger.storage.store import DirectoryStore
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw

@@ -15,8 +15,8 @@ import pytest
 
 from ledger.errors import CostledgerError, DamagedLedger, DurabilityUnknown, LedgerUnavailable
 from ledger.events.event import cost_observed
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files, OpenFile
-from ledger.storage.store import DirectoryStore
 
 CALLS = ["open_append", "create", "lock", "unlock", "size", "is_at", "exists", "read", "write", "truncate", "sync"]
 CALLS += ["sync_directory", "replace", "remove"]

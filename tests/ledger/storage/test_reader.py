@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ledger.errors import DamagedLedger
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.line import LINE_BYTES_MAX, Head
+from ledger.storage.memory_store import MemoryStore
 from ledger.storage.reader import LedgerReader
-from ledger.storage.store import MemoryStore
 from tests.conftest import SteppingClock
 
 

@@ -22,8 +22,10 @@ from ledger.errors import (
     UnknownWorkflow,
 )
 from ledger.events.event import cost_observed, event, workflow_ended, workflow_started
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import Head
-from ledger.storage.store import DirectoryStore, LedgerStore, MemoryStore
+from ledger.storage.memory_store import MemoryStore
+from ledger.storage.store import LedgerStore
 from tests.conftest import SteppingClock
 
 Make = Callable[[], LedgerStore]

@@ -16,7 +16,7 @@ import pytest
 from ledger.errors import HistoryUnavailable, SourceUnreadable
 from ledger.events.event import cost_observed, workflow_ended
 from ledger.importing.importer import import_source
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.applications.doubts import doubts_of_copies
 from projections.applications.opening import application_at
 from projections.applications.postgres import PostgresDatabase

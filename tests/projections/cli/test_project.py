@@ -17,7 +17,7 @@ import pytest
 from ledger.events.event import cost_observed, workflow_ended
 from ledger.replication.open import open_replica
 from ledger.replication.sender import Replication
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.folding.row import Row
 from projections.history.postgres.history import open_postgres
 from projections.projector.merge import merged

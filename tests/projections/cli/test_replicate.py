@@ -20,9 +20,9 @@ from ledger.replication.nats.replica import NatsReplica
 from ledger.replication.nats.stream import STREAM
 from ledger.replication.repair import repair
 from ledger.replication.sender import Replication
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files
 from ledger.storage.origin import begin_renewal, origin_of
-from ledger.storage.store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
 from tests.projections.cli.test_app import Run, run

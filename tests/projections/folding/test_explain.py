@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.events.event import Line, cost_observed
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.cli.app import cli
 from projections.folding.explain import steps
 from tests.projections.lines import ended, events, folded, numbered, reading, started

@@ -14,7 +14,7 @@ import pytest
 from ledger.errors import DamagedLedger
 from ledger.events import money
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.spend import AMOUNTS, quarter_of
 from projections.history.memory import MemoryHistory
 from projections.history.postgres.history import open_postgres

@@ -19,12 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from ledger.errors import HistoryUnavailable, InvalidInput
 from ledger.events.event import cost_observed, workflow_ended
 from ledger.installation import extra_hint
-from ledger.storage.store import DirectoryStore, MemoryStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.memory_store import MemoryStore
+from projections.folding.projection import Projected
 from projections.folding.row import row
 from projections.history.open import open_history
 from projections.history.postgres.connection import PostgresConnection, named
 from projections.history.postgres.history import PostgresHistory, open_postgres
-from projections.history.store import Projected
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project, refresh
 from projections.replay.verify import Proof, verify

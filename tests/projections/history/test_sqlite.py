@@ -10,7 +10,7 @@ import pytest
 
 from ledger.errors import HistoryUnavailable
 from ledger.events.event import cost_observed
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import COLUMNS
 from projections.history.sqlite.history import SCHEMA_VERSION, SqliteHistory
 from projections.replay.refresh import refresh

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.events.event import cost_observed
-from ledger.pricing.price_book import GenaiPrices
-from ledger.storage.store import DirectoryStore, MemoryStore
+from ledger.pricing.genai_book import GenaiPrices
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.fold import fold, initial
 from projections.folding.row import Row, held, row, spend
 from projections.history.memory import MemoryHistory

@@ -21,7 +21,7 @@ from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.replication.memory import MemoryReplica
 from ledger.replication.replica import PARTITIONS, ChainHead, ReplicatedLine, Run
 from ledger.storage.line import chain_hash, following
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
 from projections.history.postgres.history import open_postgres
 from projections.projector.merge import merged

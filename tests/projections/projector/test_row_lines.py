@@ -15,7 +15,7 @@ from ledger.events.event import cost_observed
 from ledger.replication.nats.replica import NatsReplica
 from ledger.replication.nats.stream import STREAM
 from ledger.replication.sender import Replication
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.projector.run import project_on
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running

@@ -13,7 +13,7 @@ from ledger.errors import ReplacedLedger
 from ledger.events.event import cost_observed, workflow_ended
 from ledger.maintenance.anchors import anchor, broken
 from ledger.maintenance.salvage import salvage
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.store import HistoryStore
 from projections.replay.rebuild import rebuild

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ledger.errors import DamagedLedger
 from ledger.events.event import cost_observed, event, workflow_ended
 from ledger.maintenance.salvage import salvage
-from ledger.storage.store import DirectoryStore, MemoryStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.replay.fold_cache import KeptFolds
 from projections.replay.refresh import project
 from tests.conftest import SteppingClock

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import DamagedLedger, HistoryUnavailable
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore, MemoryStore
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.store import HistoryStore

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.store import HistoryStore

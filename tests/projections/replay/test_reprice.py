@@ -15,7 +15,7 @@ from ledger.events import money, timestamps
 from ledger.events.event import Event, Line, cost_observed, event, workflow_ended, workflow_started
 from ledger.pricing.price_book import price_event
 from ledger.pricing.rates import Rate, Rates
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.row import Row, row
 from projections.replay.reprice import Wanted, apply, plan, plans

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.importing.source_registry import SourceEntry
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.store import CostChange
 from projections.replay.dry_run import tried_out

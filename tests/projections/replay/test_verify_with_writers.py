@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.postgres.history import open_postgres
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild

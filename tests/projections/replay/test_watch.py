@@ -22,7 +22,7 @@ from ledger.errors import CostledgerError
 from ledger.events import money
 from ledger.importing.importer import SourceEntry, SourceRegister, import_source
 from ledger.installation import extra_hint
-from ledger.pricing.price_book import GenaiPrices
+from ledger.pricing.genai_book import GenaiPrices
 from ledger.storage.journal import Durability
 from projections.history.memory import MemoryHistory
 from projections.history.store import HistoryStore

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import MemoryStore
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, quarter_of
 from projections.history.memory import MemoryHistory
 from projections.history.store import SpendSum

@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from ledger.config.locate import config_file
 from ledger.config.schema import load
-from ledger.pricing.price_book import price_book
-from ledger.storage.store import DirectoryStore
+from ledger.config.select import price_book
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
 from projections.server.asgi import http_server
 from projections.server.service.service import Service

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.events.event import cost_observed, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.projections.server.conftest import Serve, Server
 
 JANUARY = "2026-01-10T21:56:52.000000Z"

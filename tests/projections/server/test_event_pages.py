@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
 from ledger.events.event import Event, cost_observed, event, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.cli.app import cli
 from projections.history.memory import MemoryHistory
 from projections.server.service.service import Service

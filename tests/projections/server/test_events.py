@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.projections.server.conftest import Host, Serve, Server
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.folding.cost_words import NO_FIGURES
 from tests.projections.folding.test_cost_words import figures
 from tests.projections.server.browsing import WIDE, Visit, expect, live

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from tests.projections.server.browsing import WIDE, Visit, expect, live
 from tests.projections.server.conftest import Here, Server
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.events.event import cost_observed, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.history.postgres.history import open_postgres
 from projections.projector.run import project_on
 from projections.server.background.change_feed import Change

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.reports.timezones import zone_called
 from tests.projections.server.conftest import Here, Server
 from tests.waiting import until

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from ledger.errors import InvalidInput
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.cli.app import cli
 from tests.projections.server.conftest import Here, Host, Process, Serve, Server
 from tests.projections.server.receiver import SECRET, Received, Receiver, always, config

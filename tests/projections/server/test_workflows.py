@@ -28,7 +28,7 @@ def found(server: Server, path: str, **parameters: Any) -> Any:
 def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, tmp_path: Path) -> None:
     from ledger.importing.importer import import_source
     from ledger.importing.source_registry import SourceEntry, SourceRegister
-    from ledger.storage.store import DirectoryStore
+    from ledger.storage.directory_store import DirectoryStore
 
     data = tmp_path / "data"
     ledgers = DirectoryStore(data)
@@ -107,7 +107,7 @@ def test_resyncs_from_many_places_at_once_all_tell_the_truth(server: Server) -> 
 
 
 def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serve: Serve, tmp_path: Path) -> None:
-    from ledger.storage.store import DirectoryStore
+    from ledger.storage.directory_store import DirectoryStore
 
     ledgers = DirectoryStore(tmp_path / "data")
     for number in range(1, 8):

@@ -1,0 +1,29 @@
+"""The price book that a configuration asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ledger.pricing.genai_book import GenaiPrices
+
+if TYPE_CHECKING:
+    pass
+from ledger.pricing.price_book import PriceBook
+
+__all__ = ["price_book"]
+
+
+def price_book(config: Path | None) -> PriceBook:
+    """The prices that hold here: those that a configuration file names, and for all else genai-prices.
+
+    Raises:
+        InvalidConfig: the file cannot be used.
+    """
+    if config is None:
+        return GenaiPrices()
+    from ledger.config.schema import load
+    from ledger.pricing.overrides import Overridden
+
+    loaded = load(config)
+    return Overridden(loaded.prices, GenaiPrices(loaded.providers))

@@ -1,0 +1,157 @@
+"""`costledger explain`: each event that moved the cost of a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ledger.errors import DamagedLedger, UnknownWorkflow
+from ledger.events import money
+from ledger.events.event import FINDING_ACCEPTED
+from ledger.text import counted
+from projections.cli.options import (
+    credentials_option,
+    data_option,
+    history_option,
+    json_option,
+    replica_option,
+    workflow_argument,
+)
+from projections.cli.output.console import console
+from projections.cli.output.costs import print_unpriced, unpriced_of
+from projections.cli.output.tables import Table
+from projections.cli.output.text import (
+    batches,
+    local_time,
+    place,
+    plain,
+    print_json_list,
+    short_ids,
+)
+from projections.cli.session import exit_code, opened
+from projections.cli.workflow_ids import whole_id
+from projections.cli.workflow_lines import workflow_lines
+from projections.folding.cost_words import cost_before
+from projections.folding.explain import Step, steps
+from projections.folding.row import Row
+from projections.projector.row_lines import Lines
+
+__all__ = ["steps_table"]
+
+
+@click.command("explain")
+@workflow_argument
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only those after this event.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="So many of them at most [default: all].")
+@replica_option("--from")
+@credentials_option
+@json_option
+@history_option
+@data_option
+def explain_command(
+    workflow_id: str, after: int, limit: int | None, replica_name: str | None, credentials: str | None, as_json: bool
+) -> int:
+    """Each event that moved a workflow's cost: from what to what, why, and where it was read.
+
+    A row that projectors fold from several hosts' ledgers is explained from the chains of all of them, in the shared
+    engine that --from names.
+    """
+    workflow_id = whole_id(workflow_id)
+    with opened(workflow_ids=[workflow_id]) as session:
+        if any(isinstance(problem.error, UnknownWorkflow | DamagedLedger) for problem in session.problems):
+            return exit_code(session.problems)
+        with workflow_lines(session, workflow_id, replica_name, credentials) as lines:
+            asked = _Steps(lines, after, limit)
+            if as_json:
+                print_json_list("steps", (step.as_json() for step in asked), lambda: asked.rest(workflow_id))
+                return exit_code(session.problems)
+            out = console()
+            for batch in batches(asked):
+                steps_table(batch, place, out).print(out)
+        _print_sum(workflow_id, asked, session.history.row(workflow_id), out)
+        return exit_code(session.problems)
+
+
+class _Steps:
+    """The steps that are asked for, one at a time. Iterate once; what is known of them is known then.
+
+    Attributes:
+        count: how many of them moved the cost.
+        cost_nanousd: the workflow's cost after the last of them.
+        next: `--after` of those that follow; None when none do.
+    """
+
+    def __init__(self, lines: Lines, after: int, limit: int | None) -> None:
+        self.lines, self.after, self.limit = lines, after, limit
+        self.count = self.cost_nanousd = 0
+        self.next: int | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        found, last = steps(self.lines, after=self.after), self.after
+        for step in islice(found, self.limit):
+            self.count += step.type != FINDING_ACCEPTED
+            self.cost_nanousd, last = step.to_nanousd, step.seq
+            yield step
+        if self.limit is not None and next(found, None) is not None:
+            self.next = last
+
+    @property
+    def are_all(self) -> bool:
+        """Whether no step comes before or after them."""
+        return not self.after and self.next is None
+
+    def rest(self, workflow_id: str) -> dict[str, Any]:
+        """What the answer of the HTTP API has in addition to the steps."""
+        return {"adw_id": workflow_id, "event_count": self.lines.head.seq, "next": self.next}
+
+
+def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console) -> None:
+    """Print what the steps above are, and what the row has in addition."""
+    head = asked.lines.head
+    if asked.are_all:
+        click.echo(f"{workflow_id}: {asked.count:,} of {counted(head.seq, 'event')} moved its cost")
+    else:
+        after = f" after number {asked.after:,}" if asked.after else ""
+        click.echo(f"{workflow_id}: {counted(asked.count, 'event')}{after} moved its cost")
+    if asked.next is not None:
+        click.echo(f"the next ones: costledger explain --after {asked.next} --limit {asked.limit} -- {workflow_id}")
+    if found is None or not asked.are_all:
+        return
+    print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]))
+    # A row that was written since, from more lines, differs for that reason.
+    if found.ledger_hash == head.hash and found.actual_cost_nanousd != asked.cost_nanousd:
+        held = money.shown(found.actual_cost_nanousd)
+        click.echo(f"The row shows {held}: somebody stored that, and a running row's cost never falls.")
+
+
+_LONG_IDS_COLUMNS: Final = 120
+"""From this width on a meter's ids are shown whole; they stand in sentences, which fold."""
+
+
+def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], str], out: Console) -> Table:
+    """Steps as a table that fits a narrow terminal: what, why and where stand below each other."""
+    told = "meter, why, read from"
+    shown = Table(
+        None,
+        *("seq", "when", "from", "to", told),
+        right=("seq", "from", "to"),
+        whole=("when",),
+        prose=(told,),
+        dropped=("when", "from", "seq"),
+    )
+    for step in moved:
+        accepted = step.type == FINDING_ACCEPTED
+        meter = step.meter if out.width >= _LONG_IDS_COLUMNS else short_ids(step.meter)
+        shown.add_row(
+            f"{step.seq}",
+            local_time(step.observed_at or step.recorded_at),
+            "" if accepted else cost_before(step.from_nanousd),
+            "" if accepted else money.shown(step.to_nanousd),
+            Text.assemble(f"{plain(meter)}\n{plain(step.why)}\n", (plain(spelled(step.file, step.line)), "dim")),
+        )
+    return shown

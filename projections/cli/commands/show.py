@@ -1,0 +1,192 @@
+"""`costledger show`: one workflow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from operator import add
+from typing import Final, Literal
+
+import click
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from ledger.errors import InvalidInput, UnknownWorkflow
+from ledger.events import money, timestamps
+from ledger.events.event import Line
+from ledger.storage.line import EMPTY
+from ledger.text import counted
+from projections.cli.commands.history import as_json_row
+from projections.cli.options import (
+    config_option,
+    config_path,
+    credentials_option,
+    data_option,
+    history_option,
+    idle_after,
+    json_option,
+    replica_option,
+    workflow_argument,
+)
+from projections.cli.output.console import BUDGET_STYLES, console, styled_status
+from projections.cli.output.costs import print_unpriced, row_cost, shown_cost, unpriced_of
+from projections.cli.output.tables import Table
+from projections.cli.output.text import (
+    local_time,
+    plain,
+    print_json,
+)
+from projections.cli.parsing import moment_named
+from projections.cli.session import exit_code, opened
+from projections.cli.workflow_ids import whole_id
+from projections.cli.workflow_lines import workflow_lines
+from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.fold import fold, initial
+from projections.folding.row import HELD, Row, row, spend
+from projections.folding.spend import AMOUNTS, Amounts, Spend
+from projections.history.idle import is_idle, open_seconds
+from projections.projector.row_lines import Lines
+from projections.reports.budgets import Budgets, configured_budgets, standing
+from projections.reports.spend_report import total_tokens
+
+__all__ = []
+
+_BASIS = {
+    "reported": "reported: every dollar was reported by the provider or its CLI",
+    "priced": "priced: some part was priced from tokens",
+    "partial": "partial: at least this; some usage has no price or is known to be incomplete",
+    None: "no reading yet",
+}
+
+
+@click.command("show")
+@workflow_argument
+@click.option("--as-of", metavar="TIME|SEQ", help="What the ledger said then: a time, or an event's number.")
+@replica_option("--from")
+@credentials_option
+@json_option
+@history_option
+@config_option
+@data_option
+def show_command(
+    workflow_id: str, as_of: str | None, replica_name: str | None, credentials: str | None, as_json: bool
+) -> int:
+    """One workflow: its cost, where it came from, and how far it can be trusted."""
+    workflow_id, budgets = whole_id(workflow_id), configured_budgets(config_path())
+    with opened(workflow_ids=[workflow_id]) as session:
+        found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)
+        if as_of:
+            with workflow_lines(session, workflow_id, replica_name, credentials) as lines:
+                found, spent = _as_of(lines, workflow_id, as_of)
+        if found is None:
+            if session.problems:
+                return exit_code(session.problems)
+            raise UnknownWorkflow(workflow_id, session.where)
+        now = datetime.fromisoformat(found.updated_at) if as_of else datetime.now(UTC)
+        idle = is_idle(found, now, idle_after())
+        copy = None if as_of else session.compared([found]).get(workflow_id)
+        title = None if as_of else session.titles([found]).get(workflow_id)
+        if as_json:
+            print_json(as_json_row(found, budgets, copy, title, idle=idle))
+        else:
+            stored = "" if copy is None or not copy.differs else f"{copy} in {session.where_copied}"
+            _print_row(found, spent, stored, title, budgets, idle=idle)
+        return exit_code(session.problems)
+
+
+def _as_of(lines: Lines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
+    state, head = initial(workflow_id), EMPTY
+    for line in _until(lines, as_of):
+        fold(state, line)
+        head = lines.head
+    if not head.seq:
+        raise InvalidInput(f"ledger {workflow_id!r} has nothing as early as {as_of}")
+    return row(state, head), spend(state)
+
+
+def _until(lines: Lines, as_of: str) -> Iterator[Line]:
+    """The lines up to a seq, or recorded up to a time; a time without a zone is the local one's."""
+    if as_of.isascii() and as_of.isdigit():
+        seq = int(as_of)
+        return (line for line in lines if line["seq"] <= seq)
+    moment = timestamps.to_wire(moment_named("--as-of", as_of))
+    return (line for line in lines if line["recorded_at"] <= moment)
+
+
+def _print_row(
+    found: Row, spent: tuple[Spend, ...], stored: str, title: str | None, budgets: Budgets, *, idle: bool
+) -> None:
+    cost, out = orjson.loads(found.cost_breakdown), console()
+    issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
+    template = f" · {found.workflow_template}" if found.workflow_template else ""
+    out.print(
+        Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status, idle=idle))
+    )
+    for name, value in (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool)):
+        if value:
+            out.print(f"{name:8}{plain(value)}")
+    out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
+    print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
+    if (budget := standing(found, budgets)) is not None:
+        out.print(Text.assemble("budget  ", (str(budget), BUDGET_STYLES[budget.state])))
+    if stored:
+        out.print(Text.assemble("copy    ", (plain(stored), "yellow")))
+    out.print(
+        f"tokens  {found.total_tokens:,} = input {found.input_tokens:,} + cache writes {found.cached_tokens:,} + "
+        f"cache reads {found.cache_hit_tokens:,} ({found.cache_efficiency_percent:.1f} % of input) + "
+        f"output {found.output_tokens:,}"
+    )
+    seconds = open_seconds(found) if found.status == "running" else found.duration_seconds
+    took = "" if seconds is None else f", {seconds:,} s"
+    last = f"{local_time(found.last_activity)} (last activity)" if found.last_activity else "now"
+    out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or last}{took}")
+    out.print(f"ledger  {counted(found.event_count, 'event')}, head {found.ledger_hash[:12]}…")
+    if found.error_message:
+        out.print(f"error   {plain(found.error_message)}")
+    held = money.from_wire(cost["by_agent"].get(HELD, "0.00"))
+    for by in ("agent", "model"):
+        _print_parts(out, by, spent, held, cost.get("subagents", {}) if by == "agent" else {})
+    for doubt in cost.get("possible_double_counting", []):
+        out.print(Text.assemble(("possible double counting", "yellow"), f": {doubt}"))
+    for meter in cost.get("retries_without_counter", []):
+        out.print(Text.assemble(("a retry without a counter", "yellow"), f": {meter}; the cost is at least this"))
+    if cost.get("unread_events"):
+        unread = counted(cost["unread_events"], "event")
+        out.print(Text.assemble((unread, "yellow"), " of a kind this version does not know; upgrade to count them"))
+
+
+def _print_parts(
+    out: Console,
+    by: Literal["agent", "model"],
+    spent: tuple[Spend, ...],
+    held_nanousd: int,
+    subagents: dict[str, list[str]],
+) -> None:
+    """What each agent or model cost and used; it adds up to the total, tokens without a price included."""
+    parts: dict[str, Amounts] = {}
+    for one in spent:
+        name, figures = getattr(one, by) or UNATTRIBUTED, [getattr(one, field) for field in AMOUNTS]
+        parts[name] = list(map(add, parts[name], figures)) if name in parts else figures
+    shown = Table(None, by, "cost", "tokens", right=("cost", "tokens"), dropped=("tokens",))
+    for name, amounts in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
+        if any(amounts):
+            unpriced = amounts[AMOUNTS.index("unpriced_events")] > 0
+            label = _agent(name, subagents.get(name, []))
+            shown.add_row(plain(label), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
+    if held_nanousd:
+        shown.add_row(HELD, money.shown(held_nanousd), "0")
+    if shown.row_count:
+        shown.print(out)
+
+
+_HEX_ID: Final = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _agent(name: str, parents: list[str]) -> str:
+    """An agent for people: a sub-agent with the agents that called it, one without a name by the start of its id."""
+    if not parents:
+        return name
+    called = f"unnamed, {name[:8]}" if _HEX_ID.fullmatch(name) else name
+    return f"{called} (sub-agent of {', '.join(parents)})"
