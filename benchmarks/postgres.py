@@ -22,7 +22,7 @@ import psycopg
 from benchmarks.rebuild import fill
 from ledger.replication.memory import MemoryReplica
 from ledger.replication.open import open_replica
-from ledger.replication.replica import ChainHead, Run
+from ledger.replication.replica import ChainHead, ChainSegment
 from ledger.replication.sender import Replication
 from ledger.storage.directory_store import DirectoryStore
 from projections.folding.projection import Projected
@@ -111,7 +111,7 @@ def from_memory(url: str, store: DirectoryStore) -> float:
     replica = MemoryReplica()
     for name in store.workflow_ids():
         lines = b"".join(store.read(name).raw_chunks()).splitlines(keepends=True)
-        replica.publish([Run(ChainHead(name, store.origin, 0, ""), lines)])
+        replica.publish([ChainSegment(ChainHead(name, store.origin, 0, ""), lines)])
     replica.stored, waiting = [], replica.stored
     step = 4000
 

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from projections.folding.fold import State, fold, initial
     from projections.folding.row import COLUMNS, Row, row
     from projections.history.store import CostChange, HistoryStore
-    from projections.programs.workflow import JoinedWorkflow, WorkflowRun, join, workflow
+    from projections.programs.workflow import JoinedWithCost, RunWithCost, join, workflow
     from projections.replay.refresh import RefreshReport, refresh, resync
     from projections.replay.verify import Finding, Proof, verify
 else:
@@ -19,13 +19,13 @@ else:
             "CostChange": "history.store",
             "Finding": "replay.verify",
             "HistoryStore": "history.store",
-            "JoinedWorkflow": "programs.workflow",
+            "JoinedWithCost": "programs.workflow",
             "Proof": "replay.verify",
             "RefreshReport": "replay.refresh",
             "Row": "folding.row",
+            "RunWithCost": "programs.workflow",
             "State": "folding.fold",
             "Step": "folding.explain",
-            "WorkflowRun": "programs.workflow",
             "fold": "folding.fold",
             "initial": "folding.fold",
             "join": "programs.workflow",
@@ -43,13 +43,13 @@ __all__ = [
     "CostChange",
     "Finding",
     "HistoryStore",
-    "JoinedWorkflow",
+    "JoinedWithCost",
     "Proof",
     "RefreshReport",
     "Row",
+    "RunWithCost",
     "State",
     "Step",
-    "WorkflowRun",
     "fold",
     "initial",
     "join",

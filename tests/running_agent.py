@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger import DirectoryStore
 from ledger.claude_code.spool import Spool
-from ledger.config.schema import Budgets
+from ledger.config.schema import BudgetConfig
 from ledger.pricing.genai_book import GenaiPrices
 from projections.claude_code.drain import drain
 from projections.claude_code.statusline import _cost
@@ -43,7 +43,7 @@ class Agent:
         self.spool.add(self._said(transcripts=[str(path) for path in transcripts], **more))
 
     def drain(self) -> None:
-        drain(self.spool, self.store, GenaiPrices(), Budgets())
+        drain(self.spool, self.store, GenaiPrices(), BudgetConfig())
 
     def cost(self, workflow_id: str = S) -> float:
         return project(self.store, workflow_id).row.actual_cost_total

@@ -16,7 +16,7 @@ from ledger.errors import ReplicaUnavailable
 from ledger.events.event import cost_observed
 from ledger.replication.nats.replica import NatsReplica
 from ledger.replication.repair import repair
-from ledger.replication.replica import PARTITIONS, Run
+from ledger.replication.replica import PARTITIONS, ChainSegment
 from ledger.replication.restore import restore
 from ledger.replication.sender import Replication
 from ledger.storage.directory_store import DirectoryStore
@@ -62,7 +62,7 @@ def test_each_user_of_the_page_can_do_its_work_and_no_more(server: Cluster, tmp_
         (line, *_) = projector.read(dict.fromkeys(range(PARTITIONS), 0), lines_max=99, wait_seconds=5)
         assert line.workflow_id == "w"
         head = projector.head(line.workflow_id, line.origin)
-        run = Run(head, [b'{"hash":"%064d"}\n' % 1])
+        run = ChainSegment(head, [b'{"hash":"%064d"}\n' % 1])
         assert isinstance(projector.publish([run])[0], ReplicaUnavailable)
     assert asyncio.run(deletes_the_stream(as_user(server, "host"))) is False
 

@@ -22,7 +22,7 @@ from ledger.events.ids import digest
 from ledger.providers.responses import of
 from ledger.providers.usage import mapping, usage_of
 
-__all__ = ["KIND", "Price", "Result", "Session", "is_result", "result_of"]
+__all__ = ["KIND", "AgentResult", "Price", "SessionResults", "is_result", "result_of"]
 
 KIND: Final = "claude_result"
 """What readings of a result name as their source."""
@@ -42,24 +42,24 @@ _BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "o
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class ResultFigure:
     """A cost and its usage."""
 
     nanousd: int = 0
     usage: Mapping[str, int] = field(default_factory=dict)
 
-    def plus(self, other: Figure, sign: int = 1) -> Figure:
+    def plus(self, other: ResultFigure, sign: int = 1) -> ResultFigure:
         """The sum, or with -1 the difference, of which no part is below zero."""
         names = {**self.usage, **other.usage}
         usage = {name: max(0, self.usage.get(name, 0) + sign * other.usage.get(name, 0)) for name in names}
-        return Figure(max(0, self.nanousd + sign * other.nanousd), usage)
+        return ResultFigure(max(0, self.nanousd + sign * other.nanousd), usage)
 
 
-Models = Mapping[str, Figure]
+Models = Mapping[str, ResultFigure]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AgentResult:
     """What one result says.
 
     Attributes:
@@ -86,7 +86,7 @@ def is_result(answer: object) -> bool:
     return isinstance(of(answer, "session_id"), str) and isinstance(of(answer, "num_turns"), int)
 
 
-def result_of(answer: object) -> Result:
+def result_of(answer: object) -> AgentResult:
     """What a result says.
 
     Raises:
@@ -105,7 +105,7 @@ def result_of(answer: object) -> Result:
     nanousd = sum(figure.nanousd for figure in total.values()) if cost is None else _nanousd("total_cost_usd", cost)
     named = of(answer, "uuid")
     parts = (session_id, nanousd, of(answer, "num_turns"), of(answer, "duration_ms"), sorted(given))
-    return Result(
+    return AgentResult(
         session_id,
         digest(KIND, session_id, named) if isinstance(named, str) and named else digest(KIND, *parts),
         nanousd,
@@ -116,7 +116,7 @@ def result_of(answer: object) -> Result:
     )
 
 
-def _models(given: Mapping[str, Any]) -> dict[str, Figure]:
+def _models(given: Mapping[str, Any]) -> dict[str, ResultFigure]:
     return {_model(name): _figure(mapping(counts)) for name, counts in given.items()}
 
 
@@ -127,14 +127,14 @@ def _model(name: object) -> str:
         raise InvalidEvent("modelUsage", f"the name of a model: {error}") from None
 
 
-def _figure(counts: Mapping[str, Any]) -> Figure:
+def _figure(counts: Mapping[str, Any]) -> ResultFigure:
     searches = {"web_search_requests": counts.get("webSearchRequests")}
     lasting = {"ephemeral_1h_input_tokens": counts.get("cacheCreationEphemeral1hInputTokens")}
     usage = usage_of(
         {ours: counts.get(theirs, 0) for theirs, ours in _COUNTS.items()}
         | {"server_tool_use": searches, "cache_creation": lasting}
     )
-    return Figure(_nanousd("modelUsage", counts.get("costUSD", 0)), usage)
+    return ResultFigure(_nanousd("modelUsage", counts.get("costUSD", 0)), usage)
 
 
 def _nanousd(name: str, value: object) -> int:
@@ -145,7 +145,7 @@ def _nanousd(name: str, value: object) -> int:
 
 
 @dataclass(slots=True)
-class Session:
+class SessionResults:
     """What is in a ledger of one session's results.
 
     Attributes:
@@ -153,12 +153,12 @@ class Session:
     """
 
     lines: dict[str, list[Line]] = field(default_factory=dict)
-    _total: Result | None = None
-    _counted: dict[str | None, Figure] = field(default_factory=dict)
-    _models: dict[tuple[str | None, str], Figure] = field(default_factory=dict)
+    _total: AgentResult | None = None
+    _counted: dict[str | None, ResultFigure] = field(default_factory=dict)
+    _models: dict[tuple[str | None, str], ResultFigure] = field(default_factory=dict)
     _partial: set[str | None] = field(default_factory=set)
 
-    def learn(self, lines: Iterable[Line], session_id: str) -> Session:
+    def learn(self, lines: Iterable[Line], session_id: str) -> SessionResults:
         """Take the readings that a ledger holds."""
         for line in lines:
             source = line.get("source") or {}
@@ -168,7 +168,7 @@ class Session:
 
     def _learn(self, line: Line, source: Mapping[str, Any]) -> None:
         self.lines.setdefault(str(source.get("result")), []).append(line)
-        figure, agent = Figure(money.from_wire(line["cost_usd"]), line.get("usage") or {}), line.get("agent")
+        figure, agent = ResultFigure(money.from_wire(line["cost_usd"]), line.get("usage") or {}), line.get("agent")
         if "model" in line:
             self._models[agent, line["model"]] = figure
             return
@@ -176,19 +176,19 @@ class Session:
         if line.get("partial"):
             self._partial.add(agent)
         total = {
-            name: Figure(money.from_wire(part["cost_usd"]), part["usage"])
+            name: ResultFigure(money.from_wire(part["cost_usd"]), part["usage"])
             for name, part in (source.get("total") or {}).items()
         }
         nanousd = money.from_wire(source["total_cost_usd"])
         if self._total is None or nanousd >= self._total.total_nanousd:
-            self._total = Result(line["session_id"], "", nanousd, total, None, None, may_carry=False)
+            self._total = AgentResult(line["session_id"], "", nanousd, total, None, None, may_carry=False)
 
-    def readings(self, result: Result, agent: str | None, price: Price) -> Iterator[dict[str, Any]]:
+    def readings(self, result: AgentResult, agent: str | None, price: Price) -> Iterator[dict[str, Any]]:
         """The fields of the readings that a result makes: of its models, as far as these are known, and its session."""
         own, models, exact = self._own(result, price)
         source = {"kind": KIND, "result": result.id}
         for name, figure in models.items():
-            now = self._models.get((agent, name), Figure()).plus(figure)
+            now = self._models.get((agent, name), ResultFigure()).plus(figure)
             yield {
                 "id": digest(KIND, result.id, "model", name),
                 "model": name,
@@ -196,7 +196,7 @@ class Session:
                 "usage": {bucket: count for bucket, count in now.usage.items() if count} or None,
                 "source": source,
             }
-        counted = self._counted.get(agent, Figure()).nanousd + own
+        counted = self._counted.get(agent, ResultFigure()).nanousd + own
         total = {
             name: {"cost_usd": money.to_wire(figure.nanousd), "usage": dict(figure.usage)}
             for name, figure in result.total.items()
@@ -208,7 +208,7 @@ class Session:
             "source": source | {"total_cost_usd": money.to_wire(result.total_nanousd), "total": total},
         }
 
-    def _own(self, result: Result, price: Price) -> tuple[int, Models, bool]:
+    def _own(self, result: AgentResult, price: Price) -> tuple[int, Models, bool]:
         """What a result adds, in all and by model, and whether that is all of it."""
         had = self._total
         grown = result.total_nanousd - (0 if had is None else had.total_nanousd)
@@ -221,12 +221,12 @@ class Session:
             return result.total_nanousd, result.total, True
         if grown >= 0 and _goes_on(had.total, result):
             before = had.total
-            models = {name: now.plus(before.get(name, Figure()), -1) for name, now in result.total.items()}
+            models = {name: now.plus(before.get(name, ResultFigure()), -1) for name, now in result.total.items()}
             return grown, models, True
         return max(0, grown), {}, False
 
 
-def _goes_on(before: Models, result: Result) -> bool:
+def _goes_on(before: Models, result: AgentResult) -> bool:
     """Whether a total certainly includes an earlier one: no model has less, and one has just the prompt's tokens more.
 
     A process that began at zero could show the same only if its sub-agents had used what the earlier one had.
@@ -240,10 +240,10 @@ def _goes_on(before: Models, result: Result) -> bool:
 
 
 def _counts(models: Models, name: str) -> list[int]:
-    return _buckets(models.get(name, Figure()).usage)
+    return _buckets(models.get(name, ResultFigure()).usage)
 
 
-def _least(result: Result, price: Price) -> int:
+def _least(result: AgentResult, price: Price) -> int:
     """What the tokens of the prompt itself cost at least: by the model of the session that is cheapest for them."""
     costs = [price(name, result.used or {}) for name in result.total]
     return min((cost for cost in costs if cost is not None), default=0) if None not in costs else 0

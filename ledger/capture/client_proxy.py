@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from ledger.capture.pending_events import in_thread
-from ledger.capture.tracked_responses import Call, Record, Wrapped, stand_in
+from ledger.capture.tracked_responses import ResponseRecorder, TrackedCall, Wrapped, stand_in
 from ledger.errors import InvalidInput, shown
 
 __all__ = ["tracked"]
@@ -51,7 +51,7 @@ _GENERATE: Final = ("_generate_content", "_generate_content_stream")
 """What google-genai calls for each request of automatic function calling: in google-genai 1.0 to 3.6."""
 
 
-def tracked(client: Client, record: Record) -> Client:
+def tracked(client: Client, record: ResponseRecorder) -> Client:
     """A stand-in for a client whose calls are recorded.
 
     Raises:
@@ -84,7 +84,7 @@ class _StandIn(Wrapped):
     """
 
     def __init__(
-        self, target: Any, path: Path, record: Record, *, root: _StandIn | None = None, raw: str | None = None
+        self, target: Any, path: Path, record: ResponseRecorder, *, root: _StandIn | None = None, raw: str | None = None
     ) -> None:
         super().__init__(target)
         own = {"_path": path, "_record": record, "_root": self if root is None else root, "_raw": raw}
@@ -113,7 +113,9 @@ class _StandIn(Wrapped):
     def _loop(self, name: str) -> Any:
         """A method whose calls are those of a client: of our stand-in, so that each of them is recorded."""
         if getattr(self._target, "_client", None) is None:
-            Call(".".join((*self._path, name)), self._record).miss("its client cannot be found, nor its calls followed")
+            TrackedCall(".".join((*self._path, name)), self._record).miss(
+                "its client cannot be found, nor its calls followed"
+            )
             return getattr(self._target, name)
         return getattr(_copy_with(self._target, _client=self._root), name)
 
@@ -135,7 +137,7 @@ class _StandIn(Wrapped):
 _LOOPS_AT: Final = frozenset(path[:-1] for path in _LOOPS)
 
 
-def _inside(part: Any, path: Path, record: Record) -> Any:
+def _inside(part: Any, path: Path, record: ResponseRecorder) -> Any:
     """A copy of google-genai's `models`, or of its `chats`, in which each request is recorded; None when it is neither.
 
     Its `generate_content` calls Python functions for the model and asks again, and returns the last answer only.
@@ -150,7 +152,7 @@ def _inside(part: Any, path: Path, record: Record) -> Any:
     return _copy_with(
         part,
         **{
-            name: _recorded(getattr(part, name), Call(spelled, record))
+            name: _recorded(getattr(part, name), TrackedCall(spelled, record))
             for name, spelled in {**own, **others}.items()
             if callable(getattr(part, name, None))
         },
@@ -164,19 +166,19 @@ def _copy_with(part: Any, **attributes: Any) -> Any:
     return found
 
 
-def _call(method: Callable[..., Any], path: Path, record: Record, raw: str | None) -> Callable[..., Any]:
+def _call(method: Callable[..., Any], path: Path, record: ResponseRecorder, raw: str | None) -> Callable[..., Any]:
     name = ".".join(path if raw is None else (*path[:-1], raw, path[-1]))
 
     def call(*args: Any, **kwargs: Any) -> Any:
         asks = path[-3:-1] == _CHAT and raw != "with_streaming_response"  # there the caller may read every line
         hidden = asks and _ask_for_usage(path[-1], kwargs)
-        return _recorded(method, Call(name, record, hide_usage=hidden, raw=raw is not None))(*args, **kwargs)
+        return _recorded(method, TrackedCall(name, record, hide_usage=hidden, raw=raw is not None))(*args, **kwargs)
 
     call.__wrapped__ = method  # type: ignore[attr-defined]
     return call
 
 
-def _recorded(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
+def _recorded(method: Callable[..., Any], call: TrackedCall) -> Callable[..., Any]:
     """A method whose results are recorded as they are returned, or awaited."""
 
     def made(*args: Any, **kwargs: Any) -> Any:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ledger.capture.agent_results import Session, result_of
+from ledger.capture.agent_results import SessionResults, result_of
 from ledger.errors import InvalidEvent, UnknownWorkflow
 from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed, event
 from ledger.pricing.price_book import PriceBook
@@ -45,7 +45,7 @@ def charge_result(
 
     agent = given.get("agent")
     with _one_at_a_time:
-        session = Session().learn(_readings(store, workflow_id), result.session_id)
+        session = SessionResults().learn(_readings(store, workflow_id), result.session_id)
         if (known := session.lines.get(result.id)) is not None:
             events = [_again(line, agent) for line in known]
         else:

@@ -19,7 +19,7 @@ from ledger.errors import shown
 from ledger.providers.responses import is_free, names_model, of, tells_usage
 from ledger.providers.streamed_responses import Gathered
 
-__all__ = ["Call", "Record", "Wrapped", "is_stream", "stand_in"]
+__all__ = ["ResponseRecorder", "TrackedCall", "Wrapped", "is_stream", "stand_in"]
 
 _RAW_STREAM: Final = "_raw_stream"
 """Where the SDKs' stream helpers keep what they read from: in anthropic 2.14 and openai 3.57."""
@@ -29,7 +29,7 @@ _READS: Final = frozenset({"json", "parse", "read", "text"})
 _log = logging.getLogger("costledger")
 
 
-class Record(Protocol):
+class ResponseRecorder(Protocol):
     """Takes what a call returned."""
 
     def __call__(self, answer: object, *, partial: bool, model: str | None) -> None:
@@ -43,7 +43,7 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True)
-class Call:
+class TrackedCall:
     """One call of a tracked client.
 
     Attributes:
@@ -54,7 +54,7 @@ class Call:
     """
 
     name: str
-    record: Record
+    record: ResponseRecorder
     model: str | None = None
     hide_usage: bool = False
     raw: bool = False
@@ -87,10 +87,10 @@ def is_stream(result: object) -> bool:
     return hasattr(result, "__next__") or hasattr(result, "__anext__")
 
 
-def stand_in(result: Any, call: Call) -> Any:
+def stand_in(result: Any, call: TrackedCall) -> Any:
     """What the caller gets: an answer, once it is recorded; in the place of all else something that will record it."""
     if is_stream(result):
-        return _Stream(result, call)
+        return _TrackedStream(result, call)
     if call.raw and hasattr(result, "http_response"):
         raw = _Raw(result, call)
         raw.try_to_finish()
@@ -121,17 +121,17 @@ class Wrapped:
 class _Manager(Wrapped):
     """`with client.messages.stream(…) as stream`: the stream that is entered reads from one that we look at."""
 
-    def __init__(self, target: Any, call: Call) -> None:
+    def __init__(self, target: Any, call: TrackedCall) -> None:
         super().__init__(target)
         object.__setattr__(self, "_call", call)
 
     def _watched(self, entered: Any) -> Any:
         """What is entered, or what stands in for it."""
-        watching: _Raw | _Stream
+        watching: _Raw | _TrackedStream
         if self._call.raw:
             watching = entered = _Raw(entered, self._call)
         elif (raw := getattr(entered, _RAW_STREAM, None)) is not None:
-            watching = _Stream(raw, self._call)
+            watching = _TrackedStream(raw, self._call)
             setattr(entered, _RAW_STREAM, watching)
         else:
             self._call.miss(f"{type(entered).__name__} is a stream of a kind that cannot be followed")
@@ -164,7 +164,7 @@ class _Raw(Wrapped):
     The stream that it is parsed to is recorded as any other.
     """
 
-    def __init__(self, target: Any, call: Call) -> None:
+    def __init__(self, target: Any, call: TrackedCall) -> None:
         super().__init__(target)
         for name, value in {"_call": call, "_streams": {}, "_done": False}.items():
             object.__setattr__(self, name, value)
@@ -190,7 +190,7 @@ class _Raw(Wrapped):
             return result
         object.__setattr__(self, "_done", True)
         if id(result) not in self._streams:  # an SDK hands out the same stream again
-            self._streams[id(result)] = _Stream(result, self._call)
+            self._streams[id(result)] = _TrackedStream(result, self._call)
         return self._streams[id(result)]
 
     def try_to_finish(self) -> bool:
@@ -228,10 +228,10 @@ def _parsed(body: bytes) -> object:
         return body
 
 
-class _Stream(Wrapped):
+class _TrackedStream(Wrapped):
     """A stream that is recorded once: when it has ended, or, as partial, when it is closed, fails or is dropped."""
 
-    def __init__(self, target: Any, call: Call) -> None:
+    def __init__(self, target: Any, call: TrackedCall) -> None:
         super().__init__(target)
         for name, value in {"_call": call, "_gathered": Gathered(), "_misread": False, "_done": False}.items():
             object.__setattr__(self, name, value)

@@ -27,14 +27,14 @@ from ledger.storage.append import Receipt
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore
 
-__all__ = ["Meter", "Workflow", "charged"]
+__all__ = ["ReadingFields", "Workflow", "charged"]
 
 Client = TypeVar("Client")
 
 _log = logging.getLogger("costledger")
 
 
-class Meter(TypedDict, total=False):
+class ReadingFields(TypedDict, total=False):
     """What a reading measures, and when: the fields that every reading may name."""
 
     agent: str | None
@@ -90,14 +90,14 @@ class Workflow:
         found = {"COSTLEDGER_WORKFLOW": self.workflow_id, "COSTLEDGER_DATA": str(self._store.path.absolute())}
         return found if self._config is None else found | {"COSTLEDGER_CONFIG": str(self._config.absolute())}
 
-    @named_arguments(Meter)
+    @named_arguments(ReadingFields)
     def observe(
         self,
         *,
         cost_usd: object = None,
         usage: object = None,
         final: bool | None = None,
-        **meter: Unpack[Meter],
+        **meter: Unpack[ReadingFields],
     ) -> Receipt:
         """What a meter shows now, priced from `model` and `usage` without a `cost_usd`.
 
@@ -117,9 +117,15 @@ class Workflow:
         )
         return self._recorded(self._append(price_event(self._book(), reading) if reading.lacks_price else reading))
 
-    @named_arguments(Meter)
+    @named_arguments(ReadingFields)
     def charge(
-        self, response: object = None, /, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+        self,
+        response: object = None,
+        /,
+        *,
+        cost_usd: object = None,
+        usage: object = None,
+        **meter: Unpack[ReadingFields],
     ) -> Receipt:
         """One finished call: counted once per `message_id`, priced from `model` and `usage` without a `cost_usd`.
 
@@ -157,7 +163,7 @@ class Workflow:
 
         return tracked(client, record)
 
-    def charge_later(self, response: object, /, **meter: Unpack[Meter]) -> None:
+    def charge_later(self, response: object, /, **meter: Unpack[ReadingFields]) -> None:
         """As `charge`, for where a ledger that fails must not stop anybody: never raises, see `track`.
 
         A call whose response cannot be read is in the log, and in the ledger as one of which no more is known.
@@ -167,7 +173,7 @@ class Workflow:
         except Exception:
             _log.exception("a call of workflow %r is not in its ledger; this should not happen", self.workflow_id)
 
-    def _charged_or_missed(self, response: object, meter: Meter) -> Event:
+    def _charged_or_missed(self, response: object, meter: ReadingFields) -> Event:
         if not (meter.get("partial") and not tells_usage(response)):  # a stream that was left before it said
             try:
                 return self._charged(response, **meter)
@@ -186,7 +192,7 @@ class Workflow:
         self._late.flush()
 
     def _charged(
-        self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+        self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[ReadingFields]
     ) -> Event:
         modalities = modalities_of(usage_in(response) if usage is None else usage)
         if response is not None:
@@ -196,8 +202,8 @@ class Workflow:
         event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
         return bounded_by_text(self._book(), event, modalities)
 
-    @named_arguments(Meter)
-    def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[Meter]) -> Receipt:
+    @named_arguments(ReadingFields)
+    def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[ReadingFields]) -> Receipt:
         """A final reading that says why.
 
         Raises:
@@ -220,7 +226,7 @@ class Workflow:
         return self._store.append([event])[0]
 
 
-def _taken(meter: Meter, response: object, usage: object) -> object:
+def _taken(meter: ReadingFields, response: object, usage: object) -> object:
     """Take what a response says and the caller does not; the usage."""
     found = response_of(response)
     meter["model"] = meter.get("model") or found.model
@@ -232,7 +238,7 @@ def _taken(meter: Meter, response: object, usage: object) -> object:
     return found.usage if usage is None else usage
 
 
-def _missed(workflow_id: str, response: object, meter: Meter) -> Event:
+def _missed(workflow_id: str, response: object, meter: ReadingFields) -> Event:
     """The event of a call that cannot be charged: whose it was, and that its cost is missing."""
     known: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
     call = known.get("message_id")
@@ -242,7 +248,7 @@ def _missed(workflow_id: str, response: object, meter: Meter) -> Event:
     return cost_observed(workflow_id, **known, partial=True, id=event_id)
 
 
-def _valid(meter: Meter, check: Callable[[object], str], *names: str) -> dict[str, str]:
+def _valid(meter: ReadingFields, check: Callable[[object], str], *names: str) -> dict[str, str]:
     """The fields of these names that are given and right."""
     found: dict[str, str] = {}
     for name in names:
@@ -253,7 +259,12 @@ def _valid(meter: Meter, check: Callable[[object], str], *names: str) -> dict[st
 
 
 def charged(
-    workflow_id: str, prices: PriceBook, *, cost_usd: object = None, usage: object = None, **meter: Unpack[Meter]
+    workflow_id: str,
+    prices: PriceBook,
+    *,
+    cost_usd: object = None,
+    usage: object = None,
+    **meter: Unpack[ReadingFields],
 ) -> Event:
     """The event of one finished call, priced when it names no cost and the price book knows its model."""
     meter["id"] = meter.get("id") or os.urandom(16).hex()

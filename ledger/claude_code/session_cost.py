@@ -23,9 +23,9 @@ from typing import Final
 __all__ = [
     "LATE_MAX_MS",
     "CarriedCounter",
-    "Counter",
     "Growth",
     "Process",
+    "ProcessCounter",
     "SessionCounter",
     "carried_over",
     "same_start",
@@ -61,7 +61,7 @@ class Process:
 
 
 @dataclass(slots=True)
-class Counter:
+class ProcessCounter:
     """One counter.
 
     Attributes:
@@ -101,13 +101,15 @@ class Counter:
 class SessionCounter:
     """The counters of one session."""
 
-    counters: list[Counter] = field(default_factory=list)
+    counters: list[ProcessCounter] = field(default_factory=list)
 
     @property
     def nanousd(self) -> int:
         return sum(counter.nanousd for counter in self.counters)
 
-    def read(self, nanousd: int, since_ms: int | None, duration_ms: int | None = None, base: int = 0) -> Counter | None:
+    def read(
+        self, nanousd: int, since_ms: int | None, duration_ms: int | None = None, base: int = 0
+    ) -> ProcessCounter | None:
         """Take what the counter shows; the counter that spoke when something changed, else None.
 
         A line that one of them has told before something higher changes nothing. Of the others, the one that counts
@@ -125,7 +127,7 @@ class SessionCounter:
         if rising:
             spoke = min(rising, key=lambda counter: (counter.process(since_ms) is None, -counter.nanousd))
             return spoke if spoke.take(nanousd, since_ms, duration_ms) else None
-        begun = Counter(0, base)
+        begun = ProcessCounter(0, base)
         begun.take(nanousd, since_ms, duration_ms)
         self.counters.append(begun)
         return begun

@@ -27,7 +27,7 @@ from ledger.events.ids import digest
 from ledger.sources.claude_totals import CARRIED_FROM, version_of
 from ledger.storage.store import LedgerStore
 
-__all__ = ["KIND", "Said", "Session", "append_said", "elsewhere", "said", "sessions"]
+__all__ = ["KIND", "SpoolLine", "StatusLineSession", "append_spool_line", "elsewhere", "sessions", "spool_line"]
 
 KIND: Final = "claude_statusline"
 _LOG_KIND: Final = "claude_stream"
@@ -37,7 +37,7 @@ _ATTEMPTS_MAX: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SpoolLine:
     """One line of the spool.
 
     Attributes:
@@ -76,14 +76,14 @@ def _is_carried(version: object) -> bool:
     return numbers is not None and numbers >= CARRIED_FROM
 
 
-def said(line: Mapping[str, Any]) -> Said:
+def spool_line(line: Mapping[str, Any]) -> SpoolLine:
     """A line of the spool.
 
     Raises:
         InvalidInput: a field is missing or makes no sense.
     """
     workflow_id = check_workflow_id(line.get("workflow_id") or line.get("session_id"))
-    found = Said(
+    found = SpoolLine(
         at=str(line.get("at")),
         session_id=str(line.get("session_id")),
         workflow_id=workflow_id,
@@ -98,17 +98,17 @@ def said(line: Mapping[str, Any]) -> Said:
     )
     if found.counter_usd is not None:
         money.parse(found.counter_usd)
-        _reading(found, Session(), found.agent, {})  # what could never be appended is refused here
+        _reading(found, StatusLineSession(), found.agent, {})  # what could never be appended is refused here
     elif not found.transcripts and not found.cleared:
         raise InvalidInput("says neither a cost nor a transcript")
     return found
 
 
-def append_said(
+def append_spool_line(
     store: LedgerStore,
     workflow_id: str,
-    items: Sequence[Said],
-    others: Callable[[Said], Iterable[tuple[int, int | None]]],
+    items: Sequence[SpoolLine],
+    others: Callable[[SpoolLine], Iterable[tuple[int, int | None]]],
     beyond: Callable[[str], int] = lambda _: 0,
 ) -> int:
     """Append what the counters of one workflow's sessions showed, in one batch; how many events that came to.
@@ -127,7 +127,7 @@ def append_said(
         lines = _lines(store, workflow_id)
         by_id = sessions(lines)
         for session_id in {item.session_id for item in items}:
-            by_id.setdefault(session_id, Session()).elsewhere_nanousd = beyond(session_id)
+            by_id.setdefault(session_id, StatusLineSession()).elsewhere_nanousd = beyond(session_id)
         events = _readings(items, by_id, {line["id"] for line in lines}, others)
         try:
             if events:
@@ -154,7 +154,7 @@ def _lines(store: LedgerStore, workflow_id: str) -> list[Line]:
 
 
 @dataclass(slots=True)
-class Session:
+class StatusLineSession:
     """A session in a ledger.
 
     Attributes:
@@ -203,9 +203,9 @@ class Session:
             self.known = self.covered = True
 
 
-def sessions(lines: Iterable[Line]) -> dict[str, Session]:
+def sessions(lines: Iterable[Line]) -> dict[str, StatusLineSession]:
     """What a ledger says of its sessions, in its order."""
-    found: dict[str, Session] = {}
+    found: dict[str, StatusLineSession] = {}
     for line in lines:
         try:
             _learn(found, line)
@@ -214,10 +214,10 @@ def sessions(lines: Iterable[Line]) -> dict[str, Session]:
     return found
 
 
-def _learn(found: dict[str, Session], line: Line) -> None:
+def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
     if line["type"] != COST_OBSERVED or "session_id" not in line:
         return
-    session = found.setdefault(line["session_id"], Session())
+    session = found.setdefault(line["session_id"], StatusLineSession())
     cost = money.from_wire(line.get("cost_usd", "0.00"))
     if "message_id" in line:
         key = (line.get("agent"), line["message_id"])
@@ -241,10 +241,10 @@ def _learn(found: dict[str, Session], line: Line) -> None:
 
 
 def _readings(
-    items: Sequence[Said],
-    by_id: dict[str, Session],
+    items: Sequence[SpoolLine],
+    by_id: dict[str, StatusLineSession],
     ids: set[str],
-    others: Callable[[Said], Iterable[tuple[int, int | None]]],
+    others: Callable[[SpoolLine], Iterable[tuple[int, int | None]]],
 ) -> list[Event]:
     """A reading for each line that changes what its session shows.
 
@@ -256,7 +256,7 @@ def _readings(
         if item.counter_usd is None:
             continue
         shown = money.parse(item.counter_usd)
-        session = by_id.setdefault(item.session_id, Session())
+        session = by_id.setdefault(item.session_id, StatusLineSession())
         session.cover(item.agent)
         if item.carried:
             if session.carried.read(shown, item.since_ms, [figure for figure, _ in others(item)]):
@@ -271,7 +271,7 @@ def _readings(
     return events
 
 
-def _reading(item: Said, session: Session, agent: str | None, source: Mapping[str, Any]) -> Event:
+def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, source: Mapping[str, Any]) -> Event:
     told = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
     told |= {"series_partial": session.carried.partial or None}
     return cost_observed(

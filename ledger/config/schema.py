@@ -36,7 +36,7 @@ from ledger.sources import KINDS, MAPPED_KINDS
 __all__ = [
     "RATE_FIELDS",
     "WEBHOOK_EVENTS",
-    "Budgets",
+    "BudgetConfig",
     "Config",
     "PriceOverride",
     "SourceConfig",
@@ -231,7 +231,7 @@ class PriceOverride(_Section):
         return {bucket: rate for bucket, rate in given.items() if rate is not None}
 
 
-class Budgets(_Section):
+class BudgetConfig(_Section):
     """What workflows may cost, in nanodollars, where their start does not say it.
 
     Attributes:
@@ -313,7 +313,7 @@ class Config(_Section):
         titles: whether the titles of sessions are read from their transcripts when workflows are shown.
         data: the data directory, from the file's folder on; `ledger.config.locate` reads it.
         auto_import: whether the commands that say so import what is new before they read.
-        idle_after: an open workflow without activity for so long is shown as idle; None: `projections.history.idle.IDLE_AFTER`.
+        idle_after: an open workflow without activity for so long is shown as idle; None: an hour.
     """
 
     data: Path | None = None
@@ -322,7 +322,7 @@ class Config(_Section):
     sources: tuple[SourceConfig, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
     providers: dict[str, Provider] = Field(default_factory=dict)
-    budgets: Budgets = Budgets()
+    budgets: BudgetConfig = BudgetConfig()
     webhooks: tuple[WebhookConfig, ...] = ()
     idle_after: Span | None = None
     titles: Annotated[bool, Field(strict=True)] = True
@@ -392,7 +392,7 @@ def _keys_at(names: list[str]) -> Iterable[str]:
     sections: dict[str, type[_Section]] = {
         "sources": SourceConfig,
         "prices": PriceOverride,
-        "budgets": Budgets,
+        "budgets": BudgetConfig,
         "webhooks": WebhookConfig,
     }
     return sections[names[0]].model_fields if names else Config.model_fields

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Counted", "Counters"]
+__all__ = ["CounterFigure", "CounterSeries"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CounterFigure:
     """One counter's figure.
 
     Attributes:
@@ -32,7 +32,7 @@ class Counted:
 
 
 @dataclass(slots=True)
-class Counters:
+class CounterSeries:
     """The counters of one meter.
 
     Attributes:
@@ -44,7 +44,7 @@ class Counters:
     nanousd: int | None = None
     usage: dict[str, int] = field(default_factory=dict)
     latest: str | None = None
-    _by_series: dict[str, Counted] = field(default_factory=dict)
+    _by_series: dict[str, CounterFigure] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:
@@ -57,16 +57,16 @@ class Counters:
 
     def highest(self, series: str) -> int:
         """Nanodollars of one counter; 0 while it has none."""
-        return self._by_series.get(series, Counted()).nanousd or 0
+        return self._by_series.get(series, CounterFigure()).nanousd or 0
 
     def is_older(self, series: str, nanousd: int, *, partial: bool) -> bool:
         """Whether a counter has given more than this already, and as exactly."""
-        had = self._by_series.get(series, Counted())
+        had = self._by_series.get(series, CounterFigure())
         return (had.nanousd or 0) > nanousd and (partial or not had.partial)
 
-    def count(self, series: str, told: Counted, observed_at: str | None) -> bool:
+    def count(self, series: str, told: CounterFigure, observed_at: str | None) -> bool:
         """Take what a counter tells; whether that raises the meter's figure."""
-        had = self._by_series.get(series, Counted())
+        had = self._by_series.get(series, CounterFigure())
         now = _highest(had, told)
         if now == had:
             return False
@@ -80,11 +80,11 @@ class Counters:
         return True
 
 
-def _highest(had: Counted, told: Counted) -> Counted:
+def _highest(had: CounterFigure, told: CounterFigure) -> CounterFigure:
     if had.partial and not told.partial and told.nanousd is not None:
         return told  # what is known exactly, after a lower bound that may have been priced too high
     costs = [cost for cost in (had.nanousd, told.nanousd) if cost is not None]
     usage = {name: max(had.usage.get(name, 0), told.usage.get(name, 0)) for name in {**had.usage, **told.usage}}
     partial = told.partial if told.nanousd is not None and told.nanousd >= (had.nanousd or 0) else had.partial
     carried = max(had.carried_nanousd, told.carried_nanousd)
-    return Counted(max(costs, default=None), usage, partial, carried)
+    return CounterFigure(max(costs, default=None), usage, partial, carried)

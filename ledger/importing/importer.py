@@ -18,7 +18,7 @@ from ledger.events.event import END_TYPES, check_workflow_id
 from ledger.events.timestamps import Clock
 from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.importing.ledger_state import Known, known
-from ledger.importing.planner import Plan, plan
+from ledger.importing.planner import ImportPlan, plan
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook
@@ -173,7 +173,7 @@ def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -
 
 def _append(
     store: LedgerStore, workflow_id: str, findings: Findings, book: PriceBook, clock: Clock, status: str | None
-) -> Plan:
+) -> ImportPlan:
     """Plan against the ledger as it is, and again when it has moved."""
     for attempt in range(ATTEMPTS_MAX):
         ledger = _known(store, workflow_id)

@@ -13,7 +13,7 @@ from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Line
 from ledger.events.runs import Runs
-from ledger.importing.counter_series import Counted, Counters
+from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.providers.usage import measure
 
 __all__ = ["CALL_NAMES", "Known", "ModelPath", "Named", "known"]
@@ -70,7 +70,7 @@ class Known:
     finals: dict[ModelPath, Mapping[str, Any]] = field(default_factory=dict)
     started_at: str = ""
     project: str = ""
-    counters: dict[tuple[ModelPath, str], Counters] = field(default_factory=dict)
+    counters: dict[tuple[ModelPath, str], CounterSeries] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     status: str = "running"
     last_activity: str = ""
@@ -161,20 +161,20 @@ def _learn_message(found: Known, line: Line, path: ModelPath, kind: str) -> None
 
 
 def _learn_counter(found: Known, line: Line, path: ModelPath, kind: str, series: str) -> None:
-    counters, source = found.counters.setdefault((path, kind), Counters()), line["source"]
+    counters, source = found.counters.setdefault((path, kind), CounterSeries()), line["source"]
     cost = source.get("series_cost_usd")
     nanousd = None if cost is None else money.from_wire(cost)
     carried = money.from_wire(source.get("series_carried_usd", "0.00"))
     partial = source.get("series_partial") is True
-    counted = Counted(nanousd, source.get("series_usage") or {}, partial, carried)
+    counted = CounterFigure(nanousd, source.get("series_usage") or {}, partial, carried)
     counters.count(series, counted, line.get("observed_at"))
 
 
 def _learn_total(found: Known, line: Line, path: ModelPath, kind: str, process: str) -> None:
     """Take a process's total as earlier versions wrote it: a reading of a meter, without the series it counts in."""
     if "cost_usd" in line:
-        counted = Counted(money.from_wire(line["cost_usd"]), line.get("usage") or {}, line.get("partial") is True)
-        found.counters.setdefault((path, kind), Counters()).count(process, counted, line.get("observed_at"))
+        counted = CounterFigure(money.from_wire(line["cost_usd"]), line.get("usage") or {}, line.get("partial") is True)
+        found.counters.setdefault((path, kind), CounterSeries()).count(process, counted, line.get("observed_at"))
 
 
 def _session_of(meter_session_id: str, process: str) -> str:

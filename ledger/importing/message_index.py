@@ -32,14 +32,14 @@ from ledger.errors import (
 )
 from ledger.events.runs import Runs
 from ledger.importing.ledger_state import Known, known
-from ledger.sources.findings import Begun, Skipped
+from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.transcript_reader import Mark, Written
 from ledger.storage.descriptors import shortage
 from ledger.storage.directory_store import DirectoryStore, sizes_of
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
 
-__all__ = ["INDEX_FILE", "Counted", "FileRead", "MessageIndex", "Totals"]
+__all__ = ["INDEX_FILE", "FileRead", "IndexedMessage", "MessageIndex", "WrittenTotals"]
 
 INDEX_FILE: Final = "transcripts.db"
 _VERSION: Final = 6
@@ -90,7 +90,7 @@ CREATE TABLE files (
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class IndexedMessage:
     """Where a message counts, and its largest reading."""
 
     workflow_id: str
@@ -117,7 +117,7 @@ class FileRead:
 
 
 @dataclass(slots=True)
-class Totals:
+class WrittenTotals:
     """The totals that a client wrote into a session's transcript, as `(nanodollars, tokens)`.
 
     Attributes:
@@ -166,11 +166,11 @@ class MessageIndex:
         finally:
             connection.close()
 
-    def counted(self, message_ids: Iterable[str]) -> dict[str, Counted]:
+    def counted(self, message_ids: Iterable[str]) -> dict[str, IndexedMessage]:
         """Those of the messages that some ledger has."""
         self._put_learnt()
         query = "SELECT message_id, workflow_id, agent, session_id, model, measure, observed_at FROM messages"
-        return {row[0]: Counted(*row[1:]) for row in self._some(query, "message_id", message_ids)}
+        return {row[0]: IndexedMessage(*row[1:]) for row in self._some(query, "message_id", message_ids)}
 
     def sessions(self) -> dict[str, set[str]]:
         """The workflows that have something of each session."""
@@ -240,16 +240,16 @@ class MessageIndex:
             ),
         )
 
-    def totals(self, session_ids: Iterable[str]) -> dict[str, Totals]:
+    def totals(self, session_ids: Iterable[str]) -> dict[str, WrittenTotals]:
         """What is known of the totals that clients wrote into the transcripts of these sessions."""
         found = {}
         for session_id, base, written, short in self._some("SELECT * FROM totals", "session_id", session_ids):
             pairs = [(nanousd, tokens) for nanousd, tokens in orjson.loads(written)]
             carried = None if base is None else tuple(orjson.loads(base))
-            found[session_id] = Totals(carried, pairs, bool(short))
+            found[session_id] = WrittenTotals(carried, pairs, bool(short))
         return found
 
-    def keep_totals(self, session_id: str, totals: Totals) -> None:
+    def keep_totals(self, session_id: str, totals: WrittenTotals) -> None:
         """Store what is known of a session's totals."""
         base = None if totals.base is None else orjson.dumps(totals.base).decode()
         row = (session_id, base, orjson.dumps(totals.written).decode(), totals.short)
@@ -274,7 +274,7 @@ class MessageIndex:
             if read_as != kind:
                 continue
             path = Path(os.fsdecode(name))
-            sessions = {id: Begun(*told) for id, told in orjson.loads(begun).items()}
+            sessions = {id: Beginning(*told) for id, told in orjson.loads(begun).items()}
             found[path] = FileRead(
                 Written(size, mtime, inode),
                 Mark(offset, count, ending, sessions, orjson.loads(state)),

@@ -17,21 +17,32 @@ from typing import Any, Final
 from ledger.events import money, timestamps
 from ledger.events.event import WORKFLOW_STARTED, Event, call_observed, cost_observed, event
 from ledger.events.ids import digest
-from ledger.importing.counter_series import Counted, Counters
+from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.importing.ledger_state import CALL_NAMES, Known, ModelPath, Named
 from ledger.pricing.price_book import PriceBook, price_event, price_of
 from ledger.providers.model_names import plain_name
 from ledger.providers.usage import is_larger, measure
-from ledger.sources.findings import Begun, Call, Counter, Evidence, Findings, Message, Place, Session, Skipped, Total
+from ledger.sources.findings import (
+    Beginning,
+    Call,
+    Counter,
+    Evidence,
+    Findings,
+    Message,
+    Place,
+    Session,
+    Skipped,
+    Total,
+)
 
-__all__ = ["Plan", "plan"]
+__all__ = ["ImportPlan", "plan"]
 
 _CLIENT_KINDS: Final = frozenset({"claude", "codex", "claude_stream", "claude_statusline", "otlp"})
 _STREAM: Final = "claude_stream"
 
 
 @dataclass(slots=True)
-class Plan:
+class ImportPlan:
     """What an import comes to for one workflow."""
 
     events: list[Event] = field(default_factory=list)
@@ -41,7 +52,7 @@ class Plan:
 
 def plan(
     workflow_id: str, findings: Findings, ledger: Known, prices: PriceBook, moment: datetime, status: str | None
-) -> Plan:
+) -> ImportPlan:
     """The events that bring a ledger up to what a source found.
 
     Args:
@@ -71,7 +82,7 @@ def plan(
 
 class _Planner:
     def __init__(self, workflow_id: str, ledger: Known, prices: PriceBook, moment: datetime) -> None:
-        self.plan = Plan()
+        self.plan = ImportPlan()
         self._workflow_id, self._ledger, self._prices, self._moment = workflow_id, ledger, prices, moment
         self._reopened: set[str] = set()
         self._moments: dict[tuple[str, str], str] = {}
@@ -276,7 +287,7 @@ class _Planner:
                     )
                 )
 
-    def begun(self, begun: Begun, kind: str) -> None:
+    def begun(self, begun: Beginning, kind: str) -> None:
         """A start, when the ledger knows of none so early, or of no project; the branch is said with the project.
 
         One without a time names its kind of source: it was not when it was imported.
@@ -305,12 +316,12 @@ class _Planner:
             agent = self._ledger.homes.setdefault(counter.session_id, agent)
             self._ledger.covered.add(counter.session_id)
         path = (agent, counter.session_id, counter.model)
-        counters = self._ledger.counters.setdefault((path, counter.kind), Counters())
+        counters = self._ledger.counters.setdefault((path, counter.kind), CounterSeries())
         cost = None if counter.cost_usd is None else money.parse(counter.cost_usd)
         usage = dict(counter.usage or {})
         moment = None if counter.observed_at is None else timestamps.parse(counter.observed_at)
         carried = money.parse(counter.carried_usd) if counter.carried_usd is not None else 0
-        if not counters.count(counter.series, Counted(cost, usage, counter.partial, carried), moment):
+        if not counters.count(counter.series, CounterFigure(cost, usage, counter.partial, carried), moment):
             self.plan.unchanged += 1
             return
         given: dict[str, Any] = {"kind": counter.kind, "file": counter.place.file, "line": counter.place.line}

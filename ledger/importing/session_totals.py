@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from ledger.events import money
-from ledger.importing.message_index import Totals
+from ledger.importing.message_index import WrittenTotals
 from ledger.sources.findings import Counter, Place, spelled
-from ledger.sources.transcript_reader import COPY, Extract, Seen, WrittenTotal
+from ledger.sources.transcript_reader import COPY, Extract, TranscriptMessage, WrittenTotal
 
 __all__ = ["count_totals"]
 
@@ -31,7 +31,7 @@ def count_totals(
     kind: str,
     files: Sequence[tuple[Path, Extract]],
     owners: Mapping[str, str | None],
-    stored: MutableMapping[str, Totals],
+    stored: MutableMapping[str, WrittenTotals],
     agent: str,
 ) -> list[Counter]:
     """Return a counter for the last total of each session, less what it carried over.
@@ -48,7 +48,7 @@ def count_totals(
             written.setdefault(total.session_id, (path, extract, []))[2].append(total)
     before = {session_id: totals.written[-1] for session_id, totals in stored.items() if totals.written}
     for session_id, (_, extract, totals) in written.items():
-        known = stored.setdefault(session_id, Totals())
+        known = stored.setdefault(session_id, WrittenTotals())
         if not extract.resumed:
             known.written, known.short = [], False
             before.pop(session_id, None)
@@ -71,7 +71,7 @@ def _base(
     extract: Extract,
     first: WrittenTotal,
     owners: Mapping[str, str | None],
-    stored: Mapping[str, Totals],
+    stored: Mapping[str, WrittenTotals],
     before: tuple[int, int] | None,
 ) -> tuple[int, int] | None:
     """What a session carried over from the one that it was forked from; None when that cannot be known."""
@@ -104,7 +104,7 @@ def _is_short(
 
 
 def _own_tokens(
-    session_id: str, seen: Iterable[Seen], owners: Mapping[str, str | None], after: int, before: int
+    session_id: str, seen: Iterable[TranscriptMessage], owners: Mapping[str, str | None], after: int, before: int
 ) -> int:
     """The tokens of a session's own messages between two lines of its file."""
     return sum(
@@ -115,7 +115,9 @@ def _own_tokens(
     )
 
 
-def _counters(kind: str, path: Path, totals: Sequence[WrittenTotal], known: Totals, agent: str) -> Iterable[Counter]:
+def _counters(
+    kind: str, path: Path, totals: Sequence[WrittenTotal], known: WrittenTotals, agent: str
+) -> Iterable[Counter]:
     last = max(totals, key=lambda total: total.nanousd)
     base, place = known.base or _NOTHING, Place(spelled(path), last.line)
     parts = [(model, nanousd, usage) for model, nanousd, usage in last.models if base == _NOTHING]

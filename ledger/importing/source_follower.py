@@ -25,7 +25,7 @@ from ledger.sources.findings import Part, Skipped
 from ledger.sources.formats.jsonl import CUT
 from ledger.storage.store import LedgerStore
 
-__all__ = ["Following", "Look", "Told", "Trouble"]
+__all__ = ["Look", "ReportedProblems", "SourceFollower", "SourceProblem"]
 
 _REST_PER_READ: Final = 4
 """A source that took a second to read is left alone for four, however fast it grows."""
@@ -41,25 +41,25 @@ _SKIPPED_TOLD_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class SourceProblem:
     """Something that cannot be followed as it is."""
 
     where: str
     problem: str
 
 
-class Told:
+class ReportedProblems:
     """The troubles that have been told, so that each is told once."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
 
-    def news(self, where: str, problem: str) -> list[Trouble]:
+    def news(self, where: str, problem: str) -> list[SourceProblem]:
         """A trouble, unless it has been told and nothing has changed since."""
         if self._told.get(where) == problem:
             return []
         self._told[where] = problem
-        return [Trouble(where, problem)]
+        return [SourceProblem(where, problem)]
 
     def over(self, where: str) -> None:
         """What was wrong there is so no more; if it comes again, it is told again."""
@@ -79,7 +79,7 @@ class Look:
     """
 
     imported: list[tuple[SourceEntry, ImportReport]] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: list[SourceProblem] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     look_seconds: float = 0.0
     due_seconds: float | None = None
@@ -95,7 +95,7 @@ class _Seen:
     told: set[Skipped] = field(default_factory=set)
 
 
-class Following:
+class SourceFollower:
     """Sources whose ledgers are kept current. Not for two threads at once."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Following:
         self._ledgers, self._sources, self._prices, self._clock = ledgers, sources, prices, clock
         self._entries: list[SourceEntry] = []
         self._seen: dict[SourceEntry, _Seen] = {}
-        self._told = Told()
+        self._told = ReportedProblems()
         self.reading: tuple[SourceEntry, float] | None = None
 
     def slow(self, seconds: float) -> tuple[SourceEntry, float] | None:

@@ -21,16 +21,16 @@ from ledger.events.event import COST_OBSERVED, Event, check_name
 from ledger.events.timestamps import Clock
 from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.importing.ledger_state import Known, known
-from ledger.importing.message_index import Counted, FileRead, MessageIndex
+from ledger.importing.message_index import FileRead, IndexedMessage, MessageIndex
 from ledger.importing.planner import plan
 from ledger.importing.session_totals import count_totals
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook
 from ledger.providers.usage import is_larger, measure
 from ledger.sources import transcript
-from ledger.sources.findings import Begun, Call, Counter, Findings, Options, Place, Skipped, spelled
+from ledger.sources.findings import Beginning, Call, Counter, Findings, Options, Place, Skipped, spelled
 from ledger.sources.repositories import repository_of
-from ledger.sources.transcript_reader import BEGINNING, COPY, Extract, Mark, Seen, Written, name_id
+from ledger.sources.transcript_reader import BEGINNING, COPY, Extract, Mark, TranscriptMessage, Written, name_id
 from ledger.storage.append import Receipt
 from ledger.storage.line import Head
 from ledger.storage.parallel import ask_each, collecting_rarely
@@ -85,7 +85,7 @@ def import_transcripts(
         reads = [read for file in files if (read := _read_of(kind, file, marks.get(file), report)) is not None]
         size = sum(read.bytes for read in reads)
         book, many = prices or GenaiPrices(), processes if size >= _PARALLEL_BYTES else 1
-        found, done_bytes = _Found(kind, given, index), 0
+        found, done_bytes = _FoundMessages(kind, given, index), 0
         with ask_each(_read, ledgers, reads, processes=many) as extracts:
             if many > 1:
                 book.rates("", None)  # its list is loaded meanwhile, once, and not by each of those who append
@@ -113,7 +113,7 @@ def _check_agent(agent: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _FileRead:
     """One file to read."""
 
     kind: str
@@ -128,26 +128,26 @@ class _Read:
         return max(0, self.written.size - self.mark.offset)
 
 
-def _read_of(kind: str, file: Path, before: FileRead | None, report: ImportReport) -> _Read | None:
+def _read_of(kind: str, file: Path, before: FileRead | None, report: ImportReport) -> _FileRead | None:
     """How a file is to be read; None when it is as it was."""
     written = Written.of(file)
     if written is None:
         report.skipped.append(Skipped(file, None, "is gone, or is no regular file"))
         return None
     if before is None:
-        return _Read(kind, file, written, BEGINNING)
+        return _FileRead(kind, file, written, BEGINNING)
     if before.written == written:
         report.in_unchanged_files += before.messages
         report.skipped += before.skipped
         return None
     mark = before.mark
     if not mark.offset or written.size < mark.offset or written.inode != before.written.inode:
-        return _Read(kind, file, written, BEGINNING)
+        return _FileRead(kind, file, written, BEGINNING)
     skipped = tuple(each for each in before.skipped if each.line is None or each.line <= mark.lines)
-    return _Read(kind, file, written, mark, before.messages, skipped)
+    return _FileRead(kind, file, written, mark, before.messages, skipped)
 
 
-def _read(ledgers: LedgerStore, read: _Read) -> Extract:  # noqa: ARG001
+def _read(ledgers: LedgerStore, read: _FileRead) -> Extract:  # noqa: ARG001
     return transcript(read.kind).read(read.path, read.mark)
 
 
@@ -163,13 +163,13 @@ class _One:
         at: where a ledger has it, and the id that it has there; None: no ledger has it.
     """
 
-    seen: Seen
+    seen: TranscriptMessage
     first: tuple[int, str, int, str, str]
     file: Path
-    at: tuple[str, Counted] | None = None
+    at: tuple[str, IndexedMessage] | None = None
 
 
-class _Found:
+class _FoundMessages:
     """What all files that were read hold together."""
 
     def __init__(self, kind: str, options: Options, index: MessageIndex) -> None:
@@ -177,14 +177,14 @@ class _Found:
         self.without_folder: set[str] = set()
         self._kind, self._options, self._index = kind, options, index
         self._ones: dict[str, _One] = {}
-        self._begun: dict[str, Begun] = {}
-        self._read: list[tuple[_Read, FileRead, set[str]]] = []
+        self._begun: dict[str, Beginning] = {}
+        self._read: list[tuple[_FileRead, FileRead, set[str]]] = []
         self._with_totals: list[tuple[Path, Extract]] = []
         self._spelled, self._repository = cache(spelled), cache(repository_of)
         self._homes: dict[str, set[str]] = {}
         self._agents: dict[str, str] = {}
 
-    def add(self, read: _Read, extract: Extract) -> None:
+    def add(self, read: _FileRead, extract: Extract) -> None:
         """One file's extract, in the order of the files."""
         skipped = [*read.skipped, *extract.skipped] if extract.resumed else extract.skipped
         self.skipped += skipped
@@ -201,9 +201,9 @@ class _Found:
                 had.seen, had.file = seen, read.path
             had.seen = had.seen.at_place_of(place)
         for session_id, begun in extract.mark.begun.items():
-            at, project, branch = self._begun.get(session_id, Begun())
+            at, project, branch = self._begun.get(session_id, Beginning())
             at = min(at or begun.at, begun.at or at)
-            self._begun[session_id] = Begun(at, project or begun.project, branch or begun.branch)
+            self._begun[session_id] = Beginning(at, project or begun.project, branch or begun.branch)
         self._agents.update(extract.agents)
         if extract.totals:
             self._with_totals.append((read.path, extract))
@@ -296,20 +296,20 @@ class _Found:
         unchanged = len(ones) - len(new)
         return _Job(workflow_id, self._kind, agent, seen, counters, begun, head, known_here, status, unchanged)
 
-    def _with_agent(self, seen: Seen) -> Seen:
+    def _with_agent(self, seen: TranscriptMessage) -> TranscriptMessage:
         """A message under the kind of its sub-agent, where its own file has no more than the sub-agent's id."""
         kind = self._agents.get(seen.subagent or "")
         return seen if kind is None else seen._replace(subagent=kind)
 
-    def _begun_of(self, ones: Iterable[_One]) -> Begun | None:
+    def _begun_of(self, ones: Iterable[_One]) -> Beginning | None:
         """When the sessions of a workflow's messages began, in which repository and on which branch."""
         sessions = {one.seen.session_id for one in ones}
         begun = sorted(self._begun[session_id] for session_id in sessions if session_id in self._begun)
         at = min((each.at for each in begun if each.at), default="")
-        first = next((each for each in begun if each.project), Begun())
+        first = next((each for each in begun if each.project), Beginning())
         if not at and not first.project:
             return None
-        return Begun(at, self._repository(first.project) if first.project else "", first.branch)
+        return Beginning(at, self._repository(first.project) if first.project else "", first.branch)
 
     def _workflow(self, one: _One) -> str:
         """The workflow of a message that no ledger has."""
@@ -326,7 +326,7 @@ class _Found:
         return name_id(f"{seen.project}\n{seen.branch}", readable=f"{folder}-{seen.branch or 'no-branch'}")
 
 
-def _is_new(seen: Seen, known_here: Known) -> bool:
+def _is_new(seen: TranscriptMessage, known_here: Known) -> bool:
     """Whether a ledger has no view of the message, or only smaller ones."""
     id = known_here.names.get(seen.message_id, seen.message_id)
     path = known_here.messages.get(id)
@@ -349,9 +349,9 @@ class _Job:
     workflow_id: str
     kind: str
     agent: str
-    seen: list[tuple[Seen, str]]
+    seen: list[tuple[TranscriptMessage, str]]
     counters: list[Counter]
-    begun: Begun | None
+    begun: Beginning | None
     head: Head
     told: Known
     status: str | None
@@ -405,7 +405,7 @@ def _has_final_totals(job: _Job) -> bool:
     return job.told.runs.ended and any(kind == "claude_stream" and id in sessions for id, kind in job.told.feeds)
 
 
-def _call(job: _Job, seen: Seen, file: str) -> Call:
+def _call(job: _Job, seen: TranscriptMessage, file: str) -> Call:
     return Call(
         job.kind,
         seen.message_id,

@@ -10,13 +10,13 @@ from typing import Final
 
 from ledger.errors import LedgerUnavailable
 
-__all__ = ["Beside", "beside"]
+__all__ = ["Leftovers", "leftovers_in"]
 
 _NAME: Final = re.compile(r".+\.jsonl\.(fenced|torn|damaged)(?:-[0-9]+)?")
 
 
 @dataclass(slots=True)
-class Beside:
+class Leftovers:
     """Names of files, sorted.
 
     Attributes:
@@ -30,13 +30,13 @@ class Beside:
     damaged: list[str] = field(default_factory=list)
 
 
-def beside(data: Path) -> Beside:
+def leftovers_in(data: Path) -> Leftovers:
     """What lies beside the ledgers of a data directory; one listing, nothing is opened.
 
     Raises:
         LedgerUnavailable: the folder cannot be listed.
     """
-    found = Beside()
+    found = Leftovers()
     folder = data / "ledgers"
     try:
         names = sorted(os.listdir(folder)) if folder.is_dir() else []

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import Rate, Rates
 from ledger.providers.service_tiers import STANDARD_TIERS
-
-if TYPE_CHECKING:
-    from ledger.config.schema import PriceOverride
 
 __all__ = ["BOOK", "Overridden"]
 
@@ -20,10 +18,34 @@ BOOK: Final = "costledger.toml"
 """What an event names as its price book; the digest says which rates stood there."""
 
 
+class AgreedRates(Protocol):
+    """Rates that were agreed for the models whose name a glob matches, as `costledger.toml` gives them."""
+
+    @property
+    def model(self) -> str:
+        """A glob, compared without case: "claude-*"."""
+        ...
+
+    @property
+    def since(self) -> date | None:
+        """From this day on, UTC; None: always."""
+        ...
+
+    @property
+    def service_tier(self) -> str | None:
+        """Only calls served this way; None: all of them."""
+        ...
+
+    @property
+    def rates(self) -> Mapping[str, Decimal]:
+        """USD by bucket: per million tokens, or per web search."""
+        ...
+
+
 class Overridden:
     """A price book in which the first override that matches wins, whole: what it does not name has no price."""
 
-    def __init__(self, overrides: Sequence[PriceOverride], book: PriceBook) -> None:
+    def __init__(self, overrides: Sequence[AgreedRates], book: PriceBook) -> None:
         self.book = book
         self._overrides = [(override, _rates(override)) for override in overrides]
 
@@ -51,5 +73,5 @@ def _named(service_tier: str | None) -> str:
     return "standard" if service_tier is None or service_tier in STANDARD_TIERS else service_tier
 
 
-def _rates(override: PriceOverride) -> Rates:
+def _rates(override: AgreedRates) -> Rates:
     return Rates(BOOK, {bucket: Rate(usd) for bucket, usd in override.rates.items()})

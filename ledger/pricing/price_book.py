@@ -1,7 +1,7 @@
 """Prices: what tokens cost, by a named and versioned price book, fixed when the event is made.
 
 `genai-prices` (https://github.com/pydantic/genai-prices) carries its data with it; it is imported by the first
-call that has something to price. We take its rates and count ourselves (`ledger.pricing.rates`), since a first import prices
+call that has something to price. We take its rates and count ourselves (`rates`), since a first import prices
 a hundred thousand messages; a property test compares every model's figures with the library's own.
 """
 

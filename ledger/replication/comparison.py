@@ -9,7 +9,7 @@ from ledger.errors import CostledgerError
 from ledger.replication.chain import Chain
 from ledger.replication.cursor import last_seen
 from ledger.replication.replica import ChainHead, Replica
-from ledger.replication.sender import Problem, head_at
+from ledger.replication.sender import ReplicationProblem, head_at
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY
 from ledger.storage.origin import origin_of
@@ -39,7 +39,7 @@ def disagreements(
     agreement: Agreement,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Problem]:
+) -> Iterator[ReplicationProblem]:
     """Every ledger that its chain does not agree with; the chain of every line read is proven.
 
     Two chains of one origin and workflow that end with the same hash are the same bytes.
@@ -75,7 +75,7 @@ def disagreements(
                 _compare(ledgers, chain, due, agreement)
         except CostledgerError as error:
             agreement.differing += 1
-            yield Problem(workflow_id, error)
+            yield ReplicationProblem(workflow_id, error)
         if progress is not None:
             progress(done, len(names))
 

@@ -16,7 +16,7 @@ from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaRefus
 from ledger.storage.descriptors import shortage
 from ledger.storage.line import Head
 
-__all__ = ["Cursor", "Held", "Seen", "cursor_path", "held_by", "last_seen"]
+__all__ = ["Cursor", "Held", "ReplicaCursor", "cursor_path", "held_by", "last_seen"]
 
 _SCHEMA: Final = """
 BEGIN IMMEDIATE;
@@ -69,7 +69,7 @@ def held_by(workflow_id: str, error: CostledgerError) -> Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReplicaCursor:
     """A replica as it was last dealt with; moments in the ledger's spelling."""
 
     identity: str
@@ -163,7 +163,7 @@ class Cursor:
         self._db.close()
 
 
-def last_seen(data: Path, origin: str) -> tuple[Seen | None, dict[str, Head], dict[str, Held]]:
+def last_seen(data: Path, origin: str) -> tuple[ReplicaCursor | None, dict[str, Head], dict[str, Held]]:
     """The replica that acknowledged a line last, what it has, and what cannot be sent; nothing is made.
 
     Raises:
@@ -182,7 +182,7 @@ def last_seen(data: Path, origin: str) -> tuple[Seen | None, dict[str, Head], di
             return None, {}, {}
         query = "SELECT workflow_id, seq, size, hash FROM acknowledged WHERE identity = ? AND origin = ?"
         heads = {name: Head(*head) for name, *head in db.execute(query, (row[0], origin))}
-        return Seen(*row), heads, _held(db, row[0], origin) if "held" in tables else {}
+        return ReplicaCursor(*row), heads, _held(db, row[0], origin) if "held" in tables else {}
 
 
 def _held(db: sqlite3.Connection, identity: str, origin: str) -> dict[str, Held]:

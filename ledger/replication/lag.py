@@ -9,7 +9,7 @@ import orjson
 from ledger.errors import CostledgerError, DamagedLedger
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
-from ledger.replication.cursor import Held, Seen, held_by, last_seen
+from ledger.replication.cursor import Held, ReplicaCursor, held_by, last_seen
 from ledger.replication.replica import ChainHead
 from ledger.replication.sender import ends_at, head_at
 from ledger.storage.directory_store import DirectoryStore
@@ -30,7 +30,7 @@ class Backlog:
         held: ledgers that cannot be sent; their waiting lines are not counted where they cannot be.
     """
 
-    replica: Seen | None
+    replica: ReplicaCursor | None
     ledgers: int = 0
     ledgers_behind: int = 0
     events_behind: int = 0

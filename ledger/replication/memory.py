@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from ledger.errors import CostledgerError
-from ledger.replication.replica import PARTITIONS, ChainHead, ReplicatedLine, Run, partition_of
+from ledger.replication.replica import PARTITIONS, ChainHead, ChainSegment, ReplicatedLine, partition_of
 from ledger.replication.subjects import subject_of
 
 __all__ = ["MemoryReplica"]
@@ -24,11 +24,11 @@ class MemoryReplica:
         self.stored: list[ReplicatedLine] = []
         self._lock, self._position = threading.Condition(), 0
 
-    def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+    def publish(self, runs: Sequence[ChainSegment]) -> list[ChainHead | CostledgerError]:
         """See `Replica.publish`."""
         return [self._publish(run) for run in runs]
 
-    def _publish(self, run: Run) -> ChainHead | CostledgerError:
+    def _publish(self, run: ChainSegment) -> ChainHead | CostledgerError:
         workflow_id, origin = run.after.workflow_id, run.after.origin
         try:
             subject_of(workflow_id, origin)
@@ -41,12 +41,12 @@ class MemoryReplica:
             self._store(run)
             return run.last
 
-    def repeat(self, run: Run) -> None:
+    def repeat(self, run: ChainSegment) -> None:
         """See `Replica.repeat`."""
         with self._lock:
             self._store(run)
 
-    def _store(self, run: Run) -> None:
+    def _store(self, run: ChainSegment) -> None:
         for raw in run.lines:
             self._position += 1
             self.stored.append(ReplicatedLine(self._position, run.after.workflow_id, run.after.origin, raw))

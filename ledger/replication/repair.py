@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ledger.errors import CostledgerError, Diverged, ReplicaUnavailable
 from ledger.events import timestamps as clocks
 from ledger.replication.cursor import Cursor
-from ledger.replication.replica import ChainHead, Replica, Run
-from ledger.replication.sender import Problem, Replication, head_at, runs_of
+from ledger.replication.replica import ChainHead, ChainSegment, Replica
+from ledger.replication.sender import Replication, ReplicationProblem, head_at, runs_of
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head
 
@@ -51,7 +51,7 @@ class Repair:
     lines: int = 0
     size_bytes: int = 0
     due: dict[str, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReplicationProblem] = field(default_factory=list)
 
 
 def repair(
@@ -92,7 +92,7 @@ def repair(
         except ReplicaUnavailable:
             raise
         except CostledgerError as error:
-            found.problems.append(Problem(workflow_id, error))
+            found.problems.append(ReplicationProblem(workflow_id, error))
         found.ledgers += 1
         if progress is not None:
             progress(done, len(names))
@@ -127,7 +127,7 @@ def _mend(
     if whole.seq < last.seq:
         lost -= _present_behind(ledgers, replica, head, whole)
         lines = next(runs_of(ledgers, head.workflow_id, whole))
-        run = Run(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
+        run = ChainSegment(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
         replica.repeat(run)
         found.lines += len(lines)
         found.size_bytes += sum(map(len, lines))

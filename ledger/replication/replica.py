@@ -22,9 +22,9 @@ __all__ = [
     "RUN_BYTES_MAX",
     "RUN_LINES_MAX",
     "ChainHead",
+    "ChainSegment",
     "Replica",
     "ReplicatedLine",
-    "Run",
     "last_positions",
     "mark_of",
     "partition_of",
@@ -56,7 +56,7 @@ class ChainHead:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ChainSegment:
     """Lines of one chain that follow one another.
 
     Attributes:
@@ -113,7 +113,7 @@ class Replica(Protocol):
         """
         ...
 
-    def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+    def publish(self, runs: Sequence[ChainSegment]) -> list[ChainHead | CostledgerError]:
         """Store runs of different chains, each whole or not at all; one answer each, in order.
 
         A run is taken only if it extends its chain exactly where the chain ends. The answer is then the run's last
@@ -123,7 +123,7 @@ class Replica(Protocol):
         """
         ...
 
-    def repeat(self, run: Run) -> None:
+    def repeat(self, run: ChainSegment) -> None:
         """Store a run behind whatever the engine has of its chain, because the engine lost its first line.
 
         Raises:

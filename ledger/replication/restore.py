@@ -16,7 +16,7 @@ from ledger.events.timestamps import Clock
 from ledger.replication.chain import Chain
 from ledger.replication.cursor import Cursor, cursor_path
 from ledger.replication.replica import Replica, ReplicatedLine
-from ledger.replication.sender import Problem
+from ledger.replication.sender import ReplicationProblem
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.files import Files
 from ledger.storage.origin import origin_of, take_origin
@@ -39,7 +39,7 @@ class Restored:
     ledgers: int = 0
     events: int = 0
     size_bytes: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReplicationProblem] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ def restore(
     for workflow_id, one in chains.items():
         problem = one.error or _gap(one, data)
         if problem is not None:
-            done.problems.append(Problem(workflow_id, problem))
+            done.problems.append(ReplicationProblem(workflow_id, problem))
         done.ledgers += one.chain.head.seq > 0
         done.events += one.chain.head.seq
         done.size_bytes += one.chain.head.size

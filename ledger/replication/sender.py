@@ -28,12 +28,12 @@ from ledger.errors import (
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.replication.cursor import Cursor, cursor_path, held_by
-from ledger.replication.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, Replica, Run
+from ledger.replication.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, ChainSegment, Replica
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head, seed, seeded_by
 from ledger.storage.origin import misplaced, origin_of
 
-__all__ = ["LOOK_SECONDS", "Problem", "Replication", "Sent", "ends_at", "head_at", "runs_of"]
+__all__ = ["LOOK_SECONDS", "Replication", "ReplicationProblem", "Sent", "ends_at", "head_at", "runs_of"]
 
 _WAVE_LINES_MAX: Final = 4 * RUN_LINES_MAX
 """Lines sent before the answers are waited for; the ledgers behind are then read on."""
@@ -64,7 +64,7 @@ _log = logging.getLogger("costledger")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ReplicationProblem:
     """A ledger that could not be sent; the others were."""
 
     workflow_id: str
@@ -83,7 +83,7 @@ class Sent:
     lines: int = 0
     size_bytes: int = 0
     ledgers: set[str] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReplicationProblem] = field(default_factory=list)
     away: ReplicaUnavailable | None = None
     renewing: RenewalUnfinished | None = None
 
@@ -216,7 +216,7 @@ class Replication:
         if cursor is not None:
             cursor.close()
 
-    def _behind(self, cursor: Cursor) -> Iterator[_Sending | Problem]:
+    def _behind(self, cursor: Cursor) -> Iterator[_Sending | ReplicationProblem]:
         """The ledgers that have grown since they were acknowledged."""
         for workflow_id in self._ledgers.workflow_ids():
             size = self._ledgers.size(workflow_id)
@@ -232,7 +232,7 @@ class Replication:
                 elif size == head.size:
                     head_at(self._ledgers, ChainHead(workflow_id, self._origin, head.seq, head.hash))
             except CostledgerError as error:
-                yield Problem(workflow_id, error)
+                yield ReplicationProblem(workflow_id, error)
 
     def _whole(self, cursor: Cursor, workflow_id: str, head: Head) -> bool:
         """Whether a ledger as long as it was when it was acknowledged ends as it did.
@@ -265,7 +265,9 @@ class Replication:
             raise Diverged(workflow_id, self._origin, 1, problem)
         return _Sending(workflow_id, head, lines, rest)
 
-    def _wave(self, sending: deque[_Sending], behind: Iterator[_Sending | Problem], sent: Sent) -> list[_Sending]:
+    def _wave(
+        self, sending: deque[_Sending], behind: Iterator[_Sending | ReplicationProblem], sent: Sent
+    ) -> list[_Sending]:
         """Ledgers whose next lines are sent together."""
         wave: list[_Sending] = []
         lines = 0
@@ -273,7 +275,7 @@ class Replication:
             one = sending.popleft() if sending else next(behind, None)
             if one is None:
                 break
-            if isinstance(one, Problem):
+            if isinstance(one, ReplicationProblem):
                 self._fail(one.workflow_id, one.error, sent)
                 continue
             wave.append(one)
@@ -282,7 +284,10 @@ class Replication:
 
     def _send(self, wave: Sequence[_Sending], cursor: Cursor, sent: Sent) -> list[_Sending]:
         """Send one wave; which of its ledgers have more to send."""
-        runs = [Run(ChainHead(one.workflow_id, self._origin, one.head.seq, one.head.hash), one.lines) for one in wave]
+        runs = [
+            ChainSegment(ChainHead(one.workflow_id, self._origin, one.head.seq, one.head.hash), one.lines)
+            for one in wave
+        ]
         answers = self._replica.publish(runs)
         away = [answer for answer in answers if isinstance(answer, ReplicaUnavailable)]
         if len(away) == len(answers):
@@ -302,7 +307,7 @@ class Replication:
         cursor.acknowledge(acknowledged, clocks.to_wire(self._clock()))
         return more
 
-    def _taken(self, one: _Sending, run: Run, sent: Sent) -> list[_Sending]:
+    def _taken(self, one: _Sending, run: ChainSegment, sent: Sent) -> list[_Sending]:
         """The ledger again, when it has more to send."""
         size, last = sum(map(len, run.lines)), run.last
         one.head = Head(last.seq, one.head.size + size, last.hash)
@@ -325,7 +330,7 @@ class Replication:
         return [again]
 
     def _fail(self, workflow_id: str, error: CostledgerError, sent: Sent) -> None:
-        sent.problems.append(Problem(workflow_id, error))
+        sent.problems.append(ReplicationProblem(workflow_id, error))
         wait_seconds = _UNAVAILABLE_SECONDS if isinstance(error, ReplicaUnavailable) else _AGAIN_SECONDS
         self._again[workflow_id] = (self._ledgers.size(workflow_id) or 0, time.monotonic() + wait_seconds)
 

@@ -35,14 +35,14 @@ from ledger.events import money
 from ledger.events.event import check_name
 from ledger.providers.usage import measure, usage_of
 from ledger.sources.claude_totals import models_of
-from ledger.sources.findings import Begun, Skipped
+from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.transcript_reader import (
     BEGINNING,
     COPY,
     Extract,
-    Lines,
     Mark,
-    Seen,
+    TranscriptLines,
+    TranscriptMessage,
     WrittenTotal,
     branch_name,
     files_below,
@@ -71,7 +71,7 @@ _META_BYTES_MAX: Final = 64 * 1024
 
 
 @dataclass(slots=True)
-class _Response:
+class _TranscriptResponse:
     """One response as the lines of one file show it; `at` and what follows are the first line's.
 
     Attributes:
@@ -95,7 +95,7 @@ class _Response:
 
 
 @dataclass(slots=True)
-class _File:
+class _TranscriptFile:
     """What a transcript's reader needs to know of its file, from the beginning on.
 
     Attributes:
@@ -115,7 +115,7 @@ class _File:
     forked: bool = False
     model: str = ""
 
-    def copied(self, response: _Response) -> int:
+    def copied(self, response: _TranscriptResponse) -> int:
         """Whether a response was copied into the file: certain, likely, or no sign of it."""
         at = response.at if isinstance(response.at, str) else ""
         if response.forked_from is not None or (at and at < self.born):
@@ -133,7 +133,7 @@ class ClaudeTranscripts:
     def identify(self, path: Path) -> bool:
         """See `Transcript.identify`: a first line names a session in Claude Code's spelling."""
         for file in self.files(path)[:_LOOKED_AT_MAX]:
-            for _, record in Lines(file, BEGINNING):
+            for _, record in TranscriptLines(file, BEGINNING):
                 return "sessionId" in record or record.get("type") in ("summary", "file-history-snapshot")
         return False
 
@@ -154,7 +154,7 @@ class ClaudeTranscripts:
 
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`."""
-        found = Lines(path, mark, *_WANTED)
+        found = TranscriptLines(path, mark, *_WANTED)
         reading = _Reading(path, mark)
         for number, record in found:
             if not found.resumed and reading.resumed:
@@ -188,13 +188,13 @@ class _Reading:
     def __init__(self, path: Path, mark: Mark) -> None:
         self.path, self.resumed = path, mark.offset > 0
         self.begun, self.last_at = dict(mark.begun), ""
-        self.file = _File(**mark.state)
+        self.file = _TranscriptFile(**mark.state)
         self.unknown = Unknown(path)
         self.totals: list[WrittenTotal] = []
         self.agents: dict[str, str] = {}
         self._tasks: dict[str, str] = {}
-        self._responses: dict[str, _Response] = {}
-        self._searches: list[Seen] = []
+        self._responses: dict[str, _TranscriptResponse] = {}
+        self._searches: list[TranscriptMessage] = []
 
     def take(self, record: Mapping[str, Any], number: int) -> None:
         """Take a record in.
@@ -250,9 +250,9 @@ class _Reading:
         if kind and name(id):
             self.agents[name(id)] = kind
 
-    def seen(self, skipped: list[Skipped]) -> list[Seen]:
+    def seen(self, skipped: list[Skipped]) -> list[TranscriptMessage]:
         """The responses, those that a web search made among them; what does not fit is skipped."""
-        seen: list[Seen] = []
+        seen: list[TranscriptMessage] = []
         subagent = _type_of(self.path)
         for response in self._responses.values():
             try:
@@ -313,11 +313,11 @@ def _tokens(usage: Mapping[str, int]) -> int:
 
 def _searches(
     record: Mapping[str, Any],
-    responses: Mapping[str, _Response],
-    file: _File,
-    begun: Mapping[str, Begun],
+    responses: Mapping[str, _TranscriptResponse],
+    file: _TranscriptFile,
+    begun: Mapping[str, Beginning],
     line: int,
-) -> Iterator[Seen]:
+) -> Iterator[TranscriptMessage]:
     """The web searches of the client's own tool, which the result of the tool counts and no response does."""
     given, body = record.get("toolUseResult"), record.get("message")
     count = given.get("searchCount") if isinstance(given, dict) and "query" in given else None
@@ -331,7 +331,7 @@ def _searches(
             continue
         model = name(issuing.model) if issuing is not None else file.model
         session_id = check_name(record.get("sessionId"))
-        yield Seen(
+        yield TranscriptMessage(
             tool,
             session_id,
             None,
@@ -348,7 +348,9 @@ def _searches(
         return
 
 
-def _take(responses: dict[str, _Response], record: Mapping[str, Any], line: int, file: _File) -> bool:
+def _take(
+    responses: dict[str, _TranscriptResponse], record: Mapping[str, Any], line: int, file: _TranscriptFile
+) -> bool:
     """Keep the response that a line shows at its largest; False when it shows none.
 
     What one file repeats of a response has the same moment or a later one.
@@ -380,7 +382,7 @@ def _take(responses: dict[str, _Response], record: Mapping[str, Any], line: int,
     if had is None:
         at = shown.get("timestamp", record.get("timestamp"))
         where = (record.get("sessionId"), record.get("gitBranch"))
-        had = responses[id] = _Response(id, model, usage, output, line, at, agent, *where)
+        had = responses[id] = _TranscriptResponse(id, model, usage, output, line, at, agent, *where)
         had.request, had.forked_from = shown.get("requestId", record.get("requestId")), record.get("forkedFrom")
         had.version = record.get("version")
         had.attribution = {key: record[key] for key in _ATTRIBUTION if key in record}
@@ -397,7 +399,7 @@ def _is_search(block: Mapping[str, Any]) -> bool:
     return block.get("type") == "tool_use" and block.get("name") == "WebSearch" and isinstance(block.get("id"), str)
 
 
-def _is_larger(model: object, usage: Mapping[str, Any], had: _Response) -> bool:
+def _is_larger(model: object, usage: Mapping[str, Any], had: _TranscriptResponse) -> bool:
     """Whether a line with the same output shows more of a response; nearly every line repeats what was shown.
 
     Raises:
@@ -414,7 +416,9 @@ def _is_unknown(record: Mapping[str, Any]) -> bool:
     return kind not in _TOLD_ELSEWHERE and "sessionId" in record and tells_usage(record)
 
 
-def _calls(response: _Response, begun: Mapping[str, Begun], file: _File, subagent: str) -> Iterator[Seen]:
+def _calls(
+    response: _TranscriptResponse, begun: Mapping[str, Beginning], file: _TranscriptFile, subagent: str
+) -> Iterator[TranscriptMessage]:
     """The response itself, and the calls of other models that it hides.
 
     Raises:
@@ -426,7 +430,7 @@ def _calls(response: _Response, begun: Mapping[str, Begun], file: _File, subagen
     if response.agent:
         subagent = subagent or name(marks.get("attributionAgent")) or check_name(response.agent)
     parent = response.forked_from.get("sessionId") if isinstance(response.forked_from, dict) else None
-    own = Seen(
+    own = TranscriptMessage(
         response.id,
         session_id,
         None,
@@ -457,5 +461,5 @@ def _calls(response: _Response, begun: Mapping[str, Begun], file: _File, subagen
             )
 
 
-def _begun(record: Mapping[str, Any]) -> Begun:
-    return Begun(moment(record.get("timestamp")), name(record.get("cwd")), branch_name(record.get("gitBranch")))
+def _begun(record: Mapping[str, Any]) -> Beginning:
+    return Beginning(moment(record.get("timestamp")), name(record.get("cwd")), branch_name(record.get("gitBranch")))

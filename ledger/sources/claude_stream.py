@@ -27,7 +27,7 @@ from ledger.errors import InvalidInput, SourceUnreadable, reason, shown
 from ledger.events import money
 from ledger.events.event import check_name, check_workflow_id
 from ledger.providers.usage import usage_of
-from ledger.sources.claude_totals import Result, models_of, own_total, version_of
+from ledger.sources.claude_totals import ResultLine, models_of, own_total, version_of
 from ledger.sources.findings import (
     Findings,
     Message,
@@ -65,7 +65,7 @@ class _Init(BaseModel):
     claude_code_version: Any = None
 
 
-class _Response(BaseModel):
+class _StreamResponse(BaseModel):
     id: _Name
     model: _Name | None = None
     usage: dict[str, Any]
@@ -74,7 +74,7 @@ class _Response(BaseModel):
 
 class _Assistant(BaseModel):
     session_id: _Name
-    message: _Response
+    message: _StreamResponse
     parent_tool_use_id: Any = None
     request_id: Any = None
     subagent_type: Any = None
@@ -102,7 +102,7 @@ class _Process:
 
     session: Session
     version: tuple[int, ...] | None = None
-    results: dict[object, Result] = field(default_factory=dict)
+    results: dict[object, ResultLine] = field(default_factory=dict)
     last: dict[object, str] = field(default_factory=dict)
     streamed: dict[object, str] = field(default_factory=dict)
     main_models: Tally[str] = field(default_factory=Tally)
@@ -249,7 +249,7 @@ def _take_piece(processes: dict[str, _Process], record: dict[str, Any], agent: s
         return
     chain, process = _chain(record.get("parent_tool_use_id")), _process(processes, check_name(session_id), agent)
     if event.get("type") == "message_start" and isinstance(event.get("message"), dict):
-        response = _Response.model_validate(event["message"])
+        response = _StreamResponse.model_validate(event["message"])
         process.streamed[chain] = response.id
         _add(process, chain, Message(response.id, response.model, usage_of(response.usage), place))
     elif event.get("type") == "message_delta" and isinstance(event.get("usage"), dict):
@@ -267,7 +267,7 @@ def _take_result(processes: dict[str, _Process], line: _Result, agent: str | Non
     since = None if line.since is None else models_of(line.since)
     usage = usage_of(line.usage) if line.usage else {}
     total = money.parse(line.total_cost_usd, most_nanousd=money.READING_NANOUSD_MAX)
-    result = Result(total, models_of(line.model_usage), since, usage, line.result_index is not None, place)
+    result = ResultLine(total, models_of(line.model_usage), since, usage, line.result_index is not None, place)
     process = _process(processes, line.session_id, agent)
     process.session.process = process.session.process or line.uuid or ""
     process.results[line.uuid or place.line] = result

@@ -23,7 +23,7 @@ from ledger.events.event import USAGE_FIELDS, check_name
 from ledger.providers.usage import usage_of
 from ledger.sources.findings import Place, Total
 
-__all__ = ["CARRIED_FROM", "Models", "Result", "added", "models_of", "own_total", "version_of"]
+__all__ = ["CARRIED_FROM", "Models", "ResultLine", "added", "models_of", "own_total", "version_of"]
 
 Models = Mapping[str, tuple[int, Mapping[str, int]]]
 """Nanodollars and tokens by model."""
@@ -38,7 +38,7 @@ _INPUT: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ResultLine:
     """One `result` line.
 
     Attributes:
@@ -101,7 +101,7 @@ def version_of(text: object) -> tuple[int, ...] | None:
 
 
 def own_total(
-    results: Sequence[Result],
+    results: Sequence[ResultLine],
     version: tuple[int, ...] | None,
     messages: Iterable[Mapping[str, int]],
     main_model: str | None,
@@ -128,7 +128,7 @@ def own_total(
     return Total(None, ((main_model or "", None, usage),), last.place, partial=True)
 
 
-def _summed(results: Sequence[Result]) -> Total:
+def _summed(results: Sequence[ResultLine]) -> Total:
     costs: dict[str, int] = {}
     used: dict[str, dict[str, int]] = {}
     for result in results:
@@ -140,7 +140,7 @@ def _summed(results: Sequence[Result]) -> Total:
     return Total(own, models, results[-1].place, carried_nanousd=max(0, whole - own))
 
 
-def _is_all_its_own(last: Result, results: Sequence[Result], messages: Iterable[Mapping[str, int]]) -> bool:
+def _is_all_its_own(last: ResultLine, results: Sequence[ResultLine], messages: Iterable[Mapping[str, int]]) -> bool:
     """Whether the tokens of the total are those that the process's own lines account for."""
     whole = added(usage for _, usage in last.models.values())
     if added(result.usage for result in results) == whole:

@@ -30,14 +30,14 @@ from typing import Any, Final, NamedTuple
 from ledger.errors import InvalidEvent, shown
 from ledger.events.event import check_name
 from ledger.events.ids import digest
-from ledger.sources.codex_counters import Counters, Ended, Totals
-from ledger.sources.findings import Begun, Skipped
+from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
+from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.transcript_reader import (
     BEGINNING,
     Extract,
-    Lines,
     Mark,
-    Seen,
+    TranscriptLines,
+    TranscriptMessage,
     branch_name,
     files_below,
     moment,
@@ -68,14 +68,14 @@ class _Rollout:
 
     session_id: str = ""
     agent: str | None = None
-    begun: Begun = field(default_factory=Begun)
+    begun: Beginning = field(default_factory=Beginning)
     branch: str = ""
     model: str | None = None
     service_tier: str | None = None
     forked_from: dict[str, str] = field(default_factory=dict)
     spawned_by: dict[str, str] = field(default_factory=dict)
     thread_id: str = ""
-    counters: Counters = field(default_factory=Counters)
+    counters: RolloutCounters = field(default_factory=RolloutCounters)
 
     def lineage(self) -> str:
         """The first session of those this thread repeats, as far as the file says.
@@ -96,18 +96,18 @@ class _Rollout:
         return bool(self.forked_from.get(self.thread_id) or self.spawned_by.get(self.thread_id))
 
 
-class _Found(NamedTuple):
+class _RolloutCall(NamedTuple):
     """A call before it has an id, since that takes the whole file's lineage.
 
     Attributes:
         thread_id: whose call it is, when its line says so; a fork's line may repeat its parent's call.
     """
 
-    seen: Seen
+    seen: TranscriptMessage
     ended: Ended
     thread_id: str = ""
 
-    def named(self, lineage: str) -> Seen:
+    def named(self, lineage: str) -> TranscriptMessage:
         return self.seen._replace(
             message_id=digest("codex", self.thread_id or lineage, self.ended.counter, *self.ended.total)
         )
@@ -121,7 +121,7 @@ class CodexRollouts:
     def identify(self, path: Path) -> bool:
         """See `Transcript.identify`: a file begins with a `session_meta`."""
         for file in self.files(path)[:_LOOKED_AT_MAX]:
-            for _, record in Lines(file, BEGINNING):
+            for _, record in TranscriptLines(file, BEGINNING):
                 return record.get("type") == "session_meta"
         return False
 
@@ -142,10 +142,10 @@ class CodexRollouts:
 
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`; from the beginning always, for a delta needs the total before it."""
-        found = Lines(
+        found = TranscriptLines(
             path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings', b'usage"'
         )
-        rollout, calls, last_at = _Rollout(), list[_Found](), None
+        rollout, calls, last_at = _Rollout(), list[_RolloutCall](), None
         unknown = Unknown(path)
         for number, record in found:
             payload = record.get("payload")
@@ -166,7 +166,9 @@ class CodexRollouts:
         return Extract(seen, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
 
 
-def _calls(rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, Any], line: int) -> Iterator[_Found]:
+def _calls(
+    rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, Any], line: int
+) -> Iterator[_RolloutCall]:
     """Take a record in; the call that it ends, if it ends one."""
     kind = record.get("type")
     if kind == "session_meta":
@@ -180,11 +182,11 @@ def _calls(rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, A
         rollout.service_tier = None if not tier or tier in _STANDARD else tier
     elif kind == _RECORD:
         thread_id, response_id = name(payload.get("thread_id")), name(payload.get("response_id"))
-        total, used = Totals.of(payload["thread_token_usage"]), Totals.of(payload["usage"])
+        total, used = CodexTokens.of(payload["thread_token_usage"]), CodexTokens.of(payload["usage"])
         ended = rollout.counters.record(response_id or f"line {line}", total, used)
         if ended is not None:
             seen = _seen(rollout, record, rollout.model, ended, line)
-            yield _Found(seen, ended, thread_id)
+            yield _RolloutCall(seen, ended, thread_id)
     elif kind == "event_msg" and payload.get("type") == "token_count" and isinstance(payload.get("info"), dict):
         info = payload["info"]
         if not isinstance(info.get("total_token_usage"), dict):
@@ -192,7 +194,7 @@ def _calls(rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, A
         ended = _reading(rollout, info)
         if ended is not None:
             seen = _seen(rollout, record, name(info.get("model")) or rollout.model, ended, line)
-            yield _Found(seen, ended)
+            yield _RolloutCall(seen, ended)
 
 
 def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
@@ -201,17 +203,19 @@ def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
     Codex gives `total_tokens` in every usage. A last call without it that equals the total repeats the total, and does
     not say what the call was.
     """
-    total, given = Totals.of(info["total_token_usage"]), info.get("last_token_usage")
-    last = Totals.of(given) if isinstance(given, dict) else None
+    total, given = CodexTokens.of(info["total_token_usage"]), info.get("last_token_usage")
+    last = CodexTokens.of(given) if isinstance(given, dict) else None
     if isinstance(given, dict) and last == total and "total_tokens" not in given:
         last = None
     return rollout.counters.read(total, last, inherited=rollout.is_child())
 
 
-def _seen(rollout: _Rollout, record: Mapping[str, Any], model: str | None, ended: Ended, line: int) -> Seen:
+def _seen(
+    rollout: _Rollout, record: Mapping[str, Any], model: str | None, ended: Ended, line: int
+) -> TranscriptMessage:
     if not rollout.session_id:
         raise ValueError("no session_meta before it says whose tokens these are")
-    return Seen(
+    return TranscriptMessage(
         "",
         rollout.session_id,
         None,
@@ -241,7 +245,7 @@ def _is_unknown(record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
 
 
 def _counts_tokens(usage: object) -> bool:
-    return isinstance(usage, dict) and not usage.keys().isdisjoint(Totals._fields)
+    return isinstance(usage, dict) and not usage.keys().isdisjoint(CodexTokens._fields)
 
 
 def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
@@ -262,7 +266,7 @@ def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[st
         rollout.agent = name(meta.get("agent_nickname")) or name(meta.get("agent_role")) or thread_id
     at = moment(meta.get("timestamp")) or moment(record.get("timestamp"))
     rollout.branch = name(git.get("branch")) if isinstance(git, dict) else ""
-    rollout.begun = Begun(at, name(meta.get("cwd")), branch_name(rollout.branch))
+    rollout.begun = Beginning(at, name(meta.get("cwd")), branch_name(rollout.branch))
 
 
 def _parent_of(meta: Mapping[str, Any]) -> str:

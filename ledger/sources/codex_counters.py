@@ -20,12 +20,12 @@ from typing import Any, Final, NamedTuple
 
 from ledger.providers.usage import disjoint
 
-__all__ = ["Counters", "Ended", "Totals"]
+__all__ = ["CodexTokens", "Ended", "RolloutCounters"]
 
 _MAX: Final = 2**63
 
 
-class Totals(NamedTuple):
+class CodexTokens(NamedTuple):
     """Tokens as Codex counts them: cached ones and cache writes inside the input, reasoning inside the output."""
 
     input_tokens: int = 0
@@ -35,7 +35,7 @@ class Totals(NamedTuple):
     reasoning_output_tokens: int = 0
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Totals:
+    def of(cls, given: Mapping[str, Any]) -> CodexTokens:
         """Return the counts of a usage object of Codex.
 
         Raises:
@@ -47,13 +47,13 @@ class Totals(NamedTuple):
                 raise ValueError(f"{bucket} is no count of tokens")
         return cls(**counts)
 
-    def covers(self, other: Totals) -> bool:
+    def covers(self, other: CodexTokens) -> bool:
         """Return whether no count is below the other's."""
         return all(mine >= its for mine, its in zip(self, other, strict=True))
 
-    def minus(self, other: Totals) -> Totals:
+    def minus(self, other: CodexTokens) -> CodexTokens:
         """Return the difference, of counts that cover the other's."""
-        return Totals(*(mine - its for mine, its in zip(self, other, strict=True)))
+        return CodexTokens(*(mine - its for mine, its in zip(self, other, strict=True)))
 
     def usage(self) -> dict[str, int]:
         """Return these tokens in our disjoint buckets."""
@@ -71,25 +71,25 @@ class Ended(NamedTuple):
         counter: which counter of the rollout, from 0; with the total it names the call.
     """
 
-    used: Totals
-    total: Totals
+    used: CodexTokens
+    total: CodexTokens
     counter: int
 
 
-_ZERO: Final = Totals()
+_ZERO: Final = CodexTokens()
 
 
 @dataclass(slots=True)
-class Counters:
+class RolloutCounters:
     """The counters of one rollout, as far as it was read."""
 
-    _at: dict[int, Totals] = field(default_factory=dict)  # the counter that was read last is the last
+    _at: dict[int, CodexTokens] = field(default_factory=dict)  # the counter that was read last is the last
     _count: int = 0
-    _read: set[Totals] = field(default_factory=set)
-    _unrecorded: set[Totals] = field(default_factory=set)  # totals whose call no record has named
+    _read: set[CodexTokens] = field(default_factory=set)
+    _unrecorded: set[CodexTokens] = field(default_factory=set)  # totals whose call no record has named
     _responses: set[str] = field(default_factory=set)
 
-    def read(self, total: Totals, last: Totals | None, *, inherited: bool = False) -> Ended | None:
+    def read(self, total: CodexTokens, last: CodexTokens | None, *, inherited: bool = False) -> Ended | None:
         """Take a reading; return the call that it shows, None for a repeat.
 
         Args:
@@ -97,7 +97,7 @@ class Counters:
             inherited: the rollout is a fork's or a sub-agent's, whose counter may have begun in another rollout.
         """
         if not self._at and inherited and last is not None:
-            ended = self._set(None, total, Totals(*map(min, total, last)))
+            ended = self._set(None, total, CodexTokens(*map(min, total, last)))
         elif last is None or not total.covers(last):
             ended = self._grown(total)
         elif total in self._read:
@@ -110,7 +110,7 @@ class Counters:
         self._unrecorded.add(total)
         return ended
 
-    def record(self, response_id: str, total: Totals, used: Totals) -> Ended | None:
+    def record(self, response_id: str, total: CodexTokens, used: CodexTokens) -> Ended | None:
         """Take the record of one response; return its call, None when that was counted before."""
         if response_id in self._responses:
             return None
@@ -122,7 +122,7 @@ class Counters:
         self._read.add(total)
         return ended if any(used) else None
 
-    def _called(self, total: Totals, last: Totals) -> Ended:
+    def _called(self, total: CodexTokens, last: CodexTokens) -> Ended:
         """Move a counter to a new total, by a known last call."""
         base = total.minus(last)
         if base in self._read or base == _ZERO:
@@ -135,17 +135,17 @@ class Counters:
         at, counter = max(below)
         return self._set(counter, total, total.minus(at))
 
-    def _grown(self, total: Totals) -> Ended:
+    def _grown(self, total: CodexTokens) -> Ended:
         """Move the newest counter to a total whose last call is not known; one that fell began again."""
         newest = next(reversed(self._at), None)
         if newest is None or not total.covers(self._at[newest]):
             return self._set(None, total, total)
         return self._set(newest, total, total.minus(self._at[newest]))
 
-    def _which(self, total: Totals) -> int | None:
+    def _which(self, total: CodexTokens) -> int | None:
         return next((counter for counter, at in self._at.items() if at == total), None)
 
-    def _set(self, counter: int | None, total: Totals, used: Totals) -> Ended:
+    def _set(self, counter: int | None, total: CodexTokens, used: CodexTokens) -> Ended:
         """Set a counter, or for None a new one, to a total."""
         if counter is None:
             counter, self._count = self._count, self._count + 1

@@ -9,7 +9,7 @@ From `[otel]` in its `config.toml` (https://developers.openai.com/codex/config-a
 - spans repeat those calls with `gen_ai.usage.*`, without a model, and with a number of an operating system's thread as
   `thread.id`; metrics count them without a session. Both are passed over.
 
-A call has no id that a rollout knows too: of a session that both show, the higher sum counts (`ledger.importing.planner`).
+A call has no id that a rollout knows too: of a session that both show, the higher sum counts (see the planner).
 """
 
 from __future__ import annotations

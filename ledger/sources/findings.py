@@ -12,7 +12,7 @@ from ledger.errors import readable
 from ledger.events import timestamps
 
 __all__ = [
-    "Begun",
+    "Beginning",
     "Call",
     "Counter",
     "Evidence",
@@ -223,7 +223,7 @@ class Session:
         return next(iter([*last, *([self.place] if self.place else [])]), Place("unknown", 1))
 
 
-class Begun(NamedTuple):
+class Beginning(NamedTuple):
     """When a session or a workflow began, in which folder and on which git branch; "" for what the source does not say.
 
     Unlike `Findings.started` it is a bound that may be found piece by piece, in any order.
@@ -252,7 +252,7 @@ class Findings:
     counters: list[Counter] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
-    begun: Begun | None = None
+    begun: Beginning | None = None
     facts: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None
 

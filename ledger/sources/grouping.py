@@ -23,7 +23,7 @@ from ledger.events.event import COST_OBSERVED, check_workflow_id, event, workflo
 from ledger.events.ids import digest
 from ledger.sources.findings import Call, Counter, Findings, Part, Place, Skipped
 
-__all__ = ["Found", "Spool", "sorted_parts"]
+__all__ = ["Found", "WorkflowGroups", "sorted_parts"]
 
 _MEMORY_BYTES_MAX: Final = 16 * 1024 * 1024
 """What is laid aside beyond this lies in a temporary file."""
@@ -48,7 +48,7 @@ class Found:
     told: dict[str, Any] = field(default_factory=dict)
 
 
-class Spool:
+class WorkflowGroups:
     """Findings laid aside by workflow."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Spool:
 class _Reader:
     """Reads one part back; the parts keep their spool alive."""
 
-    spool: Spool
+    spool: WorkflowGroups
     workflow_id: str
     places: array[int]
     tells_facts: bool
@@ -149,7 +149,7 @@ def sorted_parts(path: Path, found: Iterable[Found | Skipped], kind: str) -> lis
     Raises:
         SourceUnreadable: there is nothing; the sentence names the first line that was skipped.
     """
-    spool = Spool()
+    spool = WorkflowGroups()
     for each in found:
         spool.take(each)
     parts = spool.parts()

@@ -25,7 +25,7 @@ from ledger.errors import SourceUnreadable, reason
 from ledger.events import timestamps
 from ledger.events.event import check_name
 from ledger.providers.usage import is_larger, measure
-from ledger.sources.findings import Begun, Skipped
+from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.formats.jsonl import records_of_line
 from ledger.sources.formats.regular_files import open_regular
 
@@ -33,10 +33,10 @@ __all__ = [
     "BEGINNING",
     "COPY",
     "Extract",
-    "Lines",
     "Mark",
-    "Seen",
     "Transcript",
+    "TranscriptLines",
+    "TranscriptMessage",
     "Written",
     "WrittenTotal",
     "branch_name",
@@ -68,7 +68,7 @@ _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
 
-class Seen(NamedTuple):
+class TranscriptMessage(NamedTuple):
     """One provider response, at its largest in one file.
 
     Attributes:
@@ -106,11 +106,11 @@ class Seen(NamedTuple):
         """The service tier to price it at: of one only asked for and the standard one, the cheaper."""
         return None if self.tier_asked and self.service_tier in _DEARER_TIERS else self.service_tier
 
-    def is_larger(self, had: Seen) -> bool:
+    def is_larger(self, had: TranscriptMessage) -> bool:
         """Whether this view of a response is the one that counts, and not the one that was seen before."""
         return is_larger(measure(self.usage), measure(had.usage), same_model=self.model == had.model)
 
-    def at_place_of(self, first: Seen) -> Seen:
+    def at_place_of(self, first: TranscriptMessage) -> TranscriptMessage:
         """This view of a response, under the session that had it first."""
         moments = [at for at in (self.first_at, first.first_at) if at]
         return self._replace(
@@ -138,7 +138,7 @@ class Mark:
     offset: int = 0
     lines: int = 0
     ending: str = ""
-    begun: Mapping[str, Begun] = field(default_factory=dict)
+    begun: Mapping[str, Beginning] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -181,7 +181,7 @@ class Extract:
         agents: what kind of agent each sub-agent is whose id the file names, its own and those it started.
     """
 
-    seen: list[Seen]
+    seen: list[TranscriptMessage]
     skipped: list[Skipped]
     mark: Mark
     last_at: str = ""
@@ -331,7 +331,7 @@ class _Neighbours:
         self._first = 0
 
 
-class Lines:
+class TranscriptLines:
     """The records of a transcript that can matter, from a mark on, in bounded memory.
 
     Args:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Database", "Run"]
+__all__ = ["Database", "RunStatement"]
 
 T = TypeVar("T")
 
 
-class Run(Protocol):
+class RunStatement(Protocol):
     """Statements within one transaction; `?` is where a value goes."""
 
     def __call__(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -32,15 +32,15 @@ class Database(Protocol):
     for_update: str
     """What a query says at its end to lock what it reads until the transaction ends."""
 
-    def read(self, work: Callable[[Run], T]) -> T:
+    def read(self, work: Callable[[RunStatement], T]) -> T:
         """What `work` returns, of one state of the database; no byte of it changes."""
         ...
 
-    def write(self, work: Callable[[Run], T]) -> T:
+    def write(self, work: Callable[[RunStatement], T]) -> T:
         """What `work` returns, in one transaction, all of it or nothing. It may be called again after a lost race."""
         ...
 
-    def columns(self, run: Run, table: str) -> dict[str, str]:
+    def columns(self, run: RunStatement, table: str) -> dict[str, str]:
         """The columns of a table and their types; empty when there is no such table."""
         ...
 
@@ -52,7 +52,7 @@ class Database(Protocol):
         """A value as a column of this type gives it back."""
         ...
 
-    def back_up(self, run: Run, folder: Path, columns: Sequence[str]) -> Path:
+    def back_up(self, run: RunStatement, folder: Path, columns: Sequence[str]) -> Path:
         """Write the database as it is before a transaction's changes to a new file in a folder, and return its path.
 
         Args:

@@ -12,7 +12,7 @@ from projections.folding.cost_words import NO_FIGURES, row_cost
 from projections.folding.row import Row, held
 from projections.history.store import HELD_REASON, CostChange, visible_cost
 
-__all__ = ["Compared", "Plan", "Record", "change_of", "hold_of", "plan_of"]
+__all__ = ["Compared", "LastWrite", "RowUpdate", "change_of", "hold_of", "plan_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LastWrite:
     """What was written last."""
 
     cost_nanousd: int
@@ -78,7 +78,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RowUpdate:
     """What is to be written of one row."""
 
     compared: Compared
@@ -86,7 +86,7 @@ class Plan:
     target: Row
     stored: Mapping[str, Any]
     values: dict[str, Any]
-    record: Record | None
+    record: LastWrite | None
     notes_hold: bool
     overwritten: bool
     of_older_version: bool
@@ -101,8 +101,8 @@ class Plan:
 
 
 def plan_of(
-    row: Row, stored: Mapping[str, Any], record: Record | None, as_column: AsColumn, *, pure: bool, fold_version: int
-) -> Plan:
+    row: Row, stored: Mapping[str, Any], record: LastWrite | None, as_column: AsColumn, *, pure: bool, fold_version: int
+) -> RowUpdate:
     """What is to be written so that an application's row shows ours.
 
     Args:
@@ -140,10 +140,10 @@ def plan_of(
     if record is not None and "actual_cost_total" in values:
         was = record.values.get("actual_cost_total")
         again |= was is not None and cost != visible_cost(as_column("actual_cost_total", was))
-    return Plan(compared, row, target, stored, values, record, notes_hold, again, older)
+    return RowUpdate(compared, row, target, stored, values, record, notes_hold, again, older)
 
 
-def change_of(plan: Plan, reason: str) -> CostChange | None:
+def change_of(plan: RowUpdate, reason: str) -> CostChange | None:
     """The change of the cost that people see."""
     if not {"actual_cost_total", "actual_cost_nanousd"} & plan.values.keys():
         return None
@@ -151,7 +151,7 @@ def change_of(plan: Plan, reason: str) -> CostChange | None:
     return None if old == new else CostChange(plan.row.adw_id, old, new, plan.row.status, reason)
 
 
-def hold_of(plan: Plan) -> CostChange | None:
+def hold_of(plan: RowUpdate) -> CostChange | None:
     """That a cost which another program raised is held from now on."""
     if not plan.notes_hold:
         return None

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from ledger.errors import HistoryUnavailable
 from ledger.events import timestamps as clocks
-from projections.applications.database import Run
+from projections.applications.database import RunStatement
 from projections.history.postgres.connection import Cursor, PostgresConnection
 from projections.history.postgres.tables import Columns, Tables
 
@@ -64,7 +64,7 @@ class PostgresDatabase:
             kind = columns.kinds["actual_cost_total"]
             raise HistoryUnavailable(self.where, f"its column actual_cost_total is {kind}, not a number")
 
-    def read(self, work: Callable[[Run], T]) -> T:
+    def read(self, work: Callable[[RunStatement], T]) -> T:
         """See `Database.read`."""
 
         def reading(cursor: Cursor) -> T:
@@ -73,7 +73,7 @@ class PostgresDatabase:
 
         return self._connection.run(reading)
 
-    def write(self, work: Callable[[Run], T]) -> T:
+    def write(self, work: Callable[[RunStatement], T]) -> T:
         """See `Database.write`."""
 
         def writing(cursor: Cursor) -> T:
@@ -83,7 +83,7 @@ class PostgresDatabase:
 
         return self._connection.run(writing)
 
-    def columns(self, run: Run, table: str) -> dict[str, str]:
+    def columns(self, run: RunStatement, table: str) -> dict[str, str]:
         """See `Database.columns`."""
         return dict(run(_COLUMNS, (table,)))
 
@@ -106,7 +106,7 @@ class PostgresDatabase:
             return _shortest(struct.pack("f", value))
         return round(value) if name in ("bigint", "integer", "smallint") else value
 
-    def back_up(self, run: Run, folder: Path, columns: Sequence[str]) -> Path:
+    def back_up(self, run: RunStatement, folder: Path, columns: Sequence[str]) -> Path:
         """See `Database.back_up`: SQL that sets the columns back, of every row, and drops our table."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"workflow_history-{clocks.now():%Y%m%dT%H%M%S_%fZ}.sql"
@@ -142,7 +142,7 @@ def _shortest(single: bytes) -> float:
     return next(each for each in found if struct.pack("f", each) == single)
 
 
-def _runs(cursor: Cursor) -> Run:
+def _runs(cursor: Cursor) -> RunStatement:
     def run(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         found = cursor.execute(statement.replace("?", "%s"), list(values) or None)
         return found.fetchall() if found.description else []

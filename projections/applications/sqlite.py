@@ -12,7 +12,7 @@ from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
 from ledger.events import timestamps as clocks
 from ledger.sources.formats.sqlite_read_only import lenient_text, open_read_only
 from ledger.storage.descriptors import shortage
-from projections.applications.database import Run
+from projections.applications.database import RunStatement
 
 __all__ = ["SqliteDatabase"]
 
@@ -57,13 +57,13 @@ class SqliteDatabase:
         if "adw_id" not in self.read(_unique):
             raise HistoryUnavailable(self.where, "has no table workflow_history whose adw_id is unique")
 
-    def read(self, work: Callable[[Run], T]) -> T:
+    def read(self, work: Callable[[RunStatement], T]) -> T:
         """See `Database.read`."""
         with self._errors(), contextlib.closing(open_read_only(self._path, wait_seconds=_READ_WAIT_SECONDS)) as db:
             db.execute("BEGIN")
             return work(_runs(db))
 
-    def write(self, work: Callable[[Run], T]) -> T:
+    def write(self, work: Callable[[RunStatement], T]) -> T:
         """See `Database.write`."""
         with (
             self._errors(),
@@ -79,7 +79,7 @@ class SqliteDatabase:
             db.execute("COMMIT")
             return done
 
-    def columns(self, run: Run, table: str) -> dict[str, str]:
+    def columns(self, run: RunStatement, table: str) -> dict[str, str]:
         """See `Database.columns`."""
         return dict(run("SELECT name, type FROM pragma_table_info(?)", (table,)))
 
@@ -91,7 +91,7 @@ class SqliteDatabase:
         """See `Database.as_column`; SQLite gives back what it was given."""
         return value
 
-    def back_up(self, run: Run, folder: Path, columns: Sequence[str]) -> Path:  # noqa: ARG002
+    def back_up(self, run: RunStatement, folder: Path, columns: Sequence[str]) -> Path:  # noqa: ARG002
         """See `Database.back_up`: the whole database, by SQLite's backup API (https://www.sqlite.org/backup.html).
 
         The transaction that is open holds the lock of writers, so what another connection reads is what was before.
@@ -139,14 +139,14 @@ def _connected(uri: str, wait_seconds: float) -> sqlite3.Connection:
     return db
 
 
-def _runs(db: sqlite3.Connection) -> Run:
+def _runs(db: sqlite3.Connection) -> RunStatement:
     def run(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return db.execute(statement, values).fetchall()
 
     return run
 
 
-def _unique(run: Run) -> set[str]:
+def _unique(run: RunStatement) -> set[str]:
     """The columns of `workflow_history` that are unique by themselves."""
     keys = [name for (name,) in run("SELECT name FROM pragma_table_info('workflow_history') WHERE pk")]
     unique = set(keys) if len(keys) == 1 else set()

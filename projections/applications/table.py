@@ -21,8 +21,8 @@ from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from projections.applications.columns import columns_written
-from projections.applications.database import Database, Run
-from projections.applications.plan import Compared, Plan, Record, change_of, hold_of, plan_of
+from projections.applications.database import Database, RunStatement
+from projections.applications.plan import Compared, LastWrite, RowUpdate, change_of, hold_of, plan_of
 from projections.folding.cost_words import cost_before
 from projections.folding.row import Row
 from projections.history.store import FOLD_VERSION, AuditEntry, CostChange, visible_cost
@@ -73,7 +73,7 @@ class Writes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _Layout:
     """The tables that are there: the columns that are written, with their types, and those of the others."""
 
     kinds: dict[str, str]
@@ -139,14 +139,14 @@ class ApplicationTable:
         """
         wanted = {row.adw_id: row for row in rows if row.cost_basis is not None}
 
-        def planned(run: Run, *, locks: bool = False) -> tuple[list[Plan], Writes]:
+        def planned(run: RunStatement, *, locks: bool = False) -> tuple[list[RowUpdate], Writes]:
             plans = [plan for plan in self._plans(run, wanted, pure=pure, locks=locks) if plan.writes]
             waiting = [] if after_upgrade else [plan.row.adw_id for plan in plans if plan.compared.waits]
             plans = [plan for plan in plans if plan.row.adw_id not in waiting]
             changes = [change for plan in plans if (change := change_of(plan, reason)) is not None]
             return plans, Writes(changes, rows=[plan.row.adw_id for plan in plans if plan.changes_row], waiting=waiting)
 
-        def work(run: Run) -> Writes:
+        def work(run: RunStatement) -> Writes:
             plans, writes = planned(run, locks=True)
             if plans:
                 self._put(run, plans, reason, writes)
@@ -172,7 +172,7 @@ class ApplicationTable:
             HistoryUnavailable: it cannot be read.
         """
 
-        def work(run: Run) -> list[AuditEntry]:
+        def work(run: RunStatement) -> list[AuditEntry]:
             kinds = self._database.columns(run, _AUDIT)
             if not {"id", *_AUDIT_COLUMNS} <= kinds.keys():
                 return []
@@ -186,7 +186,7 @@ class ApplicationTable:
 
         return self._database.read(work)
 
-    def _shape(self, run: Run) -> _Shape:
+    def _shape(self, run: RunStatement) -> _Layout:
         database = self._database
         there = database.columns(run, "workflow_history")
         if "adw_id" not in there:
@@ -196,20 +196,22 @@ class ApplicationTable:
         audit = database.columns(run, _AUDIT)
         written = bool(database.columns(run, _WRITTEN))
         there_too = tuple(name for name in _AUDIT_COLUMNS if name in audit)
-        return _Shape({name: there[name] for name in names}, written, there_too, audit.get("timestamp", ""))
+        return _Layout({name: there[name] for name in names}, written, there_too, audit.get("timestamp", ""))
 
-    def _plans(self, run: Run, wanted: Mapping[str, Row], *, pure: bool, locks: bool = False) -> list[Plan]:
+    def _plans(
+        self, run: RunStatement, wanted: Mapping[str, Row], *, pure: bool, locks: bool = False
+    ) -> list[RowUpdate]:
         shape = self._shape(run)
         reads = ", ".join(self._database.reads(name, kind) for name, kind in shape.kinds.items())
         columns = f"adw_id, {reads}" if reads else "adw_id"
         lock = self._database.for_update if locks else ""
         found = _of_ids(run, f"SELECT {columns} FROM workflow_history", wanted, lock)
-        records: dict[str, Record] = {}
+        records: dict[str, LastWrite] = {}
         if shape.written:
             for adw_id, cost, values, *rest in _of_ids(
                 run, f"SELECT adw_id, {', '.join(_RECORD)} FROM {_WRITTEN}", wanted
             ):
-                records[adw_id] = Record(cost, json.loads(values), *rest)
+                records[adw_id] = LastWrite(cost, json.loads(values), *rest)
         return [
             plan_of(
                 wanted[adw_id],
@@ -223,7 +225,7 @@ class ApplicationTable:
             if adw_id in wanted  # a column without case finds others, too
         ]
 
-    def _put(self, run: Run, plans: Sequence[Plan], reason: str, writes: Writes) -> None:
+    def _put(self, run: RunStatement, plans: Sequence[RowUpdate], reason: str, writes: Writes) -> None:
         try:
             self._put_all(run, plans, reason, writes)
         except BaseException:
@@ -232,7 +234,7 @@ class ApplicationTable:
                 writes.backup = None
             raise
 
-    def _put_all(self, run: Run, plans: Sequence[Plan], reason: str, writes: Writes) -> None:
+    def _put_all(self, run: RunStatement, plans: Sequence[RowUpdate], reason: str, writes: Writes) -> None:
         shape = self._shape(run)
         if not shape.written:
             writes.backup = self._database.back_up(run, self._backups, tuple(shape.kinds))
@@ -252,7 +254,7 @@ class ApplicationTable:
                     if plan.record is None or plan.overwritten:
                         writes.repairs.append(change)
 
-    def _note(self, run: Run, plan: Plan) -> None:
+    def _note(self, run: RunStatement, plan: RowUpdate) -> None:
         """Remember what was written, and that another writer had overwritten what was written before."""
         old, now = plan.record, clocks.to_wire(self._clock())
         target = {name: getattr(plan.target, name) for name in plan.stored}
@@ -268,7 +270,7 @@ class ApplicationTable:
             (plan.row.adw_id, *record),
         )
 
-    def _audit(self, run: Run, change: CostChange, shape: _Shape) -> bool:
+    def _audit(self, run: RunStatement, change: CostChange, shape: _Layout) -> bool:
         """Audit a change, unless the same one was audited within the last hour."""
         now = self._clock()
         entry = {
@@ -294,7 +296,7 @@ class ApplicationTable:
         return True
 
 
-def _of_ids(run: Run, query: str, adw_ids: Collection[str], lock: str = "") -> list[tuple[Any, ...]]:
+def _of_ids(run: RunStatement, query: str, adw_ids: Collection[str], lock: str = "") -> list[tuple[Any, ...]]:
     names, found = list(adw_ids), []
     for first in range(0, len(names), _IDS_AT_ONCE):
         some = names[first : first + _IDS_AT_ONCE]

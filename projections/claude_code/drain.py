@@ -15,7 +15,7 @@ import orjson
 
 from ledger.claude_code.session_cost import LATE_MAX_MS, carried_over
 from ledger.claude_code.spool import Spool, file_name
-from ledger.claude_code.statusline_readings import KIND, Said, append_said, elsewhere, said
+from ledger.claude_code.statusline_readings import KIND, SpoolLine, append_spool_line, elsewhere, spool_line
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import money, timestamps
 from ledger.importing.message_index import MessageIndex
@@ -71,12 +71,12 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
     held = _held(spool, [item for _, item in told], stored, notes)
     waiting = [line for line, item in told if item.session_id in held]
     told = [(line, item) for line, item in told if item.session_id not in held]
-    by_workflow: dict[str, list[tuple[bytes, Said]]] = {}
+    by_workflow: dict[str, list[tuple[bytes, SpoolLine]]] = {}
 
-    def append(workflow_id: str, items: list[Said]) -> None:
+    def append(workflow_id: str, items: list[SpoolLine]) -> None:
         _append_readings(spool, store, workflow_id, items, notes)
 
-    def read_on(workflow_id: str, items: list[Said]) -> None:
+    def read_on(workflow_id: str, items: list[SpoolLine]) -> None:
         _read_transcripts(spool, store, prices, workflow_id, items)
         its_own = {item.session_id: notes[item.session_id] for item in items}
         session_cache.write(spool, store, budgets, workflow_id, its_own)
@@ -96,7 +96,7 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
 
 
 def _done_for_each(
-    spool: Spool, by_workflow: dict[str, list[tuple[bytes, Said]]], do: Callable[[str, list[Said]], None]
+    spool: Spool, by_workflow: dict[str, list[tuple[bytes, SpoolLine]]], do: Callable[[str, list[SpoolLine]], None]
 ) -> Iterator[bytes]:
     """Do it for each workflow; where it fails, that one is taken out and its lines wait."""
     for workflow_id, lines in list(by_workflow.items()):
@@ -109,17 +109,17 @@ def _done_for_each(
             yield from _without_repetitions(lines)
 
 
-def _told(spool: Spool) -> Iterator[tuple[bytes, Said]]:
+def _told(spool: Spool) -> Iterator[tuple[bytes, SpoolLine]]:
     """What waits, line by line; what never makes sense goes to the log."""
     for line in spool.take().splitlines(keepends=True):
         if line.strip():
             try:
-                yield line, said(orjson.loads(line))
+                yield line, spool_line(orjson.loads(line))
             except (orjson.JSONDecodeError, InvalidInput, TypeError, AttributeError) as error:
                 spool.log(_now(), f"left out of the ledger: {error}: {line[:300]!r}")
 
 
-def _held(spool: Spool, items: Iterable[Said], stored: Mapping[str, Note], notes: Mapping[str, Note]) -> set[str]:
+def _held(spool: Spool, items: Iterable[SpoolLine], stored: Mapping[str, Note], notes: Mapping[str, Note]) -> set[str]:
     """New sessions whose counter may go on from another one's that a `/clear` has ended: its hook may come later.
 
     Held back while the first line is younger than that: what is appended now cannot be taken back.
@@ -146,7 +146,7 @@ def _held(spool: Spool, items: Iterable[Said], stored: Mapping[str, Note], notes
 def _place(
     spool: Spool,
     store: LedgerStore,
-    items: Iterable[Said],
+    items: Iterable[SpoolLine],
     stored: Mapping[str, Note],
     notes: dict[str, Note],
     until_appended: ExitStack,
@@ -188,9 +188,9 @@ def _is_placed(store: LedgerStore, note: Note) -> bool:
 
 
 def _append_readings(
-    spool: Spool, store: LedgerStore, workflow_id: str, items: list[Said], notes: Mapping[str, Note]
+    spool: Spool, store: LedgerStore, workflow_id: str, items: list[SpoolLine], notes: Mapping[str, Note]
 ) -> None:
-    append_said(
+    append_spool_line(
         store,
         workflow_id,
         items,
@@ -201,7 +201,9 @@ def _append_readings(
     )
 
 
-def _read_transcripts(spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[Said]) -> None:
+def _read_transcripts(
+    spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[SpoolLine]
+) -> None:
     grown = {path: item for item in items for path in item.transcripts}
     for path, item in grown.items():
         options = Options(workflow_id, item.agent)
@@ -216,7 +218,7 @@ def _read_transcripts(spool: Spool, store: LedgerStore, prices: PriceBook, workf
             raise problem
 
 
-def _without_repetitions(lines: Iterable[tuple[bytes, Said]]) -> Iterator[bytes]:
+def _without_repetitions(lines: Iterable[tuple[bytes, SpoolLine]]) -> Iterator[bytes]:
     """What waits, without the lines that say what their session's line before said: a status line is told often."""
     before: dict[str, tuple[str | None, tuple[Path, ...], bool]] = {}
     for line, item in lines:

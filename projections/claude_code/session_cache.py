@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.claude_code.session_cost import LATE_MAX_MS, Counter, same_start
+from ledger.claude_code.session_cost import LATE_MAX_MS, ProcessCounter, same_start
 from ledger.claude_code.spool import Spool
-from ledger.claude_code.statusline_readings import Said, Session, elsewhere, sessions
+from ledger.claude_code.statusline_readings import SpoolLine, StatusLineSession, elsewhere, sessions
 from ledger.errors import CostledgerError
 from ledger.events import money
 from ledger.events.event import Line
@@ -23,7 +23,7 @@ from ledger.storage.store import LedgerStore
 from projections.folding import meters
 from projections.folding.fold import State, fold, initial
 from projections.replay.refresh import projected
-from projections.reports.budgets import Budgets, standing
+from projections.reports.budgets import Budgets, budget_status
 
 __all__ = ["Note", "counters", "renewed", "write"]
 
@@ -33,7 +33,7 @@ _NOTES_MAX: Final = 500
 Note = dict[str, Any]
 
 
-def renewed(stored: Mapping[str, Note], items: Iterable[Said]) -> dict[str, Note]:
+def renewed(stored: Mapping[str, Note], items: Iterable[SpoolLine]) -> dict[str, Note]:
     """What is to be remembered of these sessions now: what was stored, and the last line of each."""
     notes = {session_id: dict(note) for session_id, note in stored.items()}
     for item in items:
@@ -47,7 +47,7 @@ def renewed(stored: Mapping[str, Note], items: Iterable[Said]) -> dict[str, Note
     return notes
 
 
-def _late(item: Said, note: Note) -> bool:
+def _late(item: SpoolLine, note: Note) -> bool:
     """Whether its counter has told what is noted after what this says."""
     noted_ms = note.get("duration_ms")
     if noted_ms is None or item.duration_ms is None or item.duration_ms >= noted_ms:
@@ -55,7 +55,7 @@ def _late(item: Said, note: Note) -> bool:
     return same_start(item.since_ms, note.get("since_ms"))
 
 
-def counters(spool: Spool, item: Said, fresh: Mapping[str, Note]) -> Iterator[tuple[bool, tuple[int, int | None]]]:
+def counters(spool: Spool, item: SpoolLine, fresh: Mapping[str, Note]) -> Iterator[tuple[bool, tuple[int, int | None]]]:
     """Of each other session of the same project, whether it was cleared, and its counter's figure and start.
 
     Args:
@@ -88,7 +88,7 @@ def write(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id: str, 
     except CostledgerError:
         return  # nothing of it has been appended yet: a transcript without a call, say
     row, by_id = projected(state, reader.head).row, sessions(lines)
-    stands = standing(row, budgets)
+    stands = budget_status(row, budgets)
     shown = {
         "workflow_id": workflow_id,
         "cost_usd": money.to_wire(row.actual_cost_nanousd),
@@ -97,7 +97,7 @@ def write(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id: str, 
         "budget_warn_at": None if stands is None or not stands.warn_at else str(stands.warn_at[0]),
     }
     for session_id, note in notes.items():
-        session = by_id.get(session_id) or Session()
+        session = by_id.get(session_id) or StatusLineSession()
         session.elsewhere_nanousd = elsewhere(store, session_id, note.get("elsewhere", ()))
         path = Path(spool.note_path(session_id))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def write(spool: Spool, store: LedgerStore, budgets: Budgets, workflow_id: str, 
             os.unlink(spool.note_path(session_id))
 
 
-def _counted(state: State, session_id: str, session: Session, agent: str | None) -> Note:
+def _counted(state: State, session_id: str, session: StatusLineSession, agent: str | None) -> Note:
     """What the row shows once the session's counters have told more, for the status line until that is appended.
 
     Returns:
@@ -137,7 +137,7 @@ def _counted(state: State, session_id: str, session: Session, agent: str | None)
     } | ({"carried": carried} if carried else {})
 
 
-def _as_told(counter: Counter) -> Note:
+def _as_told(counter: ProcessCounter) -> Note:
     return {
         "shown_usd": money.to_wire(counter.nanousd + counter.base),
         "processes": [

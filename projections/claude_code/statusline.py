@@ -219,7 +219,7 @@ def _cost(said: Json, note: Json) -> float:
 
 
 def _grown(counters: list[Json], shown: float, since_ms: int, duration_ms: int | None) -> float:
-    """By how much a session's counters grow, once one of them shows this: as `ledger.claude_code.session_cost` sums them up."""
+    """By how much a session's counters grow, once one of them shows this: as `session_cost` sums them up."""
     process_of = [_process(counter, since_ms) for counter in counters]
     for counter, process in zip(counters, process_of, strict=True):
         until_ms, lower = process.get("late_until_ms"), shown < _number(counter["shown_usd"])

@@ -15,7 +15,7 @@ from projections.cli.options import config_path
 
 if TYPE_CHECKING:
     from projections.folding.fold import State
-    from projections.reports.budgets import Budgets, Standing
+    from projections.reports.budgets import Budgets, BudgetStatus
 
 __all__ = ["BudgetReceipts", "standing_json"]
 
@@ -44,7 +44,7 @@ class BudgetReceipts:
     _budgets: Budgets | None = None
     _is_configured: bool | None = None
 
-    def after(self, workflow_id: str) -> Standing | None:
+    def after(self, workflow_id: str) -> BudgetStatus | None:
         """Return how the workflow stands now; None without a budget.
 
         What fails is reported on stderr and is no error: the append itself has succeeded.
@@ -72,7 +72,7 @@ class BudgetReceipts:
             known.searched = max(0, len(ledger) - len(_NAMED))
         return found
 
-    def _standing(self, workflow_id: str, known: _Replayed) -> Standing | None:
+    def _standing(self, workflow_id: str, known: _Replayed) -> BudgetStatus | None:
         from projections.folding.fold import fold, initial
         from projections.reports.budgets import configured_budgets, standing_so_far
 
@@ -86,7 +86,7 @@ class BudgetReceipts:
         return standing_so_far(state, self._budgets)
 
 
-def standing_json(found: Standing | None) -> dict[str, Any] | None:
+def standing_json(found: BudgetStatus | None) -> dict[str, Any] | None:
     """The same for programs."""
     if found is None:
         return None

@@ -31,19 +31,19 @@ from projections.folding.row import Row
 from projections.history.memory import MemoryHistory
 from projections.history.open import is_postgres, open_history
 from projections.history.store import CostChange, HistoryStore, by_upgrade
-from projections.replay.refresh import Problem, RefreshReport, refresh, shown_change
+from projections.replay.refresh import LedgerProblem, RefreshReport, refresh, shown_change
 
-__all__ = ["Session", "exit_code", "log_changes", "opened", "report_writes", "tell"]
+__all__ = ["CommandSession", "exit_code", "log_changes", "opened", "report_writes", "tell"]
 
 
 @dataclass(slots=True)
-class Session:
+class CommandSession:
     """The ledgers and the history of a data directory."""
 
     data: Path
     ledgers: DirectoryStore
     history: HistoryStore
-    problems: list[Problem]
+    problems: list[LedgerProblem]
     application: ApplicationTable | None = None
 
     def compared(self, rows: Iterable[Row]) -> dict[str, Compared]:
@@ -106,7 +106,7 @@ def opened(
     workflow_ids: Iterable[str] | None = None,
     reads: bool | None = None,
     imports: bool = False,
-) -> Iterator[Session]:
+) -> Iterator[CommandSession]:
     """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
 
     Where --history names another application's table, the history is the one of the data directory, and the table is
@@ -130,7 +130,7 @@ def opened(
         if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
             if data.exists() and not data.is_dir():
                 raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
-            yield Session(data, ledgers, MemoryHistory(), [], named.application)
+            yield CommandSession(data, ledgers, MemoryHistory(), [], named.application)
             return
         with _opened(spelling, reads=reads) as history:
             if history.shared and not up_to_date and not shared_too:
@@ -178,16 +178,16 @@ def _session(
     workflow_ids: Iterable[str] | None,
     *,
     up_to_date: bool,
-) -> Session:
+) -> CommandSession:
     refreshes = up_to_date and not history.shared
     try:
         many = processes_at_hand()
         report = refresh(ledgers, history, workflow_ids=workflow_ids, processes=many) if refreshes else RefreshReport()
     except HistoryUnwritable as error:
-        report = RefreshReport(problems=[Problem("rows are shown as they were stored last", error)])
+        report = RefreshReport(problems=[LedgerProblem("rows are shown as they were stored last", error)])
     _tell_upgrade([change for change in report.changes if by_upgrade(change)])
     tell(report.problems)
-    return Session(data, ledgers, history, report.problems)
+    return CommandSession(data, ledgers, history, report.problems)
 
 
 def _tell_upgrade(changes: Sequence[CostChange]) -> None:
@@ -199,13 +199,13 @@ def _tell_upgrade(changes: Sequence[CostChange]) -> None:
         click.echo(f"costledger: … and {more:,} more rows; `costledger show ID --json` has each one's audit", err=True)
 
 
-def tell(problems: Iterable[Problem]) -> None:
+def tell(problems: Iterable[LedgerProblem]) -> None:
     """Each workflow that could not be replayed, on stderr."""
     for problem in problems:
         click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
 
 
-def exit_code(problems: Iterable[Problem]) -> int:
+def exit_code(problems: Iterable[LedgerProblem]) -> int:
     """0 without problems, 3 when a ledger is damaged, 1 otherwise."""
     errors = [problem.error for problem in problems]
     if any(isinstance(error, DamagedLedger) for error in errors):

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from ledger.replication.open import open_replica
-from projections.cli.session import Session
-from projections.projector.row_lines import Lines, lines_of
+from projections.cli.session import CommandSession
+from projections.projector.row_lines import RowLines, lines_of
 
 __all__ = ["workflow_lines"]
 
 
 @contextmanager
 def workflow_lines(
-    session: Session, workflow_id: str, replica_name: str | None, credentials: str | None
-) -> Iterator[Lines]:
+    session: CommandSession, workflow_id: str, replica_name: str | None, credentials: str | None
+) -> Iterator[RowLines]:
     """What a workflow's row was folded from; a replica is opened only for rows that projectors write."""
     if not (replica_name and session.history.shared):
         yield lines_of(workflow_id, session.ledgers, session.history, None)

@@ -20,7 +20,7 @@ from typing import Final
 
 from projections.folding.readings import NO_FIGURES, NO_TOKENS, Figures, Reading, Summed, Tokens, figures
 
-__all__ = ["NEVER", "Counters", "Moment"]
+__all__ = ["NEVER", "MeterCounters", "Moment"]
 
 Moment = tuple[str, int]
 """When a reading was observed, and its seq."""
@@ -28,7 +28,7 @@ Moment = tuple[str, int]
 NEVER: Final[Moment] = ("", 0)
 
 
-class Counters:
+class MeterCounters:
     """What the counters of one meter read.
 
     Attributes:

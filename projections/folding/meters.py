@@ -25,7 +25,7 @@ from __future__ import annotations
 from operator import add, sub
 from typing import Final
 
-from projections.folding.counters import NEVER, Counters, Moment
+from projections.folding.counters import NEVER, MeterCounters, Moment
 from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens
 from projections.folding.spend import Amounts, Dated, Key, Spent
 
@@ -117,7 +117,7 @@ class Meter:
         self.highest: Reading | None = None
         self.latest: Reading | None = None
         self.latest_at = self.latest_below_at = NEVER
-        self.counters: Counters | None = None
+        self.counters: MeterCounters | None = None
         self.unpriced: Tokens | None = None
         self.settled_unpriced: Tokens | None = None
         self.cost_nanousd = self.grown_nanousd = self.settled_nanousd = 0
@@ -238,8 +238,8 @@ class Tree:
         elif (cost := counters.running(meter.settled).cost_nanousd) > meter.cost_nanousd:
             _raise(meter, cost, self.spent)
 
-    def _counters(self, meter: Meter) -> Counters:
-        meter.counters = meter.counters or Counters(meter.settled)
+    def _counters(self, meter: Meter) -> MeterCounters:
+        meter.counters = meter.counters or MeterCounters(meter.settled)
         return meter.counters
 
     def miss_counter(self, meter: Meter) -> None:

@@ -170,9 +170,9 @@ class MemoryHistory:
         return changes
 
     @contextmanager
-    def rebuilding(self) -> Iterator[_Fresh]:
+    def rebuilding(self) -> Iterator[_FreshMemory]:
         """See `HistoryStore.rebuilding`."""
-        yield _Fresh(self)
+        yield _FreshMemory(self)
 
     def drop_old_versions(self) -> list[int]:
         """See `HistoryStore.drop_old_versions`; nothing is kept here."""
@@ -206,7 +206,7 @@ class MemoryHistory:
         self._audit.append(AuditEntry(len(self._audit) + 1, change.adw_id, old, new, change.reason, at))
 
 
-class _Fresh:
+class _FreshMemory:
     """The rows of a rebuild until they are swapped in."""
 
     def __init__(self, history: MemoryHistory) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ledger.errors import InvalidInput
 from projections.folding.row import Row
 
-__all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "Totals", "page_of", "totals_of"]
+__all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "QueryTotals", "page_of", "totals_of"]
 
 STATUSES: Final = ("running", "completed", "failed", "cancelled")
 BASES: Final = ("reported", "priced", "partial", "none")
@@ -69,7 +69,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class QueryTotals:
     """What rows add up to; costs in nanodollars.
 
     Attributes:
@@ -84,10 +84,10 @@ class Totals:
     output_tokens: int = 0
     unpriced_events: int = 0
     partial_count: int = 0
-    by_status: dict[str, Totals] = field(default_factory=dict)
+    by_status: dict[str, QueryTotals] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, status: str, sums: Mapping[str, Any]) -> Totals:
+    def of(cls, status: str, sums: Mapping[str, Any]) -> QueryTotals:
         """Those of rows that have one status.
 
         Args:
@@ -102,7 +102,7 @@ class Totals:
         """Whether the true cost is above this one."""
         return bool(self.partial_count or self.unpriced_events)
 
-    def plus(self, other: Totals) -> Totals:
+    def plus(self, other: QueryTotals) -> QueryTotals:
         """Both together."""
         sums = {name: getattr(self, name) + getattr(other, name) for name in SUMS}
         by_status = dict(self.by_status)
@@ -121,7 +121,7 @@ SUMS: Final = (
     "unpriced_events",
     "partial_count",
 )
-"""The figures of `Totals` that are plain sums."""
+"""The figures of `QueryTotals` that are plain sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Page:
     """Some of a query's rows, and what all of them add up to."""
 
     rows: list[Row]
-    totals: Totals
+    totals: QueryTotals
 
 
 def page_of(rows: Iterable[Row], query: Query) -> Page:
@@ -143,9 +143,9 @@ def page_of(rows: Iterable[Row], query: Query) -> Page:
     return Page(ordered[query.offset : query.offset + query.limit], totals_of(found))
 
 
-def totals_of(rows: Iterable[Row]) -> Totals:
+def totals_of(rows: Iterable[Row]) -> QueryTotals:
     """What rows that are at hand add up to."""
-    totals = Totals()
+    totals = QueryTotals()
     for row in rows:
         sums = (
             1,
@@ -157,7 +157,7 @@ def totals_of(rows: Iterable[Row]) -> Totals:
             row.unpriced_events,
             int(row.cost_basis == "partial"),
         )
-        totals = totals.plus(Totals.of(row.status, dict(zip(SUMS, sums, strict=True))))
+        totals = totals.plus(QueryTotals.of(row.status, dict(zip(SUMS, sums, strict=True))))
     return totals
 
 

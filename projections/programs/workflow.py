@@ -12,9 +12,7 @@ from typing import Final
 
 from ledger.capture.arguments import named_arguments
 from ledger.capture.workflow import Workflow
-from ledger.capture.workflow_run import JoinedWorkflow as _JoinedWorkflow
-from ledger.capture.workflow_run import Ledgers, named_by_environment, opened_ledgers
-from ledger.capture.workflow_run import WorkflowRun as _WorkflowRun
+from ledger.capture.workflow_run import JoinedWorkflow, Ledgers, WorkflowRun, named_by_environment, opened_ledgers
 from ledger.errors import BudgetExceeded, InvalidInput, UnknownWorkflow
 from ledger.events import money
 from ledger.events.event import Event, workflow_started
@@ -23,10 +21,10 @@ from ledger.storage.append import Receipt
 from ledger.storage.line import Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State
-from projections.replay.fold_cache import KeptFolds
-from projections.reports.budgets import Budgets, Standing, configured_budgets, lower_bound, standing_so_far
+from projections.replay.fold_cache import FoldCache
+from projections.reports.budgets import Budgets, BudgetStatus, configured_budgets, lower_bound, standing_so_far
 
-__all__ = ["JoinedWorkflow", "WorkflowRun", "join", "workflow"]
+__all__ = ["JoinedWithCost", "RunWithCost", "join", "workflow"]
 
 _METERS_MAX: Final = 50_000
 
@@ -36,7 +34,7 @@ class _Figures:
     """What one replay says: the cost, None while it is unknown, and how that stands against the budget."""
 
     cost_nanousd: int | None
-    standing: Standing | None
+    standing: BudgetStatus | None
 
 
 class _Account:
@@ -45,7 +43,7 @@ class _Account:
     def __init__(self, workflow_id: str, ledgers: Ledgers, workflow_template: str | None = None) -> None:
         self._workflow_id, self._store, self._template = workflow_id, ledgers.store, workflow_template
         self._budgets: Budgets = configured_budgets(ledgers.config)
-        self._folds = KeptFolds(_METERS_MAX)
+        self._folds = FoldCache(_METERS_MAX)
 
     def figures(self) -> _Figures:
         """Return what the ledger says now; nothing while there is none."""
@@ -118,7 +116,7 @@ class _Accounted(Workflow):
         return None if found is None else _usd(found.left_nanousd)
 
 
-class WorkflowRun(_Accounted, _WorkflowRun):
+class RunWithCost(_Accounted, WorkflowRun):
     """A run of a workflow that knows what it has cost."""
 
     def __init__(
@@ -128,7 +126,7 @@ class WorkflowRun(_Accounted, _WorkflowRun):
         self._account, self._raise_over_budget = account, raise_over_budget
 
 
-class JoinedWorkflow(_Accounted, _JoinedWorkflow):
+class JoinedWithCost(_Accounted, JoinedWorkflow):
     """A workflow that another program runs, and what it has cost."""
 
     def __init__(self, workflow_id: str, ledgers: Ledgers, account: _Account, *, raise_over_budget: bool) -> None:
@@ -154,7 +152,7 @@ def workflow(
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
     cumulative: bool = False,
-) -> WorkflowRun:
+) -> RunWithCost:
     """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
 
     Args:
@@ -178,7 +176,7 @@ def workflow(
     account = _Account(workflow_id, ledgers, workflow_template)
     if raise_over_budget and budget_usd is None:
         account.require_budget()
-    return WorkflowRun(started, ledgers, account, raise_over_budget=raise_over_budget, cumulative=cumulative)
+    return RunWithCost(started, ledgers, account, raise_over_budget=raise_over_budget, cumulative=cumulative)
 
 
 @named_arguments()
@@ -189,7 +187,7 @@ def join(
     data: Path | str | None = None,
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
-) -> JoinedWorkflow:
+) -> JoinedWithCost:
     """Join a workflow that another program runs: for child processes and sub-agents. It neither starts nor ends it.
 
     Args:
@@ -203,4 +201,4 @@ def join(
     account = _Account(name, ledgers)
     if raise_over_budget:
         account.require_budget()
-    return JoinedWorkflow(name, ledgers, account, raise_over_budget=raise_over_budget)
+    return JoinedWithCost(name, ledgers, account, raise_over_budget=raise_over_budget)

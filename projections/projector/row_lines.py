@@ -14,10 +14,10 @@ from ledger.storage.origin import origin_of
 from projections.history.store import HistoryStore
 from projections.projector.merge import Merge, merged_head
 
-__all__ = ["Lines", "lines_of"]
+__all__ = ["RowLines", "lines_of"]
 
 
-class Lines(Protocol):
+class RowLines(Protocol):
     """A workflow's lines in the order they are folded in; each one's seq is its place.
 
     Attributes:
@@ -30,7 +30,7 @@ class Lines(Protocol):
     def __iter__(self) -> Iterator[Line]: ...
 
 
-def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, replica: Replica | None) -> Lines:
+def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, replica: Replica | None) -> RowLines:
     """What a workflow's row was folded from; where projectors write it, up to where they are.
 
     Args:
@@ -48,7 +48,7 @@ def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, r
     here = origin_of(ledgers.path)
     size = None if here is None else ledgers.size(workflow_id)
     if here is not None and size is not None and set(heads) == {here.id} and size >= heads[here.id].size:
-        return _Read(workflow_id, ledgers, here.id, heads[here.id])
+        return _LedgerRead(workflow_id, ledgers, here.id, heads[here.id])
     if replica is None:
         found = history.row(workflow_id)
         known = sum(1 for _ in ledgers.read(workflow_id).raw_lines()) if size else 0
@@ -56,7 +56,7 @@ def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, r
     return _Merged(workflow_id, replica, heads)
 
 
-class _Read:
+class _LedgerRead:
     """The lines of the one ledger that a row was folded from, up to where projectors are."""
 
     def __init__(self, workflow_id: str, ledgers: DirectoryStore, origin: str, head: Head) -> None:

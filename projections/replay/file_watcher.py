@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ledger.installation import extra_hint
 
-__all__ = ["Wake"]
+__all__ = ["FileWatcher"]
 
 _POLL_SECONDS: Final = 1.0
 _WATCHED_SECONDS: Final = 30.0
@@ -31,7 +31,7 @@ _REST_PER_LOOK: Final = 4
 """After a look that took a second, four of rest: however large the trees, they take a fifth of the time."""
 
 
-class Wake:
+class FileWatcher:
     """Waits for changes below some paths.
 
     Attributes:

@@ -14,7 +14,7 @@ from projections.folding.fold import State, fold, initial
 from projections.folding.projection import Projected
 from projections.replay.refresh import projected
 
-__all__ = ["KeptFolds"]
+__all__ = ["FoldCache"]
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _LOCKS: Final = 64
 """Workflows are spread over so many locks; two that share one only wait for each other."""
 
 
-class KeptFolds:
+class FoldCache:
     """The states of the workflows folded last; one that was let go is simply replayed. Safe between threads.
 
     Args:

@@ -15,8 +15,8 @@ from projections.folding.projection import Projected
 from projections.history.store import HistoryStore
 from projections.replay.refresh import (
     PARALLEL_BYTES,
+    LedgerProblem,
     LedgerVanished,
-    Problem,
     RefreshReport,
     accept,
     log_changes,
@@ -64,7 +64,7 @@ def rebuild(
     with ask_each(question, ledgers, jobs, processes=many) as answers, history.rebuilding() as fresh:
         done = 0
         while batch := list(islice(answers, _BATCH_ROWS)):
-            report.problems += [Problem(one.workflow_id, one.error) for one in batch if one.error is not None]
+            report.problems += [LedgerProblem(one.workflow_id, one.error) for one in batch if one.error is not None]
             lost += [(one.projected, one.lost) for one in batch if one.projected is not None and one.lost]
             report.folded += [one.workflow_id for one in batch if one.projected is not None]
             fresh.add([one.projected for one in batch if one.projected is not None and not one.lost])
@@ -72,7 +72,7 @@ def rebuild(
             if progress is not None:
                 progress(done, len(jobs))
         for name in sorted(checkpoints.keys() - sizes.keys()):
-            report.problems.append(Problem(name, LedgerVanished(name, checkpoints[name])))
+            report.problems.append(LedgerProblem(name, LedgerVanished(name, checkpoints[name])))
         kept = {problem.workflow_id for problem in report.problems} | {one.row.adw_id for one, _ in lost}
 
         def again(workflow_id: str) -> Projected | None:

@@ -23,7 +23,7 @@ from projections.history.store import NO_LEDGER, CostChange, HistoryStore, by_up
 __all__ = [
     "PARALLEL_BYTES",
     "Accepted",
-    "Problem",
+    "LedgerProblem",
     "Project",
     "RefreshReport",
     "Replayed",
@@ -51,7 +51,7 @@ _log = logging.getLogger("costledger")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LedgerProblem:
     """A workflow that could not be replayed; its row stays as it was."""
 
     workflow_id: str
@@ -79,7 +79,7 @@ class RefreshReport:
     """
 
     changes: list[CostChange] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[LedgerProblem] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
     unchanged: int = 0
@@ -209,7 +209,7 @@ def refresh(
             for one in batch:
                 if one.error is not None:
                     problem = _vanished(one.error, checkpoints.get(one.workflow_id))
-                    report.problems.append(Problem(one.workflow_id, problem))
+                    report.problems.append(LedgerProblem(one.workflow_id, problem))
                 else:
                     report.folded.append(one.workflow_id)
             told = [(one.projected, one.lost) for one in batch if one.projected is not None]
@@ -217,9 +217,9 @@ def refresh(
     return report
 
 
-def stray_files(ledgers: LedgerStore) -> list[Problem]:
+def stray_files(ledgers: LedgerStore) -> list[LedgerProblem]:
     """Return what lies among the ledgers and is none, each as a problem under the name of its file."""
-    return [Problem(stray.path.name, stray) for stray in ledgers.strays()]
+    return [LedgerProblem(stray.path.name, stray) for stray in ledgers.strays()]
 
 
 def _changed(
@@ -252,7 +252,7 @@ def _changed(
             jobs.append((workflow_id, checkpoint))
             in_all += size or 0
         except CostledgerError as error:
-            report.problems.append(Problem(workflow_id, _vanished(error, checkpoint)))
+            report.problems.append(LedgerProblem(workflow_id, _vanished(error, checkpoint)))
     return jobs, in_all
 
 

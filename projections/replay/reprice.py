@@ -23,9 +23,9 @@ from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.meters import Meter, Path
 from projections.folding.readings import Tokens
-from projections.replay.refresh import Problem
+from projections.replay.refresh import LedgerProblem
 
-__all__ = ["Change", "Plan", "Wanted", "apply", "plan", "plans"]
+__all__ = ["PriceChange", "RepricePlan", "Wanted", "apply", "plan", "plans"]
 
 _SOURCE: Final = {"kind": "reprice"}
 _NOT_ADDED: Final = frozenset({"cache_write_1h_tokens", "web_search_requests"})
@@ -59,7 +59,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PriceChange:
     """One reading at its new price.
 
     Attributes:
@@ -75,7 +75,7 @@ class Change:
 
 
 @dataclass(slots=True)
-class Plan:
+class RepricePlan:
     """What repricing one workflow comes to.
 
     Attributes:
@@ -86,7 +86,7 @@ class Plan:
     workflow_id: str
     seq: int = 0
     events: list[Event] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[PriceChange] = field(default_factory=list)
     status: str = "running"
     old_nanousd: int = 0
     new_nanousd: int = 0
@@ -135,7 +135,7 @@ def _at(line: Line) -> tuple[str, int]:
     return line.get("observed_at") or line["recorded_at"], line["seq"]
 
 
-def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wanted, reason: str) -> Plan:
+def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wanted, reason: str) -> RepricePlan:
     """The readings to append so that a workflow is priced by a price book; pure.
 
     Raises:
@@ -154,7 +154,7 @@ def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wante
         if line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION:
             path = (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
             told.setdefault((path, line.get("counter")), _Told()).hear(line)
-    made = Plan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=state.cost_nanousd)
+    made = RepricePlan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=state.cost_nanousd)
     covered = _covered(state)
     for (path, _), said in told.items():
         if path not in covered and not said.reported:
@@ -177,7 +177,7 @@ def _covered(state: State) -> set[Path]:
     return covered
 
 
-def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wanted, reason: str) -> None:
+def _reprice(made: RepricePlan, meter: Meter, told: _Told, book: PriceBook, wanted: Wanted, reason: str) -> None:
     """Add what one meter's reading comes to."""
     base, usage = _base(meter, told)
     if base is None:
@@ -195,7 +195,7 @@ def _reprice(made: Plan, meter: Meter, told: _Told, book: PriceBook, wanted: Wan
     if cost is not None and cost == old and partial == (base.get("partial") is True):
         return
     tokens = sum(count for bucket, count in usage.items() if bucket not in _NOT_ADDED)
-    made.changes.append(Change(base["model"], old, cost, tokens))
+    made.changes.append(PriceChange(base["model"], old, cost, tokens))
     if rates is None or cost is None:
         return
     price = priced_from([rates])
@@ -246,13 +246,13 @@ def _usage_left(meter: Meter, counter: str | None) -> Tokens | None:
 
 def plans(
     ledgers: LedgerStore, workflow_ids: Sequence[str], book: PriceBook, wanted: Wanted, reason: str
-) -> Iterator[Plan | Problem]:
+) -> Iterator[RepricePlan | LedgerProblem]:
     """What repricing each of these workflows comes to, or why that cannot be said."""
     for workflow_id in workflow_ids:
         try:
             yield plan(workflow_id, ledgers.read(workflow_id), book, wanted, reason)
         except CostledgerError as error:
-            yield Problem(workflow_id, error)
+            yield LedgerProblem(workflow_id, error)
 
 
 def apply(ledgers: LedgerStore, workflow_id: str, book: PriceBook, wanted: Wanted, reason: str) -> int:

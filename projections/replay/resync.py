@@ -15,11 +15,11 @@ from projections.applications.table import ApplicationTable, Writes
 from projections.history.store import CostChange, HistoryStore, Stored
 from projections.replay.refresh import RefreshReport, resync
 
-__all__ = ["Resynced", "merged", "resync_sources"]
+__all__ = ["ResyncReport", "merged", "resync_sources"]
 
 
 @dataclass(frozen=True, slots=True)
-class Resynced:
+class ResyncReport:
     """What was read again, what was replayed, and what of it an application's table did not show yet.
 
     Attributes:
@@ -43,7 +43,7 @@ def resync_sources(
     progress: Callable[[int, int], None] | None = None,
     application: ApplicationTable | None = None,
     preview: bool = False,
-) -> Resynced:
+) -> ResyncReport:
     """Resync one workflow, or all ended ones; safe to run many times at once.
 
     A workflow that fails is among the problems, the others are done.
@@ -65,12 +65,12 @@ def resync_sources(
     report = resync(ledgers, history, workflow_ids=only, force=force)
     report.changes += _overtaken(report, history, before)
     if application is None:
-        return Resynced(imported, report)
+        return ResyncReport(imported, report)
     rows = history.rows() if workflow_id is None else filter(None, [history.row(workflow_id)])
     reason = "resync --force" if force else "resync"
     copied = application.write(rows, pure=force, reason=reason, after_upgrade=True, preview=preview)
     report.changes = merged(report.changes, copied)
-    return Resynced(imported, report, copied)
+    return ResyncReport(imported, report, copied)
 
 
 def merged(changes: Sequence[CostChange], copied: Writes) -> list[CostChange]:

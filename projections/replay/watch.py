@@ -13,14 +13,14 @@ from typing import Final
 
 from ledger.errors import CostledgerError
 from ledger.importing.importer import SourceEntry
-from ledger.importing.source_follower import Following, Look, Told
+from ledger.importing.source_follower import Look, ReportedProblems, SourceFollower
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.directory_store import sizes_of
 from ledger.storage.store import LedgerStore
 from projections.history.store import CostChange, HistoryStore
 from projections.replay.refresh import RefreshReport, refresh
 
-__all__ = ["Step", "Watch"]
+__all__ = ["Watch", "WatchReport"]
 
 _WHOLE_SECONDS: Final = 60.0
 """How often every row is compared with its ledger, for what no size shows: a row edited by hand, a ledger mended."""
@@ -30,7 +30,7 @@ _REST_PER_WHOLE: Final = 50
 
 
 @dataclass(slots=True)
-class Step(Look):
+class WatchReport(Look):
     """What one look found, and what it did to the rows.
 
     Attributes:
@@ -61,23 +61,23 @@ class Watch:
     ) -> None:
         """
         Args:
-            sources: see `Following`.
+            sources: see `SourceFollower`.
             clock: seconds, for pauses.
         """
-        self._following = Following(ledgers, sources, prices=prices, clock=clock)
+        self._following = SourceFollower(ledgers, sources, prices=prices, clock=clock)
         self._ledgers, self._history, self._clock = ledgers, history, clock
         self._sizes: dict[str, int] = {}
         self._whole_at = float("-inf")
-        self._told = Told()
+        self._told = ReportedProblems()
 
     @property
     def paths(self) -> list[Path]:
         """Where the sources of the last step lie."""
         return self._following.paths
 
-    def step(self) -> Step:
+    def step(self) -> WatchReport:
         """Look at everything once, and take in what changed. Whatever fails is in `troubles`; nothing is raised."""
-        step = Step()
+        step = WatchReport()
         self._following.look(step)
         try:
             self._refresh(step)
@@ -86,7 +86,7 @@ class Watch:
             step.troubles += self._told.news("history", str(error))
         return step
 
-    def _refresh(self, step: Step) -> None:
+    def _refresh(self, step: WatchReport) -> None:
         began = self._clock()
         sizes = sizes_of(self._ledgers)
         changed = [name for name in {**self._sizes, **sizes} if self._sizes.get(name) != sizes.get(name)]

@@ -21,13 +21,13 @@ from projections.folding.row import Row
 __all__ = [
     "WARN_AT",
     "BudgetState",
+    "BudgetStatus",
     "Budgets",
-    "Standing",
     "budget_json",
+    "budget_status",
     "configured_budgets",
     "lower_bound",
     "near_or_over",
-    "standing",
     "standing_so_far",
 ]
 
@@ -83,7 +83,7 @@ def configured_budgets(config: Path | None) -> Budgets:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BudgetStatus:
     """How a workflow stands against its budget, in nanodollars.
 
     Attributes:
@@ -176,7 +176,7 @@ class Standing:
         return spent, budget, rest
 
 
-def standing(row: Row, budgets: Budgets) -> Standing | None:
+def budget_status(row: Row, budgets: Budgets) -> BudgetStatus | None:
     """How a workflow stands against its budget; None when there is none.
 
     Args:
@@ -186,19 +186,19 @@ def standing(row: Row, budgets: Budgets) -> Standing | None:
     if budget is None:
         return None
     least = row.cost_basis == "partial"
-    return Standing(
+    return BudgetStatus(
         budget, row.actual_cost_nanousd, least, row.unpriced_events, budgets.warn_at, known=row.cost_basis is not None
     )
 
 
-def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Standing]]:
+def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:
     """The rows that near their budget or are over it, the one that has used the largest share of it first."""
-    both = [(row, standing(row, budgets)) for row in rows]
+    both = [(row, budget_status(row, budgets)) for row in rows]
     found = [(row, stands) for row, stands in both if stands is not None and stands.state is not BudgetState.OK]
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
 
 
-def budget_json(found: Standing | None) -> dict[str, Any] | None:
+def budget_json(found: BudgetStatus | None) -> dict[str, Any] | None:
     """Return a standing as programs read it, on the command line and over HTTP; None where no budget is set."""
     if found is None:
         return None
@@ -212,12 +212,12 @@ def budget_json(found: Standing | None) -> dict[str, Any] | None:
     }
 
 
-def standing_so_far(state: State, budgets: Budgets) -> Standing | None:
+def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:
     """The same by replay, without a row."""
     budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
     if budget is None:
         return None
-    return Standing(budget, state.cost_nanousd, *lower_bound(state), budgets.warn_at, state.readings > 0)
+    return BudgetStatus(budget, state.cost_nanousd, *lower_bound(state), budgets.warn_at, state.readings > 0)
 
 
 def lower_bound(state: State) -> tuple[bool, int]:

@@ -29,24 +29,24 @@ from ledger.errors import (
     HistoryUnwritable,
     LedgerUnavailable,
 )
-from projections.server.background.application_copy import Copies
-from projections.server.background.budget_status import Standings
-from projections.server.background.change_feed import Change, Feed
-from projections.server.background.group_commit import Appender
+from projections.server.background.application_copy import ApplicationCopy
+from projections.server.background.budget_status import BudgetStatuses
+from projections.server.background.change_feed import ChangeFeed, RowChange
+from projections.server.background.group_commit import GroupCommit
 from projections.server.background.metrics import Metrics
-from projections.server.background.row_refresher import Keeper
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.background.source_follower import Follower
-from projections.server.background.totals import Figures
-from projections.server.background.verification import Proving
+from projections.server.background.totals import OverallTotals
+from projections.server.background.verification import VerificationRunner
 from projections.server.http import schemas as shapes
-from projections.server.http.middleware import Guard
+from projections.server.http.middleware import RequestLimits
 from projections.server.http.parameters import only_known
-from projections.server.http.problems import Problem, Refusal, Status, response_to
+from projections.server.http.problems import ProblemDetails, Refusal, Status, response_to
 from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
 from projections.server.routes import webhooks as webhooks_routes
 from projections.server.service.descriptors import threads_at_hand
 from projections.server.service.service import Service
-from projections.server.webhooks.dispatcher import Webhooks
+from projections.server.webhooks.dispatcher import WebhookDispatcher
 from projections.server.webhooks.endpoints import Endpoint, endpoint_of
 
 __all__ = ["EXAMPLES", "create_app"]
@@ -86,7 +86,7 @@ def create_app(service: Service) -> FastAPI:
         app.add_exception_handler(error, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Guard, settings=service.settings, requests=metrics.requests)
+    app.add_middleware(RequestLimits, settings=service.settings, requests=metrics.requests)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -96,22 +96,22 @@ async def _running(
     app: FastAPI, service: Service, metrics: Metrics, endpoints: Sequence[Endpoint]
 ) -> AsyncIterator[None]:
     """What starts and stops with the application."""
-    loop, feed = asyncio.get_running_loop(), Feed()
+    loop, feed = asyncio.get_running_loop(), ChangeFeed()
     to_thread.current_default_thread_limiter().total_tokens = threads_at_hand(_THREADS)
 
-    def tell(changes: Sequence[Change]) -> None:
+    def tell(changes: Sequence[RowChange]) -> None:
         if changes:
             feed.publish(changes)
         webhooks.wake()
 
-    def publish(changes: Sequence[Change]) -> None:
+    def publish(changes: Sequence[RowChange]) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(tell, changes)
 
-    keeper = Keeper(service, publish)
-    webhooks = Webhooks(service, endpoints, keeper, metrics)
-    standings = Standings(service, keeper)
-    appender = Appender(
+    keeper = RowRefresher(service, publish)
+    webhooks = WebhookDispatcher(service, endpoints, keeper, metrics)
+    standings = BudgetStatuses(service, keeper)
+    appender = GroupCommit(
         service.ledgers,
         service.folds,
         service.prices,
@@ -121,12 +121,12 @@ async def _running(
         metrics,
         lambda _: keeper.shared,
     )
-    copies = Copies(service)
-    follower, proving = Follower(service, keeper.wake), Proving(service, keeper.suspect)
+    copies = ApplicationCopy(service)
+    follower, proving = Follower(service, keeper.wake), VerificationRunner(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.decoder = ThreadPoolExecutor(1, "decoder")
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
-    app.state.figures, app.state.metrics, app.state.proving = Figures(service), metrics, proving
+    app.state.figures, app.state.metrics, app.state.proving = OverallTotals(service), metrics, proving
     app.state.follower, app.state.webhooks, app.state.copies = follower, webhooks, copies
     await asyncio.to_thread(keeper.start)
     follower.start()
@@ -190,7 +190,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
-        for shape in (Problem, Status, shapes.Submitted):
+        for shape in (ProblemDetails, Status, shapes.Submitted):
             schemas[shape.__name__] = shape.model_json_schema()
         for operation, example in orjson.loads(EXAMPLES.read_bytes()).items():
             method, path, status = operation.split()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.claude_code.spool import Spool
-from ledger.config.schema import Budgets
+from ledger.config.schema import BudgetConfig
 from ledger.errors import InvalidInput
 from ledger.events import money
 from ledger.importing.importer import import_source
@@ -121,8 +121,8 @@ def _status_lines(store: DirectoryStore, folder: Path, chance: random.Random) ->
         since = int(at * 1000) - cost["total_duration_ms"]
         spool.add(line | {"since_ms": since, "duration_ms": cost["total_duration_ms"]})
         if chance.random() < 0.2:
-            drain(spool, store, GenaiPrices(), Budgets())
-    drain(spool, store, GenaiPrices(), Budgets())
+            drain(spool, store, GenaiPrices(), BudgetConfig())
+    drain(spool, store, GenaiPrices(), BudgetConfig())
 
 
 def _hooks(store: DirectoryStore, folder: Path, chance: random.Random) -> None:
@@ -134,8 +134,8 @@ def _hooks(store: DirectoryStore, folder: Path, chance: random.Random) -> None:
             cleared = {"cleared": True} if given.get("reason") == "clear" else {}
             spool.add({"at": _moment(at), "session_id": given["session_id"], "transcripts": [str(path)]} | cleared)
         if chance.random() < 0.1:
-            drain(spool, store, GenaiPrices(), Budgets())
-    drain(spool, store, GenaiPrices(), Budgets())
+            drain(spool, store, GenaiPrices(), BudgetConfig())
+    drain(spool, store, GenaiPrices(), BudgetConfig())
 
 
 def _rollouts(store: DirectoryStore, folder: Path, chance: random.Random) -> None:

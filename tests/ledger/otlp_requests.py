@@ -18,7 +18,7 @@ from ledger import MemoryStore
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import import_parts
 from ledger.sources.findings import Options, Place
-from ledger.sources.grouping import Spool
+from ledger.sources.grouping import WorkflowGroups
 from ledger.sources.otlp import extract
 
 __all__ = ["as_protobuf", "attributes", "log", "requests_of", "single_records", "span", "take"]
@@ -93,7 +93,7 @@ def take(store: MemoryStore, *requests: dict[str, Any]) -> ImportReport:
     """Append what requests hold, as the server does with one after the other."""
     report = ImportReport()
     for request in requests:
-        spool = Spool()
+        spool = WorkflowGroups()
         for found in extract(request, Place("POST /v1", 1), Options()):
             spool.take(found)
         report.merge(import_parts(store, spool.parts()))

@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from ledger.errors import InvalidReplica, ReplicaUnavailable
 from ledger.replication.nats.client import GuardedClient
 
-__all__ = ["Connection", "Refused", "address_of"]
+__all__ = ["JetStreamError", "NatsConnection", "address_of"]
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ _ATTEMPTS: Final = 2
 _log = logging.getLogger("costledger")
 
 
-class Refused(Exception):
+class JetStreamError(Exception):
     """JetStream answered with an error; its codes are listed in nats-server's `server/errors.json`."""
 
     def __init__(self, error: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def _surely_no_secret(name: str) -> str:
     return f"{scheme}{separator}…{at}{found[0] if found else ''}"
 
 
-class Connection:
+class NatsConnection:
     """One connection, made at the first request and again whenever it is gone.
 
     Args:
@@ -146,7 +146,7 @@ class Connection:
         task = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return task.result()
-        except (nats.errors.Error, Refused, OSError) as error:
+        except (nats.errors.Error, JetStreamError, OSError) as error:
             raise self.unavailable(error) from error
         except BaseException:
             task.cancel()
@@ -208,7 +208,7 @@ class Connection:
         except orjson.JSONDecodeError:
             raise ConnectionError("an answer that is not JSON") from None
         if error := said.get("error"):
-            raise Refused(error)
+            raise JetStreamError(error)
         return said
 
     async def api(self, subject: str, **body: object) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from ledger.errors import InvalidInput
-from ledger.replication.nats.connection import Connection
+from ledger.replication.nats.connection import NatsConnection
 from ledger.replication.replica import ReplicatedLine
 from ledger.replication.subjects import chain_of
 
@@ -44,7 +44,7 @@ class Consumer:
     """
 
     def __init__(
-        self, connection: Connection, stream: str, subjects: list[str], *, start: int = 0, last_only: bool = False
+        self, connection: NatsConnection, stream: str, subjects: list[str], *, start: int = 0, last_only: bool = False
     ) -> None:
         self._connection, self._stream, self._subjects = connection, stream, subjects
         self._after, self._last_only = start, last_only

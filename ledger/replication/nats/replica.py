@@ -17,7 +17,7 @@ from typing import Any, Final
 import nats.errors
 
 from ledger.errors import CostledgerError, ReplicaDiffers, ReplicaRefused, ReplicaUnavailable
-from ledger.replication.nats.connection import Connection, Refused
+from ledger.replication.nats.connection import JetStreamError, NatsConnection
 from ledger.replication.nats.consumer import Consumer
 from ledger.replication.nats.stream import STREAM, differences, made
 from ledger.replication.replica import (
@@ -25,8 +25,8 @@ from ledger.replication.replica import (
     RUN_BYTES_MAX,
     RUN_LINES_MAX,
     ChainHead,
+    ChainSegment,
     ReplicatedLine,
-    Run,
     last_positions,
     partition_of,
 )
@@ -35,9 +35,9 @@ from ledger.replication.subjects import is_chain, of_origin, of_partitions, subj
 __all__ = ["NatsReplica"]
 
 Answer = ChainHead | CostledgerError
-Placed = tuple[Run, int]
+Placed = tuple[ChainSegment, int]
 """A run, and the position of the message that it must follow."""
-Numbered = tuple[int, Run, int]
+Numbered = tuple[int, ChainSegment, int]
 
 _KNOWN_MAX: Final = 100_000
 """Chains whose last position is remembered; another's is asked for when it is next sent to."""
@@ -76,7 +76,7 @@ class NatsReplica:
         timeout_seconds: float = 5.0,
         config: Mapping[str, Any] = STREAM,
     ) -> None:
-        self._connection = Connection(name, credentials=credentials, timeout_seconds=timeout_seconds)
+        self._connection = NatsConnection(name, credentials=credentials, timeout_seconds=timeout_seconds)
         self._copies, self._config, self._stream = copies, config, str(config["name"])
         self._known: OrderedDict[str, tuple[str, int]] = OrderedDict()  # by subject: last line's hash and position
         self._reader: Consumer | None = None
@@ -95,7 +95,7 @@ class NatsReplica:
     async def _checked(self) -> str:
         try:
             info = await self._connection.api(f"STREAM.INFO.{self._stream}")
-        except Refused as refused:
+        except JetStreamError as refused:
             if refused.number != _STREAM_NOT_FOUND:
                 raise
             if self._copies is None:
@@ -109,7 +109,7 @@ class NatsReplica:
     async def _made(self, copies: int) -> dict[str, Any]:
         try:
             return await self._connection.api(f"STREAM.CREATE.{self._stream}", **made(self._config, copies))
-        except Refused as refused:
+        except JetStreamError as refused:
             problem = f"the stream could not be made: {refused}; --copies says on how many servers it is kept"
             raise ReplicaUnavailable(self._connection.where, problem) from refused
         except TimeoutError as error:  # a user who may not make it gets no answer
@@ -118,14 +118,14 @@ class NatsReplica:
             step = "`costledger replicate` makes it once, as the operator of docs/scale.md"
             raise ReplicaUnavailable(self._connection.where, f"{problem}: {why}; {step}") from error
 
-    def publish(self, runs: Sequence[Run]) -> list[Answer]:
+    def publish(self, runs: Sequence[ChainSegment]) -> list[Answer]:
         """See `Replica.publish`."""
         try:
             return self._connection.run(self._publish(runs))
         except ReplicaUnavailable as error:
             return [error] * len(runs)
 
-    async def _publish(self, runs: Sequence[Run]) -> list[Answer]:
+    async def _publish(self, runs: Sequence[ChainSegment]) -> list[Answer]:
         answers: dict[int, Answer] = {}
         ready: list[Numbered] = []
         found = await _gathered([self._place(run) for run in runs], _ASKED_AT_ONCE)
@@ -142,7 +142,7 @@ class NatsReplica:
             answers |= zip((number for number, _, _ in pack), pack_answers, strict=True)
         return [answers[number] for number in range(len(runs))]
 
-    async def _place(self, run: Run) -> int | Answer:
+    async def _place(self, run: ChainSegment) -> int | Answer:
         """The position of the message that a run must follow; where its chain ends when that is another line."""
         after = run.after
         try:
@@ -169,7 +169,7 @@ class NatsReplica:
         """The last message of a subject, or of all that a filter takes, as the stream's leader knows it."""
         try:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._stream}", last_by_subj=subject)
-        except Refused as refused:
+        except JetStreamError as refused:
             if refused.number != _NO_MESSAGE:
                 raise
             return None
@@ -180,8 +180,8 @@ class NatsReplica:
         """Runs as one atomic batch; when the server refuses it, each run alone."""
         try:
             last = await self._batch(pack, named=named)
-        except (Refused, nats.errors.MaxPayloadError) as refused:
-            if isinstance(refused, Refused) and refused.number not in _REFUSED_FOR_ONE_RUN:
+        except (JetStreamError, nats.errors.MaxPayloadError) as refused:
+            if isinstance(refused, JetStreamError) and refused.number not in _REFUSED_FOR_ONE_RUN:
                 return [self._connection.unavailable(refused)] * len(pack)
             if len(pack) > 1:
                 alone = await _gathered([self._send([one]) for one in pack], _ALONE_AT_ONCE)
@@ -197,9 +197,9 @@ class NatsReplica:
             self._remember(run, position)
         return [run.last for run, _ in pack]
 
-    async def _refused(self, run: Run, refused: Exception, *, named: bool, attempt: int) -> Answer:
+    async def _refused(self, run: ChainSegment, refused: Exception, *, named: bool, attempt: int) -> Answer:
         """The answer for one run that the server did not take."""
-        if not isinstance(refused, Refused) or refused.number == _REFUSED_AS_TOO_LONG:
+        if not isinstance(refused, JetStreamError) or refused.number == _REFUSED_AS_TOO_LONG:
             return ReplicaRefused(self._connection.where, f"a line of {max(map(len, run.lines)):,} bytes is too long")
         duplicate = refused.number == _REFUSED_AS_DUPLICATE
         subject = _subject(run)
@@ -227,21 +227,21 @@ class NatsReplica:
             await client.publish(earlier[0], earlier[1], headers=earlier[2])
         answer = await self._connection.request(subject, raw, headers)
         if answer.get("duplicate"):
-            raise Refused({"err_code": _REFUSED_AS_DUPLICATE, "description": "the message id is known"})
+            raise JetStreamError({"err_code": _REFUSED_AS_DUPLICATE, "description": "the message id is known"})
         return int(answer["seq"])
 
-    def _remember(self, run: Run, position: int) -> None:
+    def _remember(self, run: ChainSegment, position: int) -> None:
         subject = _subject(run)
         self._known[subject] = (run.last.hash, position)
         self._known.move_to_end(subject)
         if len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
 
-    def repeat(self, run: Run) -> None:
+    def repeat(self, run: ChainSegment) -> None:
         """See `Replica.repeat`."""
         self._connection.run(self._repeat(run))
 
-    async def _repeat(self, run: Run) -> None:
+    async def _repeat(self, run: ChainSegment) -> None:
         _, place = await self._last(_subject(run), run.after.workflow_id, run.after.origin)
         self._remember(run, await self._batch([(run, place)], named=False))
 
@@ -336,7 +336,7 @@ class NatsReplica:
     async def _line_at(self, position: int) -> tuple[bytes | None, int]:
         try:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._stream}", seq=position)
-        except Refused as refused:
+        except JetStreamError as refused:
             if refused.number != _NO_MESSAGE:
                 raise
             info = await self._connection.api(f"STREAM.INFO.{self._stream}")
@@ -348,7 +348,7 @@ class NatsReplica:
         self._connection.close()
 
 
-def _subject(run: Run) -> str:
+def _subject(run: ChainSegment) -> str:
     return subject_of(run.after.workflow_id, run.after.origin)
 
 

@@ -19,7 +19,7 @@ from ledger.storage.line import LINE_BYTES_MAX
 from projections.cli.budget_receipt import BudgetReceipts
 from projections.cli.commands.record import receipt_json
 from projections.cli.options import config_option, data_option, json_option, prices, store
-from projections.reports.budgets import Standing
+from projections.reports.budgets import BudgetStatus
 
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -51,7 +51,7 @@ def append_command(as_json: bool) -> int:
     if sys.stdin.isatty():
         click.echo("costledger: reading events from the terminal, one JSON object per line; end with Ctrl-D", err=True)
     ledgers, refused, appended, duplicates = store(), _Refused(), 0, 0
-    budgets, standings = BudgetReceipts(ledgers), dict[str, Standing | None]()
+    budgets, standings = BudgetReceipts(ledgers), dict[str, BudgetStatus | None]()
     book = cache(prices)  # what needs no price needs no configuration
     for batch in _batches(refused):
         for _, same in groupby(batch, key=lambda numbered: numbered[1].workflow_id):

@@ -22,7 +22,7 @@ from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import whole_id
 from projections.folding.row import Row
-from projections.reports.budgets import BudgetState, Standing, configured_budgets, standing
+from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets
 
 _FINDING = 3
 _WITHOUT_BUDGET = (
@@ -52,7 +52,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
             if row is None and not session.problems:
                 raise UnknownWorkflow(workflow_id, session.where)
             found = [] if row is None else [row]
-        standings = [(row, standing(row, budgets)) for row in found]
+        standings = [(row, budget_status(row, budgets)) for row in found]
         if workflow_id is None:
             standings = [(row, stands) for row, stands in standings if stands is not None]
         failed = exit_code(session.problems)
@@ -67,7 +67,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
     return _FINDING if over else failed
 
 
-def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
+def _say(row: Row, stands: BudgetStatus | None, *, as_json: bool) -> None:
     if stands is None:
         if not as_json:
             tokens = (
@@ -81,7 +81,7 @@ def _say(row: Row, stands: Standing | None, *, as_json: bool) -> None:
         click.echo(f"costledger: {row.adw_id} {warning}", err=True)
 
 
-def as_json_standing(row: Row, stands: Standing | None) -> dict[str, Any]:
+def as_json_standing(row: Row, stands: BudgetStatus | None) -> dict[str, Any]:
     """A standing as JSON; amounts are USD as text, null where no budget is set."""
     told: dict[str, Any] = {
         "adw_id": row.adw_id,

@@ -31,7 +31,7 @@ REVIEWER_SESSION = "e3f4815f-2d56-5495-8e7f-92f7c145e882"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DemoStep:
     """One moment of the story: what happened, in a sentence, and what that appends."""
 
     what: str
@@ -61,13 +61,15 @@ def _complete(ledgers: DirectoryStore) -> object:
 
 
 STORY = (
-    Step("The planner is done. A sync that stored this once would show it for ever.", _imported("1-planned")),
-    Step("The implementor was killed: no total, so its messages are priced, as a lower bound.", _imported("2-killed")),
-    Step("Its retry overwrote the log. The killed attempt still cost what it cost.", _imported("3-retried")),
-    Step("The tester ran twice in one process: the second total includes the first.", _imported("4-tested")),
-    Step("A live estimate of the review reads far too high.", _over_reading),
-    Step("The review's own total is lower. While the workflow runs, no cost ever falls.", _imported("5-reviewed")),
-    Step("The workflow completes: now the last word of every meter counts.", _complete),
+    DemoStep("The planner is done. A sync that stored this once would show it for ever.", _imported("1-planned")),
+    DemoStep(
+        "The implementor was killed: no total, so its messages are priced, as a lower bound.", _imported("2-killed")
+    ),
+    DemoStep("Its retry overwrote the log. The killed attempt still cost what it cost.", _imported("3-retried")),
+    DemoStep("The tester ran twice in one process: the second total includes the first.", _imported("4-tested")),
+    DemoStep("A live estimate of the review reads far too high.", _over_reading),
+    DemoStep("The review's own total is lower. While the workflow runs, no cost ever falls.", _imported("5-reviewed")),
+    DemoStep("The workflow completes: now the last word of every meter counts.", _complete),
 )
 
 

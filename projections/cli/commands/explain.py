@@ -39,7 +39,7 @@ from projections.cli.workflow_lines import workflow_lines
 from projections.folding.cost_words import cost_before
 from projections.folding.explain import Step, steps
 from projections.folding.row import Row
-from projections.projector.row_lines import Lines
+from projections.projector.row_lines import RowLines
 
 __all__ = ["steps_table"]
 
@@ -86,7 +86,7 @@ class _Steps:
         next: `--after` of those that follow; None when none do.
     """
 
-    def __init__(self, lines: Lines, after: int, limit: int | None) -> None:
+    def __init__(self, lines: RowLines, after: int, limit: int | None) -> None:
         self.lines, self.after, self.limit = lines, after, limit
         self.count = self.cost_nanousd = 0
         self.next: int | None = None

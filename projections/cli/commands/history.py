@@ -38,7 +38,7 @@ from projections.cli.row_filter import RowFilter, filter_options
 from projections.cli.session import exit_code, opened
 from projections.folding.row import Row
 from projections.history.idle import is_idle
-from projections.reports.budgets import Budgets, Standing, budget_json, configured_budgets, standing
+from projections.reports.budgets import Budgets, BudgetStatus, budget_json, budget_status, configured_budgets
 
 _EMPTY = "no workflows in {where} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
 _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says how far the projectors are"
@@ -83,7 +83,7 @@ def as_json_row(
     """A row with its breakdowns as objects, its budget and title, whether it is idle, and an application's copy."""
     parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
     copied = None if copy is None else copy.as_json()
-    budget = budget_json(standing(found, budgets))
+    budget = budget_json(budget_status(found, budgets))
     return asdict(found) | parsed | {"budget": budget, "title": title, "idle": idle, "application": copied}
 
 
@@ -103,7 +103,7 @@ def _print_history(
             "status": styled_status(found.status, idle=idle),
             "cost": row_cost(found),
             "stored": _stored(stored.get(found.adw_id)),
-            "budget": _budget(standing(found, budgets)),
+            "budget": _budget(budget_status(found, budgets)),
             "basis": found.cost_basis or "none",
             "tokens": f"{found.total_tokens:,}",
             "cached": f"{found.cache_efficiency_percent:.0f} %",
@@ -145,7 +145,7 @@ def _print_history(
     print_unpriced(out, cost, unpriced)
 
 
-def _budget(found: Standing | None) -> str | Text:
+def _budget(found: BudgetStatus | None) -> str | Text:
     return "" if found is None else Text(found.in_short, style=BUDGET_STYLES[found.state])
 
 

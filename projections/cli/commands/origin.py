@@ -12,7 +12,7 @@ from projections.cli.options import data_option, data_path, history_option, json
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened, tell
-from projections.replay.refresh import Problem
+from projections.replay.refresh import LedgerProblem
 
 
 @click.command("origin")
@@ -49,7 +49,7 @@ def _renewed() -> int:
     """Carry all ledgers over and fold them; what could not be is told on stderr."""
     with counted_bar("carrying over", "ledgers") as progress:
         done = renew(store(), progress=progress)
-    tell(Problem(name, error) for name, error in done.problems.items())
+    tell(LedgerProblem(name, error) for name, error in done.problems.items())
     click.echo(f"{counted(done.carried, 'ledger')} carried over to origin {done.origin}", err=True)
     with opened() as session:
-        return exit_code([*session.problems, *(Problem(name, error) for name, error in done.problems.items())])
+        return exit_code([*session.problems, *(LedgerProblem(name, error) for name, error in done.problems.items())])

@@ -18,7 +18,7 @@ from projections.cli.budget_receipt import BudgetReceipts, standing_json
 from projections.cli.options import config_option, data_option, json_option, prices, store, workflow_argument
 
 if TYPE_CHECKING:
-    from projections.reports.budgets import Standing
+    from projections.reports.budgets import BudgetStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -130,7 +130,7 @@ def _append(event: Event, *, as_json: bool) -> None:
         click.echo(f"costledger: {receipt.workflow_id} {budget.warning}", err=True)
 
 
-def receipt_json(receipt: Receipt, budget: Standing | None) -> bytes:
+def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
     """A receipt as one JSON line; its budget is null where none is set."""
     import orjson
 

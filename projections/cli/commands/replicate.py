@@ -17,7 +17,7 @@ from ledger.replication.lag import Backlog, backlog
 from ledger.replication.open import open_replica
 from ledger.replication.repair import Repair, repair, unsent
 from ledger.replication.replica import Replica
-from ledger.replication.sender import LOOK_SECONDS, Problem, Replication, Sent
+from ledger.replication.sender import LOOK_SECONDS, Replication, ReplicationProblem, Sent
 from ledger.text import counted
 from projections.cli.options import (
     credentials_option,
@@ -172,12 +172,12 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
     return exit_code_of(problems) or (1 if sent.away is not None else 0)
 
 
-def report_problems(problems: Iterable[Problem]) -> None:
+def report_problems(problems: Iterable[ReplicationProblem]) -> None:
     for problem in problems:
         click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
 
 
-def exit_code_of(problems: Iterable[Problem]) -> int:
+def exit_code_of(problems: Iterable[ReplicationProblem]) -> int:
     """3 when a ledger is damaged or has parted from its chain, 1 for another problem."""
     errors = [problem.error for problem in problems]
     return 3 if any(isinstance(error, (DamagedLedger, Diverged)) for error in errors) else int(bool(errors))

@@ -32,8 +32,8 @@ from projections.cli.output.text import plain, print_json
 from projections.cli.parsing import moment_option
 from projections.cli.session import exit_code, log_changes, opened, tell
 from projections.cli.workflow_ids import whole_id
-from projections.replay.refresh import Problem
-from projections.replay.reprice import Change, Plan, Wanted, apply, plans
+from projections.replay.refresh import LedgerProblem
+from projections.replay.reprice import PriceChange, RepricePlan, Wanted, apply, plans
 
 _SHOWN_MAX: Final = 20
 """Workflows told to a person; `--json` tells all."""
@@ -58,7 +58,7 @@ class _Model:
     unpriced_tokens: int = 0
     kept: int = 0
 
-    def add(self, change: Change) -> None:
+    def add(self, change: PriceChange) -> None:
         if change.new_nanousd is not None:
             self.readings += 1
             self.newly_priced += change.old_nanousd is None
@@ -78,10 +78,10 @@ class _Difference:
 
     models: dict[str, _Model] = field(default_factory=lambda: defaultdict(_Model))
     workflows: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[LedgerProblem] = field(default_factory=list)
     waiting_nanousd: int = 0
 
-    def add(self, made: Plan) -> None:
+    def add(self, made: RepricePlan) -> None:
         for change in made.changes:
             self.models[change.model].add(change)
         self.waiting_nanousd += made.waiting_nanousd
@@ -142,7 +142,7 @@ def _difference(
     found, names = _Difference(), list(workflow_ids)
     with counted_bar("pricing", "workflows") as progress:
         for done, made in enumerate(plans(ledgers, names, book, wanted, reason), 1):
-            if isinstance(made, Plan):
+            if isinstance(made, RepricePlan):
                 found.add(made)
             else:
                 found.problems.append(made)
@@ -156,7 +156,7 @@ def _append(
     book: PriceBook,
     wanted: Wanted,
     reason: str,
-    problems: list[Problem],
+    problems: list[LedgerProblem],
 ) -> int:
     """Append to each, and bring the rows up to date; what cannot be done is told and added to the problems."""
     appended = 0
@@ -164,7 +164,7 @@ def _append(
         try:
             appended += apply(ledgers, workflow_id, book, wanted, reason)
         except CostledgerError as error:
-            problems.append(Problem(workflow_id, error))
+            problems.append(LedgerProblem(workflow_id, error))
             tell(problems[-1:])
     log_changes()
     with opened(workflow_ids=workflow_ids):

@@ -14,7 +14,7 @@ from projections.cli.options import data_option, history_option, json_option, wo
 from projections.cli.output.console import console
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
-from projections.cli.session import Session, exit_code, opened, tell
+from projections.cli.session import CommandSession, exit_code, opened, tell
 from projections.cli.workflow_ids import whole_id
 from projections.folding.cost_words import row_cost
 from projections.replay.refresh import refresh
@@ -51,7 +51,7 @@ def salvage_command(workflow_id: str, as_json: bool) -> int:
     return exit_code(report.problems)
 
 
-def _salvaged(session: Session, workflow_id: str) -> Salvage:
+def _salvaged(session: CommandSession, workflow_id: str) -> Salvage:
     """The salvage done now, or the one that ended before it came to the row: no row was folded from its ledger yet.
 
     Raises:

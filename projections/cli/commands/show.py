@@ -47,8 +47,8 @@ from projections.folding.fold import fold, initial
 from projections.folding.row import HELD, Row, row, spend
 from projections.folding.spend import AMOUNTS, Amounts, Spend
 from projections.history.idle import is_idle, open_seconds
-from projections.projector.row_lines import Lines
-from projections.reports.budgets import Budgets, configured_budgets, standing
+from projections.projector.row_lines import RowLines
+from projections.reports.budgets import Budgets, budget_status, configured_budgets
 from projections.reports.spend_report import total_tokens
 
 __all__ = []
@@ -96,7 +96,7 @@ def show_command(
         return exit_code(session.problems)
 
 
-def _as_of(lines: Lines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
+def _as_of(lines: RowLines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
     state, head = initial(workflow_id), EMPTY
     for line in _until(lines, as_of):
         fold(state, line)
@@ -106,7 +106,7 @@ def _as_of(lines: Lines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend
     return row(state, head), spend(state)
 
 
-def _until(lines: Lines, as_of: str) -> Iterator[Line]:
+def _until(lines: RowLines, as_of: str) -> Iterator[Line]:
     """The lines up to a seq, or recorded up to a time; a time without a zone is the local one's."""
     if as_of.isascii() and as_of.isdigit():
         seq = int(as_of)
@@ -129,7 +129,7 @@ def _print_row(
             out.print(f"{name:8}{plain(value)}")
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
-    if (budget := standing(found, budgets)) is not None:
+    if (budget := budget_status(found, budgets)) is not None:
         out.print(Text.assemble("budget  ", (str(budget), BUDGET_STYLES[budget.state])))
     if stored:
         out.print(Text.assemble("copy    ", (plain(stored), "yellow")))

@@ -21,7 +21,7 @@ from projections.cli.output.console import console, styled_status
 from projections.cli.output.costs import row_cost
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import plain, print_json
-from projections.cli.session import Session, exit_code, opened
+from projections.cli.session import CommandSession, exit_code, opened
 from projections.cli.workflow_ids import existing_id
 from projections.folding.row import Row
 from projections.history.suspects import Suspect, stale
@@ -82,7 +82,7 @@ def _accept(workflow_id: str, reason: str | None, idle: timedelta, *, as_json: b
     return exit_code(session.problems)
 
 
-def _found(session: Session, rows: list[Row], idle: timedelta) -> list[Suspect]:
+def _found(session: CommandSession, rows: list[Row], idle: timedelta) -> list[Suspect]:
     now = datetime.now(UTC)
     lookups = Attention(prices(), session.ledgers)
     found = list(stale(rows, now=now, idle=idle, grown_at=_grown_at(session, rows), lookups=lookups))
@@ -121,7 +121,7 @@ def _print(found: list[Suspect]) -> None:
     click.echo("right as it stands? costledger stale --accept ID --reason WHY")
 
 
-def _grown_at(session: Session, rows: list[Row]) -> dict[str, datetime]:
+def _grown_at(session: CommandSession, rows: list[Row]) -> dict[str, datetime]:
     """When the newest source of ended workflows was written, if it holds what their ledgers do not.
 
     A newer file alone says nothing: it may have been copied, or have grown by lines without a cost. So those of newer

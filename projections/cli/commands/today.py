@@ -26,13 +26,13 @@ from projections.cli.output.costs import in_words, print_unpriced, row_cost, sho
 from projections.cli.output.evidence import evidence_json, print_evidence
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, plain, print_json, project_names
-from projections.cli.session import Session, exit_code, opened
+from projections.cli.session import CommandSession, exit_code, opened
 from projections.folding.row import Row
 from projections.folding.tools import tools_of
 from projections.history.idle import is_idle
 from projections.history.suspects import doubts
 from projections.reports.attention import Attention
-from projections.reports.budgets import BudgetState, Standing, configured_budgets, near_or_over
+from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview
 from projections.reports.spend_report import Report, groups, quarters, report, spent_at_from
 
@@ -74,7 +74,7 @@ class _Picture:
     running: list[Row] = field(default_factory=list)
     idle: list[Row] = field(default_factory=list)
     suspects: list[tuple[Row, str]] = field(default_factory=list)
-    standings: list[tuple[Row, Standing]] = field(default_factory=list)
+    standings: list[tuple[Row, BudgetStatus]] = field(default_factory=list)
     dated: dict[str, int] = field(default_factory=dict)
     agents: Path | None = None
 
@@ -97,7 +97,7 @@ def today(*, as_json: bool) -> int:
         return exit_code(session.problems)
 
 
-def _picture(session: Session) -> _Picture:
+def _picture(session: CommandSession) -> _Picture:
     rows, history = session.history.rows(), session.history
     day = datetime.now().astimezone().date()
     now, after = datetime.now(UTC), idle_after()
@@ -115,7 +115,7 @@ def _picture(session: Session) -> _Picture:
     return made
 
 
-def _suspects(session: Session, rows: list[Row], now: datetime) -> Iterator[tuple[Row, str]]:
+def _suspects(session: CommandSession, rows: list[Row], now: datetime) -> Iterator[tuple[Row, str]]:
     lookups = Attention(prices(), session.ledgers)
     yield from ((found, why) for found in rows for why, _ in doubts(found, now=now, lookups=lookups))
     copies = session.compared(rows)
@@ -124,14 +124,14 @@ def _suspects(session: Session, rows: list[Row], now: datetime) -> Iterator[tupl
             yield found, doubt.why
 
 
-def _standings(rows: list[Row], day: date) -> list[tuple[Row, Standing]]:
+def _standings(rows: list[Row], day: date) -> list[tuple[Row, BudgetStatus]]:
     """The workflows near or over their budgets that are open or were active in the longest time shown."""
     budgets, oldest = configured_budgets(config_path()), date.fromordinal(day.toordinal() - _LONGEST).isoformat()
     recent = [row for row in rows if row.status == "running" or (row.last_activity or "") >= oldest]
     return near_or_over(recent, budgets)
 
 
-def _agents_here(session: Session) -> Path | None:
+def _agents_here(session: CommandSession) -> Path | None:
     """The folder `agents` of this folder, if it is an ADW project's that no import has read."""
     agents = Path("agents")
     if not agents.is_dir() or not source("adw").identify(agents):
@@ -141,7 +141,7 @@ def _agents_here(session: Session) -> Path | None:
     return None if read else agents
 
 
-def _as_json(picture: _Picture, session: Session) -> dict[str, Any]:
+def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
     spent, made = picture.spent, picture.overview
     return {
         "date": picture.day.isoformat(),
@@ -190,7 +190,7 @@ def _windows_json(figures: Mapping[int, Figure] | None) -> dict[str, Any]:
     return {name: _figure_json(figures[days] if figures else Figure()) for days, name in names.items()}
 
 
-def _print(picture: _Picture, session: Session) -> None:
+def _print(picture: _Picture, session: CommandSession) -> None:
     out, spent, made = console(), picture.spent, picture.overview
     unpriced = unpriced_of(picture.rows)
     known = any(found.cost_basis is not None for found in picture.rows)
@@ -243,7 +243,7 @@ def _print_models(out: Console, made: Overview) -> None:
     _print_rest(out, len(made.by_model) - _MODELS_MAX, "costledger monthly --by model")
 
 
-def _print_running(out: Console, picture: _Picture, session: Session) -> None:
+def _print_running(out: Console, picture: _Picture, session: CommandSession) -> None:
     if not picture.running:
         return
     latest = sorted(picture.running, key=lambda row: (row.last_activity or "", row.adw_id), reverse=True)[:_RUNNING_MAX]
@@ -304,7 +304,7 @@ def _print_agents(out: Console, picture: _Picture) -> None:
         out.print("agents/ in this folder is an ADW project's: costledger import adw agents")
 
 
-def _where(picture: _Picture, session: Session) -> str:
+def _where(picture: _Picture, session: CommandSession) -> str:
     """Where the data lies, and what named it."""
     path, named_by = picture.data
     told = _DATA_NAMED_BY[named_by].format(project=path.absolute().parent)
@@ -312,7 +312,7 @@ def _where(picture: _Picture, session: Session) -> str:
     return f"data: {path.absolute()} ({told}){rows}"
 
 
-def _print_empty(picture: _Picture, session: Session) -> None:
+def _print_empty(picture: _Picture, session: CommandSession) -> None:
     """What was looked for, and what to do next."""
     out = console()
     if picture.data.named_by == "user":

@@ -14,7 +14,7 @@ from ledger.maintenance.anchors import Anchor, anchors_in, broken
 from ledger.replication.comparison import Agreement, disagreements
 from ledger.replication.open import open_replica
 from ledger.replication.replica import Replica
-from ledger.replication.sender import Problem
+from ledger.replication.sender import ReplicationProblem
 from ledger.storage.origin import misplaced
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
@@ -29,7 +29,7 @@ from projections.cli.options import (
 from projections.cli.output.console import print_findings
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
-from projections.cli.session import Session, opened
+from projections.cli.session import CommandSession, opened
 from projections.history.memory import MemoryHistory
 from projections.projector.comparison import disagreeing_rows
 from projections.replay.verify import Finding, Proof, verify
@@ -98,7 +98,7 @@ def _vouched(since: Anchor | None, *, asked: bool) -> str:
     )
 
 
-def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> tuple[list[Finding], Anchor | None]:
+def _of_directory(session: CommandSession, proof: Proof, anchors: list[Anchor]) -> tuple[list[Finding], Anchor | None]:
     """Return what does not fit here, and the latest anchor that holds.
 
     Rows that projectors write are not these ledgers' alone.
@@ -124,7 +124,7 @@ def _of_directory(session: Session, proof: Proof, anchors: list[Anchor]) -> tupl
     return findings, max(held, key=lambda one: one.moment, default=None)
 
 
-def _of_replica(session: Session, replica: Replica, agreement: Agreement) -> list[Finding]:
+def _of_replica(session: CommandSession, replica: Replica, agreement: Agreement) -> list[Finding]:
     """Where ledgers, their replica, and rows made of it do not agree."""
     with counted_bar("comparing", "ledgers") as progress:
         parted = disagreements(session.ledgers, replica, agreement, progress=progress)
@@ -135,7 +135,7 @@ def _of_replica(session: Session, replica: Replica, agreement: Agreement) -> lis
     return findings
 
 
-def _next_step(found: Problem) -> str:
+def _next_step(found: ReplicationProblem) -> str:
     """What brings a ledger and its chain together again."""
     error = found.error
     if isinstance(error, DamagedLedger):

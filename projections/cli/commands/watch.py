@@ -36,13 +36,13 @@ from projections.cli.output.console import console, styled_status
 from projections.cli.output.costs import row_cost
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, place, plain
-from projections.cli.session import Session, opened
+from projections.cli.session import CommandSession, opened
 from projections.folding.cost_words import cost_before
 from projections.folding.row import Row
 from projections.history.idle import is_idle
 from projections.history.store import HistoryStore
-from projections.replay.file_watcher import Wake
-from projections.replay.watch import Step, Watch
+from projections.replay.file_watcher import FileWatcher
+from projections.replay.watch import Watch, WatchReport
 
 _ROWS_MAX: Final = 200
 """Workflows that the table remembers; the terminal shows as many as fit."""
@@ -74,7 +74,7 @@ def watch_command(once: bool, as_json: bool) -> int:
             step = watch.step()
             _print(step, as_json=as_json)
             return 1 if step.troubles else 0
-        wake = Wake(stop)
+        wake = FileWatcher(stop)
         if wake.reason is not None:
             click.echo(f"costledger: looking every second ({wake.reason})", err=True)
         with board.shown() if board else nullcontext(lambda step: _print(step, as_json=as_json)) as show:
@@ -82,7 +82,9 @@ def watch_command(once: bool, as_json: bool) -> int:
     return 0
 
 
-def _follow(watch: Watch, wake: Wake, session: Session, stop: threading.Event, show: Callable[[Step], None]) -> None:
+def _follow(
+    watch: Watch, wake: FileWatcher, session: CommandSession, stop: threading.Event, show: Callable[[WatchReport], None]
+) -> None:
     while not stop.is_set():
         step = watch.step()
         show(step)
@@ -123,7 +125,7 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _print(step: Step, *, as_json: bool) -> None:
+def _print(step: WatchReport, *, as_json: bool) -> None:
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     for change in step.changes:
         old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
@@ -141,7 +143,7 @@ def _print(step: Step, *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _problems(step: Step) -> list[tuple[str, str]]:
+def _problems(step: WatchReport) -> list[tuple[str, str]]:
     """What is in the way, and what had to be skipped, each with its place."""
     troubles = [(trouble.where, trouble.problem) for trouble in step.troubles]
     return troubles + [(place(str(each.path), each.line), f"skipped: {each.reason}") for each in step.skipped]
@@ -159,19 +161,19 @@ class _Board:
         self._began = datetime.now().astimezone()
 
     @contextmanager
-    def shown(self) -> Iterator[Callable[[Step], None]]:
+    def shown(self) -> Iterator[Callable[[WatchReport], None]]:
         """On the terminal while it lasts; called with each step."""
         out = console()
         with Live(self._drawn(out), console=out, auto_refresh=False) as live:
 
-            def show(step: Step) -> None:
+            def show(step: WatchReport) -> None:
                 if step.changed:
                     self._take(step)
                     live.update(self._drawn(out), refresh=True)
 
             yield show
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: WatchReport) -> None:
         for name in step.folded:
             found = self._history.row(name)
             if found is not None:

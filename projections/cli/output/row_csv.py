@@ -11,7 +11,7 @@ from ledger.events import money
 from projections.cli.output.text import csv_cell
 from projections.folding.cost_words import NO_FIGURES, row_cost
 from projections.folding.row import COLUMNS, Row
-from projections.reports.budgets import Budgets, standing
+from projections.reports.budgets import Budgets, budget_status
 
 __all__ = ["print_csv"]
 
@@ -39,7 +39,7 @@ def print_csv(rows: Iterable[tuple[Row, bool]], budgets: Budgets) -> None:
 
 
 def _made(row: Row, idle: bool, budgets: Budgets) -> list[Any]:
-    budget = standing(row, budgets)
+    budget = budget_status(row, budgets)
     of_budget = ["", ""] if budget is None else [budget.budget_nanousd, budget.left_nanousd]
     usd = [figure if figure == "" else money.to_wire(int(figure)) for figure in of_budget]
     cost = "" if row_cost(row) in NO_FIGURES else money.to_wire(row.actual_cost_nanousd)

@@ -313,7 +313,7 @@ class PostgresHistory:
     def rebuilding(self) -> Iterator[Fresh]:
         """See `HistoryStore.rebuilding`; all of it is one transaction of a session of its own."""
         with self._connection.another() as cursor:
-            yield _Fresh(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
+            yield _FreshPostgres(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
 
     @property
     def shared(self) -> bool:
@@ -422,7 +422,7 @@ class PostgresHistory:
         )
 
 
-class _Fresh:
+class _FreshPostgres:
     """The rows of a rebuild, a version that is not shown yet."""
 
     def __init__(

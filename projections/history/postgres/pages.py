@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from projections.history.postgres.connection import Cursor
-from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Query, Totals
+from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Query, QueryTotals
 
 __all__ = ["change_numbers_of_swap", "changes_after", "conditions", "number_changes", "order", "totals"]
 
@@ -59,14 +59,14 @@ def order(query: Query) -> str:
     return f'{SORTS[query.sort]} {way} NULLS LAST, adw_id COLLATE "C" {way}'
 
 
-def totals(cursor: Cursor, query: Query) -> Totals:
+def totals(cursor: Cursor, query: Query) -> QueryTotals:
     """What a query's rows add up to."""
     where, values = conditions(query)
     sums = ", ".join(_SUMMED[name] for name in SUMS)
-    found = Totals()
+    found = QueryTotals()
     for status, *figures in cursor.execute(f"SELECT status, {sums} FROM workflow_history{where} GROUP BY 1", values):
         named = {name: int(figure or 0) for name, figure in zip(SUMS, figures, strict=True)}
-        found = found.plus(Totals.of(status, named))
+        found = found.plus(QueryTotals.of(status, named))
     return found
 
 

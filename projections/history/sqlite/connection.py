@@ -14,7 +14,7 @@ from typing import Final
 from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
 from ledger.storage.descriptors import shortage
 
-__all__ = ["Connection"]
+__all__ = ["SqliteConnection"]
 
 _WAIT_SECONDS: Final = 30.0
 """How long a writer waits for another one; a batch of rows takes milliseconds."""
@@ -25,7 +25,7 @@ _REFUSED: Final = frozenset(
 """What SQLite says when the file system lets it write nothing."""
 
 
-class Connection:
+class SqliteConnection:
     """One connection to a database file.
 
     Args:

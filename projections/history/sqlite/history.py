@@ -19,7 +19,7 @@ from projections.folding.spend import Spend
 from projections.history.query import Page, Query
 from projections.history.sql_scripts import statements
 from projections.history.sqlite import pages
-from projections.history.sqlite.connection import Connection
+from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.recovery import is_whole, recover
 from projections.history.sqlite.spend import SpendTable
 from projections.history.store import (
@@ -70,7 +70,7 @@ class SqliteHistory:
     shared = False
 
     def __init__(self, path: Path, *, writes: bool = True, clock: Clock = clocks.now) -> None:
-        connection = Connection(path, writes=writes)
+        connection = SqliteConnection(path, writes=writes)
         self._connection, self._db, self._clock = connection, connection.db, clock
         self._spend = SpendTable(connection.db)
         try:
@@ -225,7 +225,7 @@ class SqliteHistory:
         return [change for change in changes if change is not None]
 
     @contextlib.contextmanager
-    def rebuilding(self) -> Iterator[_Fresh]:
+    def rebuilding(self) -> Iterator[_FreshSqlite]:
         """See `HistoryStore.rebuilding`; the fresh rows are a temporary table, gone with the connection."""
         with self._connection.errors():
             self._db.execute("DROP TABLE IF EXISTS temp.fresh")
@@ -234,7 +234,7 @@ class SqliteHistory:
             self._db.execute("CREATE TEMP TABLE fresh_spend AS SELECT * FROM costledger_spend WHERE 0")
             self._db.execute("CREATE INDEX temp.fresh_spend_adw_id ON fresh_spend (adw_id)")
             try:
-                yield _Fresh(self._connection, self._write, self._remove)
+                yield _FreshSqlite(self._connection, self._write, self._remove)
             finally:
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh")
                 self._db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
@@ -352,12 +352,12 @@ _UPSERT: Final = (
 )
 
 
-class _Fresh:
+class _FreshSqlite:
     """The rows of a rebuild until they are swapped in."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: SqliteConnection,
         write: Callable[..., CostChange | None],
         remove: Callable[[str, str], CostChange | None],
     ) -> None:

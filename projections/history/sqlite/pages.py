@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from projections.folding.row import COLUMNS, Row
-from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Page, Query, Totals
+from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Page, Query, QueryTotals
 from projections.history.store import number_before_first
 from projections.history.suspects_sql import DOUBTFUL
 
@@ -135,7 +135,7 @@ def page(db: sqlite3.Connection, query: Query) -> Page:
     return Page(rows, found)
 
 
-def totals(db: sqlite3.Connection, query: Query) -> Totals:
+def totals(db: sqlite3.Connection, query: Query) -> QueryTotals:
     """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell."""
     if query.text is not None or query.issue_number is not None:
         conditions, values = _conditions(query, "")
@@ -167,7 +167,7 @@ def changes_after(db: sqlite3.Connection, number: int, limit: int) -> list[tuple
     return list(db.execute(text, (number, limit)))
 
 
-def _of_whole_days(db: sqlite3.Connection, query: Query) -> Totals:
+def _of_whole_days(db: sqlite3.Connection, query: Query) -> QueryTotals:
     conditions, values = _grouped(query, kept=True)
     for bound, comparison in ((query.since, ">"), (query.until, "<")):
         if bound is not None:
@@ -183,13 +183,13 @@ def _from_rows(conditions: str) -> str:
     return f"SELECT status, {sums} FROM workflow_history{conditions} GROUP BY status"
 
 
-def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> Totals:
-    found = Totals()
+def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> QueryTotals:
+    found = QueryTotals()
     for status, *sums in db.execute(text, values):
         halves = dict(zip(_HALVES, sums, strict=True))
         named = {name: (halves[f"{name}_upper"] << 32) + halves[f"{name}_lower"] for name in _LARGE}
         others = {name: halves[name] for name in SUMS if name not in _LARGE}
-        found = found.plus(Totals.of(status, named | others))
+        found = found.plus(QueryTotals.of(status, named | others))
     return found
 
 

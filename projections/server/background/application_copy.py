@@ -20,7 +20,7 @@ from projections.folding.row import Row
 from projections.history.store import AuditEntry, HistoryStore
 from projections.server.service.service import Service
 
-__all__ = ["Copies", "audited", "compared_with"]
+__all__ = ["ApplicationCopy", "audited", "compared_with"]
 
 _log = logging.getLogger("costledger")
 
@@ -29,7 +29,7 @@ _ALL_SECONDS: Final = 10.0
 _CHANGES_MAX: Final = 1_000
 
 
-class Copies:
+class ApplicationCopy:
     """Keeps the application's table of a service right, if it has one, in a thread of its own."""
 
     def __init__(self, service: Service) -> None:

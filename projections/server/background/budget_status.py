@@ -15,14 +15,14 @@ from ledger.errors import CostledgerError, HistoryUnavailable
 from ledger.storage.line import Head
 from projections.folding.fold import RUNNING, State
 from projections.replay.refresh import ENDED
-from projections.reports.budgets import Standing, budget_json, lower_bound, standing, standing_so_far
-from projections.server.background.row_refresher import Keeper
+from projections.reports.budgets import BudgetStatus, budget_json, budget_status, lower_bound, standing_so_far
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
 from projections.server.http.serializers import usd
 from projections.server.service.descriptors import threads_at_hand
 from projections.server.service.service import Service
 
-__all__ = ["Local", "Standings"]
+__all__ = ["BudgetStatuses", "Local"]
 
 _ROW_SECONDS_MAX: Final = 1.0
 _THREADS: Final = 4
@@ -41,17 +41,17 @@ class Local:
     cost_nanousd: int
     status: str
     named_nanousd: int | None
-    budget: Standing | None
+    budget: BudgetStatus | None
     at_least: bool
     unpriced: int
 
 
-class Standings:
+class BudgetStatuses:
     """Standings of a service's workflows."""
 
-    def __init__(self, service: Service, keeper: Keeper) -> None:
+    def __init__(self, service: Service, keeper: RowRefresher) -> None:
         self._service, self._keeper, self._budgets = service, keeper, service.config.budgets
-        self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "standing")
+        self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "budget_status")
 
     def local(self, state: State, head: Head) -> Local:  # noqa: ARG002
         """By this ledger alone."""
@@ -98,7 +98,7 @@ class Standings:
         basis = "partial" if local.at_least else row.cost_basis
         both = replace(row, actual_cost_nanousd=cost, budget_nanousd=budget, cost_basis=basis, unpriced_events=unpriced)
         status = local.status if local.status in ENDED else row.status
-        return Local(cost, status, budget, standing(both, self._budgets), basis == "partial", unpriced)
+        return Local(cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced)
 
     def _by_row(self, workflow_id: str, problem: CostledgerError, shared: bool) -> dict[str, Any]:
         """At least what the row shows was spent, or what it shows is not to be had either."""
@@ -108,7 +108,7 @@ class Standings:
             row = None
         known = Local(0, RUNNING, None, None, at_least=True, unpriced=0)
         if row is not None:
-            found = standing(replace(row, cost_basis="partial"), self._budgets)
+            found = budget_status(replace(row, cost_basis="partial"), self._budgets)
             cost, unpriced = row.actual_cost_nanousd, row.unpriced_events
             known = Local(cost, row.status, row.budget_nanousd, found, at_least=True, unpriced=unpriced)
         told = sentence(problem, self._service.settings.data)

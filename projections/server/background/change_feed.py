@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Change", "Feed", "Subscription"]
+__all__ = ["ChangeFeed", "RowChange", "Subscription"]
 
 _PENDING_MAX: Final = 1_000
 """Changes a subscriber may be behind; beyond it asking again costs less than keeping them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """A row that changed.
 
     Attributes:
@@ -33,17 +33,17 @@ class Subscription:
     """What one subscriber has not taken yet."""
 
     def __init__(self) -> None:
-        self._pending: asyncio.Queue[Sequence[Change]] = asyncio.Queue()
+        self._pending: asyncio.Queue[Sequence[RowChange]] = asyncio.Queue()
         self._count = 0
         self.lost = False
 
-    async def changes(self) -> Sequence[Change]:
+    async def changes(self) -> Sequence[RowChange]:
         """The next changes, as soon as there are some; none when the subscription was ended."""
         changes = await self._pending.get()
         self._count -= len(changes)
         return changes
 
-    def put(self, changes: Sequence[Change]) -> None:
+    def put(self, changes: Sequence[RowChange]) -> None:
         self._count += len(changes)
         if self._count > _PENDING_MAX:
             self.end()
@@ -55,7 +55,7 @@ class Subscription:
         self._pending.put_nowait(())
 
 
-class Feed:
+class ChangeFeed:
     """All subscriptions of one event loop."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Feed:
     def unsubscribe(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
 
-    def publish(self, changes: Sequence[Change]) -> None:
+    def publish(self, changes: Sequence[RowChange]) -> None:
         """Hand changes to everybody; call it in the event loop."""
         for subscription in list(self._subscriptions):
             subscription.put(changes)

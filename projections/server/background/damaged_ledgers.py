@@ -18,7 +18,7 @@ import orjson
 from ledger.errors import reason
 from ledger.storage.atomic_files import write_whole
 
-__all__ = ["Noticed"]
+__all__ = ["DamagedLedgers"]
 
 _log = logging.getLogger("costledger")
 
@@ -26,7 +26,7 @@ _KEPT_MAX: Final = 1_000
 """Where more than so many ledgers are damaged, nobody looks at names."""
 
 
-class Noticed:
+class DamagedLedgers:
     """The noticed workflows of a data directory."""
 
     def __init__(self, data: Path) -> None:

@@ -20,11 +20,11 @@ from ledger.storage.append import Receipt
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import Head
 from projections.folding.fold import State
-from projections.replay.fold_cache import KeptFolds
+from projections.replay.fold_cache import FoldCache
 from projections.server.background.metrics import Metrics
 from projections.server.service.descriptors import threads_at_hand
 
-__all__ = ["Appended", "Appender"]
+__all__ = ["Appended", "GroupCommit"]
 
 S = TypeVar("S")
 
@@ -56,7 +56,7 @@ class _Waiting(Generic[S]):
         self.answer: asyncio.Future[Appended[S]] = loop.create_future()
 
 
-class Appender(Generic[S]):
+class GroupCommit(Generic[S]):
     """Appends for one event loop.
 
     Args:
@@ -71,7 +71,7 @@ class Appender(Generic[S]):
     def __init__(
         self,
         ledgers: DirectoryStore,
-        folds: KeptFolds,
+        folds: FoldCache,
         prices: PriceBook,
         question: Callable[[State, Head], S],
         checkpoint: Callable[[str], Head | None],

@@ -72,10 +72,10 @@ def families(overall: Overall) -> Iterator[Metric]:
     yield _gauge("unpriced_events", "Meters whose usage has no price", sum(events for events, _ in unpriced))
     yield _gauge("unpriced_tokens", "Tokens that no price covers", sum(tokens for _, tokens in unpriced))
     yield _gauge(
-        "ledgers_fenced", "Ledgers that wait for their next writer after a failed sync", len(overall.beside.fenced)
+        "ledgers_fenced", "Ledgers that wait for their next writer after a failed sync", len(overall.leftovers.fenced)
     )
-    yield _gauge("tails_torn", "Tails that were never acknowledged, moved aside", len(overall.beside.torn))
-    yield _gauge("ledgers_put_aside", "Damaged ledgers that a salvage put aside", len(overall.beside.damaged))
+    yield _gauge("tails_torn", "Tails that were never acknowledged, moved aside", len(overall.leftovers.torn))
+    yield _gauge("ledgers_put_aside", "Damaged ledgers that a salvage put aside", len(overall.leftovers.damaged))
     yield _gauge("misplaced", "1: the data directory may be one of two", int(overall.misplaced is not None))
 
 

@@ -27,13 +27,13 @@ from ledger.errors import (
 )
 from ledger.importing.importer import reread
 from projections.history.store import HistoryStore
-from projections.replay.refresh import ENDED, Problem, RefreshReport, refresh
-from projections.server.background.change_feed import Change
-from projections.server.background.damaged_ledgers import Noticed
+from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
+from projections.server.background.change_feed import RowChange
+from projections.server.background.damaged_ledgers import DamagedLedgers
 from projections.server.http.serializers import row_as_json
 from projections.server.service.service import Service
 
-__all__ = ["Keeper", "Kept"]
+__all__ = ["Kept", "RowRefresher"]
 
 _log = logging.getLogger("costledger")
 
@@ -70,10 +70,10 @@ class Kept:
     refreshed_at: float = 0.0
     lag_seconds: float = 0.0
     error: Exception | None = None
-    problems: dict[str, Problem] = field(default_factory=dict)
+    problems: dict[str, LedgerProblem] = field(default_factory=dict)
 
 
-class Keeper:
+class RowRefresher:
     """Keeps the rows of a service current in threads of its own.
 
     Args:
@@ -85,7 +85,7 @@ class Keeper:
         shared: whether projectors write the rows, when it last looked.
     """
 
-    def __init__(self, service: Service, publish: Callable[[Sequence[Change]], None]) -> None:
+    def __init__(self, service: Service, publish: Callable[[Sequence[RowChange]], None]) -> None:
         self._service, self._publish = service, publish
         self._woken: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -96,7 +96,7 @@ class Keeper:
         self._replaced = self._doubted = False
         service.when_replaced = lambda: self.wake("")  # the name of no ledger
         self.unsettled: set[str] = set()
-        self._noticed = Noticed(service.settings.data)
+        self._noticed = DamagedLedgers(service.settings.data)
         self._threads = [
             threading.Thread(target=self._keep, name="keeper"),
             threading.Thread(target=self._watch, name="watch"),
@@ -265,11 +265,11 @@ class Keeper:
 
     def _tell(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
-            told: list[Change] = []
+            told: list[RowChange] = []
             config = self._service.config
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                told.append(Change(number, adw_id, None if row is None else row_as_json(row, config)))
+                told.append(RowChange(number, adw_id, None if row is None else row_as_json(row, config)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
                         self.unsettled.add(adw_id)
@@ -296,6 +296,6 @@ class Keeper:
             self._publish(())
 
 
-def _not_unknown(report: RefreshReport) -> dict[str, Problem]:
+def _not_unknown(report: RefreshReport) -> dict[str, LedgerProblem]:
     """Its problems, by workflow, without those that no ledger stands behind."""
     return {one.workflow_id: one for one in report.problems if not isinstance(one.error, UnknownWorkflow)}

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.importing.source_follower import Following, Look
+from ledger.importing.source_follower import Look, SourceFollower
 from ledger.importing.source_registry import SourceEntry
-from projections.replay.file_watcher import Wake
+from projections.replay.file_watcher import FileWatcher
 from projections.server.service.service import Service
 
 __all__ = ["Follower"]
@@ -34,7 +34,7 @@ class Follower:
         self._appended = appended
         self._stopped = threading.Event()
         self._sources = service.sources
-        self._following = Following(service.ledgers, self._entries, prices=service.prices)
+        self._following = SourceFollower(service.ledgers, self._entries, prices=service.prices)
         self._entries_now: list[SourceEntry] = []
         self._troubles: dict[str, str] = {}
         self._thread = threading.Thread(target=self._follow, name="follower")
@@ -65,7 +65,7 @@ class Follower:
         return self._entries_now
 
     def _follow(self) -> None:
-        wake = Wake(self._stopped)
+        wake = FileWatcher(self._stopped)
         while not self._stopped.is_set():
             look = Look()
             self._following.look(look)

@@ -11,15 +11,15 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.maintenance.leftovers import Beside, beside
+from ledger.maintenance.leftovers import Leftovers, leftovers_in
 from ledger.storage.origin import misplaced
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
-from projections.history.query import Query, Totals
+from projections.history.query import Query, QueryTotals
 from projections.server.http.problems import sentence
 from projections.server.service.service import Service
 
-__all__ = ["Figures", "Overall"]
+__all__ = ["Overall", "OverallTotals"]
 
 _KEPT_SECONDS: Final = 3.0
 _REST_PER_LOOK: Final = 20
@@ -35,10 +35,10 @@ class Overall:
         misplaced: why the data directory may be one of two, and what to do; None when it is not.
     """
 
-    totals: Totals
+    totals: QueryTotals
     by_agent: list[tuple[str, Amounts]]
     by_model: list[tuple[str, Amounts]]
-    beside: Beside
+    leftovers: Leftovers
     misplaced: str | None
 
     @property
@@ -49,7 +49,7 @@ class Overall:
         return {name: both for name, both in sorted(told.items()) if max(both) > 0}
 
 
-class Figures:
+class OverallTotals:
     """The figures of a service; safe between threads, of which one looks and the others wait for it."""
 
     def __init__(self, service: Service) -> None:
@@ -86,7 +86,7 @@ class Figures:
             service.history.page(Query(limit=1)).totals,
             _dearest_first(by_agent),
             _dearest_first(by_model),
-            beside(service.settings.data),
+            leftovers_in(service.settings.data),
             None if doubt is None else sentence(doubt, service.settings.data),
         )
 

@@ -14,7 +14,7 @@ from ledger.storage.parallel import processes_at_hand
 from projections.replay.verify import Finding, Proof, verify
 from projections.server.service.service import Service
 
-__all__ = ["Proving", "Verification"]
+__all__ = ["Verification", "VerificationRunner"]
 
 _log = logging.getLogger("costledger")
 
@@ -42,7 +42,7 @@ class _Stopped(CostledgerError):
         super().__init__("the server was stopped")
 
 
-class Proving:
+class VerificationRunner:
     """Verifications of a service. Safe between threads.
 
     Args:

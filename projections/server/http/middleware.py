@@ -24,7 +24,7 @@ from ledger.errors import is_shortage
 from projections.server.http.problems import Refusal, response_to
 from projections.server.service.settings import Settings
 
-__all__ = ["Guard"]
+__all__ = ["RequestLimits"]
 
 _log = logging.getLogger("costledger")
 
@@ -49,7 +49,7 @@ _DISCARD_BYTES_MAX: Final = 64 * 1024 * 1024
 _DISCARD_SECONDS_MAX: Final = 2.0
 
 
-class Guard:
+class RequestLimits:
     """ASGI middleware around the whole application.
 
     Args:

@@ -23,7 +23,7 @@ __all__ = [
     "MEDIA_TYPE",
     "PROTOBUF",
     "TOO_FEW_DESCRIPTORS",
-    "Problem",
+    "ProblemDetails",
     "Refusal",
     "Status",
     "documented",
@@ -45,7 +45,7 @@ _AGAIN_SECONDS: Final = "5"
 TOO_FEW_DESCRIPTORS: Final = "this server has as many files and connections open as it may; try again"
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """What went wrong, where, and what to do next."""
 
     type: str = Field(examples=["urn:costledger:problem:unknown-workflow"])

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "Accept",
-    "Accepted",
+    "AcceptedSchema",
     "Access",
     "AuditLog",
     "Events",
@@ -16,13 +16,13 @@ __all__ = [
     "Login",
     "Receipts",
     "Resent",
-    "Resynced",
-    "Spend",
+    "ResyncSchema",
+    "SpendSchema",
     "Stale",
     "Steps",
     "Submitted",
     "VerificationBegun",
-    "Webhooks",
+    "WebhooksSchema",
     "WorkflowPage",
     "WorkflowRow",
 ]
@@ -32,11 +32,11 @@ Moment = Annotated[str, Field(examples=["2026-11-23T18:33:01.123456Z"])]
 AdwId = Annotated[str, Field(examples=["a5b80595"])]
 
 
-class _Shape(BaseModel):
+class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Budget(_Shape):
+class BudgetSchema(_Schema):
     """How a workflow stands against its budget."""
 
     budget: Usd
@@ -52,7 +52,7 @@ class Budget(_Shape):
     at_least: bool = Field(description="some usage has no price or is incomplete, so more than this was spent")
 
 
-class Copy(_Shape):
+class Copy(_Schema):
     """What an application's own table shows of a workflow."""
 
     stored_cost: Usd | None = Field(description="null: its column is NULL", examples=["0.09"])
@@ -62,7 +62,7 @@ class Copy(_Shape):
     overwrites: int = Field(description="how often another writer has set it back, each within an hour of the last")
 
 
-class WorkflowRow(_Shape):
+class WorkflowRow(_Schema):
     """A row of `workflow_history`."""
 
     adw_id: AdwId
@@ -90,7 +90,7 @@ class WorkflowRow(_Shape):
         "with `unpriced_events` nothing of it has a price"
     )
     estimated_cost_total: Usd | None
-    budget: Budget | None = Field(description="null: neither its start nor the configuration sets one")
+    budget: BudgetSchema | None = Field(description="null: neither its start nor the configuration sets one")
     cost_breakdown: dict[str, Any] = Field(examples=[{"by_agent": {"plan": "2.37"}, "by_model": {"opus": "2.37"}}])
     token_breakdown: dict[str, Any]
     input_tokens: int = Field(description="uncached input")
@@ -114,13 +114,13 @@ class WorkflowRow(_Shape):
     )
 
 
-class StatusTotals(_Shape):
+class StatusTotals(_Schema):
     count: int
     cost: Usd
     at_least: bool
 
 
-class Analytics(_Shape):
+class Analytics(_Schema):
     """What all rows of the filter add up to, not only those of the page."""
 
     total_cost: Usd
@@ -137,13 +137,13 @@ class Analytics(_Shape):
     by_status: dict[str, StatusTotals]
 
 
-class WorkflowPage(_Shape):
+class WorkflowPage(_Schema):
     workflows: list[WorkflowRow]
     total_count: int
     analytics: Analytics
 
 
-class AuditEntry(_Shape):
+class AuditEntrySchema(_Schema):
     id: int
     adw_id: AdwId
     old_cost: Usd | None
@@ -152,13 +152,13 @@ class AuditEntry(_Shape):
     timestamp: Moment
 
 
-class AuditLog(_Shape):
-    entries: list[AuditEntry]
-    application: list[AuditEntry] = Field(description="the newest entries of the application's own audit log")
+class AuditLog(_Schema):
+    entries: list[AuditEntrySchema]
+    application: list[AuditEntrySchema] = Field(description="the newest entries of the application's own audit log")
     next: int | None = Field(description="`after` for the entries behind these; null when there are none")
 
 
-class LedgerEvent(_Shape):
+class LedgerEvent(_Schema):
     """A line of the ledger, and what it did to the workflow's cost."""
 
     event: dict[str, Any] = Field(description="the line as it is in the ledger")
@@ -166,12 +166,12 @@ class LedgerEvent(_Shape):
     cost_after: Usd
 
 
-class Events(_Shape):
+class Events(_Schema):
     events: list[LedgerEvent] = Field(description="`limit` of them, or fewer where they fill 8 MiB")
     next: int | None = Field(description="`after` of the next page; null on the last one")
 
 
-class Step(_Shape):
+class StepSchema(_Schema):
     """An event that moved the cost."""
 
     seq: int
@@ -186,14 +186,14 @@ class Step(_Shape):
     line: int | None
 
 
-class Steps(_Shape):
+class Steps(_Schema):
     adw_id: AdwId
-    steps: list[Step] = Field(description="`limit` of them, or fewer where they fill 8 MiB")
+    steps: list[StepSchema] = Field(description="`limit` of them, or fewer where they fill 8 MiB")
     event_count: int = Field(description="events that were read for this page: all of the ledger's on the last one")
     next: int | None = Field(description="`after` of the next page; null on the last one")
 
 
-class CostChange(_Shape):
+class CostChangeSchema(_Schema):
     adw_id: AdwId
     old_cost: Usd | None = Field(description="null when there was no row")
     new_cost: Usd
@@ -204,16 +204,16 @@ class CostChange(_Shape):
     )
 
 
-class Resynced(_Shape):
+class ResyncSchema(_Schema):
     resynced_count: int
     workflows: list[AdwId]
-    changes: list[CostChange]
+    changes: list[CostChangeSchema]
     errors: list[str]
     appended: int = Field(description="events that the sources held and the ledgers did not")
     skipped: int = Field(description="inputs of the sources that could not be read")
 
 
-class Doubt(_Shape):
+class DoubtSchema(_Schema):
     """A finding: why a workflow needs attention, and the step that ends it."""
 
     adw_id: AdwId
@@ -226,26 +226,26 @@ class Doubt(_Shape):
     next_step: str
 
 
-class Stale(_Shape):
-    doubts: list[Doubt] = Field(description="of the rows that changed last")
+class Stale(_Schema):
+    doubts: list[DoubtSchema] = Field(description="of the rows that changed last")
     more: bool = Field(description="there may be findings about older rows, too")
 
 
-class Accept(_Shape):
+class Accept(_Schema):
     reason: str = Field(min_length=1, max_length=4096, pattern=r"\S", examples=["a promotion: the model was free"])
     kinds: list[str] | None = Field(
         default=None, max_length=50, description="of the findings; without it all of the workflow"
     )
 
 
-class Accepted(_Shape):
+class AcceptedSchema(_Schema):
     adw_id: AdwId
     accepted: list[str] = Field(description="the kinds of the findings", examples=[["low_cost"]])
     id: str
     seq: int
 
 
-class Receipt(_Shape):
+class ReceiptSchema(_Schema):
     """The event is in its ledger, and on the disk."""
 
     index: int = Field(description="place in the request, from 0")
@@ -256,7 +256,7 @@ class Receipt(_Shape):
     duplicate: bool = Field(description="it was there before; this is the first receipt")
 
 
-class Refused(_Shape):
+class RefusedEventSchema(_Schema):
     """An event that was not appended; the others were."""
 
     index: int
@@ -265,7 +265,7 @@ class Refused(_Shape):
     detail: str
 
 
-class Standing(_Shape):
+class WorkflowStandingSchema(_Schema):
     """How a workflow stands after these events.
 
     On rows that projectors write, `cost` is the larger of the row's and this host's ledger's: at least so much was
@@ -276,7 +276,7 @@ class Standing(_Shape):
     at_least: bool = Field(description="some usage has no price or is incomplete, so more than `cost` was spent")
     unpriced_events: int = Field(description="meters whose tokens have no price")
     status: str
-    budget: Budget | None = Field(description="what is left, so that an agent can stop itself; null: no budget")
+    budget: BudgetSchema | None = Field(description="what is left, so that an agent can stop itself; null: no budget")
     hosts: Literal["all", "this"] = Field(
         description="whose events count: `this` host's alone where projectors write the rows, and there is none yet or "
         "they could not be asked at once; a budget that another host set is then not known"
@@ -286,10 +286,10 @@ class Standing(_Shape):
     )
 
 
-class Receipts(_Shape):
-    receipts: list[Receipt]
-    errors: list[Refused]
-    workflows: dict[str, Standing]
+class Receipts(_Schema):
+    receipts: list[ReceiptSchema]
+    errors: list[RefusedEventSchema]
+    workflows: dict[str, WorkflowStandingSchema]
 
 
 class Submitted(BaseModel):
@@ -305,7 +305,7 @@ class Submitted(BaseModel):
     model: str | None = Field(default=None, description="without a `cost_usd`, its price times `usage` is the cost")
 
 
-class SpendFigures(_Shape):
+class SpendFigures(_Schema):
     cost: Usd
     at_least: bool = Field(description="more was spent: some usage has no price or is incomplete")
     input_tokens: int = Field(description="uncached input")
@@ -327,14 +327,14 @@ class SpendLine(SpendGroup):
     models: list[str]
 
 
-class Unpriced(_Shape):
+class Unpriced(_Schema):
     """Usage without a price: the true cost is above what is told."""
 
     events: int
     tokens: int
 
 
-class Spend(_Shape):
+class SpendSchema(_Schema):
     """Spend over time; `lines` add up to `groups`, which are one for each value of `by`, and all of them to `total`."""
 
     period: str
@@ -351,12 +351,12 @@ class Spend(_Shape):
     unpriced: dict[str, Unpriced] = Field(description="by model")
 
 
-class Named(_Shape):
+class Named(_Schema):
     count: int
     names: list[str] = Field(description="the first hundred")
 
 
-class Beside(_Shape):
+class LeftoversSchema(_Schema):
     """Files beside the ledgers that say what went wrong."""
 
     fenced: Named = Field(description="a sync failed, and nobody has appended to that ledger since")
@@ -364,13 +364,13 @@ class Beside(_Shape):
     damaged: Named = Field(description="what a salvage put aside")
 
 
-class VerificationFinding(_Shape):
+class VerificationFinding(_Schema):
     workflow_id: str
     problem: str
     next_step: str
 
 
-class Verification(_Shape):
+class VerificationSchema(_Schema):
     """The last `POST /api/verify`."""
 
     started_at: Moment
@@ -383,12 +383,12 @@ class Verification(_Shape):
     error: str | None = Field(description="why it could not be finished")
 
 
-class VerificationBegun(_Shape):
+class VerificationBegun(_Schema):
     begun: bool = Field(description="false: one is running already")
-    verification: Verification
+    verification: VerificationSchema
 
 
-class Followed(_Shape):
+class Followed(_Schema):
     """A source that is followed."""
 
     kind: str
@@ -396,7 +396,7 @@ class Followed(_Shape):
     trouble: str | None = Field(description="why it cannot be followed as it is")
 
 
-class Endpoint(_Shape):
+class EndpointSchema(_Schema):
     """One receiver of webhooks."""
 
     id: str
@@ -412,7 +412,7 @@ class Endpoint(_Shape):
     last_error: str | None = Field(description="of the last attempt; null: it succeeded")
 
 
-class DeadLetter(_Shape):
+class DeadLetterSchema(_Schema):
     """A message that an endpoint did not take."""
 
     id: str = Field(description="its webhook-id", examples=["msg_2b0c8a7de1f34b3e9c5d7a6b1f2e3d4c"])
@@ -424,17 +424,17 @@ class DeadLetter(_Shape):
     last_error: str
 
 
-class Webhooks(_Shape):
-    endpoints: list[Endpoint]
-    dead_letters: list[DeadLetter] = Field(description="the newest thousand, the newest first")
+class WebhooksSchema(_Schema):
+    endpoints: list[EndpointSchema]
+    dead_letters: list[DeadLetterSchema] = Field(description="the newest thousand, the newest first")
 
 
-class Resent(_Shape):
+class Resent(_Schema):
     id: str
     endpoints: list[str] = Field(description="that will be sent it again")
 
 
-class Copies(_Shape):
+class ApplicationCopySchema(_Schema):
     """How an application's table is kept right."""
 
     compared_at: Moment | None
@@ -442,7 +442,7 @@ class Copies(_Shape):
     error: str | None = Field(description="why it could not be read or written; null when it could")
 
 
-class Health(_Shape):
+class Health(_Schema):
     """What needs attention on the server and in the ledgers."""
 
     ready: bool
@@ -452,18 +452,18 @@ class Health(_Shape):
     streams: int
     problems: dict[str, str] = Field(description="ledgers that could not be replayed, and why")
     unpriced: dict[str, Unpriced] = Field(description="by model")
-    beside: Beside
+    beside: LeftoversSchema
     misplaced: str | None = Field(description="why the data directory may be one of two, and what to do")
-    verification: Verification | None = Field(description="null: none since the server was started")
+    verification: VerificationSchema | None = Field(description="null: none since the server was started")
     sources: list[Followed]
-    webhooks: list[Endpoint]
-    application: Copies | None = Field(description="null: no application's table is named")
+    webhooks: list[EndpointSchema]
+    application: ApplicationCopySchema | None = Field(description="null: no application's table is named")
 
 
-class Login(_Shape):
+class Login(_Schema):
     token: str = Field(min_length=1, max_length=200, description="as `costledger token create` printed it")
 
 
-class Access(_Shape):
+class Access(_Schema):
     token_needed: bool
     scope: str | None = Field(description="read, append or admin, of the cookie's token; null without one")

@@ -13,8 +13,8 @@ from ledger.events import money
 from projections.applications.plan import Compared
 from projections.folding.row import Row
 from projections.history.idle import is_idle
-from projections.history.query import Totals
-from projections.reports.budgets import budget_json, standing
+from projections.history.query import QueryTotals
+from projections.reports.budgets import budget_json, budget_status
 
 __all__ = ["row_as_json", "totals_as_json", "usd"]
 
@@ -34,7 +34,7 @@ def row_as_json(row: Row, config: Config, copy: Compared | None = None) -> dict[
     told = asdict(row)
     told["idle"] = is_idle(row, datetime.now(UTC), config.idle_after)
     del told["budget_nanousd"]
-    told["budget"] = budget_json(standing(row, config.budgets))
+    told["budget"] = budget_json(budget_status(row, config.budgets))
     estimate = told["estimated_cost_total"]
     told["actual_cost_total"] = usd(told.pop("actual_cost_nanousd"))
     told["estimated_cost_total"] = None if estimate is None else usd(money.parse_total(estimate))
@@ -44,7 +44,7 @@ def row_as_json(row: Row, config: Config, copy: Compared | None = None) -> dict[
     return told
 
 
-def totals_as_json(totals: Totals) -> dict[str, Any]:
+def totals_as_json(totals: QueryTotals) -> dict[str, Any]:
     """What rows add up to, for JSON."""
     read_in = totals.input_tokens + totals.cached_tokens + totals.cache_hit_tokens
     return {

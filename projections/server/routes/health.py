@@ -19,14 +19,14 @@ from ledger.errors import HistoryUnavailable, HistoryUnwritable
 from ledger.events import timestamps
 from ledger.text import counted
 from projections.server.background.metrics import families
-from projections.server.background.row_refresher import Keeper
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.background.totals import Overall
-from projections.server.background.verification import Proving, Verification
+from projections.server.background.verification import Verification, VerificationRunner
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
 from projections.server.http.problems import Refusal, documented, from_within, sentence
-from projections.server.webhooks.dispatcher import Webhooks
+from projections.server.webhooks.dispatcher import WebhookDispatcher
 
 __all__ = ["router"]
 
@@ -43,7 +43,7 @@ async def healthz() -> str:
 @router.get("/readyz", response_class=PlainTextResponse, responses=documented(), summary="Rows follow the ledgers")
 async def readyz(request: Request) -> str:
     """Also while some ledgers are damaged, which it says: the others go on."""
-    keeper: Keeper = request.app.state.keeper
+    keeper: RowRefresher = request.app.state.keeper
     if not keeper.ready:
         # Whoever asks needs no token, so where the history is stays unsaid.
         detail = f"{_what_fails(keeper.kept.error)}; the log and GET /api/health say why"
@@ -67,7 +67,7 @@ def _what_fails(error: Exception | None) -> str:
 )
 def metrics(request: Request) -> Response:
     state = request.app.state
-    keeper: Keeper = state.keeper
+    keeper: RowRefresher = state.keeper
     now = CollectorRegistry()
     now.register(_Collected([*families(state.figures.overall()), *_live(keeper, len(state.feed), state.webhooks)]))
     told = generate_latest(state.metrics.registry) + generate_latest(now)
@@ -83,7 +83,7 @@ def metrics(request: Request) -> Response:
 )
 def health(request: Request) -> Response:
     state, data = request.app.state, service_of(request).settings.data
-    keeper: Keeper = state.keeper
+    keeper: RowRefresher = state.keeper
     at = keeper.kept.refreshed_at
     overall: Overall = state.figures.overall()
     problem = state.copies.problem()
@@ -96,7 +96,7 @@ def health(request: Request) -> Response:
             "streams": len(state.feed),
             "problems": {name: sentence(problem.error, data) for name, problem in sorted(keeper.kept.problems.items())},
             "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in overall.unpriced.items()},
-            "beside": {kind: _named(names) for kind, names in asdict(overall.beside).items()},
+            "beside": {kind: _named(names) for kind, names in asdict(overall.leftovers).items()},
             "misplaced": overall.misplaced,
             "verification": _verification(state.proving.last, data),
             "sources": state.follower.followed(),
@@ -115,7 +115,7 @@ def health(request: Request) -> Response:
     summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
 )
 def verify(request: Request) -> Response:
-    proving: Proving = request.app.state.proving
+    proving: VerificationRunner = request.app.state.proving
     begun = proving.start()
     return answer(
         {"begun": begun, "verification": _verification(proving.last, service_of(request).settings.data)},
@@ -133,7 +133,7 @@ class _Collected(Collector):
         return self._found
 
 
-def _live(keeper: Keeper, streams: int, webhooks: Webhooks) -> Iterator[Metric]:
+def _live(keeper: RowRefresher, streams: int, webhooks: WebhookDispatcher) -> Iterator[Metric]:
     told = {
         "refresh_lag_seconds": ("From the last notification to its rows", keeper.kept.lag_seconds),
         "refreshed_timestamp_seconds": ("When every ledger was last looked at", keeper.kept.refreshed_at),

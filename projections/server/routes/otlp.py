@@ -31,7 +31,7 @@ from ledger.errors import DamagedLedger, InvalidInput
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import import_parts
 from ledger.sources.findings import Options, Place
-from ledger.sources.grouping import Spool
+from ledger.sources.grouping import WorkflowGroups
 from ledger.sources.otlp import extract
 from projections.server.http.auth import needs, service_of
 from projections.server.http.otlp_bodies import decoded, inflated, json_object
@@ -116,7 +116,7 @@ async def _export(
     service = service_of(request)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
 
-    def read() -> Spool:
+    def read() -> WorkflowGroups:
         plain = inflated(body, encoding, service.settings.body_bytes_max)
         try:
             told = decoded(plain, request_type()) if media == PROTOBUF else [_json(plain)]
@@ -134,16 +134,16 @@ async def _export(
     return _answered(service, report, media, answer_type, rejected)
 
 
-def _spooled(told: Iterable[dict[str, Any]], place: Place) -> Spool:
+def _spooled(told: Iterable[dict[str, Any]], place: Place) -> WorkflowGroups:
     """What the requests hold, laid aside by workflow: a part at a time is in memory."""
-    spool = Spool()
+    spool = WorkflowGroups()
     for request in told:
         for found in extract(request, place, Options()):
             spool.take(found)
     return spool
 
 
-def _append(service: Service, spool: Spool) -> ImportReport:
+def _append(service: Service, spool: WorkflowGroups) -> ImportReport:
     """Append what was laid aside.
 
     Raises:

@@ -27,22 +27,22 @@ _TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _PageFile:
     body: bytes
     media_type: str
     etag: str
 
 
-def _read(folder: Traversable, prefix: str = "") -> dict[str, _File]:
+def _read(folder: Traversable, prefix: str = "") -> dict[str, _PageFile]:
     """Every file of the page, by its path below `page/`."""
-    found: dict[str, _File] = {}
+    found: dict[str, _PageFile] = {}
     for entry in folder.iterdir():
         name = prefix + entry.name
         if entry.is_dir():
             found |= _read(entry, f"{name}/")
         elif (media_type := _TYPES.get(name.rpartition(".")[2])) is not None:
             body = entry.read_bytes()
-            found[name] = _File(body, media_type, f'"{sha256(body).hexdigest()[:32]}"')
+            found[name] = _PageFile(body, media_type, f'"{sha256(body).hexdigest()[:32]}"')
     return found
 
 

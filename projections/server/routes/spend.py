@@ -44,7 +44,7 @@ _TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_tokens", 
 @router.get(
     "/spend",
     dependencies=[Depends(needs("read"))],
-    response_model=schemas.Spend,
+    response_model=schemas.SpendSchema,
     responses=documented(),
     summary="What was spent by day, week or month, and on what",
 )

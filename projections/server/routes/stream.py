@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.errors import CostledgerError
 from projections.history.store import era_of
-from projections.server.background.change_feed import Change, Feed, Subscription
-from projections.server.background.row_refresher import Keeper
+from projections.server.background.change_feed import ChangeFeed, RowChange, Subscription
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.auth import needs, service_of
 from projections.server.http.problems import Refusal, documented
 from projections.server.http.serializers import row_as_json
@@ -56,7 +56,7 @@ async def stream(
     look_again: Annotated[Callable[[], None], Depends(needs("read"))],
     last_event_id: Annotated[str | None, Header(description="go on after this event", examples=["41"])] = None,
 ) -> Response:
-    feed: Feed = request.app.state.feed
+    feed: ChangeFeed = request.app.state.feed
     service = service_of(request)
     if len(feed) >= service.settings.streams_max:
         detail = f"{service.settings.streams_max:,} streams are open already"
@@ -64,10 +64,10 @@ async def stream(
     after = None if last_event_id is None else _number(last_event_id)
     subscription = feed.subscribe()  # here, so that it counts for who asks next
     told = _while_allowed(look_again, _changes(subscription, service, after, request.app.state.keeper))
-    return _Stream(told, lambda: feed.unsubscribe(subscription))
+    return _EventStream(told, lambda: feed.unsubscribe(subscription))
 
 
-class _Stream(StreamingResponse):
+class _EventStream(StreamingResponse):
     """An answer that goes on.
 
     Args:
@@ -104,7 +104,7 @@ async def _while_allowed(look_again: Callable[[], None], told: AsyncGenerator[by
 
 
 async def _changes(
-    subscription: Subscription, service: Service, after: int | None, keeper: Keeper
+    subscription: Subscription, service: Service, after: int | None, keeper: RowRefresher
 ) -> AsyncGenerator[bytes]:
     reset = after is not None and not await run_in_threadpool(_knows, service, after)
     seen = keeper.last_change if after is None or reset else after
@@ -132,13 +132,13 @@ def _knows(service: Service, number: int) -> bool:
     return bool(from_there) and era_of(from_there[0][0]) == era_of(number)
 
 
-def _missed(service: Service, seen: int) -> list[Change]:
+def _missed(service: Service, seen: int) -> list[RowChange]:
     history, config = service.history, service.config
     rows = [(number, name, history.row(name)) for number, name in history.changes_after(seen, _RESUMED_AT_ONCE)]
-    return [Change(number, name, None if row is None else row_as_json(row, config)) for number, name, row in rows]
+    return [RowChange(number, name, None if row is None else row_as_json(row, config)) for number, name, row in rows]
 
 
-def _told(changes: Iterable[Change]) -> bytes:
+def _told(changes: Iterable[RowChange]) -> bytes:
     return b"".join(
         b"id: %d\nevent: %b\ndata: %b\n\n"
         % (

@@ -12,7 +12,7 @@ from projections.server.http import schemas
 from projections.server.http.auth import needs
 from projections.server.http.json_response import answer
 from projections.server.http.problems import Refusal, documented
-from projections.server.webhooks.dispatcher import Webhooks
+from projections.server.webhooks.dispatcher import WebhookDispatcher
 
 __all__ = ["router"]
 
@@ -22,12 +22,12 @@ router = APIRouter(prefix="/api", tags=["operations"])
 @router.get(
     "/webhooks",
     dependencies=[Depends(needs("read"))],
-    response_model=schemas.Webhooks,
+    response_model=schemas.WebhooksSchema,
     responses=documented(),
     summary="How each receiver of webhooks fares, and what was given up",
 )
 def webhooks(request: Request) -> Response:
-    found: Webhooks = request.app.state.webhooks
+    found: WebhookDispatcher = request.app.state.webhooks
     return answer({"endpoints": found.state(), "dead_letters": found.dead_letters()})
 
 

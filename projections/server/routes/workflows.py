@@ -21,7 +21,7 @@ from projections.folding.fold import fold, initial
 from projections.history import query as pages
 from projections.history.store import AuditEntry, visible_cost
 from projections.history.suspects import IDLE, Suspect, suspects
-from projections.replay.resync import Resynced, resync_sources
+from projections.replay.resync import ResyncReport, resync_sources
 from projections.server.background.application_copy import audited, compared_with
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
@@ -95,7 +95,7 @@ def workflow_history(
 @router.post(
     "/workflow-history/resync",
     dependencies=[Depends(needs("admin"))],
-    response_model=schemas.Resynced,
+    response_model=schemas.ResyncSchema,
     responses=documented(404, 409),
     summary="Read the sources again, append what is new, replay: one workflow, or all ended ones",
 )
@@ -262,7 +262,7 @@ def stale_rows(
     "/stale/{adw_id}/accept",
     dependencies=[Depends(needs("append"))],
     status_code=201,
-    response_model=schemas.Accepted,
+    response_model=schemas.AcceptedSchema,
     responses=documented(400, 404, 409),
     summary="Accept what needs attention in a workflow, with the reason",
 )
@@ -333,7 +333,7 @@ def _moment(name: str, text: str | None) -> str | None:
         raise InvalidInput(f"{name}: {error}") from None
 
 
-def _resynced(done: Resynced, data: Path) -> dict[str, Any]:
+def _resynced(done: ResyncReport, data: Path) -> dict[str, Any]:
     report = done.report
     return {
         "resynced_count": len(report.folded),

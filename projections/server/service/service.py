@@ -21,8 +21,8 @@ from ledger.replication.replica import Replica
 from ledger.storage.directory_store import DirectoryStore
 from projections.applications.table import ApplicationTable
 from projections.history.store import HistoryStore
-from projections.projector.row_lines import Lines, lines_of
-from projections.replay.fold_cache import KeptFolds
+from projections.projector.row_lines import RowLines, lines_of
+from projections.replay.fold_cache import FoldCache
 from projections.reports.attention import Attention
 from projections.server.service.settings import Settings
 from projections.server.service.tokens import TokenRegister
@@ -65,7 +65,7 @@ class Service:
         self.config = config or Config()
         self.prices = prices or GenaiPrices()
         self.ledgers = DirectoryStore(settings.data)
-        self.folds = KeptFolds()
+        self.folds = FoldCache()
         self.attention = Attention(self.prices, self.ledgers)
         self.tokens = TokenRegister(settings.data)
         self.sources = _Sources(watched, self.config, SourceRegister(settings.data))
@@ -103,7 +103,7 @@ class Service:
             return False
         return (self.ledgers.size(workflow_id) or 0) > _LONG_BYTES
 
-    def lines(self, workflow_id: str) -> Lines:
+    def lines(self, workflow_id: str) -> RowLines:
         """What a workflow's row was folded from; see `lines_of`."""
         with self._replica_lock:
             return lines_of(workflow_id, self.ledgers, self.history, self._replica)

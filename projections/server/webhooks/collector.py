@@ -20,9 +20,9 @@ from ledger.events import money, timestamps
 from projections.folding.row import Row
 from projections.history.store import AuditEntry, HistoryStore
 from projections.replay.refresh import ENDED
-from projections.reports.budgets import Budgets, BudgetState, budget_json, standing
+from projections.reports.budgets import Budgets, BudgetState, budget_json, budget_status
 from projections.server.http.serializers import usd
-from projections.server.webhooks.outbox import Collecting, Message, Outbox, Told
+from projections.server.webhooks.outbox import Collecting, LastNotified, Outbox, WebhookMessage
 
 __all__ = ["News"]
 
@@ -66,7 +66,7 @@ class News:
             into.see(_CHANGE, number)
             for row in self._history().rows():
                 over, warned = self._over_run(row), self._warned(row)
-                into.tell(row.adw_id, Told(row.actual_cost_nanousd, _settled(row), over, warned))
+                into.tell(row.adw_id, LastNotified(row.actual_cost_nanousd, _settled(row), over, warned))
 
     def collect(self, unsettled: Collection[str], damages: Mapping[str, str], now: float) -> bool:
         """Everything that is new; False when nothing was.
@@ -158,12 +158,12 @@ class News:
         return bool(damages.keys() - known.keys())
 
     def _over_run(self, row: Row) -> int | None:
-        found = standing(row, self._budgets)
+        found = budget_status(row, self._budgets)
         return None if found is None or found.state is not BudgetState.OVER else self._run(row)
 
     def _warned(self, row: Row) -> str | None:
         """The run, and the largest share of its budget that is warned of; None below all shares and above the whole."""
-        found = standing(row, self._budgets)
+        found = budget_status(row, self._budgets)
         if found is None or found.state is not BudgetState.WARNED or found.warned_at is None:
             return None
         run = self._run(row)
@@ -188,12 +188,12 @@ class News:
             "workflow_template": row.workflow_template,
             "project": row.project,
             "end_time": row.end_time,
-            "budget": budget_json(standing(row, self._budgets)),
+            "budget": budget_json(budget_status(row, self._budgets)),
         }
 
     def _put(self, into: Collecting, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:
         told = {"type": type, "timestamp": timestamps.to_wire(timestamps.now()), "data": data}
-        message = Message(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(told).decode())
+        message = WebhookMessage(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(told).decode())
         into.put(message, self._wanted(type), now)
 
 

@@ -25,15 +25,15 @@ from ledger.errors import CostledgerError, DamagedLedger
 from ledger.events import timestamps
 from projections.replay.refresh import LedgerVanished
 from projections.server.background.metrics import Metrics
-from projections.server.background.row_refresher import Keeper
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
 from projections.server.service.service import Service
 from projections.server.webhooks.collector import News
 from projections.server.webhooks.endpoints import Endpoint
-from projections.server.webhooks.http_client import NotSent, Outward
+from projections.server.webhooks.http_client import NotSent, WebhookClient
 from projections.server.webhooks.outbox import Delivery, Outbox
 
-__all__ = ["Webhooks"]
+__all__ = ["WebhookDispatcher"]
 
 T = TypeVar("T")
 
@@ -48,12 +48,12 @@ _LOOK_SECONDS: Final = 2.0
 _PAUSE_SECONDS_MAX: Final = 12 * 3600.0
 
 
-class Webhooks:
+class WebhookDispatcher:
     """The webhooks of a service, in its event loop."""
 
-    def __init__(self, service: Service, endpoints: Sequence[Endpoint], keeper: Keeper, metrics: Metrics) -> None:
+    def __init__(self, service: Service, endpoints: Sequence[Endpoint], keeper: RowRefresher, metrics: Metrics) -> None:
         self._service, self.endpoints, self._keeper, self._metrics = service, endpoints, keeper, metrics
-        self._outward: dict[str, Outward] = {}
+        self._outward: dict[str, WebhookClient] = {}
         self._pool = ThreadPoolExecutor(1, "webhooks")  # an outbox is not for two threads at once
         self._outbox: Outbox | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -208,7 +208,7 @@ class Webhooks:
         }
         try:
             if endpoint.id not in self._outward:
-                to = Outward(endpoint.config.url, allow_private=endpoint.config.allow_private)
+                to = WebhookClient(endpoint.config.url, allow_private=endpoint.config.allow_private)
                 self._outward[endpoint.id] = to
             outward, body = self._outward[endpoint.id], message.body.encode()
             status = await outward.post(body, headers, endpoint.config.timeout_seconds)

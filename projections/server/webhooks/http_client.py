@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-__all__ = ["NotSent", "Outward", "is_public"]
+__all__ = ["NotSent", "WebhookClient", "is_public"]
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -54,7 +54,7 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-class Outward:
+class WebhookClient:
     """Requests to one URL.
 
     Args:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from projections.history.sqlite.connection import Connection
+from projections.history.sqlite.connection import SqliteConnection
 
-__all__ = ["DeadLetter", "Delivery", "Message", "Outbox", "Tally", "Told"]
+__all__ = ["DeadLetter", "Delivery", "LastNotified", "Outbox", "Tally", "WebhookMessage"]
 
 _SCHEMA: Final = (
     # What the history was last seen at: `audit` and `change`. The mark tells this audit log from another one.
@@ -45,7 +45,7 @@ _DEAD_TOLD_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebhookMessage:
     """What is told, once to each endpoint that wants it."""
 
     id: str
@@ -61,11 +61,11 @@ class Delivery:
     endpoint: str
     number: int
     attempts: int
-    message: Message
+    message: WebhookMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastNotified:
     """What was last told of a workflow.
 
     Attributes:
@@ -113,7 +113,7 @@ class Outbox:
     """
 
     def __init__(self, data: Path) -> None:
-        self._connection = Connection(data / "webhooks.db")
+        self._connection = SqliteConnection(data / "webhooks.db")
         self._db = self._connection.db
         try:
             with self._connection.errors():
@@ -145,7 +145,7 @@ class Outbox:
         )
         with self._connection.errors():
             found = self._db.execute(query, (endpoint, now, limit)).fetchall()
-        return [Delivery(endpoint, number, attempts, Message(*told)) for _, number, attempts, *told in found]
+        return [Delivery(endpoint, number, attempts, WebhookMessage(*told)) for _, number, attempts, *told in found]
 
     def next_due_at(self, endpoint: str) -> float | None:
         """When there will be something to take; None: nothing waits."""
@@ -242,13 +242,13 @@ class Collecting:
     def see(self, name: str, number: int, mark: str = "") -> None:
         self._db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (name, number, mark))
 
-    def told(self, adw_id: str) -> Told:
+    def told(self, adw_id: str) -> LastNotified:
         """What was last told of a workflow."""
         query = "SELECT cost_nanousd, settled, over_run, warned FROM told WHERE adw_id = ?"
         found = self._db.execute(query, (adw_id,)).fetchone()
-        return Told() if found is None else Told(*found)
+        return LastNotified() if found is None else LastNotified(*found)
 
-    def tell(self, adw_id: str, told: Told) -> None:
+    def tell(self, adw_id: str, told: LastNotified) -> None:
         """Remember what was told of a workflow."""
         self._db.execute(
             "INSERT INTO told (adw_id, cost_nanousd, settled, over_run, warned) VALUES (?, ?, ?, ?, ?) "
@@ -269,7 +269,7 @@ class Collecting:
             (adw_id, damage),
         )
 
-    def put(self, message: Message, endpoints: Sequence[str], now: float) -> None:
+    def put(self, message: WebhookMessage, endpoints: Sequence[str], now: float) -> None:
         """Lay down a message for some endpoints."""
         if not endpoints:
             return

@@ -31,9 +31,9 @@ from ledger.replication.open import open_replica
 from ledger.replication.replica import (
     PARTITIONS,
     ChainHead,
+    ChainSegment,
     Replica,
     ReplicatedLine,
-    Run,
     last_positions,
     partition_of,
 )
@@ -82,7 +82,7 @@ def start(workflow_id: str, origin: str = "a1") -> ChainHead:
 def test_a_line_is_found_by_its_position(replica: Replica, name: str) -> None:
     assert replica.identity
     lines = lines_of(name, 3)
-    replica.publish([Run(start(name), lines)])
+    replica.publish([ChainSegment(start(name), lines)])
     stored = list(replica.chain(name, "a1"))
     assert [replica.line_at(line.position)[0] for line in stored] == lines
     last = stored[-1].position
@@ -93,13 +93,13 @@ def test_a_line_is_found_by_its_position(replica: Replica, name: str) -> None:
 def test_a_server_whose_store_was_put_back_from_a_copy_keeps_its_identity_and_ends_earlier(tmp_path: Path) -> None:
     with running(tmp_path / "nats") as cluster, closing(NatsReplica(cluster.name, copies=1)) as replica:
         identity, lines = replica.identity, lines_of("w", 9)
-        replica.publish([Run(start("w"), lines[:4])])
+        replica.publish([ChainSegment(start("w"), lines[:4])])
         cluster.stop()
         store = cluster.servers[0].folder / "store"
         shutil.copytree(store, tmp_path / "copy")
         cluster.start()
         with closing(NatsReplica(cluster.name)) as before:
-            before.publish([Run(before.head("w", "a1"), lines[4:])])
+            before.publish([ChainSegment(before.head("w", "a1"), lines[4:])])
             assert before.line_at(9) == (lines[8], 9)
         cluster.stop()
         cluster.servers[0].wipe()
@@ -117,11 +117,11 @@ def stored(replica: Replica, workflow_id: str, origin: str = "a1") -> list[bytes
 def test_a_chain_comes_back_as_it_went_in(replica: Replica, name: str) -> None:
     assert replica.identity == replica.identity
     lines = lines_of(name, 25)
-    first = Run(start(name), lines[:10])
+    first = ChainSegment(start(name), lines[:10])
     assert replica.head(name, "a1") == start(name)
     assert stored(replica, name) == []
     assert replica.publish([first]) == [first.last]
-    assert replica.publish([Run(first.last, lines[10:])]) == [Run(start(name), lines).last]
+    assert replica.publish([ChainSegment(first.last, lines[10:])]) == [ChainSegment(start(name), lines).last]
     assert stored(replica, name) == lines
     assert replica.head(name, "a1").seq == 25
     positions = [line.position for line in replica.chain(name, "a1")]
@@ -130,23 +130,23 @@ def test_a_chain_comes_back_as_it_went_in(replica: Replica, name: str) -> None:
 
 def test_what_does_not_extend_the_chain_is_not_taken_and_the_head_is_told(replica: Replica, name: str) -> None:
     lines = lines_of(name, 9)
-    whole = Run(start(name), lines[:6])
+    whole = ChainSegment(start(name), lines[:6])
     assert replica.publish([whole]) == [whole.last]
     assert replica.publish([whole]) == [whole.last], "said twice: the chain stands at its end already"
-    assert replica.publish([Run(start(name), lines)]) == [whole.last]
-    ahead = Run(start(name), lines[:8]).last
-    assert replica.publish([Run(ahead, lines[8:])]) == [whole.last]
-    other = Run(start(name), lines_of(name, 3))
+    assert replica.publish([ChainSegment(start(name), lines)]) == [whole.last]
+    ahead = ChainSegment(start(name), lines[:8]).last
+    assert replica.publish([ChainSegment(ahead, lines[8:])]) == [whole.last]
+    other = ChainSegment(start(name), lines_of(name, 3))
     assert replica.publish([other]) == [whole.last]
     assert stored(replica, name) == lines[:6]
 
 
 def test_each_run_of_many_is_judged_alone(replica: Replica, name: str) -> None:
     ledgers = [lines_of(f"{name}.{n}", n + 1) for n in range(30)]
-    taken = Run(start(f"{name}.7"), ledgers[7])
+    taken = ChainSegment(start(f"{name}.7"), ledgers[7])
     assert replica.publish([taken]) == [taken.last]
-    runs = [Run(start(f"{name}.{n}"), ledger) for n, ledger in enumerate(ledgers)]
-    runs.append(Run(start("..", "a1"), ledgers[0]))
+    runs = [ChainSegment(start(f"{name}.{n}"), ledger) for n, ledger in enumerate(ledgers)]
+    runs.append(ChainSegment(start("..", "a1"), ledgers[0]))
     *answers, refused = replica.publish(runs)
     assert answers == [run.last for run in runs[:-1]]
     assert isinstance(refused, InvalidWorkflowId)
@@ -156,7 +156,7 @@ def test_each_run_of_many_is_judged_alone(replica: Replica, name: str) -> None:
 
 def test_origins_of_one_workflow_are_different_chains(replica: Replica, name: str) -> None:
     for origin in ("a1", "b2"):
-        run = Run(start(name, origin), lines_of(name, 4, origin))
+        run = ChainSegment(start(name, origin), lines_of(name, 4, origin))
         assert replica.publish([run]) == [run.last]
     assert stored(replica, name, "a1") != stored(replica, name, "b2")
     found = {(head.workflow_id, head.origin): (head, count) for head, count in replica.heads("b2")}
@@ -167,11 +167,13 @@ def test_origins_of_one_workflow_are_different_chains(replica: Replica, name: st
 
 def test_lines_repeated_behind_the_chain_move_its_head(replica: Replica, name: str) -> None:
     lines = lines_of(name, 8)
-    replica.publish([Run(start(name), lines)])
-    replica.repeat(Run(Run(start(name), lines[:3]).last, lines[3:6]))
+    replica.publish([ChainSegment(start(name), lines)])
+    replica.repeat(ChainSegment(ChainSegment(start(name), lines[:3]).last, lines[3:6]))
     assert stored(replica, name) == [*lines, *lines[3:6]]
     assert replica.head(name, "a1").seq == 6
-    assert replica.publish([Run(Run(start(name), lines[:6]).last, lines[6:])]) == [Run(start(name), lines).last]
+    assert replica.publish([ChainSegment(ChainSegment(start(name), lines[:6]).last, lines[6:])]) == [
+        ChainSegment(start(name), lines).last
+    ]
     (count,) = [count for head, count in replica.heads("a1") if head.workflow_id == name]
     assert count == 13
 
@@ -182,7 +184,7 @@ def test_partitions_are_read_from_where_they_were_left(replica: Replica, name: s
     positions = dict.fromkeys(parts, 0)
     while before := replica.read(positions, lines_max=1000, wait_seconds=0.3):
         positions = last_positions(before, positions)
-    replica.publish([Run(start(workflow_id), ledger) for workflow_id, ledger in ledgers.items()])
+    replica.publish([ChainSegment(start(workflow_id), ledger) for workflow_id, ledger in ledgers.items()])
     read: list[ReplicatedLine] = []
     for round in range(1000):
         lines = replica.read(positions, lines_max=37, wait_seconds=1)
@@ -205,7 +207,7 @@ def test_the_ends_are_where_the_last_line_of_each_partition_lies(replica: Replic
     ledgers = {f"{name}.{n}": lines_of(f"{name}.{n}", 3) for n in range(5)}
     before = replica.ends()
     assert sorted(before) == list(range(PARTITIONS))
-    replica.publish([Run(start(workflow_id), ledger) for workflow_id, ledger in ledgers.items()])
+    replica.publish([ChainSegment(start(workflow_id), ledger) for workflow_id, ledger in ledgers.items()])
     stored = sorted(
         (line.position, partition_of(workflow_id))
         for workflow_id in ledgers
@@ -217,7 +219,7 @@ def test_the_ends_are_where_the_last_line_of_each_partition_lies(replica: Replic
 def test_a_reader_gets_no_other_partition_and_each_from_its_own_position(replica: Replica, name: str) -> None:
     chosen = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 5)
     other = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 6)
-    runs = [Run(start(workflow_id), lines_of(workflow_id, 5)) for workflow_id in (chosen, other)]
+    runs = [ChainSegment(start(workflow_id), lines_of(workflow_id, 5)) for workflow_id in (chosen, other)]
     assert replica.publish(runs) == [run.last for run in runs]
     inside = list(replica.chain(chosen, "a1"))
     after = {5: inside[2].position, 6: 10**9}
@@ -227,9 +229,9 @@ def test_a_reader_gets_no_other_partition_and_each_from_its_own_position(replica
 def test_a_reader_finds_lines_behind_many_that_it_has_had(replica: Replica, name: str) -> None:
     had = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 7)
     new = next(f"{name}.{n}" for n in range(1000) if partition_of(f"{name}.{n}") == 8)
-    replica.publish([Run(start(had), lines_of(had, 60))])
+    replica.publish([ChainSegment(start(had), lines_of(had, 60))])
     first, *_, last = replica.chain(had, "a1")
-    run = Run(start(new), lines_of(new, 1))
+    run = ChainSegment(start(new), lines_of(new, 1))
     replica.publish([run])
     found = replica.read({7: last.position, 8: first.position - 1}, lines_max=7, wait_seconds=1)
     assert [line.raw for line in found] == run.lines
@@ -240,7 +242,7 @@ def test_a_waiting_reader_is_woken_by_a_line(replica: Replica, name: str) -> Non
     positions = dict.fromkeys(range(PARTITIONS), 0)
     while lines := replica.read(positions, lines_max=5000, wait_seconds=0.3):
         positions = last_positions(lines, positions)
-    run = Run(start(name), lines_of(name, 1))
+    run = ChainSegment(start(name), lines_of(name, 1))
     late = threading.Timer(0.3, lambda: replica.publish([run]))
     late.start()
     began = time.monotonic()
@@ -274,10 +276,10 @@ def limited(tmp_path: Path) -> Iterator[Cluster]:
 def test_a_full_stream_takes_no_more_and_loses_nothing(limited: Cluster, name: str) -> None:
     with closing(NatsReplica(limited.name, copies=1, config={**STREAM, "max_bytes": 100_000})) as full:
         lines = lines_of(name, 400)
-        first = Run(start(name), lines[:100])
+        first = ChainSegment(start(name), lines[:100])
         assert full.identity
         assert full.publish([first]) == [first.last]
-        (answer,) = full.publish([Run(first.last, lines[100:])])
+        (answer,) = full.publish([ChainSegment(first.last, lines[100:])])
         assert isinstance(answer, ReplicaUnavailable)
         assert "maximum bytes" in str(answer)
         assert full.head(name, "a1") == first.last
@@ -299,7 +301,7 @@ def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster
 
     with closing(NatsReplica(limited.name, copies=1)) as replica:
         assert replica.identity
-        run = Run(start(name), lines_of(name, 3))
+        run = ChainSegment(start(name), lines_of(name, 3))
         asyncio.run(say("costledger.99.w.a1", subject_of(f"{name}.garbage", "a1")))
         assert replica.publish([run]) == [run.last]
         ends = replica.ends()
@@ -307,14 +309,17 @@ def test_messages_that_are_no_lines_of_a_ledger_are_passed_over(limited: Cluster
         assert replica.ends() == ends
         assert [line.raw for line in replica.lines("a1")] == [b"hello", *run.lines]
         assert dict(replica.heads("a1")) == {run.last: 3, start(f"{name}.garbage"): 1}
-        garbage = Run(start(f"{name}.garbage"), lines_of(f"{name}.garbage", 2))
+        garbage = ChainSegment(start(f"{name}.garbage"), lines_of(f"{name}.garbage", 2))
         assert replica.publish([garbage]) == [garbage.last], "a chain begins behind what is no line"
 
 
 def test_a_line_that_is_too_long_for_the_stream_is_refused_and_others_are_taken(limited: Cluster, name: str) -> None:
     with closing(NatsReplica(limited.name, copies=1, config={**STREAM, "max_msg_size": 1000})) as small:
         assert small.identity
-        fits, long = Run(start(f"{name}.a"), lines_of(f"{name}.a", 3)), Run(start(name), [b"x" * 2000 + b"\n"])
+        fits, long = (
+            ChainSegment(start(f"{name}.a"), lines_of(f"{name}.a", 3)),
+            ChainSegment(start(name), [b"x" * 2000 + b"\n"]),
+        )
         taken, refused = small.publish([fits, long])
         assert taken == fits.last
         assert isinstance(refused, ReplicaRefused)
@@ -325,7 +330,7 @@ def test_an_engine_that_is_away_is_unavailable_and_nothing_else(name: str) -> No
     with pytest.raises(ReplicaUnavailable) as caught:
         replica.identity  # noqa: B018
     assert "secret" not in str(caught.value)
-    (answer,) = replica.publish([Run(start(name), lines_of(name, 1))])
+    (answer,) = replica.publish([ChainSegment(start(name), lines_of(name, 1))])
     assert isinstance(answer, ReplicaUnavailable)
     replica.close()
     replica.close()

@@ -22,7 +22,7 @@ from ledger.replication.cursor import cursor_path
 from ledger.replication.lag import backlog
 from ledger.replication.memory import MemoryReplica
 from ledger.replication.repair import Repair, repair, unsent
-from ledger.replication.replica import ChainHead, Run
+from ledger.replication.replica import ChainHead, ChainSegment
 from ledger.replication.restore import restore
 from ledger.replication.sender import Replication, Sent
 from ledger.storage.directory_store import DirectoryStore
@@ -38,7 +38,7 @@ class FaultyReplica(MemoryReplica):
         super().__init__()
         self.rng, self.faulty = rng, True
 
-    def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+    def publish(self, runs: Sequence[ChainSegment]) -> list[ChainHead | CostledgerError]:
         answers: list[ChainHead | CostledgerError] = []
         for run in runs:
             fault = self.rng.choice(["none", "refused", "acknowledgement lost"]) if self.faulty else "none"
@@ -154,7 +154,7 @@ def test_a_repair_sends_a_chain_again_that_ends_with_a_message_of_somebody_else(
     store, replica = DirectoryStore(tmp_path), MemoryReplica()
     append(store, "w", 9)
     caught_up(store, replica)
-    replica.repeat(Run(replica.head("w", store.origin), [b"no ledger line" * 9]))
+    replica.repeat(ChainSegment(replica.head("w", store.origin), [b"no ledger line" * 9]))
     sent, found = caught_up(store, replica, repaired=True)
     assert (found.losses, found.foreign, sent.lines) == ([], ["w"], 10)
     sent, found = caught_up(store, replica, repaired=True)
@@ -165,7 +165,7 @@ def test_a_repair_whose_lines_are_refused_says_which_ledgers_still_lack_some(tmp
     class Refusing(MemoryReplica):
         full = False
 
-        def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+        def publish(self, runs: Sequence[ChainSegment]) -> list[ChainHead | CostledgerError]:
             heads = [self.head(run.after.workflow_id, run.after.origin) for run in runs]
             return list(heads) if self.full else super().publish(runs)
 
@@ -202,7 +202,7 @@ def test_an_engine_that_is_away_costs_an_append_nothing_and_what_waits_is_told(t
     caught_up(store, replica)
 
     class Away(MemoryReplica):
-        def publish(self, runs: Sequence[Run]) -> list[ChainHead | CostledgerError]:
+        def publish(self, runs: Sequence[ChainSegment]) -> list[ChainHead | CostledgerError]:
             return [ReplicaUnavailable("memory", "the cable is out")] * len(runs)
 
     append(store, "w", 3)
@@ -332,7 +332,7 @@ def test_a_lost_host_is_restored_byte_for_byte_and_goes_on(tmp_path: Path) -> No
         append(store, name, 40)
     caught_up(store, replica)
     first = store.ledger_path("w").read_bytes().split(b"\n")[:3]
-    replica.repeat(Run(ChainHead("w", store.origin, 0, ""), [line + b"\n" for line in first]))
+    replica.repeat(ChainSegment(ChainHead("w", store.origin, 0, ""), [line + b"\n" for line in first]))
     done = restore(replica, tmp_path / "new")
     new = DirectoryStore(tmp_path / "new")
     assert ledgers(new) == ledgers(store)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.sources.claude_totals import Result, models_of, own_total, version_of
+from ledger.sources.claude_totals import ResultLine, models_of, own_total, version_of
 from ledger.sources.findings import Place
 
 PLACE = Place("log.jsonl", 1)
@@ -23,12 +23,12 @@ def usage(tokens: int) -> dict[str, int]:
     return {"input_tokens": tokens} if tokens else {}
 
 
-def result(carried: int, own: int, turn: int, *, since: bool, main: int | None = None) -> Result:
+def result(carried: int, own: int, turn: int, *, since: bool, main: int | None = None) -> ResultLine:
     """A result after `own` tokens of a process, `turn` since the last; its session had used `carried` before."""
     whole = carried + own
     models = {SONNET: (whole * RATE, usage(whole))}
     since_last = {SONNET: (turn * RATE, usage(turn))} if since else None
-    return Result(whole * RATE, models, since_last, usage(turn if main is None else main), recent=True, place=PLACE)
+    return ResultLine(whole * RATE, models, since_last, usage(turn if main is None else main), recent=True, place=PLACE)
 
 
 @given(st.integers(0, 10**6), calls, st.booleans())
@@ -68,7 +68,7 @@ def test_a_carried_total_is_never_more_than_the_process_cost_where_the_log_canno
 def test_before_totals_were_carried_on_a_process_is_its_highest_total(
     version: tuple[int, ...] | None, nanousd: int, partial: bool
 ) -> None:
-    results = [Result(total, {}, None, {}, recent=False, place=PLACE) for total in (500, 900)]
+    results = [ResultLine(total, {}, None, {}, recent=False, place=PLACE) for total in (500, 900)]
     own = own_total(results, version, [], SONNET)
     assert own is not None
     assert (own.nanousd, own.partial) == (nanousd, partial)

@@ -12,34 +12,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.importing.importer import import_source
-from ledger.sources.codex_counters import Counters, Ended, Totals
+from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
 from ledger.storage.memory_store import MemoryStore
 from tests.ledger.transcript_lines import at, meta, read_at, recorded, tokens, turn, write
 
 calls = st.builds(
-    lambda whole, cached, output: Totals(whole, min(cached, whole), 0, output, 0),
+    lambda whole, cached, output: CodexTokens(whole, min(cached, whole), 0, output, 0),
     st.integers(1, 10**6),
     st.integers(0, 10**6),
     st.integers(0, 10**4),
 )
 
 
-def added(one: Totals, other: Totals) -> Totals:
-    return Totals(*(a + b for a, b in zip(one, other, strict=True)))
+def added(one: CodexTokens, other: CodexTokens) -> CodexTokens:
+    return CodexTokens(*(a + b for a, b in zip(one, other, strict=True)))
 
 
-def readings_of(used: list[Totals]) -> list[tuple[Totals, Totals]]:
+def readings_of(used: list[CodexTokens]) -> list[tuple[CodexTokens, CodexTokens]]:
     """What a counter shows while these calls are made: `(total, last)`."""
-    total, found = Totals(), []
+    total, found = CodexTokens(), []
     for call in used:
         total = added(total, call)
         found.append((total, call))
     return found
 
 
-def in_turns(counters: list[list[tuple[Totals, Totals]]], seed: int, repeats: float) -> list[tuple[Totals, Totals]]:
+def in_turns(
+    counters: list[list[tuple[CodexTokens, CodexTokens]]], seed: int, repeats: float
+) -> list[tuple[CodexTokens, CodexTokens]]:
     """The readings of counters in any order between them, some of them repeated later."""
-    chance, waiting, found = random.Random(seed), [list(each) for each in counters], list[tuple[Totals, Totals]]()
+    chance, waiting, found = (
+        random.Random(seed),
+        [list(each) for each in counters],
+        list[tuple[CodexTokens, CodexTokens]](),
+    )
     while any(waiting):
         found.append(chance.choice([each for each in waiting if each]).pop(0))
         while chance.random() < repeats:
@@ -53,14 +59,14 @@ def in_turns(counters: list[list[tuple[Totals, Totals]]], seed: int, repeats: fl
     st.sampled_from([0.0, 0.3, 0.6]),
 )
 def test_counters_in_any_turns_with_any_repeats_give_the_sum_of_their_calls(
-    used: list[list[Totals]], seed: int, repeats: float
+    used: list[list[CodexTokens]], seed: int, repeats: float
 ) -> None:
     counters = [readings_of(each) for each in used]
     totals = [total for each in counters for total, _ in each]
     if len(set(totals)) < len(totals):
         return  # two counters at one total cannot be told apart
     shown = in_turns(counters, seed, repeats)
-    taken = Counters()
+    taken = RolloutCounters()
     ended = [found for total, last in shown if (found := taken.read(total, last)) is not None]
     assert sorted(each.used for each in ended) == sorted(call for each in used for call in each)
     assert len({(each.counter, each.total) for each in ended}) == len(ended), "each call has a name of its own"
@@ -68,15 +74,15 @@ def test_counters_in_any_turns_with_any_repeats_give_the_sum_of_their_calls(
 
 @given(st.lists(st.lists(calls, min_size=1, max_size=6), min_size=1, max_size=3), st.integers(0, 2**32), st.data())
 def test_a_rollout_that_grew_shows_the_calls_it_had_and_more(
-    used: list[list[Totals]], seed: int, data: st.DataObject
+    used: list[list[CodexTokens]], seed: int, data: st.DataObject
 ) -> None:
     shown = in_turns([readings_of(each) for each in used], seed, 0.3)
     lost = {index for index in range(len(shown)) if data.draw(st.booleans())}
     shown = [reading for index, reading in enumerate(shown) if index not in lost]
     cut = data.draw(st.integers(0, len(shown)))
 
-    def taken(readings: list[tuple[Totals, Totals]]) -> list[Ended]:
-        counters = Counters()
+    def taken(readings: list[tuple[CodexTokens, CodexTokens]]) -> list[Ended]:
+        counters = RolloutCounters()
         return [found for total, last in readings if (found := counters.read(total, last)) is not None]
 
     whole = taken(shown)
@@ -86,9 +92,9 @@ def test_a_rollout_that_grew_shows_the_calls_it_had_and_more(
 
 @given(st.lists(calls, min_size=1, max_size=8), st.data())
 def test_records_and_readings_of_the_same_calls_in_any_order_count_once(
-    used: list[Totals], data: st.DataObject
+    used: list[CodexTokens], data: st.DataObject
 ) -> None:
-    counters, ended = Counters(), []
+    counters, ended = RolloutCounters(), []
     for number, (total, last) in enumerate(readings_of(used)):
         lines = data.draw(st.lists(st.sampled_from(["record", "reading"]), min_size=1, max_size=4))
         for line in lines:
@@ -99,7 +105,7 @@ def test_records_and_readings_of_the_same_calls_in_any_order_count_once(
     assert [each.used for each in ended if each is not None] == used
 
 
-def usage(counts: Totals) -> dict[str, int]:
+def usage(counts: CodexTokens) -> dict[str, int]:
     return tokens(counts.input_tokens, counts.cached_input_tokens, counts.output_tokens)
 
 
@@ -108,25 +114,25 @@ class Family:
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.folder, self.chance, self.calls = folder, chance, 0
-        self.threads: list[tuple[list[dict[str, Any]], list[tuple[Totals, Totals]]]] = []
-        self.shown: dict[Path, set[Totals]] = {}
+        self.threads: list[tuple[list[dict[str, Any]], list[tuple[CodexTokens, CodexTokens]]]] = []
+        self.shown: dict[Path, set[CodexTokens]] = {}
 
-    def _new(self, base: Totals) -> tuple[Totals, Totals]:
+    def _new(self, base: CodexTokens) -> tuple[CodexTokens, CodexTokens]:
         """A call no other equals, so that the sum shows each that is lost or counted twice."""
         self.calls += 1
-        used = Totals(1000 + 3**self.calls, self.chance.randrange(900), 0, self.chance.randrange(1, 90), 0)
+        used = CodexTokens(1000 + 3**self.calls, self.chance.randrange(900), 0, self.chance.randrange(1, 90), 0)
         return added(base, used), used
 
     def add(self, *, records: bool) -> Path:
         """Write one more thread's rollout."""
         number = len(self.threads)
         id, parent = f"thread-{number}", self.chance.randrange(number) if number else None
-        metas, readings, repeated = [meta(id, number)], list[tuple[Totals, Totals]](), list[dict[str, Any]]()
-        base = Totals()
+        metas, readings, repeated = [meta(id, number)], list[tuple[CodexTokens, CodexTokens]](), list[dict[str, Any]]()
+        base = CodexTokens()
         if parent is not None:
             of_parent, shown = self.threads[parent]
             upto = self.chance.randrange(len(shown) + 1)
-            base = shown[upto - 1][0] if upto else Totals()
+            base = shown[upto - 1][0] if upto else CodexTokens()
             metas = [meta(id, number, parent=f"thread-{parent}")]
             if self.chance.random() < 0.7:  # a copy, with the fork's own times
                 metas, readings = [*metas, *of_parent], shown[:upto]
@@ -144,9 +150,11 @@ class Family:
         self.shown[path] = {last for _, last in readings}
         return path
 
-    def used(self) -> Totals:
+    def used(self) -> CodexTokens:
         """What the calls come to that the files show which are there."""
-        return reduce(added, set().union(*(shown for path, shown in self.shown.items() if path.exists())), Totals())
+        return reduce(
+            added, set().union(*(shown for path, shown in self.shown.items() if path.exists())), CodexTokens()
+        )
 
 
 @settings(max_examples=60)
@@ -169,9 +177,9 @@ def test_a_family_of_forks_in_any_order_counts_each_call_once(seed: int, size: i
         assert summed(rest) == family.used()
 
 
-def summed(store: MemoryStore) -> Totals:
+def summed(store: MemoryStore) -> CodexTokens:
     """All calls together, each once, as Codex counts tokens."""
-    total, ids = Totals(), set()
+    total, ids = CodexTokens(), set()
     for workflow_id in store.workflow_ids():
         for line in store.read(workflow_id):
             if line["type"] == "cost_observed":
@@ -179,5 +187,5 @@ def summed(store: MemoryStore) -> Totals:
                 ids.add(line["message_id"])
                 used = line["usage"]
                 reads = used.get("cache_read_tokens", 0)
-                total = added(total, Totals(used["input_tokens"] + reads, reads, 0, used["output_tokens"], 0))
+                total = added(total, CodexTokens(used["input_tokens"] + reads, reads, 0, used["output_tokens"], 0))
     return total

@@ -23,7 +23,7 @@ from ledger.importing.ledger_state import Known
 from ledger.importing.planner import plan
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.sources.findings import Options, Place
-from ledger.sources.grouping import Found, Spool
+from ledger.sources.grouping import Found, WorkflowGroups
 from ledger.sources.otlp import extract
 from projections.folding.row import Row
 from projections.replay.refresh import project
@@ -185,7 +185,7 @@ def test_protobuf_spells_ids_in_base64_and_they_are_the_same_ids() -> None:
 def test_a_request_that_a_server_received_is_the_same_as_its_line_in_a_file() -> None:
     received, read = MemoryStore(), MemoryStore()
     for raw in (SAMPLES / "otlp-logs.jsonl").read_bytes().splitlines():
-        taken = Spool()
+        taken = WorkflowGroups()
         for found in extract(json.loads(raw), Place("POST /v1/logs", 1), Options()):
             taken.take(found)
         import_parts(received, taken.parts())
@@ -241,7 +241,7 @@ def test_whatever_is_changed_in_a_request_nothing_crashes(seed: int) -> None:
         request = json.loads(raw if name.endswith(".json") else raw.splitlines()[0])
         for _ in range(chance.randint(1, 4)):
             _mutate(request, chance)
-        spool = Spool()
+        spool = WorkflowGroups()
         for found in extract(request, Place("/v1/logs", 1), Options()):
             spool.take(found)
         for part in spool.parts():

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.errors import SourceUnreadable
 from ledger.importing.importer import import_source
-from ledger.importing.source_follower import Following, Look
+from ledger.importing.source_follower import Look, SourceFollower
 from ledger.importing.source_registry import SourceEntry
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.sources.formats import csv_rows
@@ -99,7 +99,7 @@ def test_what_is_followed_goes_on_beside_a_pipe(tmp_path: Path, terminal: str) -
     endless(folder, ".jsonl", terminal)
     entry = SourceEntry("jsonl", str(folder), map=tuple(MAP["jsonl"]))
     seconds = [0.0]
-    following = Following(store, lambda: [entry], prices=GenaiPrices(), clock=lambda: seconds[0])
+    following = SourceFollower(store, lambda: [entry], prices=GenaiPrices(), clock=lambda: seconds[0])
     following.look(first := Look())
     with (folder / "a.jsonl").open("a") as file:
         file.write('{"workflow":"w","cost":"2.00"}\n')
@@ -113,7 +113,7 @@ def test_a_source_that_is_read_for_long_is_named_while_it_is_read(tmp_path: Path
     folder = tmp_path / "logs"
     good(folder, "jsonl")
     entry, seconds = SourceEntry("jsonl", str(folder), map=tuple(MAP["jsonl"])), [0.0]
-    following = Following(
+    following = SourceFollower(
         DirectoryStore(tmp_path / "data"), lambda: [entry], prices=GenaiPrices(), clock=lambda: seconds[0]
     )
     following.reading = (entry, 0.0)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.claude_code.statusline_readings import append_said
+from ledger.claude_code.statusline_readings import append_spool_line
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.sources.findings import Options
 from tests.running_agent import Agent, S, message
@@ -196,7 +196,7 @@ def test_no_import_takes_a_new_session_elsewhere_before_it_is_appended(
                 another.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 refused.append(str(error))
-        return append_said(*arguments)
+        return append_spool_line(*arguments)
 
     monkeypatch.setattr("projections.claude_code.drain.append_said", append_while_an_import_begins)
     agent.shows("0.42")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ledger.errors import HistoryUnavailable, SharedHistory
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.replication.memory import MemoryReplica
-from ledger.replication.replica import PARTITIONS, ChainHead, ReplicatedLine, Run
+from ledger.replication.replica import PARTITIONS, ChainHead, ChainSegment, ReplicatedLine
 from ledger.storage.line import chain_hash, following
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
@@ -58,7 +58,7 @@ class Hosts:
         if fresh:
             digits = lines[sent - 1][-67:-3].decode() if sent else ""
             after = ChainHead(workflow_id, self.stores[host].origin, sent, digits)
-            self.replica.publish([Run(after, fresh)])
+            self.replica.publish([ChainSegment(after, fresh)])
             self._sent[host, workflow_id] += len(fresh)
 
     def send_all(self) -> None:
@@ -201,11 +201,11 @@ def test_a_chain_sent_again_in_full_lifts_the_hold_that_a_foreign_message_made(p
     lively(hosts, 1, 12)
     hosts.send_all()
     foreign = ReplicatedLine(len(hosts.replica.stored) + 1, "w0", "origin-0", b"not a ledger line at all" * 9)
-    hosts.replica.repeat(Run(foreign.head, [foreign.raw]))
+    hosts.replica.repeat(ChainSegment(foreign.head, [foreign.raw]))
     with projector(hosts, postgres_url) as running:
         running.step(0)
         assert running.workflows_held == 1
-        hosts.replica.repeat(Run(ChainHead("w0", "origin-0", 0, ""), hosts.lines(0, "w0")))
+        hosts.replica.repeat(ChainSegment(ChainHead("w0", "origin-0", 0, ""), hosts.lines(0, "w0")))
         running.step(0)
         assert running.workflows_held == 0
     assert projection_of(postgres_url)[1] == []
@@ -216,7 +216,7 @@ def repeat(hosts: Hosts, workflow_id: str, start: int) -> None:
     """What repair does: everything from the first lost line on again."""
     lines = hosts.lines(0, workflow_id)
     after = ChainHead(workflow_id, hosts.stores[0].origin, start, lines[start - 1][-67:-3].decode())
-    hosts.replica.repeat(Run(after, lines[start:]))
+    hosts.replica.repeat(ChainSegment(after, lines[start:]))
 
 
 def test_lines_that_the_replica_lost_after_they_were_projected_take_nothing_away(postgres_url: str) -> None:
@@ -260,7 +260,7 @@ def test_a_line_that_no_fold_can_take_holds_its_workflow_only(postgres_url: str)
         head.seq + 1
     )
     raw = body + chain_hash(following(head.hash), body).encode() + b'"}\n'
-    hosts.replica.publish([Run(head, [raw])])
+    hosts.replica.publish([ChainSegment(head, [raw])])
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).workflows_held == 1
     assert [row.adw_id for row in rows_at(postgres_url)] == ["w0"]
 
@@ -272,7 +272,7 @@ def test_a_row_that_the_database_cannot_hold_holds_its_workflow_only(postgres_ur
     head = hosts.replica.head("w1", "origin-0")
     large = {"input_tokens": 2**63 - 1}
     fields = [{"type": "cost_observed", "cost_usd": "1.00", "agent": f"big-{n}", "usage": large} for n in (1, 2)]
-    hosts.replica.publish([Run(head, forged_after(head.seq, head.hash, "w1", *fields))])
+    hosts.replica.publish([ChainSegment(head, forged_after(head.seq, head.hash, "w1", *fields))])
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     assert rows_at(postgres_url) == [hosts.row("w0")]
     _, (held,) = projection_of(postgres_url)
@@ -470,7 +470,7 @@ def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_row
     assert rows_at(postgres_url) == before
     for line in lost:  # what `replicate --repair` sends again
         after = hosts.replica.head(line.workflow_id, line.origin)
-        hosts.replica.repeat(Run(after, [line.raw]))
+        hosts.replica.repeat(ChainSegment(after, [line.raw]))
     project_again(hosts.replica, postgres_url, wait_seconds=0.1)
     assert rows_at(postgres_url) == hosts.rows()
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0

@@ -14,7 +14,7 @@ from ledger.events.event import cost_observed, event, workflow_ended
 from ledger.maintenance.salvage import salvage
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.memory_store import MemoryStore
-from projections.replay.fold_cache import KeptFolds
+from projections.replay.fold_cache import FoldCache
 from projections.replay.refresh import project
 from tests.conftest import SteppingClock
 from tests.projections.lines import ended, paths, reading, started
@@ -32,20 +32,20 @@ def told(fields: dict[str, Any], workflow_id: str) -> dict[str, Any]:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), events), max_size=30), st.sampled_from([0, 3, 1000]))
 def test_kept_folds_end_at_the_same_rows_as_a_replay(steps: list[tuple[str, dict[str, Any]]], meters_max: int) -> None:
-    ledgers, folds = MemoryStore(clock=SteppingClock()), KeptFolds(meters_max)
+    ledgers, folds = MemoryStore(clock=SteppingClock()), FoldCache(meters_max)
     for workflow_id, fields in steps:
         ledgers.append([event(told(fields, workflow_id))])
         assert folds.project(ledgers, workflow_id) == project(ledgers, workflow_id)
 
 
 def test_a_salvaged_ledger_is_replayed_anew(tmp_path: Path) -> None:
-    ledgers, folds = DirectoryStore(tmp_path), KeptFolds()
+    ledgers, folds = DirectoryStore(tmp_path), FoldCache()
     ledgers.append([cost_observed("w", cost_usd="1", agent="a"), cost_observed("w", cost_usd="2", agent="b")])
     assert folds.project(ledgers, "w").row.actual_cost_nanousd == 3_000_000_000
     path = ledgers.ledger_path("w")
     path.write_bytes(path.read_bytes().replace(b'"cost_usd":"2.00"', b'"cost_usd":"9.00"'))
     with pytest.raises(DamagedLedger):
-        KeptFolds().project(ledgers, "w")
+        FoldCache().project(ledgers, "w")
     salvage(ledgers, "w")
     ledgers.append([workflow_ended("w", "completed")])
     assert folds.project(ledgers, "w").row.actual_cost_nanousd == 1_000_000_000

@@ -26,9 +26,9 @@ from ledger.pricing.genai_book import GenaiPrices
 from ledger.storage.journal import Durability
 from projections.history.memory import MemoryHistory
 from projections.history.store import HistoryStore
-from projections.replay.file_watcher import Wake
+from projections.replay.file_watcher import FileWatcher
 from projections.replay.refresh import refresh
-from projections.replay.watch import Step, Watch
+from projections.replay.watch import Watch, WatchReport
 from tests.conftest import PROJECT
 from tests.ledger import logs
 
@@ -57,7 +57,7 @@ class Followed:
     def log(self, *records: Any, workflow: str = "w") -> Path:
         return logs.write(self.agents / workflow / "plan" / "raw_output.jsonl", *records)
 
-    def step(self) -> Step:
+    def step(self) -> WatchReport:
         self.seconds.now += 31
         return self.watch.step()
 
@@ -205,7 +205,7 @@ def test_however_files_grow_between_looks_the_rows_are_those_of_one_import(data:
 def test_a_change_wakes_at_once_where_the_operating_system_tells(tmp_path: Path) -> None:
     pytest.importorskip("watchfiles")
     stop = threading.Event()
-    wake = Wake(stop)
+    wake = FileWatcher(stop)
     wake.wait([tmp_path], 0.0)
     threading.Timer(0.3, lambda: (tmp_path / "a").write_text("x", encoding="utf-8")).start()
     began = time.monotonic()
@@ -218,7 +218,7 @@ def test_a_change_wakes_at_once_where_the_operating_system_tells(tmp_path: Path)
 
 def test_without_watchfiles_it_says_so_and_looks_every_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)
-    wake = Wake(threading.Event())
+    wake = FileWatcher(threading.Event())
     assert wake.reason is not None
     assert wake.reason == f"watchfiles is not installed: {extra_hint('watch')}"
     began = time.monotonic()

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.config.schema import Budgets
+from ledger.config.schema import BudgetConfig
 from ledger.errors import InvalidConfig
 from projections.folding.row import row
 from projections.reports.budgets import Budgets as AnyBudgets
-from projections.reports.budgets import BudgetState, Standing, configured_budgets, near_or_over, standing
+from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets, near_or_over
 from tests.projections.lines import HEAD, folded, reading, started
 
-NONE = Budgets()
-DEFAULTS = Budgets.model_validate({"default_usd": "10", "by_template": {"adw_sdlc": "5"}})
+NONE = BudgetConfig()
+DEFAULTS = BudgetConfig.model_validate({"default_usd": "10", "by_template": {"adw_sdlc": "5"}})
 
 
-def stands(*told: dict[str, Any], budgets: AnyBudgets = NONE) -> Standing | None:
-    return standing(row(folded(*told), HEAD), budgets)
+def stands(*told: dict[str, Any], budgets: AnyBudgets = NONE) -> BudgetStatus | None:
+    return budget_status(row(folded(*told), HEAD), budgets)
 
 
 def test_the_starts_own_budget_wins_over_its_templates_and_that_over_the_default() -> None:
@@ -92,7 +92,7 @@ def test_a_difference_is_shown_with_the_decimals_that_it_needs() -> None:
         (1_000_000_000, "$1.0000 of $1.0000 spent (100 %), $0.0000 left"),
         (2_000_000_000, "$2.0000 of $1.0000 spent (200 %), $1.0000 over"),
     ):
-        assert str(Standing(1_000_000_000, spent, at_least=False, unpriced=0)) == told
+        assert str(BudgetStatus(1_000_000_000, spent, at_least=False, unpriced=0)) == told
 
 
 SHARES = st.lists(st.decimals("0.001", 1, places=3), max_size=4).map(lambda shares: tuple(sorted(set(shares))))
@@ -100,7 +100,7 @@ SHARES = st.lists(st.decimals("0.001", 1, places=3), max_size=4).map(lambda shar
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), SHARES)
 def test_the_largest_share_that_is_reached_is_warned_of(budget: int, spent: int, shares: tuple[Decimal, ...]) -> None:
-    found = Standing(budget, spent, at_least=False, unpriced=0, warn_at=shares)
+    found = BudgetStatus(budget, spent, at_least=False, unpriced=0, warn_at=shares)
     reached = [share for share in shares if Fraction(spent, budget) >= Fraction(share)]
     assert found.warned_at == (max(reached) if reached else None)
     assert (found.state is BudgetState.WARNED) == (spent <= budget and bool(reached))
@@ -132,7 +132,7 @@ def test_the_rows_that_near_their_budget_or_are_over_it_come_with_the_most_used_
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
 def test_percent_state_and_what_is_left_agree(budget: int, spent: int) -> None:
-    found = Standing(budget, spent, at_least=False, unpriced=0)
+    found = BudgetStatus(budget, spent, at_least=False, unpriced=0)
     assert found.left_nanousd == budget - spent
     assert (found.state is BudgetState.OVER) == (spent > budget)
     assert (found.percent is None) == (budget == 0)

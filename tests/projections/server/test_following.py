@@ -13,7 +13,7 @@ from ledger.importing.importer import import_source
 from ledger.importing.source_registry import SourceEntry
 from projections.cli.commands.demo import examples
 from projections.history.sqlite.history import SqliteHistory
-from projections.server.background.row_refresher import Keeper
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.service.service import Service
 from projections.server.service.settings import Settings
 from tests.projections.server.conftest import Serve
@@ -93,7 +93,9 @@ def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> 
     )
     import_source(service.ledgers, "adw", tree)
     told: list[int] = []
-    keeper = Keeper(service, lambda changes: told.append(len(changes)))  # and no follower, which would see it first
+    keeper = RowRefresher(
+        service, lambda changes: told.append(len(changes))
+    )  # and no follower, which would see it first
     keeper.start()
     try:
         before = service.history.row("a5b80595")

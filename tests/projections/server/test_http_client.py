@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from projections.server.webhooks.http_client import NotSent, Outward, is_public
+from projections.server.webhooks.http_client import NotSent, WebhookClient, is_public
 from tests.projections.server.receiver import Receiver
 
 
@@ -51,7 +51,7 @@ def test_an_address_is_judged_by_where_it_leads(address: str, public: bool) -> N
 
 def post(url: str, *, allow_private: bool = False) -> int:
     async def run() -> int:
-        outward = Outward(url, allow_private=allow_private)
+        outward = WebhookClient(url, allow_private=allow_private)
         try:
             return await outward.post(b"{}", {}, 2.0)
         finally:

@@ -11,8 +11,8 @@ from ledger.events.event import cost_observed, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from projections.history.postgres.history import open_postgres
 from projections.projector.run import project_on
-from projections.server.background.change_feed import Change
-from projections.server.background.row_refresher import Keeper
+from projections.server.background.change_feed import RowChange
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.service.service import Service
 from projections.server.service.settings import Settings
 from tests.postgres_server import running_postgres
@@ -32,17 +32,17 @@ def projected(url: str, *costs: str) -> Hosts:
 
 
 def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_path: Path, postgres_url: str) -> None:
-    hosts, told = Hosts(1), list[Change]()
+    hosts, told = Hosts(1), list[RowChange]()
     hosts.stores[0].append([cost_observed("w", cost_usd="0.09")])
     hosts.send_all()
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     DirectoryStore(tmp_path).append([cost_observed("local", cost_usd="5.00")])
 
-    def publish(changes: Sequence[Change]) -> None:
+    def publish(changes: Sequence[RowChange]) -> None:
         told.extend(changes)
 
     service = Service(Settings(tmp_path), lambda: open_postgres(postgres_url))
-    keeper = Keeper(service, publish)
+    keeper = RowRefresher(service, publish)
     keeper.start()
     try:
         hosts.stores[0].append([cost_observed("w", cost_usd="2.37")])
