@@ -15,26 +15,15 @@ from typing import Any
 import pytest
 
 from ledger.claude_code.spool import Spool
+from tests import structure
 from tests.conftest import PROJECT
 
-PURE = [
-    "ledger/events/event.py",
-    "ledger/events/money.py",
-    "ledger/storage/line.py",
-    "ledger/events/runs.py",
-    "ledger/importing/planner.py",
-]
-PURE += [
-    "ledger/replication/chain.py",
-    "ledger/replication/replica.py",
-    "ledger/replication/subjects.py",
-    "ledger/replication/nats/stream.py",
-]
-PURE += [
-    f"projections/{name}.py"
-    for name in ("folding", "meters", "spend", "stand", "summary", "workflow_history", "explain", "merge", "reports")
-]
-PURE += ["projections/applications/columns.py", "projections/applications/plan.py"]
+PURE = [f"ledger.events.{name}" for name in ("event", "money", "runs", "worktrees")]
+PURE += ["ledger.storage.line", "ledger.importing.planner", "ledger.replication.nats.stream"]
+PURE += [f"ledger.replication.{name}" for name in ("chain", "replica", "subjects")]
+PURE += [f"projections.folding.{path.stem}" for path in (PROJECT / "projections" / "folding").glob("[a-z]*.py")]
+PURE += ["projections.projector.merge", "projections.reports.spend_report", "projections.reports.overview"]
+PURE += ["projections.applications.columns", "projections.applications.plan"]
 IO = {"os", "io", "pathlib", "sqlite3", "socket", "subprocess", "random", "time", "threading", "fcntl", "mmap", "click"}
 
 
@@ -52,25 +41,47 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def reached(path: Path, seen: set[Path]) -> set[str]:
+def reached(module: str, seen: set[str]) -> set[str]:
     """Everything a module imports, through our own modules too."""
-    seen.add(path)
-    found = imported(path)
-    for name in list(found):
-        module = PROJECT / (name.replace(".", "/") + ".py")
-        if module.is_file() and module not in seen:
-            found |= reached(module, seen)
+    seen.add(module)
+    found = imported(structure.modules()[module])
+    for each in structure.imports():
+        if each.importer == module and each.imported not in seen:
+            found |= reached(each.imported, seen)
     return found
 
 
-def test_the_ledger_imports_nothing_of_the_projections() -> None:
-    for path in modules("ledger"):
-        assert not any(name.split(".")[0] == "projections" for name in imported(path)), path
+def test_a_package_imports_only_from_those_before_it_in_the_chain() -> None:
+    places = {name: place for place, name in enumerate(structure.CHAIN)}
+    against = []
+    for each in structure.imports():
+        importer, source = structure.package_of(each.importer), structure.package_of(each.imported)
+        if importer is not None and source is not None and places[importer] < places[source]:
+            against.append(f"{each.importer}:{each.line} imports {each.imported}")
+    assert against == []
 
 
-@pytest.mark.parametrize("path", [name for name in PURE if "planning" not in name and "errors" not in name])
-def test_the_pure_core_reaches_no_input_or_output(path: str) -> None:
-    names = {name.split(".")[0] for name in reached(PROJECT / path, set())}
+def test_every_module_belongs_to_the_chain() -> None:
+    faces = {"ledger", "projections", "projections.__main__", "projections.server"}
+    assert {name for name in structure.modules() if structure.package_of(name) is None} == faces
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert structure.circles() == []
+
+
+def test_every_package_says_in_a_sentence_what_it_is() -> None:
+    for name, tree in structure.trees().items():
+        assert ast.get_docstring(tree), name
+
+
+def test_no_two_classes_have_one_name() -> None:
+    assert {name: where for name, where in structure.classes().items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("module", [name for name in PURE if name != "ledger.importing.planner"])
+def test_the_pure_core_reaches_no_input_or_output(module: str) -> None:
+    names = {name.split(".")[0] for name in reached(module, set())}
     assert names & IO <= {"pathlib"}, "ledger.errors names paths; nothing opens one"
 
 
@@ -162,6 +173,7 @@ def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
         "projections",
         "projections.cli",
         "projections.cli.app",
+        "projections.cli.commands",
         "projections.cli.commands.record",
         "projections.cli.budget_receipt",
         "projections.cli.options",
@@ -185,10 +197,12 @@ def test_what_an_agent_waits_for_imports_even_less(verb: str, tmp_path: Path) ->
     assert spool.waits()
     assert ours(modules) == {
         "ledger",
-        "ledger.lazy_exports",
+        "ledger.claude_code",
         "ledger.claude_code.spool",
+        "ledger.lazy_exports",
         "projections",
         "projections.cli",
+        "projections.claude_code",
         "projections.claude_code.statusline",
     }
     assert others(modules) == set()
