@@ -87,7 +87,8 @@ def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overvi
     firsts = {days: quarters(day - timedelta(days=days - 1), None, None)[0] or 0 for days in WINDOW_DAYS}
     for row in rows:
         made.ever.take_row(row)
-        made.ever_by_tool.setdefault(tools.get(row.adw_id, UNATTRIBUTED), Figure()).take_row(row)
+        if row.cost_basis is not None:
+            made.ever_by_tool.setdefault(tools.get(row.adw_id, UNATTRIBUTED), Figure()).take_row(row)
     for quarter, (adw_id, model), amounts in sums:
         parts = [made.by_tool.setdefault(tools.get(str(adw_id), UNATTRIBUTED), _figures())]
         parts.append(made.by_model.setdefault(str(model or UNATTRIBUTED), _figures()))

@@ -166,7 +166,7 @@ def test_appending_to_hundreds_of_ledgers_leaks_no_descriptor(tmp_path: Path, du
 
 def test_the_soft_limit_is_raised_as_far_as_the_hard_one_allows() -> None:
     program = (
-        "import resource; from ledger import descriptors;"
+        "import resource; from ledger.storage import descriptors;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 600)); print(descriptors.limit(), descriptors.raise_limit())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

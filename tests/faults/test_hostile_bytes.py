@@ -99,7 +99,7 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (900_000_000, 900_000_000))
 from ledger.errors import DamagedLedger
 from ledger.importing.importer import import_source
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 folder = Path(sys.argv[1])
 store = DirectoryStore(folder / "data")
 report = import_source(store, "claude-stream", folder / "endless.jsonl", workflow_id="w")

@@ -26,7 +26,7 @@ def filled(folder: Path, count: int = 6) -> DirectoryStore:
     store.append([workflow_started("w", issue_number=17)])
     for number in range(count):
         store.append([cost_observed("w", agent=f"a{number}", cost_usd=f"0.{number}1", id=f"e{number}")])
-    store.append([event({"type": "workflow_started", "workflow_id": "w", "branch": {"n": [1, None]}, "id": "odd"})])
+    store.append([event({"type": "workflow_started", "workflow_id": "w", "sprint": {"n": [1, None]}, "id": "odd"})])
     return store
 
 
@@ -47,7 +47,7 @@ def test_a_flipped_byte_costs_one_event(tmp_path: Path) -> None:
     assert told(store) == [pair for pair in before if pair[0] != "e3"]
     assert DirectoryStore(tmp_path).append([cost_observed("w", agent="a1", cost_usd="0.11", id="e1")])[0].duplicate
     assert DirectoryStore(tmp_path).append([cost_observed("w", agent="a3", cost_usd="0.31", id="e3")])[0].seq == 9
-    assert [line.get("branch") for line in store.read("w")][-2] == {"n": [1, None]}
+    assert [line.get("sprint") for line in store.read("w")][-2] == {"n": [1, None]}
 
 
 class Killed(BaseException):

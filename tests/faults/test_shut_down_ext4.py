@@ -35,7 +35,7 @@ NO_LOG_FLUSH = 2
 REFRESHER = """
 import sys
 from pathlib import Path
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.replay.refresh import refresh
 from projections.history.sqlite.history import SqliteHistory
 

@@ -18,7 +18,7 @@ from tests.conftest import PROJECT
 REFRESHER = """
 import sys
 from pathlib import Path
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh
 from projections.history.sqlite.history import SqliteHistory

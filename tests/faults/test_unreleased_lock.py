@@ -28,7 +28,7 @@ FORKS = """
 import os, signal, sys
 from ledger.events.event import cost_observed
 from ledger.storage.files import Files
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 
 idle = sys.argv[2] == "idle"
 
@@ -58,7 +58,7 @@ STOPS = """
 import os, signal, sys
 from ledger.events.event import cost_observed
 from ledger.storage.files import Files
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 
 class Stopped(Files):
     def write(self, file, data):

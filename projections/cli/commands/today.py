@@ -182,7 +182,12 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
 
 
 def _figure_json(figure: Figure) -> dict[str, Any]:
-    return {"cost_usd": money.to_wire(figure.nanousd), "at_least": figure.at_least, "tokens": figure.tokens}
+    return {
+        "cost_usd": money.to_wire(figure.nanousd),
+        "at_least": figure.at_least,
+        "unpriced": figure.unpriced,
+        "tokens": figure.tokens,
+    }
 
 
 def _windows_json(figures: Mapping[int, Figure] | None) -> dict[str, Any]:

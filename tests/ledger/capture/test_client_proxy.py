@@ -296,7 +296,7 @@ class TestALedgerThatFails:
         wf = Workflow("w", store)
         client = wf.track(sdk("anthropic").Anthropic(api_key="k", base_url=base))
         assert claude(client.messages).content[0].text == "hello"
-        assert [record.levelno for record in caplog.records if record.module == "late"] == [logging.ERROR]
+        assert [record.levelno for record in caplog.records if record.module == "pending_events"] == [logging.ERROR]
         with pytest.raises(LedgerUnavailable) as caught:
             wf.flush()
         assert "1 charges of tracked calls are not in the ledger" in caught.value.__notes__[0]
@@ -312,7 +312,9 @@ class TestALedgerThatFails:
         wf.charge(ANSWER, agent="build")
         wf.charge_later(ANSWER, agent="another")
         wf.flush()
-        (said,) = [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "late"]
+        (said,) = [
+            (record.levelname, record.getMessage()) for record in caplog.records if record.module == "pending_events"
+        ]
         assert said == (
             "WARNING",
             "a repeat of a call of workflow 'w' is left out: it is counted once, at seq 2, with another agent",
@@ -325,7 +327,9 @@ class TestALedgerThatFails:
         wf = Workflow("w", store)
         wf.charge(usage={"output_tokens": 1}, id="mine", message_id="msg_1", model="claude-sonnet-4-5-20250929")
         wf.charge_later(ANSWER, id="mine")
-        (said,) = [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "late"]
+        (said,) = [
+            (record.levelname, record.getMessage()) for record in caplog.records if record.module == "pending_events"
+        ]
         assert said[0] == "ERROR"
         assert "a charge is left out, and never will be appended" in said[1]
         assert "another usage" in said[1]

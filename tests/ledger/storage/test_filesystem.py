@@ -37,7 +37,7 @@ def test_a_network_file_system_is_warned_about_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert network_file_system(tmp_path) is None
-    monkeypatch.setattr("ledger.storage.store.network_file_system", lambda _: "nfs4")
+    monkeypatch.setattr("ledger.storage.directory_store.network_file_system", lambda _: "nfs4")
     store = DirectoryStore(tmp_path)
     for name in ("v", "w"):
         store.append([cost_observed(name, cost_usd=1)])

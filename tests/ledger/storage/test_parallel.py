@@ -14,7 +14,7 @@ from tests.conftest import PROJECT
 
 ASKING = """
 import os, sys, threading, time
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.parallel import ask_each
 from tests.ledger.storage.test_parallel import tell
 

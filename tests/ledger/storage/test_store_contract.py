@@ -140,9 +140,9 @@ def test_a_clock_that_jumps_back_never_dates_a_line_before_the_one_above(tmp_pat
 
 
 def test_unknown_fields_come_back_as_they_went_in(store: LedgerStore) -> None:
-    extra = {"branch": {"name": "héllo", "n": [1, None, 2.5, 2**63]}}
+    extra = {"sprint": {"name": "héllo", "n": [1, None, 2.5, 2**63]}}
     store.append([event({"type": "workflow_started", "workflow_id": "w"} | extra)])
-    assert lines(store)[1]["branch"] == extra["branch"]
+    assert lines(store)[1]["sprint"] == extra["sprint"]
 
 
 def test_reading_on_from_a_head_gives_only_what_came_after(store: LedgerStore) -> None:

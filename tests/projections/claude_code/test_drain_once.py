@@ -198,7 +198,7 @@ def test_no_import_takes_a_new_session_elsewhere_before_it_is_appended(
                 refused.append(str(error))
         return append_spool_line(*arguments)
 
-    monkeypatch.setattr("projections.claude_code.drain.append_said", append_while_an_import_begins)
+    monkeypatch.setattr("projections.claude_code.drain.append_spool_line", append_while_an_import_begins)
     agent.shows("0.42")
     agent.drain()
     assert (agent.cost(), refused) == (0.42, ["database is locked"])

@@ -28,7 +28,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.storage.store import DirectoryStore
+from ledger.storage.directory_store import DirectoryStore
 from projections.replay.refresh import refresh
 from projections.history.open import open_history
 

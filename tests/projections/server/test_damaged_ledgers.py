@@ -19,7 +19,7 @@ _NO_MORE_THAN_OTHERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_searc
 """Root as a user whom the mode of a file binds."""
 
 _OFTEN = (
-    "import sys; from projections.server import keeper; keeper._ALL_SECONDS = 0.5; "
+    "import sys; from projections.server.background import row_refresher; row_refresher._ALL_SECONDS = 0.5; "
     "from projections.cli import main; sys.argv[:] = sys.argv[3:]; main()"
 )
 """What follows it, a `python -m projections …`, looks at all ledgers so often."""
