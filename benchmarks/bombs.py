@@ -1,9 +1,10 @@
 """What a server has in memory at most while it is sent bodies that are small on the wire and large in memory.
 
-    python benchmarks/bombs.py [PART]     each once, then all of them at the same time, from eight clients; PART: only
-                                          those whose names contain it
+    python benchmarks/bombs.py [PART]     each once; those below the limits from eight and from sixteen clients at the
+                                          same time; then all of them from eight clients, and again over slow
+                                          connections; PART: only those whose names contain it
 
-A server of its own for each bomb, and one for all of them together; Linux.
+A server of its own for each line of the table; Linux.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.projections.server.bombs import BOMBS, peak_megabytes
 
+_PIECES = 20
+"""In which a slow client sends a body."""
+
 
 @contextmanager
 def server() -> Iterator[tuple[str, int]]:
@@ -42,12 +46,34 @@ def server() -> Iterator[tuple[str, int]]:
             process.communicate()
 
 
-def sent(url: str, name: str) -> tuple[int, float]:
-    """The status of the answer, and how long it took, in seconds."""
+def sent(url: str, name: str, seconds: float = 0) -> tuple[int, float]:
+    """The status of the answer, and how long it took, in seconds.
+
+    Args:
+        seconds: how long the body takes to be sent.
+    """
     path, body, headers = BOMBS[name]
     began = time.perf_counter()
-    answer = httpx.post(url + path, content=body, headers=headers, timeout=120)
+    content = _slowly(body, seconds) if seconds else body
+    answer = httpx.post(url + path, content=content, headers=headers, timeout=300)
     return answer.status_code, time.perf_counter() - began
+
+
+def _slowly(body: bytes, seconds: float) -> Iterator[bytes]:
+    step = len(body) // _PIECES + 1
+    for start in range(0, len(body), step):
+        yield body[start : start + step]
+        time.sleep(seconds / _PIECES)
+
+
+def at_once(label: str, names: list[str], clients: int, seconds: float = 0) -> None:
+    """Send bodies from several clients at the same time, and print a line."""
+    with server() as (url, pid), ThreadPoolExecutor(clients) as pool:
+        began = time.perf_counter()
+        statuses = [status for status, _ in pool.map(lambda name: sent(url, name, seconds), names)]
+        duration = time.perf_counter() - began
+        counts = ", ".join(f"{status} × {statuses.count(status)}" for status in sorted(set(statuses)))
+        print(f"{label}, {clients} at once: {peak_megabytes(pid):.0f} MB, {duration:.1f} s; {counts}", flush=True)
 
 
 def main() -> None:
@@ -62,12 +88,11 @@ def main() -> None:
             print(
                 f"{name:<48} {len(body) / 1e3:>7,.0f} kB {status:>5} {peak_megabytes(pid):>6.0f} MB {seconds:>6.2f} s"
             )
-    with server() as (url, pid), ThreadPoolExecutor(8) as pool:
-        began = time.perf_counter()
-        statuses = [status for status, _ in pool.map(lambda name: sent(url, name), names)]
-        seconds = time.perf_counter() - began
-        told = ", ".join(f"{status} × {statuses.count(status)}" for status in sorted(set(statuses)))
-        print(f"all of them, eight at a time: {peak_megabytes(pid):.0f} MB, {seconds:.1f} s; {told}")
+    for name in [name for name in names if name.startswith("below")]:
+        for clients in (8, 16):
+            at_once(name, [name] * clients, clients)
+    at_once("all of them", names, 8)
+    at_once("all of them, each sent in 10 s", names, 8, 10)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ async def _running(
     copies = ApplicationCopy(service)
     follower, proving = Follower(service, keeper.wake), VerificationRunner(service, keeper.suspect)
     app.state.service, app.state.feed = service, feed
-    app.state.decoder = ThreadPoolExecutor(1, "decoder")
+    app.state.large_bodies = ThreadPoolExecutor(1, "large bodies")
     app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
     app.state.figures, app.state.metrics, app.state.proving = OverallTotals(service), metrics, proving
     app.state.follower, app.state.webhooks, app.state.copies = follower, webhooks, copies
@@ -143,7 +143,7 @@ async def _running(
         await asyncio.to_thread(copies.stop)
         await asyncio.to_thread(standings.close)
         await asyncio.to_thread(keeper.stop)
-        app.state.decoder.shutdown()
+        app.state.large_bodies.shutdown()
         await asyncio.to_thread(service.close)
 
 

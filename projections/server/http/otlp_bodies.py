@@ -20,9 +20,23 @@ from google.protobuf.message import DecodeError, Message
 
 from projections.server.http.problems import Refusal
 
-__all__ = ["ELEMENTS_MAX", "VALUES_MAX", "check_values", "count_elements", "decoded", "inflated", "json_object"]
+__all__ = [
+    "ELEMENTS_MAX",
+    "SMALL_BYTES_MAX",
+    "VALUES_MAX",
+    "check_values",
+    "count_elements",
+    "decoded",
+    "inflated",
+    "is_small",
+    "json_object",
+]
 
-VALUES_MAX: Final = 1_000_000
+SMALL_BYTES_MAX: Final = 64 * 1024
+"""A body of so many bytes, inflated, takes little memory whatever it holds: any number are decoded at the same time.
+Larger ones are decoded one at a time, which bounds the memory of all of them by the memory of one."""
+
+VALUES_MAX: Final = 750_000
 """Of one JSON body: a collector's batch of 8,192 records of twenty attributes has some 700,000."""
 
 ELEMENTS_MAX: Final = 500_000
@@ -76,6 +90,17 @@ def inflated(body: bytes, encoding: str, bytes_max: int) -> bytes:
         if encoding != "gzip":
             break
     raise Refusal(HTTPStatus.BAD_REQUEST, "encoding", f"the body goes on behind its {encoding}")
+
+
+def is_small(body: bytes, encoding: str) -> bool:
+    """Whether a body is of at most `SMALL_BYTES_MAX` bytes, also inflated, or is refused before it is decoded."""
+    if len(body) > SMALL_BYTES_MAX:
+        return False
+    try:
+        inflated(body, encoding, SMALL_BYTES_MAX)
+    except Refusal as refusal:
+        return refusal.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return True
 
 
 def check_values(text: bytes, most: int = VALUES_MAX) -> None:

@@ -6,13 +6,13 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -23,15 +23,12 @@ from projections.server.background.budget_status import Local
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
-from projections.server.http.otlp_bodies import check_values
+from projections.server.http.otlp_bodies import SMALL_BYTES_MAX, check_values
 from projections.server.http.problems import Refusal, documented, problem_of, response_to
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["events"])
-
-_PARSED_HERE_BYTES_MAX: Final = 64 * 1024
-"""A larger body is parsed in a thread, so that the loop goes on answering others."""
 
 _VALUES_PER_EVENT: Final = 50
 """On average; an event with every field that we know has some thirty."""
@@ -103,10 +100,11 @@ async def append_events(request: Request) -> Response:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail)
     body = await request.body()
     most = service_of(request).settings.batch_events_max
-    if len(body) <= _PARSED_HERE_BYTES_MAX:
-        parsed = _parsed(body, most, as_lines=lines == _NDJSON)
+    parse = partial(_parsed, body, most, as_lines=lines == _NDJSON)
+    if len(body) <= SMALL_BYTES_MAX:
+        parsed = parse()
     else:
-        parsed = await run_in_threadpool(_parsed, body, most, as_lines=lines == _NDJSON)
+        parsed = await asyncio.get_running_loop().run_in_executor(request.app.state.large_bodies, parse)
     return await _append(request, parsed)
 
 
@@ -124,7 +122,7 @@ def _of_lines(body: bytes, most: int) -> Iterator[_Parsed]:
         try:
             yield _Parsed(index, submitted(line))
         except InvalidInput as error:
-            yield _Parsed(index, error)
+            yield _Parsed(index, error.with_traceback(None))  # whose frames hold every value
 
 
 def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
@@ -138,7 +136,7 @@ def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
                 raise InvalidInput("is not a JSON object")
             yield _Parsed(index, event(one))
         except InvalidInput as error:
-            yield _Parsed(index, error)
+            yield _Parsed(index, error.with_traceback(None))  # whose frames hold every value
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

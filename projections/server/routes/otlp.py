@@ -34,7 +34,7 @@ from ledger.sources.findings import Options, Place
 from ledger.sources.grouping import WorkflowGroups
 from ledger.sources.otlp import extract
 from projections.server.http.auth import needs, service_of
-from projections.server.http.otlp_bodies import decoded, inflated, json_object
+from projections.server.http.otlp_bodies import decoded, inflated, is_small, json_object
 from projections.server.http.problems import PROTOBUF, Refusal, documented_status, sentence
 from projections.server.service.service import Service
 
@@ -125,9 +125,13 @@ async def _export(
             whole = "the body is not the protobuf message of this path" if media == PROTOBUF else str(error)
             raise _not_otlp(whole) from None
 
-    # One at a time: each needs memory, which a thread of its own gives back, and one computes at a time anyway.
-    spool = await asyncio.get_running_loop().run_in_executor(request.app.state.decoder, read)
-    report = await run_in_threadpool(_append, service, spool)
+    def take() -> ImportReport:
+        return _append(service, read())
+
+    if is_small(body, encoding):
+        report = await run_in_threadpool(take)
+    else:  # from its first value to its sync, so that the memory of one is given back before the next one needs it
+        report = await asyncio.get_running_loop().run_in_executor(request.app.state.large_bodies, take)
     for name, counts in report.workflows.items():
         if counts.appended:
             request.app.state.keeper.wake(name)

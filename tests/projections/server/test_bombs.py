@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from projections.server.http.otlp_bodies import check_values, count_elements, decoded, inflated
 from projections.server.http.problems import Refusal
 from tests.projections.server.bombs import BOMBS, peak_megabytes
-from tests.projections.server.conftest import Here, Serve
+from tests.projections.server.conftest import Here, Serve, Server
 
 JSON = {"content-type": "application/json"}
 GZIP = JSON | {"content-encoding": "gzip"}
@@ -41,7 +41,7 @@ def packed(*ids: str) -> bytes:
     return json.dumps(exported(*ids)).encode()
 
 
-def costs(server: Here) -> list[str]:
+def costs(server: Server) -> list[str]:
     return [line["cost_usd"] for line in server.ledgers.read("s") if line["type"] == "cost_observed"]
 
 
@@ -179,6 +179,35 @@ def test_no_bomb_takes_300_mb_and_the_server_goes_on(serve: Serve) -> None:
         assert set(pool.map(sent, names)) <= {400, 413, 503}
     assert peak_megabytes(server.process.pid) < 300  # benchmarks/bombs.py has the rest
     assert server.client.post("/v1/logs", content=packed("a"), headers=JSON).json() == {}
+
+
+def test_eight_bodies_below_the_limits_at_once_stay_below_300_mb(serve: Serve) -> None:
+    server = serve()
+
+    def sent(name: str) -> int:
+        path, body, headers = BOMBS[f"below the limit: {name}"]
+        return httpx.post(server.url + path, content=body, headers=headers, timeout=120).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(sent, ["an event of decimals"] * 8)) == {422}
+        assert set(pool.map(sent, ["calls that are refused"] * 8)) <= {200, 503}
+    assert peak_megabytes(server.process.pid) < 300
+    assert server.client.post("/v1/logs", content=packed("a"), headers=JSON).json() == {}
+
+
+def test_a_small_request_does_not_wait_behind_large_ones(serve: Serve) -> None:
+    server = serve()
+    path, body, headers = BOMBS["below the limit: calls that are refused, as gzip"]
+    with ThreadPoolExecutor(4) as pool:
+        large = [
+            pool.submit(httpx.post, server.url + path, content=body, headers=headers, timeout=120) for _ in range(4)
+        ]
+        while not any(one.done() for one in large):
+            assert server.client.post("/v1/logs", content=packed("a"), headers=JSON).json() == {}
+        server.client.post("/v1/logs", content=gzip.compress(packed("a")), headers=GZIP).raise_for_status()
+        assert not all(one.done() for one in large)
+        assert [one.result().status_code for one in large] == [200] * 4
+    assert costs(server) == ["0.50"]
 
 
 def connected(port: int, address: str) -> socket.socket:
