@@ -94,6 +94,11 @@ class MemoryHistory:
         found.sort(key=lambda row: row.adw_id)
         return sorted(found, key=lambda row: row.updated_at, reverse=True)[offset : offset + limit]
 
+    def recorded_after(self, moment: str, limit: int) -> list[Row]:
+        """See `HistoryStore.recorded_after`."""
+        found = sorted((row for row in self._rows.values() if row.updated_at > moment), key=lambda row: row.adw_id)
+        return sorted(found, key=lambda row: row.updated_at, reverse=True)[:limit]
+
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""
         return sorted((at, adw_id) for adw_id, at in self._changes.items() if at > number)[:limit]

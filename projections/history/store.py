@@ -219,6 +219,12 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def recorded_after(self, moment: str, limit: int) -> list[Row]:
+        """The rows whose last event was recorded after a moment in the ledger's spelling, the newest first, so many at
+        most; the others are not read.
+        """
+        ...
+
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
 

@@ -25,7 +25,6 @@ __all__ = [
     "LOW_COST_NANOUSD",
     "MANY_TOKENS",
     "MARKS",
-    "WRONG_CLOCK",
     "Lookups",
     "Suspect",
     "accept_command",
@@ -33,6 +32,7 @@ __all__ = [
     "doubts",
     "is_accepted",
     "may_need_attention",
+    "recorded_ahead",
     "stale",
     "suspects",
 ]
@@ -52,8 +52,6 @@ IDLE: Final = timedelta(hours=6)
 
 AHEAD: Final = timedelta(hours=1)
 """More than clocks of hosts differ: an event recorded so far ahead was given its time by a wrong clock."""
-
-WRONG_CLOCK: Final = "give later events their observed_at, or go on under another id (docs/troubleshooting.md)"
 
 _COVERS_CHARACTERS_MAX: Final = 120
 
@@ -191,13 +189,26 @@ def _suspects(
         next_step = f"costledger complete -- {name} (or fail, cancel)"
         covers = covering(found.last_activity or found.created_at)
         yield Suspect(found, "silent", f"running, and no event for {hours:,.0f} hours", next_step, covers)
-    if updated_at is not None and updated_at - now > AHEAD:
-        why = f"its last event was recorded at {updated_at:%Y-%m-%d %H:%M} UTC, ahead of the clock"
-        next_step = f"{accept_command(name)} ({WRONG_CLOCK})"
-        yield Suspect(found, "ahead_of_clock", why, next_step, covering(f"{updated_at:%Y-%m-%d}"))
+    yield from _recorded_ahead(found, now)
     if grown_at is not None and not running and updated_at is not None and grown_at > updated_at:
         why = f"a source was written at {grown_at:%Y-%m-%d %H:%M} UTC, after the last event, and holds more"
         yield Suspect(found, "source_grown", why, _resync(name), covering(timestamps.to_wire(grown_at)))
+
+
+def recorded_ahead(found: Row, now: datetime) -> Iterator[Suspect]:
+    """The finding about a row whose last event was recorded ahead of the clock, unless it was accepted."""
+    yield from (one for one in _recorded_ahead(found, now) if not is_accepted(one))
+
+
+def _recorded_ahead(found: Row, now: datetime) -> Iterator[Suspect]:
+    updated_at = timestamps.moment(found.updated_at)
+    if updated_at is None or updated_at - now <= AHEAD:
+        return
+    why = f"its last event was recorded at {updated_at:%Y-%m-%d %H:%M} UTC, ahead of the clock"
+    dated = "give later events their observed_at, or " if found.status == "running" else ""
+    repair = f"{dated}go on under another id (docs/troubleshooting.md)"
+    covers = covering(f"{updated_at:%Y-%m-%d}")
+    yield Suspect(found, "ahead_of_clock", why, f"{accept_command(found.adw_id)} ({repair})", covers)
 
 
 def _low_cost(found: Row, worth_nanousd: int | None) -> Iterator[Suspect]:

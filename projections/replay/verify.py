@@ -15,7 +15,7 @@ from ledger.storage.store import LedgerStore
 from projections.applications.table import ApplicationTable
 from projections.folding.row import Row
 from projections.history.store import HistoryStore
-from projections.history.suspects import AHEAD, WRONG_CLOCK
+from projections.history.suspects import recorded_ahead
 from projections.replay.drift import Finding, examine, findings
 from projections.replay.refresh import PARALLEL_BYTES
 
@@ -105,11 +105,10 @@ def _beside_replay(ledgers: LedgerStore, rows: Iterable[Row]) -> Iterator[Findin
     """What is found without a replay: files that are no ledgers, and rows whose last event is ahead of the clock."""
     for stray in ledgers.strays():
         yield Finding(stray.path.name, f"is no ledger: {stray.problem}", MOVE_AWAY)
-    ahead = timestamps.to_wire(timestamps.now() + AHEAD)
+    now = timestamps.now()
     for row in rows:
-        if row.updated_at > ahead:
-            problem = f"its last event was recorded at {row.updated_at}, ahead of the clock"
-            yield Finding(row.adw_id, problem, WRONG_CLOCK)
+        for found in recorded_ahead(row, now):
+            yield Finding(found.adw_id, found.why, found.next_step)
 
 
 def _found_again(

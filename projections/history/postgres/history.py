@@ -175,6 +175,12 @@ class PostgresHistory:
         found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit, offset)).fetchall())
         return list(map(_row, found))
 
+    def recorded_after(self, moment: str, limit: int) -> list[Row]:
+        """See `HistoryStore.recorded_after`."""
+        query = f"{self._rows} WHERE updated_at > %s ORDER BY updated_at DESC, adw_id LIMIT %s"
+        found = self._connection.run(lambda cursor: cursor.execute(query, (moment, limit)).fetchall())
+        return list(map(_row, found))
+
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""
         return self._connection.run(lambda cursor: pages.changes_after(cursor, number, limit))

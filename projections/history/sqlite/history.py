@@ -163,6 +163,12 @@ class SqliteHistory:
             query = f"SELECT * FROM ({self._rows}) WHERE {doubtful('?')}"
             return [Row(*values) for values in self._db.execute(query, (idle_before, limit, offset))]
 
+    def recorded_after(self, moment: str, limit: int) -> list[Row]:
+        """See `HistoryStore.recorded_after`."""
+        with self._connection.errors():
+            query = f"{self._rows} WHERE updated_at > ? ORDER BY updated_at DESC, adw_id LIMIT ?"
+            return [Row(*values) for values in self._db.execute(query, (moment, limit))]
+
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""
         with self._connection.errors():

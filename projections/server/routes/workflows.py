@@ -20,7 +20,7 @@ from projections.folding.explain import steps
 from projections.folding.fold import fold, initial
 from projections.history import query as pages
 from projections.history.store import AuditEntry, visible_cost
-from projections.history.suspects import IDLE, Suspect, suspects
+from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
 from projections.replay.resync import ResyncReport, resync_sources
 from projections.server.background.application_copy import audited, compared_with
 from projections.server.http import schemas
@@ -288,9 +288,12 @@ def _of_rows(service: Service, now: datetime, limit: int) -> tuple[list[Suspect]
     """What needs attention in so many workflows, and whether there may be more."""
     found: list[Suspect] = []
     workflows, idle_before = 0, timestamps.to_wire(now - IDLE)
+    ahead = service.history.recorded_after(timestamps.to_wire(now + AHEAD), pages.LIMIT_MAX)
+    names = {row.adw_id for row in ahead}
     for offset in range(0, _LOOKED_AT_MAX, pages.LIMIT_MAX):
         rows = service.history.doubtful(pages.LIMIT_MAX, idle_before=idle_before, offset=offset)
-        for row in rows:
+        others = [row for row in rows if row.adw_id not in names]
+        for row in others if offset else [*ahead, *others]:
             if of_row := list(suspects(row, now=now, lookups=service.attention)):
                 if workflows == limit:
                     return found, True

@@ -325,3 +325,14 @@ def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench)
         assert found == [bench.history.row(row.adw_id) for row in found]
         assert bench.history.doubtful(2, idle_before=idle_before) == found[:2]
         assert bench.history.doubtful(2, idle_before=idle_before, offset=1) == found[1:3]
+
+
+def test_rows_recorded_after_a_moment_are_found_without_the_others(bench: Bench) -> None:
+    for name in ("a", "b", "c"):
+        bench.observe("1", name)
+    refresh(bench.ledgers, bench.history)
+    newest = sorted(bench.history.rows(), key=lambda row: row.updated_at, reverse=True)
+    assert [row.adw_id for row in newest] == ["c", "b", "a"]
+    assert bench.history.recorded_after("2000-01-01T00:00:00.000000Z", 9) == newest
+    assert bench.history.recorded_after("2000-01-01T00:00:00.000000Z", 2) == newest[:2]
+    assert bench.history.recorded_after(newest[1].updated_at, 9) == newest[:1]

@@ -69,7 +69,7 @@ BOMBS.update(
         "below the limit: protobuf log records": ("/v1/logs", _field(1, _field(2, b"\x12\x00" * 499_000)), _PROTOBUF),
         "below the limit: JSON log records": (
             "/v1/logs",
-            b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[%b]}]}]}' % b",".join([b"{}"] * 499_000),
+            b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[%b]}]}]}' % b",".join([b"{}"] * 374_000),
             _JSON,
         ),
         "below the limit: calls that are refused": (

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ledger.events import timestamps
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.storage.directory_store import DirectoryStore
 from projections.cli.commands.demo import examples
 from tests.projections.server.conftest import Host, Serve, Server
 from tests.waiting import until
@@ -28,7 +34,6 @@ def found(server: Server, path: str, **parameters: Any) -> Any:
 def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, tmp_path: Path) -> None:
     from ledger.importing.importer import import_source
     from ledger.importing.source_registry import SourceEntry, SourceRegister
-    from ledger.storage.directory_store import DirectoryStore
 
     data = tmp_path / "data"
     ledgers = DirectoryStore(data)
@@ -107,7 +112,6 @@ def test_resyncs_from_many_places_at_once_all_tell_the_truth(server: Server) -> 
 
 
 def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serve: Serve, tmp_path: Path) -> None:
-    from ledger.storage.directory_store import DirectoryStore
 
     ledgers = DirectoryStore(tmp_path / "data")
     for number in range(1, 8):
@@ -213,3 +217,40 @@ def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) ->
     (step,) = [step for step in found(server, "/api/workflow-history/w/explain")["steps"] if "accepted" in step["why"]]
     assert (step["from_cost"], step["to_cost"]) == ("2.00", "2.00")
     assert "two keys, one job" in step["why"]
+
+
+def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(server: Server) -> None:
+    ahead = DirectoryStore(server.data, clock=lambda: datetime(2099, 1, 1, tzinfo=UTC))
+    ahead.append([cost_observed("runs", cost_usd="0.50")])
+    ahead.append([cost_observed("ended", cost_usd="0.50"), workflow_ended("ended", "completed")])
+    server.client.post("/api/workflow-history/resync")
+    doubts = {doubt["adw_id"]: doubt for doubt in found(server, "/api/stale")["doubts"]}
+    assert "(give later events their observed_at, or go on under another id" in doubts["runs"]["next_step"]
+    assert "(go on under another id" in doubts["ended"]["next_step"]
+    command = [sys.executable, "-m", "projections", "--data", str(server.data)]
+    named = json.loads(subprocess.run([*command, "stale", "--json"], check=True, capture_output=True).stdout)
+    for one in named:
+        assert "recorded at 2099-01-01 00:00 UTC, ahead of the clock" in one["why"]
+        assert {name: doubts[one["adw_id"]][name] for name in ("why", "next_step")} == {
+            name: one[name] for name in ("why", "next_step")
+        }
+    proof = subprocess.run([*command, "verify", "--json"], check=False, capture_output=True)
+    assert {one["workflow_id"] for one in json.loads(proof.stdout)["findings"]} == {"runs", "ended"} == doubts.keys()
+
+    today = timestamps.to_wire(timestamps.now())
+    server.ledgers.append([cost_observed("runs", cost_usd="0.75", observed_at=today)])
+    server.ledgers.append([cost_observed("next", cost_usd="2")])
+    corrected = ["correct", "--cost-usd", "0.40", "--reason", "wrong clock", "--", "ended"]
+    subprocess.run([*command, *corrected], check=True, capture_output=True)
+    server.client.post("/api/workflow-history/resync")
+    costs = {row["adw_id"]: row["actual_cost_total"] for row in found(server, "/api/workflow-history")["workflows"]}
+    assert costs == {"runs": "0.75", "ended": "0.40", "next": "2.00"}
+    days = {line["period"]: line["cost"] for line in found(server, "/api/spend")["lines"]}
+    assert days == {"2099-01-01": "0.90", today[:10]: "2.25"}
+
+    accept = ["stale", "--accept", "ended", "--reason", "wrong clock"]
+    subprocess.run([*command, *accept], check=True, capture_output=True)
+    server.client.post("/api/workflow-history/resync")
+    assert [doubt["adw_id"] for doubt in found(server, "/api/stale")["doubts"]] == ["runs"]
+    proof = subprocess.run([*command, "verify", "--json"], check=False, capture_output=True)
+    assert [one["workflow_id"] for one in json.loads(proof.stdout)["findings"]] == ["runs"]
