@@ -131,9 +131,14 @@ class _Context:
 
     def __init__(self, resource: Attributes, options: Options, place: Place) -> None:
         self.resource, self.options, self.place = resource, options, place
+        self._skipped: Skipped | None = None
 
     def skipped(self, error: InvalidInput) -> Skipped:
-        return Skipped(Path(self.place.file), self.place.line, str(error))
+        """Why a record is skipped; one object for all records in a row that have the same reason."""
+        reason = str(error)
+        if self._skipped is None or self._skipped.reason != reason:
+            self._skipped = Skipped(Path(self.place.file), self.place.line, reason)
+        return self._skipped
 
     def owner(self, attributes: Attributes) -> tuple[str, str | None, str | None]:
         """Workflow, agent and session of a record.

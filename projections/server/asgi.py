@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from projections.server.app import create_app
 from projections.server.http.h11_protocol import protocol
+from projections.server.service.allocator import bound_allocator
 from projections.server.service.service import Service
 
 __all__ = ["http_server"]
@@ -45,6 +46,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        bound_allocator()
+        super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End at once before the first request: rows are written whole or not, and no request is under way."""

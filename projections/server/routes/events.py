@@ -98,13 +98,14 @@ async def append_events(request: Request) -> Response:
     if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
         detail = f"the body is encoded as {encoding[:50]!r}; send it as it is"
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail)
-    body = await request.body()
+    body = b"".join([chunk async for chunk in request.stream()])  # `request.body()` keeps it until the answer
     most = service_of(request).settings.batch_events_max
     parse = partial(_parsed, body, most, as_lines=lines == _NDJSON)
     if len(body) <= SMALL_BYTES_MAX:
         parsed = parse()
     else:
         parsed = await asyncio.get_running_loop().run_in_executor(request.app.state.large_bodies, parse)
+    del body, parse  # their events are all that is needed from here on
     return await _append(request, parsed)
 
 
