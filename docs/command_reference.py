@@ -40,7 +40,7 @@ def page() -> str:
 
 def _contents(root: click.Context) -> Iterator[str]:
     """Yield a table of all commands by group."""
-    yield from ("| | |", "|---|---|")
+    yield from ("| group | commands |", "|---|---|")
     for title, names in _groups(root):
         links = ", ".join(f"[`{name}`](#costledger-{name})" for name in names)
         yield f"| {title} | {links} |"
