@@ -1,4 +1,4 @@
-"""Write the reference of docs/api.md from the OpenAPI document; the text above the mark is written by hand.
+"""Write docs/api-reference.md from the OpenAPI document.
 
 Usage: python docs/api_reference.py
 """
@@ -15,14 +15,21 @@ from projections.server.app import create_app
 from projections.server.service.service import Service
 from projections.server.service.settings import Settings
 
-PAGE = Path(__file__).with_name("api.md")
-MARK = "<!-- What follows is written by docs/api_reference.py -->\n"
+PAGE = Path(__file__).with_name("api-reference.md")
+
+_INTRODUCTION = """\
+<!-- Written by docs/api_reference.py: change the server, then run it. -->
+
+# HTTP API reference
+
+Every route of the [HTTP API](api.md), then every JSON shape. `GET /openapi.json` has the same, with examples.
+"""
 
 _EVERYWHERE = {"401", "403", "408", "413", "421", "422", "429", "503"}
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI document, without a server."""
+    """Return the OpenAPI document, without a server."""
     service = Service(Settings(Path("data")), MemoryHistory)
     try:
         return create_app(service).openapi()
@@ -31,7 +38,7 @@ def document() -> dict[str, Any]:
 
 
 def reference(of: dict[str, Any]) -> str:
-    """The reference in Markdown: every route, then every shape."""
+    """Return the reference in Markdown: every route, then every shape."""
     lines = ["## Routes", ""]
     for path, methods in of["paths"].items():
         for method, operation in methods.items():
@@ -47,16 +54,16 @@ def _route(title: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f"### `{title}`"
     yield ""
     yield f"{operation['summary']}."
-    if told := operation.get("description"):
+    if description := operation.get("description"):
         yield ""
-        yield from told.splitlines()
+        yield from description.splitlines()
     yield ""
     if parameters := operation.get("parameters"):
         yield "| parameter | in | type | default | |"
         yield "|---|---|---|---|---|"
         for one in parameters:
-            schema, told = one["schema"], _cell(one.get("description", ""))
-            limits = "; ".join(text for text in (told, _limits(schema)) if text)
+            schema, description = one["schema"], _cell(one.get("description", ""))
+            limits = "; ".join(text for text in (description, _limits(schema)) if text)
             kind = _type(schema).removesuffix(" or null")
             yield f"| `{one['name']}` | {one['in']} | {kind} | {_default(one)} | {limits} |"
         yield ""
@@ -78,8 +85,8 @@ def _answer(answer: dict[str, Any]) -> str:
 def _shape(name: str, shape: dict[str, Any]) -> Iterator[str]:
     yield f"### {name}"
     yield ""
-    if told := shape.get("description"):
-        yield from told.splitlines()
+    if description := shape.get("description"):
+        yield from description.splitlines()
         yield ""
     yield "| field | type | |"
     yield "|---|---|---|"
@@ -112,28 +119,27 @@ def _default(parameter: dict[str, Any]) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> str:
-    """What a value has to keep to, in words."""
+    """Return the limits of a value, in words."""
     one = next((found for found in schema.get("anyOf", ()) if found.get("type") != "null"), schema)
     low, high = one.get("minimum"), one.get("maximum", one.get("exclusiveMaximum"))
-    told = []
+    limits = []
     if low is not None and high is not None:
-        told.append(f"from {low:,} to {high - ('exclusiveMaximum' in one):,}")
+        limits.append(f"from {low:,} to {high - ('exclusiveMaximum' in one):,}")
     if "maxLength" in one:
-        told.append(f"{one['maxLength']:,} characters at most")
+        limits.append(f"{one['maxLength']:,} characters at most")
     if "pattern" in one:
-        told.append(f"`{one['pattern'].strip('^$')}`")
-    return ", ".join(told)
+        limits.append(f"`{one['pattern'].strip('^$')}`")
+    return ", ".join(limits)
 
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def page(text: str) -> str:
-    """The page with its reference made anew."""
-    by_hand, mark, _ = text.partition(MARK)
-    return f"{by_hand}{mark or MARK}\n{reference(document())}"
+def page() -> str:
+    """Return the whole page."""
+    return f"{_INTRODUCTION}\n{reference(document())}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
