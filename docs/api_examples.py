@@ -52,14 +52,14 @@ def answers(data: Path) -> dict[str, Any]:
     service = Service(Settings(data), lambda: SqliteHistory(data / "history.db"))
     for moment in sorted(_EXAMPLES.glob("*/")):
         import_source(service.ledgers, "adw", moment)
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     with TestClient(create_app(service), base_url="http://localhost") as http:
         for operation, ask in _ASKED.items():
             answer = ask(http)
             assert str(answer.status_code) == operation.rpartition(" ")[2], answer.text
-            told[operation] = json.loads(answer.text.replace(str(_EXAMPLES), "/srv/project"))
+            found[operation] = json.loads(answer.text.replace(str(_EXAMPLES), "/srv/project"))
             time.sleep(0.3)  # for the row to follow
-    return told
+    return found
 
 
 if __name__ == "__main__":
