@@ -1,4 +1,4 @@
-"""Durable appends beside raw write+fdatasync of the same bytes, a lock held over the sync, SQLite and eventsourcing.
+"""Durable appends against raw write+fdatasync of the same bytes, a lock during the sync, SQLite and eventsourcing.
 
 Every writer is a process; each side runs for the same number of events on the same file system, sides alternating.
 Usage: python benchmarks/append.py [FOLDER] [events per writer]

@@ -1,4 +1,4 @@
-"""How long a cold `costledger observe` takes beside `python -c "import pydantic"`, alternating, in one run.
+"""How long a cold `costledger observe` takes, compared with `python -c "import pydantic"`, alternating, in one run.
 
 Usage: python benchmarks/cold_start.py [rounds]
 """

@@ -1,10 +1,10 @@
-"""The first hour beside ccusage: one command on a home with transcripts and no data, and the same command again.
+"""The first hour compared with ccusage: one command on a home with transcripts and no data, and the same command again.
 
 Needs Node's `ccusage@20.0.24`: npm install --prefix FOLDER ccusage@20.0.24
 
 Usage: python benchmarks/first_hour.py CCUSAGE TRANSCRIPTS FOLDER [runs]
 
-The arguments are those of `beside_ccusage.py`. Both programs see the same home, ccusage first, alternating. Times are
+The arguments are those of `compare_ccusage.py`. Both programs see the same home, ccusage first, alternating. Times are
 medians, of the wall clock and of the processors; each ratio is the median of the rounds' own ratios.
 """
 
@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from beside_ccusage import Took, run, told
+from compare_ccusage import Took, print_medians, run
 
 
 def ratio(ours: list[list[Took]], theirs: list[list[Took]]) -> str:
@@ -48,9 +48,9 @@ def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
         first.append([run(*ours, **place)])
         again.append([run(*ours, **place)])
         last = run(*ours, "daily", "--json", "--timezone", "UTC", **place)
-    told("ccusage daily --offline", theirs)
+    print_medians("ccusage daily --offline", theirs)
     for name, took in (("costledger, on a machine without data", first), ("costledger, again", again)):
-        told(name, took)
+        print_medians(name, took)
         print(ratio(took, theirs))
     totals, mine = json.loads(theirs[-1][0].output)["totals"], json.loads(last.output)["totals"]
     print(f"output tokens  ccusage {totals['outputTokens']:,}   costledger {mine['output_tokens']:,}")

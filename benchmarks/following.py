@@ -1,5 +1,5 @@
-"""Following beside the least that it takes: a look that finds nothing new, beside `stat` of the same files; a table's
-import, beside reading the same rows with the standard library's `csv`.
+"""Following against the least that it takes: a look that finds nothing new against `stat` of the same files, and a
+table's import against reading the same rows with the standard library's `csv`.
 
     python benchmarks/following.py [files] [rows]
 

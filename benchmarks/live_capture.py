@@ -1,6 +1,6 @@
-"""How long Claude Code waits for `costledger statusline` and `costledger hook`, beside Python itself, alternating.
+"""How long Claude Code waits for `costledger statusline` and `costledger hook`, against Python itself, alternating.
 
-Each status line tells a new cost, so each one is noted and starts a process that appends while the next ones run.
+Each status line has a new cost, so each one is recorded and starts a process that appends while the next ones run.
 
 Usage: python benchmarks/live_capture.py [rounds]
 """
@@ -35,7 +35,7 @@ def seconds(command: list[str], given: str, environment: dict[str, str]) -> tupl
     return time.perf_counter() - start, used.ru_utime + used.ru_stime
 
 
-def told(session_id: str, number: int, transcript: Path) -> str:
+def status_json(session_id: str, number: int, transcript: Path) -> str:
     """What Claude Code gives to either command."""
     return json.dumps(
         {
@@ -66,7 +66,7 @@ def main(rounds: int) -> None:
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for number in range(rounds + 1):
             for name, command in commands.items():
-                taken[name].append(seconds(command, told("session-1", number, transcript), environment))
+                taken[name].append(seconds(command, status_json("session-1", number, transcript), environment))
         time.sleep(2)  # the last drain still writes
     medians = {name: statistics.median(wall for wall, _ in times[1:]) for name, times in taken.items()}
     for name, times in taken.items():

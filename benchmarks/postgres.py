@@ -1,4 +1,4 @@
-"""A history in PostgreSQL: rebuild beside bare `COPY` of the same rows, and projectors' events per second.
+"""A history in PostgreSQL: rebuild compared with bare `COPY` of the same rows, and projectors' events per second.
 
 The server is a real one with its default settings (commits wait for the disk), on the same machine. Rebuild, its
 `COPY`-and-swap part alone and bare `COPY` alternate, three rounds, medians; bare `COPY` writes the same values into

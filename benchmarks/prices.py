@@ -1,4 +1,4 @@
-"""Pricing messages beside `genai_prices.calc_price`, alternating, in one run; both price the same messages alike.
+"""Pricing messages against `genai_prices.calc_price`, alternating, in one run; both price the same messages alike.
 
 Usage: python benchmarks/prices.py [messages] [rounds]
 """
@@ -43,16 +43,16 @@ def messages(count: int) -> list[Event]:
     ]
 
 
-def ours(told: list[Event]) -> list[str]:
+def ours(readings: list[Event]) -> list[str]:
     """The costs that the events get."""
     book = GenaiPrices()
-    return [price_event(book, reading).fields["cost_usd"] for reading in told]
+    return [price_event(book, reading).fields["cost_usd"] for reading in readings]
 
 
-def theirs(told: list[Event]) -> list[str]:
+def theirs(readings: list[Event]) -> list[str]:
     """The same by the library, one call each."""
     costs = []
-    for reading in told:
+    for reading in readings:
         usage = reading.fields["usage"]
         writes, reads = usage["cache_write_tokens"], usage["cache_read_tokens"]
         whole = Usage(
@@ -67,18 +67,18 @@ def theirs(told: list[Event]) -> list[str]:
     return costs
 
 
-def seconds(price: Callable[[list[Event]], list[str]], told: list[Event]) -> float:
+def seconds(price: Callable[[list[Event]], list[str]], readings: list[Event]) -> float:
     """Wall time of one pass."""
     start = time.perf_counter()
-    price(told)
+    price(readings)
     return time.perf_counter() - start
 
 
 def main(count: int, rounds: int) -> None:
     """Print medians and their ratio."""
-    told = messages(count)
-    assert ours(told) == theirs(told), "the figures differ"
-    taken = [(seconds(ours, told), seconds(theirs, told)) for _ in range(rounds)]
+    readings = messages(count)
+    assert ours(readings) == theirs(readings), "the figures differ"
+    taken = [(seconds(ours, readings), seconds(theirs, readings)) for _ in range(rounds)]
     mine, library = (statistics.median(column) for column in zip(*taken, strict=True))
     ratio = statistics.median(theirs / ours for ours, theirs in taken)
     print(f"{count:,} messages, {rounds} rounds, the same figures")

@@ -1,4 +1,4 @@
-"""Rebuild of many ledgers into SQLite, verified, beside DuckDB over the same files; and one append seen by a refresh.
+"""Rebuild of many ledgers into SQLite, verified, against DuckDB over the same files; and one append found by a refresh.
 
 DuckDB (2 threads) takes each line's SHA-256 and sums each workflow's highest cost: less than a rebuild, which also
 chains the hashes, folds the tree of meters and writes rows. Alternating, three rounds, medians.

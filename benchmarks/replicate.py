@@ -1,4 +1,4 @@
-"""Replication beside nats-py publishing the same bytes bare, and the lag from a local append to its shared row.
+"""Replication compared with nats-py publishing the same bytes, and the lag from a local append to its shared row.
 
 Every side publishes to a fresh stream of the same servers, `sync_interval: always`; sides alternate, medians count.
 Usage: python benchmarks/replicate.py FOLDER [lines] [servers]   (the extra `test` brings the servers)
@@ -110,7 +110,7 @@ def replicated(store: DirectoryStore, replica: NatsReplica) -> float:
 
 
 def fresh(cluster: Cluster, servers: int) -> None:
-    """Delete the stream and make it anew."""
+    """Delete the stream and make it again."""
 
     async def again() -> None:
         async with await nats.connect(cluster.name.split(",")) as client:
@@ -169,7 +169,7 @@ def lags_to_row(store: DirectoryStore, cluster: Cluster, servers: int, url: str)
                 while shown != (receipt.hash,):
                     time.sleep(0.0005)
                     query = "SELECT ledger_hash FROM workflow_history WHERE adw_id = %s"
-                    with contextlib.suppress(psycopg.errors.UndefinedTable):  # the projector has not begun yet
+                    with contextlib.suppress(psycopg.errors.UndefinedTable):  # the projector has not started yet
                         shown = db.execute(query, (f"w{number % LEDGERS}",)).fetchone()
                 if number >= 0:
                     found.append(1000 * (time.perf_counter() - began))
@@ -203,10 +203,10 @@ def main(folder: Path, lines: int, servers: int) -> None:
         for name in list(sides)[:2]:
             print(f"costledger replicate / {name}: {rates['costledger replicate'] / rates[name]:.2f}")
         first.close()
-        told = {"a reader of the stream": lags_to_reader(store, cluster, servers)}
+        lags = {"a reader of the stream": lags_to_reader(store, cluster, servers)}
         with running_postgres() as database:
-            told["the shared row"] = lags_to_row(store, cluster, servers, database.url())
-        for where, found in told.items():
+            lags["the shared row"] = lags_to_row(store, cluster, servers, database.url())
+        for where, found in lags.items():
             p50, p99 = found[len(found) // 2], found[int(len(found) * 0.99)]
             print(f"lag from append to {where}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     shutil.rmtree(folder, ignore_errors=True)

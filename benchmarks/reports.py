@@ -1,4 +1,4 @@
-"""Reports over a year of stored spend, beside one full scan of the same table by SQLite.
+"""Reports over a year of stored spend, compared with one full scan of the same table by SQLite.
 
 The scan sums one column and groups nothing: no report can be faster. Alternating, five rounds, medians.
 Usage: python benchmarks/reports.py FOLDER [workflows]

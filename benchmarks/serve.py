@@ -1,4 +1,4 @@
-"""The HTTP API: durable appends beside bare uvicorn, how soon a row follows, a page of a large table, memory.
+"""The HTTP API: durable appends compared with bare uvicorn, how soon a row follows, a page of a large table, memory.
 
 Clients are 16 connections of one process, sides alternate. Bare uvicorn takes the same body, writes 500 bytes, syncs
 them once per request and answers as many bytes as we do.
@@ -68,9 +68,9 @@ def server(*command: str) -> Iterator[tuple[int, int]]:
     """A server process; its port and its process id."""
     process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    told = process.stderr.readline()
-    found = re.search(r":(\d+)/", told)
-    assert found is not None, told
+    line = process.stderr.readline()
+    found = re.search(r":(\d+)/", line)
+    assert found is not None, line
     try:
         yield int(found[1]), process.pid
     finally:
@@ -85,7 +85,7 @@ def costledger(data: Path) -> tuple[str, ...]:
 
 def body(connection: int, number: int, events: int) -> bytes:
     """Readings of the usual size, of a workflow for each connection."""
-    told = [
+    sent = [
         {
             "type": "cost_observed",
             "workflow_id": f"w{connection}",
@@ -102,7 +102,7 @@ def body(connection: int, number: int, events: int) -> bytes:
         }
         for event in range(events)
     ]
-    return json.dumps(told[0] if events == 1 else told).encode()
+    return json.dumps(sent[0] if events == 1 else sent).encode()
 
 
 async def client(port: int, connection: int, events: int, until: float, seconds: list[float]) -> int:
@@ -258,8 +258,8 @@ def soak(folder: Path, seconds: float) -> None:
             text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
             shown.append(f"{int(text.split('VmRSS:')[1].split()[0]) / 1024:.0f} MB")
         lines = sum(path.read_bytes().count(b"\n") for path in (data / "ledgers").iterdir())
-    told = ", ".join(f"{mark:.0%} {size}" for mark, size in zip(marks, shown, strict=True))
-    print(f"resident memory over {seconds:g} s under load ({lines:,} events): {told}")
+    sizes = ", ".join(f"{mark:.0%} {size}" for mark, size in zip(marks, shown, strict=True))
+    print(f"resident memory over {seconds:g} s under load ({lines:,} events): {sizes}")
 
 
 def main() -> None:

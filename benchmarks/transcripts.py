@@ -62,7 +62,7 @@ class Session:
 
     def envelope(self, kind: str) -> dict[str, Any]:
         self.moment += timedelta(milliseconds=self.chance.randrange(200, 9000))
-        told = {
+        line = {
             "parentUuid": self.uuid(),
             "isSidechain": self.agent_id is not None,
             "userType": "external",
@@ -74,7 +74,7 @@ class Session:
             "uuid": self.uuid(),
             "timestamp": self.moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-        return told | ({"agentId": self.agent_id} if self.agent_id else {})
+        return line | ({"agentId": self.agent_id} if self.agent_id else {})
 
     def usage(self, model: str) -> dict[str, Any]:
         written = self.chance.randrange(200, 4000)
@@ -156,13 +156,11 @@ def main(folder: Path, megabytes: int, seed: int) -> None:
             agent_id = f"a{chance.getrandbits(28):07x}"
             agent = Session(chance, session.moment, project, agent_id)
             agent.session_id = session.session_id
-            told = list(agent.lines(chance.randrange(2, 25)))
+            own = list(agent.lines(chance.randrange(2, 25)))
             if child % 2:
-                lines += [raw(progress(line, session, agent_id)) for line in told if line["type"] == "assistant"]
+                lines += [raw(progress(line, session, agent_id)) for line in own if line["type"] == "assistant"]
             else:
-                made += write(
-                    place / session.session_id / "subagents" / f"agent-{agent_id}.jsonl", list(map(raw, told))
-                )
+                made += write(place / session.session_id / "subagents" / f"agent-{agent_id}.jsonl", list(map(raw, own)))
         made += write(place / f"{session.session_id}.jsonl", lines)
         if number % 8 == 0:
             resumed = Session(chance, session.moment + timedelta(hours=2), project)

@@ -1,12 +1,12 @@
-"""Transcripts imported beside ccusage, in one run: the same tokens, what it took, and where costs differ.
+"""Imports of transcripts compared with ccusage, in one run: the same tokens, what it took, and where costs differ.
 
 Needs Node's `ccusage@20.0.24`: npm install --prefix FOLDER ccusage@20.0.24
 
-Usage: python benchmarks/beside_ccusage.py CCUSAGE TRANSCRIPTS FOLDER [runs]
+Usage: python benchmarks/compare_ccusage.py CCUSAGE TRANSCRIPTS FOLDER [runs]
 
 CCUSAGE is the native program, FOLDER/node_modules/@ccusage/ccusage-linux-x64/bin/ccusage. TRANSCRIPTS is a folder with
 `projects` in it, as `benchmarks/transcripts.py` makes one; nothing else is read. Times are seconds of the wall clock
-and of the processors, the median of the runs, each beside the other; memory is that of the largest process.
+and of the processors, the median of the runs, side by side; memory is that of the largest process.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def run(*command: str, **environment: str) -> Took:
     return Took(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, output)
 
 
-def told(name: str, runs: list[list[Took]]) -> tuple[float, float]:
+def print_medians(name: str, runs: list[list[Took]]) -> tuple[float, float]:
     """Print the medians of commands that belong together."""
     wall = statistics.median(sum(took.wall_seconds for took in one) for one in runs)
     processor = statistics.median(sum(took.processor_seconds for took in one) for one in runs)
@@ -85,9 +85,9 @@ def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
         reading, report = [*ours, "import", "claude", str(transcripts)], [*ours, "daily", "--json", "--timezone", "UTC"]
         first.append([run(*reading), run(*report)])
         again.append([run(*reading), run(*report)])
-    peer = told("ccusage daily --offline", theirs)
+    peer = print_medians("ccusage daily --offline", theirs)
     for name, took in (("costledger import claude, daily: first", first), ("the same, nothing new", again)):
-        wall, processor = told(name, took)
+        wall, processor = print_medians(name, took)
         print(f"{'':<44} {wall / peer[0]:8.2f} x {processor / peer[1]:8.2f} x")
     totals = json.loads(theirs[-1][0].output)["totals"]
     mine = json.loads(again[-1][1].output)["totals"]
