@@ -16,8 +16,9 @@ from ledger.capture.pending_events import Late
 from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
-from ledger.events.event import Event, check_name, check_workflow_id, cost_observed
+from ledger.events.event import Event, check_name, cost_observed
 from ledger.events.ids import digest
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook, bounded_by_text, price_event
 from ledger.providers.modalities import modalities_of

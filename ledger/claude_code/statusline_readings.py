@@ -22,8 +22,9 @@ from typing import Any, Final
 from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carried_over
 from ledger.errors import NOT_OURS, InvalidInput, LedgerMoved, OddLine, UnknownWorkflow
 from ledger.events import money
-from ledger.events.event import COST_OBSERVED, Event, Line, check_workflow_id, cost_observed
+from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed
 from ledger.events.ids import digest
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.sources.claude_totals import CARRIED_FROM, version_of
 from ledger.storage.store import LedgerStore
 

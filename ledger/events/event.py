@@ -9,15 +9,15 @@ This file knows no file, no clock and no price.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from ledger.errors import InvalidEvent, InvalidMoney, InvalidWorkflowId, shown
+from ledger.errors import InvalidEvent, InvalidMoney, shown
 from ledger.events import money, timestamps
+from ledger.events.workflow_ids import check_workflow_id
 
 __all__ = [
     "COST_OBSERVED",
@@ -39,11 +39,9 @@ __all__ = [
     "call_observed",
     "check_name",
     "check_usage",
-    "check_workflow_id",
     "cost_observed",
     "event",
     "finding_accepted",
-    "is_workflow_id",
     "problem_of_count",
     "workflow_ended",
     "workflow_started",
@@ -77,7 +75,6 @@ USAGE_FIELDS: Final = (
 )
 """Disjoint buckets, but for `cache_write_1h_tokens`, a part of `cache_write_tokens`."""
 
-_WORKFLOW_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 _NAME_CHARACTERS_MAX = 512
 _TEXT_CHARACTERS_MAX = 4096
 COUNT_MAX: Final = 2**63 - 1
@@ -88,22 +85,6 @@ still fit a signed 64-bit column."""
 RUN_MAX: Final = 10**9
 _JOURNAL_FIELDS = frozenset({"v", "seq", "recorded_at", "hash"})
 _ENVELOPE = frozenset({"type", "workflow_id"})
-
-
-def is_workflow_id(value: str) -> bool:
-    """Return whether a text can be the id of a workflow."""
-    return _WORKFLOW_ID.match(value) is not None
-
-
-def check_workflow_id(value: object) -> str:
-    """The id itself, when it can safely become a file name.
-
-    Raises:
-        InvalidWorkflowId: anything else.
-    """
-    if not isinstance(value, str) or not _WORKFLOW_ID.match(value):
-        raise InvalidWorkflowId(value)
-    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from ledger.errors import (
     UnknownWorkflow,
 )
 from ledger.events import timestamps as clocks
-from ledger.events.event import END_TYPES, check_workflow_id
+from ledger.events.event import END_TYPES
 from ledger.events.timestamps import Clock
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.importing.ledger_state import Known, known
 from ledger.importing.planner import ImportPlan, plan

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ledger.errors import InvalidInput
-from ledger.events.event import check_workflow_id
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.replication.replica import partition_of
 
 __all__ = ["ALL", "chain_of", "is_chain", "of_origin", "of_partitions", "subject_of"]

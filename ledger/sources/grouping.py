@@ -19,8 +19,9 @@ from typing import Any, Final
 import orjson
 
 from ledger.errors import InvalidInput, SourceUnreadable
-from ledger.events.event import COST_OBSERVED, check_workflow_id, event, workflow_started
+from ledger.events.event import COST_OBSERVED, event, workflow_started
 from ledger.events.ids import digest
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.sources.findings import Call, Counter, Findings, Part, Place, Skipped
 
 __all__ = ["Found", "WorkflowGroups", "sorted_parts"]

@@ -24,6 +24,7 @@ import orjson
 from ledger.errors import SourceUnreadable, reason
 from ledger.events import timestamps
 from ledger.events.event import check_name
+from ledger.events.workflow_ids import is_workflow_id
 from ledger.providers.usage import is_larger, measure
 from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.formats.jsonl import records_of_line
@@ -65,7 +66,6 @@ _DEARER_TIERS: Final = frozenset({"priority", "fast"})
 _DETACHED: Final = "HEAD"
 """What git calls the branch while none is checked out."""
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
 
 class TranscriptMessage(NamedTuple):
@@ -302,7 +302,7 @@ def name_id(text: str, *, readable: str | None = None) -> str:
     Args:
         readable: what to show of a long text, such as a path's last part.
     """
-    if readable is None and _WORKFLOW_ID.match(text):
+    if readable is None and is_workflow_id(text):
         return text
     shown = _NO_ID.sub("-", readable or text).strip("-")[:64]
     return f"{shown or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -23,8 +23,9 @@ from ledger.errors import (
     reason,
 )
 from ledger.events import timestamps as clocks
-from ledger.events.event import Event, Line, check_workflow_id, is_workflow_id
+from ledger.events.event import Event, Line
 from ledger.events.timestamps import Clock
+from ledger.events.workflow_ids import check_workflow_id, is_workflow_id
 from ledger.storage import descriptors
 from ledger.storage.append import Receipt
 from ledger.storage.fence import is_fenced, set_fence

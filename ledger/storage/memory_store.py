@@ -11,8 +11,9 @@ from ledger.errors import (
     UnknownWorkflow,
 )
 from ledger.events import timestamps as clocks
-from ledger.events.event import Event, check_workflow_id
+from ledger.events.event import Event
 from ledger.events.timestamps import Clock
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.storage.append import Receipt, Tail, compose, drafts, find, with_runs
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.reader import LedgerReader

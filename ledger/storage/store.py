@@ -12,7 +12,8 @@ from ledger.errors import (
     ReplacedLedger,
     StrayFile,
 )
-from ledger.events.event import Event, check_workflow_id
+from ledger.events.event import Event
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.storage.append import Receipt
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.reader import LedgerReader, ReadAt

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ledger.errors import AmbiguousWorkflow, InvalidInput, InvalidWorkflowId, UnknownWorkflow
-from ledger.events.event import check_workflow_id, is_workflow_id
+from ledger.events.workflow_ids import check_workflow_id, is_workflow_id
 from projections.cli.options import data_path, store
 from projections.cli.output.costs import row_cost
 from projections.cli.output.text import local_time, plain

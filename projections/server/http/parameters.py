@@ -13,12 +13,12 @@ from fastapi import Path, Query, Request
 from pydantic import AfterValidator
 
 from ledger.errors import shown
-from ledger.events.event import check_workflow_id
+from ledger.events.workflow_ids import WORKFLOW_ID_PATTERN, check_workflow_id
 from projections.server.http.problems import Refusal
 
 __all__ = ["AdwId", "AdwIdAsked", "only_known"]
 
-_SPELLING: Final[dict[str, Any]] = {"pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$"}
+_SPELLING: Final[dict[str, Any]] = {"pattern": f"^{WORKFLOW_ID_PATTERN}$"}
 
 AdwId = Annotated[
     str,

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from ledger.errors import BrokenChain, InvalidInput
 from ledger.events.event import cost_observed
+from ledger.events.workflow_ids import WORKFLOW_ID_PATTERN
 from ledger.replication.chain import Chain
 from ledger.replication.replica import PARTITIONS, partition_of
 from ledger.replication.subjects import chain_of, subject_of
 from ledger.storage.memory_store import MemoryStore
 
-IDS = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", fullmatch=True)
+IDS = st.from_regex(WORKFLOW_ID_PATTERN, fullmatch=True)
 
 
 def lines_of(count: int, origin: str = "a1") -> list[bytes]:
