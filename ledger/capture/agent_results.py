@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from ledger.errors import InvalidEvent, InvalidMoney, shown
 from ledger.events import money
-from ledger.events.event import Line, check_name
+from ledger.events.event import Line
+from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.providers.responses import of
 from ledger.providers.usage import mapping, usage_of

@@ -9,11 +9,12 @@ repeat the usage of the calls inside them and are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from ledger.capture.workflow import Workflow
 from ledger.errors import MissingExtra
+from ledger.events import timestamps
 from ledger.providers.genai_semconv import (
     INPUT,
     MODEL,
@@ -86,6 +87,6 @@ def _is_lower_bound(attributes: Mapping[str, Any]) -> bool | None:
 def _moment(end_time: Any) -> datetime | None:
     """When a span ended; None when what it was ended with, in nanoseconds since 1970, is no moment."""
     try:
-        return datetime.fromtimestamp(end_time / 1e9, UTC)
+        return timestamps.from_unix(end_time / 1e9)
     except (TypeError, ValueError, OverflowError, OSError):
         return None

@@ -16,7 +16,8 @@ from ledger.capture.pending_events import Late
 from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
-from ledger.events.event import Event, check_name, cost_observed
+from ledger.events.event import Event, cost_observed
+from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.pricing.genai_book import GenaiPrices

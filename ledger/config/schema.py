@@ -29,7 +29,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, reason, shown
 from ledger.events import money
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.providers.model_names import PROVIDERS
 from ledger.sources import KINDS, MAPPED_KINDS

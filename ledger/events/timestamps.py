@@ -1,6 +1,6 @@
-"""Moments: UTC with microseconds, always spelled `2026-11-23T18:33:01.123456Z`.
+"""Timestamps: UTC with microseconds, always spelled `2026-11-23T18:33:01.123456Z`.
 
-One width and one zone, so that text order is time order.
+One width and one zone, so that text order is time order. All conversions between times and text are here.
 """
 
 from __future__ import annotations
@@ -9,59 +9,69 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-__all__ = ["Clock", "from_wire", "moment", "now", "parse", "to_wire"]
+__all__ = ["Clock", "from_unix", "from_wire", "moment", "now", "parse", "to_wire"]
 
 Clock = Callable[[], datetime]
 
 _WIRE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z\Z", re.ASCII)
 _MILLISECONDS = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z\Z", re.ASCII)
-"""As JavaScript spells a moment, and so nearly every log."""
+"""As JavaScript spells a time, and so nearly every log."""
 
 
 def now() -> datetime:
-    """The wall clock, in UTC."""
+    """Return the time of the wall clock, in UTC."""
     return datetime.now(UTC)
 
 
 def to_wire(moment: datetime) -> str:
-    """A moment that knows its zone, as the one spelling of the ledger."""
+    """Return a time that has a zone in the spelling of the ledger."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_wire(text: str) -> datetime:
-    """The moment of a ledger's spelling.
+    """Return the time that a ledger or a row of ours holds.
 
     Raises:
-        ValueError: any other spelling, or no such day.
+        ValueError: the text is not a time.
     """
-    if not _WIRE.match(text):
-        raise ValueError(f"not a ledger time: {text!r}")
     return datetime.fromisoformat(text)
 
 
-def moment(text: object) -> datetime | None:
-    """The moment of a time that a database holds; None of what is none.
+def from_unix(seconds: float) -> datetime:
+    """Return the time that is so many seconds after the start of 1970, in UTC.
 
-    One without a zone is UTC, as SQLite's `datetime('now')` and `CURRENT_TIMESTAMP` write it
-    (https://www.sqlite.org/lang_datefunc.html).
+    Raises:
+        ValueError, OverflowError, OSError: the calendar has no such time.
+    """
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment(text: object, *, local: bool = False) -> datetime | None:
+    """Return the time in a log or a database of another program, with a zone; None when the value is not a time.
+
+    Args:
+        local: a time without a zone is local time; by default it is UTC, as SQLite's `datetime('now')` and
+            `CURRENT_TIMESTAMP` write it (https://www.sqlite.org/lang_datefunc.html).
     """
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+    if found is None or found.tzinfo is not None:
+        return found
+    return found.astimezone() if local else found.replace(tzinfo=UTC)
 
 
 def parse(value: object) -> str:
-    """A caller's moment (ISO 8601 text with a zone, or an aware datetime) in the ledger's spelling.
+    """Return a time that a caller gives, ISO 8601 text with a zone or an aware datetime, in the ledger's spelling.
 
     Raises:
-        ValueError: not a moment, or one without a zone.
+        ValueError: it is not a time, or has no zone.
     """
     if isinstance(value, str):
         found = datetime.fromisoformat(value)
         if _WIRE.match(value):
-            return value  # its spelling already
+            return value
         if _MILLISECONDS.match(value):
             return f"{value[:-1]}000Z"
         value = found

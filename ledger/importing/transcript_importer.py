@@ -17,7 +17,8 @@ from typing import Final
 
 from ledger.errors import CostledgerError, DamagedLedger, InvalidEvent, LedgerMoved, UnknownWorkflow
 from ledger.events import timestamps as clocks
-from ledger.events.event import COST_OBSERVED, Event, check_name
+from ledger.events.event import COST_OBSERVED, Event
+from ledger.events.fields import check_name
 from ledger.events.timestamps import Clock
 from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
 from ledger.importing.ledger_state import Known, known

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ledger.events import money
+from ledger.events import money, timestamps
 from ledger.events.event import Event
 from ledger.pricing.rates import Rates, digest_of
 from ledger.providers.modalities import ALWAYS_APART
@@ -94,7 +94,7 @@ def bounded_by_text(book: PriceBook, reading: Event, modalities: frozenset[str])
     fields = reading.fields
     if not modalities or fields.get("cost_source") != "priced":
         return reading
-    when = datetime.fromisoformat(fields["observed_at"]) if "observed_at" in fields else None
+    when = timestamps.from_wire(fields["observed_at"]) if "observed_at" in fields else None
     rates = book.rates(fields["model"], when, fields.get("service_tier"))
     if modalities.isdisjoint(ALWAYS_APART if rates is None else ALWAYS_APART | rates.apart):
         return reading
@@ -114,7 +114,7 @@ def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None
     model, usage, observed_at = fields.get("model"), fields.get("usage"), fields.get("observed_at")
     if model is None or usage is None:
         return {}
-    when = datetime.fromisoformat(observed_at) if observed_at else moment
+    when = timestamps.from_wire(observed_at) if observed_at else moment
     rates = book.rates(model, when, fields.get("service_tier"))
     one_call = fields.get("message_id") is not None
     cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)

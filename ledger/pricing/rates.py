@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from ledger.events import money
-from ledger.events.event import COUNT_MAX
+from ledger.events.fields import COUNT_MAX
 
 __all__ = ["DIGEST_CHARACTERS", "UNITS", "Correction", "Rate", "Rates", "digest_of", "lowest"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.providers.usage import usage_of
 
 __all__ = ["Response", "is_free", "named", "names_model", "of", "response_of", "tells_usage", "tier_of", "usage_in"]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events.event import TOKENS_MAX, USAGE_FIELDS, check_usage, problem_of_count
+from ledger.events.fields import TOKENS_MAX, USAGE_FIELDS, check_usage, problem_of_count
 
 __all__ = ["disjoint", "is_larger", "mapping", "measure", "usage_of"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -19,7 +19,7 @@ from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, 
 
 from ledger.errors import SourceUnreadable, readable, reason, shown
 from ledger.events import timestamps
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, spelled
@@ -225,6 +225,7 @@ def _issue(value: int | str | None) -> int | None:
 def _moment(text: str | None) -> str | None:
     """A time of the state file; one without a zone is the local one's."""
     try:
-        return None if text is None else timestamps.parse(datetime.fromisoformat(text).astimezone())
+        found = timestamps.moment(text, local=True)
+        return None if found is None else timestamps.parse(found)
     except (ValueError, OverflowError, OSError):
         return None

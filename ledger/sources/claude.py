@@ -32,7 +32,7 @@ import orjson
 
 from ledger.errors import InvalidInput, shown
 from ledger.events import money
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.providers.usage import measure, usage_of
 from ledger.sources.claude_totals import models_of
 from ledger.sources.findings import Beginning, Skipped

@@ -25,7 +25,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ledger.errors import InvalidInput, SourceUnreadable, reason, shown
 from ledger.events import money
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.providers.usage import usage_of
 from ledger.sources.claude_totals import ResultLine, models_of, own_total, version_of

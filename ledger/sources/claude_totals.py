@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from ledger.errors import InvalidInput, shown
 from ledger.events import money
-from ledger.events.event import USAGE_FIELDS, check_name
+from ledger.events.fields import USAGE_FIELDS, check_name
 from ledger.providers.usage import usage_of
 from ledger.sources.findings import Place, Total
 

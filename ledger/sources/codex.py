@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import InvalidEvent, shown
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
 from ledger.sources.findings import Beginning, Skipped

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -293,7 +292,7 @@ def date(session: Session, evidence: Callable[[str | None], Evidence]) -> None:
 def file_time(path: Path) -> Evidence:
     """Return a file's modification time."""
     try:
-        return Evidence(timestamps.to_wire(datetime.fromtimestamp(path.stat().st_mtime, UTC)), "file")
+        return Evidence(timestamps.to_wire(timestamps.from_unix(path.stat().st_mtime)), "file")
     except (OSError, ValueError, OverflowError):
         return Evidence(None, None)
 

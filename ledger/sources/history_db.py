@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ledger.errors import SourceUnreadable, reason
 from ledger.events import timestamps
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.sources.findings import Findings, Options, Part, Skipped, spelled
 from ledger.sources.formats.sqlite_read_only import open_read_only

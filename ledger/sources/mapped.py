@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +21,7 @@ import orjson
 
 from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, shown
 from ledger.events import timestamps
-from ledger.events.event import USAGE_FIELDS
+from ledger.events.fields import USAGE_FIELDS
 from ledger.events.ids import digest
 from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
 from ledger.sources.formats import csv_rows
@@ -228,11 +227,10 @@ def moment(value: Any) -> str | None:
         return None
     try:
         if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
-            told = datetime.fromisoformat(value.strip())
-            return timestamps.parse(told if told.tzinfo else told.replace(tzinfo=UTC))
+            return timestamps.parse(timestamps.moment(value.strip()))
         seconds = float(value)
         while seconds >= 1e11:  # the year 5138 in seconds: finer units, a thousand at a time
             seconds /= 1000
-        return timestamps.to_wire(datetime.fromtimestamp(seconds, UTC))
+        return timestamps.to_wire(timestamps.from_unix(seconds))
     except (TypeError, ValueError, OverflowError, OSError):
         raise InvalidEvent("observed_at", f"expected a time such as 2026-11-23T18:33:01Z, not {shown(value)}") from None

@@ -23,7 +23,7 @@ import orjson
 
 from ledger.errors import SourceUnreadable, reason
 from ledger.events import timestamps
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.providers.usage import is_larger, measure
 from ledger.sources.findings import Beginning, Skipped

@@ -6,7 +6,7 @@ state it is given and returns it; whoever wants to keep an earlier one folds aga
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import NOT_OURS, InvalidEvent, InvalidMoney, OddLine, shown
@@ -18,10 +18,10 @@ from ledger.events.event import (
     FORMAT_VERSION,
     LEDGER_OPENED,
     LIFECYCLE_TYPES,
-    USAGE_FIELDS,
     WORKFLOW_STARTED,
     Line,
 )
+from ledger.events.fields import USAGE_FIELDS
 from ledger.events.runs import Runs
 from ledger.events.worktrees import without_worktree
 from projections.folding.attribution import bring_up_to_date, settle
@@ -347,7 +347,7 @@ def _moment(line: Line) -> str:
 
 
 def _is_long_after(moment: str, activity: str | None) -> bool:
-    return activity is not None and activity < timestamps.to_wire(datetime.fromisoformat(moment) - _LONG)
+    return activity is not None and activity < timestamps.to_wire(timestamps.from_wire(moment) - _LONG)
 
 
 def _text(line: Line, name: str) -> str | None:

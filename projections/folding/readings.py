@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ledger.events.event import USAGE_FIELDS
+from ledger.events.fields import USAGE_FIELDS
 
 __all__ = ["NO_FIGURES", "NO_TOKENS", "Figures", "Reading", "Summed", "Tokens", "figures"]
 

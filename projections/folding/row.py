@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from ledger.errors import UnstorableRow
-from ledger.events import money
-from ledger.events.event import USAGE_FIELDS
+from ledger.events import money, timestamps
+from ledger.events.fields import USAGE_FIELDS
 from ledger.storage.line import Head
 from projections.folding.attribution import bring_up_to_date, partial_keys
 from projections.folding.breakdown import (
@@ -117,7 +116,7 @@ def _problem_of(made: Row) -> str | None:
             return f"{name} comes to {value:,}, above the limit of {FIGURE_MAX:,}"
     for name in _MOMENTS:
         value = getattr(made, name)
-        if value and datetime.fromisoformat(value).tzinfo is None:
+        if value and timestamps.from_wire(value).tzinfo is None:
             return f"{name} is {value!r}, which names no time zone"
     for name in _TEXTS:
         if "\0" in (getattr(made, name) or ""):
@@ -245,4 +244,4 @@ def _seconds(start: str | None, end: str | None) -> int | None:
     """Whole seconds from start to end; clocks of two hosts may disagree, and nothing lasts less than 0 s."""
     if start is None or end is None:
         return None
-    return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()))
+    return max(0, int((timestamps.from_wire(end) - timestamps.from_wire(start)).total_seconds()))

@@ -11,8 +11,10 @@ A quarter hour is known by its number: seconds since 1970-01-01T00:00Z, divided 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final, NamedTuple
+
+from ledger.events import timestamps
 
 __all__ = [
     "AMOUNTS",
@@ -114,5 +116,5 @@ def quarter_of(moment: str) -> int:
     Raises:
         ValueError: it is no moment.
     """
-    minute = datetime.fromisoformat(moment[:16]).replace(tzinfo=UTC)
+    minute = timestamps.from_wire(moment[:16]).replace(tzinfo=UTC)
     return int(minute.timestamp()) // QUARTER_SECONDS

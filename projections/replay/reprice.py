@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from ledger.errors import CostledgerError, LedgerMoved
 from ledger.events import money, timestamps
-from ledger.events.event import COST_OBSERVED, FORMAT_VERSION, USAGE_FIELDS, Event, Line, event
+from ledger.events.event import COST_OBSERVED, FORMAT_VERSION, Event, Line, event
+from ledger.events.fields import USAGE_FIELDS
 from ledger.events.ids import digest
 from ledger.pricing.price_book import PriceBook, at_least, is_at_least, priced_from
 from ledger.storage.store import LedgerStore
@@ -185,7 +186,7 @@ def _reprice(made: RepricePlan, meter: Meter, told: _Told, book: PriceBook, want
     moment = max(_at(line)[0] for line in (base, told.priced) if line is not None)  # so that it is the last word
     if (base["model"], moment) not in wanted:
         return
-    rates = book.rates(base["model"], datetime.fromisoformat(moment), base.get("service_tier"))
+    rates = book.rates(base["model"], timestamps.from_wire(moment), base.get("service_tier"))
     one_call = "message_id" in base
     cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)
     old = money.from_wire(base["cost_usd"]) if "cost_usd" in base else None

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import InvalidEvent
 from ledger.events import money
-from ledger.events.event import TOKENS_MAX, cost_observed, event
+from ledger.events.event import cost_observed, event
+from ledger.events.fields import TOKENS_MAX
 from ledger.importing.importer import import_source
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import price_event

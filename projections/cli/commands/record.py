@@ -12,7 +12,8 @@ import click
 
 from ledger.errors import InvalidEvent
 from ledger.events import money
-from ledger.events.event import USAGE_FIELDS, Event, cost_observed, workflow_ended, workflow_started
+from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
+from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.storage.append import Receipt
 from projections.cli.budget_receipt import BudgetReceipts, standing_json

@@ -84,7 +84,7 @@ def show_command(
             if session.problems:
                 return exit_code(session.problems)
             raise UnknownWorkflow(workflow_id, session.where)
-        now = datetime.fromisoformat(found.updated_at) if as_of else datetime.now(UTC)
+        now = timestamps.from_wire(found.updated_at) if as_of else datetime.now(UTC)
         idle = is_idle(found, now, idle_after())
         copy = None if as_of else session.compared([found]).get(workflow_id)
         title = None if as_of else session.titles([found]).get(workflow_id)

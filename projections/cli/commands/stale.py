@@ -149,4 +149,4 @@ def _changed_at(data: Path) -> Iterator[tuple[str, datetime]]:
             newest[part.workflow_id] = max(newest.get(part.workflow_id, 0.0), part.written_at)
     for workflow_id, written_at in newest.items():
         if written_at:
-            yield workflow_id, datetime.fromtimestamp(written_at, UTC)
+            yield workflow_id, timestamps.from_unix(written_at)

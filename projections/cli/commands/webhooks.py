@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -110,7 +109,7 @@ def _timed(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wire(moment: float | None) -> str | None:
-    return None if moment is None else timestamps.to_wire(datetime.fromtimestamp(moment, UTC))
+    return None if moment is None else timestamps.to_wire(timestamps.from_unix(moment))
 
 
 def _local(moment: float | None) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ledger.errors import CostledgerError
@@ -65,7 +64,7 @@ class ApplicationCopy:
         if self._table is None:
             return None
         at = self._compared_at
-        compared_at = timestamps.to_wire(datetime.fromtimestamp(at, UTC)) if at else None
+        compared_at = timestamps.to_wire(timestamps.from_unix(at)) if at else None
         shown = None if error is None else error.replace(self._table.where, "of the application")
         return {"compared_at": compared_at, "waiting": self._waiting, "error": shown}
 

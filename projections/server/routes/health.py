@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +90,7 @@ def health(request: Request) -> Response:
         {
             "ready": keeper.ready,
             "error": None if keeper.kept.error is None else sentence(keeper.kept.error, data),
-            "refreshed_at": timestamps.to_wire(datetime.fromtimestamp(at, UTC)) if at else None,
+            "refreshed_at": timestamps.to_wire(timestamps.from_unix(at)) if at else None,
             "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
             "streams": len(state.feed),
             "problems": {name: sentence(problem.error, data) for name, problem in sorted(keeper.kept.problems.items())},

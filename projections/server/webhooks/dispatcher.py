@@ -224,4 +224,4 @@ class WebhookDispatcher:
 
 
 def _wire(moment: float | None) -> str | None:
-    return None if moment is None else timestamps.to_wire(datetime.fromtimestamp(moment, UTC))
+    return None if moment is None else timestamps.to_wire(timestamps.from_unix(moment))

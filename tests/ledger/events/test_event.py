@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import InvalidEvent, InvalidInput
 from ledger.events import timestamps
-from ledger.events.event import COST_OBSERVED, USAGE_FIELDS, cost_observed, event, workflow_ended, workflow_started
+from ledger.events.event import COST_OBSERVED, cost_observed, event, workflow_ended, workflow_started
+from ledger.events.fields import USAGE_FIELDS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidEvent
-from ledger.events.event import check_usage
+from ledger.events.fields import check_usage
 from ledger.pricing.rates import Rate, Rates
 from ledger.providers.usage import is_larger, measure, usage_of
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ledger import cost_observed, workflow_ended, workflow_started
 from ledger.errors import InvalidMoney
 from ledger.events import money
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from projections.claude_code.statusline import _counter, _is_name, _line, _NotRecorded, _told
 from projections.replay.refresh import project
 from tests.running_agent import Agent, S, message

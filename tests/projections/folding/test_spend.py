@@ -267,6 +267,6 @@ def test_a_quarter_hour_is_known_by_its_number(moment: str, quarter: int) -> Non
 
 
 def test_spend_names_the_usage_of_events() -> None:
-    from ledger.events.event import USAGE_FIELDS
+    from ledger.events.fields import USAGE_FIELDS
 
     assert Spend._fields[6:12] == USAGE_FIELDS
