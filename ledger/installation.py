@@ -1,6 +1,6 @@
-"""How to add to the installation that runs: what works depends on where it was installed from, and by what.
+"""The command that adds a package to this installation, which depends on its source and its installer.
 
-costledger is on no package index, so a bare `pip install costledger[server]` finds nothing, or something else.
+costledger is on no package index, so a plain `pip install costledger[server]` finds nothing, or another project.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["extra_hint", "upgrade_hint"]
 
 
 def extra_hint(extra: str) -> str:
-    """Return the command that installs an optional package for this very Python, to end a sentence with."""
+    """Return the command that installs an optional package for this Python, as the end of a sentence."""
     return _hint(extra, _origin(), Path(sys.prefix), sys.executable)
 
 
@@ -28,7 +28,7 @@ def upgrade_hint(package: str) -> str:
 
 
 def _origin() -> Mapping[str, Any]:
-    """Where this installation came from, as pip records it (PEP 610); nothing when it is from an index."""
+    """Return the source of this installation as pip records it (PEP 610); empty when it is an index."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
@@ -51,14 +51,14 @@ def _hint(extra: str, origin: Mapping[str, Any], prefix: Path, python: str) -> s
 
 
 def _installer(prefix: Path, python: str) -> str:
-    """What installs a package into this environment; those that uv makes have no pip."""
+    """Return the installer of this environment; environments made by uv have no pip."""
     if any(prefix.glob("lib*/python*/site-packages/pip")):
         return f"{shlex.quote(python)} -m pip install"
     return f"uv pip install --python {shlex.quote(python)}"
 
 
 def _requirement(extra: str, origin: Mapping[str, Any]) -> str | None:
-    """What to install again, with an extra: the clone, the repository or the file that this was installed from."""
+    """Return the requirement that installs the same source with an extra: a clone, a repository or a file."""
     url = origin.get("url")
     if not isinstance(url, str):
         return None

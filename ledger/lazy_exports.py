@@ -1,6 +1,6 @@
-"""What a package exports, imported when it is first asked for: whoever uses one name does not wait for the others.
+"""Exports of a package, each imported on first use, so that the use of one name does not load all modules.
 
-PEP 562. Small and plain: it runs while an agent waits.
+PEP 562. It runs while an agent waits for the status line, so it imports nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["exports"]
 
 
 def exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """A package's `__getattr__` and `__dir__`.
+    """Return `__getattr__` and `__dir__` of a package.
 
     Args:
-        modules: the module, inside the package, of each exported name. No name is a module's too: importing that
-            module would put it where the name belongs.
+        modules: the module, inside the package, of each exported name. No module may have the name of an export: its
+            import would replace the export.
     """
     names = vars(sys.modules[package])
 

@@ -2,7 +2,7 @@
 
 Nine decimals is the resolution of `google.type.Money`
 (https://github.com/googleapis/googleapis/blob/master/google/type/money.proto).
-An amount is rounded once, half to even, when it enters; a float enters through its shortest decimal
+An amount is rounded once, half to even, when it is parsed; a float is parsed from its shortest decimal
 form (`repr`), so 0.1 is ten cents. No binary float takes part in any arithmetic.
 """
 
@@ -32,7 +32,7 @@ READING_NANOUSD_MAX = 1_000_000 * NANOUSD_PER_USD
 """The largest cost of one reading: above any real session, and 9,000 of them still fit a signed 64-bit column."""
 
 _TOTAL_NANOUSD_MAX = 10_000_000_000 * NANOUSD_PER_USD
-"""Above what a signed 64-bit column of nanodollars holds, and the float beside it shows."""
+"""Above what a signed 64-bit column of nanodollars holds, and what the float column next to it shows."""
 
 _NANO = Decimal("1e-9")
 _WIRE = re.compile(r"(0|[1-9][0-9]{0,9})\.([0-9]{2,9})\Z")
@@ -41,7 +41,7 @@ _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 def parse(value: object, *, negative: str = "it cannot be negative", most_nanousd: int = NANOUSD_MAX) -> int:
-    """An amount given by a caller or a log, in nanodollars.
+    """Return the nanodollars of an amount that a caller or a log gives.
 
     Args:
         value: USD as text ("2.37", "1e-3"), int, Decimal or float.
@@ -79,7 +79,7 @@ def parse_total(value: object) -> int:
 
 
 def to_wire(nanousd: int) -> str:
-    """Nanodollars as plain decimal text: two to nine decimals, no needless zeros ("0.00", "2.37")."""
+    """Return nanodollars as plain decimal text: two to nine decimals, no needless zeros ("0.00", "2.37")."""
     sign, nanousd = ("-", -nanousd) if nanousd < 0 else ("", nanousd)
     dollars, nanos = divmod(nanousd, NANOUSD_PER_USD)
     decimals = f"{nanos:09d}".rstrip("0").ljust(2, "0")
@@ -87,7 +87,7 @@ def to_wire(nanousd: int) -> str:
 
 
 def from_wire(text: str) -> int:
-    """Wire text as nanodollars; only the one canonical spelling is accepted.
+    """Return the nanodollars of wire text; only the canonical spelling is accepted.
 
     Raises:
         InvalidMoney: any other spelling.
@@ -99,7 +99,7 @@ def from_wire(text: str) -> int:
 
 
 def shown(nanousd: int | None, decimals: int = 4) -> str:
-    """An amount for people: "$2.3700"; "unknown" when there is none."""
+    """Return an amount for people: "$2.3700"; "unknown" for None."""
     if nanousd is None:
         return "unknown"
     sign, nanousd = ("-", -nanousd) if nanousd < 0 else ("", nanousd)

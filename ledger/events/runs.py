@@ -11,19 +11,19 @@ __all__ = ["Runs"]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Which run a ledger is in: 0 before the first start or end."""
+    """The current run of a ledger: 0 before the first start or end."""
 
     run: int = 0
     ended: bool = False
 
     def next_run(self, kind: str) -> int:
-        """The run of a start or end that does not name one."""
+        """Return the run of a start or end that does not name one."""
         if kind == WORKFLOW_STARTED and self.ended:
             return self.run + 1
         return self.run or 1
 
     def after(self, kind: str, run: int) -> Runs:
-        """The runs after a start or end; one of a lower run changes nothing."""
+        """Return the state after a start or end; one of a lower run changes nothing."""
         if run < self.run:
             return self
         if kind in END_TYPES:

@@ -1,4 +1,4 @@
-"""Which repository a worktree's folder belongs to, as far as its path alone says it; pure."""
+"""The repository of a worktree, as far as the path of the worktree shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["WORKTREE_FOLDERS", "without_worktree"]
 
 WORKTREE_FOLDERS: Final = re.compile(r"(?P<repository>.+?)(?:\.|-|_)worktrees/[^/]+(?:/.*)?", re.DOTALL)
-"""A folder of worktrees next to the repository, by a common habit; only the file system can confirm that it is one."""
+"""A folder of worktrees next to the repository, a common layout; only the file system can confirm it."""
 
 _INSIDE: Final = re.compile(r"(?P<repository>.*?[^/])/(?:\.claude/worktrees|\.worktrees)/[^/]+(?:/.*)?", re.DOTALL)
 _APART: Final = re.compile(
@@ -18,10 +18,10 @@ _APART: Final = re.compile(
 
 
 def without_worktree(folder: str, workflow_id: str = "") -> str:
-    """Return the repository that a folder's path shows it to be a worktree of; the folder itself when it shows none.
+    """Return the repository that a folder is a worktree of, by its path; the folder itself when it is none.
 
     Args:
-        workflow_id: agents' workflows may have a worktree each, `<repository>/trees/<workflow_id>`.
+        workflow_id: the workflow of an agent may have a worktree of its own, `<repository>/trees/<workflow_id>`.
     """
     path = folder.replace("\\", "/")
     if "trees/" not in path:

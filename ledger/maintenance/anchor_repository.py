@@ -1,4 +1,4 @@
-"""Anchors committed to a git repository that the user names: a copy elsewhere, once that is pushed."""
+"""Anchors committed to a git repository of the user; a push makes a copy on another machine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ def commit(anchor: Anchor, repository: Path, data: Path) -> Path:
     """Append an anchor to the file of anchors in a repository, commit that file alone, and return its path.
 
     Args:
-        data: the data directory, in which the repository must not lie.
+        data: the data directory, which must not contain the repository.
 
     Raises:
-        InvalidInput: there is no git repository, or it lies in the data directory.
-        CostledgerError: git is not there, or refuses.
+        InvalidInput: there is no git repository, or it is in the data directory.
+        CostledgerError: git is not installed, or refuses.
     """
     if repository.resolve().is_relative_to(data.resolve()):
-        raise InvalidInput(
-            f"{repository} lies in the data directory, where its writers can change it; name another one"
-        )
+        raise InvalidInput(f"{repository} is in the data directory, where its writers can change it; name another one")
     if not repository.is_dir() or _git(repository, "rev-parse", "--is-inside-work-tree").returncode:
         raise InvalidInput(f"{repository} is no git repository; `git init {repository}` makes one")
     path = repository / ANCHORS_FILE
@@ -45,8 +43,8 @@ def commit(anchor: Anchor, repository: Path, data: Path) -> Path:
     for arguments in (("add", "--", ANCHORS_FILE), ("commit", "--quiet", "--message", message, "--", ANCHORS_FILE)):
         done = _git(repository, *arguments)
         if done.returncode:
-            said = " ".join((done.stderr or done.stdout).split())
-            raise CostledgerError(f"the anchor is in {path} and not committed: git {arguments[0]}: {said}")
+            output = " ".join((done.stderr or done.stdout).split())
+            raise CostledgerError(f"the anchor is in {path} and not committed: git {arguments[0]}: {output}")
     return path
 
 

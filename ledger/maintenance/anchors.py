@@ -1,8 +1,8 @@
-"""Anchors: one line that vouches for a whole data directory, to be kept where its writers cannot reach.
+"""Anchors: one line that proves a whole data directory, to be stored where its writers have no access.
 
-A chain shows every change before its last line, but not that whole lines were cut from its end. An anchor names how
-many ledgers and events there were, and a root: the SHA-256 over the sorted heads of all ledgers. The heads themselves
-stay in the data directory, `anchors/<root>`, and are believed because they hash to the root.
+A chain shows every change before its last line, but not that whole lines were cut from its end. An anchor has the
+number of ledgers and events, and a root: the SHA-256 over the sorted heads of all ledgers. The heads themselves are in
+the data directory, in `anchors/<root>`; the root proves them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEAD = re.compile(r"(\S+) (\d+) (\d+) ([0-9a-f]{64})\Z")
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What a data directory held at a moment."""
+    """The contents of a data directory at a moment."""
 
     origin: str
     moment: str
@@ -45,7 +45,7 @@ class Anchor:
 
 
 def anchor(store: DirectoryStore, *, clock: Clock = clocks.now) -> Anchor:
-    """Anchor a data directory: every ledger is verified, its head written down, and the whole summed up in one line.
+    """Verify every ledger of a data directory, record the heads, and return the anchor of them all.
 
     Raises:
         DamagedLedger, LedgerUnavailable: a ledger does not verify; nothing is anchored.
@@ -80,10 +80,10 @@ def _path(store: DirectoryStore, root: str) -> Path:
 
 
 def anchors_in(text: str) -> list[Anchor]:
-    """The anchors of a text, one per line; empty lines and lines that begin with `#` are left out.
+    """Return the anchors of a text, one per line, without empty lines and lines that begin with `#`.
 
     Raises:
-        InvalidAnchor: another line is none, or there is none at all.
+        InvalidAnchor: a line is not an anchor, or there is no anchor.
     """
     found = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -98,22 +98,24 @@ def anchors_in(text: str) -> list[Anchor]:
     return found
 
 
-def broken(store: DirectoryStore, kept: Anchor) -> Iterator[tuple[str, str]]:
-    """Ledgers that do not hold any more what they held when this anchor was made, each with what is wrong.
+def broken(store: DirectoryStore, expected: Anchor) -> Iterator[tuple[str, str]]:
+    """Yield the ledgers that lost or changed what they contained when an anchor was made, each with what is wrong.
 
-    It compares the line at each anchored head; that all before it is unchanged is the chain's to prove.
+    Only the line at each anchored head is compared; the chain proves all lines before it.
     """
-    if kept.origin != store.origin:
-        renewed = "; its origin was renewed since, and anchors of the old one do not hold" if _was(store, kept) else ""
-        yield "(all)", f"the anchor is of data directory {kept.origin}, and this is {store.origin}{renewed}"
+    if expected.origin != store.origin:
+        renewed = (
+            "; its origin was renewed since, and anchors of the old one are not valid" if _was(store, expected) else ""
+        )
+        yield "(all)", f"the anchor is of data directory {expected.origin}, and this is {store.origin}{renewed}"
         return
     try:
-        text = _path(store, kept.root).read_bytes()
+        text = _path(store, expected.root).read_bytes()
     except OSError as error:
-        yield "(all)", f"the heads of the anchor of {kept.moment} cannot be read: {reason(error)}"
+        yield "(all)", f"the heads of the anchor of {expected.moment} cannot be read: {reason(error)}"
         return
-    if sha256(text).hexdigest() != kept.root:
-        yield "(all)", f"the heads of the anchor of {kept.moment} were changed"
+    if sha256(text).hexdigest() != expected.root:
+        yield "(all)", f"the heads of the anchor of {expected.moment} were changed"
         return
     for name, head in _parsed(text.decode().splitlines()):
         try:
@@ -122,9 +124,9 @@ def broken(store: DirectoryStore, kept: Anchor) -> Iterator[tuple[str, str]]:
             yield name, str(error)
 
 
-def _was(store: DirectoryStore, kept: Anchor) -> bool:
-    """Whether a ledger says that it was of the anchor's origin before a renewal."""
-    text = f'"origin":"{kept.origin}"'
+def _was(store: DirectoryStore, expected: Anchor) -> bool:
+    """Return whether a ledger had the origin of the anchor before a renewal."""
+    text = f'"origin":"{expected.origin}"'
     firsts = (next(iter(store.read(name).raw_lines()), b"") for name in store.workflow_ids() if store.size(name))
     try:
         return any(text in first.decode() for first in firsts)

@@ -1,4 +1,4 @@
-"""What lies beside the ledgers because something went wrong: the files that `FORMAT.md` names."""
+"""Files that failures left in the folder of the ledgers; `FORMAT.md` lists them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NAME: Final = re.compile(r".+\.jsonl\.(fenced|torn|damaged)(?:-[0-9]+)?")
 
 @dataclass(slots=True)
 class Leftovers:
-    """Names of files, sorted.
+    """Sorted names of files.
 
     Attributes:
-        fenced: a sync failed, and nobody has appended to that ledger since.
-        torn: tails that were never acknowledged, moved aside.
-        damaged: what a salvage put aside.
+        fenced: markers of ledgers whose sync failed and that no process has appended to since.
+        torn: tails that were never acknowledged.
+        damaged: ledgers that a salvage replaced.
     """
 
     fenced: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Leftovers:
 
 
 def leftovers_in(data: Path) -> Leftovers:
-    """What lies beside the ledgers of a data directory; one listing, nothing is opened.
+    """Return the leftovers in a data directory, from one listing of the folder.
 
     Raises:
         LedgerUnavailable: the folder cannot be listed.
@@ -45,6 +45,6 @@ def leftovers_in(data: Path) -> Leftovers:
     for name in names:
         if name.endswith(".jsonl"):
             continue
-        if (told := _NAME.fullmatch(name)) is not None:
-            getattr(found, told[1]).append(name)
+        if (match := _NAME.fullmatch(name)) is not None:
+            getattr(found, match[1]).append(name)
     return found

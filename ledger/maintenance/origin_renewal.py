@@ -1,7 +1,7 @@
-"""Renewal: a data directory that was copied gets an origin of its own, and its ledgers are carried over to it.
+"""Renewal: a copied data directory gets an origin of its own, and its ledgers are rewritten for that origin.
 
-Nothing is lost: below the new opening line, which names the old one and the old head, stand the same events with the
-same ids, fields, times and `seq`. So the old file can be made again from the new one, byte for byte.
+Nothing is lost: the new opening line names the old one and the old head, and the same events follow with the same ids,
+fields, times and `seq`. So the old file can be derived from the new one, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from pathlib import Path
 from ledger.errors import CostledgerError, LedgerUnavailable, LockedLedger
 from ledger.events.event import Line
 from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.fence import is_fenced
-from ledger.storage.files import Files, OpenFile, locked_file
+from ledger.storage.files import Files, OpenFile, is_fenced, locked_file
 from ledger.storage.line import LINE_BYTES_MAX
 from ledger.storage.locks import LockTimeout
 from ledger.storage.origin import begin_renewal, end_renewal
 from ledger.storage.reader import LedgerReader
 from ledger.storage.recovery import copy_verified, last_tail
-from ledger.storage.rewrite import renewed_opening, write_anew, written_anew
+from ledger.storage.rewrite import renewed_opening, replaced, write_renumbered
 
 __all__ = ["Renewal", "renew"]
 
 
 @dataclass(slots=True)
 class Renewal:
-    """What a renewal did.
+    """The result of a renewal.
 
     Attributes:
-        carried: how many ledgers were carried over now.
-        problems: those that could not be carried over, with the reason; they are as they were.
+        carried: how many ledgers were rewritten now.
+        problems: why some ledgers could not be rewritten; those are unchanged.
     """
 
     origin: str
@@ -42,20 +41,19 @@ class Renewal:
 def renew(
     store: DirectoryStore, *, files: Files | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Renewal:
-    """Carry every ledger over to a new origin; an interrupted renewal goes on where it was.
+    """Rewrite every ledger for a new origin, or continue an interrupted renewal.
 
-    Agents may go on appending, and whoever folds the ledgers may go on folding: a checkpoint of an old ledger still
-    proves the new one.
+    Agents and folds may continue meanwhile: a checkpoint of an old ledger still proves the new one.
 
     Args:
-        progress: called with ledgers done and in all.
+        progress: called with the number of ledgers done and of all ledgers.
 
     Raises:
-        LedgerUnavailable: the origin could not be renewed, or the folder not be listed.
+        LedgerUnavailable: the origin could not be renewed, or the folder could not be listed.
     """
     calls = files or Files()
     done = Renewal(begin_renewal(store.path, calls))
-    # Whoever opens a ledger reads the origin after making its file, so one that names the old origin is listed here.
+    # A writer reads the origin after it created the file, so this list has every ledger that names the old origin.
     names = list(store.workflow_ids())
     for number, workflow_id in enumerate(names, 1):
         try:
@@ -70,11 +68,11 @@ def renew(
 
 
 def _carried_over(files: Files, path: Path, workflow_id: str, origin: str) -> bool:
-    """Give one ledger another origin; False when it is empty or has it already.
+    """Give one ledger another origin; return False when it is empty or already has it.
 
     Raises:
-        DamagedLedger: it does not verify; it is as it was.
-        LedgerUnavailable: the file system refused; it is as it was.
+        DamagedLedger: it does not verify; it is unchanged.
+        LedgerUnavailable: the file system refused; it is unchanged.
     """
     try:
         while True:
@@ -96,14 +94,14 @@ def _carried_over_locked(files: Files, file: OpenFile, path: Path, workflow_id: 
     if opened["origin"] == origin:
         return False
     reader = LedgerReader(workflow_id, path, lambda at, count: files.read(file, at, count), head.size)
-    with written_anew(files, file, path) as new:
-        write_anew(files, new, reader.raw_lines(), renewed_opening(opened, origin, head.hash))
+    with replaced(files, file, path) as new:
+        write_renumbered(files, new, reader.raw_lines(), renewed_opening(opened, origin, head.hash))
         files.sync(new)
     return True
 
 
 def _opening(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Line:
-    """The first line of a ledger, verified.
+    """Return the first line of a ledger, verified.
 
     Raises:
         DamagedLedger: it does not verify.

@@ -6,18 +6,16 @@ sends again from the first line that is missing (`ledger/replication/replica.py`
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 import orjson
 
 from ledger.errors import BrokenChain
-from ledger.storage.line import EMPTY, HASH_CHARACTERS, Head, following, problem_of, seed, seeded_by
+from ledger.storage.line import EMPTY, Head, body_of, following, hash_of, problem_of, seed, seeded_by
 
 __all__ = ["Chain", "Taken"]
 
 Taken = Literal["next", "known", "early"]
-
-_FROM_HASH: Final = HASH_CHARACTERS + 3
 
 
 class Chain:
@@ -48,11 +46,11 @@ class Chain:
         if seq > self.head.seq + 1:
             return "early"
         problem = problem_of(raw, following(self.head.hash) if self.head.seq else b"", self.workflow_id)
-        if problem is None and seq == 1 and seeded_by(raw[:-_FROM_HASH], self.workflow_id) != self._seed():
+        if problem is None and seq == 1 and seeded_by(body_of(raw), self.workflow_id) != self._seed():
             problem = "it was opened by another origin"
         if problem is not None:
             raise BrokenChain(self.workflow_id, self.origin, seq, problem)
-        self.head = Head(seq, self.head.size + len(raw), raw[-_FROM_HASH:-3].decode())
+        self.head = Head(seq, self.head.size + len(raw), hash_of(raw))
         return "next"
 
     def _seq_of(self, raw: bytes) -> int:

@@ -16,7 +16,7 @@ from ledger.replication.cursor import Cursor
 from ledger.replication.replica import ChainHead, ChainSegment, Replica
 from ledger.replication.sender import Replication, ReplicationProblem, head_at, runs_of
 from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.line import EMPTY, Head
+from ledger.storage.line import EMPTY, Head, ending_of, hash_of
 
 __all__ = ["Loss", "Repair", "repair", "unsent"]
 
@@ -149,15 +149,15 @@ def _whole_up_to(ledgers: DirectoryStore, replica: Replica, head: ChainHead) -> 
     whole, due = EMPTY, next(ours, None)
     for line in replica.chain(head.workflow_id, head.origin):
         if due is not None and line.raw == due:
-            whole = Head(whole.seq + 1, whole.size + len(due), due[-67:-3].decode())
+            whole = Head(whole.seq + 1, whole.size + len(due), hash_of(due))
             due = next(ours, None)
     return whole
 
 
 def _present_behind(ledgers: DirectoryStore, replica: Replica, head: ChainHead, whole: Head) -> int:
     """How many of the ledger's lines behind a place the replica holds somewhere."""
-    theirs = {line.raw[-67:] for line in replica.chain(head.workflow_id, head.origin)}
+    theirs = {ending_of(line.raw) for line in replica.chain(head.workflow_id, head.origin)}
     seen = 0
     for raw in ledgers.read(head.workflow_id, start=whole).raw_lines():
-        seen += raw[-67:] in theirs
+        seen += ending_of(raw) in theirs
     return seen

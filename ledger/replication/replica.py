@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import orjson
 
 from ledger.errors import CostledgerError
+from ledger.storage.line import hash_of
 
 __all__ = [
     "PARTITIONS",
@@ -70,7 +71,7 @@ class ChainSegment:
     @property
     def last(self) -> ChainHead:
         """The chain's head once this run is taken."""
-        digits = self.lines[-1][-67:-3].decode()
+        digits = hash_of(self.lines[-1])
         return ChainHead(self.after.workflow_id, self.after.origin, self.after.seq + len(self.lines), digits)
 
 

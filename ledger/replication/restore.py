@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from ledger.replication.cursor import Cursor, cursor_path
 from ledger.replication.replica import Replica, ReplicatedLine
 from ledger.replication.sender import ReplicationProblem
 from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.files import Files
+from ledger.storage.files import Files, write_all
 from ledger.storage.origin import origin_of, take_origin
 from ledger.text import counted
 
@@ -169,8 +168,7 @@ def _flush(chains: dict[str, _Restoring], folder: Path, files: Files) -> None:
     for workflow_id, one in chains.items():
         if one.due:
             data = b"".join(one.due)
-            if files.write(files.open_append(folder / f"{workflow_id}.jsonl"), data) != len(data):
-                raise OSError(errno.ENOSPC, "short write")
+            write_all(files, files.open_append(folder / f"{workflow_id}.jsonl"), data)
             one.due = []
 
 

@@ -30,7 +30,7 @@ from ledger.events.timestamps import Clock
 from ledger.replication.cursor import Cursor, cursor_path, held_by
 from ledger.replication.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, ChainSegment, Replica
 from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.line import EMPTY, Head, seed, seeded_by
+from ledger.storage.line import EMPTY, ENDING_BYTES, Head, body_of, following, hash_of, seed, seeded_by
 from ledger.storage.origin import misplaced, origin_of
 
 __all__ = ["LOOK_SECONDS", "Replication", "ReplicationProblem", "Sent", "ends_at", "head_at", "runs_of"]
@@ -54,7 +54,6 @@ _RENEWING_SECONDS: Final = 0.5
 _AGAIN_SECONDS: Final = 30.0
 """When a ledger that could not be sent, and has not grown, is tried again."""
 
-_HASH_FROM_END: Final = 67
 """A line ends with its hash, `"}` and a newline."""
 
 _UNAVAILABLE_SECONDS: Final = 1.0
@@ -260,7 +259,7 @@ class Replication:
             lines = next(rest, None)
         if lines is None:
             return None
-        if head.seq == 0 and seeded_by(lines[0][:-67], workflow_id) != seed(workflow_id, self._origin):
+        if head.seq == 0 and seeded_by(body_of(lines[0]), workflow_id) != seed(workflow_id, self._origin):
             problem = f"it was opened by another origin than this data directory's, {self._origin}"
             raise Diverged(workflow_id, self._origin, 1, problem)
         return _Sending(workflow_id, head, lines, rest)
@@ -364,7 +363,7 @@ def ends_at(ledgers: DirectoryStore, workflow_id: str, head: Head) -> bool:
     path = ledgers.ledger_path(workflow_id)
     try:
         with path.open("rb", buffering=0) as file:  # asked of every ledger at a first look
-            return os.pread(file.fileno(), len(head.hash), head.size - _HASH_FROM_END) == head.hash.encode()
+            return os.pread(file.fileno(), ENDING_BYTES, head.size - ENDING_BYTES) == following(head.hash)
     except OSError as error:
         raise LedgerUnavailable(path, "read", error) from error
 
@@ -381,7 +380,7 @@ def head_at(ledgers: DirectoryStore, told: ChainHead) -> Head:
     for seq, raw in enumerate(ledgers.read(told.workflow_id).raw_lines(), 1):
         size += len(raw)
         if seq == told.seq:
-            if raw[-67:-3].decode() == told.hash:
+            if hash_of(raw) == told.hash:
                 return Head(seq, size, told.hash)
             raise Diverged(told.workflow_id, told.origin, seq, "the replica holds another line there")
     problem = f"the replica holds that line, and this ledger ends before it, after {size:,} bytes"

@@ -1,7 +1,7 @@
-"""The end of a ledger, and what comes next: the pure part of an append.
+"""The pure part of an append, which the journal and the store in memory share.
 
-Given where a ledger ends, `compose` decides for each event whether it is there already, contradicts what is
-there, or becomes the next line. It knows no file; the journal and the in-memory store share it.
+From the end of a ledger, `compose` decides for each event whether it is already in the ledger, contradicts it, or
+becomes the next line.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ import orjson
 from ledger.errors import ConflictingEvent, DamagedLedger, LedgerMoved
 from ledger.events.event import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
 from ledger.events.runs import Runs
-from ledger.storage.line import EMPTY, HASH_CHARACTERS, Draft, Head, following, problem_of, seed
+from ledger.storage.line import EMPTY, ENDING_BYTES, Draft, Head, following, problem_of, seed
 
 __all__ = ["Bytes", "Composed", "Receipt", "Tail", "compose", "drafts", "find", "ids_from", "runs_of", "with_runs"]
 
 Bytes = bytes | bytearray | mmap
 
 _SEARCHED_ONE_BY_ONE_MAX: Final = 8
-"""Ids looked up by a scan each; above it one pass collects every id (measured: about the same at eight)."""
+"""Ids that get a scan each; for more ids one pass collects every id (measured: equal at about eight)."""
 
 _BEGINS: Final = rb'\{"v":[0-9]+,"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*"),"type":"'
 _LINE_BEGINS: Final = re.compile(_BEGINS + rb"([a-z_]*)")
-"""How a line that we write begins; its groups are the id, as JSON, and the type."""
+"""The beginning of a line; its groups are the id, as JSON, and the type."""
 
 _NEXT_LINE: Final = re.compile(rb"\n" + _BEGINS)
 """The end of a line and the beginning of the next, up to its type; its first group is the id, as JSON.
 
-What a caller's own fields hold looks like this nowhere: a line holds no other newline.
+The fields of a caller cannot imitate it, since a line contains no other newline.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An event is in its ledger.
+    """The confirmation that an event is in its ledger.
 
     Attributes:
         duplicate: it was there before this append.
-        durability: "always" (it was synced before this receipt was made), "batch" (it will be by the next
-            `flush`) or "none" (whenever the operating system likes).
+        durability: "always" (it was synced before this receipt was made), "batch" (the next `flush` syncs it) or
+            "none" (the operating system decides).
     """
 
     workflow_id: str
@@ -60,11 +60,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Where a ledger ends.
+    """The end of a ledger.
 
     Attributes:
         recorded_at: of the last line; "" when there is none.
-        runs: None when nobody has looked yet.
+        runs: None until they are needed.
     """
 
     head: Head = EMPTY
@@ -74,7 +74,7 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What an append comes to: the lines to write, one receipt per event, and the tail after them."""
+    """The result of `compose`: the lines to write, one receipt per event, and the tail after them."""
 
     lines: list[bytes]
     receipts: list[Receipt]
@@ -82,7 +82,7 @@ class Composed:
 
 
 def drafts(events: Sequence[Event]) -> list[Draft]:
-    """Events made ready, each with its id.
+    """Return events prepared to become lines, each with its id.
 
     Raises:
         InvalidEvent: a line would be too long, or an unknown field is not plain JSON.
@@ -108,71 +108,99 @@ def compose(
     expected_seq: int | None,
     durability: str,
 ) -> Composed:
-    """The lines that a batch of one workflow's events adds to a ledger; an empty batch only opens it.
+    """Return the lines that a batch of events of one workflow adds to a ledger; an empty batch only opens it.
 
     Args:
-        tail: its `runs` must be known when a draft needs a run.
-        found: lines of the ledger by those of the batch's ids that it holds.
-        now: the clock's reading in the ledger's spelling; a line is never dated before the one above it.
+        tail: with its `runs` when a draft needs a run.
+        found: the lines of the ledger with ids of the batch, by id.
+        now: the time of the clock in the ledger's spelling; no line is dated before the line above it.
 
     Raises:
         LedgerMoved: the ledger is not at `expected_seq` and holds nothing of this batch from an earlier attempt.
-        ConflictingEvent: an id is taken by other content.
+        ConflictingEvent: an id is in the ledger with other content.
     """
-    again = any(draft.written and draft.id in found for draft in batch)
-    if expected_seq is not None and expected_seq != tail.head.seq and not again:
+    retried = any(draft.written and draft.id in found for draft in batch)
+    if expected_seq is not None and expected_seq != tail.head.seq and not retried:
         raise LedgerMoved(workflow_id, expected_seq, tail.head.seq)
-    recorded_at, runs = max(now, tail.recorded_at), tail.runs or Runs()
-    seq, digits = tail.head.seq, tail.head.hash
-    written: dict[str, tuple[Draft, int, str, int | None]] = {}
-    lines: list[bytes] = []
-    receipts: list[Receipt] = []
-    if seq == 0:
-        named, seq = origin(), 1
-        raw, digits = _opening(workflow_id, named).encode(seq, recorded_at, seed(workflow_id, named))
-        lines.append(raw)
+    lines = _NewLines(workflow_id, tail, max(now, tail.recorded_at), durability)
+    if tail.head.seq == 0:
+        lines.open(origin())
     for draft in batch:
-        line = found.get(draft.id)
-        if line is None and draft.id in written:
-            line = _told(*written[draft.id])
-        if line is not None:
-            if different := draft.differences(line):
-                raise ConflictingEvent(workflow_id, draft.id, line["seq"], different)
-            duplicate = not (draft.written and draft.id in found)
-            receipts.append(Receipt(workflow_id, draft.id, line["seq"], line["hash"], duplicate, durability))
-            continue
-        run = runs.next_run(draft.event.type) if draft.needs_run else None
-        seq += 1
-        raw, digits = draft.encode(seq, recorded_at, following(digits), run)
-        lines.append(raw)
-        written[draft.id] = (draft, seq, digits, run)
-        if draft.event.type in LIFECYCLE_TYPES:
-            runs = runs.after(draft.event.type, run or draft.event.fields["run"])
-        receipts.append(Receipt(workflow_id, draft.id, seq, digits, duplicate=False, durability=durability))
-    if not lines:
-        return Composed(lines, receipts, tail)
-    head = Head(seq, tail.head.size + sum(map(len, lines)), digits)
-    return Composed(lines, receipts, Tail(head, recorded_at, None if tail.runs is None else runs))
+        if (line := found.get(draft.id)) is not None:
+            lines.repeat(draft, line, duplicate=not draft.written)
+        elif draft.id in lines.written:
+            lines.repeat(draft, _line_of(*lines.written[draft.id]), duplicate=True)
+        else:
+            lines.add(draft)
+    return lines.composed()
 
 
-def _opening(workflow_id: str, origin: str) -> Draft:
-    opened = Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin})
-    return Draft(opened, os.urandom(16).hex(), needs_run=False)
+class _NewLines:
+    """The lines and receipts of one append.
+
+    Attributes:
+        written: by id the draft, `seq`, hash and run of each line.
+    """
+
+    def __init__(self, workflow_id: str, tail: Tail, recorded_at: str, durability: str) -> None:
+        self.written: dict[str, tuple[Draft, int, str, int | None]] = {}
+        self._workflow_id, self._tail, self._recorded_at, self._durability = workflow_id, tail, recorded_at, durability
+        self._seq, self._hash, self._runs = tail.head.seq, tail.head.hash, tail.runs or Runs()
+        self._lines: list[bytes] = []
+        self._receipts: list[Receipt] = []
+
+    def open(self, origin: str) -> None:
+        """Add the first line of a ledger."""
+        opened = Event(self._workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin})
+        draft = Draft(opened, os.urandom(16).hex(), needs_run=False)
+        raw, self._hash = draft.encode(1, self._recorded_at, seed(self._workflow_id, origin))
+        self._lines.append(raw)
+        self._seq = 1
+
+    def repeat(self, draft: Draft, line: Line, *, duplicate: bool) -> None:
+        """Add the receipt of an event whose id already has a line."""
+        if different := draft.differences(line):
+            raise ConflictingEvent(self._workflow_id, draft.id, line["seq"], different)
+        receipt = Receipt(self._workflow_id, draft.id, line["seq"], line["hash"], duplicate, self._durability)
+        self._receipts.append(receipt)
+
+    def add(self, draft: Draft) -> None:
+        """Add the line of an event, and its receipt."""
+        kind = draft.event.type
+        run = self._runs.next_run(kind) if draft.needs_run else None
+        self._seq += 1
+        raw, self._hash = draft.encode(self._seq, self._recorded_at, following(self._hash), run)
+        self._lines.append(raw)
+        self.written[draft.id] = (draft, self._seq, self._hash, run)
+        if kind in LIFECYCLE_TYPES:
+            self._runs = self._runs.after(kind, run or draft.event.fields["run"])
+        receipt = Receipt(
+            self._workflow_id, draft.id, self._seq, self._hash, duplicate=False, durability=self._durability
+        )
+        self._receipts.append(receipt)
+
+    def composed(self) -> Composed:
+        """Return all of it."""
+        if not self._lines:
+            return Composed([], self._receipts, self._tail)
+        head = Head(self._seq, self._tail.head.size + sum(map(len, self._lines)), self._hash)
+        runs = None if self._tail.runs is None else self._runs
+        return Composed(self._lines, self._receipts, Tail(head, self._recorded_at, runs))
 
 
-def _told(draft: Draft, seq: int, digits: str, run: int | None) -> Line:
-    """What the ledger now says under this id, for a repetition within the same batch."""
+def _line_of(draft: Draft, seq: int, digits: str, run: int | None) -> Line:
+    """Return the line that an earlier draft of the same batch has become."""
     given: dict[str, Any] = orjson.loads(orjson.dumps(dict(draft.event.fields), default=float))
     return given | {"type": draft.event.type, "seq": seq, "hash": digits} | ({} if run is None else {"run": run})
 
 
 def find(ledger: Bytes, ids: Collection[str], path: Path, start: int = 0) -> dict[str, Line]:
-    """The lines of a ledger, from the one that begins at `start`, that carry one of these ids; each id's first one.
+    """Return the first line with each of these ids, from the line that begins at `start` on.
 
-    Each is proven against the line before it: a receipt may follow, and what does not verify is nothing to vouch for.
+    Each line is verified against the line before it, since a receipt may follow.
 
     Raises:
-        DamagedLedger: one does not verify.
+        DamagedLedger: one of them does not verify.
     """
     found: dict[str, Line] = {}
     if len(ids) <= _SEARCHED_ONE_BY_ONE_MAX:
@@ -198,7 +226,7 @@ def find(ledger: Bytes, ids: Collection[str], path: Path, start: int = 0) -> dic
 
 
 def ids_from(ledger: Bytes, start: int, end: int = sys.maxsize) -> Iterator[tuple[bytes, int]]:
-    """Each line's id, as JSON, and where the line begins, of the lines between two places where lines begin."""
+    """Yield the id of each line, as JSON, and the position of the line, between two positions where lines begin."""
     if (first := _LINE_BEGINS.match(ledger, start, end)) is not None:
         yield first[1], start
     for match in _NEXT_LINE.finditer(ledger, start, end):
@@ -207,14 +235,14 @@ def ids_from(ledger: Bytes, start: int, end: int = sys.maxsize) -> Iterator[tupl
 
 def _check(ledger: Bytes, at: int, path: Path, line: Line) -> None:
     start, end = at, ledger.find(b"\n", at) + 1
-    before = bytes(ledger[max(0, start - HASH_CHARACTERS - 3) : start])
+    before = bytes(ledger[max(0, start - ENDING_BYTES) : start])
     problem = problem_of(bytes(ledger[start:end]), before, str(line.get("workflow_id")))
     if problem is not None:
         raise DamagedLedger(path, line.get("seq", 1), start, problem)
 
 
 def runs_of(ledger: Bytes) -> Runs:
-    """Which run a ledger is in."""
+    """Return the current run of a ledger."""
     runs = Runs()
     for at in _lines_with(ledger, b'"type":"workflow_'):
         begins = _LINE_BEGINS.match(ledger, at)
@@ -225,7 +253,7 @@ def runs_of(ledger: Bytes) -> Runs:
 
 
 def _lines_with(ledger: Bytes, text: bytes, start: int = 0) -> Iterator[int]:
-    """Where each line begins that holds a text, once however often it does: a caller's own fields may be full of it."""
+    """Yield the position of each line that contains a text, once even if the fields of a caller repeat it."""
     at = ledger.find(text, start)
     while at >= 0:
         yield ledger.rfind(b"\n", 0, at) + 1
@@ -234,7 +262,7 @@ def _lines_with(ledger: Bytes, text: bytes, start: int = 0) -> Iterator[int]:
 
 
 def _line_at(ledger: Bytes, at: int) -> Line | None:
-    """The line that begins there."""
+    """Return the line at a position."""
     end = ledger.find(b"\n", at)
     try:
         line = orjson.loads(ledger[at : end if end >= 0 else None])
@@ -244,5 +272,5 @@ def _line_at(ledger: Bytes, at: int) -> Line | None:
 
 
 def with_runs(tail: Tail, ledger: Callable[[], Bytes]) -> Tail:
-    """The tail with its runs known."""
+    """Return a tail with its runs."""
     return tail if tail.runs is not None else replace(tail, runs=runs_of(ledger()) if tail.head.seq else Runs())

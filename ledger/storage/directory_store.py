@@ -28,8 +28,7 @@ from ledger.events.timestamps import Clock
 from ledger.events.workflow_ids import check_workflow_id, is_workflow_id
 from ledger.storage import descriptors
 from ledger.storage.append import Receipt
-from ledger.storage.fence import is_fenced, set_fence
-from ledger.storage.files import PATHS_KEPT, Files, OpenFile, locked
+from ledger.storage.files import PATHS_CACHED, Files, OpenFile, is_fenced, locked, set_fence
 from ledger.storage.filesystem import network_file_system
 from ledger.storage.journal import Durability, Journal
 from ledger.storage.line import EMPTY, Head
@@ -82,7 +81,7 @@ def sizes_of(ledgers: LedgerStore) -> dict[str, int]:
     return sizes
 
 
-@lru_cache(PATHS_KEPT)
+@lru_cache(PATHS_CACHED)
 def _path(directory: Path, workflow_id: str) -> Path:
     return directory / (workflow_id + LEDGER_SUFFIX)
 

@@ -1,7 +1,12 @@
-"""The few file-system calls that an append makes, in one place.
+"""The file-system calls of an append, and the rules that all writers of ledger files follow.
 
-One method is one system call (Python retries EINTR itself, PEP 475), so a test can make the n-th one fail.
-Errors stay `OSError`; the journal gives them their meaning.
+One method of `Files` is one system call (Python retries EINTR itself, PEP 475), so a test can make the n-th call fail.
+Errors stay `OSError`; the callers decide what they mean.
+
+A failed sync leaves pages that look clean and are not on the disk, and the kernel reports the error only once: the next
+sync succeeds (https://lwn.net/Articles/752063/). So the process that gets the error, writer or reader, fences the
+ledger: it creates a marker `<ledger>.fenced` before it does anything else, and remembers the fence itself in case the
+marker cannot be created. No process uses a fenced ledger until its bytes have been copied to a new file.
 """
 
 from __future__ import annotations
@@ -13,30 +18,42 @@ import mmap
 import os
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Final
 
 from ledger.storage import descriptors, locks
 
-__all__ = ["PATHS_KEPT", "Files", "OpenFile", "locked", "locked_file"]
+__all__ = [
+    "PATHS_CACHED",
+    "Files",
+    "OpenFile",
+    "fence_path",
+    "is_fenced",
+    "lift_fence",
+    "locked",
+    "locked_file",
+    "set_fence",
+    "write_all",
+]
 
-PATHS_KEPT: Final = 1024
-"""Paths of ledgers in use. A new `Path` interns its parts, and as those come and go Python makes the table of them
-anew, 2 MB each time in the heap of whichever thread it is: a server would grow with its threads."""
+PATHS_CACHED: Final = 1024
+"""Paths of ledgers in use. Each new `Path` interns its parts; without a cache the table of interned strings is rebuilt
+again and again, 2 MB each time in the heap of the calling thread, and a server would grow with its threads."""
 
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOCTTY
 
 
 class OpenFile:
-    """An open descriptor that closes when nobody holds it any more.
+    """An open descriptor that closes with its last reference.
 
-    A thread that syncs holds its own reference, so another thread that reopens the ledger can never close, and
-    the system never reuse, the descriptor being synced.
+    A thread that syncs has a reference of its own. So another thread that reopens the ledger cannot close the
+    descriptor, and the system cannot reuse its number during the sync.
 
     Attributes:
         path: where it was opened.
-        reads: it is only read; a forked child may go on reading, for no lock is taken again.
-        stuck: its lock could not be unlocked; who is done with it lets it go.
+        reads: it is only read; a forked child may continue to read, since no lock is taken again.
+        stuck: its lock could not be released; its last user must call `let_go`.
     """
 
     __slots__ = ("fd", "path", "reads", "stuck")
@@ -46,7 +63,7 @@ class OpenFile:
         self.fd = descriptors.retried(lambda: locks.opened(lambda: os.open(path, flags | _FLAGS, 0o666)))
 
     def let_go(self) -> None:
-        """Lift its lock when it cannot be unlocked: from now on the descriptor is of no file, so a sync of it fails."""
+        """Release a lock that cannot be unlocked: the descriptor becomes one of /dev/null, so a sync of it fails."""
         with contextlib.suppress(OSError):
             null = os.open(os.devnull, os.O_RDWR | _FLAGS)
             os.dup2(null, self.fd, inheritable=False)
@@ -65,31 +82,32 @@ def _regular(file: OpenFile) -> OpenFile:
 
 
 class Files:
-    """The operating system's files.
+    """The files of the operating system.
 
     Attributes:
-        fenced: paths of ledgers whose sync has failed in this process; see `fence.py`.
+        fenced: paths of ledgers whose sync has failed in this process.
     """
 
     fenced: ClassVar[set[Path]] = set()
 
     def open_append(self, path: Path) -> OpenFile:
+        """Open a file for reading and appending; it is created when there is none."""
         return _regular(OpenFile(path, os.O_RDWR | os.O_CREAT | os.O_APPEND))
 
     def open_read(self, path: Path) -> OpenFile:
-        # Without O_NONBLOCK a FIFO would wait for a process that writes into it.
+        """Open a file for reading. Without O_NONBLOCK a FIFO would wait for a process that writes to it."""
         return _regular(OpenFile(path, os.O_RDONLY | os.O_NONBLOCK))
 
     def open_existing(self, path: Path) -> OpenFile:
-        """To read and append; FileNotFoundError when there is none."""
+        """Open a file for reading and appending; FileNotFoundError when there is none."""
         return OpenFile(path, os.O_RDWR | os.O_APPEND)
 
     def create(self, path: Path) -> OpenFile:
-        """A new file; FileExistsError when there is one."""
+        """Create a file; FileExistsError when there is one."""
         return OpenFile(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
 
     def take_access(self, new: OpenFile, old: OpenFile) -> None:
-        """Give a new file the mode of the old one, and its owner and group where we may."""
+        """Give a new file the mode of the old one, and its owner and group where permitted."""
         was = os.fstat(old.fd)
         try:
             os.fchown(new.fd, was.st_uid, was.st_gid)
@@ -103,15 +121,17 @@ class Files:
         locks.lock(file.fd, file.path, shared=shared)
 
     def unlock(self, file: OpenFile) -> None:
+        """Release the lock of a file."""
         fcntl.flock(file.fd, fcntl.LOCK_UN)
         if file.reads:
             locks.unshare(file.fd)
 
     def size(self, file: OpenFile) -> int:
+        """Return the size of a file in bytes."""
         return os.fstat(file.fd).st_size
 
     def is_at(self, file: OpenFile, path: Path) -> bool:
-        """Whether the path still names this very file."""
+        """Return whether the path still names this file."""
         try:
             named = os.stat(path)
         except FileNotFoundError:
@@ -119,6 +139,7 @@ class Files:
         return os.path.samestat(named, os.fstat(file.fd))
 
     def exists(self, path: Path) -> bool:
+        """Return whether there is anything at a path."""
         try:
             os.stat(path)
         except FileNotFoundError:
@@ -126,43 +147,60 @@ class Files:
         return True
 
     def read(self, file: OpenFile, offset: int, count: int) -> bytes:
+        """Return up to `count` bytes from an offset."""
         return os.pread(file.fd, count, offset)
 
     def write(self, file: OpenFile, data: bytes) -> int:
+        """Append bytes and return how many were written; callers use `write_all`."""
         return os.write(file.fd, data)
 
     def truncate(self, file: OpenFile, size: int) -> None:
+        """Cut a file to a size."""
         os.ftruncate(file.fd, size)
 
     def sync(self, file: OpenFile) -> None:
-        """The file's bytes and its size are on the disk (fdatasync; its manual page: sizes are included)."""
+        """Put the bytes of a file and its size on the disk (fdatasync; its manual page: sizes are included)."""
         os.fdatasync(file.fd)
 
     def sync_directory(self, path: Path) -> None:
+        """Put the names in a folder on the disk."""
         directory = OpenFile(path, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(directory.fd)
 
     def map(self, file: OpenFile, size: int) -> mmap.mmap:
-        """The first `size` bytes, to be searched without reading them into memory; a context manager."""
+        """Map the first `size` bytes, so that a search does not read them into memory; a context manager."""
         return descriptors.retried(lambda: mmap.mmap(file.fd, size, access=mmap.ACCESS_READ))
 
     def link(self, old: Path, new: Path) -> None:
-        """A second name; FileExistsError when it is taken."""
+        """Give a file a second name; FileExistsError when it is taken."""
         os.link(old, new)
 
     def replace(self, old: Path, new: Path) -> None:
+        """Move a file to a name, which may be that of another file."""
         os.replace(old, new)
 
     def remove(self, path: Path) -> None:
+        """Remove a file."""
         os.unlink(path)
+
+
+def write_all(files: Files, file: OpenFile, data: bytes) -> None:
+    """Append bytes to a file in one call, all of them.
+
+    Raises:
+        OSError: the file system refused, or wrote only a part, as when the disk becomes full; the part stays.
+    """
+    written = files.write(file, data)
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"only {written:,} of {len(data):,} bytes were written")
 
 
 @contextlib.contextmanager
 def locked(files: Files, file: OpenFile, *, shared: bool = False) -> Iterator[None]:
-    """A file, locked; its lock is lifted whatever happens.
+    """Lock a file during the block, and release the lock in every case.
 
-    The traceback of an error, which somebody may keep, keeps the file open; a lock that could not be unlocked would
-    then stay, and everybody else wait.
+    The traceback of an error can keep the file open for long. A lock that could not be released would then block all
+    other processes, so the descriptor lets go of it.
     """
     files.lock(file, shared=shared)
     try:
@@ -170,14 +208,14 @@ def locked(files: Files, file: OpenFile, *, shared: bool = False) -> Iterator[No
     finally:
         try:
             files.unlock(file)
-        except BaseException:  # an interrupt, too, comes between
+        except BaseException:  # an interrupt, too
             file.let_go()
             raise
 
 
 @contextlib.contextmanager
 def locked_file(files: Files, path: Path, *, writable: bool = False) -> Iterator[OpenFile]:
-    """The file that the path names, exclusively locked.
+    """Open the file that a path names, exclusively locked during the block.
 
     Args:
         writable: it can also be appended to and cut.
@@ -191,3 +229,40 @@ def locked_file(files: Files, path: Path, *, writable: bool = False) -> Iterator
             if files.is_at(file, path):
                 yield file
                 return
+
+
+@lru_cache(PATHS_CACHED)
+def fence_path(ledger: Path) -> Path:
+    """Return the path of the marker of a fenced ledger, whether it exists or not."""
+    return ledger.with_name(ledger.name + ".fenced")
+
+
+def set_fence(files: Files, ledger: Path) -> None:
+    """Fence a ledger; other processes may miss it, since the disk is failing."""
+    files.fenced.add(ledger)
+    with contextlib.suppress(OSError):
+        marker = fence_path(ledger)
+        with contextlib.suppress(FileExistsError):
+            files.create(marker)
+        files.sync_directory(marker.parent)
+
+
+def is_fenced(files: Files, ledger: Path) -> bool:
+    """Return whether a sync of this ledger has failed since it was last copied.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    return ledger in files.fenced or files.exists(fence_path(ledger))
+
+
+def lift_fence(files: Files, ledger: Path) -> None:
+    """Remove the fence of a ledger whose bytes were copied to a new, synced file at the same path.
+
+    Raises:
+        OSError: the file system refused; a marker that remains costs one more copy.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        files.remove(fence_path(ledger))
+    files.sync_directory(ledger.parent)
+    files.fenced.discard(ledger)

@@ -1,14 +1,13 @@
 """The journal of one ledger file: many processes append, every receipt follows a sync.
 
-The protocol, in order: in-process lock; `flock` on the ledger file itself; is this still the file the path names;
-is it fenced; read and verify what others appended; write the new lines in one call; unlock; **then** sync, so
-that writers share a flush; look again whether the path still names this file; only now the receipts.
+The protocol, in order: take the in-process lock; `flock` the ledger file itself; check that the path still names this
+file and that it is not fenced; read and verify what others appended; write the new lines in one call; unlock; **then**
+sync, so that writers share a flush; check again that the path names this file; return the receipts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +18,8 @@ from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable, L
 from ledger.events.event import Event, Line
 from ledger.events.timestamps import Clock, to_wire
 from ledger.storage.append import Composed, Receipt, Tail, compose, drafts, with_runs
-from ledger.storage.bloom_filter import SeenIds
-from ledger.storage.fence import is_fenced, set_fence
-from ledger.storage.files import Files, OpenFile
+from ledger.storage.bloom_filter import IdFilter
+from ledger.storage.files import Files, OpenFile, is_fenced, set_fence, write_all
 from ledger.storage.line import Draft
 from ledger.storage.locks import LockTimeout
 from ledger.storage.reader import LedgerReader
@@ -39,10 +37,10 @@ _WRITE_BYTES_MAX: Final = 8 * 1024 * 1024
 
 
 class Journal:
-    """Appends to one ledger file; safe between threads, processes and across forks.
+    """The writer of one ledger file; safe between threads, processes and across forks.
 
     Args:
-        origin: called when the ledger is opened for the first time ever.
+        origin: called when the ledger gets its first line.
     """
 
     def __init__(
@@ -60,12 +58,12 @@ class Journal:
         self._forget()
 
     def _forget(self) -> None:
-        """As if nothing had been seen yet; also what a forked child must do with its parent's lock and file."""
+        """Start without a lock, a file and a position; a forked child must not use those of its parent."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._file: OpenFile | None = None
         self._tail: Tail | None = None
-        self._seen = SeenIds()
+        self._ids = IdFilter()
         self._directory_synced = False
 
     def append(self, events: Sequence[Event], expected_seq: int | None = None) -> list[Receipt]:
@@ -89,9 +87,9 @@ class Journal:
                     return receipts
             finally:
                 if file.stuck:
-                    file.let_go()  # its reference may live on, in an error's traceback say, and so would its lock
-            # Between our write and our sync the file was replaced or fenced: whether our lines were carried over
-            # is for the new file to say, so every id is looked up, also those made here.
+                    file.let_go()  # an error's traceback may keep the file open, and so its lock
+            # The file was replaced or fenced between our write and our sync. Only the new file shows whether our lines
+            # were copied, so search for every id, also for those made here.
             for draft in batch:
                 draft.search = True
 
@@ -130,7 +128,7 @@ class Journal:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[OpenFile]:
-        """The file that the path names, locked and not fenced."""
+        """Lock the file that the path names, and copy it first when it is fenced."""
         while True:
             file = self._opened()
             self._try("lock", self._files.lock, file)
@@ -149,21 +147,21 @@ class Journal:
                     self._files.unlock(file)
                 except OSError as refused:
                     self._file = self._tail = None
-                    file.stuck = True  # until it has been synced
+                    file.stuck = True  # let go of it after the sync
                     if refused.__context__ is not None:
-                        file.let_go()  # another error is under way, and nobody will sync it
+                        file.let_go()  # another error is raised, so there will be no sync
 
     def _opened(self) -> OpenFile:
         if self._file is None:
             self._file = self._try("open", self._files.open_append, self.path)
             self._tail = None
-            self._directory_synced = False  # whoever put this file there may have died before it was in its folder
+            self._directory_synced = False  # its creator may have died before it synced the folder
         return self._file
 
     def _caught_up(self, file: OpenFile) -> Tail:
-        """Where the ledger ends now, what others appended since the last look verified."""
+        """Return the end of the ledger, after a check of what others appended since the last append."""
         if self._tail is None or self._tail.head.seq == 0:
-            return self._looked_at_anew(file)
+            return self._read_tail(file)
         size = self._try("look at", self._files.size, file)
         head = self._tail.head
         if size == head.size:
@@ -172,15 +170,15 @@ class Journal:
             problem = f"was cut: it had {head.size:,} bytes when last appended to and has {size:,} now"
             raise DamagedLedger(self.path, head.seq, size, problem)
         tail = self._try("read", self._verified_from, file, self._tail, size)
-        return tail or self._looked_at_anew(file)
+        return tail or self._read_tail(file)
 
-    def _looked_at_anew(self, file: OpenFile) -> Tail:
-        """Where the ledger ends, whatever was known of it: it may be another file, or cut and grown again."""
-        self._seen = SeenIds()
+    def _read_tail(self, file: OpenFile) -> Tail:
+        """Return the end of the ledger without what was cached: it may be another file, or cut and grown again."""
+        self._ids = IdFilter()
         return self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
 
     def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:
-        """The tail after what others appended; None when something torn is behind it."""
+        """Return the tail after what others appended; None when a torn line follows it."""
 
         def read_at(offset: int, count: int) -> bytes:
             return self._files.read(file, offset, count)
@@ -196,7 +194,7 @@ class Journal:
         found: dict[str, Line] = {}
         if tail.head.seq and (wanted or needs_runs):
             with self._try("search", self._files.map, file, tail.head.size) as ledger:
-                found = self._seen.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
+                found = self._ids.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
                 tail = with_runs(tail, lambda: ledger) if needs_runs else tail
         elif needs_runs:
             tail = with_runs(tail, lambda: b"")
@@ -212,25 +210,23 @@ class Journal:
         )
 
     def _write_lines(self, file: OpenFile, start: int, lines: Sequence[bytes]) -> None:
-        """All lines, or the ledger as it was."""
+        """Write all lines, or leave the ledger as it was."""
         try:
             for data in _packed(lines):
-                written = self._files.write(file, data)
-                if written != len(data):
-                    raise OSError(errno.ENOSPC, f"only {written:,} of {len(data):,} bytes were written")
+                write_all(self._files, file, data)
         except OSError as error:
             self._tail = None
             try:
                 self._files.truncate(file, start)
             except OSError:
-                # What was written may stand there whole; nobody may build on it before it has been copied.
+                # Whole new lines may remain; no process may append to them before the ledger has been copied.
                 self._file = None
                 set_fence(self._files, self.path)
                 raise DurabilityUnknown(self.path, error) from error
             raise LedgerUnavailable(self.path, "append to", error) from error
 
     def _confirmed(self, file: OpenFile) -> bool:
-        """Sync; False when the file was replaced or fenced meanwhile, so that the sync says nothing."""
+        """Sync; return False when the file was replaced or fenced meanwhile, so that the sync proves nothing."""
         self._sync(file)
         if not self._directory_synced:
             self._try("sync the folder of", self._files.sync_directory, self.path.parent)
@@ -257,7 +253,7 @@ class Journal:
 
 
 def _packed(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Lines joined into writes of at most `_WRITE_BYTES_MAX`, whole lines each."""
+    """Join lines into writes of at most `_WRITE_BYTES_MAX`, whole lines each."""
     part: list[bytes] = []
     size = 0
     for line in lines:

@@ -3,13 +3,15 @@
     {"v":1,"seq":N,"id":"…","type":"…","workflow_id":"…","recorded_at":"…", … ,"hash":"<64 hex>"}\n
 
 The hash covers the file's raw bytes from the first digit of the previous line's hash up to and including this
-line's `,"hash":"`; the first line's covers a fixed text with the workflow id and the origin instead.
+line's `,"hash":"`; the first line's covers a fixed text with the workflow id and the origin instead. Only this module
+knows the position of the hash in a line.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,31 +22,36 @@ from ledger.events.event import FORMAT_VERSION, LEDGER_OPENED, Event, Line
 
 __all__ = [
     "EMPTY",
-    "HASH_CHARACTERS",
+    "ENDING_BYTES",
     "LINE_BYTES_MAX",
     "Draft",
     "Head",
+    "body_of",
     "chain_hash",
+    "ending_of",
     "following",
-    "is_hash",
+    "hash_of",
+    "possible_ends",
     "problem_of",
     "seed",
     "seeded_by",
 ]
 
 LINE_BYTES_MAX: Final = 256 * 1024
-"""So that a reader's memory, and what a torn write can leave, are bounded."""
+"""A bound for the memory of a reader and for the remains of a torn write."""
 
-HASH_CHARACTERS: Final = 64
 _BEFORE_HASH: Final = b',"hash":"'
 _AFTER_HASH: Final = b'"}\n'
-_TRAILER_BYTES: Final = len(_BEFORE_HASH) + HASH_CHARACTERS + len(_AFTER_HASH)
-_HASH = re.compile(rb"[0-9a-f]{64}\Z")
+ENDING_BYTES: Final = 64 + len(_AFTER_HASH)
+"""The size of `ending_of` a line."""
+
+_HASH: Final = re.compile(rb"[0-9a-f]{64}")
+_POSSIBLE_END: Final = re.compile(rb'[0-9a-f]{64}"\}')
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far: the last line's `seq` and `hash`, and the ledger's size in bytes up to and including it."""
+    """A position in a ledger: the `seq` and `hash` of a line, and the size in bytes of the ledger up to its end."""
 
     seq: int
     size: int
@@ -55,29 +62,50 @@ EMPTY: Final = Head(0, 0, "")
 """The head of a ledger that has no line yet."""
 
 
+def body_of(raw: bytes) -> bytes:
+    """Return the bytes of a line that its hash covers: up to and including `,"hash":"`."""
+    return raw[:-ENDING_BYTES]
+
+
+def ending_of(raw: bytes) -> bytes:
+    """Return the end of a line from the first digit of its hash on, which the next line's hash covers."""
+    return raw[-ENDING_BYTES:]
+
+
+def hash_of(raw: bytes) -> str:
+    """Return the hash in a line."""
+    return raw[-ENDING_BYTES : -len(_AFTER_HASH)].decode("ascii", "replace")
+
+
+def following(digits: str) -> bytes:
+    """Return `ending_of` a line that has this hash."""
+    return digits.encode() + _AFTER_HASH
+
+
+def possible_ends(text: bytes, start: int, stop: int) -> Iterator[int]:
+    """Yield the positions in a text, between two positions, where a line could end that lacks its newline."""
+    return (match.end() for match in _POSSIBLE_END.finditer(text, start, stop))
+
+
 def seed(workflow_id: str, origin: str) -> bytes:
-    """What stands before the first line when its hash is taken."""
+    """Return the text that precedes the first line when its hash is computed."""
     return f"costledger/{FORMAT_VERSION} {workflow_id} {origin}\n".encode()
 
 
 def chain_hash(before: bytes, body: bytes) -> str:
-    """The hash of a line.
+    """Return the hash of a line.
 
     Args:
-        before: the raw bytes from the previous line's first hash digit to its end, or the `seed`.
-        body: the line's raw bytes up to and including `,"hash":"`.
+        before: `ending_of` the previous line, or the `seed`.
+        body: `body_of` the line.
     """
     digest = hashlib.sha256(before)
     digest.update(body)
     return digest.hexdigest()
 
 
-def is_hash(digits: bytes) -> bool:
-    return _HASH.match(digits) is not None
-
-
 def seeded_by(body: bytes, workflow_id: str) -> bytes | None:
-    """The seed that a first line calls for, or None when it is not a `ledger_opened` of this workflow."""
+    """Return the seed of a first line by its body; None when it is not a `ledger_opened` of this workflow."""
     try:
         line = orjson.loads(body[: -len(_BEFORE_HASH)] + b"}")
     except orjson.JSONDecodeError:
@@ -90,16 +118,16 @@ def seeded_by(body: bytes, workflow_id: str) -> bytes | None:
 
 
 def problem_of(raw: bytes, before: bytes, workflow_id: str) -> str | None:
-    """What is wrong with a line's bytes, or None.
+    """Return what is wrong with the bytes of a line; None for a line that verifies.
 
     Args:
         raw: the whole line with its newline.
-        before: the previous line's bytes from its first hash digit on; empty for the first line.
+        before: `ending_of` the previous line; empty for the first line.
     """
     if len(raw) > LINE_BYTES_MAX:
         return f"a line of {len(raw):,} bytes, and none may be above {LINE_BYTES_MAX:,}"
-    body, digits = raw[: -(_TRAILER_BYTES - len(_BEFORE_HASH))], raw[-HASH_CHARACTERS - 3 : -3]
-    if not (body.endswith(_BEFORE_HASH) and raw.endswith(_AFTER_HASH) and is_hash(digits)):
+    body, digits = body_of(raw), raw[-ENDING_BYTES : -len(_AFTER_HASH)]
+    if not (body.endswith(_BEFORE_HASH) and raw.endswith(_AFTER_HASH) and _HASH.fullmatch(digits)):
         return "is not a ledger line: it does not end with its hash"
     start = before or seeded_by(body, workflow_id)
     if start is None:
@@ -110,13 +138,13 @@ def problem_of(raw: bytes, before: bytes, workflow_id: str) -> str | None:
 
 
 class Draft:
-    """An event made ready to become a line; everything but `seq`, `run`, `recorded_at` and `hash` is decided.
+    """An event prepared to become a line; only `seq`, `run`, `recorded_at` and `hash` are open.
 
     Attributes:
         id: the caller's id, or one made here, before any retry.
-        search: the id may stand in the ledger already.
+        search: the ledger may already contain the id.
         needs_run: a lifecycle event whose run the ledger decides.
-        written: this very draft was written by an earlier attempt of the same append.
+        written: an earlier attempt of the same append has written this draft.
     """
 
     __slots__ = ("_opening", "_rest", "event", "id", "id_json", "needs_run", "search", "written")
@@ -131,7 +159,7 @@ class Draft:
         rest = dict(event.fields)
         rest.pop("id", None)
         if (source := rest.pop("source", None)) is not None:
-            rest["source"] = source  # it stands last
+            rest["source"] = source  # the last field before the hash
         self.id_json = orjson.dumps(self.id)
         self._opening = b',"id":%b,"type":%b,"workflow_id":%b,"recorded_at":"' % (
             self.id_json,
@@ -143,7 +171,7 @@ class Draft:
             raise InvalidEvent("(the event)", f"its line would be above the limit of {LINE_BYTES_MAX:,} bytes")
 
     def encode(self, seq: int, recorded_at: str, before: bytes, run: int | None = None) -> tuple[bytes, str]:
-        """The line's bytes and its hash, following `before` (see `chain_hash`)."""
+        """Return the bytes of the line after `before` (see `chain_hash`), and its hash."""
         body = b'{"v":%d,"seq":%d%b%b"%b%b%b' % (
             FORMAT_VERSION,
             seq,
@@ -157,23 +185,18 @@ class Draft:
         return b"%b%b%b" % (body, digits.encode(), _AFTER_HASH), digits
 
     def differences(self, line: Line) -> list[str]:
-        """The fields in which a line of the same id says something else than this event.
+        """Return the fields in which a line of the same id differs from this event.
 
-        Only what the caller gave counts: not the place it was read from, and nothing derived.
+        Only what the caller gave counts: not the `source`, and nothing derived.
         """
         given = {n: v for n, v in self.event.fields.items() if n != "source" and n not in self.event.derived}
-        told: Line = orjson.loads(b"{%b}" % _members(given))
-        different = [name for name, value in told.items() if line.get(name) != value]
+        own: Line = orjson.loads(b"{%b}" % _members(given))
+        different = [name for name, value in own.items() if line.get(name) != value]
         return (["type"] if line.get("type") != self.event.type else []) + different
 
 
-def following(digits: str) -> bytes:
-    """What stands before the next line when its hash is taken: this line's hash and its end."""
-    return digits.encode() + _AFTER_HASH
-
-
 def _members(fields: Line) -> bytes:
-    """`"name":value` pairs without the braces."""
+    """Return `"name":value` pairs without the braces."""
     try:
         return orjson.dumps(fields, default=float)[1:-1]
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Reading a ledger: every line verified before it is handed out.
+"""Reading a ledger: every line is verified before the caller gets it.
 
 A reader works on raw bytes in chunks, so its memory does not grow with the ledger; each line's hash is checked
 against the line before it, and only then are the chunk's lines parsed, all in one call.
@@ -16,27 +16,26 @@ import orjson
 
 from ledger.errors import DamagedLedger, LockedLedger
 from ledger.events.event import Line
-from ledger.storage.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
+from ledger.storage.line import EMPTY, ENDING_BYTES, LINE_BYTES_MAX, Head, ending_of, following, problem_of
 
-__all__ = ["LedgerReader", "ReadAt", "misplaced"]
+__all__ = ["LedgerReader", "ReadAt", "problem_of_fields"]
 
 ReadAt = Callable[[int, int], bytes]
 """`(offset, count) -> bytes`, as `os.pread`."""
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _NEWLINE: Final = re.compile(rb"\n")
-_FROM_HASH: Final = HASH_CHARACTERS + 3  # the digits and `"}\n`
 
 
 class LedgerReader:
     """The verified lines of one ledger, in order, up to the size it had when the reader was made.
 
-    Iterate once. An unterminated tail was never acknowledged and is not read; `torn_bytes` says how long it is.
+    Iterate once. An unterminated tail was never acknowledged and is not read; `torn_bytes` is its length.
 
     Attributes:
-        head: the last line handed out so far.
-        torn_bytes: known once the iteration has ended.
-        locked: why it is read without the ledger's lock; None when it is not.
+        head: the last line that the caller got.
+        torn_bytes: correct after the end of the iteration.
+        locked: why the ledger was read without its lock; None when it was locked.
 
     Raises:
         DamagedLedger: while iterating, at the first line that does not verify.
@@ -48,7 +47,7 @@ class LedgerReader:
         self.torn_bytes = 0
         self.locked: LockedLedger | None = None
         self._read_at = read_at
-        self._before = self._ending(start) if start.seq else b""
+        self._before = self._ending_at(start) if start.seq else b""
         self._seq, self._offset = start.seq, start.size
 
     def __iter__(self) -> Iterator[Line]:
@@ -60,30 +59,30 @@ class LedgerReader:
                 yield line
 
     def chunks(self) -> Iterator[list[Line]]:
-        """The same lines, many at a time; `head` is the last of them."""
+        """Yield the same lines, many at a time; `head` is the last of them."""
         for lines, ends in self._chunks():
             self.head = Head(self.head.seq + len(lines), ends[-1], lines[-1]["hash"])
             yield lines
 
     def raw_chunks(self) -> Iterator[bytes]:
-        """The same lines as the bytes they are."""
+        """Yield the same lines as raw bytes, many at a time."""
         for data, spans in self._whole_lines():
             self._checked(data, spans)
             yield data[: spans[-1]]
 
     def raw_lines(self) -> Iterator[bytes]:
-        """The same bytes, line by line."""
+        """Yield the same lines as raw bytes, one at a time."""
         for lines in self.raw_chunks():
             yield from (line + b"\n" for line in lines[:-1].split(b"\n"))
 
     def _chunks(self) -> Iterator[tuple[list[Line], list[int]]]:
-        """Verified lines, and the offset in the file at which each ends."""
+        """Yield verified lines, and the offset in the file at which each ends."""
         for data, spans in self._whole_lines():
             start = self._offset
             yield self._checked(data, spans), [start + end for end in spans]
 
     def _whole_lines(self) -> Iterator[tuple[bytes, list[int]]]:
-        """Pieces of the file that begin with a line, and where in them each whole line ends."""
+        """Yield pieces of the file that begin with a line, and where in them each whole line ends."""
         carry, position = b"", self.head.size
         while position < self.size:
             data = self._read_at(position, min(_CHUNK_BYTES, self.size - position))
@@ -103,20 +102,20 @@ class LedgerReader:
         self.torn_bytes = self.size - self._offset
 
     def _checked(self, data: bytes, ends: list[int]) -> list[Line]:
-        """The lines of a piece, each proven against the one before it.
+        """Return the lines of a piece, each verified against the line before it.
 
         The hash of a line covers one slice of the file, from the first digit of the hash before it, so nothing is
-        copied; that it stands in the line is seen once that is parsed.
+        copied. It is compared with the hash in the line after all lines are parsed.
         """
         view = memoryview(self._before + data)
         shift = len(self._before)
         digests, start = [], 0
         for end in ends:
-            begin = start + shift - _FROM_HASH
+            begin = start + shift - ENDING_BYTES
             if begin < 0 or end - start > LINE_BYTES_MAX:
                 digests.append("")
             else:
-                digests.append(sha256(view[begin : end + shift - _FROM_HASH]).hexdigest())
+                digests.append(sha256(view[begin : end + shift - ENDING_BYTES]).hexdigest())
             start = end
         values = _parsed(data, ends)
         seq, workflow_id = self._seq, self.workflow_id
@@ -136,26 +135,26 @@ class LedgerReader:
             except (KeyError, TypeError):
                 pass
             self._check_alone(data, ends, seq - self._seq - 1, value)
-        self._before = data[ends[-1] - _FROM_HASH : ends[-1]]
+        self._before = data[ends[-1] - ENDING_BYTES : ends[-1]]
         self._seq = seq
         return values
 
     def _check_alone(self, data: bytes, ends: list[int], index: int, value: object) -> None:
-        """One line that did not pass at once: the first line of a ledger, or a bad one, and then why.
+        """Check one line by itself: the first line of a ledger, or one that does not verify.
 
         Raises:
-            DamagedLedger: it is bad.
+            DamagedLedger: it does not verify.
         """
         start = ends[index - 1] if index else 0
         raw = data[start : ends[index]]
-        before = data[start - _FROM_HASH : start] if index else self._before
+        before = ending_of(data[:start]) if index else self._before
         seq = self._seq + index + 1
-        problem = problem_of(raw, before, self.workflow_id) or misplaced(value, seq, self.workflow_id)
+        problem = problem_of(raw, before, self.workflow_id) or problem_of_fields(value, seq, self.workflow_id)
         if problem is not None:
             raise DamagedLedger(self.path, seq, self._offset + start, problem)
 
     def _check_long_tail(self, tail: bytes, position: int, seq: int, offset: int) -> None:
-        """More bytes without a newline than a line can have: nothing but NULs may follow it to the end."""
+        """Check more bytes without a newline than a line can have: only NUL bytes may follow up to the end."""
         text = tail.rstrip(b"\0")
         while len(text) <= LINE_BYTES_MAX and position < self.size:
             data = self._read_at(position, min(_CHUNK_BYTES, self.size - position))
@@ -164,14 +163,14 @@ class LedgerReader:
         if len(text) > LINE_BYTES_MAX:
             raise DamagedLedger(self.path, seq + 1, offset, f"no line ends within {LINE_BYTES_MAX:,} bytes")
 
-    def _ending(self, head: Head) -> bytes:
-        """The end of the line that a head names; the ledger must still hold it.
+    def _ending_at(self, head: Head) -> bytes:
+        """Return the end of the line that a head names; the ledger must still contain it.
 
         Raises:
             DamagedLedger: the ledger was cut or rewritten below it.
         """
-        ending = self._read_at(max(0, head.size - _FROM_HASH), _FROM_HASH) if head.size <= self.size else b""
-        if ending != head.hash.encode() + b'"}\n':
+        ending = self._read_at(max(0, head.size - ENDING_BYTES), ENDING_BYTES) if head.size <= self.size else b""
+        if ending != following(head.hash):
             what = (
                 f"was cut: it had {head.size:,} bytes at seq {head.seq} and has {self.size:,} now"
                 if head.size > self.size
@@ -182,7 +181,7 @@ class LedgerReader:
 
 
 def _parsed(data: bytes, ends: list[int]) -> list[Any]:
-    """The lines as JSON, parsed in one call; None where one is not (some other writer made it)."""
+    """Return the lines as JSON, parsed in one call; None for a line of another writer that is not JSON."""
     try:
         values: list[Any] = orjson.loads(b"[%b]" % data[: ends[-1] - 1].replace(b"\n", b","))
     except orjson.JSONDecodeError:
@@ -199,8 +198,8 @@ def _parsed_alone(raw: bytes) -> Any:
         return None
 
 
-def misplaced(line: object, seq: int, workflow_id: str) -> str | None:
-    """Why a line whose hash fits cannot stand here."""
+def problem_of_fields(line: object, seq: int, workflow_id: str) -> str | None:
+    """Return why a line with a correct hash is not valid at this position; None for a valid one."""
     if not isinstance(line, dict):
         return "is not a JSON object"
     if line.get("seq") != seq or line.get("workflow_id") != workflow_id:

@@ -1,11 +1,9 @@
-"""What a crash or a failed sync can leave behind, and how the next writer deals with it, under the lock.
+"""Recovery of a ledger by the next writer, under the lock, after a crash or a failed sync.
 
-A tail without its newline was never acknowledged: it is moved aside to `<ledger>.torn-<n>`. NUL bytes behind it, a
-size that was written before its bytes, hold nothing and are cut off: of a sparse file they may be more than the disk
-can hold. A whole line that lacks only its newline is completed. Everything else that does not verify is
-`DamagedLedger`.
-After a failed sync a marker file `<ledger>.fenced` stands until the verified bytes have been copied to a new
-file: reading back proves nothing about the disk (https://lwn.net/Articles/752063/).
+A tail without its newline was never acknowledged: it is moved to `<ledger>.torn-<n>`. NUL bytes after it, from a size
+that was written before its bytes, contain nothing and are cut off: in a sparse file they can be larger than the disk.
+A whole line that lacks only its newline is completed. Everything else that does not verify is `DamagedLedger`.
+A fenced ledger (see `files.py`) is copied to a new file.
 """
 
 from __future__ import annotations
@@ -21,32 +19,30 @@ import orjson
 
 from ledger.errors import DamagedLedger
 from ledger.storage.append import Tail
-from ledger.storage.fence import lift_fence
-from ledger.storage.files import Files, OpenFile
-from ledger.storage.line import EMPTY, HASH_CHARACTERS, LINE_BYTES_MAX, Head, problem_of
+from ledger.storage.files import Files, OpenFile, lift_fence, write_all
+from ledger.storage.line import EMPTY, LINE_BYTES_MAX, Head, ending_of, possible_ends, problem_of
 from ledger.storage.reader import LedgerReader
-from ledger.storage.rewrite import written_anew
+from ledger.storage.rewrite import replaced
 
 __all__ = ["Ending", "copy_verified", "ending", "last_tail"]
 
 _WINDOW_BYTES: Final = 3 * LINE_BYTES_MAX  # two whole lines and a torn one
 _SMALL_WINDOW_BYTES: Final = 16 * 1024
 _COPY_BYTES: Final = 1024 * 1024
-_FROM_HASH: Final = HASH_CHARACTERS + 3
 
 _log = logging.getLogger("costledger")
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a ledger ends, before anybody mends it.
+    """The end of a ledger before its recovery.
 
     Attributes:
-        size: of the file, in bytes; what lies beyond both tails was never acknowledged.
-        stop: where its text ends; nothing but NUL bytes stands behind.
-        tail: up to the last line that ends with its newline.
-        torn: the text behind it, when that is no whole line.
-        completed: up to the line behind it, when that lacks only its newline.
+        size: of the file, in bytes; what follows both tails was never acknowledged.
+        stop: the end of its text; only NUL bytes follow.
+        tail: the last line that ends with its newline.
+        torn: the text after that line, when it is not a whole line.
+        completed: the line after it, when it lacks only its newline.
     """
 
     size: int
@@ -57,7 +53,7 @@ class Ending:
 
 
 def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tail:
-    """Where a ledger ends, its unacknowledged tail dealt with; call it under the exclusive lock.
+    """Recover a ledger and return its end; call it under the exclusive lock.
 
     Raises:
         DamagedLedger: the last line does not verify against the one before it.
@@ -66,21 +62,20 @@ def last_tail(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Tai
     found = ending(files, file, path, workflow_id)
     if found.completed is not None:
         files.truncate(file, found.completed.head.size - 1)
-        if files.write(file, b"\n") != 1:
-            raise OSError(28, "short write")
+        write_all(files, file, b"\n")
         return found.completed
     if found.torn:
         _move_aside(files, file, path, found.torn)
     if found.size > found.stop:
         nuls = f"{found.size - found.stop:,}"
-        _log.warning("%s: %s NUL bytes behind its text hold nothing and were cut off", path, nuls)
+        _log.warning("%s: %s NUL bytes after its text contain nothing and were cut off", path, nuls)
     if found.tail.head.size < found.size:
         files.truncate(file, found.tail.head.size)
     return found.tail
 
 
 def ending(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Ending:
-    """How a ledger ends, by the writer's own rule; nothing is changed.
+    """Return the end of a ledger as the next writer will find it; nothing is changed.
 
     Raises:
         DamagedLedger: the last line does not verify against the one before it.
@@ -96,7 +91,7 @@ def ending(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Ending
     tail = _verified(lines, path, workflow_id, window_start + end)
     if window_start + end == size:
         return Ending(size, stop, tail)
-    before = lines[-1][-_FROM_HASH:] if lines else b""
+    before = ending_of(lines[-1]) if lines else b""
     torn = data[end:]
     if torn and problem_of(torn + b"\n", before, workflow_id) is None:
         completed = _verified([*lines[-1:], torn + b"\n"], path, workflow_id, stop + 1)
@@ -106,7 +101,7 @@ def ending(files: Files, file: OpenFile, path: Path, workflow_id: str) -> Ending
 
 
 def _window(files: Files, file: OpenFile, stop: int) -> tuple[int, bytes]:
-    """The end of a ledger, from which offset: two whole lines and a torn one, most often a few kilobytes."""
+    """Return an offset and the bytes from there on: two whole lines and a torn one, most often a few kilobytes."""
     for size in (_SMALL_WINDOW_BYTES, _WINDOW_BYTES):
         start = max(0, stop - size)
         data = files.read(file, start, stop - start)
@@ -116,19 +111,19 @@ def _window(files: Files, file: OpenFile, stop: int) -> tuple[int, bytes]:
 
 
 def _end_of_text(files: Files, file: OpenFile, size: int) -> int:
-    """The size without the NUL bytes at the end."""
+    """Return the size without the NUL bytes at the end."""
     end = size
     while end > 0:
         start = max(0, end - _COPY_BYTES)
-        kept = files.read(file, start, end - start).rstrip(b"\0")
-        if kept:
-            return start + len(kept)
+        text = files.read(file, start, end - start).rstrip(b"\0")
+        if text:
+            return start + len(text)
         end = start
     return 0
 
 
 def _last_two(data: bytes, from_start: bool) -> list[bytes]:
-    """The last two whole lines of a window; the second-last may be cut in front, which its hash does not mind."""
+    """Return the last two whole lines of a window; only the end of the first one may be there, which is enough."""
     if not data:
         return []
     before_last = data.rfind(b"\n", 0, len(data) - 1) + 1
@@ -138,10 +133,10 @@ def _last_two(data: bytes, from_start: bool) -> list[bytes]:
 
 
 def _verified(lines: list[bytes], path: Path, workflow_id: str, size: int) -> Tail:
-    """The tail that the last line makes, proven against the one before it."""
+    """Return the tail after the last line, which is verified against the line before it."""
     if not lines:
         return Tail()
-    before, last = (lines[-2][-_FROM_HASH:] if len(lines) > 1 else b""), lines[-1]
+    before, last = (ending_of(lines[-2]) if len(lines) > 1 else b""), lines[-1]
     problem = problem_of(last, before, workflow_id)
     line = None
     if problem is None:
@@ -160,7 +155,7 @@ def _verified(lines: list[bytes], path: Path, workflow_id: str, size: int) -> Ta
 
 
 def _line_number(lines: list[bytes]) -> int:
-    """The number of the last line, from the seq of the one before it when that can be read."""
+    """Return the number of the last line, from the `seq` of the line before it when that can be parsed."""
     if len(lines) < 2:
         return 1
     try:
@@ -170,23 +165,19 @@ def _line_number(lines: list[bytes]) -> int:
 
 
 def _check_torn(torn: bytes, before: bytes, path: Path, workflow_id: str, head: Head) -> None:
-    """A torn write is the beginning of a line; a whole line with more behind it is not one."""
-    at = torn.find(b',"hash":"')
-    while at >= 0:
-        end = at + 9 + HASH_CHARACTERS + 2
+    """Raise when a torn tail is a whole line and more: a torn write leaves only the beginning of a line."""
+    for end in possible_ends(torn, 0, len(torn)):
         if end < len(torn) and problem_of(torn[:end] + b"\n", before, workflow_id) is None:
             problem = "the newline after a whole line was overwritten"
             raise DamagedLedger(path, head.seq + 1, head.size, problem)
-        at = torn.find(b',"hash":"', at + 1)
 
 
 def _move_aside(files: Files, of: OpenFile, path: Path, torn: bytes) -> None:
-    """Keep a torn tail, on the disk, beside its ledger; a copy that cannot be made leaves no trace."""
+    """Write a torn tail to a file next to its ledger, on the disk; on failure remove that file."""
     aside, file = _new_file(files, lambda n: path.with_name(f"{path.name}.torn-{n}"))
     try:
         files.take_access(file, of)
-        if files.write(file, torn) != len(torn):
-            raise OSError(28, "short write")
+        write_all(files, file, torn)
         files.sync(file)
         files.sync_directory(path.parent)
     except BaseException:
@@ -205,20 +196,19 @@ def _new_file(files: Files, name: Callable[[int], Path]) -> tuple[Path, OpenFile
 
 
 def copy_verified(files: Files, file: OpenFile, path: Path, workflow_id: str) -> None:
-    """Put the verified lines of a fenced ledger into a new, synced file in its place, and lift the fence.
+    """Replace a fenced ledger by a new, synced file with its verified lines, and lift the fence.
 
-    Call it under the exclusive lock of the old file; whoever waits for that lock then sees that the path names
-    another file. The crash that leaves the marker behind costs one more copy.
+    Call it under the exclusive lock of the old file; a process that waits for that lock then finds that the path names
+    another file. A crash before the marker is removed costs one more copy.
 
     Raises:
         DamagedLedger: a line does not verify; nothing is replaced.
         OSError: the file system refused; nothing is replaced.
     """
-    with written_anew(files, file, path) as new:
+    with replaced(files, file, path) as new:
         last_tail(files, file, path, workflow_id)
         reader = LedgerReader(workflow_id, path, lambda at, n: files.read(file, at, n), files.size(file), start=EMPTY)
         for lines in reader.raw_chunks():
-            if files.write(new, lines) != len(lines):
-                raise OSError(28, "short write")
+            write_all(files, new, lines)
         files.sync(new)
     lift_fence(files, path)

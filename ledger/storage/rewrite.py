@@ -1,7 +1,8 @@
-"""A ledger written anew in the place of its old file: the same lines under another opening line, renumbered.
+"""The replacement of a ledger file: the same lines under another opening line, renumbered.
 
-A renewed ledger's opening line says `"renewed":{"origin":…,"id":…,"hash":…}`: the origin, the opening line's id and the
-head it had before. So it can be read as it was, and a checkpoint of the old file still proves it.
+The opening line of a renewed ledger has `"renewed":{"origin":…,"id":…,"hash":…}`: its former origin, the id of its
+former opening line, and its former head. So the former file can be derived from the new one, and a checkpoint of the
+former file still proves the ledger.
 """
 
 from __future__ import annotations
@@ -19,34 +20,33 @@ import orjson
 
 from ledger.errors import OddLine
 from ledger.events.event import LEDGER_OPENED, Event, Line
-from ledger.storage.files import Files, OpenFile
-from ledger.storage.line import HASH_CHARACTERS, Draft, Head, chain_hash, following, seed
+from ledger.storage.files import Files, OpenFile, write_all
+from ledger.storage.line import Draft, Head, body_of, chain_hash, following, seed
 
-__all__ = ["LINE_BEGINS", "before_renewal", "held_before_renewal", "renewed_opening", "write_anew", "written_anew"]
+__all__ = ["LINE_BEGINS", "before_renewal", "had_before_renewal", "renewed_opening", "replaced", "write_renumbered"]
 
 LINE_BEGINS: Final = re.compile(rb'\{"v":([0-9]+),"seq":([0-9]{1,18}),')
-"""How every line that we write begins: its version and its seq."""
+"""The beginning of every line: its version and its `seq`."""
 
 _OPENING = re.compile(rb'\{"v":[0-9]+,"seq":[0-9]+,"id":"(?:[^"\\]|\\.)*","type":"%b"' % LEDGER_OPENED.encode())
-_FROM_HASH: Final = HASH_CHARACTERS + 3
 _OF_EVERY_LINE: Final = frozenset({"v", "seq", "id", "type", "workflow_id", "recorded_at", "hash"})
 _LINES_PER_WRITE: Final = 1000
 _RENEWALS_MAX: Final = 100
-"""Looked back through: each is a pass over the ledger, and a person made each."""
+"""Renewals that are undone in a search for a checkpoint: each is a pass over the ledger."""
 
 
 @contextlib.contextmanager
-def written_anew(files: Files, old: OpenFile, path: Path) -> Iterator[OpenFile]:
-    """A new file that takes the old one's place once the block, which also syncs it, has ended; never half of it.
+def replaced(files: Files, old: OpenFile, path: Path) -> Iterator[OpenFile]:
+    """Replace a ledger file, as a whole, by a new file that the block writes and syncs.
 
-    Call it under the exclusive lock of the old file. A writer that is about to acknowledge on that one sees that it was
-    replaced, and looks its events up in the new one. Who could read and append to the old one can to the new one; where
-    the path is a symbolic link, what it points at is replaced.
+    Call it under the exclusive lock of the old file. A writer that is about to acknowledge events on the old file
+    detects the replacement and looks its events up in the new file. The new file has the access rights of the old one;
+    where the path is a symbolic link, its target is replaced.
     """
     path = Path(os.path.realpath(path))
     copy = path.with_name(f"{path.name}.copy")
     with contextlib.suppress(FileNotFoundError):
-        files.remove(copy)  # of one that was killed: whoever writes one holds the lock
+        files.remove(copy)  # of a killed process: no other one has the lock
     new = files.create(copy)
     try:
         files.take_access(new, old)
@@ -61,11 +61,11 @@ def written_anew(files: Files, old: OpenFile, path: Path) -> Iterator[OpenFile]:
     files.sync_directory(path.parent)
 
 
-def write_anew(files: Files, new: OpenFile, lines: Iterable[bytes], opening: Event) -> int:
-    """Write verified lines with new `seq` and `hash`; how many there are, opening lines not counted.
+def write_renumbered(files: Files, new: OpenFile, lines: Iterable[bytes], opening: Event) -> int:
+    """Write verified lines with new `seq` and `hash`; return how many, without opening lines.
 
     Args:
-        lines: raw, with their newlines; those that opened a ledger give way to `opening`, which is dated as the first.
+        lines: raw, with their newlines; `opening` replaces opening lines, with the time of the first line.
     """
     draft = Draft(opening, os.urandom(16).hex(), needs_run=False)
     pending, seq, before = [], 0, b""
@@ -79,20 +79,20 @@ def write_anew(files: Files, new: OpenFile, lines: Iterable[bytes], opening: Eve
             raw, before = _renumbered(line, seq, before)
             pending.append(raw)
         if len(pending) >= _LINES_PER_WRITE:
-            _write(files, new, b"".join(pending))
+            write_all(files, new, b"".join(pending))
             pending = []
-    _write(files, new, b"".join(pending))
+    write_all(files, new, b"".join(pending))
     return max(0, seq - 1)
 
 
 def renewed_opening(opened: Line, origin: str, head_hash: str) -> Event:
-    """The opening of a ledger under a new origin, from the line that opened it and its head."""
+    """Return the opening of a ledger under a new origin, from its opening line and its head."""
     before = {"origin": opened["origin"], "id": opened["id"], "hash": head_hash}
     return _opening(opened, origin, before | _renewal(opened))
 
 
 def before_renewal(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The verified lines of a ledger as they were before its last renewal; none when there was no renewal."""
+    """Yield the verified lines of a ledger as they were before its last renewal; none when there was no renewal."""
     before = b""
     for seq, line in enumerate(lines, 1):
         if seq > 1:
@@ -109,7 +109,7 @@ def before_renewal(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _opening(opened: Line, origin: str, renewed: Line | None) -> Event:
-    """An opening of the same ledger that differs in these two fields."""
+    """Return an opening of the same ledger with another origin and `renewed`."""
     fields = {name: value for name, value in opened.items() if name not in _OF_EVERY_LINE} | {"origin": origin}
     fields.pop("renewed", None)
     return Event(opened["workflow_id"], LEDGER_OPENED, fields if renewed is None else fields | {"renewed": renewed})
@@ -120,15 +120,15 @@ def _renewal(opened: Line) -> Line:
 
 
 def _renewed(opened: Line) -> Line | None:
-    """Return what an opening line says of the one before its renewal; None when it was not renewed by us."""
+    """Return what an opening line records of the one before its renewal; None without a renewal of ours."""
     renewed = opened.get("renewed")
     if isinstance(renewed, dict) and all(isinstance(renewed.get(name), str) for name in ("origin", "id", "hash")):
         return renewed
     return None
 
 
-def held_before_renewal(lines: Callable[[], Iterable[bytes]], head: Head) -> bool:
-    """Whether a ledger ended with, or went through, this head before one of its renewals."""
+def had_before_renewal(lines: Callable[[], Iterable[bytes]], head: Head) -> bool:
+    """Return whether a ledger contained the line of this head before one of its renewals."""
     generation = lines
     for _ in range(_RENEWALS_MAX):
         generation = partial(_older, generation)
@@ -149,15 +149,10 @@ def _older(lines: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
 
 
 def _renumbered(line: bytes, seq: int, before: bytes) -> tuple[bytes, bytes]:
-    """The line at another place: its bytes as they are, but for seq and hash."""
+    """Return a line with another `seq` and hash, otherwise unchanged, and its ending."""
     head = LINE_BEGINS.match(line)
     if head is None:
         raise OddLine(orjson.loads(line))
-    body = b'{"v":%b,"seq":%d,%b' % (head[1], seq, line[head.end() : -_FROM_HASH])
+    body = b'{"v":%b,"seq":%d,%b' % (head[1], seq, body_of(line)[head.end() :])
     digits = chain_hash(before, body)
     return body + following(digits), following(digits)
-
-
-def _write(files: Files, file: OpenFile, data: bytes) -> None:
-    if files.write(file, data) != len(data):
-        raise OSError(28, "short write")

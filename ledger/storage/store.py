@@ -17,7 +17,7 @@ from ledger.events.workflow_ids import check_workflow_id
 from ledger.storage.append import Receipt
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.reader import LedgerReader, ReadAt
-from ledger.storage.rewrite import held_before_renewal
+from ledger.storage.rewrite import had_before_renewal
 
 __all__ = ["LedgerStore"]
 
@@ -111,6 +111,6 @@ def open_reader(
         try:
             LedgerReader(workflow_id, path, read_at, size, start=checkpoint)
         except DamagedLedger as error:
-            if not held_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
+            if not had_before_renewal(lambda: LedgerReader(workflow_id, path, read_at, size).raw_lines(), checkpoint):
                 raise ReplacedLedger(path, error.line, error.byte, error.problem) from None
     return LedgerReader(workflow_id, path, read_at, size, start=start)

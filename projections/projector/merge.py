@@ -17,7 +17,7 @@ import orjson
 from ledger.errors import CostledgerError, Diverged
 from ledger.events.event import Line
 from ledger.replication.chain import Chain
-from ledger.storage.line import EMPTY, Head
+from ledger.storage.line import EMPTY, Head, hash_of
 from projections.folding.fold import State, fold, initial
 from projections.folding.projection import Projected
 from projections.folding.row import row, spend
@@ -144,7 +144,7 @@ class Merge:
             self._stopped.pop(origin, None)
             self._gaps.discard(origin)
             self._keep(origin, orjson.loads(raw))
-        elif origin not in self._gaps and raw[-67:-3] == chain.head.hash.encode():
+        elif origin not in self._gaps and hash_of(raw) == chain.head.hash:
             self._stopped.pop(origin, None)  # sent again up to its end, behind whatever stood there
 
     def _keep(self, origin: str, line: Line) -> None:

@@ -18,7 +18,7 @@ from ledger.events.event import cost_observed
 from ledger.maintenance.anchors import anchor, anchors_in, broken
 from ledger.maintenance.origin_renewal import renew
 from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.line import HASH_CHARACTERS, seed
+from ledger.storage.line import body_of, ending_of, seed
 from ledger.storage.origin import keep_origin, misplaced
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
@@ -155,9 +155,9 @@ def rewritten(store: DirectoryStore, name: str, old: bytes, new: bytes) -> None:
     assert any(old in line for line in lines)
     made, before = list[bytes](), seed(name, store.origin)
     for line in lines:
-        content = line.replace(old, new)[: -HASH_CHARACTERS - 3]
+        content = body_of(line.replace(old, new))
         made.append(content + sha256(before + content).hexdigest().encode() + b'"}\n')
-        before = made[-1][-HASH_CHARACTERS - 3 :]
+        before = ending_of(made[-1])
     store.ledger_path(name).write_bytes(b"".join(made))
 
 

@@ -14,8 +14,7 @@ from ledger.events.event import cost_observed
 from ledger.maintenance.origin_renewal import renew
 from ledger.maintenance.salvage import salvage
 from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.fence import fence_path, set_fence
-from ledger.storage.files import Files, OpenFile
+from ledger.storage.files import Files, OpenFile, fence_path, set_fence
 
 
 def filled(folder: Path) -> DirectoryStore:

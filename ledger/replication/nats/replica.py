@@ -31,6 +31,7 @@ from ledger.replication.replica import (
     partition_of,
 )
 from ledger.replication.subjects import is_chain, of_origin, of_partitions, subject_of
+from ledger.storage.line import hash_of
 
 __all__ = ["NatsReplica"]
 
@@ -358,7 +359,7 @@ def _messages(pack: Sequence[Placed], *, named: bool) -> list[tuple[str, bytes, 
     for run, place in pack:
         subject = _subject(run)
         for index, raw in enumerate(run.lines):
-            headers = {"Nats-Msg-Id": raw[-67:-3].decode()} if named else {}
+            headers = {"Nats-Msg-Id": hash_of(raw)} if named else {}
             if index == 0:
                 headers["Nats-Expected-Last-Subject-Sequence"] = str(place)
             messages.append((subject, raw, headers))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import ConflictingEvent
 from ledger.events.event import cost_observed, event, workflow_started
-from ledger.storage.bloom_filter import SeenIds
+from ledger.storage.bloom_filter import IdFilter
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import chain_hash, following
 
@@ -35,7 +35,7 @@ def extended(ledger: bytes, *ids: str) -> bytes:
 @pytest.fixture(params=[1000, 100_000])
 def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How much is looked through at once: some lines of these small ledgers, or all."""
-    monkeypatch.setattr("ledger.storage.bloom_filter._LOOK_BYTES", request.param)
+    monkeypatch.setattr("ledger.storage.bloom_filter._INDEXED_BYTES", request.param)
     return int(request.param)
 
 
@@ -43,7 +43,7 @@ def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @given(st.lists(IDS, unique=True, min_size=40, max_size=120), st.lists(st.integers(1, 30), max_size=8))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_there_is_found_and_nothing_else(ids: list[str], steps: list[int]) -> None:
-    seen, ledger, at = SeenIds(), OPENED, 0
+    seen, ledger, at = IdFilter(), OPENED, 0
     for step in [*steps, len(ids)]:
         ledger = extended(ledger, *ids[at : at + step])
         at += step
@@ -63,7 +63,7 @@ class Watched(bytes):
 
 @pytest.mark.usefixtures("look_bytes")
 def test_a_ledger_looked_through_is_seldom_searched_again_however_far_it_grows() -> None:
-    seen, plain, searched = SeenIds(), OPENED, 0
+    seen, plain, searched = IdFilter(), OPENED, 0
     Watched.searched = 0
     for seq in range(4000):
         plain = extended(plain, f"e{seq}")
