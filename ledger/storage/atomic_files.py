@@ -1,4 +1,4 @@
-"""Small files of a data directory that are written whole: a reader sees the old one or the new one, never a half."""
+"""Atomic writes of small files: a reader gets the old content or the new content, never a part."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["locked", "write_whole"]
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """While the block runs, no other process is in such a block of this folder; it is made when it is not there.
+    """Lock a folder during the block against other processes that do the same; it is created when it does not exist.
 
     Raises:
-        OSError: the folder cannot be made, opened or locked; LockTimeout, another process is in such a block for long.
+        OSError: the folder cannot be created, opened or locked; LockTimeout: another process has locked it for long.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with files.locked(files.Files(), files.OpenFile(folder, os.O_RDONLY | os.O_DIRECTORY)):
@@ -25,13 +25,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Put these bytes there, on the disk when this returns.
+    """Replace the content of a file; it is on the disk when this returns.
 
     Args:
         mode: who may read it, before the umask.
 
     Raises:
-        OSError: the file system refused; what was there is still there.
+        OSError: the file system refused; the old content is still there.
     """
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""File descriptors: how many this process may have, and what is closed when there are too few."""
+"""File descriptors: the limit of this process, and the caches that are emptied when it is reached."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PROBED: Final = 4
 """What SQLite opens for one statement: a database, its log, the index of it, and their folder."""
 
 _UNOPENED: Final = frozenset({8, 10, 14})
-"""SQLITE_READONLY, SQLITE_IOERR and SQLITE_CANTOPEN: what SQLite says when it could not open one of its files."""
+"""SQLITE_READONLY, SQLITE_IOERR and SQLITE_CANTOPEN: the errors of SQLite when it could not open a file."""
 
 
 class Cache(Protocol):
-    """Files that are open because they may be used again."""
+    """Files that stay open for their next use."""
 
     def close_idle(self) -> bool:
-        """Close all of them that are not in use; False when there was none."""
+        """Close all files that are not in use; return False when there were none."""
         ...
 
 
@@ -37,7 +37,7 @@ _caches: WeakSet[Cache] = WeakSet()
 
 
 def register(cache: Cache) -> None:
-    """Let a cache be emptied when an open file is refused; it is forgotten with its last reference."""
+    """Register a cache, to be emptied when a file cannot be opened; only a weak reference is stored."""
     _caches.add(cache)
 
 
@@ -58,7 +58,7 @@ def raise_limit() -> int:
 
 
 def retried(opened: Callable[[], T]) -> T:
-    """Open a file; when there are too few descriptors, once more after cached ones were closed.
+    """Open a file; when there are too few descriptors, empty the caches and try once more.
 
     Raises:
         OSError: it was refused, or nothing was cached.
@@ -72,9 +72,9 @@ def retried(opened: Callable[[], T]) -> T:
 
 
 def shortage(error: Exception) -> OSError | None:
-    """Return what the system says when an error, the system's or SQLite's, comes of too few descriptors; else None.
+    """Return the error of the system when too few descriptors caused an error of the system or SQLite; else None.
 
-    SQLite does not pass the system's error on, so the system is asked again.
+    SQLite does not pass the error of the system on, so this opens files to get it.
     """
     if isinstance(error, OSError):
         return error if is_shortage(error) else None

@@ -14,14 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import (
-    DurabilityUnknown,
-    LedgerUnavailable,
-    LockedLedger,
-    StrayFile,
-    UnknownWorkflow,
-    reason,
-)
+from ledger.errors import DurabilityUnknown, LedgerUnavailable, LockedLedger, StrayFile, UnknownWorkflow, reason
 from ledger.events import timestamps as clocks
 from ledger.events.event import Event, Line
 from ledger.events.timestamps import Clock
@@ -33,29 +26,26 @@ from ledger.storage.filesystem import network_file_system
 from ledger.storage.journal import Durability, Journal
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.locks import LockTimeout
-from ledger.storage.origin import made_origin, misplaced, note_place
+from ledger.storage.origin import made_origin, misplaced, note_position
 from ledger.storage.reader import LedgerReader
 from ledger.storage.store import LEDGER_SUFFIX, LedgerStore, one_workflow, open_reader
 
 __all__ = ["DirectoryStore", "sizes_of"]
 
 _FIRST_BYTES: Final = 64 * 1024
-"""Of a ledger, for a first look: its opening, its start and some readings."""
-
+"""The beginning of a ledger: its opening, its start and some readings."""
 
 _OPEN_LEDGERS_MAX: Final = 64
-"""Ledgers cached for the next append, where this process may have the usual 1,024 descriptors; an eighth of fewer."""
-
+"""Ledgers cached for the next append under the usual limit of 1,024 descriptors; an eighth of a lower limit."""
 
 _log = logging.getLogger("costledger")
 
-
-_looked_at: set[Path] = set()
-"""Data directories whose place this process has looked at, so that it warns once."""
+_checked: set[Path] = set()
+"""Data directories whose position this process has checked, so that it warns once."""
 
 
 def _problem_of(entry: os.DirEntry[str]) -> str | None:
-    """Why a file of the folder is no ledger; one `stat` for a symbolic link, none for a file."""
+    """Return why a file of the folder is not a ledger; one `stat` for a symbolic link, none for a file."""
     if not is_workflow_id(entry.name[: -len(LEDGER_SUFFIX)]):
         return "its name is no workflow id"
     try:
@@ -65,7 +55,7 @@ def _problem_of(entry: os.DirEntry[str]) -> str | None:
 
 
 def sizes_of(ledgers: LedgerStore) -> dict[str, int]:
-    """Return the size of every ledger, in bytes; 0 of one that cannot be looked at, which its reader then reports.
+    """Return the size of every ledger, in bytes; 0 for a ledger whose reader will report an error.
 
     Raises:
         LedgerUnavailable: the folder cannot be listed.
@@ -92,8 +82,8 @@ class DirectoryStore:
     Nothing is created before the first append.
 
     Args:
-        durability: "always": a receipt follows a sync; "batch": `flush` syncs, or, of many ledgers, an append that
-            has to close another one first, whose failure it then raises; "none": nobody does.
+        durability: "always": a receipt follows a sync; "batch": `flush` syncs, and so does an append that closes
+            another of many ledgers, whose failure it then raises; "none": nothing syncs.
     """
 
     def __init__(
@@ -113,20 +103,20 @@ class DirectoryStore:
         descriptors.register(self)
 
     def __reduce__(self) -> tuple[type[DirectoryStore], tuple[Path]]:
-        """Another process opens the same directory anew."""
+        """Open the same directory in another process."""
         return DirectoryStore, (self.path,)
 
     @property
     def origin(self) -> str:
-        """See `LedgerStore.origin`; made at the first append, kept in `PATH/origin`.
+        """Return the id in `PATH/origin`, which is created at the first append; see `LedgerStore.origin`.
 
         Raises:
-            LedgerUnavailable: it can be neither read nor made.
+            LedgerUnavailable: it can be neither read nor created.
         """
         return made_origin(self.path, self._files)  # read each time: a renewal may have changed it
 
     def ledger_path(self, workflow_id: str) -> Path:
-        """The file of one ledger, whether it exists or not.
+        """Return the path of one ledger, whether it exists or not.
 
         Raises:
             InvalidWorkflowId: the id could not safely become a file name.
@@ -148,7 +138,7 @@ class DirectoryStore:
         self._journal(workflow_id).append([])
 
     def forget(self, workflow_id: str) -> None:
-        """Look at a ledger anew at its next append, whatever was known of it: somebody accepted it as it is."""
+        """Drop what is cached of a ledger, so that its next append accepts the file as it is."""
         with self._lock:
             self._journals.pop(workflow_id, None)
 
@@ -159,7 +149,7 @@ class DirectoryStore:
             DurabilityUnknown: with durability "batch": the disk did not confirm one of them.
         """
         if self._pid != os.getpid() or not self._lock.acquire(blocking=False):
-            return False  # a thread that the fork left behind has the lock, or one that closes a ledger
+            return False  # a thread of the parent process has the lock, or one that closes a ledger
         try:
             closed = [self._journals.popitem()[1] for _ in range(len(self._journals))]
         finally:
@@ -188,7 +178,7 @@ class DirectoryStore:
         return [StrayFile(self._directory / (name + LEDGER_SUFFIX), problem) for name, problem in sorted(found)]
 
     def _listed(self, prefix: str = "") -> list[tuple[str, str | None]]:
-        """Every file that is named as a ledger and begins so, without its suffix, and why it is none."""
+        """Return the names of the files with the suffix of a ledger, without it, and why a file is not a ledger."""
         try:
             with descriptors.retried(lambda: os.scandir(self._directory)) as entries:
                 named = [e for e in entries if e.name.startswith(prefix) and e.name.endswith(LEDGER_SUFFIX)]
@@ -212,7 +202,7 @@ class DirectoryStore:
     ) -> LedgerReader:
         """See `LedgerStore.read`."""
         path, files = self.ledger_path(workflow_id), self._files
-        held: LockedLedger | None = None
+        blocked: LockedLedger | None = None
         try:
             if is_fenced(files, path):
                 self._journal(workflow_id).mend()
@@ -221,9 +211,9 @@ class DirectoryStore:
                 with locked(files, file, shared=True):
                     size = files.size(file)
             except LockTimeout as error:
-                held, size = LockedLedger(path, error), files.size(file)
+                blocked, size = LockedLedger(path, error), files.size(file)
                 if not locked_too:
-                    raise held from None
+                    raise blocked from None
             self._sync_read(file, path)
         except FileNotFoundError:
             raise UnknownWorkflow(workflow_id, self.path) from None
@@ -239,11 +229,11 @@ class DirectoryStore:
                 raise LedgerUnavailable(path, "read", error) from error
 
         reader = open_reader(workflow_id, path, read_at, size, checkpoint, start)
-        reader.locked = held
+        reader.locked = blocked
         return reader
 
     def first_lines(self, workflow_id: str) -> list[Line]:
-        """Return the first lines of a ledger as the file has them: neither verified nor synced, for no figure.
+        """Return the first lines of a ledger, neither verified nor synced; do not compute figures from them.
 
         Raises:
             UnknownWorkflow: no such ledger.
@@ -259,12 +249,12 @@ class DirectoryStore:
             raise LedgerUnavailable(path, "read", error) from error
         found: list[Any] = []
         for line in raw[: raw.rfind(b"\n") + 1].splitlines():
-            with suppress(orjson.JSONDecodeError):  # `verify` names it
+            with suppress(orjson.JSONDecodeError):  # `verify` reports it
                 found.append(orjson.loads(line))
         return [line for line in found if isinstance(line, dict)]
 
     def _sync_read(self, file: OpenFile, path: Path) -> None:
-        """What is read is on the disk; a failure is told to one process only, so this one must tell all others."""
+        """Sync what will be read. The kernel reports a failure to one process only, so set a fence for all others."""
         try:
             self._files.sync(file)
         except OSError as error:
@@ -293,12 +283,12 @@ class DirectoryStore:
             return journal
 
     def _make_directory(self) -> None:
-        if self.path not in _looked_at:
-            _looked_at.add(self.path)
+        if self.path not in _checked:
+            _checked.add(self.path)
             try:
-                self._look_at_place()
+                self._check_position()
             except LedgerUnavailable:
-                _looked_at.discard(self.path)
+                _checked.discard(self.path)
                 raise
         if self._directory.is_dir():
             return
@@ -310,12 +300,12 @@ class DirectoryStore:
         except OSError as error:
             raise LedgerUnavailable(self._directory, "make the folder", error) from error
 
-    def _look_at_place(self) -> None:
-        """Warn about a place in which appends mean less than they should; they succeed all the same."""
+    def _check_position(self) -> None:
+        """Warn about a file system or an origin that makes appends less reliable; they still succeed."""
         if (kind := network_file_system(self.path)) is not None:
             _log.warning(
-                "%s lies on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
+                "%s is on %s: locks and syncs may mean less there than on a local disk; move it", self.path, kind
             )
-        note_place(self.path, self._files)
-        if (doubt := misplaced(self.path)) is not None:
-            _log.warning("%s", doubt)
+        note_position(self.path, self._files)
+        if (problem := misplaced(self.path)) is not None:
+            _log.warning("%s", problem)

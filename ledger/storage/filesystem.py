@@ -1,4 +1,4 @@
-"""Where a data directory lies: on a disk of this machine, or behind a network that may not keep its promises."""
+"""The file system of a data directory: a local disk, or a network whose locks and syncs may be weaker."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NETWORK: Final = frozenset(
 
 
 def network_file_system(path: Path) -> str | None:
-    """The network file system that a path lies on, such as "nfs4"; None for a local one, or where it is not known."""
+    """Return the network file system of a path, such as "nfs4"; None when it is local or cannot be determined."""
     kind = file_system_of(path)
     return kind if kind in _NETWORK or kind.startswith("fuse.") else None
 
 
 def file_system_of(path: Path) -> str:
-    """The kind of file system that a path lies on; "" where it is not known."""
+    """Return the kind of file system of a path; "" when it cannot be determined."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -30,7 +30,7 @@ def file_system_of(path: Path) -> str:
 
 
 def file_system(mounts: str, path: str) -> str:
-    """The kind of file system of an absolute path; "" when it is not known.
+    """Return the kind of file system of an absolute path; "" when it cannot be determined.
 
     Args:
         mounts: the text of /proc/self/mountinfo (https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html).

@@ -1,9 +1,9 @@
-"""Locks that are waited for only so long, and which process has one that is not released.
+"""File locks with a timeout, and the process that has a lock.
 
 The operating system releases a `flock` when its last descriptor is closed. A stopped process closes none, and a child
-shares the descriptors of its parent: it would keep a lock that the parent had when it was killed
+shares the descriptors of its parent: it would continue to lock a file after the parent was killed
 (https://man7.org/linux/man-pages/man2/flock.2.html). So a wait ends with an error that names the process, and a forked
-child gives up the descriptors that a lock may be on.
+child gives up the descriptors that may have a lock.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["APPEND_SECONDS", "READ_SECONDS", "LockTimeout", "holder_of", "lock", "opened", "unshare"]
+__all__ = ["APPEND_SECONDS", "READ_SECONDS", "LockTimeout", "holder_of", "lock", "opened", "try_lock", "unshare"]
 
 APPEND_SECONDS: Final = 30.0
-"""How long an append waits: others hold the lock for milliseconds, and for seconds where a large ledger is copied."""
+"""How long an append waits: other writers lock a file for milliseconds, and for seconds while they copy it."""
 
 READ_SECONDS: Final = 10.0
-"""How long reading waits for one ledger; each further one that is not released in time halves it."""
+"""How long a reader waits for one ledger; each ledger that is not released in time halves it for the next."""
 
 _VARIABLE: Final = "COSTLEDGER_LOCK_SECONDS"
 _AGAIN_SECONDS: Final = 0.25
-"""How long reading waits at least, for a ledger that others only append to."""
+"""How long a reader waits at least: enough for a ledger that others only append to."""
 
 _POLL_SECONDS, _POLL_SECONDS_MAX = 0.000_05, 0.02
 
 _stuck: set[Path] = set()
-"""Files whose lock this process has waited for in vain, and not had since."""
+"""Files whose last lock by this process timed out."""
 
 _inherited: set[int] = set()
 """Descriptors that a forked child gives up."""
 
 _forking = threading.RLock()
-"""Held by a fork, and from the opening of a descriptor until it is in `_inherited`."""
+"""Locked during a fork, and from the opening of a descriptor until it is in `_inherited`."""
 
 
 class LockTimeout(OSError):
@@ -54,16 +54,16 @@ def lock(fd: int, path: Path, *, shared: bool = False) -> None:
     """Lock a file, waiting for a bounded time.
 
     Args:
-        shared: for reading, beside others that read.
+        shared: for reading, together with other readers.
 
     Raises:
         LockTimeout: another process does not release it.
         OSError: the file system refused.
     """
-    if not _locked(fd, shared=shared):
+    if not try_lock(fd, shared=shared):
         seconds = _seconds(path, shared=shared)
         until, pause = time.monotonic() + seconds, _POLL_SECONDS
-        while not _locked(fd, shared=shared):
+        while not try_lock(fd, shared=shared):
             if time.monotonic() >= until:
                 _stuck.add(path)
                 raise LockTimeout(holder_of(fd), seconds)
@@ -73,8 +73,8 @@ def lock(fd: int, path: Path, *, shared: bool = False) -> None:
         _stuck.discard(path)
 
 
-def _locked(fd: int, *, shared: bool) -> bool:
-    """Lock a file that no other process has locked; False when one has."""
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """Lock a file without a wait; return False when another process has the lock."""
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -83,7 +83,7 @@ def _locked(fd: int, *, shared: bool) -> bool:
 
 
 def _seconds(path: Path, *, shared: bool) -> float:
-    """How long to wait; shorter for what this process has waited for in vain, so that all together stay bounded."""
+    """Return how long to wait; shorter after timeouts, so that the sum over all files is bounded."""
     given = _given_seconds()
     seconds = (READ_SECONDS if shared else APPEND_SECONDS) if given is None else given
     if path in _stuck:
@@ -92,7 +92,7 @@ def _seconds(path: Path, *, shared: bool) -> float:
 
 
 def _given_seconds() -> float | None:
-    """What COSTLEDGER_LOCK_SECONDS says; None when it says nothing, or no number."""
+    """Return COSTLEDGER_LOCK_SECONDS; None when it is not set, or not a number."""
     try:
         return max(0.0, float(os.environ[_VARIABLE]))
     except (KeyError, ValueError):
@@ -100,9 +100,9 @@ def _given_seconds() -> float | None:
 
 
 def holder_of(fd: int) -> str:
-    """Name the processes that have the lock of a file, as a phrase: their ids, and whether they are stopped.
+    """Return the processes that have the lock of a file, as a phrase: their ids, and whether they are stopped.
 
-    A lock that outlived the process that took it is on a descriptor of others: then those that have the file open.
+    When the process that took the lock has ended, these are the processes that have the file open.
     """
     found = os.fstat(fd)
     pids = [pid for pid in _locking(found) if Path(f"/proc/{pid}").is_dir()]
@@ -111,7 +111,7 @@ def holder_of(fd: int) -> str:
 
 
 def _locking(of: os.stat_result) -> list[int]:
-    """The processes that took a lock on a file, by the kernel's list; some file systems have another device there."""
+    """Return the processes in the kernel's list that locked a file; some file systems have another device there."""
     try:
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -119,11 +119,11 @@ def _locking(of: os.stat_result) -> list[int]:
     fields = [line.split() for line in lines if " FLOCK " in line and "->" not in line]
     alike = [(int(one[4]), one[5]) for one in fields if len(one) > 5 and one[5].endswith(f":{of.st_ino}")]
     device = f"{os.major(of.st_dev):02x}:{os.minor(of.st_dev):02x}:{of.st_ino}"
-    return [pid for pid, place in alike if place == device] or [pid for pid, _ in alike]
+    return [pid for pid, file in alike if file == device] or [pid for pid, _ in alike]
 
 
 def _opening(of: os.stat_result) -> list[int]:
-    """The processes that have a file open, of those that this user may look at."""
+    """Return the processes that have a file open, as far as this user may inspect them."""
     pids = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -148,7 +148,7 @@ def _named(pid: int) -> str:
 
 
 def opened(open: Callable[[], int]) -> int:
-    """Open a descriptor that a lock will be on; a child that is forked has it no more."""
+    """Open a descriptor that will be locked; a forked child gives it up."""
     with _forking:
         fd = open()
         _inherited.add(fd)
@@ -156,7 +156,7 @@ def opened(open: Callable[[], int]) -> int:
 
 
 def unshare(fd: int) -> None:
-    """Leave a descriptor that is about to be closed to the caller that opens the next one by its number."""
+    """Forget a descriptor that is about to be closed, since its number can be reused."""
     _inherited.discard(fd)
 
 
@@ -170,10 +170,10 @@ def _null() -> Iterator[int]:
 
 
 def _give_up() -> None:
-    """In a forked child: its parent's files and their locks are not its own.
+    """Give up the files of the parent and their locks, in a forked child.
 
-    Each descriptor becomes one of no file, and stays open, so that its number is not another file's when an object
-    that outlived the fork closes it.
+    Each descriptor becomes one of /dev/null and stays open, so that an object that still closes it cannot close another
+    file with the same number.
     """
     with contextlib.suppress(OSError), _null() as null:
         for fd in list(_inherited):

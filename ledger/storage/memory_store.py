@@ -1,4 +1,4 @@
-"""Ledgers in memory, for tests and trials."""
+"""Ledgers in memory, for tests and experiments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Ledgers in memory: the same lines, the same rules, gone with the process."""
+    """A store with the same lines and rules as a directory, which ends with the process."""
 
     def __init__(self, *, clock: Clock = clocks.now, origin: str = "memory") -> None:
         self.origin = origin
@@ -80,7 +80,7 @@ class MemoryStore:
         *,
         checkpoint: Head | None = None,
         start: Head = EMPTY,
-        locked_too: bool = False,  # noqa: ARG002 (no other process has it)
+        locked_too: bool = False,  # noqa: ARG002 (no other process can lock it)
     ) -> LedgerReader:
         """See `LedgerStore.read`."""
         ledger = self._ledgers.get(check_workflow_id(workflow_id))
@@ -98,5 +98,5 @@ class MemoryStore:
 
 
 def _in_memory(workflow_id: str) -> Path:
-    """What an error names."""
+    """Return the path that errors name."""
     return Path("(memory)") / f"{workflow_id}{LEDGER_SUFFIX}"

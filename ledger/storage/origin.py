@@ -1,9 +1,9 @@
-"""The origin of a data directory: the stable id that its ledgers name, and where that id stands.
+"""The origin of a data directory: the stable id in its ledgers, and the position of the directory.
 
-`PATH/origin` holds the id, and below it the inodes of that very file and of its folder: a copy has others (hard links
-share the file's), a rename on one file system keeps them. A tmpfs counts its inodes from 1 again and none outlives a
-boot, so there the device counts, too; elsewhere its number may change with a boot. The file is only ever replaced
-whole.
+`PATH/origin` has the id, and below it the inodes of that file and of its folder. A copy has other inodes (a hard link
+shares that of the file); a rename on one file system does not change them. Each tmpfs counts its inodes from 1 and does
+not survive a boot, so there the device is compared, too; elsewhere its number may change with a boot. The file is only
+replaced as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import LedgerUnavailable, MisplacedOrigin, RenewalUnfinished, is_shortage
-from ledger.storage.files import Files, OpenFile, locked_file
+from ledger.storage.files import Files, OpenFile, locked_file, write_all
 from ledger.storage.filesystem import file_system_of
 
 __all__ = [
@@ -30,34 +30,34 @@ __all__ = [
     "made_origin",
     "misplaced",
     "named_origins",
-    "note_place",
+    "note_position",
     "origin_of",
     "take_origin",
 ]
 
-_SAID = re.compile(
+_CONTENT = re.compile(
     rb"(?P<id>[0-9a-f]+)\n?"
     rb"(?:inode (?P<inode>[0-9]+)(?: in (?P<folder>[0-9]+)(?: of (?P<device>[0-9]+))?)?\n(?P<renewing>renewing\n)?)?\Z"
 )
 _NAMED = re.compile(rb'"origin":"([0-9a-f]+)"')
 _OPENING_BYTES: Final = 4096
-_LOOKED_INTO: Final = 16
-"""Ledgers that a process which is about to append looks into."""
+_INSPECTED: Final = 16
+"""Ledgers whose opening lines an append reads to check the origin."""
 _BYTES_MAX: Final = 256
 
 
 class NoOriginError(OSError):
-    """The file holds no origin."""
+    """A file without a valid origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What `PATH/origin` says.
+    """The content of `PATH/origin`.
 
     Attributes:
-        inode: of the file as it was written; None when its writer did not note it yet.
-        renewing: some ledgers may still name the origin before this one.
-        elsewhere: the file was written in another place than the one it is read from.
+        inode: of the file as it was written; None when it was not recorded yet.
+        renewing: some ledgers may still name the former origin.
+        elsewhere: the file was written at another position than this one.
     """
 
     id: str
@@ -67,24 +67,24 @@ class Origin:
 
 
 def origin_of(data: Path) -> Origin | None:
-    """The origin of a data directory; None when it has none yet.
+    """Return the origin of a data directory; None when it has none yet.
 
     Raises:
-        LedgerUnavailable: it cannot be read, or is none.
+        LedgerUnavailable: it cannot be read, or is not valid.
     """
     files = Files()
     with _errors(data):
         try:
-            return _said(data, files, files.open_read(data / "origin"))
+            return _parsed(data, files, files.open_read(data / "origin"))
         except FileNotFoundError:
             return None
 
 
 def made_origin(data: Path, files: Files) -> str:
-    """The id of a data directory's origin, made when there is none.
+    """Return the id of the origin of a data directory, which is created when there is none.
 
     Raises:
-        LedgerUnavailable: it can be neither read nor made.
+        LedgerUnavailable: it can be neither read nor created.
     """
     found = origin_of(data)
     if found is None:
@@ -96,7 +96,7 @@ def made_origin(data: Path, files: Files) -> str:
 
 
 def named_origins(data: Path, limit: int | None = None) -> set[str]:
-    """The origins that ledgers of a data directory name in their first lines; of so many of them."""
+    """Return the origins in the first lines of the ledgers of a data directory, or of so many of them."""
     named = set()
     with contextlib.suppress(OSError), os.scandir(data / "ledgers") as entries:
         for entry in islice((entry for entry in entries if entry.name.endswith(".jsonl")), limit):
@@ -108,12 +108,12 @@ def named_origins(data: Path, limit: int | None = None) -> set[str]:
 
 
 def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
-    """Why what this data directory appends cannot be told from what another one does; None when it can.
+    """Return why another data directory may append under the same origin; None when the origin is valid here.
 
-    A copy of a whole file system keeps every inode, and is not seen.
+    A copy of a whole file system has the same inodes and is not detected.
 
     Args:
-        every: look into every ledger for the origin that it names; else only into some, where there is no other.
+        every: compare the origin in every ledger; by default some ledgers are read, and only without a valid file.
     """
     command = f"costledger --data {data} origin"
     only_one = f"if this is the only one that goes on: {command} --moved, which takes the id from the ledgers"
@@ -122,9 +122,9 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
         found = origin_of(data)
     except LedgerUnavailable as error:
         if is_shortage(error.error):
-            raise  # which says nothing about that file
+            raise  # the cause is not that file
         unreadable = error
-    named = named_origins(data, None if every else _LOOKED_INTO) if every or found is None else set()
+    named = named_origins(data, None if every else _INSPECTED) if every or found is None else set()
     if unreadable is not None:
         step = only_one if len(named) == 1 else "restore that file from a backup"
         return MisplacedOrigin(data, f"has no origin that can be read: {unreadable}", step)
@@ -145,14 +145,14 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
     return None
 
 
-def note_place(data: Path, files: Files) -> None:
-    """Let an origin that does not say where it stands say so, as far as the file system lets us."""
+def note_position(data: Path, files: Files) -> None:
+    """Record the position of an origin that has none yet; ignore errors of the file system."""
     with contextlib.suppress(OSError):
         _change(data, files, lambda found: found if found.inode is None else None)
 
 
 def take_origin(data: Path, id: str, files: Files) -> None:
-    """Make a data directory that has no origin the one of this id.
+    """Give an origin to a data directory that has none.
 
     Raises:
         LedgerUnavailable: the file system refused.
@@ -162,12 +162,12 @@ def take_origin(data: Path, id: str, files: Files) -> None:
 
 
 def keep_origin(data: Path, files: Files | None = None) -> None:
-    """Where the origin stands now is its place: no other directory goes on under it.
+    """Record the current position of the origin: no other directory appends under it.
 
-    When the file is gone or holds none, the id is that which the ledgers name, if they all name one.
+    When the file is gone or not valid, the id is that of the ledgers, if they all have the same one.
 
     Raises:
-        LedgerUnavailable: there is none, or the file system refused; all is as it was.
+        LedgerUnavailable: there is none, or the file system refused; nothing was changed.
     """
     calls, named = files or Files(), named_origins(data)
     with _errors(data):
@@ -180,10 +180,10 @@ def keep_origin(data: Path, files: Files | None = None) -> None:
 
 
 def begin_renewal(data: Path, files: Files) -> str:
-    """Give a data directory a new origin, or go on with a renewal that was interrupted; `renewing` until it ends.
+    """Give a data directory a new origin, or continue an interrupted renewal; return the id.
 
     Raises:
-        LedgerUnavailable: there is none to renew, or the file system refused; all is as it was.
+        LedgerUnavailable: there is none to renew, or the file system refused; nothing was changed.
     """
     new = Origin(os.urandom(8).hex(), renewing=True)
     with _errors(data):
@@ -191,7 +191,7 @@ def begin_renewal(data: Path, files: Files) -> str:
 
 
 def end_renewal(data: Path, files: Files) -> None:
-    """Every ledger names the new origin.
+    """Record that every ledger names the new origin.
 
     Raises:
         LedgerUnavailable: the file system refused.
@@ -201,17 +201,17 @@ def end_renewal(data: Path, files: Files) -> None:
 
 
 def _change(data: Path, files: Files, change: Callable[[Origin], Origin | None]) -> Origin:
-    """The origin that stands after a change, one process at a time; None changes nothing."""
+    """Change the origin under its lock and return it; a change of None leaves it as it is."""
     with locked_file(files, data / "origin") as file:
-        found = _said(data, files, file)
+        found = _parsed(data, files, file)
         new = change(found)
         if new is not None:
             _put(data, new, files)
         return new or found
 
 
-def _said(data: Path, files: Files, file: OpenFile) -> Origin:
-    match = _SAID.match(files.read(file, 0, _BYTES_MAX))
+def _parsed(data: Path, files: Files, file: OpenFile) -> Origin:
+    match = _CONTENT.match(files.read(file, 0, _BYTES_MAX))
     if match is None:
         raise NoOriginError(errno.EILSEQ, "it holds no origin")
     inode = None if match["inode"] is None else int(match["inode"])
@@ -225,16 +225,15 @@ def _said(data: Path, files: Files, file: OpenFile) -> Origin:
 
 
 def _put(data: Path, origin: Origin, files: Files, *, first: bool = False) -> None:
-    """Put an origin in its place, whole and durable; as the first only when there is still none."""
+    """Write the file of the origin, atomic and durable; a first origin only when there is still none."""
     path, made = data / "origin", data / f"origin.{os.urandom(8).hex()}"
     new = files.create(made)
     try:
         here = os.fstat(new.fd)
         device = _device(data, here.st_dev)
-        place = f"inode {here.st_ino} in {data.stat().st_ino}" + ("" if device is None else f" of {device}")
-        text = f"{origin.id}\n{place}\n" + ("renewing\n" if origin.renewing else "")
-        if files.write(new, text.encode()) != len(text):
-            raise OSError(errno.ENOSPC, "short write")
+        position = f"inode {here.st_ino} in {data.stat().st_ino}" + ("" if device is None else f" of {device}")
+        text = f"{origin.id}\n{position}\n" + ("renewing\n" if origin.renewing else "")
+        write_all(files, new, text.encode())
         files.sync(new)
         if first:
             with contextlib.suppress(FileExistsError):
@@ -248,7 +247,7 @@ def _put(data: Path, origin: Origin, files: Files, *, first: bool = False) -> No
 
 
 def _device(data: Path, device: int) -> int | None:
-    """The device of a tmpfs; None of another file system."""
+    """Return the device of a tmpfs; None for another file system."""
     return device if file_system_of(data) in {"tmpfs", "ramfs"} else None
 
 

@@ -1,4 +1,4 @@
-"""Processes that share work: the same question to each of many jobs; answers come in the order of the jobs."""
+"""Parallel work in processes: one function for each of many jobs, with results in the order of the jobs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _JOBS_PER_CALL: Final = 8
 """Few enough to share the work evenly; each call costs 0.5 ms."""
 
 _RARELY: Final = (200_000, 50, 50)
-"""When to look for circles of objects; at Python's own 700 a large import spends a twentieth of its time on that."""
+"""Thresholds of the garbage collector; with the default of 700 a large import spends a twentieth of its time on it."""
 
 _asked: tuple[Callable[[LedgerStore, Any], Any], LedgerStore, Sequence[Any]] | None = None
-"""What this worker process is asked: question, ledgers, and, when it is a copy of the one that asks, all jobs."""
+"""The task of this worker process: question, ledgers, and, when it is a fork, all jobs."""
 
 
 def processes_at_hand() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -39,11 +39,11 @@ def processes_at_hand() -> int:
 def ask_each(
     question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J], *, processes: int
 ) -> Iterator[Iterator[R]]:
-    """`question(ledgers, job)` for each job; processes are at work from the beginning of the block to its end.
+    """Yield `question(ledgers, job)` for each job; processes work from the start of the block to its end.
 
     Args:
-        question: can be pickled; it must not raise, for an error would end all the others.
-        processes: 1 asks here, as the answers are taken; so does a store that is not a directory.
+        question: can be pickled; it must not raise, since an error would end all other jobs.
+        processes: with 1, or for a store that is not a directory, the work is done here as the results are consumed.
 
     Raises:
         CostledgerError: a process was killed.
@@ -51,7 +51,7 @@ def ask_each(
     if processes <= 1 or len(jobs) <= 1 or not isinstance(ledgers, DirectoryStore):
         yield (question(ledgers, job) for job in jobs)
         return
-    from concurrent.futures import ProcessPoolExecutor  # here: most commands need it not, and it takes 15 ms
+    from concurrent.futures import ProcessPoolExecutor  # here: it takes 15 ms, and most commands do not need it
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
@@ -71,12 +71,12 @@ def ask_each(
 
 
 def _can_fork() -> bool:
-    """A fork starts at once and has all jobs, but copies the locks of other threads, a progress bar's say."""
+    """Return whether a fork is safe: it starts at once and has all jobs, but copies the locks of other threads."""
     return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _begin(question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J]) -> None:
-    """What a worker does first; it ends with the process that asks, and not before."""
+    """Prepare a worker process, which ends with its parent."""
     global _asked
     _asked = (question, ledgers, jobs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
@@ -86,7 +86,7 @@ def _begin(question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: 
 
 
 def _end_with_parent() -> None:
-    """A killed process closes no pool, and its workers would wait for the next question for ever."""
+    """Exit with the parent: a killed parent does not close its pool, and its workers would wait for ever."""
     from multiprocessing import parent_process
 
     if (parent := parent_process()) is not None:
@@ -102,7 +102,7 @@ def _answer(part: range | Sequence[Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def collecting_rarely() -> Iterator[None]:
-    """Spare a process that makes very many objects, and hardly a circle of them, from looking for circles."""
+    """Collect garbage rarely during the block, which makes very many objects and hardly a circle of them."""
     before = gc.get_threshold()
     gc.set_threshold(*_RARELY)
     try:

@@ -1,4 +1,4 @@
-"""Where ledgers are kept: a small port and its two adapters, a directory and memory."""
+"""The port of ledger stores; its adapters are a directory and memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from ledger.errors import (
-    DamagedLedger,
-    InvalidInput,
-    ReplacedLedger,
-    StrayFile,
-)
+from ledger.errors import DamagedLedger, InvalidInput, ReplacedLedger, StrayFile
 from ledger.events.event import Event
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.storage.append import Receipt
@@ -19,22 +14,21 @@ from ledger.storage.line import EMPTY, Head
 from ledger.storage.reader import LedgerReader, ReadAt
 from ledger.storage.rewrite import had_before_renewal
 
-__all__ = ["LedgerStore"]
-
+__all__ = ["LEDGER_SUFFIX", "LedgerStore", "one_workflow", "open_reader"]
 
 LEDGER_SUFFIX: Final = ".jsonl"
 
 
 class LedgerStore(Protocol):
-    """Ledgers by workflow id. Calls for different workflows do not disturb each other."""
+    """Ledgers by workflow id. Calls for different workflows do not affect each other."""
 
     @property
     def origin(self) -> str:
-        """A stable id of this store, as its ledgers' first lines name it."""
+        """Return the stable id of this store, which is in the first line of each ledger."""
         ...
 
     def append(self, events: Sequence[Event], *, expected_seq: int | None = None) -> list[Receipt]:
-        """Append events of one workflow, all or none; one receipt each, in order.
+        """Append events of one workflow, all or none, and return one receipt each, in order.
 
         Idempotent by event id. `expected_seq` (0 for no ledger) makes the append conditional.
 
@@ -46,7 +40,7 @@ class LedgerStore(Protocol):
         ...
 
     def open(self, workflow_id: str) -> None:
-        """Make the ledger when there is none, with nothing in it but its opening line.
+        """Create the ledger, with only its opening line, when it does not exist.
 
         Raises:
             InvalidWorkflowId, DamagedLedger, LedgerUnavailable, DurabilityUnknown: as for `append`.
@@ -54,7 +48,7 @@ class LedgerStore(Protocol):
         ...
 
     def workflow_ids(self, prefix: str = "") -> Iterator[str]:
-        """The ids of all ledgers, sorted; what else lies in their folder is in `strays`.
+        """Return the sorted ids of all ledgers; other files in their folder are in `strays`.
 
         Args:
             prefix: only those that begin with it.
@@ -65,7 +59,7 @@ class LedgerStore(Protocol):
         ...
 
     def strays(self) -> list[StrayFile]:
-        """What lies in the folder, is named as a ledger and is none, sorted by name.
+        """Return the files that are named as a ledger and are none, sorted by name.
 
         Raises:
             LedgerUnavailable: the folder cannot be listed.
@@ -73,19 +67,19 @@ class LedgerStore(Protocol):
         ...
 
     def size(self, workflow_id: str) -> int | None:
-        """The ledger's size in bytes; None when there is none. It costs one `stat`."""
+        """Return the size of the ledger in bytes; None when there is none. It costs one `stat`."""
         ...
 
     def read(
         self, workflow_id: str, *, checkpoint: Head | None = None, start: Head = EMPTY, locked_too: bool = False
     ) -> LedgerReader:
-        """All lines after `start`, durable before they are read.
+        """Return a reader of all lines after `start`, which are synced first.
 
         Args:
             checkpoint: an earlier head that the ledger must still extend.
-            start: an earlier head, whose line and all before it the caller has read; the ledger must still extend it.
-            locked_too: read also what another process has locked, up to the last whole line; `LedgerReader.locked` says
-                so. For a caller that stores nothing of it: an append that fails half-way takes its lines back.
+            start: an earlier head up to which the caller has read; the ledger must still extend it.
+            locked_too: read a ledger that another process has locked, up to the last whole line, and set
+                `LedgerReader.locked`. Only for callers that store nothing: a failed append removes its lines again.
 
         Raises:
             UnknownWorkflow: no such ledger.
@@ -98,6 +92,7 @@ class LedgerStore(Protocol):
 
 
 def one_workflow(events: Sequence[Event]) -> str:
+    """Return the workflow of the events of an append; InvalidInput when they are of several."""
     ids = {event.workflow_id for event in events}
     if len(ids) != 1:
         raise InvalidInput(f"an append takes the events of one workflow, not of {len(ids)}")
@@ -107,6 +102,7 @@ def one_workflow(events: Sequence[Event]) -> str:
 def open_reader(
     workflow_id: str, path: Path, read_at: ReadAt, size: int, checkpoint: Head | None, start: Head
 ) -> LedgerReader:
+    """Return a reader after a check that the ledger extends the checkpoint; see `LedgerStore.read`."""
     if checkpoint is not None and checkpoint.seq and checkpoint != start:
         try:
             LedgerReader(workflow_id, path, read_at, size, start=checkpoint)

@@ -225,6 +225,6 @@ def test_a_cron_line_of_the_manual_keeps_an_anchor_each_night(tmp_path: Path, re
 def test_an_anchor_is_not_committed_where_that_would_prove_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
     many(data)
-    for where, why in ((tmp_path / "none", "no git repository"), (data / "anchors", "lies in the data directory")):
+    for where, why in ((tmp_path / "none", "no git repository"), (data / "anchors", "is in the data directory")):
         done = costledger(data, "anchor", "--git", str(where))
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr

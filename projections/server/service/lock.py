@@ -5,7 +5,6 @@ The operating system holds it (`flock`) and lets go when the process ends, howev
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import CostledgerError, reason
+from ledger.storage.locks import try_lock
 
 __all__ = ["AnotherServer", "ServerLock", "server_lock"]
 
@@ -57,12 +57,11 @@ def server_lock(data: Path) -> Iterator[ServerLock]:
         raise CostledgerError(f"could not lock {path}: {reason(error)}") from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = os.pread(descriptor, _SAID_BYTES_MAX, 0).decode(errors="replace").strip()
-            raise AnotherServer(data, who) from None
+            free = try_lock(descriptor)
         except OSError as error:
             raise CostledgerError(f"could not lock {path}: {reason(error)}") from error
+        if not free:
+            raise AnotherServer(data, os.pread(descriptor, _SAID_BYTES_MAX, 0).decode(errors="replace").strip())
         os.ftruncate(descriptor, 0)
         yield ServerLock(descriptor)
     finally:

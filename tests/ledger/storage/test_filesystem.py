@@ -41,4 +41,4 @@ def test_a_network_file_system_is_warned_about_once(
     store = DirectoryStore(tmp_path)
     for name in ("v", "w"):
         store.append([cost_observed(name, cost_usd=1)])
-    assert [message.split(":")[0] for message in caplog.messages] == [f"{tmp_path} lies on nfs4"]
+    assert [message.split(":")[0] for message in caplog.messages] == [f"{tmp_path} is on nfs4"]
