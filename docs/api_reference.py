@@ -22,8 +22,8 @@ _INTRODUCTION = """\
 
 # HTTP API reference
 
-Every route of the [HTTP API](api.md), then every JSON shape. `GET /openapi.json` has the same, with examples. `adw_id` is the id
-of a workflow (ADW: AI developer workflow).
+Every route of the [HTTP API](api.md), then every JSON shape. `GET /openapi.json` has the same, with examples.
+`adw_id` is the id of a workflow (ADW: AI developer workflow).
 """
 
 _EVERYWHERE = {"401", "403", "408", "413", "421", "422", "429", "503"}
