@@ -127,14 +127,14 @@ def refused(refusal: Refusal) -> bytes:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of the problems that a route may answer with, beside those that all may."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}
     return _described(statuses, content)
 
 
 def documented_status(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The same of a route that answers as OTLP wants it."""
     content = {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Status"}},
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{Status.__name__}"}},
         PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
     }
     return _described(statuses, content)
