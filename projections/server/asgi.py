@@ -11,14 +11,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from projections.server.app import create_app
-from projections.server.http.h11_protocol import protocol
 from projections.server.service.allocator import bound_allocator
 from projections.server.service.service import Service
 
 __all__ = ["http_server"]
 
 _GRACE_SECONDS = 10
-"""How long requests that are under way may take once the server is told to stop."""
+"""How long requests that are under way may take once the server is stopped."""
 
 
 def http_server(service: Service) -> uvicorn.Server:
@@ -30,7 +29,7 @@ def http_server(service: Service) -> uvicorn.Server:
     app = create_app(service)
     config = uvicorn.Config(
         app,
-        http=protocol(service.settings.head_seconds_max, service.settings.connections_max),
+        http="h11",  # which limits the length of a request's head, and httptools does not
         ws="none",
         log_level="warning",
         access_log=False,
