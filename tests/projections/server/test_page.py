@@ -129,7 +129,7 @@ def test_a_resync_from_the_page_shows_the_old_cost_and_the_new(visit: Visit, ser
     page.get_by_label("force pure replay").check()
     page.get_by_role("button", name="Resync").click()
     expect(page.locator("#resynced")).to_have_text(
-        "The cost was put right: $0.09 → $2.37. The sources held no new event."
+        "The cost was put right: $0.09 → $2.37. The sources had no new event."
     )
     expect(page.locator("#cost")).to_have_text("$2.37")
     expect(page.get_by_role("heading", name="Audit trail").locator("xpath=..")).to_contain_text("resync --force")
@@ -309,7 +309,7 @@ def test_an_address_that_names_nothing_leads_on(browser: Browser, server: Server
     page.goto(f"{server.url}/#/workflows?since=x&sort=x&order=x&basis=x&issue=x&status=x&page=x")
     expect(page.locator(".pager")).to_contain_text("Page 1 of 3")
     page.goto(f"{server.url}/#/workflows?page=99999999999")
-    expect(page.locator("main")).to_contain_text("This page is behind the last one.")
+    expect(page.locator("main")).to_contain_text("This page is after the last one.")
     page.goto(f"{server.url}/#/spend?since=2026-02-31&until=x&by=x&period=x")
     expect(page.locator("main")).to_contain_text("By model")
     context.close()
@@ -413,12 +413,12 @@ def test_what_runs_since_long_ago_is_told_how_it_ends_and_no_model_is_blamed(bro
         page = Visit(context.new_page(), server.url).open()
         live(page)
         expect(page.locator("tr[data-workflow=fresh]")).to_contain_text("$0.42")
-        expect(page.locator("main")).not_to_contain_text("somebody says that it ended")
+        expect(page.locator("main")).not_to_contain_text("its end is recorded")
         old = datetime.now(UTC) - timedelta(days=30)
         told = [workflow_started("old", observed_at=old), cost_observed("old", usage={"output_tokens": 7})]
         server.ledgers.append(told)
         expect(page.locator("main")).to_contain_text(
-            "A workflow runs until somebody says that it ended: costledger complete ID; "
+            "A workflow runs until its end is recorded: costledger complete ID; "
             "for all that a source holds, costledger import KIND --status completed."
         )
         page.get_by_role("navigation").get_by_role("link", name="Health").click()
@@ -483,13 +483,13 @@ def test_a_text_is_looked_for_while_it_is_typed_and_the_typing_goes_on(visit: Vi
 def test_filters_that_an_address_cannot_mean_are_named(visit: Visit) -> None:
     page = visit.open("#/workflows?status=bogus&status=failed&colour=red&text=&page=1")
     expect(page.locator("main")).to_contain_text(
-        "2 filters of the address are not known and were left out: status=bogus, colour=red"
+        "2 filters of the address are unknown and were left out: status=bogus, colour=red"
     )
     expect(page.locator(".totals")).to_contain_text("failed")
     page = visit.open("#/spend?since=0001-01-01&until=9999-12-31&by=agent")
     expect(page.locator("main")).to_contain_text("left out: since=0001-01-01, until=9999-12-31")
     page = visit.open("#/spend?period=x")
-    expect(page.locator("main")).to_contain_text("1 filter of the address is not known and was left out: period=x")
+    expect(page.locator("main")).to_contain_text("1 filter of the address is unknown and was left out: period=x")
     page = visit.open("#/spend?period=week")
     expect(page.locator("main")).not_to_contain_text("left out")
 

@@ -16,7 +16,7 @@ export const whenUnauthorized = (listener) => {
 };
 
 /**
- * @param {string} path below the page's own address, so that it also works behind a prefix
+ * @param {string} path below the page's own address, so that it also works below a prefix
  * @param {Record<string, string | number | string[] | null | undefined>} query empty values are left out
  */
 export function address(path, query = {}) {
@@ -43,10 +43,10 @@ async function ask(method, path, { query, body, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, "The server does not answer. Is `costledger serve` running?");
   }
-  const told = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (answer.ok) return told;
+  const received = answer.status === 204 ? null : await answer.json().catch(() => null);
+  if (answer.ok) return received;
   if (answer.status === 401 && path !== "login") onUnauthorized();
-  throw new Refused(answer.status, told?.detail ?? `${answer.status} ${answer.statusText}`);
+  throw new Refused(answer.status, received?.detail ?? `${answer.status} ${answer.statusText}`);
 }
 
 const get = (path, query, signal) => ask("GET", path, { query, signal });
@@ -57,9 +57,9 @@ async function audit(id, signal) {
   const entries = [];
   let application = [];
   for (let after = 0; after !== null; ) {
-    const told = await get(`${one(id)}/audit`, { after, limit: 1000 }, signal);
-    entries.push(...told.entries);
-    ({ application, next: after } = told);
+    const page = await get(`${one(id)}/audit`, { after, limit: 1000 }, signal);
+    entries.push(...page.entries);
+    ({ application, next: after } = page);
   }
   const there = application.map((entry) => ({ ...entry, reason: `${entry.reason}, in the application's table` }));
   return [...entries, ...there].sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));

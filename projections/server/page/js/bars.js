@@ -4,9 +4,9 @@ import { dollars, drawn, frame } from "./chart.js";
 import { h, s } from "./dom.js";
 import { many, nanousd, periodBriefly, periodInFull, plusDays, usd } from "./format.js";
 
-/** Colours that colour-blind people can tell apart (after Okabe and Ito, https://jfly.uni-koeln.de/color/), in `style.css`. */
+/** Colours that colour-blind people can distinguish (after Okabe and Ito, https://jfly.uni-koeln.de/color/), in `style.css`. */
 export const SERIES = 7;
-const TOLD = 8;
+const NAMED = 8;
 
 export const swatch = (series) => h("span", { class: "swatch", "data-series": series, "aria-hidden": "true" });
 
@@ -25,8 +25,8 @@ export function legend(groups, name) {
 }
 
 /**
- * Which series a group has: the dearest have one of their own, the others share the last.
- * @param {{group: any, cost: string}[]} groups the dearest first
+ * Which series a group has: the highest have one of their own, the others share the last.
+ * @param {{group: any, cost: string}[]} groups the highest cost first
  */
 export function seriesOf(groups) {
   const own = groups.length > SERIES ? SERIES - 1 : SERIES;
@@ -79,7 +79,7 @@ export function stackedBars(spend, { since, until, height = 260, name }) {
       );
       if (index % every === 0 && middle + 20 < width)
         svg.append(s("text", { x: middle, y: height - 6, "text-anchor": "middle" }, periodBriefly(period)));
-      return { x: middle, tell: () => told(period, parts, spend.by ? name : null) };
+      return { x: middle, describe: () => description(period, parts, spend.by ? name : null) };
     });
     return { svg, spots, inner, slot };
   });
@@ -104,9 +104,9 @@ function bar(parts, middle, width, y) {
   });
 }
 
-function told(period, parts, name) {
+function description(period, parts, name) {
   const paid = parts.filter(({ nano }) => nano !== 0n);
-  const rest = paid.slice(TOLD);
+  const rest = paid.slice(NAMED);
   const line = (sign, text, nano) => [h("dt", {}, sign, text), h("dd", {}, usd(nano))];
   return [
     h(
@@ -120,7 +120,7 @@ function told(period, parts, name) {
       h(
         "dl",
         {},
-        paid.slice(0, TOLD).map(({ at, group, nano }) => line(swatch(at), name(group), nano)),
+        paid.slice(0, NAMED).map(({ at, group, nano }) => line(swatch(at), name(group), nano)),
         rest.length > 0 && line(swatch(SERIES - 1), many(rest.length, "other"), sum(rest)),
       ),
   ];

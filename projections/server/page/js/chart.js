@@ -1,29 +1,29 @@
-// What charts share: drawn in SVG at the width there is, with a scale of dollars, and told point by point on hovering
-// or with the arrow keys. Floats only place marks; what figures say is in the tables beside them.
+// What charts share: drawn in SVG at the width there is, with a scale of dollars, and described point by point on hovering
+// or with the arrow keys. Floats only position marks; the exact figures are in the tables next to them.
 
 import { fill, h, s } from "./dom.js";
 import { nanousd, scale } from "./format.js";
 
-/** @typedef {{x: number, tell: () => import("./dom.js").Child}} Spot what is told at a place */
+/** @typedef {{x: number, describe: () => import("./dom.js").Child}} Spot a point and its description */
 
-/** Dollars as a float, for places only. @param {string | bigint} amount */
+/** Dollars as a float, for positions only. @param {string | bigint} amount */
 export const dollars = (amount) => Number(typeof amount === "bigint" ? amount : nanousd(amount)) / 1e9;
 
 /**
- * A figure that is drawn anew when its width changes.
+ * A figure that is drawn again when its width changes.
  * @param {(width: number) => {svg: SVGElement, spots: Spot[], inner: {top: number, bottom: number}, slot?: number}} draw
  *   spots from left to right, each as wide as a `slot`; without one a line marks it
  */
 export function drawn(label, height, draw) {
   const tip = h("div", { class: "tip", role: "status", hidden: true });
-  const place = h("div", {});
+  const canvas = h("div", {});
   const figure = h(
     "div",
-    { class: "chart", role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys tell its points.` },
-    place,
+    { class: "chart", role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys step through its points.` },
+    canvas,
     tip,
   );
-  place.style.minHeight = `${height}px`;
+  canvas.style.minHeight = `${height}px`;
   const mark = s("path", { class: "here" });
   let made = { spots: [] },
     at = -1;
@@ -34,13 +34,13 @@ export function drawn(label, height, draw) {
     if (!spot) return mark.removeAttribute("d");
     const { inner, slot = 0 } = made;
     mark.setAttribute("d", `M${spot.x - slot / 2},${inner.top}h${slot}V${inner.bottom}h${-slot}Z`);
-    fill(tip, spot.tell());
-    const width = place.clientWidth;
+    fill(tip, spot.describe());
+    const width = canvas.clientWidth;
     const left = spot.x < width / 2 ? spot.x + 24 : spot.x - tip.offsetWidth;
     tip.style.left = `${Math.max(4, Math.min(left, width - tip.offsetWidth))}px`;
   };
   figure.addEventListener("pointermove", ({ clientX }) => {
-    const x = clientX - place.getBoundingClientRect().left;
+    const x = clientX - canvas.getBoundingClientRect().left;
     const near = nearest(made.spots, x);
     if (near !== at) show(near);
   });
@@ -65,8 +65,8 @@ export function drawn(label, height, draw) {
     made = draw(width);
     made.svg.append(mark);
     show(-1);
-    place.replaceChildren(made.svg);
-  }).observe(place);
+    canvas.replaceChildren(made.svg);
+  }).observe(canvas);
   return figure;
 }
 

@@ -35,7 +35,7 @@ function nodes(children) {
     .map((child) => (child instanceof Node ? child : String(child)));
 }
 
-/** Put these in place of what an element holds. */
+/** Replace the content of an element. */
 export function fill(element, ...children) {
   element.replaceChildren(...nodes(children));
   return element;
@@ -64,7 +64,7 @@ export function fromTop(element) {
 const opened = new Set();
 
 /**
- * A table that becomes cards on a narrow screen; each cell knows its column's name for that, and the roles say what
+ * A table that becomes cards on a narrow screen; each cell knows its column's name for that, and the roles keep what
  * a browser forgets when a table is no longer laid out as one.
  * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, wide?: boolean, named?: boolean, file?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[], most?: number}} of
  *   `most` rows are shown at first, the others on demand
@@ -103,7 +103,7 @@ export function table({ caption, columns, rows, foot, most = Infinity }) {
   return h("div", {}, framed, h("p", { class: "more" }, button));
 }
 
-/** Figures stand to the right, moments are never broken, a wide column takes what is left and cuts what is longer. */
+/** Figures are aligned right, times are never broken, a wide column takes the rest and cuts what is longer. */
 const kind = (column) => ["figures", "when", "wide", "named", "file"].filter((name) => column[name]).join(" ") || null;
 
 /** One row of such a table. */
@@ -121,7 +121,7 @@ export function line(columns, cells, properties = {}) {
   );
 }
 
-/** What a row says in columns that have a `cell`, as nodes. */
+/** The cells of a row, as nodes, for columns that have a `cell`. */
 export const cellsOf = (columns, row) =>
   columns.map(({ cell }) => {
     const content = cell(row) ?? "";
@@ -134,13 +134,13 @@ export const section = (title, ...children) => {
   return h("section", { "aria-labelledby": id }, h("h2", { id }, title), ...children);
 };
 
-/** Text that is cut where there is no room for it; all of it is told on hovering. */
+/** Text that is cut where there is no room for it; hovering shows all of it. */
 export const cut = (text) => (text ? h("span", { class: "cut", title: text }, text) : "");
 
 export const loading = () => h("p", { class: "loading" }, "Loading…");
 
 /**
- * A part of a page that loads by itself: it says that it loads, or why it could not, and keeps what it shows when a
+ * A part of a page that loads by itself: it shows that it loads, or why it could not, and keeps its content when a
  * later load fails.
  * @param {() => Promise<Child>} produce
  * @param {AbortSignal} signal
@@ -178,7 +178,7 @@ export const empty = (sentence, ...commands) =>
     commands.map((command) => h("pre", {}, h("code", {}, command))),
   );
 
-/** An error, with what to do next: its detail says so. */
+/** An error, and in its detail what to do next. */
 export const problem = (error, again) =>
   h(
     "div",

@@ -1,14 +1,14 @@
 // Forms whose state is the address: a change shows at once, and Back undoes it. The form itself stays what it is, so
-// that nothing takes the focus, or what is typed, from whoever uses it.
+// that nothing takes the focus, or what is typed, from its user.
 
 import { go } from "./router.js";
 
-/** How long nobody types before the text is looked for. */
+/** How long after the last key the text is searched for. */
 const PAUSE_MS = 300;
 
 /**
- * Let a form say where the page is. One visit of a field is one step of the browser's history; each tick of a box, too.
- * @param {HTMLFormElement} form its field of type "search" is followed while somebody types
+ * Let a form set where the page is. One visit of a field is one step of the browser's history; each tick of a box, too.
+ * @param {HTMLFormElement} form its field of type "search" is followed while the user types
  * @param {() => string | null} to the address that the form asks for; null while what is typed means nothing yet
  */
 export function steers(form, to) {
@@ -42,11 +42,11 @@ export function steers(form, to) {
 }
 
 /**
- * Let a form say what the address says; a field that says it already is left alone.
+ * Fill a form from the address; a field that has the value already is not touched.
  * @param {HTMLFormElement} form
  * @param {Record<string, string | string[]>} values of each field by its name
  */
-export function tell(form, values) {
+export function fillForm(form, values) {
   for (const field of form.elements) {
     const value = values[field.name];
     if (value === undefined) continue;

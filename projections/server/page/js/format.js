@@ -1,4 +1,4 @@
-// Figures for people. Money arrives as text and is exact: nanodollars in a BigInt; floats only place marks in charts.
+// Figures for people. Money arrives as text and is exact: nanodollars in a BigInt; floats only position marks in charts.
 
 const NANO = 1_000_000_000n;
 const counts = new Intl.NumberFormat("en-US");
@@ -57,7 +57,7 @@ export function honest({ cost, basis, unpriced }) {
   return `at least ${usd(cost)}${unpriced ? `, ${count(unpriced)} unpriced` : ""}`;
 }
 
-/** What is said instead of a sum of nothing that is a lower bound; null where the sum is a figure. */
+/** The words in place of a sum of nothing that is a lower bound; null where the sum is a figure. */
 export const noFigure = ({ cost, at_least, unpriced_events: unpriced }) =>
   !at_least || nanousd(cost) !== 0n ? null : unpriced > 0 ? "unpriced" : "unknown";
 
@@ -120,7 +120,7 @@ export function duration(seconds) {
   return `${count(amount)} ${name}${rest ? ` ${rest} ${next[0]}` : ""}`;
 }
 
-/** For how long an open workflow has been active: from its start to its last activity; null when that is not known. */
+/** For how long an open workflow has been active: from its start to its last activity; null when that is unknown. */
 export const activeSeconds = (row) =>
   row.status === "running" && row.start_time && row.last_activity
     ? Math.max(0, (Date.parse(row.last_activity) - Date.parse(row.start_time)) / 1000)
@@ -132,7 +132,7 @@ export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");
 /** The same to the minute. @param {string | null} moment */
 export const minute = (moment) => local(moment).slice(0, 16);
 
-/** A period as the axis of a chart says it: "Nov 3", "W47", "Nov 2026". @param {string} period as the API names it */
+/** A period as the label of a chart's axis: "Nov 3", "W47", "Nov 2026". @param {string} period as the API names it */
 export function periodBriefly(period) {
   const [, year, month, date] = /^(\d{4})-(\d\d)(?:-(\d\d))?$/.exec(period) ?? [];
   if (!month) return period.replace(/^\d{4}-/, "");

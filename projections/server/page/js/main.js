@@ -27,7 +27,7 @@ let access = null;
 let lapsed = false; // the token that let in allows nothing any more
 let shownPath = null;
 
-/** Show the page that the address names; what the one before had begun is given up. */
+/** Show the page that the address names; requests of the previous page are aborted. */
 async function show() {
   leaving.abort();
   leaving = new AbortController();
@@ -67,7 +67,7 @@ async function show() {
   } catch (error) {
     if (signal.aborted || error.name === "AbortError" || error.status === 401) return;
     shownPath = null;
-    leaving.abort(); // what it listens to has no place any more
+    leaving.abort(); // what it listens to is gone
     leaving = new AbortController();
     const retry = { signal: leaving.signal };
     live.addEventListener("again", show, retry);
@@ -125,7 +125,7 @@ logout.addEventListener("click", async () => {
   await api.logout();
   location.reload();
 });
-// Why a stream is refused, a browser does not tell.
+// A browser does not report why a stream is refused.
 live.addEventListener("refused", async () => {
   const now = await api.access().catch(() => null);
   if (access && now?.token_needed && now.scope === null) lapse();

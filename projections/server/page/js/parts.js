@@ -1,4 +1,4 @@
-// Parts that several pages show: a status, a cost that changes in place, a list of findings, ways to choose.
+// Parts that several pages show: a status, a cost that changes on the spot, a list of findings, ways to choose.
 
 import { cut, fill, flash, h } from "./dom.js";
 import { brief, count, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
@@ -31,7 +31,7 @@ export function project({ project, branch }) {
 /** @param {{issue_number: number | null}} row */
 export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_number}`);
 
-/** A row's cost; its exact amount is told on hovering. */
+/** A row's cost; hovering shows its exact amount. */
 export function cost(row) {
   return h(
     "span",
@@ -56,21 +56,21 @@ export function difference(copy) {
 export const stored = (copy) =>
   `stored ${copy.stored_cost === null ? "nothing" : usd(copy.stored_cost)}${copy.held ? " (held)" : ""}`;
 
-/** A cost in words and figures, the words smaller. @param {string} text as `honest` says it */
+/** A cost in words and figures, the words smaller. @param {string} text as `honest` writes it */
 export const lessLoud = (text) =>
   text.split(/(at least |, [\d,]+ unpriced)/).map((part, at) => (at % 2 ? h("small", {}, part) : part));
 
 /** A count at a glance, the exact one on hovering. */
 export const about = (number) => h("span", { title: count(number) }, brief(number));
 
-/** Put a cell's new content in place, and let a figure that differs be seen. */
+/** Replace a cell's content, and highlight a figure that differs. */
 export function renew(cell, content) {
   if (cell.textContent === content.textContent) return;
   fill(cell, content);
   if (cell.classList.contains("figures")) flash(cell);
 }
 
-/** An amount whose exact figure is told on hovering. @param {string | bigint} amount */
+/** An amount; hovering shows its exact figure. @param {string | bigint} amount */
 export function amount(amount) {
   const nano = typeof amount === "bigint" ? amount : nanousd(amount);
   return h("span", { title: `${wire(nano)} USD` }, usd(nano));
@@ -89,7 +89,7 @@ export const change = (nano) =>
         `${nano > 0n ? "+" : ""}${usd(nano)}`,
       );
 
-/** A part of a whole, as a bar; the figure beside it says the same. @param {number} share of one */
+/** A part of a whole, as a bar; the figure next to it is the same. @param {number} share of one */
 export function bar(share, properties = {}) {
   const filled = h("span", {});
   filled.style.width = `${Math.max(0, Math.min(1, share)) * 100}%`;
@@ -114,7 +114,7 @@ export const toggle = (label, options, chosen, choose) =>
   );
 
 /**
- * What the address says and nothing here understands; unsaid, the answer would pass for the one that was asked for.
+ * Name what is in the address and not understood here; else the answer would pass for the one that was asked for.
  * @param {URLSearchParams} query
  * @param {Record<string, (value: string) => boolean>} meanings of each name, whether a value has one
  */
@@ -123,7 +123,7 @@ export function leftOut(query, meanings) {
     ([name, value]) => value && !(Object.hasOwn(meanings, name) && meanings[name](value)),
   );
   if (!unknown.length) return null;
-  const verbs = unknown.length === 1 ? "is not known and was" : "are not known and were";
+  const verbs = unknown.length === 1 ? "is unknown and was" : "are unknown and were";
   const named = unknown.map((pair) => pair.join("=")).join(", ");
   return h(
     "p",
@@ -146,7 +146,7 @@ export function choice(label, name, options, chosen) {
   return field(label, select);
 }
 
-/** How a workflow stands against its budget; null without one. */
+/** The budget of a workflow and what is left of it; null without one. */
 export function budget(of) {
   if (!of) return null;
   const left = nanousd(of.left);

@@ -1,6 +1,6 @@
-// The pointer: while it is down, nothing is put in the place of what it is on, or the click would be lost.
+// The pointer: while it is down, what it is on is not replaced, or the click would be lost.
 
-/** Longer than a click takes; some browsers never tell that a pointer went up over a menu of theirs. */
+/** Longer than a click takes; some browsers never report that a pointer went up over a menu of theirs. */
 const CLICK_MS = 1000;
 
 let down = null;

@@ -1,4 +1,4 @@
-// Where the page is: `#/workflows?status=running`. The state of a view is its address, so it can be kept and sent on.
+// Where the page is: `#/workflows?status=running`. The state of a view is its address, so it can be bookmarked and shared.
 
 /** @returns {{path: string[], query: URLSearchParams}} */
 export function here() {
@@ -16,18 +16,18 @@ function decoded(part) {
 
 /** The address of a view. @param {string[]} path @param {Record<string, any> | URLSearchParams} query */
 export function link(path, query = {}) {
-  const kept = new URLSearchParams(
+  const cleaned = new URLSearchParams(
     [...(query instanceof URLSearchParams ? query : Object.entries(query))].filter(
       ([, value]) => value !== null && value !== undefined && value !== "",
     ),
   );
-  const text = kept.toString();
+  const text = cleaned.toString();
   return `#/${path.map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`;
 }
 
 export const workflowLink = (id) => link(["workflows", id]);
 
-/** Go there: a step of the browser's history that Back undoes, or in place of the latest one. */
+/** Go there: a step of the browser's history that Back undoes, or instead of the latest one. */
 export function go(to, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);

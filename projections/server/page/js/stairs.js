@@ -25,19 +25,19 @@ const two = (number) => String(number).padStart(2, "0");
  */
 export function staircase(moves, now, byEvent, height = 250) {
   const moments = moves.map(momentOf);
-  const places = byEvent ? moves.map((_, at) => at) : moments;
+  const positions = byEvent ? moves.map((_, at) => at) : moments;
   const amounts = moves.map((move) => dollars(move.to_cost));
   const settled = now.status !== "running";
-  const end = !byEvent && settled && now.ended ? Math.max(places.at(-1), Date.parse(now.ended)) : places.at(-1);
+  const end = !byEvent && settled && now.ended ? Math.max(positions.at(-1), Date.parse(now.ended)) : positions.at(-1);
   const most = Math.max(0.0001, ...amounts);
   const limit = now.budget !== null && dollars(now.budget) <= most * 1.6 ? dollars(now.budget) : null;
   const label = `The cost ${byEvent ? "event by event" : "over time"}, ${moves.length} steps to ${usd(now.cost)}`;
   return drawn(label, height, (width) => {
     const { inner, y, svg } = frame(width, height, 0, Math.max(most, limit ?? 0));
     const right = inner.right - 14;
-    const x = (place) =>
-      end === places[0] ? inner.left : inner.left + ((place - places[0]) / (end - places[0])) * (right - inner.left);
-    const ticks = byEvent ? eventTicks(moves, right - inner.left) : timeTicks(places[0], end, right - inner.left);
+    const x = (at) =>
+      end === positions[0] ? inner.left : inner.left + ((at - positions[0]) / (end - positions[0])) * (right - inner.left);
+    const ticks = byEvent ? eventTicks(moves, right - inner.left) : timeTicks(positions[0], end, right - inner.left);
     svg.append(
       ...ticks.map(({ at, text }) =>
         s("text", { x: Math.max(inner.left + 12, x(at)), y: height - 6, "text-anchor": "middle" }, text),
@@ -45,7 +45,7 @@ export function staircase(moves, now, byEvent, height = 250) {
     );
     let path = `M${inner.left},${y(dollars(moves[0].from_cost))}`;
     amounts.forEach((amount, at) => {
-      path += `H${x(places[at]).toFixed(1)}V${y(amount).toFixed(1)}`;
+      path += `H${x(positions[at]).toFixed(1)}V${y(amount).toFixed(1)}`;
     });
     path += `H${right}`;
     svg.append(s("path", { class: "area", d: `${path}V${y(0)}H${inner.left}Z` }));
@@ -53,8 +53,8 @@ export function staircase(moves, now, byEvent, height = 250) {
     svg.append(s("path", { class: "stairs", d: path }));
     if (settled) svg.append(...settlement(now.cost, right, inner));
     if (moves.length <= DOTS)
-      svg.append(...amounts.map((amount, at) => s("circle", { cx: x(places[at]), cy: y(amount), r: 3 })));
-    const spots = moves.map((move, at) => ({ x: x(places[at]), tell: () => told(move) }));
+      svg.append(...amounts.map((amount, at) => s("circle", { cx: x(positions[at]), cy: y(amount), r: 3 })));
+    const spots = moves.map((move, at) => ({ x: x(positions[at]), describe: () => description(move) }));
     return { svg, spots, inner };
   });
 }
@@ -82,7 +82,7 @@ function settlement(cost, right, inner) {
   ];
 }
 
-function told(move) {
+function description(move) {
   const change = nanousd(move.to_cost) - nanousd(move.from_cost);
   return [
     h("p", {}, h("strong", {}, usd(move.to_cost)), ` (${change < 0n ? "" : "+"}${usd(change)})`),
@@ -96,7 +96,7 @@ function eventTicks(moves, width) {
   return moves.flatMap((move, at) => (at % every === 0 ? [{ at, text: `#${move.seq}` }] : []));
 }
 
-/** Round moments of this browser's zone; a day's first one says which day it is. Without any, the moment it all was. */
+/** Round moments of this browser's zone; a day's first one has its date. Without any, the moment it all was. */
 function timeTicks(from, to, width) {
   const wanted = Math.max(2, Math.floor(width / 84));
   const step = TIME_STEPS.find((size) => (to - from) / size <= wanted) ?? 365 * DAY;

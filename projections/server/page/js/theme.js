@@ -1,4 +1,4 @@
-// The theme, set before the first paint; not a module, because modules run after it. Kept in this browser only.
+// The theme, set before the first paint; not a module, because modules run after it. Stored in this browser only.
 "use strict";
 {
   const KEY = "costledger-theme";
@@ -7,7 +7,7 @@
   const root = document.documentElement;
 
   /** What was chosen; storage may be forbidden, then it is the system's. */
-  const kept = () => {
+  const stored = () => {
     try {
       const theme = localStorage.getItem(KEY);
       return theme in NEXT ? theme : "system";
@@ -15,7 +15,7 @@
       return "system";
     }
   };
-  root.dataset.theme = kept();
+  root.dataset.theme = stored();
 
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");

@@ -30,11 +30,11 @@ export async function findings(signal, scope, done) {
   return table({ caption: "Needs attention", columns, rows: found, most: FINDINGS_SHOWN });
 }
 
-/** Accept a finding that is right as it stands; the reason goes into the ledger. */
+/** Accept a finding whose figure is right as it is; the reason goes into the ledger. */
 function accept({ adw_id: id, kind }, done) {
-  const button = h("button", { type: "button", class: "small", title: "It is right as it stands" }, "Accept…");
+  const button = h("button", { type: "button", class: "small", title: "It is right as it is" }, "Accept…");
   button.addEventListener("click", async () => {
-    const reason = window.prompt(`Why is ${id} right as it stands? This stays in its ledger.`);
+    const reason = window.prompt(`Why is ${id} right as it is? This stays in its ledger.`);
     if (!reason?.trim()) return;
     button.disabled = true;
     try {
@@ -50,21 +50,21 @@ function accept({ adw_id: id, kind }, done) {
 /** What is wrong with the server or whole ledgers; the health page has it all. */
 function ofServer(health) {
   const look = h("a", { href: "#/health" }, "see Health");
-  const told = [];
-  const say = (what) => told.push([h("a", { href: "#/health" }, "Health"), what, look.cloneNode(true)]);
-  if (!health.ready) say("rows do not follow their ledgers");
-  for (const [id, what] of Object.entries(health.problems)) told.push([workflowName(id), what, look.cloneNode(true)]);
-  if (health.misplaced) say(health.misplaced);
+  const notes = [];
+  const add = (what) => notes.push([h("a", { href: "#/health" }, "Health"), what, look.cloneNode(true)]);
+  if (!health.ready) add("rows do not follow their ledgers");
+  for (const [id, what] of Object.entries(health.problems)) notes.push([workflowName(id), what, look.cloneNode(true)]);
+  if (health.misplaced) add(health.misplaced);
   if (health.verification?.findings_count)
-    say(`${many(health.verification.findings_count, "finding")} of the last verification`);
-  if (health.beside.fenced.count) say(`${many(health.beside.fenced.count, "fenced ledger")}: no event can be appended`);
+    add(`${many(health.verification.findings_count, "finding")} of the last verification`);
+  if (health.beside.fenced.count) add(`${many(health.beside.fenced.count, "fenced ledger")}: no event can be appended`);
   const unpriced = Object.keys(health.unpriced);
   if (unpriced.length)
-    say(
+    add(
       `some usage of ${unpriced.join(", ")} was recorded without a price; costs are at least what is shown ` +
         "(once there is one: costledger reprice)",
     );
   const dead = health.webhooks.reduce((sum, endpoint) => sum + endpoint.dead, 0);
-  if (dead) say(`${many(dead, "webhook message")} given up`);
-  return told;
+  if (dead) add(`${many(dead, "webhook message")} given up`);
+  return notes;
 }

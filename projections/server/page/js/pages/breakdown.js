@@ -45,7 +45,7 @@ export function breakdown(row, part, name) {
 
 /** By kind of token. */
 export function tokens(row) {
-  if (!row.total_tokens) return h("p", { class: "quietly" }, "No reading says how many tokens were used.");
+  if (!row.total_tokens) return h("p", { class: "quietly" }, "No reading has a number of tokens.");
   const kinds = [
     ["Uncached input", row.input_tokens],
     ["Cache writes", row.cached_tokens],

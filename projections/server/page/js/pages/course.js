@@ -53,9 +53,9 @@ function chart(moves, row, ways) {
     ended: row.end_time,
     budget: row.budget?.budget ?? null,
   };
-  const place = h("div", {});
+  const chart = h("div", {});
   const timed = inOrder(moves);
-  const draw = () => fill(place, staircase(moves, now, !timed || chosenWay === "event"));
+  const draw = () => fill(chart, staircase(moves, now, !timed || chosenWay === "event"));
   const choose = (way) => {
     chosenWay = way;
     fill(ways, toggle("Scale of the chart", WAYS, way, choose));
@@ -64,5 +64,5 @@ function chart(moves, row, ways) {
   };
   if (timed) fill(ways, toggle("Scale of the chart", WAYS, chosenWay, choose));
   draw();
-  return place;
+  return chart;
 }

@@ -7,7 +7,7 @@ import { workflowName } from "../parts.js";
 
 const SHOWN = 20;
 
-/** The section of webhooks. @param {() => void} again what shows it anew */
+/** The section of webhooks. @param {() => void} again loads it again */
 export function deliveries({ endpoints, dead_letters: dead }, scope, again) {
   if (!endpoints.length)
     return section(

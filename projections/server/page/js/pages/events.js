@@ -1,4 +1,4 @@
-// A ledger's events, page by page: what each said, where it was read, and what it did to the cost.
+// A ledger's events, page by page: the content of each, where it was read, and what it did to the cost.
 
 import { api } from "../api.js";
 import { cut, h, part, table } from "../dom.js";
@@ -10,7 +10,7 @@ const COLUMNS = [
   { name: "Seq", figures: true },
   { name: "When", when: true },
   { name: "Event", wide: true },
-  { name: "Said", figures: true },
+  { name: "Content", figures: true },
   { name: "Effect", figures: true },
   { name: "Cost then", figures: true },
   { name: "Read from", file: true },
@@ -62,7 +62,7 @@ export function events(id, signal) {
     element: list.element,
     load: list.load,
     /** How many events there are. @param {number} events */
-    told: (events) => {
+    grown: (events) => {
       total = events;
     },
   };
@@ -92,7 +92,7 @@ function cells({ event, cost_before: before, cost_after: after }, open) {
       ),
       h("dl", { class: "facts" }, whole),
     ),
-    said(event),
+    content(event),
     change(nanousd(after) - nanousd(before)),
     so(before, after),
     event.type === "ledger_opened" ? "" : readFrom(event),
@@ -114,17 +114,17 @@ function spread([name, value]) {
   ]);
 }
 
-function said(event) {
+function content(event) {
   if (event.type !== "cost_observed") return "";
   return event.cost_usd === undefined ? "unpriced" : amount(event.cost_usd);
 }
 
 /** The file and the line, whole; of the folders what there is room for. */
 function readFrom({ source }) {
-  if (!source?.file) return h("span", { class: "muted" }, source?.kind ?? "told directly");
-  const place = source.line === undefined ? source.file : `${source.file}:${source.line}`;
-  const at = place.lastIndexOf("/") + 1;
-  const folders = place.slice(0, at).split("/");
-  const folder = at > 0 && (folders.length > 2 ? `…/${folders.at(-2)}/` : place.slice(0, at));
-  return h("span", { class: "place", title: place }, folder && h("span", {}, folder), h("span", {}, place.slice(at)));
+  if (!source?.file) return h("span", { class: "muted" }, source?.kind ?? "reported by API");
+  const path = source.line === undefined ? source.file : `${source.file}:${source.line}`;
+  const at = path.lastIndexOf("/") + 1;
+  const folders = path.slice(0, at).split("/");
+  const folder = at > 0 && (folders.length > 2 ? `…/${folders.at(-2)}/` : path.slice(0, at));
+  return h("span", { class: "path", title: path }, folder && h("span", {}, folder), h("span", {}, path.slice(at)));
 }

@@ -1,7 +1,7 @@
 // The filters of the table of workflows, as the address keeps them and as the API is asked.
 
 import { h } from "../dom.js";
-import { steers, tell } from "../form.js";
+import { fillForm, steers } from "../form.js";
 import { day, isDay, plusDays, startOf } from "../format.js";
 import { choice, field, status } from "../parts.js";
 import { here, link } from "../router.js";
@@ -30,7 +30,7 @@ export const sortOf = (query) => ({
 
 const isIssue = (text) => /^\d{1,15}$/.test(text ?? "");
 
-/** What each name of an address may say here. */
+/** The values that each name of an address may have. */
 export const MEANINGS = {
   status: (value) => STATUSES.includes(value),
   issue: isIssue,
@@ -104,9 +104,9 @@ export function filters(query) {
     h("a", { href: "#/workflows", class: "button", onclick: () => boxes[0].control.focus() }, "Clear"),
   );
   steers(form, () => {
-    const told = new FormData(form);
-    const unfinished = ["since", "until"].some((name) => told.get(name) && !isDay(told.get(name)));
-    return unfinished ? null : changed({ ...Object.fromEntries(told), status: told.getAll("status") });
+    const given = new FormData(form);
+    const unfinished = ["since", "until"].some((name) => given.get(name) && !isDay(given.get(name)));
+    return unfinished ? null : changed({ ...Object.fromEntries(given), status: given.getAll("status") });
   });
   const wide = matchMedia("(min-width: 701px)").matches;
   const element = h(
@@ -115,16 +115,16 @@ export function filters(query) {
     h("summary", {}, "Filter"),
     form,
   );
-  say(element, query);
+  fillFrom(element, query);
   return element;
 }
 
-/** Let the form say what the address says. @param {HTMLElement} element @param {URLSearchParams} query */
-export function say(element, query) {
+/** Fill the form from the address. @param {HTMLElement} element @param {URLSearchParams} query */
+export function fillFrom(element, query) {
   const get = (name) => query.get(name) ?? "";
   const date = (name) => (isDay(get(name)) ? get(name) : "");
   const texts = Object.fromEntries(["text", "issue", "template", "basis"].map((name) => [name, get(name)]));
-  tell(element.querySelector("form"), {
+  fillForm(element.querySelector("form"), {
     ...texts,
     status: query.getAll("status"),
     since: date("since"),

@@ -15,8 +15,8 @@ const boxed = (...what) => h("div", { class: "quietly" }, what);
 const fact = (name, value) => h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
 const bad = (...text) => h("p", { class: "bad" }, "✕ ", text);
 
-/** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function health(place, { signal, scope }) {
+/** @param {HTMLElement} main @param {import("../main.js").View} view */
+export async function health(main, { signal, scope }) {
   const parts = part(async () => {
     const found = await api.health(signal);
     const webhooks = found.webhooks.length ? await api.webhooks(signal) : { endpoints: [], dead_letters: [] };
@@ -30,7 +30,7 @@ export async function health(place, { signal, scope }) {
     ];
   }, signal);
   const again = calmly(parts.load, signal);
-  fill(place, h("h1", {}, "Health"), parts.element);
+  fill(main, h("h1", {}, "Health"), parts.element);
   await parts.load();
   const timer = setInterval(() => document.hidden || again(), EVERY_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
@@ -58,9 +58,9 @@ function following(found) {
   );
 }
 
-/** How an application's own table is kept right. */
+/** The state of an application's own table. */
 function copied({ error, waiting }) {
-  if (error) return bad(`The application's table is not kept right: ${error}`);
+  if (error) return bad(`The application's table is not kept in step: ${error}`);
   if (waiting) return bad(`${many(waiting, "row")} of the application's table wait: costledger resync`);
   return good("The application's table follows the rows.");
 }
@@ -111,15 +111,15 @@ const findings = (last) =>
     most: SHOWN,
   });
 
-const BESIDE = {
-  fenced: "a sync failed, and nobody has appended since",
+const LEFTOVERS = {
+  fenced: "a sync failed, and nothing was appended since",
   torn: "an unfinished last line, never acknowledged, was moved aside",
   damaged: "what a salvage put aside",
 };
 
 function ledgers(found) {
   const rows = Object.entries(found.problems).map(([id, what]) => [workflowName(id), what]);
-  for (const [kind, what] of Object.entries(BESIDE)) {
+  for (const [kind, what] of Object.entries(LEFTOVERS)) {
     const { count: many, names } = found.beside[kind];
     if (many) rows.push([`${count(many)} ${kind}`, [what, ": ", names.join(", ")]]);
   }
@@ -175,7 +175,7 @@ function sources(followed) {
       columns: [{ name: "Kind" }, { name: "Path" }, { name: "State" }],
       rows: followed.map(({ kind, path, trouble }) => [
         kind,
-        h("span", { class: "place" }, path),
+        h("span", { class: "path" }, path),
         trouble ? h("span", { class: "bad" }, trouble) : "followed",
       ]),
       most: SHOWN,

@@ -4,8 +4,8 @@ import { api } from "../api.js";
 import { fill, h } from "../dom.js";
 import { field } from "../parts.js";
 
-/** @param {HTMLElement} place @param {{lapsed: boolean, done: () => void}} then `lapsed`: a token was good until now */
-export function login(place, { lapsed, done }) {
+/** @param {HTMLElement} main @param {{lapsed: boolean, done: () => void}} then `lapsed`: a token was good until now */
+export function login(main, { lapsed, done }) {
   const token = h("input", {
     type: "password",
     name: "token",
@@ -33,13 +33,13 @@ export function login(place, { lapsed, done }) {
     }
   };
   fill(
-    place,
+    main,
     h("h1", {}, "Log in"),
     h(
       "form",
       { class: "login", onsubmit: enter },
       lapsed && h("p", { class: "warn", role: "status" }, "The token is no longer valid here: it was revoked, or this browser logged out."),
-      h("p", {}, "This server asks for a token. Whoever runs it makes one with"),
+      h("p", {}, "This server asks for a token. Its administrator makes one with"),
       h("pre", {}, h("code", {}, "costledger token create --scope read")),
       h("p", { class: "muted" }, "A token for ", h("code", {}, "admin"), " may also resync."),
       owner,

@@ -51,8 +51,8 @@ const COLUMNS = [
   },
 ];
 
-/** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function overview(place, { signal, scope }) {
+/** @param {HTMLElement} main @param {import("../main.js").View} view */
+export async function overview(main, { signal, scope }) {
   const hint = h("div", {});
   const lines = new Map();
   let columns = COLUMNS;
@@ -78,10 +78,10 @@ export async function overview(place, { signal, scope }) {
     "row",
     ({ detail: row }) => {
       hint.replaceChildren();
-      const known = lines.get(row.adw_id);
-      if (known && row.status === "running" && !row.idle)
-        cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
-      else if (known || row.status === "running") again.running();
+      const present = lines.get(row.adw_id);
+      if (present && row.status === "running" && !row.idle)
+        cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
+      else if (present || row.status === "running") again.running();
       again.spent();
       again.attention();
     },
@@ -92,7 +92,7 @@ export async function overview(place, { signal, scope }) {
   live.addEventListener("removed", all, { signal });
 
   fill(
-    place,
+    main,
     h("h1", {}, "Overview"),
     hint,
     spent.element,
@@ -109,7 +109,7 @@ function age(row) {
 
 const begin = () =>
   empty(
-    "No workflow has been recorded here yet. Import what your agents left behind, or see the story on shipped examples:",
+    "No workflow has been recorded here yet. Import the logs of your agents, or run the demo on shipped examples:",
     "costledger import adw path/to/agents",
     "costledger demo",
   );
@@ -133,7 +133,7 @@ function spentLately({ today, answers }) {
     const [since, until] = [plusDays(today, -from), plusDays(today, -to)];
     return sum(sumOf(month.lines.filter(({ period }) => since <= period && period <= until)));
   };
-  const beside = [
+  const notes = [
     ["yesterday ", of(1, 1)],
     ["the 7 days before ", of(13, 7)],
     [sum({ ...month.total, cost: wire(nanousd(month.total.cost) / 30n) }), " a day"],
@@ -145,7 +145,7 @@ function spentLately({ today, answers }) {
       { class: "card", href: link(["spend"], { since: plusDays(today, 1 - days), until: today }) },
       h("span", {}, name),
       h("strong", { title: `${answers[at].total.cost} USD` }, sum(answers[at].total)),
-      h("small", {}, beside[at]),
+      h("small", {}, notes[at]),
       h(
         "small",
         { title: `${count(answers[at].total.total_tokens)} tokens` },
@@ -186,7 +186,7 @@ const howToEnd = () =>
   h(
     "p",
     { class: "note" },
-    "A workflow runs until somebody says that it ended: ",
+    "A workflow runs until its end is recorded: ",
     h("code", {}, "costledger complete ID"),
     "; for all that a source holds, ",
     h("code", {}, "costledger import KIND --status completed"),

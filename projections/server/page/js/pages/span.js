@@ -1,7 +1,7 @@
 // What of the spend is shown: its days, their grouping, what it is split by, as the address keeps them.
 
 import { h } from "../dom.js";
-import { steers, tell } from "../form.js";
+import { fillForm, steers } from "../form.js";
 import { day, isDay, plusDays } from "../format.js";
 import { choice, field } from "../parts.js";
 import { go, link } from "../router.js";
@@ -14,7 +14,7 @@ const RANGES = [
   ["90 days", 90],
   ["a year", 365],
 ];
-/** What each name of an address may say here. */
+/** The values that each name of an address may have. */
 export const MEANINGS = {
   by: (value) => BY.includes(value),
   period: (value) => PERIODS.includes(value),
@@ -66,17 +66,17 @@ export function controls(of) {
     h("p", { class: "warn", id: "no-span", role: "status", hidden: true }, "From is after to: nothing is asked for."),
   );
   steers(form, () => {
-    const told = asked();
-    if (!isDay(told.since) || !isDay(told.until)) return null; // a day that is still being typed
-    form.querySelector("#no-span").hidden = told.since <= told.until;
-    return told.since <= told.until ? link(["spend"], told) : null;
+    const dates = asked();
+    if (!isDay(dates.since) || !isDay(dates.until)) return null; // a day that is still being typed
+    form.querySelector("#no-span").hidden = dates.since <= dates.until;
+    return dates.since <= dates.until ? link(["spend"], dates) : null;
   });
-  return say(form, of);
+  return fillFrom(form, of);
 }
 
-/** Let the form say what is shown. @param {HTMLFormElement} form */
-export function say(form, of) {
-  tell(form, of);
+/** Fill the form with what is shown. @param {HTMLFormElement} form */
+export function fillFrom(form, of) {
+  fillForm(form, of);
   form.querySelector("#no-span").hidden = true;
   const today = day(new Date());
   for (const [, days] of RANGES) {

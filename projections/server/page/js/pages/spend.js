@@ -6,7 +6,7 @@ import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
 import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
 import { about, amount, bar, leftOut, share, sum } from "../parts.js";
-import { controls, MEANINGS, say, span } from "./span.js";
+import { controls, fillFrom, MEANINGS, span } from "./span.js";
 
 /** What dates a cost whose source has no time. */
 const EVIDENCE = {
@@ -18,21 +18,21 @@ const EVIDENCE = {
 const GROUPS_SHOWN = 15;
 const PERIODS_SHOWN = 31;
 
-/** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function spend(place, { query, signal, moved }) {
+/** @param {HTMLElement} main @param {import("../main.js").View} view */
+export async function spend(main, { query, signal, moved }) {
   const today = day(new Date()),
     of = span(query, today);
-  const kept = moved ? null : place.querySelector("#results");
+  const previous = moved ? null : main.querySelector("#results");
   const results = part(
     async () => [leftOut(query, MEANINGS), shown(await api.spend({ ...of, timezone: ZONE }, signal), of)],
     signal,
-    kept ?? h("div", { id: "results", class: "part" }),
+    previous ?? h("div", { id: "results", class: "part" }),
   );
   const again = calmly(results.load, signal, 3000);
   for (const name of ["row", "again", "removed"]) live.addEventListener(name, again, { signal });
 
-  if (kept) say(place.querySelector("form"), of);
-  else fill(place, h("h1", {}, "Spend"), controls(of), results.element);
+  if (previous) fillFrom(main.querySelector("form"), of);
+  else fill(main, h("h1", {}, "Spend"), controls(of), results.element);
   await results.load();
 }
 
@@ -51,7 +51,7 @@ function shown(spend, of) {
   if (!spend.lines.length)
     return [
       empty(
-        "Nothing was spent in this time. Choose a longer one, or import what your agents left behind:",
+        "Nothing was spent in this time. Choose a longer one, or import the logs of your agents:",
         "costledger import adw path/to/agents",
       ),
       days(),
@@ -82,7 +82,7 @@ const title = (name) => name[0].toUpperCase() + name.slice(1);
 function cards(spend, of, sums) {
   const [first] = spend.groups,
     missing = messages(spend.unpriced);
-  const most = dearest(sums);
+  const most = highest(sums);
   const dates = of.since === of.until ? periodInFull(of.since) : `${of.since} to ${of.until}`;
   const card = (name, figure, ...below) =>
     h("div", { class: "card" }, h("span", {}, name), h("strong", {}, figure), h("small", {}, below));
@@ -90,8 +90,8 @@ function cards(spend, of, sums) {
     "div",
     { class: "cards", role: "status" },
     card("Total", sum(spend.total), dates),
-    card(`Dearest ${of.period}`, sum(most), periodInFull(most.period)),
-    card(`Dearest ${of.by}`, sum(first), cut(named(first.group, of.by))),
+    card(`Highest ${of.period}`, sum(most), periodInFull(most.period)),
+    card(`Highest ${of.by}`, sum(first), cut(named(first.group, of.by))),
     card(
       "Tokens",
       about(spend.total.total_tokens),
@@ -140,10 +140,10 @@ function byPeriod({ lines }) {
   return sums.sort((a, b) => (a.period < b.period ? 1 : -1));
 }
 
-const dearest = (sums) => sums.reduce((a, b) => (nanousd(b.cost) > nanousd(a.cost) ? b : a));
+const highest = (sums) => sums.reduce((a, b) => (nanousd(b.cost) > nanousd(a.cost) ? b : a));
 
 function periods(spend, sums, of) {
-  const most = Number(nanousd(dearest(sums).cost)) || 1;
+  const most = Number(nanousd(highest(sums).cost)) || 1;
   return section(
     `By ${of.period}`,
     table({

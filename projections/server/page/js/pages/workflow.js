@@ -12,8 +12,8 @@ import { events } from "./events.js";
 
 const AUDIT_SHOWN = 10;
 
-/** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function workflow(place, { path, signal, scope }) {
+/** @param {HTMLElement} main @param {import("../main.js").View} view */
+export async function workflow(main, { path, signal, scope }) {
   const id = path[1];
   const facts = h("div", {}, loading()),
     parts = h("div", { class: "columns three" });
@@ -30,7 +30,7 @@ export async function workflow(place, { path, signal, scope }) {
       section("By model", breakdown(row, "by_model", "Model")),
       section("Tokens", tokens(row)),
     );
-    list.told(row.event_count);
+    list.grown(row.event_count);
   };
   const ways = h("div", {});
   const course = courseOf(id, () => row, ways, signal);
@@ -53,13 +53,13 @@ export async function workflow(place, { path, signal, scope }) {
   live.addEventListener("again", again, { signal });
 
   fill(
-    place,
+    main,
     h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "← Workflows")),
     h("h1", { class: "id" }, id),
     facts,
   );
   show(await api.workflow(id, signal));
-  place.append(
+  main.append(
     resync(id, scope, again),
     section("Cost over time", ways, course.element),
     parts,
@@ -117,27 +117,27 @@ const BASIS = {
 };
 const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 
-/** What the breakdown says needs attention, or was accepted. */
+/** What needs attention in the breakdown, or was accepted. */
 function notes(row) {
   const { unpriced = {}, possible_double_counting: twice, unread_events: unread } = row.cost_breakdown;
   const retries = row.cost_breakdown.retries_without_counter;
-  const said = Object.entries(unpriced).map(
+  const items = Object.entries(unpriced).map(
     ([model, { events, tokens }]) =>
       `unpriced: ${model}, ${many(events, "message")}, ${count(tokens)} tokens; costledger prices -- ${word(model)}`,
   );
-  if (twice) said.push(`possible double counting: ${[twice].flat().join(", ")}`);
-  if (retries) said.push(`the cost is at least this: a retry without a counter read less: ${retries.join(", ")}`);
-  if (unread) said.push("events that this version does not know: upgrade costledger");
-  said.push(...difference(row.application));
+  if (twice) items.push(`possible double counting: ${[twice].flat().join(", ")}`);
+  if (retries) items.push(`the cost is at least this: a retry without a counter read less: ${retries.join(", ")}`);
+  if (unread) items.push("events of a newer version: upgrade costledger");
+  items.push(...difference(row.application));
   if (row.cost_breakdown.by_agent?.["(held)"])
-    said.push("held: more is stored than the ledger says; resync with force shows pure replay");
+    items.push("held: more is stored than the ledger adds up to; resync with force shows pure replay");
   for (const [kind, { reason }] of Object.entries(row.cost_breakdown.accepted ?? {}))
-    said.push(`accepted: ${kind.replaceAll("_", " ")}: ${reason}`);
-  return said.length
+    items.push(`accepted: ${kind.replaceAll("_", " ")}: ${reason}`);
+  return items.length
     ? h(
         "ul",
         { class: "notes" },
-        said.map((note) => h("li", {}, note)),
+        items.map((note) => h("li", {}, note)),
       )
     : null;
 }
@@ -150,8 +150,8 @@ function resync(id, scope, done) {
     button.disabled = true;
     answer.textContent = "Reading the sources again…";
     try {
-      const told = await api.resync(id, force.checked);
-      const change = told.changes.find((change) => change.adw_id === id);
+      const report = await api.resync(id, force.checked);
+      const change = report.changes.find((change) => change.adw_id === id);
       fill(
         answer,
         change
@@ -163,8 +163,8 @@ function resync(id, scope, done) {
               ".",
             ]
           : "The cost is what it was.",
-        ` The sources held ${told.appended ? many(told.appended, "new event") : "no new event"}.`,
-        told.errors.length ? h("span", { class: "bad" }, ` ${told.errors.join("; ")}`) : null,
+        ` The sources had ${report.appended ? many(report.appended, "new event") : "no new event"}.`,
+        report.errors.length ? h("span", { class: "bad" }, ` ${report.errors.join("; ")}`) : null,
       );
       done();
     } catch (error) {
@@ -179,7 +179,7 @@ function resync(id, scope, done) {
     button,
     h(
       "label",
-      { class: "box", title: "A running row, too, shows what replay says, even when somebody stored more" },
+      { class: "box", title: "Running rows show pure replay, too, even where more is stored" },
       force,
       " force pure replay",
     ),

@@ -6,10 +6,10 @@ import { count, csv, duration, honest, local, minute, nanousd, percent, ZONE } f
 import { calmly, live } from "../live.js";
 import { about, cost, issue, leftOut, lessLoud, project, renew, rowStatus, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
-import { asked, changed, filters, MEANINGS, PAGE, pageOf, say, sortOf } from "./filters.js";
+import { asked, changed, fillFrom, filters, MEANINGS, PAGE, pageOf, sortOf } from "./filters.js";
 
 const moment = (of) => (row) => h("span", { title: local(row[of]) }, minute(row[of]));
-/** Whether a field has another value than in an earlier row: what is the same in all rows tells none from another. */
+/** Whether a field has another value than in an earlier row: a value that all rows share does not distinguish them. */
 const differs = (of) => (row, _, rows) => row[of] && row[of] !== rows.find((each) => each[of])[of];
 /** A column that is empty in all rows of a page is not shown, unless the table is sorted by it. */
 const COLUMNS = [
@@ -78,12 +78,12 @@ const EXPORTED = [
 /** Whether the viewer has just turned the page of the table. */
 let turned = false;
 
-/** @param {HTMLElement} place @param {import("../main.js").View} view */
-export async function workflows(place, { query, signal, moved }) {
-  const kept = moved ? null : place.querySelector("#results");
-  const top = kept && turned;
+/** @param {HTMLElement} main @param {import("../main.js").View} view */
+export async function workflows(main, { query, signal, moved }) {
+  const previous = moved ? null : main.querySelector("#results");
+  const top = previous && turned;
   turned = false;
-  const results = kept ?? h("div", { id: "results", class: "part" });
+  const results = previous ?? h("div", { id: "results", class: "part" });
   let lines = new Map(),
     rows = [],
     columns = COLUMNS;
@@ -114,19 +114,19 @@ export async function workflows(place, { query, signal, moved }) {
     "row",
     ({ detail }) => {
       const row = { ...detail, application: rows.find((old) => old.adw_id === detail.adw_id)?.application ?? null };
-      const known = lines.get(row.adw_id);
-      if (known) {
-        cellsOf(columns, row).forEach((cell, at) => renew(known.children[at], cell));
+      const present = lines.get(row.adw_id);
+      if (present) {
+        cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
         rows = rows.map((old) => (old.adw_id === row.adw_id ? row : old));
       }
-      again(); // totals, order and who belongs here are the server's to say
+      again(); // the server decides totals, order and which rows belong here
     },
     { signal },
   );
   for (const name of ["again", "removed"]) live.addEventListener(name, again, { signal });
 
-  if (kept) say(place.querySelector("#filters"), query);
-  else fill(place, h("h1", {}, "Workflows"), filters(query), results);
+  if (previous) fillFrom(main.querySelector("#filters"), query);
+  else fill(main, h("h1", {}, "Workflows"), filters(query), results);
   await load();
   if (top && !signal.aborted) fromTop(results);
 }
@@ -152,11 +152,11 @@ function totals({ workflows, total_count, analytics }) {
 
 function shown(all, lines, query, total) {
   if (!lines.size) {
-    if (total) return empty("This page is behind the last one.");
+    if (total) return empty("This page is after the last one.");
     return [...query.keys()].length
       ? empty("No workflow matches. Clear the filters, or ask for less.")
       : empty(
-          "No workflow has been recorded here yet. Import what your agents left behind:",
+          "No workflow has been recorded here yet. Import the logs of your agents:",
           "costledger import adw path/to/agents",
         );
   }
