@@ -40,7 +40,7 @@ _PAUSE_SECONDS: Final = 0.3
 _FUNCTION: Final = 0x1
 """`inspect.CO_OPTIMIZED`: the code of a function, not that of a module or a class."""
 
-_BACKGROUND: Final = frozenset({"keeper", "watch", "follower"})
+_BACKGROUND: Final = frozenset({"row refresher", "ledger watcher", "follower"})
 """Threads of the server that work for no request."""
 
 _entered: set[str] = set()

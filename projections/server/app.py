@@ -1,4 +1,4 @@
-"""The application: routes, the door before them, and what starts and stops with them."""
+"""The application: routes, the limits of requests, and the threads that start and stop with it."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ from projections.server.webhooks.endpoints import Endpoint, endpoint_of
 __all__ = ["EXAMPLES", "create_app"]
 
 EXAMPLES: Final = Path(__file__).with_name("examples.json")
-"""Answers of a server, by method, path and status, for the OpenAPI document; docs/api_examples.py writes them."""
+"""Responses of a server, by method, path and status, for the OpenAPI document; docs/api_examples.py writes them."""
 
 _THREADS: Final = 40
-"""Threads that answer requests: as many as anyio makes by itself."""
+"""Threads that answer requests: as many as anyio makes by default."""
 
 _DESCRIPTION = (
     "What AI workflows cost, provably. Money is USD as text, times are UTC, errors are problem details (RFC 9457). "
-    "On a loopback address no token is needed unless the server was told to ask for one."
+    "On a loopback address no token is needed unless the server was started with --require-tokens."
 )
 
 
 def create_app(service: Service) -> FastAPI:
-    """The ASGI application of a service; it starts the keeper, and on shutdown finishes what it has accepted.
+    """Return the ASGI application of a service; on shutdown it finishes the requests that it has accepted.
 
     Raises:
-        InvalidInput: the secret of a webhook is not there.
+        InvalidInput: the secret of a webhook is missing.
     """
     metrics = Metrics()
     endpoints = [endpoint_of(webhook) for webhook in service.config.webhooks]
@@ -95,40 +95,40 @@ def create_app(service: Service) -> FastAPI:
 async def _running(
     app: FastAPI, service: Service, metrics: Metrics, endpoints: Sequence[Endpoint]
 ) -> AsyncIterator[None]:
-    """What starts and stops with the application."""
+    """Start the threads of the server, and stop them at the end."""
     loop, feed = asyncio.get_running_loop(), ChangeFeed()
     to_thread.current_default_thread_limiter().total_tokens = threads_at_hand(_THREADS)
 
-    def tell(changes: Sequence[RowChange]) -> None:
+    def distribute(changes: Sequence[RowChange]) -> None:
         if changes:
             feed.publish(changes)
         webhooks.wake()
 
     def publish(changes: Sequence[RowChange]) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, changes)
+            loop.call_soon_threadsafe(distribute, changes)
 
-    keeper = RowRefresher(service, publish)
-    webhooks = WebhookDispatcher(service, endpoints, keeper, metrics)
-    standings = BudgetStatuses(service, keeper)
+    refresher = RowRefresher(service, publish)
+    webhooks = WebhookDispatcher(service, endpoints, refresher, metrics)
+    statuses = BudgetStatuses(service, refresher)
     appender = GroupCommit(
         service.ledgers,
         service.folds,
         service.prices,
-        standings.local,
-        standings.checkpoint,
-        keeper.wake,
+        statuses.local,
+        statuses.checkpoint,
+        refresher.wake,
         metrics,
-        lambda _: keeper.shared,
+        lambda _: refresher.shared,
     )
     copies = ApplicationCopy(service)
-    follower, proving = Follower(service, keeper.wake), VerificationRunner(service, keeper.suspect)
+    follower, verifications = Follower(service, refresher.wake), VerificationRunner(service, refresher.suspect)
     app.state.service, app.state.feed = service, feed
     app.state.large_bodies = ThreadPoolExecutor(1, "large bodies")
-    app.state.keeper, app.state.appender, app.state.standings = keeper, appender, standings
-    app.state.figures, app.state.metrics, app.state.proving = OverallTotals(service), metrics, proving
-    app.state.follower, app.state.webhooks, app.state.copies = follower, webhooks, copies
-    await asyncio.to_thread(keeper.start)
+    app.state.refresher, app.state.appender, app.state.statuses = refresher, appender, statuses
+    app.state.totals, app.state.metrics, app.state.verifications = OverallTotals(service), metrics, verifications
+    app.state.follower, app.state.webhooks, app.state.application_copy = follower, webhooks, copies
+    await asyncio.to_thread(refresher.start)
     follower.start()
     copies.start()
     await webhooks.start()
@@ -138,20 +138,22 @@ async def _running(
         feed.close()
         await appender.close()
         await webhooks.stop()
-        proving.stop()
+        verifications.stop()
         await asyncio.to_thread(follower.stop)
         await asyncio.to_thread(copies.stop)
-        await asyncio.to_thread(standings.close)
-        await asyncio.to_thread(keeper.stop)
+        await asyncio.to_thread(statuses.close)
+        await asyncio.to_thread(refresher.stop)
         app.state.large_bodies.shutdown()
         await asyncio.to_thread(service.close)
 
 
 async def _answered(request: Request, error: Exception) -> Response:
     if isinstance(error, DamagedLedger | LedgerUnavailable):
-        await run_in_threadpool(request.app.state.keeper.suspect, [error.path.stem])  # so that health names it, too
+        await run_in_threadpool(
+            request.app.state.refresher.suspect, [error.path.stem]
+        )  # so that /api/health names it, too
     if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryReplaced | HistoryUnwritable):
-        request.app.state.keeper.doubt(error)
+        request.app.state.refresher.check_history(error)
     return response_to(error, request.scope)
 
 
@@ -175,7 +177,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods that a path answers; the guard makes a GET of a HEAD."""
+    """Return the methods that a path answers; `RequestLimits` makes a GET of a HEAD."""
 
     def answers(method: str) -> bool:
         asked = {**request.scope, "method": method}
@@ -186,7 +188,7 @@ def _allowed(request: Request) -> str:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the shapes that no handler's signature names."""
+    """Return the OpenAPI document, with the schemas that no handler's signature names."""
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})

@@ -21,10 +21,10 @@ _GRACE_SECONDS = 10
 
 
 def http_server(service: Service) -> uvicorn.Server:
-    """A server that has yet to be run, on sockets that listen already.
+    """Return a server, to be run on sockets that listen already.
 
     Raises:
-        InvalidInput: the secret of a webhook is not there.
+        InvalidInput: the secret of a webhook is missing.
     """
     app = create_app(service)
     config = uvicorn.Config(
@@ -40,7 +40,7 @@ def http_server(service: Service) -> uvicorn.Server:
 
 
 class _Server(uvicorn.Server):
-    """Ends at once while it starts; later the streams first: they have no end of their own, and would be waited for."""
+    """Stop at once during the start; later end the streams first, which would not end by themselves."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -51,7 +51,7 @@ class _Server(uvicorn.Server):
         super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End at once before the first request: rows are written whole or not, and no request is under way."""
+        """Exit at once before the first request: rows are written whole or not, and no request is under way."""
         if not self.started:
             signal.signal(sig, signal.SIG_DFL)
             os.kill(os.getpid(), sig)

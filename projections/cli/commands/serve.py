@@ -124,7 +124,7 @@ def serve_command(
     with server_lock(data) as lock:
         listening = listening_socket(host, port)
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
-        lock.say(address)
+        lock.publish(address)
         click.echo(f"costledger: {data.absolute()} at {address} (Ctrl-C ends it)", err=True)
         click.echo(f"costledger: {_answered(settings)}", err=True)
         if named.application is not None:

@@ -1,7 +1,7 @@
-"""Copies: the thread that keeps an application's table right while the server runs.
+"""The application's table: a thread that compares it with our rows and corrects it while the server runs.
 
-It looks once a second whether the application's database or our rows have changed; every ten seconds it compares all of
-them, since a change within one tick of the file system's clock shows in no time of a file.
+It looks once a second whether the application's database or our rows have changed. Every ten seconds it compares all
+of them, since a change within one tick of the file system's clock does not change the time of a file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHANGES_MAX: Final = 1_000
 
 
 class ApplicationCopy:
-    """Keeps the application's table of a service right, if it has one, in a thread of its own."""
+    """The application's table of a service, corrected in a thread of its own; nothing to do without a table."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._table = service, service.application
@@ -38,28 +38,28 @@ class ApplicationCopy:
         self._error: CostledgerError | None = None
         self._compared_at = 0.0
         self._waiting = 0
-        self._thread = threading.Thread(target=self._keep, name="copies")
+        self._thread = threading.Thread(target=self._run, name="application copy")
 
     def start(self) -> None:
-        """Begin, if there is a table."""
+        """Start the thread, if there is a table."""
         if self._table is not None:
             self._thread.start()
 
     def stop(self) -> None:
-        """End after the look that is under way."""
+        """Stop after the comparison that is under way."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def problem(self) -> CostledgerError | None:
-        """Why the last look failed; None when it did not."""
+        """Return why the last comparison failed; None when it did not."""
         return self._error
 
     def as_json(self, error: str | None) -> dict[str, Any] | None:
-        """How it fares, for JSON; None without a table.
+        """Return its state, for JSON; None without a table.
 
         Args:
-            error: why the last look failed, as it may be shown.
+            error: why the last comparison failed, as it may be shown.
         """
         if self._table is None:
             return None
@@ -68,16 +68,16 @@ class ApplicationCopy:
         shown = None if error is None else error.replace(self._table.where, "of the application")
         return {"compared_at": compared_at, "waiting": self._waiting, "error": shown}
 
-    def _keep(self) -> None:
+    def _run(self) -> None:
         assert self._table is not None
         while not self._stopped.is_set():
             try:
                 self._look(self._table)
                 self._error = None
             except CostledgerError as error:
-                self._say(error)
+                self._log_once(error)
             except Exception as error:
-                _log.exception("the application's table could not be kept right")
+                _log.exception("the application's table could not be corrected")
                 self._error = CostledgerError(f"{type(error).__name__}; the log has more")
             self._stopped.wait(_LOOK_SECONDS)
 
@@ -96,7 +96,7 @@ class ApplicationCopy:
             self._all_at = time.monotonic()
 
     def _changed(self, history: HistoryStore) -> tuple[list[str], int]:
-        """The ids of our rows that changed since the last look, and the number of the last change."""
+        """Return the ids of rows that changed since the last look, and the number of the last change."""
         names, number = list[str](), self._number
         while changes := history.changes_after(number, _CHANGES_MAX):
             names += [name for _, name in changes]
@@ -104,7 +104,7 @@ class ApplicationCopy:
         return names, number
 
     def _report(self, table: ApplicationTable, done: Writes, *, every: bool) -> None:
-        """What a person has to know of it: the log of a server shows warnings."""
+        """Log as warnings what an operator must know: the log of a server shows these."""
         if done.backup is not None:
             _log.warning("%s was backed up to %s before its first change", table.where, done.backup)
         for change in done.repairs:
@@ -115,14 +115,14 @@ class ApplicationCopy:
             self._waiting = len(done.waiting)
             _log.warning("%s: %s rows wait for `costledger resync`", table.where, f"{self._waiting:,}")
 
-    def _say(self, error: CostledgerError) -> None:
+    def _log_once(self, error: CostledgerError) -> None:
         if str(error) != str(self._error):
             _log.error("%s", error)
         self._error = error
 
 
 def audited(table: ApplicationTable | None, adw_id: str, limit: int) -> list[AuditEntry]:
-    """The newest entries of the application's audit log; nothing where `compared_with` gives nothing."""
+    """Return the newest entries of the application's audit log; none without a table or while it cannot be read."""
     try:
         return [] if table is None else table.audit(adw_id, limit=limit)
     except CostledgerError:
@@ -130,7 +130,7 @@ def audited(table: ApplicationTable | None, adw_id: str, limit: int) -> list[Aud
 
 
 def compared_with(table: ApplicationTable | None, rows: list[Row]) -> dict[str, Compared]:
-    """What an application's table shows of these rows; nothing without one, or while it cannot be read.
+    """Return what an application's table shows of these rows; nothing without a table or while it cannot be read.
 
     The server's answers are about our own rows, so they do not fail with a database of another program; `/api/health`
     reports why it cannot be read.

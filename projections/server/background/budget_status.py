@@ -1,7 +1,7 @@
-"""How a workflow stands, for those who have just appended to it: what its budget leaves, so that they can stop.
+"""The budget status of a workflow, for the receipts of an append: what is left of the budget, so that agents can stop.
 
-On rows that projectors write, other hosts' events count, too: the shared row is asked, but never waited for long, since
-the append itself has succeeded.
+Where projectors write the rows, other hosts' events count, too: the shared row is read, but waited for only briefly,
+since the append itself has succeeded.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _THREADS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """How a workflow stands by the ledger of this data directory.
+    """The cost and budget of a workflow by the ledger of this data directory.
 
     Attributes:
-        named_nanousd: the budget that a start named here; None when none did.
-        at_least: some usage has no price or is known to be incomplete, so more than this was spent.
+        named_nanousd: the budget that a start named here; None without one.
+        at_least: some usage has no price or is incomplete, so more than this was spent.
         unpriced: meters whose tokens have no price.
     """
 
@@ -47,48 +47,48 @@ class Local:
 
 
 class BudgetStatuses:
-    """Standings of a service's workflows."""
+    """The budget statuses of a service's workflows."""
 
-    def __init__(self, service: Service, keeper: RowRefresher) -> None:
-        self._service, self._keeper, self._budgets = service, keeper, service.config.budgets
+    def __init__(self, service: Service, refresher: RowRefresher) -> None:
+        self._service, self._refresher, self._budgets = service, refresher, service.config.budgets
         self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "budget_status")
 
     def local(self, state: State, head: Head) -> Local:  # noqa: ARG002
-        """By this ledger alone."""
+        """Return the status by this ledger alone."""
         found = standing_so_far(state, self._budgets)
         at_least, unpriced = lower_bound(state) if found is None else (found.at_least, found.unpriced)
         return Local(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced)
 
     def checkpoint(self, workflow_id: str) -> Head | None:
-        """How far the row has read this ledger; None where other hosts' ledgers are in it, too."""
-        if self._keeper.shared:
+        """Return how far the row has read this ledger; None where other hosts' ledgers are in it, too."""
+        if self._refresher.shared:
             return None
         try:
             return self._service.history.checkpoints([workflow_id]).get(workflow_id)
         except HistoryUnavailable:
-            return None  # the keeper says so, and the ledger is there
+            return None  # the row refresher reports it; the append is done
 
-    async def told(self, workflow_id: str, local: Local | CostledgerError) -> dict[str, Any]:
-        """For JSON; with what other hosts spent, where the rows know of it.
+    async def as_json(self, workflow_id: str, local: Local | CostledgerError) -> dict[str, Any]:
+        """Return the status for JSON; with what other hosts spent, where the rows have it.
 
         Args:
-            local: an error: the ledger was appended to and cannot be replayed, so the row says what it knows.
+            local: an error when the ledger was appended to and cannot be replayed; then the row is used.
         """
-        shared = self._keeper.shared
+        shared = self._refresher.shared
         if isinstance(local, CostledgerError):
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._by_row, workflow_id, local, shared)
-        if shared and self._keeper.ready:
+        if shared and self._refresher.ready:
             asked = asyncio.get_running_loop().run_in_executor(self._pool, self._with_row, workflow_id, local)
             try:
                 if (found := await asyncio.wait_for(asked, _ROW_SECONDS_MAX)) is not None:
                     return _as_json(found, hosts="all")
             except (CostledgerError, TimeoutError):
-                pass  # the keeper says so
+                pass  # the row refresher reports it
         return _as_json(local, hosts="this" if shared else "all")
 
     def _with_row(self, workflow_id: str, local: Local) -> Local | None:
-        """The larger cost, any budget or doubt, an end before none: the row may be older than this ledger, or newer."""
+        """Combine both, since the row may be older or newer than this ledger: the larger cost, any budget, any end."""
         row = self._service.history.row(workflow_id)
         if row is None:
             return None
@@ -101,21 +101,21 @@ class BudgetStatuses:
         return Local(cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced)
 
     def _by_row(self, workflow_id: str, problem: CostledgerError, shared: bool) -> dict[str, Any]:
-        """At least what the row shows was spent, or what it shows is not to be had either."""
+        """Return the cost of the row as a lower bound; of nothing when the row cannot be read either."""
         try:
             row = self._service.history.row(workflow_id)
         except CostledgerError:
             row = None
-        known = Local(0, RUNNING, None, None, at_least=True, unpriced=0)
+        found = Local(0, RUNNING, None, None, at_least=True, unpriced=0)
         if row is not None:
-            found = budget_status(replace(row, cost_basis="partial"), self._budgets)
+            status = budget_status(replace(row, cost_basis="partial"), self._budgets)
             cost, unpriced = row.actual_cost_nanousd, row.unpriced_events
-            known = Local(cost, row.status, row.budget_nanousd, found, at_least=True, unpriced=unpriced)
-        told = sentence(problem, self._service.settings.data)
-        return _as_json(known, hosts="this" if shared and row is None else "all") | {"problem": told}
+            found = Local(cost, row.status, row.budget_nanousd, status, at_least=True, unpriced=unpriced)
+        text = sentence(problem, self._service.settings.data)
+        return _as_json(found, hosts="this" if shared and row is None else "all") | {"problem": text}
 
     def close(self) -> None:
-        """No one is told any more."""
+        """Stop the threads that read rows."""
         self._pool.shutdown()
 
 

@@ -1,6 +1,6 @@
-"""The feed of changed rows: each subscriber gets every change once it has subscribed; a slow one is let go.
+"""The feed of changed rows: each subscriber gets every change after it has subscribed; a slow one is dropped.
 
-A subscriber that was let go, or lost its connection, asks again with the number of the last change it saw.
+A dropped or disconnected subscriber subscribes again with the number of the last change that it received.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 __all__ = ["ChangeFeed", "RowChange", "Subscription"]
 
 _PENDING_MAX: Final = 1_000
-"""Changes a subscriber may be behind; beyond it asking again costs less than keeping them."""
+"""Changes that may wait for a subscriber; beyond it subscribing again costs less than queueing them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RowChange:
 
 
 class Subscription:
-    """What one subscriber has not taken yet."""
+    """The changes that one subscriber has not taken yet."""
 
     def __init__(self) -> None:
         self._pending: asyncio.Queue[Sequence[RowChange]] = asyncio.Queue()
@@ -38,12 +38,13 @@ class Subscription:
         self.lost = False
 
     async def changes(self) -> Sequence[RowChange]:
-        """The next changes, as soon as there are some; none when the subscription was ended."""
+        """Return the next changes, as soon as there are some; none when the subscription was ended."""
         changes = await self._pending.get()
         self._count -= len(changes)
         return changes
 
     def put(self, changes: Sequence[RowChange]) -> None:
+        """Queue changes; end the subscription when too many wait."""
         self._count += len(changes)
         if self._count > _PENDING_MAX:
             self.end()
@@ -51,6 +52,7 @@ class Subscription:
             self._pending.put_nowait(changes)
 
     def end(self) -> None:
+        """End the subscription."""
         self.lost = True
         self._pending.put_nowait(())
 
@@ -65,16 +67,17 @@ class ChangeFeed:
         return len(self._subscriptions)
 
     def subscribe(self) -> Subscription:
-        """From now on; `unsubscribe` ends it."""
+        """Subscribe to all changes from now on; `unsubscribe` ends it."""
         made = Subscription()
         self._subscriptions.add(made)
         return made
 
     def unsubscribe(self, subscription: Subscription) -> None:
+        """Remove a subscription."""
         self._subscriptions.discard(subscription)
 
     def publish(self, changes: Sequence[RowChange]) -> None:
-        """Hand changes to everybody; call it in the event loop."""
+        """Queue changes for every subscriber; call it in the event loop."""
         for subscription in list(self._subscriptions):
             subscription.put(changes)
             if subscription.lost:

@@ -1,7 +1,7 @@
-"""What somebody noticed: workflows whose ledger a resync or a verification could not read, until a replay of it can.
+"""Damaged ledgers: workflows whose ledger a resync or a verification could not read, until it can be replayed again.
 
-A ledger's size says nothing of such damage, so a refresh would pass it over. It is kept in `DATA/noticed.json`, for it
-is still there after a restart. Safe between threads.
+Such damage does not change a ledger's size, so a refresh would skip it. The list is stored in `DATA/noticed.json`, to
+outlive a restart. Safe between threads.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["DamagedLedgers"]
 
 _log = logging.getLogger("costledger")
 
-_KEPT_MAX: Final = 1_000
-"""Where more than so many ledgers are damaged, nobody looks at names."""
+_NAMES_MAX: Final = 1_000
+"""Beyond so many damaged ledgers a list of names is of no use."""
 
 
 class DamagedLedgers:
-    """The noticed workflows of a data directory."""
+    """The damaged ledgers of a data directory."""
 
     def __init__(self, data: Path) -> None:
         self._path = data / "noticed.json"
@@ -38,15 +38,15 @@ class DamagedLedgers:
         return name in self._names
 
     def add(self, names: Iterable[str]) -> None:
-        """Look at these until they can be replayed; they are looked at last."""
+        """Add ledgers to the end of the list, to be replayed until they can be."""
         with self._lock:
-            new = [name for name in names if name not in self._names][: _KEPT_MAX - len(self._names)]
+            new = [name for name in names if name not in self._names][: _NAMES_MAX - len(self._names)]
             if new:
                 self._names |= dict.fromkeys(new)
                 self._write()
 
     def next(self, count: int) -> list[str]:
-        """Those that were not looked at for the longest time, so many at most."""
+        """Return at most so many, those that were tried the longest time ago."""
         with self._lock:
             found = list(islice(self._names, count))
             for name in found:
@@ -54,12 +54,12 @@ class DamagedLedgers:
             return found
 
     def drop(self, names: Iterable[str]) -> None:
-        """These can be replayed."""
+        """Remove ledgers that can be replayed."""
         with self._lock:
-            mended = self._names.keys() & set(names)
-            for name in mended:
+            repaired = self._names.keys() & set(names)
+            for name in repaired:
                 del self._names[name]
-            if mended:
+            if repaired:
                 self._write()
 
     def _read(self) -> dict[str, None]:
@@ -69,7 +69,7 @@ class DamagedLedgers:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError) as error:
-            _log.warning("%s cannot be read, so earlier damage is to be found anew: %s", self._path, error)
+            _log.warning("%s cannot be read, so earlier damage must be found again: %s", self._path, error)
             return {}
 
     def _write(self) -> None:

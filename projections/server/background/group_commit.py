@@ -1,7 +1,7 @@
 """Group commit: events of many requests for one workflow are appended together, each request gets its own receipts.
 
-While an append of a workflow is under way, what arrives for it waits and goes with the next one; workflows do not wait
-for each other. So a sync is shared by all who wait for it.
+While an append of a workflow is under way, events that arrive for it wait for the next append; workflows do not wait
+for each other. So requests share a sync.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ __all__ = ["Appended", "GroupCommit"]
 S = TypeVar("S")
 
 _THREADS: Final = 16
-"""Appends under way at once; one that waits for the disk holds nothing up."""
+"""Appends under way at once; one that waits for the disk delays no other workflow."""
 
 _EVENTS_MAX: Final = 20_000
-"""Events that go into one append; what waits beyond it goes with the next one."""
+"""Events of one append; the rest waits for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Appended(Generic[S]):
-    """What became of one workflow's events of one request.
+    """The outcomes of one workflow's events of one request.
 
     Attributes:
         outcomes: a receipt or an error for each event.
-        standing: how the workflow stands after them, or why that cannot be said.
+        status: the answer to the question after them, or why there is none.
     """
 
     outcomes: Sequence[Receipt | CostledgerError]
-    standing: S | CostledgerError
+    status: S | CostledgerError
 
 
 class _Waiting(Generic[S]):
-    """A request's events of one workflow, and who waits for them."""
+    """A request's events of one workflow, and the future of their outcome."""
 
     def __init__(self, events: Sequence[Event], loop: asyncio.AbstractEventLoop) -> None:
         self.events = events
@@ -61,10 +61,10 @@ class GroupCommit(Generic[S]):
 
     Args:
         prices: for readings that name a model and a usage and no cost.
-        question: asked of the workflow's state after each append; the answer goes to all who waited for it.
+        question: asked of the workflow's state after each append; the answer goes to each request of the group.
         checkpoint: how far a workflow's row has read its ledger, which that must still extend.
         appended: called in the loop with the id of a workflow that was appended to.
-        metrics: are told how long each request waits.
+        metrics: record how long each request waits.
         elsewhere: whether a workflow without a ledger here may have one on another host; else it is not ended.
     """
 
@@ -88,7 +88,7 @@ class GroupCommit(Generic[S]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def append(self, workflow_id: str, events: Sequence[Event]) -> Appended[S]:
-        """Append a request's events of one workflow; the answer follows the sync."""
+        """Append a request's events of one workflow; return after the sync."""
         mine: _Waiting[S] = _Waiting(events, asyncio.get_running_loop())
         waiting = self._waiting.get(workflow_id)
         if waiting is not None:
@@ -102,7 +102,7 @@ class GroupCommit(Generic[S]):
             return await asyncio.shield(mine.answer)
 
     async def close(self) -> None:
-        """Finish what was accepted."""
+        """Finish the appends of accepted requests."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pool.shutdown()
@@ -118,7 +118,7 @@ class GroupCommit(Generic[S]):
             del waiting[: len(group)]
             try:
                 answers = await loop.run_in_executor(self._pool, self._append, workflow_id, group)
-            except Exception as error:  # a defect of ours: those who wait must hear of it
+            except Exception as error:  # a defect of ours: each waiting request must get it
                 for one in group:
                     if not one.answer.done():
                         one.answer.set_exception(error)
@@ -135,19 +135,19 @@ class GroupCommit(Generic[S]):
         if any(isinstance(outcome, DamagedLedger) for outcome in outcomes) and self._accepted(workflow_id):
             self._ledgers.forget(workflow_id)
             outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
-        standing: S | CostledgerError
+        status: S | CostledgerError
         try:
-            standing = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)
+            status = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)
         except CostledgerError as error:
-            standing = error
+            status = error
         answers, at = [], 0
         for one in group:
-            answers.append(Appended(outcomes[at : at + len(one.events)], standing))
+            answers.append(Appended(outcomes[at : at + len(one.events)], status))
             at += len(one.events)
         return answers
 
     def _accepted(self, workflow_id: str) -> bool:
-        """Whether the row was folded from all that the ledger holds now, which is less than this process has seen."""
+        """Whether the row was folded from the whole ledger as it is now, though this process knew a longer one."""
         try:
             checkpoint = self._checkpoint(workflow_id)
             if checkpoint is None or checkpoint.size != self._ledgers.size(workflow_id):

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: what the server counts itself, and figures over everything as of a few seconds ago.
 
-Labels are bounded: agents and models beyond the dearest few are summed up as `(other)`, and requests that no route is
-for as `(none)`.
+Labels are bounded: agents and models beyond the few with the highest cost are summed up as `(other)`, and requests
+without a route as `(none)`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOKENS: Final = {
 
 
 class Metrics:
-    """What one server counts."""
+    """The counters of one server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -46,15 +46,15 @@ class Metrics:
         )
         self.deliveries = Counter(
             "costledger_webhook_attempts",
-            "Attempts to hand a message over: taken, failed (to be tried again) or given_up",
+            "Attempts to deliver a message: taken, failed (to be tried again) or given_up",
             ("endpoint", "outcome"),
             registry=self.registry,
         )
 
 
 def families(overall: Overall) -> Iterator[Metric]:
-    """The figures over everything."""
-    cost = GaugeMetricFamily("costledger_cost_usd", "What rows show, by status", labels=["status"])
+    """Yield the gauges over all workflows."""
+    cost = GaugeMetricFamily("costledger_cost_usd", "Cost of rows, by status", labels=["status"])
     count = GaugeMetricFamily("costledger_workflows", "Workflows, by status", labels=["status"])
     for status, totals in sorted(overall.totals.by_status.items()):
         cost.add_metric([status], totals.cost_nanousd / _NANO)

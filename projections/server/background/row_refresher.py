@@ -1,7 +1,7 @@
-"""The keeper: the thread that refreshes rows as soon as their ledgers grow, and tells what changed.
+"""The row refresher: a thread that refreshes rows as soon as their ledgers grow, and publishes what changed.
 
-The file system only wakes it; what is new is decided by the ledgers. From time to time it looks at all of them, so a
-missed notification costs seconds, never a figure.
+The file system only wakes it; the ledgers decide what is new. From time to time it looks at all of them, so a missed
+notification delays a row by seconds and never changes a figure.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from watchfiles import watch
-
 from ledger.errors import (
     CostledgerError,
     HistoryReplaced,
@@ -26,14 +24,16 @@ from ledger.errors import (
     UnknownWorkflow,
 )
 from ledger.importing.importer import reread
+from ledger.storage.store import LEDGER_SUFFIX
 from projections.history.store import HistoryStore
+from projections.replay.file_watcher import FileWatcher
 from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
 from projections.server.background.change_feed import RowChange
 from projections.server.background.damaged_ledgers import DamagedLedgers
 from projections.server.http.serializers import row_as_json
 from projections.server.service.service import Service
 
-__all__ = ["Kept", "RowRefresher"]
+__all__ = ["RefreshState", "RowRefresher"]
 
 _log = logging.getLogger("costledger")
 
@@ -41,14 +41,14 @@ _ALL_SECONDS: Final = 10.0
 """How often every ledger is looked at: one `stat` each."""
 
 _SHARED_SECONDS: Final = 1.0
-"""How often rows that projectors write are asked what changed: one look at an index."""
+"""How often changes of rows that projectors write are looked up: one query of an index."""
 
 _LATE_LOOKS: Final = 6
-"""A keeper that missed so many looks is stuck, or waits for a history that does not answer."""
+"""A refresher that missed so many looks is stuck, or waits for a history that does not answer."""
 
 _CHANGES_MAX: Final = 1_000
-_NOTICED_MAX: Final = 50
-"""Ledgers that are replayed whole at each look at all, since they were seen damaged."""
+_DAMAGED_MAX: Final = 50
+"""Damaged ledgers that are replayed whole at each look at all ledgers."""
 
 _STEP_MS: Final = 5
 _DEBOUNCE_MS: Final = 20
@@ -56,12 +56,12 @@ _DEBOUNCE_MS: Final = 20
 
 
 @dataclass(slots=True)
-class Kept:
-    """How the keeper fares.
+class RefreshState:
+    """The state of the row refresher.
 
     Attributes:
         refreshed_at: when it last looked at all ledgers, or at rows that projectors write, in seconds since 1970; 0.0
-            before the first time.
+            before the first look.
         lag_seconds: from the last notification to its rows.
         problems: ledgers that could not be replayed, by workflow.
         error: why the last look failed altogether; None when it did not.
@@ -74,32 +74,32 @@ class Kept:
 
 
 class RowRefresher:
-    """Keeps the rows of a service current in threads of its own.
+    """The threads that keep the rows of a service current.
 
     Args:
-        publish: called with the changes of rows, in one of the keeper's threads; with none when a workflow that ended
-            is not in `unsettled` any more.
+        publish: called with the changes of rows, in one of these threads; with none when a workflow that ended is no
+            longer in `unsettled`.
 
     Attributes:
         unsettled: workflows that have ended, and whose sources are being read once more.
-        shared: whether projectors write the rows, when it last looked.
+        shared: whether projectors write the rows, as of the last look.
     """
 
     def __init__(self, service: Service, publish: Callable[[Sequence[RowChange]], None]) -> None:
         self._service, self._publish = service, publish
         self._woken: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
-        self.kept = Kept()
+        self.state = RefreshState()
         self.last_change = 0
         self._every_seconds, self.shared = _ALL_SECONDS, False
         self._running: set[str] = set()
-        self._replaced = self._doubted = False
+        self._replaced = self._suspect = False
         service.when_replaced = lambda: self.wake("")  # the name of no ledger
         self.unsettled: set[str] = set()
-        self._noticed = DamagedLedgers(service.settings.data)
+        self._damaged = DamagedLedgers(service.settings.data)
         self._threads = [
-            threading.Thread(target=self._keep, name="keeper"),
-            threading.Thread(target=self._watch, name="watch"),
+            threading.Thread(target=self._run, name="row refresher"),
+            threading.Thread(target=self._watch, name="ledger watcher"),
         ]
 
     def start(self) -> None:
@@ -118,7 +118,7 @@ class RowRefresher:
             thread.start()
 
     def stop(self) -> None:
-        """End the threads; what was appended is in its row at the next start at the latest."""
+        """Stop the threads; rows that are not current yet are refreshed at the next start."""
         self._stopped.set()
         self._woken.put(None)
         for thread in self._threads:
@@ -126,78 +126,71 @@ class RowRefresher:
                 thread.join()
 
     def wake(self, workflow_id: str) -> None:
-        """A ledger may have grown."""
+        """Refresh the row of a ledger that may have grown."""
         self._woken.put((workflow_id, time.monotonic()))
 
     def _watch(self) -> None:
         folder = self._service.settings.data / "ledgers"
-        for changes in watch(
-            folder,
-            stop_event=self._stopped,
-            recursive=False,
-            step=_STEP_MS,
-            debounce=_DEBOUNCE_MS,
-            rust_timeout=1000,
-            watch_filter=lambda _, path: path.endswith(".jsonl"),
-            raise_interrupt=False,
-        ):
-            for name in {path.rpartition("/")[2].removesuffix(".jsonl") for _, path in changes}:
-                self.wake(name)
-
-    def _keep(self) -> None:
+        watcher = FileWatcher(self._stopped, step_ms=_STEP_MS, debounce_ms=_DEBOUNCE_MS)
         while not self._stopped.is_set():
-            due = self.kept.refreshed_at + self._every_seconds - time.time()
-            names, since = self._gathered(max(0.0, due))
+            for path in watcher.wait([folder]):
+                if path.suffix == LEDGER_SUFFIX:
+                    self.wake(path.stem)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            due = self.state.refreshed_at + self._every_seconds - time.time()
+            names, since = self._awaited(max(0.0, due))
             try:
-                some = names if self.kept.error is None else set[str]()  # after a failure all are looked at
+                some = names if self.state.error is None else set[str]()  # after a failure all are looked at
                 history = self._history()
                 self._refresh(history, some if some and not self._replaced else None)
                 self._service.use(history)
                 self._replaced = False
-                self._tell(history)
-                self.kept.error = None
+                self._publish_changes(history)
+                self.state.error = None
             except CostledgerError as error:
                 _log.error("rows could not be refreshed: %s", error)
                 self._fail(error)
                 if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryUnwritable):
-                    self.doubt(error)
+                    self.check_history(error)
             except Exception as error:
                 _log.exception("rows could not be refreshed")
                 self._fail(error)
             if since:
-                self.kept.lag_seconds = time.monotonic() - since
+                self.state.lag_seconds = time.monotonic() - since
 
     def _history(self) -> HistoryStore:
-        """The history; one that lies in the place of another, or was damaged, is replayed whole before it is asked."""
+        """Return the history; one that replaced another file, or was damaged, must be replayed whole first."""
         try:
             history = self._service.history
-            doubted, self._doubted = history.was_cut or self._doubted, False
-            if not doubted or history.is_whole():
+            suspect, self._suspect = history.was_cut or self._suspect, False
+            if not suspect or history.is_whole():
                 return history
             problem = HistoryReplaced()
         except HistoryReplaced as error:
             problem = error
         _log.warning("%s", problem)
         self._replaced, self.last_change = True, 0
-        return self._service.open_anew(mended=True)
+        return self._service.reopen(recover=True)
 
-    def doubt(self, error: HistoryUnavailable) -> None:
-        """A question to the history failed: look whether it is damaged; the rows are not ready until that is known."""
-        self._doubted, self.kept.error = True, error
+    def check_history(self, error: HistoryUnavailable) -> None:
+        """Check whether the history is damaged, after a query failed; the rows are not ready until that is known."""
+        self._suspect, self.state.error = True, error
         self.wake("")
 
     def _fail(self, error: Exception) -> None:
-        self.kept.error = error
+        self.state.error = error
         self._stopped.wait(1.0)
 
     @property
     def ready(self) -> bool:
-        """Whether the last look was no failure, and no longer ago than it should be, and its history lies there."""
-        on_time = time.time() - self.kept.refreshed_at < _LATE_LOOKS * self._every_seconds
-        return self.kept.error is None and not self._replaced and on_time and self._service.in_place
+        """Whether the last look succeeded, is recent, and was at the history that is there now."""
+        on_time = time.time() - self.state.refreshed_at < _LATE_LOOKS * self._every_seconds
+        return self.state.error is None and not self._replaced and on_time and self._service.history_in_use
 
-    def _gathered(self, seconds: float) -> tuple[set[str], float]:
-        """The workflows that it was woken for, and when first; none when all are due."""
+    def _awaited(self, seconds: float) -> tuple[set[str], float]:
+        """Wait for wake-ups; return their workflows and the time of the first one, or none when all ledgers are due."""
         names: set[str] = set()
         since = 0.0
         try:
@@ -214,35 +207,35 @@ class RowRefresher:
         service = self._service
         self.shared = history.shared
         if self.shared:  # the history has answered
-            self._every_seconds, self.kept.refreshed_at = _SHARED_SECONDS, time.time()
+            self._every_seconds, self.state.refreshed_at = _SHARED_SECONDS, time.time()
             return
-        known = None if names is None else [name for name in names if self._is_ledger(name)]
-        report = refresh(service.ledgers, history, workflow_ids=known, project=service.folds.project)
+        some = None if names is None else [name for name in names if self._is_ledger(name)]
+        report = refresh(service.ledgers, history, workflow_ids=some, project=service.folds.project)
         if names is None:
-            self._look_again(history, report)
-        else:  # its size may be the one it had, so the next look at all would pass it over
-            self._noticed.add(_not_unknown(report))
+            self._retry_damaged(history, report)
+        else:  # damage may leave the size as it was, so that the next look at all ledgers would skip it
+            self._damaged.add(_of_ledgers(report))
         self._note(report, all_looked_at=names is None)
 
-    def noticed(self, report: RefreshReport) -> None:
-        """What somebody else's replay of whole ledgers met: its problems stand until another one succeeds."""
-        found = _not_unknown(report)
-        mended = set(report.folded) - found.keys()
-        self._noticed.add(found)
-        self._noticed.drop(mended)
-        stand = {name: one for name, one in self.kept.problems.items() if name not in mended}
-        self.kept.problems = stand | found
+    def take_report(self, report: RefreshReport) -> None:
+        """Take the problems of a replay of whole ledgers, such as a resync; each remains until a replay succeeds."""
+        found = _of_ledgers(report)
+        repaired = set(report.folded) - found.keys()
+        self._damaged.add(found)
+        self._damaged.drop(repaired)
+        remaining = {name: one for name, one in self.state.problems.items() if name not in repaired}
+        self.state.problems = remaining | found
 
     def suspect(self, workflow_ids: Iterable[str]) -> None:
-        """Ledgers that may be damaged or closed to this process are replayed at the next look at all."""
-        self._noticed.add(name for name in workflow_ids if self._is_ledger(name))
+        """Replay ledgers that may be damaged or unreadable at the next look at all."""
+        self._damaged.add(name for name in workflow_ids if self._is_ledger(name))
 
-    def _look_again(self, history: HistoryStore, report: RefreshReport) -> None:
-        """Replay what was noticed, whole: damage of which a ledger's size says nothing."""
-        if again := self._noticed.next(_NOTICED_MAX):
+    def _retry_damaged(self, history: HistoryStore, report: RefreshReport) -> None:
+        """Replay damaged ledgers whole, since their sizes do not show a repair."""
+        if again := self._damaged.next(_DAMAGED_MAX):
             replayed = refresh(self._service.ledgers, history, workflow_ids=again, unchanged_too=True)
             unknown = {one.workflow_id for one in replayed.problems if isinstance(one.error, UnknownWorkflow)}
-            self._noticed.drop(unknown.union(replayed.folded))
+            self._damaged.drop(unknown.union(replayed.folded))
             report.folded += replayed.folded
             report.problems += [one for one in replayed.problems if one.workflow_id not in unknown]
 
@@ -250,26 +243,26 @@ class RowRefresher:
         try:
             return self._service.ledgers.size(name) is not None
         except InvalidWorkflowId:
-            return False  # a file that somebody put beside the ledgers
+            return False  # another file in the folder of ledgers
         except LedgerUnavailable:
-            return True  # which a replay then says
+            return True  # the replay reports it
 
     def _note(self, report: RefreshReport, *, all_looked_at: bool) -> None:
-        known = self.kept.problems
-        stand = {name: one for name, one in known.items() if not all_looked_at or name in self._noticed}
+        problems = self.state.problems
+        remaining = {name: one for name, one in problems.items() if not all_looked_at or name in self._damaged}
         for name in report.folded:
-            stand.pop(name, None)
-        self.kept.problems = stand | {problem.workflow_id: problem for problem in report.problems}
+            remaining.pop(name, None)
+        self.state.problems = remaining | {problem.workflow_id: problem for problem in report.problems}
         if all_looked_at:
-            self.kept.refreshed_at = time.time()
+            self.state.refreshed_at = time.time()
 
-    def _tell(self, history: HistoryStore) -> None:
+    def _publish_changes(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
-            told: list[RowChange] = []
+            published: list[RowChange] = []
             config = self._service.config
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                told.append(RowChange(number, adw_id, None if row is None else row_as_json(row, config)))
+                published.append(RowChange(number, adw_id, None if row is None else row_as_json(row, config)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
                         self.unsettled.add(adw_id)
@@ -278,10 +271,10 @@ class RowRefresher:
                 else:
                     self._running.add(adw_id)
             self.last_change = changes[-1][0]
-            self._publish(told)
+            self._publish(published)
 
     def _settle(self, workflow_id: str) -> None:
-        """A workflow has ended: read its sources once more, so that its last words are in."""
+        """Read the sources of a workflow that has ended once more, so that nothing of it is missing."""
         try:
             service = self._service
             found = reread(service.ledgers, service.sources, only=[workflow_id], prices=service.prices)
@@ -296,6 +289,6 @@ class RowRefresher:
             self._publish(())
 
 
-def _not_unknown(report: RefreshReport) -> dict[str, LedgerProblem]:
-    """Its problems, by workflow, without those that no ledger stands behind."""
+def _of_ledgers(report: RefreshReport) -> dict[str, LedgerProblem]:
+    """Return the problems of ledgers that exist, by workflow."""
     return {one.workflow_id: one for one in report.problems if not isinstance(one.error, UnknownWorkflow)}

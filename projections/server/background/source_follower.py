@@ -1,6 +1,6 @@
-"""The follower: a thread beside the keeper that reads sources into their ledgers as they grow.
+"""The follower: a thread that imports sources into their ledgers as they grow.
 
-It appends and wakes the keeper, which alone writes rows; so nothing is done twice.
+It appends and wakes the row refresher, which alone writes rows.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from projections.server.service.service import Service
 __all__ = ["Follower"]
 
 _SLOW_SECONDS: Final = 60.0
-"""A source that is read for so long hangs, on a file system that does not answer say, or is very large."""
+"""A source that is read for longer hangs (its file system may not answer), or is very large."""
 
 _log = logging.getLogger("costledger")
 
 
 class Follower:
-    """Follows the sources of a service.
+    """The followed sources of a service.
 
     Args:
         appended: called with the id of a workflow whose ledger has grown, in the follower's thread.
@@ -40,16 +40,17 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name="follower")
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the look that is under way."""
+        """Stop after the look that is under way."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def followed(self) -> list[dict[str, Any]]:
-        """Each source, and why it cannot be followed as it is."""
+        """Return each source, and why it cannot be followed as it is."""
         troubles = dict(self._troubles)
         if (slow := self._following.slow(_SLOW_SECONDS)) is not None:
             entry, took = slow

@@ -1,4 +1,4 @@
-"""Proving on request: `verify` in the background, one at a time, and what the last one found."""
+"""Verification on request: `verify` in the background, one at a time, and the findings of the last one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Verification", "VerificationRunner"]
 _log = logging.getLogger("costledger")
 
 FINDINGS_MAX: Final = 200
-"""Findings that are kept; all of them are counted."""
+"""Findings that are stored; all of them are counted."""
 
 
 @dataclass(slots=True)
 class Verification:
-    """One verification; it runs as long as it has no `finished_at`.
+    """One verification; it is running until it has a `finished_at`.
 
     Attributes:
         error: why it could not be finished.
@@ -43,10 +43,10 @@ class _Stopped(CostledgerError):
 
 
 class VerificationRunner:
-    """Verifications of a service. Safe between threads.
+    """The verifications of a service. Safe between threads.
 
     Args:
-        suspect: is told of which workflows something was found.
+        suspect: called with the workflows that have findings.
     """
 
     def __init__(self, service: Service, suspect: Callable[[Iterable[str]], None]) -> None:
@@ -56,7 +56,7 @@ class VerificationRunner:
         self.last: Verification | None = None
 
     def start(self) -> bool:
-        """Begin one; False when one is running.
+        """Start a verification; return False when one is running.
 
         Raises:
             SharedHistory: projectors write the rows, from more ledgers than these.
@@ -71,7 +71,7 @@ class VerificationRunner:
             return True
 
     def stop(self) -> None:
-        """Let a running one end at the next ledger."""
+        """Stop a running verification at the next ledger."""
         self._stopped.set()
 
     def _run(self, mine: Verification) -> None:
@@ -82,7 +82,7 @@ class VerificationRunner:
                 raise _Stopped
 
         try:
-            # Two processes at least, so that many ledgers are proven beside this one, which has others to answer.
+            # Two processes at least, so that many ledgers are verified outside this one, which answers requests.
             many = max(2, processes_at_hand())
             found = verify(
                 service.ledgers,

@@ -1,4 +1,4 @@
-"""Access: which token a request carries, and whether it may do this. Every route that says anything depends on it."""
+"""Access: the token of a request and what it allows. Every route that answers with data depends on it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ COOKIE: Final = "costledger_token"
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `costledger token create`.")
 cookie_token = APIKeyCookie(
-    name=COOKIE, auto_error=False, description="The same token, as the page keeps it after a login."
+    name=COOKIE, auto_error=False, description="The same token, as the page stores it after a login."
 )
 
 
 def service_of(request: Request) -> Service:
-    """The service behind a request."""
+    """Return the service of a request."""
     service: Service = request.app.state.service
     return service
 
 
 def needs(scope: str) -> Callable[..., Coroutine[Any, Any, Callable[[], None]]]:
-    """A dependency: the request carries a token that allows this; on a loopback address none is needed by default.
+    """Return a dependency: the request has a token for this scope; on a loopback address none is needed by default.
 
-    A token that is wrong is refused wherever it is sent. What it gives looks again, for an answer that takes long: it
-    raises Refusal once the token was revoked.
+    A wrong token is refused wherever it is sent. The value of the dependency checks again, for a long answer: it raises
+    Refusal once the token was revoked.
     """
 
     async def check(

@@ -1,4 +1,4 @@
-"""Answers: JSON as fast as it can be written; what it looks like is said by the models in `shapes`."""
+"""JSON responses, as fast as JSON can be written; the models in `schemas` describe them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from projections.json_text import json_bytes
 __all__ = ["Entries", "answer"]
 
 _PAGE_BYTES_MAX: Final = 8 * 1024 * 1024
-"""A page that has so many bytes ends there: a single event may have 256 kB."""
+"""A page ends at this size: a single event may have 256 kB."""
 
 
 class Entries:
-    """The entries of a page, each as JSON, so that a page in memory is about as large as its answer.
+    """The entries of a page, each as JSON, so that a page takes about as much memory as its response.
 
     Attributes:
         last_seq: the seq of the last entry.
@@ -29,7 +29,7 @@ class Entries:
 
     @property
     def full(self) -> bool:
-        """Whether the page ends here; one that ends early has at least one entry."""
+        """Whether the page is full; one that ends early has at least one entry."""
         return len(self.json) >= self._limit or self._bytes >= _PAGE_BYTES_MAX
 
     def add(self, seq: int, entry: object) -> None:
@@ -41,5 +41,5 @@ class Entries:
 
 
 def answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """Return a JSON response."""
     return Response(json_bytes(value), status, headers, "application/json")

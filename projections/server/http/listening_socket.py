@@ -1,8 +1,8 @@
-"""A listening socket that answers also when this process may open no more files.
+"""A listening socket that also answers when this process may open no more files.
 
-asyncio stops accepting for a second then, as it says, but tries again as often as the backlog is long, logs each time,
-and doubles what it starts again (`BaseSelectorEventLoop._accept_connection`): the processor is busy with that alone.
-So one descriptor is reserved, and given up for as long as it takes to refuse a connection, as libuv does
+asyncio then stops accepting for a second, but tries again as often as the backlog is long, logs each time, and doubles
+the number of retries (`BaseSelectorEventLoop._accept_connection`): this alone keeps the processor busy. So one
+descriptor is reserved, and freed for the time it takes to refuse a connection, as in libuv
 (https://github.com/libuv/libuv/blob/v1.x/src/unix/stream.c, `uv__emfile_trick`).
 """
 
@@ -26,10 +26,10 @@ _log = logging.getLogger("costledger")
 
 _LOG_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.05
-"""How long nothing is done when not even a refusal is possible: twenty times a second costs no processor time."""
+"""The pause when not even a refusal is possible: twenty times a second costs no processor time."""
 
 _UNREAD_BYTES: Final = 65_536
-"""Read before a refused connection is closed: bytes that nothing has read would take the answer back."""
+"""Read before a refused connection is closed: with unread bytes the client would lose the answer."""
 
 _ANSWER: Final = refused(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-few-descriptors", TOO_FEW_DESCRIPTORS))
 
@@ -38,9 +38,9 @@ class Listening(socket.socket):
     """The socket of a server.
 
     Args:
-        listening: it listens already; it is used up.
+        listening: a socket that listens already; this one takes over its descriptor.
         connections_max: how many may be open, so that descriptors are left for ledgers and rows; further ones are
-            refused before anything else is done with them.
+            refused at once.
     """
 
     def __init__(self, listening: socket.socket, connections_max: int) -> None:
@@ -51,10 +51,10 @@ class Listening(socket.socket):
         self._logged_at = -_LOG_SECONDS
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; refuse those for which there is no descriptor.
+        """Accept a connection; refuse those without a descriptor.
 
         Raises:
-            BlockingIOError: none is waiting.
+            BlockingIOError: no connection is waiting.
         """
         while True:
             try:
@@ -73,8 +73,8 @@ class Listening(socket.socket):
             self._restore_reserve()
 
     def close(self) -> None:
-        """Close it, and what was reserved for it."""
-        self._give_up_reserve()
+        """Close the socket and the reserved descriptor."""
+        self._free_reserve()
         super().close()
 
     def _is_full(self) -> bool:
@@ -83,9 +83,9 @@ class Listening(socket.socket):
         return sum(one.fileno() >= 0 for one in self._accepted) >= self._max
 
     def _accept_by_reserve(self, shortage: OSError) -> socket.socket:
-        """Accept a connection where there is no descriptor, in order to refuse it."""
+        """Accept a connection with the reserved descriptor, in order to refuse it."""
         self._log(reason(shortage))
-        self._give_up_reserve()
+        self._free_reserve()
         try:
             connection, _ = super().accept()
         except OSError as error:
@@ -102,7 +102,7 @@ class Listening(socket.socket):
             self._logged_at = now
             _log.error("connections are refused: %s", why)
 
-    def _give_up_reserve(self) -> None:
+    def _free_reserve(self) -> None:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None

@@ -1,7 +1,7 @@
-"""The door: what every request must satisfy before anything of ours looks at it. Pure ASGI, no state but counters.
+"""Limits of requests: what every request must satisfy before it reaches a route. Pure ASGI, no state but counters.
 
-Host is checked against DNS rebinding, Origin against forged requests from another page, the rate and the body against
-overload; every answer carries the headers that keep a browser from being used against its user
+Host is checked against DNS rebinding, Origin against forged requests from another page, the body against overload.
+Every answer has the headers that protect a browser and its user
 (https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html).
 """
 
@@ -44,7 +44,7 @@ _TWO_LENGTHS: Final = "the request has a Content-Length and a Transfer-Encoding;
 """A proxy may have found another end of such a request (https://www.rfc-editor.org/rfc/rfc9112#section-6.1)."""
 
 _BODIES_AT_ONCE: Final = 2
-"""The largest bodies that are in memory at the same time; or any number of smaller ones that sum to them."""
+"""Bodies of the largest size that may be in memory at the same time, or smaller ones of the same sum."""
 
 _DISCARD_BYTES_MAX: Final = 64 * 1024 * 1024
 _DISCARD_SECONDS_MAX: Final = 2.0
@@ -59,7 +59,7 @@ class RequestLimits:
 
     def __init__(self, app: ASGIApp, settings: Settings, requests: Counter) -> None:
         self._app, self._settings, self._requests = app, settings, requests
-        self._held = _Held(_BODIES_AT_ONCE * settings.body_bytes_max)
+        self._in_memory = _BodyBytes(_BODIES_AT_ONCE * settings.body_bytes_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -82,15 +82,15 @@ class RequestLimits:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
             if is_head:
-                ended = True  # also of a stream, which would go on for nobody
+                ended = True  # also of a stream, which would not end
                 await send({"type": "http.response.body"})
 
-        body = _Body(receive, self._settings, self._held)
+        body = _Body(receive, self._settings, self._in_memory)
         try:
             self._check(scope)
             await self._app(asked, body, guarded)
         except ClientDisconnect:
-            return  # in the middle of its body: nobody is there to be answered
+            return  # in the middle of its body: there is no client to answer
         except Exception as error:
             if started:
                 raise
@@ -100,7 +100,7 @@ class RequestLimits:
                 await _discard(receive)
             await response_to(error, asked)(asked, receive, guarded)
         finally:
-            body.let_go()
+            body.release()
 
     def _count(self, method: str, asked: Scope, status: int) -> None:
         path = getattr(asked.get("route"), "path", _NONE)
@@ -124,8 +124,8 @@ class RequestLimits:
             raise _too_large(settings)
 
 
-class _Held:
-    """Bytes of bodies that requests under way hold in memory, all together."""
+class _BodyBytes:
+    """The bytes of bodies in memory, of all requests under way."""
 
     def __init__(self, most: int) -> None:
         self._most, self._bytes = most, 0
@@ -138,20 +138,20 @@ class _Held:
         """
         self._bytes += count
         if self._bytes > self._most:
-            detail = f"requests under way hold {self._most:,} bytes of bodies, which is all they may; try again"
+            detail = f"the bodies of requests under way have {self._most:,} bytes, the limit; try again"
             headers = {"Retry-After": "1", "Connection": "close"}
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-busy", detail, headers)
 
-    def let_go(self, count: int) -> None:
-        """Count bytes that are no longer held."""
+    def release(self, count: int) -> None:
+        """Count bytes that are freed."""
         self._bytes -= count
 
 
 class _Body:
-    """A request's body as it is received: neither too long nor too slow, nor too much beside all others."""
+    """A request's body as it is received: limited in size, in time and, with all others, in memory."""
 
-    def __init__(self, receive: Receive, settings: Settings, held: _Held) -> None:
-        self._receive, self._settings, self._held = receive, settings, held
+    def __init__(self, receive: Receive, settings: Settings, in_memory: _BodyBytes) -> None:
+        self._receive, self._settings, self._in_memory = receive, settings, in_memory
         self._bytes, self._complete = 0, False
         self._until = time.monotonic() + settings.body_seconds_max
 
@@ -167,19 +167,19 @@ class _Body:
         if message["type"] == "http.request":
             count = len(message.get("body", b""))
             self._bytes += count
-            self._held.take(count)
+            self._in_memory.take(count)
             self._complete = not message.get("more_body", False)
             if self._bytes > self._settings.body_bytes_max:
                 raise _too_large(self._settings)
         return message
 
-    def let_go(self) -> None:
-        """The request has its answer."""
-        self._held.let_go(self._bytes)
+    def release(self) -> None:
+        """Free the bytes; the request has its answer."""
+        self._in_memory.release(self._bytes)
 
 
 async def _discard(receive: Receive) -> None:
-    """Take the rest of a body, within limits: a connection that is closed on unread bytes loses the answer, too."""
+    """Read the rest of a body, within limits: a connection closed with unread bytes would lose the answer, too."""
     taken, more = 0, True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DISCARD_SECONDS_MAX):

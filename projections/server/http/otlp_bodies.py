@@ -1,4 +1,4 @@
-"""Bodies of telemetry, decoded in bounded memory: whatever a few kilobytes inflate to, it is counted before it is made.
+"""Bodies of telemetry, decoded in bounded memory: what a few kilobytes inflate to is counted before it is decoded.
 
 The limits are of elements: what becomes an object in memory, which a body of empty ones has millions of. They are
 counted over the bytes, by the schema for protobuf and outside of strings for JSON, so that a body that has too many
@@ -59,7 +59,7 @@ def inflated(body: bytes, encoding: str, bytes_max: int) -> bytes:
     """Return a body without its compression; a gzip of several members is read whole.
 
     Raises:
-        Refusal: it is not what it says, is cut, has something else behind it, or is too long.
+        Refusal: it is not what it says, is cut, has something else after it, or is too long.
     """
     if encoding == "identity":
         return body
@@ -89,7 +89,7 @@ def inflated(body: bytes, encoding: str, bytes_max: int) -> bytes:
             return b"".join(pieces)
         if encoding != "gzip":
             break
-    raise Refusal(HTTPStatus.BAD_REQUEST, "encoding", f"the body goes on behind its {encoding}")
+    raise Refusal(HTTPStatus.BAD_REQUEST, "encoding", f"the body goes on after its {encoding}")
 
 
 def is_small(body: bytes, encoding: str) -> bool:
@@ -104,10 +104,10 @@ def is_small(body: bytes, encoding: str) -> bool:
 
 
 def check_values(text: bytes, most: int = VALUES_MAX) -> None:
-    """See that a JSON text holds no more values than may be made of it.
+    """Check that a JSON text has no more values than the limit.
 
     Raises:
-        Refusal: it holds more.
+        Refusal: it has more.
     """
     if len(text) <= _UNCOUNTED_BYTES_MAX:
         return
@@ -141,7 +141,7 @@ def decoded(body: bytes, message: Message, most: int = ELEMENTS_MAX) -> Iterator
         message: an empty request to export logs, metrics or spans.
 
     Raises:
-        Refusal: it holds more elements than may be made of it.
+        Refusal: it has more elements than the limit.
         ValueError: it is not such a message.
     """
     if len(body) > _UNCOUNTED_BYTES_MAX and count_elements(body, cast(Descriptor, message.DESCRIPTOR), most) > most:
@@ -264,7 +264,7 @@ def _size_of(body: bytes, at: int, wire: int) -> tuple[int, int]:
 
 
 def _too_many(most: int) -> Refusal:
-    detail = f"a body may hold {most:,} values, and this one holds more; send several requests"
+    detail = f"a body may have {most:,} values, and this one has more; send several requests"
     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-values", detail)
 
 
@@ -272,14 +272,14 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Return the object that a JSON body is.
 
     Raises:
-        ValueError: it is none; the sentence says what it is.
-        Refusal: it holds more values than may be made of it.
+        ValueError: it is none; the message says what it is.
+        Refusal: it has more values than the limit.
     """
     check_values(body)
     try:
-        told = orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"the body is not JSON: {error}") from None
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         raise ValueError("the body is not a JSON object")
-    return told
+    return value

@@ -1,6 +1,6 @@
-"""Parameters of a request: those that its route has, each once but for lists.
+"""Parameters of a request: those of its route, each once except for lists.
 
-A misspelt filter that is passed over would give a figure for something else than was asked.
+A misspelt filter that is ignored would give a figure for something else than was asked for.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ AdwId = Annotated[
     AfterValidator(check_workflow_id),
     Path(examples=["a5b80595"], json_schema_extra=_SPELLING),
 ]
-"""A workflow that a path names: 422 when that can be no id, wherever it is asked for, and 404 when there is none."""
+"""A workflow that a path names: 422 when that cannot be an id, and 404 when there is no such workflow."""
 
 AdwIdAsked = Annotated[str, AfterValidator(check_workflow_id), Query(json_schema_extra=_SPELLING)]
 
 
 async def only_known(request: Request) -> None:
-    """A dependency: every parameter is one of the route's.
+    """Check, as a dependency, that every parameter is one of the route's.
 
     Raises:
         Refusal: one is not, or is given twice where one value is asked for.
@@ -39,12 +39,12 @@ async def only_known(request: Request) -> None:
     if not request.url.query:
         return
     operation = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
-    known = {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+    schemas = {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
     for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
-        if name not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise _refusal(f"no parameter {shown(name)} is known here; {has}")
-        if count > 1 and not _is_list(known[name]):
+        if name not in schemas:
+            has = f"it has {', '.join(schemas)}" if schemas else "it has none"
+            raise _refusal(f"no parameter {shown(name)} exists here; {has}")
+        if count > 1 and not _is_list(schemas[name]):
             raise _refusal(f"{name} is given {count:,} times; give one value")
 
 

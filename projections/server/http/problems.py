@@ -1,8 +1,8 @@
-"""Errors over HTTP: problem details (RFC 9457), one handler for all of ours; the status sits on the error.
+"""Errors over HTTP: problem details (RFC 9457), with one handler for all of ours; each error class has its status.
 
-`/v1/…` answers its exporters as OTLP wants it (https://opentelemetry.io/docs/specs/otlp/#failures): a
-`google.rpc.Status` in the request's own encoding. No sentence names a folder of this host: the files of the data
-directory are named from there.
+`/v1/…` answers its exporters as OTLP requires (https://opentelemetry.io/docs/specs/otlp/#failures): a
+`google.rpc.Status` in the request's own encoding. No message names a folder of this host: the files of the data
+directory are named relative to it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TOO_FEW_DESCRIPTORS: Final = "this server has as many files and connections open
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong, where, and what to do next."""
+    """A problem: what went wrong, where, and what to do next."""
 
     type: str = Field(examples=["urn:costledger:problem:unknown-workflow"])
     title: str = Field(examples=["Not Found"])
@@ -55,7 +55,7 @@ class ProblemDetails(BaseModel):
 
 
 class Status(BaseModel):
-    """What went wrong, as `google.rpc.Status` says it."""
+    """A problem as a `google.rpc.Status`."""
 
     message: str
 
@@ -74,7 +74,7 @@ class Refusal(Exception):
 
 
 def problem_of(error: Exception, asked: Scope) -> dict[str, Any]:
-    """The problem details of an error that a request met."""
+    """Return the problem details of an error."""
     if isinstance(error, Refusal):
         return _problem(error.status, error.name, error.detail)
     if isinstance(error, CostledgerError):
@@ -86,7 +86,7 @@ def problem_of(error: Exception, asked: Scope) -> dict[str, Any]:
 
 
 def sentence(error: Exception, data: Path) -> str:
-    """What an error says to somebody who is not on the host of this data directory; nothing when it is none of ours."""
+    """Return the message of an error for a client on another host; a general one when the error is none of ours."""
     if not isinstance(error, CostledgerError):
         return _UNEXPECTED
     if isinstance(error, UnknownWorkflow):
@@ -95,7 +95,7 @@ def sentence(error: Exception, data: Path) -> str:
 
 
 def from_within(text: str, data: Path) -> str:
-    """A sentence that names the files of the data directory from there."""
+    """Return a message with the files of the data directory named relative to it."""
     for folder in (data.absolute(), data):
         if folder.name:
             text = text.replace(f" --data {folder} ", " ")
@@ -104,7 +104,7 @@ def from_within(text: str, data: Path) -> str:
 
 
 def response_to(error: Exception, asked: Scope) -> Response:
-    """The answer that an error means."""
+    """Return the response for an error."""
     problem = problem_of(error, asked)
     status, headers = problem["status"], dict(error.headers) if isinstance(error, Refusal) else {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -117,7 +117,7 @@ def response_to(error: Exception, asked: Scope) -> Response:
 
 
 def refused(refusal: Refusal) -> bytes:
-    """Return the whole answer to a connection that is closed with it."""
+    """Return the whole response to a connection that is then closed."""
     body, phrase = orjson.dumps(problem_of(refusal, {})), refusal.status.phrase
     head = f"HTTP/1.1 {refusal.status:d} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}"
     if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -126,13 +126,13 @@ def refused(refusal: Refusal) -> bytes:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of the problems that a route may answer with, beside those that all may."""
+    """Return the OpenAPI description of a route's problems, in addition to those of all routes."""
     content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}
     return _described(statuses, content)
 
 
 def documented_status(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The same of a route that answers as OTLP wants it."""
+    """Return the same for a route that answers as OTLP requires."""
     content = {
         "application/json": {"schema": {"$ref": f"#/components/schemas/{Status.__name__}"}},
         PROTOBUF: {"schema": {"type": "string", "format": "binary"}},

@@ -1,1 +1,1 @@
-"""One file for each part of the API; every handler parses, calls the library, answers."""
+"""One file for each part of the API; each handler parses, calls the library and answers."""

@@ -1,4 +1,4 @@
-"""`/api/events`: agents append events, and learn what their workflow has cost so far."""
+"""`/api/events`: agents append events, and get what their workflow has cost so far."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api", tags=["events"])
 
 _VALUES_PER_EVENT: Final = 50
-"""On average; an event with every field that we know has some thirty."""
+"""On average; an event with every known field has about thirty."""
 
 _LINE: Final = re.compile(rb"\S[^\n]*")
 _NDJSON: Final = "application/x-ndjson"
@@ -64,7 +64,7 @@ _BODY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """One event of a request, or why it is none."""
+    """One event of a request, or why it is invalid."""
 
     index: int
     made: Event | InvalidInput
@@ -77,7 +77,7 @@ class _Parsed:
     response_model=schemas.Receipts,
     responses=documented(400, 404, 409, 415)
     | {
-        200: {"model": schemas.Receipts, "description": "every event was there before: the first receipts"},
+        200: {"model": schemas.Receipts, "description": "every event was there already: the first receipts"},
         207: {"model": schemas.Receipts, "description": "some events were refused, the others are in their ledgers"},
     },
     openapi_extra={"requestBody": _BODY},
@@ -112,7 +112,7 @@ async def append_events(request: Request) -> Response:
 def _parsed(body: bytes, most: int, *, as_lines: bool) -> list[_Parsed]:
     made = list(_of_lines(body, most) if as_lines else _of_json(body, most))
     if not made:
-        raise InvalidInput("the body holds no event")
+        raise InvalidInput("the body has no event")
     return made
 
 
@@ -127,7 +127,8 @@ def _of_lines(body: bytes, most: int) -> Iterator[_Parsed]:
 
 
 def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
-    check_values(body, _VALUES_PER_EVENT * most)
+    if len(body) > SMALL_BYTES_MAX:
+        check_values(body, _VALUES_PER_EVENT * most)
     value = strict_json(body)
     values = value if isinstance(value, list) else [value]
     _check_count(len(values), most)
@@ -141,14 +142,14 @@ def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """The lines that are not empty, one at a time: a body may have millions of them."""
+    """Yield the lines that are not empty, one at a time: a body may have millions of them."""
     for line in _LINE.finditer(body):
         yield line[0].strip()
 
 
 def _check_count(count: int, most: int) -> None:
     if count > most:
-        detail = f"a request may hold {most:,} events, and this one holds more; send several"
+        detail = f"a request may have {most:,} events, and this one has more; send several"
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail)
 
 
@@ -164,35 +165,35 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
     receipts: list[dict[str, Any]] = []
-    standings: dict[str, Local | CostledgerError] = {}
+    statuses: dict[str, Local | CostledgerError] = {}
     for name, appended in zip(names, done, strict=True):
         for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
             if isinstance(outcome, CostledgerError):
                 refused.append((index, outcome))
             else:
-                told = asdict(outcome)
-                del told["durability"]
-                receipts.append({"index": index} | told)
-        standings[name] = appended.standing
+                receipt = asdict(outcome)
+                del receipt["durability"]
+                receipts.append({"index": index} | receipt)
+        statuses[name] = appended.status
     if not receipts:
         return _all_refused(request.scope, parsed, refused)
-    told = {
+    content = {
         "receipts": sorted(receipts, key=lambda receipt: receipt["index"]),
         "errors": [_refused(request.scope, *one) for one in sorted(refused, key=lambda one: one[0])],
-        "workflows": await _told(request, standings),
+        "workflows": await _workflows(request, statuses),
     }
     new = any(not receipt["duplicate"] for receipt in receipts)
-    return answer(told, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
+    return answer(content, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
 
 
-async def _told(request: Request, standings: Mapping[str, Local | CostledgerError]) -> dict[str, Any]:
-    of = request.app.state.standings
-    told = await asyncio.gather(*(of.told(name, local) for name, local in standings.items()))
-    return dict(zip(standings, told, strict=True))
+async def _workflows(request: Request, statuses: Mapping[str, Local | CostledgerError]) -> dict[str, Any]:
+    of = request.app.state.statuses
+    found = await asyncio.gather(*(of.as_json(name, local) for name, local in statuses.items()))
+    return dict(zip(statuses, found, strict=True))
 
 
 def _all_refused(asked: Scope, parsed: Sequence[_Parsed], refused: list[tuple[int, CostledgerError]]) -> Response:
-    """The problem of the first one; of several, with all of them beside it."""
+    """Return the problem of the first event, with those of all events when there are several."""
     refused.sort(key=lambda one: one[0])
     if len(parsed) == 1:
         return response_to(refused[0][1], asked)

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics` and `/api/health`: for those who run it."""
+"""`/healthz`, `/readyz`, `/metrics` and `/api/health`: for its operators."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ async def healthz() -> str:
 
 @router.get("/readyz", response_class=PlainTextResponse, responses=documented(), summary="Rows follow the ledgers")
 async def readyz(request: Request) -> str:
-    """Also while some ledgers are damaged, which it says: the others go on."""
-    keeper: RowRefresher = request.app.state.keeper
-    if not keeper.ready:
-        # Whoever asks needs no token, so where the history is stays unsaid.
-        detail = f"{_what_fails(keeper.kept.error)}; the log and GET /api/health say why"
+    """Also while some ledgers are damaged, which the text reports: the others go on."""
+    refresher: RowRefresher = request.app.state.refresher
+    if not refresher.ready:
+        # No token is needed here, so the location of the history is left out.
+        detail = f"{_what_fails(refresher.state.error)}; the log and GET /api/health say why"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", detail, {"Retry-After": "5"})
-    damaged = len(keeper.kept.problems)
+    damaged = len(refresher.state.problems)
     return f"ready; {counted(damaged, 'ledger')} cannot be replayed, see /api/health\n" if damaged else "ready\n"
 
 
@@ -66,11 +66,11 @@ def _what_fails(error: Exception | None) -> str:
 )
 def metrics(request: Request) -> Response:
     state = request.app.state
-    keeper: RowRefresher = state.keeper
+    refresher: RowRefresher = state.refresher
     now = CollectorRegistry()
-    now.register(_Collected([*families(state.figures.overall()), *_live(keeper, len(state.feed), state.webhooks)]))
-    told = generate_latest(state.metrics.registry) + generate_latest(now)
-    return Response(told, media_type=CONTENT_TYPE_LATEST)
+    now.register(_Collected([*families(state.totals.overall()), *_live(refresher, len(state.feed), state.webhooks)]))
+    text = generate_latest(state.metrics.registry) + generate_latest(now)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get(
@@ -82,25 +82,27 @@ def metrics(request: Request) -> Response:
 )
 def health(request: Request) -> Response:
     state, data = request.app.state, service_of(request).settings.data
-    keeper: RowRefresher = state.keeper
-    at = keeper.kept.refreshed_at
-    overall: Overall = state.figures.overall()
-    problem = state.copies.problem()
+    refresher: RowRefresher = state.refresher
+    at = refresher.state.refreshed_at
+    overall: Overall = state.totals.overall()
+    problem = state.application_copy.problem()
     return answer(
         {
-            "ready": keeper.ready,
-            "error": None if keeper.kept.error is None else sentence(keeper.kept.error, data),
+            "ready": refresher.ready,
+            "error": None if refresher.state.error is None else sentence(refresher.state.error, data),
             "refreshed_at": timestamps.to_wire(timestamps.from_unix(at)) if at else None,
-            "refresh_lag_seconds": round(keeper.kept.lag_seconds, 6),
+            "refresh_lag_seconds": round(refresher.state.lag_seconds, 6),
             "streams": len(state.feed),
-            "problems": {name: sentence(problem.error, data) for name, problem in sorted(keeper.kept.problems.items())},
+            "problems": {
+                name: sentence(problem.error, data) for name, problem in sorted(refresher.state.problems.items())
+            },
             "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in overall.unpriced.items()},
             "beside": {kind: _named(names) for kind, names in asdict(overall.leftovers).items()},
             "misplaced": overall.misplaced,
-            "verification": _verification(state.proving.last, data),
+            "verification": _verification(state.verifications.last, data),
             "sources": state.follower.followed(),
             "webhooks": state.webhooks.state(),
-            "application": state.copies.as_json(None if problem is None else sentence(problem, data)),
+            "application": state.application_copy.as_json(None if problem is None else sentence(problem, data)),
         }
     )
 
@@ -114,16 +116,16 @@ def health(request: Request) -> Response:
     summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
 )
 def verify(request: Request) -> Response:
-    proving: VerificationRunner = request.app.state.proving
-    begun = proving.start()
+    verifications: VerificationRunner = request.app.state.verifications
+    started = verifications.start()
     return answer(
-        {"begun": begun, "verification": _verification(proving.last, service_of(request).settings.data)},
+        {"begun": started, "verification": _verification(verifications.last, service_of(request).settings.data)},
         HTTPStatus.ACCEPTED,
     )
 
 
 class _Collected(Collector):
-    """Metrics that are at hand."""
+    """A collector of metrics that exist already."""
 
     def __init__(self, found: Sequence[Metric]) -> None:
         self._found = found
@@ -132,16 +134,16 @@ class _Collected(Collector):
         return self._found
 
 
-def _live(keeper: RowRefresher, streams: int, webhooks: WebhookDispatcher) -> Iterator[Metric]:
-    told = {
-        "refresh_lag_seconds": ("From the last notification to its rows", keeper.kept.lag_seconds),
-        "refreshed_timestamp_seconds": ("When every ledger was last looked at", keeper.kept.refreshed_at),
-        "ledgers_damaged": ("Ledgers that cannot be replayed", len(keeper.kept.problems)),
+def _live(refresher: RowRefresher, streams: int, webhooks: WebhookDispatcher) -> Iterator[Metric]:
+    gauges = {
+        "refresh_lag_seconds": ("From the last notification to its rows", refresher.state.lag_seconds),
+        "refreshed_timestamp_seconds": ("When every ledger was last looked at", refresher.state.refreshed_at),
+        "ledgers_damaged": ("Ledgers that cannot be replayed", len(refresher.state.problems)),
         "streams": ("Open event streams", streams),
     }
-    for name, (help, value) in told.items():
+    for name, (help, value) in gauges.items():
         yield GaugeMetricFamily(f"costledger_{name}", help, value=value)
-    pending = GaugeMetricFamily("costledger_webhook_pending", "Messages to be taken", labels=["endpoint"])
+    pending = GaugeMetricFamily("costledger_webhook_pending", "Messages that wait", labels=["endpoint"])
     dead = GaugeMetricFamily("costledger_webhook_dead", "Messages that were given up", labels=["endpoint"])
     for state in webhooks.state():
         pending.add_metric([state["id"]], state["pending"])

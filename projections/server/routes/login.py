@@ -1,4 +1,4 @@
-"""`/login`, `/logout` and `/api/access`: how a browser comes to carry a token, and what it may do with it."""
+"""`/login`, `/logout` and `/api/access`: how a browser gets a token, and what it may do with it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["access"])
 
-_KEPT_SECONDS: Final = 30 * 24 * 3600
-"""So long a browser stays logged in; revoking the token ends it at once."""
+_COOKIE_SECONDS: Final = 30 * 24 * 3600
+"""How long a browser stays logged in; revoking the token ends that at once."""
 
 
 @router.get(
@@ -30,10 +30,10 @@ _KEPT_SECONDS: Final = 30 * 24 * 3600
 def access(request: Request, cookie: Annotated[str | None, Security(cookie_token)] = None) -> Response:
     service = service_of(request)
     token = None if cookie is None else service.tokens.find(cookie)
-    told = answer({"token_needed": service.settings.needs_tokens, "scope": None if token is None else token.scope})
+    response = answer({"token_needed": service.settings.needs_tokens, "scope": None if token is None else token.scope})
     if cookie is not None and token is None:
-        told.delete_cookie(COOKIE, httponly=True, samesite="strict")
-    return told
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
 
 
 @router.post(
@@ -41,7 +41,7 @@ def access(request: Request, cookie: Annotated[str | None, Security(cookie_token
     status_code=204,
     response_class=Response,
     responses=documented(400),
-    summary="Keep a token in a cookie that no script can read",
+    summary="Store a token in a cookie that no script can read",
 )
 def login(request: Request, body: schemas.Login) -> Response:
     token = service_of(request).tokens.find(body.token.strip())
@@ -51,14 +51,16 @@ def login(request: Request, body: schemas.Login) -> Response:
     if not token.allows("read"):
         detail = f"this token is for {token.scope}; the page needs one for read or admin"
         raise Refusal(HTTPStatus.FORBIDDEN, "scope", detail)
-    kept = Response(status_code=HTTPStatus.NO_CONTENT)
+    response = Response(status_code=HTTPStatus.NO_CONTENT)
     secure = request.url.scheme == "https"
-    kept.set_cookie(COOKIE, body.token.strip(), max_age=_KEPT_SECONDS, secure=secure, httponly=True, samesite="strict")
-    return kept
+    response.set_cookie(
+        COOKIE, body.token.strip(), max_age=_COOKIE_SECONDS, secure=secure, httponly=True, samesite="strict"
+    )
+    return response
 
 
 @router.post("/logout", status_code=204, response_class=Response, responses=documented(), summary="Forget the token")
 def logout() -> Response:
-    forgotten = Response(status_code=HTTPStatus.NO_CONTENT)
-    forgotten.delete_cookie(COOKIE, httponly=True, samesite="strict")
-    return forgotten
+    response = Response(status_code=HTTPStatus.NO_CONTENT)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response

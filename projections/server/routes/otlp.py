@@ -52,7 +52,7 @@ _BODY: Final = {
 }
 _TAKEN: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "What was taken is on the disk; `partialSuccess` counts what was refused.",
+        "description": "What was accepted is on the disk; `partialSuccess` counts what was refused.",
         "content": {
             _JSON: {"schema": {"type": "object", "properties": {"partialSuccess": {"type": "object"}}}},
             PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
@@ -119,8 +119,8 @@ async def _export(
     def read() -> WorkflowGroups:
         plain = inflated(body, encoding, service.settings.body_bytes_max)
         try:
-            told = decoded(plain, request_type()) if media == PROTOBUF else [_json(plain)]
-            return _spooled(told, Place(f"POST {request.url.path}", 1))
+            requests = decoded(plain, request_type()) if media == PROTOBUF else [_json(plain)]
+            return _grouped(requests, Place(f"POST {request.url.path}", 1))
         except ValueError as error:
             whole = "the body is not the protobuf message of this path" if media == PROTOBUF else str(error)
             raise _not_otlp(whole) from None
@@ -134,24 +134,24 @@ async def _export(
         report = await asyncio.get_running_loop().run_in_executor(request.app.state.large_bodies, take)
     for name, counts in report.workflows.items():
         if counts.appended:
-            request.app.state.keeper.wake(name)
+            request.app.state.refresher.wake(name)
     return _answered(service, report, media, answer_type, rejected)
 
 
-def _spooled(told: Iterable[dict[str, Any]], place: Place) -> WorkflowGroups:
-    """What the requests hold, laid aside by workflow: a part at a time is in memory."""
+def _grouped(requests: Iterable[dict[str, Any]], place: Place) -> WorkflowGroups:
+    """Group the findings of requests by workflow, in a file: one part at a time is in memory."""
     spool = WorkflowGroups()
-    for request in told:
+    for request in requests:
         for found in extract(request, place, Options()):
             spool.take(found)
     return spool
 
 
 def _append(service: Service, spool: WorkflowGroups) -> ImportReport:
-    """Append what was laid aside.
+    """Append the grouped findings.
 
     Raises:
-        CostledgerError: some of it could not be appended now; sent again, what could be changes nothing.
+        CostledgerError: some of it could not be appended now; when it is sent again, what was appended changes nothing.
     """
     parts = spool.parts()
     report = import_parts(service.ledgers, parts, prices=service.prices)
@@ -169,25 +169,25 @@ def _answered(
     whys = [skipped.reason for skipped in report.skipped] + [
         f"{name}: {sentence(error, service.settings.data)}" for name, error in report.problems
     ]
-    told: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     if whys:
         why = "; ".join(dict.fromkeys(whys[:_WHY_MAX])) + (" …" if len(whys) > _WHY_MAX else "")
-        told = {"partialSuccess": {rejected: str(len(whys)), "errorMessage": why}}
+        content = {"partialSuccess": {rejected: str(len(whys)), "errorMessage": why}}
     if media == _JSON:
-        return Response(orjson.dumps(told), media_type=_JSON)
-    return Response(ParseDict(told, answer_type()).SerializeToString(), media_type=PROTOBUF)
+        return Response(orjson.dumps(content), media_type=_JSON)
+    return Response(ParseDict(content, answer_type()).SerializeToString(), media_type=PROTOBUF)
 
 
 def _json(body: bytes) -> dict[str, Any]:
-    told = json_object(body)
-    _check_lists(told, _LISTS, "")
-    return told
+    value = json_object(body)
+    _check_lists(value, _LISTS, "")
+    return value
 
 
-def _check_lists(told: dict[str, Any], lists: _Lists, where: str) -> None:
-    """See that what OTLP repeats is a list of objects; the rest is read field by field."""
+def _check_lists(value: dict[str, Any], lists: _Lists, where: str) -> None:
+    """Check that repeated fields are lists of objects; the rest is read field by field."""
     for name, inner in lists.items():
-        repeated = told.get(name)
+        repeated = value.get(name)
         if repeated is None:
             continue
         if not isinstance(repeated, list) or not all(isinstance(one, dict) for one in repeated):

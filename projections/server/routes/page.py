@@ -1,4 +1,4 @@
-"""The page's files, read once at the start: no path of a request ever reaches the file system. They hold no figures."""
+"""The page's files, read once at the start: no path of a request reaches the file system. They contain no figures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _PageFile:
 
 
 def _read(folder: Traversable, prefix: str = "") -> dict[str, _PageFile]:
-    """Every file of the page, by its path below `page/`."""
+    """Return every file of the page, by its path below `page/`."""
     found: dict[str, _PageFile] = {}
     for entry in folder.iterdir():
         name = prefix + entry.name
@@ -60,7 +60,7 @@ async def asset(request: Request, name: str) -> Response:
 
 
 def _answer(request: Request, name: str) -> Response:
-    """A file; the browser asks each time, so that after an upgrade no old module meets a new one."""
+    """Return a file; the browser asks each time, so that after an upgrade no old module is mixed with a new one."""
     file = _FILES.get(name)
     if file is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "not-found", f"the page has no file {name[:100]!r}")

@@ -38,7 +38,7 @@ _LINES_MAX: Final = 20_000
 """Of one answer, some megabytes; a page that asked for more asked by mistake."""
 
 _ZONE_EXAMPLE: Final = "Europe/Berlin"
-_TOLD: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_tokens", "partial")]
+_COUNTS: Final = [name for name in AMOUNTS[1:] if name not in ("unpriced_tokens", "partial")]
 
 
 @router.get(
@@ -58,9 +58,8 @@ def spend(
         str, Query(description="whose days: an IANA name, or `local` of the server", examples=[_ZONE_EXAMPLE])
     ] = "UTC",
 ) -> Response:
-    """Changes of cost at the moment they were observed, so a figure that was put right later shows as what it took
-    back; every grouping of the same days sums to the same. What a running row is held at above its ledger is not
-    spent.
+    """Changes of cost at the moment they were observed, so a later correction shows on its own day; every
+    grouping of the same days has the same sum. What a running row shows above its ledger is not spent.
     """
     zone = zone_named("timezone", timezone)
     first_day, last_day = day_named("since", since), day_named("until", until)
@@ -70,7 +69,7 @@ def spend(
     first, last = quarters(first_day, last_day, zone)
     made = report(kind, by, service_of(request).history.spent(groups(kind, by), first=first, last=last), zone)
     if len(made.lines) > _LINES_MAX:
-        raise InvalidInput(f"that is {len(made.lines):,} lines, and an answer holds {_LINES_MAX:,}: ask for fewer days")
+        raise InvalidInput(f"{len(made.lines):,} lines, and an answer may have {_LINES_MAX:,}: ask for fewer days")
     return answer(
         {
             "period": period,
@@ -95,17 +94,17 @@ def _line(line: Line, period: Any, by: By | None) -> dict[str, Any]:
 
 
 def _groups(lines: list[Line], by: By) -> list[dict[str, Any]]:
-    """What each group adds up to over all periods, the dearest first."""
+    """What each group adds up to over all periods, the highest cost first."""
     sums: dict[Any, Amounts] = {}
     for line in lines:
-        known = sums.setdefault(line.labels[by], [0] * len(AMOUNTS))
+        sum_of = sums.setdefault(line.labels[by], [0] * len(AMOUNTS))
         for at, amount in enumerate(line.amounts):
-            known[at] += amount
+            sum_of[at] += amount
     ordered = sorted(sums.items(), key=lambda both: (-both[1][0], str(both[0])))
     return [{"group": group} | _figures(amounts, at_least=at_least(amounts)) for group, amounts in ordered]
 
 
 def _figures(amounts: Amounts, *, at_least: bool) -> dict[str, Any]:
-    counts = {name: amounts[AMOUNTS.index(name)] for name in _TOLD}
-    told = {"cost": usd(amounts[0]), "at_least": at_least, "total_tokens": total_tokens(amounts)}
-    return told | counts
+    counts = {name: amounts[AMOUNTS.index(name)] for name in _COUNTS}
+    figures = {"cost": usd(amounts[0]), "at_least": at_least, "total_tokens": total_tokens(amounts)}
+    return figures | counts

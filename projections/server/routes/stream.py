@@ -28,8 +28,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api", tags=["live"])
 
 _HEARTBEAT_SECONDS: Final = 3.0
-"""A comment so often keeps proxies from closing an idle stream, and ends that of a token that was revoked meanwhile;
-browsers hand none of it on."""
+"""How often a comment is sent: it keeps proxies from closing an idle stream, and ends that of a revoked token."""
 
 _NUMBERS_END: Final = 2**63
 
@@ -44,8 +43,8 @@ _RESUMED_AT_ONCE: Final = 500
         200: {
             "description": "Events `row` (data: the row as `/api/workflow-history/{adw_id}` shows it) and `removed` "
             "(data: its `adw_id`); their ids resume the stream. `reset` (data: `{}`) comes first when the history does "
-            "not know the id that was sent, since it was made anew: what was heard before may be wrong, so ask for all "
-            "that is shown again. The stream ends when its token is revoked.",
+            "not know the id that was sent, since it was made again: earlier events may be wrong, so load all that is "
+            "shown again. The stream ends when its token is revoked.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },
@@ -62,20 +61,20 @@ async def stream(
         detail = f"{service.settings.streams_max:,} streams are open already"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, {"Retry-After": "30"})
     after = None if last_event_id is None else _number(last_event_id)
-    subscription = feed.subscribe()  # here, so that it counts for who asks next
-    told = _while_allowed(look_again, _changes(subscription, service, after, request.app.state.keeper))
-    return _EventStream(told, lambda: feed.unsubscribe(subscription))
+    subscription = feed.subscribe()  # here, so that the next request counts it
+    content = _while_allowed(look_again, _changes(subscription, service, after, request.app.state.refresher))
+    return _EventStream(content, lambda: feed.unsubscribe(subscription))
 
 
 class _EventStream(StreamingResponse):
-    """An answer that goes on.
+    """A response that goes on.
 
     Args:
-        ended: called once it does not, also when nobody was there to hear its beginning.
+        ended: called at its end, also when the client left before its start.
     """
 
-    def __init__(self, told: AsyncGenerator[bytes], ended: Callable[[], None]) -> None:
-        super().__init__(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    def __init__(self, content: AsyncGenerator[bytes], ended: Callable[[], None]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,28 +91,28 @@ def _number(text: str) -> int:
     return int(text)
 
 
-async def _while_allowed(look_again: Callable[[], None], told: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """What is told, until its token is revoked."""
-    async with aclosing(told):
-        async for text in told:
+async def _while_allowed(look_again: Callable[[], None], content: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the content until its token is revoked."""
+    async with aclosing(content):
+        async for text in content:
             try:
                 look_again()
             except (Refusal, CostledgerError):
-                return  # the next request hears why
+                return  # the next request gets the reason
             yield text
 
 
 async def _changes(
-    subscription: Subscription, service: Service, after: int | None, keeper: RowRefresher
+    subscription: Subscription, service: Service, after: int | None, refresher: RowRefresher
 ) -> AsyncGenerator[bytes]:
     reset = after is not None and not await run_in_threadpool(_knows, service, after)
-    seen = keeper.last_change if after is None or reset else after
-    yield b"id: %d\nretry: 2000\n: changes after this one\n\n" % seen
+    last = refresher.last_change if after is None or reset else after
+    yield b"id: %d\nretry: 2000\n: changes after this one\n\n" % last
     if reset:
-        yield b"id: %d\nevent: reset\ndata: {}\n\n" % seen
-    while after is not None and (missed := await run_in_threadpool(_missed, service, seen)):
-        yield _told(missed)
-        seen = missed[-1].number
+        yield b"id: %d\nevent: reset\ndata: {}\n\n" % last
+    while after is not None and (missed := await run_in_threadpool(_missed, service, last)):
+        yield _encoded(missed)
+        last = missed[-1].number
     while not subscription.lost:
         try:
             async with asyncio.timeout(_HEARTBEAT_SECONDS):
@@ -121,24 +120,24 @@ async def _changes(
         except TimeoutError:
             yield b": nothing new\n\n"
             continue
-        if new := [change for change in changes if change.number > seen]:
-            yield _told(new)
-            seen = new[-1].number
+        if new := [change for change in changes if change.number > last]:
+            yield _encoded(new)
+            last = new[-1].number
 
 
 def _knows(service: Service, number: int) -> bool:
-    """Whether the history, or the same one earlier, has had a change of this number; 0 is before its first."""
+    """Whether the history has or had a change of this number; 0 is before its first."""
     from_there = service.history.changes_after(number - 1, 1) if number else [(0, "")]
     return bool(from_there) and era_of(from_there[0][0]) == era_of(number)
 
 
-def _missed(service: Service, seen: int) -> list[RowChange]:
+def _missed(service: Service, last: int) -> list[RowChange]:
     history, config = service.history, service.config
-    rows = [(number, name, history.row(name)) for number, name in history.changes_after(seen, _RESUMED_AT_ONCE)]
+    rows = [(number, name, history.row(name)) for number, name in history.changes_after(last, _RESUMED_AT_ONCE)]
     return [RowChange(number, name, None if row is None else row_as_json(row, config)) for number, name, row in rows]
 
 
-def _told(changes: Iterable[RowChange]) -> bytes:
+def _encoded(changes: Iterable[RowChange]) -> bytes:
     return b"".join(
         b"id: %d\nevent: %b\ndata: %b\n\n"
         % (

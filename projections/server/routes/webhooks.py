@@ -1,4 +1,4 @@
-"""`/api/webhooks`: how each receiver fares, what was given up, and sending that again."""
+"""`/api/webhooks`: the deliveries of each receiver, the messages that were given up, and sending these again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api", tags=["operations"])
     dependencies=[Depends(needs("read"))],
     response_model=schemas.WebhooksSchema,
     responses=documented(),
-    summary="How each receiver of webhooks fares, and what was given up",
+    summary="The deliveries of each receiver of webhooks, and the messages that were given up",
 )
 def webhooks(request: Request) -> Response:
     found: WebhookDispatcher = request.app.state.webhooks

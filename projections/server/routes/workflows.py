@@ -1,4 +1,4 @@
-"""`/api/workflow-history` and `/api/stale`: rows, and where they came from."""
+"""`/api/workflow-history` and `/api/stale`: rows, and how each came about."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def resync(
         prices=service.prices,
         application=service.application,
     )
-    request.app.state.keeper.noticed(done.report)
+    request.app.state.refresher.take_report(done.report)
     if done.report.problems and not done.report.folded:
         raise done.report.problems[0].error
     return answer(_resynced(done, service.settings.data))
@@ -185,7 +185,7 @@ async def events(
 ) -> Response:
     """Of a row that projectors fold from many hosts' ledgers, where the server knows their shared engine (`--from`).
 
-    Those events' `seq` is their place among the events of all hosts.
+    Those events' `seq` is their position among the events of all hosts.
     """
     service = service_of(request)
     async with service.replay_turn(adw_id, events_max=after + limit):

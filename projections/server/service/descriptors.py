@@ -1,4 +1,4 @@
-"""How a server shares out the file descriptors that it may have."""
+"""How a server divides the file descriptors that it may open."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The lock of a server: one serves a data directory, for two would tell everybody everything twice.
+"""The lock of a server: only one serves a data directory, since two would send each webhook twice.
 
-The operating system holds it (`flock`) and lets go when the process ends, however it ends.
+The operating system releases it (`flock`) when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from ledger.storage.locks import try_lock
 __all__ = ["AnotherServer", "ServerLock", "server_lock"]
 
 _NAME: Final = "server.lock"
-_SAID_BYTES_MAX: Final = 300
+_ADDRESS_BYTES_MAX: Final = 300
 
 
 class AnotherServer(CostledgerError):
-    """A server has this data directory; `who` is what it says of itself."""
+    """Another server has this data directory; `who` is its process and address."""
 
     def __init__(self, data: Path, who: str) -> None:
         super().__init__(
-            f"another server has {data.absolute()}: {who or 'it is starting'}; ask that one, or end it first"
+            f"another server has {data.absolute()}: {who or 'it is starting'}; use that one, or stop it first"
         )
 
 
 class ServerLock:
-    """A lock that is held."""
+    """The lock of a running server."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def say(self, address: str) -> None:
-        """Let others find this server."""
+    def publish(self, address: str) -> None:
+        """Write the address into the lock file, so that others find this server."""
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"process {os.getpid()} at {address}\n".encode(), 0)
 
 
 @contextmanager
 def server_lock(data: Path) -> Iterator[ServerLock]:
-    """Be the only server of a data directory, which is made.
+    """Be the only server of a data directory, which is created.
 
     Raises:
-        AnotherServer: there is one.
+        AnotherServer: one is running.
         CostledgerError: the operating system refused.
     """
     path = data / _NAME
@@ -61,7 +61,7 @@ def server_lock(data: Path) -> Iterator[ServerLock]:
         except OSError as error:
             raise CostledgerError(f"could not lock {path}: {reason(error)}") from error
         if not free:
-            raise AnotherServer(data, os.pread(descriptor, _SAID_BYTES_MAX, 0).decode(errors="replace").strip())
+            raise AnotherServer(data, os.pread(descriptor, _ADDRESS_BYTES_MAX, 0).decode(errors="replace").strip())
         os.ftruncate(descriptor, 0)
         yield ServerLock(descriptor)
     finally:

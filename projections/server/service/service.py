@@ -1,4 +1,4 @@
-"""What the handlers ask: ledgers, histories, and the threads that keep rows current. One for each server."""
+"""The service behind the handlers: ledgers, the history, sources, prices and tokens. One for each server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from projections.server.service.tokens import TokenRegister
 __all__ = ["Service"]
 
 _LONG_BYTES: Final = 8 * 1024 * 1024
-"""A longer ledger has some 20,000 events or more; the fold of one of a million needs a gigabyte."""
+"""A longer ledger has about 20,000 events or more; the fold of a million events needs a gigabyte."""
 
 _LONG_EVENTS: Final = 20_000
 
@@ -42,11 +42,11 @@ class Service:
     """The library, opened for one data directory.
 
     Args:
-        open_history: makes one more connection to the history; each thread gets one of its own.
+        open_history: opens one more connection to the history; each thread gets one of its own.
         config: sources to follow, budgets and webhooks.
         prices: for what sources name no cost for.
-        watched: sources that are followed besides those that are configured or remembered.
-        replica: where the lines are that projectors fold; closed with the service. None when none was named.
+        watched: sources that are followed in addition to those that are configured or registered.
+        replica: the shared engine whose lines projectors fold; closed with the service.
         application: another application's table that is a copy of the history; closed with the service.
     """
 
@@ -104,21 +104,21 @@ class Service:
         return (self.ledgers.size(workflow_id) or 0) > _LONG_BYTES
 
     def lines(self, workflow_id: str) -> RowLines:
-        """What a workflow's row was folded from; see `lines_of`."""
+        """Return the lines that a workflow's row was folded from; see `lines_of`."""
         with self._replica_lock:
             return lines_of(workflow_id, self.ledgers, self.history, self._replica)
 
     @property
     def history(self) -> HistoryStore:
-        """The history, through this thread's own connection.
+        """Return the history, through this thread's own connection.
 
         Raises:
             HistoryUnavailable: it cannot be opened.
-            HistoryReplaced: its file is not the one in use any more, and nobody has replayed the one that is there now.
+            HistoryReplaced: another file is there now, and its rows have not been replayed yet.
         """
         found: HistoryStore | None = getattr(self._of_thread, "history", None)
         if found is None or (found.identity != self._in_use and found.replaced):
-            found = self.open_anew()
+            found = self.reopen()
         self._in_use = found.identity if self._in_use is None else self._in_use
         if found.replaced or found.identity != self._in_use:
             self.when_replaced()
@@ -126,8 +126,8 @@ class Service:
         return found
 
     @property
-    def in_place(self) -> bool:
-        """Whether the file in use still lies where it was opened, whole as far as its names and sizes show."""
+    def history_in_use(self) -> bool:
+        """Whether the history's path still names the file in use, not cut as far as its size shows."""
         with self._lock:
             found = next((one for one in self._opened if one.identity == self._in_use), None)
         if found is None or not found.replaced:
@@ -135,17 +135,17 @@ class Service:
         self.when_replaced()
         return False
 
-    def open_anew(self, *, mended: bool = False) -> HistoryStore:
-        """This thread's own connection to what lies there now; everybody has it once it is in `use`.
+    def reopen(self, *, recover: bool = False) -> HistoryStore:
+        """Return a new connection of this thread to the file that is there now; `use` makes all threads switch to it.
 
         Args:
-            mended: first put what can be read of a damaged file into a new one.
+            recover: first copy what can be read of a damaged file into a new one.
 
         Raises:
             HistoryUnavailable: it cannot be opened.
         """
         before: HistoryStore | None = getattr(self._of_thread, "history", None)
-        if mended and before is not None:
+        if recover and before is not None:
             before.recover()
         found = self._of_thread.history = self._open_history()
         with self._lock:
@@ -156,11 +156,11 @@ class Service:
         return found
 
     def use(self, history: HistoryStore) -> None:
-        """All threads go on with the file of this history, whose rows are right."""
+        """Make all threads use the file of this history, whose rows are current."""
         self._in_use = history.identity
 
     def close(self) -> None:
-        """Close what was opened; no handler is running any more."""
+        """Close what was opened, after the last handler has ended."""
         self.background.shutdown()
         if self._replica is not None:
             self._replica.close()
@@ -179,7 +179,7 @@ class _Sources:
         self._watched, self._config, self._register = watched, config, register
 
     def entries(self) -> list[SourceEntry]:
-        """Each once.
+        """Return each source once.
 
         Raises:
             SourceUnreadable: the register cannot be read.

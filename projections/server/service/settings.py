@@ -1,4 +1,4 @@
-"""What `serve` is told: where it listens, whom it answers, and how much it takes."""
+"""Settings of a server: its address, the host names that it answers to, and its limits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of one server.
+    """Settings of one server.
 
     Attributes:
-        allowed_hosts: names that a request's Host header may say, beside the address listened on and, on a loopback
-            address, `localhost`.
+        allowed_hosts: names that a request's Host header may have, in addition to the address listened on and, on a
+            loopback address, `localhost`.
         tokens_required: also on a loopback address; elsewhere they always are.
         body_bytes_max: of one request; a batch of events is also limited by `batch_events_max`.
         body_seconds_max: from a request's head to the end of its body.
@@ -39,16 +39,17 @@ class Settings:
 
     @property
     def needs_tokens(self) -> bool:
+        """Whether a request needs a token."""
         return self.tokens_required or not self.loopback
 
     @property
     def wildcard(self) -> bool:
-        """Whether it listens on every address of this machine, so that no other one calls it by its `host`."""
+        """Whether it listens on every address of this machine, so that its `host` is a name for no client."""
         return _is_wildcard(self.host)
 
     @property
     def hosts(self) -> list[str]:
-        """The names that a Host header may say, without a port, in lower case."""
+        """Return the names that a Host header may have, without a port, in lower case."""
         local = ("localhost", "127.0.0.1", "::1") if self.loopback else ()
         return list(dict.fromkeys((*local, *(name.lower() for name in (self.host, *self.allowed_hosts)))))
 

@@ -1,4 +1,4 @@
-"""Tokens: who may do what over HTTP. Only their hashes are kept, in `DATA/tokens.jsonl`.
+"""Tokens: who may do what over HTTP. Only their hashes are stored, in `DATA/tokens.jsonl`.
 
 A token is 256 bits of randomness, so a plain SHA-256 of it cannot be reversed by guessing; no salt or slow hash is
 needed (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html speaks of passwords).
@@ -32,7 +32,7 @@ _PREFIX: Final = "costledger"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token; `id` is its public part."""
+    """A token as it is stored; `id` is its public part."""
 
     id: str
     scope: str
@@ -42,39 +42,40 @@ class Token:
     revoked_at: str | None = None
 
     def allows(self, scope: str) -> bool:
+        """Whether it may be used for this scope."""
         return self.revoked_at is None and self.scope in ("admin", scope)
 
 
 class TokenRegister:
-    """The tokens of a data directory; a change by another process is seen at the next look."""
+    """The tokens of a data directory; a change by another process is read at the next use."""
 
     def __init__(self, data: Path, *, clock: Clock = clocks.now) -> None:
         self._data, self._clock = data, clock
         self.path = data / "tokens.jsonl"
-        self._seen: tuple[int, int, int] | None = None
+        self._read_stat: tuple[int, int, int] | None = None
         self._tokens: dict[str, Token] = {}
 
     def all(self) -> list[Token]:
-        """Every token ever made, in that order.
+        """Return every token ever made, the oldest first.
 
         Raises:
             CostledgerError: the file cannot be read.
         """
         try:
             found = self.path.stat()
-            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
-            if seen != self._seen:
+            stat = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if stat != self._read_stat:
                 lines = self.path.read_bytes().splitlines()
                 self._tokens = {token.id: token for token in (Token(**orjson.loads(line)) for line in lines)}
-                self._seen = seen
+                self._read_stat = stat
         except FileNotFoundError:
-            self._seen, self._tokens = None, {}
+            self._read_stat, self._tokens = None, {}
         except (OSError, ValueError, TypeError) as error:
             raise CostledgerError(f"{self.path} cannot be used ({error}); restore it, or move it away") from error
         return list(self._tokens.values())
 
     def create(self, scope: str, note: str = "") -> str:
-        """Make a token and return it, the only time it is seen.
+        """Make a token and return its text, which is not stored and never shown again.
 
         Raises:
             InvalidInput: no such scope.
@@ -88,7 +89,7 @@ class TokenRegister:
         return f"{_PREFIX}_{made.id}_{secret}"
 
     def revoke(self, id: str) -> Token:
-        """From now on this token allows nothing; once more changes nothing.
+        """Revoke a token; a second time changes nothing.
 
         Raises:
             InvalidInput: no such token.
@@ -105,13 +106,13 @@ class TokenRegister:
         return self._tokens[id]
 
     def find(self, text: str) -> Token | None:
-        """The token that was handed out as this text, unless it was revoked; compared in constant time."""
+        """Return the token of this text, unless it was revoked; compared in constant time."""
         prefix, _, rest = text.partition("_")
         id, _, secret = rest.partition("_")
-        kept = {token.id: token for token in self.all()}.get(id)
-        known = kept.sha256 if kept is not None else _hash("")
-        same = hmac.compare_digest(known, _hash(secret))
-        return kept if same and kept is not None and prefix == _PREFIX and kept.revoked_at is None else None
+        stored = {token.id: token for token in self.all()}.get(id)
+        expected = stored.sha256 if stored is not None else _hash("")
+        same = hmac.compare_digest(expected, _hash(secret))
+        return stored if same and stored is not None and prefix == _PREFIX and stored.revoked_at is None else None
 
     def _change(self, change: Callable[[list[Token]], list[Token]]) -> None:
         try:

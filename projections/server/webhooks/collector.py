@@ -1,8 +1,8 @@
-"""News: what webhooks tell, made from the audit log, changed rows and damaged ledgers.
+"""Messages of webhooks, made from the audit log, changed rows and damaged ledgers.
 
 `cost.updated` comes from the audit log, entry by entry; `workflow.settled` and `budget.…` from the rows that
-changed; `ledger.damaged` from what the keeper could not replay. Each is told once: a cost that is the last one told,
-an end that is the last one told, a run that was over, damage that stands, are no news.
+changed; `ledger.damaged` from ledgers that could not be replayed. Each is sent once: no message for the cost or the end
+that was sent last, for a run that was over already, or for damage that remains.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from projections.history.store import AuditEntry, HistoryStore
 from projections.replay.refresh import ENDED
 from projections.reports.budgets import Budgets, BudgetState, budget_json, budget_status
 from projections.server.http.serializers import usd
-from projections.server.webhooks.outbox import Collecting, LastNotified, Outbox, WebhookMessage
+from projections.server.webhooks.outbox import LastNotified, Outbox, OutboxTransaction, WebhookMessage
 
-__all__ = ["News"]
+__all__ = ["MessageCollector"]
 
 _AT_ONCE: Final = 1_000
 _AUDIT: Final = "audit"
 _CHANGE: Final = "change"
 
 
-class News:
-    """Collects what is new into an outbox.
+class MessageCollector:
+    """A collector of messages for an outbox.
 
     Args:
         wanted: the ids of the endpoints that want a type.
-        history: the rows and their audit log, as they are to be asked now.
+        history: returns the rows and their audit log.
         run_of: the run that a workflow is in.
     """
 
@@ -51,25 +51,25 @@ class News:
         self._outbox, self._history, self._budgets = outbox, history, budgets
         self._wanted, self._run_of = wanted, run_of
 
-    def begin(self) -> None:
-        """The first time: what there is already is known, and no news."""
-        with self._outbox.collecting() as into:
-            if into.seen(_AUDIT) is not None:
+    def start(self) -> None:
+        """Start at the present state, the first time: there is no message of what there is already."""
+        with self._outbox.transaction() as into:
+            if into.position(_AUDIT) is not None:
                 return
             number, mark = 0, ""
             while entries := self._history().audit(after=number, limit=_AT_ONCE):
                 number, mark = entries[-1].id, _mark(entries[-1])
-            into.see(_AUDIT, number, mark)
+            into.set_position(_AUDIT, number, mark)
             number = 0
             while changes := self._history().changes_after(number, _AT_ONCE):
                 number = changes[-1][0]
-            into.see(_CHANGE, number)
+            into.set_position(_CHANGE, number)
             for row in self._history().rows():
                 over, warned = self._over_run(row), self._warned(row)
-                into.tell(row.adw_id, LastNotified(row.actual_cost_nanousd, _settled(row), over, warned))
+                into.set_last_notified(row.adw_id, LastNotified(row.actual_cost_nanousd, _settled(row), over, warned))
 
     def collect(self, unsettled: Collection[str], damages: Mapping[str, str], now: float) -> bool:
-        """Everything that is new; False when nothing was.
+        """Collect all messages that are new; return whether there was one.
 
         Args:
             unsettled: workflows that have ended and whose sources are being read once more.
@@ -78,91 +78,91 @@ class News:
         """
         found = False
         while True:
-            with self._outbox.collecting() as into:
+            with self._outbox.transaction() as into:
                 of_audit = self._audit(into, now)
                 of_changes = False if of_audit else self._changes(into, unsettled, now)
             if not (of_audit or of_changes):
                 break
             found = True
-        with self._outbox.collecting() as into:
+        with self._outbox.transaction() as into:
             return self._damages(into, damages, now) or found
 
-    def _audit(self, into: Collecting, now: float) -> bool:
-        number = self._seen_audit(into)
+    def _audit(self, into: OutboxTransaction, now: float) -> bool:
+        number = self._audit_position(into)
         entries = self._history().audit(after=number, limit=_AT_ONCE)
         for entry in entries:
-            told, cost = into.told(entry.adw_id), money.parse_total(entry.new_cost)
-            if cost == told.cost_nanousd:
+            last, cost = into.last_notified(entry.adw_id), money.parse_total(entry.new_cost)
+            if cost == last.cost_nanousd:
                 continue
-            into.tell(entry.adw_id, replace(told, cost_nanousd=cost))
-            before = told.cost_nanousd
+            into.set_last_notified(entry.adw_id, replace(last, cost_nanousd=cost))
+            before = last.cost_nanousd
             if before is None and entry.old_cost is not None:
                 before = money.parse_total(entry.old_cost)
             data = {"adw_id": entry.adw_id, "old_cost": usd(before), "new_cost": usd(cost), "reason": entry.reason}
             self._put(into, "cost.updated", entry.adw_id, data, now)
         if entries:
-            into.see(_AUDIT, entries[-1].id, _mark(entries[-1]))
+            into.set_position(_AUDIT, entries[-1].id, _mark(entries[-1]))
         return bool(entries)
 
-    def _seen_audit(self, into: Collecting) -> int:
-        """How far the audit log was read; 0 when another one stands there, since the database was made anew."""
-        number, mark = into.seen(_AUDIT) or (0, "")
+    def _audit_position(self, into: OutboxTransaction) -> int:
+        """Return how far the audit log was read; 0 when it is another one, since the database was made again."""
+        number, mark = into.position(_AUDIT) or (0, "")
         if number:
             same = self._history().audit(after=number - 1, limit=1)
             if not same or same[0].id != number or _mark(same[0]) != mark:
-                into.see(_CHANGE, 0)
+                into.set_position(_CHANGE, 0)
                 return 0
         return number
 
-    def _changes(self, into: Collecting, unsettled: Collection[str], now: float) -> bool:
-        number, _ = into.seen(_CHANGE) or (0, "")
+    def _changes(self, into: OutboxTransaction, unsettled: Collection[str], now: float) -> bool:
+        number, _ = into.position(_CHANGE) or (0, "")
         changes = self._history().changes_after(number, _AT_ONCE)
         new = False
         for at, adw_id in changes:
             row = self._history().row(adw_id)
             if row is not None and adw_id in unsettled:
-                break  # it is asked for again, once its last word is in
+                break  # it is asked for again once its sources have been read
             if row is not None:
                 self._row(into, row, now)
             number, new = at, True
         if new:
-            into.see(_CHANGE, number)
+            into.set_position(_CHANGE, number)
         return new
 
-    def _row(self, into: Collecting, row: Row, now: float) -> None:
-        told = into.told(row.adw_id)
-        known, settled = told, _settled(row)
-        if settled is not None and settled != told.settled:
-            told = replace(told, settled=settled)
+    def _row(self, into: OutboxTransaction, row: Row, now: float) -> None:
+        last = into.last_notified(row.adw_id)
+        before, settled = last, _settled(row)
+        if settled is not None and settled != last.settled:
+            last = replace(last, settled=settled)
             self._put(into, "workflow.settled", row.adw_id, self._of_row(row), now)
         over = self._over_run(row)
-        if over is not None and over != told.over_run:
-            told = replace(told, over_run=over)
+        if over is not None and over != last.over_run:
+            last = replace(last, over_run=over)
             self._put(into, "budget.exceeded", row.adw_id, self._of_row(row) | {"run": over}, now)
         warned = self._warned(row)
-        if warned is not None and (told.warned is None or _run_and_share(warned) > _run_and_share(told.warned)):
-            told = replace(told, warned=warned)
+        if warned is not None and (last.warned is None or _run_and_share(warned) > _run_and_share(last.warned)):
+            last = replace(last, warned=warned)
             run, share = _run_and_share(warned)
             data = self._of_row(row) | {"run": run, "warned_at": float(share)}
             self._put(into, "budget.warned", row.adw_id, data, now)
-        if told != known:
-            into.tell(row.adw_id, told)
+        if last != before:
+            into.set_last_notified(row.adw_id, last)
 
-    def _damages(self, into: Collecting, damages: Mapping[str, str], now: float) -> bool:
-        known = into.damages()
-        for adw_id in known.keys() - damages.keys():
-            into.tell_damage(adw_id, None)
-        for adw_id in sorted(damages.keys() - known.keys()):
-            into.tell_damage(adw_id, damages[adw_id])
+    def _damages(self, into: OutboxTransaction, damages: Mapping[str, str], now: float) -> bool:
+        sent = into.damages()
+        for adw_id in sent.keys() - damages.keys():
+            into.set_damage(adw_id, None)
+        for adw_id in sorted(damages.keys() - sent.keys()):
+            into.set_damage(adw_id, damages[adw_id])
             self._put(into, "ledger.damaged", adw_id, {"adw_id": adw_id, "problem": damages[adw_id]}, now)
-        return bool(damages.keys() - known.keys())
+        return bool(damages.keys() - sent.keys())
 
     def _over_run(self, row: Row) -> int | None:
         found = budget_status(row, self._budgets)
         return None if found is None or found.state is not BudgetState.OVER else self._run(row)
 
     def _warned(self, row: Row) -> str | None:
-        """The run, and the largest share of its budget that is warned of; None below all shares and above the whole."""
+        """Return the run and the largest share of its budget that is warned of; None below all shares and when over."""
         found = budget_status(row, self._budgets)
         if found is None or found.state is not BudgetState.WARNED or found.warned_at is None:
             return None
@@ -173,9 +173,9 @@ class News:
         try:
             return self._run_of(row.adw_id)
         except UnknownWorkflow:
-            return 1  # its ledger is another host's
+            return 1  # its ledger is on another host
         except CostledgerError:
-            return None  # told as damage; asked again with the row's next change
+            return None  # sent as damage; asked again with the row's next change
 
     def _of_row(self, row: Row) -> dict[str, Any]:
         return {
@@ -191,9 +191,9 @@ class News:
             "budget": budget_json(budget_status(row, self._budgets)),
         }
 
-    def _put(self, into: Collecting, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:
-        told = {"type": type, "timestamp": timestamps.to_wire(timestamps.now()), "data": data}
-        message = WebhookMessage(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(told).decode())
+    def _put(self, into: OutboxTransaction, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:
+        body = {"type": type, "timestamp": timestamps.to_wire(timestamps.now()), "data": data}
+        message = WebhookMessage(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(body).decode())
         into.put(message, self._wanted(type), now)
 
 
@@ -207,5 +207,5 @@ def _mark(entry: AuditEntry) -> str:
 
 
 def _settled(row: Row) -> str | None:
-    """How and when a workflow ended; None while it runs."""
+    """Return how and when a workflow ended; None while it runs."""
     return f"{row.status} {row.end_time}" if row.status in ENDED else None

@@ -1,8 +1,8 @@
-"""Webhooks: what is new is collected as rows change, and handed to each endpoint until it has taken it.
+"""Webhooks: messages are collected as rows change, and sent to each endpoint until it has taken them.
 
 At least once, and in order for each workflow. An endpoint has taken a message when it answers with a status from 200 to
-299 in time; everything else is tried again, each pause twice as long as the one before, and given up after so many
-attempts as are configured; what was given up stays, and can be sent again.
+299 in time; everything else is tried again, each pause twice as long as the one before, and given up after the
+configured number of attempts; such a message is stored, and can be sent again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from projections.server.background.metrics import Metrics
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
 from projections.server.service.service import Service
-from projections.server.webhooks.collector import News
+from projections.server.webhooks.collector import MessageCollector
 from projections.server.webhooks.endpoints import Endpoint
 from projections.server.webhooks.http_client import NotSent, WebhookClient
 from projections.server.webhooks.outbox import Delivery, Outbox
@@ -43,7 +43,7 @@ _AT_ONCE: Final = 8
 """Attempts under way to one endpoint."""
 
 _LOOK_SECONDS: Final = 2.0
-"""How often is looked without being woken: at damage, and at what another process sends again."""
+"""How often to look without a wake-up: for damage, and for messages that another process sends again."""
 
 _PAUSE_SECONDS_MAX: Final = 12 * 3600.0
 
@@ -51,9 +51,11 @@ _PAUSE_SECONDS_MAX: Final = 12 * 3600.0
 class WebhookDispatcher:
     """The webhooks of a service, in its event loop."""
 
-    def __init__(self, service: Service, endpoints: Sequence[Endpoint], keeper: RowRefresher, metrics: Metrics) -> None:
-        self._service, self.endpoints, self._keeper, self._metrics = service, endpoints, keeper, metrics
-        self._outward: dict[str, WebhookClient] = {}
+    def __init__(
+        self, service: Service, endpoints: Sequence[Endpoint], refresher: RowRefresher, metrics: Metrics
+    ) -> None:
+        self._service, self.endpoints, self._refresher, self._metrics = service, endpoints, refresher, metrics
+        self._clients: dict[str, WebhookClient] = {}
         self._pool = ThreadPoolExecutor(1, "webhooks")  # an outbox is not for two threads at once
         self._outbox: Outbox | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,7 +63,7 @@ class WebhookDispatcher:
         self._due = {endpoint.id: asyncio.Event() for endpoint in self.endpoints}
 
     async def start(self) -> None:
-        """Begin to tell; what happens from now on is news. Without an endpoint there is nothing to do.
+        """Start to send messages of what happens from now on; nothing to do without an endpoint.
 
         Raises:
             HistoryUnavailable: the outbox cannot be used.
@@ -69,20 +71,20 @@ class WebhookDispatcher:
         if self.endpoints:
             self._loop = asyncio.get_running_loop()
             outbox = self._outbox = await self._ask(lambda: Outbox(self._service.settings.data))
-            news = await self._ask(lambda: self._begun(outbox))
-            self._tasks.append(asyncio.create_task(self._run(outbox, news)))
+            collector = await self._ask(lambda: self._started(outbox))
+            self._tasks.append(asyncio.create_task(self._run(outbox, collector)))
 
     def wake(self) -> None:
-        """Something may be new."""
+        """Look for new messages."""
         self._woken.set()
 
     async def stop(self) -> None:
-        """End; what is under way is handed over again after the next start."""
+        """Stop; messages under way are sent again after the next start."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for outward in self._outward.values():
-            await outward.close()
+        for client in self._clients.values():
+            await client.close()
         if self._outbox is not None:
             await self._ask(self._outbox.close)
         self._pool.shutdown()
@@ -111,7 +113,7 @@ class WebhookDispatcher:
         return [asdict(letter) | {"made_at": _wire(letter.made_at)} for letter in letters]
 
     def resend(self, id: str) -> list[str]:
-        """Let a message that was given up be tried again; by whom it is to be taken. Waits for the outbox."""
+        """Send a message that was given up again; return its endpoints. Waits for the outbox."""
         outbox = self._outbox
         if outbox is None:
             return []
@@ -126,36 +128,38 @@ class WebhookDispatcher:
     async def _ask(self, question: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)
 
-    async def _run(self, outbox: Outbox, news: News) -> None:
+    async def _run(self, outbox: Outbox, collector: MessageCollector) -> None:
         async with asyncio.TaskGroup() as group:
             for endpoint in self.endpoints:
                 group.create_task(self._deliver(outbox, endpoint))
             while True:
                 self._woken.clear()
                 try:
-                    if await self._ask(partial(self._collect, news)):
+                    if await self._ask(partial(self._collect, collector)):
                         self._deliver_now()
                 except CostledgerError as error:
                     _log.error("webhooks: %s", error)
                 except Exception:
-                    _log.exception("webhooks: what is new could not be collected")
+                    _log.exception("webhooks: messages could not be collected")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
 
-    def _begun(self, outbox: Outbox) -> News:
+    def _started(self, outbox: Outbox) -> MessageCollector:
         service = self._service
-        news = News(outbox, lambda: service.history, service.config.budgets, self._wanted, self._run_of)
-        news.begin()
-        return news
+        collector = MessageCollector(
+            outbox, lambda: service.history, service.config.budgets, self._wanted, self._run_of
+        )
+        collector.start()
+        return collector
 
-    def _collect(self, news: News) -> bool:
-        problems = self._keeper.kept.problems
+    def _collect(self, collector: MessageCollector) -> bool:
+        problems = self._refresher.state.problems
         damages = {
             name: sentence(problem.error, self._service.settings.data)
             for name, problem in problems.items()
             if isinstance(problem.error, DamagedLedger | LedgerVanished)
         }
-        return news.collect(self._keeper.unsettled, damages, time.time())
+        return collector.collect(self._refresher.unsettled, damages, time.time())
 
     def _wanted(self, type: str) -> Sequence[str]:
         return [endpoint.id for endpoint in self.endpoints if type in endpoint.config.events]
@@ -170,7 +174,7 @@ class WebhookDispatcher:
             try:
                 due = await self._ask(lambda: outbox.due(endpoint.id, time.time(), _AT_ONCE))
                 if due:
-                    await asyncio.gather(*(self._hand_over(outbox, endpoint, delivery) for delivery in due))
+                    await asyncio.gather(*(self._send(outbox, endpoint, delivery) for delivery in due))
                     continue
                 at = await self._ask(lambda: outbox.next_due_at(endpoint.id))
                 wait = _LOOK_SECONDS if at is None else min(max(at - time.time(), 0.0), _LOOK_SECONDS)
@@ -180,7 +184,7 @@ class WebhookDispatcher:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due[endpoint.id].wait(), wait)
 
-    async def _hand_over(self, outbox: Outbox, endpoint: Endpoint, delivery: Delivery) -> None:
+    async def _send(self, outbox: Outbox, endpoint: Endpoint, delivery: Delivery) -> None:
         problem = await self._attempt(endpoint, delivery)
         now, config = time.time(), endpoint.config
         if problem is None:
@@ -197,7 +201,7 @@ class WebhookDispatcher:
         await self._ask(lambda: outbox.failed(delivery, problem, again_at=again_at, now=now))
 
     async def _attempt(self, endpoint: Endpoint, delivery: Delivery) -> str | None:
-        """Why a message was not taken; None when it was."""
+        """Send a message; return why it was not taken, or None."""
         message, moment = delivery.message, datetime.now(UTC)
         headers = {
             "content-type": "application/json",
@@ -207,11 +211,11 @@ class WebhookDispatcher:
             "webhook-signature": endpoint.signer.sign(message.id, moment, message.body),
         }
         try:
-            if endpoint.id not in self._outward:
+            if endpoint.id not in self._clients:
                 to = WebhookClient(endpoint.config.url, allow_private=endpoint.config.allow_private)
-                self._outward[endpoint.id] = to
-            outward, body = self._outward[endpoint.id], message.body.encode()
-            status = await outward.post(body, headers, endpoint.config.timeout_seconds)
+                self._clients[endpoint.id] = to
+            client, body = self._clients[endpoint.id], message.body.encode()
+            status = await client.post(body, headers, endpoint.config.timeout_seconds)
         except NotSent as error:
             return str(error)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Endpoints: who is told, and with which secret; the secret is never shown again."""
+"""Endpoints of webhooks and their secrets; a secret is never shown."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SECRET_BYTES_MIN: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Somebody who is told.
+    """A receiver of webhooks.
 
     Attributes:
-        id: known by its URL alone, so it stays the same while the rest of the configuration changes.
+        id: made from its URL alone, so it stays the same while the rest of the configuration changes.
         host: see `host_of`.
     """
 
@@ -37,21 +37,21 @@ class Endpoint:
 
 
 def id_of(url: str) -> str:
-    """An endpoint's id."""
+    """Return the id of an endpoint."""
     return sha256(url.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def host_of(url: str) -> str:
-    """Scheme, host and port: what of a URL may be shown, for its path or query may be a secret."""
+    """Return scheme, host and port of a URL; its path or query may be a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def endpoint_of(config: WebhookConfig) -> Endpoint:
-    """An endpoint as it is configured.
+    """Return an endpoint as it is configured.
 
     Raises:
-        InvalidInput: its address is none that a request can go to, or its secret is not there, or is none.
+        InvalidInput: its address cannot be used, or its secret is missing or too short.
     """
     host = host_of(config.url)
     try:
@@ -73,7 +73,7 @@ def endpoint_of(config: WebhookConfig) -> Endpoint:
     try:
         signer = Webhook(secret.strip())
         long_enough = len(secret.strip().removeprefix("whsec_")) * 3 // 4 >= _SECRET_BYTES_MIN
-    except Exception:  # binascii's own, and the library's: either says that it is no secret
+    except Exception:  # binascii's own, or the library's: either means that it is no secret
         long_enough = False
     if not long_enough:
         raise InvalidInput(

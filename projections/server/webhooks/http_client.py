@@ -1,7 +1,7 @@
-"""Outward: one HTTP request to somebody whose address was checked, and to no other address.
+"""An HTTP client for webhooks: it connects only to an address that was checked.
 
 A name is looked up once; the addresses that it has are checked, and the connection goes to one of those, so a name
-that changes its address in between (DNS rebinding) gains nothing. No redirect is followed, no proxy is used, and of
+that changes its address in between (DNS rebinding) has no effect. No redirect is followed, no proxy is used, and of
 the answer only the status is read.
 """
 
@@ -24,20 +24,20 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NOT_PUBLIC: Final = (
     IPv6Network("::/96"),  # IPv4-compatible addresses, which were given up (RFC 4291, 2.5.5.1)
     IPv6Network("fec0::/10"),  # site-local ones, too (RFC 3879)
-    IPv6Network("64:ff9b:1::/48"),  # a gateway of the own network, to whatever it is told to (RFC 8215)
+    IPv6Network("64:ff9b:1::/48"),  # a gateway of the own network, to any address (RFC 8215)
 )
-"""What Python's `is_global`, of some versions at least, takes for the internet's."""
+"""Networks that `is_global` of some Python versions takes for public ones."""
 
 
 class NotSent(Exception):
-    """There is no answer; the sentence names no part of the URL but its host."""
+    """No answer; the message names no part of the URL but its host."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the internet's: not of this machine, this network or any special use.
+    """Whether an address is public: not of this machine, this network or any special use.
 
-    An IPv4 address inside an IPv6 one counts as what it is, since a gateway may unpack it. What is spelled as no
-    address, with full-width dots say, is none.
+    An IPv4 address inside an IPv6 one counts as what it is, since a gateway may unpack it. A text that is not
+    spelled as an address, with full-width dots for example, is none.
     """
     try:
         found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
@@ -55,10 +55,10 @@ def is_public(address: str) -> bool:
 
 
 class WebhookClient:
-    """Requests to one URL.
+    """A client of one URL.
 
     Args:
-        allow_private: also to addresses that are not public.
+        allow_private: connect to addresses that are not public, too.
     """
 
     def __init__(self, url: str, *, allow_private: bool) -> None:
@@ -66,13 +66,14 @@ class WebhookClient:
         self._client = httpx.AsyncClient(verify=ssl.create_default_context(), trust_env=False, follow_redirects=False)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._client.aclose()
 
     async def post(self, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> int:
-        """The status of the answer.
+        """Send a body and return the status of the answer.
 
         Raises:
-            NotSent: the address is refused, or nobody answered in time.
+            NotSent: the address is refused, or there was no answer in time.
         """
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -104,7 +105,7 @@ class WebhookClient:
             found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise NotSent(f"{self._url.host} is a name that has no address") from None
-        addresses = list(dict.fromkeys(str(told[4][0]) for told in found))
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not self._allow_private and not all(is_public(address) for address in addresses):
             raise NotSent(
                 f"{self._url.host} has an address that is not public; allow_private = true in costledger.toml allows it"

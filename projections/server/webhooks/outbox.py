@@ -1,11 +1,11 @@
-"""The outbox: what webhooks have to tell and to whom, in `DATA/webhooks.db`, until it is taken.
+"""The outbox: messages of webhooks and their deliveries, in `DATA/webhooks.db`, until they are taken.
 
-One transaction moves on in the history's audit log and change numbers and lays down the messages that this makes, so
-none is lost and none is made twice. Each endpoint has its own copy of a message's delivery. Of one workflow only the
+One transaction moves the position in the history's audit log and change numbers and stores the messages made from it,
+so none is lost and none is made twice. Each endpoint has its own delivery of a message. Of one workflow only the
 oldest waiting delivery is due; the next one becomes due when that is taken or given up.
 
-What was told is remembered for each workflow, so a row that comes to the same figure again, after a rebuild say,
-is no news.
+The last message of each workflow is recorded, so that a row that comes to the same figure again, after a rebuild for
+example, causes none.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from projections.history.sqlite.connection import SqliteConnection
 
 __all__ = ["DeadLetter", "Delivery", "LastNotified", "Outbox", "Tally", "WebhookMessage"]
 
+_NOTIFIED: Final = "told"
+"""The table of what was last sent."""
+
 _SCHEMA: Final = (
-    # What the history was last seen at: `audit` and `change`. The mark tells this audit log from another one.
+    # How far the history was read: `audit` and `change`. The mark distinguishes this audit log from another one.
     "CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, number INTEGER NOT NULL, mark TEXT NOT NULL) STRICT",
-    # What was last told of each workflow; NULL: nothing yet.
-    "CREATE TABLE IF NOT EXISTS told (adw_id TEXT PRIMARY KEY, cost_nanousd INTEGER, settled TEXT, over_run INTEGER, "
-    "damage TEXT, warned TEXT) STRICT, WITHOUT ROWID",
+    # What was last sent of each workflow; NULL: nothing yet.
+    f"CREATE TABLE IF NOT EXISTS {_NOTIFIED} (adw_id TEXT PRIMARY KEY, cost_nanousd INTEGER, settled TEXT, "
+    "over_run INTEGER, damage TEXT, warned TEXT) STRICT, WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS message (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
     "type TEXT NOT NULL, adw_id TEXT NOT NULL, body TEXT NOT NULL, made_at REAL NOT NULL) STRICT",
     # One for each endpoint that is yet to take a message; due_at NULL: an older one of the workflow goes first, or
@@ -41,12 +44,12 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS endpoint (id TEXT PRIMARY KEY, delivered INTEGER NOT NULL DEFAULT 0, "
     "last_delivered_at REAL, last_error TEXT) STRICT, WITHOUT ROWID",
 )
-_DEAD_TOLD_MAX: Final = 1_000
+_DEAD_LETTERS_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
-    """What is told, once to each endpoint that wants it."""
+    """A message, sent once to each endpoint that wants its type."""
 
     id: str
     type: str
@@ -56,7 +59,7 @@ class WebhookMessage:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message that an endpoint is to take now."""
+    """A message that is due at an endpoint."""
 
     endpoint: str
     number: int
@@ -66,10 +69,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class LastNotified:
-    """What was last told of a workflow.
+    """What was last sent of a workflow.
 
     Attributes:
-        settled: how and when it had ended.
+        settled: how and when it ended.
         over_run: the run in which it was over its budget.
         warned: the run, and the largest share of its budget that was warned of: "1 0.8".
     """
@@ -82,7 +85,7 @@ class LastNotified:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How an endpoint fares; times are seconds since 1970."""
+    """The deliveries of an endpoint; times are seconds since 1970."""
 
     pending: int
     oldest_pending_at: float | None
@@ -121,23 +124,26 @@ class Outbox:
                 with self._connection.transaction():
                     for statement in _SCHEMA:
                         self._db.execute(statement)
-                    if "warned" not in {name for _, name, *_ in self._db.execute("PRAGMA table_info(told)")}:
-                        self._db.execute("ALTER TABLE told ADD COLUMN warned TEXT")  # an earlier version made it
+                    if "warned" not in {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({_NOTIFIED})")}:
+                        self._db.execute(
+                            f"ALTER TABLE {_NOTIFIED} ADD COLUMN warned TEXT"
+                        )  # an earlier version made it
         except BaseException:
             self._connection.close()
             raise
 
     def close(self) -> None:
+        """Close the database."""
         self._connection.close()
 
     @contextmanager
-    def collecting(self) -> Iterator[Collecting]:
-        """Everything that the block tells, or nothing."""
+    def transaction(self) -> Iterator[OutboxTransaction]:
+        """Commit all that the block stores, or nothing."""
         with self._connection.errors(), self._connection.transaction():
-            yield Collecting(self._db)
+            yield OutboxTransaction(self._db)
 
     def due(self, endpoint: str, now: float, limit: int) -> list[Delivery]:
-        """What an endpoint is to take now, the oldest first; no two of one workflow."""
+        """Return the due deliveries of an endpoint, the oldest first; no two of one workflow."""
         query = (
             "SELECT d.endpoint, d.number, d.attempts, m.id, m.type, m.adw_id, m.body "
             "FROM delivery d JOIN message m USING (number) WHERE d.endpoint = ? AND d.due_at <= ? "
@@ -145,17 +151,19 @@ class Outbox:
         )
         with self._connection.errors():
             found = self._db.execute(query, (endpoint, now, limit)).fetchall()
-        return [Delivery(endpoint, number, attempts, WebhookMessage(*told)) for _, number, attempts, *told in found]
+        return [
+            Delivery(endpoint, number, attempts, WebhookMessage(*message)) for _, number, attempts, *message in found
+        ]
 
     def next_due_at(self, endpoint: str) -> float | None:
-        """When there will be something to take; None: nothing waits."""
+        """Return when the next delivery is due; None: none waits."""
         with self._connection.errors():
             query = "SELECT min(due_at) FROM delivery WHERE endpoint = ? AND due_at IS NOT NULL"
             found: tuple[float | None] = self._db.execute(query, (endpoint,)).fetchone()
             return found[0]
 
     def taken(self, delivery: Delivery, now: float) -> None:
-        """An endpoint has taken a message."""
+        """Remove a delivery that was taken."""
         with self._connection.errors(), self._connection.transaction():
             key = (delivery.endpoint, delivery.number)
             self._db.execute("DELETE FROM delivery WHERE endpoint = ? AND number = ?", key)
@@ -170,10 +178,10 @@ class Outbox:
             _promote(self._db, delivery.endpoint, delivery.message.adw_id, now)
 
     def failed(self, delivery: Delivery, error: str, *, again_at: float | None, now: float) -> None:
-        """An endpoint has not taken a message.
+        """Record a failed attempt.
 
         Args:
-            again_at: when it is tried again; None: it is given up, and the workflow's next one goes.
+            again_at: when it is tried again; None: it is given up, and the workflow's next message is due.
         """
         with self._connection.errors(), self._connection.transaction():
             self._db.execute(
@@ -190,7 +198,7 @@ class Outbox:
                 _promote(self._db, delivery.endpoint, delivery.message.adw_id, now)
 
     def resend(self, id: str, now: float) -> list[str]:
-        """Let a message that was given up be tried again, and say by whom it is to be taken."""
+        """Make a message that was given up due again; return its endpoints."""
         with self._connection.errors(), self._connection.transaction():
             found = self._db.execute(
                 "SELECT d.endpoint, d.number, d.adw_id FROM delivery d JOIN message m USING (number) "
@@ -205,7 +213,7 @@ class Outbox:
         return [endpoint for endpoint, _, _ in found]
 
     def tally(self, endpoint: str) -> Tally:
-        """How an endpoint fares."""
+        """Return the counts of an endpoint."""
         with self._connection.errors():
             pending, oldest, dead = self._db.execute(
                 "SELECT count(*) FILTER (WHERE dead = 0), min(made_at) FILTER (WHERE dead = 0), "
@@ -213,64 +221,65 @@ class Outbox:
                 (endpoint,),
             ).fetchone()
             query = "SELECT delivered, last_delivered_at, last_error FROM endpoint WHERE id = ?"
-            told = self._db.execute(query, (endpoint,)).fetchone()
-        return Tally(pending, oldest, dead, *(told or (0, None, None)))
+            counts = self._db.execute(query, (endpoint,)).fetchone()
+        return Tally(pending, oldest, dead, *(counts or (0, None, None)))
 
     def dead_letters(self) -> list[DeadLetter]:
-        """The newest thousand, the newest first."""
+        """Return the newest thousand messages that were given up, the newest first."""
         query = (
             "SELECT m.id, d.endpoint, m.type, m.adw_id, m.made_at, d.attempts, d.error FROM delivery d "
             "JOIN message m USING (number) WHERE d.dead = 1 ORDER BY d.number DESC LIMIT ?"
         )
         with self._connection.errors():
-            return [DeadLetter(*told) for told in self._db.execute(query, (_DEAD_TOLD_MAX,))]
+            return [DeadLetter(*found) for found in self._db.execute(query, (_DEAD_LETTERS_MAX,))]
 
 
-class Collecting:
+class OutboxTransaction:
     """One transaction of an outbox."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def seen(self, name: str) -> tuple[int, str] | None:
-        """How far the history was seen, and the mark that was left there; None: never."""
+    def position(self, name: str) -> tuple[int, str] | None:
+        """Return how far the history was read, and the mark there; None: never."""
         found: tuple[int, str] | None = self._db.execute(
             "SELECT number, mark FROM seen WHERE name = ?", (name,)
         ).fetchone()
         return found
 
-    def see(self, name: str, number: int, mark: str = "") -> None:
+    def set_position(self, name: str, number: int, mark: str = "") -> None:
+        """Record how far the history was read."""
         self._db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (name, number, mark))
 
-    def told(self, adw_id: str) -> LastNotified:
-        """What was last told of a workflow."""
-        query = "SELECT cost_nanousd, settled, over_run, warned FROM told WHERE adw_id = ?"
+    def last_notified(self, adw_id: str) -> LastNotified:
+        """Return what was last sent of a workflow."""
+        query = f"SELECT cost_nanousd, settled, over_run, warned FROM {_NOTIFIED} WHERE adw_id = ?"
         found = self._db.execute(query, (adw_id,)).fetchone()
         return LastNotified() if found is None else LastNotified(*found)
 
-    def tell(self, adw_id: str, told: LastNotified) -> None:
-        """Remember what was told of a workflow."""
+    def set_last_notified(self, adw_id: str, last: LastNotified) -> None:
+        """Record what was sent of a workflow."""
         self._db.execute(
-            "INSERT INTO told (adw_id, cost_nanousd, settled, over_run, warned) VALUES (?, ?, ?, ?, ?) "
+            f"INSERT INTO {_NOTIFIED} (adw_id, cost_nanousd, settled, over_run, warned) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (adw_id) DO UPDATE SET cost_nanousd = excluded.cost_nanousd, settled = excluded.settled, "
             "over_run = excluded.over_run, warned = excluded.warned",
-            (adw_id, told.cost_nanousd, told.settled, told.over_run, told.warned),
+            (adw_id, last.cost_nanousd, last.settled, last.over_run, last.warned),
         )
 
     def damages(self) -> dict[str, str]:
-        """The damage that was told and stands, by workflow."""
-        return dict(self._db.execute("SELECT adw_id, damage FROM told WHERE damage IS NOT NULL"))
+        """Return the damage that was sent and remains, by workflow."""
+        return dict(self._db.execute(f"SELECT adw_id, damage FROM {_NOTIFIED} WHERE damage IS NOT NULL"))
 
-    def tell_damage(self, adw_id: str, damage: str | None) -> None:
-        """Remember that damage was told, or that there is none any more."""
+    def set_damage(self, adw_id: str, damage: str | None) -> None:
+        """Record that damage was sent; None: there is none any more."""
         self._db.execute(
-            "INSERT INTO told (adw_id, damage) VALUES (?, ?) "
+            f"INSERT INTO {_NOTIFIED} (adw_id, damage) VALUES (?, ?) "
             "ON CONFLICT (adw_id) DO UPDATE SET damage = excluded.damage",
             (adw_id, damage),
         )
 
     def put(self, message: WebhookMessage, endpoints: Sequence[str], now: float) -> None:
-        """Lay down a message for some endpoints."""
+        """Store a message for some endpoints."""
         if not endpoints:
             return
         number = self._db.execute(
@@ -285,7 +294,7 @@ class Collecting:
 
 
 def _promote(db: sqlite3.Connection, endpoint: str, adw_id: str, now: float) -> None:
-    """Let a workflow's oldest waiting delivery be due, unless one is."""
+    """Make a workflow's oldest waiting delivery due, unless one is."""
     of_workflow = "endpoint = :endpoint AND adw_id = :adw_id AND dead = 0"
     db.execute(
         f"UPDATE delivery SET due_at = :now WHERE {of_workflow} "

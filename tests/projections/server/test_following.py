@@ -93,10 +93,10 @@ def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> 
     )
     import_source(service.ledgers, "adw", tree)
     told: list[int] = []
-    keeper = RowRefresher(
+    refresher = RowRefresher(
         service, lambda changes: told.append(len(changes))
     )  # and no follower, which would see it first
-    keeper.start()
+    refresher.start()
     try:
         before = service.history.row("a5b80595")
         assert before is not None
@@ -106,8 +106,8 @@ def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> 
             lambda: service.history.row("a5b80595"),
             lambda row: row is not None and row.actual_cost_nanousd > before.actual_cost_nanousd,
         )
-        until(lambda: keeper.unsettled, lambda names: not names)
+        until(lambda: refresher.unsettled, lambda names: not names)
         assert 0 in told, "who waits for the last word is told that it is in"
     finally:
-        keeper.stop()
+        refresher.stop()
         service.close()

@@ -42,8 +42,8 @@ def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_pa
         told.extend(changes)
 
     service = Service(Settings(tmp_path), lambda: open_postgres(postgres_url))
-    keeper = RowRefresher(service, publish)
-    keeper.start()
+    refresher = RowRefresher(service, publish)
+    refresher.start()
     try:
         hosts.stores[0].append([cost_observed("w", cost_usd="2.37")])
         hosts.send_all()
@@ -52,7 +52,7 @@ def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_pa
         while not told and time.monotonic() < deadline:
             time.sleep(0.05)
     finally:
-        keeper.stop()
+        refresher.stop()
         service.close()
     assert [change.adw_id for change in told] == ["w"]
     with open_postgres(postgres_url) as history:
