@@ -95,8 +95,9 @@ def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
     else:
         news = 0 if below is None else _bits(below.news)
         basis = meter.settled_basis | news if meter.settled_basis or below is None else _bits(below.basis)
-    if _lacks_counter(meter, chosen):
-        basis, news = basis | PARTIAL, news | PARTIAL
+    if (meter.lacks_counter or meter.settled_lacks_counter) and not _is_whole(chosen):
+        basis |= PARTIAL
+        news |= PARTIAL if meter.lacks_counter else 0
     unpriced = uncovered_usage(meter, chosen, ended=ended)
     uncovered = unpriced is not None
     if unpriced is not None:
@@ -143,15 +144,13 @@ def settle(tree: Tree) -> None:
     """A new run begins: every meter keeps what it stood at, and forgets the unpriced usage that was covered."""
     bring_up_to_date(tree)
     levels = levels_below(tree)
-    for meter in tree.lacking:
-        meter.lacks_counter = _lacks_counter(meter, meter.chosen(ended=True))
-    tree.lacking = {meter for meter in tree.lacking if meter.lacks_counter}
+    without_counter = set(lacking(tree))
     left = {meter: uncovered_usage(meter, meter.chosen(ended=True), ended=True) for meter in tree.unpriced}
     for meter, usage in left.items():
         meter.unpriced = meter.settled_unpriced = usage
     tree.unpriced = {meter for meter in tree.unpriced if meter.uncovered}
     for meter in tree.meters.values():
-        decided = meter.decides or meter.settled_basis != 0 or meter.lacks_counter
+        decided = meter.decides or meter.settled_basis or meter.lacks_counter or meter.settled_lacks_counter
         meter.settled_tokens = meter.tokens
         meter.settled_levels = levels.get(meter, 0)
         meter.settled_basis, meter.settled_bits = meter.basis if decided else 0, meter.basis
@@ -159,6 +158,9 @@ def settle(tree: Tree) -> None:
         meter.news = 0
         if meter.below is not None:
             meter.below.settled_tokens, meter.below.news = meter.below.tokens, 0
+    for meter in tree.lacking:
+        meter.lacks_counter, meter.settled_lacks_counter = False, meter in without_counter
+    tree.lacking = without_counter
     tree.settle()
 
 
@@ -183,7 +185,8 @@ def partial_keys(tree: Tree) -> set[Key]:
     for meter in tree.meters.values():  # parents are made before their children
         asked_here = below = asked[meter.parent]
         if asked_here in (_Asked.ALL, _Asked.NEW):
-            if meter.lacks_counter and _lacks_counter(meter, meter.chosen(ended=tree.ended)):
+            doubtful = meter.lacks_counter or (meter.settled_lacks_counter and asked_here is _Asked.ALL)
+            if doubtful and not _is_whole(meter.chosen(ended=tree.ended)):
                 below = _Asked.PARTIAL
             elif meter.decides:
                 bits = meter.basis if asked_here is _Asked.ALL else meter.news
@@ -226,20 +229,23 @@ def _says(chosen: Reading | None) -> int:
     return 0 if chosen is None else _SUMMED if type(chosen) is Summed else _OWN
 
 
-def _lacks_counter(meter: Meter, chosen: Reading | None) -> bool:
-    """Whether a reading that lacks a counter makes its cost a lower bound; a final reading above it does not."""
-    if not meter.lacks_counter:
-        return False
-    return not (_says(chosen) == _OWN and chosen is not None and chosen.final and chosen.complete)
+def _is_whole(chosen: Reading | None) -> bool:
+    """Whether a meter's own reading is the whole cost, also after readings that lacked a counter."""
+    return chosen is not None and _says(chosen) == _OWN and chosen.final and chosen.complete
 
 
 def lacking(tree: Tree) -> list[Meter]:
-    """The meters that lack a counter, and whose figures no total above them replaces."""
+    """The meters that lack a counter, and whose figures nothing replaces: no whole cost of theirs, no total above.
+
+    A sum of counters above replaces the figures of this run only, as it does with usage without a price.
+    """
     ended = tree.ended
     return [
         meter
         for meter in tree.lacking
-        if _lacks_counter(meter, meter.chosen(ended=ended)) and _OWN not in _above(meter, ended=ended)
+        if not _is_whole(meter.chosen(ended=ended))
+        and _OWN not in (above := _above(meter, ended=ended))
+        and (meter.settled_lacks_counter or _SUMMED not in above)
     ]
 
 

@@ -67,7 +67,8 @@ class Meter:
         counters: what those with one read; None without any.
         latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
-        lacks_counter: a reading of a later run is below what the meter had settled at, and names no counter.
+        lacks_counter: a reading of this run is below what the meter had settled at, and names no counter.
+        settled_lacks_counter: the same of an earlier run, whose figure no reading has replaced since.
         settled_nanousd, settled_tokens, settled_bits: what it stood at when this run began, and bits of all readings
             behind that.
         settled_unpriced: usage of earlier runs that no price covered.
@@ -97,6 +98,7 @@ class Meter:
         "path",
         "settled_basis",
         "settled_bits",
+        "settled_lacks_counter",
         "settled_levels",
         "settled_nanousd",
         "settled_tokens",
@@ -124,7 +126,7 @@ class Meter:
         self.tokens = self.settled_tokens = NO_TOKENS
         self.settled_basis = self.settled_bits = self.settled_levels = self.basis = self.news = 0
         self.unpriced_tokens = self.decides = 0
-        self.uncovered = self.lacks_counter = False
+        self.uncovered = self.lacks_counter = self.settled_lacks_counter = False
         self.below: Below | None = None
 
     @property

@@ -47,6 +47,7 @@ class MeterModel:
         self.unpriced_window: list[dict[str, Any]] = []
         self.subagents: dict[Path, str] = {}
         self.lacking: set[Path] = set()
+        self.settled_lacking: set[Path] = set()
         self.window: list[dict[str, Any]] = []
         self.ended, self.run, self.status, self.run_start = False, 0, "running", ""
         self.paths: set[Path] = {()}
@@ -96,7 +97,7 @@ class MeterModel:
         tokens = {path: self.tokens(path) for path in self.paths}
         counted = {path: self.reached(path) for path in self.counted}
         uncovered = {path: usage for path in self.paths if (usage := self.uncovered(path)) is not None}
-        self.lacking = {path for path in self.lacking if self.lacks_counter(path)}
+        self.settled_lacking, self.lacking = self.without_counter(), set()
         self.counted = {path: list(map(min, [settled[path], *tokens[path]], counted[path])) for path in counted}
         for path in self.paths:
             for counter in self.counters(path):
@@ -254,10 +255,18 @@ class MeterModel:
             return None
         return carried if covering else unpriced
 
-    def lacks_counter(self, path: Path) -> bool:
-        chosen = self.chosen(path)
-        whole = chosen is not None and chosen.get("final") and not chosen.get("partial") and "counters" not in chosen
-        return path in self.lacking and not whole
+    def without_counter(self) -> set[Path]:
+        """The meters that lack a counter, and whose figure nothing replaces; a sum above, only that of this run."""
+        found = set()
+        for path in self.lacking | self.settled_lacking:
+            own = self.chosen(path)
+            if own and own.get("final") and not own.get("partial") and "counters" not in own:
+                continue
+            above = [line for length in range(len(path)) if (line := self.chosen(path[:length])) is not None]
+            absolute = any("counters" not in line for line in above)
+            if not absolute and (path in self.settled_lacking or not above):
+                found.add(path)
+        return found
 
     def unpriced_tokens(self, path: Path) -> int:
         below = sum(self.unpriced_tokens(child) for child in self.children(path))

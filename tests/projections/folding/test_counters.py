@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.events import money
-from projections.folding.fold import State
+from projections.folding.fold import State, fold, initial
 from projections.folding.row import Row, row
-from tests.projections.lines import HEAD, attempts, ended, folded, reading, second, started
+from tests.projections.lines import HEAD, attempts, ended, folded, numbered, reading, second, started
+from tests.projections.meter_model import MeterModel
 
 USE = {"input_tokens": 5, "output_tokens": 7}
 
@@ -153,6 +154,34 @@ def test_a_retry_that_reads_less_without_a_counter_is_a_lower_bound_and_says_so(
     third = shown(*first, plan("0.40"), ended("failed", 2), started(3), plan("0.60"))
     assert third.cost_basis == "partial"
     assert orjson.loads(third.cost_breakdown)["retries_without_counter"] == ["agent plan"]
+
+
+@given(attempts())
+def test_a_retry_without_a_counter_is_named_as_in_the_naive_model_and_makes_a_lower_bound(
+    sequence: list[dict[str, Any]],
+) -> None:
+    lines, state = numbered(sequence), initial("w")
+    for length, line in enumerate(lines, 1):
+        fold(state, line)
+        made = row(state, HEAD)
+        named = orjson.loads(made.cost_breakdown).get("retries_without_counter", [])
+        paths = MeterModel(lines[:length]).without_counter()
+        labels = {"session_id": "session", "message_id": "message"}
+        words = [", ".join(f"{labels.get(level, level)} {part}" for level, part in path) for path in paths]
+        assert named == sorted(text or "workflow" for text in words)
+        assert not named or made.cost_basis == "partial"
+
+
+def test_a_total_above_replaces_a_retry_without_a_counter_for_good_and_a_sum_that_of_its_run() -> None:
+    lower = [started(1), plan("0.50"), ended("failed"), started(2), plan("0.40")]
+    third = [ended("failed", 2), started(3), ended("completed", 3)]
+    for above in (reading("0.90"), reading("0.90", counter="two")):
+        made = shown(*lower, above, *third)
+        assert made.cost_basis == "reported"
+        assert "retries_without_counter" not in made.cost_breakdown
+    late = shown(*lower, *third[:2], reading("0.90", counter="three"), third[2])
+    assert late.cost_basis == "partial", "the second run's cost is not known"
+    assert orjson.loads(late.cost_breakdown)["retries_without_counter"] == ["agent plan"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidEvent
@@ -90,7 +90,19 @@ def test_after_an_end_an_older_reading_of_a_known_meter_changes_nothing(
     assert again.cost_nanousd == 500_000_000
 
 
+LOWER_RETRY = [
+    started(1),
+    reading("0.01", agent="plan", counter="a"),
+    ended("completed", 1),
+    started(2),
+    reading("0.00", agent="plan"),
+]
+"""A retry that read less than the run before it had cost, and names no counter."""
+
+
 @given(st.one_of(events, attempts()))
+@example([*LOWER_RETRY, reading("0.01")])
+@example([*LOWER_RETRY, reading("0.01", counter="b")])
 def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str, Any]]) -> None:
     after_end = shown(folded(*sequence, ended(run=8)))
     again = shown(folded(*sequence, ended(run=8), started(9)))
