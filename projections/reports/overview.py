@@ -1,4 +1,4 @@
-"""The overview: what was spent today, in 7 and in 30 days, by tool and by model. Pure: rows and sums of spend in."""
+"""The overview: the spend of today, of 7 and of 30 days, by tool and by model; pure, from rows and sums of spend."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ WINDOW_DAYS: Final = (1, 7, 30)
 """Days up to today, and today is one of them."""
 
 GROUPS: Final[tuple[Group, ...]] = ("adw_id", "model")
-"""What a store is to group spend by for an overview."""
+"""The groups of the sums that an overview is made of."""
 
 _UNPRICED: Final = AMOUNTS.index("unpriced_events")
 
 
 @dataclass(slots=True)
 class Figure:
-    """A cost, and what it does not hold.
+    """A cost, and whether it is complete.
 
     Attributes:
-        at_least: more was spent than this.
+        at_least: the cost is a lower bound.
         unpriced: some of the tokens have no price.
     """
 
@@ -39,14 +39,14 @@ class Figure:
     unpriced: bool = False
 
     def take(self, amounts: Amounts) -> None:
-        """Add what was spent."""
+        """Add the amounts of a sum."""
         self.nanousd += amounts[0]
         self.tokens += total_tokens(amounts)
         self.at_least = self.at_least or at_least(amounts)
         self.unpriced = self.unpriced or amounts[_UNPRICED] > 0
 
     def take_row(self, row: Row) -> None:
-        """Add all that a workflow cost."""
+        """Add the whole cost of a workflow."""
         self.nanousd += row.actual_cost_nanousd
         self.tokens += row.total_tokens
         self.at_least = self.at_least or row.cost_basis == "partial"
@@ -59,10 +59,10 @@ def _figures() -> dict[int, Figure]:
 
 @dataclass(slots=True)
 class Overview:
-    """What was spent in the last so many days, by `WINDOW_DAYS`; the highest cost comes first.
+    """The spend of the last days, by `WINDOW_DAYS`; the highest cost comes first, and parts without any are left out.
 
     Attributes:
-        ever_by_tool: over all time.
+        ever, ever_by_tool: over all time.
     """
 
     spent: dict[int, Figure] = field(default_factory=_figures)
@@ -98,12 +98,13 @@ def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overvi
                     figures[days].take(amounts)
     made.by_tool = _sorted(made.by_tool)
     made.by_model = _sorted(made.by_model)
-    made.ever_by_tool = dict(sorted(made.ever_by_tool.items(), key=lambda both: (-both[1].nanousd, both[0])))
+    ever_by_tool = [(tool, ever) for tool, ever in made.ever_by_tool.items() if ever != Figure()]
+    made.ever_by_tool = dict(sorted(ever_by_tool, key=lambda both: (-both[1].nanousd, both[0])))
     return made
 
 
 def _sorted(parts: dict[str, dict[int, Figure]]) -> dict[str, dict[int, Figure]]:
-    """The parts that have something, by what they cost in the longest time."""
+    """Return the parts with a figure, by their cost in the longest time."""
     most = max(WINDOW_DAYS)
     found = {name: part for name, part in parts.items() if part[most] != Figure()}
     return dict(sorted(found.items(), key=lambda both: (-both[1][most].nanousd, both[0])))
