@@ -1,8 +1,8 @@
-"""What each meter stands at: its tokens, and how far its cost can be trusted; only what moved is looked at again.
+"""The tokens of each meter, and how complete its cost is; only meters that changed are computed again.
 
 Tokens follow the reading that was chosen for the cost; a total that equals its parts leaves them to the parts. Like the
-cost, each meter contributes its tokens minus its children's; `bring_up_to_date` books how that changed since it was
-last called, under the quarter hour that the tree is in. So it is called before the tree goes to another one.
+cost, each meter contributes its tokens minus its children's. `bring_up_to_date` books the changes since its last call
+under the tree's current quarter hour, so it is called before the tree moves to another one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 REPORTED, PRICED, PARTIAL = 1, 2, 4
-"""Bits of a basis: what the readings behind a cost were."""
+"""Bits of a basis: the kinds of readings that a cost was taken from."""
 
 _UNPRICED_EVENTS: Final = AMOUNTS.index("unpriced_events")
 _UNPRICED_TOKENS: Final = AMOUNTS.index("unpriced_tokens")
@@ -40,44 +40,44 @@ _COUNTED: Final = tuple([sum(1 << _COUNT_BITS * at for at in range(3) if bits & 
 
 
 def bring_up_to_date(tree: Tree) -> None:
-    """Look again at every meter that moved and at those above it, and book how their tokens changed."""
+    """Update every meter that changed and those above it, and book the changes of their tokens."""
     if not tree.moved:
         return
     layers, ended = _layers(tree), tree.ended
     for layer in reversed(layers):
         for meter in layer:
-            _look(meter, tree.spent, ended=ended)
+            _update(meter, tree.spent, ended=ended)
     tree.moved.clear()
 
 
 def _layers(tree: Tree) -> list[list[Meter]]:
-    """The meters that moved and all above them, by level."""
+    """Return the meters that changed and all above them, by level."""
     layers: list[list[Meter]] = [[] for _ in range(MESSAGE + 1)]
-    seen: set[Meter] = set()
+    found: set[Meter] = set()
 
     def add_with_those_above(meters: set[Meter]) -> None:
         for meter in meters:
             above: Meter | None = meter
-            while above is not None and above not in seen:
-                seen.add(above)
+            while above is not None and above not in found:
+                found.add(above)
                 layers[above.level].append(above)
                 above = above.parent
 
     add_with_those_above(tree.moved)
-    if tree.unpriced and any(_turned(meter, ended=tree.ended) for meter in seen):
-        add_with_those_above(tree.unpriced)  # what decides above a meter covers its unpriced usage, or no longer does
+    if tree.unpriced and any(_turned(meter, ended=tree.ended) for meter in found):
+        add_with_those_above(tree.unpriced)  # a decision above a meter covers its unpriced usage, or no longer does
     return layers
 
 
 def _turned(meter: Meter, *, ended: bool) -> bool:
-    """Whether its own reading decides for those below, or no longer does, since it was last looked at."""
-    return meter.below is not None and _says(meter.chosen(ended=ended)) != meter.decides
+    """Return whether it changed since the last update whether its own reading decides for the meters below."""
+    return meter.below is not None and _decider(meter.chosen(ended=ended)) != meter.decides
 
 
-def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
-    """Bring one meter up to date, its children being so, and tell its parent."""
+def _update(meter: Meter, spent: Spent, *, ended: bool) -> None:
+    """Update one meter, after its children, and the sums of its parent."""
     chosen, below = meter.chosen(ended=ended), meter.below
-    meter.decides = _says(chosen)
+    meter.decides = _decider(chosen)
     tokens, unpriced_tokens = meter.settled_tokens, 0
     if below is not None:
         unpriced_tokens = below.unpriced_tokens
@@ -87,17 +87,17 @@ def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
             grown = map(sub, below.tokens, below.settled_tokens)
             tokens = tuple([max(0, settled + more) for settled, more in zip(tokens, grown, strict=True)])
     if chosen is not None:
-        basis = news = _basis(chosen)
+        basis = new_basis = _basis(chosen)
         if meter.decides == _SUMMED:
             basis |= meter.settled_bits
         if chosen.usage and not (chosen.cost_nanousd == meter.below_nanousd and any(tokens)):
             tokens = chosen.usage
     else:
-        news = 0 if below is None else _bits(below.news)
-        basis = meter.settled_basis | news if meter.settled_basis or below is None else _bits(below.basis)
+        new_basis = 0 if below is None else _bits(below.new_basis)
+        basis = meter.settled_basis | new_basis if meter.settled_basis or below is None else _bits(below.basis)
     if (meter.lacks_counter or meter.settled_lacks_counter) and not _is_whole(chosen):
         basis |= PARTIAL
-        news |= PARTIAL if meter.lacks_counter else 0
+        new_basis |= PARTIAL if meter.lacks_counter else 0
     unpriced = uncovered_usage(meter, chosen, ended=ended)
     uncovered = unpriced is not None
     if unpriced is not None:
@@ -107,12 +107,12 @@ def _look(meter: Meter, spent: Spent, *, ended: bool) -> None:
         _book_tokens(meter, tokens, spent)
     if (uncovered, unpriced_tokens) != (meter.uncovered, meter.unpriced_tokens):
         _book_unpriced(meter, unpriced_tokens, spent, uncovered=uncovered)
-    if basis != meter.basis or news != meter.news:
+    if basis != meter.basis or new_basis != meter.new_basis:
         above = None if meter.parent is None else meter.parent.below
         if above is not None:
             above.basis += _COUNTED[basis] - _COUNTED[meter.basis]
-            above.news += _COUNTED[news] - _COUNTED[meter.news]
-        meter.basis, meter.news = basis, news
+            above.new_basis += _COUNTED[new_basis] - _COUNTED[meter.new_basis]
+        meter.basis, meter.new_basis = basis, new_basis
 
 
 def _book_tokens(meter: Meter, tokens: Tokens, spent: Spent) -> None:
@@ -141,7 +141,7 @@ def _book_unpriced(meter: Meter, unpriced_tokens: int, spent: Spent, *, uncovere
 
 
 def settle(tree: Tree) -> None:
-    """A new run begins: every meter keeps what it stood at, and forgets the unpriced usage that was covered."""
+    """Start a new run: settle every meter at its figures, and drop the unpriced usage that is covered."""
     bring_up_to_date(tree)
     levels = levels_below(tree)
     without_counter = set(lacking(tree))
@@ -155,9 +155,9 @@ def settle(tree: Tree) -> None:
         meter.settled_levels = levels.get(meter, 0)
         meter.settled_basis, meter.settled_bits = meter.basis if decided else 0, meter.basis
         meter.decides = 0
-        meter.news = 0
+        meter.new_basis = 0
         if meter.below is not None:
-            meter.below.settled_tokens, meter.below.news = meter.below.tokens, 0
+            meter.below.settled_tokens, meter.below.new_basis = meter.below.tokens, 0
     for meter in tree.lacking:
         meter.lacks_counter, meter.settled_lacks_counter = False, meter in without_counter
     tree.lacking = without_counter
@@ -165,7 +165,7 @@ def settle(tree: Tree) -> None:
 
 
 def levels_below(tree: Tree) -> dict[Meter, int]:
-    """Bits of the levels below that a meter's figure was added up from, where its own reading does not decide."""
+    """Return the bits of the levels that a meter's figure was added up from, where its own reading does not decide."""
     found = {meter: meter.settled_levels for meter in tree.meters.values() if meter.settled_levels}
     for meter in tree.meters.values():
         if meter.parent is not None and meter.cost_nanousd != meter.settled_nanousd:
@@ -174,39 +174,39 @@ def levels_below(tree: Tree) -> dict[Meter, int]:
 
 
 def partial_keys(tree: Tree) -> set[Key]:
-    """What the incomplete readings behind the total are booked under, and all below those; the tree is up to date.
+    """Return the keys of the total's incomplete readings, and of all meters below those; the tree is up to date.
 
-    A meter's own reading speaks for all below it; what it had settled at speaks for all below but what is new.
+    A meter's own reading covers all below it; its settled figure covers all below but the growth of this run.
     """
     found: set[Key] = set()
     if not tree.root.basis & PARTIAL:
         return found
-    asked: dict[Meter | None, _Asked] = {None: _Asked.ALL}
+    parts: dict[Meter | None, _Part] = {None: _Part.ALL}
     for meter in tree.meters.values():  # parents are made before their children
-        asked_here = below = asked[meter.parent]
-        if asked_here in (_Asked.ALL, _Asked.NEW):
-            doubtful = meter.lacks_counter or (meter.settled_lacks_counter and asked_here is _Asked.ALL)
-            if doubtful and not _is_whole(meter.chosen(ended=tree.ended)):
-                below = _Asked.PARTIAL
+        part = below = parts[meter.parent]
+        if part in (_Part.ALL, _Part.NEW):
+            lacks = meter.lacks_counter or (meter.settled_lacks_counter and part is _Part.ALL)
+            if lacks and not _is_whole(meter.chosen(ended=tree.ended)):
+                below = _Part.PARTIAL
             elif meter.decides:
-                bits = meter.basis if asked_here is _Asked.ALL else meter.news
-                below = _Asked.PARTIAL if bits & PARTIAL else _Asked.NOTHING
-            elif asked_here is _Asked.ALL and (meter.settled_basis or meter.below is None):
-                below = _Asked.PARTIAL if meter.settled_basis & PARTIAL else _Asked.NEW
-        asked[meter] = below
-        if below is _Asked.PARTIAL:
+                bits = meter.basis if part is _Part.ALL else meter.new_basis
+                below = _Part.PARTIAL if bits & PARTIAL else _Part.NOTHING
+            elif part is _Part.ALL and (meter.settled_basis or meter.below is None):
+                below = _Part.PARTIAL if meter.settled_basis & PARTIAL else _Part.NEW
+        parts[meter] = below
+        if below is _Part.PARTIAL:
             found.add(meter.key)
     return found
 
 
-class _Asked(Enum):
-    """What of a meter's basis is part of the total's: all, what is new in this run, nothing, or it is partial."""
+class _Part(Enum):
+    """The part of a meter's basis that counts in the total's: all, that of this run, nothing, or it is partial."""
 
     ALL, NEW, NOTHING, PARTIAL = range(4)
 
 
 def total(tokens: Tokens) -> int:
-    """Tokens of all kinds together; what is part of another bucket, or no token, is left out."""
+    """Return the sum of all tokens, without the buckets that are part of another one or count no tokens."""
     uncached, writes, _, reads, output, _ = tokens
     return uncached + writes + reads + output
 
@@ -216,7 +216,7 @@ def _basis(reading: Reading) -> int:
 
 
 def _bits(counts: int) -> int:
-    """Which of the three counts are not 0."""
+    """Return the bits of the three counts that are not 0."""
     reported, priced, partial = counts & _COUNT, counts >> _COUNT_BITS & _COUNT, counts >> 2 * _COUNT_BITS
     return (REPORTED if reported else 0) | (PRICED if priced else 0) | (PARTIAL if partial else 0)
 
@@ -224,18 +224,18 @@ def _bits(counts: int) -> int:
 _OWN, _SUMMED = 1, 2
 
 
-def _says(chosen: Reading | None) -> int:
-    """What decides a meter's cost: 0 the meters below, else its own reading, or the sum of its counters."""
+def _decider(chosen: Reading | None) -> int:
+    """Return what decides a meter's cost: 0 for the meters below, else its own reading or the sum of its counters."""
     return 0 if chosen is None else _SUMMED if type(chosen) is Summed else _OWN
 
 
 def _is_whole(chosen: Reading | None) -> bool:
-    """Whether a meter's own reading is the whole cost, also after readings that lacked a counter."""
-    return chosen is not None and _says(chosen) == _OWN and chosen.final and chosen.complete
+    """Return whether a meter's own reading is its whole cost, also after readings that lacked a counter."""
+    return chosen is not None and _decider(chosen) == _OWN and chosen.final and chosen.complete
 
 
 def lacking(tree: Tree) -> list[Meter]:
-    """The meters that lack a counter, and whose figures nothing replaces: no whole cost of theirs, no total above.
+    """Return the meters that lack a counter and whose figure no whole cost of their own and no total above replaces.
 
     A sum of counters above replaces the figures of this run only, as it does with usage without a price.
     """
@@ -250,18 +250,18 @@ def lacking(tree: Tree) -> list[Meter]:
 
 
 def uncovered_usage(meter: Meter, chosen: Reading | None, *, ended: bool) -> Tokens | None:
-    """Its usage without a price that no priced reading speaks for: its own, or one above that decides.
+    """Return its usage without a price that no priced reading covers: its own, or one above that decides.
 
-    A sum of counters speaks for this run; usage that earlier runs left without a price stays without.
+    A sum of counters covers this run only; usage that earlier runs left without a price stays without one.
     """
     unpriced = _unpriced(meter)
     if unpriced is None:
         return None
-    says = {_says(chosen)} if chosen is not None and _speaks_for(meter, chosen, unpriced) else set()
-    says |= _above(meter, ended=ended)
-    if _OWN in says:
+    deciders = {_decider(chosen)} if chosen is not None and _covers(meter, chosen, unpriced) else set()
+    deciders |= _above(meter, ended=ended)
+    if _OWN in deciders:
         return None
-    return meter.settled_unpriced if _SUMMED in says else unpriced
+    return meter.settled_unpriced if _SUMMED in deciders else unpriced
 
 
 def _unpriced(meter: Meter) -> Tokens | None:
@@ -272,8 +272,8 @@ def _unpriced(meter: Meter) -> Tokens | None:
     return tuple(map(max, meter.unpriced or NO_TOKENS, total_usage))
 
 
-def _speaks_for(meter: Meter, chosen: Reading, unpriced: Tokens) -> bool:
-    """Whether its own reading covers its usage without a price; a sum of counters, that of this run."""
+def _covers(meter: Meter, chosen: Reading, unpriced: Tokens) -> bool:
+    """Return whether its own reading covers its usage without a price; a sum of counters, only that of this run."""
     if chosen.final:
         return True
     usage = chosen.usage
@@ -284,10 +284,10 @@ def _speaks_for(meter: Meter, chosen: Reading, unpriced: Tokens) -> bool:
 
 
 def _above(meter: Meter, *, ended: bool) -> set[int]:
-    """What decides the costs of the meters above."""
+    """Return what decides the costs of the meters above."""
     found: set[int] = set()
     above = meter.parent
     while above is not None:
-        found.add(_says(above.chosen(ended=ended)))
+        found.add(_decider(above.chosen(ended=ended)))
         above = above.parent
     return found

@@ -1,6 +1,6 @@
-"""The breakdown of a workflow: where its cost and its tokens came from, and what needs attention in them.
+"""The breakdown of a workflow: the sources of its cost and tokens, and the parts that need attention.
 
-It is the sum of what was spent, over all quarter hours; so it agrees with every report. Money is integer nanodollars.
+It is the sum of the spend over all quarter hours, so it agrees with every report. Money is integer nanodollars.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _LEVELS: Final = ("workflow", "agent", "session", "model", "message")
 
 
 class Summary:
-    """What a tree adds up to.
+    """The sums of a tree.
 
     Attributes:
         basis: bits of the readings that the total was taken from; `basis_of` names them.
-        unpriced: meters with usage that nothing priced covers.
+        unpriced: the number of meters with usage that no priced reading covers.
         cost_by_agent, cost_by_model: nanodollars by name, no zeros.
         tokens_by_agent, tokens_by_model: counts by name, no all-zero ones.
-        unpriced_by_model: how many meters with usage that nothing priced covers, and its tokens, by name.
+        unpriced_by_model: the number of these meters and their uncovered tokens, by name.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Summary:
 
 
 def summarise(tree: Tree) -> Summary:
-    """Tokens, basis and breakdown of a tree as it stands."""
+    """Return the tokens, the basis and the breakdown of a tree."""
     bring_up_to_date(tree)
     by_agent: dict[str, Amounts] = {}
     by_model: dict[str, Amounts] = {}
@@ -84,7 +84,7 @@ def _tokens(sums: dict[str, Amounts]) -> dict[str, Tokens]:
 
 
 def basis_of(summary: Summary, unread_events: int) -> str | None:
-    """`cost_basis`: "partial", "priced", "reported", or None without a reading."""
+    """Return the `cost_basis`: "partial", "priced", "reported", or None without a reading."""
     if summary.basis & PARTIAL or summary.unpriced or unread_events:
         return "partial"
     if summary.basis & PRICED:
@@ -93,9 +93,10 @@ def basis_of(summary: Summary, unread_events: int) -> str | None:
 
 
 def possible_double_counting(tree: Tree) -> list[str]:
-    """Meters whose figures may speak of the same calls, sorted; they are counted, and this says so.
+    """Return the meters whose figures may cover the same calls, sorted as text; their costs are counted all the same.
 
-    Siblings of different levels under one parent whose own reading does not decide, and one message under two paths.
+    These are siblings of different levels under one parent whose own reading does not decide, and one message under two
+    paths.
     """
     found: list[str] = []
     for meter, bits in levels_below(tree).items():
@@ -111,12 +112,12 @@ def possible_double_counting(tree: Tree) -> list[str]:
 
 
 def retries_without_counter(tree: Tree) -> list[str]:
-    """Meters that read less in a later run than they had cost before, sorted: what the retry cost is not known."""
+    """Return the meters with a retry that read less than they had cost before, sorted: its cost is unknown."""
     return sorted(map(name_of, lacking(tree)))
 
 
 def subagents(tree: Tree) -> dict[str, list[str]]:
-    """The agents whose sub-agents are in the breakdown by agent, by the sub-agent's name."""
+    """Return the agents whose sub-agents are in the breakdown by agent, by the sub-agent's name."""
     found: dict[str, set[str]] = {}
     for meter in tree.meters.values():
         if meter.subagent is not None:
@@ -125,7 +126,7 @@ def subagents(tree: Tree) -> dict[str, list[str]]:
 
 
 def name_of(meter: Meter) -> str:
-    """A meter for people: "agent plan, session s-1"; "workflow" for the root."""
+    """Return a meter's name for people: "agent plan, session s-1"; "workflow" for the root."""
     return ", ".join(_named(meter)) or "workflow"
 
 

@@ -1,7 +1,7 @@
 """A cost in words, alike in every command and table: "$1.7500", "≥ $1.7500", "unpriced", "unknown".
 
-A cost of nothing is a figure only if a reading says so. What has no price is "unpriced"; a row without a reading, or
-with nothing but a reading that gives no figure, is "unknown". Neither is ever $0.00.
+A cost of $0.00 is shown only if a reading gives it. Usage without a price is "unpriced"; a row without a reading, or
+with only readings that give no figure, is "unknown". Neither is ever $0.00.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ NO_FIGURES: Final = ("unpriced", "unknown")
 
 
 def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
-    """A cost in a table.
+    """Return a cost for a table.
 
     Args:
         unpriced: some of it has no price.
-        at_least: more was spent than is known.
-        known: some reading tells of it.
+        at_least: the cost is a lower bound.
+        known: the row has a reading.
     """
     if not nanousd and unpriced:
         return "unpriced"
@@ -33,7 +33,7 @@ def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: b
 
 
 def row_cost(row: Row) -> str:
-    """The cost of a workflow in a table."""
+    """Return the cost of a workflow for a table."""
     return shown_cost(
         row.actual_cost_nanousd,
         unpriced=row.unpriced_events > 0,
@@ -43,18 +43,18 @@ def row_cost(row: Row) -> str:
 
 
 def in_words(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
-    """A cost in a sentence: "$1.7500", "at least $1.7500", "an unpriced amount", "an unknown amount"."""
+    """Return a cost for a sentence: "$1.7500", "at least $1.7500", "an unpriced amount", "an unknown amount"."""
     shown = shown_cost(nanousd, unpriced=unpriced, at_least=at_least, known=known)
     return f"an {shown} amount" if shown in NO_FIGURES else shown.replace("≥", "at least")
 
 
 def row_in_words(row: Row) -> str:
-    """The cost of a workflow in a sentence."""
+    """Return the cost of a workflow for a sentence."""
     unpriced, at_least = row.unpriced_events > 0, row.cost_basis == "partial"
     known = row.cost_basis is not None
     return in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=at_least, known=known)
 
 
 def cost_before(nanousd: int | None) -> str:
-    """What a cost changed from: "nothing" where no figure was known."""
+    """Return the earlier cost of a change for a sentence; "nothing" where there was none."""
     return money.shown(nanousd) if nanousd else "nothing"

@@ -1,16 +1,16 @@
 """The counters of one meter: each shows what one attempt of a program has spent so far, and their figures add up.
 
-A program that is started again counts from zero, so what its attempts read is a sum, on top of what the meter had
-settled at when this run began:
+A program that is started again counts from zero, so the readings of its attempts add up, on top of the figure at which
+the meter had settled when this run started:
 
     own(m) = max(settled(m), counted(m) + Σ over counters of earlier runs of what they grew by since) + Σ over new ones
 
 where a counter's figure is its highest while the run is on, and its latest once it has ended. `counted(m)` is how much
-of the settled figure the counters account for: a counter that goes on in a later run, such as that of a parallel
-process, adds only what the settled figure does not cover yet. After the end, a final reading without a counter takes
-the place of all that counters had read until then, and what they grew by since adds to it.
+of the settled figure the counters account for: a counter that continues in a later run, such as that of a parallel
+process, adds only the part that the settled figure does not cover yet. After the end, a final reading without a counter
+replaces all readings of counters up to then, and their growth since is added to it.
 
-Money is integer nanodollars. This file knows no tree, no event and no ledger.
+Money is integer nanodollars. This module is independent of trees, events and ledgers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEVER: Final[Moment] = ("", 0)
 
 
 class MeterCounters:
-    """What the counters of one meter read.
+    """The readings of one meter's counters.
 
     Attributes:
         highest: of each counter in this run.
@@ -41,7 +41,7 @@ class MeterCounters:
         "_bases",
         "_before",
         "_counted",
-        "_last_word",
+        "_final",
         "_running",
         "_unpriced_bases",
         "highest",
@@ -63,13 +63,13 @@ class MeterCounters:
         self.latest_at = NEVER
         self._before: dict[str, tuple[Moment, Reading]] = {}
         self._running = _Sum()
-        self._last_word: Reading | None = None
+        self._final: Reading | None = None
 
-    def read(self, counter: str, reading: Reading, at: Moment, word_at: Moment | None) -> None:
+    def read(self, counter: str, reading: Reading, at: Moment, final_at: Moment | None) -> None:
         """Take in a reading.
 
         Args:
-            word_at: the moment of the meter's latest reading without a counter, when that is final.
+            final_at: the moment of the meter's latest reading without a counter, when that is final.
         """
         before, base = self.highest.get(counter), self._bases.get(counter)
         if before is None or reading > before:
@@ -77,39 +77,41 @@ class MeterCounters:
                 self._running.add(before, base, sign=-1)
             self._running.add(reading, base)
             self.highest[counter] = reading
-        _keep_later(self.latest, counter, at, reading)
-        if word_at is not None and at < word_at:
-            _keep_later(self._before, counter, at, reading)
+        _put_later(self.latest, counter, at, reading)
+        if final_at is not None and at < final_at:
+            _put_later(self._before, counter, at, reading)
         self.latest_at = max(self.latest_at, at)
-        self._last_word = None
+        self._final = None
 
     def use(self, counter: str, usage: Tokens) -> None:
         """Take in usage that has no price."""
         self.unpriced[counter] = tuple(map(max, self.unpriced.get(counter, usage), usage))
 
-    def hear(self, word: Reading) -> None:
-        """Another reading without a counter is the meter's latest; a final one takes the place of what was read."""
-        if word.final:
+    def replace(self, latest: Reading) -> None:
+        """Take in the meter's new latest reading without a counter; a final one replaces all readings before it."""
+        if latest.final:
             self._before = dict(self.latest)
-        self._last_word = None
+        self._final = None
 
     def running(self, settled: Figures) -> Summed:
-        """What they add up to while the run is on; at least one was read in it."""
+        """Return their sum while the run is open; at least one was read in it."""
         return self._running.reading(settled, self._counted)
 
-    def last_word(self, settled: Figures, word: Reading | None) -> Reading:
-        """What they add up to once the run has ended; at least one was read in it.
+    def final(self, settled: Figures, final_reading: Reading | None) -> Reading:
+        """Return their sum once the run has ended; at least one was read in it.
 
         Args:
-            word: the meter's latest reading without a counter, when that is final.
+            final_reading: the meter's latest reading without a counter, when that is final.
         """
-        if self._last_word is None:
+        if self._final is None:
             whole = self._latest_sum().reading(settled, self._counted)
-            self._last_word = whole if word is None else self._since_word().on_top(word, whole.usage)
-        return self._last_word
+            self._final = whole
+            if final_reading is not None:
+                self._final = self._since_final().on_top(final_reading, whole.usage)
+        return self._final
 
     def unpriced_usage(self) -> Tokens | None:
-        """The usage without a price that counters added in this run; None without any."""
+        """Return the usage without a price that counters added in this run; None without any."""
         if not self.unpriced:
             return None
         total = NO_TOKENS
@@ -118,17 +120,17 @@ class MeterCounters:
             total = tuple([sum_ + max(0, more - old) for sum_, more, old in zip(total, usage, base, strict=True)])
         return total
 
-    def settle(self, settled: Figures, word: Reading | None) -> None:
-        """A new run begins.
+    def settle(self, settled: Figures, final_reading: Reading | None) -> None:
+        """Start a new run.
 
         Args:
-            settled: what the meter settled at.
-            word: as for `last_word`.
+            settled: the figures that the meter settled at.
+            final_reading: as for `final`.
         """
         reached = self._latest_sum().reached(self._counted)
-        if word is not None:
-            since = self._since_word().reached(figures(word))
-            reached = (since[0], *(since if word.usage else reached)[1:])
+        if final_reading is not None:
+            since = self._since_final().reached(figures(final_reading))
+            reached = (since[0], *(since if final_reading.usage else reached)[1:])
         self._counted = tuple(map(min, settled, reached))
         for counter, (_, reading) in self.latest.items():
             self._bases[counter] = tuple(map(max, self._bases.get(counter, NO_FIGURES), figures(reading)))
@@ -143,8 +145,8 @@ class MeterCounters:
             found.add(reading, self._bases.get(counter))
         return found
 
-    def _since_word(self) -> _Sum:
-        """What counters grew by since the final reading without a counter."""
+    def _since_final(self) -> _Sum:
+        """Return the growth of the counters since the final reading without a counter."""
         found = _Sum()
         for counter, (at, reading) in self.latest.items():
             before = self._before.get(counter)
@@ -155,16 +157,16 @@ class MeterCounters:
         return found
 
 
-def _keep_later(found: dict[str, tuple[Moment, Reading]], counter: str, at: Moment, reading: Reading) -> None:
+def _put_later(found: dict[str, tuple[Moment, Reading]], counter: str, at: Moment, reading: Reading) -> None:
     if counter not in found or at > found[counter][0]:
         found[counter] = (at, reading)
 
 
 class _Sum:
-    """What some readings of counters add up to.
+    """The sum of some readings of counters.
 
     Attributes:
-        earlier: what counters of earlier runs grew by since those; `new`, what the others read.
+        earlier: the growth of counters of earlier runs since those; `new`, the readings of the others.
         priced, incomplete, open, used: how many readings are priced, incomplete, not final, and name their usage.
     """
 
@@ -178,7 +180,7 @@ class _Sum:
         """Add a reading, or take it away again.
 
         Args:
-            base: what its counter had read before; None for a new one.
+            base: the earlier figures of its counter; None for a new one.
         """
         read = figures(reading)
         if base is None:
@@ -195,24 +197,24 @@ class _Sum:
         return tuple([one + two + three for one, two, three in zip(start, self.earlier, self.new, strict=True)])
 
     def reading(self, settled: Figures, counted: Figures) -> Summed:
-        """On top of what the meter had settled at, of which counters account for some."""
+        """Return the sum on top of the meter's settled figures, of which counters account for some."""
         earlier = map(max, settled, map(add, counted, self.earlier))
         cost, *usage = map(add, earlier, self.new)
         found = Summed(cost, not self.priced, not self.incomplete, not self.open, tuple(usage) if self.used else ())
         found.grown = tuple(map(add, self.earlier[1:], self.new[1:]))
         return found
 
-    def on_top(self, word: Reading, usage: Tokens) -> Reading:
-        """On top of a final reading, which speaks for all before it.
+    def on_top(self, final_reading: Reading, usage: Tokens) -> Reading:
+        """Return the sum on top of a final reading, which covers all before it.
 
         Args:
             usage: of all counters, for when that reading names none.
         """
-        cost, *tokens = self.reached(figures(word))
+        cost, *tokens = self.reached(figures(final_reading))
         return Reading(
             cost,
-            word.reported and not self.priced,
-            word.complete and not self.incomplete,
+            final_reading.reported and not self.priced,
+            final_reading.complete and not self.incomplete,
             not self.open,
-            tuple(tokens) if word.usage else usage,
+            tuple(tokens) if final_reading.usage else usage,
         )

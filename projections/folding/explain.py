@@ -20,10 +20,9 @@ class Step:
     """An event that moved a workflow's cost, or accepted a finding about it, which moves none.
 
     Attributes:
-        meter: what it read, for people, with the sub-agent and the counter that it names; "workflow" for a start or an
-            end.
+        meter: the name of its meter for people, with its sub-agent and its counter; "workflow" for a start or an end.
         from_nanousd, to_nanousd: the workflow's cost before and after.
-        file, line: the place in the source it was read from, when it was.
+        file, line: the position in its source; None without one.
     """
 
     seq: int
@@ -54,9 +53,9 @@ class Step:
 
 
 def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
-    """The steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
+    """Yield the steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
 
-    They are made one at a time: what grows in memory is the fold, with the meters of the ledger.
+    They are made one at a time, so memory grows with the fold alone, by the meters of the ledger.
 
     Args:
         after: only the steps after this seq; the lines up to it are folded all the same.
@@ -79,7 +78,7 @@ def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
 
 
 def _step(state: State, line: Line) -> Step | None:
-    """Fold a line; None when it neither moved the cost nor accepted a finding."""
+    """Fold a line and return its step; None when it neither moved the cost nor accepted a finding."""
     before, earlier = state.cost_nanousd, _earlier(state, line)
     fold(state, line)
     if state.cost_nanousd == before and line["type"] != FINDING_ACCEPTED:
@@ -105,7 +104,7 @@ def _path(line: Line) -> tuple[str | None, str | None, str | None, str | None]:
 
 
 def _earlier(state: State, line: Line) -> int | None:
-    """What the line's meter, or its counter, had read before in this run."""
+    """Return the earlier reading of the line's meter, or of its counter, in this run."""
     if line["type"] != COST_OBSERVED:
         return None
     meter, counter = state.tree.meters.get(_path(line)), line.get("counter")

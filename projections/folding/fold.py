@@ -1,7 +1,7 @@
 """The fold: `(state, line) -> state`, from which every row, explanation and report follows.
 
-No clock, no file, no network, no randomness: the state is decided by the lines alone. For speed `fold` changes the
-state it is given and returns it; whoever wants to keep an earlier one folds again.
+No clock, no file, no network, no randomness: the lines alone decide the state. For speed `fold` changes the state it is
+given and returns it; for an earlier state, fold again from the first line.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ __all__ = ["RUNNING", "Acceptance", "State", "fold", "initial"]
 RUNNING: Final = "running"
 _INPUT, _WRITE, _WRITE_1H, _READ, _OUTPUT, _SEARCH = USAGE_FIELDS
 _AGENT_LOG: Final = "claude_stream"
-"""The kind of source whose logs lie in a project's `agents` folder."""
+"""The kind of source whose logs are in a project's `agents` folder."""
 _INTEGERS: Final = frozenset({int})
 _LONG: Final = timedelta(days=1)
 """After so long without activity, an end without a time of its own does not show how long the workflow lasted."""
 
 
 class Acceptance(NamedTuple):
-    """What an accepted finding covers, and why it was accepted."""
+    """The facts that an accepted finding covers, and the reason for the acceptance."""
 
     covers: str
     reason: str
 
 
 class State:
-    """What is known of a workflow after some of its lines.
+    """The state of a workflow after some of its lines.
 
     Attributes:
-        accepted: what each accepted finding covers, and the reason, by its kind; the last acceptance of a kind counts.
-        unread_events: lines of a type or version that this version does not know.
+        accepted: the accepted findings, by their kind; the last acceptance of a kind counts.
+        unread_events: the number of lines of a type or version that this version cannot read.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
-        run_start: when the run that is on began; "" in the first.
+        run_start: when the current run started; "" in the first.
         kinds: of the sources of its readings; "" for those that name none.
-        folder: the project whose `agents` folder its logs were read from, by their paths; None when none was.
+        folder: the project whose `agents` folder its logs were read from, by their paths; None without such a log.
         last_activity: the latest moment of its readings, starts and ends; None without any.
         ended_late: the end that decides has no time of its own, and was recorded long after all activity before it.
-        minute: the one that what is spent now is booked under, "YYYY-MM-DDTHH:MM", and the evidence for it; `booked` is
-            its quarter hour with that evidence.
+        minute: the current minute of the spend, "YYYY-MM-DDTHH:MM", and the evidence for it; `booked` is its quarter
+            hour with that evidence.
     """
 
     __slots__ = (
@@ -120,24 +120,25 @@ class State:
 
     @property
     def cost_nanousd(self) -> int:
-        """What the workflow cost."""
+        """The cost of the workflow."""
         return self.tree.root.cost_nanousd
 
     @property
     def ended(self) -> bool:
+        """Whether its current run has ended."""
         return self.runs.ended
 
 
 def initial(workflow_id: str) -> State:
-    """The state before the first line."""
+    """Return the state before the first line."""
     return State(workflow_id)
 
 
 def fold(state: State, line: Line) -> State:
-    """The state after one more line.
+    """Return the state after one more line.
 
     Raises:
-        InvalidEvent: a field of the line is not what its type calls for; the sentence names seq and field.
+        InvalidEvent: a field of the line has a value that its type does not allow; the message names seq and field.
     """
     state.event_count += 1
     state.updated_at = line["recorded_at"]
@@ -183,7 +184,7 @@ def _cost_observed(state: State, line: Line) -> None:
     if (subagent := get("subagent")) is not None:
         state.tree.label(meter, _name(line, "subagent", subagent))
     if cost is None:
-        if usage != NO_TOKENS:  # what used no tokens needs no price; what does not say its usage does
+        if usage != NO_TOKENS:  # no tokens need no price; unknown tokens do
             state.tree.use(meter, usage or NO_TOKENS, _counter(line))
         return
     if not isinstance(cost, str):
@@ -202,7 +203,7 @@ def _cost_observed(state: State, line: Line) -> None:
 
 
 def _take_source(state: State, source: object) -> None:
-    """Note the kind of source of a reading, and which project's `agents` folder it was read from."""
+    """Record the kind of source of a reading, and which project's `agents` folder it was read from."""
     if not isinstance(source, dict):
         state.kinds.add("")
         return
@@ -223,36 +224,36 @@ def _counter(line: Line) -> str | None:
 
 
 def _lacks_counter(state: State, line: Line, moment: str) -> bool:
-    """Whether a reading below what its meter had settled at begins at zero again, and does not say so.
+    """Return whether a reading below its meter's settled cost is of a counter that restarted at zero, without its name.
 
-    A call is no total that is carried on, what was observed before the run began is just late, and a correction means
-    what it says.
+    A call is not a cumulative total, a reading observed before the run started is only late, and a correction is
+    absolute.
     """
     correction = line.get("final") is True and line.get("reason") is not None
     return moment >= state.run_start and line.get("message_id") is None and not correction
 
 
 def _evidence(line: Line) -> tuple[str, str]:
-    """When a reading without a time was spent, not after it was recorded, and by what evidence."""
+    """Return the moment of a reading without a time, not after its record, and the evidence for it."""
     return min(str(_text(line, "spent_at")), line["recorded_at"]), _named_evidence(line) or "unknown"
 
 
 def _named_evidence(line: Line) -> str | None:
-    """What the time of a reading or an end was taken from that its source has none for."""
+    """Return the evidence for the time of a reading or an end whose source has no time for it."""
     source = line.get("source")
     named = source.get("spent_at_from") if isinstance(source, dict) else None
     return named if isinstance(named, str) and "\0" not in named else None
 
 
 def _active(state: State, moment: str, line: Line) -> None:
-    """Note the moment of a reading, a start or an end; no activity is later than its record."""
+    """Record the moment of a reading, a start or an end; no activity is later than its record."""
     moment = min(moment, line["recorded_at"])
     if state.last_activity is None or moment > state.last_activity:
         state.last_activity = moment
 
 
 def _book_under(state: State, moment: str, spent_at_from: str | None, line: Line) -> None:
-    """What changes from here on is spent in the quarter hour of this moment."""
+    """Book all changes from now on under the quarter hour of this moment."""
     try:
         booked = (quarter_of(moment), spent_at_from)
     except ValueError:
@@ -321,8 +322,8 @@ def _finding_accepted(state: State, line: Line) -> None:
 
 
 def _take_metadata(state: State, line: Line) -> None:
-    """What a start says about the workflow; the last one that says it counts."""
-    if "observed_at" in line or "source" not in line:  # what was imported without a time happened at an unknown one
+    """Take the metadata of a start; the last start that names a field counts."""
+    if "observed_at" in line or "source" not in line:  # an import without a time happened at an unknown moment
         moment = _moment(line)
         _active(state, moment, line)
         state.start_time = moment if state.start_time is None else min(state.start_time, moment)
@@ -338,7 +339,7 @@ def _take_metadata(state: State, line: Line) -> None:
     state.workflow_template = _text(line, "workflow_template") or state.workflow_template
     if project := _text(line, "project"):
         state.project = without_worktree(project, state.workflow_id)
-    if isinstance(branch := line.get("branch"), str) and branch:  # older versions took anything by this name
+    if isinstance(branch := line.get("branch"), str) and branch:  # older versions accepted any value
         state.branch = branch
 
 

@@ -1,23 +1,23 @@
 """The tree of meters of one workflow: workflow → agent → session → model → message.
 
-A meter is known by its path, `(agent, session_id, model, message_id)` with None for what is not named; its parent's
-path lacks the deepest named part. Per run each meter keeps its highest and its latest priced reading, and what it
-had settled at when the run began. What it cost follows from those and from the meters below it:
+A meter is identified by its path, `(agent, session_id, model, message_id)` with None for a part without a name; its
+parent's path lacks the deepest named part. Per run each meter stores its highest and its latest priced reading, and the
+figure it had settled at when the run started. Its cost follows from those and from the meters below it:
 
     below(m) = max(0, settled(m) + Σ over children c of (cost(c) − settled(c)))
     running:  cost(m) = max(highest(m), below(m))
     ended:    cost(m) = latest(m) if that is final and no priced reading below m is later,
               else max(latest(m), below(m)); without a reading of its own in this run, below(m)
 
-Readings that name a counter add up instead; `counters.py` says to what. That sum competes with the highest reading that
-names none, and is the latest word of its meter when one of its readings is.
+Readings that name a counter add up instead; `counters.py` defines the sum. It competes with the highest reading without
+a counter, and is the meter's latest figure when one of its readings is the latest.
 
 Each meter contributes `cost(m) − Σ over children c of cost(c)` to the breakdown, under its key: the agent, session and
-model of its path, or the name of a sub-agent instead of the agent's once a reading names one. Whatever changes a cost
-books how the contributions change, on its way up, under the quarter hour that the tree is in. Tokens follow lazily: the
-tree notes which meters moved, and `stand.py` brings them up to date.
+model of its path, or the name of a sub-agent instead of the agent's once a reading names one. Each change of a cost
+books the changes of the contributions up to the root, under the tree's current quarter hour. Tokens follow lazily: the
+tree collects the meters that changed, and `attribution.py` updates them.
 
-Money is integer nanodollars. This file knows no event and no ledger.
+Money is integer nanodollars. This module is independent of events and ledgers.
 """
 
 from __future__ import annotations
@@ -35,48 +35,49 @@ Path = tuple[str | None, str | None, str | None, str | None]
 ROOT: Final[Path] = (None, None, None, None)
 MESSAGE: Final = 4
 _COST: Final = 0
-"""The place of the cost in `spend.AMOUNTS`."""
+"""The index of the cost in `spend.AMOUNTS`."""
 
 
 class Below:
-    """What the children of a meter stand at together; see `stand.py`.
+    """The sums over the children of a meter; see `attribution.py`.
 
     Attributes:
-        settled_nanousd: Σ over children of what each had settled at when this run began.
-        tokens, settled_tokens: Σ over children, now and when this run began.
-        basis, news: how many children have each bit of theirs.
+        settled_nanousd: Σ over children of the cost at which each had settled when this run started.
+        tokens, settled_tokens: Σ over children, now and when this run started.
+        basis, new_basis: for each bit, the number of children whose own has it.
         unpriced_tokens: Σ over children.
     """
 
-    __slots__ = ("basis", "news", "settled_nanousd", "settled_tokens", "tokens", "unpriced_tokens")
+    __slots__ = ("basis", "new_basis", "settled_nanousd", "settled_tokens", "tokens", "unpriced_tokens")
 
     def __init__(self) -> None:
         self.tokens = self.settled_tokens = NO_TOKENS
-        self.basis = self.news = self.settled_nanousd = self.unpriced_tokens = 0
+        self.basis = self.new_basis = self.settled_nanousd = self.unpriced_tokens = 0
 
 
 class Meter:
-    """One meter, and what the meters below it add up to.
+    """One meter, and the sums of the meters below it.
 
     Attributes:
         level: 0 for the workflow, 1 for an agent, 2 a session, 3 a model, 4 a message.
-        key: what its contribution is booked under; that of a message without a sub-agent is its parent's own object.
+        key: of its contribution in the spend; that of a message without a sub-agent is its parent's own object.
         subagent: the smallest name of a sub-agent on its readings.
         highest: of this run's readings without a counter.
         latest: of this run's readings without a counter, and `latest_at`, its moment and seq.
-        counters: what those with one read; None without any.
-        latest_below_at: the moment and seq of the latest priced reading of any meter below; known once ended.
+        counters: of this run's readings with one; None without any.
+        latest_below_at: the moment and seq of the latest priced reading of any meter below; set once the run has ended.
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
-        lacks_counter: a reading of this run is below what the meter had settled at, and names no counter.
+        lacks_counter: a reading of this run is below the meter's settled cost, and names no counter.
         settled_lacks_counter: the same of an earlier run, whose figure no reading has replaced since.
-        settled_nanousd, settled_tokens, settled_bits: what it stood at when this run began, and bits of all readings
-            behind that.
+        settled_nanousd, settled_tokens, settled_bits: its figures when this run started, and the bits of all readings
+            that they were taken from.
         settled_unpriced: usage of earlier runs that no price covered.
-        settled_basis: bits of the readings that this figure was taken from; 0 when its children's say it.
-        settled_levels: bits of the levels of the meters below that this figure was added up from.
+        settled_basis: bits of its own readings that the settled figure was taken from; 0 when its children decided it.
+        settled_levels: bits of the levels of the meters below that the settled figure was added up from.
         grown_nanousd: Σ over children of (cost − settled).
-        tokens, basis, news, decides, uncovered, unpriced_tokens: what it stood at when `stand.py` last looked.
-        below: the same of its children; None without any.
+        tokens, basis, new_basis, decides, uncovered, unpriced_tokens: as `attribution.py` last computed them;
+            `new_basis` is of this run alone.
+        below: the sums of its children; None without any.
     """
 
     __slots__ = (
@@ -93,7 +94,7 @@ class Meter:
         "latest_at",
         "latest_below_at",
         "level",
-        "news",
+        "new_basis",
         "parent",
         "path",
         "settled_basis",
@@ -124,22 +125,24 @@ class Meter:
         self.settled_unpriced: Tokens | None = None
         self.cost_nanousd = self.grown_nanousd = self.settled_nanousd = 0
         self.tokens = self.settled_tokens = NO_TOKENS
-        self.settled_basis = self.settled_bits = self.settled_levels = self.basis = self.news = 0
+        self.settled_basis = self.settled_bits = self.settled_levels = self.basis = self.new_basis = 0
         self.unpriced_tokens = self.decides = 0
         self.uncovered = self.lacks_counter = self.settled_lacks_counter = False
         self.below: Below | None = None
 
     @property
     def below_nanousd(self) -> int:
+        """The cost by the meters below it alone."""
         return max(0, self.settled_nanousd + self.grown_nanousd)
 
     @property
     def settled(self) -> Figures:
+        """The cost and the tokens that it had settled at when this run started."""
         return (self.settled_nanousd, *self.settled_tokens)
 
     @property
-    def word(self) -> Reading | None:
-        """Its latest reading without a counter, when that speaks for all before it."""
+    def final_reading(self) -> Reading | None:
+        """Its latest reading without a counter, when that is final and so covers all before it."""
         return self.latest if self.latest is not None and self.latest.final else None
 
     @property
@@ -149,7 +152,7 @@ class Meter:
 
     @property
     def contribution(self) -> Amounts:
-        """What is booked under its key: its own figures less those of its children."""
+        """The amounts booked under its key: its own figures less those of its children."""
         tokens, cost, unpriced_tokens = self.tokens, self.cost_nanousd, self.unpriced_tokens
         if self.below is not None:
             cost -= self.below.settled_nanousd + self.grown_nanousd
@@ -158,7 +161,7 @@ class Meter:
         return [cost, *tokens, int(self.uncovered), unpriced_tokens, 0]
 
     def chosen(self, *, ended: bool) -> Reading | None:
-        """Its own reading when that decides its cost, ties included; None when the meters below do."""
+        """Return its own reading when that decides its cost, ties included; None when the meters below do."""
         counters = self.counters
         if not ended:
             highest = self.highest
@@ -168,14 +171,14 @@ class Meter:
             return highest if highest is not None and highest.cost_nanousd >= self.below_nanousd else None
         latest, latest_at = self.latest, self.latest_at
         if counters is not None and counters.latest_at > latest_at:
-            latest, latest_at = counters.last_word(self.settled, self.word), counters.latest_at
+            latest, latest_at = counters.final(self.settled, self.final_reading), counters.latest_at
         if latest is None:
             return None
-        last_word = latest.final and self.latest_below_at <= latest_at
-        return latest if last_word or latest.cost_nanousd >= self.below_nanousd else None
+        covers_all = latest.final and self.latest_below_at <= latest_at
+        return latest if covers_all or latest.cost_nanousd >= self.below_nanousd else None
 
     def evaluated(self, *, ended: bool) -> int:
-        """What it costs by the rules above, given its children's costs."""
+        """Return its cost by the rules above, given its children's costs."""
         chosen = self.chosen(ended=ended)
         return self.below_nanousd if chosen is None else chosen.cost_nanousd
 
@@ -184,8 +187,8 @@ class Tree:
     """All meters of one workflow, and whether their run has ended.
 
     Attributes:
-        spend: what was spent in each quarter hour, by the evidence for it; `spent` is that of the one the tree is in.
-        moved: meters whose stand may have changed since it was last asked.
+        spend: the amounts of each quarter hour, by the evidence for it; `spent` are those of the current one.
+        moved: meters that changed since `attribution.py` last updated the tree.
         unpriced: meters with usage that had no price.
         lacking: meters with a reading that lacks a counter.
     """
@@ -203,7 +206,7 @@ class Tree:
         self.lacking: set[Meter] = set()
 
     def meter(self, path: Path) -> Meter:
-        """The meter of a path, made with all above it when it is new."""
+        """Return the meter of a path; create it, with all above it, when it is new."""
         found = self.meters.get(path)
         if found is None:
             parent = self.meter(_parent(path))
@@ -212,7 +215,7 @@ class Tree:
         return found
 
     def read(self, meter: Meter, reading: Reading, at: Moment) -> None:
-        """Take in a priced reading, and what it changes up to the root.
+        """Take in a priced reading, and update the costs up to the root.
 
         Args:
             at: its moment and seq.
@@ -223,7 +226,7 @@ class Tree:
         if at > meter.latest_at:
             meter.latest, meter.latest_at = reading, at
             if meter.counters is not None:
-                meter.counters.hear(reading)
+                meter.counters.replace(reading)
         if self.ended:
             self.moved.add(meter)
             self._update_ended(meter, at)
@@ -231,9 +234,9 @@ class Tree:
             _raise(meter, reading.cost_nanousd, self.spent)
 
     def count(self, meter: Meter, counter: str, reading: Reading, at: Moment) -> None:
-        """Take in a priced reading of one of a meter's counters, as `read` does one that names none."""
+        """Take in a priced reading of one of a meter's counters; see `read`, which takes one without a counter."""
         counters = self._counters(meter)
-        counters.read(counter, reading, at, None if meter.word is None else meter.latest_at)
+        counters.read(counter, reading, at, None if meter.final_reading is None else meter.latest_at)
         self.moved.add(meter)
         if self.ended:
             self._update_ended(meter, at)
@@ -245,13 +248,13 @@ class Tree:
         return meter.counters
 
     def miss_counter(self, meter: Meter) -> None:
-        """A reading without a counter is below what its meter had settled at: the cost is at least this."""
+        """Mark a meter with a reading without a counter below its settled cost: its cost is a lower bound."""
         meter.lacks_counter = True
         self.lacking.add(meter)
         self.moved.add(meter)
 
     def label(self, meter: Meter, subagent: str) -> None:
-        """Book a meter under a sub-agent's name; of several the smallest counts, whatever their order."""
+        """Book a meter under a sub-agent's name; of several the smallest counts, in any order."""
         if meter.subagent is not None and meter.subagent <= subagent:
             return
         before, meter.subagent, meter.key = meter.key, subagent, (subagent, *meter.key[1:])
@@ -273,7 +276,7 @@ class Tree:
         self.moved.add(meter)
 
     def end(self) -> None:
-        """The run has ended: the last words count."""
+        """End the run: from now on the latest readings count."""
         self.ended = True
         for meter in self.meters.values():
             meter.grown_nanousd = 0
@@ -293,7 +296,7 @@ class Tree:
                     self.spent[parent.key][_COST] -= change
 
     def settle(self) -> None:
-        """A new run begins where the last one ended; the caller has stored settled tokens and basis."""
+        """Start a new run from the current costs; the caller has stored settled tokens and basis."""
         self.ended = False
         for meter in self.meters.values():
             meter.settled_nanousd = meter.cost_nanousd
@@ -303,12 +306,12 @@ class Tree:
             if meter.parent is not None and meter.parent.below is not None:  # parents are made before their children
                 meter.parent.below.settled_nanousd += meter.settled_nanousd
             if meter.counters is not None:
-                meter.counters.settle(meter.settled, meter.word)
+                meter.counters.settle(meter.settled, meter.final_reading)
             meter.highest = meter.latest = None
             meter.latest_at = meter.latest_below_at = NEVER
 
     def _update_ended(self, meter: Meter, at: Moment) -> None:
-        """Carry a reading that came after the end up to the root: it can unseat any last word above it."""
+        """Carry a reading that came after the end up to the root: it can replace any final figure above it."""
         current: Meter | None = meter
         carried = 0
         while current is not None:
@@ -324,7 +327,7 @@ class Tree:
 
 
 def _raise(meter: Meter, cost_nanousd: int, spent: Spent) -> None:
-    """Carry a higher cost of a running meter up to the root; what does not grow above it stays."""
+    """Carry a higher cost of a running meter up to the root; a meter above that does not grow stops it."""
     carried = 0
     while True:
         change = cost_nanousd - meter.cost_nanousd
@@ -343,7 +346,7 @@ def _raise(meter: Meter, cost_nanousd: int, spent: Spent) -> None:
 
 
 def level_of(path: Path) -> int:
-    """How deep the deepest named part is; 0 for the root."""
+    """Return the level of the deepest named part; 0 for the root."""
     agent, session_id, model, message_id = path
     if message_id is not None:
         return MESSAGE

@@ -1,4 +1,4 @@
-"""What folding a ledger gives: its row, its spend, and how far it was read."""
+"""The result of folding a ledger: its row, its spend, and its head."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Projected"]
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """A row by pure replay, what was spent when, and how far the ledger was folded for both."""
+    """A row and the spend by pure replay, and the head up to which the ledger was folded for both."""
 
     row: Row
     spend: tuple[Spend, ...]

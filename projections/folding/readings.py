@@ -1,4 +1,4 @@
-"""A priced reading, and one that stands for several. Money is integer nanodollars."""
+"""A priced reading, and the sum of several. Money is integer nanodollars."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reading(NamedTuple):
 
 
 class Summed(Reading):
-    """What a meter's counters add up to, on top of what it had settled at; its flags are those of the counters alone.
+    """The sum of a meter's counters on top of its settled figure; its flags are those of the counters alone.
 
     Attributes:
         grown: the tokens that the counters added in this run.
@@ -40,5 +40,5 @@ class Summed(Reading):
 
 
 def figures(reading: Reading) -> Figures:
-    """A reading's cost and tokens; those that it does not name are 0."""
+    """Return a reading's cost and tokens; tokens that it does not name are 0."""
     return (reading.cost_nanousd, *(reading.usage or NO_TOKENS))

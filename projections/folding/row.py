@@ -13,6 +13,7 @@ from ledger.events.fields import USAGE_FIELDS
 from ledger.storage.line import Head
 from projections.folding.attribution import bring_up_to_date, partial_keys
 from projections.folding.breakdown import (
+    Summary,
     basis_of,
     possible_double_counting,
     retries_without_counter,
@@ -27,7 +28,7 @@ from projections.folding.tools import tools_of
 __all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
 
 HELD: Final = "(held)"
-"""The part of a running row's cost that somebody raised by hand above what the ledger says."""
+"""The part of a running row's cost by which a person or another program raised it above the ledger's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,12 @@ class Row:
     last_activity: str | None
     """The latest moment of its readings, starts and ends; None without any."""
     actual_cost_total: float
-    """USD, the shortest decimal of `actual_cost_nanousd`; what people see and edit."""
+    """USD, the shortest decimal of `actual_cost_nanousd`; the figure that people read and edit."""
     actual_cost_nanousd: int
     estimated_cost_total: float | None
     budget_nanousd: int | None
     cost_breakdown: str
-    """JSON: USD text by agent and by model; tokens without a price by model; what needs attention, or was accepted."""
+    """JSON: USD text by agent and by model; tokens without a price by model; findings, and those that were accepted."""
     token_breakdown: str
     """JSON: token counts by agent and by model."""
     input_tokens: int
@@ -82,7 +83,7 @@ class Row:
 COLUMNS: Final = tuple(column.name for column in fields(Row))
 
 FIGURE_MAX: Final = 2**63 - 1
-"""What a column of every database holds: 9.2 billion USD, or as many tokens."""
+"""The largest figure of a column in every database: 9.2 billion USD, or as many tokens."""
 
 _MOMENTS: Final = ("start_time", "end_time", "last_activity", "created_at", "updated_at")
 _TEXTS: Final = ("workflow_template", "project", "branch", "tool")
@@ -90,18 +91,18 @@ _FIGURES: Final = tuple(column.name for column in fields(Row) if str(column.type
 
 
 def row(state: State, head: Head) -> Row:
-    """The row that a state means.
+    """Return the row of a state.
 
     Args:
-        head: how far the ledger was folded.
+        head: of the ledger at that state.
 
     Raises:
-        UnstorableRow: a figure is above what a column holds, or a text or time is none.
+        UnstorableRow: a figure is above `FIGURE_MAX`, or a text or a time is not valid.
     """
     try:
         made = _row(state, head)
         problem = _problem_of(made)
-    except (TypeError, ValueError, OverflowError) as error:  # an integer above 64 bits in the JSON, a time that is none
+    except (TypeError, ValueError, OverflowError) as error:  # an integer above 64 bits in the JSON, an invalid time
         problem = str(error)
     if problem is not None:
         raise UnstorableRow(state.workflow_id, problem)
@@ -120,32 +121,12 @@ def _problem_of(made: Row) -> str | None:
             return f"{name} is {value!r}, which names no time zone"
     for name in _TEXTS:
         if "\0" in (getattr(made, name) or ""):
-            return f"{name} holds a NUL character"
+            return f"{name} contains a NUL character"
     return None
 
 
 def _row(state: State, head: Head) -> Row:
     summary = summarise(state.tree)
-    uncached, writes, _, reads, output, _ = summary.tokens
-    read_in = uncached + writes + reads
-    breakdown: dict[str, Any] = {
-        "by_agent": {name: money.to_wire(cost) for name, cost in summary.cost_by_agent.items()},
-        "by_model": {name: money.to_wire(cost) for name, cost in summary.cost_by_model.items()},
-    }
-    if summary.unpriced_by_model:
-        breakdown["unpriced"] = {
-            name: {"events": events, "tokens": tokens} for name, (events, tokens) in summary.unpriced_by_model.items()
-        }
-    if doubles := possible_double_counting(state.tree):
-        breakdown["possible_double_counting"] = doubles
-    if retries := retries_without_counter(state.tree):
-        breakdown["retries_without_counter"] = retries
-    if names := subagents(state.tree):
-        breakdown["subagents"] = names
-    if state.unread_events:
-        breakdown["unread_events"] = state.unread_events
-    if state.accepted:
-        breakdown["accepted"] = {kind: accepted._asdict() for kind, accepted in state.accepted.items()}
     tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
     cost, estimate = state.cost_nanousd, state.estimated_nanousd
     return Row(
@@ -164,15 +145,9 @@ def _row(state: State, head: Head) -> Row:
         actual_cost_nanousd=cost,
         estimated_cost_total=None if estimate is None else _usd(estimate),
         budget_nanousd=state.budget_nanousd,
-        cost_breakdown=_json(breakdown),
+        cost_breakdown=_json(_cost_breakdown(state, summary)),
         token_breakdown=_json(tokens),
-        input_tokens=uncached,
-        cached_tokens=writes,
-        cache_hit_tokens=reads,
-        cache_miss_tokens=uncached,
-        output_tokens=output,
-        total_tokens=read_in + output,
-        cache_efficiency_percent=round(100 * reads / read_in, 2) if read_in else 0.0,
+        **_token_columns(summary.tokens),
         model_used=_main_model(summary.cost_by_model, summary.tokens_by_model),
         cost_basis=basis_of(summary, state.unread_events),
         unpriced_events=summary.unpriced,
@@ -185,11 +160,43 @@ def _row(state: State, head: Head) -> Row:
     )
 
 
+def _cost_breakdown(state: State, summary: Summary) -> dict[str, Any]:
+    """Return the costs by agent and by model, and what needs attention in them; empty parts are left out."""
+    optional: dict[str, Any] = {
+        "unpriced": {
+            name: {"events": events, "tokens": tokens} for name, (events, tokens) in summary.unpriced_by_model.items()
+        },
+        "possible_double_counting": possible_double_counting(state.tree),
+        "retries_without_counter": retries_without_counter(state.tree),
+        "subagents": subagents(state.tree),
+        "unread_events": state.unread_events,
+        "accepted": {kind: accepted._asdict() for kind, accepted in state.accepted.items()},
+    }
+    return {
+        "by_agent": {name: money.to_wire(cost) for name, cost in summary.cost_by_agent.items()},
+        "by_model": {name: money.to_wire(cost) for name, cost in summary.cost_by_model.items()},
+    } | {name: part for name, part in optional.items() if part}
+
+
+def _token_columns(tokens: Tokens) -> dict[str, Any]:
+    uncached, writes, _, reads, output, _ = tokens
+    read_in = uncached + writes + reads
+    return {
+        "input_tokens": uncached,
+        "cached_tokens": writes,
+        "cache_hit_tokens": reads,
+        "cache_miss_tokens": uncached,
+        "output_tokens": output,
+        "total_tokens": read_in + output,
+        "cache_efficiency_percent": round(100 * reads / read_in, 2) if read_in else 0.0,
+    }
+
+
 def spend(state: State) -> tuple[Spend, ...]:
-    """What was spent when, by pure replay; it sums to the row that `row` makes of the same state.
+    """Return the spend over time by pure replay; it sums to the row that `row` makes of the same state.
 
     Raises:
-        UnstorableRow: a figure is above what a column holds.
+        UnstorableRow: a figure is above `FIGURE_MAX`.
     """
     bring_up_to_date(state.tree)
     tree = state.tree
@@ -197,13 +204,13 @@ def spend(state: State) -> tuple[Spend, ...]:
     rows = spend_rows(tree.spend, every | partial_keys(tree))
     for one in rows:
         if any(not -FIGURE_MAX <= getattr(one, name) <= FIGURE_MAX for name in AMOUNTS):
-            problem = f"what was spent within one quarter hour is above the limit of {FIGURE_MAX:,}"
+            problem = f"the spend of one quarter hour is above the limit of {FIGURE_MAX:,}"
             raise UnstorableRow(state.workflow_id, problem)
     return rows
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:
-    """A running row that keeps a larger cost somebody stored; the difference shows as `(held)`."""
+    """Return a running row with the larger cost that is stored; the difference shows as `(held)`."""
     difference = stored_nanousd - replayed.actual_cost_nanousd
     if difference <= 0:
         return replayed
@@ -234,14 +241,14 @@ def _named_tokens(tokens: dict[str, Tokens]) -> dict[str, dict[str, int]]:
 
 
 def _main_model(costs: dict[str, int], tokens: dict[str, Tokens]) -> str | None:
-    """The model that cost most, or without costs the one that used most tokens; of two the first by name."""
+    """Return the model that cost most, or without costs the one that used most tokens; of two the first by name."""
     named = {name: cost for name, cost in costs.items() if not name.startswith("(")}
     used = named or {name: sum(counts) for name, counts in tokens.items() if not name.startswith("(")}
     return min(used, key=lambda name: (-used[name], name), default=None)
 
 
 def _seconds(start: str | None, end: str | None) -> int | None:
-    """Whole seconds from start to end; clocks of two hosts may disagree, and nothing lasts less than 0 s."""
+    """Return the whole seconds from start to end; at least 0, since the clocks of two hosts may disagree."""
     if start is None or end is None:
         return None
     return max(0, int((timestamps.from_wire(end) - timestamps.from_wire(start)).total_seconds()))

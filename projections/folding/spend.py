@@ -1,12 +1,12 @@
-"""Spend over time: the change of a workflow's breakdown, event by event, kept by quarter hour.
+"""Spend over time: the change of a workflow's breakdown, event by event, by quarter hour.
 
-Every meter contributes its figure minus its children's, signed, to the agent, session and model of its path; what an
-event changes of these contributions belongs to the quarter hour in which that event was observed, or of an event
-without a time to that of its `spent_at`, by the evidence that is named there. All parts of a
-workflow therefore sum to its total, whatever they are grouped by. Quarter hours, because every time zone's days can
-be made of them (offsets from UTC are multiples of 15 minutes, https://data.iana.org/time-zones/theory.html).
+Every meter contributes its figure minus its children's, signed, to the agent, session and model of its path. The change
+of these contributions by an event belongs to the quarter hour in which the event was observed; for an event without a
+time, to that of its `spent_at`, with the evidence that it names. So all parts of a workflow sum to its total, however
+they are grouped. Quarter hours, because every time zone's days can be made of them (offsets
+from UTC are multiples of 15 minutes, https://data.iana.org/time-zones/theory.html).
 
-A quarter hour is known by its number: seconds since 1970-01-01T00:00Z, divided by 900.
+A quarter hour is identified by its number: seconds since 1970-01-01T00:00Z, divided by 900.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Key = tuple[str | None, str | None, str | None]
-"""Agent, session and model; None for what is not named."""
+"""Agent, session and model; None where no event names one."""
 
 Dated = tuple[int, str | None]
 """A quarter hour, and the evidence that it was taken from; None when the events carry their times."""
@@ -39,18 +39,18 @@ QUARTER_SECONDS: Final = 900
 
 
 class Spend(NamedTuple):
-    """What was spent in a quarter hour under one agent, session and model; None for what is not named.
+    """The spend of a quarter hour under one agent, session and model; None where no event names one.
 
     `spent_at_from` names the evidence that the quarter hour was taken from, such as "file" for the modification time of
     the log; None: the events carry their times.
 
-    Every figure is a change, and negative when a later, lower word took something back.
+    Every figure is a change, and negative when a later, lower reading reduced the cost.
 
     Attributes:
         unpriced_events: meters whose usage has no price.
         unpriced_tokens: input, cache writes, cache reads and output that no price covers.
-        partial: 1 when an incomplete reading is behind the figures under this agent, session and model: the workflow
-            spent more there, at some time; 0 when not.
+        partial: 1 when the figures of this agent, session and model include an incomplete reading: the workflow spent
+            more there, at some time; 0 when not.
     """
 
     quarter: int
@@ -71,7 +71,7 @@ class Spend(NamedTuple):
 
 
 AMOUNTS: Final = Spend._fields[5:]
-"""The figures of a `Spend`: the ones that are added up."""
+"""The names of the figures of a `Spend`, in their order."""
 
 TOKENS: Final = slice(AMOUNTS.index("input_tokens"), AMOUNTS.index("web_search_requests") + 1)
 """Where the usage is among them, in the order of `USAGE_FIELDS`."""
@@ -81,7 +81,7 @@ Amounts = list[int]
 
 
 class Spent(dict[Key, Amounts]):
-    """What was spent in one quarter hour, by key."""
+    """The amounts of one quarter hour, by key."""
 
     def __missing__(self, key: Key) -> Amounts:
         made = self[key] = [0] * len(AMOUNTS)
@@ -89,10 +89,10 @@ class Spent(dict[Key, Amounts]):
 
 
 def spend_rows(quarters: dict[Dated, Spent], partial: set[Key]) -> tuple[Spend, ...]:
-    """Everything that is not zero, in the order of quarter, agent, session, model and evidence.
+    """Return all rows that are not zero, in the order of quarter, agent, session, model and evidence.
 
     Args:
-        partial: what incomplete readings are behind; where they showed nothing, that is told in the last quarter hour.
+        partial: the keys with incomplete readings; one without any amount gets a row in the last quarter hour.
     """
     found = [
         Spend(quarter, *key, spent_at_from, *[*amounts[:-1], int(key in partial)])
@@ -111,10 +111,10 @@ def _order(spend: Spend) -> tuple[int, str, str, str, str]:
 
 
 def quarter_of(moment: str) -> int:
-    """The quarter hour of a moment in the ledger's spelling, of which the first sixteen characters are enough.
+    """Return the quarter hour of a moment in the ledger's spelling, whose first sixteen characters are enough.
 
     Raises:
-        ValueError: it is no moment.
+        ValueError: the text is not a moment.
     """
     minute = timestamps.from_wire(moment[:16]).replace(tzinfo=UTC)
     return int(minute.timestamp()) // QUARTER_SECONDS

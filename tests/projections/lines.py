@@ -28,10 +28,10 @@ def numbered(events: list[dict[str, Any]]) -> list[Line]:
 
 def reading(cost: str | None = None, **fields: Any) -> dict[str, Any]:
     """A `cost_observed`."""
-    told: dict[str, Any] = {"type": "cost_observed"}
+    made: dict[str, Any] = {"type": "cost_observed"}
     if cost is not None:
-        told |= {"cost_usd": cost, "cost_source": "reported"}
-    return told | fields
+        made |= {"cost_usd": cost, "cost_source": "reported"}
+    return made | fields
 
 
 def started(run: int = 1, **fields: Any) -> dict[str, Any]:
@@ -82,22 +82,22 @@ def any_reading(draw: st.DrawFn, fields: dict[str, Any]) -> dict[str, Any]:
     """Any reading of a meter, priced or not."""
     if draw(st.integers(0, 4)) == 0:
         return reading(None, usage=draw(usages), **fields)
-    told = reading(draw(costs), **fields)
-    told["cost_source"] = draw(st.sampled_from(["reported", "priced"]))
+    made = reading(draw(costs), **fields)
+    made["cost_source"] = draw(st.sampled_from(["reported", "priced"]))
     if draw(st.booleans()):
-        told["usage"] = draw(usages)
+        made["usage"] = draw(usages)
     flag = draw(st.sampled_from(["", "final", "partial"]))
     if flag:
-        told[flag] = True
+        made[flag] = True
     if flag == "final" and draw(st.booleans()):
-        told["reason"] = "invoice"
+        made["reason"] = "invoice"
     if draw(st.booleans()):
-        told["observed_at"] = second(draw(st.integers(0, 30)))
+        made["observed_at"] = second(draw(st.integers(0, 30)))
     elif draw(st.booleans()):
-        told |= {"spent_at": second(draw(st.integers(0, 30))), "source": {"kind": "log", "spent_at_from": "file"}}
+        made |= {"spent_at": second(draw(st.integers(0, 30))), "source": {"kind": "log", "spent_at_from": "file"}}
     if draw(st.integers(0, 4)) == 0:
-        told["reason"] = "invoice"
-    return told
+        made["reason"] = "invoice"
+    return made
 
 
 starts = st.integers(1, 3).map(started)

@@ -21,7 +21,7 @@ NOTHING = re.compile(r"\$0\.0+(?![0-9])")
 def recorded(run: Run) -> Run:
     """One workflow whose tokens have no price, and one that was only started, both with a budget."""
     run("start", "unpriced-w", "--budget-usd", "5", "--issue-number", "17", "--project", "p")
-    call = ("--agent", "plan", "--model", "of-nobody", "--session-id", "s", "--input-tokens", "150000")
+    call = ("--agent", "plan", "--model", "of-no-price", "--session-id", "s", "--input-tokens", "150000")
     run("charge", "unpriced-w", *call, "--message-id", "m")
     run("start", "unread-w", "--budget-usd", "5")
     return run
@@ -83,8 +83,8 @@ def figures(document: Any, where: str = "") -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("arguments", [a for a in READING if "--csv" not in a and a[:1] != ("watch",)], ids=ids)
-def test_json_says_beside_each_cost_of_nothing_that_it_is_none(recorded: Run, arguments: tuple[str, ...]) -> None:
-    """The figure stays decimal text, so that programs can add; the fields beside it say what it is."""
+def test_json_marks_each_cost_of_nothing_as_unknown_or_unpriced(recorded: Run, arguments: tuple[str, ...]) -> None:
+    """The figure stays decimal text, so that programs can add; other fields say what it is."""
     for line in recorded(*arguments, "--json").out.split("\n\n"):
         for where, said in figures(json.loads(line) if line.strip() else None):
             honest = said.get("unpriced_events") or said.get("unpriced") or said.get("at_least")

@@ -21,7 +21,7 @@ USE = {"input_tokens": 5, "output_tokens": 7}
 
 
 def plan(cost: str | None, counter: str | None = None, **fields: Any) -> dict[str, Any]:
-    """What the agent plan reads."""
+    """Return a reading of the agent plan."""
     return reading(cost, agent="plan", **({} if counter is None else {"counter": counter}), **fields)
 
 
@@ -55,7 +55,7 @@ def test_an_attempt_that_was_killed_and_never_ended_adds_up() -> None:
     assert usd(*FIRST, *RETRY, *again) == "4.46"
 
 
-def test_attempts_beside_each_other_add_up_in_any_order() -> None:
+def test_parallel_attempts_add_up_in_any_order() -> None:
     sequence = [*FIRST[1:], *RETRY]
     for seed in range(9):
         mixed = sequence + random.Random(seed).choices(sequence, k=3)
@@ -65,7 +65,7 @@ def test_attempts_beside_each_other_add_up_in_any_order() -> None:
 
 @given(attempts(), st.integers(0, 10**6))
 def test_while_running_order_and_repetition_change_nothing(sequence: list[dict[str, Any]], seed: int) -> None:
-    def told(state: State) -> dict[str, Any]:
+    def shown_columns(state: State) -> dict[str, Any]:
         changing = ("event_count", "created_at", "updated_at", "start_time", "end_time", "duration_seconds")
         return {name: value for name, value in asdict(row(state, HEAD)).items() if name not in changing}
 
@@ -75,13 +75,13 @@ def test_while_running_order_and_repetition_change_nothing(sequence: list[dict[s
     mixed = now + dice.choices(now, k=3 if now else 0)
     dice.shuffle(mixed)
     if not folded(*before).ended:
-        assert told(folded(*before, *mixed)) == told(folded(*before, *now))
+        assert shown_columns(folded(*before, *mixed)) == shown_columns(folded(*before, *now))
 
 
 def test_tokens_of_the_attempts_add_up_and_so_do_those_below_another_meter() -> None:
     first = [started(1), plan("0.50", "one", usage=USE), ended("failed"), started(2)]
-    told = shown(*first, plan("0.40", "two", usage=USE))
-    assert (told.input_tokens, told.output_tokens) == (10, 14)
+    made = shown(*first, plan("0.40", "two", usage=USE))
+    assert (made.input_tokens, made.output_tokens) == (10, 14)
     unknown = shown(*first, plan("0.40", "two"))
     assert (unknown.input_tokens, unknown.output_tokens) == (5, 7)
 
@@ -146,9 +146,9 @@ def test_a_total_that_is_carried_on_is_not_added() -> None:
 
 def test_a_retry_that_reads_less_without_a_counter_is_a_lower_bound_and_says_so() -> None:
     first = [started(1), plan("0.50"), ended("failed"), started(2)]
-    told = shown(*first, plan("0.40"))
-    assert (told.actual_cost_total, told.cost_basis) == (0.5, "partial")
-    assert orjson.loads(told.cost_breakdown)["retries_without_counter"] == ["agent plan"]
+    made = shown(*first, plan("0.40"))
+    assert (made.actual_cost_total, made.cost_basis) == (0.5, "partial")
+    assert orjson.loads(made.cost_breakdown)["retries_without_counter"] == ["agent plan"]
     grown = shown(*first, plan("0.40"), plan("0.60"))
     assert (grown.actual_cost_total, grown.cost_basis) == (0.6, "partial"), "it began at zero, so 0.50 may be missing"
     third = shown(*first, plan("0.40"), ended("failed", 2), started(3), plan("0.60"))
@@ -196,12 +196,12 @@ def test_a_total_above_replaces_a_retry_without_a_counter_for_good_and_a_sum_tha
 )
 def test_what_is_older_or_one_call_or_a_correction_or_counted_lacks_no_counter(harmless: dict[str, Any]) -> None:
     first = [started(1), plan("0.50", message_id="m1"), plan("0.50"), ended("failed"), started(2)]
-    told = shown(*first, harmless)
-    assert told.cost_basis == "reported"
-    assert "retries_without_counter" not in told.cost_breakdown
+    made = shown(*first, harmless)
+    assert made.cost_basis == "reported"
+    assert "retries_without_counter" not in made.cost_breakdown
 
 
-def test_a_final_figure_that_was_not_begun_at_zero_ends_the_doubt() -> None:
+def test_a_final_figure_above_the_settled_cost_makes_the_row_complete() -> None:
     first = [started(1), plan("0.50"), ended("failed"), started(2), plan("0.40")]
     corrected = shown(*first, plan("0.90", final=True, reason="both attempts"), ended("completed", 2))
     assert (corrected.actual_cost_total, corrected.cost_basis) == (0.9, "reported")
@@ -214,8 +214,8 @@ def test_a_final_figure_that_was_not_begun_at_zero_ends_the_doubt() -> None:
 
 def test_usage_without_a_price_adds_up_and_a_retry_covers_none_of_the_attempt_before() -> None:
     unpriced = [plan(None, name, model="who", usage=USE) for name in ("one", "two")]
-    told = shown(*unpriced)
-    assert (told.unpriced_events, told.cost_basis, told.input_tokens, told.output_tokens) == (1, "partial", 10, 14)
+    made = shown(*unpriced)
+    assert (made.unpriced_events, made.cost_basis, made.input_tokens, made.output_tokens) == (1, "partial", 10, 14)
     covered = shown(*unpriced, plan("0.10", "one"))
     assert (covered.unpriced_events, covered.cost_basis) == (0, "reported")
     retried = shown(unpriced[0], ended("failed"), started(2), plan("0.40", "two"))

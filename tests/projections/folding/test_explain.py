@@ -87,8 +87,8 @@ def test_each_step_says_what_why_and_where() -> None:
         ended("completed", 1),
         started(2),
     ]
-    told = [(s.seq, s.meter, s.why, s.file, s.line) for s in steps(numbered(sequence))]
-    assert told == [
+    shown = [(s.seq, s.meter, s.why, s.file, s.line) for s in steps(numbered(sequence))]
+    assert shown == [
         (2, "agent plan, session s", "first reading, $0.0900", "raw_output.jsonl", 128),
         (4, "agent plan, session s", "reads $5.0000, was $0.0900 (partial, priced by b 1)", None, None),
         (6, "workflow", "completed: the last readings count", None, None),
@@ -103,8 +103,8 @@ def test_a_step_names_the_counter_and_the_sub_agent_and_what_that_counter_read_b
         reading("0.10", agent="plan", message_id="m1", subagent="explore"),
         reading("3.00", agent="plan"),
     ]
-    told = [(step.meter, step.why, step.to_nanousd // 10**7) for step in steps(numbered(sequence))]
-    assert told == [
+    shown = [(step.meter, step.why, step.to_nanousd // 10**7) for step in steps(numbered(sequence))]
+    assert shown == [
         ("agent plan, counter one", "first reading, $0.5000", 50),
         ("agent plan, counter two", "first reading, $0.4000", 90),
         ("agent plan, counter one", "reads $0.6000, was $0.5000", 100),

@@ -24,9 +24,9 @@ TIMES = ("event_count", "created_at", "updated_at", "last_activity")
 
 
 def shown(state: State) -> dict[str, Any]:
-    """The row without what depends on how many lines there are, when they were recorded and when things happened."""
-    told = asdict(row(state, HEAD))
-    return {name: value for name, value in told.items() if name not in TIMES}
+    """Return the row without the columns that depend on the number of lines and on moments."""
+    made = asdict(row(state, HEAD))
+    return {name: value for name, value in made.items() if name not in TIMES}
 
 
 @given(st.one_of(events, attempts()))
@@ -68,14 +68,14 @@ def test_while_running_order_and_repetition_change_nothing(sequence: list[dict[s
 @given(st.one_of(events, attempts()))
 def test_the_breakdown_sums_to_the_total_exactly(sequence: list[dict[str, Any]]) -> None:
     state = folded(*sequence)
-    told = row(state, HEAD)
-    breakdown = orjson.loads(told.cost_breakdown)
+    made = row(state, HEAD)
+    breakdown = orjson.loads(made.cost_breakdown)
     for parts in (breakdown["by_agent"], breakdown["by_model"]):
         assert sum(Fraction(text) for text in parts.values()) * 10**9 == state.cost_nanousd
-    for parts in orjson.loads(told.token_breakdown).values():
+    for parts in orjson.loads(made.token_breakdown).values():
         for column, bucket in (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens")):
-            assert sum(counts.get(bucket, 0) for counts in parts.values()) == getattr(told, column)
-    assert told.total_tokens == told.input_tokens + told.cached_tokens + told.cache_hit_tokens + told.output_tokens
+            assert sum(counts.get(bucket, 0) for counts in parts.values()) == getattr(made, column)
+    assert made.total_tokens == made.input_tokens + made.cached_tokens + made.cache_hit_tokens + made.output_tokens
 
 
 @given(events, readings())
@@ -108,8 +108,8 @@ def test_a_new_run_alone_changes_nothing_but_the_status(sequence: list[dict[str,
     again = shown(folded(*sequence, ended(run=8), started(9)))
     once_more = shown(folded(*sequence, ended(run=8), started(9), ended(run=9)))
     times = {"status", "start_time", "end_time", "duration_seconds", "error_message"}
-    for told in (again, once_more):
-        assert {k: v for k, v in told.items() if k not in times} == {
+    for later in (again, once_more):
+        assert {k: v for k, v in later.items() if k not in times} == {
             k: v for k, v in after_end.items() if k not in times
         }
 
@@ -124,8 +124,8 @@ def test_when_something_was_spent_by_evidence_changes_no_row_but_its_last_activi
 
 def test_last_activity_is_of_readings_starts_and_ends_and_not_after_their_record() -> None:
     early = "2026-11-23T10:00:00.000000Z"
-    told = row(folded(started(observed_at=early), reading("0.10", observed_at=early)), HEAD)
-    assert told.last_activity == early
+    made = row(folded(started(observed_at=early), reading("0.10", observed_at=early)), HEAD)
+    assert made.last_activity == early
     corrected = row(folded(reading("0.10", observed_at=early), reading("0.20", reason="invoice", final=True)), HEAD)
     assert corrected.last_activity == early
     ahead = row(folded(reading("0.10", observed_at="2099-01-01T00:00:00.000000Z")), HEAD)
@@ -212,20 +212,20 @@ def test_a_total_that_equals_its_models_gives_the_cost_and_they_give_the_tokens(
         reading("0.02", agent="a", session_id="s", model="haiku", usage=use),
         reading("0.10", agent="a", session_id="s", final=True),
     )
-    told = row(state, HEAD)
-    assert (told.actual_cost_total, told.cost_basis, told.total_tokens, told.model_used) == (
+    made = row(state, HEAD)
+    assert (made.actual_cost_total, made.cost_basis, made.total_tokens, made.model_used) == (
         0.1,
         "reported",
         24,
         "opus",
     )
-    assert orjson.loads(told.cost_breakdown)["by_model"] == {"opus": "0.08", "haiku": "0.02"}
+    assert orjson.loads(made.cost_breakdown)["by_model"] == {"opus": "0.08", "haiku": "0.02"}
 
 
 def test_a_total_above_its_models_leaves_the_rest_unattributed() -> None:
-    told = row(folded(reading("0.08", agent="a", model="opus"), reading("0.10", agent="a")), HEAD)
-    assert orjson.loads(told.cost_breakdown)["by_model"] == {"opus": "0.08", "(unattributed)": "0.02"}
-    assert orjson.loads(told.cost_breakdown)["by_agent"] == {"a": "0.10"}
+    made = row(folded(reading("0.08", agent="a", model="opus"), reading("0.10", agent="a")), HEAD)
+    assert orjson.loads(made.cost_breakdown)["by_model"] == {"opus": "0.08", "(unattributed)": "0.02"}
+    assert orjson.loads(made.cost_breakdown)["by_agent"] == {"a": "0.10"}
 
 
 def test_a_sub_agents_calls_are_in_their_sessions_total_and_shown_under_its_name() -> None:
@@ -235,10 +235,10 @@ def test_a_sub_agents_calls_are_in_their_sessions_total_and_shown_under_its_name
         reading("0.40", message_id="m1", usage=use, **below),
         reading("0.30", message_id="m2", usage=use, subagent="explore", skill="audit", plugin="tools", **below),
     ]
-    told = row(folded(*calls), HEAD)
-    assert orjson.loads(told.cost_breakdown)["by_agent"] == {"main": "0.40", "explore": "0.30"}
-    assert orjson.loads(told.cost_breakdown)["by_model"] == {"opus": "0.70"}
-    assert orjson.loads(told.token_breakdown)["by_agent"] == {"main": use, "explore": use}
+    made = row(folded(*calls), HEAD)
+    assert orjson.loads(made.cost_breakdown)["by_agent"] == {"main": "0.40", "explore": "0.30"}
+    assert orjson.loads(made.cost_breakdown)["by_model"] == {"opus": "0.70"}
+    assert orjson.loads(made.token_breakdown)["by_agent"] == {"main": use, "explore": use}
     covered = row(folded(*calls, reading("1.00", agent="main", session_id="s", final=True), ended()), HEAD)
     assert covered.actual_cost_total == 1.0, "the session's total covers them"
     assert orjson.loads(covered.cost_breakdown)["by_agent"] == {"main": "0.70", "explore": "0.30"}
@@ -247,8 +247,8 @@ def test_a_sub_agents_calls_are_in_their_sessions_total_and_shown_under_its_name
 def test_a_meters_smallest_sub_agent_counts_and_what_was_booked_moves_to_it() -> None:
     readings = [reading("0.10", agent="main"), *[reading("0.30", agent="main", subagent=name) for name in "cab"]]
     for some, name in ((readings[:1], "main"), (readings[:2], "c"), (readings, "a"), (readings[::-1], "a")):
-        told = row(folded(*some), HEAD)
-        assert list(orjson.loads(told.cost_breakdown)["by_agent"]) == [name]
+        made = row(folded(*some), HEAD)
+        assert list(orjson.loads(made.cost_breakdown)["by_agent"]) == [name]
 
 
 def test_a_sub_agent_of_a_meter_names_none_below_it() -> None:
@@ -268,8 +268,8 @@ def test_a_sub_agent_that_is_named_after_a_retry_takes_what_its_meter_cost_befor
 
 def test_an_unknown_model_is_unpriced_and_never_free() -> None:
     use = {"input_tokens": 5, "output_tokens": 7}
-    told = row(folded(reading("0.08", model="m"), reading(None, model="who", usage=use)), HEAD)
-    assert (told.unpriced_events, told.cost_basis, told.total_tokens) == (1, "partial", 12)
+    made = row(folded(reading("0.08", model="m"), reading(None, model="who", usage=use)), HEAD)
+    assert (made.unpriced_events, made.cost_basis, made.total_tokens) == (1, "partial", 12)
     priced = row(folded(reading(None, model="who", usage=use), reading("0.01", model="who", usage=use)), HEAD)
     assert (priced.unpriced_events, priced.cost_basis, priced.total_tokens) == (0, "reported", 12)
     covered = row(
@@ -302,9 +302,9 @@ def test_the_basis_is_that_of_the_readings_the_total_was_taken_from(sequence: li
 
 
 def test_possible_double_counting_is_counted_and_reported() -> None:
-    told = row(folded(reading("0.10", agent="a", session_id="s"), reading("0.10", agent="a", model="m")), HEAD)
-    assert told.actual_cost_total == 0.2
-    assert orjson.loads(told.cost_breakdown)["possible_double_counting"] == [
+    made = row(folded(reading("0.10", agent="a", session_id="s"), reading("0.10", agent="a", model="m")), HEAD)
+    assert made.actual_cost_total == 0.2
+    assert orjson.loads(made.cost_breakdown)["possible_double_counting"] == [
         "agent a: session and model meters side by side"
     ]
     twice = [reading("0.10", agent=agent, message_id="msg_1") for agent in ("a", "b")]
@@ -312,10 +312,10 @@ def test_possible_double_counting_is_counted_and_reported() -> None:
     assert doubt == ["message msg_1 under 2 meters"]
 
 
-def test_an_unknown_type_or_a_newer_version_is_held_and_reported() -> None:
-    told = row(folded(reading("0.10"), {"type": "cost_guessed", "cost_usd": "9.00"}, reading("9.00") | {"v": 2}), HEAD)
-    assert (told.actual_cost_total, told.cost_basis, told.event_count) == (0.1, "partial", 3)
-    assert orjson.loads(told.cost_breakdown)["unread_events"] == 2
+def test_an_unknown_type_or_a_newer_version_is_stored_and_reported() -> None:
+    made = row(folded(reading("0.10"), {"type": "cost_guessed", "cost_usd": "9.00"}, reading("9.00") | {"v": 2}), HEAD)
+    assert (made.actual_cost_total, made.cost_basis, made.event_count) == (0.1, "partial", 3)
+    assert orjson.loads(made.cost_breakdown)["unread_events"] == 2
 
 
 @pytest.mark.parametrize(
@@ -342,9 +342,9 @@ def test_a_line_that_no_append_of_ours_makes_is_an_error_that_names_its_seq(brok
     assert caught.value.field == field
 
 
-def test_what_starts_and_ends_say_about_the_workflow() -> None:
+def test_starts_and_ends_give_the_metadata_of_the_workflow() -> None:
     at = "2026-11-23T18:00:0{}.000000Z"
-    told = row(
+    made = row(
         folded(
             started(1, issue_number=17, workflow_template="adw_plan", observed_at=at.format(5)),
             started(1, workflow_template="adw_sdlc", estimated_cost_usd="1.50", observed_at=at.format(2)),
@@ -352,10 +352,10 @@ def test_what_starts_and_ends_say_about_the_workflow() -> None:
         ),
         HEAD,
     )
-    assert (told.issue_number, told.workflow_template, told.estimated_cost_total) == (17, "adw_sdlc", 1.5)
-    assert (told.start_time, told.end_time, told.duration_seconds) == (at.format(2), at.format(9), 7)
-    assert (told.status, told.error_message) == ("failed", "boom")
-    assert (told.created_at, told.updated_at) == ("2026-11-23T18:00:01.000000Z", "2026-11-23T18:00:03.000000Z")
+    assert (made.issue_number, made.workflow_template, made.estimated_cost_total) == (17, "adw_sdlc", 1.5)
+    assert (made.start_time, made.end_time, made.duration_seconds) == (at.format(2), at.format(9), 7)
+    assert (made.status, made.error_message) == ("failed", "boom")
+    assert (made.created_at, made.updated_at) == ("2026-11-23T18:00:01.000000Z", "2026-11-23T18:00:03.000000Z")
 
 
 def test_project_and_branch_are_those_of_the_last_start_that_names_them() -> None:

@@ -42,7 +42,7 @@ def spread_lines(draw: st.DrawFn) -> list[Line]:
     return lines
 
 
-def told(state: State) -> Counter[tuple[Any, ...]]:
+def amounts(state: State) -> Counter[tuple[Any, ...]]:
     """Spend by quarter hour, agent, session, model, evidence and which figure; no zeros, no lower bounds."""
     found = {(*one[:5], place): figure for one in spend(state) for place, figure in zip(PLACES, one[5:], strict=True)}
     return Counter({key: figure for key, figure in found.items() if figure and key[-1] != "partial"})
@@ -63,7 +63,7 @@ def test_spend_is_the_change_of_the_naive_breakdown_event_by_event(lines: list[L
         for key in now.keys() | before.keys():
             expected[(quarter, *key[:3], evidence, *key[3:])] += now[key] - before[key]
         before = now
-    assert told(state) == Counter({key: figure for key, figure in expected.items() if figure})
+    assert amounts(state) == Counter({key: figure for key, figure in expected.items() if figure})
 
 
 @given(spread_lines())
@@ -73,8 +73,8 @@ def test_what_was_spent_is_a_lower_bound_somewhere_exactly_when_the_row_is_one(l
         fold(state, line)
         shown, spent = row(state, HEAD), spend(state)
         if spent:
-            told = any(one.partial for one in spent) or shown.unpriced_events > 0
-            assert told == (shown.cost_basis == "partial")
+            at_least = any(one.partial for one in spent) or shown.unpriced_events > 0
+            assert at_least == (shown.cost_basis == "partial")
 
 
 def test_an_incomplete_reading_of_nothing_is_a_lower_bound_too() -> None:
@@ -127,17 +127,17 @@ def test_spend_sums_to_the_row_by_agent_and_by_model_and_in_all(lines: list[Line
 
 
 @given(spread_lines(), st.integers(0, 20))
-def test_a_state_that_was_looked_at_on_the_way_goes_on_to_the_same_row_and_spend(lines: list[Line], look: int) -> None:
-    kept, fresh = initial("w"), initial("w")
+def test_a_state_that_was_updated_on_the_way_goes_on_to_the_same_row_and_spend(lines: list[Line], look: int) -> None:
+    updated, fresh = initial("w"), initial("w")
     for place, line in enumerate(lines):
-        fold(kept, line)
+        fold(updated, line)
         fold(fresh, line)
         if place % (look + 1) == look:
-            row(kept, HEAD)
-            spend(kept)
+            row(updated, HEAD)
+            spend(updated)
     if lines:
-        assert row(kept, HEAD) == row(fresh, HEAD)
-    assert spend(kept) == spend(fresh)
+        assert row(updated, HEAD) == row(fresh, HEAD)
+    assert spend(updated) == spend(fresh)
 
 
 @given(spread_lines())
@@ -207,7 +207,7 @@ def test_an_end_that_lowers_the_figure_takes_back_on_its_day() -> None:
     assert costs(folded(*over, ended(observed_at=at(40)))) == [("+0", None, "5.00"), ("+30", None, "-2.63")]
 
 
-def test_a_reading_below_that_catches_up_with_a_total_moves_its_share_from_nobody_to_its_model() -> None:
+def test_a_reading_below_a_total_moves_its_share_from_unattributed_to_its_model() -> None:
     state = folded(reading("1.00", observed_at=at(0)), reading("0.40", model="m", observed_at=at(30)))
     assert costs(state) == [("+0", None, "1.00"), ("+30", None, "-0.40"), ("+30", "m", "0.40")]
 
