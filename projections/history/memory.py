@@ -88,8 +88,8 @@ class MemoryHistory:
         """See `HistoryStore.page`."""
         return page_of(self._rows.values(), query)
 
-    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """See `HistoryStore.doubtful`."""
+    def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
+        """See `HistoryStore.suspect_rows`."""
         found = [row for row in self._rows.values() if may_need_attention(row, idle_before)]
         found.sort(key=lambda row: row.adw_id)
         return sorted(found, key=lambda row: row.updated_at, reverse=True)[offset : offset + limit]

@@ -211,7 +211,7 @@ class HistoryStore(Protocol):
         """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
         ...
 
-    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
+    def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
         """The rows that `stale.may_need_attention` picks, the newest first, so many at most; the others are not read.
 
         Args:

@@ -29,11 +29,11 @@ __all__ = [
     "Suspect",
     "accept_command",
     "covering",
-    "doubts",
     "is_accepted",
     "may_need_attention",
     "recorded_ahead",
     "stale",
+    "suspect_conditions",
     "suspects",
 ]
 
@@ -110,7 +110,7 @@ def stale(
 
 
 def may_need_attention(found: Row, idle_before: str) -> bool:
-    """Whether there may be findings about a row: what a store's `doubtful` is to give.
+    """Return whether there may be findings about a row; `suspect_conditions` is the same rule in SQL.
 
     Args:
         idle_before: a running row without an event since is idle; in the ledger's spelling.
@@ -120,15 +120,33 @@ def may_need_attention(found: Row, idle_before: str) -> bool:
     return suspicious or found.unpriced_events > 0 or any(mark in found.cost_breakdown for mark in MARKS)
 
 
+_BREAKDOWN: Final = "CAST(cost_breakdown AS text)"
+_MARKED: Final = " OR ".join(f"replace({_BREAKDOWN}, '{mark}', '') <> {_BREAKDOWN}" for mark in MARKS)
+
+SUSPECT_INDEX: Final = (
+    f"(status = 'running' OR unpriced_events > 0 OR {_MARKED} "
+    f"OR (actual_cost_nanousd < {LOW_COST_NANOUSD} AND total_tokens > {MANY_TOKENS}))"
+)
+"""The condition of an index, in SQL that both databases read; it includes all running rows, since whether one is idle
+depends on the clock.
+"""
+
+
+def suspect_conditions(mark: str) -> str:
+    """Return the conditions, order and limit of a query for the rows that may need attention.
+
+    Its values are: since when a running row is idle, the limit, the offset.
+
+    Args:
+        mark: the placeholder of a value in this database.
+    """
+    now = f"(status <> 'running' OR updated_at < {mark} OR unpriced_events > 0 OR {_MARKED})"
+    return f"{SUSPECT_INDEX} AND {now} ORDER BY updated_at DESC, adw_id LIMIT {mark} OFFSET {mark}"
+
+
 def is_cheap(found: Row) -> bool:
-    """Whether a row cost little for many tokens; what they come to decides whether it is suspect."""
+    """Return whether a row cost little for many tokens; the list price of these decides whether it is suspect."""
     return found.actual_cost_nanousd < LOW_COST_NANOUSD and found.total_tokens > MANY_TOKENS
-
-
-def doubts(found: Row, *, now: datetime, lookups: Lookups | None = None) -> Iterator[tuple[str, str]]:
-    """Why one row needs attention, and what to do."""
-    for suspect in suspects(found, now=now, lookups=lookups):
-        yield suspect.why, suspect.next_step
 
 
 def suspects(

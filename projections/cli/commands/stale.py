@@ -15,7 +15,7 @@ from ledger.importing.importer import reread
 from ledger.importing.source_registry import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
-from projections.applications.doubts import doubts_of_copies
+from projections.applications.suspects import suspects_of_copies
 from projections.cli.options import config_option, data_option, history_option, json_option, prices
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.costs import row_cost
@@ -86,7 +86,7 @@ def _found(session: CommandSession, rows: list[Row], idle: timedelta) -> list[Su
     now = datetime.now(UTC)
     lookups = Attention(prices(), session.ledgers)
     found = list(stale(rows, now=now, idle=idle, grown_at=_grown_at(session, rows), lookups=lookups))
-    found += doubts_of_copies(rows, session.compared(rows), session.where_copied, now=now)
+    found += suspects_of_copies(rows, session.compared(rows), session.where_copied, now=now)
     return found
 
 

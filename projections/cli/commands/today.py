@@ -18,7 +18,7 @@ from ledger.importing.source_registry import SourceRegister
 from ledger.sources import TRANSCRIPT_KINDS, source, transcript
 from ledger.storage.origin import misplaced
 from ledger.text import counted
-from projections.applications.doubts import doubts_of_copies
+from projections.applications.suspects import suspects_of_copies
 from projections.cli.commands.check import as_json_standing
 from projections.cli.options import config_path, idle_after, located_data, prices
 from projections.cli.output.console import console
@@ -30,7 +30,7 @@ from projections.cli.session import CommandSession, exit_code, opened
 from projections.folding.row import Row
 from projections.folding.tools import tools_of
 from projections.history.idle import is_idle
-from projections.history.suspects import doubts
+from projections.history.suspects import suspects
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview
@@ -117,11 +117,11 @@ def _picture(session: CommandSession) -> _Picture:
 
 def _suspects(session: CommandSession, rows: list[Row], now: datetime) -> Iterator[tuple[Row, str]]:
     lookups = Attention(prices(), session.ledgers)
-    yield from ((found, why) for found in rows for why, _ in doubts(found, now=now, lookups=lookups))
+    yield from ((found, one.why) for found in rows for one in suspects(found, now=now, lookups=lookups))
     copies = session.compared(rows)
     for found in rows:
-        for doubt in doubts_of_copies([found], copies, session.where_copied, now=now):
-            yield found, doubt.why
+        for one in suspects_of_copies([found], copies, session.where_copied, now=now):
+            yield found, one.why
 
 
 def _standings(rows: list[Row], day: date) -> list[tuple[Row, BudgetStatus]]:

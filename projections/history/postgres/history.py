@@ -42,7 +42,7 @@ from projections.history.store import (
     removed,
     visible_cost,
 )
-from projections.history.suspects_sql import doubtful
+from projections.history.suspects import suspect_conditions
 
 __all__ = ["PostgresHistory", "open_postgres", "values_of"]
 
@@ -169,9 +169,9 @@ class PostgresHistory:
 
         return self._connection.run(work)
 
-    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """See `HistoryStore.doubtful`."""
-        query = f"{self._rows} WHERE {doubtful('%s')}"
+    def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
+        """See `HistoryStore.suspect_rows`."""
+        query = f"{self._rows} WHERE {suspect_conditions('%s')}"
         found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit, offset)).fetchall())
         return list(map(_row, found))
 

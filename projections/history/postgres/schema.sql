@@ -10,7 +10,7 @@
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
 
--- One row per workflow, a pure function of its ledger (projections/workflow_history.py); read it by the view
+-- One row per workflow, a pure function of its ledger (projections/folding/row.py); read it by the view
 -- workflow_history, which also takes updates.
 CREATE TABLE workflow_history_N (
     adw_id                   text COLLATE "C" PRIMARY KEY,  -- the ledger's workflow_id
@@ -49,22 +49,17 @@ CREATE TABLE workflow_history_N (
 );
 
 -- How far each ledger has been read (seq 0: not at all); written with its row, in one transaction. It is also the lock
--- of whoever writes that workflow.
+-- of the writers of that workflow.
 CREATE TABLE costledger_checkpoint_N (
     workflow_id text COLLATE "C" PRIMARY KEY,
     seq         bigint NOT NULL,
     size        bigint NOT NULL,  -- bytes
     hash        text NOT NULL
 );
--- Rows that may need attention (projections/stores/doubtful.py, which says the same).
-CREATE INDEX workflow_history_attention_N ON workflow_history_N (updated_at) WHERE
-    (status = 'running' OR unpriced_events > 0 OR replace(CAST(cost_breakdown AS text), '"(held)"', '') <> CAST(cost_breakdown AS text) OR
-    replace(CAST(cost_breakdown AS text), '"possible_double_counting"', '') <> CAST(cost_breakdown AS text) OR
-    replace(CAST(cost_breakdown AS text), '"unread_events"', '') <> CAST(cost_breakdown AS text) OR
-    replace(CAST(cost_breakdown AS text), '"retries_without_counter"', '') <> CAST(cost_breakdown AS text) OR
-    (actual_cost_nanousd < 500000000 AND total_tokens > 100000));
+-- Rows that may need attention: SUSPECT_INDEX of projections/history/suspects.py.
+CREATE INDEX workflow_history_attention_N ON workflow_history_N (updated_at) WHERE SUSPECT_INDEX;
 
--- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
+-- What each workflow spent when, by agent, session and model (projections/folding/spend.py): the change of its breakdown, event
 -- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
 CREATE TABLE costledger_spend_N (
     adw_id                text COLLATE "C" NOT NULL,
@@ -125,11 +120,11 @@ CREATE TABLE IF NOT EXISTS costledger_change (
 );
 CREATE INDEX IF NOT EXISTS costledger_change_number ON costledger_change (number);
 CREATE SEQUENCE IF NOT EXISTS costledger_change_number_sequence;
--- Above the numbers of any history that stood here before: projections/store.py, number_before_first.
+-- Above the numbers of any earlier history in this schema: projections/history/store.py, number_before_first.
 SELECT setval('costledger_change_number_sequence', (floor(extract(epoch FROM now()))::bigint - 1577836800) << 32)
     FROM costledger_change_number_sequence WHERE NOT is_called;
 
--- schema_version: of postgres.sql. fold_version: what the rows mean; another one refolds every ledger.
+-- schema_version: of this file. fold_version: what the rows mean; another one refolds every ledger.
 -- rows_version: the N that the views show. building_version: the N that projectors are filling.
 CREATE TABLE IF NOT EXISTS costledger_meta (
     key   text PRIMARY KEY,

@@ -37,7 +37,7 @@ from projections.history.store import (
     removed,
     stored_cost,
 )
-from projections.history.suspects_sql import doubtful
+from projections.history.suspects import suspect_conditions
 
 __all__ = ["SqliteHistory"]
 
@@ -157,10 +157,10 @@ class SqliteHistory:
         with self._connection.errors():
             return pages.page(self._db, query)
 
-    def doubtful(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """See `HistoryStore.doubtful`."""
+    def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
+        """See `HistoryStore.suspect_rows`."""
         with self._connection.errors():
-            query = f"SELECT * FROM ({self._rows}) WHERE {doubtful('?')}"
+            query = f"SELECT * FROM ({self._rows}) WHERE {suspect_conditions('?')}"
             return [Row(*values) for values in self._db.execute(query, (idle_before, limit, offset))]
 
     def recorded_after(self, moment: str, limit: int) -> list[Row]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from projections.folding.row import COLUMNS, Row
 from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Page, Query, QueryTotals
 from projections.history.store import number_before_first
-from projections.history.suspects_sql import DOUBTFUL
+from projections.history.suspects import SUSPECT_INDEX
 
 __all__ = ["changes_after", "make_changes", "page", "prepare", "totals"]
 
@@ -87,8 +87,9 @@ def statements() -> Iterator[str]:
     for column in SORTS.values():
         if column != "adw_id":
             yield f"CREATE INDEX IF NOT EXISTS workflow_history_{column} ON workflow_history ({column}, adw_id)"
-    yield "DROP INDEX IF EXISTS workflow_history_doubtful"  # of fold version 5, which held every lower bound
-    yield f"CREATE INDEX IF NOT EXISTS workflow_history_attention ON workflow_history (updated_at) WHERE {DOUBTFUL}"
+    yield "DROP INDEX IF EXISTS workflow_history_doubtful"  # of fold version 5, which contained every lower bound
+    name = "workflow_history_attention"
+    yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history (updated_at) WHERE {SUSPECT_INDEX}"
     for column in _KEY[1:]:
         name = f"workflow_history_{column}_last_activity"
         yield f"CREATE INDEX IF NOT EXISTS {name} ON workflow_history ({column}, last_activity, adw_id)"

@@ -8,7 +8,7 @@
 --   5  costledger_total: sums in halves of 32 bits
 --   6  the columns branch and tool
 
--- One row per workflow, a pure function of its ledger (projections/workflow_history.py). Times are UTC text,
+-- One row per workflow, a pure function of its ledger (projections/folding/row.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
 CREATE TABLE IF NOT EXISTS workflow_history (
     adw_id                   TEXT PRIMARY KEY,  -- the ledger's workflow_id
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS cost_audit_log (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS cost_audit_log_adw_id ON cost_audit_log (adw_id);
 
--- What each workflow spent when, by agent, session and model (projections/spend.py): the change of its breakdown, event
+-- What each workflow spent when, by agent, session and model (projections/folding/spend.py): the change of its breakdown, event
 -- by event. Every figure is a change and may be negative; a workflow's sum to its row, a running one's to pure replay.
 CREATE TABLE IF NOT EXISTS costledger_spend (
     adw_id                TEXT NOT NULL,

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.event import finding_accepted
-from projections.applications.doubts import doubts_of_copies
+from projections.applications.suspects import suspects_of_copies
 from projections.folding.explain import steps
 from projections.folding.fold import fold, initial
 from projections.history import query as pages
@@ -254,7 +254,7 @@ def stale_rows(
     if service.application is not None:
         every = service.history.rows()
         copies = compared_with(service.application, every)
-        found += doubts_of_copies(every, copies, _APPLICATION, now=now)
+        found += suspects_of_copies(every, copies, _APPLICATION, now=now)
     return answer({"doubts": [_suspect(one) for one in found], "more": more})
 
 
@@ -291,7 +291,7 @@ def _of_rows(service: Service, now: datetime, limit: int) -> tuple[list[Suspect]
     ahead = service.history.recorded_after(timestamps.to_wire(now + AHEAD), pages.LIMIT_MAX)
     names = {row.adw_id for row in ahead}
     for offset in range(0, _LOOKED_AT_MAX, pages.LIMIT_MAX):
-        rows = service.history.doubtful(pages.LIMIT_MAX, idle_before=idle_before, offset=offset)
+        rows = service.history.suspect_rows(pages.LIMIT_MAX, idle_before=idle_before, offset=offset)
         others = [row for row in rows if row.adw_id not in names]
         for row in others if offset else [*ahead, *others]:
             if of_row := list(suspects(row, now=now, lookups=service.attention)):
@@ -312,7 +312,7 @@ def _covered(service: Service, adw_id: str) -> dict[str, str]:
     now = datetime.now(UTC)
     found = list(suspects(row, now=now, lookups=service.attention))
     if service.application is not None:
-        found += doubts_of_copies([row], compared_with(service.application, [row]), _APPLICATION, now=now)
+        found += suspects_of_copies([row], compared_with(service.application, [row]), _APPLICATION, now=now)
     return {one.kind: one.covers for one in found}
 
 

@@ -17,10 +17,10 @@ from ledger.errors import HistoryUnavailable, SourceUnreadable
 from ledger.events.event import cost_observed, workflow_ended
 from ledger.importing.importer import import_source
 from ledger.storage.memory_store import MemoryStore
-from projections.applications.doubts import doubts_of_copies
 from projections.applications.opening import application_at
 from projections.applications.postgres import PostgresDatabase
 from projections.applications.sqlite import SqliteDatabase
+from projections.applications.suspects import suspects_of_copies
 from projections.applications.table import ApplicationTable, Writes
 from projections.history.memory import MemoryHistory
 from projections.history.postgres.connection import PostgresConnection
@@ -87,7 +87,7 @@ class Copied:
     def doubts(self) -> list[str]:
         refresh(self.store, self.history)
         rows = self.history.rows()
-        found = doubts_of_copies(rows, self.table.compare(rows), "app", now=self.clock())
+        found = suspects_of_copies(rows, self.table.compare(rows), "app", now=self.clock())
         return [f"{doubt.adw_id}: {doubt.why}" for doubt in found]
 
 

@@ -317,14 +317,14 @@ def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench)
     bench.observe("0.50", "runs", partial=True)
     refresh(bench.ledgers, bench.history)
     for idle_before in ("2000-01-01T00:00:00.000000Z", late):
-        found = bench.history.doubtful(99, idle_before=idle_before)
+        found = bench.history.suspect_rows(99, idle_before=idle_before)
         assert [row.adw_id for row in found] == [
             *(["runs"] if idle_before == late else []),
             *("twice", "unpriced", "cheap"),
         ]
         assert found == [bench.history.row(row.adw_id) for row in found]
-        assert bench.history.doubtful(2, idle_before=idle_before) == found[:2]
-        assert bench.history.doubtful(2, idle_before=idle_before, offset=1) == found[1:3]
+        assert bench.history.suspect_rows(2, idle_before=idle_before) == found[:2]
+        assert bench.history.suspect_rows(2, idle_before=idle_before, offset=1) == found[1:3]
 
 
 def test_rows_recorded_after_a_moment_are_found_without_the_others(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from projections.applications.plan import Compared
 from projections.folding.row import Row
 from projections.history.suspects import Suspect, covering, is_accepted
 
-__all__ = ["doubts_of_copies"]
+__all__ = ["suspects_of_copies"]
 
 _RECENT: Final = timedelta(hours=1)
 _BREAKDOWN: Final = "cost_breakdown"
@@ -20,7 +20,7 @@ _OVERWRITES_MIN: Final = 2
 """A single edit by hand is put right and is none."""
 
 
-def doubts_of_copies(
+def suspects_of_copies(
     rows: Iterable[Row], compared: Mapping[str, Compared], where: str, *, now: datetime
 ) -> Iterator[Suspect]:
     """Every finding about what an application's table shows of these rows that was not accepted.
