@@ -27,8 +27,9 @@ from ledger.replication.sender import Replication
 from ledger.storage.directory_store import DirectoryStore
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS
-from projections.history.postgres.history import open_postgres, values_of
+from projections.history.postgres.history import open_postgres
 from projections.history.postgres.spend import SPEND_COLUMNS
+from projections.history.postgres.values import values_of
 from projections.projector.run import project_on
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project

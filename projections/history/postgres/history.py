@@ -7,8 +7,7 @@ circle; what a person edits is locked and read before it is decided what the row
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
@@ -23,8 +22,10 @@ from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
 from projections.history.postgres import pages
 from projections.history.postgres.connection import Cursor, PostgresConnection
-from projections.history.postgres.spend import SPEND_COLUMNS, PostgresSpend
+from projections.history.postgres.rebuild import FreshPostgres
+from projections.history.postgres.spend import PostgresSpend
 from projections.history.postgres.tables import BUILDING, VERSIONS, Columns, Tables, only, records
+from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head_of, row_of, stored_of, values_of
 from projections.history.query import Page, Query
 from projections.history.store import (
     NO_LEDGER,
@@ -40,25 +41,16 @@ from projections.history.store import (
     changed,
     decide,
     removed,
-    visible_cost,
 )
 from projections.history.suspects import suspect_conditions
 
-__all__ = ["PostgresHistory", "open_postgres", "values_of"]
+__all__ = ["PostgresHistory", "open_postgres"]
 
 _ENTRY: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
 _AUDIT: Final = (
     f"INSERT INTO cost_audit_log ({', '.join(_ENTRY)}) "
     f"SELECT {', '.join(_ENTRY)} FROM json_populate_recordset(NULL::cost_audit_log, %s)"
 )
-_HEAD: Final = ("workflow_id", "seq", "size", "hash")
-_TOTAL, _EXACT, _ESTIMATE = (
-    COLUMNS.index(name) for name in ("actual_cost_total", "actual_cost_nanousd", "estimated_cost_total")
-)
-_CELLS: Final = attrgetter(*COLUMNS)
-_JSON_COLUMNS: Final = ("cost_breakdown", "token_breakdown")
-_JSON: Final = [COLUMNS.index(name) for name in _JSON_COLUMNS]
-_KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
 _BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 _FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
@@ -125,7 +117,7 @@ class PostgresHistory:
     def rows(self) -> list[Row]:
         """See `HistoryStore.rows`."""
         found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} ORDER BY adw_id").fetchall())
-        return sorted(map(_row, found), key=lambda row: row.adw_id)
+        return sorted(map(row_of, found), key=lambda row: row.adw_id)
 
     def row(self, adw_id: str) -> Row | None:
         """See `HistoryStore.row`."""
@@ -134,7 +126,7 @@ class PostgresHistory:
     def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
         query = f"SELECT * FROM ({self._rows}) found WHERE adw_id = %s"
         values = cursor.execute(query, (adw_id,)).fetchone()
-        return None if values is None else _row(values)
+        return None if values is None else row_of(values)
 
     def ids(self, prefix: str) -> list[str]:
         """See `HistoryStore.ids`."""
@@ -165,7 +157,7 @@ class PostgresHistory:
 
         def work(cursor: Cursor) -> Page:
             found = cursor.execute(f"{text} LIMIT %s OFFSET %s", [*values, query.limit, query.offset]).fetchall()
-            return Page([_row(row) for row in found], pages.totals(cursor, query))
+            return Page([row_of(row) for row in found], pages.totals(cursor, query))
 
         return self._connection.run(work)
 
@@ -173,13 +165,13 @@ class PostgresHistory:
         """See `HistoryStore.suspect_rows`."""
         query = f"{self._rows} WHERE {suspect_conditions('%s')}"
         found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit, offset)).fetchall())
-        return list(map(_row, found))
+        return list(map(row_of, found))
 
     def recorded_after(self, moment: str, limit: int) -> list[Row]:
         """See `HistoryStore.recorded_after`."""
         query = f"{self._rows} WHERE updated_at > %s ORDER BY updated_at DESC, adw_id LIMIT %s"
         found = self._connection.run(lambda cursor: cursor.execute(query, (moment, limit)).fetchall())
-        return list(map(_row, found))
+        return list(map(row_of, found))
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
         """See `HistoryStore.changes_after`."""
@@ -188,7 +180,7 @@ class PostgresHistory:
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
         """See `HistoryStore.stored`."""
         found = self._selected(self._stored, "adw_id", adw_ids)
-        return {adw_id: _stored(*values) for adw_id, *values in found}
+        return {adw_id: stored_of(*values) for adw_id, *values in found}
 
     def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
         """See `HistoryStore.checkpoints`."""
@@ -242,7 +234,7 @@ class PostgresHistory:
             f"UPDATE {self._checkpoint} known SET seq = told.seq, size = told.size, hash = told.hash "
             f"FROM json_populate_recordset(NULL::{self._checkpoint}, %s) told "
             "WHERE known.workflow_id = told.workflow_id",
-            (records(_HEAD, (_head(furthest[row.adw_id]) for row in rows)),),
+            (records(HEAD_COLUMNS, (head_of(furthest[row.adw_id]) for row in rows)),),
         )
         self._log(cursor, changes)
         if not self._hidden:
@@ -252,7 +244,7 @@ class PostgresHistory:
     def _before(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, Before]:
         """What rows showed before an upgrade, of those that it concerns."""
         found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
-        return {adw_id: Before(_stored(*values), seq) for adw_id, *values, seq in found}
+        return {adw_id: Before(stored_of(*values), seq) for adw_id, *values, seq in found}
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
         """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
@@ -269,14 +261,14 @@ class PostgresHistory:
         query = f"SELECT workflow_id, seq FROM {self._checkpoint} WHERE workflow_id = ANY(%s)"
         known: dict[str, int] = dict(cursor.execute(f"{query} ORDER BY workflow_id FOR UPDATE", (names,)).fetchall())
         query = f"{self._stored} WHERE adw_id = ANY(%s) ORDER BY adw_id FOR UPDATE"
-        stored = {adw_id: _stored(*values) for adw_id, *values in cursor.execute(query, (names,))}
+        stored = {adw_id: stored_of(*values) for adw_id, *values in cursor.execute(query, (names,))}
         return known, stored
 
     def _put(self, cursor: Cursor, rows: Sequence[Row]) -> list[str]:
         """Store rows, and say which of them are others now."""
         told = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
         for one in told:
-            one |= {name: orjson.Fragment(one[name]) for name in _JSON_COLUMNS}
+            one |= {name: orjson.Fragment(one[name]) for name in JSON_COLUMNS}
         return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(told).decode(),))]
 
     def forget(self, workflow_id: str) -> None:
@@ -319,7 +311,7 @@ class PostgresHistory:
     def rebuilding(self) -> Iterator[Fresh]:
         """See `HistoryStore.rebuilding`; all of it is one transaction of a session of its own."""
         with self._connection.another() as cursor:
-            yield _FreshPostgres(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
+            yield FreshPostgres(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
 
     @property
     def shared(self) -> bool:
@@ -360,7 +352,7 @@ class PostgresHistory:
         )
         changes: list[CostChange] = []
         for adw_id, cost, status, *before in found:
-            old = None if before[2] is None else _stored(*before)
+            old = None if before[2] is None else stored_of(*before)
             if cost is None:
                 assert old is not None
                 changes.append(removed(adw_id, old, NO_LEDGER))
@@ -426,79 +418,3 @@ class PostgresHistory:
             f"ON CONFLICT (adw_id) DO UPDATE SET ({names}) = ROW({after}) "
             f"WHERE ({before}) IS DISTINCT FROM ({after}) RETURNING adw_id"
         )
-
-
-class _FreshPostgres:
-    """The rows of a rebuild, a version that is not shown yet."""
-
-    def __init__(
-        self,
-        cursor: Cursor,
-        tables: Tables,
-        version: int,
-        changes: Callable[[Cursor, int, str], list[CostChange]],
-    ) -> None:
-        self._cursor, self._tables, self._version, self._changes = cursor, tables, version, changes
-
-    def add(self, batch: Sequence[Projected]) -> None:
-        """See `Fresh.add`."""
-        self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
-        self._copy("costledger_spend", SPEND_COLUMNS, ((one.row.adw_id, *part) for one in batch for part in one.spend))
-        self._copy("costledger_checkpoint", _HEAD, map(_head, batch))
-
-    def _copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        with self._cursor.copy(f"COPY {name}_{self._version} ({', '.join(columns)}) FROM STDIN") as copy:
-            for values in rows:
-                copy.write_row(values)
-
-    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
-        """See `Fresh.swap`."""
-        cursor, version = self._cursor, self._version
-        self._tables.lock_against_writers(cursor)
-        overtaken = self._overtaken(keep)
-        for name, key in _KEYS.items():
-            cursor.execute(f"DELETE FROM {name}_{version} WHERE {key} = ANY(%s)", (overtaken,))
-        self.add([projected for projected in map(again, overtaken) if projected is not None])
-        for name, key in _KEYS.items():
-            kept = f"SELECT * FROM {name} WHERE {key} = ANY(%s) ON CONFLICT DO NOTHING"
-            cursor.execute(f"INSERT INTO {name}_{version} {kept}", (list(keep),))
-        changes = self._changes(cursor, version, reason)
-        self._tables.show(cursor, version)
-        return changes
-
-    def _overtaken(self, keep: Collection[str]) -> list[str]:
-        """Rows that are not among the fresh ones, or were refreshed further since."""
-        found = self._cursor.execute(
-            f"SELECT h.adw_id FROM workflow_history h LEFT JOIN costledger_checkpoint_{self._version} f "
-            "ON f.workflow_id = h.adw_id LEFT JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
-            "WHERE f.seq IS NULL OR c.seq > f.seq ORDER BY 1"
-        )
-        return [adw_id for (adw_id,) in found if adw_id not in keep]
-
-
-def _stored(visible: Any, exact: int | None, status: str) -> Stored:
-    cost = visible_cost(visible)
-    return Stored(cost, cost if exact is None else exact, status)
-
-
-def _head(projected: Projected) -> tuple[str, int, int, str]:
-    """A checkpoint, in the order of `_HEAD`."""
-    return (projected.row.adw_id, projected.head.seq, projected.head.size, projected.head.hash)
-
-
-def values_of(row: Row) -> tuple[Any, ...]:
-    """A row's values for PostgreSQL: money as exact text."""
-    values = list(_CELLS(row))
-    values[_TOTAL] = money.to_wire(values[_EXACT])
-    if values[_ESTIMATE] is not None:
-        values[_ESTIMATE] = money.to_wire(money.parse_total(values[_ESTIMATE]))
-    return tuple(values)
-
-
-def _row(values: Sequence[Any]) -> Row:
-    """A row as every other store gives it: `jsonb` has no order of keys, so ours is made again."""
-    given = list(values)
-    for index in _JSON:
-        with contextlib.suppress(orjson.JSONDecodeError, TypeError):
-            given[index] = orjson.dumps(orjson.loads(given[index]), option=orjson.OPT_SORT_KEYS).decode()
-    return Row(*given)

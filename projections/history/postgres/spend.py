@@ -8,7 +8,7 @@ from typing import Final
 from projections.folding.spend import AMOUNTS, Spend
 from projections.history.postgres.connection import Cursor
 from projections.history.postgres.tables import records
-from projections.history.sqlite.spend import sum_of, sums_query
+from projections.history.spend_sql import sum_of, sums_query
 from projections.history.store import Group, SpendSum
 
 __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
@@ -19,7 +19,7 @@ _NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 
 
 class PostgresSpend:
-    """Spend rows by workflow, as `SpendTable`; every call is part of its caller's transaction."""
+    """Spend rows by workflow, as `SqliteSpend`; every call is part of its caller's transaction."""
 
     def __init__(self, table: str) -> None:
         columns, told = ", ".join(SPEND_COLUMNS), f"json_populate_recordset(NULL::{table}, %s)"

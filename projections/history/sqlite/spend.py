@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from projections.folding.spend import AMOUNTS, Spend
-from projections.history.store import OWN, Group, SpendSum
+from projections.history.spend_sql import sum_of, sums_query
+from projections.history.store import Group, SpendSum
 
-__all__ = ["SpendTable", "sum_of", "sums_query"]
+__all__ = ["SqliteSpend"]
 
 _COLUMNS: Final = ", ".join(Spend._fields)
 _NAMES: Final = Spend._fields[: -len(AMOUNTS)]
-_SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
 _HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
 """The upper and the lower half of every figure: their sums fit 64 bits, where the figures' own may not."""
 
 
-class SpendTable:
+class SqliteSpend:
     """Spend rows by workflow; every call is part of its caller's transaction."""
 
     def __init__(self, db: sqlite3.Connection, table: str = "costledger_spend") -> None:
@@ -84,38 +84,3 @@ class SpendTable:
             named, halves = values[: -2 * len(AMOUNTS)], values[-2 * len(AMOUNTS) :]
             amounts = [(upper << 32) + lower for upper, lower in zip(halves[::2], halves[1::2], strict=True)]
             yield SpendSum(named[0], tuple(named[1:]), amounts)
-
-
-def sums_query(
-    table: str,
-    by: Sequence[Group],
-    first: int | None,
-    last: int | None,
-    *,
-    merged: bool,
-    mark: str,
-    nothing: str,
-    sums: str = _SUMS,
-) -> tuple[str, list[int]]:
-    """A query for `sum_of`, and its values.
-
-    Args:
-        mark, nothing: how a database spells where a value goes, and grouping by nothing.
-        sums: the expressions that add up.
-    """
-    own = OWN | {"adw_id"}
-    names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
-    keys = names if merged else ["spend.quarter", *names]
-    quarter = "max(spend.quarter)" if merged else "spend.quarter"
-    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
-    bounds = [(f"spend.quarter {sign} {mark}", bound) for sign, bound in ((">=", first), ("<=", last))]
-    given = [(term, bound) for term, bound in bounds if bound is not None]
-    where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
-    selected, grouped = ", ".join([quarter, *names, sums]), ", ".join(keys) or nothing
-    query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
-    return query, [bound for _, bound in given]
-
-
-def sum_of(values: Sequence[Any]) -> SpendSum:
-    """A row of `sums_query`."""
-    return SpendSum(values[0], tuple(values[1 : -len(AMOUNTS)]), [int(amount) for amount in values[-len(AMOUNTS) :]])

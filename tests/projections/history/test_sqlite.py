@@ -12,7 +12,8 @@ from ledger.errors import HistoryUnavailable
 from ledger.events.event import cost_observed
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import COLUMNS
-from projections.history.sqlite.history import SCHEMA_VERSION, SqliteHistory
+from projections.history.sqlite.history import SqliteHistory
+from projections.history.sqlite.tables import SCHEMA_VERSION
 from projections.replay.refresh import refresh
 from tests.conftest import SteppingClock
 

@@ -1,0 +1,70 @@
+"""The rows of a rebuild in PostgreSQL: the tables of a new version until they are swapped in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final
+
+from projections.folding.projection import Projected
+from projections.folding.row import COLUMNS
+from projections.history.postgres.connection import Cursor
+from projections.history.postgres.spend import SPEND_COLUMNS
+from projections.history.postgres.tables import Tables
+from projections.history.postgres.values import HEAD_COLUMNS, head_of, values_of
+from projections.history.store import CostChange
+
+__all__ = ["FreshPostgres"]
+
+_KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
+
+
+class FreshPostgres:
+    """The rows of a rebuild: a version that is not shown yet.
+
+    Args:
+        changes: audits and returns the changes of cost by showing a version.
+    """
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        tables: Tables,
+        version: int,
+        changes: Callable[[Cursor, int, str], list[CostChange]],
+    ) -> None:
+        self._cursor, self._tables, self._version, self._changes = cursor, tables, version, changes
+
+    def add(self, batch: Sequence[Projected]) -> None:
+        """See `Fresh.add`."""
+        self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
+        self._copy("costledger_spend", SPEND_COLUMNS, ((one.row.adw_id, *part) for one in batch for part in one.spend))
+        self._copy("costledger_checkpoint", HEAD_COLUMNS, map(head_of, batch))
+
+    def _copy(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with self._cursor.copy(f"COPY {name}_{self._version} ({', '.join(columns)}) FROM STDIN") as copy:
+            for values in rows:
+                copy.write_row(values)
+
+    def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
+        """See `Fresh.swap`."""
+        cursor, version = self._cursor, self._version
+        self._tables.lock_against_writers(cursor)
+        overtaken = self._overtaken(keep)
+        for name, key in _KEYS.items():
+            cursor.execute(f"DELETE FROM {name}_{version} WHERE {key} = ANY(%s)", (overtaken,))
+        self.add([projected for projected in map(again, overtaken) if projected is not None])
+        for name, key in _KEYS.items():
+            unchanged = f"SELECT * FROM {name} WHERE {key} = ANY(%s) ON CONFLICT DO NOTHING"
+            cursor.execute(f"INSERT INTO {name}_{version} {unchanged}", (list(keep),))
+        changes = self._changes(cursor, version, reason)
+        self._tables.show(cursor, version)
+        return changes
+
+    def _overtaken(self, keep: Collection[str]) -> list[str]:
+        """Return the rows that are not among the fresh ones, or were refreshed further since."""
+        found = self._cursor.execute(
+            f"SELECT h.adw_id FROM workflow_history h LEFT JOIN costledger_checkpoint_{self._version} f "
+            "ON f.workflow_id = h.adw_id LEFT JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE f.seq IS NULL OR c.seq > f.seq ORDER BY 1"
+        )
+        return [adw_id for (adw_id,) in found if adw_id not in keep]

@@ -1,0 +1,101 @@
+"""The tables of a history in SQLite, and the values of their rows."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any, Final
+
+from ledger.errors import HistoryUnavailable
+from ledger.events.timestamps import Clock
+from projections.folding.row import COLUMNS
+from projections.history.sql_scripts import statements
+from projections.history.sqlite import pages
+from projections.history.sqlite.connection import SqliteConnection
+from projections.history.store import FOLD_VERSION, Stored, stored_cost
+
+__all__ = ["BEFORE", "SCHEMA_VERSION", "STORED", "UPSERT", "make_tables", "stored_of", "values_of"]
+
+SCHEMA_VERSION: Final = 6
+VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
+
+STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
+"""The rows that `stored_of` reads."""
+
+BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
+"""The same as they were before an upgrade, and the seq of their checkpoint."""
+
+UPSERT: Final = (
+    f"INSERT INTO workflow_history ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (adw_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
+)
+
+values_of: Final = attrgetter(*COLUMNS)
+"""Return a row's values in the order of its columns."""
+
+
+def stored_of(values: tuple[Any, ...]) -> Stored:
+    """Return what a row of `STORED` shows."""
+    _, total, exact, status = values
+    return stored_cost(total, exact, status)
+
+
+def make_tables(connection: SqliteConnection, clock: Clock) -> None:
+    """Create our tables in an empty database, or bring ours to the versions of this program.
+
+    Raises:
+        HistoryUnavailable: the tables are another application's, or of a newer version.
+    """
+    db = connection.db
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and ("costledger_meta" not in tables or "costledger_column" in tables):
+        raise HistoryUnavailable(
+            connection.path,
+            "is a database of another application and was left as it is; use another data directory, or "
+            f"have its table kept right with --history sqlite:{connection.path}",
+        )
+    versions = _versions(connection) if tables else {}
+    if versions == VERSIONS:
+        return
+    db.execute("PRAGMA journal_mode = WAL")
+    with connection.transaction():
+        if versions:
+            _store_rows_before(connection)
+        if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
+            db.execute("DROP TABLE workflow_history")
+            db.execute("DROP TABLE IF EXISTS costledger_spend")
+            db.execute("DROP TABLE IF EXISTS costledger_total")
+        pages.make_changes(db, clock())
+        for statement in (*statements("sqlite"), *pages.statements()):
+            db.execute(statement)
+        db.execute("DELETE FROM costledger_checkpoint")  # so that every ledger is folded again
+        db.execute(
+            "INSERT OR REPLACE INTO costledger_meta (key, value) VALUES ('schema_version', ?), ('fold_version', ?)",
+            (SCHEMA_VERSION, FOLD_VERSION),
+        )
+
+
+def _versions(connection: SqliteConnection) -> dict[str, int]:
+    """Return the versions that a database was written by.
+
+    Raises:
+        HistoryUnavailable: they are newer than this program.
+    """
+    versions: dict[str, int] = dict(connection.db.execute("SELECT key, value FROM costledger_meta"))
+    if versions.get("schema_version", 0) > SCHEMA_VERSION or versions.get("fold_version", 0) > FOLD_VERSION:
+        raise HistoryUnavailable(
+            connection.path,
+            f"was written by a newer version (schema {versions.get('schema_version')}, this one reads up to "
+            f"{SCHEMA_VERSION}); upgrade costledger, or delete the file: `costledger refresh` makes a new one",
+        )
+    return versions
+
+
+def _store_rows_before(connection: SqliteConnection) -> None:
+    """Store what rows show before every ledger is folded again."""
+    for statement in statements("sqlite"):
+        if "costledger_upgrade" in statement:
+            connection.db.execute(statement)
+    connection.db.execute(
+        "INSERT OR IGNORE INTO costledger_upgrade SELECT h.adw_id, h.actual_cost_total, h.actual_cost_nanousd, "
+        "h.status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id"
+    )
