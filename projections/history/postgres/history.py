@@ -1,7 +1,7 @@
 """The history in PostgreSQL: rows, checkpoints and audit log in one transaction, any number of writers at once.
 
-Writers take the checkpoint rows of their workflows in order of their ids, so they wait for each other and never in a
-circle; what a person edits is locked and read before it is decided what the row shows.
+Writers lock the checkpoint rows of their workflows in the order of the ids, so they wait for each other without a
+deadlock. A row that people may edit is locked and read before its new cost is decided.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import HistoryUnavailable
 from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
@@ -24,7 +23,7 @@ from projections.history.postgres import pages
 from projections.history.postgres.connection import Cursor, PostgresConnection
 from projections.history.postgres.rebuild import FreshPostgres
 from projections.history.postgres.spend import PostgresSpend
-from projections.history.postgres.tables import BUILDING, VERSIONS, Columns, Tables, only, records
+from projections.history.postgres.tables import Columns, Tables, only, records
 from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head_of, row_of, stored_of, values_of
 from projections.history.query import Page, Query
 from projections.history.store import (
@@ -57,18 +56,18 @@ _FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' 
 
 
 def open_postgres(url: str, *, clock: Clock = clocks.now) -> PostgresHistory:
-    """The history at a URL; see `PostgresHistory`."""
+    """Open the history at a URL; see `PostgresHistory`."""
     return PostgresHistory(PostgresConnection(url), clock=clock)
 
 
 class PostgresHistory:
     """Rows in tables of our own, in the schema that the session's `search_path` names first; a `HistoryStore`.
 
-    The tables are made when they are first needed. Another application's, and those of a newer version, are refused and
-    left as they are; an older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
+    The tables are created when they are first needed. Those of another application or of a newer version are refused
+    and left unchanged. Rows of an older version are dropped and replayed by the next refresh; its audit log stays.
 
     Args:
-        version: write rows of a version that is not shown, and that nothing is audited of before it is.
+        version: write the rows of a version that is not shown yet, and audit nothing before it is.
 
     Raises:
         HistoryUnavailable: at construction and by every method.
@@ -87,14 +86,14 @@ class PostgresHistory:
         self._spend = PostgresSpend(f"costledger_spend{self._hidden}")
         self._tables = Tables(connection.where)
         try:
-            connection.run(self._prepare)
+            self._set_queries(connection.run(self._tables.prepare))
         except BaseException:
             connection.close()
             raise
 
     @property
     def path(self) -> str:
-        """Where it is, without any password."""
+        """Its location, without any password."""
         return self._connection.where
 
     def is_whole(self) -> bool:
@@ -139,7 +138,7 @@ class PostgresHistory:
 
         def work(cursor: Cursor) -> Recorded:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) known WHERE workflow_id = %s"
+            query = f"SELECT seq, size, hash FROM ({_CHECKPOINTS}) found WHERE workflow_id = %s"
             head = cursor.execute(query, (adw_id,)).fetchone()
             row = self._row_in(cursor, adw_id)
             return Recorded(row, None if head is None else Head(*head), self._spend.of(cursor, adw_id))
@@ -147,7 +146,7 @@ class PostgresHistory:
         while True:
             version = self._connection.run(self._tables.meta)
             found = self._connection.run(work)
-            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped its rows in meanwhile
+            if self._connection.run(self._tables.meta) == version:  # no rebuild has swapped in its rows meanwhile
                 return found
 
     def page(self, query: Query) -> Page:
@@ -184,12 +183,12 @@ class PostgresHistory:
 
     def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
         """See `HistoryStore.checkpoints`."""
-        query = f"SELECT workflow_id, seq, size, hash FROM ({_CHECKPOINTS}) known"
+        query = f"SELECT workflow_id, seq, size, hash FROM ({_CHECKPOINTS}) found"
         found = self._selected(query, "workflow_id", workflow_ids)
         return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
 
     def _selected(self, query: str, key: str, keys: Collection[str] | None) -> list[tuple[Any, ...]]:
-        """The rows of a query, all or those of some keys."""
+        """Return the rows of a query, all or those of some keys."""
         where, values = ("", ()) if keys is None else (f" WHERE {key} = ANY(%s)", (list(keys),))
         return self._connection.run(lambda cursor: cursor.execute(f"{query}{where}", values).fetchall())
 
@@ -208,17 +207,17 @@ class PostgresHistory:
         return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))
 
     def write_in(self, cursor: Cursor, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
-        """`write` as a part of a larger transaction."""
+        """Run `write` as a part of a larger transaction."""
         self._tables.lock_against_swaps(cursor)
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
-        known, stored = self._locked(cursor, furthest)
+        seqs, stored = self._locked(cursor, furthest)
         before = {} if self._hidden else self._before(cursor, list(furthest))
         spent = self._spend.costs_nanousd(cursor, stored)
         rows: list[Row] = []
         changes: list[CostChange] = []
         for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
             projected = furthest[adw_id]
-            if known[adw_id] > projected.head.seq:
+            if seqs[adw_id] > projected.head.seq:
                 continue
             old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
             ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
@@ -231,9 +230,9 @@ class PostgresHistory:
         different = self._put(cursor, rows)
         self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
         cursor.execute(
-            f"UPDATE {self._checkpoint} known SET seq = told.seq, size = told.size, hash = told.hash "
-            f"FROM json_populate_recordset(NULL::{self._checkpoint}, %s) told "
-            "WHERE known.workflow_id = told.workflow_id",
+            f"UPDATE {self._checkpoint} old SET seq = new.seq, size = new.size, hash = new.hash "
+            f"FROM json_populate_recordset(NULL::{self._checkpoint}, %s) new "
+            "WHERE old.workflow_id = new.workflow_id",
             (records(HEAD_COLUMNS, (head_of(furthest[row.adw_id]) for row in rows)),),
         )
         self._log(cursor, changes)
@@ -242,15 +241,15 @@ class PostgresHistory:
         return changes
 
     def _before(self, cursor: Cursor, adw_ids: list[str]) -> dict[str, Before]:
-        """What rows showed before an upgrade, of those that it concerns."""
+        """Return what rows showed before an upgrade, for those that were not replayed since."""
         found = cursor.execute(f"{_BEFORE} WHERE adw_id = ANY(%s)", (adw_ids,))
         return {adw_id: Before(stored_of(*values), seq) for adw_id, *values, seq in found}
 
     def _locked(self, cursor: Cursor, adw_ids: Iterable[str]) -> tuple[dict[str, int], dict[str, Stored]]:
-        """The checkpoints' seqs (0 without one) and the rows of these workflows, which are ours until the end.
+        """Lock these workflows until the end of the transaction; return the seqs of their checkpoints and their rows.
 
-        A workflow without a checkpoint gets one of seq 0 first: what is not there cannot be locked. None is ever
-        deleted, so that what was locked stays the lock of everybody.
+        A workflow without a checkpoint gets one of seq 0 first, since an absent row cannot be locked. Checkpoints are
+        never deleted, so that all writers lock the same row.
         """
         names = sorted(adw_ids)
         cursor.execute(
@@ -259,17 +258,17 @@ class PostgresHistory:
             (names,),
         )
         query = f"SELECT workflow_id, seq FROM {self._checkpoint} WHERE workflow_id = ANY(%s)"
-        known: dict[str, int] = dict(cursor.execute(f"{query} ORDER BY workflow_id FOR UPDATE", (names,)).fetchall())
+        seqs: dict[str, int] = dict(cursor.execute(f"{query} ORDER BY workflow_id FOR UPDATE", (names,)).fetchall())
         query = f"{self._stored} WHERE adw_id = ANY(%s) ORDER BY adw_id FOR UPDATE"
         stored = {adw_id: stored_of(*values) for adw_id, *values in cursor.execute(query, (names,))}
-        return known, stored
+        return seqs, stored
 
     def _put(self, cursor: Cursor, rows: Sequence[Row]) -> list[str]:
-        """Store rows, and say which of them are others now."""
-        told = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
-        for one in told:
+        """Store rows, and return the ids of those that changed."""
+        fresh = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
+        for one in fresh:
             one |= {name: orjson.Fragment(one[name]) for name in JSON_COLUMNS}
-        return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(told).decode(),))]
+        return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(fresh).decode(),))]
 
     def forget(self, workflow_id: str) -> None:
         """See `HistoryStore.forget`."""
@@ -326,7 +325,7 @@ class PostgresHistory:
         return {origin: Head(*head) for origin, *head in found}
 
     def old_versions(self) -> list[int]:
-        """Versions of the rows that rebuilds have replaced, and kept."""
+        """Return the versions of the rows that rebuilds have replaced and not dropped yet."""
         return self._connection.run(self._tables.old_versions)
 
     def drop_old_versions(self) -> list[int]:
@@ -341,7 +340,7 @@ class PostgresHistory:
         return self._connection.run(work)
 
     def changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
-        """What costs change when a version is shown in place of the one before it; they are audited."""
+        """Audit and return the changes of cost by showing a version instead of the one before it."""
         columns = self._columns
         found = cursor.execute(
             f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status "
@@ -373,40 +372,8 @@ class PostgresHistory:
         if entries:
             cursor.execute(_AUDIT, (records(_ENTRY, entries),))
 
-    def _prepare(self, cursor: Cursor) -> None:
-        """Make our tables, or see that these are ours."""
-        tables = self._tables
-        if tables.is_of_another(cursor):
-            raise HistoryUnavailable(
-                self.path,
-                "its table workflow_history is another application's and was left as it is; name another database or "
-                "schema (?options=-csearch_path%3DSCHEMA)",
-            )
-        if not tables.meta(cursor).items() >= VERSIONS.items():
-            tables.lock(cursor)
-            versions = tables.meta(cursor)
-            if not versions.items() >= VERSIONS.items():
-                tables.make_shared(cursor)
-            if versions:
-                self._note_rows(cursor)
-            if versions.get("schema_version") != VERSIONS["schema_version"]:
-                tables.drop_views(cursor)
-            if not versions.items() >= VERSIONS.items():
-                tables.forget(cursor, BUILDING)
-                tables.show(cursor, tables.make(cursor))
-                tables.remember(cursor, **VERSIONS)
-        self._look(Columns(cursor))
-
-    def _note_rows(self, cursor: Cursor) -> None:
-        """Remember what rows show before every ledger is folded anew."""
-        cursor.execute(
-            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
-            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
-            "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
-        )
-
-    def _look(self, columns: Columns) -> None:
-        """Queries for the columns there are."""
+    def _set_queries(self, columns: Columns) -> None:
+        """Build the queries for the columns of the table."""
         self._columns = columns
         self._rows = f"SELECT {columns.reads()} FROM {self._history}"
         self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"

@@ -1,7 +1,7 @@
 """The tables of a history in PostgreSQL: versions of the rows, and the views that show one of them.
 
-A rebuild fills the tables of a new version, `workflow_history_7` and its companions, and then points the views at
-them: readers, their grants and their open statements see one version or the other, whole.
+A rebuild fills the tables of a new version, such as `workflow_history_7`, and then points the views at them: readers,
+their grants and their open statements use one version or the other, as a whole.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
 SCHEMA_VERSION: Final = 5
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
-"""The version, by its key in `costledger_meta`, that projectors are filling."""
+"""The key in `costledger_meta` of the version that projectors are filling."""
 
 _RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = %s"
-"""Not `to_regclass`, which may remember from before another session made the table."""
+"""Not `to_regclass`, whose cache may be older than a table that another session created."""
 _VERSIONED: Final = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)_N\b")
 _MOMENTS: Final = frozenset({"start_time", "end_time", "last_activity", "created_at", "updated_at"})
 _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -46,28 +46,64 @@ class Tables:
         made = [match for text in self._versioned if (match := _VERSIONED.match(text))]
         self.names: Final = tuple(match[1] for match in made if "TABLE" in match[0])
 
+    def prepare(self, cursor: Cursor) -> Columns:
+        """Create our tables, or bring them to the versions of this program, and return the columns of the rows.
+
+        Raises:
+            HistoryUnavailable: the tables are another application's, or of a newer version.
+        """
+        if self.is_of_another(cursor):
+            raise HistoryUnavailable(
+                self._where,
+                "its table workflow_history is another application's and was left as it is; name another database or "
+                "schema (?options=-csearch_path%3DSCHEMA)",
+            )
+        if not self.meta(cursor).items() >= VERSIONS.items():
+            self.lock(cursor)
+            versions = self.meta(cursor)
+            if not versions.items() >= VERSIONS.items():
+                self.make_shared(cursor)
+            if versions:
+                self._store_rows_before(cursor)
+            if versions.get("schema_version") != VERSIONS["schema_version"]:
+                self.drop_views(cursor)
+            if not versions.items() >= VERSIONS.items():
+                self.forget(cursor, BUILDING)
+                self.show(cursor, self.make(cursor))
+                self.remember(cursor, **VERSIONS)
+        return Columns(cursor)
+
+    def _store_rows_before(self, cursor: Cursor) -> None:
+        """Store what rows show before every ledger is folded again."""
+        cursor.execute(
+            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
+            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
+        )
+
     def lock(self, cursor: Cursor) -> None:
-        """One at a time prepares a schema; until the transaction ends."""
+        """Let no other session prepare this schema until the transaction ends."""
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('costledger ' || current_schema(), 0))")
 
     def lock_against_swaps(self, cursor: Cursor) -> None:
-        """The version that the views show stays the same until the transaction ends; the first lock of any writer."""
+        """Let no other session change the shown version until the transaction ends; the first lock of any writer."""
         cursor.execute("LOCK TABLE costledger_meta IN ROW SHARE MODE")
 
     def lock_against_writers(self, cursor: Cursor) -> None:
-        """Nobody writes until the transaction ends; readers go on."""
+        """Let no other session write until the transaction ends; readers go on."""
         cursor.execute("LOCK TABLE costledger_meta IN EXCLUSIVE MODE")
 
     def exists(self, cursor: Cursor, name: str) -> bool:
+        """Return whether the schema has a table or view of this name."""
         return bool(only(cursor.execute(f"SELECT count(*) FROM ({_RELATION}) found", (name,))))
 
     def is_of_another(self, cursor: Cursor) -> bool:
-        """Whether a table `workflow_history` is there that we did not make."""
-        # In this order: another process may be making ours meanwhile, all in one transaction.
+        """Return whether there is a table `workflow_history` of another application."""
+        # In this order: another process may be creating ours meanwhile, all in one transaction.
         return self.exists(cursor, "workflow_history") and "rows_version" not in self.meta(cursor)
 
     def meta(self, cursor: Cursor) -> dict[str, int]:
-        """The versions this history was written by; empty when it is not one of ours.
+        """Return the versions that this history was written by; empty when it is not one of ours.
 
         Raises:
             HistoryUnavailable: they are newer than this program.
@@ -78,18 +114,18 @@ class Tables:
         if found.get("schema_version", 0) > SCHEMA_VERSION or found.get("fold_version", 0) > FOLD_VERSION:
             raise HistoryUnavailable(
                 self._where,
-                f"was written by a newer version (schema {found.get('schema_version')}, this one knows "
+                f"was written by a newer version (schema {found.get('schema_version')}, this one reads up to "
                 f"{SCHEMA_VERSION}); upgrade costledger, or name another database or schema",
             )
         return found
 
     def make_shared(self, cursor: Cursor) -> None:
-        """The tables that all versions share."""
+        """Create the tables that all versions share."""
         for statement in self._shared:
             cursor.execute(statement)
 
     def remember(self, cursor: Cursor, **values: int) -> None:
-        """Write what `meta` reads."""
+        """Store values that `meta` reads."""
         upsert = (
             "INSERT INTO costledger_meta (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = "
             "excluded.value"
@@ -97,18 +133,18 @@ class Tables:
         cursor.executemany(upsert, list(values.items()))
 
     def forget(self, cursor: Cursor, key: str) -> None:
-        """Take away a value that `meta` reads."""
+        """Delete a value that `meta` reads."""
         cursor.execute("DELETE FROM costledger_meta WHERE key = %s", (key,))
 
     def make(self, cursor: Cursor) -> int:
-        """Empty tables of a new version, which nothing shows yet."""
+        """Create the empty tables of a new version, which is not shown yet, and return its number."""
         version = int(only(cursor.execute("SELECT nextval('costledger_version')")))
         for statement in self._versioned:
             cursor.execute(statement.replace("_N ", f"_{version} "))
         return version
 
     def show(self, cursor: Cursor, version: int) -> None:
-        """Point the views at a version; the one before stays, older ones are dropped."""
+        """Point the views at a version; the previous one stays, older ones are dropped."""
         self.drop(cursor, [old for old in self.old_versions(cursor) if old != version])
         for name in self.names:
             cursor.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {name}_{version}")
@@ -121,12 +157,12 @@ class Tables:
                 cursor.execute(f"DROP TABLE IF EXISTS {name}_{version}")
 
     def drop_views(self, cursor: Cursor) -> None:
-        """For views of other columns, which cannot replace these."""
+        """Drop the views, so that views of other columns can be created."""
         for name in self.names:
             cursor.execute(f"DROP VIEW IF EXISTS {name}")
 
     def old_versions(self, cursor: Cursor) -> list[int]:
-        """The versions that were replaced, in order."""
+        """Return the versions that were replaced, in order."""
         meta = self.meta(cursor)
         found = cursor.execute(
             "SELECT substring(relname FROM '[0-9]+$')::bigint FROM pg_class WHERE relkind IN ('r', 'p') "
@@ -136,12 +172,12 @@ class Tables:
 
 
 def records(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows for `json_populate_recordset`: many in one statement, however many columns they have."""
+    """Return rows for `json_populate_recordset`, so that one statement takes many of them."""
     return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
 
 class Columns:
-    """The columns of `workflow_history` as they are there, ours or another application's, and how each is read.
+    """The columns of a table `workflow_history`, ours or another application's, and how each is read.
 
     Attributes:
         kinds: each column's type, as PostgreSQL writes it.
@@ -166,20 +202,21 @@ class Columns:
 
     @property
     def visible_cost(self) -> str:
-        """An expression for what `actual_cost_total` shows.
+        """An expression for the cost that `actual_cost_total` shows.
 
-        A column that holds fewer decimals than a cost has (`numeric(10,2)`, `real`) shows what we wrote as long as it
-        is what rounding that gives.
+        A column with fewer decimals than a cost (`numeric(10,2)`, `real`) shows the exact cost that we wrote as long as
+        its value is that cost, rounded.
         """
         written = f"({_NANOUSD})::{self.kinds['actual_cost_total']}"
         return f"CASE WHEN actual_cost_total = {written} THEN {_NANOUSD} ELSE actual_cost_total::numeric END"
 
     @property
     def counts_money(self) -> bool:
+        """Whether the column of the cost is a number."""
         return self.kinds.get("actual_cost_total", "numeric").startswith(_NUMBERS)
 
     def reads(self, names: Collection[str] = COLUMNS) -> str:
-        """Expressions that give the values of a `Row`."""
+        """Return the expressions that give the values of a `Row`."""
         return ", ".join(self._read(name) for name in names)
 
     def _read(self, name: str) -> str:
@@ -193,7 +230,7 @@ class Columns:
 
 
 def only(cursor: Cursor) -> Any:
-    """The one value of a query that has one."""
+    """Return the value of a query with one row and one column."""
     values = cursor.fetchone()
     assert values is not None
     return values[0]
