@@ -1,10 +1,11 @@
-"""The history in memory: the same rules, gone with the process."""
+"""The history in memory, by the same rules; it ends with the process."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from operator import add
 
 from ledger.events import money
@@ -28,7 +29,6 @@ from projections.history.store import (
     number_before_first,
     removed,
     stored_cost,
-    with_cost,
 )
 from projections.history.suspects import may_need_attention
 
@@ -128,9 +128,9 @@ class MemoryHistory:
                     continue
                 group = tuple(getattr(one if name in OWN else self._rows[adw_id], name) for name in by)
                 key = group if merged else (one.quarter, *group)
-                known = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
-                amounts = list(map(add, known.amounts, one[-len(AMOUNTS) :]))
-                sums[key] = SpendSum(max(known.quarter, one.quarter), group, amounts)
+                before = sums.get(key, SpendSum(one.quarter, group, [0] * len(AMOUNTS)))
+                amounts = list(map(add, before.amounts, one[-len(AMOUNTS) :]))
+                sums[key] = SpendSum(max(before.quarter, one.quarter), group, amounts)
         yield from sorted(sums.values(), key=lambda found: found.quarter)
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
@@ -139,8 +139,8 @@ class MemoryHistory:
         with self._lock:
             for projected in batch:
                 adw_id = projected.row.adw_id
-                known, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
-                if known is not None and known.seq > projected.head.seq:
+                checkpoint, old = self._checkpoints.get(adw_id), self._rows.get(adw_id)
+                if checkpoint is not None and checkpoint.seq > projected.head.seq:
                     continue
                 stored = None if old is None else _stored(old)
                 spent = sum(part.cost_nanousd for part in self._spend.get(adw_id, ()))
@@ -180,16 +180,16 @@ class MemoryHistory:
         yield _FreshMemory(self)
 
     def drop_old_versions(self) -> list[int]:
-        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        """See `HistoryStore.drop_old_versions`: there are none."""
         return []
 
     def edit(self, adw_id: str, cost_total: float) -> None:
-        """What a person's UPDATE of `actual_cost_total` does in a database."""
-        self._rows[adw_id] = with_cost(self._rows[adw_id], cost_total)
+        """Edit `actual_cost_total`, as a person's UPDATE does in a database."""
+        self._rows[adw_id] = replace(self._rows[adw_id], actual_cost_total=cost_total)
         self._number(adw_id)
 
     def put(self, row: Row, checkpoint: Head | None, spend: tuple[Spend, ...]) -> None:
-        """Store a row as another history has it; nothing is audited."""
+        """Store a row of another history; nothing is audited."""
         self._rows[row.adw_id], self._spend[row.adw_id] = row, spend
         if checkpoint is not None:
             self._checkpoints[row.adw_id] = checkpoint
@@ -227,8 +227,8 @@ class _FreshMemory:
         history = self._history
         gone: list[str] = []
         for adw_id in sorted(history.stored().keys() - set(keep)):
-            known, fresh = history.checkpoints().get(adw_id), self._fresh.get(adw_id)
-            if fresh is None or (known is not None and known.seq > fresh.head.seq):
+            checkpoint, fresh = history.checkpoints().get(adw_id), self._fresh.get(adw_id)
+            if fresh is None or (checkpoint is not None and checkpoint.seq > fresh.head.seq):
                 projected = again(adw_id)
                 if projected is None:
                     gone.append(adw_id)

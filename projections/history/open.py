@@ -1,4 +1,4 @@
-"""From the spelling of a history to the store it names."""
+"""Open the history that a spelling names."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class ClosingHistory(HistoryStore, AbstractContextManager["ClosingHistory"], Pro
 
 
 def is_postgres(spelling: str) -> bool:
+    """Return whether a spelling names a PostgreSQL database."""
     return spelling.startswith(_POSTGRES)
 
 
@@ -26,13 +27,13 @@ def open_history(spelling: str | Path, *, writes: bool = True) -> ClosingHistory
     """Open a history of our own.
 
     Args:
-        spelling: the path of a SQLite database, or `postgresql://…`; see `application_at`, which knows the others.
+        spelling: the path of a SQLite database, or `postgresql://…`; see `application_at` for the others.
         writes: False reads a SQLite file where nothing can be written.
 
     Raises:
-        InvalidInput: it is neither.
+        InvalidInput: the spelling is neither.
         MissingExtra: PostgreSQL without its package.
-        HistoryUnavailable: it cannot be used.
+        HistoryUnavailable: the history cannot be used.
     """
     text = str(spelling)
     if is_postgres(text):

@@ -1,4 +1,4 @@
-"""Pages of rows: which rows, in which order, and what all of them add up to. Each store answers in its own way."""
+"""Queries of rows: filters, order, one page, and the totals of all pages. Each store answers in its own way."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ SORTS: Final = {
     "issue_number": "issue_number",
     "adw_id": "adw_id",
 }
-"""What rows can be sorted by, and the column of each."""
+"""The sort orders, and the column of each."""
 
 TEXT_COLUMNS: Final = ("adw_id", "workflow_template", "project", "model_used", "error_message")
-"""Where a free text is looked for."""
+"""The columns that a free text is searched in."""
 
 LIMIT_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which rows, and in which order; None does not limit.
+    """The filters and the order of rows; None does not limit.
 
     Attributes:
         statuses: any of them.
         basis: one of `BASES`; "none" for rows without a reading.
         since, until: of `last_activity`, in the ledger's spelling, the first included and the second not.
-        text: somewhere in `TEXT_COLUMNS`, whatever the case of its letters.
-        sort: one of `SORTS`; rows alike in it are in the order of their ids, absent values come last.
-        descending: the largest first; of rows that are alike, the largest id.
+        text: a part of one of `TEXT_COLUMNS`, in upper or lower case.
+        sort: one of `SORTS`; rows with equal values are sorted by their ids, absent values come last.
+        descending: the largest first; of rows with equal values, the largest id.
     """
 
     statuses: tuple[str, ...] = ()
@@ -65,15 +65,15 @@ class Query:
         if self.basis is not None and self.basis not in BASES:
             raise InvalidInput(f"{self.basis!r} is not a basis; use one of {', '.join(BASES)}")
         if not 1 <= self.limit <= LIMIT_MAX or not 0 <= self.offset < 2**31:
-            raise InvalidInput(f"a page has 1 to {LIMIT_MAX} rows, and begins at row 0 or later")
+            raise InvalidInput(f"a page has 1 to {LIMIT_MAX} rows, and starts at row 0 or later")
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTotals:
-    """What rows add up to; costs in nanodollars.
+    """The sums of rows; costs in nanodollars.
 
     Attributes:
-        by_status: those of each status that occurs, which have no `by_status` themselves.
+        by_status: the sums of each status that occurs, which have no `by_status` themselves.
     """
 
     count: int = 0
@@ -88,10 +88,10 @@ class QueryTotals:
 
     @classmethod
     def of(cls, status: str, sums: Mapping[str, Any]) -> QueryTotals:
-        """Those of rows that have one status.
+        """Return the totals of rows with one status.
 
         Args:
-            sums: by the names of `SUMS`; None is 0, which is what a sum over no figure is in SQL.
+            sums: by the names of `SUMS`; None is 0, as the sum of no rows in SQL.
         """
         given: dict[str, Any] = {name: value or 0 for name, value in sums.items()}
         each = replace(cls(), **given)
@@ -103,7 +103,7 @@ class QueryTotals:
         return bool(self.partial_count or self.unpriced_events)
 
     def plus(self, other: QueryTotals) -> QueryTotals:
-        """Both together."""
+        """Return the totals of both."""
         sums = {name: getattr(self, name) + getattr(other, name) for name in SUMS}
         by_status = dict(self.by_status)
         for status, totals in other.by_status.items():
@@ -126,25 +126,25 @@ SUMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a query's rows, and what all of them add up to."""
+    """One page of a query's rows, and the totals of all of them."""
 
     rows: list[Row]
     totals: QueryTotals
 
 
 def page_of(rows: Iterable[Row], query: Query) -> Page:
-    """The page of rows that are all at hand: what every store's page must be."""
+    """Return the page of rows in memory; every store must give the same."""
     found = [row for row in rows if _matches(row, query)]
     column = SORTS[query.sort]
     ordered = sorted(found, key=lambda row: row.adw_id, reverse=query.descending)
-    known = [row for row in ordered if getattr(row, column) is not None]
-    known.sort(key=lambda row: getattr(row, column), reverse=query.descending)
-    ordered = known + [row for row in ordered if getattr(row, column) is None]
+    present = [row for row in ordered if getattr(row, column) is not None]
+    present.sort(key=lambda row: getattr(row, column), reverse=query.descending)
+    ordered = present + [row for row in ordered if getattr(row, column) is None]
     return Page(ordered[query.offset : query.offset + query.limit], totals_of(found))
 
 
 def totals_of(rows: Iterable[Row]) -> QueryTotals:
-    """What rows that are at hand add up to."""
+    """Return the totals of rows in memory."""
     totals = QueryTotals()
     for row in rows:
         sums = (

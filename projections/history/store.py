@@ -1,10 +1,10 @@
-"""Where rows are kept: a small port, and the one rule that decides which cost a row shows."""
+"""The port of a store of rows, and the one rule that decides which cost a row shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -40,28 +40,28 @@ __all__ = [
 ]
 
 OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from"})
-"""Groups that spend itself names; the others are named by its workflow's row."""
+"""Groups that are columns of the spend itself; the others are columns of its workflow's row."""
 
 Group = Literal[
     "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project"
 ]
 
 FOLD_VERSION: Final = 6
-"""Raised whenever the same lines give another row; every store then has every ledger folded anew."""
+"""Raised whenever the same lines give another row; every store then folds every ledger again."""
 
 UPGRADE: Final = "upgrade: retry counts"
-"""Why a row changes that this `FOLD_VERSION` makes of the same lines; since version 4 no cost has changed."""
+"""The reason of a change of cost by a new `FOLD_VERSION` alone; since version 4 no cost has changed."""
 
-NO_LEDGER: Final = "no ledger stands behind it"
+NO_LEDGER: Final = "it has no ledger"
 _FIFTEEN_DIGITS_USD: Final = 999_999
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
 
 
 class SpendSum(NamedTuple):
-    """What was spent in a quarter hour under one group, over all workflows.
+    """The spend of a quarter hour under one group, over all workflows.
 
     Attributes:
-        group: a value for each name that was grouped by, in that order; None for what is not named.
+        group: a value for each name that was grouped by, in that order; None where no event names one.
         amounts: in the order of `spend.AMOUNTS`.
     """
 
@@ -72,11 +72,11 @@ class SpendSum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a history shows of one row.
+    """The cost and status that a history shows of one row.
 
     Attributes:
-        cost_nanousd: of `actual_cost_total`, the column that people see and edit.
-        exact_nanousd: of `actual_cost_nanousd`; another figure means that somebody edited the first.
+        cost_nanousd: of `actual_cost_total`, the column that people read and edit.
+        exact_nanousd: of `actual_cost_nanousd`; another figure means that the first was edited.
     """
 
     cost_nanousd: int
@@ -85,12 +85,13 @@ class Stored:
 
     @property
     def edited(self) -> bool:
+        """Whether a person or another program edited the cost."""
         return self.cost_nanousd != self.exact_nanousd
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a row showed when an upgrade had every ledger folded again, and how far its ledger had been folded."""
+    """A row as it was before an upgrade, and the seq up to which its ledger had been folded."""
 
     stored: Stored
     seq: int
@@ -98,7 +99,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class CostChange:
-    """A row's cost before and after; None when there was no row."""
+    """A row's cost before and after; None before the first row."""
 
     adw_id: str
     old_nanousd: int | None
@@ -121,7 +122,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """All that a history stores of one workflow at one moment, between two writes of it."""
+    """The row, the checkpoint and the spend of one workflow, as one write left them."""
 
     row: Row | None
     checkpoint: Head | None
@@ -132,90 +133,91 @@ class Fresh(Protocol):
     """The rows of a rebuild until they are swapped in."""
 
     def add(self, batch: Sequence[Projected]) -> None:
-        """Keep these rows."""
+        """Add these rows; a later one of the same workflow replaces an earlier one."""
         ...
 
     def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
         """Replace the old rows by the fresh ones in one transaction, and audit every cost that changes.
 
         Args:
-            keep: rows that stay as they are.
-            again: replays a workflow that is not among the fresh rows, or that a refresh has taken further since;
-                None: no ledger stands behind it, and its row is removed.
+            keep: ids of the rows that stay unchanged.
+            again: replays a workflow that is not among the fresh rows, or that a refresh has folded further since;
+                None: it has no ledger, and its row is removed.
         """
         ...
 
 
 class HistoryStore(Protocol):
-    """Rows of `workflow_history`, what was spent when, their checkpoints and the audit log.
+    """Rows of `workflow_history`, their spend over time, their checkpoints and the audit log.
 
-    Every method raises HistoryUnavailable when the store cannot be used; nothing is then half-written.
+    Every method raises HistoryUnavailable when the store cannot be used; no write is then partial.
     """
 
     @property
     def shared(self) -> bool:
-        """Whether projectors write the rows, from a replica of many hosts' ledgers; a refresh must not then."""
+        """Whether projectors write the rows, from a replica of many hosts' ledgers; then a refresh must not."""
         ...
 
     @property
     def identity(self) -> object:
-        """Tells the file that was opened from any other one; all are equal where rows are in no file."""
+        """The identity of the opened file, which no other file has; None where rows are in no file."""
         ...
 
     @property
     def replaced(self) -> bool:
-        """Whether a file that was opened is gone or was cut, or another one lies in its place."""
+        """Whether the opened file is gone, was cut, or was replaced by another one."""
         ...
 
     @property
     def was_cut(self) -> bool:
-        """Whether a file became smaller since this was asked last, so that `is_whole` should be."""
+        """Whether a file became smaller since the last call, so that `is_whole` should be called."""
         ...
 
     def is_whole(self) -> bool:
-        """Read all of a file of our own; False when it is damaged. True where rows are in no file."""
+        """Read all of a file of our own and return whether it is undamaged. True where rows are in no file."""
         ...
 
     def recover(self) -> None:
-        """Put what can still be read of a damaged file of our own into a new one in its place, to be opened again.
+        """Replace a damaged file of our own by a new one with all that can still be read; open it again after that.
 
-        Nothing where another file lies there already, where it is another application's, and where rows are in no file.
+        Nothing happens where the file was replaced already, is another application's, or where rows are in no file.
         """
         ...
 
     def origins(self, adw_id: str) -> dict[str, Head]:
-        """How far projectors have read each origin's chain into a row; nothing where a refresh writes the rows."""
+        """Return the heads up to which projectors have read each origin's chain; empty where a refresh writes rows."""
         ...
 
     def close(self) -> None:
-        """Let go of what is open; the object cannot be used after that."""
+        """Close the store; the object cannot be used after that."""
         ...
 
     def rows(self) -> list[Row]:
-        """All rows, by `adw_id`."""
+        """Return all rows, sorted by `adw_id`."""
         ...
 
     def row(self, adw_id: str) -> Row | None:
-        """One row."""
+        """Return one row; None when there is none."""
         ...
 
     def ids(self, prefix: str) -> list[str]:
-        """The ids of the rows that begin so, sorted."""
+        """Return the ids that start with this prefix, sorted."""
         ...
 
     def recorded(self, adw_id: str) -> Recorded:
-        """Return a row, its checkpoint and its spend as one write left them, whatever is being written meanwhile."""
+        """Return a row, its checkpoint and its spend as one write left them, also during other writes."""
         ...
 
     def page(self, query: Query) -> Page:
-        """Some of the rows that a query asks for, and what all of them add up to; see `pages.page_of`."""
+        """Return one page of a query's rows, and the totals of all of them; see `query.page_of`."""
         ...
 
     def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """The rows that `stale.may_need_attention` picks, the newest first, so many at most; the others are not read.
+        """Return the rows that `suspects.may_need_attention` selects, the newest first; the others are not read.
 
         Args:
-            offset: so many of them are left out.
+            limit: return at most so many.
+            offset: skip so many of them.
         """
         ...
 
@@ -226,47 +228,47 @@ class HistoryStore(Protocol):
         ...
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
-        """Rows that changed, or were removed, since the change of this number: `(number, adw_id)`, in order.
+        """Return the rows that changed, or were removed, after the change of this number: `(number, adw_id)`, in order.
 
-        Numbers only grow; a row has that of its last change alone. 0 gives every row. A history that is made anew
-        goes on above the numbers of the one before, see `era_of`.
+        Numbers only grow; a row has only that of its last change. 0 gives every row. A history that is created again
+        continues above the numbers of the one before, see `era_of`.
         """
         ...
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
-        """What each of these rows shows, without reading it whole; None: all rows."""
+        """Return the costs and statuses that these rows show; None: all rows."""
         ...
 
     def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
-        """How far each of these ledgers has been read; None: all of them."""
+        """Return the heads up to which these ledgers have been read; None: all ledgers."""
         ...
 
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
-        """What one workflow spent when, in the order of `Spend`'s first five fields."""
+        """Return the spend of one workflow, in the order of `Spend`'s first five fields."""
         ...
 
     def spent(
         self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
-        """What all workflows spent, summed by quarter hour and group, in the order of the quarter hours.
+        """Return the spend of all workflows by quarter hour and group, in the order of the quarter hours.
 
-        It is the ledgers' by pure replay: what a running row is held at above that is not spent.
+        It is the spend by pure replay, without the `(held)` part of running rows.
 
         Args:
-            by: what to group by besides the quarter hour.
+            by: the groups besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
-            merged: sum the quarter hours too; each group's sum is then under its last one.
+            merged: sum over the quarter hours too; each group's sum then has its last quarter hour.
         """
         ...
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         """Store rows, spend, checkpoints and audit entries of a batch in one transaction.
 
-        Idempotent. `decide` says which cost a row shows. A row whose stored checkpoint is already further is left
-        alone: another refresh was faster.
+        Idempotent. `decide` decides which cost a row shows. A row with a later stored checkpoint stays unchanged:
+        another refresh was faster.
 
         Args:
-            pure: rows show replay, whatever is stored.
+            pure: rows show the replayed cost, also where a larger one is stored.
 
         Returns:
             The changes of cost, in the batch's order.
@@ -274,28 +276,28 @@ class HistoryStore(Protocol):
         ...
 
     def forget(self, workflow_id: str) -> None:
-        """Drop a checkpoint, since its ledger was rightly replaced; the row stays until it is replayed."""
+        """Delete a checkpoint whose ledger was replaced on purpose; the row stays until it is replayed."""
         ...
 
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        """The audit log in the order it was written.
+        """Return the audit log in the order of its entries.
 
         Args:
             after: leave out the entries up to this id.
-            limit: so many at most.
+            limit: return at most so many.
         """
         ...
 
     def rebuilding(self) -> AbstractContextManager[Fresh]:
-        """Fresh rows and spend beside the old ones; without a `swap` they leave no trace."""
+        """Return a store of fresh rows next to the old ones; without a `swap` they leave no trace."""
         ...
 
     def drop_old_versions(self) -> list[int]:
-        """Drop the rows that rebuilds have replaced and kept, where they do, and say which versions they were."""
+        """Drop the versions of the rows that rebuilds have replaced, and return their numbers."""
         ...
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
-        """Remove rows that no ledger stands behind, and their spend, each with an audit entry; the entries stay."""
+        """Remove rows without a ledger, and their spend, each with an audit entry; older entries stay."""
         ...
 
 
@@ -304,30 +306,30 @@ _ERAS_BEGIN: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def era_of(change: int) -> int:
-    """When the history was made that a change belongs to, in seconds since 2020: the upper half of its number.
+    """Return when the history of a change was created, in seconds since 2020: the upper half of its number.
 
-    Changes of two eras are of two histories, one of which took the place of the other. 0 is the era of those that
-    were made before there were eras.
+    Changes of two eras are of two histories, one of which replaced the other. 0 is the era of those from before there
+    were eras.
     """
     return change >> _ERA_BITS
 
 
 def number_before_first(now: datetime) -> int:
-    """What the changes of a history that is made now are counted from; postgres.sql says the same."""
+    """Return the number from which a history created now counts its changes, as `postgres/schema.sql` does."""
     return max(0, int((now - _ERAS_BEGIN).total_seconds())) << _ERA_BITS
 
 
 def decide(
     replayed: Row, stored: Stored | None, *, spent_nanousd: int, pure: bool, reason: str
 ) -> tuple[Row, CostChange | None]:
-    """The row to store, and how that changes the cost people see.
+    """Return the row to store, and the change of the cost that people read.
 
-    An ended workflow's row is what replay says. A running one's keeps a larger cost that another program or a person
-    stored, but none that we stored ourselves: a row does not depend on when its ledger was refreshed. `pure` is replay
-    always.
+    An ended workflow's row shows the replayed cost. A running one's keeps a larger cost that another program or a
+    person stored, but none of our own: a row does not depend on when its ledger was refreshed. `pure` always shows the
+    replayed cost.
 
     Args:
-        spent_nanousd: the sum of the stored spend, so what replay said when we wrote the row last.
+        spent_nanousd: the sum of the stored spend, which is the replayed cost of our last write.
     """
     row = replayed
     if stored is not None and not pure and replayed.status == "running":
@@ -336,17 +338,17 @@ def decide(
     old = None if stored is None else stored.cost_nanousd
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:
-        old, reason = stored.exact_nanousd, HELD_REASON  # said once: from then on both columns agree
+        old, reason = stored.exact_nanousd, HELD_REASON  # once: from then on both columns agree
     return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
 
 
 def after_upgrade(
     stored: Stored | None, before: Before | None, projected: Projected, reason: str
 ) -> tuple[Stored | None, str]:
-    """What a row showed before, and why it changes: by the upgrade when its ledger has not grown meanwhile.
+    """Return what a row showed before, and the reason of its change: the upgrade, if its ledger has not grown since.
 
     Args:
-        before: None: it was folded by these rules before.
+        before: None when the row was folded by this version already.
     """
     if before is None:
         return stored, reason
@@ -354,22 +356,22 @@ def after_upgrade(
 
 
 def by_upgrade(change: CostChange) -> bool:
-    """Whether it was an upgrade of this program that changed a row's cost, and not its ledger."""
+    """Return whether an upgrade of this program changed a row's cost, and not its ledger."""
     return change.reason == UPGRADE
 
 
 def changed(adw_id: str, old_nanousd: int | None, new_nanousd: int, status: str, reason: str) -> CostChange | None:
-    """The change between two costs; None when there is none to tell."""
+    """Return the change between two costs; None when there is none."""
     if old_nanousd == new_nanousd or (old_nanousd is None and new_nanousd == 0):
         return None
     return CostChange(adw_id, old_nanousd, new_nanousd, status, reason)
 
 
 def visible_cost(cost_total: float | None) -> int:
-    """Nanodollars of what `actual_cost_total` shows; 0 for what no cost can be, such as -1."""
+    """Return the nanodollars that `actual_cost_total` shows; 0 for a value that cannot be a cost, such as -1."""
     if isinstance(cost_total, float) and 0 <= cost_total < _FIFTEEN_DIGITS_USD:
-        # No two decimals of fifteen digits share a float, so whichever has this one is its shortest form; asked of
-        # every row at every refresh, and six times faster than parsing that.
+        # No two decimals of fifteen digits share a float, so the decimal of this one is its shortest form. Every
+        # refresh calls this for every row, and it is six times faster than parsing the decimal.
         nanousd = round(cost_total * 1e9)
         if nanousd / 10**9 == cost_total:
             return nanousd
@@ -380,7 +382,7 @@ def visible_cost(cost_total: float | None) -> int:
 
 
 def stored_cost(cost_total: float | None, exact_nanousd: int | None, status: str) -> Stored:
-    """What a database shows of a row whose `actual_cost_total` is a float, of which large ones lack digits."""
+    """Return what a row shows whose `actual_cost_total` is a float, of which large ones lack digits."""
     visible = visible_cost(cost_total)
     if exact_nanousd is None:
         return Stored(visible, visible, status)
@@ -389,10 +391,5 @@ def stored_cost(cost_total: float | None, exact_nanousd: int | None, status: str
 
 
 def removed(adw_id: str, stored: Stored, reason: str) -> CostChange:
-    """The change that removing a row makes."""
+    """Return the change of cost by removing a row."""
     return CostChange(adw_id, stored.cost_nanousd, 0, stored.status, reason)
-
-
-def with_cost(row: Row, cost_total: float) -> Row:
-    """A row as somebody edited it by hand; for tests and the in-memory store."""
-    return replace(row, actual_cost_total=cost_total)

@@ -1,7 +1,7 @@
-"""What needs attention: rows for which a person can do something, and what; `verify` proves, this suspects.
+"""Findings about rows that need attention, each with a next step; `verify` proves, this suspects.
 
-Each finding names a next step that ends it, or can be accepted (`finding_accepted`): then it stays quiet until it
-covers something else. What nobody can do anything about is no finding: an honest lower bound stays "≥" in its row.
+The next step ends a finding, or it is accepted (`finding_accepted`): then it is not reported again until its facts
+change. Without a possible next step there is no finding: an honest lower bound is "≥" in its row.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ LOW_SHARE_PERCENT: Final = 40
 """Of what its tokens come to; below half, since batches cost half of the list price."""
 
 MARKS: Final = (f'"{HELD}"', '"possible_double_counting"', '"unread_events"', '"retries_without_counter"')
-"""What is said in the breakdown of a row that may need attention."""
+"""The keys in the breakdown of a row that may need attention."""
 
 IDLE: Final = timedelta(hours=6)
-"""A running workflow of a program without an event for so long has probably ended without a record."""
+"""A running workflow of a program without an event for this long has probably ended without a record."""
 
 AHEAD: Final = timedelta(hours=1)
-"""More than clocks of hosts differ: an event recorded so far ahead was given its time by a wrong clock."""
+"""More than the clocks of hosts differ: an event recorded this far ahead has its time from a wrong clock."""
 
 _COVERS_CHARACTERS_MAX: Final = 120
 
 
 class Lookups(Protocol):
-    """What findings are decided by beyond the row: prices, and the ledger."""
+    """The facts beyond a row that decide about findings: prices, and the ledger."""
 
     def worth_nanousd(self, row: Row) -> int | None:
-        """Return what a row's tokens cost at least; None when they name no model."""
+        """Return the lowest list price of a row's tokens; None when they name no model."""
         ...
 
     def is_of_program(self, row: Row) -> bool:
-        """Return whether a program runs the workflow, which then says when it ends; the log of a session does not."""
+        """Return whether a program runs the workflow, and so records its end; the log of a session does not."""
         ...
 
     def can_reprice(self, row: Row) -> bool:
@@ -74,11 +74,11 @@ class Lookups(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A finding: why a row needs attention, and what to do.
+    """A finding: why a row needs attention, and the next step.
 
     Attributes:
-        kind: a word for programs, the same for all findings of this kind.
-        covers: what an acceptance of it covers: the finding is another one when this is another text.
+        kind: a constant for programs, the same for all findings of this kind.
+        covers: the facts that an acceptance of it covers; with another text it is another finding.
     """
 
     row: Row
@@ -89,6 +89,7 @@ class Suspect:
 
     @property
     def adw_id(self) -> str:
+        """The id of the row."""
         return self.row.adw_id
 
 
@@ -100,10 +101,10 @@ def stale(
     grown_at: Mapping[str, datetime] | None = None,
     lookups: Lookups | None = None,
 ) -> Iterator[Suspect]:
-    """Every finding about these rows; see `suspects`.
+    """Yield every finding about these rows; see `suspects`.
 
     Args:
-        grown_at: when the newest source of a workflow was written, where it holds more than the ledger.
+        grown_at: when the newest source of a workflow was written, where it has more than the ledger.
     """
     for found in rows:
         yield from suspects(found, now=now, idle=idle, grown_at=(grown_at or {}).get(found.adw_id), lookups=lookups)
@@ -157,7 +158,7 @@ def suspects(
     grown_at: datetime | None = None,
     lookups: Lookups | None = None,
 ) -> Iterator[Suspect]:
-    """The findings about one row that were not accepted.
+    """Yield the findings about one row that were not accepted.
 
     Args:
         now: the moment against which idleness is measured.
@@ -170,7 +171,7 @@ def suspects(
 
 
 def is_accepted(one: Suspect) -> bool:
-    """Return whether somebody accepted just this finding."""
+    """Return whether exactly this finding was accepted."""
     if '"accepted"' not in one.row.cost_breakdown:
         return False
     accepted = orjson.loads(one.row.cost_breakdown).get("accepted", {}).get(one.kind)
@@ -178,7 +179,7 @@ def is_accepted(one: Suspect) -> bool:
 
 
 def covering(*facts: object) -> str:
-    """Return a text that is another one when a finding's facts are others; long ones by their digest."""
+    """Return a text that changes with a finding's facts; a long one is replaced by its digest."""
     text = ", ".join(map(str, facts))
     if text and len(text) <= _COVERS_CHARACTERS_MAX and text.isprintable():
         return text
@@ -186,7 +187,7 @@ def covering(*facts: object) -> str:
 
 
 def accept_command(adw_id: str) -> str:
-    """The command that accepts what needs attention in a row."""
+    """Return the command that accepts the findings about a row."""
     return f"costledger stale --accept {adw_id} --reason WHY"
 
 
@@ -230,14 +231,14 @@ def _recorded_ahead(found: Row, now: datetime) -> Iterator[Suspect]:
 
 
 def _low_cost(found: Row, worth_nanousd: int | None) -> Iterator[Suspect]:
-    """A cost well below what the row's own tokens come to; of tokens without a model, the story's query decides."""
+    """Yield a finding for a cost well below the list price of the row's tokens, or for tokens without any model."""
     cost = found.actual_cost_nanousd
     if worth_nanousd is not None and 100 * cost >= LOW_SHARE_PERCENT * worth_nanousd:
         return
     if worth_nanousd is None and (found.unpriced_events or found.cost_basis is None):
-        return  # they have no price, and the row says so
+        return  # they have no price, and the row shows that
     why = f"ended at {row_cost(found)} for {found.total_tokens:,} tokens"
-    worth, usd = ", whose models nobody named", "USD"
+    worth, usd = ", whose models are unknown", "USD"
     if worth_nanousd is not None:
         worth, usd = f", which come to {money.shown(worth_nanousd)} at least", money.to_wire(worth_nanousd)
     next_step = f"costledger correct --cost-usd {usd} --reason WHY -- {found.adw_id} (costledger explain says why)"
@@ -252,7 +253,7 @@ def _unpriced(found: Row) -> Suspect:
 
 
 def _marked(found: Row) -> Iterator[Suspect]:
-    """What the breakdown itself says."""
+    """Yield the findings that the breakdown itself names."""
     if not any(mark in found.cost_breakdown for mark in MARKS):
         return
     name, breakdown = found.adw_id, _breakdown(found)

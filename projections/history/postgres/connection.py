@@ -1,4 +1,4 @@
-"""A PostgreSQL connection whose errors are ours and whose transactions are whole, and repeated when they may be."""
+"""A PostgreSQL connection with our errors, whose transactions are repeated after a lost race or connection."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 _CONNECT_SECONDS: Final = 10
 _ATTEMPTS: Final = 5
-"""A transaction that lost a race for locks is tried so often; the database names a loser within a second."""
+"""How often a transaction that lost a race for locks is tried; the database picks a loser within a second."""
 _RECONNECT_SECONDS: Final = 10.0
 """How long a server may be away between two transactions: a restart takes seconds."""
 
 _SESSION: Final = {
     "application_name": "costledger",
     "connect_timeout": str(_CONNECT_SECONDS),
-    # A host that vanished is noticed by the server within 25 s, and its locks are free again
+    # The server detects a host that vanished within 25 s, and releases its locks
     # (https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-TCP-KEEPALIVES-IDLE).
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
@@ -42,19 +42,19 @@ _URL: Final = re.compile(
     rf"postgres(?:ql)?://(?:[^@/?#:]*(?::[^@/?#]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#]*)?"
     r"(?:\?(?:[A-Za-z_]+=[^&]*(?:&|$))*)?"
 )
-_PLACE: Final = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9_-]*)?$")
+_HOST_AND_DATABASE: Final = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9_-]*)?$")
 
 
 class PostgresConnection:
-    """One session with a server, made when it is first needed and made anew when it was lost.
+    """One session with a server, opened when it is first needed and opened again after it was lost.
 
-    Threads take turns. No text that leaves this class holds the password.
+    Threads take turns. No message of this class contains the password.
 
     Args:
         url: `postgresql://user@host:port/database`, as libpq reads it; a password comes better from `PGPASSWORD`
-            or `~/.pgpass` (https://www.postgresql.org/docs/current/libpq-pgpass.html). What stands in it is
-            percent-encoded; where it is not, it can be read in several ways, and a wrong one shows a part of it.
-        reconnects: False for a session whose locks matter more than its work: once it is lost, so is the object.
+            or `~/.pgpass` (https://www.postgresql.org/docs/current/libpq-pgpass.html). Its special characters
+            are percent-encoded; otherwise a URL can be read in several ways, of which a wrong one shows a part of it.
+        reconnects: False for a session whose locks matter more than its work: when it is lost, every call fails.
 
     Raises:
         HistoryUnavailable: the URL cannot be read in one way only.
@@ -76,7 +76,7 @@ class PostgresConnection:
             self._db.close()
 
     def run(self, work: Callable[[Cursor], R]) -> R:
-        """What `work` returns, in one transaction.
+        """Return the result of `work` in one transaction.
 
         A transaction that lost a race for locks, or whose session broke, is run again from its start: `work` has to
         be idempotent, for a commit whose answer was lost may have happened.
@@ -94,7 +94,7 @@ class PostgresConnection:
                     losses += 1
                     if losses == _ATTEMPTS:
                         raise HistoryUnavailable(
-                            self.where, f"{losses} times another program won; try again"
+                            self.where, f"another program won the race for its locks {losses} times; try again"
                         ) from error
                 except psycopg.Error as error:
                     if self._usable() or not self._reconnects or self._closed or time.monotonic() > deadline:
@@ -103,7 +103,7 @@ class PostgresConnection:
 
     @contextmanager
     def another(self) -> Iterator[Cursor]:
-        """A cursor in one transaction of a session of its own, which is undone unless the block comes to its end."""
+        """Open a cursor in one transaction of another session, which is rolled back unless the block completes."""
         other = PostgresConnection(self._url)
         try:
             with other._session() as db, db.transaction(), db.cursor() as cursor:
@@ -114,7 +114,7 @@ class PostgresConnection:
             other.close()
 
     def _session(self) -> psycopg.Connection:
-        """The session; made when there is none that works."""
+        """Return the session; open one when there is none that works."""
         if self._usable():
             assert self._db is not None
             return self._db
@@ -151,7 +151,7 @@ class PostgresConnection:
 
 
 def _settings(url: str) -> dict[str, str]:
-    """What every session is given, beside what the URL says itself."""
+    """Return the settings of every session, without those that the URL has itself."""
     given = conninfo_to_dict(url)
     settings = {name: value for name, value in _SESSION.items() if name not in given}
     if "options" in given:
@@ -160,14 +160,14 @@ def _settings(url: str) -> dict[str, str]:
 
 
 def named(url: str) -> str:
-    """A URL as it may be shown: without password and parameters; of one that cannot be read, only what is no secret."""
+    """Return a URL that may be shown: without password and parameters; of an unreadable one, only the public parts."""
     if not _URL.fullmatch(url):
-        found = _PLACE.match(url.rpartition("@")[2]) if "@" in url else None
+        found = _HOST_AND_DATABASE.match(url.rpartition("@")[2]) if "@" in url else None
         return f"{url.partition('://')[0]}://…{f'@{found[0]}' if found else ''}"
     scheme, _, rest = url.partition("://")
     location = re.split(r"[?#]", rest, maxsplit=1)[0]
-    user, at, place = location.rpartition("@")
-    shown = f"{scheme}://{user.partition(':')[0]}{at}{place}"
+    user, at, host_and_database = location.rpartition("@")
+    shown = f"{scheme}://{user.partition(':')[0]}{at}{host_and_database}"
     with suppress(psycopg.Error):
         host = str(conninfo_to_dict(url).get("host") or "")
         if host.startswith("/") and host not in shown:
@@ -176,7 +176,7 @@ def named(url: str) -> str:
 
 
 def _without_secrets(text: str, url: str) -> str:
-    """A sentence of the client library, from which whatever may be a part of the password was taken out."""
+    """Return a message of the client library without all possible parts of the password."""
     secrets: set[str] = set()
     with suppress(psycopg.Error):
         secrets.add(str(conninfo_to_dict(url).get("password") or ""))

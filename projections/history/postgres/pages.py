@@ -32,7 +32,7 @@ _NUMBER: Final = (
 
 
 def conditions(query: Query) -> tuple[str, list[Any]]:
-    """A WHERE clause and its values."""
+    """Return a WHERE clause and its values."""
     terms: list[str] = []
     values: list[Any] = []
     given = {
@@ -54,13 +54,13 @@ def conditions(query: Query) -> tuple[str, list[Any]]:
 
 
 def order(query: Query) -> str:
-    """An ORDER BY clause."""
+    """Return an ORDER BY clause."""
     way = "DESC" if query.descending else "ASC"
     return f'{SORTS[query.sort]} {way} NULLS LAST, adw_id COLLATE "C" {way}'
 
 
 def totals(cursor: Cursor, query: Query) -> QueryTotals:
-    """What a query's rows add up to."""
+    """Return the totals of a query's rows."""
     where, values = conditions(query)
     sums = ", ".join(_SUMMED[name] for name in SUMS)
     found = QueryTotals()
@@ -71,14 +71,14 @@ def totals(cursor: Cursor, query: Query) -> QueryTotals:
 
 
 def number_changes(cursor: Cursor, adw_ids: Collection[str]) -> None:
-    """Give these rows new numbers; the last thing a transaction does before it commits."""
+    """Give these rows new numbers; the last step of a transaction before its commit."""
     if adw_ids:
         cursor.execute(_LOCK)
         cursor.execute(_NUMBER.format("SELECT unnest(%s::text[]) AS adw_id"), (list(adw_ids),))
 
 
 def change_numbers_of_swap(cursor: Cursor, version: int) -> None:
-    """Give new numbers to the rows that are others in a version than in the one that is shown."""
+    """Give new numbers to the rows that differ between a version and the one that is shown."""
     cursor.execute(_LOCK)
     different = (
         f"SELECT adw_id FROM (SELECT adw_id, f FROM workflow_history_{version} f) fresh FULL JOIN "
@@ -89,6 +89,6 @@ def change_numbers_of_swap(cursor: Cursor, version: int) -> None:
 
 
 def changes_after(cursor: Cursor, number: int, limit: int) -> list[tuple[int, str]]:
-    """See `HistoryStore.changes_after`; what somebody edits by hand is seen when it is next written."""
+    """See `HistoryStore.changes_after`; an edit by hand gets its number with the next write of its row."""
     query = "SELECT number, adw_id FROM costledger_change WHERE number > %s ORDER BY number LIMIT %s"
     return [(found, adw_id) for found, adw_id in cursor.execute(query, (number, limit))]

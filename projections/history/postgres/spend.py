@@ -1,4 +1,4 @@
-"""What was spent when, in a PostgreSQL table: many workflows in, sums out."""
+"""Spend over time in a PostgreSQL table: written by workflow, read as sums."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class PostgresSpend:
     """Spend rows by workflow, as `SqliteSpend`; every call is part of its caller's transaction."""
 
     def __init__(self, table: str) -> None:
-        columns, told = ", ".join(SPEND_COLUMNS), f"json_populate_recordset(NULL::{table}, %s)"
+        columns, records_of = ", ".join(SPEND_COLUMNS), f"json_populate_recordset(NULL::{table}, %s)"
         self._table = table
         self._of = f"SELECT {columns} FROM {table} WHERE adw_id = ANY(%s)"
         self._remove = f"DELETE FROM {table} WHERE adw_id = ANY(%s)"
         named = " AND ".join(f"spend.{name} IS NOT DISTINCT FROM gone.{name}" for name in _NAMES[1:])
         self._remove_some = (
-            f"DELETE FROM {table} spend USING {told} gone "
+            f"DELETE FROM {table} spend USING {records_of} gone "
             f"WHERE spend.adw_id = gone.adw_id AND spend.quarter = gone.quarter AND {named}"
         )
-        self._insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {told}"
+        self._insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {records_of}"
 
     def put(self, cursor: Cursor, spend: Mapping[str, Iterable[Spend]]) -> None:
-        """Make these the rows of these workflows; only those that differ are written."""
+        """Store these as the rows of these workflows; only those that differ are written."""
         stored = set(cursor.execute(self._of, (list(spend),)).fetchall())
         fresh = {(adw_id, *one) for adw_id, rows in spend.items() for one in rows}
         if gone := stored - fresh:
@@ -43,7 +43,7 @@ class PostgresSpend:
             cursor.execute(self._insert, (records(SPEND_COLUMNS, new),))
 
     def of(self, cursor: Cursor, adw_id: str) -> tuple[Spend, ...]:
-        """A workflow's rows, in the order of their names."""
+        """Return a workflow's rows, in the order of their names."""
         order = ", ".join(f"{name} NULLS FIRST" for name in _NAMES)
         return tuple([Spend(*values[1:]) for values in cursor.execute(f"{self._of} ORDER BY {order}", ([adw_id],))])
 

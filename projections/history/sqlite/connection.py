@@ -17,20 +17,20 @@ from ledger.storage.descriptors import shortage
 __all__ = ["SqliteConnection"]
 
 _WAIT_SECONDS: Final = 30.0
-"""How long a writer waits for another one; a batch of rows takes milliseconds."""
+"""The time that a writer waits for another one; a batch of rows takes milliseconds."""
 
 _REFUSED: Final = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
 )
-"""What SQLite says when the file system lets it write nothing."""
+"""SQLite's error codes when the file system refuses a write."""
 
 
 class SqliteConnection:
     """One connection to a database file.
 
     Args:
-        make: the file is made when it is not there.
-        writes: False reads it where nothing can be written, not even the files that SQLite wants beside it.
+        make: create the file when it does not exist.
+        writes: False reads it where nothing can be written, not even the other files that SQLite needs next to it.
 
     Raises:
         HistoryUnavailable: at construction.
@@ -45,17 +45,18 @@ class SqliteConnection:
                 raise HistoryUnavailable(path, "there is no such database")
             self.db = _connected(path) if writes else _reading(path)
             try:
-                self.db.execute("PRAGMA user_version").fetchone()  # the file is opened now, not at the first question
+                self.db.execute("PRAGMA user_version").fetchone()  # open the file now, not at the first query
                 self.note_files()
             except BaseException:
                 self.db.close()
                 raise
 
     def close(self) -> None:
+        """Close the connection."""
         self.db.close()
 
     def note_files(self) -> None:
-        """Take down which files are in use: the database, and its write-ahead log where it has one."""
+        """Record the identities of the files in use: the database, and its write-ahead log where it has one."""
         with self.errors():
             logs = self.writes and self.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         self._file = _identity(self.path)
@@ -70,11 +71,11 @@ class SqliteConnection:
 
     @property
     def replaced(self) -> bool:
-        """Whether a file that was opened is gone, was cut, or has another one in its place."""
+        """Whether an opened file is gone, was cut, or was replaced by another one."""
         return _identity(self.path) != self._file or self._damaged()
 
     def _damaged(self) -> bool:
-        """Whether the database was cut to nothing, or its log removed, behind SQLite's back.
+        """Return whether another program truncated the database to nothing, or removed its log.
 
         SQLite removes a log only as its last connection closes (https://www.sqlite.org/walformat.html).
         """
@@ -87,7 +88,7 @@ class SqliteConnection:
 
     @property
     def was_cut(self) -> bool:
-        """Whether the log is smaller than it was: another program made a checkpoint, or cut it."""
+        """Whether the log is smaller than at the last call: another program made a checkpoint, or cut it."""
         if self._log is None:
             return False
         with contextlib.suppress(OSError):
@@ -98,7 +99,7 @@ class SqliteConnection:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block, or nothing; other writers wait, readers see what was before."""
+        """Commit all of the block or nothing; other writers wait, readers read the state before."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -110,7 +111,7 @@ class SqliteConnection:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all that the block reads be of one moment; writers go on (https://www.sqlite.org/isolation.html)."""
+        """Let the block read one state of the database; writers go on (https://www.sqlite.org/isolation.html)."""
         self.db.execute("BEGIN")
         try:
             yield
@@ -120,7 +121,7 @@ class SqliteConnection:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
+        """Raise SQLite's errors as HistoryUnavailable or HistoryUnwritable."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -149,11 +150,11 @@ def _connected(name: Path | str) -> sqlite3.Connection:
 
 
 def _reading(path: Path) -> sqlite3.Connection:
-    """The database as it is, although nothing can be written beside it.
+    """Open a database for reading where no file can be written next to it.
 
-    SQLite reads a WAL database only where its index `-shm` stands or can be made, or when it is told that nobody
-    changes the file (https://www.sqlite.org/wal.html#readonly). Told so it would not look into the WAL, so what a
-    killed process left there is read from a copy.
+    SQLite reads a WAL database only where its index `-shm` exists or can be created, or with `immutable=1`, which
+    declares that no process changes the file (https://www.sqlite.org/wal.html#readonly). With that it does not read the
+    WAL, so the WAL of a killed process is read from a copy.
     """
     where = path.absolute().as_uri()
     db = _connected(f"{where}?mode=ro")
@@ -176,7 +177,7 @@ def _reading(path: Path) -> sqlite3.Connection:
 
 
 def _unwritable(path: Path, error: sqlite3.Error | OSError, *, writes: bool) -> str | None:
-    """Why nothing can be written where a database lies; None when the error has another cause."""
+    """Return why nothing can be written in the folder of a database; None when the error has another cause."""
     code = None if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code is not None and code not in _REFUSED:
         return None
@@ -188,7 +189,7 @@ def _unwritable(path: Path, error: sqlite3.Error | OSError, *, writes: bool) -> 
             return "its disk is full"
         if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
             return "this user may not write there"
-    return None if writes else "it was opened to be read only"
+    return None if writes else "it was opened for reading only"
 
 
 def _sentence(error: Exception) -> str:
@@ -196,7 +197,7 @@ def _sentence(error: Exception) -> str:
     if "not a database" in text:
         return "is not a SQLite database and was left as it is; use another data directory, or move the file away"
     if "locked" in text:
-        return f"another program kept it locked for {_WAIT_SECONDS:.0f} s; try again"
+        return f"another program had it locked for {_WAIT_SECONDS:.0f} s; try again"
     if "malformed" in text:
-        return f"{text}; delete it and run `costledger refresh`: the ledgers hold everything"
+        return f"{text}; delete it and run `costledger refresh`: the ledgers have all data"
     return f"{text}; the ledgers are untouched"

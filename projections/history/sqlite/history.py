@@ -1,4 +1,4 @@
-"""The history in a SQLite file: rows, spend, checkpoints and audit log in one transaction, readers undisturbed."""
+"""The history in a SQLite file: rows, spend, checkpoints and audit log in one transaction; readers never wait."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason,
 class SqliteHistory:
     """Rows in a SQLite database of our own; a `HistoryStore`.
 
-    The file is made when it is first needed. A database of another application is refused and left as it is, so is
-    one of a newer version; an older one's rows are dropped, to be replayed by the next refresh, its audit log stays.
+    The file is created when it is first needed. A database of another application or of a newer version is refused and
+    left unchanged. Rows of an older version are dropped and replayed by the next refresh; its audit log stays.
 
     Args:
-        writes: False reads what is stored where nothing can be written.
+        writes: False reads a file where nothing can be written.
 
     Raises:
         HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
@@ -73,6 +73,7 @@ class SqliteHistory:
 
     @property
     def path(self) -> Path:
+        """The path of the file."""
         return self._connection.path
 
     @property
@@ -173,7 +174,7 @@ class SqliteHistory:
         return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
 
     def _selected(self, query: str, key: str, keys: Collection[str] | None) -> list[tuple[Any, ...]]:
-        """The rows of a query, all or those of some keys."""
+        """Return the rows of a query, all or those of some keys."""
         with self._connection.errors():
             if keys is None:
                 return self._db.execute(query).fetchall()
@@ -225,13 +226,13 @@ class SqliteHistory:
             yield fresh
 
     def drop_old_versions(self) -> list[int]:
-        """See `HistoryStore.drop_old_versions`; nothing is kept here."""
+        """See `HistoryStore.drop_old_versions`: there are none."""
         return []
 
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
-        known = self._db.execute("SELECT seq FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,)).fetchone()
-        if known is not None and known[0] > head.seq:
+        read = self._db.execute("SELECT seq FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,)).fetchone()
+        if read is not None and read[0] > head.seq:
             return None
         values = self._db.execute(f"{STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         exists, stored = values is not None, None if values is None else stored_of(values)

@@ -1,8 +1,8 @@
-"""Pages and totals of a SQLite history: indexes to walk, and sums that triggers keep, so that neither counts rows.
+"""Pages and totals of a SQLite history, from indexes and from sums that triggers maintain; neither counts all rows.
 
-`costledger_total` holds a line for each day (of `last_activity`), status, template and basis that occurs. Triggers also
-give every row that changes a new number in `costledger_change`, also when somebody edits it by hand: who saw number n
-asks for those above it.
+`costledger_total` has a row for each day (of `last_activity`), status, template and basis that occurs. Triggers also
+give every row that changes a new number in `costledger_change`, also after an edit by hand: a client that has read
+number n queries the numbers above it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from projections.history.suspects import SUSPECT_INDEX
 
 __all__ = ["changes_after", "make_changes", "page", "prepare", "totals"]
 
-_WALKED_FROM: Final = 5_000
-"""From so many matching rows on it is faster to walk the index of the order than to sort."""
+_ORDER_INDEX_FROM: Final = 5_000
+"""With this many matching rows or more, it is faster to read the index of the order than to sort."""
 
 _CHANGES: Final = (
     "CREATE TABLE IF NOT EXISTS costledger_change "
@@ -69,18 +69,18 @@ _HALVES: Final = dict(_halves())
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """What pages need of a connection: SQLite's own `lower` knows only ASCII."""
+    """Add the function to a connection that pages need: SQLite's own `lower` converts only ASCII."""
     db.create_function("lower_text", 1, lambda text: None if text is None else str(text).lower(), deterministic=True)
 
 
 def make_changes(db: sqlite3.Connection, now: datetime) -> None:
-    """Make `costledger_change`, unless it is there."""
+    """Create `costledger_change`, unless it exists."""
     db.execute(_CHANGES)
     db.execute(_COUNTED_FROM, (number_before_first(now),))
 
 
 def statements() -> Iterator[str]:
-    """The statements that make tables, indexes and triggers beside `workflow_history`."""
+    """Yield the statements that create the other tables, the indexes and the triggers of `workflow_history`."""
     key, sums = ", ".join(_KEY), ", ".join(f"{name} INTEGER NOT NULL" for name in _HALVES)
     columns = ", ".join(f"{name} TEXT NOT NULL" for name in _KEY)
     yield f"CREATE TABLE IF NOT EXISTS costledger_total ({columns}, {sums}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
@@ -128,16 +128,16 @@ def page(db: sqlite3.Connection, query: Query) -> Page:
     """See `HistoryStore.page`."""
     found = totals(db, query)
     column, way = SORTS[query.sort], "DESC" if query.descending else "ASC"
-    walked = found.count >= _WALKED_FROM
-    conditions, values = _conditions(query, "+" if walked else "")
-    order = f"{'' if walked else '+'}{column} {way} NULLS LAST, {'' if walked else '+'}adw_id {way}"
+    by_index = found.count >= _ORDER_INDEX_FROM
+    conditions, values = _conditions(query, "+" if by_index else "")
+    order = f"{'' if by_index else '+'}{column} {way} NULLS LAST, {'' if by_index else '+'}adw_id {way}"
     text = f"SELECT {', '.join(COLUMNS)} FROM workflow_history{conditions} ORDER BY {order} LIMIT ? OFFSET ?"
     rows = [Row(*row) for row in db.execute(text, (*values, query.limit, query.offset))]
     return Page(rows, found)
 
 
 def totals(db: sqlite3.Connection, query: Query) -> QueryTotals:
-    """What a query's rows add up to: from the kept sums, and from rows only where those cannot tell."""
+    """Return the totals of a query's rows: from the stored sums, and from rows where these are not enough."""
     if query.text is not None or query.issue_number is not None:
         conditions, values = _conditions(query, "")
         return _summed(db, _from_rows(conditions), values)
@@ -150,7 +150,7 @@ def totals(db: sqlite3.Connection, query: Query) -> QueryTotals:
 
 
 def _edges(query: Query) -> Iterator[tuple[str, str]]:
-    """The spans of time that are not whole days."""
+    """Yield the spans of time that are not whole days."""
     since, until = query.since, query.until
     if since is not None:
         yield since, min(until or _LATEST, since[:10] + _LATEST)
@@ -159,7 +159,7 @@ def _edges(query: Query) -> Iterator[tuple[str, str]]:
 
 
 _LATEST: Final = "~"
-"""Behind every time and every time of a day, in the order of text."""
+"""After every time and every time of a day, in the order of text."""
 
 
 def changes_after(db: sqlite3.Connection, number: int, limit: int) -> list[tuple[int, str]]:
@@ -169,7 +169,7 @@ def changes_after(db: sqlite3.Connection, number: int, limit: int) -> list[tuple
 
 
 def _of_whole_days(db: sqlite3.Connection, query: Query) -> QueryTotals:
-    conditions, values = _grouped(query, kept=True)
+    conditions, values = _grouped(query, stored=True)
     for bound, comparison in ((query.since, ">"), (query.until, "<")):
         if bound is not None:
             conditions.append(f"day {comparison} ? AND day <> ''")
@@ -194,8 +194,8 @@ def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> QueryTotals
     return found
 
 
-def _grouped(query: Query, *, kept: bool = False, unindexed: str = "") -> tuple[list[str], list[Any]]:
-    """The conditions on what the kept sums are grouped by."""
+def _grouped(query: Query, *, stored: bool = False, unindexed: str = "") -> tuple[list[str], list[Any]]:
+    """Return the conditions on the columns that the stored sums are grouped by, and their values."""
     conditions: list[str] = []
     values: list[Any] = []
     if query.statuses:
@@ -205,17 +205,17 @@ def _grouped(query: Query, *, kept: bool = False, unindexed: str = "") -> tuple[
         conditions.append(f"{unindexed}workflow_template = ?")
         values.append(query.workflow_template)
     if query.basis is not None:
-        absent = query.basis == "none" and not kept
+        absent = query.basis == "none" and not stored
         conditions.append(f"{unindexed}cost_basis IS NULL" if absent else f"{unindexed}cost_basis = ?")
         values += [] if absent else [query.basis]
     return conditions, values
 
 
 def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
-    """A WHERE clause and its values.
+    """Return a WHERE clause and its values.
 
     Args:
-        unindexed: "+" keeps SQLite from using an index for a condition, so that it walks that of the order.
+        unindexed: "+" prevents SQLite from using an index for a condition, so that it reads the index of the order.
     """
     conditions, values = _grouped(query, unindexed=unindexed)
     if query.issue_number is not None:

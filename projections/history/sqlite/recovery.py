@@ -1,8 +1,8 @@
-"""A history whose SQLite files were damaged under it, put into a new file: as much as can still be read.
+"""Recovery of a history whose SQLite files were damaged while open: a new file with all that can still be read.
 
-A connection that is open knows what it read of a write-ahead log that was deleted or cut since, and all connections of
-a process share one index of it, so the same file cannot be opened again beside them. A new file has a log and an index
-of its own.
+An open connection has cached what it read of a write-ahead log that was deleted or cut since. All connections of a
+process share one index of the log, so the same file cannot be opened again in this process. A new file has its own log
+and index.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQL
 def is_whole(path: Path) -> bool:
     """Return whether every page of a database can be read and fits the others.
 
-    It is read through a connection of its own: one that is open has pages in memory.
+    It is read through a new connection, since an open one has pages in memory.
 
     Raises:
-        sqlite3.Error: that cannot be decided now: another program has it locked, say.
+        sqlite3.Error: this cannot be decided now, for example because another program has locked the database.
     """
     try:
         with contextlib.closing(sqlite3.connect(path)) as db:
@@ -43,10 +43,10 @@ def is_whole(path: Path) -> bool:
 
 
 def recover(path: Path, db: sqlite3.Connection, now: datetime) -> None:
-    """Put what can be read of a database into a new file in its place; nothing is there when nothing can.
+    """Replace a database by a new file with all that can be read; without any, leave no file at its path.
 
-    What this connection can still read comes first, then what the file holds without its log. A file of which nothing
-    can be read stays as `<name>.damaged-<n>`.
+    First comes what this connection can still read, then the contents of the file without its log. A file of which
+    nothing can be read stays as `<name>.damaged-<n>`.
 
     Raises:
         OSError: the file system refused.
@@ -76,7 +76,7 @@ def recover(path: Path, db: sqlite3.Connection, now: datetime) -> None:
 
 
 def _read_by(db: sqlite3.Connection, new: Path, now: datetime) -> bool:
-    """Write a new file of what an open connection reads; False when it cannot read all of it."""
+    """Write a new file from an open connection; return False when it cannot read all of the database."""
     try:
         with contextlib.suppress(sqlite3.OperationalError):
             db.execute("ROLLBACK")  # a transaction that failed half-way
@@ -90,7 +90,7 @@ def _read_by(db: sqlite3.Connection, new: Path, now: datetime) -> bool:
 
 
 def _read_from(path: Path, new: Path, now: datetime) -> bool:
-    """Copy the file without its log; False when that is not whole."""
+    """Copy the file without its log; return False when the copy is damaged."""
     shutil.copyfile(path, new)
     try:
         if is_whole(new):
@@ -103,7 +103,7 @@ def _read_from(path: Path, new: Path, now: datetime) -> bool:
 
 
 def _begin_era(new: Path, now: datetime) -> None:
-    """Number changes from now on above all that were published, and let readers be undisturbed by writers."""
+    """Number later changes above all published ones, and set the journal mode in which readers never wait."""
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
         query = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'costledger_change'"
         db.execute(query, (number_before_first(now),))

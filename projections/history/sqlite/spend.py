@@ -1,4 +1,4 @@
-"""What was spent when, in a SQLite table: whole workflows in, sums out."""
+"""Spend over time in a SQLite table: written by workflow, read as sums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SqliteSpend"]
 _COLUMNS: Final = ", ".join(Spend._fields)
 _NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 _HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
-"""The upper and the lower half of every figure: their sums fit 64 bits, where the figures' own may not."""
+"""The upper and the lower half of every figure: their sums fit into 64 bits, where the figures' own may not."""
 
 
 class SqliteSpend:
@@ -32,7 +32,7 @@ class SqliteSpend:
         self._table = table
 
     def put(self, adw_id: str, rows: Sequence[Spend]) -> None:
-        """Make these a workflow's rows; only those that differ are written."""
+        """Store these as a workflow's rows; only those that differ are written."""
         stored, fresh = set(self._db.execute(self._of, (adw_id,))), set(rows)
         gone = [(adw_id, *row[: len(_NAMES)]) for row in stored - fresh]
         if len(gone) == len(stored):
@@ -42,14 +42,14 @@ class SqliteSpend:
         self._db.executemany(self._insert, [(adw_id, *row) for row in rows if row not in stored])
 
     def of(self, adw_id: str) -> tuple[Spend, ...]:
-        """A workflow's rows, in the order of their names."""
+        """Return a workflow's rows, in the order of their names."""
         order = ", ".join(_NAMES)
         return tuple([Spend(*values) for values in self._db.execute(f"{self._of} ORDER BY {order}", (adw_id,))])
 
     def cost_nanousd(self, adw_id: str) -> int:
         """Return what a workflow's rows sum to; 0 without any."""
         query = f"SELECT cost_nanousd FROM {self._table} WHERE adw_id = ?"
-        return sum(cost for (cost,) in self._db.execute(query, (adw_id,)))  # on the way, SQL's could be above 64 bits
+        return sum(cost for (cost,) in self._db.execute(query, (adw_id,)))  # SQL's sum could exceed 64 bits
 
     def remove(self, adw_id: str) -> None:
         """Drop a workflow's rows."""
@@ -78,7 +78,7 @@ class SqliteSpend:
     def _large_sums(
         self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
     ) -> Iterator[SpendSum]:
-        """As `sums`, at twice the work, where a sum is above 64 bits."""
+        """Return the same as `sums`, at twice the work, where a sum is above 64 bits."""
         query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL", sums=_HALVES)
         for values in self._db.execute(query, bounds):
             named, halves = values[: -2 * len(AMOUNTS)], values[-2 * len(AMOUNTS) :]

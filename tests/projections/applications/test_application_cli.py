@@ -39,7 +39,7 @@ _READING = (
 def application(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[SqliteApplication]:
-    """One beside the logs of two agents, of which the second came after the import."""
+    """One next to the logs of two agents, of which the second came after the import."""
     made = SqliteApplication(tmp_path / "app.db", journal_mode=request.param)
     write(tmp_path / "agents/a5b80595/plan/raw_output.jsonl", init(), result(0.09, sonnet=0.09))
     assert run("import", "adw", "agents").code == 0

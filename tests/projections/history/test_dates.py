@@ -48,8 +48,8 @@ def test_a_log_of_january_is_spent_in_january_and_the_report_names_the_evidence(
 
 
 def test_an_open_workflow_without_activity_is_idle_wherever_its_status_is_shown(january: Run) -> None:
-    told = {found["adw_id"]: found for found in january("history", "--json").json}
-    assert {name: (found["status"], found["idle"]) for name, found in told.items()} == {
+    rows = {found["adw_id"]: found for found in january("history", "--json").json}
+    assert {name: (found["status"], found["idle"]) for name, found in rows.items()} == {
         "old": ("running", True),
         "new": ("running", False),
     }

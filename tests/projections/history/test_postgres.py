@@ -53,10 +53,10 @@ def history(postgres_url: str) -> Iterator[PostgresHistory]:
         yield opened
 
 
-@given(told=events)
+@given(sequence=events)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_row_comes_back_as_it_was_written(history: PostgresHistory, told: list[dict[str, Any]]) -> None:
-    written = row(folded({"type": "ledger_opened"}, *told), HEAD)
+def test_any_row_comes_back_as_it_was_written(history: PostgresHistory, sequence: list[dict[str, Any]]) -> None:
+    written = row(folded({"type": "ledger_opened"}, *sequence), HEAD)
     history.write([Projected(written, (), HEAD)], pure=True, reason="test")
     assert history.row("w") == written
     assert history.rows() == [written]
@@ -446,7 +446,7 @@ def test_a_row_of_a_killed_writer_and_its_checkpoint_agree(history: PostgresHist
     assert (history.rows(), history.checkpoints(), history.audit()) == ([], {}, [])
 
 
-def test_a_held_figure_and_an_end_are_told_as_everywhere(history: PostgresHistory, postgres_url: str) -> None:
+def test_a_held_figure_and_an_end_are_audited_as_everywhere(history: PostgresHistory, postgres_url: str) -> None:
     store = ledgers(1)
     refresh(store, history)
     with database(postgres_url) as db:

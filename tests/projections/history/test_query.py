@@ -100,14 +100,14 @@ def test_pages_of_postgresql_are_those_of_the_rows(postgres_url: str, written: l
             assert history.page(query) == page_of(history.rows(), query), query
 
 
-def test_pages_are_the_same_when_an_order_is_walked_rather_than_sorted(
+def test_pages_are_the_same_when_the_index_of_the_order_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "_WALKED_FROM", 0)
+    monkeypatch.setattr(pages, "_ORDER_INDEX_FROM", 0)
     with SqliteHistory(tmp_path / "history.db") as history:
         for number in range(20):
-            told = replace(PLAIN, adw_id=f"w{number}", total_tokens=number % 3, issue_number=number % 2 or None)
-            write(history, told, 1)
+            changed = replace(PLAIN, adw_id=f"w{number}", total_tokens=number % 3, issue_number=number % 2 or None)
+            write(history, changed, 1)
         for sort in SORTS:
             for descending in (True, False):
                 query = Query(sort=sort, descending=descending, limit=7, offset=5)

@@ -52,7 +52,7 @@ def ended_at(cost: str, **fields: Any) -> Row:
     ],
 )
 def test_a_row_that_needs_attention_says_why(found: Row, why: str) -> None:
-    assert [told[: len(why)] for told in whys(found)][:1] == [why]
+    assert [text[: len(why)] for text in whys(found)][:1] == [why]
 
 
 SONNET = {"model": "claude-sonnet-4-5-20250929"}
@@ -67,7 +67,7 @@ STUCK = {"input_tokens": 500_000, "output_tokens": 58_000}  # $2.37 at list pric
         pytest.param(ended_at("0.40", usage={"cache_read_tokens": 1_330_000}, **SONNET), [], id="cached tokens"),
         pytest.param(ended_at("0.02", usage={"input_tokens": 200_000}, model="gpt-5-nano"), [], id="a cheap model"),
         pytest.param(ended_at("0.30", usage={"input_tokens": 200_000}, **SONNET), [], id="a batch, at half the price"),
-        pytest.param(ended_at("0.09", usage=STUCK, model="of-nobody"), [], id="a model without a price"),
+        pytest.param(ended_at("0.09", usage=STUCK, model="of-no-price"), [], id="a model without a price"),
         pytest.param(ended_at("0.00", usage=STUCK, **SONNET), ["low_cost"], id="reported as nothing"),
     ],
 )
@@ -81,9 +81,11 @@ def test_the_row_of_the_story_is_found_with_what_its_tokens_come_to() -> None:
     assert suspect.next_step.startswith("costledger correct --cost-usd 2.37 --reason WHY -- w ")
 
 
-@pytest.mark.parametrize("told", [reading("2.37", partial=True), reading(None, usage=USE), reading(None, partial=True)])
-def test_an_honest_lower_bound_that_nobody_can_raise_is_no_finding(told: dict[str, Any]) -> None:
-    found = row(folded(told, ended()), HEAD)
+@pytest.mark.parametrize(
+    "observed", [reading("2.37", partial=True), reading(None, usage=USE), reading(None, partial=True)]
+)
+def test_an_honest_lower_bound_that_no_step_can_raise_is_no_finding(observed: dict[str, Any]) -> None:
+    found = row(folded(observed, ended()), HEAD)
     assert found.cost_basis == "partial", "its row says so"
     assert whys(found) == []
 

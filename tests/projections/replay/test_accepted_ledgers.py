@@ -1,4 +1,4 @@
-"""Ledgers that lost what their rows were folded from: refused until somebody says that they decide."""
+"""Ledgers that lost what their rows were folded from: refused until an operator accepts them."""
 
 from __future__ import annotations
 

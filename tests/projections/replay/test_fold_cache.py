@@ -26,7 +26,7 @@ events = st.one_of(
 )
 
 
-def told(fields: dict[str, Any], workflow_id: str) -> dict[str, Any]:
+def opened(fields: dict[str, Any], workflow_id: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name != "run"} | {"workflow_id": workflow_id}
 
 
@@ -34,7 +34,7 @@ def told(fields: dict[str, Any], workflow_id: str) -> dict[str, Any]:
 def test_kept_folds_end_at_the_same_rows_as_a_replay(steps: list[tuple[str, dict[str, Any]]], meters_max: int) -> None:
     ledgers, folds = MemoryStore(clock=SteppingClock()), FoldCache(meters_max)
     for workflow_id, fields in steps:
-        ledgers.append([event(told(fields, workflow_id))])
+        ledgers.append([event(opened(fields, workflow_id))])
         assert folds.project(ledgers, workflow_id) == project(ledgers, workflow_id)
 
 

@@ -1,4 +1,4 @@
-"""Rebuild and check: every kind of wrong row is found and put right, beside readers and writers."""
+"""Rebuild and check: every kind of wrong row is found and put right, during reads and writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row does not depend on when its ledger was refreshed: only what somebody else stored is held."""
+"""A row does not depend on when its ledger was refreshed: only a cost of another program is held."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def event(workflow_id: str, said: tuple[object, ...]) -> Event:
             return workflow_ended(workflow_id, str(said[0]))
 
 
-@given(told=steps)
+@given(moments=steps)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_refresh_after_any_of_the_prefixes_gives_the_row_of_one_at_the_end(
-    history: HistoryStore, told: list[tuple[tuple[object, ...], bool]]
+    history: HistoryStore, moments: list[tuple[tuple[object, ...], bool]]
 ) -> None:
     workflow_id, ledgers, once = f"w{next(_numbers)}", MemoryStore(clock=SteppingClock()), MemoryHistory()
-    for said, refreshed in told:
+    for said, refreshed in moments:
         ledgers.append([event(workflow_id, said)])
         if refreshed:
             refresh(ledgers, history, workflow_ids=[workflow_id])

@@ -48,9 +48,9 @@ def message(number: int, model: str = "opus", tokens: int = 1, **more: Any) -> E
     return cost_observed("w", message_id=f"m{number}", model=model, usage={"output_tokens": tokens}, **fields)
 
 
-def store_of(book: Book, *told: Event) -> MemoryStore:
+def store_of(book: Book, *observed: Event) -> MemoryStore:
     store = MemoryStore()
-    for one in told:
+    for one in observed:
         store.append([price_event(book, one)])
     return store
 
@@ -125,8 +125,8 @@ def test_each_reading_is_priced_at_its_own_moment() -> None:
 
 def test_what_was_reported_is_never_touched_nor_what_it_covers() -> None:
     total = cost_observed("w", cost_usd=4, final=True, session_id="s", observed_at=MOMENT + timedelta(minutes=5))
-    told = [message(1, session_id="s"), message(2, session_id="s"), total, message(3, cost_usd=7), message(4)]
-    store = store_of(Book({"opus": 1}), *told, workflow_ended("w", "completed"))
+    observed = [message(1, session_id="s"), message(2, session_id="s"), total, message(3, cost_usd=7), message(4)]
+    store = store_of(Book({"opus": 1}), *observed, workflow_ended("w", "completed"))
     assert usd(store) == 4 + 7 + 1
     assert reprice(store, Book({"opus": 100})) == 1
     assert usd(store) == 4 + 7 + 100
@@ -194,12 +194,12 @@ messages = st.lists(
 
 @given(messages, prices, st.lists(prices, max_size=3), st.integers(0, 12))
 def test_once_ended_the_total_is_the_sum_of_the_new_prices(
-    told: list[tuple[int, int, str]], first: dict[str, int], later: list[dict[str, int]], end_at: int
+    observed: list[tuple[int, int, str]], first: dict[str, int], later: list[dict[str, int]], end_at: int
 ) -> None:
     """Where nothing was reported, each message costs its largest usage at the last price its model had."""
     names = ["opus", "haiku", "sonnet"]
     store, usage = MemoryStore(), dict[int, int]()
-    for at, (number, tokens, flag) in enumerate(told):
+    for at, (number, tokens, flag) in enumerate(observed):
         usage[number] = usage.get(number, 0) + tokens  # a message only grows
         flags = {flag: True} if flag else {}
         when = MOMENT + timedelta(seconds=at)
@@ -207,7 +207,7 @@ def test_once_ended_the_total_is_the_sum_of_the_new_prices(
         if at == end_at:
             store.append([workflow_ended("w", "completed")])
         store.append([price_event(Book(first), one)])
-    if end_at >= len(told):
+    if end_at >= len(observed):
         store.append([workflow_ended("w", "completed")])
     known = dict(first)
     for book in later:
@@ -230,12 +230,14 @@ def appended(lines: list[dict[str, Any]], new: Iterable[Event]) -> list[dict[str
 
 
 @given(st.one_of(events, attempts()), st.integers(0, 5))
-def test_any_ledger_comes_to_rest_and_no_reported_reading_is_overruled(told: list[dict[str, Any]], opus: int) -> None:
-    lines = numbered(told)
+def test_any_ledger_comes_to_rest_and_no_reported_reading_is_overruled(
+    observed: list[dict[str, Any]], opus: int
+) -> None:
+    lines = numbered(observed)
     made = plan("w", lines, ByName(opus), ALL, "r")
-    again = numbered(appended(told, made.events))
+    again = numbered(appended(observed, made.events))
     assert plan("w", again, ByName(opus), ALL, "r").events == []
-    before, after = folded(*told), folded(*appended(told, made.events))
+    before, after = folded(*observed), folded(*appended(observed, made.events))
     assert (made.old_nanousd, made.new_nanousd) == (before.cost_nanousd, after.cost_nanousd)
     if not before.ended:
         assert after.cost_nanousd >= before.cost_nanousd
@@ -262,9 +264,9 @@ def _reported_since_the_run_began(lines: list[Line], path: tuple[Any, ...]) -> I
 def test_each_attempt_is_priced_by_itself_and_the_attempts_still_add_up() -> None:
     usage = {"input_tokens": 1, "output_tokens": 1}
     first = {"type": "cost_observed", "agent": "plan", "model": "opus", "usage": usage}
-    told = [first | {"counter": "one"}, first | {"counter": "two", "usage": {"output_tokens": 1}}]
-    made = plan("w", numbered(told), ByName(3), ALL, "r")
+    observed = [first | {"counter": "one"}, first | {"counter": "two", "usage": {"output_tokens": 1}}]
+    made = plan("w", numbered(observed), ByName(3), ALL, "r")
     assert [new.fields["counter"] for new in made.events] == ["one", "two"]
-    both = row(folded(*appended(told, made.events)), HEAD)
+    both = row(folded(*appended(observed, made.events)), HEAD)
     assert (both.cost_basis, both.input_tokens, both.output_tokens) == ("priced", 1, 2)
     assert both.actual_cost_nanousd == sum(change.new_nanousd or 0 for change in made.changes)

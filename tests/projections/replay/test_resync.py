@@ -1,4 +1,4 @@
-"""A resync that somebody else overtakes says who wrote the row, and what it cost before and after all the same."""
+"""A resync that another process overtakes still reports the old and the new cost, and who wrote the row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from projections.replay.resync import resync_sources
 
 
 class Meanwhile:
-    """Sources without an entry; while they are asked for, somebody else does something."""
+    """Sources without an entry; while they are read, another process does something."""
 
     def __init__(self, does: Callable[[], object]) -> None:
         self._does = does

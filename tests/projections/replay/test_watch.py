@@ -1,4 +1,4 @@
-"""Following sources and ledgers: what changes is taken in, what breaks is told once, and nothing stops it."""
+"""Following sources and ledgers: changes are taken in, a problem is reported once, and nothing stops it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Seconds:
 
 
 class Followed:
-    """A data directory with an agents' tree beside it, and a watch on both."""
+    """A data directory with an agents' tree next to it, and a watch on both."""
 
     def __init__(self, folder: Path, *, durability: Durability = "always") -> None:
         self.agents, self.data = folder / "agents", folder / "data"
@@ -114,7 +114,7 @@ def test_a_source_that_breaks_is_told_once_and_the_others_go_on(followed: Follow
     assert not followed.step().troubles
     assert cost(followed.history) == "0.75"
     Path(gone.path).unlink()
-    assert len(followed.step().troubles) == 1, "it broke anew, and is told anew"
+    assert len(followed.step().troubles) == 1, "it broke again, and is reported again"
 
 
 def test_a_line_that_cannot_be_read_is_told_once_by_file_and_line(followed: Followed) -> None:
@@ -238,8 +238,8 @@ def test_the_command_follows_until_it_is_told_to_stop(tmp_path: Path) -> None:
         logs.write(log, logs.init(), logs.result(2.37))
         assert json.loads(watching.stdout.readline())["new_cost_usd"] == "2.37"
         DirectoryStore(data).append([cost_observed("v", cost_usd="0.50")])
-        told = json.loads(watching.stdout.readline())
-        assert told == {
+        printed = json.loads(watching.stdout.readline())
+        assert printed == {
             "adw_id": "v",
             "old_cost_usd": None,
             "new_cost_usd": "0.50",
@@ -279,10 +279,10 @@ def test_without_a_source_it_says_at_once_what_is_followed_and_how_to_name_one(t
     watching = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert watching.stderr is not None
-        told = watching.stderr.readline()
-        assert told.startswith("costledger: no source to follow yet, only what is appended to the ledgers in data; ")
-        assert "`costledger import KIND PATH`" in told
-        assert "[[sources]]" in told
+        printed = watching.stderr.readline()
+        assert printed.startswith("costledger: no source to follow yet, only what is appended to the ledgers in data; ")
+        assert "`costledger import KIND PATH`" in printed
+        assert "[[sources]]" in printed
         watching.send_signal(signal.SIGTERM)
         assert watching.wait(timeout=30) == 0
     finally:

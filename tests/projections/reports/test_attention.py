@@ -151,14 +151,14 @@ def test_an_odd_id_is_accepted_as_it_is_printed(run: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (("--accept", "nobody", "--reason", "x"), "nobody"),
+        (("--accept", "no-row", "--reason", "x"), "no-row"),
         (("--reason", "x"), "--accept ID"),
         (("--accept", "w", "--reason", " "), "says why"),
     ],
 )
-def test_an_acceptance_that_cannot_be_is_refused(run: Run, arguments: tuple[str, ...], told: str) -> None:
+def test_an_acceptance_that_cannot_be_is_refused(run: Run, arguments: tuple[str, ...], message: str) -> None:
     run("observe", "w", "--cost-usd", "1")
     done = run("stale", *arguments)
-    assert (done.code, told in done.err) == (2 if "says" in told or "ID" in told else 1, True), done.err
+    assert (done.code, message in done.err) == (2 if "says" in message or "ID" in message else 1, True), done.err

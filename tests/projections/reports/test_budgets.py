@@ -23,8 +23,8 @@ NONE = BudgetConfig()
 DEFAULTS = BudgetConfig.model_validate({"default_usd": "10", "by_template": {"adw_sdlc": "5"}})
 
 
-def stands(*told: dict[str, Any], budgets: AnyBudgets = NONE) -> BudgetStatus | None:
-    return budget_status(row(folded(*told), HEAD), budgets)
+def stands(*observed: dict[str, Any], budgets: AnyBudgets = NONE) -> BudgetStatus | None:
+    return budget_status(row(folded(*observed), HEAD), budgets)
 
 
 def test_the_starts_own_budget_wins_over_its_templates_and_that_over_the_default() -> None:
@@ -66,33 +66,33 @@ def test_an_unpriced_part_is_said_and_never_taken_for_free() -> None:
     found = stands(started(1, budget_usd="5.00"), reading("4.20", agent="plan"), unpriced)
     assert found is not None
     assert (found.at_least, found.unpriced) == (True, 1)
-    told = "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; the tokens of 1 meter have no price"
-    assert str(found) == told
+    text = "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; the tokens of 1 meter have no price"
+    assert str(found) == text
 
 
 def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:
-    for spent, state, told in (
+    for spent, state, text in (
         ("0.00", BudgetState.OK, "$0.0000 of $0.0000 spent, $0.0000 left"),
         ("0.0000001", BudgetState.OVER, "$0.0000001 of $0.0000000 spent, $0.0000001 over"),
     ):
         found = stands(started(1, budget_usd="0.00"), reading(spent))
         assert found is not None
-        assert (found.state, found.percent, str(found)) == (state, None, told), "nothing is a share of nothing"
+        assert (found.state, found.percent, str(found)) == (state, None, text), "nothing is a share of nothing"
     unpriced = reading(None, usage={"output_tokens": 5}, model="who-knows-1", message_id="m")
     found = stands(started(1, budget_usd="0.00"), unpriced)
     assert found is not None
-    assert (found.state, found.percent) == (BudgetState.WARNED, None), "it may be over, and nobody knows"
+    assert (found.state, found.percent) == (BudgetState.WARNED, None), "it may be over, and no reading shows it"
     assert str(found).startswith("an unpriced amount spent, at most $0.0000 left of $0.0000; the tokens of 1 meter")
 
 
 def test_a_difference_is_shown_with_the_decimals_that_it_needs() -> None:
-    for spent, told in (
+    for spent, text in (
         (1_000_000_001, "$1.000000001 of $1.000000000 spent (101 %), $0.000000001 over"),
         (999_960_000, "$0.99996 of $1.00000 spent (99 %), $0.00004 left"),
         (1_000_000_000, "$1.0000 of $1.0000 spent (100 %), $0.0000 left"),
         (2_000_000_000, "$2.0000 of $1.0000 spent (200 %), $1.0000 over"),
     ):
-        assert str(BudgetStatus(1_000_000_000, spent, at_least=False, unpriced=0)) == told
+        assert str(BudgetStatus(1_000_000_000, spent, at_least=False, unpriced=0)) == text
 
 
 SHARES = st.lists(st.decimals("0.001", 1, places=3), max_size=4).map(lambda shares: tuple(sorted(set(shares))))

@@ -179,27 +179,27 @@ def test_the_ends_of_time_have_a_day(zone: str, day: date) -> None:
     assert last is None
 
 
-def sums(*told: tuple[str, str | None, int]) -> Iterator[SpendSum]:
+def sums(*spent: tuple[str, str | None, int]) -> Iterator[SpendSum]:
     """Moment, model, nanodollars."""
-    for moment, model, cost in told:
+    for moment, model, cost in spent:
         yield SpendSum(quarter_of(moment), (model,), [cost, *[0] * (len(AMOUNTS) - 1)])
 
 
 def test_weeks_are_those_of_iso_8601() -> None:
-    told = [("2026-01-01T12:00", "m", 1), ("2025-12-29T12:00", "m", 1), ("2027-01-03T12:00", "m", 1)]
-    shown = report("weekly", None, sums(*told), UTC)
+    spent = [("2026-01-01T12:00", "m", 1), ("2025-12-29T12:00", "m", 1), ("2027-01-03T12:00", "m", 1)]
+    shown = report("weekly", None, sums(*spent), UTC)
     assert [(line.labels["week"], line.amounts[0]) for line in shown.lines] == [("2026-W01", 2), ("2026-W53", 1)]
 
 
 def test_lines_go_up_or_down_in_time_and_within_a_day_by_cost() -> None:
-    told = [("2026-11-23T12:00", "a", 1), ("2026-11-23T13:00", "b", 2), ("2026-11-24T12:00", "a", 3)]
-    up = report("daily", "model", sums(*told), UTC)
+    spent = [("2026-11-23T12:00", "a", 1), ("2026-11-23T13:00", "b", 2), ("2026-11-24T12:00", "a", 3)]
+    up = report("daily", "model", sums(*spent), UTC)
     assert [tuple(line.labels.values()) for line in up.lines] == [
         ("2026-11-23", "b"),
         ("2026-11-23", "a"),
         ("2026-11-24", "a"),
     ]
-    down = report("daily", "model", sums(*told), UTC, descending=True)
+    down = report("daily", "model", sums(*spent), UTC, descending=True)
     assert [tuple(line.labels.values()) for line in down.lines] == [
         ("2026-11-24", "a"),
         ("2026-11-23", "b"),
@@ -220,8 +220,8 @@ def test_a_sum_is_a_lower_bound_where_something_in_it_is_one() -> None:
 
 
 def test_a_day_that_took_back_all_it_spent_has_no_line() -> None:
-    told = [("2026-11-23T12:00", "a", 1), ("2026-11-23T13:00", "a", -1), ("2026-11-24T12:00", "a", -3)]
-    shown = report("daily", None, sums(*told), UTC)
+    spent = [("2026-11-23T12:00", "a", 1), ("2026-11-23T13:00", "a", -1), ("2026-11-24T12:00", "a", -3)]
+    shown = report("daily", None, sums(*spent), UTC)
     assert [(line.labels["date"], line.amounts[0]) for line in shown.lines] == [("2026-11-24", -3)]
     assert shown.total.amounts[0] == -3
 
