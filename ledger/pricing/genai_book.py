@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ledger.pricing.price_corrections import VERSION, corrected
 from ledger.pricing.rates import Rate, Rates, lowest
 from ledger.providers.model_names import is_of_its_maker, provider_of, spellings
-from ledger.providers.service_tiers import STANDARD_TIERS
+from ledger.providers.service_tiers import service_tier_of
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
@@ -82,10 +82,9 @@ class GenaiPrices:
         if not found:
             return None
         when = (moment or datetime.now(UTC)).astimezone(UTC)
-        tier = None if service_tier in STANDARD_TIERS else service_tier
         by_minute = any(listed.by_minute for listed in found)
         minute = when.time().replace(second=0, microsecond=0) if by_minute else time.min
-        return self._at(model, when.date(), minute, tier)
+        return self._at(model, when.date(), minute, service_tier_of(service_tier))
 
     def names(self) -> Iterator[str]:
         """The models that have a price, as the book spells them."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import Rate, Rates
-from ledger.providers.service_tiers import STANDARD_TIERS
+from ledger.providers.service_tiers import service_tier_of
 
 __all__ = ["BOOK", "Overridden"]
 
@@ -57,20 +57,15 @@ class Overridden:
     def number(self, model: str, moment: datetime | None, service_tier: str | None = None) -> int | None:
         """Which `[[prices]]` of the file holds for a model at a moment, from 1; None: the book does."""
         day = (moment or datetime.now(UTC)).astimezone(UTC).date()
-        tier = _named(service_tier)
+        tier = service_tier_of(service_tier)
         for number, (override, _) in enumerate(self._overrides, 1):
             if (
                 fnmatchcase(model.lower(), override.model.lower())
                 and (override.since is None or override.since <= day)
-                and (override.service_tier is None or _named(override.service_tier) == tier)
+                and (override.service_tier is None or service_tier_of(override.service_tier) == tier)
             ):
                 return number
         return None
-
-
-def _named(service_tier: str | None) -> str:
-    """One name for each way of serving."""
-    return "standard" if service_tier is None or service_tier in STANDARD_TIERS else service_tier
 
 
 def _rates(override: AgreedRates) -> Rates:

@@ -12,12 +12,10 @@ from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
 from ledger.events.fields import check_name
+from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import usage_of
 
-__all__ = ["Response", "is_free", "named", "names_model", "of", "response_of", "tells_usage", "tier_of", "usage_in"]
-
-_STANDARD: Final = frozenset({"auto", "default", "standard", "standard_only", "unspecified"})
-"""Tiers that are priced as the price list says; OpenAI's "default", Anthropic's "standard"."""
+__all__ = ["Response", "is_free", "named", "names_model", "of", "response_of", "tells_usage", "usage_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def response_of(answer: object) -> Response:
             f"the usage in {shown(type(answer).__name__)} is not finished: charge the ResultMessage of its session",
         )
     tier = of(answer, "service_tier") or of(usage, "service_tier")
-    return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), tier_of(tier))
+    return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), service_tier_of(tier))
 
 
 _OF_AN_AGENT: Final = "parent_tool_use_id"
@@ -116,9 +114,3 @@ def _first(answer: object, names: tuple[str, ...]) -> Any:
 def of(answer: object, name: str) -> Any:
     """A field of an SDK's object or of parsed JSON; an answer is never dumped whole, it may hold a book."""
     return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
-
-
-def tier_of(said: object) -> str | None:
-    """How a call was served, when that was not the standard way."""
-    text = str(getattr(said, "value", said) or "").lower()
-    return None if not text or text in _STANDARD else text

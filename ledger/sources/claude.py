@@ -33,6 +33,7 @@ import orjson
 from ledger.errors import InvalidInput, shown
 from ledger.events import money
 from ledger.events.fields import check_name
+from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import measure, usage_of
 from ledger.sources.claude_totals import models_of
 from ledger.sources.findings import Beginning, Skipped
@@ -56,7 +57,6 @@ __all__ = ["ClaudeTranscripts"]
 _SYNTHETIC: Final = "<synthetic>"
 """The model that Claude Code names in messages it made up itself, such as an interruption; they cost nothing."""
 
-_STANDARD: Final = frozenset({"standard", "default"})
 _TOLD_ELSEWHERE: Final = ("user", "progress", "summary", "system")
 """Kinds of lines that repeat or sum up what stands on others."""
 _LOOKED_AT_MAX: Final = 3
@@ -426,7 +426,7 @@ def _calls(
     """
     usage, model = usage_of(response.usage), None if response.model is None else check_name(response.model)
     session_id, request = check_name(response.session_id), name(response.request)
-    tier, marks = name(response.usage.get("service_tier")), response.attribution
+    marks = response.attribution
     if response.agent:
         subagent = subagent or name(marks.get("attributionAgent")) or check_name(response.agent)
     parent = response.forked_from.get("sessionId") if isinstance(response.forked_from, dict) else None
@@ -437,7 +437,7 @@ def _calls(
         model,
         usage,
         moment(response.at),
-        None if not tier or tier in _STANDARD else tier,
+        service_tier_of(name(response.usage.get("service_tier"))),
         begun[session_id].project,
         name(response.branch),
         response.line,

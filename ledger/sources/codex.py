@@ -30,6 +30,7 @@ from typing import Any, Final, NamedTuple
 from ledger.errors import InvalidEvent, shown
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
+from ledger.providers.service_tiers import service_tier_of
 from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
 from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.transcript_reader import (
@@ -52,7 +53,6 @@ _LOOKED_AT_MAX: Final = 3
 _WITHOUT_USAGE: Final = ("session_meta", "turn_context", "response_item", "compacted")
 """Kinds of lines that hold what was said and set, whatever that looks like."""
 _LINEAGE_MAX: Final = 1000
-_STANDARD: Final = frozenset({"default", "auto", "standard"})
 _RECORD: Final = "token_usage_record"
 
 
@@ -178,8 +178,7 @@ def _calls(
             rollout.model = None  # rather none than the one before, whose price it is not
             rollout.model = check_name(payload["model"])
     elif kind == "event_msg" and isinstance(payload.get("thread_settings"), dict):
-        tier = name(payload["thread_settings"].get("service_tier"))
-        rollout.service_tier = None if not tier or tier in _STANDARD else tier
+        rollout.service_tier = service_tier_of(name(payload["thread_settings"].get("service_tier")))
     elif kind == _RECORD:
         thread_id, response_id = name(payload.get("thread_id")), name(payload.get("response_id"))
         total, used = CodexTokens.of(payload["thread_token_usage"]), CodexTokens.of(payload["usage"])

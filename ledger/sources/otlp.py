@@ -43,6 +43,7 @@ from ledger.providers.genai_semconv import (
     text,
     token_count,
 )
+from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import disjoint
 from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
 from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, spelled
@@ -285,8 +286,7 @@ def _gen_ai(
     model = facts.model or text(first(attributes, *MODEL))
     native = text(first(attributes, "gen_ai.response.id", "request_id")) or span
     native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
-    tier = text(first(attributes, *TIER))
-    tier = None if tier in ("default", "standard", "auto") else tier
+    tier = service_tier_of(text(first(attributes, *TIER)))
     cost, partial = facts.cost_usd, facts.partial
     partial |= cost is None and facts.usage is None and has_unknown_lifetimes(model, writes)
     call = Call(KIND, native, model, usage, context.place, agent, session, cost, moment, tier, partial)

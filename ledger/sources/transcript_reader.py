@@ -25,6 +25,7 @@ from ledger.errors import SourceUnreadable, reason
 from ledger.events import timestamps
 from ledger.events.fields import check_name
 from ledger.events.workflow_ids import is_workflow_id
+from ledger.providers.service_tiers import PREMIUM_TIERS
 from ledger.providers.usage import is_larger, measure
 from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.formats.jsonl import records_of_line
@@ -60,9 +61,6 @@ COPY: Final = 2
 
 _GZIP: Final = ".gz"
 _SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
-_DEARER_TIERS: Final = frozenset({"priority", "fast"})
-"""Those that cost more than the standard one: https://platform.openai.com/docs/pricing"""
-
 _DETACHED: Final = "HEAD"
 """What git calls the branch while none is checked out."""
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
@@ -104,7 +102,7 @@ class TranscriptMessage(NamedTuple):
     @property
     def priced_tier(self) -> str | None:
         """The service tier to price it at: of one only asked for and the standard one, the cheaper."""
-        return None if self.tier_asked and self.service_tier in _DEARER_TIERS else self.service_tier
+        return None if self.tier_asked and self.service_tier in PREMIUM_TIERS else self.service_tier
 
     def is_larger(self, had: TranscriptMessage) -> bool:
         """Whether this view of a response is the one that counts, and not the one that was seen before."""
