@@ -96,7 +96,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _counts(path: Path, folder: Path) -> bool:
-    """Whether a path exists, and not by the hand of another user in a folder above."""
+    """Whether a path exists, and, in a folder above, belongs to this user."""
     try:
         owner = path.stat().st_uid
     except OSError:
@@ -112,7 +112,7 @@ def _data_of(file: Path) -> Path | None:
     try:
         content = file.read_bytes()
     except OSError:
-        return None  # whoever needs the configuration reports it
+        return None  # the code that needs the configuration reports it
     if b"data" not in content:
         return None
     import tomllib

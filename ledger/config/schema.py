@@ -4,12 +4,12 @@
     auto_import = true              # reading commands import what is new first
     [[sources]]                     # kind, path, workflow_by, workflow_id, agent
     [[prices]]                      # model, since, service_tier, rates in USD; the first that matches wins
-    [providers]                     # whose prices a model's name has, by a glob of the name
+    [providers]                     # the provider whose prices apply, by a glob of the model's name
     idle_after = "1h"               # an open workflow without activity for so long is shown as idle
     [budgets]                       # default_usd, and by_template
     [[webhooks]]                    # url, secret_env or secret_file, events
 
-Whoever appends imports this module only when there is such a file: pydantic is most of a cold start.
+Appending imports this module only when there is such a file: pydantic takes most of the time of a cold start.
 """
 
 from __future__ import annotations
@@ -17,22 +17,36 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ledger.errors import InvalidConfig, InvalidInput, InvalidMoney, InvalidWorkflowId, reason, shown
+from ledger.errors import InvalidConfig
+from ledger.errors import InvalidInput
+from ledger.errors import InvalidMoney
+from ledger.errors import InvalidWorkflowId
+from ledger.errors import reason
+from ledger.errors import shown
 from ledger.events import money
 from ledger.events.fields import check_name
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.providers.model_names import PROVIDERS
-from ledger.sources import KINDS, MAPPED_KINDS
+from ledger.sources import KINDS
+from ledger.sources import MAPPED_KINDS
+from ledger.config.values import Name
+from ledger.config.values import Provider
+from ledger.config.values import Rate
+from ledger.config.values import Share
+from ledger.config.values import Span
+from ledger.config.values import Usd
+from ledger.config.values import WorkflowId
+from ledger.sources import TRANSCRIPT_KINDS
 
 __all__ = [
     "RATE_FIELDS",
@@ -47,7 +61,7 @@ __all__ = [
 ]
 
 WEBHOOK_EVENTS: Final = ("cost.updated", "workflow.settled", "budget.warned", "budget.exceeded", "ledger.damaged")
-"""What webhooks tell."""
+"""What webhooks report."""
 
 RATE_FIELDS: Final = {
     "input_usd_per_mtok": "input_tokens",
@@ -58,15 +72,6 @@ RATE_FIELDS: Final = {
     "web_search_usd": "web_search_requests",
 }
 """The bucket that each rate is for."""
-
-_KINDS_WITH_PLACES: Final = frozenset({"claude", "codex"})
-"""Kinds that know where their files lie, and that ask what one workflow is."""
-
-_RATE_DECIMALS_MAX: Final = 12
-"""Of USD per million tokens: far finer than any list price, and a token's price stays short."""
-
-_SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhd])", re.ASCII)
-_SPAN_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _PROBLEMS: Final = {
     "extra_forbidden": "not a key here",
@@ -79,72 +84,6 @@ _PROBLEMS: Final = {
 }
 
 
-def _usd(value: object) -> int:
-    try:
-        return money.parse(value)
-    except InvalidMoney as error:
-        raise ValueError(str(error)) from None
-
-
-def _rate(value: object) -> Decimal:
-    _usd(value)
-    rate = Decimal(str(value).strip()).normalize()
-    if -int(rate.as_tuple().exponent) > _RATE_DECIMALS_MAX:
-        raise ValueError(f"{shown(str(value))} has more than {_RATE_DECIMALS_MAX} decimals")
-    return rate
-
-
-def _name(value: object) -> str:
-    return check_name(value)
-
-
-def _workflow_id(value: object) -> str:
-    try:
-        return check_workflow_id(value)
-    except InvalidWorkflowId as error:
-        raise ValueError(str(error)) from None
-
-
-def _provider(value: object) -> str:
-    name = check_name(value)
-    if name not in PROVIDERS:
-        near = get_close_matches(name, PROVIDERS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"those that have one: {', '.join(sorted(PROVIDERS))}"
-        raise ValueError(f"{shown(name)} is no provider with a price list; {hint}")
-    return name
-
-
-def _span(value: object) -> timedelta:
-    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None or not (span := timedelta(seconds=int(found[1]) * _SPAN_SECONDS[found[2]])):
-        raise ValueError('expected a time such as "90m", "1h" or "2d"')
-    return span
-
-
-def _share(value: object) -> Decimal:
-    """A share of a budget as the file spells it."""
-    try:
-        share = Decimal(str(value).strip()) if isinstance(value, int | Decimal | str) else Decimal(0)
-    except InvalidOperation:
-        share = Decimal(0)
-    if not share.is_finite() or not 0 < share <= 1:
-        raise ValueError("expected a share of the budget such as 0.8, above 0 and at most 1")
-    return share
-
-
-Usd = Annotated[int, BeforeValidator(_usd)]
-"""Nanodollars, from USD as text or number."""
-Rate = Annotated[Decimal, BeforeValidator(_rate)]
-"""USD per million tokens, or per web search."""
-Share = Annotated[Decimal, BeforeValidator(_share)]
-"""Of a budget."""
-Name = Annotated[str, BeforeValidator(_name)]
-Provider = Annotated[str, BeforeValidator(_provider)]
-"""What is before a slash in a model's name."""
-Span = Annotated[timedelta, BeforeValidator(_span)]
-"""A length of time, from a whole number and its unit."""
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -154,8 +93,8 @@ class SourceConfig(_Section):
 
     Attributes:
         kind: as `costledger import KIND`.
-        path: None: the kind's default places.
-        workflow_by: what one workflow is; for the kinds that ask.
+        path: None: the kind's default folders.
+        workflow_by: what one workflow is; for transcripts.
         workflow_id: one workflow for all of it.
         map: `field=column`, for the kinds that read any table.
     """
@@ -163,7 +102,7 @@ class SourceConfig(_Section):
     kind: Name
     path: Path | None = None
     workflow_by: Literal["session", "project", "branch"] | None = None
-    workflow_id: Annotated[str, BeforeValidator(_workflow_id)] | None = None
+    workflow_id: WorkflowId | None = None
     agent: Name | None = None
     map: tuple[Name, ...] = ()
 
@@ -190,11 +129,11 @@ class SourceConfig(_Section):
     def _one_mapping(self) -> SourceConfig:
         if self.workflow_id is not None and self.workflow_by is not None:
             raise ValueError("workflow_id names one workflow for all of it; leave out workflow_by, or workflow_id")
-        if self.kind not in _KINDS_WITH_PLACES:
+        if self.kind not in TRANSCRIPT_KINDS:
             if self.path is None:
                 raise ValueError(f"a source of kind {self.kind!r} needs a path")
             if self.workflow_by is not None:
-                raise ValueError(f"workflow_by is for {' and '.join(sorted(_KINDS_WITH_PLACES))}")
+                raise ValueError(f"workflow_by is for {' and '.join(TRANSCRIPT_KINDS)}")
         if self.map and self.kind not in MAPPED_KINDS:
             raise ValueError(f"map is for {' and '.join(MAPPED_KINDS)}")
         return self
@@ -233,7 +172,7 @@ class PriceOverride(_Section):
 
 
 class BudgetConfig(_Section):
-    """What workflows may cost, in nanodollars, where their start does not say it.
+    """What workflows may cost, in nanodollars, where their start names no budget.
 
     Attributes:
         warn_at: the shares of a budget that are warned of, the smallest first; of each budget, however it was set.
@@ -249,19 +188,19 @@ class BudgetConfig(_Section):
         return tuple(sorted(set(shares)))
 
     def of(self, workflow_template: str | None) -> int | None:
-        """The budget of a workflow by its template; None when none is set."""
+        """Return the budget of a workflow by its template; None when none is set."""
         return self.by_template.get(workflow_template or "", self.default_usd)
 
 
 class WebhookConfig(_Section):
-    """Somebody to be told, by HTTP, signed with a secret that is not in this file.
+    """An endpoint that receives messages by HTTP, signed with a secret that is not in this file.
 
     Attributes:
-        secret_env, secret_file: where the secret is: an environment variable, or a file that holds nothing else.
+        secret_env, secret_file: where the secret is: an environment variable, or a file with nothing else in it.
         events: some of `WEBHOOK_EVENTS`.
-        allow_private: also at an address that only this network knows, and without TLS.
+        allow_private: the address may be private to this network, and without TLS.
         timeout_seconds: of one attempt.
-        attempts: after so many a message is given up, until it is sent again by hand.
+        attempts: a message is given up after this many, until it is sent again by hand.
         retry_seconds: the first pause; each one after it is twice as long, up to twelve hours.
     """
 
@@ -313,7 +252,7 @@ class Config(_Section):
     Attributes:
         titles: whether the titles of sessions are read from their transcripts when workflows are shown.
         data: the data directory, from the file's folder on; `ledger.config.locate` reads it.
-        auto_import: whether the commands that say so import what is new before they read.
+        auto_import: whether the commands that have `--no-import` import what is new before they read.
         idle_after: an open workflow without activity for so long is shown as idle; None: an hour.
     """
 
@@ -337,16 +276,16 @@ class Config(_Section):
 
 
 def load(file: Path | None) -> Config:
-    """The configuration in a file; without a file, the defaults.
+    """Return the configuration in a file; without a file, the defaults.
 
     Raises:
-        InvalidConfig: it cannot be read, is not TOML, or says what cannot be; every problem with its line.
+        InvalidConfig: it cannot be read, is not TOML, or has invalid values; every problem has its line.
     """
     if file is None:
         return Config()
     try:
         text = file.read_text(encoding="utf-8")
-        told = tomllib.loads(text, parse_float=Decimal)  # so that no rate is ever a binary float
+        values = tomllib.loads(text, parse_float=Decimal)  # so that no rate is ever a binary float
     except OSError as error:
         raise InvalidConfig(file, [(None, f"cannot be read: {reason(error)}")]) from error
     except UnicodeDecodeError as error:
@@ -357,11 +296,11 @@ def load(file: Path | None) -> Config:
     except RecursionError:
         raise InvalidConfig(file, [(None, "is not TOML: nested too deeply")]) from None
     try:
-        config = Config.model_validate(told)
+        config = Config.model_validate(values)
     except ValidationError as error:
         problems = [_problem(text, problem) for problem in error.errors(include_url=False)]
         raise InvalidConfig(file, sorted(problems, key=lambda problem: problem[0] or 0)) from None
-    sources = tuple(_at_home(source, file.parent) for source in config.sources)
+    sources = tuple(_with_absolute_path(source, file.parent) for source in config.sources)
     webhooks = tuple(
         webhook
         if webhook.secret_file is None
@@ -371,7 +310,7 @@ def load(file: Path | None) -> Config:
     return config.model_copy(update={"sources": sources, "webhooks": webhooks})
 
 
-def _at_home(source: SourceConfig, folder: Path) -> SourceConfig:
+def _with_absolute_path(source: SourceConfig, folder: Path) -> SourceConfig:
     """A source with `~` spelled out, and a relative path taken from the file that names it."""
     if source.path is None:
         return source
@@ -405,9 +344,9 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 
 def line_of(text: str, where: tuple[int | str, ...]) -> int | None:
-    """The line, from 1, with which a path of keys is first there: the shortest beginning of the file that has it.
+    """Return the line, from 1, that completes a path of keys: the last of the shortest beginning that has it.
 
-    A path that is nowhere (a key that is missing) has the line of the section it should stand in.
+    A path that does not exist (a missing key) has the line of the section that lacks it.
     """
     lines = text.splitlines(keepends=True)
     for depth in range(len(where), 0, -1):

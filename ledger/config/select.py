@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ledger.pricing.genai_book import GenaiPrices
-
-if TYPE_CHECKING:
-    pass
 from ledger.pricing.price_book import PriceBook
 
 __all__ = ["price_book"]
 
 
 def price_book(config: Path | None) -> PriceBook:
-    """The prices that hold here: those that a configuration file names, and for all else genai-prices.
+    """Return the prices in use: those that a configuration file names, and for all else genai-prices.
 
     Raises:
         InvalidConfig: the file cannot be used.

@@ -23,7 +23,7 @@ _NAMED_MAX: Final = 4
 """Of providers, in the name of a book."""
 
 
-_RATES_KEPT: Final = 4096
+_CACHED_RATES_MAX: Final = 4096
 """By model, tier and day; finding them takes about 0.1 ms, and a log repeats the same on many lines."""
 
 
@@ -57,13 +57,14 @@ class GenaiPrices:
     A name that several providers sell under prices of their own has the lowest of these, as a lower bound.
 
     Args:
-        providers: whose prices a name without a provider has, by a glob of the name: "glm-*"; the first match counts.
+        providers: the provider whose prices apply to a name without one, by a glob of the name: "glm-*"; the first
+            match counts.
     """
 
     def __init__(self, providers: Mapping[str, str] | None = None) -> None:
         self._providers = dict(providers or {})
-        self._found = lru_cache(maxsize=_RATES_KEPT)(self._find)
-        self._at = lru_cache(maxsize=_RATES_KEPT)(self._rates_at)
+        self._found = lru_cache(maxsize=_CACHED_RATES_MAX)(self._find)
+        self._at = lru_cache(maxsize=_CACHED_RATES_MAX)(self._rates_at)
 
     @cached_property
     def name(self) -> str:
@@ -73,7 +74,7 @@ class GenaiPrices:
         return f"genai-prices {version('genai-prices')} + corrections {VERSION}"
 
     def __reduce__(self) -> tuple[type[GenaiPrices], tuple[dict[str, str]]]:
-        """Another process looks its rates up anew."""
+        """Pickle without the caches: another process fills its own."""
         return GenaiPrices, (self._providers,)
 
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
@@ -87,7 +88,7 @@ class GenaiPrices:
         return self._at(model, when.date(), minute, service_tier_of(service_tier))
 
     def names(self) -> Iterator[str]:
-        """The models that have a price, as the book spells them."""
+        """Yield the models that have a price, as the book spells them."""
         from genai_prices.data_snapshot import get_snapshot
 
         for provider in get_snapshot().providers:
@@ -124,7 +125,7 @@ def _named(rates: Rates) -> str:
 
 
 def _listed(model: str) -> tuple[_Listed, ...]:
-    """The lists that know a model: one where the name says whose it is, else those of all who sell it."""
+    """The lists that have a model: one where the name includes its provider, else those of all who sell it."""
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
@@ -155,18 +156,18 @@ def _depends_on_time(info: ModelInfo) -> bool:
 def _rates_of(book: str, listed: _Listed, when: datetime, service_tier: str | None) -> Rates | None:
     provider, info, _ = listed
 
-    def made(price: ModelPrice) -> Rates:
+    def rates_from(price: ModelPrice) -> Rates:
         plain = replace(rates_of_price(book, price), providers=(provider.id,))
         plain = replace(plain, unknown_above=_unknown_above(plain, info))
         return corrected(plain, provider.id, info.id, when.date())
 
     if service_tier is None:
-        return made(info.get_prices(when))
+        return rates_from(info.get_prices(when))
     for context in _contexts(service_tier):
         if _has_variant(provider, info, when, context):
-            return made(info.get_prices(when, context))
+            return rates_from(info.get_prices(when, context))
     if service_tier == "batch" and provider.id == "anthropic":
-        return _halved(made(info.get_prices(when)))
+        return _halved(rates_from(info.get_prices(when)))
     return None
 
 
@@ -196,6 +197,7 @@ def _has_variant(provider: Provider, info: ModelInfo, when: datetime, context: d
 
 
 def rates_of_price(book: str, price: ModelPrice) -> Rates:
+    """Return a price of genai-prices as rates per bucket."""
     from genai_prices.types import TieredPrices
 
     buckets: dict[str, Rate] = {}

@@ -15,7 +15,7 @@ from ledger.providers.service_tiers import service_tier_of
 __all__ = ["BOOK", "Overridden"]
 
 BOOK: Final = "costledger.toml"
-"""What an event names as its price book; the digest says which rates stood there."""
+"""What an event names as its price book; the digest identifies the rates in the file."""
 
 
 class AgreedRates(Protocol):
@@ -43,7 +43,7 @@ class AgreedRates(Protocol):
 
 
 class Overridden:
-    """A price book in which the first override that matches wins, whole: what it does not name has no price."""
+    """A price book in which the first override that matches wins: a bucket that it does not name has no price."""
 
     def __init__(self, overrides: Sequence[AgreedRates], book: PriceBook) -> None:
         self.book = book
@@ -55,7 +55,7 @@ class Overridden:
         return self.book.rates(model, moment, service_tier) if number is None else self._overrides[number - 1][1]
 
     def number(self, model: str, moment: datetime | None, service_tier: str | None = None) -> int | None:
-        """Which `[[prices]]` of the file holds for a model at a moment, from 1; None: the book does."""
+        """Return the number, from 1, of the `[[prices]]` that applies to a model at a moment; None: none does."""
         day = (moment or datetime.now(UTC)).astimezone(UTC).date()
         tier = service_tier_of(service_tier)
         for number, (override, _) in enumerate(self._overrides, 1):

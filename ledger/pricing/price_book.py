@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from ledger.events import money, timestamps
 from ledger.events.event import Event
 from ledger.pricing.rates import Rates, digest_of
 from ledger.providers.modalities import ALWAYS_APART
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "PRICE_FIELDS",
@@ -35,14 +32,14 @@ __all__ = [
 _AT_LEAST: Final = ", at least"
 
 PRICE_FIELDS: Final = frozenset({"cost_usd", "cost_source", "price_book", "price_digest"})
-"""What an event says of its price when that was derived from its usage."""
+"""The fields of an event whose cost was derived from its usage."""
 
 
 class PriceBook(Protocol):
     """A list of prices."""
 
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
-        """What a model costs at a moment; None when it has no price here (never 0 for unknown).
+        """Return what a model costs at a moment; None when it has no price here (never 0 for unknown).
 
         Args:
             moment: when the tokens were used, since prices change; None is now.
@@ -52,7 +49,7 @@ class PriceBook(Protocol):
 
 
 def newest_dated_price(moment: datetime) -> date | None:
-    """The last day up to a moment on which a price of the installed list began: the list is at least as new as that."""
+    """Return the last day, up to a moment, on which a price of the installed list began: the list is that new."""
     from genai_prices.data_snapshot import get_snapshot
     from genai_prices.types import StartDateConstraint
 
@@ -63,15 +60,15 @@ def newest_dated_price(moment: datetime) -> date | None:
         for model in provider.models
         for price in (model.prices if isinstance(model.prices, list) else ())
     )
-    begun = (price.constraint.start_date for price in prices if isinstance(price.constraint, StartDateConstraint))
-    return max((start for start in begun if start <= day), default=None)
+    starts = (price.constraint.start_date for price in prices if isinstance(price.constraint, StartDateConstraint))
+    return max((start for start in starts if start <= day), default=None)
 
 
 def price_event(book: PriceBook, reading: Event, moment: datetime | None = None) -> Event:
-    """A reading with the price of its usage, or the reading itself.
+    """Return a reading with the price of its usage, or the reading itself.
 
-    Only one that `lacks_price` is priced. The price counts as derived: a
-    later attempt with the same id and another price book is the same event.
+    Only one that `lacks_price` is priced. The price counts as derived: a later attempt with the same id and another
+    price book is the same event.
 
     Args:
         moment: when the tokens were used, for a reading without `observed_at`.
@@ -86,7 +83,7 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
 
 
 def bounded_by_text(book: PriceBook, reading: Event, modalities: frozenset[str]) -> Event:
-    """A reading, as partial when it was priced as text and used tokens that cost more than text.
+    """Return a reading, as partial when it was priced as text and used tokens that cost more than text.
 
     Args:
         modalities: of the tokens that are no text (`ledger.providers.modalities`).
@@ -103,9 +100,9 @@ def bounded_by_text(book: PriceBook, reading: Event, modalities: frozenset[str])
 
 
 def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None) -> dict[str, Any]:
-    """The `PRICE_FIELDS` of a reading that has no cost; none when it names no model or usage, or they have no price.
+    """Return the `PRICE_FIELDS` of a reading without a cost; none when its model or usage is missing or has no price.
 
-    With `partial`, which is then derived too, where the price alone is a lower bound: its book says so.
+    Where the price alone is a lower bound, `partial` is added, which is then derived too; see `is_at_least`.
 
     Args:
         fields: of the reading; None counts as absent.
@@ -136,7 +133,7 @@ def is_at_least(fields: Mapping[str, Any]) -> bool:
 
 
 def priced_from(rates: list[Rates]) -> dict[str, str]:
-    """The fields that say which rates a cost was priced from."""
+    """Return the fields that name the rates a cost was priced from."""
     if len(rates) == 1:
         book, digest = rates[0].book, rates[0].digest
     else:

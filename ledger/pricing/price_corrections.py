@@ -1,7 +1,7 @@
-"""Corrections: where a published price is known and genai-prices has another one, or none.
+"""Corrections: published prices where genai-prices has another one, or none.
 
-A short list of facts, each with its day and its source. A correction holds for one provider's model, named as
-genai-prices names it, and only for calls that read more than some input tokens, cached ones included.
+A short list of facts, each with its day and its source. A correction applies to one provider's model, named as
+genai-prices names it, and only to calls that read more than some input tokens, cached ones included.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ CORRECTIONS: Final = (
 
 
 def corrected(rates: Rates, provider: str, model: str, day: date) -> Rates:
-    """Return the rates of a provider's model with what is known better on a day."""
+    """Return the rates of a provider's model with the correction of that day applied."""
     for correction in CORRECTIONS:
         if (
             (correction.provider, correction.model) == (provider, model)

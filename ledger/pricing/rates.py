@@ -1,7 +1,7 @@
 """Rates: what each bucket of a usage costs, and the exact arithmetic from tokens to nanodollars.
 
 Rates are decimals in USD; the sum is a whole number over a power of ten and is rounded once, half to even. This file
-knows no model, no price list and no clock.
+uses no model, no price list and no clock.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNITS: Final = {
 _COUNTED: Final = tuple(bucket for bucket in UNITS if bucket != "requests")
 
 DIGEST_CHARACTERS: Final = 16
-"""Of SHA-256: it tells rates apart, it does not prove them; every priced line carries one."""
+"""Of SHA-256: enough to distinguish rates, not to prove them; every priced line carries one."""
 
 
 class Rate(NamedTuple):
@@ -57,12 +57,12 @@ class Rates:
     """What a model costs at a moment.
 
     Attributes:
-        book: the name and version of the list they stand in, and whose rates they are.
+        book: the name and version of their list, and the providers whose rates they are.
         buckets: by the names of `UNITS`; one that is missing has no price.
         providers: whose rates these are, as the list names them; several: those that may have served the call.
         at_least: the true rates may be higher.
         unknown_above: of a call that read more input tokens, cached ones included, the true rates may be higher.
-        correction: what of them is known better than by the list, for people; see `ledger.pricing.price_corrections`.
+        correction: the correction of the list that was applied; see `ledger.pricing.price_corrections`.
         apart: tokens that the list prices otherwise than text, which `buckets` price: "input_audio", "output_image" …
     """
 
@@ -76,14 +76,14 @@ class Rates:
 
     @cached_property
     def digest(self) -> str:
-        """The rates themselves, told apart: 16 hex digits, the same wherever the same rates stand."""
+        """16 hex digits that identify the rates: the same for equal rates, whichever list has them."""
         return digest_of(f"{name} {_spelled(self.buckets[name])}" for name in sorted(self.buckets))
 
     def cost_nanousd(self, usage: Mapping[str, int], *, one_call: bool = True) -> int | None:
-        """What a usage costs, in nanodollars; None when that cannot be known.
+        """Return what a usage costs, in nanodollars; None when that cannot be known.
 
-        So it is when a bucket that was used has no rate; when the usage is of several calls, and the rates ask how
-        much each of them read; and when it came to more than any amount can be.
+        That is so when a bucket that was used has no rate; when the usage is of several calls, and the rates depend on
+        how much each of them read; and when the cost exceeds the largest amount.
 
         Args:
             usage: in our disjoint buckets.
@@ -143,7 +143,7 @@ class Rates:
 
     @cached_property
     def _levels(self) -> list[tuple[int, list[int | None]]]:
-        """Highest first: the input tokens above which it holds, and what one of each bucket costs there.
+        """Highest first: the input tokens above which it applies, and what one of each bucket costs there.
 
         In nanodollars × denominator, in the order of `_COUNTED`; None where there is no rate.
         """
@@ -161,7 +161,7 @@ class Rates:
 
     @cached_property
     def _first_tier(self) -> int:
-        """The input tokens up to which no tier holds, however many calls they are of."""
+        """The input tokens up to which no tier applies, however many calls they are of."""
         return self._levels[-2][0] if len(self._levels) > 1 else 3 * COUNT_MAX
 
     @cached_property
@@ -188,19 +188,19 @@ def lowest(every: Sequence[Rates]) -> Rates:
                 tiers.append((above, level))
                 last = level
         buckets[bucket] = Rate(usd, tuple(tiers))
-    known = [rates.unknown_above for rates in every if rates.unknown_above is not None]
+    limits = [rates.unknown_above for rates in every if rates.unknown_above is not None]
     return Rates(
         first.book,
         buckets,
         providers=tuple(name for rates in every for name in rates.providers),
         at_least=any(rates.at_least or rates.digest != first.digest for rates in every),
-        unknown_above=min(known, default=None),
+        unknown_above=min(limits, default=None),
         correction=next((rates.correction for rates in every if rates.correction is not None), None),
     )
 
 
 def digest_of(parts: Iterable[str]) -> str:
-    """A short digest of some texts, in this order."""
+    """Return a short digest of some texts, in this order."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGEST_CHARACTERS]
 
 
@@ -225,7 +225,7 @@ class Correction(NamedTuple):
     Attributes:
         provider, model: as genai-prices names them.
         since, until: from this day on, and before that one, UTC; None: without an end.
-        above: input tokens, cached ones included; all tokens of a call that read more cost as this says.
+        above: input tokens, cached ones included; of a call that read more, all tokens cost this much.
         input_times, output_times: the factors on the rates below, of every kind of input and of the output; None: the
             price is not published, so the rates below are a lower bound.
         source: where the fact is published.

@@ -1,4 +1,4 @@
-"""`costledger.toml`: what it says, and what it says when it is wrong: each problem with its line."""
+"""`costledger.toml`: what it means, and its problems, each with its line."""
 
 from __future__ import annotations
 
@@ -110,18 +110,18 @@ def test_without_a_file_nothing_is_configured() -> None:
     ],
 )
 def test_a_problem_has_its_line(tmp_path: Path, text: str | bytes, line: int | None, sentence: str) -> None:
-    ((where, told),) = problems(tmp_path, text)
+    ((where, found),) = problems(tmp_path, text)
     assert where == line
-    assert sentence in told
+    assert sentence in found
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = WHOLE.replace("3.00", "three").replace('"5.00"', "-5").replace("agent =", "agnet =")
     assert [line for line, _ in problems(tmp_path, text)] == [9, 14, 26]
 
 
 @given(st.integers(0, 30), st.sampled_from(["", "# a comment\n", 'x = """\nmodel = 2\n"""\n']))
-def test_the_line_is_right_whatever_stands_above_it(blank: int, above: str) -> None:
+def test_the_line_is_right_whatever_is_above_it(blank: int, above: str) -> None:
     text = "\n" * blank + above + "[[prices]]\nmodel = 3\n[[prices]]\nmodel = 1\n"
     assert line_of(text, ("prices", 1, "model")) == text.splitlines().index("model = 1") + 1
 
@@ -206,19 +206,19 @@ def test_a_webhook_says_only_where_its_secret_is(tmp_path: Path) -> None:
     ("entry", "problem"),
     [('"foo"', "say FIELD=COLUMN"), ('"nofield=x"', "no field 'nofield'"), ('"model=a", "model=b"', "'model' twice")],
 )
-def test_a_map_that_cannot_be_read_is_told_with_its_line(tmp_path: Path, entry: str, problem: str) -> None:
+def test_an_invalid_map_is_reported_with_its_line(tmp_path: Path, entry: str, problem: str) -> None:
     text = f'[[sources]]\nkind = "csv"\npath = "t.csv"\nmap = [{entry}]\n'
-    [(line, told)] = problems(tmp_path, text)
-    assert (line, problem in told) == (4, True), told
+    [(line, found)] = problems(tmp_path, text)
+    assert (line, problem in found) == (4, True), found
     assert read(tmp_path, text.replace(entry, '"model=m", "agent==a"')).sources[0].map == ("model=m", "agent==a")
 
 
-def test_a_section_in_single_brackets_is_told_of_the_double_ones(tmp_path: Path) -> None:
-    [(line, told)] = problems(tmp_path, '\n[prices]\nmodel = "x"\ninput_usd_per_mtok = 1\n')
-    assert (line, "[[double brackets]]" in told) == (2, True), told
+def test_a_section_in_single_brackets_is_reported_with_the_double_ones(tmp_path: Path) -> None:
+    [(line, found)] = problems(tmp_path, '\n[prices]\nmodel = "x"\ninput_usd_per_mtok = 1\n')
+    assert (line, "[[double brackets]]" in found) == (2, True), found
 
 
 @pytest.mark.parametrize("value", ["-1", '"-0.5"', "-2.5"])
-def test_a_rate_below_zero_is_told_as_such(tmp_path: Path, value: str) -> None:
-    [(line, told)] = problems(tmp_path, f'[[prices]]\nmodel = "x"\ninput_usd_per_mtok = {value}\n')
-    assert (line, "cannot be negative" in told, "correct" in told) == (3, True, False), told
+def test_a_rate_below_zero_is_reported_as_negative(tmp_path: Path, value: str) -> None:
+    [(line, found)] = problems(tmp_path, f'[[prices]]\nmodel = "x"\ninput_usd_per_mtok = {value}\n')
+    assert (line, "cannot be negative" in found, "correct" in found) == (3, True, False), found

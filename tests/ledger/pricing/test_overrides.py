@@ -1,4 +1,4 @@
-"""Overrides: which of them holds, and that a price book can be handed to another process."""
+"""Overrides: which of them applies, and that a price book can be handed to another process."""
 
 from __future__ import annotations
 
