@@ -69,7 +69,11 @@ class _Read:
 
 def default_sources() -> list[SourceEntry]:
     """Return the places where the supported agents keep their logs, as far as they exist."""
-    return [SourceEntry(kind, str(path.absolute())) for kind in TRANSCRIPT_KINDS for path in transcript(kind).places()]
+    return [
+        SourceEntry(kind, str(path.absolute()))
+        for kind in TRANSCRIPT_KINDS
+        for path in transcript(kind).existing_folders()
+    ]
 
 
 def import_new(

@@ -24,7 +24,7 @@ from ledger.importing.source_registry import SourceEntry, SourceRegister, Source
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook
 from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript
-from ledger.sources.findings import Findings, Options, Part, Place, Skipped
+from ledger.sources.findings import Findings, Location, Options, Part, Skipped
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore
 
@@ -144,7 +144,7 @@ def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -
     """
     moved: dict[str, Findings] = {}
 
-    def home(session_id: str | None, place: Place) -> Findings | None:
+    def home(session_id: str | None, location: Location) -> Findings | None:
         known = homes.setdefault(session_id, set()) if session_id is not None else set()
         if not known or workflow_id in known:
             known.add(workflow_id)
@@ -153,7 +153,7 @@ def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -
         reason = f"session {session_id} counts in workflow {target}, which has something of it; it was added there"
         found = moved.setdefault(target, Findings())
         if not any(skipped.reason == reason for skipped in found.skipped):
-            found.skipped.append(Skipped(Path(place.file), place.line, reason, note=True))
+            found.skipped.append(Skipped(Path(location.file), location.line, reason, note=True))
         return found
 
     some = bool(findings.sessions or findings.calls or findings.counters)
@@ -162,9 +162,9 @@ def _by_home(workflow_id: str, findings: Findings, homes: dict[str, set[str]]) -
     for session in sessions:
         (home(session.session_id, session.where) or findings).sessions.append(session)
     for call in calls:
-        (home(call.session_id if call.client else None, call.place) or findings).calls.append(call)
+        (home(call.session_id if call.client else None, call.location) or findings).calls.append(call)
     for counter in counters:
-        (home(counter.session_id if counter.client else None, counter.place) or findings).counters.append(counter)
+        (home(counter.session_id if counter.client else None, counter.location) or findings).counters.append(counter)
     if not some or findings != Findings(skipped=findings.skipped):
         yield workflow_id, findings
     else:
@@ -205,7 +205,7 @@ def configured(config: Config) -> list[SourceEntry]:
             named.kind, str(path.absolute()), named.workflow_id, named.agent, named.map, named.workflow_by or "session"
         )
         for named in config.sources
-        for path in ([named.path] if named.path is not None else transcript(named.kind).places())
+        for path in ([named.path] if named.path is not None else transcript(named.kind).existing_folders())
     ]
 
 

@@ -33,7 +33,7 @@ from ledger.errors import (
 from ledger.events.runs import Runs
 from ledger.importing.ledger_state import Known, known
 from ledger.sources.findings import Beginning, Skipped
-from ledger.sources.transcript_reader import Mark, Written
+from ledger.sources.transcript import FileStamp, Mark
 from ledger.storage.descriptors import shortage
 from ledger.storage.directory_store import DirectoryStore, sizes_of
 from ledger.storage.line import EMPTY, Head
@@ -110,7 +110,7 @@ class FileRead:
         skipped: what of it could not be read.
     """
 
-    written: Written
+    written: FileStamp
     mark: Mark
     messages: int
     skipped: tuple[Skipped, ...] = ()
@@ -276,7 +276,7 @@ class MessageIndex:
             path = Path(os.fsdecode(name))
             sessions = {id: Beginning(*told) for id, told in orjson.loads(begun).items()}
             found[path] = FileRead(
-                Written(size, mtime, inode),
+                FileStamp(size, mtime, inode),
                 Mark(offset, count, ending, sessions, orjson.loads(state)),
                 messages,
                 tuple(Skipped(path, line, reason) for line, reason in orjson.loads(skipped)),
@@ -286,7 +286,7 @@ class MessageIndex:
     def mark(self, kind: str, path: Path, read: FileRead) -> None:
         """A file was read up to a mark, and all of it is in the ledgers."""
         written, mark = read.written, read.mark
-        begun = orjson.dumps({id: tuple(told) for id, told in mark.begun.items()}).decode()
+        begun = orjson.dumps({id: tuple(told) for id, told in mark.beginnings.items()}).decode()
         row = (
             os.fsencode(path),
             kind,

@@ -28,8 +28,8 @@ from ledger.sources.findings import (
     Counter,
     Evidence,
     Findings,
+    Location,
     Message,
-    Place,
     Session,
     Skipped,
     Total,
@@ -65,8 +65,8 @@ def plan(
     planner = _Planner(workflow_id, ledger, prices, moment)
     if findings.started is not None:
         planner.add(event({"type": WORKFLOW_STARTED, "workflow_id": workflow_id, **findings.started}))
-    if findings.begun is not None:
-        planner.begun(findings.begun, findings.calls[0].kind if findings.calls else "import")
+    if findings.beginning is not None:
+        planner.begun(findings.beginning, findings.calls[0].kind if findings.calls else "import")
     if findings.facts is not None:
         planner.facts(findings.facts)
     planner.expect(findings.sessions)
@@ -110,9 +110,9 @@ class _Planner:
         if session.own is not None and len(agents) > 1:
             named = ", ".join(sorted(agent or "none" for agent in agents))
             reason = f"the messages of session {session.session_id} count under the agents {named}"
-            place = session.own.place
+            location = session.own.location
             reason += "; a total would be added to them"
-            self.plan.skipped.append(Skipped(Path(place.file), place.line, reason, note=True))
+            self.plan.skipped.append(Skipped(Path(location.file), location.line, reason, note=True))
             return
         meter = self._meter(session)
         totals = self._ledger.counters.get(((*meter, None), session.kind))
@@ -120,11 +120,11 @@ class _Planner:
             for message in session.messages.values():
                 self._message(session, message, meter)
         others = self._of_killed(session, meter)
-        for process, nanousd, place in others:
+        for process, nanousd, location in others:
             if nanousd is not None:
-                self._count(session, process, Total(nanousd, (), place, partial=True), meter)
-        if session.own is None and not session.messages and session.place is not None:
-            self._nothing_shown(session, session.place, meter)
+                self._count(session, process, Total(nanousd, (), location, partial=True), meter)
+        if session.own is None and not session.messages and session.location is not None:
+            self._nothing_shown(session, session.location, meter)
         elif session.own is not None or others:  # else its messages are all that is known of the session
             for own in self._own(session):
                 self._count(session, session.process, own, meter)
@@ -160,7 +160,7 @@ class _Planner:
             "plugin": call.plugin,
             "usage": call.usage,
             "spent_at": call.spent_at,
-            "source": {"kind": call.kind, "file": call.place.file, "line": call.place.line}
+            "source": {"kind": call.kind, "file": call.location.file, "line": call.location.line}
             | ({"spent_at_from": call.spent_at_from} if call.spent_at else {})
             | ({"names": names} if names else {})
             | ({"process": call.process} if call.process else {})
@@ -209,7 +209,7 @@ class _Planner:
                 call.message_id,
                 model,
                 usage or None,
-                call.place,
+                call.location,
                 agent,
                 session_id,
                 cost,
@@ -324,7 +324,7 @@ class _Planner:
         if not counters.count(counter.series, CounterFigure(cost, usage, counter.partial, carried), moment):
             self.plan.unchanged += 1
             return
-        given: dict[str, Any] = {"kind": counter.kind, "file": counter.place.file, "line": counter.place.line}
+        given: dict[str, Any] = {"kind": counter.kind, "file": counter.location.file, "line": counter.location.line}
         given |= {} if counter.process is None else {"process": counter.process}
         given |= {"series": counter.series} | ({"series_usage": usage} if usage else {})
         given |= {} if cost is None else {"series_cost_usd": money.to_wire(cost)}
@@ -460,7 +460,7 @@ class _Planner:
                 series,
                 model,
                 usage or None,
-                own.place,
+                own.location,
                 meter[0],
                 meter[1],
                 None if nanousd is None else money.to_wire(nanousd),
@@ -479,7 +479,7 @@ class _Planner:
         if older and had is not None:
             reason = f"an older total of its session: {money.shown(own.nanousd)}"
             reason += f", and the ledger has {money.shown(had.highest(series))}"
-            self.plan.skipped.append(Skipped(Path(own.place.file), own.place.line, reason, note=True))
+            self.plan.skipped.append(Skipped(Path(own.location.file), own.location.line, reason, note=True))
             counters.pop()
         for counter in self.fitting(counters):
             self.counter(counter)
@@ -495,20 +495,20 @@ class _Planner:
                 found[session_id, process] = max(counters.highest(process), found.get((session_id, process), 0))
         return sum(found.values())
 
-    def _of_killed(self, session: Session, meter: Named) -> list[tuple[str, int | None, Place]]:
+    def _of_killed(self, session: Session, meter: Named) -> list[tuple[str, int | None, Location]]:
         """The other processes of a session, with what the messages of those cost that ended without a total."""
         totals = self._ledger.counters.get(((*meter, None), session.kind))
-        found: list[tuple[str, int | None, Place]] = []
+        found: list[tuple[str, int | None, Location]] = []
         for (session_id, process), known in self._ledger.meters.items():
             if session_id != session.session_id or process == session.process or known != meter:
                 continue
             whole = self._ledger.killed.get((session_id, process), {})
             counted = totals is not None and totals.highest(process)
-            place = session.where
-            found.append((process, None if counted else sum(whole.values()), place))
+            location = session.where
+            found.append((process, None if counted else sum(whole.values()), location))
         return found
 
-    def _nothing_shown(self, session: Session, place: Place, meter: Named) -> None:
+    def _nothing_shown(self, session: Session, location: Location, meter: Named) -> None:
         """A process that began, and of which the log shows no more: the session costs at least what else is known."""
         self.add(
             cost_observed(
@@ -518,7 +518,7 @@ class _Planner:
                 message_id=session.process or session.session_id,
                 partial=True,
                 id=digest(session.kind, "nothing shown", session.session_id, session.process),
-                source={"kind": session.kind, "file": place.file, "line": place.line},
+                source={"kind": session.kind, "file": location.file, "line": location.line},
             )
         )
 
@@ -531,7 +531,7 @@ class _Planner:
                 message.message_id,
                 message.model,
                 message.usage,
-                message.place,
+                message.location,
                 meter[0],
                 meter[1],
                 partial=True,
@@ -547,8 +547,8 @@ class _Planner:
 
 
 def _at(message: Message) -> Total:
-    """A lower bound at a message's place and time."""
-    return Total(0, (), message.place, True, 0, message.spent_at, message.spent_at_from)  # noqa: FBT003
+    """A lower bound at a message's location and time."""
+    return Total(0, (), message.location, True, 0, message.spent_at, message.spent_at_from)  # noqa: FBT003
 
 
 def _wire(moment: str | None) -> str | None:

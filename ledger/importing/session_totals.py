@@ -17,8 +17,8 @@ from typing import Final
 
 from ledger.events import money
 from ledger.importing.message_index import WrittenTotals
-from ledger.sources.findings import Counter, Place, spelled
-from ledger.sources.transcript_reader import COPY, Extract, TranscriptMessage, WrittenTotal
+from ledger.sources.findings import Counter, Location, spelled
+from ledger.sources.transcript import COPY, Extract, TranscriptMessage, WrittenTotal
 
 __all__ = ["count_totals"]
 
@@ -77,10 +77,10 @@ def _base(
     """What a session carried over from the one that it was forked from; None when that cannot be known."""
     if before is not None:
         return None  # its beginning was read by an import that could not know
-    parents = {owner for seen in extract.seen if (owner := owners.get(seen.message_id)) not in (session_id, None)}
+    parents = {owner for seen in extract.messages if (owner := owners.get(seen.message_id)) not in (session_id, None)}
     if not parents and not extract.forked:
         return _NOTHING
-    room = first.tokens - _own_tokens(session_id, extract.seen, owners, 0, first.line)
+    room = first.tokens - _own_tokens(session_id, extract.messages, owners, 0, first.line)
     if room <= 0:
         return _NOTHING
     offered = (total for parent in parents if parent in stored for total in stored[parent].written)
@@ -97,7 +97,7 @@ def _is_short(
     """Whether some total leaves out messages that were written before it: those of a process that was killed."""
     line, tokens = 0, before[1]
     for total in totals:
-        if _own_tokens(session_id, extract.seen, owners, line, total.line) > total.tokens - tokens:
+        if _own_tokens(session_id, extract.messages, owners, line, total.line) > total.tokens - tokens:
             return True
         line, tokens = total.line, total.tokens
     return False
@@ -119,7 +119,7 @@ def _counters(
     kind: str, path: Path, totals: Sequence[WrittenTotal], known: WrittenTotals, agent: str
 ) -> Iterable[Counter]:
     last = max(totals, key=lambda total: total.nanousd)
-    base, place = known.base or _NOTHING, Place(spelled(path), last.line)
+    base, location = known.base or _NOTHING, Location(spelled(path), last.line)
     parts = [(model, nanousd, usage) for model, nanousd, usage in last.models if base == _NOTHING]
     for model, nanousd, usage in (*parts, (None, max(0, last.nanousd - base[0]), None)):
         yield Counter(
@@ -127,7 +127,7 @@ def _counters(
             _SERIES,
             model,
             usage,
-            place,
+            location,
             agent,
             last.session_id,
             money.to_wire(nanousd),

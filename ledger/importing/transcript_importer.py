@@ -29,9 +29,10 @@ from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook
 from ledger.providers.usage import is_larger, measure
 from ledger.sources import transcript
-from ledger.sources.findings import Beginning, Call, Counter, Findings, Options, Place, Skipped, spelled
+from ledger.sources.findings import Beginning, Call, Counter, Findings, Location, Options, Skipped, spelled
+from ledger.sources.names import name_id
 from ledger.sources.repositories import repository_of
-from ledger.sources.transcript_reader import BEGINNING, COPY, Extract, Mark, TranscriptMessage, Written, name_id
+from ledger.sources.transcript import BEGINNING, COPY, Extract, FileStamp, Mark, TranscriptMessage
 from ledger.storage.append import Receipt
 from ledger.storage.line import Head
 from ledger.storage.parallel import ask_each, collecting_rarely
@@ -119,7 +120,7 @@ class _FileRead:
 
     kind: str
     path: Path
-    written: Written
+    written: FileStamp
     mark: Mark
     messages: int = 0
     skipped: tuple[Skipped, ...] = ()
@@ -131,7 +132,7 @@ class _FileRead:
 
 def _read_of(kind: str, file: Path, before: FileRead | None, report: ImportReport) -> _FileRead | None:
     """How a file is to be read; None when it is as it was."""
-    written = Written.of(file)
+    written = FileStamp.of(file)
     if written is None:
         report.skipped.append(Skipped(file, None, "is gone, or is no regular file"))
         return None
@@ -157,7 +158,7 @@ class _One:
     """One message, joined over the files that show it.
 
     Attributes:
-        seen: its largest view, with the place of the first.
+        seen: its largest view, with the location of the first.
         first: orders the files that have it: those that did not copy it, then by its moment, how many responses the
             file begins with, its end and its name.
         file: of the largest view.
@@ -189,19 +190,19 @@ class _FoundMessages:
         """One file's extract, in the order of the files."""
         skipped = [*read.skipped, *extract.skipped] if extract.resumed else extract.skipped
         self.skipped += skipped
-        for seen in extract.seen:
+        for seen in extract.messages:
             opening = _MANY if extract.opening is None else extract.opening
             first = (seen.copied, seen.first_at or "~", opening, extract.last_at, str(read.path))
             had = self._ones.get(seen.message_id)
             if had is None:
                 self._ones[seen.message_id] = _One(seen, first, read.path)
                 continue
-            place = seen if first < had.first else had.seen
+            location = seen if first < had.first else had.seen
             had.first = min(first, had.first)
             if seen.is_larger(had.seen):
                 had.seen, had.file = seen, read.path
-            had.seen = had.seen.at_place_of(place)
-        for session_id, begun in extract.mark.begun.items():
+            had.seen = had.seen.in_session_of(location)
+        for session_id, begun in extract.mark.beginnings.items():
             at, project, branch = self._begun.get(session_id, Beginning())
             at = min(at or begun.at, begun.at or at)
             self._begun[session_id] = Beginning(at, project or begun.project, branch or begun.branch)
@@ -209,7 +210,7 @@ class _FoundMessages:
         if extract.totals:
             self._with_totals.append((read.path, extract))
         if not extract.failed:
-            ids = {seen.message_id for seen in extract.seen}
+            ids = {seen.message_id for seen in extract.messages}
             messages = len(ids) + (read.messages if extract.resumed else 0)
             self._read.append((read, FileRead(read.written, extract.mark, messages, tuple(skipped)), ids))
 
@@ -379,7 +380,7 @@ def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock)
     """Plan and append one workflow's messages, again when its ledger has moved; never raises ours."""
     try:
         calls = [_call(job, seen, file) for seen, file in job.seen]
-        findings = Findings(calls=calls, counters=job.counters, begun=job.begun)
+        findings = Findings(calls=calls, counters=job.counters, beginning=job.begun)
         head, told = _again(ledgers, job) if _has_final_totals(job) else (job.head, job.told)
         for attempt in range(ATTEMPTS_MAX):
             made = plan(job.workflow_id, findings, told, prices, clock(), job.status)
@@ -412,7 +413,7 @@ def _call(job: _Job, seen: TranscriptMessage, file: str) -> Call:
         seen.message_id,
         seen.model,
         seen.usage,
-        Place(file, seen.line),
+        Location(file, seen.line),
         agent=seen.agent or job.agent,
         session_id=seen.session_id,
         observed_at=seen.first_at or None,

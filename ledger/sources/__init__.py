@@ -1,7 +1,7 @@
-"""Sources: what agents leave behind that holds costs. One file per tool.
+"""Sources: the logs and tables of agents, one file per tool.
 
-A source answers two questions about a path: is this one of mine, and what does it hold. It knows no ledger: what is
-new, and under which meter it belongs, is decided by `ledger.importing.planner`.
+A source answers two questions about a path: is it output of my tool, and what does it contain. It uses no ledger: what
+is new, and to which meter it belongs, is decided by `ledger.importing.planner`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.sources.findings import Options, Part
-from ledger.sources.transcript_reader import Transcript
+from ledger.sources.transcript import Transcript
 
 __all__ = ["KINDS", "MAPPED_KINDS", "SESSION_KINDS", "TRANSCRIPT_KINDS", "Source", "identified", "source", "transcript"]
 
@@ -20,35 +20,34 @@ KINDS = ("adw", "claude", "claude-stream", "codex", "csv", "history-db", "jsonl"
 """The kinds that `import` takes."""
 
 MAPPED_KINDS = ("csv", "jsonl")
-"""Those whose columns a map explains."""
+"""Kinds whose columns a map explains."""
 
 TRANSCRIPT_KINDS = ("claude", "codex")
-"""Those whose files are considered together, and say themselves which workflows they hold."""
-
+"""Kinds whose files are considered together, and whose sessions define the workflows."""
 
 SESSION_KINDS = ("adw", "claude-stream")
-"""Those whose logs name sessions of a coding agent that other sources may have, too."""
+"""Kinds whose logs name sessions of a coding agent that other sources may have, too."""
 
 
 class Source(Protocol):
     """One tool's output."""
 
     def identify(self, path: Path) -> bool:
-        """Whether the path looks like this tool's output; reads at most its beginning."""
+        """Return whether the path looks like this tool's output, from its beginning."""
         ...
 
     def parts(self, path: Path, options: Options) -> list[Part]:
-        """What there is to read, one part per workflow, in a fixed order, without reading it yet.
+        """Return what there is to read, one part per workflow, in a fixed order, without reading it yet.
 
         Raises:
-            SourceUnreadable: the path is missing, or not this kind's.
+            SourceUnreadable: the path is missing, or is not of this kind.
             InvalidInput: the options lack something this kind needs.
         """
         ...
 
 
 def source(kind: str) -> Source:
-    """The source of a kind; its modules are imported only now.
+    """Return the source of a kind; its modules are imported only now.
 
     Raises:
         InvalidInput: no such kind.
@@ -70,7 +69,7 @@ def source(kind: str) -> Source:
 
 
 def transcript(kind: str) -> Transcript:
-    """The transcripts of a kind.
+    """Return the reader of the transcripts of a kind.
 
     Raises:
         InvalidInput: no such kind.
@@ -83,13 +82,13 @@ def transcript(kind: str) -> Transcript:
     return transcripts[kind]
 
 
-_TELLING_KINDS = ("codex", "claude-stream", "claude", "litellm", "otlp", "history-db", "adw")
-"""Kinds that can be recognised, the most particular first."""
+_RECOGNISED_KINDS = ("codex", "claude-stream", "claude", "litellm", "otlp", "history-db", "adw")
+"""Kinds that `identified` tries, the most specific first."""
 
 
 def identified(path: Path) -> str | None:
     """Return the kind whose tool wrote what is at a path; None when no kind recognises it."""
-    for kind in _TELLING_KINDS:
+    for kind in _RECOGNISED_KINDS:
         try:
             found = (transcript if kind in TRANSCRIPT_KINDS else source)(kind).identify(path)
         except (CostledgerError, OSError, ValueError):

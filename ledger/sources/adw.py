@@ -1,8 +1,8 @@
 """A tree of agents' folders, as AI developer workflows leave it: `agents/<workflow_id>/<agent>/…output.jsonl`.
 
 Observed in public repositories: the log is called `raw_output.jsonl`, `cc_raw_output.jsonl` or
-`<phase>_output.jsonl`; a log that lies in the workflow's own folder has no agent; `adw_state.json` beside it may tell
-issue, template, status and times (without a zone: the local one).
+`<phase>_output.jsonl`; a log in the workflow's own folder has no agent; `adw_state.json` in the same folder may have
+issue, template, status and times (without a zone: local time).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOG_SUFFIX: Final = "output.jsonl"
 _DEPTH_MAX: Final = 8
 _EVIDENCE: Final = "adw_state"
 _OPEN: Final = timedelta(days=1)
-"""For so long after the last time of an open state its agents are taken to write their logs."""
+"""How long after the last time of an open state its agents are assumed to write logs."""
 
 _STATUSES: Final = {
     "completed": "completed",
@@ -60,7 +60,7 @@ class _Phase(BaseModel):
 
 
 class _State(BaseModel):
-    """What is read of `adw_state.json`; anything else in it is the app's own."""
+    """The fields that are read of `adw_state.json`."""
 
     status: str | None = None
     created_at: str | None = None
@@ -106,6 +106,7 @@ class Adw:
 
 def _reader(folder: Path, logs: list[tuple[Path, str | None]], agent: str | None) -> Callable[[], Findings]:
     def read() -> Findings:
+        """Read the logs and the state file of one workflow."""
         findings = Findings()
         for log, named in logs:
             read_log(log, agent or named, findings)
@@ -121,13 +122,13 @@ def _workflow_folders(path: Path) -> list[Path]:
     if agents.name != "agents" and ((agents / _STATE_FILE).is_file() or _logs(agents, depth_max=1)):
         return [agents]
     folders = _folders(agents)
-    if agents.name != "agents" and (projects := [folder for folder in folders if _holds_workflows(folder / "agents")]):
+    if agents.name != "agents" and (projects := [folder for folder in folders if _has_workflows(folder / "agents")]):
         named = first_of([readable(project.name) for project in projects])
         raise SourceUnreadable(path, f"holds projects with a folder `agents` each; name one of them ({named})")
     return folders
 
 
-def _holds_workflows(agents: Path) -> bool:
+def _has_workflows(agents: Path) -> bool:
     return agents.is_dir() and any(_logs(folder) for folder in _folders(agents))
 
 
@@ -161,7 +162,7 @@ def _size_and_time(path: Path) -> tuple[int, float]:
 
 
 def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
-    """Take what the state file says; without one, nothing."""
+    """Add what the state file contains, if there is one."""
     try:
         if path.stat().st_size > _STATE_BYTES_MAX:
             findings.skipped.append(Skipped(path, None, f"is larger than {_STATE_BYTES_MAX:,} bytes"))
@@ -173,28 +174,28 @@ def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
     except (OSError, orjson.JSONDecodeError, ValidationError) as error:
         findings.skipped.append(Skipped(path, None, f"cannot be used: {str(error).splitlines()[0]}"))
         return
-    place = {"source": {"kind": KIND, "file": spelled(path)}}
-    told: dict[str, Any] = {
+    origin = {"source": {"kind": KIND, "file": spelled(path)}}
+    facts: dict[str, Any] = {
         "issue_number": _issue(state.issue_number),
         "workflow_template": state.workflow_template or None,
         "observed_at": _moment(state.created_at),
     }
-    told = {name: value for name, value in told.items() if value is not None}
-    if told:
-        findings.started = {"id": digest(KIND, "started", workflow_id, *sorted(told.items())), **told, **place}
+    facts = {name: value for name, value in facts.items() if value is not None}
+    if facts:
+        findings.started = {"id": digest(KIND, "started", workflow_id, *sorted(facts.items())), **facts, **origin}
     status = _STATUSES.get((state.status or "").strip().lower())
     if status is not None:
-        end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, raw.decode("utf-8", "replace")), **place}
+        end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, raw.decode("utf-8", "replace")), **origin}
         if status == "failed" and state.error_message:
             end["error_message"] = state.error_message[:4000]
         finished = _moment(state.completed_at or _last_phase(state))
         if finished is not None and status != "running":
             end["observed_at"] = finished
-        if status == "running" and "observed_at" in told:
-            end["observed_at"] = told["observed_at"]
+        if status == "running" and "observed_at" in facts:
+            end["observed_at"] = facts["observed_at"]
         findings.status = (status, end)
     elif state.status:
-        findings.skipped.append(Skipped(path, None, f"status {shown(state.status)} means nothing to this version"))
+        findings.skipped.append(Skipped(path, None, f"status {shown(state.status)} is not supported by this version"))
     for session in findings.sessions:
         date(session, partial(_evidence, state, status))
 
@@ -223,7 +224,7 @@ def _issue(value: int | str | None) -> int | None:
 
 
 def _moment(text: str | None) -> str | None:
-    """A time of the state file; one without a zone is the local one's."""
+    """A time of the state file; without a zone it is local time."""
     try:
         found = timestamps.moment(text, local=True)
         return None if found is None else timestamps.parse(found)

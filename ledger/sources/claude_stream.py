@@ -5,12 +5,12 @@ https://docs.anthropic.com/en/docs/claude-code/sdk:
 
 - one `assistant` line per content block repeats `message.id` and `usage`; its output tokens are incomplete, those of a
   `message_delta` (`--include-partial-messages`) are not;
-- `result` lines carry totals; `claude_totals` says what a process itself cost by them; an `is_error` result costs
+- `result` lines carry totals; `claude_totals` computes from them what a process itself cost; an `is_error` result costs
   real money;
-- a process is known by the `uuid` of its first `init` line for a session;
-- a sub-agent's lines name the call that began it (`parent_tool_use_id`), and in newer versions its type;
+- a process is identified by the `uuid` of its first `init` line for a session;
+- a sub-agent's lines name the call that started it (`parent_tool_use_id`), and in newer versions its type;
 - `--output-format json --verbose` writes the same records as one array, `--output-format json` the result alone;
-- totals carry no time; the file's modification time is what there is.
+- totals carry no time; the file's modification time is the only one.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from ledger.providers.usage import usage_of
 from ledger.sources.claude_totals import ResultLine, models_of, own_total, version_of
 from ledger.sources.findings import (
     Findings,
+    Location,
     Message,
     Options,
     Part,
-    Place,
     Session,
     Skipped,
     date,
@@ -42,18 +42,18 @@ from ledger.sources.findings import (
     spelled,
 )
 from ledger.sources.formats.jsonl import records
-from ledger.sources.transcript_reader import name, name_id
-from ledger.sources.unknown_usage import Unknown, tells_usage
+from ledger.sources.names import name, name_id
+from ledger.sources.unknown_usage import UnknownUsage, has_usage
 
 __all__ = ["ClaudeStream", "read_log"]
 
 KIND: Final = "claude_stream"
 
 _SYNTHETIC: Final = "<synthetic>"
-"""The model that Claude Code names in messages it made up itself, such as an interruption; they cost nothing."""
+"""The model that Claude Code names in messages that it creates itself, such as an interruption; they cost nothing."""
 
-_KNOWN: Final = ("system", "user", "assistant", "result", "stream_event")
-"""Kinds of records that are read, or hold nothing of their own."""
+_READ_TYPES: Final = ("system", "user", "assistant", "result", "stream_event")
+"""Types of records that are read, or repeat what others contain."""
 
 _STATE_FILE: Final = "adw_state.json"
 
@@ -96,7 +96,7 @@ class _Process:
     """One process in one session, while its log is read.
 
     Attributes:
-        results: by their own id, so that one that stands twice counts once.
+        results: by their own id, so that a repeated one counts once.
         last: the message that each chain of calls ended with; a chain is the main loop or one sub-agent.
         streamed: the message that each chain is being sent.
     """
@@ -109,6 +109,7 @@ class _Process:
     main_models: Tally[str] = field(default_factory=Tally)
 
     def finish(self) -> Session:
+        """Return the session with the total of the process."""
         session = self.session
         main = next((model for model, _ in self.main_models.most_common(1)), None)
         used = [message.usage for message in session.messages.values()]
@@ -142,6 +143,7 @@ class ClaudeStream:
         workflow_id, agent = options.workflow_id or _workflow_of(path), options.agent
 
         def read() -> Findings:
+            """Read the log."""
             findings = Findings()
             read_log(path, agent, findings)
             return findings
@@ -171,20 +173,20 @@ def _by_session(path: Path, findings: Findings, size: int, written_at: float) ->
 
 
 def _workflow_of(path: Path) -> str | None:
-    """The workflow of a log in a tree `agents/<workflow_id>/…`, where the log's name or a state file shows one."""
+    """The workflow of a log in a tree `agents/<workflow_id>/…`, if the log's name or a state file shows that."""
     parts = path.absolute().parts
     at = max((index for index, part in enumerate(parts[:-2]) if part == "agents"), default=None)
     if at is None:
         return None
-    stated = Path(*parts[: at + 2], _STATE_FILE).is_file()
-    return parts[at + 1] if stated or path.name.endswith("output.jsonl") else None
+    has_state = Path(*parts[: at + 2], _STATE_FILE).is_file()
+    return parts[at + 1] if has_state or path.name.endswith("output.jsonl") else None
 
 
 def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     """Add the sessions of one log, and what had to be skipped, to the findings."""
     processes: dict[str, _Process] = {}
     file = spelled(path)
-    empty, unknown = True, Unknown(path)
+    empty, unknown = True, UnknownUsage(path)
     for found in records(path, arrays=True):
         empty = False
         if isinstance(found, Skipped):
@@ -192,9 +194,9 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
             continue
         line, record = found
         try:
-            if record.get("type") not in _KNOWN and tells_usage(record):
+            if record.get("type") not in _READ_TYPES and has_usage(record):
                 unknown.add(line, f"a record of type {shown(record.get('type'))}")
-            _take(processes, record, agent, Place(file, line))
+            _take(processes, record, agent, Location(file, line))
         except (ValidationError, InvalidInput) as error:
             findings.skipped.append(Skipped(path, line, _reason(error, record)))
     if empty:
@@ -207,29 +209,29 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
         findings.sessions.append(session)
 
 
-def _take(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, place: Place) -> None:
+def _take(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, location: Location) -> None:
     kind = record.get("type")
     if kind == "system" and record.get("subtype") == "init":
         init = _Init.model_validate(record)
         process = _process(processes, init.session_id, agent)
         process.session.process = process.session.process or init.uuid or ""
-        process.session.place = process.session.place or place
+        process.session.location = process.session.location or location
         process.version = process.version or version_of(init.claude_code_version)
     elif kind == "assistant":
-        _take_message(processes, _Assistant.model_validate(record), agent, place)
+        _take_message(processes, _Assistant.model_validate(record), agent, location)
     elif kind == "stream_event":
-        _take_piece(processes, record, agent, place)
-    elif kind == "user" and (known := processes.get(str(record.get("session_id")))) is not None:
-        known.last.pop(_chain(record.get("parent_tool_use_id")), None)  # a tool has answered: the message was whole
+        _take_piece(processes, record, agent, location)
+    elif kind == "user" and (replied := processes.get(str(record.get("session_id")))) is not None:
+        replied.last.pop(_chain(record.get("parent_tool_use_id")), None)  # a tool has answered: the message was whole
     elif kind == "result":
-        _take_result(processes, _Result.model_validate(record), agent, place)
+        _take_result(processes, _Result.model_validate(record), agent, location)
 
 
-def _take_message(processes: dict[str, _Process], line: _Assistant, agent: str | None, place: Place) -> None:
+def _take_message(processes: dict[str, _Process], line: _Assistant, agent: str | None, location: Location) -> None:
     response = line.message
     usage = usage_of(response.usage)
     process = _process(processes, line.session_id, agent)
-    process.session.place = None  # the log shows what the process did
+    process.session.location = None  # the log shows what the process did
     if response.model == _SYNTHETIC and not any(usage.values()):
         return
     request, subagent = name(line.request_id), name(line.subagent_type)
@@ -237,14 +239,14 @@ def _take_message(processes: dict[str, _Process], line: _Assistant, agent: str |
     _add(
         process,
         _chain(line.parent_tool_use_id),
-        Message(response.id, response.model, usage, place, names, subagent or None),
+        Message(response.id, response.model, usage, location, names, subagent or None),
     )
     if response.stop_reason is not None:
         process.last.pop(_chain(line.parent_tool_use_id), None)
 
 
-def _take_piece(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, place: Place) -> None:
-    """Take a piece of a response as it is sent: its beginning names it, a later piece says what it used in all."""
+def _take_piece(processes: dict[str, _Process], record: dict[str, Any], agent: str | None, location: Location) -> None:
+    """Take a piece of a response as it is sent: its beginning names it, a later piece has its whole usage."""
     event, session_id = record.get("event"), record.get("session_id")
     if not isinstance(event, dict) or not isinstance(session_id, str):
         return
@@ -252,26 +254,28 @@ def _take_piece(processes: dict[str, _Process], record: dict[str, Any], agent: s
     if event.get("type") == "message_start" and isinstance(event.get("message"), dict):
         response = _StreamResponse.model_validate(event["message"])
         process.streamed[chain] = response.id
-        _add(process, chain, Message(response.id, response.model, usage_of(response.usage), place))
+        _add(process, chain, Message(response.id, response.model, usage_of(response.usage), location))
     elif event.get("type") == "message_delta" and isinstance(event.get("usage"), dict):
-        known = process.session.messages.get(process.streamed.get(chain, ""))
-        if known is None:
+        before = process.session.messages.get(process.streamed.get(chain, ""))
+        if before is None:
             return
         output = event["usage"].get("output_tokens")
-        if isinstance(output, int) and output > known.usage.get("output_tokens", 0):
-            usage = usage_of(dict(known.usage) | {"output_tokens": output})
-            _add(process, chain, Message(known.message_id, known.model, usage, place, known.names, known.subagent))
+        if isinstance(output, int) and output > before.usage.get("output_tokens", 0):
+            usage = usage_of(dict(before.usage) | {"output_tokens": output})
+            _add(
+                process, chain, Message(before.message_id, before.model, usage, location, before.names, before.subagent)
+            )
         process.last.pop(chain, None)
 
 
-def _take_result(processes: dict[str, _Process], line: _Result, agent: str | None, place: Place) -> None:
+def _take_result(processes: dict[str, _Process], line: _Result, agent: str | None, location: Location) -> None:
     since = None if line.since is None else models_of(line.since)
     usage = usage_of(line.usage) if line.usage else {}
     total = money.parse(line.total_cost_usd, most_nanousd=money.READING_NANOUSD_MAX)
-    result = ResultLine(total, models_of(line.model_usage), since, usage, line.result_index is not None, place)
+    result = ResultLine(total, models_of(line.model_usage), since, usage, line.result_index is not None, location)
     process = _process(processes, line.session_id, agent)
     process.session.process = process.session.process or line.uuid or ""
-    process.results[line.uuid or place.line] = result
+    process.results[line.uuid or location.line] = result
     process.session.after_total.clear()
     process.last.clear()
 
@@ -283,23 +287,23 @@ def _process(processes: dict[str, _Process], session_id: str, agent: str | None)
 
 
 def _add(process: _Process, chain: object, message: Message) -> None:
-    """Keep the largest of a message's repetitions; what comes before it in its chain was whole."""
-    session, known = process.session, process.session.messages.get(message.message_id)
+    """Store the largest of a message's repetitions; the message before it in its chain was whole."""
+    session, before = process.session, process.session.messages.get(message.message_id)
     process.last[chain] = message.message_id
-    if known is None:
+    if before is None:
         session.after_total.append(message.message_id)
         if chain is None and message.model is not None:
             process.main_models[message.model] += 1
-    if known is None or _size(message.usage) > _size(known.usage):
+    if before is None or _size(message.usage) > _size(before.usage):
         session.messages[message.message_id] = message
-    elif not known.names and message.names:
+    elif not before.names and message.names:
         session.messages[message.message_id] = Message(
-            known.message_id, known.model, known.usage, known.place, message.names, message.subagent
+            before.message_id, before.model, before.usage, before.location, message.names, message.subagent
         )
 
 
 def _chain(parent: object) -> str | None:
-    """The chain of calls that a record belongs to: the main loop's, or that of the sub-agent which a call began."""
+    """The chain of calls that a record belongs to: the main loop's, or that of the sub-agent that a call started."""
     return None if parent is None else str(parent)
 
 

@@ -2,13 +2,13 @@
 
 Observed with real clients against an API whose answers are known:
 
-- up to 2.1.276 `total_cost_usd` and `modelUsage` begin at zero in each process; from 2.1.277 they go on from what the
-  session had cost when the process began: a resumed process repeats the earlier ones, a fork repeats its parent;
+- up to 2.1.276 `total_cost_usd` and `modelUsage` begin at zero in each process; from 2.1.277 they continue from what
+  the session had cost when the process began: a resumed process repeats the earlier ones, a fork repeats its parent;
 - newer results have `model_usage_since_last_result`: their sum over one process is the process's own cost;
 - a result's `usage` is what the main loop used for this result, without sub-agents and helper calls;
 - before 2.1.276 a total may leave out a part of what was used.
 
-So a figure is never more than the process cost; where less may be known, it says so.
+So a figure is never more than the process cost; where it may be less, it is `partial`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ledger.errors import InvalidInput, shown
 from ledger.events import money
 from ledger.events.fields import USAGE_FIELDS, check_name
 from ledger.providers.usage import usage_of
-from ledger.sources.findings import Place, Total
+from ledger.sources.findings import Location, Total
 
 __all__ = ["CARRIED_FROM", "Models", "ResultLine", "added", "models_of", "own_total", "version_of"]
 
@@ -30,11 +30,11 @@ Models = Mapping[str, tuple[int, Mapping[str, int]]]
 
 _EXACT_FROM: Final = (2, 1, 276)
 CARRIED_FROM: Final = (2, 1, 277)
-"""The version from which a session's totals go on over its processes."""
+"""The version from which a session's totals continue over its processes."""
 _LONG_CONTEXT: Final = "[1m]"
-"""What Claude Code adds to the name of a model that is asked for its long context."""
+"""What Claude Code adds to the name of a model used with its long context."""
 _INPUT: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens")
-"""What a message says rightly as soon as it begins; its output may be incomplete."""
+"""The counts of a message that are right as soon as it begins; its output may be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class ResultLine:
     since: Models | None
     usage: Mapping[str, int]
     recent: bool
-    place: Place = field(compare=False)
+    location: Location = field(compare=False)
 
 
 def models_of(given: object) -> Models:
-    """Nanodollars and tokens by model, from `modelUsage`.
+    """Return nanodollars and tokens by model, from `modelUsage`.
 
     Raises:
         InvalidInput: it is no such object, or a cost or a count in it is none.
@@ -93,7 +93,7 @@ def _usage(used: Mapping[str, Any]) -> dict[str, int]:
 
 
 def version_of(text: object) -> tuple[int, ...] | None:
-    """The numbers of a version such as "2.1.332"; None for what is none."""
+    """Return the numbers of a version such as "2.1.332"; None for any other text."""
     parts = text.split(".") if isinstance(text, str) else []
     if len(parts) < 3 or not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts[:3]):
         return None
@@ -110,7 +110,7 @@ def own_total(
 
     Args:
         results: of one process, in the order of its log.
-        version: of the client; None when the log does not name it.
+        version: of the client; None when the log has none.
         messages: usage of each message that the log shows, sub-agents' included.
         main_model: the model of the main loop.
     """
@@ -123,9 +123,9 @@ def own_total(
     carried = version >= CARRIED_FROM if version is not None else last.recent
     if not carried or _is_all_its_own(last, results, messages):
         models = tuple((model, cost, usage) for model, (cost, usage) in last.models.items())
-        return Total(last.nanousd, models, last.place, partial=not recent)
+        return Total(last.nanousd, models, last.location, partial=not recent)
     usage = added(result.usage for result in results)
-    return Total(None, ((main_model or "", None, usage),), last.place, partial=True)
+    return Total(None, ((main_model or "", None, usage),), last.location, partial=True)
 
 
 def _summed(results: Sequence[ResultLine]) -> Total:
@@ -137,7 +137,7 @@ def _summed(results: Sequence[ResultLine]) -> Total:
             used[model] = added((used.get(model, {}), usage))
     models = tuple((model, cost, used[model]) for model, cost in sorted(costs.items()))
     own, whole = sum(costs.values()), max(result.nanousd for result in results)
-    return Total(own, models, results[-1].place, carried_nanousd=max(0, whole - own))
+    return Total(own, models, results[-1].location, carried_nanousd=max(0, whole - own))
 
 
 def _is_all_its_own(last: ResultLine, results: Sequence[ResultLine], messages: Iterable[Mapping[str, int]]) -> bool:
@@ -150,7 +150,7 @@ def _is_all_its_own(last: ResultLine, results: Sequence[ResultLine], messages: I
 
 
 def added(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The sum of usages, by bucket."""
+    """Return the sum of usages, by bucket."""
     total: dict[str, int] = {}
     for usage in usages:
         for name in USAGE_FIELDS:

@@ -12,11 +12,11 @@ Observed in rollouts of versions 0.50 to 0.171:
   of the request for models that lack it, and no line says which tier served a call;
 - a fork begins with a copy of its parent's lines, re-stamped with the fork's own times, the parent's `session_meta`
   among them: the same totals of the same lineage are the same calls, whether or not the parent's file is there. Other
-  forks and sub-agents repeat nothing and go on from the parent's counter: their first total is more than its last call.
+  forks and sub-agents repeat nothing and continue the parent's counter: their first total is more than its last call.
 
 A call's id is made from its thread, or where no record names that from the first session of its lineage, and the total
 after it, so that it is the same with the record and without. A fork whose rollout repeats its parent's calls and not
-its ancestors' `session_meta` knows its parent only: if that is a fork too, its part is not recognised.
+its ancestors' `session_meta` names only its parent: if that is a fork too, its part is not recognised.
 """
 
 from __future__ import annotations
@@ -33,32 +33,24 @@ from ledger.events.ids import digest
 from ledger.providers.service_tiers import service_tier_of
 from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
 from ledger.sources.findings import Beginning, Skipped
-from ledger.sources.transcript_reader import (
-    BEGINNING,
-    Extract,
-    Mark,
-    TranscriptLines,
-    TranscriptMessage,
-    branch_name,
-    files_below,
-    moment,
-    name,
-)
-from ledger.sources.unknown_usage import Unknown, tells_usage
+from ledger.sources.names import branch_name, moment, name
+from ledger.sources.transcript import BEGINNING, Extract, Mark, TranscriptMessage
+from ledger.sources.transcript_reader import TranscriptLines, files_below
+from ledger.sources.unknown_usage import UnknownUsage, has_usage
 
 __all__ = ["CodexRollouts"]
 
 _FOLDERS: Final = ("sessions", "archived_sessions")
-_LOOKED_AT_MAX: Final = 3
+_IDENTIFIED_FILES_MAX: Final = 3
 _WITHOUT_USAGE: Final = ("session_meta", "turn_context", "response_item", "compacted")
-"""Kinds of lines that hold what was said and set, whatever that looks like."""
+"""Kinds of lines with the conversation and its settings, which never report usage."""
 _LINEAGE_MAX: Final = 1000
 _RECORD: Final = "token_usage_record"
 
 
 @dataclass(slots=True)
 class _Rollout:
-    """What one file has shown so far.
+    """What one file contained so far.
 
     Attributes:
         forked_from: the session each session was forked from, "" for none.
@@ -68,7 +60,7 @@ class _Rollout:
 
     session_id: str = ""
     agent: str | None = None
-    begun: Beginning = field(default_factory=Beginning)
+    beginning: Beginning = field(default_factory=Beginning)
     branch: str = ""
     model: str | None = None
     service_tier: str | None = None
@@ -78,7 +70,7 @@ class _Rollout:
     counters: RolloutCounters = field(default_factory=RolloutCounters)
 
     def lineage(self) -> str:
-        """The first session of those this thread repeats, as far as the file says.
+        """Return the first session of those this thread repeats, as far as the file names them.
 
         A fork names its parent; a sub-agent repeats its parent's calls only where it repeats its `session_meta`.
         """
@@ -92,7 +84,7 @@ class _Rollout:
         return first
 
     def is_child(self) -> bool:
-        """Whether the thread may go on from another thread's counter."""
+        """Return whether the thread may continue another thread's counter."""
         return bool(self.forked_from.get(self.thread_id) or self.spawned_by.get(self.thread_id))
 
 
@@ -100,15 +92,16 @@ class _RolloutCall(NamedTuple):
     """A call before it has an id, since that takes the whole file's lineage.
 
     Attributes:
-        thread_id: whose call it is, when its line says so; a fork's line may repeat its parent's call.
+        thread_id: the thread of the call, where its line names it; a fork's line may repeat its parent's call.
     """
 
-    seen: TranscriptMessage
+    message: TranscriptMessage
     ended: Ended
     thread_id: str = ""
 
     def named(self, lineage: str) -> TranscriptMessage:
-        return self.seen._replace(
+        """Return the message with its id."""
+        return self.message._replace(
             message_id=digest("codex", self.thread_id or lineage, self.ended.counter, *self.ended.total)
         )
 
@@ -120,13 +113,13 @@ class CodexRollouts:
 
     def identify(self, path: Path) -> bool:
         """See `Transcript.identify`: a file begins with a `session_meta`."""
-        for file in self.files(path)[:_LOOKED_AT_MAX]:
+        for file in self.files(path)[:_IDENTIFIED_FILES_MAX]:
             for _, record in TranscriptLines(file, BEGINNING):
                 return record.get("type") == "session_meta"
         return False
 
-    def places(self) -> list[Path]:
-        """See `Transcript.places`: CODEX_HOME, or `~/.codex`."""
+    def existing_folders(self) -> list[Path]:
+        """See `Transcript.existing_folders`: CODEX_HOME, or `~/.codex`."""
         folders = self.default_folders()
         return [folders[0].parent] if any(folder.is_dir() for folder in folders) else []
 
@@ -136,17 +129,17 @@ class CodexRollouts:
         return [home / folder for folder in _FOLDERS]
 
     def files(self, path: Path) -> list[Path]:
-        """See `Transcript.files`; of Codex's home only the two folders of sessions hold rollouts."""
+        """See `Transcript.files`; of Codex's home only the two folders of sessions contain rollouts."""
         folders = [path / folder for folder in _FOLDERS if (path / folder).is_dir()]
         return sorted(file for folder in folders or [path] for file in files_below(folder))
 
     def read(self, path: Path, mark: Mark) -> Extract:
-        """See `Transcript.read`; from the beginning always, for a delta needs the total before it."""
+        """See `Transcript.read`; always from the beginning, since a delta needs the total before it."""
         found = TranscriptLines(
             path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings', b'usage"'
         )
         rollout, calls, last_at = _Rollout(), list[_RolloutCall](), None
-        unknown = Unknown(path)
+        unknown = UnknownUsage(path)
         for number, record in found:
             payload = record.get("payload")
             if not isinstance(payload, dict):
@@ -159,23 +152,23 @@ class CodexRollouts:
                 calls += _calls(rollout, record, payload, number)
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, number, f"a {record.get('type')} that does not fit: {error}"))
-        begun = {rollout.session_id: rollout.begun} if rollout.session_id else {}
-        mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, begun)
+        beginnings = {rollout.session_id: rollout.beginning} if rollout.session_id else {}
+        mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, beginnings)
         lineage = rollout.lineage()
-        seen = [call.named(lineage) for call in calls]
-        return Extract(seen, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
+        messages = [call.named(lineage) for call in calls]
+        return Extract(messages, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
 
 
 def _calls(
     rollout: _Rollout, record: Mapping[str, Any], payload: Mapping[str, Any], line: int
 ) -> Iterator[_RolloutCall]:
-    """Take a record in; the call that it ends, if it ends one."""
+    """Take a record in; yield the call that it ends, if it ends one."""
     kind = record.get("type")
     if kind == "session_meta":
         _session_meta(rollout, record, payload)
     elif kind == "turn_context":
         if payload.get("model") is not None:
-            rollout.model = None  # rather none than the one before, whose price it is not
+            rollout.model = None  # rather none than the one before, which may have another price
             rollout.model = check_name(payload["model"])
     elif kind == "event_msg" and isinstance(payload.get("thread_settings"), dict):
         rollout.service_tier = service_tier_of(name(payload["thread_settings"].get("service_tier")))
@@ -184,23 +177,23 @@ def _calls(
         total, used = CodexTokens.of(payload["thread_token_usage"]), CodexTokens.of(payload["usage"])
         ended = rollout.counters.record(response_id or f"line {line}", total, used)
         if ended is not None:
-            seen = _seen(rollout, record, rollout.model, ended, line)
-            yield _RolloutCall(seen, ended, thread_id)
+            message = _message(rollout, record, rollout.model, ended, line)
+            yield _RolloutCall(message, ended, thread_id)
     elif kind == "event_msg" and payload.get("type") == "token_count" and isinstance(payload.get("info"), dict):
         info = payload["info"]
         if not isinstance(info.get("total_token_usage"), dict):
             return
         ended = _reading(rollout, info)
         if ended is not None:
-            seen = _seen(rollout, record, name(info.get("model")) or rollout.model, ended, line)
-            yield _RolloutCall(seen, ended)
+            message = _message(rollout, record, name(info.get("model")) or rollout.model, ended, line)
+            yield _RolloutCall(message, ended)
 
 
 def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
     """The call that a `token_count` ends.
 
     Codex gives `total_tokens` in every usage. A last call without it that equals the total repeats the total, and does
-    not say what the call was.
+    not show what the call used.
     """
     total, given = CodexTokens.of(info["total_token_usage"]), info.get("last_token_usage")
     last = CodexTokens.of(given) if isinstance(given, dict) else None
@@ -209,11 +202,11 @@ def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
     return rollout.counters.read(total, last, inherited=rollout.is_child())
 
 
-def _seen(
+def _message(
     rollout: _Rollout, record: Mapping[str, Any], model: str | None, ended: Ended, line: int
 ) -> TranscriptMessage:
     if not rollout.session_id:
-        raise ValueError("no session_meta before it says whose tokens these are")
+        raise ValueError("no session_meta before it names the session of these tokens")
     return TranscriptMessage(
         "",
         rollout.session_id,
@@ -222,7 +215,7 @@ def _seen(
         ended.used.usage(),
         moment(record.get("timestamp")),
         rollout.service_tier,
-        rollout.begun.project,
+        rollout.beginning.project,
         rollout.branch,
         line,
         subagent=rollout.agent,
@@ -240,7 +233,7 @@ def _is_unknown(record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
             return not _counts_tokens(totals)
     if record.get("type") == _RECORD:
         return not all(_counts_tokens(payload.get(field)) for field in ("usage", "thread_token_usage"))
-    return record.get("type") not in _WITHOUT_USAGE and tells_usage(record)
+    return record.get("type") not in _WITHOUT_USAGE and has_usage(record)
 
 
 def _counts_tokens(usage: object) -> bool:
@@ -265,7 +258,7 @@ def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[st
         rollout.agent = name(meta.get("agent_nickname")) or name(meta.get("agent_role")) or thread_id
     at = moment(meta.get("timestamp")) or moment(record.get("timestamp"))
     rollout.branch = name(git.get("branch")) if isinstance(git, dict) else ""
-    rollout.begun = Beginning(at, name(meta.get("cwd")), branch_name(rollout.branch))
+    rollout.beginning = Beginning(at, name(meta.get("cwd")), branch_name(rollout.branch))
 
 
 def _parent_of(meta: Mapping[str, Any]) -> str:

@@ -7,9 +7,9 @@ in one rollout, a sub-agent's between its parent's, and readings are repeated. S
 - a new total belongs to the counter that was at the total before its last call: it grew by that call;
 - a total that is its own last call is a counter's first;
 - any other belongs to the highest counter below it, and grew by the difference: readings between were lost. Without one
-  below, a counter that began elsewhere was inherited, and only the last call is known.
+  below, a counter of another rollout was inherited, and only the last call is known.
 
-Each reading is decided when it comes, by those before it: a rollout that grew gives the same calls again, and more.
+Each reading is decided by those before it: a rollout that grew gives the same calls again, and more.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class RolloutCounters:
         """Take a reading; return the call that it shows, None for a repeat.
 
         Args:
-            last: the call that brought the counter there; None when the reading does not say.
-            inherited: the rollout is a fork's or a sub-agent's, whose counter may have begun in another rollout.
+            last: the call that brought the counter there; None when the reading does not name it.
+            inherited: the rollout is a fork's or a sub-agent's, whose counter may have started in another rollout.
         """
         if not self._at and inherited and last is not None:
             ended = self._set(None, total, CodexTokens(*map(min, total, last)))
@@ -123,7 +123,7 @@ class RolloutCounters:
         return ended if any(used) else None
 
     def _called(self, total: CodexTokens, last: CodexTokens) -> Ended:
-        """Move a counter to a new total, by a known last call."""
+        """Move a counter to a new total, by its last call."""
         base = total.minus(last)
         if base in self._read or base == _ZERO:
             return self._set(self._which(base), total, last)
@@ -136,7 +136,7 @@ class RolloutCounters:
         return self._set(counter, total, total.minus(at))
 
     def _grown(self, total: CodexTokens) -> Ended:
-        """Move the newest counter to a total whose last call is not known; one that fell began again."""
+        """Move the newest counter to a total whose last call is unknown; a counter that fell started again."""
         newest = next(reversed(self._at), None)
         if newest is None or not total.covers(self._at[newest]):
             return self._set(None, total, total)

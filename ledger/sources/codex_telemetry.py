@@ -5,11 +5,11 @@ From `[otel]` in its `config.toml` (https://developers.openai.com/codex/config-a
 - the log record `codex.sse_event` of a `response.completed` is one call, written once with token counts and once
   without: `input_token_count` with cached ones and cache writes inside, `output_token_count` with reasoning
   inside. It names its thread, `conversation.id`, and the model, and neither the response's id nor the service tier;
-- the log record `codex.tool_result` of `spawn_agent` shows that a sub-agent ran. Its calls are another conversation's;
+- the log record `codex.tool_result` of `spawn_agent` shows that a sub-agent ran. Its calls have another conversation;
 - spans repeat those calls with `gen_ai.usage.*`, without a model, and with a number of an operating system's thread as
-  `thread.id`; metrics count them without a session. Both are passed over.
+  `thread.id`; metrics count them without a session. Both are ignored.
 
-A call has no id that a rollout knows too: of a session that both show, the higher sum counts (see the planner).
+A call has no id that a rollout has too: of a session that both show, the higher sum counts (see the planner).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Shown:
     """A call that a record shows.
 
     Attributes:
-        usage: in our buckets; for a sub-agent, whose calls are in records of its own, none is known.
+        usage: in our buckets; for a sub-agent, whose calls are in records of its own, it is unknown.
         partial: the session had calls that are not in its records.
     """
 

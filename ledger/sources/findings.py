@@ -16,10 +16,10 @@ __all__ = [
     "Counter",
     "Evidence",
     "Findings",
+    "Location",
     "Message",
     "Options",
     "Part",
-    "Place",
     "Session",
     "Skipped",
     "Total",
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller of an import knows that the files do not say.
+    """What the caller of an import specifies and the files do not contain.
 
     Attributes:
         map: what the columns of a foreign table mean, each as `field=column`, or `field==value` for all rows.
@@ -49,7 +49,7 @@ class Skipped:
     """Something that was not read, and why.
 
     Attributes:
-        note: it was read, and counts in another way than it says.
+        note: it was read, and counts in another way than the source shows.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A line of a file; lines count from 1."""
 
     file: str
@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What a process cost in all, with the models that is made of.
+    """What a process cost in all, and by model.
 
     Attributes:
         nanousd: in nanodollars; None: to be priced from `usage`.
@@ -81,7 +81,7 @@ class Total:
 
     nanousd: int | None
     models: tuple[tuple[str, int | None, Mapping[str, int]], ...]
-    place: Place
+    location: Location
     partial: bool = False
     carried_nanousd: int = 0
     spent_at: str | None = None
@@ -99,7 +99,7 @@ class Message:
     message_id: str
     model: str | None
     usage: Mapping[str, int]
-    place: Place
+    location: Location
     names: tuple[str, ...] = ()
     subagent: str | None = None
     spent_at: str | None = None
@@ -108,28 +108,28 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One finished provider call, for sources whose calls stand by themselves (no total covers them).
+    """One finished provider call, for sources whose calls no total covers.
 
-    Met again, in another file or under another session, it is the same call: it counts where the ledger first saw it.
+    Found again, in another file or under another session, it is the same call: it counts where the ledger first had it.
 
     Attributes:
         kind: of the source, as a reading's `source.kind` names it.
         cost_usd: as the source spells it; None: priced from model and usage.
-        observed_at: an ISO 8601 time with a zone; None when the source does not say.
-        service_tier: how the provider was asked to serve it, such as "batch"; None: the standard way.
+        observed_at: an ISO 8601 time with a zone; None when the source has none.
+        service_tier: how the provider was asked to serve it, such as "batch"; None: the standard tier.
         partial: the usage is known to be incomplete, or the source does not show every call of its session.
         names: what else the response is called, such as the provider's request id.
         subagent, skill, plugin: whom the cost is attributed to; no part of the meter.
         process, cut: of a log's message, see `Session`.
-        client: `session_id` is a coding agent's own, unique everywhere: all that is known of it stands in one subtree.
-        checked: names, tier, usage and moment are known to fit a ledger, the moment in its spelling.
+        client: `session_id` is a coding agent's own, unique everywhere: all readings of it are in one subtree.
+        checked: names, tier, usage and moment are valid in a ledger, the moment in its spelling.
     """
 
     kind: str
     message_id: str
     model: str | None
     usage: Mapping[str, int] | None
-    place: Place
+    location: Location
     agent: str | None = None
     session_id: str | None = None
     cost_usd: object = None
@@ -150,7 +150,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What a counter stood at that counts for the meter of exactly this path, as telemetry exports it.
+    """The figure of a counter that counts for the meter of exactly this path, as telemetry exports it.
 
     A meter has one counter per series of each process, or one per increment when increments are exported; it shows
     the sum of its counters, each at its highest.
@@ -165,7 +165,7 @@ class Counter:
     series: str
     model: str | None
     usage: Mapping[str, int] | None
-    place: Place
+    location: Location
     agent: str | None = None
     session_id: str | None = None
     cost_usd: object = None
@@ -183,7 +183,7 @@ T = TypeVar("T", Total, Message)
 
 
 class Evidence(NamedTuple):
-    """When something was spent whose source has no time, and what says so; see `Total`."""
+    """When something was spent whose source has no time, and by which evidence; see `Total`."""
 
     spent_at: str | None
     spent_at_from: str | None
@@ -194,13 +194,13 @@ class Session:
     """What one process did in one session, as one log shows it.
 
     Attributes:
-        process: what tells two processes of the same session apart; "" when the file does not say.
+        process: what distinguishes two processes of the same session; "" when the file does not name it.
         own: what the process itself cost up to its last total, without what the session had cost before; None
             without a total.
         messages: by id, each at its largest.
         after_total: ids of the messages that came after the last total.
         cut: ids of the messages that may have been cut off: nothing follows them.
-        place: where the process begins; None when the log does not show that.
+        location: where the process begins; None when the log does not show that.
     """
 
     kind: str
@@ -211,19 +211,19 @@ class Session:
     messages: dict[str, Message] = field(default_factory=dict)
     after_total: list[str] = field(default_factory=list)
     cut: set[str] = field(default_factory=set)
-    place: Place | None = None
+    location: Location | None = None
 
     @property
-    def where(self) -> Place:
+    def where(self) -> Location:
         """A line that shows the session: its total, else its last message, else where it begins."""
         if self.own is not None:
-            return self.own.place
-        last = [message.place for message in self.messages.values()][-1:]
-        return next(iter([*last, *([self.place] if self.place else [])]), Place("unknown", 1))
+            return self.own.location
+        last = [message.location for message in self.messages.values()][-1:]
+        return next(iter([*last, *([self.location] if self.location else [])]), Location("unknown", 1))
 
 
 class Beginning(NamedTuple):
-    """When a session or a workflow began, in which folder and on which git branch; "" for what the source does not say.
+    """When a session or a workflow began, in which folder and on which git branch; "" for what the source lacks.
 
     Unlike `Findings.started` it is a bound that may be found piece by piece, in any order.
     """
@@ -240,9 +240,9 @@ class Findings:
     Attributes:
         calls: in the order they were read; of one call's repetitions the largest counts.
         counters: in the order they were read.
-        started: wire fields of a start, `id` among them; None when the source says nothing about one.
-        begun: becomes a start when the ledger knows of none so early, or of no project.
-        facts: wire fields of a start, `id` among them, that tell of the workflow without beginning a run of it.
+        started: wire fields of a start, `id` among them; None when the source has none.
+        beginning: becomes a start when the ledger has none so early, or none with a project.
+        facts: wire fields of a start, `id` among them, that describe the workflow without starting a run of it.
         status: "completed", "failed" or "cancelled" with the wire fields of that end; "running" without.
     """
 
@@ -251,7 +251,7 @@ class Findings:
     counters: list[Counter] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     started: dict[str, Any] | None = None
-    begun: Beginning | None = None
+    beginning: Beginning | None = None
     facts: dict[str, Any] | None = None
     status: tuple[str, dict[str, Any]] | None = None
 
@@ -262,9 +262,9 @@ class Part:
 
     Attributes:
         size_bytes: how much there is to read, for a progress bar.
-        written_at: when the newest of its files was written, in seconds since 1970; 0.0 when that says nothing.
+        written_at: when the newest of its files was written, in seconds since 1970; 0.0 without one.
         read: reads it; what cannot be read is in `Findings.skipped`.
-        fingerprint: another one whenever there is something else to read; None: size and time must do.
+        fingerprint: changes whenever there is something else to read; None: size and time decide.
     """
 
     workflow_id: str
@@ -278,7 +278,7 @@ def date(session: Session, evidence: Callable[[str | None], Evidence]) -> None:
     """Date the totals and messages of a session, whose source has no times, by evidence.
 
     Args:
-        evidence: what is known of a moment, from what was known of it before.
+        evidence: returns the moment, from the one found before.
     """
 
     def dated(one: T) -> T:
@@ -298,5 +298,5 @@ def file_time(path: Path) -> Evidence:
 
 
 def spelled(path: Path) -> str:
-    """An absolute path as text for a ledger line."""
+    """Return a path, made absolute, as text for a ledger line."""
     return readable(path.absolute())

@@ -9,10 +9,10 @@ https://github.com/QwenLM/qwen-code/blob/main/packages/core/src/telemetry/types.
   are added to the output, at Qwen Code they are part of it where the total is input and output.
 - Gemini CLI writes a second record of the same call, `gen_ai.client.inference.operation.details`, without cached tokens
   and thoughts. Neither record has an id of the other; both have the session, time, model, input and output of the call,
-  so these are the identity of both. Alone, the second one is a lower bound: what of its input was cached is unknown, so
-  only its output counts.
+  so these are the identity of both. Alone, the second one is a lower bound: it does not show how much of its input was
+  cached, so only its output counts.
 - The spans of both repeat the log records. Qwen Code's name the response as its log records do, and count as the same
-  call; Gemini CLI's do not, and are passed over.
+  call; Gemini CLI's do not, and are ignored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
     Attributes:
         native: what both records of the call have in common, or the provider's id of the response.
-        usage: in disjoint buckets; None: not known.
+        usage: in disjoint buckets; None: unknown.
         partial: the usage is known to be incomplete.
     """
 

@@ -1,8 +1,8 @@
-"""Findings sorted by workflow in bounded memory, for files that speak of many workflows.
+"""Findings grouped by workflow in bounded memory, for files with calls of many workflows.
 
-A source hands over what it finds, in file order; it is checked and laid aside, on disk when it is much, and a
-workflow's part reads back only its own. In memory stay eight bytes for each call or counter, a few hundred for each
-workflow, and the part that is being read.
+A source hands over its findings in file order. Each is checked and stored, in a temporary file when there are many, and
+the part of a workflow reads back only its own. In memory are eight bytes for each call or counter, some hundred for
+each workflow, and the part that is being read.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events.event import COST_OBSERVED, event, workflow_started
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
-from ledger.sources.findings import Call, Counter, Findings, Part, Place, Skipped
+from ledger.sources.findings import Call
+from ledger.sources.findings import Counter
+from ledger.sources.findings import Findings
+from ledger.sources.findings import Part
+from ledger.sources.findings import Place
+from ledger.sources.findings import Skipped
+from ledger.sources.findings import Location
 
-__all__ = ["Found", "WorkflowGroups", "sorted_parts"]
+__all__ = ["WorkflowFinding", "WorkflowGroups", "parts_by_workflow"]
 
 _MEMORY_BYTES_MAX: Final = 16 * 1024 * 1024
-"""What is laid aside beyond this lies in a temporary file."""
+"""More than this is stored in a temporary file."""
 
 _PART_READINGS_MAX: Final = 20_000
 """Events of a part are in memory at once, some kilobytes each."""
@@ -37,128 +43,133 @@ _CHECKED: Final = ("agent", "session_id", "model", "message_id", "service_tier",
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One call or counter, and the workflow it is of.
+class WorkflowFinding:
+    """One call or counter, and its workflow.
 
     Attributes:
-        told: what was said beside it of the workflow: `project`, `workflow_template`, `issue_number`.
+        facts: what the same record has about the workflow: `project`, `workflow_template`, `issue_number`.
     """
 
     workflow_id: str
     reading: Call | Counter
-    told: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class WorkflowGroups:
-    """Findings laid aside by workflow."""
+    """Findings stored by workflow."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX)  # noqa: SIM115 - it lives as long as its parts
-        self._places: dict[str, array[int]] = {}
+        self._offsets: dict[str, array[int]] = {}
         self._digests: dict[str, Any] = {}
-        self._told: dict[str, dict[str, Any]] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
         self.skipped: list[Skipped] = []
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self._file.close()
 
-    def take(self, found: Found | Skipped) -> None:
-        """Lay something aside; what could never become an event is skipped with its place."""
+    def take(self, found: WorkflowFinding | Skipped) -> None:
+        """Store a finding; one that could never become an event is skipped, with its location."""
         if isinstance(found, Skipped):
             self.skipped.append(found)
             return
         try:
-            self._check(found)
+            _check(found)
         except InvalidInput as error:
-            place = found.reading.place
-            self.skipped.append(Skipped(Path(place.file), place.line, str(error)))
+            location = found.reading.location
+            self.skipped.append(Skipped(Path(location.file), location.line, str(error)))
             return
-        places = self._places.setdefault(found.workflow_id, array("Q"))
-        places.append(self._file.tell())
+        self._offsets.setdefault(found.workflow_id, array("Q")).append(self._file.tell())
         line = orjson.dumps([isinstance(found.reading, Call), found.reading], default=str) + b"\n"
         self._file.write(line)
         self._digests.setdefault(found.workflow_id, hashlib.blake2b(digest_size=16)).update(line)
-        if found.told:
-            self._tell(found)
+        if found.facts:
+            self._add_facts(found)
 
-    def _check(self, found: Found) -> None:
-        check_workflow_id(found.workflow_id)
-        given = {name: getattr(found.reading, name, None) for name in _CHECKED}
-        event({"type": COST_OBSERVED, "workflow_id": found.workflow_id} | given)
-        if found.told:
-            workflow_started(found.workflow_id, **found.told)
-
-    def _tell(self, found: Found) -> None:
-        """What is said first about a workflow is believed, and dated by the call that says it first."""
-        facts = self._told.setdefault(found.workflow_id, {})
-        for name, value in found.told.items():
+    def _add_facts(self, found: WorkflowFinding) -> None:
+        """Add facts; the first value of each counts, at the time of the first call that has one."""
+        facts = self._facts.setdefault(found.workflow_id, {})
+        for name, value in found.facts.items():
             facts.setdefault(name, value)
         if found.reading.observed_at is not None:
             facts.setdefault("observed_at", found.reading.observed_at)
 
     def parts(self) -> list[Part]:
-        """By workflow id, a large one in several; the first part tells what had to be skipped."""
+        """Return the parts by workflow id, several for a large one; the first part has what had to be skipped."""
         parts: list[Part] = []
-        for name, places in sorted(self._places.items()):
+        for name, offsets in sorted(self._offsets.items()):
             fingerprint = self._digests[name].hexdigest()
             if not parts:
                 fingerprint = digest(fingerprint, *self.skipped)
-            for start in range(0, len(places), _PART_READINGS_MAX):
-                chunk = places[start : start + _PART_READINGS_MAX]
+            for start in range(0, len(offsets), _PART_READINGS_MAX):
+                chunk = offsets[start : start + _PART_READINGS_MAX]
                 read = _Reader(self, name, chunk, start == 0, not parts)
                 parts.append(Part(name, len(chunk), read, fingerprint=fingerprint))
         return parts
 
-    def read(self, workflow_id: str, places: Iterable[int], *, facts_too: bool) -> Findings:
-        """What was laid aside at these places, and what was told of its workflow."""
+    def read(self, workflow_id: str, offsets: Iterable[int], *, with_facts: bool) -> Findings:
+        """Return the findings stored at these offsets, and the facts of their workflow."""
         findings = Findings()
-        for place in places:
-            self._file.seek(place)
+        for offset in offsets:
+            self._file.seek(offset)
             is_call, fields = orjson.loads(self._file.readline())
-            fields["place"] = Place(**fields["place"])
+            fields["location"] = Location(**fields["location"])
             if is_call:
                 findings.calls.append(Call(**fields))
             else:
                 findings.counters.append(Counter(**fields))
-        if facts_too and (facts := self._told.get(workflow_id)):
-            said = sorted((name, value) for name, value in facts.items() if name != "observed_at")
-            findings.facts = {"id": digest("facts", workflow_id, *said), **facts}
+        if with_facts and (facts := self._facts.get(workflow_id)):
+            identity = sorted((name, value) for name, value in facts.items() if name != "observed_at")
+            findings.facts = {"id": digest("facts", workflow_id, *identity), **facts}
         return findings
+
+
+def _check(found: WorkflowFinding) -> None:
+    """Check a finding against the schema of events.
+
+    Raises:
+        InvalidInput: it could never become an event.
+    """
+    check_workflow_id(found.workflow_id)
+    given = {name: getattr(found.reading, name, None) for name in _CHECKED}
+    event({"type": COST_OBSERVED, "workflow_id": found.workflow_id} | given)
+    if found.facts:
+        workflow_started(found.workflow_id, **found.facts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads one part back; the parts keep their spool alive."""
+    """Reads one part back; the parts keep their groups alive."""
 
-    spool: WorkflowGroups
+    groups: WorkflowGroups
     workflow_id: str
-    places: array[int]
-    tells_facts: bool
-    tells_skipped: bool
+    offsets: array[int]
+    with_facts: bool
+    with_skipped: bool
 
     def __call__(self) -> Findings:
-        findings = self.spool.read(self.workflow_id, self.places, facts_too=self.tells_facts)
-        if self.tells_skipped:
-            findings.skipped += self.spool.skipped
+        findings = self.groups.read(self.workflow_id, self.offsets, with_facts=self.with_facts)
+        if self.with_skipped:
+            findings.skipped += self.groups.skipped
         return findings
 
 
-def sorted_parts(path: Path, found: Iterable[Found | Skipped], kind: str) -> list[Part]:
-    """The parts of everything that was found in a path.
+def parts_by_workflow(path: Path, found: Iterable[WorkflowFinding | Skipped], kind: str) -> list[Part]:
+    """Return the parts of everything that was found in a path.
 
     Raises:
-        SourceUnreadable: there is nothing; the sentence names the first line that was skipped.
+        SourceUnreadable: there is nothing; the message names the first line that was skipped.
     """
-    spool = WorkflowGroups()
+    groups = WorkflowGroups()
     for each in found:
-        spool.take(each)
-    parts = spool.parts()
+        groups.take(each)
+    parts = groups.parts()
     if not parts:
         why = ""
-        if spool.skipped:
-            first = spool.skipped[0]
+        if groups.skipped:
+            first = groups.skipped[0]
             line = "" if first.line is None else f"line {first.line} "
-            why = f"; {len(spool.skipped):,} skipped, the first: {first.path.name} {line}{first.reason}"
+            why = f"; {len(groups.skipped):,} skipped, the first: {first.path.name} {line}{first.reason}"
         raise SourceUnreadable(path, f"holds no cost that `import {kind}` knows{why}")
     return parts

@@ -1,7 +1,6 @@
-"""Another application's `workflow_history` table: what it knows of its workflows, but for their costs.
+"""Another application's `workflow_history` table: all about its workflows, except their costs.
 
-Status, issue, template and times become events; the costs are what costledger is there to put right, so they are left
-where they are.
+Status, issue, template and times become events. The costs are not read: costledger computes the right ones.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = ["HistoryDb"]
 KIND: Final = "history_db"
 _SECONDS_MAX: Final = 366 * 86_400
 _WAIT_SECONDS: Final = 5.0
-"""How long a lock of the application is waited for; a server that is to stop waits as long."""
+"""How long to wait for a lock of the application; a server that is to stop waits as long."""
 _STATUSES: Final = ("running", "completed", "failed", "cancelled")
 _WANTED: Final = (
     "adw_id",
@@ -67,10 +66,10 @@ class HistoryDb:
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         with closing(open_read_only(path, wait_seconds=_WAIT_SECONDS)) as db:
-            there = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('workflow_history')")}
-            if "adw_id" not in there:
+            columns = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('workflow_history')")}
+            if "adw_id" not in columns:
                 raise SourceUnreadable(path, "has no table workflow_history with an adw_id")
-            names = [name for name in _WANTED if name in there]
+            names = [name for name in _WANTED if name in columns]
             query = f"SELECT {', '.join(names)} FROM workflow_history WHERE adw_id IS NOT NULL ORDER BY adw_id"
             return [dict(zip(names, values, strict=True)) for values in db.execute(query)]
     except (sqlite3.Error, OSError) as error:
@@ -81,31 +80,32 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 def _reader(path: Path, row: Mapping[str, Any]) -> Callable[[], Findings]:
     def read() -> Findings:
+        """Read one row."""
         findings = Findings()
-        workflow_id, place = str(row["adw_id"]), {"source": {"kind": KIND, "file": spelled(path)}}
-        told: dict[str, Any] = {
+        workflow_id, origin = str(row["adw_id"]), {"source": {"kind": KIND, "file": spelled(path)}}
+        facts: dict[str, Any] = {
             "issue_number": _issue(row.get("issue_number")),
             "workflow_template": _template(row.get("workflow_template")),
             "observed_at": _moment(row.get("start_time")) or _moment(row.get("created_at")),
         }
-        told = {name: value for name, value in told.items() if value is not None}
-        if told:
-            findings.started = {"id": digest(KIND, "started", workflow_id, *sorted(told.items())), **told, **place}
+        facts = {name: value for name, value in facts.items() if value is not None}
+        if facts:
+            findings.started = {"id": digest(KIND, "started", workflow_id, *sorted(facts.items())), **facts, **origin}
         status = str(row.get("status") or "").strip().lower()
         if status in _STATUSES:
             ended, error = _moment(row.get("end_time")), row.get("error_message")
-            end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, row.get("end_time"), error), **place}
+            end: dict[str, Any] = {"id": digest(KIND, status, workflow_id, row.get("end_time"), error), **origin}
             if status != "running":
                 evident = None if ended else _evident_end(row)
                 if evident is not None:
-                    end["source"] = place["source"] | {"spent_at_from": "application"}
+                    end["source"] = origin["source"] | {"spent_at_from": "application"}
                 if (at := ended or evident) is not None:
                     end["observed_at"] = at
             if status == "failed" and isinstance(error, str) and error:
                 end["error_message"] = error[:4000]
             findings.status = (status, end)
         elif status not in ("", "pending"):
-            findings.skipped.append(Skipped(path, None, f"{workflow_id}: status {status!r} means nothing here"))
+            findings.skipped.append(Skipped(path, None, f"{workflow_id}: status {status!r} is not supported"))
         return findings
 
     return read
@@ -133,7 +133,7 @@ def _template(value: object) -> str | None:
 
 
 def _moment(value: object) -> str | None:
-    """A time of the table in the ledger's spelling; None of what is none."""
+    """A time of the table in the ledger's spelling; None for anything else."""
     try:
         found = timestamps.moment(value)
         return None if found is None else timestamps.parse(found)

@@ -1,13 +1,13 @@
 """LiteLLM's spend log: an export of the proxy's table `LiteLLM_SpendLogs`, as CSV, JSON or JSON lines.
 
-Its columns: https://github.com/BerriAI/litellm/blob/main/schema.prisma; cached tokens lie in
+Its columns: https://github.com/BerriAI/litellm/blob/main/schema.prisma; cached tokens are in
 `metadata.usage_object` or, older, `metadata.additional_usage_values`, and `prompt_tokens` includes them. Where these
-give no lifetime of cache writes, a price of ours is a lower bound.
+give no lifetime of cache writes, our price is a lower bound.
 
-- `request_id` is one provider response; `spend` is what LiteLLM says it cost.
-- LiteLLM writes a spend of 0 where it knows no price. A row with tokens, without a cache hit and at 0 is therefore
-  without a cost here, and priced by us where we can; local models that really cost nothing are a price of yours.
-- A failed request without tokens cost nothing, and is passed over.
+- `request_id` is one provider response; `spend` is LiteLLM's own figure of its cost.
+- LiteLLM writes a spend of 0 where it has no price. A row with tokens, without a cache hit and at 0 is therefore
+  without a cost here, and priced by us where we can; for local models that really cost nothing, configure a price of 0.
+- A failed request without tokens cost nothing, and is ignored.
 - The workflow is what the caller put into the request's metadata (`spend_logs_metadata`: `workflow_id`, `adw_id`), or
   the `session_id`.
 """
@@ -22,12 +22,12 @@ from ledger.errors import InvalidEvent, InvalidInput, SourceUnreadable, reason
 from ledger.events import money
 from ledger.providers.genai_semconv import has_unknown_lifetimes
 from ledger.providers.usage import disjoint
-from ledger.sources.findings import Call, Options, Part, Place, Skipped, spelled
+from ledger.sources.findings import Call, Location, Options, Part, Skipped, spelled
 from ledger.sources.formats import csv_rows
 from ledger.sources.formats.json_documents import documents, files_of
 from ledger.sources.formats.jsonl import json_value
 from ledger.sources.formats.regular_files import open_regular
-from ledger.sources.grouping import Found, sorted_parts
+from ledger.sources.grouping import WorkflowFinding, parts_by_workflow
 from ledger.sources.mapped import moment, whole_number
 
 __all__ = ["LiteLlm"]
@@ -56,7 +56,7 @@ class LiteLlm:
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
         files = files_of(path, ".csv", ".json", ".jsonl", ".ndjson")
-        return sorted_parts(path, _found(files, options), KIND)
+        return parts_by_workflow(path, _found(files, options), KIND)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
@@ -70,7 +70,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     yield from documents(path) if start[:1] in (b"{", b"[") else csv_rows.rows(path)
 
 
-def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
+def _found(files: list[Path], options: Options) -> Iterator[WorkflowFinding | Skipped]:
     for path in files:
         file = spelled(path)
         for record in _rows(path):
@@ -79,7 +79,7 @@ def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
                 continue
             line, row = record
             try:
-                found = _row(row, options, Place(file, line))
+                found = _row(row, options, Location(file, line))
             except InvalidInput as error:
                 yield Skipped(path, line, str(error))
                 continue
@@ -87,7 +87,7 @@ def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
                 yield found
 
 
-def _row(row: Mapping[str, Any], options: Options, place: Place) -> Found | None:
+def _row(row: Mapping[str, Any], options: Options, location: Location) -> WorkflowFinding | None:
     for name in _NEEDED:
         if row.get(name) in (None, ""):
             raise InvalidEvent(name, "the row has none; is this an export of LiteLLM_SpendLogs?")
@@ -98,9 +98,9 @@ def _row(row: Mapping[str, Any], options: Options, place: Place) -> Found | None
         if not any(usage.values()):
             return None
         spend = None
-    said = _inside(metadata.get("requester_metadata")) | _inside(metadata.get("spend_logs_metadata"))
+    given = _inside(metadata.get("requester_metadata")) | _inside(metadata.get("spend_logs_metadata"))
     session = _text(row, "session_id")
-    workflow = options.workflow_id or _text(said, *_WORKFLOW) or session
+    workflow = options.workflow_id or _text(given, *_WORKFLOW) or session
     if workflow is None:
         raise InvalidEvent(
             "workflow_id", "neither spend_logs_metadata nor session_id names a workflow; say --workflow-id"
@@ -110,15 +110,15 @@ def _row(row: Mapping[str, Any], options: Options, place: Place) -> Found | None
         message_id=str(row["request_id"]),
         model=_text(row, "model"),
         usage=usage,
-        place=place,
-        agent=options.agent or _text(said, *_AGENT),
+        location=location,
+        agent=options.agent or _text(given, *_AGENT),
         session_id=session,
         cost_usd=spend,
         observed_at=moment(row.get("startTime")),
         partial=partial and spend is None,
     )
-    project = _text(said, *_PROJECT)
-    return Found(workflow, call, {"project": project} if project else {})
+    project = _text(given, *_PROJECT)
+    return WorkflowFinding(workflow, call, {"project": project} if project else {})
 
 
 def _usage(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[dict[str, int], bool]:

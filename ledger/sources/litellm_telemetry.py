@@ -1,4 +1,4 @@
-"""Spans of the LiteLLM proxy (its callback `otel`): what they say beyond the conventions of OpenTelemetry.
+"""Spans of the LiteLLM proxy (its callback `otel`): what they contain beyond the conventions of OpenTelemetry.
 
 https://docs.litellm.ai/docs/observability/opentelemetry_integration and recorded spans of LiteLLM 1.108: the span
 `litellm_request` is one call.
@@ -31,14 +31,14 @@ _NAMES: Final = {"workflow_id": "costledger.workflow_id", "adw_id": "costledger.
 
 
 class Facts(NamedTuple):
-    """What a span of LiteLLM says of its call.
+    """What a span of LiteLLM contains about its call.
 
     Attributes:
-        model: None when the span has no more to say than the conventions.
-        usage: in disjoint buckets; None when the span has no more to say than the conventions.
-        cost_usd: as LiteLLM spells it; None: not known.
+        model: None when the span has no more than the conventions.
+        usage: in disjoint buckets; None when the span has no more than the conventions.
+        cost_usd: as LiteLLM spells it; None: unknown.
         partial: the cost may be more than this.
-        names: attributes as other spans spell them, for what this one says in its own way.
+        names: attributes as other spans spell them, for those that this one spells in its own way.
     """
 
     model: str | None
@@ -49,7 +49,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(attributes: Mapping[str, Any], trace: str | None) -> Facts | None:
-    """Return what a span says in LiteLLM's own way; None when it is not LiteLLM's.
+    """Return what a span of LiteLLM contains; None for a span of another program.
 
     Args:
         trace: the trace's id in hexadecimal.

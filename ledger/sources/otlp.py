@@ -8,14 +8,14 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai
 - Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own.
 - Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
   session's model, the meter above those calls: the larger counts, never both.
-- Gemini CLI's and Qwen Code's records have a module of their own, `gemini_telemetry`; Codex's another,
-  `codex_telemetry`; the LiteLLM proxy's spans a third, `litellm_telemetry`.
+- `gemini_telemetry` reads the records of Gemini CLI and Qwen Code, `codex_telemetry` those of Codex, and
+  `litellm_telemetry` the spans of the LiteLLM proxy.
 - Any other span or log record with `gen_ai.usage.*` is one call, priced by us; a lower bound where cache writes may
   have been 1-hour ones, since no attribute gives their lifetime. Spans that only sum up others (`invoke_agent` …), and
-  Claude Code's and Codex's own spans, are passed over.
+  Claude Code's and Codex's own spans, are ignored.
 
 A server that receives OTLP hands `extract` the request as `google.protobuf.json_format.MessageToDict` gives it (ids
-are then base64, which is the same id), or as parsed JSON. This file opens none of what it reads but in `Otlp`.
+are then base64, which is the same id), or as parsed JSON. Only `Otlp` opens files.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ from ledger.providers.genai_semconv import (
 from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import disjoint
 from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
-from ledger.sources.findings import Call, Counter, Options, Part, Place, Skipped, spelled
+from ledger.sources.findings import Call, Counter, Location, Options, Part, Skipped, spelled
 from ledger.sources.formats.json_documents import documents, files_of
-from ledger.sources.grouping import Found, sorted_parts
-from ledger.sources.unknown_usage import Unknown
+from ledger.sources.grouping import WorkflowFinding, parts_by_workflow
+from ledger.sources.unknown_usage import UnknownUsage
 
 __all__ = ["Otlp", "extract"]
 
@@ -58,11 +58,11 @@ KIND: Final = "otlp"
 Attributes = dict[str, Any]
 
 _REQUESTS: Final = ("resourceLogs", "resourceMetrics", "resourceSpans")
-"""What the three kinds of requests are known by."""
+"""The fields that identify the three kinds of requests."""
 _WORKFLOW: Final = ("costledger.workflow_id", "adw_id")
 _SESSION: Final = ("session.id", "gen_ai.conversation.id")
 _AGENT: Final = ("costledger.agent", "agent_name")
-_TOLD: Final = {
+_FACTS: Final = {
     "costledger.project": "project",
     "costledger.workflow_template": "workflow_template",
     "costledger.issue_number": "issue_number",
@@ -92,12 +92,12 @@ class Otlp:
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
         files = files_of(path, ".jsonl", ".json")
-        return sorted_parts(path, _found(files, options), KIND)
+        return parts_by_workflow(path, _found(files, options), KIND)
 
 
-def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
+def _found(files: list[Path], options: Options) -> Iterator[WorkflowFinding | Skipped]:
     for path in files:
-        file, unknown = spelled(path), Unknown(path)
+        file, unknown = spelled(path), UnknownUsage(path)
         for record in documents(path):
             if isinstance(record, Skipped):
                 yield record
@@ -106,13 +106,13 @@ def _found(files: list[Path], options: Options) -> Iterator[Found | Skipped]:
             for name in _REQUESTS:
                 if request.get(name) is not None and not isinstance(request[name], list):
                     unknown.add(line, f"{name} that is no list")
-            yield from extract(request, Place(file, line), options)
+            yield from extract(request, Location(file, line), options)
         yield from unknown.skipped()
 
 
-def extract(request: Mapping[str, Any], place: Place, options: Options) -> Iterator[Found | Skipped]:
-    """The calls and counters of one request to export logs, metrics or spans; what else it holds is passed over."""
-    path = Path(place.file)
+def extract(request: Mapping[str, Any], location: Location, options: Options) -> Iterator[WorkflowFinding | Skipped]:
+    """Yield the calls and counters of one request to export logs, metrics or spans; anything else in it is ignored."""
+    path = Path(location.file)
     for name, inner, read in (
         ("resourceLogs", "scopeLogs", _logs),
         ("resourceSpans", "scopeSpans", _spans),
@@ -122,27 +122,27 @@ def extract(request: Mapping[str, Any], place: Place, options: Options) -> Itera
             resource = _attributes(_dict(of_resource.get("resource")))
             for of_scope in _list(of_resource.get(inner)):
                 try:
-                    yield from read(of_scope, _Context(resource, options, place))
+                    yield from read(of_scope, _Context(resource, options, location))
                 except InvalidInput as error:
-                    yield Skipped(path, place.line, str(error))
+                    yield Skipped(path, location.line, str(error))
 
 
 class _Context:
-    """What a request says about all of its records: the resource, what the caller knows, and where it was read."""
+    """What all records of a request share: the resource, the caller's options, and where it was read."""
 
-    def __init__(self, resource: Attributes, options: Options, place: Place) -> None:
-        self.resource, self.options, self.place = resource, options, place
+    def __init__(self, resource: Attributes, options: Options, location: Location) -> None:
+        self.resource, self.options, self.location = resource, options, location
         self._skipped: Skipped | None = None
 
     def skipped(self, error: InvalidInput) -> Skipped:
-        """Why a record is skipped; one object for all records in a row that have the same reason."""
+        """Return what to report of a skipped record; one object for successive records with the same reason."""
         reason = str(error)
         if self._skipped is None or self._skipped.reason != reason:
-            self._skipped = Skipped(Path(self.place.file), self.place.line, reason)
+            self._skipped = Skipped(Path(self.location.file), self.location.line, reason)
         return self._skipped
 
     def owner(self, attributes: Attributes) -> tuple[str, str | None, str | None]:
-        """Workflow, agent and session of a record.
+        """Return workflow, agent and session of a record.
 
         Raises:
             InvalidInput: it names neither workflow nor session.
@@ -157,19 +157,19 @@ class _Context:
         agent = self.options.agent or text(first(every, *_AGENT))
         return workflow, agent, session
 
-    def told(self, attributes: Attributes) -> dict[str, Any]:
-        """What is said about the workflow itself."""
+    def facts(self, attributes: Attributes) -> dict[str, Any]:
+        """Return the facts that a record has about its workflow."""
         every = self.resource | attributes
-        told: dict[str, Any] = {
-            field: every[name] for name, field in _TOLD.items() if every.get(name) not in (None, "")
+        facts: dict[str, Any] = {
+            field: every[name] for name, field in _FACTS.items() if every.get(name) not in (None, "")
         }
-        issue = told.get("issue_number")
+        issue = facts.get("issue_number")
         if isinstance(issue, str) and issue.isascii() and issue.isdigit() and len(issue) < 18:
-            told["issue_number"] = int(issue)
-        return told
+            facts["issue_number"] = int(issue)
+        return facts
 
 
-def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[WorkflowFinding | Skipped]:
     scope = str(_dict(of_scope.get("scope")).get("name", ""))
     for record in _list(of_scope.get("logRecords")):
         try:
@@ -181,8 +181,8 @@ def _logs(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipp
                 yield found
 
 
-def _log_record(scope: str, record: dict[str, Any], context: _Context) -> Found | None:
-    """The call that a log record is, by the event's name and whose it is; None when it is none."""
+def _log_record(scope: str, record: dict[str, Any], context: _Context) -> WorkflowFinding | None:
+    """The call that a log record is, by the event's name and its client; None when it is none."""
     attributes = _attributes(record)
     names = [record.get("eventName"), attributes.get("event.name"), _dict(record.get("body")).get("stringValue")]
     moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
@@ -200,7 +200,7 @@ def _log_record(scope: str, record: dict[str, Any], context: _Context) -> Found 
     return None
 
 
-def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[WorkflowFinding | Skipped]:
     scope = str(_dict(of_scope.get("scope")).get("name", ""))
     for span in _list(of_scope.get("spans")):
         attributes = _attributes(span)
@@ -215,7 +215,7 @@ def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skip
             yield context.skipped(error)
 
 
-def _api_request(attributes: Attributes, moment: str | None, context: _Context) -> Found:
+def _api_request(attributes: Attributes, moment: str | None, context: _Context) -> WorkflowFinding:
     workflow, agent, session = context.owner(attributes)
     uncached, output = token_count(attributes, "input_tokens"), token_count(attributes, "output_tokens")
     writes, reads = token_count(attributes, "cache_creation_tokens"), token_count(attributes, "cache_read_tokens")
@@ -232,7 +232,7 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
         native,
         model,
         usage,
-        context.place,
+        context.location,
         agent or _CLAUDE_AGENT,
         session,
         cost,
@@ -242,32 +242,34 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
         subagent=text(attributes.get("agent.name")),
         client=True,
     )
-    return Found(workflow, call, context.told(attributes))
+    return WorkflowFinding(workflow, call, context.facts(attributes))
 
 
-def _codex(attributes: Attributes, moment: str | None, context: _Context) -> Found | None:
+def _codex(attributes: Attributes, moment: str | None, context: _Context) -> WorkflowFinding | None:
     shown_call = codex_telemetry.shown_by(attributes, moment)
     if shown_call is None:
         return None
-    ours = {key: value for key, value in attributes.items() if key != "agent_name"}  # a tool's caller, in its own words
+    ours = {
+        key: value for key, value in attributes.items() if key != "agent_name"
+    }  # a tool's caller, as named by the user
     workflow, agent, session = context.owner(ours | {"session.id": shown_call.session})
     at, agent = _iso(attributes.get("event.timestamp")) or moment, agent or codex_telemetry.AGENT
     native, model, usage = shown_call.native_id, shown_call.model, shown_call.usage
     call = Call(
-        KIND, native, model, usage, context.place, agent, session, None, at, partial=shown_call.partial, client=True
+        KIND, native, model, usage, context.location, agent, session, None, at, partial=shown_call.partial, client=True
     )
-    return Found(workflow, call, context.told(attributes))
+    return WorkflowFinding(workflow, call, context.facts(attributes))
 
 
-def _gemini(names: list[Any], attributes: Attributes, moment: str | None, context: _Context) -> Found | None:
+def _gemini(names: list[Any], attributes: Attributes, moment: str | None, context: _Context) -> WorkflowFinding | None:
     session = text(first(context.resource | attributes, *_SESSION))
     answer = gemini_telemetry.answer_of(names, attributes, session, moment)
     if answer is None:
         return None
     workflow, agent, session = context.owner(attributes)
     native, model, usage, partial = answer
-    call = Call(KIND, native, model, usage, context.place, agent, session, None, moment, None, partial)
-    return Found(workflow, call, context.told(attributes))
+    call = Call(KIND, native, model, usage, context.location, agent, session, None, moment, None, partial)
+    return WorkflowFinding(workflow, call, context.facts(attributes))
 
 
 def _gen_ai(
@@ -276,7 +278,7 @@ def _gen_ai(
     span: str | None,
     context: _Context,
     facts: litellm_telemetry.Facts | None = None,
-) -> Found:
+) -> WorkflowFinding:
     facts = facts or litellm_telemetry.Facts(None, None, None, partial=False, names={})
     attributes = facts.names | attributes
     workflow, agent, session = context.owner(attributes)
@@ -289,11 +291,11 @@ def _gen_ai(
     tier = service_tier_of(text(first(attributes, *TIER)))
     cost, partial = facts.cost_usd, facts.partial
     partial |= cost is None and facts.usage is None and has_unknown_lifetimes(model, writes)
-    call = Call(KIND, native, model, usage, context.place, agent, session, cost, moment, tier, partial)
-    return Found(workflow, call, context.told(attributes))
+    call = Call(KIND, native, model, usage, context.location, agent, session, cost, moment, tier, partial)
+    return WorkflowFinding(workflow, call, context.facts(attributes))
 
 
-def _metrics(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Skipped]:
+def _metrics(of_scope: dict[str, Any], context: _Context) -> Iterator[WorkflowFinding | Skipped]:
     """The counters of a request: a series' cost and its token counts of the same moment together."""
     series: dict[tuple[Any, ...], dict[str, Any]] = {}
     for metric in _list(of_scope.get("metrics")):
@@ -307,27 +309,27 @@ def _metrics(of_scope: dict[str, Any], context: _Context) -> Iterator[Found | Sk
                     if total.get("aggregationTemporality") in _DELTA:
                         times.append(str(point.get("timeUnixNano", 0)))
                     key = (*sorted((key, str(value)) for key, value in attributes.items()), *times)
-                    told = series.setdefault(
+                    points = series.setdefault(
                         key, {"attributes": attributes, "usage": {}, "at": point.get("timeUnixNano")}
                     )
-                    told["usage"][bucket] = point.get("asDouble", point.get("asInt"))
-    for key, told in series.items():
+                    points["usage"][bucket] = point.get("asDouble", point.get("asInt"))
+    for key, points in series.items():
         try:
-            yield _counter(key, told, context)
+            yield _counter(key, points, context)
         except InvalidInput as error:
             yield context.skipped(error)
 
 
-def _counter(key: tuple[Any, ...], told: dict[str, Any], context: _Context) -> Found:
-    attributes, values = told["attributes"], told["usage"]
+def _counter(key: tuple[Any, ...], points: dict[str, Any], context: _Context) -> WorkflowFinding:
+    attributes, values = points["attributes"], points["usage"]
     workflow, agent, session = context.owner(attributes)
     cost = values.pop("", None)
     usage = {bucket: token_count(values, bucket) for bucket in values}
     series = digest(KIND, "series", *key)
-    model, moment = text(attributes.get("model")), _moment(told["at"])
+    model, moment = text(attributes.get("model")), _moment(points["at"])
     agent = agent or _CLAUDE_AGENT
-    counter = Counter(KIND, series, model, usage or None, context.place, agent, session, cost, moment, client=True)
-    return Found(workflow, counter, context.told(attributes))
+    counter = Counter(KIND, series, model, usage or None, context.location, agent, session, cost, moment, client=True)
+    return WorkflowFinding(workflow, counter, context.facts(attributes))
 
 
 def _attributes(owner: dict[str, Any]) -> Attributes:
@@ -365,7 +367,7 @@ def _hexadecimal(value: Any, size_bytes: int) -> str | None:
 
 
 def _moment(nanoseconds: Any) -> str | None:
-    """A time of OTLP, nanoseconds since 1970 as text or number; None when it says nothing."""
+    """A time of OTLP, nanoseconds since 1970 as text or number; None for 0 or anything else."""
     try:
         count = int(nanoseconds)
         return timestamps.to_wire(_EPOCH + timedelta(microseconds=count // 1000)) if count > 0 else None

@@ -22,14 +22,14 @@ def repository_of(folder: str) -> str:
     """Return the repository that a folder belongs to: of a worktree the main one, of a sub-folder its root.
 
     A folder in no repository is its own project. A folder that does not exist here, such as a deleted worktree or one
-    of another machine, is known by its path alone.
+    of another machine, is identified by its path alone.
     """
     if not os.path.isabs(folder):
         return without_worktree(folder)
     home = os.path.expanduser("~")
     for at in (Path(folder), *Path(folder).parents):
         if str(at) == home or at == at.parent:
-            break  # a repository of all that a person has says nothing about the work
+            break  # a repository of all that a person has does not identify a project
         if (found := _repository_at(at)) is not None:
             return without_worktree(found)
     named = WORKTREE_FOLDERS.fullmatch(folder)
@@ -52,6 +52,6 @@ def _repository_at(folder: Path) -> str | None:
         return None
     own = Path(os.path.normpath(folder / given.strip()))
     if own.parent.name != "worktrees":
-        return str(folder)  # a submodule, or a git folder that was put elsewhere: the working tree is the repository's
+        return str(folder)  # a submodule, or a git folder at another path: the working tree is the repository's
     common = own.parent.parent
     return str(common.parent if common.name in _BARE else common.with_name(common.name.removesuffix(".git")))

@@ -1,6 +1,6 @@
 """What a transcript's session is about: the title that its client gave it, else the first words of its user.
 
-Titles are private: they are read to be shown on this machine, and no event, row or replica ever has one.
+Titles are private: they are read to be shown on this machine, and no event, row or replica ever contains one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["TITLE_CHARACTERS_MAX", "one_line", "title_of"]
 
 TITLE_CHARACTERS_MAX: Final = 80
 _HEAD_BYTES, _END_BYTES = 512 * 1024, 64 * 1024
-"""Where a session's first words and its latest title stand; nothing between the two is read."""
+"""A session's first words and its latest title are in these parts of a file; the rest is not read."""
 
 _CLAUDE_WANTED: Final = (b'"user"', b'-title"', b'"summary"')
 _CODEX_WANTED: Final = (b'"user_message"', b'"user"')
@@ -29,8 +29,8 @@ _COMMAND: Final = re.compile(
     r"<command-name>\s*(?P<name>[^<]+?)\s*</command-name>(?:.*?<command-args>(?P<args>[^<]*)</command-args>)?",
     re.DOTALL,
 )
-_NOT_SAID: Final = ("<", "Caveat: ", "[Request interrupted", "# AGENTS.md", "This session is being continued")
-"""How texts begin that a client puts in the user's mouth."""
+_CLIENT_TEXTS: Final = ("<", "Caveat: ", "[Request interrupted", "# AGENTS.md", "This session is being continued")
+"""Beginnings of texts that a client adds in the name of the user."""
 
 
 def title_of(kind: str, file: Path) -> str:
@@ -48,7 +48,7 @@ def title_of(kind: str, file: Path) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line of at most 80 characters, without those that drive a terminal."""
+    """Return a text as one line of at most 80 characters, without control characters."""
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= TITLE_CHARACTERS_MAX else f"{words[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
 
@@ -77,7 +77,7 @@ def _records(data: bytes, *wanted: bytes) -> Iterator[Mapping[str, Any]]:
 
 
 def _claude(head: bytes, end: bytes) -> str:
-    """Claude Code: the title that its user gave, its own, its summary of this talk, or the first prompt."""
+    """Claude Code: the title that its user gave, its own, its summary of this conversation, or the first prompt."""
     named: dict[str, str] = {}
     for record in _records(head + b"\n" + end, *_CLAUDE_WANTED):
         kind = record.get("type")
@@ -86,41 +86,41 @@ def _claude(head: bytes, end: bytes) -> str:
         elif kind == "ai-title":
             named["ai"] = _text(record.get("aiTitle"))
         elif kind == "summary" and f'"uuid":"{record.get("leafUuid")}"'.encode() in head + end:
-            named["summary"] = _text(record.get("summary"))  # of others it sums up another session's talk
+            named["summary"] = _text(record.get("summary"))  # of others it sums up another conversation
         elif kind == "user" and not (record.get("isMeta") or record.get("isSidechain") or named.get("first")):
             body = record.get("message")
-            named["first"] = _said(body.get("content") if isinstance(body, dict) else None)
+            named["first"] = _first_words(body.get("content") if isinstance(body, dict) else None)
     return next((named[each] for each in ("custom", "ai", "summary", "first") if named.get(each)), "")
 
 
 def _codex(head: bytes) -> str:
     """Codex: the first message of the user."""
-    said = ""
+    first = ""
     for record in _records(head, *_CODEX_WANTED):
         payload = record.get("payload")
         if not isinstance(payload, dict):
             continue
         if record.get("type") == "event_msg" and payload.get("type") == "user_message":
-            if found := _said(payload.get("message")):
+            if found := _first_words(payload.get("message")):
                 return found
         elif payload.get("type") == "message" and payload.get("role") == "user":
-            said = said or _said(payload.get("content"))
-    return said
+            first = first or _first_words(payload.get("content"))
+    return first
 
 
-def _said(content: object) -> str:
-    """The first words that a person said in a message; "" where its client said all of it."""
+def _first_words(content: object) -> str:
+    """The first words of a person in a message; "" where all of it is the client's."""
     blocks = content if isinstance(content, list) else [content]
     for block in blocks:
         text = _text(block.get("text") if isinstance(block, dict) else block)
         if (command := _COMMAND.search(text)) is not None:
             return f"{command['name']} {command['args'] or ''}"
-        if text and not text.startswith(_NOT_SAID):
+        if text and not text.startswith(_CLIENT_TEXTS):
             return text
     return ""
 
 
 def _text(value: object) -> str:
-    """A text that holds letters or digits; "" for what is none."""
+    """A text with letters or digits; "" for anything else."""
     text = value.strip() if isinstance(value, str) else ""
     return text if any(map(str.isalnum, text[:4096])) else ""

@@ -1,6 +1,6 @@
-"""Records that seem to tell of tokens in a shape that this version does not know: a newer tool, mostly.
+"""Records that seem to report tokens in a format that this version does not support, mostly of a newer tool.
 
-Passing them over in silence would make a workflow cheaper than it was. Each file tells of the first, and how many more.
+Ignoring them would make a workflow look cheaper than it was. For each file the first is reported, and how many follow.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from typing import Any, Final
 
 from ledger.sources.findings import Skipped
 
-__all__ = ["Unknown", "tells_usage"]
+__all__ = ["UnknownUsage", "has_usage"]
 
 _DEPTH_MAX: Final = 4
 
 
-class Unknown:
-    """What one file holds of such records."""
+class UnknownUsage:
+    """The records of one file with usage in an unsupported format."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._line, self._what, self._more = 0, "", 0
 
     def add(self, line: int, what: str) -> None:
-        """One more; only the first is kept."""
+        """Count a record; only the first is described."""
         if self._line:
             self._more += 1
         else:
             self._line, self._what = line, what
 
     def skipped(self) -> list[Skipped]:
-        """What is to be told: nothing, or one reason for all."""
+        """Return what to report: nothing, or one reason for all."""
         if not self._line:
             return []
         more = f", nor in {self._more:,} more" if self._more else ""
@@ -39,13 +39,13 @@ class Unknown:
         return [Skipped(self._path, self._line, reason)]
 
 
-def tells_usage(record: Mapping[str, Any], depth: int = _DEPTH_MAX) -> bool:
-    """Whether a record has a `…usage` with a count of tokens in it, close to its surface."""
+def has_usage(record: Mapping[str, Any], depth: int = _DEPTH_MAX) -> bool:
+    """Return whether a record has a `…usage` with a count of tokens in it, at most a few levels deep."""
     for name, value in record.items():
         if isinstance(value, Mapping):
             if name.lower().endswith("usage") and any(_counts(*item) for item in value.items()):
                 return True
-            if depth and tells_usage(value, depth - 1):
+            if depth and has_usage(value, depth - 1):
                 return True
     return False
 

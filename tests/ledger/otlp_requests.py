@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ledger import MemoryStore
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import import_parts
-from ledger.sources.findings import Options, Place
+from ledger.sources.findings import Location, Options
 from ledger.sources.grouping import WorkflowGroups
 from ledger.sources.otlp import extract
 
@@ -94,7 +94,7 @@ def take(store: MemoryStore, *requests: dict[str, Any]) -> ImportReport:
     report = ImportReport()
     for request in requests:
         spool = WorkflowGroups()
-        for found in extract(request, Place("POST /v1", 1), Options()):
+        for found in extract(request, Location("POST /v1", 1), Options()):
             spool.take(found)
         report.merge(import_parts(store, spool.parts()))
         report.skipped += spool.skipped if not spool.parts() else []

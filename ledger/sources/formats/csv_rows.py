@@ -1,7 +1,7 @@
 """CSV as spreadsheets and databases write it: any usual delimiter, a byte order mark or none, quoted line ends.
 
-One row at a time is in memory. Text is UTF-8, or UTF-16 when a byte order mark says so; what is neither is refused
-row by row.
+One row at a time is in memory. Text is UTF-8, or UTF-16 where a byte order mark shows that; rows that are neither are
+skipped.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _HEADER_CHARACTERS_MAX: Final = 128 * 1024
 """Of the line that names the columns."""
 
 _FIELD_CHARACTERS_MAX: Final = 16 * 1024 * 1024
-"""Of one field: a log of calls may hold whole prompts; a quote that is never closed ends here."""
+"""Of one field: a log of calls may have whole prompts; a quote that is never closed ends here."""
 
 
 def header(path: Path) -> list[str]:
-    """The names of the columns.
+    """Return the names of the columns.
 
     Raises:
         SourceUnreadable: it cannot be read, is empty, or names a column twice.
@@ -42,10 +42,10 @@ def header(path: Path) -> list[str]:
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, str]] | Skipped]:
-    """Each row by column name, with its first line from 1, and what had to be skipped.
+    """Yield each row by column name, with its first line from 1, and what had to be skipped.
 
     Raises:
-        SourceUnreadable: as `header` says.
+        SourceUnreadable: see `header`.
     """
     try:
         with _text(path) as text:

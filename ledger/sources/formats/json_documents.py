@@ -17,15 +17,15 @@ from ledger.sources.formats.regular_files import open_regular, read_regular
 __all__ = ["documents", "files_of"]
 
 _DOCUMENT_BYTES_MAX: Final = 64 * 1024 * 1024
-"""A document is held in memory whole; JSON lines are not."""
+"""A document is in memory whole; JSON lines are not."""
 
 _FIRST_LINE_BYTES_MAX: Final = 1024 * 1024
 _LISTS: Final = ("data", "results", "rows")
-"""Where an API's answer keeps its records, as LiteLLM's `/spend/logs/v2` does."""
+"""Fields with the records of an API's answer, such as LiteLLM's `/spend/logs/v2`."""
 
 
 def documents(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
-    """The objects of a file, each with its line (1 for those inside one document), and what had to be skipped."""
+    """Yield the objects of a file, each with its line (1 for those in one document), and what had to be skipped."""
     try:
         with open_regular(path) as file:
             first = b""
@@ -48,7 +48,7 @@ def _document(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
     try:
         value: Any = json_value(read_regular(path).removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
-        yield from records(path)  # lines after all, and its first is one of the broken ones
+        yield from records(path)  # JSON lines after all, with a broken first line
         return
     except OSError as error:
         yield Skipped(path, None, f"cannot be read: {reason(error)}")
@@ -71,10 +71,10 @@ def _whole(line: bytes) -> bool:
 
 
 def files_of(path: Path, *suffixes: str) -> list[Path]:
-    """The file itself, or the files of a folder and those below it that end like this, by name.
+    """Return the file itself, or the files below a folder whose names have one of these suffixes, sorted.
 
     Raises:
-        SourceUnreadable: there is nothing like it.
+        SourceUnreadable: there is none.
     """
     if path.is_file():
         return [path]

@@ -1,7 +1,7 @@
-"""Foreign JSON lines, read in bounded memory: whatever the file holds, it ends in records or in reasons.
+"""Foreign JSON lines, read in bounded memory: all content of a file becomes records or reasons.
 
-What is handed out can be written again, as UTF-8 and as JSON: `orjson` reads nothing else, and the standard library's
-decoder, which reads what `orjson` refuses, is held to the same here. So no other place has to think of it.
+Every record can be written again, as UTF-8 and as JSON: `orjson` reads nothing else, and the values of the standard
+library's decoder, which reads what `orjson` refuses, are made to comply here, so that no other module has to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ledger.sources.formats.regular_files import open_regular
 __all__ = ["CUT", "json_value", "records", "records_of_line"]
 
 _LINE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""A line of a log holds a tool's whole output, images included; the largest seen is 9 MB."""
+"""A line of a log may contain a tool's whole output, images included; the largest observed has 9 MB."""
 
 _SEVERAL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Up to this size a line that is not one JSON value is tried as several."""
@@ -31,23 +31,23 @@ _UNREADABLE: Final = "is not JSON"
 
 _UTF16: Final = "is UTF-16 (make the file UTF-8)"
 CUT: Final = "is cut in the middle"
-"""What a last line is whose end has not been written, or never will be."""
+"""The reason for a last line whose end has not been written yet, or never will be."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SUBSTITUTE: Final = "\x1a"
-"""ASCII's own character for one that was found to be invalid; no name or id of ours may hold it."""
+"""ASCII's own character for one that was found to be invalid; it is invalid in our names and ids."""
 _INTEGERS: Final = range(-(2**63), 2**64)
-"""Those that `orjson` reads and writes as such."""
+"""Integers that `orjson` reads and writes as such."""
 
 
 def records(path: Path, *, arrays: bool = False) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
-    """The objects of a file, each with its line number from 1, and what had to be skipped.
+    """Yield the objects of a file, each with its line number from 1, and what had to be skipped.
 
     Two records on one line, as interrupted writers leave them, are two records. Errors of the operating system
     become one `Skipped` for the file.
 
     Args:
-        arrays: also hand out the objects of a line that is an array.
+        arrays: also yield the objects of a line that is an array.
     """
     try:
         with open_regular(path) as file:
@@ -68,7 +68,7 @@ def records(path: Path, *, arrays: bool = False) -> Iterator[tuple[int, dict[str
 def records_of_line(
     path: Path, number: int, line: bytes, *, arrays: bool = False
 ) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:
-    """The objects of one line, or why it has none."""
+    """Yield the objects of one line, or why it has none."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -100,7 +100,7 @@ def _several(path: Path, number: int, line: bytes) -> Iterator[tuple[int, dict[s
 
 
 def json_value(text: bytes | str) -> Any:
-    """The value of a JSON text; what `orjson` refuses in a string becomes what no name can hold.
+    """Return the value of a JSON text; characters that `orjson` refuses become ones that are invalid in names.
 
     Raises:
         ValueError: it is not JSON.
@@ -117,9 +117,8 @@ def json_value(text: bytes | str) -> Any:
 def _writable(value: Any) -> Any:
     """A value of the standard library's decoder as `orjson` could have read it.
 
-    A text with a lone surrogate, as a program leaves it that cuts an emoji in two, is no Unicode text. Most stand in
-    prose, and the record counts; where it is a name or an id, the character in its place makes that one refused, with
-    its line.
+    A text with a lone surrogate, as a program leaves it that cuts an emoji in two, is no Unicode text. Most are in
+    prose, and the record counts; in a name or an id the substitute is invalid, so that one is skipped, with its line.
     """
     if isinstance(value, str):
         return _LONE_SURROGATE.sub(lambda found: f"{_SUBSTITUTE}u{ord(found[0]):04x}", value)

@@ -1,4 +1,4 @@
-"""Opening what agents left behind: regular files only, so that no read waits for a writer, or never ends."""
+"""Opening the files of agents: regular ones only, so that no read waits for a writer or never ends."""
 
 from __future__ import annotations
 

@@ -19,15 +19,15 @@ def open_read_only(path: Path, *, wait_seconds: float) -> sqlite3.Connection:
     """Open a database to read it.
 
     In WAL mode a reader would make the files `-wal` and `-shm` where they are missing. Without them no program has the
-    database open, so all of it is in the file. What a killed program left in them is read from a copy.
+    database open, so all of it is in the file. If a killed program left content in them, it is read from a copy.
 
     Args:
-        wait_seconds: how long a lock of another program is waited for.
+        wait_seconds: how long to wait for a lock of another program.
 
     Raises:
         sqlite3.Error, OSError: it cannot be read.
     """
-    path = path.resolve()  # SQLite's own files lie beside the database, not beside a link to it
+    path = path.resolve()  # SQLite's own files are next to the database, not next to a link to it
     uri = path.as_uri()
     wal, index = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))
     with path.open("rb") as file:
@@ -58,12 +58,12 @@ def _connected(uri: str, wait_seconds: float) -> sqlite3.Connection:
 
 
 def lenient_text(raw: bytes) -> str:
-    """Text of another program's database, whatever its bytes: one bad cell hides no row."""
+    """Return text of another program's database, whatever its bytes: one bad cell hides no row."""
     return raw.decode("utf-8", "replace")
 
 
 def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
-    """The database in memory, with what its sidecar holds."""
+    """The database in memory, with the content of its sidecar."""
     with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
         for file in (path, sidecar):
             shutil.copyfile(file, Path(folder, file.name))

@@ -173,7 +173,7 @@ def _imported(
 def _default_paths(kind: str) -> list[Path]:
     if kind not in TRANSCRIPT_KINDS:
         raise click.UsageError(f"name the PATH that `import {kind}` is to read")
-    if found := transcript(kind).places():
+    if found := transcript(kind).existing_folders():
         return found
     raise click.UsageError(f"{kind} keeps nothing in its default places; name a PATH")
 

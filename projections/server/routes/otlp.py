@@ -30,7 +30,7 @@ from starlette.responses import Response
 from ledger.errors import DamagedLedger, InvalidInput
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import import_parts
-from ledger.sources.findings import Options, Place
+from ledger.sources.findings import Location, Options
 from ledger.sources.grouping import WorkflowGroups
 from ledger.sources.otlp import extract
 from projections.server.http.auth import needs, service_of
@@ -120,7 +120,7 @@ async def _export(
         plain = inflated(body, encoding, service.settings.body_bytes_max)
         try:
             requests = decoded(plain, request_type()) if media == PROTOBUF else [_json(plain)]
-            return _grouped(requests, Place(f"POST {request.url.path}", 1))
+            return _grouped(requests, Location(f"POST {request.url.path}", 1))
         except ValueError as error:
             whole = "the body is not the protobuf message of this path" if media == PROTOBUF else str(error)
             raise _not_otlp(whole) from None
@@ -138,7 +138,7 @@ async def _export(
     return _answered(service, report, media, answer_type, rejected)
 
 
-def _grouped(requests: Iterable[dict[str, Any]], place: Place) -> WorkflowGroups:
+def _grouped(requests: Iterable[dict[str, Any]], place: Location) -> WorkflowGroups:
     """Group the findings of requests by workflow, in a file: one part at a time is in memory."""
     spool = WorkflowGroups()
     for request in requests:

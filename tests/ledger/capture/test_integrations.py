@@ -16,8 +16,8 @@ from ledger import MemoryStore, litellm_callback, span_processor, workflow
 from ledger.capture.litellm import LISTS
 from ledger.capture.workflow import Workflow
 from ledger.errors import MissingExtra
-from ledger.sources.findings import Call, Options, Place
-from ledger.sources.grouping import Found
+from ledger.sources.findings import Call, Location, Options
+from ledger.sources.grouping import WorkflowFinding
 from ledger.sources.otlp import extract
 from tests.ledger.capture.test_client_proxy import ANTHROPIC, CHAT, HELLO, sdk
 from tests.ledger.fake_providers import ANTHROPIC as ANSWER
@@ -214,8 +214,8 @@ class TestSpans:
             {"key": "costledger.workflow_id", "value": {"stringValue": "w"}},
         ]
         request = {"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": attributes}]}]}]}
-        (found,) = extract(request, Place("f", 1), Options())
-        assert isinstance(found, Found)
+        (found,) = extract(request, Location("f", 1), Options())
+        assert isinstance(found, WorkflowFinding)
         assert isinstance(found.reading, Call)
         assert line["usage"] == found.reading.usage == {"input_tokens": 100, "output_tokens": 0}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ledger.importing.ledger_state import Known, known
 from ledger.importing.planner import plan
 from ledger.pricing.rates import Rate, Rates
-from ledger.sources.findings import Call, Findings, Place
+from ledger.sources.findings import Call, Findings, Location
 from ledger.storage.memory_store import MemoryStore
 
 MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -30,7 +30,7 @@ class TenCentsACall:
 
 
 def call(message_id: str, output: int = 1, *, model: str = "known", **more: Any) -> Call:
-    return Call("test", message_id, model, {"output_tokens": output}, Place("log.jsonl", 7), **more)
+    return Call("test", message_id, model, {"output_tokens": output}, Location("log.jsonl", 7), **more)
 
 
 def appended(store: MemoryStore, calls: Iterable[Call]) -> list[Mapping[str, Any]]:

@@ -117,12 +117,12 @@ def test_a_status_that_changes_is_followed_and_one_that_stays_is_said_once(tmp_p
     ]
 
 
-@pytest.mark.parametrize("said", ["failed", "running"])
-def test_what_a_person_said_later_is_not_undone_by_the_same_state_file(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("status", ["failed", "running"])
+def test_a_later_status_by_a_person_is_not_undone_by_the_same_state_file(tmp_path: Path, status: str) -> None:
     from ledger.events.event import workflow_ended
 
     store = MemoryStore()
-    agents = tree(tmp_path, w1={"adw_state.json": STATE | {"status": said}, "raw_output.jsonl": 0.1})
+    agents = tree(tmp_path, w1={"adw_state.json": STATE | {"status": status}, "raw_output.jsonl": 0.1})
     import_source(store, "adw", agents)
     store.append([workflow_ended("w1", "completed")])
     assert import_source(store, "adw", agents).appended == 0
@@ -135,7 +135,7 @@ def test_what_a_person_said_later_is_not_undone_by_the_same_state_file(tmp_path:
         ("{", "cannot be used"),
         ("[]", "cannot be used"),
         ('{"status":7}', "cannot be used"),
-        ('{"status":"odd"}', "means nothing to this version"),
+        ('{"status":"odd"}', "is not supported by this version"),
         ('{"phase_results":"x"}', "cannot be used"),
     ],
 )
@@ -234,9 +234,9 @@ def test_phases_that_resume_one_session_count_each_for_itself(tmp_path: Path) ->
         carried += Decimal(own)
         since = result(str(carried), sonnet=own)["modelUsage"]
         line = result(str(carried), uuid=f"r{number}", sonnet=str(carried))
-        begun = init("s1", f"p{number}", "2.1.332")
+        first_line = init("s1", f"p{number}", "2.1.332")
         log = agents / "w1" / agent / "raw_output.jsonl"
-        write(log, begun, line | {"model_usage_since_last_result": since, "result_index": 0})
+        write(log, first_line, line | {"model_usage_since_last_result": since, "result_index": 0})
     store = MemoryStore()
     import_source(store, "adw", agents)
     row = project(store, "w1").row

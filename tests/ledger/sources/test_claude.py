@@ -16,7 +16,7 @@ from ledger.events.event import Line
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import import_source
 from ledger.sources import transcript
-from ledger.sources.transcript_reader import BEGINNING, Extract
+from ledger.sources.transcript import BEGINNING, Extract
 from ledger.storage.memory_store import MemoryStore
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, events_of, raw, said, write
 
@@ -148,15 +148,15 @@ def test_default_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (tmp_path / name / "projects").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", f"{tmp_path / 'one'}, {tmp_path / 'two'},{tmp_path / 'none'}")
-    assert transcript("claude").places() == [tmp_path / "one", tmp_path / "two"]
+    assert transcript("claude").existing_folders() == [tmp_path / "one", tmp_path / "two"]
     monkeypatch.delenv("CLAUDE_CONFIG_DIR")
-    assert transcript("claude").places() == [tmp_path / "home" / ".claude"]
+    assert transcript("claude").existing_folders() == [tmp_path / "home" / ".claude"]
 
 
 def test_of_a_configuration_folder_only_the_projects_are_read(tmp_path: Path) -> None:
     write(tmp_path / "history.jsonl", {"display": "text"})
-    kept = write(tmp_path / "projects" / "p" / "s1.jsonl", said("m1", 1))
-    assert transcript("claude").files(tmp_path) == [kept]
+    file = write(tmp_path / "projects" / "p" / "s1.jsonl", said("m1", 1))
+    assert transcript("claude").files(tmp_path) == [file]
     assert transcript("claude").identify(tmp_path)
     with pytest.raises(SourceUnreadable, match="no transcript"):
         transcript("claude").files(write(tmp_path / "empty" / "notes.txt", b"").parent)
@@ -188,30 +188,33 @@ def test_bad_lines_are_told_with_file_and_line_and_the_rest_is_read(tmp_path: Pa
         raw(said("m11", 12))[:-1],
     )
     extract = read(path)
-    assert [seen.message_id for seen in extract.seen] == ["m1", "m3", "m4", "m11"]
+    assert [each.message_id for each in extract.messages] == ["m1", "m3", "m4", "m11"]
     assert [line for line, _ in sorted(reasons(extract))] == [2, 7, 8, 9, 10, 11, 12, 13, 15, 16]
-    told = dict(reasons(extract))
-    assert told[2] == "is not JSON; the same holds for the 3 lines after it"
-    assert "output_tokens: expected a whole number" in told[9]
-    assert "does not fit" in told[15]
+    found = dict(reasons(extract))
+    assert found[2] == "is not JSON; the same holds for the 3 lines after it"
+    assert "output_tokens: expected a whole number" in found[9]
+    assert "does not fit" in found[15]
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", 1732492800, "2026-11-24T10:00:00"])
 def test_a_timestamp_that_is_none_is_told_and_the_response_counts(tmp_path: Path, timestamp: object) -> None:
     extract = read(write(tmp_path / "s1.jsonl", said("m1", 5), said("m2", 6) | {"timestamp": timestamp}))
-    assert [(seen.message_id, bool(seen.first_at)) for seen in extract.seen] == [("m1", True), ("m2", False)]
+    assert [(each.message_id, bool(each.first_at)) for each in extract.messages] == [("m1", True), ("m2", False)]
     ((line, reason),) = reasons(extract)
     assert (line, "so it counts on the day of its import" in reason) == (2, True)
 
 
 def test_an_unfinished_last_line_is_told_and_read_once_it_is_whole(tmp_path: Path) -> None:
-    begun = [said("m0", 5), said("m1", 5)]
-    path = write(tmp_path / "s1.jsonl", *begun, raw(said("m2", 6))[:200])
+    first_lines = [said("m0", 5), said("m1", 5)]
+    path = write(tmp_path / "s1.jsonl", *first_lines, raw(said("m2", 6))[:200])
     first = read(path)
-    assert ([seen.message_id for seen in first.seen], reasons(first)) == (["m0", "m1"], [(3, "is cut in the middle")])
-    path.write_bytes(raw(*begun, said("m2", 6)))
+    assert ([each.message_id for each in first.messages], reasons(first)) == (
+        ["m0", "m1"],
+        [(3, "is cut in the middle")],
+    )
+    path.write_bytes(raw(*first_lines, said("m2", 6)))
     rest = transcript("claude").read(path, first.mark)
-    assert ([seen.message_id for seen in rest.seen], rest.skipped, rest.resumed) == (["m2"], [], True)
+    assert ([each.message_id for each in rest.messages], rest.skipped, rest.resumed) == (["m2"], [], True)
 
 
 def test_a_file_rewritten_under_its_mark_is_read_from_the_beginning(tmp_path: Path) -> None:
@@ -219,38 +222,38 @@ def test_a_file_rewritten_under_its_mark_is_read_from_the_beginning(tmp_path: Pa
     mark = read(path).mark
     write(path, said("m7", 5), said("m8", 5), said("m9", 5))
     again = transcript("claude").read(path, mark)
-    assert ([seen.message_id for seen in again.seen], again.resumed) == (["m7", "m8", "m9"], False)
+    assert ([each.message_id for each in again.messages], again.resumed) == (["m7", "m8", "m9"], False)
 
 
 def test_a_byte_order_mark_and_a_carriage_return_do_no_harm(tmp_path: Path) -> None:
     lines = [b"\xef\xbb\xbf" + raw(asked()), *(raw(said(f"m{n}", 1)).replace(b"\n", b"\r\n") for n in range(20))]
-    assert len(read(write(tmp_path / "s1.jsonl", *lines)).seen) == 20
+    assert len(read(write(tmp_path / "s1.jsonl", *lines)).messages) == 20
 
 
 def test_other_encodings_are_told_once(tmp_path: Path) -> None:
     path = write(tmp_path / "s1.jsonl", raw(*(said(f"m{n}", 1) for n in range(50))).decode().encode("utf-16"))
     extract = read(path)
-    assert extract.seen == []
+    assert extract.messages == []
     assert [line for line, _ in reasons(extract)] == [1]
 
 
 def test_compressed_transcripts_are_read_and_a_cut_one_is_told(tmp_path: Path) -> None:
     packed = gzip.compress(raw(*(said(f"m{n}", n, model=f"x{n * 7919 % 1000}") for n in range(300))))
     whole, cut = write(tmp_path / "whole.jsonl.gz", packed), write(tmp_path / "cut.jsonl.gz", packed[:1500])
-    assert len(read(whole).seen) == 300
+    assert len(read(whole).messages) == 300
     extract = read(cut)
-    assert 0 < len(extract.seen) < 300
+    assert 0 < len(extract.messages) < 300
     assert "the gzip file is cut or damaged" in extract.skipped[-1].reason
     assert extract.failed
     assert "cut or damaged" in read(write(tmp_path / "none.jsonl.gz", b"no gzip")).skipped[0].reason
 
 
 def test_a_loop_of_folders_and_what_is_no_file_end(tmp_path: Path) -> None:
-    kept = write(tmp_path / "projects" / "p" / "s1.jsonl", said("m1", 1))
-    (kept.parent / "loop").symlink_to(tmp_path / "projects")
-    (kept.parent / "gone.jsonl").symlink_to(tmp_path / "nowhere")
-    os.mkfifo(kept.parent / "pipe.jsonl")
-    (kept.parent / "folder.jsonl").mkdir()
+    file = write(tmp_path / "projects" / "p" / "s1.jsonl", said("m1", 1))
+    (file.parent / "loop").symlink_to(tmp_path / "projects")
+    (file.parent / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(file.parent / "pipe.jsonl")
+    (file.parent / "folder.jsonl").mkdir()
     (tmp_path / "projects" / "itself").symlink_to(".")
     (tmp_path / "projects" / "dead.jsonl").symlink_to(tmp_path / "nowhere")
     found, report = imported(tmp_path)
@@ -266,6 +269,6 @@ def test_an_overlong_line_is_passed_over_in_bounded_memory(tmp_path: Path) -> No
             file.write(b"x" * 1024 * 1024)
         file.write(b"\n" + raw(said("m2", 1)))
     extract = read(path)
-    assert [seen.message_id for seen in extract.seen] == ["m1", "m2"]
+    assert [each.message_id for each in extract.messages] == ["m1", "m2"]
     assert reasons(extract) == [(2, "is longer than 67,108,864 bytes")]
     assert (extract.mark.lines, extract.mark.offset) == (3, path.stat().st_size)

@@ -281,11 +281,11 @@ RECORDS: list[dict[str, Any]] = [init(), message("m1", 9), result(0.1, sonnet=0.
 def damaged(draw: st.DrawFn) -> bytes:
     """Real-shaped records with a field replaced by anything, or bytes of the line changed."""
     record = orjson.loads(orjson.dumps(draw(st.sampled_from(RECORDS))))
-    place = record
+    target = record
     for _ in range(draw(st.integers(0, 2))):
-        inner = [value for value in place.values() if isinstance(value, dict) and value]
-        place = draw(st.sampled_from(inner)) if inner else place
-    place[draw(st.sampled_from(sorted(place)))] = draw(noise)
+        inner = [value for value in target.values() if isinstance(value, dict) and value]
+        target = draw(st.sampled_from(inner)) if inner else target
+    target[draw(st.sampled_from(sorted(target)))] = draw(noise)
     try:
         raw = orjson.dumps(record)
     except TypeError:

@@ -1,4 +1,4 @@
-"""What one process of Claude Code cost by its own results, beside what the API charged for its calls."""
+"""What one process of Claude Code cost by its own results, compared with what the API charged for its calls."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.sources.claude_totals import ResultLine, models_of, own_total, version_of
-from ledger.sources.findings import Place
+from ledger.sources.findings import Location
 
-PLACE = Place("log.jsonl", 1)
+LOCATION = Location("log.jsonl", 1)
 SONNET = "claude-sonnet-4-5-20250929"
 RATE = 1_000
 """Nanodollars of each token of the model that these tests make up."""
@@ -28,7 +28,9 @@ def result(carried: int, own: int, turn: int, *, since: bool, main: int | None =
     whole = carried + own
     models = {SONNET: (whole * RATE, usage(whole))}
     since_last = {SONNET: (turn * RATE, usage(turn))} if since else None
-    return ResultLine(whole * RATE, models, since_last, usage(turn if main is None else main), recent=True, place=PLACE)
+    return ResultLine(
+        whole * RATE, models, since_last, usage(turn if main is None else main), recent=True, location=LOCATION
+    )
 
 
 @given(st.integers(0, 10**6), calls, st.booleans())
@@ -68,7 +70,7 @@ def test_a_carried_total_is_never_more_than_the_process_cost_where_the_log_canno
 def test_before_totals_were_carried_on_a_process_is_its_highest_total(
     version: tuple[int, ...] | None, nanousd: int, partial: bool
 ) -> None:
-    results = [ResultLine(total, {}, None, {}, recent=False, place=PLACE) for total in (500, 900)]
+    results = [ResultLine(total, {}, None, {}, recent=False, location=LOCATION) for total in (500, 900)]
     own = own_total(results, version, [], SONNET)
     assert own is not None
     assert (own.nanousd, own.partial) == (nanousd, partial)

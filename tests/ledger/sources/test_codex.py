@@ -10,7 +10,7 @@ import pytest
 
 from ledger.importing.importer import import_source
 from ledger.sources import transcript
-from ledger.sources.transcript_reader import BEGINNING, Extract
+from ledger.sources.transcript import BEGINNING, Extract
 from ledger.storage.memory_store import MemoryStore
 from projections.replay.refresh import project
 from tests.ledger.transcript_lines import counted, events_of, meta, raw, read_at, recorded, tokens, turn, write
@@ -39,7 +39,7 @@ def test_a_call_is_what_the_total_grew_by(tmp_path: Path) -> None:
         turn("gpt-5-mini"),
         counted(2500, 1100, 90, 20),
     )
-    one, two = read(path).seen
+    one, two = read(path).messages
     assert one.usage == {"input_tokens": 800, "cache_read_tokens": 200, "output_tokens": 50}
     assert two.usage == {"input_tokens": 600, "cache_read_tokens": 900, "output_tokens": 40}
     assert (one.model, two.model, one.session_id, one.line) == ("gpt-5", "gpt-5-mini", "s", 4)
@@ -47,13 +47,13 @@ def test_a_call_is_what_the_total_grew_by(tmp_path: Path) -> None:
 
 def test_a_counter_that_falls_started_again_from_zero(tmp_path: Path) -> None:
     again = [counted(900, 0, 40), counted(300, 0, 7), counted(900, 0, 40)]
-    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *again)).seen
-    assert [(call.usage["input_tokens"], call.usage["output_tokens"]) for call in seen] == [
+    calls = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *again)).messages
+    assert [(call.usage["input_tokens"], call.usage["output_tokens"]) for call in calls] == [
         (900, 40),
         (300, 7),
         (600, 33),
     ]
-    assert len({call.message_id for call in seen}) == 3, "the same total after a restart is another call"
+    assert len({call.message_id for call in calls}) == 3, "the same total after a restart is another call"
 
 
 def test_counters_that_take_turns_are_two_and_a_total_that_was_read_before_is_a_repeat(tmp_path: Path) -> None:
@@ -70,21 +70,21 @@ def test_counters_that_take_turns_are_two_and_a_total_that_was_read_before_is_a_
         read_at(one[1], first),
         read_at(other[1], second),
     ]
-    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
-    assert [call.usage["output_tokens"] for call in seen] == [40, 7, 20, 10]
-    assert sum(call.usage.get("cache_read_tokens", 0) for call in seen) == 800 + 250
+    calls = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).messages
+    assert [call.usage["output_tokens"] for call in calls] == [40, 7, 20, 10]
+    assert sum(call.usage.get("cache_read_tokens", 0) for call in calls) == 800 + 250
 
 
 def test_a_counter_that_begins_higher_than_another_stands_is_one_of_its_own(tmp_path: Path) -> None:
     lines = [read_at(tokens(3000), tokens(3000)), read_at(tokens(10000), tokens(10000))]
-    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
-    assert [call.usage["input_tokens"] for call in seen] == [3000, 10000]
+    calls = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).messages
+    assert [call.usage["input_tokens"] for call in calls] == [3000, 10000]
 
 
 def test_a_reading_that_was_lost_shows_in_the_next_one(tmp_path: Path) -> None:
     lines = [read_at(tokens(1000), tokens(1000)), read_at(tokens(5000), tokens(1500))]
-    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
-    assert [call.usage["input_tokens"] for call in seen] == [1000, 4000]
+    calls = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).messages
+    assert [call.usage["input_tokens"] for call in calls] == [1000, 4000]
 
 
 def test_a_record_of_a_response_is_a_call_and_the_reading_that_repeats_it_is_none(tmp_path: Path) -> None:
@@ -92,23 +92,25 @@ def test_a_record_of_a_response_is_a_call_and_the_reading_that_repeats_it_is_non
     total = {name: first[name] + last[name] for name in first}
     lines = [recorded("resp_1", first, first), read_at(first, first), recorded("resp_2", total, last)]
     extract = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines, read_at(total, last)))
-    assert extract.skipped == [], "a record is known"
-    assert [call.usage for call in extract.seen] == [
+    assert extract.skipped == [], "records are supported"
+    assert [call.usage for call in extract.messages] == [
         {"input_tokens": 1979, "cache_write_tokens": 1979, "cache_read_tokens": 3584, "output_tokens": 340},
         {"input_tokens": 4638, "cache_write_tokens": 4638, "cache_read_tokens": 8320, "output_tokens": 352},
     ]
     without = read(write(tmp_path / "w.jsonl", meta("s"), turn(), read_at(first, first), read_at(total, last)))
-    assert [call.message_id for call in without.seen] == [call.message_id for call in extract.seen]
+    assert [call.message_id for call in without.messages] == [call.message_id for call in extract.messages]
     turned = [read_at(first, first), recorded("resp_1", first, first), *lines[2:]]
-    assert len(read(write(tmp_path / "t.jsonl", meta("s"), turn(), *turned)).seen) == 2, "whichever line comes first"
+    assert len(read(write(tmp_path / "t.jsonl", meta("s"), turn(), *turned)).messages) == 2, (
+        "whichever line comes first"
+    )
 
 
 def test_two_responses_that_used_the_same_are_two_calls(tmp_path: Path) -> None:
     used = tokens(100, 0, 5)
     lines = [recorded("resp_1", used, used), read_at(used, used), recorded("resp_2", used, used), read_at(used, used)]
     lines += [lines[0]]
-    seen = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).seen
-    assert len({call.message_id for call in seen}) == len(seen) == 2
+    calls = read(write(tmp_path / "r.jsonl", meta("s"), turn(), *lines)).messages
+    assert len({call.message_id for call in calls}) == len(calls) == 2
 
 
 def test_a_record_of_an_unknown_shape_is_reported(tmp_path: Path) -> None:
@@ -122,11 +124,11 @@ def test_a_fork_that_repeats_nothing_goes_on_from_its_parents_counter(tmp_path: 
     spawned = {"subagent": {"thread_spawn": {"parent_thread_id": "p"}}}
     children: list[dict[str, Any]] = [{"parent": "p"}, {"source": spawned, "session_id": "p"}]
     for more in children:
-        seen = read(write(tmp_path / "r.jsonl", meta("c", **more), turn(), read_at(total, last))).seen
-        assert [call.usage["output_tokens"] for call in seen] == [541]
+        calls = read(write(tmp_path / "r.jsonl", meta("c", **more), turn(), read_at(total, last))).messages
+        assert [call.usage["output_tokens"] for call in calls] == [541]
         lines = [meta("c", **more), turn(), recorded("r", total, last, "c"), read_at(total, last)]
-        seen = read(write(tmp_path / "r.jsonl", *lines)).seen
-        assert [call.usage["output_tokens"] for call in seen] == [541]
+        calls = read(write(tmp_path / "r.jsonl", *lines)).messages
+        assert [call.usage["output_tokens"] for call in calls] == [541]
 
 
 def test_a_sub_agent_that_repeats_its_parents_lines_repeats_its_calls(tmp_path: Path) -> None:
@@ -134,8 +136,8 @@ def test_a_sub_agent_that_repeats_its_parents_lines_repeats_its_calls(tmp_path: 
     first, second = read_at(tokens(900), tokens(900)), read_at(tokens(1200), tokens(300))
     parent = read(write(tmp_path / "p.jsonl", meta("p"), turn(), first))
     child = read(write(tmp_path / "c.jsonl", meta("c", source=spawned), meta("p"), turn(), first, second))
-    assert child.seen[0].message_id == parent.seen[0].message_id
-    assert len(child.seen) == 2
+    assert child.messages[0].message_id == parent.messages[0].message_id
+    assert len(child.messages) == 2
 
 
 def test_forks_whose_parents_file_is_missing_share_their_beginning(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_a_tier_that_was_only_asked_for_is_a_lower_bound(tmp_path: Path) -> None
 def test_the_same_rollout_under_another_name_has_the_same_calls(tmp_path: Path) -> None:
     lines = [meta("s"), turn(), counted(900, 0, 40)]
     one, two = (read(write(tmp_path / name / "r.jsonl", *lines)) for name in ("sessions", "archived_sessions"))
-    assert one.seen == two.seen
+    assert one.messages == two.messages
 
 
 def test_a_fork_of_a_fork_has_the_calls_of_the_first_session(tmp_path: Path) -> None:
@@ -182,17 +184,17 @@ def test_a_fork_of_a_fork_has_the_calls_of_the_first_session(tmp_path: Path) -> 
             tmp_path / "c.jsonl", meta("c", parent="b"), meta("b", parent="a"), meta("a"), turn(), first, second, third
         )
     )
-    ids = [[call.message_id for call in extract.seen] for extract in (root, child, grandchild)]
+    ids = [[call.message_id for call in extract.messages] for extract in (root, child, grandchild)]
     assert ids[1][:1] == ids[0]
     assert ids[2][:2] == ids[1]
-    assert {call.session_id for call in grandchild.seen} == {"c"}
+    assert {call.session_id for call in grandchild.messages} == {"c"}
 
 
 def test_a_fork_that_copied_only_its_parents_last_turn_does_not_count_what_came_before(tmp_path: Path) -> None:
     child = [meta("c", parent="p"), turn(), counted(5000, 0, 400, last=(100, 0, 9)), counted(5200, 0, 450)]
-    seen = read(write(tmp_path / "c.jsonl", *child)).seen
-    assert [call.usage["input_tokens"] for call in seen] == [100, 200]
-    own = read(write(tmp_path / "own.jsonl", meta("s"), turn(), counted(5000, 0, 400, last=(100, 0, 9)))).seen
+    calls = read(write(tmp_path / "c.jsonl", *child)).messages
+    assert [call.usage["input_tokens"] for call in calls] == [100, 200]
+    own = read(write(tmp_path / "own.jsonl", meta("s"), turn(), counted(5000, 0, 400, last=(100, 0, 9)))).messages
     assert [call.usage["input_tokens"] for call in own] == [5000]
 
 
@@ -201,7 +203,7 @@ def test_a_sub_agents_thread_belongs_to_its_session_and_has_a_name(tmp_path: Pat
     named = meta("t", session_id="s", source=spawned, agent_nickname="Scout")
     older = meta("u", parent_thread_id="s", source={"subagent": "review"})
     for line, agent in ((named, "Scout"), (older, "u")):
-        (call,) = read(write(tmp_path / "r.jsonl", line, turn(), counted(9, 0, 9))).seen
+        (call,) = read(write(tmp_path / "r.jsonl", line, turn(), counted(9, 0, 9))).messages
         assert (call.session_id, call.subagent) == ("s", agent)
 
 
@@ -213,7 +215,7 @@ def test_a_service_tier_of_the_thread_is_kept(tmp_path: Path) -> None:
         }
 
     lines = [meta("s"), turn(), applied("priority"), counted(9, 0, 9), applied("default"), counted(19, 0, 19)]
-    assert [call.service_tier for call in read(write(tmp_path / "r.jsonl", *lines)).seen] == ["priority", None]
+    assert [call.service_tier for call in read(write(tmp_path / "r.jsonl", *lines)).messages] == ["priority", None]
 
 
 def test_bad_records_are_told_with_their_line_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -233,17 +235,17 @@ def test_bad_records_are_told_with_their_line_and_the_rest_is_read(tmp_path: Pat
     )
     extract = read(path)
     assert sorted(skipped.line or 0 for skipped in extract.skipped) == [1, 2, 6, 8]
-    (call,) = extract.seen
+    (call,) = extract.messages
     assert (call.model, call.usage["output_tokens"]) == (None, 12)
 
 
 def test_default_places_and_the_folders_of_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
-    assert transcript("codex").places() == []
+    assert transcript("codex").existing_folders() == []
     write(tmp_path / "history.jsonl", {"text": "x"})
-    kept = [write(tmp_path / "archived_sessions" / "a.jsonl", meta("a"))]
-    kept += [write(tmp_path / "sessions" / "2026" / "08" / "01" / "b.jsonl", meta("b"))]
-    assert transcript("codex").places() == [tmp_path]
-    assert transcript("codex").files(tmp_path) == kept
+    files = [write(tmp_path / "archived_sessions" / "a.jsonl", meta("a"))]
+    files += [write(tmp_path / "sessions" / "2026" / "08" / "01" / "b.jsonl", meta("b"))]
+    assert transcript("codex").existing_folders() == [tmp_path]
+    assert transcript("codex").files(tmp_path) == files
     assert transcript("codex").identify(tmp_path)
     assert not transcript("claude").identify(tmp_path)

@@ -64,7 +64,7 @@ def test_counters_in_any_turns_with_any_repeats_give_the_sum_of_their_calls(
     counters = [readings_of(each) for each in used]
     totals = [total for each in counters for total, _ in each]
     if len(set(totals)) < len(totals):
-        return  # two counters at one total cannot be told apart
+        return  # two counters at one total cannot be distinguished
     shown = in_turns(counters, seed, repeats)
     taken = RolloutCounters()
     ended = [found for total, last in shown if (found := taken.read(total, last)) is not None]

@@ -110,8 +110,8 @@ def test_a_log_goes_on_after_a_session_that_is_no_text(store: DirectoryStore, tm
 
 def test_telemetry_goes_on_after_a_record_that_is_no_text(store: DirectoryStore, tmp_path: Path) -> None:
     def request(session: str) -> dict[str, Any]:
-        told = {"session.id": session, "model": "m", "cost_usd": "1", "input_tokens": "5", "output_tokens": "5"}
-        attributes = [{"key": name, "value": {"stringValue": value}} for name, value in told.items()]
+        given_values = {"session.id": session, "model": "m", "cost_usd": "1", "input_tokens": "5", "output_tokens": "5"}
+        attributes = [{"key": name, "value": {"stringValue": value}} for name, value in given_values.items()]
         record = {"eventName": "claude_code.api_request", "timeUnixNano": "1700000000000000000"}
         return {"resourceLogs": [{"scopeLogs": [{"logRecords": [record | {"attributes": attributes}]}]}]}
 

@@ -22,8 +22,8 @@ from ledger.importing.importer import import_parts, import_source
 from ledger.importing.ledger_state import Known
 from ledger.importing.planner import plan
 from ledger.pricing.genai_book import GenaiPrices
-from ledger.sources.findings import Options, Place
-from ledger.sources.grouping import Found, WorkflowGroups
+from ledger.sources.findings import Location, Options
+from ledger.sources.grouping import WorkflowFinding, WorkflowGroups
 from ledger.sources.otlp import extract
 from projections.folding.row import Row
 from projections.replay.refresh import project
@@ -33,8 +33,8 @@ SONNET, HAIKU = "claude-sonnet-4-5-20250929", "claude-haiku-4-5-20251001"
 START = 1795458781 * 10**9
 
 
-def otlp(store: MemoryStore, path: Path, **told: Any) -> ImportReport:
-    return import_source(store, "otlp", path, **told)
+def otlp(store: MemoryStore, path: Path, **options: Any) -> ImportReport:
+    return import_source(store, "otlp", path, **options)
 
 
 def row(store: MemoryStore, workflow_id: str = "a5b80595") -> Row:
@@ -111,7 +111,7 @@ def test_importing_again_appends_nothing_from_wherever_the_file_lies(tmp_path: P
 
 def counter_request(points: Iterable[tuple[int, int, str, str]], *, delta: bool = False) -> dict[str, Any]:
     """Cost points `(start, time, model, value)`, in seconds."""
-    told = [
+    data_points = [
         {
             "attributes": [
                 {"key": "session.id", "value": {"stringValue": "s1"}},
@@ -124,7 +124,7 @@ def counter_request(points: Iterable[tuple[int, int, str, str]], *, delta: bool 
         for start, time, model, value in points
     ]
     temporality = "AGGREGATION_TEMPORALITY_DELTA" if delta else 2
-    total = {"aggregationTemporality": temporality, "dataPoints": told}
+    total = {"aggregationTemporality": temporality, "dataPoints": data_points}
     scopes = [{"metrics": [{"name": "claude_code.cost.usage", "sum": total}]}]
     return {"resourceMetrics": [{"scopeMetrics": scopes}]}
 
@@ -186,7 +186,7 @@ def test_a_request_that_a_server_received_is_the_same_as_its_line_in_a_file() ->
     received, read = MemoryStore(), MemoryStore()
     for raw in (SAMPLES / "otlp-logs.jsonl").read_bytes().splitlines():
         taken = WorkflowGroups()
-        for found in extract(json.loads(raw), Place("POST /v1/logs", 1), Options()):
+        for found in extract(json.loads(raw), Location("POST /v1/logs", 1), Options()):
             taken.take(found)
         import_parts(received, taken.parts())
     otlp(read, SAMPLES / "otlp-logs.jsonl")
@@ -195,7 +195,9 @@ def test_a_request_that_a_server_received_is_the_same_as_its_line_in_a_file() ->
 
 
 def _ids(request: dict[str, Any]) -> list[str]:
-    found = [each for each in extract(request, Place("/v1/traces", 1), Options()) if isinstance(each, Found)]
+    found = [
+        each for each in extract(request, Location("/v1/traces", 1), Options()) if isinstance(each, WorkflowFinding)
+    ]
     return [each.reading.message_id for each in found if hasattr(each.reading, "message_id")]
 
 
@@ -221,8 +223,8 @@ def test_a_record_that_cannot_be_is_named_by_file_and_line(tmp_path: Path, chang
 
 
 def _request(attributes: dict[str, str]) -> dict[str, Any]:
-    told = [{"key": name, "value": {"stringValue": value}} for name, value in attributes.items()]
-    record = {"eventName": "claude_code.api_request", "timeUnixNano": str(START), "attributes": told}
+    values = [{"key": name, "value": {"stringValue": value}} for name, value in attributes.items()]
+    record = {"eventName": "claude_code.api_request", "timeUnixNano": str(START), "attributes": values}
     return {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
 
 
@@ -242,7 +244,7 @@ def test_whatever_is_changed_in_a_request_nothing_crashes(seed: int) -> None:
         for _ in range(chance.randint(1, 4)):
             _mutate(request, chance)
         spool = WorkflowGroups()
-        for found in extract(request, Place("/v1/logs", 1), Options()):
+        for found in extract(request, Location("/v1/logs", 1), Options()):
             spool.take(found)
         for part in spool.parts():
             plan(part.workflow_id, part.read(), Known(), GenaiPrices(), datetime(2026, 11, 23, tzinfo=UTC), None)

@@ -1,4 +1,4 @@
-"""Sources that never end: pipes, devices and terminals in a folder are named, and what lies beside them is read."""
+"""Sources that never end: pipes and devices in a folder are reported, and the files next to them are read."""
 
 from __future__ import annotations
 

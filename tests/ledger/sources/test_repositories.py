@@ -33,14 +33,14 @@ def test_a_sub_folder_belongs_to_its_repository(shop: Path) -> None:
     assert repository_of(str(shop / "src" / "cart")) == str(shop), "a folder that was deleted since"
 
 
-@pytest.mark.parametrize("place", ["../elsewhere", ".worktrees/fix", ".claude/worktrees/fix", "../shop-worktrees/fix"])
-def test_a_worktree_belongs_to_the_main_repository(shop: Path, place: str) -> None:
-    worktree = (shop / place).resolve()
+@pytest.mark.parametrize("folder", ["../elsewhere", ".worktrees/fix", ".claude/worktrees/fix", "../shop-worktrees/fix"])
+def test_a_worktree_belongs_to_the_main_repository(shop: Path, folder: str) -> None:
+    worktree = (shop / folder).resolve()
     git(shop, "worktree", "add", str(worktree))
     (worktree / "src").mkdir()
     assert repository_of(str(worktree / "src")) == str(shop)
     shutil.rmtree(worktree)
-    if place != "../elsewhere":
+    if folder != "../elsewhere":
         assert repository_of(str(worktree / "src")) == str(shop), "its path alone says it"
 
 

@@ -98,7 +98,7 @@ def test_a_row_without_an_id_is_itself_wherever_it_stands(tmp_path: Path) -> Non
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     (tmp_path / "b.csv").write_text("workflow_id,cost_usd,observed_at\nw,0.1,2026-01-01\n", encoding="utf-8")
     report = import_source(store, "csv", tmp_path)
-    assert (report.appended, report.unchanged) == (2, 2), "a row that stands twice is one call"
+    assert (report.appended, report.unchanged) == (2, 2), "a repeated row is one call"
     assert row(store, "w").actual_cost_nanousd == money.parse("0.2")
 
 
@@ -179,8 +179,8 @@ def test_constants_and_what_a_row_says_of_its_workflow(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     path.write_text('{"usage":{"usd":0.1},"project":"shop","issue":"17"}\n', encoding="utf-8")
     store = MemoryStore()
-    told = ["workflow_id==w", "agent==plan", "cost_usd=usage.usd", "issue_number=issue"]
-    import_source(store, "jsonl", path, map=told)
+    mapping = ["workflow_id==w", "agent==plan", "cost_usd=usage.usd", "issue_number=issue"]
+    import_source(store, "jsonl", path, map=mapping)
     started = next(line for line in store.read("w") if line["type"] == "workflow_started")
     assert (started["project"], started["issue_number"]) == ("shop", 17)
     assert readings(store, "w")[0]["agent"] == "plan"
@@ -207,13 +207,13 @@ def test_a_quote_that_is_never_closed_costs_the_rest_of_the_file_and_is_said(tmp
 def test_a_resync_reads_the_table_again_by_the_same_map(tmp_path: Path) -> None:
     path, data = tmp_path / "calls.csv", tmp_path / "data"
     path.write_text("job,usd\nw,0.1\n", encoding="utf-8")
-    told = ("workflow_id=job", "cost_usd=usd")
-    SourceRegister(data).add(SourceEntry("csv", str(path), map=tuple(told)))
+    mapping = ("workflow_id=job", "cost_usd=usd")
+    SourceRegister(data).add(SourceEntry("csv", str(path), map=tuple(mapping)))
     store = MemoryStore()
     assert reread(store, SourceRegister(data)).appended == 1
     path.write_text("job,usd\nw,0.1\nw,0.3\n", encoding="utf-8")
     assert reread(store, SourceRegister(data)).appended == 1
-    assert [entry.map for entry in SourceRegister(data).entries()] == [told]
+    assert [entry.map for entry in SourceRegister(data).entries()] == [mapping]
 
 
 def test_a_workflow_too_large_for_one_part_comes_in_several(monkeypatch: pytest.MonkeyPatch) -> None:

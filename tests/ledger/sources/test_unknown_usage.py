@@ -20,8 +20,8 @@ def other(record: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def request(value: Any) -> dict[str, Any]:
-    told = {"session.id": "s", "model": "m", "cost_usd": "1", "input_tokens": "5", "output_tokens": "5"}
-    attributes = [{"key": name, "value": {"stringValue": value}} for name, value in told.items()]
+    values = {"session.id": "s", "model": "m", "cost_usd": "1", "input_tokens": "5", "output_tokens": "5"}
+    attributes = [{"key": name, "value": {"stringValue": value}} for name, value in values.items()]
     record = {"eventName": "claude_code.api_request", "timeUnixNano": "1700000000000000000", "attributes": attributes}
     return {"resourceLogs": value or [{"scopeLogs": [{"logRecords": [record]}]}]}
 
@@ -52,9 +52,9 @@ def test_usage_in_an_unknown_shape_is_told_once_with_its_line(
     path = write(tmp_path / "t.jsonl", *known, *[unknown] * 9)
     report = import_source(store, kind, path, workflow_id="w")
     assert (report.problems, report.appended > 0) == ([], True)
-    [told] = report.skipped
-    assert (told.path.name, told.line) == ("t.jsonl", len(known) + 1)
-    assert "in a shape that this version does not know, nor in 8 more" in told.reason
+    [skipped] = report.skipped
+    assert (skipped.path.name, skipped.line) == ("t.jsonl", len(known) + 1)
+    assert "in a shape that this version does not know, nor in 8 more" in skipped.reason
 
 
 def test_what_tells_of_usage_that_stands_elsewhere_is_not_told(tmp_path: Path) -> None:

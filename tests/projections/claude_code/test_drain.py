@@ -21,7 +21,7 @@ from ledger.claude_code.spool import Spool, file_name
 from ledger.importing.importer import import_source
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.sources.findings import Options
-from ledger.sources.transcript_reader import name_id
+from ledger.sources.names import name_id
 from projections.replay.refresh import project
 from tests.running_agent import Agent, S, message
 

@@ -1,0 +1,50 @@
+"""Names, moments and workflow ids from foreign text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from ledger.events import timestamps
+from ledger.events.event import check_name
+
+__all__ = ["branch_name", "moment", "name", "name_id"]
+
+_DETACHED: Final = "HEAD"
+"""What git calls the branch while none is checked out."""
+_NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
+
+
+def moment(value: object) -> str:
+    """Return a moment in the ledger's spelling; "" for anything else, such as a time without a zone."""
+    try:
+        return timestamps.parse(value)
+    except ValueError:
+        return ""
+
+
+def name(value: object) -> str:
+    """Return a name that is valid in a ledger; "" for anything else."""
+    try:
+        return check_name(value)
+    except ValueError:
+        return ""
+
+
+def branch_name(value: object) -> str:
+    """Return the name of a git branch; "" while none is checked out."""
+    return "" if value == _DETACHED else name(value)
+
+
+def name_id(text: str, *, readable: str | None = None) -> str:
+    """Return a workflow id for any text: itself when it is one, else its readable part and a digest of all of it.
+
+    Args:
+        readable: the readable part of a long text, such as the last folder of a path.
+    """
+    if readable is None and _WORKFLOW_ID.match(text):
+        return text
+    shown = _NO_ID.sub("-", readable or text).strip("-")[:64]
+    return f"{shown or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
