@@ -1,6 +1,6 @@
-"""Counters: what a meter shows when several counters count for it, each telling only its own figure.
+"""Counter series: what a meter shows when several counters count for it, each reporting only its own figure.
 
-Telemetry tells either how far a counter has come since its process began (cumulative) or by how much it has grown
+Telemetry reports either how far a counter has come since its process began (cumulative) or by how much it has grown
 (delta, each increment a counter of its own here). Either way the meter shows the sum of its counters, each at its
 highest: so no order, split or repetition of the exports changes where it ends.
 
@@ -10,7 +10,7 @@ Pure: no file, no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["CounterFigure", "CounterSeries"]
 
@@ -20,7 +20,7 @@ class CounterFigure:
     """One counter's figure.
 
     Attributes:
-        nanousd: None while it has told no cost.
+        nanousd: None while it has reported no cost.
         partial: the true figure is at least this.
         carried_nanousd: what its meter had cost before it began, by its own account.
     """
@@ -36,7 +36,7 @@ class CounterSeries:
     """The counters of one meter.
 
     Attributes:
-        nanousd: their sum; None while none has told a cost.
+        nanousd: their sum; None while none has reported a cost.
         usage: their sum by bucket.
         latest: the latest `observed_at` among them, in the ledger's spelling.
     """
@@ -44,33 +44,37 @@ class CounterSeries:
     nanousd: int | None = None
     usage: dict[str, int] = field(default_factory=dict)
     latest: str | None = None
-    _by_series: dict[str, CounterFigure] = field(default_factory=dict)
+    by_series: dict[str, CounterFigure] = field(default_factory=dict)
+
+    def copy(self) -> CounterSeries:
+        """Return counters that can be changed without changing these."""
+        return replace(self, usage=dict(self.usage), by_series=dict(self.by_series))
 
     @property
     def partial(self) -> bool:
-        """Whether one of them is known to be too low, or began after one that is missing."""
+        """Whether one of them is too low, or began after one that is missing."""
         whole = self.nanousd or 0
         return any(
-            counted.partial or counted.carried_nanousd > whole - (counted.nanousd or 0)
-            for counted in self._by_series.values()
+            figure.partial or figure.carried_nanousd > whole - (figure.nanousd or 0)
+            for figure in self.by_series.values()
         )
 
     def highest(self, series: str) -> int:
-        """Nanodollars of one counter; 0 while it has none."""
-        return self._by_series.get(series, CounterFigure()).nanousd or 0
+        """Return the nanodollars of one counter; 0 while it has none."""
+        return self.by_series.get(series, CounterFigure()).nanousd or 0
 
     def is_older(self, series: str, nanousd: int, *, partial: bool) -> bool:
-        """Whether a counter has given more than this already, and as exactly."""
-        had = self._by_series.get(series, CounterFigure())
+        """Return whether a counter has reported more than this already, and as exactly."""
+        had = self.by_series.get(series, CounterFigure())
         return (had.nanousd or 0) > nanousd and (partial or not had.partial)
 
-    def count(self, series: str, told: CounterFigure, observed_at: str | None) -> bool:
-        """Take what a counter tells; whether that raises the meter's figure."""
-        had = self._by_series.get(series, CounterFigure())
-        now = _highest(had, told)
+    def count(self, series: str, given: CounterFigure, observed_at: str | None) -> bool:
+        """Add a figure of a counter; return whether that raises the meter's figure."""
+        had = self.by_series.get(series, CounterFigure())
+        now = _highest(had, given)
         if now == had:
             return False
-        self._by_series[series] = now
+        self.by_series[series] = now
         if now.nanousd is not None:
             self.nanousd = (self.nanousd or 0) + now.nanousd - (had.nanousd or 0)
         for bucket, count in now.usage.items():
@@ -80,11 +84,11 @@ class CounterSeries:
         return True
 
 
-def _highest(had: CounterFigure, told: CounterFigure) -> CounterFigure:
-    if had.partial and not told.partial and told.nanousd is not None:
-        return told  # what is known exactly, after a lower bound that may have been priced too high
-    costs = [cost for cost in (had.nanousd, told.nanousd) if cost is not None]
-    usage = {name: max(had.usage.get(name, 0), told.usage.get(name, 0)) for name in {**had.usage, **told.usage}}
-    partial = told.partial if told.nanousd is not None and told.nanousd >= (had.nanousd or 0) else had.partial
-    carried = max(had.carried_nanousd, told.carried_nanousd)
+def _highest(had: CounterFigure, given: CounterFigure) -> CounterFigure:
+    if had.partial and not given.partial and given.nanousd is not None:
+        return given  # an exact figure, after a lower bound that may have been priced too high
+    costs = [cost for cost in (had.nanousd, given.nanousd) if cost is not None]
+    usage = {name: max(had.usage.get(name, 0), given.usage.get(name, 0)) for name in {**had.usage, **given.usage}}
+    partial = given.partial if given.nanousd is not None and given.nanousd >= (had.nanousd or 0) else had.partial
+    carried = max(had.carried_nanousd, given.carried_nanousd)
     return CounterFigure(max(costs, default=None), usage, partial, carried)

@@ -17,9 +17,10 @@ from ledger.events import timestamps as clocks
 from ledger.events.event import END_TYPES
 from ledger.events.timestamps import Clock
 from ledger.events.workflow_ids import check_workflow_id
+from ledger.importing.import_plan import ImportPlan
 from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
-from ledger.importing.ledger_state import Known, known
-from ledger.importing.planner import ImportPlan, plan
+from ledger.importing.ledger_state import LedgerState, state_of
+from ledger.importing.planner import plan
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook
@@ -191,11 +192,11 @@ def _append(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _known(store: LedgerStore, workflow_id: str) -> Known:
+def _known(store: LedgerStore, workflow_id: str) -> LedgerState:
     try:
-        return known(store.read(workflow_id))
+        return state_of(store.read(workflow_id))
     except UnknownWorkflow:
-        return Known()
+        return LedgerState()
 
 
 def configured(config: Config) -> list[SourceEntry]:

@@ -1,4 +1,4 @@
-"""What a ledger holds that a plan depends on, learnt line by line.
+"""The state of a ledger that a plan depends on, built line by line.
 
 Pure: no file, no clock.
 """
@@ -6,7 +6,7 @@ Pure: no file, no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ledger.errors import NOT_OURS, OddLine
@@ -16,54 +16,54 @@ from ledger.events.runs import Runs
 from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.providers.usage import measure
 
-__all__ = ["CALL_NAMES", "Known", "ModelPath", "Named", "known"]
+__all__ = ["TELEMETRY", "LedgerState", "ModelPath", "SessionMeter", "state_of"]
 
-Named = tuple[str | None, str]
+SessionMeter = tuple[str | None, str]
 """A session's meter: its agent and its session id there."""
 
 ModelPath = tuple[str | None, str | None, str | None]
-"""Agent, session and model: what is above a message."""
+"""Agent, session and model: the levels above a message."""
 
 
-CALL_NAMES: Final = "otlp"
-"""The kind of source whose calls are known by the provider's request id alone."""
+TELEMETRY: Final = "otlp"
+"""The kind of source whose calls are identified by the provider's request id alone."""
 
 
 @dataclass(slots=True)
-class Known:
-    """What a ledger holds that a plan depends on.
+class LedgerState:
+    """The content of a ledger that a plan depends on.
 
     Attributes:
         seq: of its last line, 0 without a ledger.
-        meters: a process's meter, by `(session id as the source says it, process)`.
-        homes: the agent that a session stands under: of its first reading of its own, before that of its first message.
+        meters: a process's meter, by `(session id as the source has it, process)`.
+        session_agents: the agent of each session: of its first own reading, before that of its first message.
         covered: sessions that have a reading of their own or of one of their models.
-        agents: all agents that a session's messages stand under; ledgers of earlier versions have several.
+        message_agents: all agents of a session's messages; ledgers of earlier versions have several.
         messages: where each message was first observed.
-        names: the message that another native id of a response stands for.
+        aliases: the message id that the ledger has for another native id of a response.
         measures: of each message's largest reading, and its moment; see `usage.measure`.
-        killed: nanodollars of the messages of a process that may have left no total, those that were cut off aside.
-        feeds: session id and kind of source of every reading that names a session, corrections aside.
+        process_messages: nanodollars of each message of a process that may have left no total, except those cut off.
+        session_kinds: session id and kind of source of every reading with a session, except corrections.
         models: the models of a session's messages; `total_models`, those that have readings of their own there.
-        unnamed: sessions with calls, telemetry's aside, that name no request id.
+        unnamed: sessions with calls, except telemetry's, that name no request id.
         finals: cost and usage of the last reading of a meter that is final, by the meter's path.
-        started_at, project: of the starts; "" when none says it.
+        started_at, project: of the starts; "" without one.
         counters: by agent, session and model, and kind of source.
         last_activity: the latest moment of a reading that is no correction; "" without any.
-        ended_at: of the run that has ended, as the application's own row says it; "" when none does.
+        ended_at: of the run that has ended, by the application's own row; "" without one.
     """
 
     seq: int = 0
     ids: set[str] = field(default_factory=set)
-    meters: dict[tuple[str, str], Named] = field(default_factory=dict)
-    homes: dict[str, str | None] = field(default_factory=dict)
+    meters: dict[tuple[str, str], SessionMeter] = field(default_factory=dict)
+    session_agents: dict[str, str | None] = field(default_factory=dict)
     covered: set[str] = field(default_factory=set)
-    agents: dict[str, set[str | None]] = field(default_factory=dict)
+    message_agents: dict[str, set[str | None]] = field(default_factory=dict)
     messages: dict[str, ModelPath] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     measures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
-    killed: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
-    feeds: set[tuple[str, str]] = field(default_factory=set)
+    process_messages: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    session_kinds: set[tuple[str, str]] = field(default_factory=set)
     models: dict[str, set[str]] = field(default_factory=dict)
     total_models: dict[str, set[str]] = field(default_factory=dict)
     unnamed: set[str] = field(default_factory=set)
@@ -76,107 +76,133 @@ class Known:
     last_activity: str = ""
     ended_at: str = ""
 
+    def copy(self) -> LedgerState:
+        """Return a state that can be changed without changing this one."""
+        return replace(
+            self,
+            ids=set(self.ids),
+            meters=dict(self.meters),
+            session_agents=dict(self.session_agents),
+            covered=set(self.covered),
+            message_agents={id: set(agents) for id, agents in self.message_agents.items()},
+            messages=dict(self.messages),
+            aliases=dict(self.aliases),
+            measures=dict(self.measures),
+            process_messages={key: dict(costs) for key, costs in self.process_messages.items()},
+            session_kinds=set(self.session_kinds),
+            models={id: set(models) for id, models in self.models.items()},
+            total_models={id: set(models) for id, models in self.total_models.items()},
+            unnamed=set(self.unnamed),
+            finals=dict(self.finals),
+            counters={key: series.copy() for key, series in self.counters.items()},
+        )
 
-def known(lines: Iterable[Line], found: Known | None = None) -> Known:
-    """What a ledger's lines say, or what is known once these lines follow."""
-    found = Known() if found is None else found
+
+def state_of(lines: Iterable[Line], before: LedgerState | None = None) -> LedgerState:
+    """Return the state of a ledger by its lines, or the one before with these lines added to it."""
+    state = LedgerState() if before is None else before
     for line in lines:
         try:
-            _learn(found, line)
+            _add(state, line)
         except NOT_OURS:
             raise OddLine(line) from None
-    return found
+    return state
 
 
-def _learn(found: Known, line: Line) -> None:
-    found.seq = line["seq"]
-    found.ids.add(line["id"])
+def _add(state: LedgerState, line: Line) -> None:
+    state.seq = line["seq"]
+    state.ids.add(line["id"])
     if line["type"] == COST_OBSERVED:
-        _learn_reading(found, line)
+        _add_reading(state, line)
     elif line["type"] in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
-        before, found.runs = found.runs, found.runs.after(line["type"], line["run"])
+        before, state.runs = state.runs, state.runs.after(line["type"], line["run"])
         if line["type"] == WORKFLOW_STARTED:
-            found.status = "running" if not found.runs.ended else found.status
-            found.ended_at = found.ended_at if found.runs.ended else ""
+            state.status = "running" if not state.runs.ended else state.status
+            state.ended_at = state.ended_at if state.runs.ended else ""
             at = line.get("observed_at") or line["recorded_at"]
-            found.started_at = min(at, found.started_at or at)
-            found.project = line.get("project") or found.project
+            state.started_at = min(at, state.started_at or at)
+            state.project = line.get("project") or state.project
         elif line["run"] >= before.run:
-            found.status = line["type"].removeprefix("workflow_")
+            state.status = line["type"].removeprefix("workflow_")
             from_row = (line.get("source") or {}).get("kind") == "history_db"
-            found.ended_at = line.get("observed_at") or "" if from_row else found.ended_at
+            state.ended_at = line.get("observed_at") or "" if from_row else state.ended_at
 
 
-def _learn_reading(found: Known, line: Line) -> None:
+def _add_reading(state: LedgerState, line: Line) -> None:
     agent, session_id, source = line.get("agent"), line.get("session_id"), line.get("source") or {}
     kind, process = source.get("kind") or "", source.get("process")
     path: ModelPath = (agent, session_id, line.get("model"))
     if "reason" not in line:
         moment = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
-        found.last_activity = max(found.last_activity, min(moment, line["recorded_at"]))
+        state.last_activity = max(state.last_activity, min(moment, line["recorded_at"]))
     if (series := source.get("series")) is not None:
-        _learn_counter(found, line, path, kind, series)
+        _add_counter(state, line, path, kind, series)
     elif process is not None and "message_id" not in line:
-        _learn_total(found, line, path, kind, process)
-    if session_id is not None and "reason" not in line:  # a correction or a repricing repeats what a source has given
-        found.feeds.add((_session_of(session_id, process or ""), kind))
+        _add_total(state, line, path, kind, process)
+    if session_id is not None and "reason" not in line:  # a correction or a repricing only repeats a source's reading
+        state.session_kinds.add((_session_of(session_id, process or ""), kind))
     message_id = line.get("message_id")
     if session_id is not None and process is not None:
         key = (_session_of(session_id, process), process)
-        found.meters.setdefault(key, (agent, session_id))
+        state.meters.setdefault(key, (agent, session_id))
         if message_id is not None and not source.get("cut"):
             cost = money.from_wire(line.get("cost_usd", "0.00"))
-            whole = found.killed.setdefault(key, {})
-            whole[message_id] = max(cost, whole.get(message_id, 0))
+            costs = state.process_messages.setdefault(key, {})
+            costs[message_id] = max(cost, costs.get(message_id, 0))
     if message_id is not None:
-        _learn_message(found, line, path, kind)
+        _add_message(state, line, path, kind)
     elif session_id is not None:
-        if session_id not in found.covered:
-            found.homes[session_id] = agent
-            found.covered.add(session_id)
-        if path[2] is not None:
-            found.total_models.setdefault(session_id, set()).add(path[2])
-        if line.get("final") and "cost_usd" in line:
-            found.finals[path] = {name: line[name] for name in ("cost_usd", "usage") if name in line}
-        else:
-            found.finals.pop(path, None)
+        _add_session(state, line, path, session_id)
 
 
-def _learn_message(found: Known, line: Line, path: ModelPath, kind: str) -> None:
+def _add_message(state: LedgerState, line: Line, path: ModelPath, kind: str) -> None:
     message_id, (agent, session_id, model) = line["message_id"], path
     names = (line.get("source") or {}).get("names") or ()
-    found.messages.setdefault(message_id, path)
+    state.messages.setdefault(message_id, path)
     for name in names:
-        found.names.setdefault(name, message_id)
+        state.aliases.setdefault(name, message_id)
     if session_id is not None:
-        found.homes.setdefault(session_id, agent)
-        found.agents.setdefault(session_id, set()).add(agent)
+        state.session_agents.setdefault(session_id, agent)
+        state.message_agents.setdefault(session_id, set()).add(agent)
         if model is not None:
-            found.models.setdefault(session_id, set()).add(model)
-        if kind != CALL_NAMES and not names:
-            found.unnamed.add(session_id)
-    had, at = found.measures.get(message_id, (b"", ""))
+            state.models.setdefault(session_id, set()).add(model)
+        if kind != TELEMETRY and not names:
+            state.unnamed.add(session_id)
+    had, at = state.measures.get(message_id, (b"", ""))
     given = measure(line.get("usage") or {})
-    found.measures[message_id] = (max(had, given), max(at, line.get("observed_at") or ""))
+    state.measures[message_id] = (max(had, given), max(at, line.get("observed_at") or ""))
 
 
-def _learn_counter(found: Known, line: Line, path: ModelPath, kind: str, series: str) -> None:
-    counters, source = found.counters.setdefault((path, kind), CounterSeries()), line["source"]
+def _add_session(state: LedgerState, line: Line, path: ModelPath, session_id: str) -> None:
+    """Add a reading of a session, or of one of its models."""
+    if session_id not in state.covered:
+        state.session_agents[session_id] = path[0]
+        state.covered.add(session_id)
+    if path[2] is not None:
+        state.total_models.setdefault(session_id, set()).add(path[2])
+    if line.get("final") and "cost_usd" in line:
+        state.finals[path] = {name: line[name] for name in ("cost_usd", "usage") if name in line}
+    else:
+        state.finals.pop(path, None)
+
+
+def _add_counter(state: LedgerState, line: Line, path: ModelPath, kind: str, series: str) -> None:
+    counters, source = state.counters.setdefault((path, kind), CounterSeries()), line["source"]
     cost = source.get("series_cost_usd")
     nanousd = None if cost is None else money.from_wire(cost)
     carried = money.from_wire(source.get("series_carried_usd", "0.00"))
     partial = source.get("series_partial") is True
-    counted = CounterFigure(nanousd, source.get("series_usage") or {}, partial, carried)
-    counters.count(series, counted, line.get("observed_at"))
+    figure = CounterFigure(nanousd, source.get("series_usage") or {}, partial, carried)
+    counters.count(series, figure, line.get("observed_at"))
 
 
-def _learn_total(found: Known, line: Line, path: ModelPath, kind: str, process: str) -> None:
-    """Take a process's total as earlier versions wrote it: a reading of a meter, without the series it counts in."""
+def _add_total(state: LedgerState, line: Line, path: ModelPath, kind: str, process: str) -> None:
+    """Add a process's total as earlier versions wrote it: a reading of a meter, without its counter's series."""
     if "cost_usd" in line:
-        counted = CounterFigure(money.from_wire(line["cost_usd"]), line.get("usage") or {}, line.get("partial") is True)
-        found.counters.setdefault((path, kind), CounterSeries()).count(process, counted, line.get("observed_at"))
+        figure = CounterFigure(money.from_wire(line["cost_usd"]), line.get("usage") or {}, line.get("partial") is True)
+        state.counters.setdefault((path, kind), CounterSeries()).count(process, figure, line.get("observed_at"))
 
 
 def _session_of(meter_session_id: str, process: str) -> str:
-    """The session id as the source says it, from the one its meter got."""
+    """The session id as the source has it, from the one of its meter."""
     return meter_session_id.removesuffix(f":{process}") if process else meter_session_id

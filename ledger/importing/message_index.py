@@ -31,7 +31,7 @@ from ledger.errors import (
     reason,
 )
 from ledger.events.runs import Runs
-from ledger.importing.ledger_state import Known, known
+from ledger.importing.ledger_state import LedgerState, state_of
 from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.transcript import FileStamp, Mark
 from ledger.storage.descriptors import shortage
@@ -187,15 +187,15 @@ class MessageIndex:
             found.setdefault(session_id, set()).add((kind != first, workflow_id))
         return {id: list(dict.fromkeys(workflow_id for _, workflow_id in sorted(of))) for id, of in found.items()}
 
-    def ledger(self, workflow_id: str) -> tuple[Head, Known]:
+    def ledger(self, workflow_id: str) -> tuple[Head, LedgerState]:
         """How far a ledger was read, and what a plan needs to know of it but for its messages."""
         row = self._db.execute(
             "SELECT seq, size, hash, run, ended, status, started_at, project FROM ledgers WHERE workflow_id = ?",
             (workflow_id,),
         ).fetchone()
         if row is None:
-            return EMPTY, Known()
-        told = Known(row[0], runs=Runs(row[3], bool(row[4])), status=row[5], started_at=row[6], project=row[7])
+            return EMPTY, LedgerState()
+        told = LedgerState(row[0], runs=Runs(row[3], bool(row[4])), status=row[5], started_at=row[6], project=row[7])
         sessions = self._db.execute(
             "SELECT session_id, kind, agent, covered, unnamed, models, total_models FROM sessions"
             " WHERE workflow_id = ? ORDER BY covered",
@@ -204,15 +204,15 @@ class MessageIndex:
         for session_id, kind, agent, covered, unnamed, models, total_models in sessions:
             told.models.setdefault(session_id, set()).update(orjson.loads(models))
             told.total_models.setdefault(session_id, set()).update(orjson.loads(total_models))
-            told.homes[session_id] = agent
-            told.feeds.add((session_id, kind))
+            told.session_agents[session_id] = agent
+            told.session_kinds.add((session_id, kind))
             if covered:
                 told.covered.add(session_id)
             if unnamed:
                 told.unnamed.add(session_id)
         return Head(row[0], row[1], row[2]), told
 
-    def learn(self, workflow_id: str, head: Head, news: Known) -> None:
+    def learn(self, workflow_id: str, head: Head, news: LedgerState) -> None:
         """Take in what a ledger says up to a head: `ledger`'s answer and what the lines since then said."""
         row = (workflow_id, head.seq, head.size, head.hash, news.runs.run, news.runs.ended, news.status)
         self._db.execute(
@@ -230,13 +230,13 @@ class MessageIndex:
                     id,
                     workflow_id,
                     kind,
-                    news.homes.get(id),
+                    news.session_agents.get(id),
                     id in news.covered,
                     id in news.unnamed,
                     orjson.dumps(sorted(news.models.get(id, ()))).decode(),
                     orjson.dumps(sorted(news.total_models.get(id, ()))).decode(),
                 )
-                for id, kind in news.feeds
+                for id, kind in news.session_kinds
             ),
         )
 
@@ -322,7 +322,7 @@ class MessageIndex:
             head, found = self.ledger(workflow_id)
             try:
                 reader = ledgers.read(workflow_id, start=head)
-                found = known(reader, found)
+                found = state_of(reader, found)
             except DamagedLedger:
                 if not head.seq:
                     continue  # it takes no appends either, and says so when one is tried

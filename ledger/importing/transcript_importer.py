@@ -21,7 +21,7 @@ from ledger.events.event import COST_OBSERVED, Event
 from ledger.events.fields import check_name
 from ledger.events.timestamps import Clock
 from ledger.importing.import_report import ATTEMPTS_MAX, ImportReport, Progress, WorkflowCounts
-from ledger.importing.ledger_state import Known, known
+from ledger.importing.ledger_state import LedgerState, state_of
 from ledger.importing.message_index import FileRead, IndexedMessage, MessageIndex
 from ledger.importing.planner import plan
 from ledger.importing.session_totals import count_totals
@@ -290,7 +290,7 @@ class _FoundMessages:
                 known_here.messages[id] = (at.agent, at.session_id, at.model)
                 known_here.measures[id] = (at.measure, at.observed_at)
                 if id != one.seen.message_id:
-                    known_here.names[one.seen.message_id] = id
+                    known_here.aliases[one.seen.message_id] = id
         new = [one for one in ones if _is_new(one.seen, known_here)]
         seen = [(self._with_agent(one.seen), self._spelled(one.file)) for one in new]
         agent = self._options.agent or transcript(self._kind).agent
@@ -328,9 +328,9 @@ class _FoundMessages:
         return name_id(f"{seen.project}\n{seen.branch}", readable=f"{folder}-{seen.branch or 'no-branch'}")
 
 
-def _is_new(seen: TranscriptMessage, known_here: Known) -> bool:
+def _is_new(seen: TranscriptMessage, known_here: LedgerState) -> bool:
     """Whether a ledger has no view of the message, or only smaller ones."""
-    id = known_here.names.get(seen.message_id, seen.message_id)
+    id = known_here.aliases.get(seen.message_id, seen.message_id)
     path = known_here.messages.get(id)
     if path is None:
         return True
@@ -355,7 +355,7 @@ class _Job:
     counters: list[Counter]
     begun: Beginning | None
     head: Head
-    told: Known
+    told: LedgerState
     status: str | None
     unchanged: int
 
@@ -372,7 +372,7 @@ class _Done:
     unchanged: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     head: Head | None = None
-    news: Known | None = None
+    news: LedgerState | None = None
     problem: CostledgerError | None = None
 
 
@@ -381,7 +381,8 @@ def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock)
     try:
         calls = [_call(job, seen, file) for seen, file in job.seen]
         findings = Findings(calls=calls, counters=job.counters, beginning=job.begun)
-        head, told = _again(ledgers, job) if _has_final_totals(job) else (job.head, job.told)
+        from_index = not _has_final_totals(job)
+        head, told = (job.head, job.told) if from_index else _again(ledgers, job)
         for attempt in range(ATTEMPTS_MAX):
             made = plan(job.workflow_id, findings, told, prices, clock(), job.status)
             try:
@@ -390,11 +391,12 @@ def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock)
                 if attempt + 1 == ATTEMPTS_MAX:
                     raise
                 head, told = _again(ledgers, job)
+                from_index = False
             else:
                 appended = sum(not receipt.duplicate for receipt in receipts)
                 done = _Done(appended, job.unchanged + made.unchanged + len(receipts) - appended, made.skipped)
-                if attempt == 0 and appended and appended == len(receipts):
-                    _learn(ledgers, job, made.events, receipts, done)
+                if from_index and appended and appended == len(receipts):
+                    _learn(ledgers, job, made.state, made.events, receipts, done)
                 return done
     except CostledgerError as error:
         return _Done(problem=error)
@@ -404,7 +406,9 @@ def _append(ledgers: LedgerStore, job: _Job, *, prices: PriceBook, clock: Clock)
 def _has_final_totals(job: _Job) -> bool:
     """Whether the workflow has ended with totals that may not cover the messages: only its ledger says which."""
     sessions = {seen.session_id for seen, _ in job.seen}
-    return job.told.runs.ended and any(kind == "claude_stream" and id in sessions for id, kind in job.told.feeds)
+    return job.told.runs.ended and any(
+        kind == "claude_stream" and id in sessions for id, kind in job.told.session_kinds
+    )
 
 
 def _call(job: _Job, seen: TranscriptMessage, file: str) -> Call:
@@ -428,9 +432,16 @@ def _call(job: _Job, seen: TranscriptMessage, file: str) -> Call:
     )
 
 
-def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: Sequence[Receipt], done: _Done) -> None:
+def _learn(
+    ledgers: LedgerStore,
+    job: _Job,
+    told: LedgerState,
+    events: Sequence[Event],
+    receipts: Sequence[Receipt],
+    done: _Done,
+) -> None:
     """What the ledger says now, known without reading it; whatever only it can tell, the next import reads."""
-    told, begun = job.told, [event for event in events if event.type != COST_OBSERVED]
+    begun = [event for event in events if event.type != COST_OBSERVED]
     if any(not {"run", "observed_at"} <= event.fields.keys() for event in begun):
         return
     last = receipts[-1]
@@ -439,21 +450,21 @@ def _learn(ledgers: LedgerStore, job: _Job, events: Sequence[Event], receipts: S
         done.head = ledgers.read(job.workflow_id, start=end).head
     except DamagedLedger:
         return  # somebody has appended since
-    done.news = known(({"type": event.type, "seq": last.seq, **event.fields} for event in begun), told)
+    done.news = state_of(({"type": event.type, "seq": last.seq, **event.fields} for event in begun), told)
     for event in events:
         if event.type == COST_OBSERVED and (session_id := event.fields.get("session_id")) is not None:
-            told.feeds.add((session_id, job.kind))
-            told.homes.setdefault(session_id, event.fields.get("agent"))
+            told.session_kinds.add((session_id, job.kind))
+            told.session_agents.setdefault(session_id, event.fields.get("agent"))
             if "message_id" in event.fields and not (event.fields.get("source") or {}).get("names"):
                 told.unnamed.add(session_id)
     told.ids.clear()
 
 
-def _again(ledgers: LedgerStore, job: _Job) -> tuple[Head, Known]:
+def _again(ledgers: LedgerStore, job: _Job) -> tuple[Head, LedgerState]:
     """The ledger as it is now that somebody else has appended."""
     try:
         reader = ledgers.read(job.workflow_id)
-        told = known(reader)
+        told = state_of(reader)
     except UnknownWorkflow:
         return job.head, job.told
     return reader.head, told

@@ -19,7 +19,7 @@ from ledger.errors import SourceUnreadable
 from ledger.events import money
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import import_parts, import_source
-from ledger.importing.ledger_state import Known
+from ledger.importing.ledger_state import LedgerState
 from ledger.importing.planner import plan
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.sources.findings import Location, Options
@@ -247,7 +247,7 @@ def test_whatever_is_changed_in_a_request_nothing_crashes(seed: int) -> None:
         for found in extract(request, Location("/v1/logs", 1), Options()):
             spool.take(found)
         for part in spool.parts():
-            plan(part.workflow_id, part.read(), Known(), GenaiPrices(), datetime(2026, 11, 23, tzinfo=UTC), None)
+            plan(part.workflow_id, part.read(), LedgerState(), GenaiPrices(), datetime(2026, 11, 23, tzinfo=UTC), None)
 
 
 def _mutate(value: Any, chance: random.Random) -> None:

@@ -1,0 +1,185 @@
+"""Planning of calls: each becomes a reading under the path where the ledger first had it.
+
+A response is recognised by its native ids and counts once, at its largest view. All calls of a coding agent's session
+are under one agent. Pure: no file, no clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from ledger.events import timestamps
+from ledger.events.event import call_observed, cost_observed
+from ledger.events.ids import digest
+from ledger.importing.counter_planner import CounterPlanner
+from ledger.importing.import_plan import ImportPlan
+from ledger.importing.ledger_state import TELEMETRY, ModelPath
+from ledger.pricing.price_book import PriceBook, price_event, price_of
+from ledger.providers.model_names import plain_name
+from ledger.providers.usage import is_larger, measure
+from ledger.sources.findings import Call, Counter
+
+__all__ = ["CallPlanner"]
+
+_STREAM: Final = "claude_stream"
+"""The kind of source whose totals can be final."""
+
+
+class CallPlanner:
+    """Plans readings of single calls."""
+
+    def __init__(self, plan: ImportPlan, counters: CounterPlanner, prices: PriceBook, moment: datetime) -> None:
+        self._plan, self._state, self._counters = plan, plan.state, counters
+        self._prices, self._moment = prices, moment
+        self._reopened: set[str] = set()
+
+    def plan(self, call: Call) -> None:
+        """Plan a reading of a call, priced when it names no cost, unless the ledger has it at least as large."""
+        message_id, is_recorded = self._recorded_id(call)
+        if not is_recorded and self._cannot_be_matched(call):
+            self._plan_unmatched(call)
+            return
+        given, (had, at) = measure(call.usage or {}), self._state.measures.get(message_id, (b"", ""))
+        path = self._state.messages.setdefault(message_id, self._path(call))
+        alike = call.cost_usd is None and call.model == path[2]
+        if is_larger(had, given, same_model=alike) or (alike and had == given and is_recorded):
+            self._plan.unchanged += 1  # the ledger has the call as this view shows it, or at a larger one
+            return
+        observed_at = _later(call.observed_at, at)
+        self._state.measures[message_id] = (max(given, had), observed_at or "")
+        fields = _fields(call, message_id, path, observed_at)
+        self._reopen(path[1])
+        if call.checked and call.cost_usd is None:
+            price = price_of(self._prices, fields, self._moment)
+            self._plan.add(call_observed(self._plan.workflow_id, fields | price, derived=frozenset(price)))
+        else:
+            new = cost_observed(self._plan.workflow_id, cost_usd=call.cost_usd, **fields)
+            self._plan.add(price_event(self._prices, new, self._moment))
+
+    def _recorded_id(self, call: Call) -> tuple[str, bool]:
+        """The id that a response has in this ledger, and whether the ledger has it."""
+        state = self._state
+        message_id = state.aliases.get(call.message_id, call.message_id)
+        for name in (message_id, *call.names):
+            if name in state.messages:
+                return name, True
+        for name in call.names:
+            state.aliases.setdefault(name, call.message_id)
+        return call.message_id, False
+
+    def _cannot_be_matched(self, call: Call) -> bool:
+        """Whether the ledger may have this call without a native id that both accounts of it name."""
+        state, session_id = self._state, call.session_id
+        if not call.client or session_id is None:
+            return False
+        if call.kind == TELEMETRY:
+            return session_id in state.unnamed or (
+                not call.names and any(id == session_id and kind != TELEMETRY for id, kind in state.session_kinds)
+            )
+        return not call.names and (session_id, TELEMETRY) in state.session_kinds
+
+    def _plan_unmatched(self, call: Call) -> None:
+        """Let a call compete: the sum of such calls, by model, is a lower bound of the session's, and no more."""
+        usage, cost = dict(call.usage or {}), call.cost_usd
+        if cost is None:
+            given: dict[str, Any] = {"model": call.model, "usage": usage, "message_id": call.message_id}
+            given |= {"observed_at": call.observed_at, "service_tier": call.service_tier}
+            cost = price_of(self._prices, given, self._moment).get("cost_usd")
+        agent, session_id, model = self._path(call)
+        self._counters.plan(
+            Counter(
+                f"{call.kind}_unmatched",  # separate from the counters of the same kind
+                call.message_id,
+                model,
+                usage or None,
+                call.location,
+                agent,
+                session_id,
+                cost,
+                call.observed_at,
+                partial=True,
+                client=True,
+            )
+        )
+
+    def _path(self, call: Call) -> ModelPath:
+        """The path of a new call: below its session's own reading when there is one, whichever agent it names."""
+        state, session_id = self._state, call.session_id
+        if session_id is None or not (call.client or session_id in state.covered):
+            return call.agent, session_id, call.model
+        agent = state.session_agents.setdefault(session_id, call.agent)
+        return agent, session_id, self._model(session_id, call.model) if call.client else call.model
+
+    def _model(self, session_id: str, model: str | None) -> str | None:
+        """The model that a call of a session counts under: as the session's other readings spell it.
+
+        Where totals name the models of a session, but not this one, it counts under one of theirs: it may be a model
+        that they call by another name, and must not be added to it.
+        """
+        if model is None:
+            return None
+        messages, totals = self._state.models.setdefault(session_id, set()), self._state.total_models
+        used = totals.get(session_id) or messages
+        spelled = next((each for each in sorted(used) if plain_name(each) == plain_name(model)), None)
+        if spelled is None:
+            spelled = min(totals[session_id]) if totals.get(session_id) else model
+        messages.add(spelled)
+        return spelled
+
+    def _reopen(self, session_id: str | None) -> None:
+        """Repeat a session's final totals as not final: they do not cover the calls of another account of it."""
+        if session_id is None or session_id in self._reopened:
+            return
+        self._reopened.add(session_id)
+        for path, fields in list(self._state.finals.items()):
+            if path[1] == session_id:
+                del self._state.finals[path]
+                self._plan.add(
+                    cost_observed(
+                        self._plan.workflow_id,
+                        agent=path[0],
+                        session_id=session_id,
+                        model=path[2],
+                        partial=True,
+                        id=digest("open", *path, fields["cost_usd"]),
+                        source={"kind": _STREAM},
+                        **fields,
+                    )
+                )
+
+
+def _fields(call: Call, message_id: str, path: ModelPath, observed_at: str | None) -> dict[str, Any]:
+    """The wire fields of a call's reading, in the order of a ledger line."""
+    native = (call.message_id, call.model, call.service_tier, call.cost_usd)
+    names = [name for name in (call.message_id, *call.names) if name != message_id]
+    return {
+        "id": digest(call.kind, "call", *native, *sorted((call.usage or {}).items())),
+        "observed_at": observed_at,
+        "agent": path[0],
+        "session_id": path[1],
+        "model": path[2],
+        "message_id": message_id,
+        "partial": call.partial or None,
+        "service_tier": call.service_tier,
+        "subagent": call.subagent,
+        "skill": call.skill,
+        "plugin": call.plugin,
+        "usage": call.usage,
+        "spent_at": call.spent_at,
+        "source": {"kind": call.kind, "file": call.location.file, "line": call.location.line}
+        | ({"spent_at_from": call.spent_at_from} if call.spent_at else {})
+        | ({"names": names} if names else {})
+        | ({"process": call.process} if call.process else {})
+        | ({"cut": True} if call.cut else {}),
+    }
+
+
+def _later(observed_at: str | None, recorded: str) -> str | None:
+    """A moment that is not before the one recorded, so that the reading that was read last counts."""
+    if observed_at is None or not recorded:
+        return observed_at or recorded or None
+    try:
+        return max(timestamps.parse(observed_at), recorded)
+    except ValueError:
+        return observed_at  # refused where the event is made, with its name

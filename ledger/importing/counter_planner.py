@@ -1,0 +1,99 @@
+"""Planning of counters: each becomes a reading of its meter, with the sum of the meter's counters.
+
+Pure: no file, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ledger.events import money, timestamps
+from ledger.events.event import cost_observed
+from ledger.events.ids import digest
+from ledger.importing.counter_series import CounterFigure, CounterSeries
+from ledger.importing.import_plan import ImportPlan
+from ledger.importing.ledger_state import ModelPath
+from ledger.providers.model_names import plain_name
+from ledger.sources.findings import Counter
+
+__all__ = ["CounterPlanner"]
+
+
+class CounterPlanner:
+    """Plans readings of meters from the figures of their counters."""
+
+    def __init__(self, plan: ImportPlan) -> None:
+        self._plan, self._state = plan, plan.state
+
+    def matching(self, counters: Iterable[Counter]) -> list[Counter]:
+        """Return counters, those of models only where they name every model that the session's messages do.
+
+        Otherwise the two call one model by different names, and would be added.
+        """
+        by_session: dict[str, dict[str, str]] = {}
+        for counter in counters:
+            if counter.client and counter.session_id is not None and counter.model is not None:
+                by_session.setdefault(counter.session_id, {})[plain_name(counter.model)] = counter.model
+        found: list[Counter] = []
+        for counter in counters:
+            names = by_session.get(counter.session_id or "", {})
+            messages = {plain_name(model): model for model in self._state.models.get(counter.session_id or "", ())}
+            if not counter.client or counter.model is None:
+                found.append(counter)
+            elif messages.keys() <= names.keys():
+                spelled = messages.get(plain_name(counter.model), counter.model)
+                found.append(replace(counter, model=spelled))
+        return found
+
+    def plan(self, counter: Counter) -> None:
+        """Plan a reading of a counter's meter, unless its figure is the same."""
+        path = self._path(counter)
+        series = self._state.counters.setdefault((path, counter.kind), CounterSeries())
+        cost = None if counter.cost_usd is None else money.parse(counter.cost_usd)
+        carried = money.parse(counter.carried_usd) if counter.carried_usd is not None else 0
+        figure = CounterFigure(cost, dict(counter.usage or {}), counter.partial, carried)
+        moment = None if counter.observed_at is None else timestamps.parse(counter.observed_at)
+        if not series.count(counter.series, figure, moment):
+            self._plan.unchanged += 1
+            return
+        marks = ("partial",) if counter.partial else ()
+        partial = series.partial and series.nanousd is not None
+        self._plan.add(
+            cost_observed(
+                self._plan.workflow_id,
+                agent=path[0],
+                session_id=path[1],
+                model=path[2],
+                cost_usd=None if series.nanousd is None else money.to_wire(series.nanousd),
+                usage=series.usage or None,
+                partial=partial or None,
+                final=(counter.final and not partial) or None,
+                observed_at=series.latest,
+                spent_at=None if series.latest else counter.spent_at,
+                id=digest(counter.kind, "counter", *path, counter.series, cost, *sorted(figure.usage.items()), *marks),
+                source=_source(counter, figure),
+            )
+        )
+
+    def _path(self, counter: Counter) -> ModelPath:
+        """The meter of a counter; of a coding agent's session, under the agent of the session."""
+        agent, state = counter.agent, self._state
+        if counter.client and counter.session_id is not None:
+            if counter.model is not None:
+                state.total_models.setdefault(counter.session_id, set()).add(counter.model)
+            agent = state.session_agents.setdefault(counter.session_id, agent)
+            state.covered.add(counter.session_id)
+        return agent, counter.session_id, counter.model
+
+
+def _source(counter: Counter, figure: CounterFigure) -> Mapping[str, Any]:
+    """Where a counter was read, and its own figure, from which later imports continue."""
+    source: dict[str, Any] = {"kind": counter.kind, "file": counter.location.file, "line": counter.location.line}
+    source |= {} if counter.process is None else {"process": counter.process}
+    source |= {"series": counter.series} | ({"series_usage": figure.usage} if figure.usage else {})
+    source |= {} if figure.nanousd is None else {"series_cost_usd": money.to_wire(figure.nanousd)}
+    source |= {"spent_at_from": counter.spent_at_from} if counter.spent_at else {}
+    source |= {"series_partial": True} if counter.partial else {}
+    return source | ({"series_carried_usd": money.to_wire(figure.carried_nanousd)} if figure.carried_nanousd else {})

@@ -1,0 +1,41 @@
+"""The plan of an import for one ledger: the events to append, and the state of the ledger with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger.events.event import Event
+from ledger.importing.ledger_state import LedgerState
+from ledger.sources.findings import Location, Skipped
+
+__all__ = ["ImportPlan"]
+
+
+@dataclass(slots=True)
+class ImportPlan:
+    """The events that an import appends to one ledger.
+
+    Attributes:
+        state: of the ledger with these events, as far as a plan depends on it.
+        unchanged: findings that the ledger has already.
+    """
+
+    workflow_id: str
+    state: LedgerState
+    events: list[Event] = field(default_factory=list)
+    unchanged: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        """Add an event, unless the ledger or this plan has it."""
+        if event.id is not None and event.id in self.state.ids:
+            self.unchanged += 1
+            return
+        if event.id is not None:
+            self.state.ids.add(event.id)
+        self.events.append(event)
+
+    def note(self, location: Location, reason: str) -> None:
+        """Report a finding that counts in another way than its source shows."""
+        self.skipped.append(Skipped(Path(location.file), location.line, reason, note=True))
