@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carried_over
-from ledger.errors import NOT_OURS, InvalidInput, LedgerMoved, OddLine, UnknownWorkflow
+from ledger.errors import NOT_OURS, InvalidInput, OddLine, UnknownWorkflow
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.sources.claude_totals import CARRIED_FROM, version_of
+from ledger.storage.planned_append import PlannedEvents, append_planned
 from ledger.storage.store import LedgerStore
 
 __all__ = ["KIND", "SpoolLine", "StatusLineSession", "append_spool_line", "elsewhere", "sessions", "spool_line"]
@@ -34,7 +35,6 @@ KIND: Final = "claude_statusline"
 _LOG_KIND: Final = "claude_stream"
 _AGENT: Final = "main"
 """What a session's own agent is called where nobody names one, as in its transcript."""
-_ATTEMPTS_MAX: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +124,15 @@ def append_spool_line(
     Raises:
         CostledgerError: as `LedgerStore.append`; nothing was appended.
     """
-    for attempt in range(_ATTEMPTS_MAX):
+
+    def plan() -> PlannedEvents:
         lines = _lines(store, workflow_id)
         by_id = sessions(lines)
         for session_id in {item.session_id for item in items}:
             by_id.setdefault(session_id, StatusLineSession()).elsewhere_nanousd = beyond(session_id)
-        events = _readings(items, by_id, {line["id"] for line in lines}, others)
-        try:
-            if events:
-                store.append(events, expected_seq=len(lines))
-        except LedgerMoved:
-            if attempt + 1 == _ATTEMPTS_MAX:
-                raise
-        else:
-            return len(events)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+        return PlannedEvents(len(lines), _readings(items, by_id, {line["id"] for line in lines}, others))
+
+    return len(append_planned(store, plan)[0].events)
 
 
 def elsewhere(store: LedgerStore, session_id: str, workflow_ids: Iterable[str]) -> int:

@@ -1,7 +1,7 @@
-"""Importing what is new in remembered sources before something is read, without waiting for anyone.
+"""Importing what is new in registered sources before a command reads, without waiting for another import.
 
-What each source looked like when it was read is stored in `sources_read.json` of the data directory. A source that
-looks the same costs a `stat` per file and is not opened. The file may be deleted: all is then read again, and nothing
+A fingerprint of each source when it was read is stored in `sources_read.json` of the data directory. A source with the
+same fingerprint costs a `stat` per file and is not opened. The file may be deleted: all is then read again, and nothing
 is appended twice.
 """
 
@@ -68,7 +68,7 @@ class _Read:
 
 
 def default_sources() -> list[SourceEntry]:
-    """Return the places where the supported agents keep their logs, as far as they exist."""
+    """Return the default folders of the supported agents' logs that exist here."""
     return [
         SourceEntry(kind, str(path.absolute()))
         for kind in TRANSCRIPT_KINDS
@@ -84,49 +84,48 @@ def import_new(
     progress: Callable[[SourceEntry], AbstractContextManager[Progress]],
     processes: int = 1,
 ) -> AutoImport:
-    """Append what is new in the sources that the data directory remembers, and remember the default ones, too.
+    """Append what is new in the sources of the data directory's register, and register the default ones, too.
 
-    A source that is gone is passed over: what was read from it stays.
+    A source that is gone is ignored: what was read from it stays.
 
     Args:
-        defaults: sources to read although they are not remembered yet.
+        defaults: sources to read although they are not registered yet.
         prices: called once something is to be priced.
         progress: shows how far a source has been read.
     """
-    done, data = AutoImport(), ledgers.path
-    register = SourceRegister(data)
+    run = _Run(ledgers, prices, progress, processes)
+    register = SourceRegister(ledgers.path)
     try:
-        remembered = register.entries()
+        registered = register.entries()
     except SourceUnreadable as error:
-        done.blocked = str(error)
-        return done
-    known = {(entry.kind, entry.path) for entry in remembered}
-    fresh = [entry for entry in defaults if (entry.kind, entry.path) not in known]
-    entries = [entry for entry in dict.fromkeys([*remembered, *fresh]) if os.path.lexists(entry.path)]
-    state = _load(data) if entries else {}
-    changed = [(entry, now) for entry in entries if (now := _looks_new(ledgers, entry, state.get(entry)))]
-    done.skipped = {entry: read.skipped for entry, read in state.items() if entry in entries and read.skipped[0]}
-    if changed:
-        done.blocked = _problem_of(data)
-    for entry, now in [] if done.blocked else changed:
-        done.skipped.pop(entry, None)
+        run.done.blocked = str(error)
+        return run.done
+    paths = {(entry.kind, entry.path) for entry in registered}
+    fresh = [entry for entry in defaults if (entry.kind, entry.path) not in paths]
+    entries = [entry for entry in dict.fromkeys([*registered, *fresh]) if os.path.lexists(entry.path)]
+    state = _load(ledgers.path) if entries else {}
+    changed = [(entry, now) for entry in entries if (now := _changed(ledgers, entry, state.get(entry)))]
+    run.done.skipped = {entry: read.skipped for entry, read in state.items() if entry in entries and read.skipped[0]}
+    if not changed or (problem := _problem_of(ledgers.path)):
+        run.done.blocked = problem if changed else ""
+        return run.done
+    for entry, now in changed:
         try:
-            state[entry] = _import(ledgers, entry, now, state.get(entry, _Read()), done, prices, progress, processes)
+            state[entry] = run.read(entry, now, state.get(entry, _Read()))
             if entry in fresh:
                 register.add(entry)
         except ImportBusy:
-            done.blocked = "another import is running"
-            break
+            run.done.blocked = "another import is running"
+            return run.done
         except CostledgerError as error:
             if not (entry in fresh and isinstance(error, SourceUnreadable)):  # its tool was never used
-                done.problems.append((entry.kind, str(error)))
-    if changed and not done.blocked:
-        _store(data, {entry: read for entry, read in state.items() if entry in entries})
-    return done
+                run.done.problems.append((entry.kind, str(error)))
+    _store(ledgers.path, {entry: read for entry, read in state.items() if entry in entries})
+    return run.done
 
 
-def _looks_new(ledgers: DirectoryStore, entry: SourceEntry, read: _Read | None) -> str:
-    """Return what a source looks like when it is to be read; "" when it is as it was, and so are its ledgers."""
+def _changed(ledgers: DirectoryStore, entry: SourceEntry, read: _Read | None) -> str:
+    """Return the fingerprint of a source that is to be read; "" when it is as it was, and so are its ledgers."""
     now = looks(entry)
     return "" if read is not None and read.looks == now and not _has_shrunk(ledgers, read) else now
 
@@ -136,46 +135,51 @@ def _has_shrunk(ledgers: DirectoryStore, read: _Read) -> bool:
     return any((ledgers.size(name) or 0) < size for name, size in read.sizes.items())
 
 
-def _import(
-    ledgers: DirectoryStore,
-    entry: SourceEntry,
-    now: str,
-    before: _Read,
-    done: AutoImport,
-    prices: Callable[[], PriceBook],
-    progress: Callable[[SourceEntry], AbstractContextManager[Progress]],
-    processes: int,
-) -> _Read:
-    """Import what is new in a source, and return it as it was before that."""
-    from ledger.importing.importer import import_entry  # which a command that finds nothing new does not wait for
+@dataclass(slots=True)
+class _Run:
+    """One import of all that is new."""
 
-    shrunk = _has_shrunk(ledgers, before)
-    reading = SourceReading(entry, now, {} if shrunk or before.skipped[0] else before.parts)
-    with progress(entry) as shown:
-        report = import_entry(
-            ledgers,
-            entry,
-            unchanged=reading.is_unchanged,
-            prices=prices(),
-            progress=shown,
-            processes=processes,
-            waits=False,
-        )
-    done.appended += report.appended
-    done.problems += [(readable(name), str(problem)) for name, problem in report.problems]
-    read = reading.read(ledgers, report, {} if shrunk else before.sizes)
-    if read.skipped[0]:
-        done.skipped[entry] = read.skipped
-    return read
+    ledgers: DirectoryStore
+    prices: Callable[[], PriceBook]
+    progress: Callable[[SourceEntry], AbstractContextManager[Progress]]
+    processes: int
+    done: AutoImport = field(default_factory=AutoImport)
+
+    def read(self, entry: SourceEntry, now: str, before: _Read) -> _Read:
+        """Import what is new in a source, and return how it was read.
+
+        Args:
+            now: the fingerprint of the source.
+        """
+        from ledger.importing.importer import ImportOptions, import_entry  # here: often, nothing is new
+
+        self.done.skipped.pop(entry, None)
+        shrunk = _has_shrunk(self.ledgers, before)
+        reading = SourceReading(entry, now, {} if shrunk or before.skipped[0] else before.parts)
+        with self.progress(entry) as shown:
+            options = ImportOptions(
+                unchanged=reading.is_unchanged,
+                prices=self.prices(),
+                progress=shown,
+                processes=self.processes,
+                waits=False,
+            )
+            report = import_entry(self.ledgers, entry, options)
+        self.done.appended += report.appended
+        self.done.problems += [(readable(name), str(problem)) for name, problem in report.problems]
+        read = reading.read(self.ledgers, report, {} if shrunk else before.sizes)
+        if read.skipped[0]:
+            self.done.skipped[entry] = read.skipped
+        return read
 
 
 class SourceReading:
-    """One reading of a source: what it looked like before, so that it need not be read again as it is."""
+    """One reading of a source: its fingerprints before, so that what has not changed is not read again."""
 
     def __init__(self, entry: SourceEntry, now: str | None = None, parts: Mapping[str, str] | None = None) -> None:
         """
         Args:
-            now: what it looks like, when the caller knows it.
+            now: its fingerprint, when the caller has it.
             parts: the fingerprints of the parts that need not be read, by workflow.
         """
         self._entry, self._looks = entry, looks(entry) if now is None else now
@@ -189,14 +193,14 @@ class SourceReading:
         return self._before.get(part.workflow_id) == found
 
     def read(self, ledgers: DirectoryStore, report: ImportReport, sizes: Mapping[str, int]) -> _Read:
-        """Return how the source was read; what had a problem is to be read again."""
+        """Return how the source was read; parts with a problem are to be read again."""
         failed = {name for name, _ in report.problems}
         parts = {name: found for name, found in self._parts.items() if name not in failed}
         sizes = {**sizes, **{name: ledgers.size(name) or 0 for name in report.workflows}}
         return _Read("" if failed else self._looks, parts, sizes, _counted(report))
 
     def store(self, ledgers: DirectoryStore, report: ImportReport) -> None:
-        """Remember that the whole source was read."""
+        """Store that the whole source was read."""
         state = _load(ledgers.path)
         before = state.get(self._entry, _Read())
         state[self._entry] = self.read(ledgers, report, before.sizes)
@@ -204,30 +208,30 @@ class SourceReading:
 
 
 def _counted(report: ImportReport) -> tuple[int, int]:
-    """How many inputs were skipped, and of how many files; a line whose end is still to be written is none."""
+    """How many inputs were skipped, and in how many files; a line that is still being written is none."""
     skipped = [each for each in report.skipped if each.reason != CUT and not each.note]
     return len(skipped), len({each.path for each in skipped})
 
 
 def _problem_of(data: Path) -> str:
-    """Return why nothing is to be written into a data directory; "" when it may be, or is to be made."""
-    there = next((folder for folder in (data, *data.absolute().parents) if folder.exists()), data)
-    if there == data and data.stat().st_uid != os.geteuid():
+    """Return why nothing can be written into a data directory; "" when it can, or can be created."""
+    existing = next((folder for folder in (data, *data.absolute().parents) if folder.exists()), data)
+    if existing == data and data.stat().st_uid != os.geteuid():
         return f"{readable(data)} belongs to another user"
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not os.access(existing, os.W_OK | os.X_OK):
         return f"{readable(data)} cannot be written"
     return ""
 
 
 def _load(data: Path) -> dict[SourceEntry, _Read]:
-    """What is stored of each source; nothing where that cannot be read."""
+    """How each source was read; nothing where that cannot be read."""
     try:
-        told: list[dict[str, Any]] = orjson.loads((data / STATE_FILE).read_bytes())
+        stored: list[dict[str, Any]] = orjson.loads((data / STATE_FILE).read_bytes())
         return {
             SourceEntry(**one["source"] | {"map": tuple(one["source"]["map"])}): _Read(
                 one["looks"], one["parts"], one["sizes"], (one["skipped"][0], one["skipped"][1])
             )
-            for one in told
+            for one in stored
         }
     except (OSError, ValueError, TypeError, LookupError):
         return {}
@@ -235,6 +239,6 @@ def _load(data: Path) -> dict[SourceEntry, _Read]:
 
 def _store(data: Path, state: dict[SourceEntry, _Read]) -> None:
     """Store it; where that fails, the next import reads more than it has to."""
-    told = [{"source": asdict(entry)} | asdict(read) for entry, read in state.items()]
+    stored = [{"source": asdict(entry)} | asdict(read) for entry, read in state.items()]
     with suppress(OSError, TypeError):  # a path need not be text
-        write_whole(data / STATE_FILE, orjson.dumps(told))
+        write_whole(data / STATE_FILE, orjson.dumps(stored))

@@ -27,6 +27,11 @@ class ImportPlan:
     unchanged: int = 0
     skipped: list[Skipped] = field(default_factory=list)
 
+    @property
+    def seq(self) -> int:
+        """The last line of the ledger that the plan was made against."""
+        return self.state.seq
+
     def add(self, event: Event) -> None:
         """Add an event, unless the ledger or this plan has it."""
         if event.id is not None and event.id in self.state.ids:

@@ -1,27 +1,17 @@
-"""What an import did, workflow by workflow."""
+"""The report of an import, workflow by workflow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
 
-from ledger.errors import (
-    CostledgerError,
-)
+from ledger.errors import CostledgerError
 from ledger.sources.findings import Skipped
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["ATTEMPTS_MAX", "ImportReport", "Progress", "WorkflowCounts"]
+__all__ = ["ImportReport", "Progress", "WorkflowCounts"]
 
 Progress = Callable[[int, int], None]
 """`(bytes done, bytes in all)`."""
-
-
-ATTEMPTS_MAX: Final = 50
-"""How often a plan is made anew because somebody else appended meanwhile."""
 
 
 @dataclass(slots=True)
@@ -37,8 +27,8 @@ class ImportReport:
     """What an import did.
 
     Attributes:
-        in_unchanged_files: messages of files that were not opened, for they are as they were when they were read.
-        without_folder: sessions that became workflows of their own, for they name no project or branch to be one of.
+        in_unchanged_files: messages of files that were not opened, since they are as they were when they were read.
+        without_folder: sessions that became workflows of their own, since they name no project or branch.
         problems: workflows that could not be imported, each with its error; the others were.
     """
 
@@ -50,18 +40,24 @@ class ImportReport:
 
     @property
     def appended(self) -> int:
+        """Events that were appended."""
         return sum(counts.appended for counts in self.workflows.values())
 
     @property
     def unchanged(self) -> int:
+        """Findings that ledgers had already."""
         return sum(counts.unchanged for counts in self.workflows.values()) + self.in_unchanged_files
+
+    def count(self, workflow_id: str, appended: int, unchanged: int) -> None:
+        """Add what was appended to one workflow."""
+        counts = self.workflows.setdefault(workflow_id, WorkflowCounts())
+        counts.appended += appended
+        counts.unchanged += unchanged
 
     def merge(self, other: ImportReport) -> None:
         """Add another import's report to this one."""
         for workflow_id, counts in other.workflows.items():
-            mine = self.workflows.setdefault(workflow_id, WorkflowCounts())
-            mine.appended += counts.appended
-            mine.unchanged += counts.unchanged
+            self.count(workflow_id, counts.appended, counts.unchanged)
         self.skipped += other.skipped
         self.problems += other.problems
         self.in_unchanged_files += other.in_unchanged_files

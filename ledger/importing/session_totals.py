@@ -1,10 +1,10 @@
 """The totals that a client wrote into its transcripts, as what each session itself cost.
 
-Claude Code's `cost-state` lines carry the session's total so far. It goes on over resumed processes; a process that is
-killed leaves no line, and the next one goes on from the last that was written. A fork begins with its parent's total at
-that moment and names no parent: its parent is the session whose messages its file copied, and what it carried over is
-the total of the parent that leaves exactly the fork's own messages before its first line. Where no such total is known,
-since the parent's file is missing or was read too early, the fork's total says nothing of the fork itself.
+Claude Code's `cost-state` lines carry the session's total so far. It continues over resumed processes; a killed process
+leaves no line, and the next one continues from the last that was written. A fork begins with its parent's total at that
+moment and names no parent: its parent is the session whose messages its file copied, and what it carried over is the
+total of the parent that leaves exactly the fork's own messages before its first line. Without such a total, because the
+parent's file is missing or was read too early, the cost of the fork itself is unknown.
 
 Pure: no file, no ledger.
 """
@@ -39,8 +39,8 @@ def count_totals(
     Args:
         files: what was read, with at least one total each.
         owners: the session that each message belongs to, by message id.
-        stored: what earlier imports learnt of sessions' totals; brought up to date here.
-        agent: what a session's own agent is called.
+        stored: totals that earlier imports read, by session; updated here.
+        agent: the name of a session's own agent.
     """
     written: dict[str, tuple[Path, Extract, list[WrittenTotal]]] = {}
     for path, extract in files:
@@ -48,21 +48,21 @@ def count_totals(
             written.setdefault(total.session_id, (path, extract, []))[2].append(total)
     before = {session_id: totals.written[-1] for session_id, totals in stored.items() if totals.written}
     for session_id, (_, extract, totals) in written.items():
-        known = stored.setdefault(session_id, WrittenTotals())
+        recorded = stored.setdefault(session_id, WrittenTotals())
         if not extract.resumed:
-            known.written, known.short = [], False
+            recorded.written, recorded.short = [], False
             before.pop(session_id, None)
-        known.written += [(total.nanousd, total.tokens) for total in totals]
+        recorded.written += [(total.nanousd, total.tokens) for total in totals]
     counters: list[Counter] = []
     for session_id, (path, extract, totals) in written.items():
-        known = stored[session_id]
-        if known.base is None:
-            known.base = _base(session_id, extract, totals[0], owners, stored, before.get(session_id))
-        if known.base is not None:
-            known.short = known.short or _is_short(
-                session_id, extract, totals, owners, before.get(session_id, known.base)
+        recorded = stored[session_id]
+        if recorded.base is None:
+            recorded.base = _base(session_id, extract, totals[0], owners, stored, before.get(session_id))
+        if recorded.base is not None:
+            recorded.short = recorded.short or _is_short(
+                session_id, extract, totals, owners, before.get(session_id, recorded.base)
             )
-            counters += _counters(kind, path, totals, known, agent)
+            counters += _counters(kind, path, totals, recorded, agent)
     return counters
 
 
@@ -74,10 +74,12 @@ def _base(
     stored: Mapping[str, WrittenTotals],
     before: tuple[int, int] | None,
 ) -> tuple[int, int] | None:
-    """What a session carried over from the one that it was forked from; None when that cannot be known."""
+    """What a session carried over from the one that it was forked from; None when that is unknown."""
     if before is not None:
-        return None  # its beginning was read by an import that could not know
-    parents = {owner for seen in extract.messages if (owner := owners.get(seen.message_id)) not in (session_id, None)}
+        return None  # its beginning was read by an import that had no total of the parent
+    parents = {
+        owner for message in extract.messages if (owner := owners.get(message.message_id)) not in (session_id, None)
+    }
     if not parents and not extract.forked:
         return _NOTHING
     room = first.tokens - _own_tokens(session_id, extract.messages, owners, 0, first.line)
@@ -104,22 +106,22 @@ def _is_short(
 
 
 def _own_tokens(
-    session_id: str, seen: Iterable[TranscriptMessage], owners: Mapping[str, str | None], after: int, before: int
+    session_id: str, messages: Iterable[TranscriptMessage], owners: Mapping[str, str | None], after: int, before: int
 ) -> int:
     """The tokens of a session's own messages between two lines of its file."""
     return sum(
         each.usage.get(bucket, 0)
-        for each in seen
+        for each in messages
         if after < each.line < before and each.copied < COPY and owners.get(each.message_id) == session_id
         for bucket in _TOKENS
     )
 
 
 def _counters(
-    kind: str, path: Path, totals: Sequence[WrittenTotal], known: WrittenTotals, agent: str
+    kind: str, path: Path, totals: Sequence[WrittenTotal], recorded: WrittenTotals, agent: str
 ) -> Iterable[Counter]:
     last = max(totals, key=lambda total: total.nanousd)
-    base, location = known.base or _NOTHING, Location(spelled(path), last.line)
+    base, location = recorded.base or _NOTHING, Location(spelled(path), last.line)
     parts = [(model, nanousd, usage) for model, nanousd, usage in last.models if base == _NOTHING]
     for model, nanousd, usage in (*parts, (None, max(0, last.nanousd - base[0]), None)):
         yield Counter(
@@ -132,6 +134,6 @@ def _counters(
             last.session_id,
             money.to_wire(nanousd),
             last.at or None,
-            partial=known.short or last.partial,
+            partial=recorded.short or last.partial,
             client=True,
         )

@@ -1,10 +1,11 @@
-"""Following sources: they are looked at again and again, and what changed is imported.
+"""Following sources: they are checked again and again, and what changed is imported.
 
 What has not changed costs one `stat` per file; of a source that has, only the workflows whose content differs are read
-into their ledgers. The files are the truth: nothing depends on being told of a change, so a missed notice costs
-time and never a figure.
+into their ledgers. The files decide: nothing depends on being notified of a change, so a missed notification costs time
+and never a figure.
 
-A source that cannot be read is told once, and the others go on; it is told again when it fails in another way.
+A source that cannot be read is reported once, and the others are followed; it is reported again when it fails in
+another way.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, readable
 from ledger.importing.import_report import ImportReport
-from ledger.importing.importer import SourceEntry, import_entry
+from ledger.importing.importer import ImportOptions, SourceEntry, import_entry
 from ledger.importing.source_fingerprint import fingerprint
 from ledger.importing.source_fingerprint import looks as looks_of
 from ledger.pricing.price_book import PriceBook
@@ -27,55 +28,55 @@ from ledger.storage.store import LedgerStore
 
 __all__ = ["Look", "ReportedProblems", "SourceFollower", "SourceProblem"]
 
-_REST_PER_READ: Final = 4
-"""A source that took a second to read is left alone for four, however fast it grows."""
+_PAUSE_PER_READ: Final = 4
+"""A source that took a second to read is not read for the next four, however fast it grows."""
 
-_REST_SECONDS_MAX: Final = 30.0
-"""The first read of a large source says little about the next ones."""
+_PAUSE_SECONDS_MAX: Final = 30.0
+"""A limit, since the first read of a large source takes longer than the next ones."""
 
 _RETRY_SECONDS: Final = 5.0
-"""How long a source rests whose events could not be appended, a full disk say."""
+"""The pause of a source whose events could not be appended, for example on a full disk."""
 
-_SKIPPED_TOLD_MAX: Final = 1000
-"""Skipped lines of one source that are remembered as told."""
+_SKIPPED_REPORTED_MAX: Final = 1000
+"""Skipped lines of one source that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceProblem:
-    """Something that cannot be followed as it is."""
+    """Something that cannot be followed."""
 
     where: str
     problem: str
 
 
 class ReportedProblems:
-    """The troubles that have been told, so that each is told once."""
+    """Problems that were reported, so that each is reported once."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
-    def news(self, where: str, problem: str) -> list[SourceProblem]:
-        """A trouble, unless it has been told and nothing has changed since."""
-        if self._told.get(where) == problem:
+    def report(self, where: str, problem: str) -> list[SourceProblem]:
+        """Return a problem to report; nothing when it was reported and has not changed."""
+        if self._reported.get(where) == problem:
             return []
-        self._told[where] = problem
+        self._reported[where] = problem
         return [SourceProblem(where, problem)]
 
-    def over(self, where: str) -> None:
-        """What was wrong there is so no more; if it comes again, it is told again."""
-        self._told.pop(where, None)
+    def clear(self, where: str) -> None:
+        """Clear a reported problem, so that a recurrence is reported again."""
+        self._reported.pop(where, None)
 
 
 @dataclass(slots=True)
 class Look:
-    """What one look found.
+    """The result of one check of the sources.
 
     Attributes:
         imported: the sources that were read, each with its report.
-        troubles: what cannot be followed, unless it has been told.
-        skipped: what could not be read in the sources, unless it has been told.
-        look_seconds: how long the looking took, without what there was to read.
-        due_seconds: in how long a source that rests wants to be looked at again; None: none does.
+        troubles: what cannot be followed, unless it was reported.
+        skipped: what could not be read in the sources, unless it was reported.
+        look_seconds: how long the check took, without reading.
+        due_seconds: in how long the pause of a source ends; None: none has one.
     """
 
     imported: list[tuple[SourceEntry, ImportReport]] = field(default_factory=list)
@@ -86,17 +87,17 @@ class Look:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _SourceState:
     """A source as it was when it was last read."""
 
     looks: str | None = None
     parts: dict[str, str] = field(default_factory=dict)
-    rests_until: float = 0.0
-    told: set[Skipped] = field(default_factory=set)
+    pauses_until: float = 0.0
+    reported: set[Skipped] = field(default_factory=set)
 
 
 class SourceFollower:
-    """Sources whose ledgers are kept current. Not for two threads at once."""
+    """Sources whose ledgers are updated. Not for two threads at once."""
 
     def __init__(
         self,
@@ -108,19 +109,19 @@ class SourceFollower:
     ) -> None:
         """
         Args:
-            sources: the sources of the moment, asked at every look; when it raises, those of the last one hold.
+            sources: returns the current sources, at every check; when it raises, those of the last check are followed.
             clock: seconds, for pauses.
         """
         self._ledgers, self._sources, self._prices, self._clock = ledgers, sources, prices, clock
         self._entries: list[SourceEntry] = []
-        self._seen: dict[SourceEntry, _Seen] = {}
-        self._told = ReportedProblems()
+        self._states: dict[SourceEntry, _SourceState] = {}
+        self._problems = ReportedProblems()
         self.reading: tuple[SourceEntry, float] | None = None
 
     def slow(self, seconds: float) -> tuple[SourceEntry, float] | None:
         """Return the source that has been read for longer than this, and for how many seconds; None when none is.
 
-        Another thread may ask.
+        Another thread may call this.
         """
         reading = self.reading
         if reading is None or (took := self._clock() - reading[1]) < seconds:
@@ -129,78 +130,81 @@ class SourceFollower:
 
     @property
     def paths(self) -> list[Path]:
-        """Where the sources of the last look lie."""
+        """The paths of the sources of the last check."""
         return [Path(entry.path) for entry in self._entries]
 
     def look(self, found: Look) -> None:
-        """Look at every source once, and import what changed. Whatever fails is in `troubles`; nothing is raised."""
+        """Check every source once, and import what changed. Failures are in `troubles`; nothing is raised."""
         try:
             self._entries = list(dict.fromkeys(self._sources()))
-            self._told.over("sources")
+            self._problems.clear("sources")
         except CostledgerError as error:
-            found.troubles += self._told.news("sources", str(error))
+            found.troubles += self._problems.report("sources", str(error))
         for entry in self._entries:
-            self._look_at(entry, found)
+            self._check(entry, found)
 
-    def _look_at(self, entry: SourceEntry, found: Look) -> None:
-        seen, began = self._seen.setdefault(entry, _Seen()), self._clock()
+    def _check(self, entry: SourceEntry, found: Look) -> None:
+        state, began = self._states.setdefault(entry, _SourceState()), self._clock()
         self.reading = (entry, began)
         try:
-            self._look_closer(entry, seen, began, found)
+            self._import_changes(entry, state, began, found)
         finally:
             self.reading = None
 
-    def _look_closer(self, entry: SourceEntry, seen: _Seen, began: float, found: Look) -> None:
-        if (rest := seen.rests_until - began) > 0:
+    def _import_changes(self, entry: SourceEntry, state: _SourceState, began: float, found: Look) -> None:
+        if (rest := state.pauses_until - began) > 0:
             found.due_seconds = min(rest, found.due_seconds or rest)
             return
         looks = looks_of(entry)
         found.look_seconds += self._clock() - began
-        if looks != seen.looks:
+        if looks != state.looks:
             began = self._clock()
-            seen.looks = looks if self._read(entry, seen, found) else None
-            rest = min((self._clock() - began) * _REST_PER_READ, _REST_SECONDS_MAX)
-            seen.rests_until = self._clock() + (rest if seen.looks else _RETRY_SECONDS)
+            state.looks = looks if self._read(entry, state, found) else None
+            rest = min((self._clock() - began) * _PAUSE_PER_READ, _PAUSE_SECONDS_MAX)
+            state.pauses_until = self._clock() + (rest if state.looks else _RETRY_SECONDS)
 
-    def _read(self, entry: SourceEntry, seen: _Seen, found: Look) -> bool:
-        """Import what is new in a source; False when it has to be tried again as it is."""
+    def _read(self, entry: SourceEntry, state: _SourceState, found: Look) -> bool:
+        """Import what is new in a source; False when it is to be read again although it has not changed."""
         where, fresh = f"{entry.kind}:{readable(entry.path)}", dict[str, str]()
 
         def unchanged(part: Part) -> bool:
+            """Compare the fingerprint of a part with the last one."""
             if (found := fingerprint(part)) is None:
                 return False
             fresh[part.workflow_id] = found
-            return seen.parts.get(part.workflow_id) == found
+            return state.parts.get(part.workflow_id) == found
 
         try:
-            report = import_entry(self._ledgers, entry, unchanged=unchanged, prices=self._prices)
+            report = import_entry(self._ledgers, entry, ImportOptions(unchanged=unchanged, prices=self._prices))
         except SourceUnreadable as error:
-            its_own = error.path == Path(entry.path)  # `where` names it already
-            found.troubles += self._told.news(where, error.problem if its_own else str(error))
+            its_own = error.path == Path(entry.path)  # `where` has it already
+            found.troubles += self._problems.report(where, error.problem if its_own else str(error))
             return True
         except InvalidInput as error:
-            found.troubles += self._told.news(where, str(error))
+            found.troubles += self._problems.report(where, str(error))
             return True
         except Exception as error:
-            # Whatever breaks in one source must not stop the others.
+            # A defect in one source must not stop the others.
             problem = f"{type(error).__name__}: {error}; this should not happen, please report it"
-            found.troubles += self._told.news(where, problem)
+            found.troubles += self._problems.report(where, problem)
             return True
-        self._told.over(where)
+        self._problems.clear(where)
         for workflow_id in report.workflows:
-            self._told.over(f"{where} {workflow_id}")
+            self._problems.clear(f"{where} {workflow_id}")
         for workflow_id, problem_met in report.problems:
-            found.troubles += self._told.news(f"{where} {workflow_id}", str(problem_met))
+            found.troubles += self._problems.report(f"{where} {workflow_id}", str(problem_met))
             fresh.pop(workflow_id, None)
-        seen.parts = fresh
+        state.parts = fresh
         found.imported.append((entry, report))
-        found.skipped += _news(seen, (each for each in report.skipped if each.reason != CUT))  # its end is to come
+        found.skipped += _unreported(
+            state, (each for each in report.skipped if each.reason != CUT)
+        )  # a line that is still being written
         return not report.problems
 
 
-def _news(seen: _Seen, skipped: Iterable[Skipped]) -> list[Skipped]:
-    """What of a source was skipped and has not been told yet."""
-    fresh = [each for each in dict.fromkeys(skipped) if each not in seen.told]
-    news = fresh[: _SKIPPED_TOLD_MAX - len(seen.told)]
-    seen.told.update(news)
-    return news
+def _unreported(state: _SourceState, skipped: Iterable[Skipped]) -> list[Skipped]:
+    """What of a source was skipped and was not reported yet."""
+    fresh = [each for each in dict.fromkeys(skipped) if each not in state.reported]
+    fresh = fresh[: _SKIPPED_REPORTED_MAX - len(state.reported)]
+    state.reported.update(fresh)
+    return fresh

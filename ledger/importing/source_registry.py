@@ -1,4 +1,4 @@
-"""The register: which sources were imported into a data directory, so that they can be read again."""
+"""The register of the sources that were imported into a data directory, so that they can be read again."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class SourceEntry:
     workflow_by: str = "session"
 
 
-_DEFAULTS: Final = {told.name: told.default for told in fields(SourceEntry)}
+_DEFAULTS: Final = {field.name: field.default for field in fields(SourceEntry)}
 
 
-def _entry(told: dict[str, Any]) -> SourceEntry:
-    known = {name: value for name, value in told.items() if name != "fed_too"}  # an option of earlier versions
-    return SourceEntry(**known | {"map": tuple(told.get("map", ()))})
+def _entry(stored: dict[str, Any]) -> SourceEntry:
+    given = {name: value for name, value in stored.items() if name != "fed_too"}  # an option of earlier versions
+    return SourceEntry(**given | {"map": tuple(stored.get("map", ()))})
 
 
 class Sources(Protocol):
     """Sources to read again."""
 
     def entries(self) -> Sequence[SourceEntry]:
-        """Each once.
+        """Return each source once.
 
         Raises:
-            SourceUnreadable: where they are kept cannot be read.
+            SourceUnreadable: their register cannot be read.
         """
         ...
 
@@ -49,7 +49,7 @@ class Sources(Protocol):
 class SourceRegister:
     """The sources that were imported into a data directory, in `sources.jsonl` there.
 
-    They are not in the ledgers: a source speaks of many workflows, and where a file lay is no fact about any of them.
+    They are not in the ledgers: a source covers many workflows, and the path of a file is no fact about any of them.
     """
 
     def __init__(self, data: Path) -> None:
@@ -57,7 +57,7 @@ class SourceRegister:
         self.path = data / "sources.jsonl"
 
     def entries(self) -> list[SourceEntry]:
-        """In the order they were first imported.
+        """Return the sources in the order in which they were first imported.
 
         Raises:
             SourceUnreadable: the register cannot be read.
@@ -74,7 +74,7 @@ class SourceRegister:
             raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
 
     def add(self, entry: SourceEntry) -> None:
-        """Remember a source, wherever one stands when it is read again; one that is known is not added again.
+        """Register a source by its absolute path; one that is registered is not added again.
 
         Raises:
             SourceUnreadable: the register cannot be read or written.
@@ -89,6 +89,6 @@ class SourceRegister:
             raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
 
     def _write(self, entries: list[SourceEntry]) -> None:
-        told = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
-        # Not orjson: a path is any bytes, and those that are no text survive only as escapes.
-        write_whole(self.path, b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in told))
+        stored = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
+        # Not orjson: a path is any bytes, and those that are no text are preserved only as escapes.
+        write_whole(self.path, b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in stored))

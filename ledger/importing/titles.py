@@ -1,6 +1,6 @@
-"""Titles of workflows, read from their sessions' transcripts when they are shown, and kept on this machine only.
+"""Titles of workflows, read from their sessions' transcripts when they are shown, and stored on this machine only.
 
-They lie in the SQLite file `titles.db` of the data directory and nowhere else: no ledger, row, replica, webhook or
+They are in the SQLite file `titles.db` of the data directory and nowhere else: no ledger, row, replica, webhook or
 answer of the server has one. The file may be deleted at any time; `titles = false` in the configuration deletes it.
 """
 
@@ -24,10 +24,10 @@ __all__ = ["TITLES_FILE", "forget_titles", "titles_of"]
 TITLES_FILE: Final = "titles.db"
 _VERSION: Final = 1
 _WAIT_SECONDS: Final = 0.2
-"""Titles are no reason to wait for an import or another reader."""
+"""Short: titles are not worth waiting for an import or another reader."""
 
 _READ_MAX: Final = 500
-"""Transcripts looked into at once, some 100 ms; the titles of more are read the next time."""
+"""Transcripts read at once, some 100 ms; the titles of more are read the next time."""
 
 _PER_QUERY: Final = 500
 
@@ -39,8 +39,8 @@ def titles_of(data: Path, heads: Mapping[str, int]) -> dict[str, str]:
 
     Args:
         data: the data directory.
-        heads: how far each workflow's ledger was folded, those to be read first in front; a workflow whose ledger has
-            grown is looked up again.
+        heads: how far each workflow's ledger was folded, those to be read first in front; the title of a workflow whose
+            ledger has grown is read again.
     """
     if not (data / INDEX_FILE).is_file():
         return {}
@@ -51,18 +51,18 @@ def titles_of(data: Path, heads: Mapping[str, int]) -> dict[str, str]:
         found = {id: title_of(*files[id]) if id in files else "" for id in missing}
         titles = {id: title or stored.get(id, (0, ""))[1] for id, title in found.items()}
         _store(data, ((id, heads[id], title) for id, title in titles.items()))
-    known = {id: title for id, (_, title) in stored.items()} | titles
-    return {id: title for id, title in known.items() if title}
+    every = {id: title for id, (_, title) in stored.items()} | titles
+    return {id: title for id, title in every.items() if title}
 
 
 def forget_titles(data: Path) -> None:
-    """Delete the titles that were stored."""
+    """Delete the stored titles."""
     with contextlib.suppress(OSError):
         (data / TITLES_FILE).unlink(missing_ok=True)
 
 
 def _stored(data: Path, ids: Iterable[str]) -> dict[str, tuple[int, str]]:
-    """What is stored of these workflows: how far their ledgers had been folded, and the titles."""
+    """The stored titles of these workflows, and how far their ledgers had been folded."""
     try:
         with _opened(data / TITLES_FILE) as db:
             if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
@@ -79,7 +79,7 @@ def _store(data: Path, rows: Iterable[tuple[str, int, str]]) -> None:
     try:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         with contextlib.closing(sqlite3.connect(file, timeout=_WAIT_SECONDS)) as db, db:
-            db.execute("PRAGMA synchronous = OFF")  # it can be made again
+            db.execute("PRAGMA synchronous = OFF")  # it can be rebuilt
             db.execute("BEGIN IMMEDIATE")
             if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                 db.execute("DROP TABLE IF EXISTS titles")
@@ -106,8 +106,8 @@ def _transcripts(data: Path, workflow_ids: Iterable[str]) -> dict[str, tuple[str
             of = {id: found for id, each in sessions.items() if (found := _only(each)) is not None}
             wanted = set(of.values())
             if wanted:
-                for path, kind, begun in db.execute("SELECT path, kind, begun FROM files ORDER BY path"):
-                    _take_file(files, wanted, Path(os.fsdecode(path)), kind, begun)
+                for path, kind, sessions_shown in db.execute("SELECT path, kind, begun FROM files ORDER BY path"):
+                    _take_file(files, wanted, Path(os.fsdecode(path)), kind, sessions_shown)
     except (sqlite3.Error, orjson.JSONDecodeError):
         return None
     return {id: (session[1], files[session]) for id, session in of.items() if session in files}
@@ -120,10 +120,10 @@ def _only(sessions: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
 
 
 def _take_file(
-    files: dict[tuple[str, str], Path], wanted: set[tuple[str, str]], path: Path, kind: str, begun: str
+    files: dict[tuple[str, str], Path], wanted: set[tuple[str, str]], path: Path, kind: str, sessions_shown: str
 ) -> None:
     """Note a file of the sessions that it shows: the one that is named by the session, else no sub-agent's."""
-    for session_id in orjson.loads(begun):
+    for session_id in orjson.loads(sessions_shown):
         session = (session_id, kind)
         if session in wanted and (session_id in path.name or not path.name.startswith("agent-")):
             had = files.get(session)

@@ -18,6 +18,7 @@ from ledger.claude_code.spool import Spool, file_name
 from ledger.claude_code.statusline_readings import KIND, SpoolLine, append_spool_line, elsewhere, spool_line
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import money, timestamps
+from ledger.importing.import_options import ImportOptions
 from ledger.importing.message_index import MessageIndex
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.pricing.price_book import PriceBook
@@ -172,7 +173,7 @@ def _place(
         for name in ("workflow_id", "elsewhere"):
             notes[session_id].pop(name, None)
     if unknown:
-        homes = until_appended.enter_context(MessageIndex.opened(store)).homes(unknown, KIND)
+        homes = until_appended.enter_context(MessageIndex.opened(store)).workflows_of(unknown, KIND)
         for session_id in unknown:
             home, *others = homes.get(session_id) or [first[session_id]]
             notes[session_id] |= {"workflow_id": home} | ({"elsewhere": others} if others else {})
@@ -208,7 +209,7 @@ def _read_transcripts(
     for path, item in grown.items():
         options = Options(workflow_id, item.agent)
         try:
-            report = import_transcripts(store, "claude", path, options, prices=prices)
+            report = import_transcripts(store, "claude", path, options, ImportOptions(prices=prices))
         except SourceUnreadable as error:
             spool.log(_now(), str(error))
             continue

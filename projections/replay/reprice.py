@@ -14,12 +14,13 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ledger.errors import CostledgerError, LedgerMoved
+from ledger.errors import CostledgerError
 from ledger.events import money, timestamps
 from ledger.events.event import COST_OBSERVED, FORMAT_VERSION, Event, Line, event
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.ids import digest
 from ledger.pricing.price_book import PriceBook, at_least, is_at_least, priced_from
+from ledger.storage.planned_append import append_planned
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.meters import Meter, Path
@@ -33,7 +34,6 @@ _NOT_ADDED: Final = frozenset({"cache_write_1h_tokens", "web_search_requests"})
 """Buckets that are a part of another one, or no tokens."""
 _SAME: Final = ("agent", "session_id", "model", "message_id", "counter", "service_tier")
 """What a reading priced anew has in common with the one before."""
-_ATTEMPTS_MAX: Final = 50
 """How often a plan is made anew because somebody else appended meanwhile."""
 
 
@@ -264,13 +264,5 @@ def apply(ledgers: LedgerStore, workflow_id: str, book: PriceBook, wanted: Wante
     Raises:
         CostledgerError: the ledger cannot be read or appended to.
     """
-    for attempt in range(_ATTEMPTS_MAX):
-        made = plan(workflow_id, ledgers.read(workflow_id), book, wanted, reason)
-        try:
-            ledgers.append(made.events, expected_seq=made.seq)
-        except LedgerMoved:
-            if attempt + 1 == _ATTEMPTS_MAX:
-                raise
-        else:
-            return len(made.events)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    made, _ = append_planned(ledgers, lambda: plan(workflow_id, ledgers.read(workflow_id), book, wanted, reason))
+    return len(made.events)

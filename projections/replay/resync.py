@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ledger.events import money
 from ledger.importing.import_report import ImportReport
-from ledger.importing.importer import reread
+from ledger.importing.importer import ImportOptions, reread
 from ledger.importing.source_registry import Sources
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.store import LedgerStore
@@ -50,7 +50,7 @@ def resync_sources(
 
     Args:
         force: rows show pure replay; see `replay.resync`.
-        prices: for what the sources name no cost for; see `import_source`.
+        prices: for what the sources name no cost for; see `ImportOptions`.
         application: the table that is a copy of the history, and made to show the rows: of one workflow, or of all.
         preview: do not write to it.
 
@@ -61,7 +61,7 @@ def resync_sources(
     """
     only = None if workflow_id is None else [workflow_id]
     before = history.stored(only)
-    imported = reread(ledgers, sources, only=only, prices=prices, progress=progress)
+    imported = reread(ledgers, sources, ImportOptions(only=only, prices=prices, progress=progress))
     report = resync(ledgers, history, workflow_ids=only, force=force)
     report.changes += _overtaken(report, history, before)
     if application is None:

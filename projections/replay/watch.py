@@ -81,9 +81,9 @@ class Watch:
         self._following.look(step)
         try:
             self._refresh(step)
-            self._told.over("history")
+            self._told.clear("history")
         except CostledgerError as error:
-            step.troubles += self._told.news("history", str(error))
+            step.troubles += self._told.report("history", str(error))
         return step
 
     def _refresh(self, step: WatchReport) -> None:
@@ -102,6 +102,6 @@ class Watch:
         self._sizes = sizes
         step.changes, step.folded = report.changes, report.folded
         for name in report.folded:
-            self._told.over(name)
+            self._told.clear(name)
         for problem in report.problems:
-            step.troubles += self._told.news(problem.workflow_id, str(problem.error))
+            step.troubles += self._told.report(problem.workflow_id, str(problem.error))

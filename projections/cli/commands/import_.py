@@ -11,7 +11,7 @@ from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, reada
 from ledger.events import money
 from ledger.importing.auto_import import SourceReading
 from ledger.importing.import_report import ImportReport
-from ledger.importing.importer import SourceEntry, SourceRegister, configured, import_entry
+from ledger.importing.importer import ImportOptions, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
@@ -146,15 +146,14 @@ def _imported(
         try:
             with progress_bar(f"reading {readable(path.name)}") as progress:
                 reading = SourceReading(entry)
-                found = import_entry(
-                    ledgers,
-                    entry,
+                options = ImportOptions(
                     status=status,
                     unchanged=reading.is_unchanged,
                     prices=book,
                     progress=progress,
                     processes=processes_at_hand(),
                 )
+                found = import_entry(ledgers, entry, options)
             nothing = not (found.workflows or found.problems or found.in_unchanged_files)
             if told and nothing and (other := other_tool(entry.kind, path)) is not None:
                 raise SourceUnreadable(path, other)

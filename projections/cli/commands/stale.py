@@ -11,7 +11,7 @@ import click
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.event import finding_accepted
-from ledger.importing.importer import reread
+from ledger.importing.importer import ImportOptions, reread
 from ledger.importing.source_registry import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
@@ -133,7 +133,9 @@ def _grown_at(session: CommandSession, rows: list[Row]) -> dict[str, datetime]:
     if not newer:
         return {}
     with tried_out(session.ledgers, session.history) as trial:
-        counts = reread(trial.ledgers, SourceRegister(session.data), only=list(newer), prices=prices()).workflows
+        counts = reread(
+            trial.ledgers, SourceRegister(session.data), ImportOptions(only=list(newer), prices=prices())
+        ).workflows
     return {name: at for name, at in newer.items() if name in counts and counts[name].appended}
 
 

@@ -25,6 +25,7 @@ from ledger.errors import (
 )
 from ledger.importing.importer import reread
 from ledger.storage.store import LEDGER_SUFFIX
+from ledger.importing.importer import ImportOptions
 from projections.history.store import HistoryStore
 from projections.replay.file_watcher import FileWatcher
 from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
@@ -277,7 +278,7 @@ class RowRefresher:
         """Read the sources of a workflow that has ended once more, so that nothing of it is missing."""
         try:
             service = self._service
-            found = reread(service.ledgers, service.sources, only=[workflow_id], prices=service.prices)
+            found = reread(service.ledgers, service.sources, ImportOptions(only=[workflow_id], prices=service.prices))
             if found.appended:
                 self.wake(workflow_id)
         except CostledgerError as error:

@@ -29,7 +29,7 @@ from starlette.responses import Response
 
 from ledger.errors import DamagedLedger, InvalidInput
 from ledger.importing.import_report import ImportReport
-from ledger.importing.importer import import_parts
+from ledger.importing.importer import ImportOptions, import_parts
 from ledger.sources.findings import Location, Options
 from ledger.sources.grouping import WorkflowGroups
 from ledger.sources.otlp import extract
@@ -154,7 +154,7 @@ def _append(service: Service, spool: WorkflowGroups) -> ImportReport:
         CostledgerError: some of it could not be appended now; when it is sent again, what was appended changes nothing.
     """
     parts = spool.parts()
-    report = import_parts(service.ledgers, parts, prices=service.prices)
+    report = import_parts(service.ledgers, parts, ImportOptions(prices=service.prices))
     if not parts:
         report.skipped += spool.skipped
     for _, error in report.problems:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ledger.errors import ConflictingEvent
 from ledger.events import timestamps
 from ledger.events.event import Line, cost_observed
-from ledger.importing.importer import import_source
+from ledger.importing.importer import ImportOptions, import_source
 from ledger.storage.memory_store import MemoryStore
 from projections.replay.refresh import project
 from tests.ledger.logs import SONNET, init, message, result, write
@@ -131,7 +131,7 @@ def test_an_end_that_the_caller_names_is_dated_likewise_also_in_a_later_import(t
     path = log(tmp_path, JANUARY, init(), result(0.25))
     store = MemoryStore()
     import_source(store, "claude-stream", path)
-    import_source(store, "claude-stream", path, status="failed")
+    import_source(store, "claude-stream", path, options=ImportOptions(status="failed"))
     assert project(store, "w").row.end_time == timestamps.to_wire(JANUARY)
     transcript = tmp_path / "projects" / "p" / "s1.jsonl"
     transcript.parent.mkdir(parents=True)
@@ -139,7 +139,7 @@ def test_an_end_that_the_caller_names_is_dated_likewise_also_in_a_later_import(t
     for statuses in ((None, "completed"), ("completed",)):
         store = MemoryStore()
         for status in statuses:
-            import_source(store, "claude", transcript.parent.parent, status=status)
+            import_source(store, "claude", transcript.parent.parent, options=ImportOptions(status=status))
         (workflow_id,) = store.workflow_ids()
         row = project(store, workflow_id).row
         assert row.status == "completed"

@@ -14,7 +14,7 @@ from ledger.errors import DamagedLedger, SourceUnreadable
 from ledger.events.event import cost_observed, event
 from ledger.events.ids import digest
 from ledger.importing.import_report import ImportReport
-from ledger.importing.importer import import_source, reread
+from ledger.importing.importer import ImportOptions, import_source, reread
 from ledger.importing.message_index import INDEX_FILE
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.importing.transcript_importer import import_transcripts
@@ -71,7 +71,7 @@ def test_a_larger_reading_wins_also_after_the_end_and_a_smaller_one_is_not_appen
     store: DirectoryStore, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "t" / "s1.jsonl", asked(), said("m1", 5, 10))
-    imported(store, path, status="completed")
+    imported(store, path, options=ImportOptions(status="completed"))
     before = project(store, "s1").row
     imported(store, write(tmp_path / "u" / "s1.jsonl", asked(), said("m1", 500, 3)))
     after = project(store, "s1").row
@@ -91,7 +91,7 @@ def test_of_two_views_with_one_output_the_one_that_costs_more_counts(
         imported(store, write(tmp_path / f"{order[-1]}.jsonl", *(views[view] for view in name)))
     row = project(store, "s1").row
     assert (row.input_tokens, row.cache_hit_tokens, row.output_tokens) == (900, 3000, 5)
-    assert imported(store, tmp_path, status="completed").appended == 1
+    assert imported(store, tmp_path, options=ImportOptions(status="completed")).appended == 1
     assert project(store, "s1").row.actual_cost_nanousd == row.actual_cost_nanousd
 
 
@@ -304,7 +304,9 @@ def test_one_transcript_can_be_read_from_where_it_was_left_off(store: DirectoryS
 def test_a_start_is_as_early_as_any_file_says_and_does_not_reopen_what_has_ended(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
-    imported(store, write(tmp_path / "late.jsonl", asked(500), said("m2", 5, 501)), status="completed")
+    imported(
+        store, write(tmp_path / "late.jsonl", asked(500), said("m2", 5, 501)), options=ImportOptions(status="completed")
+    )
     imported(store, write(tmp_path / "early.jsonl", asked(20), said("m1", 5, 21)))
     row = project(store, "s1").row
     assert (row.start_time, row.status) == ("2026-08-01T08:00:20.123000Z", "completed")
@@ -323,7 +325,7 @@ def test_resync_reads_transcripts_again_as_they_were_imported(store: DirectorySt
         register.add(SourceEntry(kind, str(where), workflow_by="project"))
     (workflow_id,) = store.workflow_ids()
     write(path, said("m1", 5), said("m2", 6), said("m3", 7, cwd="/elsewhere", session="s2"))
-    assert reread(store, register, only=[workflow_id]).appended == 1
+    assert reread(store, register, ImportOptions(only=[workflow_id])).appended == 1
     assert len(list(store.workflow_ids())) == 1
     assert reread(store, register).appended == 2
     assert len(list(store.workflow_ids())) == 2
@@ -337,10 +339,10 @@ def test_processes_share_a_large_import_and_come_to_the_same(
         told = [said(f"m{number}-{n}", n, n, f"s{number % 5}", model=SONNET if n % 2 else OPUS) for n in range(20)]
         write(tmp_path / "t" / f"{number}.jsonl", *told)
     shared = DirectoryStore(tmp_path / "shared")
-    assert import_source(shared, "claude", tmp_path / "t", processes=2).appended == 12 * 20 + 5
+    assert import_source(shared, "claude", tmp_path / "t", options=ImportOptions(processes=2)).appended == 12 * 20 + 5
     imported(store, tmp_path / "t")
     assert messages(shared) == messages(store)
-    assert import_source(shared, "claude", tmp_path / "t", processes=2).appended == 0
+    assert import_source(shared, "claude", tmp_path / "t", options=ImportOptions(processes=2)).appended == 0
 
 
 def test_a_damaged_ledger_is_a_problem_of_its_own_whichever_process_meets_it(
@@ -354,7 +356,7 @@ def test_a_damaged_ledger_is_a_problem_of_its_own_whichever_process_meets_it(
     damaged.write_bytes(damaged.read_bytes().replace(b'"output_tokens":5', b'"output_tokens":6'))
     for session in ("s1", "s2"):
         write(tmp_path / "t" / f"{session}.jsonl", *(said(f"{session}-{n}", 5, n, session) for n in (1, 2)))
-    report = import_source(DirectoryStore(store.path), "claude", tmp_path / "t", processes=2)
+    report = import_source(DirectoryStore(store.path), "claude", tmp_path / "t", options=ImportOptions(processes=2))
     ((workflow_id, problem),) = report.problems
     assert (workflow_id, type(problem), problem.__dict__["path"]) == ("s1", DamagedLedger, damaged)
     assert report.workflows["s2"].appended == 1

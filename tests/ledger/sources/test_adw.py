@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import InvalidInput, SourceUnreadable
-from ledger.importing.importer import import_source, reread
+from ledger.importing.importer import ImportOptions, import_source, reread
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.sources import source
 from ledger.storage.memory_store import MemoryStore
@@ -152,11 +152,11 @@ def test_a_state_file_that_cannot_be_used_is_skipped_and_the_logs_are_read(
 def test_the_caller_may_know_how_it_ended(tmp_path: Path) -> None:
     store = MemoryStore()
     agents = tree(tmp_path, w1={"raw_output.jsonl": 0.1}, w2={"raw_output.jsonl": None})
-    import_source(store, "adw", agents, status="completed")
-    assert import_source(store, "adw", agents, status="completed").appended == 0
+    import_source(store, "adw", agents, options=ImportOptions(status="completed"))
+    assert import_source(store, "adw", agents, options=ImportOptions(status="completed")).appended == 0
     assert [project(store, name).row.status for name in ("w1", "w2")] == ["completed", "completed"]
     with pytest.raises(InvalidInput, match="not an end"):
-        import_source(store, "adw", agents, status="running")
+        import_source(store, "adw", agents, options=ImportOptions(status="running"))
 
 
 def test_a_folder_that_cannot_be_a_workflow_is_a_problem_of_its_own(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_an_import_is_remembered_and_can_be_read_again(tmp_path: Path) -> None:
     register.add(SourceEntry("claude-stream", str(tmp_path / "gone.jsonl"), "w3"))
     assert [entry.kind for entry in register.entries()] == ["adw", "claude-stream"]
     tree(tmp_path, w1={"plan/raw_output.jsonl": 0.3}, w2={"plan/raw_output.jsonl": 0.3})
-    report = reread(store, register, only={"w1"})
+    report = reread(store, register, ImportOptions(only={"w1"}))
     assert (report.appended, list(report.workflows)) == (1, ["w1"])
     assert reread(store, register).appended == 1
     assert "what was read from it stays" in reread(store, register).skipped[-1].reason

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events.event import cost_observed
 from ledger.importing.import_report import ImportReport
-from ledger.importing.importer import import_source
+from ledger.importing.importer import ImportOptions, import_source
 from ledger.storage.line import Head
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
@@ -115,7 +115,7 @@ def test_once_ended_a_log_that_was_read_while_it_grew_is_as_one_read_whole(tmp_p
     for name, steps in (("grown", (2, 3, 4)), ("whole", (4,))):
         log = Import(tmp_path / name)
         for count in steps:
-            log(*records[:count], agent="plan", status="completed" if count == 4 else None)
+            log(*records[:count], agent="plan", options=ImportOptions(status="completed" if count == 4 else None))
         rows.append(log.row)
     figures = [
         (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ledger import MemoryStore
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events import money
-from ledger.importing.importer import SourceEntry, SourceRegister, import_source, reread
+from ledger.importing.importer import ImportOptions, SourceEntry, SourceRegister, import_source, reread
 from ledger.sources import grouping, mapped
 from projections.folding.row import Row
 from projections.replay.refresh import project
@@ -189,7 +189,7 @@ def test_constants_and_what_a_row_says_of_its_workflow(tmp_path: Path) -> None:
 def test_what_a_table_says_later_of_an_ended_workflow_leaves_it_ended(tmp_path: Path) -> None:
     path, store = tmp_path / "calls.csv", MemoryStore()
     path.write_text("workflow_id,cost_usd,project\nw,0.1,a\n", encoding="utf-8")
-    import_source(store, "csv", path, status="completed")
+    import_source(store, "csv", path, options=ImportOptions(status="completed"))
     path.write_text("workflow_id,cost_usd,project\nw,0.2,b\nw,0.1,a\n", encoding="utf-8")
     import_source(store, "csv", path)
     assert (row(store, "w").status, row(store, "w").actual_cost_nanousd) == ("completed", money.parse("0.3"))

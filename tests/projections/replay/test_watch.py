@@ -166,7 +166,7 @@ def test_a_source_that_takes_long_rests_before_it_is_read_again(followed: Follow
     followed.seconds.now += 31
     followed.watch.step()
     seen_at = followed.seconds.now
-    followed.watch._following._seen[followed.entries[0]].rests_until = seen_at + 4  # noqa: SLF001 - as a slow read leaves it
+    followed.watch._following._states[followed.entries[0]].pauses_until = seen_at + 4  # noqa: SLF001 - as a slow read leaves it
     followed.log(logs.init(), logs.result(0.7))
     step = followed.watch.step()
     assert (step.imported, step.due_seconds) == ([], 4)

@@ -1,0 +1,50 @@
+"""Appending findings to a ledger: its state, the plan against it, the append."""
+
+from __future__ import annotations
+
+from ledger.errors import UnknownWorkflow
+from ledger.events.timestamps import Clock
+from ledger.importing.import_plan import ImportPlan
+from ledger.importing.ledger_state import LedgerState, state_of
+from ledger.importing.planner import plan
+from ledger.pricing.price_book import PriceBook
+from ledger.sources.findings import Findings
+from ledger.storage.append import Receipt
+from ledger.storage.planned_append import append_planned
+from ledger.storage.store import LedgerStore
+
+__all__ = ["append_findings"]
+
+
+def append_findings(
+    store: LedgerStore,
+    workflow_id: str,
+    findings: Findings,
+    prices: PriceBook,
+    clock: Clock,
+    status: str | None,
+    state: LedgerState | None = None,
+) -> tuple[ImportPlan, list[Receipt]]:
+    """Append what findings add to a ledger; return the plan and its receipts.
+
+    Args:
+        status: see `plan`.
+        state: of the ledger, for the first plan, when the caller has it; None: the ledger is read.
+
+    Raises:
+        CostledgerError: nothing was appended.
+    """
+    given = [] if state is None else [state]
+
+    def make() -> ImportPlan:
+        current = given.pop() if given else _read(store, workflow_id)
+        return plan(workflow_id, findings, current, prices, clock(), status)
+
+    return append_planned(store, make)
+
+
+def _read(store: LedgerStore, workflow_id: str) -> LedgerState:
+    try:
+        return state_of(store.read(workflow_id))
+    except UnknownWorkflow:
+        return LedgerState()
