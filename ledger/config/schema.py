@@ -27,26 +27,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ledger.errors import InvalidConfig
-from ledger.errors import InvalidInput
-from ledger.errors import InvalidMoney
-from ledger.errors import InvalidWorkflowId
-from ledger.errors import reason
-from ledger.errors import shown
-from ledger.events import money
-from ledger.events.fields import check_name
-from ledger.events.workflow_ids import check_workflow_id
-from ledger.providers.model_names import PROVIDERS
-from ledger.sources import KINDS
-from ledger.sources import MAPPED_KINDS
-from ledger.config.values import Name
-from ledger.config.values import Provider
-from ledger.config.values import Rate
-from ledger.config.values import Share
-from ledger.config.values import Span
-from ledger.config.values import Usd
-from ledger.config.values import WorkflowId
-from ledger.sources import TRANSCRIPT_KINDS
+from ledger.config.values import Name, Provider, Rate, Share, Span, Usd, WorkflowId
+from ledger.errors import InvalidConfig, InvalidInput, reason
+from ledger.sources import KINDS, MAPPED_KINDS, TRANSCRIPT_KINDS
 
 __all__ = [
     "RATE_FIELDS",

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator
 
 from ledger.errors import InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import money
-from ledger.events.event import check_name, check_workflow_id
+from ledger.events.fields import check_name
+from ledger.events.workflow_ids import check_workflow_id
 from ledger.providers.model_names import PROVIDERS
 
 __all__ = ["Name", "Provider", "Rate", "Share", "Span", "Usd", "WorkflowId"]

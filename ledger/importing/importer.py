@@ -11,28 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.errors import CostledgerError
-from ledger.errors import InvalidInput
-from ledger.errors import LedgerMoved
-from ledger.errors import SourceUnreadable
-from ledger.errors import UnknownWorkflow
-from ledger.events import timestamps as clocks
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events.event import END_TYPES
-from ledger.events.timestamps import Clock
 from ledger.events.workflow_ids import check_workflow_id
-from ledger.importing.import_plan import ImportPlan
-from ledger.importing.import_report import ATTEMPTS_MAX
-from ledger.importing.import_report import ImportReport
-from ledger.importing.import_report import Progress
-from ledger.importing.import_report import WorkflowCounts
-from ledger.importing.ledger_state import LedgerState
-from ledger.importing.ledger_state import state_of
-from ledger.importing.planner import plan
 from ledger.importing.append_findings import append_findings
-from ledger.importing.import_options import IMPORT_DEFAULTS
-from ledger.importing.import_options import ImportOptions
-from ledger.importing.session_homes import by_session_home
-from ledger.importing.session_homes import session_homes
+from ledger.importing.import_options import IMPORT_DEFAULTS, ImportOptions
+from ledger.importing.import_report import ImportReport
+from ledger.importing.session_homes import by_session_home, session_homes
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
 from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Options, Part, Skipped

@@ -13,37 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import CostledgerError
-from ledger.errors import DamagedLedger
 from ledger.errors import InvalidEvent
-from ledger.errors import LedgerMoved
-from ledger.errors import UnknownWorkflow
-from ledger.events import timestamps as clocks
-from ledger.events.event import COST_OBSERVED
-from ledger.events.event import Event
 from ledger.events.fields import check_name
-from ledger.events.timestamps import Clock
-from ledger.importing.import_report import ATTEMPTS_MAX
+from ledger.importing.import_options import IMPORT_DEFAULTS, ImportOptions
 from ledger.importing.import_report import ImportReport
-from ledger.importing.import_report import Progress
-from ledger.importing.import_report import WorkflowCounts
-from ledger.importing.ledger_state import LedgerState
-from ledger.importing.ledger_state import state_of
-from ledger.importing.message_index import FileRead
-from ledger.importing.message_index import IndexedMessage
-from ledger.importing.message_index import MessageIndex
-from ledger.importing.planner import plan
-from ledger.importing.session_totals import count_totals
-from ledger.pricing.genai_book import GenaiPrices
-from ledger.pricing.price_book import PriceBook
-from ledger.providers.usage import is_larger
-from ledger.providers.usage import measure
-from ledger.importing.import_options import IMPORT_DEFAULTS
-from ledger.importing.import_options import ImportOptions
-from ledger.importing.joined_messages import FileReading
-from ledger.importing.joined_messages import JoinedMessages
-from ledger.importing.transcript_job import append_job
-from ledger.importing.transcript_job import record_result
+from ledger.importing.joined_messages import FileReading, JoinedMessages
+from ledger.importing.message_index import FileRead, MessageIndex
+from ledger.importing.transcript_job import append_job, record_result
 from ledger.sources import transcript
 from ledger.sources.findings import Options, Skipped
 from ledger.sources.transcript import BEGINNING, Extract, FileStamp

@@ -33,14 +33,7 @@ import orjson
 from ledger.errors import InvalidInput, shown
 from ledger.events import money
 from ledger.events.fields import check_name
-from ledger.providers.service_tiers import service_tier_of
-from ledger.providers.usage import measure
-from ledger.providers.usage import usage_of
-from ledger.sources.claude_responses import ClaudeFile
-from ledger.sources.claude_responses import ClaudeResponse
-from ledger.sources.claude_responses import messages_of
-from ledger.sources.claude_responses import searches_of
-from ledger.sources.claude_responses import take_response
+from ledger.sources.claude_responses import ClaudeFile, ClaudeResponse, messages_of, searches_of, take_response
 from ledger.sources.claude_totals import models_of
 from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.names import branch_name, moment, name

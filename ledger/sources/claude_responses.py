@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import measure, usage_of
 from ledger.sources.findings import Beginning

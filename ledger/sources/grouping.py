@@ -22,13 +22,7 @@ from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events.event import COST_OBSERVED, event, workflow_started
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
-from ledger.sources.findings import Call
-from ledger.sources.findings import Counter
-from ledger.sources.findings import Findings
-from ledger.sources.findings import Part
-from ledger.sources.findings import Place
-from ledger.sources.findings import Skipped
-from ledger.sources.findings import Location
+from ledger.sources.findings import Call, Counter, Findings, Location, Part, Skipped
 
 __all__ = ["WorkflowFinding", "WorkflowGroups", "parts_by_workflow"]
 

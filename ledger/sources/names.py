@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from ledger.events import timestamps
-from ledger.events.event import check_name
+from ledger.events.fields import check_name
 
 __all__ = ["branch_name", "moment", "name", "name_id"]
 

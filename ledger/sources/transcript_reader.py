@@ -14,13 +14,6 @@ from typing import IO, Any, Final, cast
 import orjson
 
 from ledger.errors import SourceUnreadable, reason
-from ledger.events import timestamps
-from ledger.events.fields import check_name
-from ledger.events.workflow_ids import is_workflow_id
-from ledger.providers.service_tiers import PREMIUM_TIERS
-from ledger.providers.usage import is_larger
-from ledger.providers.usage import measure
-from ledger.sources.findings import Beginning
 from ledger.sources.findings import Skipped
 from ledger.sources.formats.jsonl import records_of_line
 from ledger.sources.formats.regular_files import open_regular

@@ -23,9 +23,8 @@ from ledger.errors import (
     LedgerUnavailable,
     UnknownWorkflow,
 )
-from ledger.importing.importer import reread
+from ledger.importing.importer import ImportOptions, reread
 from ledger.storage.store import LEDGER_SUFFIX
-from ledger.importing.importer import ImportOptions
 from projections.history.store import HistoryStore
 from projections.replay.file_watcher import FileWatcher
 from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
