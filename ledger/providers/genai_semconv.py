@@ -1,4 +1,4 @@
-"""The attributes in which OpenTelemetry spans and log records tell of a model call: today's names, and older ones.
+"""The attributes of a model call in OpenTelemetry spans and log records: current names and older ones.
 
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/; by the convention input tokens include cached
 ones. The `llm.*` names are those of OpenLLMetry and OpenInference. No attribute gives the lifetime of cache writes.
@@ -63,12 +63,12 @@ _SUMS: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "ex
 
 
 def first(attributes: Mapping[str, Any], *names: str) -> Any:
-    """The value of the first of these attributes that is there and not empty; None when none is."""
+    """Return the value of the first of these attributes that is present and not empty; None when none is."""
     return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
 
 
 def is_one_call(attributes: Mapping[str, Any]) -> bool:
-    """Whether these attributes tell of one model call, and do not sum up others."""
+    """Return whether these attributes describe one model call, and not a sum of others."""
     return first(attributes, *INPUT, *OUTPUT) is not None and attributes.get("gen_ai.operation.name") not in _SUMS
 
 
@@ -87,10 +87,10 @@ def text(value: Any) -> str | None:
 
 
 def token_count(attributes: Mapping[str, Any], *names: str) -> int:
-    """Return the token count in the first of these attributes that is there; 0 when none is.
+    """Return the token count in the first of these attributes that is present; 0 when none is.
 
     Raises:
-        InvalidEvent: it is no whole number.
+        InvalidEvent: it is not a whole number.
     """
     value = first(attributes, *names)
     count = 0 if value is None else count_of(value)
@@ -100,7 +100,7 @@ def token_count(attributes: Mapping[str, Any], *names: str) -> int:
 
 
 def count_of(value: object) -> int | None:
-    """A count as exporters spell it: a number, digits, or a float without a fraction; None for anything else.
+    """Return a count as exporters spell it: a number, digits, or a float without a fraction; else None.
 
     Claude Code exports numbers as text, and integers of 64 bits are text in OTLP/JSON.
     """

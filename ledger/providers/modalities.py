@@ -1,9 +1,9 @@
-"""Modalities: which tokens of a usage are audio, images or video, that a price book may charge apart from text.
+"""Modalities: the tokens of a usage that are audio, images or video, which a price book may charge apart from text.
 
 OpenAI: https://platform.openai.com/docs/api-reference/chat/object (`…_tokens_details`), images
 https://platform.openai.com/docs/api-reference/images/object, and transcriptions, whose `input_token_details` is spelled
 without an s. Gemini: https://ai.google.dev/api/generate-content#ModalityTokenCount. Our buckets hold tokens of all
-modalities together, priced as text, which is never dearer: so the cost of such a call is a lower bound.
+modalities together, priced as text, which is never more expensive: so the cost of such a call is a lower bound.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger.providers.usage import mapping
 __all__ = ["ALWAYS_APART", "modalities_of"]
 
 ALWAYS_APART: Final = frozenset({"audio"})
-"""What has a price of its own even if a book does not list it: audio tokens as OpenAI names them."""
+"""Modalities with a price of their own even if a book does not list it: audio tokens as OpenAI names them."""
 _KINDS: Final = ("audio", "image", "video")
 _OPENAI: Final = {
     "input": ("prompt_tokens_details", "input_tokens_details", "input_token_details"),
@@ -29,7 +29,7 @@ _GEMINI: Final = {
 
 
 def modalities_of(usage: object) -> frozenset[str]:
-    """The tokens of a response's usage that are no text: of "input_audio", "output_image" and so on.
+    """Return which tokens of the usage of a response are not text, as "input_audio", "output_image" and so on.
 
     Args:
         usage: the `usage` of a provider's response, as an object of its SDK or as parsed JSON.
@@ -45,7 +45,7 @@ def _of_openai(given: Mapping[str, Any]) -> Iterator[str]:
             if details.get(f"{kind}_tokens"):
                 yield f"{side}_{kind}"
                 yield kind
-    # An answer of the images API: what it makes are images, said or not.
+    # A response of the images API: its output is images, reported or not.
     if "image_tokens" in mapping(given.get("input_tokens_details")) and not _first(given, _OPENAI["output"]):
         yield "output_image"
 

@@ -1,4 +1,4 @@
-"""Names of models with their provider's before them, as gateways and clouds spell them.
+"""Model names with a provider in front, as gateways and clouds spell them.
 
 LiteLLM puts a provider and a slash before the name (https://docs.litellm.ai/docs/providers), OpenRouter the maker's.
 Bedrock's ids begin with where a call may run and the maker
@@ -28,7 +28,7 @@ _SPELLINGS: Final = {
     "xai": "x-ai",
     "z-ai": "zai",
 }
-"""What gateways put before a slash, where it is not genai-prices' own id of the provider."""
+"""Names in front of a slash that are not the id of the provider in genai-prices."""
 
 PROVIDERS: Final = _SPELLINGS | {
     provider: provider
@@ -66,13 +66,13 @@ PROVIDERS: Final = _SPELLINGS | {
         "zhipuai",
     )
 }
-"""What stands before a slash, and genai-prices' id of the provider whose prices hold then."""
+"""Names in front of a slash, each with the id in genai-prices of the provider whose prices apply."""
 
 _ADDED: Final = re.compile(r"(?:\[\w+\]|[-@]20\d{6}(?:-v\d+(?::\d+)?)?|-v\d+:\d+|-latest)+\Z")
 _MAKERS: Final = frozenset({"anthropic", "cohere", "google", "openai", "x-ai"})
 _OPEN_WEIGHTS: Final = re.compile("gpt-oss", re.IGNORECASE)
 _MADE_BY: Final = {"text-embedding-3-": "openai", "text-embedding-ada-": "openai"}
-"""How bare names begin that genai-prices finds only with their maker: OpenAI answers with these."""
+"""Beginnings of plain names that genai-prices finds only with their maker: OpenAI responds with these."""
 
 _BEDROCK: Final = re.compile(
     r"(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?"
@@ -102,9 +102,9 @@ def is_of_its_maker(provider: str, name: str) -> bool:
 
 
 def spellings(model: str) -> Iterator[tuple[str | None, str]]:
-    """How a price list may know a model: a provider, or None for whichever it is, and that provider's own name.
+    """Yield the names of a model in a price list, each with its provider, or None for any provider.
 
-    A provider that is named comes first: another one's list may know parts of the name, too.
+    A provider in the name comes first: the list of another one may match parts of the name, too.
     """
     before, slash, name = model.partition("/")
     if slash and name and (provider := PROVIDERS.get(before.lower())):
@@ -118,7 +118,7 @@ def spellings(model: str) -> Iterator[tuple[str | None, str]]:
 
 
 def plain_name(model: str) -> str:
-    """A model's name without what different accounts of one call add to it: a provider, a date, a context.
+    """Return the name of a model without a provider, a date or a context, which reports of one call add or omit.
 
     A client counts by the name that was asked for, a response names the model that answered:
     `claude-sonnet-4-5[1m]`, `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and `anthropic/claude-sonnet-4-5` are one.

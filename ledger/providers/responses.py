@@ -1,6 +1,6 @@
-"""Responses: what an Anthropic, OpenAI, Gemini or LiteLLM answer says about its own call.
+"""Responses of Anthropic, OpenAI, Gemini and LiteLLM: what they report about their own call.
 
-An object of their SDKs or the parsed JSON; no SDK is imported.
+A response is an object of their SDKs or the parsed JSON; no SDK is imported.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["Response", "is_free", "named", "names_model", "of", "response_of", "
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a call was, by its answer.
+    """A call as its response reports it.
 
     Attributes:
-        message_id: the provider's id of the answer; None when it has none.
+        message_id: the id that the provider gave the response; None when it has none.
         usage: in our buckets.
         service_tier: None for the standard one.
     """
@@ -35,10 +35,10 @@ class Response:
 
 
 def response_of(answer: object) -> Response:
-    """What an answer says.
+    """Return what a response reports.
 
     Raises:
-        InvalidEvent: it is of no kind that this version knows, or says nothing about its usage.
+        InvalidEvent: this version does not support its kind, or it reports no usage.
     """
     usage = usage_in(answer)
     if usage is None:
@@ -57,29 +57,29 @@ def response_of(answer: object) -> Response:
 
 
 _OF_AN_AGENT: Final = "parent_tool_use_id"
-"""A field of the Claude Agent SDK's messages, which repeat the usage that a response began with."""
+"""A field of messages of the Claude Agent SDK, which repeat the usage from the start of a response."""
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 _ID: Final = ("id", "response_id", "responseId")
 _MODEL: Final = ("model", "model_version", "modelVersion")
 
 
 def usage_in(answer: object) -> Any:
-    """What an answer says of its usage, as it says it; None when it says nothing."""
+    """Return the usage in a response, as the provider spells it; None when there is none."""
     return _first(answer, _USAGE)
 
 
 def tells_usage(answer: object) -> bool:
-    """Whether it says anything about its usage, readable or not."""
+    """Return whether a response reports a usage, valid or not."""
     return usage_in(answer) is not None
 
 
 def names_model(answer: object) -> bool:
-    """Whether it names the model that gave it."""
+    """Return whether a response names its model."""
     return _first(answer, _MODEL) is not None
 
 
 def is_free(answer: object) -> bool:
-    """Whether it is of OpenAI's moderation models, which cost nothing.
+    """Return whether a response is from a moderation model of OpenAI, which costs nothing.
 
     https://platform.openai.com/docs/guides/moderation
     """
@@ -90,12 +90,12 @@ _MODERATION: Final = ("omni-moderation-", "text-moderation-")
 
 
 def named(answer: object) -> dict[str, str]:
-    """Its `message_id` and `model` as far as these are names; never raises, whatever it is."""
+    """Return the `message_id` and `model` of any object, as far as these are valid names; never raises."""
     found: dict[str, str] = {}
     for name, names in (("message_id", _ID), ("model", _MODEL)):
         with suppress(Exception):
-            if (told := _name(answer, names)) is not None:
-                found[name] = told
+            if (value := _name(answer, names)) is not None:
+                found[name] = value
     return found
 
 
@@ -112,5 +112,5 @@ def _first(answer: object, names: tuple[str, ...]) -> Any:
 
 
 def of(answer: object, name: str) -> Any:
-    """A field of an SDK's object or of parsed JSON; an answer is never dumped whole, it may hold a book."""
+    """Return a field of an SDK object or of parsed JSON; a whole response is never converted, it can be large."""
     return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)

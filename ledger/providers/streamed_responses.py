@@ -1,8 +1,8 @@
-"""Streamed answers: what their events say about the call, gathered as they pass.
+"""Streamed responses: their events, collected into what a whole response reports.
 
 - Anthropic: `message_start` has id, model and the input's tokens, `message_delta` the cumulative output
   (https://docs.anthropic.com/en/docs/build-with-claude/streaming);
-- OpenAI chat: the usage comes in a last chunk without choices, when `stream_options.include_usage` asks for it
+- OpenAI chat: the usage is in a last chunk without choices, when `stream_options.include_usage` asks for it
   (https://platform.openai.com/docs/api-reference/chat-streaming);
 - OpenAI responses: `response.completed`, `.incomplete` and `.failed` carry the whole response;
 - OpenAI images, transcriptions and speech: the last event has the usage;
@@ -33,10 +33,10 @@ _ENDS: Final = frozenset(
 
 
 class Gathered:
-    """One streamed answer, as far as it has been seen.
+    """One streamed response, as far as it has arrived.
 
     Attributes:
-        whole: its end has been seen, or its last usage.
+        whole: its end has arrived, or its last usage.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Gathered:
         self._usage: dict[str, Any] = {}
 
     def take(self, event: object) -> None:
-        """Take the next event; one of an unknown kind says nothing."""
+        """Take the next event; an event of another kind changes nothing."""
         kind = of(event, "type")
         if isinstance(kind, str) and kind in _ENDS:
             self.whole = True
@@ -56,10 +56,11 @@ class Gathered:
 
     @property
     def tells_usage(self) -> bool:
+        """Return whether a usage has arrived."""
         return bool(self._usage)
 
     def answer(self) -> dict[str, Any]:
-        """What a whole answer would have said, for `responses.response_of`; no usage when none was seen."""
+        """Return the fields of a whole response, for `responses.response_of`; no usage when none has arrived."""
         return self._answer | ({"usage": self._usage} if self._usage else {})
 
     def _learn(self, part: object) -> None:
@@ -72,10 +73,10 @@ class Gathered:
             usage = of(part, "usage_metadata")
         self._add(usage)
         if usage is not None and of(part, "choices") is not None:
-            self.whole = True  # OpenAI chat: nothing comes behind it
+            self.whole = True  # OpenAI chat: the last chunk
 
     def _add(self, usage: object) -> None:
-        """A later count replaces an earlier one, a count that is not told leaves it."""
+        """Let each later count replace the earlier one; an absent count leaves it."""
         self._usage |= {name: value for name, value in mapping(usage).items() if value is not None}
 
 

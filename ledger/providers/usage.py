@@ -1,10 +1,10 @@
 """Usage: the token counts of a provider's response in this project's disjoint buckets.
 
-Anthropic's `input_tokens` leaves cached ones out
+Anthropic's `input_tokens` does not include cached ones
 (https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance); OpenAI's
-`prompt_tokens` and `input_tokens` include them, and say how many under `…_tokens_details`
+`prompt_tokens` and `input_tokens` include them, and count them under `…_tokens_details`
 (https://platform.openai.com/docs/api-reference/responses/object), and so do LiteLLM's; Gemini's `prompt_token_count`
-includes cached ones and leaves out `tool_use_prompt_token_count`, its `candidates_token_count` leaves out thoughts
+includes cached ones but not `tool_use_prompt_token_count`, its `candidates_token_count` does not include thoughts
 (https://ai.google.dev/api/generate-content#UsageMetadata).
 """
 
@@ -20,8 +20,8 @@ from ledger.events.fields import TOKENS_MAX, USAGE_FIELDS, check_usage, problem_
 __all__ = ["disjoint", "is_larger", "mapping", "measure", "usage_of"]
 
 _WRITES = ("cache_write_tokens", "cache_creation_tokens")
-"""Cache writes among the details of an input: OpenAI's name, and LiteLLM's, which some of its versions say beside them
-only, as Anthropic does."""
+"""Cache writes among the details of an input: OpenAI's name, and LiteLLM's. Some versions of LiteLLM report them only
+outside the details, as Anthropic does."""
 
 _MEASURE: Final = struct.Struct(">6Q")
 _MEASURE_MAX: Final = (1 << 64) - 1
@@ -32,21 +32,21 @@ _COUNTS: Final = (
     *("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens", "prompt_token_count", "promptTokenCount"),
     *("total_token_count", "totalTokenCount", "candidates_token_count", "candidatesTokenCount"),
 )
-"""A usage without any of these says nothing: it is not $0."""
+"""A usage without any of these is unknown: it is not $0."""
 
 _OURS = frozenset(USAGE_FIELDS)
 _GEMINI = frozenset({"prompt_token_count", "total_token_count", "promptTokenCount", "totalTokenCount"})
 
 
 def usage_of(response_usage: object) -> dict[str, int]:
-    """Token counts from a response's usage object or mapping, as an event can hold them.
+    """Return the token counts of the usage of a response, as an event records them.
 
     Args:
         response_usage: buckets named as ours (`USAGE_FIELDS`), or the `usage` of an Anthropic, OpenAI, LiteLLM or
             Gemini response, as an object of their SDKs or as parsed JSON.
 
     Raises:
-        InvalidEvent: none of these, or a count that is not one.
+        InvalidEvent: it is none of these, or a count is not valid.
     """
     given = mapping(response_usage)
     if given and given.keys() <= _OURS:
@@ -61,22 +61,22 @@ def usage_of(response_usage: object) -> dict[str, int]:
     else:
         usage = None
     if usage is None or all(given.get(name) is None for name in _COUNTS):
-        told = f"the fields {_names(given)}" if given else shown(response_usage)
+        what = f"the fields {_names(given)}" if given else shown(response_usage)
         ours = f"{', '.join(USAGE_FIELDS)}, or what an Anthropic, OpenAI, LiteLLM or Gemini response holds"
-        raise InvalidEvent("usage", f"not a usage this version knows: {told}; expected {ours}")
+        raise InvalidEvent("usage", f"not a usage this version knows: {what}; expected {ours}")
     return {name: value for name, value in usage.items() if value or name in ("input_tokens", "output_tokens")}
 
 
 def _names(given: Mapping[str, Any]) -> str:
-    """The first fields that are not ours, or that do not suffice."""
+    """Return the first fields that are not ours, or all fields when they are ours and not enough."""
     names = [name for name in given if name not in _OURS] or list(given)
     return ", ".join(map(shown, names[:_NAMED_MAX])) + (", …" if len(names) > _NAMED_MAX else "")
 
 
 def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str, int]:
-    """Our buckets from an input count that includes cached tokens.
+    """Return our buckets from an input count that includes cached tokens.
 
-    Some exporters leave cached ones out against their convention; an input smaller than its cached part shows it.
+    Some exporters break that convention, which shows when the input is smaller than its cached part.
     """
     cached = writes + reads
     usage = {
@@ -89,14 +89,14 @@ def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str
 
 
 def measure(usage: Mapping[str, int]) -> bytes:
-    """What tells the larger of two views of one response: the output, then what the rest costs, then its buckets.
+    """Return a sort key for reports of one response: the output, then what the rest costs, then its buckets.
 
     The rest is weighed in twentieths of an uncached input token as every Claude model is priced (writes 1.25 and 2,
-    reads 0.1; https://docs.anthropic.com/en/docs/about-claude/pricing), so that of two views with the same output the
-    larger is the one that the fold's highest figure keeps, whichever was appended first.
+    reads 0.1; https://docs.anthropic.com/en/docs/about-claude/pricing). So of two reports with the same output the
+    larger is the one with the highest figure of the fold, in any order of the appends.
 
     Returns:
-        big-endian numbers, so that measures compare as bytes, in Python as in SQLite; none for what no event can hold.
+        big-endian numbers, which compare as bytes in Python and in SQLite; empty when a count is out of range.
     """
     get = usage.get
     fresh, writes, lasting = get("input_tokens", 0), get("cache_write_tokens", 0), get("cache_write_1h_tokens", 0)
@@ -109,15 +109,15 @@ def measure(usage: Mapping[str, int]) -> bytes:
 
 
 def is_larger(new: bytes, had: bytes, *, same_model: bool) -> bool:
-    """Whether a view's measure makes it the one that counts: by all of it, or between two models by the output alone.
+    """Return whether a report replaces another one: by the whole measure, or between two models by the output alone.
 
-    One id with two models is two responses that share it; neither input says anything of the other.
+    One id with two models is two responses that share it, whose inputs are not comparable.
     """
     return new > had if same_model else new[:_OUTPUT_BYTES] > had[:_OUTPUT_BYTES]
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The fields of an SDK's object or of parsed JSON; empty for anything else."""
+    """Return the fields of an SDK object or of parsed JSON; empty for anything else."""
     if isinstance(value, dict):  # parsed JSON; the next check is much slower
         return value
     if value is None:
@@ -142,7 +142,7 @@ def _anthropic(given: Mapping[str, Any]) -> dict[str, int]:
     return {
         "input_tokens": _count(given, "input_tokens"),
         "cache_write_tokens": writes,
-        "cache_write_1h_tokens": min(lasting, writes),  # logs are seen whose split exceeds their total
+        "cache_write_1h_tokens": min(lasting, writes),  # some logs have a part above the total
         "cache_read_tokens": _count(given, "cache_read_input_tokens"),
         "output_tokens": _count(given, "output_tokens"),
         "web_search_requests": _count(mapping(given.get("server_tool_use")), "web_search_requests"),
@@ -155,8 +155,8 @@ def _openai(given: Mapping[str, Any]) -> dict[str, int]:
     whole = _count(given, kind[0])
     reads = min(_count(details, "cached_tokens"), whole)
     named = next((name for name in _WRITES if details.get(name) is not None), _WRITES[0])
-    beside = _count(given, "cache_creation_input_tokens") if "prompt_tokens" in given else 0
-    writes = min(_count(details, named) or beside, whole - reads)
+    outside = _count(given, "cache_creation_input_tokens") if "prompt_tokens" in given else 0
+    writes = min(_count(details, named) or outside, whole - reads)
     lasting = _count(mapping(details.get("cache_creation_token_details")), "ephemeral_1h_input_tokens")
     return {
         "input_tokens": whole - reads - writes,
@@ -170,7 +170,7 @@ def _openai(given: Mapping[str, Any]) -> dict[str, int]:
 
 def _gemini(given: Mapping[str, Any]) -> dict[str, int]:
     def count(name: str) -> int:
-        """A count by its name in Python, or in the REST answer."""
+        """Return a count by its name in Python, or in the REST response."""
         first, *rest = name.split("_")
         return _count(given, name) or _count(given, first + "".join(word.capitalize() for word in rest))
 
