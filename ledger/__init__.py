@@ -1,4 +1,4 @@
-"""What happened: events, and the append-only ledgers they are kept in."""
+"""Append-only ledgers of what agents cost."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -232,7 +232,7 @@ def test_an_origin_that_is_renewed_is_followed(run: Run, server: Cluster, tmp_pa
         assert run("origin", "--renew").code == 0
         until(lambda: "replicating under it" in said())
         until(lambda: run("verify", "--shared", "--from", server.name).code == 0)
-        assert "have parted" not in said()
+        assert "have diverged" not in said()
     assert run("replicate", "--status").code == 0
 
 

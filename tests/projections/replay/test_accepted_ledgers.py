@@ -20,7 +20,7 @@ from projections.replay.rebuild import rebuild
 from projections.replay.refresh import RefreshReport, refresh, resync
 from projections.replay.verify import Proof, verify
 
-STEP = "restore it, or accept what stands there: costledger resync --force -- w"
+STEP = "restore it, or accept it as it is: costledger resync --force -- w"
 
 Accepting = Callable[[DirectoryStore, HistoryStore], RefreshReport]
 
