@@ -1,4 +1,4 @@
-"""One Claude Code as its status line and hooks show it, and the lines of its transcript."""
+"""One Claude Code as its status line and hooks report it, and the lines of its transcript."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 
 
 class Agent:
-    """One Claude Code, as far as we see it."""
+    """One Claude Code, as far as its status line and hooks report it."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -30,17 +30,17 @@ class Agent:
         self.spool = Spool(str(data))
         self.now = START
 
-    def _said(self, **more: Any) -> dict[str, Any]:
+    def _entry(self, **more: Any) -> dict[str, Any]:
         self.now += timedelta(seconds=1)
         at = f"{self.now:%Y-%m-%dT%H:%M:%S.%fZ}"
         return {"at": at, "session_id": S, "project_dir": "/p"} | {k: v for k, v in more.items() if v}
 
     def shows(self, cost_usd: str, since: int = 0, **more: Any) -> None:
-        """What the status line says is noted; without `duration_ms`, as a version before noted it."""
-        self.spool.add(self._said(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
+        """Spool a status line; without `duration_ms`, as earlier versions spooled it."""
+        self.spool.add(self._entry(counter_usd=cost_usd, since_ms=1_000 + 60_000 * since, **more))
 
     def stops(self, *transcripts: Path, **more: Any) -> None:
-        self.spool.add(self._said(transcripts=[str(path) for path in transcripts], **more))
+        self.spool.add(self._entry(transcripts=[str(path) for path in transcripts], **more))
 
     def drain(self) -> None:
         drain(self.spool, self.store, GenaiPrices(), BudgetConfig())
@@ -49,12 +49,12 @@ class Agent:
         return project(self.store, workflow_id).row.actual_cost_total
 
     def line(self, cost_usd: str, since: int = 0, **more: Any) -> float:
-        """The cost on the status line, before what it tells is appended."""
-        said = {"session_id": S, "counter_usd": cost_usd, "since_ms": 1_000 + 60_000 * since} | more
-        return _cost(said, self.note(str(said["session_id"])))
+        """Return the cost on the status line, before its counter is appended."""
+        entry = {"session_id": S, "counter_usd": cost_usd, "since_ms": 1_000 + 60_000 * since} | more
+        return _cost(entry, self.cached(str(entry["session_id"])))
 
-    def note(self, session_id: str = S) -> dict[str, Any]:
-        return self.spool.note(session_id)
+    def cached(self, session_id: str = S) -> dict[str, Any]:
+        return self.spool.session(session_id)
 
     def log(self) -> str:
         path = self.data / "log" / "capture.log"

@@ -1,15 +1,15 @@
-"""Capture: what an agent said while it ran, appended to its workflow's ledger.
+"""Readings of the status line: spool lines become events of their workflow's ledger.
 
 The status line's counter becomes a reading of the session's meter, which covers the session's messages; so neither
 those that a hook has read from the transcript, nor those of a log that is imported later, add to it. What the ledger
-already has of the session under other agents (sub-agents, read before the first status line) is taken off, and what
+already has of the session under other agents (sub-agents, read before the first status line) is subtracted, and what
 other ledgers have of it.
 
 A counter that restarts does not get a meter of its own here: the transcript's messages all belong to the one session,
-and would be counted beside the second meter again. So a session shows the sum of its counters.
+and would count again in addition to the second meter. So a session costs the sum of its counters.
 
-Each reading keeps what its counter showed (`source.series_cost_usd`, `source.since_ms`, `source.duration_ms`): the
-ledger alone is enough to go on from.
+Each reading records its counter's figure (`source.series_cost_usd`, `source.since_ms`, `source.duration_ms`): the
+ledger alone is enough to continue from.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["KIND", "SpoolLine", "StatusLineSession", "append_spool_line", "elsew
 KIND: Final = "claude_statusline"
 _LOG_KIND: Final = "claude_stream"
 _AGENT: Final = "main"
-"""What a session's own agent is called where nobody names one, as in its transcript."""
+"""The name of a session's own agent when no name is given, as in its transcript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class SpoolLine:
     """One line of the spool.
 
     Attributes:
-        counter_usd: what the status line's counter showed, as it was spelled; None for a hook.
-        since_ms: since when that counter counts, and `duration_ms`, for how long it had.
+        counter_usd: the figure of the status line's counter, as it was spelled; None for a hook.
+        since_ms: the start of that counter, and `duration_ms`, for how long it had counted.
         transcripts: files that have grown.
-        cleared: the session was left with `/clear`: the next one's counter may go on from this one's.
-        version: of the client, which decides whether a counter goes on from a saved total.
+        cleared: the session was left with `/clear`: the next one's counter may continue from this one's.
+        version: of the client, which decides whether a counter continues from a saved total.
     """
 
     at: str
@@ -63,12 +63,12 @@ class SpoolLine:
 
     @property
     def carried(self) -> bool:
-        """Whether its counter goes on from what was saved."""
+        """Whether its counter continues from a saved total."""
         return _is_carried(self.version)
 
     @property
     def id(self) -> str:
-        """The event's id: the same line of the spool, taken twice, is the same event."""
+        """The event's id: the same line, taken twice from the spool, is the same event."""
         return digest(KIND, self.session_id, self.at, self.counter_usd)
 
 
@@ -78,10 +78,10 @@ def _is_carried(version: object) -> bool:
 
 
 def spool_line(line: Mapping[str, Any]) -> SpoolLine:
-    """A line of the spool.
+    """Return a line of the spool.
 
     Raises:
-        InvalidInput: a field is missing or makes no sense.
+        InvalidInput: a field is missing or invalid.
     """
     workflow_id = check_workflow_id(line.get("workflow_id") or line.get("session_id"))
     found = SpoolLine(
@@ -98,10 +98,10 @@ def spool_line(line: Mapping[str, Any]) -> SpoolLine:
         version=line.get("version"),
     )
     if found.counter_usd is not None:
-        money.parse(found.counter_usd)
+        money.parse(found.counter_usd, most_nanousd=money.READING_NANOUSD_MAX)
         _reading(found, StatusLineSession(), found.agent, {})  # what could never be appended is refused here
     elif not found.transcripts and not found.cleared:
-        raise InvalidInput("says neither a cost nor a transcript")
+        raise InvalidInput("has neither a cost nor a transcript")
     return found
 
 
@@ -112,13 +112,13 @@ def append_spool_line(
     others: Callable[[SpoolLine], Iterable[tuple[int, int | None]]],
     beyond: Callable[[str], int] = lambda _: 0,
 ) -> int:
-    """Append what the counters of one workflow's sessions showed, in one batch; how many events that came to.
+    """Append the counters' figures of one workflow's sessions in one batch; return the number of events.
 
-    Once more changes nothing.
+    A repetition changes nothing.
 
     Args:
-        items: of this workflow, in the order they were said.
-        others: figure and start of the counters of cleared sessions, for one that goes on from them.
+        items: of this workflow, in the order of the spool.
+        others: figure and start of the counters of cleared sessions, for one that continues from them.
         beyond: nanodollars that other ledgers have of a session.
 
     Raises:
@@ -136,7 +136,7 @@ def append_spool_line(
 
 
 def elsewhere(store: LedgerStore, session_id: str, workflow_ids: Iterable[str]) -> int:
-    """Nanodollars that the ledgers of these workflows have of a session."""
+    """Return the nanodollars that the ledgers of these workflows have of a session."""
     found = (sessions(_lines(store, workflow_id)).get(session_id) for workflow_id in workflow_ids)
     return sum(session.cost_nanousd for session in found if session is not None)
 
@@ -153,53 +153,53 @@ class StatusLineSession:
     """A session in a ledger.
 
     Attributes:
-        known: the ledger has something of it, so that all of it stands under `agent`, even if that is none.
-        covered: it has a reading of its own, under `agent`; its messages go below that from then on.
-        carried: the counters of a client whose counters go on from a saved total.
-        beside: nanodollars of each message that stands under another agent.
+        recorded: the ledger has something of it, so that all of it is recorded under `agent`, even if that is None.
+        covered: it has a reading of its own, under `agent`; its messages count below that from then on.
+        carried: the counters of a client whose counters continue from a saved total.
+        messages: nanodollars of each message, by agent and message id.
         elsewhere_nanousd: what other ledgers have of it.
-        logged: a log of it was read, too: the two cannot be matched, and the higher counts.
+        logged: a log of it was imported, too: the two cannot be matched, and the higher counts.
     """
 
     agent: str | None = None
-    known: bool = False
+    recorded: bool = False
     covered: bool = False
     counter: SessionCounter = field(default_factory=SessionCounter)
     carried: CarriedCounter = field(default_factory=CarriedCounter)
-    beside: dict[tuple[str | None, str], int] = field(default_factory=dict)
+    messages: dict[tuple[str | None, str], int] = field(default_factory=dict)
     elsewhere_nanousd: int = 0
     logged: bool = False
 
     @property
-    def not_its_meters_nanousd(self) -> int:
-        """What of it stands under other agents, or in other ledgers."""
-        beside = sum(cost for (agent, _), cost in self.beside.items() if agent != self.agent)
-        return beside + self.elsewhere_nanousd
+    def outside_meter_nanousd(self) -> int:
+        """The part of it that is recorded under other agents, or in other ledgers."""
+        other_agents = sum(cost for (agent, _), cost in self.messages.items() if agent != self.agent)
+        return other_agents + self.elsewhere_nanousd
 
     @property
     def cost_nanousd(self) -> int:
-        """What it cost in all, as far as this ledger knows."""
-        return max(self.counted_nanousd, sum(self.beside.values()))
+        """Its whole cost by this ledger."""
+        return max(self.counted_nanousd, sum(self.messages.values()))
 
     @property
     def counted_nanousd(self) -> int:
-        """What its status lines have counted."""
+        """The sum of its counters."""
         return self.counter.nanousd + self.carried.nanousd
 
     @property
     def nanousd(self) -> int:
-        """What its own meter shows: all of it, less what stands beside."""
-        return max(0, self.counted_nanousd - self.not_its_meters_nanousd)
+        """The reading of its own meter: its counters, less the part outside the meter."""
+        return max(0, self.counted_nanousd - self.outside_meter_nanousd)
 
     def cover(self, agent: str | None) -> None:
-        """It gets a reading of its own, under this agent unless it has one already."""
+        """Give it a reading of its own, under this agent unless it is recorded under another."""
         if not self.covered:
-            self.agent = self.agent if self.known else agent or _AGENT
-            self.known = self.covered = True
+            self.agent = self.agent if self.recorded else agent or _AGENT
+            self.recorded = self.covered = True
 
 
 def sessions(lines: Iterable[Line]) -> dict[str, StatusLineSession]:
-    """What a ledger says of its sessions, in its order."""
+    """Return the sessions of a ledger's lines."""
     found: dict[str, StatusLineSession] = {}
     for line in lines:
         try:
@@ -216,12 +216,12 @@ def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
     cost = money.from_wire(line.get("cost_usd", "0.00"))
     if "message_id" in line:
         key = (line.get("agent"), line["message_id"])
-        session.beside[key] = max(cost, session.beside.get(key, 0))
-        if not session.known:
-            session.agent, session.known = line.get("agent"), True
+        session.messages[key] = max(cost, session.messages.get(key, 0))
+        if not session.recorded:
+            session.agent, session.recorded = line.get("agent"), True
         return
     if not session.covered:
-        session.agent, session.known, session.covered = line.get("agent"), True, True
+        session.agent, session.recorded, session.covered = line.get("agent"), True, True
     source = line.get("source") or {}
     if source.get("kind") == KIND:
         base = money.from_wire(source.get("series_base_usd", "0.00"))
@@ -241,9 +241,9 @@ def _readings(
     ids: set[str],
     others: Callable[[SpoolLine], Iterable[tuple[int, int | None]]],
 ) -> list[Event]:
-    """A reading for each line that changes what its session shows.
+    """Return a reading for each line that changes the cost of its session.
 
-    What stands before a line that the ledger has was considered when that one was appended: a drain died in between.
+    Lines before one that the ledger has were considered when that one was appended: a drain died after it.
     """
     done = max((at for at, item in enumerate(items, 1) if item.counter_usd is not None and item.id in ids), default=0)
     events: list[Event] = []
@@ -258,17 +258,17 @@ def _readings(
                 events.append(_reading(item, session, session.agent, {"series_cost_usd": money.to_wire(shown)}))
             continue
         base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
-        spoke = session.counter.read(shown, item.since_ms, item.duration_ms, base)
-        if spoke is not None:
-            source = {"series_base_usd": money.to_wire(spoke.base)} if spoke.base else {}
+        changed = session.counter.read(shown, item.since_ms, item.duration_ms, base)
+        if changed is not None:
+            source = {"series_base_usd": money.to_wire(changed.base)} if changed.base else {}
             source["series_cost_usd"] = money.to_wire(shown)
             events.append(_reading(item, session, session.agent, source))
     return events
 
 
 def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, source: Mapping[str, Any]) -> Event:
-    told = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
-    told |= {"series_partial": session.carried.partial or None}
+    counter = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
+    counter |= {"series_partial": session.carried.partial or None}
     return cost_observed(
         item.workflow_id,
         agent=agent,
@@ -277,5 +277,5 @@ def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, sou
         partial=(session.carried.partial or session.logged) or None,
         observed_at=item.at,
         id=item.id,
-        source={"kind": KIND, **source, **{name: value for name, value in told.items() if value is not None}},
+        source={"kind": KIND, **source, **{name: value for name, value in counter.items() if value is not None}},
     )

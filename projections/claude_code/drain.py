@@ -1,4 +1,4 @@
-"""Draining the spool: append what agents said while they ran, and write down what their status line shows next."""
+"""Draining the spool: append its lines to the ledgers, and cache what the next status line shows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Final
 
 import orjson
 
-from ledger.claude_code.session_cost import LATE_MAX_MS, carried_over
-from ledger.claude_code.spool import Spool, file_name
+from ledger.claude_code.session_cost import carried_over
+from ledger.claude_code.spool import LATE_MAX_MS, Spool, file_name
 from ledger.claude_code.statusline_readings import KIND, SpoolLine, append_spool_line, elsewhere, spool_line
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import money, timestamps
@@ -25,22 +25,22 @@ from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Options
 from ledger.storage.store import LedgerStore
 from projections.claude_code import session_cache
-from projections.claude_code.session_cache import Note
+from projections.claude_code.session_cache import CachedSession
 from projections.reports.budgets import Budgets
 
 __all__ = ["drain"]
 
 _LOOK_SECONDS: Final = 0.1
-"""How often is looked whether the line has come that another one is held back for."""
+"""How often to look for the line that another line waits for."""
 
 
 def drain(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets, *, lock: int | None = None) -> None:
-    """Append everything that waits, unless another process is at it; what cannot be appended now waits on.
+    """Append all waiting lines, unless another process does so; what cannot be appended now goes on waiting.
 
-    Errors go to the log: nobody watches a drain.
+    Errors go to the log, since a drain has no terminal.
 
     Args:
-        lock: the drain lock, when this process was handed it; it is closed here.
+        lock: the drain lock, when this process inherited it; it is closed here.
     """
     if lock is None:
         lock = spool.drain_lock()
@@ -50,7 +50,7 @@ def drain(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets,
                 _await_more(spool)
         finally:
             os.close(lock)
-        # Looked at after the lock was given up: nobody's line is missed.
+        # Look after the release of the lock, so that no line is missed.
         lock = spool.drain_lock() if spool.has_new() else None
 
 
@@ -61,57 +61,57 @@ def _await_more(spool: Spool) -> None:
 
 
 def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets) -> bool:
-    """Append what waits now; what cannot be appended is kept for the next.
+    """Append the waiting lines; those that cannot be appended are left to the next drain.
 
     Returns:
-        Whether lines are held back for a moment, see `_held`.
+        Whether lines wait for a moment, see `_delayed`.
     """
-    told = list(_told(spool))
-    stored = {session_id: spool.note(session_id) for session_id in {item.session_id for _, item in told}}
-    notes = session_cache.renewed(stored, [item for _, item in told])
-    held = _held(spool, [item for _, item in told], stored, notes)
-    waiting = [line for line, item in told if item.session_id in held]
-    told = [(line, item) for line, item in told if item.session_id not in held]
+    entries = list(_parsed(spool))
+    stored = {session_id: spool.session(session_id) for session_id in {item.session_id for _, item in entries}}
+    sessions = session_cache.updated(stored, [item for _, item in entries])
+    delayed = _delayed(spool, [item for _, item in entries], stored, sessions)
+    waiting = [line for line, item in entries if item.session_id in delayed]
+    entries = [(line, item) for line, item in entries if item.session_id not in delayed]
     by_workflow: dict[str, list[tuple[bytes, SpoolLine]]] = {}
 
     def append(workflow_id: str, items: list[SpoolLine]) -> None:
-        _append_readings(spool, store, workflow_id, items, notes)
+        _append_readings(spool, store, workflow_id, items, sessions)
 
     def read_on(workflow_id: str, items: list[SpoolLine]) -> None:
         _read_transcripts(spool, store, prices, workflow_id, items)
-        its_own = {item.session_id: notes[item.session_id] for item in items}
+        its_own = {item.session_id: sessions[item.session_id] for item in items}
         session_cache.write(spool, store, budgets, workflow_id, its_own)
 
     with ExitStack() as until_appended:
         try:
-            _place(spool, store, [item for _, item in told], stored, notes, until_appended)
+            _assign_workflows(spool, store, [item for _, item in entries], stored, sessions, until_appended)
         except CostledgerError as error:
-            spool.log(_now(), f"{error}; what waits in {spool.folder} of new sessions goes on waiting")
-        for line, item in told:
-            by_workflow.setdefault(notes[item.session_id].get("workflow_id", ""), []).append((line, item))
+            spool.log(_now(), f"{error}; lines of new sessions go on waiting in {spool.folder}")
+        for line, item in entries:
+            by_workflow.setdefault(sessions[item.session_id].get("workflow_id", ""), []).append((line, item))
         waiting += _without_repetitions(by_workflow.pop("", []))
-        waiting += _done_for_each(spool, by_workflow, append)
-    waiting += _done_for_each(spool, by_workflow, read_on)
-    spool.keep(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in waiting))
-    return bool(held)
+        waiting += _each_workflow(spool, by_workflow, append)
+    waiting += _each_workflow(spool, by_workflow, read_on)
+    spool.retain(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in waiting))
+    return bool(delayed)
 
 
-def _done_for_each(
+def _each_workflow(
     spool: Spool, by_workflow: dict[str, list[tuple[bytes, SpoolLine]]], do: Callable[[str, list[SpoolLine]], None]
 ) -> Iterator[bytes]:
-    """Do it for each workflow; where it fails, that one is taken out and its lines wait."""
+    """Do this for each workflow; where it fails, remove that workflow and yield its lines, which wait."""
     for workflow_id, lines in list(by_workflow.items()):
         try:
             do(workflow_id, [replace(item, workflow_id=workflow_id) for _, item in lines])
-        except Exception as error:  # whatever one workflow holds, the others go on
+        except Exception as error:  # a failure of one workflow does not stop the others
             problem = "" if isinstance(error, CostledgerError) else f"{type(error).__name__}: "
             spool.log(_now(), f"{workflow_id}: {problem}{error}; it waits in {spool.folder}")
             del by_workflow[workflow_id]
             yield from _without_repetitions(lines)
 
 
-def _told(spool: Spool) -> Iterator[tuple[bytes, SpoolLine]]:
-    """What waits, line by line; what never makes sense goes to the log."""
+def _parsed(spool: Spool) -> Iterator[tuple[bytes, SpoolLine]]:
+    """Yield the waiting lines; invalid ones go to the log."""
     for line in spool.take().splitlines(keepends=True):
         if line.strip():
             try:
@@ -120,85 +120,96 @@ def _told(spool: Spool) -> Iterator[tuple[bytes, SpoolLine]]:
                 spool.log(_now(), f"left out of the ledger: {error}: {line[:300]!r}")
 
 
-def _held(spool: Spool, items: Iterable[SpoolLine], stored: Mapping[str, Note], notes: Mapping[str, Note]) -> set[str]:
-    """New sessions whose counter may go on from another one's that a `/clear` has ended: its hook may come later.
+def _delayed(
+    spool: Spool,
+    items: Iterable[SpoolLine],
+    stored: Mapping[str, CachedSession],
+    sessions: Mapping[str, CachedSession],
+) -> set[str]:
+    """Return new sessions whose counter may continue from a session that `/clear` has ended: its hook may come later.
 
-    Held back while the first line is younger than that: what is appended now cannot be taken back.
+    Their lines wait while the first one is younger than `LATE_MAX_MS`, since an appended reading is permanent.
     """
     now = timestamps.now()
     since, until = (timestamps.to_wire(now - timedelta(milliseconds=late_ms)) for late_ms in (LATE_MAX_MS, 0))
-    seen, held = set[str](), set[str]()
+    checked, delayed = set[str](), set[str]()
     for item in items:
-        if item.counter_usd is None or item.carried or item.session_id in seen:
+        if item.counter_usd is None or item.carried or item.session_id in checked:
             continue
-        seen.add(item.session_id)
+        checked.add(item.session_id)
         if not since < item.at <= until or stored[item.session_id].get("counter_usd"):
             continue
-        shown, others = money.parse(item.counter_usd), list(session_cache.counters(spool, item, notes))
-        known, possible = (
-            carried_over([told for was_cleared, told in others if was_cleared == cleared], shown, item.since_ms)
+        shown, others = money.parse(item.counter_usd), list(session_cache.counters(spool, item, sessions))
+        certain, possible = (
+            carried_over([counter for was_cleared, counter in others if was_cleared == cleared], shown, item.since_ms)
             for cleared in (True, False)
         )
-        if possible > known:
-            held.add(item.session_id)
-    return held
+        if possible > certain:
+            delayed.add(item.session_id)
+    return delayed
 
 
-def _place(
+def _assign_workflows(
     spool: Spool,
     store: LedgerStore,
     items: Iterable[SpoolLine],
-    stored: Mapping[str, Note],
-    notes: dict[str, Note],
+    stored: Mapping[str, CachedSession],
+    sessions: dict[str, CachedSession],
     until_appended: ExitStack,
 ) -> None:
-    """Note in which workflow each session counts: the one whose ledger has it, or else the first that was named.
+    """Set the workflow in which each session counts: the one whose ledger has it, or else the first that was named.
 
-    A session whose counter is noted has its workflow noted, too, and stays there. Of the others the index knows.
+    A session with a cached counter has a cached workflow, too, and stays there. The index finds the others.
 
     Args:
-        stored: the notes as the last drain left them, and `notes`, as this one is to leave them.
-        until_appended: holds the index, so that no import takes a session to another workflow meanwhile.
+        stored: the sessions as the last drain cached them, and `sessions`, as this one will.
+        until_appended: locks the index, so that no import assigns a session to another workflow meanwhile.
 
     Raises:
-        SourceUnreadable: the index cannot be used; a session that is not noted has no `workflow_id` then.
+        SourceUnreadable: the index cannot be used; a session that is not cached has no `workflow_id` then.
     """
     named: dict[str, set[str]] = {}
     first: dict[str, str] = {}
     for item in items:
         first.setdefault(item.session_id, item.workflow_id)
         named.setdefault(item.session_id, set()).add(item.workflow_id)
-    unknown = [id for id in first if not _is_placed(store, stored[id])]
-    for session_id in unknown:
+    unassigned = [id for id in first if not _is_assigned(store, stored[id])]
+    for session_id in unassigned:
         for name in ("workflow_id", "elsewhere"):
-            notes[session_id].pop(name, None)
-    if unknown:
-        homes = until_appended.enter_context(MessageIndex.opened(store)).workflows_of(unknown, KIND)
-        for session_id in unknown:
+            sessions[session_id].pop(name, None)
+    if unassigned:
+        homes = until_appended.enter_context(MessageIndex.opened(store)).workflows_of(unassigned, KIND)
+        for session_id in unassigned:
             home, *others = homes.get(session_id) or [first[session_id]]
-            notes[session_id] |= {"workflow_id": home} | ({"elsewhere": others} if others else {})
+            sessions[session_id] |= {"workflow_id": home} | ({"elsewhere": others} if others else {})
     for session_id, names in named.items():
-        note = notes[session_id]
-        for name in sorted(names - {note["workflow_id"], file_name(session_id), note.get("named")}):
-            spool.log(_now(), f"session {session_id} counts in {note['workflow_id']}, which has it, and not in {name}")
-            note["named"] = name
+        session = sessions[session_id]
+        home = session["workflow_id"]
+        for name in sorted(names - {home, file_name(session_id), session.get("named")}):
+            spool.log(_now(), f"session {session_id} counts in {home}, which has it, and not in {name}")
+            session["named"] = name
 
 
-def _is_placed(store: LedgerStore, note: Note) -> bool:
-    return bool(note.get("counter_usd")) and "workflow_id" in note and store.size(note["workflow_id"]) is not None
+def _is_assigned(store: LedgerStore, session: CachedSession) -> bool:
+    has_counter = bool(session.get("counter_usd")) and "workflow_id" in session
+    return has_counter and store.size(session["workflow_id"]) is not None
 
 
 def _append_readings(
-    spool: Spool, store: LedgerStore, workflow_id: str, items: list[SpoolLine], notes: Mapping[str, Note]
+    spool: Spool,
+    store: LedgerStore,
+    workflow_id: str,
+    items: list[SpoolLine],
+    sessions: Mapping[str, CachedSession],
 ) -> None:
     append_spool_line(
         store,
         workflow_id,
         items,
         lambda item: [
-            figure for cleared, figure in session_cache.counters(spool, item, notes) if cleared or item.carried
+            figure for cleared, figure in session_cache.counters(spool, item, sessions) if cleared or item.carried
         ],
-        lambda session_id: elsewhere(store, session_id, notes[session_id].get("elsewhere", ())),
+        lambda session_id: elsewhere(store, session_id, sessions[session_id].get("elsewhere", ())),
     )
 
 
@@ -220,12 +231,12 @@ def _read_transcripts(
 
 
 def _without_repetitions(lines: Iterable[tuple[bytes, SpoolLine]]) -> Iterator[bytes]:
-    """What waits, without the lines that say what their session's line before said: a status line is told often."""
+    """Yield the lines that differ from the line before of their session: a status line is spooled often."""
     before: dict[str, tuple[str | None, tuple[Path, ...], bool]] = {}
     for line, item in lines:
-        tells = (item.counter_usd, item.transcripts, item.cleared)
-        if before.get(item.session_id) != tells:
-            before[item.session_id] = tells
+        content = (item.counter_usd, item.transcripts, item.cleared)
+        if before.get(item.session_id) != content:
+            before[item.session_id] = content
             yield line
 
 

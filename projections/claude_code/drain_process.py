@@ -1,6 +1,6 @@
-"""`python -m projections.claude_code.drain_process DATA LOCK`: the process that appends what waits in the spool.
+"""`python -m projections.claude_code.drain_process DATA LOCK`: the process that appends the lines of the spool.
 
-It has no terminal. LOCK is the descriptor of the drain lock, handed on by the process that an agent waited for.
+It has no terminal. LOCK is the descriptor of the drain lock, inherited from the process that an agent waited for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from projections.reports.budgets import configured_budgets
 
 if __name__ == "__main__":
     data, lock = Path(sys.argv[1]), int(sys.argv[2])
-    fcntl.fcntl(lock, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # not for what the drain may start
+    fcntl.fcntl(lock, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # not inherited by processes that the drain may start
     spool = Spool(str(data))
     try:
         config = config_file(data)

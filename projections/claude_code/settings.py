@@ -1,6 +1,6 @@
-"""Claude Code's settings with our status line and hooks in them, or without: `costledger install claude-code`.
+"""Claude Code's settings with our status line and hooks, or without: `costledger install claude-code`.
 
-Pure: a settings object in, another out; everything that is not ours stays as it was
+Pure: a settings object in, another out; everything that is not ours is unchanged
 (https://code.claude.com/docs/en/settings, …/statusline, …/hooks).
 """
 
@@ -19,25 +19,24 @@ __all__ = ["HOOKS", "OtherStatusLine", "StatusLine", "installed", "parsed", "sil
 HOOKS: Final = ("Stop", "SubagentStop", "SessionEnd")
 
 StatusLine = Literal["refuse", "after", "keep"]
-"""What becomes of a status line that is somebody else's: nothing is installed, ours goes behind it, or only the hooks
-are installed."""
+"""What to do about another status line: install nothing, print ours after it, or install only the hooks."""
 
 Settings = dict[str, Any]
 
 
 class OtherStatusLine(SourceUnreadable):
-    """The settings have a status line that is not ours."""
+    """The settings have another status line."""
 
     def __init__(self, path: Path, command: object) -> None:
         super().__init__(
             path,
-            f"has a status line already ({command}); nothing was changed. Add --status-line after to show ours behind "
-            "it, or --status-line keep to leave it alone and only read transcripts",
+            f"has a status line already ({command}); nothing was changed. Add --status-line after to show ours "
+            "after it, or --status-line keep to leave it alone and only read transcripts",
         )
 
 
 def parsed(path: Path, text: str) -> Settings:
-    """A settings file's object; an empty file is an empty one.
+    """Return a settings file's object; an empty file is an empty one.
 
     Raises:
         SourceUnreadable: it is not plain JSON, with the line; such a file is never written.
@@ -61,12 +60,12 @@ def _no_repetition(pairs: list[tuple[str, Any]]) -> Settings:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"says {twice!r} twice in one object, and writing it back would lose one")
+        raise ValueError(f"names {twice!r} twice in one object, and writing it back would lose one")
     return found
 
 
 def spelled_like(text: str, settings: Settings) -> str:
-    """Settings as text, indented as the text they come from."""
+    """Return settings as text, indented as the text they come from."""
     indents = (line[: len(line) - len(line.lstrip())] for line in text.splitlines())
     indent = next((found for found in indents if found), "  ")
     ending = "\n" if text.endswith("\n") or not text.strip() else ""
@@ -74,10 +73,10 @@ def spelled_like(text: str, settings: Settings) -> str:
 
 
 def installed(path: Path, settings: Settings, executable: str, data: str, status_line: StatusLine) -> Settings:
-    """The settings with our status line and hooks, these for the data directory that they name.
+    """Return the settings with our status line and hooks, which name this data directory.
 
     Raises:
-        SourceUnreadable: there is another status line and `status_line` does not say what becomes of it, or a part of
+        SourceUnreadable: there is another status line and `status_line` is "refuse", or a part of
             the settings is not what Claude Code documents.
     """
     made = uninstalled(path, settings)
@@ -90,8 +89,8 @@ def installed(path: Path, settings: Settings, executable: str, data: str, status
     elif status_line == "after":
         if not isinstance(theirs, dict) or not isinstance(theirs.get("command"), str):
             raise SourceUnreadable(path, "has a statusLine without a command; nothing was changed")
-        behind = f"{command.format('statusline')} --after {shlex.quote(theirs['command'])}"
-        made["statusLine"] = theirs | {"command": behind}
+        combined = f"{command.format('statusline')} --after {shlex.quote(theirs['command'])}"
+        made["statusLine"] = theirs | {"command": combined}
     hooks = made.setdefault("hooks", {})
     for name in HOOKS:
         groups = _groups(path, hooks, name)
@@ -100,7 +99,7 @@ def installed(path: Path, settings: Settings, executable: str, data: str, status
 
 
 def silenced(settings: Settings) -> bool:
-    """Whether `disableAllHooks` keeps what is installed from running: hooks, and in newer versions the status line.
+    """Return whether `disableAllHooks` turns off what is installed: hooks, and in newer versions the status line.
 
     A project's own settings may say otherwise for its sessions (https://code.claude.com/docs/en/settings,
     https://github.com/anthropics/claude-code/issues/11744).
@@ -109,7 +108,7 @@ def silenced(settings: Settings) -> bool:
 
 
 def uninstalled(path: Path, settings: Settings) -> Settings:
-    """The settings without what `installed` put there; a status line that ours stood behind is as it was.
+    """Return the settings without what `installed` put there; a status line that ours was printed after is restored.
 
     Raises:
         SourceUnreadable: a part of the settings is not what Claude Code documents.
@@ -129,10 +128,10 @@ def uninstalled(path: Path, settings: Settings) -> Settings:
         raise SourceUnreadable(path, "has hooks that are no object; nothing was changed")
     for name in HOOKS:
         groups = _groups(path, hooks, name)
-        kept = [group for group in (_without_ours(group) for group in groups) if group is not None]
-        if kept != groups:
-            hooks[name] = kept
-            if not kept:
+        others = [group for group in (_without_ours(group) for group in groups) if group is not None]
+        if others != groups:
+            hooks[name] = others
+            if not others:
                 del hooks[name]
     if not hooks and settings["hooks"]:
         del made["hooks"]
@@ -147,17 +146,17 @@ def _groups(path: Path, hooks: Settings, name: str) -> list[Any]:
 
 
 def _without_ours(group: Any) -> Any:
-    """A group of hooks without ours; None when there is no other in it."""
+    """Return a group of hooks without ours; None when it has no other."""
     if not isinstance(group, dict) or not isinstance(group.get("hooks"), list):
         return group
-    kept = [hook for hook in group["hooks"] if _ours(hook, "hook") is None]
-    if len(kept) == len(group["hooks"]):
+    others = [hook for hook in group["hooks"] if _ours(hook, "hook") is None]
+    if len(others) == len(group["hooks"]):
         return group
-    return group | {"hooks": kept} if kept else None
+    return group | {"hooks": others} if others else None
 
 
 def _ours(entry: Any, verb: str) -> list[str] | None:
-    """The words of a command that `installed` made; None when it is another."""
+    """Return the words of a command that `installed` made; None when it is another."""
     command = entry.get("command") if isinstance(entry, dict) else None
     try:
         words = shlex.split(command) if isinstance(command, str) else []

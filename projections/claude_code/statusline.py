@@ -1,4 +1,4 @@
-"""`statusline` and `hook`: what Claude Code runs and waits for. They note, print, never fail, and exit 0.
+"""`statusline` and `hook`: commands that Claude Code runs and waits for. They spool, print, never fail, and exit 0.
 
 The JSON on stdin is described at https://code.claude.com/docs/en/statusline and
 https://code.claude.com/docs/en/hooks. Every field is taken as optional: versions differ.
@@ -13,7 +13,7 @@ import re
 import sys
 import time
 
-from ledger.claude_code.spool import Spool, file_name, is_file_name
+from ledger.claude_code.spool import Spool, file_name, is_file_name, same_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,15 +28,16 @@ _SHORT_ID: Final = 8
 _INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
 _DRAIN: Final = "projections.claude_code.drain_process"
 _AMOUNT: Final = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
-"""What `ledger.events.money` takes for an amount; that one takes longer to import than an agent should wait."""
-_USD_MAX: Final = 1e9
+"""An amount as in `ledger.events.money`, which takes longer to import than an agent should wait."""
+_USD_MAX: Final = 1e6
+"""Of one reading, as in `ledger.events.money`."""
 _VERSION_CHARACTERS_MAX: Final = 32
 _NAME_CHARACTERS_MAX: Final = 512
 """Of a name in an event."""
 
 
 class _NotRecorded(ValueError):
-    """What was told would be left out of the ledger: the reason for the line, and for the log the value, too."""
+    """An input that the ledger would refuse: the reason for the line, and for the log the value, too."""
 
     def __init__(self, reason: str, value: object) -> None:
         super().__init__(f"{reason}: {value!r:.200}")
@@ -67,21 +68,21 @@ def _options(arguments: list[str]) -> dict[str, str] | None:
 
 
 def statusline(data: str | None, after: str | None = None) -> None:
-    """Note the session's cost when it has changed, and print the line.
+    """Spool the session's cost when it has changed, and print the line.
 
     Args:
         data: the data directory when the environment names none: the settings are general, an agent's environment
-            says where this run belongs.
+            is specific.
         after: a shell command whose line is printed first.
     """
     spool, given = Spool(_data(data)), _stdin()
     line = "costledger"
     try:
-        line = _told(spool, _object(given))
+        line = _recorded(spool, _object(given))
     except _NotRecorded as error:
         line = _coloured(f"not recorded: {error.reason}", _RED)
         spool.log(_now(), f"statusline: not recorded: {error}")
-    except Exception as error:  # an agent's screen is no place for it
+    except Exception as error:  # an agent's screen shows no traceback
         spool.log(_now(), f"statusline: {type(error).__name__}: {error}")
     theirs = "" if after is None else _printed_by(after, given)
     _print(spool, f"{theirs} · {line}\n" if theirs else f"{line}\n")
@@ -89,17 +90,17 @@ def statusline(data: str | None, after: str | None = None) -> None:
 
 
 def hook(data: str | None) -> None:
-    """Note which transcripts have grown. Nothing is printed: some hooks' output is read by the model."""
+    """Spool which transcripts have grown. Nothing is printed: some hooks' output is read by the model."""
     spool = Spool(_data(data))
     try:
-        told = _object(_stdin())
-        transcripts = [told.get("transcript_path"), told.get("agent_transcript_path")]
-        said = _said(told)
-        said["transcripts"] = [os.path.expanduser(path) for path in transcripts if isinstance(path, str) and path]
-        if told.get("hook_event_name") == "SessionEnd" and told.get("reason") == "clear":
-            said["cleared"] = True
-        if said["transcripts"] or "cleared" in said:
-            spool.add(said)
+        given = _object(_stdin())
+        transcripts = [given.get("transcript_path"), given.get("agent_transcript_path")]
+        entry = _entry(given)
+        entry["transcripts"] = [os.path.expanduser(path) for path in transcripts if isinstance(path, str) and path]
+        if given.get("hook_event_name") == "SessionEnd" and given.get("reason") == "clear":
+            entry["cleared"] = True
+        if entry["transcripts"] or "cleared" in entry:
+            spool.add(entry)
     except _NotRecorded as error:
         spool.log(_now(), f"hook: not recorded: {error}")
     except Exception as error:
@@ -108,7 +109,7 @@ def hook(data: str | None) -> None:
 
 
 def _print(spool: Spool, line: str) -> None:
-    """In UTF-8, which is what Claude Code reads, in whatever locale; it may have stopped reading, too."""
+    """Print in UTF-8, which Claude Code reads, in whatever locale; it may have stopped reading, too."""
     try:
         os.write(1, line.encode("utf-8", "replace"))
     except OSError as error:
@@ -116,7 +117,7 @@ def _print(spool: Spool, line: str) -> None:
 
 
 def _data(given: str | None) -> str:
-    """The data directory; `install` names it in the settings, so that none has to be looked for here."""
+    """Return the data directory; `install` names it in the settings, so that a search is rarely needed here."""
     named = os.environ.get("COSTLEDGER_DATA") or given
     if not named:
         from ledger.config.locate import data_directory, user_data_directory
@@ -134,15 +135,16 @@ def _stdin() -> bytes:
 
 
 def _object(given: bytes) -> Json:
-    """The object on stdin; numbers with a point stay text, since a cost is no binary float."""
-    told = json.loads(given, parse_float=str)
-    if not isinstance(told, dict):
+    """Return the object on stdin; numbers with a point stay text, since a cost is no binary float."""
+    found = json.loads(given, parse_float=str)
+    if not isinstance(found, dict):
         raise ValueError("expected a JSON object on stdin, as Claude Code gives it")
-    return told
+    return found
 
 
-def _said(told: Json) -> Json:
-    session_id = told.get("session_id")
+def _entry(given: Json) -> Json:
+    """Return the spool line of a session, without its cost."""
+    session_id = given.get("session_id")
     if not isinstance(session_id, str) or not session_id:
         raise ValueError(f"no session_id that could name a workflow: {session_id!r}")
     workflow_id, agent = os.environ.get("COSTLEDGER_WORKFLOW"), os.environ.get("COSTLEDGER_AGENT")
@@ -150,50 +152,58 @@ def _said(told: Json) -> Json:
         raise _NotRecorded("COSTLEDGER_WORKFLOW is no workflow id", workflow_id)
     if agent and not _is_name(agent):
         raise _NotRecorded("COSTLEDGER_AGENT is no name", agent)
-    workspace = _part(told, "workspace")
-    said = {
+    workspace = _part(given, "workspace")
+    entry = {
         "at": _now(),
         "session_id": session_id,
         "workflow_id": workflow_id or _other_name(session_id),
         "agent": agent,
-        "project_dir": workspace.get("project_dir") or told.get("cwd"),
+        "project_dir": workspace.get("project_dir") or given.get("cwd"),
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in entry.items() if value}
 
 
 def _other_name(session_id: str) -> str | None:
-    """The workflow of a session whose id cannot name one."""
+    """Return the workflow of a session whose id cannot name one."""
     name = file_name(session_id)
     return None if name == session_id else name
 
 
 def _is_name(text: str) -> bool:
-    """Whether the ledger takes it for a name, by the rule of `ledger.events.event`."""
+    """Return whether the ledger accepts it as a name, by the rule of `ledger.events.event`."""
     if not 0 < len(text) <= _NAME_CHARACTERS_MAX:
         return False
     return not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
 
 
-def _told(spool: Spool, told: Json) -> str:
-    said, counter = _said(told), _counter(told)
-    if not _is_name(said["session_id"]):
-        raise _NotRecorded("session_id is no name", said["session_id"])
-    note = spool.note(said["session_id"])
-    if counter is not None and counter != note.get("counter_usd"):
-        said["counter_usd"] = counter
-        duration = _part(told, "cost").get("total_duration_ms")
-        if isinstance(version := told.get("version"), str) and len(version) <= _VERSION_CHARACTERS_MAX:
-            said["version"] = version
+def _recorded(spool: Spool, given: Json) -> str:
+    """Spool the counter when it has changed; return the line to print."""
+    entry, counter = _entry(given), _counter(given)
+    if not _is_name(entry["session_id"]):
+        raise _NotRecorded("session_id is no name", entry["session_id"])
+    session = spool.session(entry["session_id"])
+    if counter is not None:
+        entry["counter_usd"] = counter
+        duration = _part(given, "cost").get("total_duration_ms")
+        if isinstance(version := given.get("version"), str) and len(version) <= _VERSION_CHARACTERS_MAX:
+            entry["version"] = version
         if isinstance(duration, int) and duration >= 0:
-            said["since_ms"] = max(0, int(time.time() * 1000) - duration)
-            said["duration_ms"] = duration
-        spool.add(said)
-    return _line(said, note, _part(told, "context_window"))
+            entry["since_ms"] = max(0, int(time.time() * 1000) - duration)
+            entry["duration_ms"] = duration
+        if counter != session.get("counter_usd") or _is_of_another_process(entry, session):
+            spool.add(entry)
+    return _line(entry, session, _part(given, "context_window"))
 
 
-def _counter(told: Json) -> str | None:
-    """What the counter shows, as it is spelled; None when it is not told."""
-    counter = _part(told, "cost").get("total_cost_usd")
+def _is_of_another_process(entry: Json, session: Json) -> bool:
+    """Return whether a counter started at another moment than the stored one, such as that of a resumed session."""
+    since, stored = entry.get("since_ms"), session.get("since_ms")
+    return since != stored and not same_start(since, stored)
+
+
+def _counter(given: Json) -> str | None:
+    """Return the counter's figure as it is spelled; None without one."""
+    counter = _part(given, "cost").get("total_cost_usd")
     if counter is None:
         return None
     text = str(counter).strip() if isinstance(counter, (int, str)) else ""
@@ -202,56 +212,36 @@ def _counter(told: Json) -> str | None:
     return text
 
 
-def _cost(said: Json, note: Json) -> float:
-    """What the row shows now, or will once what is said is appended: see `projections.claude_code.drain`."""
-    cost = _number(note.get("cost_usd"))
-    if "counter_usd" not in said:
+def _cost(entry: Json, session: Json) -> float:
+    """Return the cost to show: the stored row's, plus the growth of the counter since then.
+
+    Calls that a hook has read before the counter showed them are in the row already (`ahead_usd`).
+    """
+    cost = _number(session.get("cost_usd"))
+    if "counter_usd" not in entry:
         return cost
-    shown = float(said["counter_usd"])
-    if note.get("carried"):
-        process = _process({"processes": note["carried"]}, said.get("since_ms", -1))
-        grown = max(0.0, shown - _number(process["shown_usd"])) if process else 0.0
-        return max(cost, _number(note["by_counters_usd"]) + grown)
-    if "counters" not in note:  # nothing is known yet, or by a version that did not tell; rather too little
+    shown = float(entry["counter_usd"])
+    if "ahead_usd" not in session:  # a new session, or one that an earlier version cached; rather too little
         return max(cost, shown)
-    grown = _grown(note["counters"], shown, said.get("since_ms", -1), said.get("duration_ms"))
-    return max(_number(note["least_usd"]), _number(note["by_counters_usd"]) + grown)
+    if "counter_usd" in session and _is_of_another_process(entry, session):
+        return cost
+    grown = shown - _number(session.get("counter_usd"))
+    return cost + max(0.0, grown - _number(session["ahead_usd"]))
 
 
-def _grown(counters: list[Json], shown: float, since_ms: int, duration_ms: int | None) -> float:
-    """By how much a session's counters grow, once one of them shows this: as `session_cost` sums them up."""
-    process_of = [_process(counter, since_ms) for counter in counters]
-    for counter, process in zip(counters, process_of, strict=True):
-        until_ms, lower = process.get("late_until_ms"), shown < _number(counter["shown_usd"])
-        if lower and duration_ms is not None and until_ms is not None and duration_ms <= until_ms:
-            return 0.0
-    rising = [at for at, counter in enumerate(counters) if _number(counter["shown_usd"]) <= shown]
-    spoke = next((at for at in rising if process_of[at]), rising[0] if rising else None)
-    return shown - (0.0 if spoke is None else _number(counters[spoke]["shown_usd"]))
-
-
-def _process(counter: Json, since_ms: int) -> Json:
-    """The process of a counter that has begun at this moment; empty when none has."""
-    for process in counter.get("processes", ()):
-        first, last = process["since_ms"]
-        if first <= since_ms <= last:
-            return dict(process)
-    return {}
-
-
-def _line(said: Json, note: Json, context: Json) -> str:
-    """What a person sees: workflow, cost, what is left of the budget, how full the context is."""
-    # A session stays in the workflow that has it, whatever is named now.
-    workflow_id = str(note.get("workflow_id") or said.get("workflow_id") or said["session_id"])
-    cost = _cost(said, note)
+def _line(entry: Json, session: Json, context: Json) -> str:
+    """Return the line: workflow, cost, the rest of the budget, how full the context is."""
+    # A session stays in the workflow that has it, whatever the environment names now.
+    workflow_id = str(session.get("workflow_id") or entry.get("workflow_id") or entry["session_id"])
+    cost = _cost(entry, session)
     shown = [workflow_id if len(workflow_id) <= 20 else f"{workflow_id[:_SHORT_ID]}…"]
-    least = "at least " if note.get("cost_basis") == "partial" else ""
-    known = note.get("cost_basis") or "counter_usd" in said or "counter_usd" in note
-    nothing = "unpriced" if least else "" if known else "unknown"
+    least = "at least " if session.get("cost_basis") == "partial" else ""
+    has_reading = session.get("cost_basis") or "counter_usd" in entry or "counter_usd" in session
+    nothing = "unpriced" if least else "" if has_reading else "unknown"
     shown.append(nothing if nothing and not cost else f"{least}${cost:,.2f}")
-    budget = _number(note.get("budget_usd"))
+    budget = _number(session.get("budget_usd"))
     if budget:
-        left, warn_at = budget - cost, _number(note.get("budget_warn_at")) or 1
+        left, warn_at = budget - cost, _number(session.get("budget_warn_at")) or 1
         text = f"${left:,.2f} left of ${budget:,.2f}" if left >= 0 else f"${-left:,.2f} over ${budget:,.2f}"
         shown.append(_coloured(text, _RED if left < 0 else _YELLOW if cost >= warn_at * budget else ""))
     if (used := context.get("used_percentage")) is not None:
@@ -264,15 +254,15 @@ def _coloured(text: str, colour: str) -> str:
 
 
 def _number(value: object) -> float:
-    """For the eye only: what is appended is the text that was given."""
+    """Return a number to show; the text itself is what is appended."""
     try:
         return float(value) if isinstance(value, (int, str)) else 0.0
     except ValueError:
         return 0.0
 
 
-def _part(told: Json, name: str) -> Json:
-    found = told.get(name)
+def _part(given: Json, name: str) -> Json:
+    found = given.get(name)
     return found if isinstance(found, dict) else {}
 
 
@@ -294,7 +284,7 @@ def _printed_by(command: str, given: bytes) -> str:
 def _drain(spool: Spool) -> None:
     """Start a drain in a process and session of its own, unless one runs or nothing waits.
 
-    It is handed the lock: from this moment on nobody starts another one.
+    It inherits the lock: from this moment on no process starts another one.
     """
     try:
         if not spool.waits() or (lock := spool.drain_lock()) is None:
@@ -309,7 +299,7 @@ def _drain(spool: Spool) -> None:
 
 
 def _become_drain(data: str, lock: int) -> None:
-    """The child: away from the agent's terminal and pipes first, which would otherwise wait for it."""
+    """Become the drain, in the child: first leave the agent's terminal and pipes, which would otherwise wait."""
     try:
         lock = fcntl.fcntl(lock, fcntl.F_DUPFD, 3)  # stays open in the next program, and is none of the three below
         null = fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 3)

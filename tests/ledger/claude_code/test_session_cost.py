@@ -1,4 +1,4 @@
-"""A session's counter that restarts, goes on elsewhere, or stands twice."""
+"""A session's counter that restarts, continues in another process, or exists twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.claude_code.session_cost import LATE_MAX_MS, CarriedCounter, SessionCounter, carried_over
+from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carried_over
+from ledger.claude_code.spool import LATE_MAX_MS
 
 APART = 3 * LATE_MAX_MS
 figures = st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=8).map(sorted)
@@ -63,16 +64,16 @@ def test_what_it_shows_never_falls_and_a_repetition_changes_nothing(one: list[in
         assert session.nanousd == before
 
 
-def lines(session: SessionCounter, *told: tuple[int, int, int]) -> int:
+def lines(session: SessionCounter, *shown: tuple[int, int, int]) -> int:
     """What it comes to after lines of (cost, start, duration)."""
-    for figure, since_ms, duration_ms in told:
+    for figure, since_ms, duration_ms in shown:
         session.read(figure, since_ms, duration_ms)
     return session.nanousd
 
 
 @st.composite
 def arrivals(draw: st.DrawFn, since_ms: int = 0, last_min: int = 0) -> list[tuple[int, int, int, int]]:
-    """One counter's lines as (arrival, cost, computed start, duration), each told late by up to the tolerance."""
+    """One counter's lines as (arrival, cost, computed start, duration), each late by up to the tolerance."""
     steps = draw(st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 60_000)), min_size=1, max_size=10))
     found, cost, duration_ms = [], last_min, 0
     for risen, passed_ms in steps:
@@ -83,11 +84,11 @@ def arrivals(draw: st.DrawFn, since_ms: int = 0, last_min: int = 0) -> list[tupl
 
 
 @given(arrivals(), st.randoms(use_true_random=False))
-def test_lines_of_one_counter_in_any_order_come_to_what_it_told_last(
-    told: list[tuple[int, int, int, int]], order: random.Random
+def test_lines_of_one_counter_in_any_order_come_to_what_it_showed_last(
+    shown: list[tuple[int, int, int, int]], order: random.Random
 ) -> None:
-    last = max(cost for _, cost, _, _ in told)
-    for arranged in (sorted(told), sorted(told, reverse=True), order.sample(told, len(told))):
+    last = max(cost for _, cost, _, _ in shown)
+    for arranged in (sorted(shown), sorted(shown, reverse=True), order.sample(shown, len(shown))):
         assert lines(SessionCounter(), *[line[1:] for line in arranged]) == last
 
 
@@ -95,13 +96,13 @@ def test_lines_of_one_counter_in_any_order_come_to_what_it_told_last(
 def test_lines_that_overtake_each_other_before_and_after_a_restart_lose_nothing(
     before: list[tuple[int, int, int, int]], after: list[tuple[int, int, int, int]]
 ) -> None:
-    """The process after it begins when the one before has told its last, and shows at first that nothing was spent."""
-    begun = max(arrival for arrival, *_ in before) + LATE_MAX_MS + 1
-    moved = [(arrival + begun, cost, since + begun, duration) for arrival, cost, since, duration in after]
-    told = [*sorted(before), (begun, 0, begun, 0), *sorted(moved)]
+    """The process after it starts after the last line of the one before, and shows at first that nothing was spent."""
+    started = max(arrival for arrival, *_ in before) + LATE_MAX_MS + 1
+    moved = [(arrival + started, cost, since + started, duration) for arrival, cost, since, duration in after]
+    shown = [*sorted(before), (started, 0, started, 0), *sorted(moved)]
     highest_before = max(cost for _, cost, _, _ in before)
     expected = highest_before + max(cost for _, cost, _, _ in after)
-    assert lines(SessionCounter(), *[line[1:] for line in told]) == expected
+    assert lines(SessionCounter(), *[line[1:] for line in shown]) == expected
 
 
 def test_a_line_that_was_overtaken_is_no_restart_and_one_lower_of_a_later_start_is() -> None:

@@ -37,7 +37,7 @@ def test_the_session_total_covers_its_messages_in_any_order_of_status_line_and_h
     agent.drain()
     assert agent.cost() == 1.05
     with transcript.open("a") as file:
-        file.write(message(3, 30_000))  # $0.45: the counter has not been told since
+        file.write(message(3, 30_000))  # $0.45: the counter was last shown before it
     agent.stops(transcript)
     agent.drain()
     assert agent.cost() == 1.35
@@ -74,7 +74,7 @@ def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(age
     row = project(agent.store, "a5b80595").row
     assert (row.actual_cost_total, row.issue_number) == (0.42, 17)
     assert json.loads(row.cost_breakdown)["by_agent"] == {"sdlc_planner": "0.42"}
-    assert agent.note() == {
+    assert agent.cached() == {
         "project_dir": "/p",
         "agent": "sdlc_planner",
         "counter_usd": "0.42",
@@ -85,9 +85,7 @@ def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(age
         "cost_basis": "reported",
         "budget_usd": "5.00",
         "budget_warn_at": "0.8",
-        "least_usd": "0.42",
-        "by_counters_usd": "0.42",
-        "counters": [{"shown_usd": "0.42", "processes": [{"since_ms": [-4_000, 6_000], "late_until_ms": 14_000}]}],
+        "ahead_usd": "0.00",
     }
     assert list(agent.store.workflow_ids()) == ["a5b80595"]
 
@@ -157,9 +155,9 @@ def test_a_session_cleared_in_the_same_process_begins_with_nothing(
 
 @pytest.mark.parametrize("often", [True, False])
 def test_lines_that_overtake_each_other_count_once_and_a_restart_still_counts(agent: Agent, *, often: bool) -> None:
-    told = [("0.10", 0, 100_000), ("0.60", 0, 102_300), ("0.50", 0, 102_000), ("0.65", 0, 103_500)]
+    shown = [("0.10", 0, 100_000), ("0.60", 0, 102_300), ("0.50", 0, 102_000), ("0.65", 0, 103_500)]
     resumed = [("0.00", 5, 100), ("0.20", 5, 9_000), ("0.15", 5, 7_000), ("0.64", 0, 103_400), ("0.25", 5, 11_000)]
-    for cost, since, duration_ms in told + resumed:
+    for cost, since, duration_ms in shown + resumed:
         agent.shows(cost, since=since, duration_ms=duration_ms)
         if often:
             agent.drain()
@@ -193,12 +191,12 @@ def test_a_status_line_that_says_nothing_new_appends_nothing(agent: Agent) -> No
 
 
 class TestADrainThatDies:
-    """Each test stops a drain at some point; what the ledger holds in the end is what it would have held."""
+    """Each test stops a drain at some point; in the end the ledger is as without it."""
 
     def test_before_the_spool_is_removed(self, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
         for cost in ("0.40", "0.50", "0.10", "0.20"):
             agent.shows(cost, since=int(cost < "0.40"))
-        monkeypatch.setattr(Spool, "keep", lambda *_: sys.exit(9))
+        monkeypatch.setattr(Spool, "retain", lambda *_: sys.exit(9))
         with pytest.raises(SystemExit):
             agent.drain()
         monkeypatch.undo()
@@ -288,6 +286,14 @@ def test_bad_lines_are_logged_and_left_out(agent: Agent) -> None:
     assert (agent.cost(), agent.log().count("left out of the ledger")) == (0.43, 5)
 
 
+def test_a_counter_above_the_limit_of_one_reading_does_not_block_its_workflow(agent: Agent) -> None:
+    agent.shows("0.42")
+    agent.shows("1000000.01")
+    agent.shows("0.43")
+    agent.drain()
+    assert (agent.cost(), agent.spool.waits(), "left out of the ledger" in agent.log()) == (0.43, False, True)
+
+
 def test_a_second_drain_leaves_all_to_the_first(agent: Agent) -> None:
     agent.shows("0.42")
     lock = agent.spool.drain_lock()
@@ -308,7 +314,7 @@ def test_a_line_spooled_while_a_drain_is_about_to_end_is_appended_by_it(
         agent.store.ledger_path("s-3").write_text("damage\n")
         agent.shows("0.10", session_id="s-3")
     agent.shows("0.42")
-    keep = Spool.keep
+    keep = Spool.retain
 
     def keep_and_meet_a_status_line(spool: Spool, lines: bytes) -> None:
         monkeypatch.undo()
@@ -316,7 +322,7 @@ def test_a_line_spooled_while_a_drain_is_about_to_end_is_appended_by_it(
         agent.shows("0.43")
         assert spool.drain_lock() is None, "its writer starts no drain"
 
-    monkeypatch.setattr(Spool, "keep", keep_and_meet_a_status_line)
+    monkeypatch.setattr(Spool, "retain", keep_and_meet_a_status_line)
     agent.drain()
     assert (agent.cost(), agent.spool.has_new(), agent.spool.waits()) == (0.43, False, stuck)
 
@@ -356,18 +362,18 @@ class TestCommands:
             time.sleep(0.02)
         raise AssertionError(f"something still waits: {list(Path(spool.folder).iterdir())}")
 
-    def run(self, data: Path, *arguments: str, told: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        given = told if isinstance(told, str) else json.dumps(told)
+    def run(self, data: Path, *arguments: str, given: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        text = given if isinstance(given, str) else json.dumps(given)
         return subprocess.run(
             [str(Path(sys.executable).with_name("costledger")), *arguments],
-            input=given,
+            input=text,
             env={**os.environ, "COSTLEDGER_DATA": str(data), **environment},
             capture_output=True,
             text=True,
             check=True,
         )
 
-    def told(self, cost: float, **more: Any) -> dict[str, Any]:
+    def status(self, cost: float, **more: Any) -> dict[str, Any]:
         return {
             "session_id": S,
             "workspace": {"project_dir": "/p"},
@@ -376,14 +382,14 @@ class TestCommands:
         } | more
 
     def test_a_status_line_and_what_it_says_next(self, data: Path) -> None:
-        assert self.run(data, "statusline", told=self.told(0.42)).stdout == "1f3c9a52… · $0.42 · context 42%\n"
+        assert self.run(data, "statusline", given=self.status(0.42)).stdout == "1f3c9a52… · $0.42 · context 42%\n"
         self.settled(data)
         DirectoryStore(data).append([workflow_started(S, budget_usd="0.50")])
-        self.run(data, "statusline", told=self.told(0.45))
+        self.run(data, "statusline", given=self.status(0.45))
         self.settled(data)
-        line = self.run(data, "statusline", told=self.told(0.45)).stdout
+        line = self.run(data, "statusline", given=self.status(0.45)).stdout
         assert line == "1f3c9a52… · $0.45 · \x1b[33m$0.05 left of $0.50\x1b[0m · context 42%\n"
-        line = self.run(data, "statusline", told=self.told(0.51), NO_COLOR="1").stdout
+        line = self.run(data, "statusline", given=self.status(0.51), NO_COLOR="1").stdout
         assert line == "1f3c9a52… · $0.51 · $0.01 over $0.50 · context 42%\n"
         self.settled(data)
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.51
@@ -391,24 +397,24 @@ class TestCommands:
     def test_lines_that_arrive_out_of_order_show_what_the_session_cost(self, data: Path) -> None:
         shown = []
         for cost, duration_ms in ((0.10, 100_000), (0.60, 102_300), (0.50, 102_000), (0.65, 103_500)):
-            told = self.told(cost) | {"cost": {"total_cost_usd": cost, "total_duration_ms": duration_ms}}
-            shown.append(self.run(data, "statusline", told=told).stdout.split(" · ")[1])
+            given = self.status(cost) | {"cost": {"total_cost_usd": cost, "total_duration_ms": duration_ms}}
+            shown.append(self.run(data, "statusline", given=given).stdout.split(" · ")[1])
             self.settled(data)
         assert shown == ["$0.10", "$0.60", "$0.60", "$0.65"]
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.65
 
     def test_several_at_once_show_what_the_session_cost(self, data: Path) -> None:
         command = [str(Path(sys.executable).with_name("costledger")), "statusline"]
-        environment, begun, running = {**os.environ, "COSTLEDGER_DATA": str(data)}, time.time() - 60, []
+        environment, started, running = {**os.environ, "COSTLEDGER_DATA": str(data)}, time.time() - 60, []
         for number in range(1, 9):
-            duration_ms = int((time.time() - begun) * 1000)
+            duration_ms = int((time.time() - started) * 1000)
             cost = {"total_cost_usd": number / 10, "total_duration_ms": duration_ms}
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
             assert process.stdin is not None
-            process.stdin.write(json.dumps(self.told(0) | {"cost": cost}).encode())
+            process.stdin.write(json.dumps(self.status(0) | {"cost": cost}).encode())
             running.append(process)
             time.sleep(0.002)
-        for process in reversed(running):  # each waits for the end of what it is told
+        for process in reversed(running):  # each reads its input to the end
             assert process.stdin is not None
             process.stdin.close()
         assert [process.wait() for process in running] == [0] * 8
@@ -417,7 +423,7 @@ class TestCommands:
 
     def test_from_the_moment_a_command_ends_one_drain_is_there_and_nobody_starts_another(self, data: Path) -> None:
         for cost in (0.42, 0.43):
-            self.run(data, "statusline", told=self.told(cost))
+            self.run(data, "statusline", given=self.status(cost))
             lock = Spool(str(data)).drain_lock()
             assert lock is None or not Spool(str(data)).waits()
             if lock is not None:
@@ -426,20 +432,20 @@ class TestCommands:
     def test_a_hook_says_nothing_and_its_transcript_is_read(self, data: Path, transcript: Path) -> None:
         transcript.write_text(message(1, 20_000))
         for event in ("Stop", "SessionEnd"):
-            told = {"session_id": S, "transcript_path": str(transcript), "hook_event_name": event, "reason": "exit"}
-            done = self.run(data, "hook", told=told)
+            given = {"session_id": S, "transcript_path": str(transcript), "hook_event_name": event, "reason": "exit"}
+            done = self.run(data, "hook", given=given)
             assert (done.stdout, done.stderr) == ("", "")
         self.settled(data)
         row = project(DirectoryStore(data), S).row
         assert (row.actual_cost_total, row.status) == (0.3, "running")  # the end of a session is not the end of a job
-        assert self.run(data, "statusline", told=self.told(0.31)).stdout == (
+        assert self.run(data, "statusline", given=self.status(0.31)).stdout == (
             "1f3c9a52… · at least $0.31 · context 42%\n"
         ), "a transcript does not show every call"
 
-    @pytest.mark.parametrize("told", ["", "no JSON", "[]", "{}", '{"session_id":""}', '{"session_id":7}'])
-    def test_whatever_stands_on_stdin_a_line_is_printed_and_the_reason_logged(self, data: Path, told: str) -> None:
-        assert self.run(data, "statusline", told=told).stdout == "costledger\n"
-        assert self.run(data, "hook", told=told).stdout == ""
+    @pytest.mark.parametrize("given", ["", "no JSON", "[]", "{}", '{"session_id":""}', '{"session_id":7}'])
+    def test_whatever_is_on_stdin_a_line_is_printed_and_the_reason_logged(self, data: Path, given: str) -> None:
+        assert self.run(data, "statusline", given=given).stdout == "costledger\n"
+        assert self.run(data, "hook", given=given).stdout == ""
         assert "statusline: " in (data / "log" / "capture.log").read_text()
 
     @pytest.mark.parametrize(
@@ -457,11 +463,11 @@ class TestCommands:
     def test_what_would_be_left_out_of_the_ledger_does_not_look_recorded(
         self, data: Path, environment: dict[str, str], more: dict[str, Any], reason: str
     ) -> None:
-        told = json.dumps(self.told(0.45) | more).replace("Infinity", "1e400")
-        done = self.run(data, "statusline", told=told, NO_COLOR="1", **environment)
+        given = json.dumps(self.status(0.45) | more).replace("Infinity", "1e400")
+        done = self.run(data, "statusline", given=given, NO_COLOR="1", **environment)
         assert done.stdout == f"not recorded: {reason}\n"
         if environment:
-            self.run(data, "hook", told=self.told(0.45) | {"transcript_path": "/t.jsonl"}, **environment)
+            self.run(data, "hook", given=self.status(0.45) | {"transcript_path": "/t.jsonl"}, **environment)
         log = (data / "log" / "capture.log").read_text()
         assert [f"{verb}: not recorded: {reason}: " in log for verb in ("statusline", "hook")] == [
             True,
@@ -473,20 +479,20 @@ class TestCommands:
     def test_a_data_directory_that_cannot_be_written_fails_nobody(self, data: Path) -> None:
         data.write_text("a file")
         try:
-            done = self.run(data, "statusline", told=self.told(0.42))
+            done = self.run(data, "statusline", given=self.status(0.42))
             assert (done.stdout, done.stderr) == ("costledger\n", "")
         finally:
             data.unlink()
 
     def test_the_environment_comes_before_the_directory_in_the_settings(self, data: Path, tmp_path: Path) -> None:
-        self.run(data, "statusline", "--data", str(tmp_path / "general"), told=self.told(0.42))
+        self.run(data, "statusline", "--data", str(tmp_path / "general"), given=self.status(0.42))
         assert not (tmp_path / "general").exists()
 
     @pytest.mark.parametrize("closed", ["the other end of its output", "all of its output"])
     def test_nobody_reads_the_line_any_more(self, data: Path, closed: str) -> None:
         program = str(Path(sys.executable).with_name("costledger"))
         command = [program, "statusline"] if "end" in closed else ["sh", "-c", f"'{program}' statusline >&- 2>&-"]
-        given, environment = json.dumps(self.told(0.42)), {**os.environ, "COSTLEDGER_DATA": str(data)}
+        given, environment = json.dumps(self.status(0.42)), {**os.environ, "COSTLEDGER_DATA": str(data)}
         reader, writer = os.pipe()
         os.close(reader)
         subprocess.run(command, input=given, stdout=writer, text=True, check=True, env=environment)
@@ -499,7 +505,7 @@ class TestCommands:
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
 
     def test_a_locale_without_these_characters(self, data: Path) -> None:
-        done = self.run(data, "statusline", told=self.told(0.42), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        done = self.run(data, "statusline", given=self.status(0.42), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
         assert done.stdout == "1f3c9a52… · $0.42 · context 42%\n"
 
     def test_nothing_of_the_agents_project_is_imported(
@@ -508,13 +514,13 @@ class TestCommands:
         for name in ("orjson", "ledger", "json"):
             (tmp_path / f"{name}.py").write_text("open('imported', 'w')")
         monkeypatch.chdir(tmp_path)
-        self.run(data, "statusline", told=self.told(0.42))
+        self.run(data, "statusline", given=self.status(0.42))
         self.settled(data)
         assert not Path("imported").exists()
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.42
 
     def test_the_line_of_another_command_comes_first(self, data: Path) -> None:
-        done = self.run(data, "statusline", "--after", "cat | wc -c; echo theirs", told=self.told(0.42))
+        done = self.run(data, "statusline", "--after", "cat | wc -c; echo theirs", given=self.status(0.42))
         assert done.stdout.endswith("\ntheirs · 1f3c9a52… · $0.42 · context 42%\n")
 
     def test_thirty_at_once_lose_nothing(self, data: Path) -> None:
@@ -522,10 +528,10 @@ class TestCommands:
         environment = {**os.environ, "COSTLEDGER_DATA": str(data)}
         running = []
         for number in range(30):
-            told = json.dumps(self.told(0.10, session_id=f"s-{number}"))
+            given = json.dumps(self.status(0.10, session_id=f"s-{number}"))
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
             assert process.stdin is not None
-            process.stdin.write(told.encode())
+            process.stdin.write(given.encode())
             process.stdin.close()
             running.append(process)
         assert [process.wait() for process in running] == [0] * 30
@@ -548,11 +554,11 @@ def test_a_session_has_one_name_in_the_status_line_and_in_its_transcript(session
 
 
 def test_a_session_whose_id_is_no_file_name_is_told_of_all_the_same(tmp_path: Path) -> None:
-    told = json.dumps({"session_id": "../../x", "cost": {"total_cost_usd": 1.5}})
+    given = json.dumps({"session_id": "../../x", "cost": {"total_cost_usd": 1.5}})
     data = tmp_path / "data"
     command = [sys.executable, "-m", "projections", "statusline", "--data", str(data)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COSTLEDGER_")}
-    done = subprocess.run(command, input=told, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, env=environment)
     assert "$1.50" in done.stdout
     agent = Agent(data)
     agent.drain()

@@ -1,4 +1,4 @@
-"""A session costs once: in one workflow, whoever told of it, and without what a session before it cost."""
+"""A session costs once: in one workflow, whichever way reports it, and without the cost of a session before it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.running_agent import Agent, S, message
 
 
 class TestANewSessionThatOvertakesTheHookOfTheOneBefore:
-    """After `/clear` its first status line tells the cost of both, and the `SessionEnd` hook may not have come yet."""
+    """After `/clear` its first status line shows the cost of both, and the `SessionEnd` hook may not have come yet."""
 
     @pytest.fixture(autouse=True)
     def the_clock_is_the_agents(self, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ class TestANewSessionThatOvertakesTheHookOfTheOneBefore:
         assert then == []
         assert not agent.spool.waits()
 
-    def test_it_is_held_back_until_the_hook_tells(self, agent: Agent, while_it_waits: list[Callable[[], None]]) -> None:
+    def test_it_waits_until_the_hook_comes(self, agent: Agent, while_it_waits: list[Callable[[], None]]) -> None:
         agent.shows("5.41", duration_ms=50_000)
         agent.drain()
         agent.shows("5.41", session_id="s-2", duration_ms=51_000)
@@ -107,10 +107,10 @@ def test_a_session_imported_into_another_workflow_goes_on_there(agent: Agent, tr
     agent.drain()
     assert list(agent.store.workflow_ids()) == [workflow_id]
     assert agent.cost(workflow_id) == 0.65
-    assert agent.note()["workflow_id"] == workflow_id
+    assert agent.cached()["workflow_id"] == workflow_id
 
 
-def test_of_a_session_that_stands_in_several_workflows_only_the_rest_is_added(agent: Agent, transcript: Path) -> None:
+def test_of_a_session_that_is_in_several_workflows_only_the_rest_is_added(agent: Agent, transcript: Path) -> None:
     transcript.write_text(message(1, 20_000, gitBranch="a") + message(2, 40_000, gitBranch="b"))
     import_transcripts(agent.store, "claude", transcript.parent.parent, Options(workflow_by="branch"))
     before = list(agent.store.workflow_ids())
@@ -120,14 +120,14 @@ def test_of_a_session_that_stands_in_several_workflows_only_the_rest_is_added(ag
         agent.drain()
         assert list(agent.store.workflow_ids()) == before
         assert sum(map(agent.cost, before)) == pytest.approx(total)
-        home = agent.note()["workflow_id"]
+        home = agent.cached()["workflow_id"]
         assert cost == "0.90" or shown == pytest.approx(agent.cost(home))
 
 
-def test_a_session_goes_on_where_it_was_also_when_its_notes_are_gone(agent: Agent) -> None:
+def test_a_session_goes_on_where_it_was_also_when_its_cache_is_gone(agent: Agent) -> None:
     agent.shows("0.01", workflow_id="w")
     agent.drain()
-    Path(agent.spool.note_path(S)).unlink()
+    Path(agent.spool.session_path(S)).unlink()
     agent.shows("0.02")
     agent.drain()
     assert (list(agent.store.workflow_ids()), agent.cost("w")) == (["w"], 0.02)
@@ -141,12 +141,12 @@ def test_a_session_goes_on_where_it_was_also_when_its_notes_are_gone(agent: Agen
         max_size=10,
     )
 )
-def test_whoever_tells_of_a_session_and_under_whichever_name_it_costs_once(
+def test_whichever_way_and_name_report_a_session_it_costs_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str | None, bool]]
 ) -> None:
-    """Each call costs $0.15; it is told in one of three ways, then drained or not; the notes are lost on the way."""
+    """Each call costs $0.15; it is reported in one of three ways, then drained or not; the cache is lost on the way."""
     folder = tmp_path_factory.mktemp("once")
-    agent, transcript, told = Agent(folder / "data"), folder / "projects" / "p" / f"{S}.jsonl", 0
+    agent, transcript, reported = Agent(folder / "data"), folder / "projects" / "p" / f"{S}.jsonl", 0
     transcript.parent.mkdir(parents=True)
     for number, (how, named, drained) in enumerate(steps, 1):
         with transcript.open("a") as file:
@@ -157,19 +157,19 @@ def test_whoever_tells_of_a_session_and_under_whichever_name_it_costs_once(
             agent.stops(transcript, workflow_id=named)
         else:
             agent.shows(f"{0.15 * number:.2f}", workflow_id=named)
-            told = number
+            reported = number
         if drained:
             agent.drain()
             if named:
-                Path(agent.spool.note_path(S)).unlink(missing_ok=True)
+                Path(agent.spool.session_path(S)).unlink(missing_ok=True)
     agent.stops(transcript)
     agent.drain()
     workflow_ids = list(agent.store.workflow_ids())
     assert sum(map(agent.cost, workflow_ids)) == pytest.approx(0.15 * len(steps))
-    assert len(workflow_ids) == 1 or told == 0 or any(how == "import" for how, _, _ in steps)
+    assert len(workflow_ids) == 1 or reported == 0 or any(how == "import" for how, _, _ in steps)
 
 
-def test_where_a_session_counts_cannot_be_told_and_it_waits(agent: Agent) -> None:
+def test_a_session_whose_workflow_cannot_be_found_waits(agent: Agent) -> None:
     agent.shows("0.10", session_id="s-2")
     agent.drain()
     index = agent.data / "transcripts.db"
@@ -179,7 +179,7 @@ def test_where_a_session_counts_cannot_be_told_and_it_waits(agent: Agent) -> Non
     agent.shows("0.42")
     agent.drain()
     assert (list(agent.store.workflow_ids()), agent.cost("s-2"), agent.spool.waits()) == (["s-2"], 0.2, True)
-    assert "goes on waiting" in agent.log()
+    assert "go on waiting" in agent.log()
     index.rmdir()
     agent.drain()
     assert (agent.cost(), agent.spool.waits()) == (0.42, False)

@@ -100,9 +100,9 @@ class TestCommand:
         done = self.install(tmp_path, given="y\n")
         assert done.returncode == 0
         assert "+++ " in done.stdout
-        told = json.loads(path.read_text())
-        assert sorted(told["hooks"]) == sorted(HOOKS)
-        words = told["statusLine"]["command"].split()
+        written = json.loads(path.read_text())
+        assert sorted(written["hooks"]) == sorted(HOOKS)
+        words = written["statusLine"]["command"].split()
         assert Path(words[0]).is_file()
         assert words[1:] == ["statusline", "--data", str(tmp_path / "data")]
         assert "nothing to change" in self.install(tmp_path).stdout
@@ -164,10 +164,10 @@ class TestCommand:
 
     def test_what_is_installed_runs(self, tmp_path: Path) -> None:
         self.install(tmp_path, "--yes")
-        told = json.loads((tmp_path / ".claude" / "settings.json").read_text())
+        written = json.loads((tmp_path / ".claude" / "settings.json").read_text())
         given = json.dumps({"session_id": "s-1", "cost": {"total_cost_usd": 0.42}})
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COSTLEDGER_")}
-        for command in (told["statusLine"]["command"], told["hooks"]["Stop"][0]["hooks"][0]["command"]):
+        for command in (written["statusLine"]["command"], written["hooks"]["Stop"][0]["hooks"][0]["command"]):
             shell = ["sh", "-c", command]
             done = subprocess.run(shell, input=given, capture_output=True, text=True, check=True, env=environment)
             assert done.stdout in ("s-1 · $0.42\n", "")
