@@ -26,7 +26,7 @@ from ledger.claude_code.spool import LATE_MAX_MS, same_start
 __all__ = ["CarriedCounter", "Growth", "Process", "ProcessCounter", "SessionCounter", "carried_over"]
 
 _JITTER_MAX_MS: Final = 1_000
-"""How far two computations of one carried counter's start may differ; beyond it, the session's cost is a lower bound."""
+"""How far two computations of one carried counter's start may differ; beyond it, the cost is a lower bound."""
 
 
 @dataclass(slots=True)
