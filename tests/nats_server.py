@@ -22,7 +22,7 @@ SERVER = Path(sys.executable).with_name("nats-server")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Free ports."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -76,10 +76,10 @@ class Server:
         """Its monitoring answer; {} when there is none."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/{path}", timeout=1) as answer:
-                said: dict[str, Any] = json.load(answer)
+                found: dict[str, Any] = json.load(answer)
         except OSError:
             return {}
-        return said
+        return found
 
 
 class Cluster:
@@ -126,8 +126,8 @@ class Cluster:
 
     def leader(self, stream: str = "costledger") -> Server | None:
         """The server that leads the stream's group, as any of them knows."""
-        told = [self._stream(server, stream) for server in self.servers]
-        named = {one.get("cluster", {}).get("leader") for one in told}
+        reported = [self._stream(server, stream) for server in self.servers]
+        named = {one.get("cluster", {}).get("leader") for one in reported}
         return next((server for server in self.servers if server.name in named), None)
 
     def wait_current(self, stream: str = "costledger", *, seconds: float = 60) -> None:
@@ -145,8 +145,8 @@ class Cluster:
 
     def _stream(self, server: Server, stream: str) -> dict[str, Any]:
         """What a server says of its copy of the stream."""
-        said = server.asked("jsz?streams=1&accounts=1") if server.process is not None else {}
-        streams = [one for account in said.get("account_details", []) for one in account.get("stream_detail", [])]
+        answer = server.asked("jsz?streams=1&accounts=1") if server.process is not None else {}
+        streams = [one for account in answer.get("account_details", []) for one in account.get("stream_detail", [])]
         return next((one for one in streams if one["name"] == stream), {})
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
-"""A chain: one origin's lines of one workflow, proven one by one as they come from elsewhere.
+"""A chain: one origin's lines of one workflow, verified one by one as they come from a replica.
 
-It knows neither file nor network. Lines that repeat are harmless, and so are lines that come too early: whoever sends
-sends again from the first line that is missing (`ledger/replication/replica.py`), so nothing has to be kept for later.
+Pure: no file, no network. Lines that repeat are harmless, and so are lines that come too early: the sender repeats
+everything from the first missing line on (`ledger/replication/replica.py`), so nothing has to be stored for later.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ledger.storage.line import EMPTY, Head, body_of, following, hash_of, proble
 
 __all__ = ["Chain", "Taken"]
 
-Taken = Literal["next", "known", "early"]
+Taken = Literal["next", "repeated", "early"]
 
 
 class Chain:
-    """Where a chain stands, and whether a line extends it.
+    """The head of a chain, and the check whether a line extends it.
 
     Args:
-        head: the last line known so far; `size` counts the bytes of all lines up to it.
+        head: the last line so far; `size` counts the bytes of all lines up to it.
     """
 
     __slots__ = ("head", "origin", "workflow_id")
@@ -34,7 +34,7 @@ class Chain:
         """Judge a line; only "next" moves the head.
 
         Returns:
-            "next": it extends the chain. "known": its seq is not above the head's. "early": lines between the head
+            "next": it extends the chain. "repeated": its seq is not above the head's. "early": lines between the head
             and this one are missing.
 
         Raises:
@@ -42,7 +42,7 @@ class Chain:
         """
         seq = self._seq_of(raw)
         if seq <= self.head.seq:
-            return "known"
+            return "repeated"
         if seq > self.head.seq + 1:
             return "early"
         problem = problem_of(raw, following(self.head.hash) if self.head.seq else b"", self.workflow_id)

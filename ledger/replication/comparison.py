@@ -1,4 +1,4 @@
-"""Agreement: whether a replica holds exactly what the ledgers of a data directory hold, line by line."""
+"""The comparison of a replica with the ledgers of a data directory, line by line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ledger.errors import CostledgerError
 from ledger.replication.chain import Chain
-from ledger.replication.cursor import last_seen
+from ledger.replication.cursor import last_replica
 from ledger.replication.replica import ChainHead, Replica
 from ledger.replication.sender import ReplicationProblem, head_at
 from ledger.storage.directory_store import DirectoryStore
@@ -19,7 +19,7 @@ __all__ = ["Agreement", "disagreements"]
 
 @dataclass(slots=True)
 class Agreement:
-    """What was compared; complete once the disagreements have been iterated.
+    """The counts of a comparison; complete once the disagreements have been iterated.
 
     Attributes:
         ledgers, lines: those that agree, line by line; what was sent again counts once.
@@ -40,7 +40,7 @@ def disagreements(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[ReplicationProblem]:
-    """Every ledger that its chain does not agree with; the chain of every line read is proven.
+    """Yield every ledger that its chain does not agree with; every line read is verified.
 
     Two chains of one origin and workflow that end with the same hash are the same bytes.
 
@@ -54,16 +54,8 @@ def disagreements(
     if (at := origin_of(ledgers.path)) is None:
         return
     origin = at.id
-    _, acknowledged, _ = last_seen(ledgers.path, origin)
-    wrong: dict[str, CostledgerError] = {}
-    chains: dict[str, Chain] = {}
-    for line in replica.lines(origin):
-        chain = chains.setdefault(line.workflow_id, Chain(line.workflow_id, origin))
-        try:
-            if chain.take(line.raw) == "next":
-                wrong.pop(line.workflow_id, None)
-        except CostledgerError as error:
-            wrong[line.workflow_id] = error
+    _, acknowledged, _ = last_replica(ledgers.path, origin)
+    chains, wrong = _chains(replica, origin)
     names = sorted({*ledgers.workflow_ids(), *chains})
     for done, workflow_id in enumerate(names, 1):
         chain = chains.get(workflow_id, Chain(workflow_id, origin))
@@ -80,6 +72,20 @@ def disagreements(
             progress(done, len(names))
 
 
+def _chains(replica: Replica, origin: str) -> tuple[dict[str, Chain], dict[str, CostledgerError]]:
+    """Return the chains of an origin, and the errors of those that do not verify."""
+    chains: dict[str, Chain] = {}
+    wrong: dict[str, CostledgerError] = {}
+    for line in replica.lines(origin):
+        chain = chains.setdefault(line.workflow_id, Chain(line.workflow_id, origin))
+        try:
+            if chain.take(line.raw) == "next":
+                wrong.pop(line.workflow_id, None)
+        except CostledgerError as error:
+            wrong[line.workflow_id] = error
+    return chains, wrong
+
+
 def _compare(ledgers: DirectoryStore, chain: Chain, due: int, agreement: Agreement) -> None:
     """Compare one ledger with its chain.
 
@@ -87,10 +93,10 @@ def _compare(ledgers: DirectoryStore, chain: Chain, due: int, agreement: Agreeme
         CostledgerError: they do not agree.
     """
     head = chain.head
-    place = head_at(ledgers, ChainHead(chain.workflow_id, chain.origin, head.seq, head.hash))
+    start = head_at(ledgers, ChainHead(chain.workflow_id, chain.origin, head.seq, head.hash))
     if head.seq < due:
         raise LinesLost(chain.workflow_id, head.seq + 1, due)
-    waiting = sum(len(lines) for lines in ledgers.read(chain.workflow_id, start=place).chunks())
+    waiting = sum(len(lines) for lines in ledgers.read(chain.workflow_id, start=start).chunks())
     agreement.ledgers += 1
     agreement.lines += head.seq
     agreement.waiting += waiting

@@ -1,6 +1,6 @@
-"""The cursor of a replication: how much of each ledger a replica has acknowledged, kept in `PATH/replication.db`.
+"""The cursor of a replication: how much of each ledger a replica has acknowledged, stored in `PATH/replication.db`.
 
-It is never ahead of the replica. Losing it, or falling behind, loses nothing: the replica says where a chain ends.
+It is never ahead of the replica. A lost or old cursor loses nothing: the replica reports where a chain ends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger.errors import CostledgerError, DamagedLedger, Diverged, ReplicaRefus
 from ledger.storage.descriptors import shortage
 from ledger.storage.line import Head
 
-__all__ = ["Cursor", "Held", "ReplicaCursor", "cursor_path", "held_by", "last_seen"]
+__all__ = ["BlockedLedger", "Cursor", "ReplicaCursor", "blocked_by", "cursor_path", "last_replica"]
 
 _SCHEMA: Final = """
 BEGIN IMMEDIATE;
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     seq         INTEGER NOT NULL,      -- the last line acknowledged
     size        INTEGER NOT NULL,      -- bytes of the ledger up to and including it
     hash        TEXT NOT NULL,
-    repeats     INTEGER NOT NULL,      -- lines that repairs sent again: the replica holds seq + repeats in all
+    repeats     INTEGER NOT NULL,      -- lines that repairs sent again: the replica has seq + repeats in all
     PRIMARY KEY (identity, origin, workflow_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (
@@ -49,8 +49,8 @@ COMMIT;
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A ledger that cannot be sent by itself: somebody has to do something about it; the others are sent.
+class BlockedLedger:
+    """A ledger that cannot be sent until an operator acts; the others are sent.
 
     Attributes:
         why: `parted` from its chain, `refused` by the replica, `damaged`, or `unreadable` for the operating system.
@@ -61,16 +61,16 @@ class Held:
     problem: str
 
 
-def held_by(workflow_id: str, error: CostledgerError) -> Held:
-    """A ledger that an error holds."""
+def blocked_by(workflow_id: str, error: CostledgerError) -> BlockedLedger:
+    """Return a ledger that an error blocks."""
     kinds = {"parted": Diverged, "refused": ReplicaRefused, "damaged": DamagedLedger}
     why = next((why for why, kind in kinds.items() if isinstance(error, kind)), "unreadable")
-    return Held(workflow_id, why, str(error))
+    return BlockedLedger(workflow_id, why, str(error))
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaCursor:
-    """A replica as it was last dealt with; moments in the ledger's spelling."""
+    """A replica as of the last pass; moments in the ledger's spelling."""
 
     identity: str
     address: str
@@ -79,6 +79,7 @@ class ReplicaCursor:
 
 
 def cursor_path(data: Path) -> Path:
+    """Return the path of the cursor of a data directory."""
     return data / "replication.db"
 
 
@@ -88,8 +89,8 @@ class Cursor:
     Attributes:
         identity: of the replica.
         heads: by workflow id, the last line that was acknowledged.
-        repeats: by workflow id, how many lines the replica holds more than once; 0 for the ones not named.
-        held: by workflow id, the ledgers that cannot be sent.
+        repeats: by workflow id, how many lines the replica has more than once; 0 for the ones not named.
+        blocked: by workflow id, the ledgers that cannot be sent.
 
     Raises:
         ReplicaUnavailable: at construction and by every method; the file cannot be used.
@@ -97,7 +98,7 @@ class Cursor:
 
     def __init__(self, path: Path, identity: str, origin: str, address: str) -> None:
         self.identity, self._path, self._key = identity, path, (identity, origin)
-        self._noted: tuple[str | None] | None = None
+        self._stored_problem: tuple[str | None] | None = None
         with _errors(path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
@@ -107,12 +108,12 @@ class Cursor:
                 raise
 
     def _read(self, address: str) -> None:
-        """Make the tables where they are missing, and read what they hold."""
+        """Make the tables where they are missing, and read them."""
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
-        seen = "INSERT INTO replica VALUES (?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET address = excluded.address"
-        self._db.execute(seen, (self.identity, address))
+        insert = "INSERT INTO replica VALUES (?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET address = excluded.address"
+        self._db.execute(insert, (self.identity, address))
         query = "SELECT workflow_id, seq, size, hash, repeats FROM acknowledged WHERE identity = ? AND origin = ?"
         self.heads: dict[str, Head] = {}
         self.repeats: dict[str, int] = {}
@@ -120,10 +121,10 @@ class Cursor:
             self.heads[name] = Head(*head)
             if repeats:
                 self.repeats[name] = repeats
-        self.held = _held(self._db, *self._key)
+        self.blocked = _blocked(self._db, *self._key)
 
     def acknowledge(self, heads: Mapping[str, Head], moment: str) -> None:
-        """Keep what a replica has acknowledged, and `repeats` as it is now, in one transaction; they are not held."""
+        """Store what a replica has acknowledged, with `repeats` as it is now, in one transaction, and unblock it."""
         rows = [
             (*self._key, name, head.seq, head.size, head.hash, self.repeats.get(name, 0))
             for name, head in heads.items()
@@ -132,39 +133,40 @@ class Cursor:
             self._db.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("UPDATE replica SET acknowledged_at = ? WHERE identity = ?", (moment, self._key[0]))
         self.heads |= heads
-        self.release(heads)
+        self.unblock(heads)
 
-    def hold(self, ledgers: Iterable[Held]) -> None:
-        """Keep which ledgers cannot be sent, for `last_seen`."""
-        new = {one.workflow_id: one for one in ledgers if self.held.get(one.workflow_id) != one}
+    def block(self, ledgers: Iterable[BlockedLedger]) -> None:
+        """Store which ledgers cannot be sent, for `last_replica`."""
+        new = {one.workflow_id: one for one in ledgers if self.blocked.get(one.workflow_id) != one}
         if new:
             rows = [(*self._key, one.workflow_id, one.why, one.problem) for one in new.values()]
             with _errors(self._path), _transaction(self._db):
                 self._db.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", rows)
-            self.held |= new
+            self.blocked |= new
 
-    def release(self, workflow_ids: Iterable[str]) -> None:
-        """These ledgers can be sent, or are what the replica holds."""
-        if gone := self.held.keys() & set(workflow_ids):
+    def unblock(self, workflow_ids: Iterable[str]) -> None:
+        """Remove ledgers that can be sent, or agree with the replica."""
+        if gone := self.blocked.keys() & set(workflow_ids):
             query = "DELETE FROM held WHERE identity = ? AND origin = ? AND workflow_id = ?"
             with _errors(self._path), _transaction(self._db):
                 self._db.executemany(query, [(*self._key, name) for name in gone])
-            self.held = {name: one for name, one in self.held.items() if name not in gone}
+            self.blocked = {name: one for name, one in self.blocked.items() if name not in gone}
 
-    def note(self, problem: str | None) -> None:
-        """Keep why the replica cannot be reached, for `last_seen`."""
-        if self._noted == (problem,):
+    def set_problem(self, problem: str | None) -> None:
+        """Store why the replica cannot be reached, for `last_replica`."""
+        if self._stored_problem == (problem,):
             return
         with _errors(self._path):
             self._db.execute("UPDATE replica SET problem = ? WHERE identity = ?", (problem, self._key[0]))
-        self._noted = (problem,)
+        self._stored_problem = (problem,)
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
 
-def last_seen(data: Path, origin: str) -> tuple[ReplicaCursor | None, dict[str, Head], dict[str, Held]]:
-    """The replica that acknowledged a line last, what it has, and what cannot be sent; nothing is made.
+def last_replica(data: Path, origin: str) -> tuple[ReplicaCursor | None, dict[str, Head], dict[str, BlockedLedger]]:
+    """Return the replica that acknowledged a line last, what it has, and what cannot be sent; make nothing.
 
     Raises:
         ReplicaUnavailable: the file cannot be read.
@@ -182,12 +184,12 @@ def last_seen(data: Path, origin: str) -> tuple[ReplicaCursor | None, dict[str, 
             return None, {}, {}
         query = "SELECT workflow_id, seq, size, hash FROM acknowledged WHERE identity = ? AND origin = ?"
         heads = {name: Head(*head) for name, *head in db.execute(query, (row[0], origin))}
-        return ReplicaCursor(*row), heads, _held(db, row[0], origin) if "held" in tables else {}
+        return ReplicaCursor(*row), heads, _blocked(db, row[0], origin) if "held" in tables else {}
 
 
-def _held(db: sqlite3.Connection, identity: str, origin: str) -> dict[str, Held]:
+def _blocked(db: sqlite3.Connection, identity: str, origin: str) -> dict[str, BlockedLedger]:
     query = "SELECT workflow_id, why, problem FROM held WHERE identity = ? AND origin = ?"
-    return {name: Held(name, why, problem) for name, why, problem in db.execute(query, (identity, origin))}
+    return {name: BlockedLedger(name, why, problem) for name, why, problem in db.execute(query, (identity, origin))}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What waits to be replicated, seen from the ledgers and the cursor alone: the replica may be away."""
+"""The backlog of a replication, by the ledgers and the cursor alone: the replica may be away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 from ledger.errors import CostledgerError, DamagedLedger
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
-from ledger.replication.cursor import Held, ReplicaCursor, held_by, last_seen
+from ledger.replication.cursor import BlockedLedger, ReplicaCursor, blocked_by, last_replica
 from ledger.replication.replica import ChainHead
 from ledger.replication.sender import ends_at, head_at
 from ledger.storage.directory_store import DirectoryStore
@@ -27,7 +27,7 @@ class Backlog:
         replica: the one that acknowledged a line last; None when none ever did.
         oldest: when the oldest waiting line was recorded; None when none waits.
         lag_seconds: how long it has waited.
-        held: ledgers that cannot be sent; their waiting lines are not counted where they cannot be.
+        held: ledgers that are blocked; their waiting lines are counted as far as they can be read.
     """
 
     replica: ReplicaCursor | None
@@ -37,19 +37,19 @@ class Backlog:
     bytes_behind: int = 0
     oldest: str | None = None
     lag_seconds: float = 0.0
-    held: list[Held] = field(default_factory=list)
+    held: list[BlockedLedger] = field(default_factory=list)
 
 
 def backlog(ledgers: DirectoryStore, *, clock: Clock = clocks.now) -> Backlog:
-    """Count what waits; it reads what is behind the cursor, and nothing else.
+    """Count what waits; this reads the lines after the cursor, and nothing else.
 
     Raises:
         ReplicaUnavailable: the cursor cannot be read.
         LedgerUnavailable: the ledgers cannot be listed.
     """
     origin = origin_of(ledgers.path)
-    seen, heads, held = last_seen(ledgers.path, origin.id) if origin is not None else (None, {}, {})
-    found, told = Backlog(seen), dict[str, Held]()
+    replica, heads, recorded = last_replica(ledgers.path, origin.id) if origin is not None else (None, {}, {})
+    found, blocked = Backlog(replica), dict[str, BlockedLedger]()
     for workflow_id in ledgers.workflow_ids():
         size, head = ledgers.size(workflow_id), heads.get(workflow_id, EMPTY)
         found.ledgers += size is not None
@@ -60,20 +60,20 @@ def backlog(ledgers: DirectoryStore, *, clock: Clock = clocks.now) -> Backlog:
         try:
             _count(found, ledgers, workflow_id, head)
         except CostledgerError as error:
-            told[workflow_id] = held_by(workflow_id, error)
+            blocked[workflow_id] = blocked_by(workflow_id, error)
         else:
-            told |= {workflow_id: held[workflow_id]} if workflow_id in held else {}
-    found.held = [told[name] for name in sorted(told)]
+            blocked |= {workflow_id: recorded[workflow_id]} if workflow_id in recorded else {}
+    found.held = [blocked[name] for name in sorted(blocked)]
     if found.oldest is not None:
         found.lag_seconds = round(max(0.0, (clock() - clocks.from_wire(found.oldest)).total_seconds()), 3)
     return found
 
 
 def _count(found: Backlog, ledgers: DirectoryStore, workflow_id: str, head: Head) -> None:
-    """Count the lines of a ledger behind what was acknowledged.
+    """Count the lines of a ledger after the last acknowledged one.
 
     Raises:
-        Diverged: that is not in it any more.
+        Diverged: that one is not in it any more.
         DamagedLedger, LedgerUnavailable: it cannot be read.
     """
     try:

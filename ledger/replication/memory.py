@@ -16,7 +16,7 @@ class MemoryReplica:
     """See `ledger.replication.replica.Replica`.
 
     Attributes:
-        stored: everything, by position; a test may take lines out, as an engine that loses them does.
+        stored: all lines, by position; a test may remove lines, as an engine that loses them does.
     """
 
     def __init__(self, identity: str = "memory") -> None:
@@ -91,7 +91,7 @@ class MemoryReplica:
             return found, self._position
 
     def go_back(self, position: int) -> None:
-        """Be as it was when this was the last position: what a store put back from a copy does."""
+        """Return to the state in which this was the last position, as a store restored from a copy does."""
         with self._lock:
             self.stored = [line for line in self.stored if line.position <= position]
             self._position = position

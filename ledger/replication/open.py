@@ -1,4 +1,4 @@
-"""Adapters of the port `ledger.replication.replica.Replica`, one file each, and the way from a name to one."""
+"""Open a replica by its name: an adapter of the port `ledger.replication.replica.Replica`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["open_replica"]
 
 
 def open_replica(name: str, *, copies: int | None = None, credentials: str | None = None) -> Replica:
-    """The replica of a name such as `nats://HOST:PORT`; nothing is connected yet.
+    """Return the replica of a name such as `nats://HOST:PORT`; nothing is connected yet.
 
     Args:
-        copies: on how many servers a stream is kept that has to be made; None: none is made.
+        copies: on how many servers to store a stream that does not exist yet; None: make none.
         credentials: the path of a NATS credentials file.
 
     Raises:
-        InvalidReplica: the name is none.
+        InvalidReplica: the name is no name of a replica.
         MissingExtra: nats-py is not installed, or, for credentials, nkeys.
     """
     try:

@@ -1,8 +1,8 @@
 """Repair: find lines that a replica acknowledged and lost, and have them sent again.
 
 Such engines do lose lines (https://jepsen.io/analyses/nats-2.12.1). Lost at its end, a chain is simply continued. Lost
-in the middle, everything from the first lost line on is sent again, behind what is there: readers take up where they
-were held, and skip what they know.
+in the middle, everything from the first lost line on is sent again, after what is there: readers continue where they
+were blocked, and skip the lines that they have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Loss", "Repair", "repair", "unsent"]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a replica had lost of one ledger.
+    """The lines that a replica had lost of one ledger.
 
     Attributes:
         seq: of the first line that was missing.
@@ -37,12 +37,12 @@ class Loss:
 
 @dataclass(slots=True)
 class Repair:
-    """What a repair found; what it did not send again itself is sent by the pass that follows it.
+    """The result of a repair; lines that it did not send again itself are sent by the pass that follows it.
 
     Attributes:
         foreign: ledgers that lost nothing, and whose chain ends with a message that is not their last line.
         lines, size_bytes: sent again already, and acknowledged.
-        due: by workflow id, up to which seq its chain has to be whole once that pass is done.
+        due: by workflow id, the seq up to which its chain has to be whole after that pass.
     """
 
     ledgers: int = 0
@@ -77,17 +77,8 @@ def repair(
     names = sorted({*ledgers.workflow_ids(), *theirs})
     for done, workflow_id in enumerate(names, 1):
         head, count = theirs.get(workflow_id) or (ChainHead(workflow_id, origin, 0, ""), 0)
-        acknowledged = cursor.heads.get(workflow_id, EMPTY)
         try:
-            if ledgers.size(workflow_id) is None:
-                if head.seq:
-                    problem = "the replica holds this ledger, and the data directory does not"
-                    raise Diverged(workflow_id, origin, 1, problem)
-            elif (head.seq, head.hash, count - head.seq) != (
-                acknowledged.seq,
-                acknowledged.hash,
-                cursor.repeats.get(workflow_id, 0),
-            ):
+            if _differs(ledgers, cursor, head, count):
                 _mend(ledgers, replica, cursor, head, count, found)
         except ReplicaUnavailable:
             raise
@@ -99,8 +90,23 @@ def repair(
     return found
 
 
+def _differs(ledgers: DirectoryStore, cursor: Cursor, head: ChainHead, count: int) -> bool:
+    """Return whether a chain has another head, or another number of lines, than was acknowledged.
+
+    Raises:
+        Diverged: there is no such ledger here.
+    """
+    if ledgers.size(head.workflow_id) is None:
+        if head.seq:
+            problem = "the replica has this ledger, and the data directory does not"
+            raise Diverged(head.workflow_id, head.origin, 1, problem)
+        return False
+    acknowledged, repeats = cursor.heads.get(head.workflow_id, EMPTY), cursor.repeats.get(head.workflow_id, 0)
+    return (head.seq, head.hash, count - head.seq) != (acknowledged.seq, acknowledged.hash, repeats)
+
+
 def unsent(found: Repair, replication: Replication) -> list[str]:
-    """Ledgers of which lines were to be sent again, and were not acknowledged by the pass that followed.
+    """Return ledgers of which lines were to be sent again, and were not acknowledged by the pass that followed.
 
     Raises:
         ReplicaUnavailable, ReplicaDiffers: the replica cannot be asked.
@@ -118,14 +124,14 @@ def _mend(
     count: int,
     found: Repair,
 ) -> None:
-    """Find the first line that is missing of one chain, and leave the chain so that the next pass completes it."""
+    """Find the first missing line of one chain, and repair the chain so far that the next pass completes it."""
     last, whole = head_at(ledgers, head), _whole_up_to(ledgers, replica, head)
     foreign = last.seq < whole.seq
     due = max(last.seq, whole.seq, cursor.heads.get(head.workflow_id, EMPTY).seq)
     acknowledged = cursor.heads.get(head.workflow_id, EMPTY)
     lost = max(acknowledged.seq, last.seq) - whole.seq
     if whole.seq < last.seq:
-        lost -= _present_behind(ledgers, replica, head, whole)
+        lost -= _present_after(ledgers, replica, head, whole)
         lines = next(runs_of(ledgers, head.workflow_id, whole))
         run = ChainSegment(ChainHead(head.workflow_id, head.origin, whole.seq, whole.hash), lines)
         replica.repeat(run)
@@ -144,7 +150,7 @@ def _mend(
 
 
 def _whole_up_to(ledgers: DirectoryStore, replica: Replica, head: ChainHead) -> Head:
-    """Up to where a chain holds the ledger's lines without a gap, taken in the order they are stored."""
+    """Return up to where a chain has the ledger's lines without a gap, in the order they are stored."""
     ours = ledgers.read(head.workflow_id).raw_lines()
     whole, due = EMPTY, next(ours, None)
     for line in replica.chain(head.workflow_id, head.origin):
@@ -154,10 +160,7 @@ def _whole_up_to(ledgers: DirectoryStore, replica: Replica, head: ChainHead) -> 
     return whole
 
 
-def _present_behind(ledgers: DirectoryStore, replica: Replica, head: ChainHead, whole: Head) -> int:
-    """How many of the ledger's lines behind a place the replica holds somewhere."""
+def _present_after(ledgers: DirectoryStore, replica: Replica, head: ChainHead, whole: Head) -> int:
+    """Return how many of the ledger's lines after a position the replica has anywhere."""
     theirs = {ending_of(line.raw) for line in replica.chain(head.workflow_id, head.origin)}
-    seen = 0
-    for raw in ledgers.read(head.workflow_id, start=whole).raw_lines():
-        seen += ending_of(raw) in theirs
-    return seen
+    return sum(ending_of(raw) in theirs for raw in ledgers.read(head.workflow_id, start=whole).raw_lines())

@@ -1,9 +1,9 @@
 """A replica: the ledgers of many hosts, line by line and unchanged, in a shared engine.
 
-A *chain* is one origin's lines of one workflow, keyed `(workflow_id, origin)`. An engine keeps all chains in one
-order; a line's place in it is its *position*. Within a chain the order is that of its ledger, with one exception: an
-engine that lost lines is sent everything from the first lost line on again, behind what it has, so readers see
-repetitions, and before them lines that come too early. `ledger.replication.chain.Chain` sorts that out.
+A *chain* is one origin's lines of one workflow, keyed `(workflow_id, origin)`. An engine stores all chains in one
+order; *position* is a line's number in it. Within a chain the order is that of its ledger, with one exception: an
+engine that lost lines gets everything from the first lost line on again, after what it has. So readers get
+repetitions, and before them lines that come too early; `ledger.replication.chain.Chain` handles both.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ RUN_LINES_MAX: Final = 1000
 """Lines of one run; an atomic batch of JetStream holds no more."""
 
 RUN_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Bytes of one run, or one line: the engine holds it in memory until the last line has come."""
+"""Bytes of one run, or one line: the engine buffers it in memory until the last line has come."""
 
 
 def partition_of(workflow_id: str) -> int:
-    """The partition that all chains of a workflow are in: the first byte of the id's SHA-256, modulo 64."""
+    """Return the partition of all chains of a workflow: the first byte of the id's SHA-256, modulo 64."""
     return sha256(workflow_id.encode()).digest()[0] % PARTITIONS
 
 
@@ -77,7 +77,7 @@ class ChainSegment:
 
 @dataclass(frozen=True, slots=True)
 class ReplicatedLine:
-    """A line as the engine holds it; `raw` has its newline."""
+    """A line as the engine stores it; `raw` has its newline."""
 
     position: int
     workflow_id: str
@@ -86,7 +86,7 @@ class ReplicatedLine:
 
     @property
     def head(self) -> ChainHead:
-        """What the chain's head is if this is its last line; seq 0 when it is no ledger line at all."""
+        """The chain's head if this is its last line; seq 0 when it is no ledger line at all."""
         try:
             line = orjson.loads(self.raw)
             return ChainHead(self.workflow_id, self.origin, int(line["seq"]), str(line["hash"]))
@@ -95,22 +95,22 @@ class ReplicatedLine:
 
 
 class Replica(Protocol):
-    """A shared engine. Calls from one thread at a time; a method that raises has changed nothing but what it says."""
+    """A shared engine, called from one thread at a time. A method that raises has changed nothing unless stated."""
 
     @property
     def address(self) -> str:
-        """Where it is, to be shown: without user and password."""
+        """Its address for display: without user and password."""
         ...
 
     @property
     def identity(self) -> str:
-        """Which engine, and which making of it: what was acknowledged by another identity says nothing about this.
+        """Which engine, and which creation of its stream; what another identity acknowledged does not count for this.
 
-        It is asked for each time.
+        The engine is asked each time.
 
         Raises:
             ReplicaUnavailable: the engine cannot be reached.
-            ReplicaDiffers: it is not set up as it must be.
+            ReplicaDiffers: its configuration is not the required one.
         """
         ...
 
@@ -118,22 +118,22 @@ class Replica(Protocol):
         """Store runs of different chains, each whole or not at all; one answer each, in order.
 
         A run is taken only if it extends its chain exactly where the chain ends. The answer is then the run's last
-        line, on stable storage as far as the engine promises that. Otherwise it is where the chain stands instead:
-        nothing was taken. Where neither is known, or the engine refuses, it is the error; saying the run again is
-        harmless. Never raises one of ours.
+        line, on stable storage as far as the engine promises that. Otherwise it is the chain's actual head, and nothing
+        was taken. When the engine refuses or does not answer, it is the error; to publish the run again is harmless.
+        Never raises a `CostledgerError`.
         """
         ...
 
     def repeat(self, run: ChainSegment) -> None:
-        """Store a run behind whatever the engine has of its chain, because the engine lost its first line.
+        """Store a run after all that the engine has of its chain, because the engine lost its first line.
 
         Raises:
-            ReplicaUnavailable: perhaps only a beginning of it was stored.
+            ReplicaUnavailable: possibly only the first lines of it were stored.
         """
         ...
 
     def head(self, workflow_id: str, origin: str) -> ChainHead:
-        """The last line that was stored of a chain; everything before it was stored once, too.
+        """Return the last line that was stored of a chain; all lines before it were stored once, too.
 
         Raises:
             ReplicaUnavailable: the engine cannot be reached.
@@ -141,7 +141,7 @@ class Replica(Protocol):
         ...
 
     def heads(self, origin: str | None = None) -> Iterator[tuple[ChainHead, int]]:
-        """The head of every chain, of one origin or of all, with the number of lines stored of it.
+        """Yield the head of every chain, of one origin or of all, with the number of lines stored of it.
 
         Raises:
             ReplicaUnavailable: while iterating, too.
@@ -149,7 +149,7 @@ class Replica(Protocol):
         ...
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
-        """Everything stored of one chain when this was called, by position.
+        """Yield all lines stored of one chain at the time of the call, by position.
 
         Raises:
             ReplicaUnavailable: while iterating, too.
@@ -157,7 +157,7 @@ class Replica(Protocol):
         ...
 
     def lines(self, origin: str) -> Iterator[ReplicatedLine]:
-        """Everything stored of all chains of one origin when this was called, by position.
+        """Yield all lines stored of all chains of one origin at the time of the call, by position.
 
         Raises:
             ReplicaUnavailable: while iterating, too.
@@ -165,11 +165,11 @@ class Replica(Protocol):
         ...
 
     def read(self, positions: Mapping[int, int], *, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
-        """The next lines of some partitions, by position; what is read stays.
+        """Return the next lines of some partitions, by position; reading removes nothing.
 
         Args:
-            positions: by partition, the position behind which to read; 0 for the beginning.
-            wait_seconds: for the first line, when there is none yet.
+            positions: by partition, the position after which to read; 0 for the beginning.
+            wait_seconds: how long to wait for the first line.
 
         Raises:
             ReplicaUnavailable: the engine cannot be reached; ask again with the same positions.
@@ -177,10 +177,10 @@ class Replica(Protocol):
         ...
 
     def ends(self) -> dict[int, int]:
-        """The position of the last line of each partition, of all that the engine has now; 0 where there is none.
+        """Return the position of the last line that the engine has now of each partition; 0 where there is none.
 
-        What is read up to these is read to its end; a short or an empty `read` does not say so, since lines may be
-        under way.
+        Reading up to these positions is complete; a short or an empty `read` does not mean that, since lines may be
+        on their way.
 
         Raises:
             ReplicaUnavailable: the engine cannot be reached.
@@ -188,7 +188,7 @@ class Replica(Protocol):
         ...
 
     def line_at(self, position: int) -> tuple[bytes | None, int]:
-        """What is stored at a position, None when nothing is, and a position up to which the engine goes at least.
+        """Return the line at a position, None without one, and a position that the engine has reached at least.
 
         Raises:
             ReplicaUnavailable: the engine cannot be reached.
@@ -196,17 +196,17 @@ class Replica(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the engine; idempotent."""
+        """Close the connection to the engine; idempotent."""
         ...
 
 
 def mark_of(raw: bytes) -> str:
-    """By what a line is known again: its SHA-256; it need not be a ledger's line."""
+    """Return what identifies a line, its SHA-256; it need not be a ledger's line."""
     return sha256(raw).hexdigest()
 
 
 def last_positions(lines: Sequence[ReplicatedLine], positions: Mapping[int, int]) -> dict[int, int]:
-    """The positions to read on from once these lines, of one `read` from these positions, have been dealt with.
+    """Return the positions to continue from after these lines, of one `read` from these positions.
 
     All partitions that were read together are then complete up to the last line, also those that had none.
     """

@@ -28,10 +28,10 @@ _LINES_PER_WRITE: Final = 5000
 
 @dataclass(slots=True)
 class Restored:
-    """What was restored.
+    """The result of a restore.
 
     Attributes:
-        problems: ledgers of which the replica lacks lines: they were restored up to there.
+        problems: ledgers of which the replica lacks lines: they were restored up to the first missing one.
     """
 
     origin: str
@@ -52,10 +52,10 @@ class _Restoring:
 
 
 def origins(replica: Replica) -> dict[str, int]:
-    """The origins that a replica holds ledgers of, and how many.
+    """Return the origins of a replica's ledgers, and the number of ledgers of each.
 
     Raises:
-        ReplicaUnavailable: it cannot be asked.
+        ReplicaUnavailable: it cannot be reached.
     """
     found: dict[str, int] = {}
     for head, _ in replica.heads():
@@ -74,51 +74,54 @@ def restore(
 ) -> Restored:
     """Write all ledgers of one origin into a data directory that has none; it takes over that origin.
 
-    They are put in their place at once, when all are written and synced; after an interruption, restore again.
+    They appear all at once, when all are written and synced; after an interruption, restore again.
 
     Args:
-        origin: which one; None: the only one there is.
+        origin: which one; None: the only one.
         progress: called with lines done and in all.
 
     Raises:
         InvalidInput: the data directory has ledgers or another origin, or the replica has several origins, or none,
             or not that one; nothing was written.
-        ReplicaUnavailable: the replica cannot be read; nothing was put in place.
-        LedgerUnavailable: the file system refused; nothing was put in place.
+        ReplicaUnavailable: the replica cannot be read; no ledger was restored.
+        LedgerUnavailable: the file system refused; no ledger was restored.
     """
-    calls = files or Files()
-    counts = origins(replica)
-    if origin not in counts if origin is not None else len(counts) != 1:
-        raise InvalidInput(_which(counts, origin))
-    chosen = origin or next(iter(counts))
+    calls, chosen = files or Files(), _chosen(origins(replica), origin)
     _check_empty(data, chosen)
-    done = Restored(chosen)
     try:
         new = data / "restoring"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         chains = _written(replica, chosen, new, calls, progress)
-        _put_in_place(new, data, chosen, calls)
+        _move(new, data, chosen, calls)
     except OSError as error:
         raise LedgerUnavailable(data, "restore into", error) from error
-    for workflow_id, one in chains.items():
-        problem = one.error or _gap(one, data)
-        if problem is not None:
-            done.problems.append(ReplicationProblem(workflow_id, problem))
-        done.ledgers += one.chain.head.seq > 0
-        done.events += one.chain.head.seq
-        done.size_bytes += one.chain.head.size
-    _know(replica, data, chosen, chains, clocks.to_wire(clock()))
-    return done
+    _store_cursor(replica, data, chosen, chains, clocks.to_wire(clock()))
+    heads = [one.chain.head for one in chains.values()]
+    problems = [(workflow_id, one.error or _gap(one, data)) for workflow_id, one in chains.items()]
+    return Restored(
+        chosen,
+        ledgers=sum(head.seq > 0 for head in heads),
+        events=sum(head.seq for head in heads),
+        size_bytes=sum(head.size for head in heads),
+        problems=[ReplicationProblem(name, problem) for name, problem in problems if problem is not None],
+    )
 
 
-def _which(counts: dict[str, int], origin: str | None) -> str:
+def _chosen(counts: dict[str, int], origin: str | None) -> str:
+    """Return the origin to restore.
+
+    Raises:
+        InvalidInput: the replica does not have it, or has several and none was named.
+    """
     if not counts:
-        return "the replica holds no ledgers"
+        raise InvalidInput("the replica has no ledgers")
     shown = ", ".join(f"{name} ({counted(count, 'ledger')})" for name, count in sorted(counts.items()))
-    if origin is not None:
-        return f"the replica holds no ledgers of origin {origin!r}; it has: {shown}"
-    return f"the replica holds ledgers of several origins; name one with --origin: {shown}"
+    if origin is not None and origin not in counts:
+        raise InvalidInput(f"the replica has no ledgers of origin {origin!r}; it has: {shown}")
+    if origin is None and len(counts) > 1:
+        raise InvalidInput(f"the replica has ledgers of several origins; name one with --origin: {shown}")
+    return origin or next(iter(counts))
 
 
 def _check_empty(data: Path, origin: str) -> None:
@@ -132,7 +135,7 @@ def _check_empty(data: Path, origin: str) -> None:
 def _written(
     replica: Replica, origin: str, folder: Path, files: Files, progress: Callable[[int, int], None] | None
 ) -> dict[str, _Restoring]:
-    """Every chain of an origin, its lines in a file of this folder."""
+    """Write every chain of an origin into a file of this folder; return the chains."""
     chains: dict[str, _Restoring] = {}
     total = sum(count for _, count in replica.heads(origin)) if progress is not None else 0
     for number, line in enumerate(replica.lines(origin), 1):
@@ -152,9 +155,9 @@ def _written(
 
 
 def _take(one: _Restoring, line: ReplicatedLine) -> None:
-    """A line that is wrong may come again, right."""
-    told = line.head
-    one.last_hash, one.seq_max = told.hash, max(one.seq_max, told.seq)
+    """Add a line; a correct repetition of a bad line clears its error."""
+    head = line.head
+    one.last_hash, one.seq_max = head.hash, max(one.seq_max, head.seq)
     one.count += 1
     try:
         if one.chain.take(line.raw) == "next":
@@ -181,7 +184,7 @@ def _gap(one: _Restoring, data: Path) -> CostledgerError | None:
     return DamagedLedger(path, head.seq + 1, head.size, lost)
 
 
-def _put_in_place(new: Path, data: Path, origin: str, files: Files) -> None:
+def _move(new: Path, data: Path, origin: str, files: Files) -> None:
     files.sync_directory(new)
     take_origin(data, origin, files)
     ledgers = data / "ledgers"
@@ -191,8 +194,8 @@ def _put_in_place(new: Path, data: Path, origin: str, files: Files) -> None:
     files.sync_directory(data)
 
 
-def _know(replica: Replica, data: Path, origin: str, chains: dict[str, _Restoring], moment: str) -> None:
-    """Spare the next replication from asking where each chain ends."""
+def _store_cursor(replica: Replica, data: Path, origin: str, chains: dict[str, _Restoring], moment: str) -> None:
+    """Store where each chain ends, so that the next replication need not ask for it."""
     cursor = Cursor(cursor_path(data), replica.identity, origin, replica.address)
     whole = {name: one for name, one in chains.items() if one.last_hash == one.chain.head.hash}
     cursor.repeats |= {name: one.count - one.chain.head.seq for name, one in whole.items()}

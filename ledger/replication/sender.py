@@ -1,7 +1,7 @@
 """Replication: send the ledgers of one data directory to a replica, line by line, as they grow.
 
-Nothing here stands between an agent and its ledger: lines are read after they are durable, and what cannot be sent
-waits where it is. Every line is sent at least once, in order per ledger; the replica takes it once.
+No agent waits for it: lines are read after they are durable, and what cannot be sent stays in its ledger until it can.
+Every line is sent at least once, in order per ledger; the replica stores it once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ledger.errors import (
 )
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
-from ledger.replication.cursor import Cursor, cursor_path, held_by
+from ledger.replication.cursor import Cursor, blocked_by, cursor_path
 from ledger.replication.replica import RUN_BYTES_MAX, RUN_LINES_MAX, ChainHead, ChainSegment, Replica
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, ENDING_BYTES, Head, body_of, following, hash_of, seed, seeded_by
@@ -36,10 +36,10 @@ from ledger.storage.origin import misplaced, origin_of
 __all__ = ["LOOK_SECONDS", "Replication", "ReplicationProblem", "Sent", "ends_at", "head_at", "runs_of"]
 
 _WAVE_LINES_MAX: Final = 4 * RUN_LINES_MAX
-"""Lines sent before the answers are waited for; the ledgers behind are then read on."""
+"""Lines sent before waiting for the answers; then the lagging ledgers are read further."""
 
 _MOVED_MAX: Final = 3
-"""How often a chain is sought anew in one pass; then another process is sending the same ledger."""
+"""How often the end of a chain is looked up in one pass; then another process is sending the same ledger."""
 
 LOOK_SECONDS: Final = 0.05
 _LOOK_SHARE: Final = 4
@@ -47,17 +47,17 @@ _LOOK_SHARE: Final = 4
 
 _AWAY_SECONDS_MAX: Final = 15.0
 _ASK_SECONDS: Final = 5.0
-"""How often the replica is asked which one it is, also when there is nothing to send: its stream may be gone."""
+"""How often the replica's identity is checked, also when there is nothing to send: its stream may be gone."""
 
 _RENEWING_SECONDS: Final = 0.5
 
 _AGAIN_SECONDS: Final = 30.0
-"""When a ledger that could not be sent, and has not grown, is tried again."""
+"""When to try a ledger again that could not be sent and has not grown."""
 
 """A line ends with its hash, `"}` and a newline."""
 
 _UNAVAILABLE_SECONDS: Final = 1.0
-"""The same, when it is not known whether the replica took it, and others were taken."""
+"""The same, when the replica gave no answer for it, and took others."""
 
 _log = logging.getLogger("costledger")
 
@@ -72,7 +72,7 @@ class ReplicationProblem:
 
 @dataclass(slots=True)
 class Sent:
-    """What one pass did.
+    """The result of one pass.
 
     Attributes:
         away: why the replica could not be reached; what it has not acknowledged waits.
@@ -89,7 +89,7 @@ class Sent:
 
 @dataclass(slots=True)
 class _Sending:
-    """A ledger on its way: what is acknowledged, what is sent next, what comes after that."""
+    """A ledger that is being sent: its acknowledged head, the next lines, and an iterator over the rest."""
 
     workflow_id: str
     head: Head
@@ -107,10 +107,10 @@ class Replication:
         self._cursor: Cursor | None = None  # of that origin
         self._asked = -math.inf
         self._again: dict[str, tuple[int, float]] = {}  # by workflow id: the size that failed, and when to try again
-        self._looked = False  # whether every ledger was seen to end with what was acknowledged of it
+        self._looked = False  # whether every ledger was checked to end with what was acknowledged of it
 
     def catch_up(self) -> Sent:
-        """One pass: everything that was in the ledgers when they were looked at.
+        """Send everything that is in the ledgers now, in one pass.
 
         Raises:
             MisplacedOrigin: this may be one of two copies of a data directory; nothing was sent.
@@ -122,10 +122,10 @@ class Replication:
             cursor = self.cursor()
             if cursor is None:
                 return sent
-            behind = self._behind(cursor)
+            lagging = self._lagging(cursor)
             sending: deque[_Sending] = deque()
             while sent.away is None:
-                wave = self._wave(sending, behind, sent)
+                wave = self._wave(sending, lagging, sent)
                 if not wave:
                     break
                 sending.extend(self._send(wave, cursor, sent))
@@ -133,70 +133,70 @@ class Replication:
         except ReplicaUnavailable as error:
             sent.away = error
         if sent.problems and self._renewed():
-            sent.problems.clear()  # ledgers of the new origin do not extend chains of the old one; that is no problem
+            sent.problems.clear()  # ledgers of the new origin do not extend chains of the old one, which is no problem
         if self._cursor is not None:
-            with contextlib.suppress(ReplicaUnavailable):  # the cursor's own trouble; it is told already
-                self._cursor.note(None if sent.away is None else sent.away.problem)
+            with contextlib.suppress(ReplicaUnavailable):  # a failure of the cursor is reported already
+                self._cursor.set_problem(None if sent.away is None else sent.away.problem)
                 problems = [one for one in sent.problems if not isinstance(one.error, ReplicaUnavailable)]
-                self._cursor.hold(held_by(one.workflow_id, one.error) for one in problems)
+                self._cursor.block(blocked_by(one.workflow_id, one.error) for one in problems)
         if sent.away is not None:
-            self._forget()
+            self.close()
         return sent
 
     def cursor(self) -> Cursor | None:
-        """What the replica has acknowledged; None when nothing was ever appended here.
+        """Return what the replica has acknowledged; None when nothing was ever appended here.
 
         Raises:
             MisplacedOrigin: see `catch_up`.
             ReplicaUnavailable, ReplicaDiffers: see `Replica.identity`.
         """
         data = self._ledgers.path
-        if (doubt := misplaced(data)) is not None:
-            raise doubt
+        if (error := misplaced(data)) is not None:
+            raise error
         origin = origin_of(data)
         if origin is None:
-            if time.monotonic() - self._asked > _ASK_SECONDS:  # the stream is made already, and what is wrong is told
+            if time.monotonic() - self._asked > _ASK_SECONDS:  # make the stream now, and report what is wrong
                 _, self._asked = self._replica.identity, time.monotonic()
             return None
-        if self._origin != origin.id:  # a first look, or it was renewed: these are other chains
+        if self._origin != origin.id:  # a first pass, or it was renewed: these are other chains
             self._origin, self._looked = origin.id, False
             self._again.clear()
-            self._forget()
+            self.close()
         if self._cursor is None or time.monotonic() - self._asked > _ASK_SECONDS:
             identity, self._asked = self._replica.identity, time.monotonic()
             if self._cursor is None or self._cursor.identity != identity:
-                self._forget()
+                self.close()
                 self._cursor = Cursor(cursor_path(data), identity, origin.id, self._replica.address)
         return self._cursor
 
     def _renewed(self) -> bool:
-        """Whether this data directory was given another origin since this pass began."""
+        """Return whether this data directory was given another origin since this pass started."""
         origin = origin_of(self._ledgers.path)
         return origin is not None and origin.id != self._origin
 
     def follow(
-        self, stop: threading.Event, *, told: Callable[[Sent], None], every_seconds: float = LOOK_SECONDS
+        self, stop: threading.Event, *, report: Callable[[Sent], None], every_seconds: float = LOOK_SECONDS
     ) -> None:
-        """Catch up again and again until told to stop; an engine that is away is tried again, ever less often.
+        """Catch up again and again until `stop` is set; an engine that is away is tried again, ever less often.
 
-        While the data directory is given a new origin, it waits, and then goes on as that one.
+        While the data directory is given a new origin, wait, and then continue under that one.
 
         Args:
-            told: called after each pass.
-            every_seconds: the pause after a pass; what is appended meanwhile goes together.
+            report: called after each pass.
+            every_seconds: the pause after a pass; what is appended meanwhile is sent together.
 
         Raises:
             MisplacedOrigin, ReplicaDiffers, LedgerUnavailable: see `catch_up`.
         """
         away_seconds = every_seconds
         while not stop.is_set():
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 sent = self.catch_up()
             except RenewalUnfinished as error:
                 sent = Sent(renewing=error)
-            told(sent)
-            looked_seconds = time.monotonic() - began
+            report(sent)
+            looked_seconds = time.monotonic() - started
             if sent.renewing is not None:
                 stop.wait(max(every_seconds, _RENEWING_SECONDS))
             elif sent.away is not None:
@@ -207,16 +207,13 @@ class Replication:
                 stop.wait(every_seconds if sent.lines else max(every_seconds, _LOOK_SHARE * looked_seconds))
 
     def close(self) -> None:
-        """Let go of the cursor; the replica is its maker's to close."""
-        self._forget()
-
-    def _forget(self) -> None:
+        """Close the cursor, and not the replica, which the caller opened; idempotent."""
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             cursor.close()
 
-    def _behind(self, cursor: Cursor) -> Iterator[_Sending | ReplicationProblem]:
-        """The ledgers that have grown since they were acknowledged."""
+    def _lagging(self, cursor: Cursor) -> Iterator[_Sending | ReplicationProblem]:
+        """Yield the ledgers that have grown since they were acknowledged."""
         for workflow_id in self._ledgers.workflow_ids():
             size = self._ledgers.size(workflow_id)
             head = cursor.heads.get(workflow_id, EMPTY)
@@ -234,20 +231,20 @@ class Replication:
                 yield ReplicationProblem(workflow_id, error)
 
     def _whole(self, cursor: Cursor, workflow_id: str, head: Head) -> bool:
-        """Whether a ledger as long as it was when it was acknowledged ends as it did.
+        """Return whether a ledger as long as it was when it was acknowledged ends as it did.
 
-        Another one in its place is noticed by a first look and by `backlog`; looking into each ledger at each look
+        A ledger that was replaced is detected by the first pass and by `backlog`; to read each ledger in each pass
         would take too long.
         """
-        if self._looked and workflow_id not in cursor.held:
+        if self._looked and workflow_id not in cursor.blocked:
             return True
         whole = ends_at(self._ledgers, workflow_id, head)
         if whole:
-            cursor.release([workflow_id])
+            cursor.unblock([workflow_id])
         return whole
 
     def _opened(self, workflow_id: str, head: Head) -> _Sending | None:
-        """A ledger, ready to send what lies behind a head; None when nothing does."""
+        """Return a ledger, ready to send the lines after a head; None when there are none."""
         try:
             rest = runs_of(self._ledgers, workflow_id, head)
             lines = next(rest, None)
@@ -265,13 +262,13 @@ class Replication:
         return _Sending(workflow_id, head, lines, rest)
 
     def _wave(
-        self, sending: deque[_Sending], behind: Iterator[_Sending | ReplicationProblem], sent: Sent
+        self, sending: deque[_Sending], lagging: Iterator[_Sending | ReplicationProblem], sent: Sent
     ) -> list[_Sending]:
-        """Ledgers whose next lines are sent together."""
+        """Return ledgers whose next lines are sent together."""
         wave: list[_Sending] = []
         lines = 0
         while lines < _WAVE_LINES_MAX:
-            one = sending.popleft() if sending else next(behind, None)
+            one = sending.popleft() if sending else next(lagging, None)
             if one is None:
                 break
             if isinstance(one, ReplicationProblem):
@@ -282,7 +279,7 @@ class Replication:
         return wave
 
     def _send(self, wave: Sequence[_Sending], cursor: Cursor, sent: Sent) -> list[_Sending]:
-        """Send one wave; which of its ledgers have more to send."""
+        """Send one wave; return those of its ledgers that have more to send."""
         runs = [
             ChainSegment(ChainHead(one.workflow_id, self._origin, one.head.seq, one.head.hash), one.lines)
             for one in wave
@@ -298,7 +295,7 @@ class Replication:
             try:
                 if isinstance(answer, CostledgerError):
                     raise answer
-                follows = self._taken(one, run, sent) if answer == run.last else self._sought(one, answer)
+                follows = self._taken(one, run, sent) if answer == run.last else self._moved(one, answer)
                 acknowledged[one.workflow_id] = one.head
                 more += follows
             except CostledgerError as error:
@@ -307,7 +304,7 @@ class Replication:
         return more
 
     def _taken(self, one: _Sending, run: ChainSegment, sent: Sent) -> list[_Sending]:
-        """The ledger again, when it has more to send."""
+        """Count acknowledged lines; return the ledger again when it has more to send."""
         size, last = sum(map(len, run.lines)), run.last
         one.head = Head(last.seq, one.head.size + size, last.hash)
         sent.lines += len(run.lines)
@@ -317,11 +314,11 @@ class Replication:
         one.lines = next(one.rest, [])
         return [one] if one.lines else []
 
-    def _sought(self, one: _Sending, told: ChainHead) -> list[_Sending]:
-        """A ledger whose chain ends elsewhere than we thought, made ready to go on from there."""
-        one.head = head_at(self._ledgers, told)
+    def _moved(self, one: _Sending, found: ChainHead) -> list[_Sending]:
+        """Return a ledger whose chain ends elsewhere than the cursor says, ready to continue from there."""
+        one.head = head_at(self._ledgers, found)
         if one.moved >= _MOVED_MAX:
-            return []  # somebody else is sending it, too; the next pass will see
+            return []  # another process is sending it, too; the next pass continues
         again = self._opened(one.workflow_id, one.head)
         if again is None:
             return []
@@ -335,7 +332,7 @@ class Replication:
 
 
 def runs_of(ledgers: DirectoryStore, workflow_id: str, head: Head) -> Iterator[list[bytes]]:
-    """The lines behind a head, as many at a time as a run may hold.
+    """Yield the lines after a head, as many at a time as a run may hold.
 
     Raises:
         DamagedLedger, UnknownWorkflow, LedgerUnavailable: see `LedgerStore.read`; while iterating, too.
@@ -353,7 +350,7 @@ def runs_of(ledgers: DirectoryStore, workflow_id: str, head: Head) -> Iterator[l
 
 
 def ends_at(ledgers: DirectoryStore, workflow_id: str, head: Head) -> bool:
-    """Whether a ledger that is as long as a head's says ends with that very line.
+    """Return whether a ledger as long as a head says ends with that very line.
 
     Raises:
         LedgerUnavailable: it cannot be read.
@@ -362,26 +359,26 @@ def ends_at(ledgers: DirectoryStore, workflow_id: str, head: Head) -> bool:
         return True
     path = ledgers.ledger_path(workflow_id)
     try:
-        with path.open("rb", buffering=0) as file:  # asked of every ledger at a first look
+        with path.open("rb", buffering=0) as file:  # of every ledger, in a first pass
             return os.pread(file.fileno(), ENDING_BYTES, head.size - ENDING_BYTES) == following(head.hash)
     except OSError as error:
         raise LedgerUnavailable(path, "read", error) from error
 
 
-def head_at(ledgers: DirectoryStore, told: ChainHead) -> Head:
-    """Where in its ledger a line of the replica stands.
+def head_at(ledgers: DirectoryStore, line: ChainHead) -> Head:
+    """Return the position in its ledger of a line of the replica.
 
     Raises:
         Diverged: it is not there.
     """
     size = 0
-    if told.seq == 0:
+    if line.seq == 0:
         return EMPTY
-    for seq, raw in enumerate(ledgers.read(told.workflow_id).raw_lines(), 1):
+    for seq, raw in enumerate(ledgers.read(line.workflow_id).raw_lines(), 1):
         size += len(raw)
-        if seq == told.seq:
-            if hash_of(raw) == told.hash:
-                return Head(seq, size, told.hash)
-            raise Diverged(told.workflow_id, told.origin, seq, "the replica holds another line there")
-    problem = f"the replica holds that line, and this ledger ends before it, after {size:,} bytes"
-    raise Diverged(told.workflow_id, told.origin, told.seq, problem)
+        if seq == line.seq:
+            if hash_of(raw) == line.hash:
+                return Head(seq, size, line.hash)
+            raise Diverged(line.workflow_id, line.origin, seq, "the replica has another line there")
+    problem = f"the replica has that line, and this ledger ends before it, after {size:,} bytes"
+    raise Diverged(line.workflow_id, line.origin, line.seq, problem)

@@ -1,4 +1,4 @@
-"""Subjects: where a chain's lines go in a stream, `costledger.<partition>.<workflow>.<origin>`.
+"""Subjects: the address of a chain's lines in a stream, `costledger.<partition>.<workflow>.<origin>`.
 
 A workflow id may hold dots, which separate the tokens of a subject (https://docs.nats.io/nats-concepts/subjects), and
 never holds an equals sign; so each dot becomes one. Everything else in an id is a legal token as it is.
@@ -22,17 +22,17 @@ _ORIGIN = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 
 def subject_of(workflow_id: str, origin: str) -> str:
-    """The subject of a chain.
+    """Return the subject of a chain.
 
     Raises:
-        InvalidWorkflowId, InvalidInput: the id, or the origin, is none.
+        InvalidWorkflowId, InvalidInput: the id, or the origin, is invalid.
     """
     name = check_workflow_id(workflow_id).replace(".", "=")
     return f"{_PREFIX}.{partition_of(workflow_id):02}.{name}.{_checked(origin)}"
 
 
 def chain_of(subject: str) -> tuple[str, str]:
-    """Workflow id and origin of a subject that `subject_of` made.
+    """Return workflow id and origin of a subject that `subject_of` made.
 
     Raises:
         InvalidInput: it did not.
@@ -46,7 +46,7 @@ def chain_of(subject: str) -> tuple[str, str]:
 
 
 def is_chain(subject: str) -> bool:
-    """Whether `subject_of` made it."""
+    """Return whether `subject_of` made this subject."""
     try:
         chain_of(subject)
     except InvalidInput:
@@ -55,12 +55,12 @@ def is_chain(subject: str) -> bool:
 
 
 def of_origin(origin: str | None) -> str:
-    """The filter for all chains of one origin, or of all."""
+    """Return the filter for all chains of one origin, or of all."""
     return ALL if origin is None else f"{_PREFIX}.*.*.{_checked(origin)}"
 
 
 def of_partitions(partitions: Iterable[int]) -> list[str]:
-    """The filters for all chains of some partitions."""
+    """Return the filters for all chains of some partitions."""
     return [f"{_PREFIX}.{number:02}.*.*" for number in sorted(partitions)]
 
 

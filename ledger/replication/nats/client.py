@@ -1,4 +1,4 @@
-"""nats-py's client, with what it leaves to trust: that `tls://` means TLS, and that a server's lines have an end."""
+"""nats-py's client with two guards: `tls://` always means TLS, and a server's lines have a limit."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, Pa
 __all__ = ["GuardedClient", "NoTls"]
 
 LINE_BYTES_MAX: Final = 256 * 1024
-"""Of one line of the protocol; a server's own limit is 4 KiB, and the list of a large cluster's servers is longer."""
+"""Of one line of the protocol; a server's own limit is 4 KiB, and a large cluster's list of servers is longer."""
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 """The most that `max_payload` of a server may be (https://docs.nats.io/running-a-nats-service/configuration)."""
 
 
 class NoTls(Error):
-    """A server that was named `tls://` speaks no TLS; no password was sent to it."""
+    """A server with a `tls://` address does not offer TLS; no password was sent to it."""
 
     def __init__(self, host: str | None) -> None:
         super().__init__(
-            f"{host or 'the server'} offers no TLS, and tls:// was named: nothing was sent to it, no password either; "
-            "set up TLS on the server, or name it nats://"
+            f"{host or 'the server'} offers no TLS, and its address is tls://: nothing was sent to it, not even a "
+            "password; set up TLS on the server, or use nats://"
         )
 
 
 class GuardedClient(Client):
-    """A client that ends the connection to a server that does not keep to the protocol.
+    """A client that ends the connection to a server that violates the protocol.
 
     Args:
         tls: no user, password or data goes over a connection without TLS.
@@ -42,12 +42,12 @@ class GuardedClient(Client):
         self._ps = _BoundedParser(self, broken)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        """Take what a server says of itself, the first line that it sends; TLS begins right after that."""
+        """Handle INFO, the first line that a server sends; TLS starts right after it."""
         if self._tls and initial_connection and not info.get("tls_required"):
             server = self._current_server
             if not info.get("tls_available"):
                 raise NoTls(None if server is None else server.uri.hostname)
-            info["tls_required"] = True  # nats-py knows only servers that ask for it
+            info["tls_required"] = True  # nats-py starts TLS only with servers that require it
         await super()._process_info(info, initial_connection)
 
 

@@ -28,10 +28,10 @@ T = TypeVar("T")
 _RECONNECT_SECONDS: Final = 0.25
 _CONNECT_SECONDS: Final = 2
 _DENIED_SECONDS: Final = 1.0
-"""Beside what a request waits: its denial came no longer ago."""
+"""In addition to the timeout of a request: its denial came no longer ago."""
 
 _ATTEMPTS: Final = 2
-"""Per server; then the client is given up, and the next request makes another one."""
+"""Per server; then the client is closed, and the next request makes another one."""
 
 _log = logging.getLogger("costledger")
 
@@ -46,12 +46,11 @@ class JetStreamError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where servers of one cluster are, and as whom to come.
+    """The servers of one cluster, and the user to connect as.
 
     Attributes:
         servers: for nats-py, without user and password.
-        user: what `nats.connect` is given: user and password, a token, or nothing.
-        tls: one of them is named `tls://`: all are spoken to over TLS, for the same password goes to all.
+        user: for `nats.connect`: user and password, a token, or nothing.
     """
 
     servers: list[str]
@@ -59,21 +58,23 @@ class Address:
 
     @property
     def tls(self) -> bool:
+        """One of them is `tls://`: all connections use TLS, for the same password goes to all."""
         return any(server.startswith("tls://") for server in self.servers)
 
     @property
     def shown(self) -> str:
+        """The servers for display."""
         return ",".join(self.servers)
 
 
 def address_of(name: str) -> Address:
-    """The servers of `nats://USER:PASSWORD@HOST:PORT,…`; the first user that is named comes to all of them.
+    """Return the servers of `nats://USER:PASSWORD@HOST:PORT,…`; the first user is used for all of them.
 
-    A password that is not percent-encoded can be read in several ways; such names are refused rather than guessed at,
-    for a wrong guess shows a part of it as a host.
+    A password that is not percent-encoded can be read in several ways; such names are refused, since a wrong guess
+    would show a part of the password as a host.
 
     Raises:
-        InvalidReplica: it names none.
+        InvalidReplica: the name is no list of servers.
     """
     servers: list[str] = []
     users: list[str] = []
@@ -99,23 +100,23 @@ _ADDRESS: Final = re.compile(
     r"(?:(?P<scheme>nats|tls|ws|wss)://)?(?:(?P<user>[^@/?#,:]*(?::[^@/?#,:]*)?)@)?"
     r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>[0-9]{1,5}))?/?"
 )
-_PLACE: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?(?=/|$)")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?(?=/|$)")
 
 
 def _surely_no_secret(name: str) -> str:
-    """What can be shown of a name that cannot be read: nothing before its last @."""
+    """Return the part of an invalid name that can be shown: nothing before its last @."""
     scheme, separator, rest = name.rpartition("://") if name.count("://") == 1 else ("", "", name)
     if not re.fullmatch(r"[a-z]*", scheme):
         return "…"
-    _, at, place = rest.rpartition("@")
+    _, at, host = rest.rpartition("@")
     if not at and ":" not in rest:
         return name
-    found = _PLACE.match(place) if at else None
+    found = _HOST.match(host) if at else None
     return f"{scheme}{separator}…{at}{found[0] if found else ''}"
 
 
 class NatsConnection:
-    """One connection, made at the first request and again whenever it is gone.
+    """One connection, made at the first request and again after it was lost.
 
     Args:
         credentials: the path of a NATS credentials file (user JWT and seed).
@@ -128,20 +129,20 @@ class NatsConnection:
         self._credentials, self.timeout_seconds = credentials, timeout_seconds
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
-        self._trouble: Exception | None = None  # what nats-py told of by itself since it was to connect
-        self._denied: tuple[str, float] | None = None  # what the servers said last that this user may not do, and when
+        self._trouble: Exception | None = None  # what nats-py reported to `error_cb` since it was to connect
+        self._denied: tuple[str, float] | None = None  # the servers' last denial for this user, and when
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="costledger-nats", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something in the loop's thread and wait for it.
+        """Run a coroutine in the loop's thread and wait for its result.
 
         Raises:
             ReplicaUnavailable: the servers cannot be reached, or refuse.
         """
         if self._loop.is_closed():
-            work.close()  # so that nobody warns that it was never awaited
+            work.close()  # or Python warns that it was never awaited
             raise ReplicaUnavailable(self.where, "this connection was closed")
         task = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -153,7 +154,7 @@ class NatsConnection:
             raise
 
     def unavailable(self, error: Exception) -> ReplicaUnavailable:
-        """One of nats-py's errors, or the operating system's, as ours."""
+        """Return one of nats-py's errors, or the operating system's, as ours."""
         if isinstance(error, nats.errors.NoRespondersError):
             problem = "no JetStream answers there: it is off, has no leader, or there is no such stream"
         elif isinstance(error, TimeoutError):
@@ -163,14 +164,14 @@ class NatsConnection:
             if self._client is None and self._trouble is not None and not lately:  # it was never connected
                 problem = f"{problem}: {str(self._trouble).removeprefix('nats: ') or type(self._trouble).__name__}"
         else:
-            told = self._trouble if isinstance(error, nats.errors.NoServersError) and self._trouble else error
-            problem = str(told).removeprefix("nats: ") or type(told).__name__
+            cause = self._trouble if isinstance(error, nats.errors.NoServersError) and self._trouble else error
+            problem = str(cause).removeprefix("nats: ") or type(cause).__name__
             if "authorization violation" in problem.lower():
                 problem = "the servers do not let this user in (authorization violation): check user and password"
         return ReplicaUnavailable(self.where, problem)
 
     async def client(self) -> Client:
-        """The connected client; there is no waiting for a reconnect, since whoever asks will ask again."""
+        """Return the connected client; do not wait for a reconnect, since the caller asks again."""
         async with self._connecting:  # many requests at once make one connection
             if self._client is None or self._client.is_closed:
                 self._trouble = None
@@ -182,7 +183,7 @@ class NatsConnection:
                     "connect_timeout": _CONNECT_SECONDS,
                     "reconnect_time_wait": _RECONNECT_SECONDS,
                     "max_reconnect_attempts": _ATTEMPTS,
-                    "error_cb": self._noted,
+                    "error_cb": self._on_error,
                 }
                 try:
                     await asyncio.wait_for(made.connect(self._address.servers, **options), self.timeout_seconds)
@@ -196,38 +197,38 @@ class NatsConnection:
         return self._client
 
     async def request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
-        """Ask, and take the JSON answer.
+        """Send a request; return the JSON answer.
 
         Raises:
-            Refused: JetStream says why.
+            JetStreamError: JetStream refused.
         """
         client = await self.client()
         answer: Msg = await client.request(subject, payload, timeout=self.timeout_seconds, headers=headers)
         try:
-            said: dict[str, Any] = orjson.loads(answer.data)
+            found: dict[str, Any] = orjson.loads(answer.data)
         except orjson.JSONDecodeError:
             raise ConnectionError("an answer that is not JSON") from None
-        if error := said.get("error"):
+        if error := found.get("error"):
             raise JetStreamError(error)
-        return said
+        return found
 
     async def api(self, subject: str, **body: object) -> dict[str, Any]:
-        """Ask the JetStream API (https://docs.nats.io/reference/reference-protocols/nats_api_reference).
+        """Call the JetStream API (https://docs.nats.io/reference/reference-protocols/nats_api_reference).
 
         Raises:
-            Refused: JetStream says why.
+            JetStreamError: JetStream refused.
         """
         return await self.request(f"$JS.API.{subject}", orjson.dumps(body) if body else b"")
 
     def _refused(self, why: str) -> None:
-        """Remember why what a server sent was refused: the requests that wait get no other answer."""
+        """Remember why a server's bytes were refused: the waiting requests get no other answer."""
         self._denied = why, time.monotonic()
         self._trouble = ConnectionError(why)
 
-    async def _noted(self, error: Exception) -> None:
-        if self._trouble is None or not isinstance(error, OSError):  # a server that refuses says why, then hangs up
+    async def _on_error(self, error: Exception) -> None:
+        if self._trouble is None or not isinstance(error, OSError):  # a server that refuses reports why, then closes
             self._trouble = error
-        if "permissions violation" in str(error).lower():  # and whoever asked gets no answer
+        if "permissions violation" in str(error).lower():  # the request itself gets no answer
             self._denied = f"this user may not do that: {str(error).removeprefix('nats: ')}", time.monotonic()
         _log.debug("NATS: %s", error)
 
@@ -247,7 +248,7 @@ class NatsConnection:
 
 
 async def _cancelled(loop: asyncio.AbstractEventLoop) -> None:
-    """Whatever still runs is told to stop, and has stopped."""
+    """Cancel all running tasks and wait for their end."""
     tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task(loop)]
     for task in tasks:
         task.cancel()

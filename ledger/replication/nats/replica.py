@@ -1,8 +1,8 @@
 """A replica in NATS JetStream: one stream, one subject per chain, one message per line.
 
 Lines go in atomic batches (nats-server 2.12; ADR-50 of https://github.com/nats-io/nats-architecture-and-design), at
-most a thousand at a time, and the first line of each chain in a batch says which message must be its subject's last.
-So the server itself takes a line only if it extends its chain, in order, and a batch is synced once.
+most a thousand at a time, and the first line of each chain in a batch names the message that must be its subject's
+last. So the server itself takes a line only if it extends its chain, in order, and a batch is synced once.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from ledger.storage.line import hash_of
 __all__ = ["NatsReplica"]
 
 Answer = ChainHead | CostledgerError
-Placed = tuple[ChainSegment, int]
+Positioned = tuple[ChainSegment, int]
 """A run, and the position of the message that it must follow."""
 Numbered = tuple[int, ChainSegment, int]
 
-_KNOWN_MAX: Final = 100_000
-"""Chains whose last position is remembered; another's is asked for when it is next sent to."""
+_CACHED_MAX: Final = 100_000
+"""Chains whose last position is cached; another's is requested when it is next sent to."""
 
-_ASKED_AT_ONCE: Final = 200
+_REQUESTS_AT_ONCE: Final = 200
 _BATCHES_AT_ONCE: Final = 4
 """Of one sender; the server takes fifty per stream, from all of them together."""
 
@@ -64,7 +64,7 @@ class NatsReplica:
 
     Args:
         name: `nats://HOST:PORT`, several servers of one cluster separated by commas.
-        copies: on how many servers the stream is kept; it is made when there is none. None: there must be one.
+        copies: on how many servers to store the stream; it is made when there is none. None: there must be one.
         config: what the stream must be.
     """
 
@@ -79,9 +79,9 @@ class NatsReplica:
     ) -> None:
         self._connection = NatsConnection(name, credentials=credentials, timeout_seconds=timeout_seconds)
         self._copies, self._config, self._stream = copies, config, str(config["name"])
-        self._known: OrderedDict[str, tuple[str, int]] = OrderedDict()  # by subject: last line's hash and position
+        self._cached: OrderedDict[str, tuple[str, int]] = OrderedDict()  # by subject: last line's hash and position
         self._reader: Consumer | None = None
-        self._handed_out: dict[int, int] = {}
+        self._read_to: dict[int, int] = {}
 
     @property
     def address(self) -> str:
@@ -111,7 +111,7 @@ class NatsReplica:
         try:
             return await self._connection.api(f"STREAM.CREATE.{self._stream}", **made(self._config, copies))
         except JetStreamError as refused:
-            problem = f"the stream could not be made: {refused}; --copies says on how many servers it is kept"
+            problem = f"the stream could not be made: {refused}; --copies sets on how many servers it is stored"
             raise ReplicaUnavailable(self._connection.where, problem) from refused
         except TimeoutError as error:  # a user who may not make it gets no answer
             problem = f"there is no stream {self._stream!r} yet, and it could not be made"
@@ -129,29 +129,29 @@ class NatsReplica:
     async def _publish(self, runs: Sequence[ChainSegment]) -> list[Answer]:
         answers: dict[int, Answer] = {}
         ready: list[Numbered] = []
-        found = await _gathered([self._place(run) for run in runs], _ASKED_AT_ONCE)
-        for number, (run, place) in enumerate(zip(runs, found, strict=True)):
-            if isinstance(place, int):
-                ready.append((number, run, place))
+        found = await _gathered([self._position(run) for run in runs], _REQUESTS_AT_ONCE)
+        for number, (run, position) in enumerate(zip(runs, found, strict=True)):
+            if isinstance(position, int):
+                ready.append((number, run, position))
             else:
-                answers[number] = place
+                answers[number] = position
         packs = list(_packed(ready))
         done = await _gathered(
-            [self._send([(run, place) for _, run, place in pack]) for pack in packs], _BATCHES_AT_ONCE
+            [self._send([(run, position) for _, run, position in pack]) for pack in packs], _BATCHES_AT_ONCE
         )
         for pack, pack_answers in zip(packs, done, strict=True):
             answers |= zip((number for number, _, _ in pack), pack_answers, strict=True)
         return [answers[number] for number in range(len(runs))]
 
-    async def _place(self, run: ChainSegment) -> int | Answer:
-        """The position of the message that a run must follow; where its chain ends when that is another line."""
+    async def _position(self, run: ChainSegment) -> int | Answer:
+        """Return the position of the message that a run must follow, or its chain's actual head."""
         after = run.after
         try:
             subject = subject_of(after.workflow_id, after.origin)
             if after.seq == 0:
                 return 0
-            if (known := self._known.get(subject)) and known[0] == after.hash:
-                return known[1]
+            if (cached := self._cached.get(subject)) and cached[0] == after.hash:
+                return cached[1]
             head, position = await self._last(subject, after.workflow_id, after.origin)
         except CostledgerError as error:
             return error
@@ -167,7 +167,7 @@ class NatsReplica:
         return ReplicatedLine(message["seq"], workflow_id, origin, raw).head, message["seq"]
 
     async def _last_message(self, subject: str) -> dict[str, Any] | None:
-        """The last message of a subject, or of all that a filter takes, as the stream's leader knows it."""
+        """Return the last message of a subject or a filter, by the stream's leader."""
         try:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._stream}", last_by_subj=subject)
         except JetStreamError as refused:
@@ -177,8 +177,8 @@ class NatsReplica:
         message: dict[str, Any] = answer["message"]
         return message
 
-    async def _send(self, pack: Sequence[Placed], *, named: bool = True, attempt: int = 1) -> list[Answer]:
-        """Runs as one atomic batch; when the server refuses it, each run alone."""
+    async def _send(self, pack: Sequence[Positioned], *, named: bool = True, attempt: int = 1) -> list[Answer]:
+        """Send runs as one atomic batch; when the server refuses it, send each run alone."""
         try:
             last = await self._batch(pack, named=named)
         except (JetStreamError, nats.errors.MaxPayloadError) as refused:
@@ -190,7 +190,7 @@ class NatsReplica:
             return [await self._refused(pack[0][0], refused, named=named, attempt=attempt)]
         except Exception as error:
             for run, _ in pack:
-                self._known.pop(_subject(run), None)
+                self._cached.pop(_subject(run), None)
             return [self._connection.unavailable(error)] * len(pack)
         position = last - sum(len(run.lines) for run, _ in pack)
         for run, _ in pack:
@@ -199,12 +199,12 @@ class NatsReplica:
         return [run.last for run, _ in pack]
 
     async def _refused(self, run: ChainSegment, refused: Exception, *, named: bool, attempt: int) -> Answer:
-        """The answer for one run that the server did not take."""
+        """Return the answer for one run that the server did not take; send it once more where that can help."""
         if not isinstance(refused, JetStreamError) or refused.number == _REFUSED_AS_TOO_LONG:
             return ReplicaRefused(self._connection.where, f"a line of {max(map(len, run.lines)):,} bytes is too long")
         duplicate = refused.number == _REFUSED_AS_DUPLICATE
         subject = _subject(run)
-        self._known.pop(subject, None)
+        self._cached.pop(subject, None)
         try:
             head, position = await self._last(subject, run.after.workflow_id, run.after.origin)
         except Exception as error:
@@ -213,14 +213,14 @@ class NatsReplica:
             return head
         if attempt == _ATTEMPTS_MAX:
             return self._connection.unavailable(refused)
-        # The chain does end there, at another position than we knew; or the server knows ids of lines that it lost.
+        # The chain does end there, at another position than the cached one; or the server knows ids of lost lines.
         return (await self._send([(run, position)], named=named and not duplicate, attempt=attempt + 1))[0]
 
-    async def _batch(self, pack: Sequence[Placed], *, named: bool) -> int:
-        """Send messages that are stored together or not at all; the position of the last one.
+    async def _batch(self, pack: Sequence[Positioned], *, named: bool) -> int:
+        """Send messages that are stored together or not at all; return the position of the last one.
 
         Raises:
-            Refused: nothing was stored.
+            JetStreamError: nothing was stored.
         """
         client = await self._connection.client()
         *before, (subject, raw, headers) = _messages(pack, named=named)
@@ -228,23 +228,23 @@ class NatsReplica:
             await client.publish(earlier[0], earlier[1], headers=earlier[2])
         answer = await self._connection.request(subject, raw, headers)
         if answer.get("duplicate"):
-            raise JetStreamError({"err_code": _REFUSED_AS_DUPLICATE, "description": "the message id is known"})
+            raise JetStreamError({"err_code": _REFUSED_AS_DUPLICATE, "description": "the message id is a duplicate"})
         return int(answer["seq"])
 
     def _remember(self, run: ChainSegment, position: int) -> None:
         subject = _subject(run)
-        self._known[subject] = (run.last.hash, position)
-        self._known.move_to_end(subject)
-        if len(self._known) > _KNOWN_MAX:
-            self._known.popitem(last=False)
+        self._cached[subject] = (run.last.hash, position)
+        self._cached.move_to_end(subject)
+        if len(self._cached) > _CACHED_MAX:
+            self._cached.popitem(last=False)
 
     def repeat(self, run: ChainSegment) -> None:
         """See `Replica.repeat`."""
         self._connection.run(self._repeat(run))
 
     async def _repeat(self, run: ChainSegment) -> None:
-        _, place = await self._last(_subject(run), run.after.workflow_id, run.after.origin)
-        self._remember(run, await self._batch([(run, place)], named=False))
+        _, position = await self._last(_subject(run), run.after.workflow_id, run.after.origin)
+        self._remember(run, await self._batch([(run, position)], named=False))
 
     def head(self, workflow_id: str, origin: str) -> ChainHead:
         """See `Replica.head`."""
@@ -257,15 +257,15 @@ class NatsReplica:
             yield line.head, counts.get(subject_of(line.workflow_id, line.origin), 1)
 
     async def _counts(self, filter: str) -> dict[str, int]:
-        """Messages by subject, as the stream's leader knows them; it tells 100,000 subjects at a time."""
+        """Return the number of messages by subject, by the stream's leader; it sends 100,000 subjects at a time."""
         counts: dict[str, int] = {}
         offset = 0
         while True:
             info = await self._connection.api(f"STREAM.INFO.{self._stream}", subjects_filter=filter, offset=offset)
-            told: dict[str, int] = info["state"].get("subjects") or {}
-            counts |= {subject: count for subject, count in told.items() if is_chain(subject)}
-            offset += len(told)
-            if not told or offset >= info.get("total", 0):
+            page: dict[str, int] = info["state"].get("subjects") or {}
+            counts |= {subject: count for subject, count in page.items() if is_chain(subject)}
+            offset += len(page)
+            if not page or offset >= info.get("total", 0):
                 return counts
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
@@ -280,7 +280,7 @@ class NatsReplica:
         return self._all(filter, sum(self._connection.run(self._counts(filter)).values()))
 
     def _all(self, filter: str, due: int, *, last_only: bool = False) -> Iterator[ReplicatedLine]:
-        """So many lines as the leader counted: the server that a consumer reads from may still be behind it."""
+        """Yield as many lines as the leader counted: the server that a consumer reads from may lag behind it."""
         if not due:
             return
         consumer = Consumer(self._connection, self._stream, [filter], last_only=last_only)
@@ -302,31 +302,33 @@ class NatsReplica:
         if not positions:
             await asyncio.sleep(wait_seconds)
             return []
-        if self._reader is None or self._handed_out != positions:
+        if self._reader is None or self._read_to != positions:
             if self._reader is not None:
                 await self._reader.close()
             start = min(positions.values())
             self._reader = Consumer(self._connection, self._stream, of_partitions(positions), start=start)
-            self._handed_out = dict(positions)
-        behind: list[ReplicatedLine] = []
-        while not behind and (lines := await self._reader.next(lines_max, wait_seconds)):
-            behind = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
-        self._handed_out = last_positions(behind, positions)
-        return behind
+            self._read_to = dict(positions)
+        new: list[ReplicatedLine] = []
+        while not new and (lines := await self._reader.next(lines_max, wait_seconds)):
+            new = [line for line in lines if line.position > positions[partition_of(line.workflow_id)]]
+        self._read_to = last_positions(new, positions)
+        return new
 
     def ends(self) -> dict[int, int]:
-        """See `Replica.ends`; as the stream's leader knows them."""
+        """See `Replica.ends`; by the stream's leader."""
         return self._connection.run(self._ends())
 
     async def _ends(self) -> dict[int, int]:
         filters = of_partitions(range(PARTITIONS))
         ends = dict[int, int]()
-        for number, message in enumerate(await _gathered([self._last_message(one) for one in filters], _ASKED_AT_ONCE)):
+        for number, message in enumerate(
+            await _gathered([self._last_message(one) for one in filters], _REQUESTS_AT_ONCE)
+        ):
             if message is None or is_chain(message["subject"]):
                 ends[number] = message["seq"] if message else 0
-            else:  # nobody of ours sent it, and no reader will get it
+            else:  # another program sent it, and no reader will get it
                 counts = await self._counts(filters[number])
-                found = await _gathered([self._last_message(subject) for subject in counts], _ASKED_AT_ONCE)
+                found = await _gathered([self._last_message(subject) for subject in counts], _REQUESTS_AT_ONCE)
                 ends[number] = max((one["seq"] for one in found if one), default=0)
         return ends
 
@@ -353,15 +355,15 @@ def _subject(run: ChainSegment) -> str:
     return subject_of(run.after.workflow_id, run.after.origin)
 
 
-def _messages(pack: Sequence[Placed], *, named: bool) -> list[tuple[str, bytes, dict[str, str]]]:
-    """Subject, payload and headers of each message of a batch."""
+def _messages(pack: Sequence[Positioned], *, named: bool) -> list[tuple[str, bytes, dict[str, str]]]:
+    """Return subject, payload and headers of each message of a batch."""
     batch, messages = secrets.token_hex(8), []
-    for run, place in pack:
+    for run, position in pack:
         subject = _subject(run)
         for index, raw in enumerate(run.lines):
             headers = {"Nats-Msg-Id": hash_of(raw)} if named else {}
             if index == 0:
-                headers["Nats-Expected-Last-Subject-Sequence"] = str(place)
+                headers["Nats-Expected-Last-Subject-Sequence"] = str(position)
             messages.append((subject, raw, headers))
     if len(messages) > 1:
         for number, (_, _, headers) in enumerate(messages, 1):
@@ -371,7 +373,7 @@ def _messages(pack: Sequence[Placed], *, named: bool) -> list[tuple[str, bytes, 
 
 
 def _packed(runs: Sequence[Numbered]) -> Iterator[list[Numbered]]:
-    """Runs of as many lines and bytes as one batch may have."""
+    """Yield runs of as many lines and bytes as one batch may have."""
     pack: list[Numbered] = []
     lines = size = 0
     for one in runs:
@@ -387,7 +389,7 @@ def _packed(runs: Sequence[Numbered]) -> Iterator[list[Numbered]]:
 
 
 async def _gathered(work: Sequence[Any], at_once: int) -> list[Any]:
-    """The results of many coroutines, some at a time."""
+    """Return the results of many coroutines, run some at a time."""
     turn = asyncio.Semaphore(at_once)
 
     async def one(coroutine: Any) -> Any:

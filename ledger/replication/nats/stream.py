@@ -1,4 +1,4 @@
-"""How the one JetStream stream is set up, and how an existing one differs from that.
+"""The configuration of the one JetStream stream, and how an existing one differs from it.
 
 Field names are JetStream's own (https://docs.nats.io/nats-concepts/jetstream/streams).
 """
@@ -27,21 +27,21 @@ STREAM: Final[Mapping[str, Any]] = {
     "deny_purge": True,
     "allow_atomic": True,  # nats-server 2.12 or newer
 }
-"""What must hold for lines to stay; everything else, such as `max_bytes` or `compression`, is the operator's."""
+"""What lines need to be safe; everything else, such as `max_bytes` or `compression`, is the operator's choice."""
 
 _UNLIMITED: Final = (None, 0, -1)
 
 
 def made(config: Mapping[str, Any], copies: int) -> dict[str, Any]:
-    """The configuration to create a stream with, kept on so many servers."""
+    """Return the configuration to create a stream with, stored on this many servers."""
     return {**config, "num_replicas": copies}
 
 
 def differences(config: Mapping[str, Any], found: Mapping[str, Any], copies: int | None) -> list[str]:
-    """In what a stream differs from a configuration; empty when it does not.
+    """Return the differences of a stream from a configuration; empty without any.
 
     Args:
-        copies: on how many servers it should be kept; None: however many.
+        copies: on how many servers it should be stored; None: any number.
     """
     wanted = dict(config) if copies is None else made(config, copies)
     meant = f" (if so few are meant: --copies {found.get('num_replicas')})"

@@ -126,7 +126,7 @@ def _followed(replication: Replication, replica: Replica, every_seconds: float) 
                 said[failed.workflow_id] = str(failed.error)
                 _log.warning("%s: %s", failed.workflow_id, failed.error)
 
-    replication.follow(stop, told=told, every_seconds=every_seconds)
+    replication.follow(stop, report=told, every_seconds=every_seconds)
     return 0
 
 

@@ -39,7 +39,7 @@ def test_a_chain_is_whole_whatever_repeats_or_comes_early_as_long_as_its_order_c
 def test_what_should_be_next_and_does_not_fit_has_diverged() -> None:
     lines, other = lines_of(5), lines_of(5)
     chain = Chain("w", "a1")
-    assert [chain.take(raw) for raw in (lines[0], lines[2], lines[0])] == ["next", "early", "known"]
+    assert [chain.take(raw) for raw in (lines[0], lines[2], lines[0])] == ["next", "early", "repeated"]
     for wrong in (other[1], lines[1][:-9] + b'0000000"}\n', b"no\n", b"[]\n", b'{"seq":"2"}\n'):
         with pytest.raises(BrokenChain, match=r"seq 2: .*; `costledger replicate --repair`"):
             chain.take(wrong)

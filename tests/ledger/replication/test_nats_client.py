@@ -21,7 +21,7 @@ INFO = b"INFO " + json.dumps({"server_id": "s", "version": "2.12.0", "max_payloa
 
 
 class Fake:
-    """A server of a few lines: what it was sent, and what it sends to whoever connects."""
+    """A server of a few lines: what it receives, and what it sends to each client."""
 
     def __init__(self, say: Callable[[socket.socket], None]) -> None:
         self.received = b""
@@ -90,10 +90,10 @@ def test_tls_that_a_server_does_not_offer_is_refused_before_the_password_is_sent
         threading.Event().wait(5)
 
     server = fake(say)
-    said = refusal(f"tls://joe:secret@127.0.0.1:{server.port}")
-    assert "127.0.0.1 offers no TLS, and tls:// was named" in said
+    shown = refusal(f"tls://joe:secret@127.0.0.1:{server.port}")
+    assert "127.0.0.1 offers no TLS, and its address is tls://" in shown
     assert server.received == b""
-    assert "secret" not in said
+    assert "secret" not in shown
     server = fake(say)
     assert "offers no TLS" in refusal(f"nats://joe:secret@127.0.0.1:{server.port},tls://127.0.0.1:{server.port}")
     assert server.received == b"", "the same password goes to all of them"
@@ -142,12 +142,12 @@ def test_a_message_longer_than_any_server_lets_through_is_refused(
 ) -> None:
     def say(one: socket.socket) -> None:
         greet(one, server)
-        if not told:  # the client comes again
-            told.append(True)
+        if not answered:  # the client comes again
+            answered.append(True)
             one.sendall(b"MSG a 1 99999999999\r\n")
         threading.Event().wait(10)
 
-    told = list[bool]()
+    answered = list[bool]()
 
     server = fake(say)
     assert "a message of the server is longer than 67,108,864 bytes" in refusal(f"nats://127.0.0.1:{server.port}")

@@ -132,7 +132,7 @@ def test_what_does_not_extend_the_chain_is_not_taken_and_the_head_is_told(replic
     lines = lines_of(name, 9)
     whole = ChainSegment(start(name), lines[:6])
     assert replica.publish([whole]) == [whole.last]
-    assert replica.publish([whole]) == [whole.last], "said twice: the chain stands at its end already"
+    assert replica.publish([whole]) == [whole.last], "published twice: the chain has its end already"
     assert replica.publish([ChainSegment(start(name), lines)]) == [whole.last]
     ahead = ChainSegment(start(name), lines[:8]).last
     assert replica.publish([ChainSegment(ahead, lines[8:])]) == [whole.last]
@@ -373,10 +373,10 @@ def test_credentials_are_read_and_without_their_package_the_extra_is_named(
 def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_is_shown(password: str) -> None:
     with pytest.raises(InvalidReplica) as caught:
         NatsReplica(f"nats://joe:{password}@nats1:4222")
-    said = str(caught.value)
-    assert not any(piece in said for piece in ("pa@", "pa#", "pa,", "pa/", "pa?", "pa:", "12", "word@", "joe"))
-    assert "@nats1:4222" in said
-    assert "@ as %40" in said
+    shown = str(caught.value)
+    assert not any(piece in shown for piece in ("pa@", "pa#", "pa,", "pa/", "pa?", "pa:", "12", "word@", "joe"))
+    assert "@nats1:4222" in shown
+    assert "@ as %40" in shown
 
 
 def test_an_encoded_password_is_told_to_the_server_as_it_is(tmp_path: Path) -> None:

@@ -51,9 +51,9 @@ class FaultyReplica(MemoryReplica):
 
     def lose(self, share: float) -> int:
         """Forget lines anywhere."""
-        kept = [line for line in self.stored if self.rng.random() >= share]
-        lost = len(self.stored) - len(kept)
-        self.stored = kept
+        remaining = [line for line in self.stored if self.rng.random() >= share]
+        lost = len(self.stored) - len(remaining)
+        self.stored = remaining
         return lost
 
 
@@ -312,7 +312,7 @@ def test_following_sends_what_is_appended_until_it_is_stopped(tmp_path: Path) ->
     store, replica, stop = DirectoryStore(tmp_path), MemoryReplica(), threading.Event()
     passes: list[Sent] = []
     replication = Replication(store, replica)
-    following = threading.Thread(target=replication.follow, args=(stop,), kwargs={"told": passes.append})
+    following = threading.Thread(target=replication.follow, args=(stop,), kwargs={"report": passes.append})
     following.start()
     for n in range(5):
         append(store, f"w{n}")
@@ -347,7 +347,7 @@ def test_a_lost_host_is_restored_byte_for_byte_and_goes_on(tmp_path: Path) -> No
 
 def test_a_restore_names_the_origins_and_what_it_could_not_restore(tmp_path: Path) -> None:
     one, two, replica = DirectoryStore(tmp_path / "1"), DirectoryStore(tmp_path / "2"), MemoryReplica()
-    with pytest.raises(InvalidInput, match="holds no ledgers"):
+    with pytest.raises(InvalidInput, match="has no ledgers"):
         restore(replica, tmp_path / "new")
     append(one, "w", 5)
     append(two, "v", 1)
