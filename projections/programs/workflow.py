@@ -31,14 +31,14 @@ _METERS_MAX: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """What one replay says: the cost, None while it is unknown, and how that stands against the budget."""
+    """The result of one replay: the cost, None while it is unknown, and the budget's status."""
 
     cost_nanousd: int | None
-    standing: BudgetStatus | None
+    budget: BudgetStatus | None
 
 
 class _Account:
-    """What a workflow has cost by the ledger of this data directory; each time only the new lines are folded."""
+    """The cost of a workflow by the ledger of this data directory; each time only the new lines are folded."""
 
     def __init__(self, workflow_id: str, ledgers: Ledgers, workflow_template: str | None = None) -> None:
         self._workflow_id, self._store, self._template = workflow_id, ledgers.store, workflow_template
@@ -46,7 +46,7 @@ class _Account:
         self._folds = FoldCache(_METERS_MAX)
 
     def figures(self) -> _Figures:
-        """Return what the ledger says now; nothing while there is none."""
+        """Return the figures of the ledger now; unknown ones without a ledger."""
         try:
             return self._folds.ask(self._store, self._workflow_id, self._figures)
         except UnknownWorkflow:
@@ -58,23 +58,23 @@ class _Account:
         return _Figures(None if unknown else state.cost_nanousd, standing_so_far(state, self._budgets))
 
     def check(self) -> None:
-        """Refuse to go on when the budget is exceeded.
+        """Refuse to continue when the budget is exceeded.
 
         Raises:
             BudgetExceeded: it is.
         """
-        found = self.figures().standing
+        found = self.figures().budget
         if found is not None and found.left_nanousd < 0:
             spent, budget = _usd(found.spent_nanousd), _usd(found.budget_nanousd)
             raise BudgetExceeded(self._workflow_id, spent, budget, str(found))
 
     def require_budget(self) -> None:
-        """Refuse to guard a budget that nobody has set.
+        """Refuse to guard a budget that is not set.
 
         Raises:
             InvalidInput: there is none.
         """
-        if self._budgets.of(self._template) is None and self.figures().standing is None:
+        if self._budgets.of(self._template) is None and self.figures().budget is None:
             raise InvalidInput(
                 f"raise_over_budget: no budget is set for workflow {self._workflow_id!r}; give budget_usd, or set "
                 "[budgets] in costledger.toml"
@@ -82,7 +82,7 @@ class _Account:
 
 
 class _Accounted(Workflow):
-    """The figures of a workflow."""
+    """A workflow with its figures."""
 
     _account: _Account
     _raise_over_budget: bool
@@ -112,7 +112,7 @@ class _Accounted(Workflow):
         Raises:
             CostledgerError: the ledger cannot be read.
         """
-        found = self._account.figures().standing
+        found = self._account.figures().budget
         return None if found is None else _usd(found.left_nanousd)
 
 

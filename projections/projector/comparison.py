@@ -1,4 +1,4 @@
-"""Agreement: whether shared rows are what a replay of the replica's chains, of all origins, says."""
+"""The comparison of shared rows with a replay of the replica's chains, of all origins."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["disagreeing_rows"]
 
 _LINES_MAX: Final = 5000
 _LAG_SECONDS: Final = 3.0
-"""How long a projector may take until a row that differs is one."""
+"""How long a projector may lag until a row that differs is a finding."""
 
 _SILENT_READS_MAX: Final = 5
-"""So often a read may bring nothing although a line is known to lie there."""
+"""How many reads in a row may be empty although there are more lines."""
 
 _REBUILD: Final = "costledger project --rebuild"
 _REPAIR: Final = "costledger replicate --repair, on the host of that origin"
@@ -28,9 +28,9 @@ _REPAIR: Final = "costledger replicate --repair, on the host of that origin"
 def disagreeing_rows(
     replica: Replica, history: HistoryStore, *, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Finding]:
-    """Every row that is not what the chains of its workflow say, partition by partition.
+    """Yield every row that differs from a replay of its workflow's chains, partition by partition.
 
-    Projectors may go on meanwhile: a row that differs is looked at again, until it has had the time to follow.
+    Projectors may continue meanwhile: a row that differs is compared again, until they have had time to update it.
 
     Args:
         progress: called with partitions done and in all.
@@ -45,7 +45,7 @@ def disagreeing_rows(
         if progress is not None:
             progress(done, len(ends))
     for name in sorted(set(history.stored()) - names):
-        yield Finding(name, "a row that no chain in the shared engine stands behind", _REBUILD)
+        yield Finding(name, "a row without a chain in the shared engine", _REBUILD)
 
 
 def _of_partition(replica: Replica, history: HistoryStore, partition: int, end: int) -> Iterator[Finding]:
@@ -66,16 +66,16 @@ def _of_partition(replica: Replica, history: HistoryStore, partition: int, end: 
 def _read_on(
     replica: Replica, merges: dict[str, Merge], positions: Mapping[int, int], *, wait_seconds: float
 ) -> tuple[int, dict[int, int]]:
-    """Take the next lines; how many there were, and the positions behind them."""
+    """Read the next lines; return their number and the positions after them."""
     lines = replica.read(positions, lines_max=_LINES_MAX, wait_seconds=wait_seconds)
     for line in lines:
-        merge = merges.setdefault(line.workflow_id, Merge(line.workflow_id, keeps_lines=True))
+        merge = merges.setdefault(line.workflow_id, Merge(line.workflow_id, retains_lines=True))
         merge.take(line.origin, line.raw)
     return len(lines), last_positions(lines, positions)
 
 
 def _follows(history: HistoryStore, name: str, merge: Merge) -> bool:
-    """Whether a row was made of other lines than those read here: a projector may still be on its way."""
+    """Return whether a row comes from other lines than those read here: a projector may be about to update it."""
     stored = history.row(name)
     try:
         return stored is None or stored.ledger_hash != merge.projected().head.hash

@@ -1,7 +1,7 @@
 """One workflow's row from the chains of all its origins.
 
 Lines are folded in the order `(recorded_at, origin, seq)`; an id counts once across origins; each line's seq is then
-its place in that order, so that one origin's row is the one its own ledger gives, byte for byte. No file, no network.
+its number in that order, so that one origin's row is the one of its own ledger, byte for byte. No file, no network.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from projections.folding.row import row, spend
 __all__ = ["Merge", "merged", "merged_head"]
 
 Key = tuple[str, str, int]
-"""Recorded_at, origin and seq: where a line stands among those of all origins."""
+"""Recorded_at, origin and seq: the order of a line among those of all origins."""
 
 _KEY: Final = itemgetter(0)
 
 
 def merged_head(heads: Mapping[str, Head], events: int) -> Head:
-    """How far a row is that was folded from these chains; of one origin it is that ledger's own head.
+    """Return the head of a row that was folded from these chains; of one origin it is that ledger's own head.
 
     Args:
-        events: how many were folded of all of them.
+        events: the number of events folded from all of them.
     """
     if len(heads) == 1:
         return next(iter(heads.values()))
@@ -43,7 +43,7 @@ def merged_head(heads: Mapping[str, Head], events: int) -> Head:
 
 
 def merged(workflow_id: str, chains: Mapping[str, Iterable[bytes]]) -> Projected:
-    """A workflow's row by pure replay of whole chains.
+    """Return a workflow's row by pure replay of whole chains.
 
     Args:
         chains: each origin's lines, with their newlines.
@@ -51,7 +51,7 @@ def merged(workflow_id: str, chains: Mapping[str, Iterable[bytes]]) -> Projected
     Raises:
         CostledgerError: a chain does not verify, or a line cannot be folded.
     """
-    merge = Merge(workflow_id, keeps_lines=len(chains) > 1)
+    merge = Merge(workflow_id, retains_lines=len(chains) > 1)
     for origin, lines in chains.items():
         for raw in lines:
             merge.take(origin, raw)
@@ -61,45 +61,45 @@ def merged(workflow_id: str, chains: Mapping[str, Iterable[bytes]]) -> Projected
 
 
 class Merge:
-    """The chains of one workflow, each proven line by line, and the state they fold to.
+    """The chains of one workflow, each verified line by line, and the state they fold to.
 
     Attributes:
-        incomplete: a second origin came, and the lines of the first were not kept: feed all of them to a new `Merge`
-            that keeps them.
+        incomplete: a second origin came, and the lines of the first were not retained: give all of them to a new
+            `Merge` that retains them.
 
     Args:
-        keeps_lines: what several origins call for, since a line may land before others.
+        retains_lines: several origins need it, since a line may belong before others.
     """
 
-    def __init__(self, workflow_id: str, *, keeps_lines: bool = False) -> None:
+    def __init__(self, workflow_id: str, *, retains_lines: bool = False) -> None:
         self.workflow_id = workflow_id
         self.incomplete = False
         self._chains: dict[str, Chain] = {}
         self._stopped: dict[str, str] = {}
         self._gaps: set[str] = set()  # origins that stopped because lines are missing
         self._expected: dict[str, Head] = {}
-        self._lines: list[tuple[Key, Line]] | None = [] if keeps_lines else None
-        self._begin()
+        self._lines: list[tuple[Key, Line]] | None = [] if retains_lines else None
+        self._reset()
 
-    def _begin(self) -> None:
-        """The state before the first line."""
+    def _reset(self) -> None:
+        """Return to the state before the first line."""
         self._state: State = initial(self.workflow_id)
         self._failure: CostledgerError | None = None
-        self._folded = 0  # of the kept lines, in their order
+        self._folded = 0  # of the retained lines, in their order
         self._ids: dict[str, str] = {}
 
     def expect(self, origin: str, head: Head) -> None:
-        """Be told how far a chain is in the rows already; until it is that far again, the rows are not to be lost."""
+        """Set how far a chain is in the rows already; until it is that far again, the rows are not replaced."""
         self._expected[origin] = head
         self._chains[origin] = Chain(self.workflow_id, origin)
 
     @property
-    def behind(self) -> bool:
-        """Whether a chain does not lead to where it is expected to."""
+    def lags(self) -> bool:
+        """Whether a chain does not reach its expected head."""
         return any(self._lacks(origin) for origin in self._expected)
 
     def reached(self, origin: str) -> bool:
-        """Whether a chain has come to where it is expected to."""
+        """Return whether a chain has reached its expected head."""
         return not self._lacks(origin)
 
     def _lacks(self, origin: str) -> bool:
@@ -107,13 +107,13 @@ class Merge:
 
     @property
     def heads(self) -> dict[str, Head]:
-        """How far each chain goes, or is expected to, by origin; `EMPTY` when its first line was no good."""
+        """The head of each chain, reached or expected, by origin; `EMPTY` when its first line was invalid."""
         heads = {origin: chain.head for origin, chain in self._chains.items()}
         return heads | {origin: head for origin, head in self._expected.items() if self._lacks(origin)}
 
     @property
     def problems(self) -> dict[str, str]:
-        """By origin, why its chain does not go on; a line that is the next one takes that away."""
+        """By origin, why its chain does not continue; the next valid line clears that."""
         lost = {origin: self._chains[origin].head.seq + 1 for origin in self._expected if self._lacks(origin)}
         why = "lines from seq {} on are in the rows, and the replica lost some of them"
         return self._stopped | {origin: why.format(seq) for origin, seq in lost.items()}
@@ -124,7 +124,7 @@ class Merge:
         return 1 + len(self._state.tree.meters) + 2 * len(self._lines or ())
 
     def take(self, origin: str, raw: bytes) -> None:
-        """Judge a line of a chain, and keep it if it is the next one."""
+        """Verify a line of a chain, and add it if it is the next one."""
         chain = self._chains.get(origin)
         if chain is None:
             chain = self._chains[origin] = Chain(self.workflow_id, origin)
@@ -143,11 +143,11 @@ class Merge:
         elif taken == "next":
             self._stopped.pop(origin, None)
             self._gaps.discard(origin)
-            self._keep(origin, orjson.loads(raw))
+            self._add(origin, orjson.loads(raw))
         elif origin not in self._gaps and hash_of(raw) == chain.head.hash:
-            self._stopped.pop(origin, None)  # sent again up to its end, behind whatever stood there
+            self._stopped.pop(origin, None)  # sent again up to its end, after the bad lines
 
-    def _keep(self, origin: str, line: Line) -> None:
+    def _add(self, origin: str, line: Line) -> None:
         if self._lines is None:
             self.incomplete |= len(self._chains) > 1
             if not self.incomplete:
@@ -157,12 +157,12 @@ class Merge:
         at = bisect_left(self._lines, key, key=_KEY)
         self._lines.insert(at, (key, line))
         if at < self._folded:
-            self._begin()
+            self._reset()
 
     def lines(self) -> Iterator[tuple[Head, Line]]:
-        """All lines in the order they are folded in, an id once, and how far the row is with each; if lines are kept.
+        """Yield all retained lines in the order they are folded in, an id once, with the row's head after each.
 
-        A line's seq is its place in that order.
+        A line's seq is its number in that order.
         """
         ids, heads = dict[str, str](), dict[str, Head]()
         events = 0
@@ -173,7 +173,7 @@ class Merge:
                 yield merged_head(heads, events), line | {"seq": events}
 
     def projected(self) -> Projected:
-        """The row of all lines so far.
+        """Return the row of all lines so far.
 
         Raises:
             CostledgerError: a line cannot be folded.
@@ -189,7 +189,7 @@ class Merge:
         return Projected(row(self._state, head), spend(self._state), head)
 
     def _fold(self, line: Line) -> None:
-        """Fold a line; after one that cannot be, no more."""
+        """Fold a line; after one that cannot be folded, no more."""
         if self._failure is not None:
             return
         try:

@@ -1,7 +1,7 @@
-"""What projectors share in PostgreSQL: the partitions of a replica, how far each was read, and the rows.
+"""The shared state of projectors in PostgreSQL: the partitions of a replica, how far each was read, and the rows.
 
-A partition belongs to the session that holds its advisory lock, and only that session writes its rows; so whoever can
-commit is whoever holds it. A process that dies lets go of it with its connection, without any clock or lease.
+A partition belongs to the session that has its advisory lock, and only that session writes its rows. A process that
+dies releases the lock with its connection, without any clock or lease.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["FREEZE", "PartitionState", "PostgresShared", "projection_of"]
 
 _MEMBER: Final = 1_000_000
 FREEZE: Final = 1_000_001
-"""Beside the partitions' numbers: a lock that every projector shares, so that they can count each other; and one that
-every commit to the rows that are shown shares, and a rebuild takes alone for its last lines."""
+"""In addition to the partitions' numbers: a lock that every projector shares, so that they can count each other; and
+one that every commit to the shown rows shares, and a rebuild takes exclusively for its last lines."""
 
 _SILENT_SECONDS_MAX: Final = 60.0
-"""So long a projector may not have asked anything, until it is held to be stopped for good; it asks each second."""
+"""How long a projector may be silent until it counts as stopped for good; it sends a query each second."""
 
-_HELD: Final = (
+_LOCKS: Final = (
     "FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = %s::bigint & 4294967295 "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
@@ -52,8 +52,8 @@ class PartitionState(NamedTuple):
     """How far a partition was read, and the projector that has it.
 
     Attributes:
-        projector: its database session; None: nobody has the partition.
-        silent_seconds: how long that one has not asked anything, as far as this user may see it.
+        projector: its database session; None: the partition is free.
+        silent_seconds: the time since its last query, if this user may read it.
     """
 
     partition: int
@@ -63,7 +63,7 @@ class PartitionState(NamedTuple):
 
 
 def projection_of(url: str) -> tuple[list[PartitionState], list[ChainState]]:
-    """How far the projectors of a history are, and the chains that do not go on.
+    """Return how far the projectors of a history are, and the chains that do not continue.
 
     Raises:
         HistoryUnavailable: it cannot be read.
@@ -80,21 +80,21 @@ def _projection(cursor: Cursor) -> tuple[list[PartitionState], list[ChainState]]
     version = Tables("").meta(cursor).get("rows_version", 0)
     partitions = cursor.execute(
         f"SELECT partition, position, pid, {_SILENT} FROM costledger_partition LEFT JOIN "
-        f"(SELECT objid::bigint AS partition, pid {_HELD}) held USING (partition) "
+        f"(SELECT objid::bigint AS partition, pid {_LOCKS}) locks USING (partition) "
         "LEFT JOIN pg_stat_activity USING (pid) ORDER BY partition",
         (_lock_class(cursor, version),),
     ).fetchall()
-    held = cursor.execute(
+    blocked = cursor.execute(
         "SELECT workflow_id, origin, seq, size, hash, problem FROM costledger_chain WHERE problem IS NOT NULL "
         "ORDER BY workflow_id, origin"
     ).fetchall()
-    return [PartitionState(*values) for values in partitions], [ChainState(*values) for values in held]
+    return [PartitionState(*values) for values in partitions], [ChainState(*values) for values in blocked]
 
 
-def _lock_class(cursor: Cursor, about: object) -> int:
-    """The first number of all advisory locks about a version of the rows in this schema."""
+def _lock_class(cursor: Cursor, version: object) -> int:
+    """Return the first number of all advisory locks of a version of the rows in this schema."""
     name = "SELECT hashtext('costledger ' || current_schema() || ' ' || %s::text)"
-    return int(only(cursor.execute(name, (str(about),))))
+    return int(only(cursor.execute(name, (str(version),))))
 
 
 class PostgresShared:
@@ -102,11 +102,11 @@ class PostgresShared:
 
     Args:
         identity: of the replica that the rows come from.
-        silent_seconds_max: a projector that has not asked anything for so long loses its session, and so its
-            partitions; what it was about to write is refused.
+        silent_seconds_max: a projector that is silent for longer loses its session, and so its partitions; what it
+            was about to write is refused.
 
     Raises:
-        HistoryUnavailable: at construction and by every method; the session is then of no more use.
+        HistoryUnavailable: at construction and by every method; then the session cannot be used again.
     """
 
     def __init__(self, url: str, identity: str, *, silent_seconds_max: float = _SILENT_SECONDS_MAX) -> None:
@@ -127,11 +127,11 @@ class PostgresShared:
 
     def _begin(self, cursor: Cursor) -> int:
         version = self._tables.meta(cursor).get(self._key, 0)
-        self._take_part(cursor, version)
+        self._join(cursor, version)
         return version
 
-    def _take_part(self, cursor: Cursor, version: int) -> None:
-        """Be counted among the projectors of a version, and see to its partitions."""
+    def _join(self, cursor: Cursor, version: int) -> None:
+        """Join the projectors of a version, and create its partitions where they are missing."""
         self._locks, self._schema = _lock_class(cursor, version), _lock_class(cursor, "rows")
         cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._locks, _MEMBER))
         self._check_rows(cursor)
@@ -145,25 +145,25 @@ class PostgresShared:
             raise HistoryUnavailable(
                 self._connection.where,
                 f"its rows come from another replica ({replicas[0][0]}), and this is {self._identity}; replay this one "
-                "beside them: costledger project --rebuild",
+                "into new rows: costledger project --rebuild",
             )
 
     def _check_rows(self, cursor: Cursor) -> None:
-        """Rows that a refresh made stay that refresh's; another application's table is there to be written into.
+        """Refuse rows that a refresh made; another application's table may be written.
 
         Raises:
-            HistoryUnavailable: they are.
+            HistoryUnavailable: a refresh made them.
         """
         refreshed = "SELECT EXISTS (TABLE costledger_checkpoint) AND NOT EXISTS (TABLE costledger_partition)"
         if not self._hidden and only(cursor.execute(refreshed)):
             raise HistoryUnavailable(
                 self._connection.where,
                 "its rows come from a refresh of one host's ledgers; name another database or schema, or replay the "
-                "replica beside them: costledger project --rebuild",
+                "replica into new rows: costledger project --rebuild",
             )
 
     def close(self) -> None:
-        """End the session, and let go of all partitions; idempotent."""
+        """End the session, and release all partitions; idempotent."""
         self._connection.close()
 
     def claim(self) -> dict[int, int]:
@@ -172,7 +172,7 @@ class PostgresShared:
 
     def _claim(self, cursor: Cursor) -> dict[int, int]:
         self._check_version(cursor)
-        found = cursor.execute(f"SELECT objid::bigint, mode {_HELD}", (self._locks,)).fetchall()
+        found = cursor.execute(f"SELECT objid::bigint, mode {_LOCKS}", (self._locks,)).fetchall()
         members = sum(1 for number, _ in found if number == _MEMBER)
         share = -(-PARTITIONS // max(1, members))
         for number in sorted(self._mine)[share:]:
@@ -192,14 +192,14 @@ class PostgresShared:
         return dict(cursor.execute(query, (list(self._mine),)).fetchall())
 
     def _end_silent(self, cursor: Cursor) -> None:
-        """End the sessions of projectors that hang: stopped, or cut off without the server having noticed.
+        """End the sessions of projectors that hang: stopped, or cut off without notice to the server.
 
         Their partitions are free at the next claim.
         """
         ended = cursor.execute(
             f"SELECT pid, {_SILENT}, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user "
             f"AND pid <> pg_backend_pid() AND state <> 'active' AND {_SILENT} > %s "
-            f"AND pid IN (SELECT pid {_HELD})",
+            f"AND pid IN (SELECT pid {_LOCKS})",
             (self._silent_seconds_max, self._locks),
         ).fetchall()
         for pid, seconds, _ in ended:
@@ -210,7 +210,7 @@ class PostgresShared:
         self._connection.run(lambda cursor: cursor.execute("SELECT 1"))
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
-        """Whether the rows hold every line up to these positions, whoever projected it.
+        """Return whether the rows have every line up to these positions, by any projector.
 
         Raises:
             PartitionsMoved: the rows were replaced.
@@ -257,16 +257,16 @@ class PostgresShared:
     ) -> list[CostChange]:
         """See `Shared.commit`."""
 
-        told = {(one.workflow_id, one.origin): one for one in chains}
+        by_key = {(one.workflow_id, one.origin): one for one in chains}
 
         def work(cursor: Cursor, *, one_by_one: bool) -> list[CostChange]:
             if not self._hidden:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (self._schema, FREEZE))
             self._tables.lock_against_swaps(cursor)
             self._move(cursor, before, after, mark)
-            changes = self._write_each(cursor, rows, told) if one_by_one else []
+            changes = self._write_each(cursor, rows, by_key) if one_by_one else []
             table = f"costledger_chain{self._hidden}"
-            cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, told.values()),))
+            cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, by_key.values()),))
             return changes if one_by_one else self._write(cursor, rows)
 
         try:
@@ -282,7 +282,7 @@ class PostgresShared:
     def _write_each(
         self, cursor: Cursor, rows: Sequence[Projected], chains: dict[tuple[str, str], ChainState]
     ) -> list[CostChange]:
-        """Write rows of which one holds what PostgreSQL cannot; that one's chains are told to be the problem."""
+        """Write rows one by one; the chains of a row that PostgreSQL cannot store get the problem."""
         changes: list[CostChange] = []
         for one in rows:
             try:
@@ -292,21 +292,21 @@ class PostgresShared:
                 problem = f"its row cannot be stored: {str(error).splitlines()[0]}"
                 mine = [key for key in chains if key[0] == one.row.adw_id]
                 chains |= {key: chains[key]._replace(problem=problem) for key in mine}
-                _log.warning("[%s] held: %s", one.row.adw_id, problem)
+                _log.warning("[%s] blocked: %s", one.row.adw_id, problem)
         return changes
 
     def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int], mark: str = "") -> None:
         """Write the new positions over the ones that were read from."""
         self._check_version(cursor)
         moved = cursor.execute(
-            f"UPDATE costledger_partition{self._hidden} p SET position = told.after, "
-            "mark = CASE WHEN told.after > told.before THEN %s ELSE mark END "
-            "FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS told (partition, before, after) "
-            "WHERE p.partition = told.partition AND p.position = told.before",
+            f"UPDATE costledger_partition{self._hidden} p SET position = moved.after, "
+            "mark = CASE WHEN moved.after > moved.before THEN %s ELSE mark END "
+            "FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS moved (partition, before, after) "
+            "WHERE p.partition = moved.partition AND p.position = moved.before",
             (mark, list(before), list(before.values()), [after[number] for number in before]),
         )
         if moved.rowcount != len(before):
-            raise PartitionsMoved("another projector has read on in a partition that was this one's")
+            raise PartitionsMoved("another projector has read further in a partition of this one")
 
     def _check_version(self, cursor: Cursor) -> None:
         if self._tables.meta(cursor).get(self._key, 0) != self._version:

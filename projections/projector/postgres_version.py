@@ -1,4 +1,4 @@
-"""A version of the rows that projectors fill beside the one that is shown, until they show it instead."""
+"""A new version of the rows that projectors fill, until they show it instead of the current one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MissingEnd", "PostgresVersion"]
 
 
 class MissingEnd(NamedTuple):
-    """A chain that the rows were made from up to the event `shown`, and that ends at `seq` now."""
+    """A chain that the shown rows come from up to the event `shown`, and that ends at `seq` now."""
 
     workflow_id: str
     origin: str
@@ -23,9 +23,9 @@ class MissingEnd(NamedTuple):
 
 
 class PostgresVersion(PostgresShared):
-    """One projector's session that fills a version of the rows beside the one that is shown.
+    """One projector's session that fills a new version of the rows.
 
-    All who rebuild at the same time fill the same version, in shares.
+    All projectors that rebuild at the same time fill the same version, in shares.
     """
 
     _key = BUILDING
@@ -33,8 +33,8 @@ class PostgresVersion(PostgresShared):
     def __init__(self, url: str, identity: str) -> None:
         super().__init__(url, identity)
         self._shown, self._history = self._history, PostgresHistory(self._connection, version=self._version)
-        # What ends earlier than in the rows that are shown is lost, unless a renewed origin has carried all of it over;
-        # each chain begins with an opening line of its own, which counts as none.
+        # A chain that ends earlier than in the shown rows has lost lines, unless a renewed origin has carried all of
+        # them over; each chain starts with an opening line of its own, which does not count.
         self._further = (
             f"FROM costledger_chain c LEFT JOIN costledger_chain{self._hidden} n USING (workflow_id, origin) "
             "LEFT JOIN workflow_history shown ON shown.adw_id = workflow_id "
@@ -56,7 +56,7 @@ class PostgresVersion(PostgresShared):
             version = self._tables.make(cursor)
             self._tables.remember(cursor, **{BUILDING: version})
         self._hidden = f"_{version}"
-        self._take_part(cursor, version)
+        self._join(cursor, version)
         return version
 
     def _is_of_another_replica(self, cursor: Cursor, version: int) -> bool:
@@ -64,7 +64,7 @@ class PostgresVersion(PostgresShared):
         return bool(only(cursor.execute(query, (self._identity,))))
 
     def abandon(self) -> None:
-        """Let go of the version that is being filled, and drop it: the next rebuild begins at the beginning."""
+        """Drop the version that is being filled: the next rebuild starts from scratch."""
 
         def work(cursor: Cursor) -> None:
             self._tables.lock(cursor)
@@ -76,9 +76,9 @@ class PostgresVersion(PostgresShared):
         self._connection.run(work)
 
     def freeze(self) -> bool:
-        """Have projectors of the shown rows wait until this session ends, to catch up with them.
+        """Block projectors of the shown rows until this session ends, to catch up with them.
 
-        One of several that rebuild does this.
+        One of several sessions that rebuild does this.
 
         Returns:
             Whether this one does.
@@ -93,21 +93,21 @@ class PostgresVersion(PostgresShared):
         return self._connection.run(work)
 
     def missing(self) -> list[MissingEnd]:
-        """The chains that the rows that are shown have read further."""
+        """Return the chains that the shown rows have read further."""
         query = f"SELECT workflow_id, origin, coalesce(n.seq, 0), c.seq {self._further} ORDER BY workflow_id, origin"
         return self._connection.run(lambda cursor: [MissingEnd(*one) for one in cursor.execute(query).fetchall()])
 
     def show(self, *, accept_lost: bool = False) -> list[CostChange] | None:
-        """Show the rows, once every partition was read to its end, and keep those before.
+        """Show the new rows, once every partition was read to its end; the old ones remain.
 
         Args:
-            accept_lost: even when the rows that are shown are further.
+            accept_lost: even when the shown rows are further.
 
         Returns:
-            The changes of cost that people see; None while the rows that are shown are further.
+            The visible changes of cost; None while the shown rows are further.
 
         Raises:
-            PartitionsMoved: another one has shown them.
+            PartitionsMoved: another session has shown them.
         """
 
         def work(cursor: Cursor) -> list[CostChange] | None:

@@ -1,8 +1,8 @@
 """A projector: folds the lines of a replica into shared rows, as many processes as there is work for.
 
-Each has some of the replica's partitions. The lines it reads are proven against their chains, folded, and written as
-rows together with its position, so every line takes effect once. A chain that does not go on holds its own workflow
-only. State that is kept between two lines is a cache: it is made again from the replica.
+Each has some of the replica's partitions. The lines it reads are verified against their chains, folded, and written as
+rows together with its position, so every line takes effect once. A chain that does not continue blocks its own workflow
+only. State between two lines is a cache: it can be rebuilt from the replica.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from projections.projector.merge import Merge
 __all__ = ["ChainState", "PartitionsMoved", "Projector", "ReplicaWentBack", "Shared"]
 
 _LINES_MAX: Final = 4000
-"""Lines of one transaction: some 0.1 s of folding, which shares out what a commit costs."""
+"""Lines of one transaction: some 0.1 s of folding, over which the cost of a commit spreads."""
 
 _CLAIM_SECONDS: Final = 1.0
-"""How often partitions are shared out again: how long those of a dead process wait."""
+"""How often partitions are redistributed: how long those of a dead process wait."""
 
-_KEPT_KILOBYTES: Final = 300_000
-"""State that is kept for the next line of a workflow."""
+_CACHE_KILOBYTES: Final = 300_000
+"""Of states of workflows, for their next lines."""
 
 _REPAIR: Final = "where lines are missing, run `costledger replicate --repair` on the host of that origin"
 
@@ -38,22 +38,22 @@ _log = logging.getLogger("costledger")
 
 
 class PartitionsMoved(CostledgerError):
-    """Somebody else has read on, or the rows were replaced: what this projector knows is old; begin again."""
+    """Another projector has read further, or the rows were replaced: this projector's state is old; start again."""
 
 
 class ReplicaWentBack(CostledgerError):
-    """The replica is not the one that was read, or no longer: its end was lost, or a copy was put in its place."""
+    """The replica is not the one that was read: its end was lost, or a copy replaced it."""
 
     def __init__(self, address: str, position: int, problem: str) -> None:
         super().__init__(
             f"replica {address} went back in time: the rows come from its lines up to position {position:,}, and "
-            f"{problem}; run `costledger replicate --repair` on every host, then replay it beside the rows: "
+            f"{problem}; run `costledger replicate --repair` on every host, then replay it into new rows: "
             "costledger project --rebuild"
         )
 
 
 class ChainState(NamedTuple):
-    """How far a chain is in the rows, and why it does not go on."""
+    """How far a chain is in the rows, and why it does not continue."""
 
     workflow_id: str
     origin: str
@@ -64,15 +64,15 @@ class ChainState(NamedTuple):
 
 
 class Shared(Protocol):
-    """Where projectors keep their rows and positions.
+    """The shared storage of projectors: their rows and positions.
 
-    Every method raises HistoryUnavailable when it cannot be used; it is of no more use then.
+    Every method raises HistoryUnavailable when it cannot be used; then it cannot be used again.
     """
 
     def claim(self) -> dict[int, int]:
-        """The partitions that are this one's from now on, each with its position.
+        """Claim partitions for this projector; return them, each with its position.
 
-        As many as its fair share among those that live; what another has is never taken from it.
+        Their number is a fair share among the running projectors; a partition of another one is never taken.
 
         Raises:
             PartitionsMoved: the rows were replaced.
@@ -80,15 +80,15 @@ class Shared(Protocol):
         ...
 
     def alive(self) -> None:
-        """Say that this one still works, amid work of many seconds; who says nothing for long loses its partitions."""
+        """Report that this projector is alive during long work; one that is silent for long loses its partitions."""
         ...
 
     def furthest(self) -> tuple[int, str | None]:
-        """The last position that any projector has read to, and the mark of the line there; 0 and None at first."""
+        """Return the last position that any projector has read to, and the mark of its line; 0 and None at first."""
         ...
 
     def chains(self, workflow_ids: Collection[str]) -> dict[str, dict[str, Head]]:
-        """How far the chains of these workflows are, by workflow and origin."""
+        """Return how far the chains of these workflows are in the rows, by workflow and origin."""
         ...
 
     def commit(
@@ -112,38 +112,39 @@ class Shared(Protocol):
 
 
 class Projector:
-    """Reads on in its partitions, step by step.
+    """A reader of partitions, step by step.
 
-    After any error it is of no more use: what it knows may be ahead of what was stored.
+    After any error it cannot be used again: its state may be ahead of what was stored.
 
     Attributes:
-        lines, workflows_held: what it read so far, and how many workflows' chains do not go on.
+        lines: the number of lines read so far.
         lines_max: of one step.
     """
 
     def __init__(
-        self, replica: Replica, shared: Shared, *, lines_max: int = _LINES_MAX, kept_kilobytes: int = _KEPT_KILOBYTES
+        self, replica: Replica, shared: Shared, *, lines_max: int = _LINES_MAX, cache_kilobytes: int = _CACHE_KILOBYTES
     ) -> None:
         self._replica, self._shared = replica, shared
-        self.lines_max, self._kept_kilobytes = lines_max, kept_kilobytes
+        self.lines_max, self._cache_kilobytes = lines_max, cache_kilobytes
         self._positions: dict[int, int] = {}
         self._furthest: tuple[int, str | None] = (0, None)
         self._claimed_at = float("-inf")
         self._merges: OrderedDict[str, Merge] = OrderedDict()
         self._weights: dict[str, int] = {}
         self._kilobytes = 0
-        self._held: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self.lines = 0
 
     @property
     def workflows_held(self) -> int:
-        return len(self._held)
+        """The number of workflows with a chain that does not continue."""
+        return len(self._problems)
 
     def step(self, wait_seconds: float) -> int:
-        """Project the next lines; how many there were.
+        """Project the next lines; return their number.
 
         Raises:
-            HistoryUnavailable, ReplicaUnavailable, PartitionsMoved: begin again with another projector.
+            HistoryUnavailable, ReplicaUnavailable, PartitionsMoved: start again with another projector.
             ReplicaWentBack: nothing of it was projected.
         """
         if time.monotonic() - self._claimed_at > _CLAIM_SECONDS:
@@ -170,7 +171,7 @@ class Projector:
         self._claimed_at = time.monotonic()
 
     def _check_replica(self) -> None:
-        """Positions mean something only in what they were read in; its line at the furthest stands for all before."""
+        """Check that the positions belong to this replica, by its line at the furthest one."""
         position, mark = self._furthest
         if position == 0:
             return
@@ -195,20 +196,20 @@ class Projector:
         self._shared.commit(rows, chains, before=before, after=after, mark=mark)
         self._positions = after
         self._furthest = max(self._furthest, (lines[-1].position, mark), key=itemgetter(0))
-        self._keep(touched)
+        self._cache(touched)
 
     def _load(self, workflow_ids: Collection[str]) -> None:
-        """Have the state of each of these workflows at hand."""
-        unknown = [name for name in workflow_ids if name not in self._merges]
-        stored = self._shared.chains(unknown) if unknown else {}
-        for workflow_id in unknown:
-            known = stored.get(workflow_id)
-            self._merges[workflow_id] = self._read_again(workflow_id, known) if known else Merge(workflow_id)
+        """Load the state of each of these workflows."""
+        missing = [name for name in workflow_ids if name not in self._merges]
+        stored = self._shared.chains(missing) if missing else {}
+        for workflow_id in missing:
+            heads = stored.get(workflow_id)
+            self._merges[workflow_id] = self._read_again(workflow_id, heads) if heads else Merge(workflow_id)
 
-    def _read_again(self, workflow_id: str, known: Mapping[str, Head]) -> Merge:
-        """A workflow's state from all that the replica has of these chains."""
-        merge = Merge(workflow_id, keeps_lines=len(known) > 1)
-        for origin, head in known.items():
+    def _read_again(self, workflow_id: str, heads: Mapping[str, Head]) -> Merge:
+        """Return a workflow's state from all that the replica has of these chains."""
+        merge = Merge(workflow_id, retains_lines=len(heads) > 1)
+        for origin, head in heads.items():
             merge.expect(origin, head)
             for number, line in enumerate(self._replica.chain(workflow_id, origin), 1):
                 merge.take(origin, line.raw)
@@ -217,36 +218,38 @@ class Projector:
         return merge
 
     def _conclude(self, merge: Merge, rows: list[Projected], chains: list[ChainState]) -> None:
-        """What is to be stored of a workflow."""
+        """Add a workflow's row and chains to those to store."""
         problems = dict(merge.problems)
-        if any(head.seq for head in merge.heads.values()) and not merge.behind:
+        if any(head.seq for head in merge.heads.values()) and not merge.lags:
             try:
                 rows.append(merge.projected())
             except CostledgerError as error:
                 problems |= dict.fromkeys(merge.heads, str(error))
         for origin, head in merge.heads.items():
             chains.append(ChainState(merge.workflow_id, origin, head.seq, head.size, head.hash, problems.get(origin)))
-        self._tell(merge.workflow_id, "; ".join(f"origin {origin}: {why}" for origin, why in sorted(problems.items())))
+        self._log_problem(
+            merge.workflow_id, "; ".join(f"origin {origin}: {why}" for origin, why in sorted(problems.items()))
+        )
 
-    def _tell(self, workflow_id: str, problem: str) -> None:
-        """Say what holds a workflow, once."""
-        if problem and self._held.get(workflow_id) != problem:
-            _log.warning("[%s] held: %s; %s", workflow_id, problem, _REPAIR)
+    def _log_problem(self, workflow_id: str, problem: str) -> None:
+        """Log once what blocks a workflow."""
+        if problem and self._problems.get(workflow_id) != problem:
+            _log.warning("[%s] blocked: %s; %s", workflow_id, problem, _REPAIR)
         if problem:
-            self._held[workflow_id] = problem
-        elif self._held.pop(workflow_id, ""):
-            _log.warning("[%s] goes on", workflow_id)
+            self._problems[workflow_id] = problem
+        elif self._problems.pop(workflow_id, ""):
+            _log.warning("[%s] continues", workflow_id)
 
-    def _keep(self, touched: Iterable[str]) -> None:
-        """Keep the state of the workflows that lines came for last, within bounds."""
+    def _cache(self, touched: Iterable[str]) -> None:
+        """Cache the state of the workflows with the latest lines, within bounds."""
         for workflow_id in touched:
             merge = self._merges[workflow_id]
             self._merges.move_to_end(workflow_id)
             self._kilobytes += merge.weight - self._weights.get(workflow_id, 0)
             self._weights[workflow_id] = merge.weight
-            if merge.behind:
+            if merge.lags:
                 self._drop(workflow_id)
-        while self._kilobytes > self._kept_kilobytes:
+        while self._kilobytes > self._cache_kilobytes:
             self._drop(next(iter(self._merges)))
 
     def _drop(self, workflow_id: str) -> None:

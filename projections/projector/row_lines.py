@@ -18,23 +18,21 @@ __all__ = ["RowLines", "lines_of"]
 
 
 class RowLines(Protocol):
-    """A workflow's lines in the order they are folded in; each one's seq is its place.
-
-    Attributes:
-        head: how far a row is that was folded from the lines that were handed out; `LedgerReader` has it, too.
-    """
+    """A workflow's lines in the order they are folded in; each one's seq is its number in that order."""
 
     @property
-    def head(self) -> Head: ...
+    def head(self) -> Head:
+        """The head of a row that was folded from the lines yielded so far; as of a `LedgerReader`."""
+        ...
 
     def __iter__(self) -> Iterator[Line]: ...
 
 
 def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, replica: Replica | None) -> RowLines:
-    """What a workflow's row was folded from; where projectors write it, up to where they are.
+    """Return the lines that a workflow's row was folded from; of a projected row, up to the projectors' position.
 
     Args:
-        replica: where the lines of other data directories are; None when none was named.
+        replica: with the lines of other data directories; None when none was named.
 
     Raises:
         LedgersElsewhere: no replica was named, and the ledger here is not all of it.
@@ -51,13 +49,13 @@ def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, r
         return _LedgerRead(workflow_id, ledgers, here.id, heads[here.id])
     if replica is None:
         found = history.row(workflow_id)
-        known = sum(1 for _ in ledgers.read(workflow_id).raw_lines()) if size else 0
-        raise LedgersElsewhere(workflow_id, 0 if found is None else found.event_count, known, len(heads))
+        here_lines = sum(1 for _ in ledgers.read(workflow_id).raw_lines()) if size else 0
+        raise LedgersElsewhere(workflow_id, 0 if found is None else found.event_count, here_lines, len(heads))
     return _Merged(workflow_id, replica, heads)
 
 
 class _LedgerRead:
-    """The lines of the one ledger that a row was folded from, up to where projectors are."""
+    """The lines of the one ledger that a row was folded from, up to the projectors' position."""
 
     def __init__(self, workflow_id: str, ledgers: DirectoryStore, origin: str, head: Head) -> None:
         self._workflow_id, self._origin = workflow_id, origin
@@ -77,10 +75,10 @@ class _LedgerRead:
 
 
 class _Merged:
-    """The chains of all origins, up to where projectors are; all are read before the first line is handed out."""
+    """The chains of all origins, up to the projectors' position; all are read before the first line is yielded."""
 
     def __init__(self, workflow_id: str, replica: Replica, heads: Mapping[str, Head]) -> None:
-        self._merge, self.head = Merge(workflow_id, keeps_lines=True), EMPTY
+        self._merge, self.head = Merge(workflow_id, retains_lines=True), EMPTY
         for origin, head in heads.items():
             self._merge.expect(origin, head)
             for line in replica.chain(workflow_id, origin):

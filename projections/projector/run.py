@@ -1,4 +1,4 @@
-"""Projecting a replica into a shared history: on and on, once, or into new rows that then replace the old ones."""
+"""Projecting a replica into a shared history: continuously, once, or into new rows that then replace the old ones."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Final, TypeVar
 
 from ledger.errors import CostledgerError, HistoryUnavailable, ReplicaUnavailable
 from ledger.replication.replica import Replica
+from projections.history.store import CostChange
 from projections.projector.postgres_session import PostgresShared
 from projections.projector.postgres_version import MissingEnd, PostgresVersion
 from projections.projector.projector import PartitionsMoved, Projector, ReplicaWentBack
 
 __all__ = ["ProjectReport", "ReplicaFallsShort", "project_again", "project_on"]
 
-_TOLD: Final = 3
+_SHOWN: Final = 3
 
 S = TypeVar("S", bound=PostgresShared)
 
@@ -26,7 +27,7 @@ WAIT_SECONDS: Final = 1.0
 """How long a read waits for a line; partitions of a dead process are taken over as fast."""
 
 _IDLE_STEPS_MAX: Final = 10
-"""So often a replay that has all other projectors wait finds nothing new, until what is missing is held to be lost."""
+"""Reads without a line, of a replay that blocks all other projectors, before missing lines count as lost."""
 
 _log = logging.getLogger("costledger")
 
@@ -35,10 +36,12 @@ class ReplicaFallsShort(CostledgerError):
     """The rows that are shown were made from lines that the replica has lost since."""
 
     def __init__(self, address: str, missing: Sequence[MissingEnd]) -> None:
-        told = [f"{one.workflow_id} of origin {one.origin} ends at {one.seq} of {one.shown}" for one in missing[:_TOLD]]
-        more = f", and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        shown = [
+            f"{one.workflow_id} of origin {one.origin} ends at {one.seq} of {one.shown}" for one in missing[:_SHOWN]
+        ]
+        more = f", and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         super().__init__(
-            f"replica {address} has lost lines that the rows come from ({', '.join(told)}{more}): the rows stay as "
+            f"replica {address} has lost lines that the rows come from ({', '.join(shown)}{more}): the rows stay as "
             "they are; run `costledger replicate --repair` on the hosts of these origins, then this again; where a "
             "host is gone for good: costledger project --rebuild --accept-lost shows the rows without these lines"
         )
@@ -46,7 +49,7 @@ class ReplicaFallsShort(CostledgerError):
 
 @dataclass(slots=True)
 class ProjectReport:
-    """What was read, and how many workflows wait for repair."""
+    """The number of lines read, of workflows that wait for repair, and of changed costs."""
 
     lines: int = 0
     workflows_held: int = 0
@@ -61,12 +64,12 @@ def project_on(
     wait_seconds: float = WAIT_SECONDS,
     stop: Callable[[], bool] = bool,
 ) -> ProjectReport:
-    """Project lines as they come; a database or a replica that is away is waited for.
+    """Project lines as they come; wait for a database or a replica that is away.
 
     Args:
-        once: end when everything that lay there is projected, by this one or by others.
+        once: end when all lines of the replica are projected, by this projector or by others.
         wait_seconds: how long to wait for a line.
-        stop: asked between two steps.
+        stop: called between two steps.
 
     Raises:
         HistoryUnavailable, ReplicaUnavailable, ReplicaWentBack: with `once`.
@@ -83,7 +86,7 @@ def project_on(
                     if once and read < projector.lines_max and shared.has_read(ends := ends or replica.ends()):
                         return report
         except PartitionsMoved as moved:
-            _log.info("%s; beginning again", moved)
+            _log.info("%s; starting again", moved)
         except (HistoryUnavailable, ReplicaUnavailable, ReplicaWentBack) as error:
             if once:
                 raise
@@ -101,18 +104,18 @@ def project_again(
     wait_seconds: float = WAIT_SECONDS,
     stop: Callable[[], bool] = bool,
 ) -> ProjectReport:
-    """Replay the replica into new rows, beside the ones that are shown and any number of others that do the same.
+    """Replay the replica into new rows; any number of processes can share this work.
 
-    When all of it is read, the new rows are shown; the ones before stay until `rebuild --drop-old`. What an
-    interruption leaves is gone on with by the next one.
+    When all of it is read, the new rows are shown; the old ones remain until `rebuild --drop-old`. After an
+    interruption, the next call continues.
 
     Args:
-        accept_lost: show the new rows even where the ones before come from lines that the replica has lost.
+        accept_lost: show the new rows even where the old ones come from lines that the replica has lost.
 
     Raises:
         HistoryUnavailable, ReplicaUnavailable: run it again.
-        ReplicaFallsShort: the rows that are shown know of lines that it has not; they stay.
-        ReplicaWentBack: what was filled so far was dropped; run it again.
+        ReplicaFallsShort: the rows that are shown come from lines that it does not have; they remain.
+        ReplicaWentBack: the new rows were dropped; run it again.
         InvalidInput: the rows are in another application's table.
     """
     report, idle, ends = ProjectReport(), 0, dict[int, int]()
@@ -127,11 +130,7 @@ def project_again(
                 if not version.has_read(ends):
                     continue
                 ends = {}
-                changes = version.show()
-                if changes is None and version.freeze() and idle > _IDLE_STEPS_MAX:
-                    if not accept_lost and (missing := version.missing()):
-                        raise ReplicaFallsShort(replica.address, missing)
-                    changes = version.show(accept_lost=accept_lost)
+                changes = _show(version, replica, is_idle=idle > _IDLE_STEPS_MAX, accept_lost=accept_lost)
                 if changes is not None:
                     report.costs_changed = len(changes)
                     return report
@@ -143,9 +142,19 @@ def project_again(
     return report
 
 
+def _show(version: PostgresVersion, replica: Replica, *, is_idle: bool, accept_lost: bool) -> list[CostChange] | None:
+    """Show the new rows; return the changes of cost, None while the shown rows are further."""
+    changes = version.show()
+    if changes is None and version.freeze() and is_idle:
+        if not accept_lost and (missing := version.missing()):
+            raise ReplicaFallsShort(replica.address, missing)
+        changes = version.show(accept_lost=accept_lost)
+    return changes
+
+
 @contextmanager
 def _projecting(shares: type[S], replica: Replica, url: str, report: ProjectReport) -> Iterator[tuple[S, Projector]]:
-    """A session and its projector, counted in the end."""
+    """Open a session and its projector, and add its counts to the report at the end."""
     shared = shares(url, replica.identity)
     projector = Projector(replica, shared)
     try:

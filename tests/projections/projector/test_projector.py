@@ -87,7 +87,7 @@ def mine(name: str, url: str) -> list[Row]:
 
 
 def lively(hosts: Hosts, workflows: int, rounds: int, seed: int = 7, name: str = "w") -> None:
-    """Events of many workflows, some on several hosts, some said on two of them."""
+    """Events of many workflows, some on several hosts, some recorded on two of them."""
     dice = random.Random(seed)
     for number in range(rounds):
         workflow_id = f"{name}{dice.randrange(workflows)}"
@@ -148,7 +148,7 @@ def test_lines_that_come_in_any_order_of_origins_give_the_rows_of_all_ledgers(
     replica = REPLICAS.setdefault(postgres_url, MemoryReplica())
     hosts, name = Hosts(3, replica), f"w{len(replica.stored)}-"
     lively(hosts, 2, 12, seed=data.draw(st.integers(0, 10**6)), name=name)
-    with projector(hosts, postgres_url, kept_kilobytes=data.draw(st.sampled_from([0, 10**6]))) as reader:
+    with projector(hosts, postgres_url, cache_kilobytes=data.draw(st.sampled_from([0, 10**6]))) as reader:
         for _ in range(data.draw(st.integers(0, 12))):
             host = data.draw(st.integers(0, 2))
             names = list(hosts.stores[host].workflow_ids())
@@ -184,7 +184,7 @@ def test_a_gap_holds_that_workflow_and_repair_lets_it_go_on(
     hosts.replica.stored.remove(lost[4])
     with projector(hosts, postgres_url) as reader:
         reader.step(0)
-        assert "[w0] held: origin origin-0: the line at seq 5 is missing" in caplog.text
+        assert "[w0] blocked: origin origin-0: the line at seq 5 is missing" in caplog.text
         assert "costledger replicate --repair" in caplog.text
         assert reader.workflows_held == 1
         by_name = {row.adw_id: row for row in rows_at(postgres_url)}
@@ -230,9 +230,9 @@ def test_lines_that_the_replica_lost_after_they_were_projected_take_nothing_away
     hosts.send_all()
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).workflows_held == 1
     assert rows_at(postgres_url) == before
-    _, (held,) = projection_of(postgres_url)
-    assert (held.workflow_id, held.seq) == ("w0", before[0].ledger_seq)
-    assert held.problem == "lines from seq 4 on are in the rows, and the replica lost some of them"
+    _, (blocked,) = projection_of(postgres_url)
+    assert (blocked.workflow_id, blocked.seq) == ("w0", before[0].ledger_seq)
+    assert blocked.problem == "lines from seq 4 on are in the rows, and the replica lost some of them"
     repeat(hosts, "w0", 3)
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).workflows_held == 0
     assert rows_at(postgres_url) == hosts.rows()
@@ -275,9 +275,9 @@ def test_a_row_that_the_database_cannot_hold_holds_its_workflow_only(postgres_ur
     hosts.replica.publish([ChainSegment(head, forged_after(head.seq, head.hash, "w1", *fields))])
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     assert rows_at(postgres_url) == [hosts.row("w0")]
-    _, (held,) = projection_of(postgres_url)
-    assert held.workflow_id == "w1"
-    assert "cannot be stored: input_tokens comes to 18,446,744,073,709,551,614" in str(held.problem)
+    _, (blocked,) = projection_of(postgres_url)
+    assert blocked.workflow_id == "w1"
+    assert "cannot be stored: input_tokens comes to 18,446,744,073,709,551,614" in str(blocked.problem)
 
 
 def run(hosts: Hosts, url: str, stop: threading.Event, lines: list[int]) -> threading.Thread:
@@ -391,8 +391,8 @@ def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres
     lively(hosts, 5, 60)
     hosts.send_all()
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
-    hosts.replica.identity = "made anew"
-    with pytest.raises(HistoryUnavailable, match=r"another replica \(memory\), and this is made anew"):
+    hosts.replica.identity = "made again"
+    with pytest.raises(HistoryUnavailable, match=r"another replica \(memory\), and this is made again"):
         project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).costs_changed == 0
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
@@ -497,7 +497,7 @@ def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_
     right = hosts.rows()
     with psycopg.connect(postgres_url, autocommit=True) as db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 7777, output_tokens = 3 WHERE adw_id = 'w57'")
-    beside = run(hosts, postgres_url, stop, lines)
+    second = run(hosts, postgres_url, stop, lines)
     rebuilt: list[int] = []
 
     def again() -> None:
@@ -515,7 +515,7 @@ def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_
     assert sum(count > 0 for count in rebuilt) == 1, "one of them showed the rows"
     wait_for(postgres_url, hosts.rows())
     stop.set()
-    beside.join()
+    second.join()
     assert right != hosts.rows()
     with open_postgres(postgres_url) as history:
         assert history.old_versions() == [1]
@@ -527,7 +527,7 @@ def test_a_projector_without_anything_to_do_is_counted_after_a_rebuild(postgres_
     hosts, stop, lines = Hosts(1), threading.Event(), list[int]()
     lively(hosts, 3, 20)
     hosts.send_all()
-    beside = run(hosts, postgres_url, stop, lines)
+    second = run(hosts, postgres_url, stop, lines)
     try:
         wait_for(postgres_url, hosts.rows())
         project_again(hosts.replica, postgres_url, wait_seconds=0.1)
@@ -537,7 +537,7 @@ def test_a_projector_without_anything_to_do_is_counted_after_a_rebuild(postgres_
         assert len({one.projector for one in projection_of(postgres_url)[0]} - {None}) == 1
     finally:
         stop.set()
-        beside.join()
+        second.join()
 
 
 def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> None:
@@ -564,7 +564,9 @@ def test_a_rebuild_tells_what_the_replica_has_lost_and_shows_less_only_when_told
     with pytest.raises(ReplicaFallsShort, match=r"gone of origin origin-0 ends at 3 of 6\): .* --accept-lost"):
         project_again(hosts.replica, postgres_url, wait_seconds=0)
     assert rows_at(postgres_url) == before
-    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0  # nobody waits any longer
+    assert (
+        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
+    )  # no projector waits any longer
     report = project_again(hosts.replica, postgres_url, accept_lost=True, wait_seconds=0)
     assert report.costs_changed == 1
     assert {row.adw_id: row.actual_cost_total for row in rows_at(postgres_url)} == {"gone": 1.0, "kept": 1.0}

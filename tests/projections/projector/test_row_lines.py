@@ -1,4 +1,4 @@
-"""What a shared row was folded from: its chains in a real NATS server, told beside a row in a real PostgreSQL."""
+"""The lines of a shared row: its chains in a real NATS server, explained next to a row in a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def server(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def shared(run: Run, server: Cluster, postgres_url: str) -> tuple[str, ...]:
-    """Rows of two hosts; `w` was fed by both, `only-two` by the second, and `mine` by the first."""
-    said = [("one", "w", "0.09"), ("two", "w", "0.41"), ("two", "only-two", "5.00"), ("one", "mine", "1.00")]
-    for number, (data, workflow_id, cost) in enumerate(said):
+    """Rows of two hosts; `w` comes from both, `only-two` by the second, and `mine` by the first."""
+    events = [("one", "w", "0.09"), ("two", "w", "0.41"), ("two", "only-two", "5.00"), ("one", "mine", "1.00")]
+    for number, (data, workflow_id, cost) in enumerate(events):
         given = ("--agent", data, "--cost-usd", cost, "--id", f"e{number}")
         assert run("--data", data, "observe", workflow_id, *given).code == 0
     for data in ("one", "two"):
@@ -48,9 +48,9 @@ def shared(run: Run, server: Cluster, postgres_url: str) -> tuple[str, ...]:
 def test_a_shared_row_is_explained_from_the_chains_of_all_hosts(
     run: Run, server: Cluster, shared: tuple[str, ...]
 ) -> None:
-    told = run(*shared, "explain", "w", "--from", server.name)
-    assert (told.code, "The row shows" in told.out) == (0, False)
-    assert "w: 2 of 4 events moved its cost" in told.out
+    explained = run(*shared, "explain", "w", "--from", server.name)
+    assert (explained.code, "The row shows" in explained.out) == (0, False)
+    assert "w: 2 of 4 events moved its cost" in explained.out
     whole = run(*shared, "explain", "w", "--from", server.name, "--json").json
     assert [(step["seq"], step["to_cost"]) for step in whole["steps"]] == [(2, "0.09"), (4, "0.50")]
     first, last = (
@@ -78,8 +78,8 @@ def test_a_row_of_this_host_alone_needs_no_replica(run: Run, shared: tuple[str, 
     assert [step["to_cost"] for step in run(*shared, "explain", "mine", "--json").json["steps"]] == ["1.00"]
     given = ("--agent", "more", "--cost-usd", "2.00")
     assert run("--data", "one", "observe", "mine", *given).code == 0
-    told = run(*shared, "explain", "mine")  # a projector has yet to read that line
-    assert ("mine: 1 of 2 events" in told.out, "The row shows" in told.out) == (True, False)
+    explained = run(*shared, "explain", "mine")  # a projector has yet to read that line
+    assert ("mine: 1 of 2 events" in explained.out, "The row shows" in explained.out) == (True, False)
     assert run(*shared, "explain", "no-such-workflow").code == 1
 
 
@@ -145,8 +145,8 @@ def test_the_server_tells_the_same(tmp_path: Path, server: Cluster, shared: tupl
         assert "--from nats://" in json.loads(refused[0].text)["detail"]
         assert without.client.get("/api/workflow-history/only-two/explain").status_code == 409
         assert without.client.get("/api/workflow-history/mine/explain").json()["event_count"] == 2
-        told = whole.client.get("/api/workflow-history/w/explain").json()
-        assert (told["event_count"], told["steps"][-1]["to_cost"]) == (4, "0.50")
+        explained = whole.client.get("/api/workflow-history/w/explain").json()
+        assert (explained["event_count"], explained["steps"][-1]["to_cost"]) == (4, "0.50")
         events = whole.client.get("/api/workflow-history/w/events").json()["events"]
         assert [one["event"]["seq"] for one in events] == [1, 2, 3, 4]
         assert events[-1]["cost_after"] == "0.50"
