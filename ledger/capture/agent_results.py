@@ -1,12 +1,12 @@
-"""Results of Claude's agents: what a session has cost so far, as the Claude Agent SDK and `claude -p` report it.
+"""Results of Claude's agents: the cost of a session so far, as the Claude Agent SDK and `claude -p` report it.
 
 The SDK's `ResultMessage` (https://github.com/anthropics/claude-agent-sdk-python) and the `result` line of stream-json
-carry `total_cost_usd` and the usage of each model, both cumulative: since the process began, and from Claude Code
+carry `total_cost_usd` and the usage of each model, both cumulative: since the process started, and from Claude Code
 2.1.277 on over the processes and sessions that it resumed or forked. `usage` is of the one prompt, without helper
 models and sub-agents; newer lines have `model_usage_since_last_result`, which is exactly what this result adds.
 
-So a result adds its own part to its session's meter. Where that part cannot be known, what is certain is added, and the
-reading is partial. Recognised by their fields; no SDK is imported. Pure: no file, no clock.
+So a result adds its own part to its session's meter. Where that part is uncertain, its certain minimum is added, and
+the reading is partial. Recognised by their fields; no SDK is imported. Pure: no file, no clock.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ledger.providers.usage import mapping, usage_of
 __all__ = ["KIND", "AgentResult", "Price", "SessionResults", "is_result", "result_of"]
 
 KIND: Final = "claude_result"
-"""What readings of a result name as their source."""
+"""The source of readings of a result."""
 
 Price = Callable[[str, Mapping[str, int]], int | None]
-"""What a usage of a model costs, in nanodollars; None when it has no price."""
+"""The cost of a usage of a model, in nanodollars; None without a price."""
 
 _CARRIES: Final = ("thinkingTokens", "costBasis")
-"""Counts of a model by which a version is known that may go on from an earlier process's total."""
+"""Counts that only versions report whose total may continue from an earlier process."""
 _COUNTS: Final = {
     "inputTokens": "input_tokens",
     "cacheCreationInputTokens": "cache_creation_input_tokens",
@@ -50,7 +50,7 @@ class ResultFigure:
     usage: Mapping[str, int] = field(default_factory=dict)
 
     def plus(self, other: ResultFigure, sign: int = 1) -> ResultFigure:
-        """The sum, or with -1 the difference, of which no part is below zero."""
+        """Return the sum, or with -1 the difference, of which no part is below zero."""
         names = {**self.usage, **other.usage}
         usage = {name: max(0, self.usage.get(name, 0) + sign * other.usage.get(name, 0)) for name in names}
         return ResultFigure(max(0, self.nanousd + sign * other.nanousd), usage)
@@ -61,14 +61,14 @@ Models = Mapping[str, ResultFigure]
 
 @dataclass(frozen=True, slots=True)
 class AgentResult:
-    """What one result says.
+    """The content of one result.
 
     Attributes:
         id: the same for the same result.
-        total: since when it counts, by model; empty when it does not name them.
-        own: what it adds; None when it does not say so.
-        used: tokens of its own prompt, without helpers; None when it does not say so.
-        may_carry: its total may include what an earlier process cost.
+        total: its cumulative figures by model; empty when it has none.
+        own: what it adds; None when it does not report that.
+        used: tokens of its own prompt, without helpers; None when it does not report them.
+        may_carry: its total may include the cost of an earlier process.
     """
 
     session_id: str
@@ -81,17 +81,17 @@ class AgentResult:
 
 
 def is_result(answer: object) -> bool:
-    """Whether it is a result, as an object or as parsed JSON, readable or not."""
+    """Return whether this is a result, as an object or as parsed JSON, readable or not."""
     if isinstance(answer, Mapping):
         return answer.get("type") == "result"
     return isinstance(of(answer, "session_id"), str) and isinstance(of(answer, "num_turns"), int)
 
 
 def result_of(answer: object) -> AgentResult:
-    """What a result says.
+    """Return the content of a result.
 
     Raises:
-        InvalidEvent: it names no session or no cost, or what it names is none.
+        InvalidEvent: it has no valid session or cost.
     """
     try:
         session_id = check_name(of(answer, "session_id"))
@@ -147,7 +147,7 @@ def _nanousd(name: str, value: object) -> int:
 
 @dataclass(slots=True)
 class SessionResults:
-    """What is in a ledger of one session's results.
+    """One session's results in a ledger.
 
     Attributes:
         lines: by the result's id, its readings.
@@ -160,7 +160,7 @@ class SessionResults:
     _partial: set[str | None] = field(default_factory=set)
 
     def learn(self, lines: Iterable[Line], session_id: str) -> SessionResults:
-        """Take the readings that a ledger holds."""
+        """Add the readings of a ledger."""
         for line in lines:
             source = line.get("source") or {}
             if source.get("kind") == KIND and line.get("session_id") == session_id:
@@ -185,7 +185,7 @@ class SessionResults:
             self._total = AgentResult(line["session_id"], "", nanousd, total, None, None, may_carry=False)
 
     def readings(self, result: AgentResult, agent: str | None, price: Price) -> Iterator[dict[str, Any]]:
-        """The fields of the readings that a result makes: of its models, as far as these are known, and its session."""
+        """Yield the fields of the readings of a result: of its models, as far as these are certain, and its session."""
         own, models, exact = self._own(result, price)
         source = {"kind": KIND, "result": result.id}
         for name, figure in models.items():
@@ -210,31 +210,31 @@ class SessionResults:
         }
 
     def _own(self, result: AgentResult, price: Price) -> tuple[int, Models, bool]:
-        """What a result adds, in all and by model, and whether that is all of it."""
-        had = self._total
-        grown = result.total_nanousd - (0 if had is None else had.total_nanousd)
+        """Return what a result adds, in all and by model, and whether that is exact."""
+        last = self._total
+        grown = result.total_nanousd - (0 if last is None else last.total_nanousd)
         if result.own is not None:
             own = sum(figure.nanousd for figure in result.own.values())
             return own, result.own, True
-        if had is None:
+        if last is None:
             if result.may_carry and _sum(result.total) != _buckets(result.used or {}):
                 return min(_least(result, price), result.total_nanousd), {}, False
             return result.total_nanousd, result.total, True
-        if grown >= 0 and _goes_on(had.total, result):
-            before = had.total
+        if grown >= 0 and _continues(last.total, result):
+            before = last.total
             models = {name: now.plus(before.get(name, ResultFigure()), -1) for name, now in result.total.items()}
             return grown, models, True
         return max(0, grown), {}, False
 
 
-def _goes_on(before: Models, result: AgentResult) -> bool:
-    """Whether a total certainly includes an earlier one: no model has less, and one has just the prompt's tokens more.
+def _continues(before: Models, result: AgentResult) -> bool:
+    """Return whether a total includes an earlier one: no model has less, and one has just the prompt's tokens more.
 
-    A process that began at zero could show the same only if its sub-agents had used what the earlier one had.
+    A process that started at zero could show the same only if its sub-agents had used the tokens of the earlier one.
     """
     used = _buckets(result.used or {})
     grown = [
-        [now - had for now, had in zip(_counts(result.total, name), _counts(before, name), strict=True)]
+        [now - then for now, then in zip(_counts(result.total, name), _counts(before, name), strict=True)]
         for name in {**before, **result.total}
     ]
     return any(used) and used in grown and all(count >= 0 for counts in grown for count in counts)
@@ -245,7 +245,7 @@ def _counts(models: Models, name: str) -> list[int]:
 
 
 def _least(result: AgentResult, price: Price) -> int:
-    """What the tokens of the prompt itself cost at least: by the model of the session that is cheapest for them."""
+    """Return the least cost of the prompt's own tokens: by the model of the session that is cheapest for them."""
     costs = [price(name, result.used or {}) for name in result.total]
     return min((cost for cost in costs if cost is not None), default=0) if None not in costs else 0
 

@@ -1,4 +1,4 @@
-"""Keyword arguments that are misspelt: the error says which one is meant."""
+"""Misspelt keyword arguments: the error names the one that is probably meant."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def named_arguments(*more: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def _unexpected(function: str, name: str, names: list[str]) -> str:
     from difflib import get_close_matches
 
-    near: list[Any] = [known for known in names if known.startswith(name)]
+    near: list[Any] = [one for one in names if one.startswith(name)]
     near += get_close_matches(name, names, n=1, cutoff=_SIMILAR)
     hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(names)}"
     return f"{function}() got an unexpected argument {name!r}; {hint}"

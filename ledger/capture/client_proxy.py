@@ -1,8 +1,8 @@
 """Tracking: a client of Anthropic, OpenAI or Gemini whose calls are recorded as they return.
 
-`tracked` gives a stand-in for the client. It hands everything on, and looks at what the calls in `_CALLS` return. The
-SDKs are recognised by their shape and never imported. What they call inside themselves passes by the stand-in, so that
-no call is recorded twice; where they make several calls in one, the stand-in goes inside (`_LOOPS`, `_inside`).
+`tracked` returns a proxy of the client. It delegates everything, and records the results of the calls in `_CALLS`. The
+SDKs are recognised by their shape and never imported. Their internal calls do not go through the proxy, so that no call
+is recorded twice; where they make several calls in one, the proxy is put inside (`_LOOPS`, `_inside`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from ledger.capture.pending_events import in_thread
-from ledger.capture.tracked_responses import ResponseRecorder, TrackedCall, Wrapped, stand_in
+from ledger.capture.tracked_responses import EnteredProxy, ResponseRecorder, TrackedCall, tracked_result
 from ledger.errors import InvalidInput, shown
 
 __all__ = ["tracked"]
@@ -40,33 +40,33 @@ _CALLS: Final = frozenset(
         *((*aio, "chats", "create()", f"send_message{s}") for aio in ((), ("aio",)) for s in ("", "_stream")),
     }
 )
-"""What is called, and returns an answer or a stream; `create()` is what `create` returns."""
+"""Methods that return a response or a stream; `create()` is the result of `create`."""
 _LOOPS: Final = frozenset({("beta", "messages", "tool_runner"), ("beta", "messages", "thread")})
-"""What makes calls of its own, with the client that it finds in `_client`."""
+"""Methods that make calls of their own, with the client in `_client`."""
 _ON_THE_WAY: Final = frozenset(path[:end] for path in _CALLS | _LOOPS for end in range(1, len(path)))
 _COPIES: Final = frozenset({"with_options", "copy"})
 _RAW: Final = frozenset({"with_raw_response", "with_streaming_response"})
 _CHAT: Final = ("chat", "completions")
 _GENERATE: Final = ("_generate_content", "_generate_content_stream")
-"""What google-genai calls for each request of automatic function calling: in google-genai 1.0 to 3.6."""
+"""Methods that google-genai calls for each request of automatic function calling: in google-genai 1.0 to 3.6."""
 
 
 def tracked(client: Client, record: ResponseRecorder) -> Client:
-    """A stand-in for a client whose calls are recorded.
+    """Return a proxy of a client that records its calls.
 
     Raises:
-        InvalidInput: nothing that it can do is a call that we know: nothing would ever be recorded.
+        InvalidInput: it has none of the methods whose calls can be recorded.
     """
     if not any(_has(client, path) for path in sorted(_CALLS, key=len)):
         raise InvalidInput(
             f"track: {shown(client)} is no client of Anthropic, OpenAI or Gemini whose calls could be recorded; "
             "`charge` each response instead"
         )
-    return cast("Client", _StandIn(client, (), record))
+    return cast("Client", _ClientProxy(client, (), record))
 
 
 def _has(client: object, path: Path) -> bool:
-    """Whether a call can be reached, by what is there before anything is called."""
+    """Return whether a method exists, as far as that shows before any call."""
     found: Any = client
     for name in path:
         if name.endswith("()"):
@@ -75,21 +75,24 @@ def _has(client: object, path: Path) -> bool:
     return callable(found)
 
 
-class _StandIn(Wrapped):
-    """For a client, or for a part of it on the way to a call.
+class _ClientProxy(EnteredProxy):
+    """Of a client, or of a part of it on the way to a call.
 
     Args:
-        root: the stand-in of the client itself; None: this is it.
-        raw: below `with_raw_response` or `with_streaming_response`, and which.
+        root: the proxy of the client itself; None: this is it.
+        raw: `with_raw_response` or `with_streaming_response` when it is below that.
     """
 
     def __init__(
-        self, target: Any, path: Path, record: ResponseRecorder, *, root: _StandIn | None = None, raw: str | None = None
+        self,
+        target: Any,
+        path: Path,
+        record: ResponseRecorder,
+        *,
+        root: _ClientProxy | None = None,
+        raw: str | None = None,
     ) -> None:
-        super().__init__(target)
-        own = {"_path": path, "_record": record, "_root": self if root is None else root, "_raw": raw}
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
+        super().__init__(target, _path=path, _record=record, _root=self if root is None else root, _raw=raw)
 
     def __getattr__(self, name: str) -> Any:
         if self._path in _LOOPS_AT and (*self._path, name) in _LOOPS:
@@ -102,16 +105,16 @@ class _StandIn(Wrapped):
         if (made := (*self._path, f"{name}()")) in _ON_THE_WAY:
             return lambda *args, **kwargs: self._part(found(*args, **kwargs), made, raw=self._raw)
         if not self._path and name in _COPIES:
-            return lambda *args, **kwargs: _StandIn(found(*args, **kwargs), (), self._record, raw=self._raw)
+            return lambda *args, **kwargs: _ClientProxy(found(*args, **kwargs), (), self._record, raw=self._raw)
         if path not in _ON_THE_WAY:
             return found
         return _inside(found, path, self._record) or self._part(found, path, raw=self._raw)
 
-    def _part(self, target: Any, path: Path, *, raw: str | None) -> _StandIn:
-        return _StandIn(target, path, self._record, root=self._root, raw=raw)
+    def _part(self, target: Any, path: Path, *, raw: str | None) -> _ClientProxy:
+        return _ClientProxy(target, path, self._record, root=self._root, raw=raw)
 
     def _loop(self, name: str) -> Any:
-        """A method whose calls are those of a client: of our stand-in, so that each of them is recorded."""
+        """Return a method that calls the proxy instead of the client, so that each of its calls is recorded."""
         if getattr(self._target, "_client", None) is None:
             TrackedCall(".".join((*self._path, name)), self._record).miss(
                 "its client cannot be found, nor its calls followed"
@@ -119,28 +122,14 @@ class _StandIn(Wrapped):
             return getattr(self._target, name)
         return getattr(_copy_with(self._target, _client=self._root), name)
 
-    def __enter__(self) -> Any:
-        self._target.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> Any:
-        return self._target.__exit__(*error)
-
-    async def __aenter__(self) -> Any:
-        await self._target.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> Any:
-        return await self._target.__aexit__(*error)
-
 
 _LOOPS_AT: Final = frozenset(path[:-1] for path in _LOOPS)
 
 
 def _inside(part: Any, path: Path, record: ResponseRecorder) -> Any:
-    """A copy of google-genai's `models`, or of its `chats`, in which each request is recorded; None when it is neither.
+    """Return a copy of google-genai's `models` or `chats` in which each request is recorded; None when it is neither.
 
-    Its `generate_content` calls Python functions for the model and asks again, and returns the last answer only.
+    Its `generate_content` calls Python functions for the model, repeats the request, and returns the last response.
     """
     if path[-1] == "chats":
         models = _inside(getattr(part, "_modules", None), (*path[:-1], *_MODELS), record)
@@ -171,7 +160,7 @@ def _call(method: Callable[..., Any], path: Path, record: ResponseRecorder, raw:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         asks = path[-3:-1] == _CHAT and raw != "with_streaming_response"  # there the caller may read every line
-        hidden = asks and _ask_for_usage(path[-1], kwargs)
+        hidden = asks and _request_usage(path[-1], kwargs)
         return _recorded(method, TrackedCall(name, record, hide_usage=hidden, raw=raw is not None))(*args, **kwargs)
 
     call.__wrapped__ = method  # type: ignore[attr-defined]
@@ -179,25 +168,25 @@ def _call(method: Callable[..., Any], path: Path, record: ResponseRecorder, raw:
 
 
 def _recorded(method: Callable[..., Any], call: TrackedCall) -> Callable[..., Any]:
-    """A method whose results are recorded as they are returned, or awaited."""
+    """Return a method whose results are recorded as they are returned, or awaited."""
 
     def made(*args: Any, **kwargs: Any) -> Any:
         model = kwargs.get("model")
         this = replace(call, model=model if isinstance(model, str) and model else None)
         result = method(*args, **kwargs)
         if not inspect.isawaitable(result):
-            return stand_in(result, this)
+            return tracked_result(result, this)
 
         async def awaited() -> Any:
-            return await in_thread(partial(stand_in, await result, this))
+            return await in_thread(partial(tracked_result, await result, this))
 
         return awaited()
 
     return made
 
 
-def _ask_for_usage(name: str, kwargs: dict[str, Any]) -> bool:
-    """Ask a streamed chat for its usage when the caller does not; whether we, and not the caller, did."""
+def _request_usage(name: str, kwargs: dict[str, Any]) -> bool:
+    """Request the usage of a streamed chat when the caller does not; return whether that was added here."""
     options = kwargs.get("stream_options")
     streamed = name == "stream" or (name == "create" and kwargs.get("stream") is True)
     if not streamed or (isinstance(options, dict) and options.get("include_usage")):

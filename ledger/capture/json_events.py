@@ -1,4 +1,4 @@
-"""Submitted events: the JSON that a caller hands in, on a stdin or over HTTP, made into events or refused."""
+"""Submitted events: JSON from a caller, on stdin or over HTTP, becomes events or is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["append_each", "strict_json", "submitted"]
 
 
 def submitted(text: bytes) -> Event:
-    """The event that one JSON object says, without `seq`, `hash` and `recorded_at`; `id` is optional.
+    """Return the event of one JSON object without `seq`, `hash` and `recorded_at`; `id` is optional.
 
     Raises:
         InvalidInput: the text is not strict JSON, or not a valid event.
@@ -28,7 +28,7 @@ def submitted(text: bytes) -> Event:
 
 
 def strict_json(text: bytes) -> Any:
-    """A JSON value without duplicate keys or NaN; numbers with a point stay exact decimals.
+    """Return a JSON value without duplicate keys or NaN; numbers with a point stay exact decimals.
 
     Raises:
         InvalidInput: the text is anything else.
@@ -66,10 +66,9 @@ def _no_constant(name: str) -> Any:
 def append_each(
     ledgers: LedgerStore, events: Sequence[Event], *, elsewhere: Callable[[str], bool] = lambda _: False
 ) -> Iterator[Receipt | CostledgerError]:
-    """Append one workflow's events together, or one by one when one of them is refused; what happened to each.
+    """Append one workflow's events together, or one by one when one of them is refused; yield each one's result.
 
-    Ends and corrections speak of a workflow that exists: before the first other event of one that has no ledger they
-    are refused.
+    Ends and corrections need an existing workflow: without a ledger they are refused before the first other event.
 
     Args:
         elsewhere: whether a workflow that has no ledger here has, or may have, one on another host.
@@ -83,7 +82,7 @@ def append_each(
 
 
 def _exists(ledgers: LedgerStore, workflow_id: str) -> bool:
-    """Whether a workflow has a ledger; True also when that cannot be found out, which the append then reports."""
+    """Return whether a workflow has a ledger; True also when that cannot be read, which the append then reports."""
     try:
         return ledgers.size(workflow_id) is not None
     except LedgerUnavailable:

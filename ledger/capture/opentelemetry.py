@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span processor that charges the model calls it sees end.
+"""OpenTelemetry: a span processor that charges model calls at the end of their spans.
 
 A span with `gen_ai.usage.*`, or an older name of these, is one call
 (https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/). By the convention input tokens include cached
@@ -36,7 +36,7 @@ _BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "o
 
 
 def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
-    """A processor for `TracerProvider.add_span_processor` that charges a workflow; see `Workflow.track` for errors.
+    """Return a processor for `TracerProvider.add_span_processor` that charges a workflow; errors: `Workflow.track`.
 
     Args:
         agent: of spans that name none (`gen_ai.agent.name`).
@@ -50,7 +50,10 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
         raise MissingExtra("the OpenTelemetry span processor", "otel") from None
 
     class LedgerSpanProcessor(SpanProcessor):  # type: ignore[misc]
+        """Charge each ended span of one model call."""
+
         def on_end(self, span: Any) -> None:
+            """Charge the span if it is of one call."""
             attributes = span.attributes or {}
             if not is_one_call(attributes):
                 return
@@ -67,14 +70,14 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
 
 
 def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
-    """A span as the answer that it tells of; counts that are none stay as they are, for whoever reads it to name."""
-    told = [0 if (count := first(attributes, *names)) is None else count for names in (INPUT, WRITES, READS, OUTPUT)]
-    counts = [whole for count in told if (whole := count_of(count)) is not None]
+    """Return a span as a response; invalid counts are unchanged, so that the reader can report them."""
+    given = [0 if (count := first(attributes, *names)) is None else count for names in (INPUT, WRITES, READS, OUTPUT)]
+    counts = [whole for count in given if (whole := count_of(count)) is not None]
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
         "model": first(attributes, *MODEL),
         "service_tier": first(attributes, *TIER),
-        "usage": disjoint(*counts) if len(counts) == len(told) else dict(zip(_BUCKETS, told, strict=True)),
+        "usage": disjoint(*counts) if len(counts) == len(given) else dict(zip(_BUCKETS, given, strict=True)),
     }
 
 
@@ -85,7 +88,7 @@ def _is_lower_bound(attributes: Mapping[str, Any]) -> bool | None:
 
 
 def _moment(end_time: Any) -> datetime | None:
-    """When a span ended; None when what it was ended with, in nanoseconds since 1970, is no moment."""
+    """Return when a span ended; None when its end, in nanoseconds since 1970, is no valid time."""
     try:
         return timestamps.from_unix(end_time / 1e9)
     except (TypeError, ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Charges that are appended when they can be: for calls that must not fail because a ledger does."""
+"""Pending events: charges that wait for their ledger, for calls that must not fail because a ledger does."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput
 from ledger.events.event import Event
 from ledger.storage.append import Receipt
 
-__all__ = ["Late", "in_thread"]
+__all__ = ["PendingEvents", "in_thread"]
 
 Result = TypeVar("Result")
 
 _log = logging.getLogger("costledger")
-_WHOSE: Final = frozenset({"agent", "session_id", "observed_at"})
-"""What does not change what a call costs."""
+_COST_FREE: Final = frozenset({"agent", "session_id", "observed_at"})
+"""Fields that do not change the cost of a call."""
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """Do in a thread what must be done to its end: also when the caller is cancelled, or the program ends."""
+    """Run work in a thread to its end, also when the caller is cancelled or the program ends."""
     try:
         future = asyncio.get_running_loop().run_in_executor(None, work)
     except RuntimeError:  # the interpreter exits, or the loop closes: no more threads
@@ -34,51 +34,51 @@ class _Appends(Protocol):
     def append(self, events: Sequence[Event]) -> list[Receipt]: ...
 
 
-class Late:
-    """Events of one workflow, in order, until the ledger has them; safe between threads."""
+class PendingEvents:
+    """A queue of one workflow's events, until the ledger has them; safe between threads."""
 
     def __init__(self, store: _Appends) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._waiting: list[Event] = []
+        self._queue: list[Event] = []
 
     def append(self, event: Event) -> None:
-        """Append it behind what still waits; what cannot be appended now waits for the next time, and is logged."""
+        """Queue the event and try to flush. On failure the events stay queued and the error is logged."""
         with self._lock:
-            self._waiting.append(event)
-            error = self._try()
+            self._queue.append(event)
+            error = self._append_queued()
         if error is not None:
-            _log.error("%d charges of workflow %r wait: %s", len(self._waiting), event.workflow_id, error)
+            _log.error("%d charges of workflow %r wait: %s", len(self._queue), event.workflow_id, error)
 
     def flush(self) -> None:
-        """Append what still waits.
+        """Append the queued events.
 
         Raises:
-            CostledgerError: some of it still cannot be.
+            CostledgerError: some of them still cannot be appended.
         """
         with self._lock:
-            error = self._try()
+            error = self._append_queued()
         if error is not None:
-            error.add_note(f"{len(self._waiting)} charges of tracked calls are not in the ledger")
+            error.add_note(f"{len(self._queue)} charges of tracked calls are not in the ledger")
             raise error
 
-    def _try(self) -> CostledgerError | None:
-        while self._waiting:
+    def _append_queued(self) -> CostledgerError | None:
+        while self._queue:
             try:
-                self._store.append([self._waiting[0]])
+                self._store.append([self._queue[0]])
             except ConflictingEvent as error:
-                _log.log(*_left_out(error))
+                _log.log(*_omission(error))
             except InvalidInput as error:
                 _log.error("a charge is left out, and never will be appended: %s", error)
             except CostledgerError as error:
                 return error
-            self._waiting.pop(0)
+            self._queue.pop(0)
         return None
 
 
-def _left_out(error: ConflictingEvent) -> tuple[int, str]:
-    """How a charge whose id is taken is logged: a call that is counted already is no loss, and may be seen often."""
-    if _WHOSE.issuperset(error.fields):
+def _omission(error: ConflictingEvent) -> tuple[int, str]:
+    """Return log level and message for a charge whose id is taken: a repeated call is no loss, and may be frequent."""
+    if _COST_FREE.issuperset(error.fields):
         level = logging.DEBUG if error.fields == ("observed_at",) else logging.WARNING
         return level, (
             f"a repeat of a call of workflow {error.workflow_id!r} is left out: it is counted once, "

@@ -1,4 +1,4 @@
-"""Charges of agents' results: what a ledger holds of a session decides what its next result adds."""
+"""Charges of agents' results: a session's readings in the ledger decide what its next result adds."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from ledger.storage.store import LedgerStore
 
 __all__ = ["charge_result"]
 
-_TAKEN: Final = frozenset({"agent", "observed_at"})
+_ACCEPTED: Final = frozenset({"agent", "observed_at"})
 _OF_THE_JOURNAL: Final = frozenset({"v", "seq", "recorded_at", "hash"})
 _one_at_a_time: Final = threading.Lock()
-"""Between reading what a session has cost and appending what it costs now."""
+"""From reading the cost of a session to appending the new one."""
 
 
 def charge_result(
     store: LedgerStore, workflow_id: str, prices: PriceBook, answer: object, given: Mapping[str, Any]
 ) -> Receipt:
-    """Append what a result adds to its session; the same result again is the same events.
+    """Append what a result adds to its session; a repeated result makes the same events.
 
     Args:
-        given: by the caller: `agent` and `observed_at`; a result names all else itself.
+        given: by the caller: `agent` and `observed_at`; a result has all other fields itself.
 
     Raises:
-        InvalidEvent: it cannot be read, or more is given.
+        InvalidEvent: it cannot be read, or other fields are given.
     """
     for name, value in given.items():
-        if value is not None and name not in _TAKEN:
+        if value is not None and name not in _ACCEPTED:
             raise InvalidEvent(
-                name, "an agent's result says this itself; for another figure use `observe` or `correct`"
+                name, "an agent's result has this field itself; for another figure use `observe` or `correct`"
             )
     result = result_of(answer)
 
@@ -46,8 +46,8 @@ def charge_result(
     agent = given.get("agent")
     with _one_at_a_time:
         session = SessionResults().learn(_readings(store, workflow_id), result.session_id)
-        if (known := session.lines.get(result.id)) is not None:
-            events = [_again(line, agent) for line in known]
+        if (charged := session.lines.get(result.id)) is not None:
+            events = [_repeated(line, agent) for line in charged]
         else:
             meter: dict[str, Any] = {
                 "agent": agent,
@@ -66,6 +66,6 @@ def _readings(store: LedgerStore, workflow_id: str) -> list[Line]:
         return []
 
 
-def _again(line: Line, agent: str | None) -> Event:
-    """The event of a line, as a caller that charges it again gives it."""
+def _repeated(line: Line, agent: str | None) -> Event:
+    """Return the event of a line, as a caller that charges it again gives it."""
     return event({name: value for name, value in line.items() if name not in _OF_THE_JOURNAL} | {"agent": agent})

@@ -1,8 +1,8 @@
-"""Tracked answers: what stands in for what a tracked call returns, so that it is recorded once its usage is known.
+"""Tracked responses: proxies of results that a call returns, which are recorded once their usage is known.
 
-An answer is recorded at once; a stream when it ends, as partial when it is left before; a raw response when its body
-has been read. What cannot be read is recorded as a call whose cost is unknown, with a warning that names the call.
-The objects of the SDKs are recognised by their shape and never imported.
+A response is recorded at once; a stream when it ends, as partial when it is left before; a raw response when its body
+has been read. Unreadable ones are recorded as a call of unknown cost, with a warning that names the call. The objects
+of the SDKs are recognised by their shape and never imported.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from ledger.errors import shown
 from ledger.providers.responses import is_free, names_model, of, tells_usage
 from ledger.providers.streamed_responses import Gathered
 
-__all__ = ["ResponseRecorder", "TrackedCall", "Wrapped", "is_stream", "stand_in"]
+__all__ = ["EnteredProxy", "ResponseRecorder", "TrackedCall", "is_stream", "tracked_result"]
 
 _RAW_STREAM: Final = "_raw_stream"
-"""Where the SDKs' stream helpers keep what they read from: in anthropic 2.14 and openai 3.57."""
+"""The attribute of the SDKs' stream helpers with the stream that they read: in anthropic 2.14 and openai 3.57."""
 _READS: Final = frozenset({"json", "parse", "read", "text"})
-"""What reads the body of a raw response; of an asynchronous one, what it returns is to be awaited."""
+"""Methods that read the body of a raw response; of an asynchronous one, their result is awaited."""
 
 _log = logging.getLogger("costledger")
 
 
 class ResponseRecorder(Protocol):
-    """Takes what a call returned."""
+    """Records the response of a call."""
 
     def __call__(self, answer: object, *, partial: bool, model: str | None) -> None:
-        """Append it; never raises, since the caller waits for the answer itself.
+        """Append it; never raise, since the caller waits for the response itself.
 
         Args:
-            partial: there is more to this call than the answer shows.
-            model: which was asked, of an answer that names none.
+            partial: the call used more than the response shows.
+            model: of the request, for a response that names none.
         """
         ...
 
@@ -48,9 +48,9 @@ class TrackedCall:
 
     Attributes:
         name: as it is written after the client, "chat.completions.create".
-        model: which was asked; None when the call does not name it.
-        hide_usage: leave out the last chunk of a chat, which we asked for and the caller does not expect.
-        raw: it returns the HTTP response, not the answer.
+        model: of the request; None when it names none.
+        hide_usage: hide the last chunk of a chat, which we requested and the caller does not expect.
+        raw: it returns the HTTP response, not the parsed one.
     """
 
     name: str
@@ -60,10 +60,10 @@ class TrackedCall:
     raw: bool = False
 
     def finish(self, answer: object, *, partial: bool = False) -> None:
-        """Record an answer, or that it does not show what it cost."""
+        """Record a response, or that it does not show its cost."""
         if is_free(answer):
             return
-        # google-genai returns the last answer of a loop; with this field it made others, which passed us by.
+        # google-genai returns the last response of a loop; with this field it made others, not recorded.
         partial = partial or bool(of(answer, "automatic_function_calling_history"))
         if not partial and not tells_usage(answer):
             self.warn(f"no usage in {shown(type(answer).__name__)}")
@@ -71,41 +71,47 @@ class TrackedCall:
         self.record(answer, partial=partial, model=None if names_model(answer) else self.model)
 
     def miss(self, why: str) -> None:
-        """Record that the call was made and nothing of its cost can be known."""
+        """Record the call with an unknown cost."""
         self.warn(why)
         self.record(None, partial=True, model=self.model)
 
     def warn(self, why: str) -> None:
         """Log that the cost of this call is at best a lower bound."""
-        _log.warning(
-            "the cost of a call of %s is not known, so the workflow's is at least what is known: %s", self.name, why
-        )
+        _log.warning("the cost of a call of %s is unknown, so the workflow's cost is a lower bound: %s", self.name, why)
 
 
 def is_stream(result: object) -> bool:
-    """Whether it is read event by event."""
+    """Return whether a result is read event by event."""
     return hasattr(result, "__next__") or hasattr(result, "__anext__")
 
 
-def stand_in(result: Any, call: TrackedCall) -> Any:
-    """What the caller gets: an answer, once it is recorded; in the place of all else something that will record it."""
+def tracked_result(result: Any, call: TrackedCall) -> Any:
+    """Return the result for the caller: a response, recorded; or a proxy that records it later."""
     if is_stream(result):
         return _TrackedStream(result, call)
     if call.raw and hasattr(result, "http_response"):
-        raw = _Raw(result, call)
+        raw = _RawResponse(result, call)
         raw.try_to_finish()
         return raw
     if hasattr(result, "__enter__") or hasattr(result, "__aenter__"):
-        return _Manager(result, call)
+        return _StreamManager(result, _call=call)
     call.finish(result)
     return result
 
 
-class Wrapped:
-    """Hands everything on to a target; to `isinstance` it is the target."""
+class _Proxy:
+    """A proxy that delegates to a target; to `isinstance` it is the target.
 
-    def __init__(self, target: Any) -> None:
-        object.__setattr__(self, "_target", target)
+    Args:
+        own: attributes of the proxy itself, not of the target.
+    """
+
+    def __init__(self, target: Any, **own: Any) -> None:
+        self._set(_target=target, **own)
+
+    def _set(self, **own: Any) -> None:
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -118,56 +124,94 @@ class Wrapped:
         setattr(self._target, name, value)
 
 
-class _Manager(Wrapped):
-    """`with client.messages.stream(…) as stream`: the stream that is entered reads from one that we look at."""
+class EnteredProxy(_Proxy):
+    """A proxy that stays the same when it is entered."""
 
-    def __init__(self, target: Any, call: TrackedCall) -> None:
-        super().__init__(target)
-        object.__setattr__(self, "_call", call)
-
-    def _watched(self, entered: Any) -> Any:
-        """What is entered, or what stands in for it."""
-        watching: _Raw | _TrackedStream
-        if self._call.raw:
-            watching = entered = _Raw(entered, self._call)
-        elif (raw := getattr(entered, _RAW_STREAM, None)) is not None:
-            watching = _TrackedStream(raw, self._call)
-            setattr(entered, _RAW_STREAM, watching)
-        else:
-            self._call.miss(f"{type(entered).__name__} is a stream of a kind that cannot be followed")
-            return entered
-        object.__setattr__(self, "_watching", watching)
-        return entered
-
-    def _left(self) -> None:
-        if (watched := object.__getattribute__(self, "__dict__").get("_watching")) is not None:
-            watched.finish(ended=False)
+    def _leave(self) -> None:
+        """Record what can be recorded before the target is left."""
 
     def __enter__(self) -> Any:
-        return self._watched(self._target.__enter__())
+        self._target.__enter__()
+        return self
 
     def __exit__(self, *error: Any) -> Any:
-        self._left()
+        self._leave()
         return self._target.__exit__(*error)
 
     async def __aenter__(self) -> Any:
-        return self._watched(await self._target.__aenter__())
+        await self._target.__aenter__()
+        return self
 
     async def __aexit__(self, *error: Any) -> Any:
-        await in_thread(self._left)
+        self._leave()
         return await self._target.__aexit__(*error)
 
 
-class _Raw(Wrapped):
+class _StreamManager(_Proxy):
+    """`with client.messages.stream(…) as stream`: the entered stream reads from a stream that is tracked."""
+
+    def _tracked(self, entered: Any) -> Any:
+        """Return the entered object, tracked."""
+        tracked: _RawResponse | _TrackedStream
+        if self._call.raw:
+            tracked = entered = _RawResponse(entered, self._call)
+        elif (raw := getattr(entered, _RAW_STREAM, None)) is not None:
+            tracked = _TrackedStream(raw, self._call)
+            setattr(entered, _RAW_STREAM, tracked)
+        else:
+            self._call.miss(f"{type(entered).__name__} is a stream of a kind that cannot be followed")
+            return entered
+        self._set(_tracked_stream=tracked)
+        return entered
+
+    def _leave(self) -> None:
+        if (tracked := object.__getattribute__(self, "__dict__").get("_tracked_stream")) is not None:
+            tracked.finish(ended=False)
+
+    def __enter__(self) -> Any:
+        return self._tracked(self._target.__enter__())
+
+    def __exit__(self, *error: Any) -> Any:
+        self._leave()
+        return self._target.__exit__(*error)
+
+    async def __aenter__(self) -> Any:
+        return self._tracked(await self._target.__aenter__())
+
+    async def __aexit__(self, *error: Any) -> Any:
+        await in_thread(self._leave)
+        return await self._target.__aexit__(*error)
+
+
+class _Finishing(_Proxy):
+    """A proxy that records its call once, at the latest when it is closed or dropped."""
+
+    def finish(self, *, ended: bool) -> None:
+        """Record the call, unless that was done.
+
+        Args:
+            ended: the target was read to its end.
+        """
+        raise NotImplementedError
+
+    def close(self) -> Any:
+        """Close the target; for an asynchronous one, the result is to be awaited."""
+        self.finish(ended=False)
+        return self._target.close()
+
+    def __del__(self) -> None:
+        if not object.__getattribute__(self, "__dict__").get("_done", True):
+            self.finish(ended=False)
+
+
+class _RawResponse(_Finishing):
     """A raw response: recorded when its body has been read, or, as a call of unknown cost, when it is left unread.
 
-    The stream that it is parsed to is recorded as any other.
+    The stream that it is parsed to is recorded like any other.
     """
 
     def __init__(self, target: Any, call: TrackedCall) -> None:
-        super().__init__(target)
-        for name, value in {"_call": call, "_streams": {}, "_done": False}.items():
-            object.__setattr__(self, name, value)
+        super().__init__(target, _call=call, _streams={}, _done=False)
 
     def __getattr__(self, name: str) -> Any:
         found = super().__getattr__(name)
@@ -188,53 +232,42 @@ class _Raw(Wrapped):
         if not is_stream(result):
             self.try_to_finish()
             return result
-        object.__setattr__(self, "_done", True)
-        if id(result) not in self._streams:  # an SDK hands out the same stream again
+        self._set(_done=True)
+        if id(result) not in self._streams:  # an SDK returns the same stream again
             self._streams[id(result)] = _TrackedStream(result, self._call)
         return self._streams[id(result)]
 
     def try_to_finish(self) -> bool:
-        """Record it, if its body has been read; whether that was done."""
+        """Record the call, if the body has been read; return whether it is recorded."""
         if not self._done:
             try:
                 body = self._target.http_response.content
             except Exception:  # httpx: it was streamed and not read to its end
                 return False
-            object.__setattr__(self, "_done", True)
+            self._set(_done=True)
             self._call.finish(_parsed(body))
         return True
 
     def finish(self, *, ended: bool) -> None:  # noqa: ARG002 - as of a stream
-        """Record it, unless that was done."""
+        """Record the call, unless that was done."""
         if not self.try_to_finish():
-            object.__setattr__(self, "_done", True)
+            self._set(_done=True)
             self._call.miss("its body was neither parsed nor read as a whole")
-
-    def close(self) -> Any:
-        """Close the response; for an asynchronous one, what it returns is to be awaited."""
-        self.finish(ended=False)
-        return self._target.close()
-
-    def __del__(self) -> None:
-        if not object.__getattribute__(self, "__dict__").get("_done", True):
-            self.finish(ended=False)
 
 
 def _parsed(body: bytes) -> object:
-    """The JSON of a body, or the bytes themselves, such as those of a recording."""
+    """Return the JSON of a body, or the bytes themselves, such as those of a recording."""
     try:
         return json.loads(body)
     except ValueError:
         return body
 
 
-class _TrackedStream(Wrapped):
+class _TrackedStream(_Finishing, EnteredProxy):
     """A stream that is recorded once: when it has ended, or, as partial, when it is closed, fails or is dropped."""
 
     def __init__(self, target: Any, call: TrackedCall) -> None:
-        super().__init__(target)
-        for name, value in {"_call": call, "_gathered": Gathered(), "_misread": False, "_done": False}.items():
-            object.__setattr__(self, name, value)
+        super().__init__(target, _call=call, _gathered=Gathered(), _misread=False, _done=False)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -263,47 +296,25 @@ class _TrackedStream(Wrapped):
                 return event
 
     def _shown(self, event: Any) -> bool:
-        """Look at an event, whatever it is; whether the caller is to see it."""
+        """Read an event of any kind; return whether to pass it to the caller."""
         try:
             self._gathered.take(event)
         except Exception:
-            object.__setattr__(self, "_misread", True)
+            self._set(_misread=True)
             _log.exception("an event of a stream could not be read; its call is charged as partial")
         return not (self._call.hide_usage and of(event, "choices") == [] and of(event, "usage") is not None)
 
     def finish(self, *, ended: bool) -> None:
-        """Record what has been seen, unless that was done."""
+        """Record what has been read, unless that was done."""
         if not self._done:
-            object.__setattr__(self, "_done", True)
+            self._set(_done=True)
             whole = not self._misread and (self._gathered.whole or ended)
             self._call.finish(self._gathered.answer(), partial=not whole)
 
-    def close(self) -> Any:
-        """Close the stream; for an asynchronous one, what it returns is to be awaited."""
+    def _leave(self) -> None:
         self.finish(ended=False)
-        return self._target.close()
 
     async def aclose(self) -> Any:
-        """As `close`, of an asynchronous generator."""
+        """Close an asynchronous generator."""
         self.finish(ended=False)
         return await self._target.aclose()
-
-    def __enter__(self) -> Any:
-        self._target.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> Any:
-        self.finish(ended=False)
-        return self._target.__exit__(*error)
-
-    async def __aenter__(self) -> Any:
-        await self._target.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> Any:
-        self.finish(ended=False)
-        return await self._target.__aexit__(*error)
-
-    def __del__(self) -> None:
-        if not object.__getattribute__(self, "__dict__").get("_done", True):
-            self.finish(ended=False)

@@ -1,4 +1,4 @@
-"""For agents in Python: what a workflow's ledger takes, `wf.observe(…)`, `wf.charge(…)`, `wf.track(…)`."""
+"""A workflow for agents in Python: `wf.observe(…)`, `wf.charge(…)`, `wf.track(…)`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from ledger.capture.agent_results import is_result
 from ledger.capture.arguments import named_arguments
-from ledger.capture.pending_events import Late
+from ledger.capture.pending_events import PendingEvents
 from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
@@ -37,7 +37,7 @@ _log = logging.getLogger("costledger")
 
 
 class ReadingFields(TypedDict, total=False):
-    """What a reading measures, and when: the fields that every reading may name."""
+    """The fields that every reading may have: what it measures, and when."""
 
     agent: str | None
     session_id: str | None
@@ -54,10 +54,10 @@ class ReadingFields(TypedDict, total=False):
 
 
 class Workflow:
-    """One workflow's ledger, for those who add to it.
+    """One workflow's ledger, to append to.
 
     Attributes:
-        counter: what its readings count from zero for; None when they carry on what was read before.
+        counter: names what its readings count from zero for; None when they continue earlier readings.
         ended_at: when its `with` block was left, or it was finished; None until then.
     """
 
@@ -76,10 +76,10 @@ class Workflow:
         self._store = store
         self._prices = prices
         self._config = config
-        self._late = Late(store)
+        self._pending = PendingEvents(store)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which a child process finds this workflow: `env=os.environ | wf.environment()`.
+        """Return the variables with which a child process finds this workflow: `env=os.environ | wf.environment()`.
 
         A child in Python joins it (`join()`); a Claude Code session with the status line or the hooks counts in it.
 
@@ -101,14 +101,14 @@ class Workflow:
         final: bool | None = None,
         **meter: Unpack[ReadingFields],
     ) -> Receipt:
-        """What a meter shows now, priced from `model` and `usage` without a `cost_usd`.
+        """Append what a meter shows now, priced from `model` and `usage` without a `cost_usd`.
 
-        In a `workflow()` block that is what the meter has come to since the block began, unless it names a
-        `session_id` or `message_id`: what every attempt of the workflow cost adds up.
+        In a `workflow()` block the meter counts from the start of the block, unless it names a `session_id` or
+        `message_id`: the costs of all attempts of the workflow add up.
 
         Args:
             cost_usd: USD so far, as text, int, Decimal or float.
-            usage: tokens of the same scope (`usage_of` says which forms are read).
+            usage: tokens of the same scope, in one of the forms of `usage_of`.
             final: it covers everything below its meter.
         """
         counts = None if usage is None else usage_of(usage)
@@ -129,18 +129,18 @@ class Workflow:
         usage: object = None,
         **meter: Unpack[ReadingFields],
     ) -> Receipt:
-        """One finished call: counted once per `message_id`, priced from `model` and `usage` without a `cost_usd`.
+        """Append one finished call, once per `message_id`, priced from `model` and `usage` without a `cost_usd`.
 
-        Without a `message_id` the event's own id stands for it.
+        Without a `message_id` the event's own id is used.
 
         Args:
-            response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; it says `usage`, `model`,
-                `message_id` and `service_tier` where they are not given. Charged twice, it is the same event.
-                Or a result of Claude's agents (a `ResultMessage`, a `result` line of stream-json): what it adds to
-                its session, see `ledger.capture.agent_results`.
+            response: of Anthropic, OpenAI, Gemini or LiteLLM, as an object or parsed JSON; `usage`, `model`,
+                `message_id` and `service_tier` are read from it where they are not given. Charged twice, it is the
+                same event. Or a result of Claude's agents (a `ResultMessage`, a `result` line of stream-json): the cost
+                that it adds to its session, see `ledger.capture.agent_results`.
 
         Raises:
-            InvalidEvent: it is of another kind, or cannot be read.
+            InvalidEvent: the response is of another kind, or cannot be read.
         """
         if is_result(response):
             given = {**meter, "cost_usd": cost_usd, "usage": usage}
@@ -148,15 +148,15 @@ class Workflow:
         return self._recorded(self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter)))
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
-        """A stand-in for a client of Anthropic, OpenAI or Gemini whose calls are charged as they return.
+        """Return a proxy of a client of Anthropic, OpenAI or Gemini that charges its calls as they return.
 
-        Streams and asynchronous clients too; a stream that is left before its end is charged as partial. A ledger
-        that cannot be written never takes a response away: the error goes to the logger `costledger`, the charge is
-        tried again with the next one, and `flush` or the end of the `with` block raises when it is still missing. An
-        answer that cannot be read is logged, and makes the row a lower bound.
+        Streams and asynchronous clients too; a stream that is left before its end is charged as partial. A failing
+        ledger never costs a response: the error goes to the logger `costledger`, the charge is tried again with the
+        next one, and `flush` or the end of the `with` block raises when it is still missing. A response that cannot
+        be read is logged, and makes the row a lower bound.
 
         Raises:
-            InvalidInput: it is a client of another kind, whose calls would not be seen.
+            InvalidInput: it is a client of another kind, whose calls could not be recorded.
         """
         from ledger.capture.client_proxy import tracked
 
@@ -166,17 +166,17 @@ class Workflow:
         return tracked(client, record)
 
     def charge_later(self, response: object, /, **meter: Unpack[ReadingFields]) -> None:
-        """As `charge`, for where a ledger that fails must not stop anybody: never raises, see `track`.
+        """Charge as `charge` does, but never raise, for callers that a failing ledger must not stop; see `track`.
 
-        A call whose response cannot be read is in the log, and in the ledger as one of which no more is known.
+        A call whose response cannot be read is logged, and is in the ledger as a call of unknown cost.
         """
         try:
-            self._late.append(self._charged_or_missed(response, meter))
+            self._pending.append(self._charged_or_missed(response, meter))
         except Exception:
             _log.exception("a call of workflow %r is not in its ledger; this should not happen", self.workflow_id)
 
     def _charged_or_missed(self, response: object, meter: ReadingFields) -> Event:
-        if not (meter.get("partial") and not tells_usage(response)):  # a stream that was left before it said
+        if not (meter.get("partial") and not tells_usage(response)):  # a stream that was left before its usage came
             try:
                 return self._charged(response, **meter)
             except CostledgerError as error:
@@ -189,16 +189,16 @@ class Workflow:
         """Append the charges of tracked calls that could not be appended yet.
 
         Raises:
-            CostledgerError: they still cannot.
+            CostledgerError: they still cannot be appended.
         """
-        self._late.flush()
+        self._pending.flush()
 
     def _charged(
         self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[ReadingFields]
     ) -> Event:
         modalities = modalities_of(usage_in(response) if usage is None else usage)
         if response is not None:
-            usage = _taken(meter, response, usage)
+            usage = _completed(meter, response, usage)
         elif cost_usd is None and usage is None:
             raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
         event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
@@ -206,10 +206,10 @@ class Workflow:
 
     @named_arguments(ReadingFields)
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[ReadingFields]) -> Receipt:
-        """A final reading that says why.
+        """Append a final reading with its reason.
 
         Raises:
-            UnknownWorkflow: there is nothing to correct.
+            UnknownWorkflow: there is no such workflow to correct.
         """
         if self._store.size(self.workflow_id) is None:
             raise UnknownWorkflow(self.workflow_id, "the ledgers")
@@ -221,15 +221,15 @@ class Workflow:
         return self._prices
 
     def _recorded(self, receipt: Receipt) -> Receipt:
-        """What follows once `observe` or `charge` has appended."""
+        """Handle the receipt of `observe` or `charge`; a subclass checks the budget here."""
         return receipt
 
     def _append(self, event: Event) -> Receipt:
         return self._store.append([event])[0]
 
 
-def _taken(meter: ReadingFields, response: object, usage: object) -> object:
-    """Take what a response says and the caller does not; the usage."""
+def _completed(meter: ReadingFields, response: object, usage: object) -> object:
+    """Add the fields of a response that the caller does not give to the meter; return the usage."""
     found = response_of(response)
     meter["model"] = meter.get("model") or found.model
     meter["service_tier"] = meter.get("service_tier") or found.service_tier
@@ -241,17 +241,17 @@ def _taken(meter: ReadingFields, response: object, usage: object) -> object:
 
 
 def _missed(workflow_id: str, response: object, meter: ReadingFields) -> Event:
-    """The event of a call that cannot be charged: whose it was, and that its cost is missing."""
-    known: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
-    call = known.get("message_id")
-    event_id = os.urandom(16).hex() if call is None else digest("missed", *sorted(known.items()))
+    """Return the event of a call that cannot be charged: its meter, without a cost."""
+    fields: dict[str, Any] = named(response) | _valid(meter, check_name, "agent", "session_id", "model", "message_id")
+    call = fields.get("message_id")
+    event_id = os.urandom(16).hex() if call is None else digest("missed", *sorted(fields.items()))
     labels = _valid(meter, check_name, "subagent", "skill", "plugin")
-    known = {"message_id": event_id} | known | labels | _valid(meter, timestamps.parse, "observed_at")
-    return cost_observed(workflow_id, **known, partial=True, id=event_id)
+    fields = {"message_id": event_id} | fields | labels | _valid(meter, timestamps.parse, "observed_at")
+    return cost_observed(workflow_id, **fields, partial=True, id=event_id)
 
 
 def _valid(meter: ReadingFields, check: Callable[[object], str], *names: str) -> dict[str, str]:
-    """The fields of these names that are given and right."""
+    """Return the fields of these names that are given and valid."""
     found: dict[str, str] = {}
     for name in names:
         with suppress(ValueError):
@@ -268,7 +268,7 @@ def charged(
     usage: object = None,
     **meter: Unpack[ReadingFields],
 ) -> Event:
-    """The event of one finished call, priced when it names no cost and the price book knows its model."""
+    """Return the event of one finished call, priced when it has no cost and the price book has its model."""
     meter["id"] = meter.get("id") or os.urandom(16).hex()
     meter["message_id"] = meter.get("message_id") or meter["id"]
     counts = None if usage is None else usage_of(usage)

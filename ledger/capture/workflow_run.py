@@ -1,8 +1,8 @@
-"""For agents in Python: a run of a workflow that is started and ended here, or joined.
+"""A run of a workflow for agents in Python: started and ended here, or joined.
 
 `with workflow("a5b80595") as wf: …`, `async with workflow("a5b80595") as wf: …`, or in a notebook
-`wf = workflow("a5b80595").start()` and, cells later, `wf.finish()`. `join()` is for what works for a workflow that
-another program started: it neither starts nor ends it.
+`wf = workflow("a5b80595").start()` and, cells later, `wf.finish()`. `join()` is for work on a workflow that another
+program started: it neither starts nor ends it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = ["JoinedWorkflow", "Ledgers", "WorkflowRun", "join", "named_by_environ
 
 _MESSAGE_CHARACTERS_MAX: Final = 4000
 _STOPPED: Final = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
-"""What leaves a block early without any failure."""
+"""Exceptions that leave a block early without a failure."""
 
 
 class Ledgers(NamedTuple):
-    """Where a workflow's events go, and how they are priced."""
+    """The ledgers for a workflow's events, and the price book."""
 
     store: LedgerStore
     prices: PriceBook | None
@@ -66,11 +66,11 @@ class WorkflowRun(Workflow):
         self._pid: int | None = None
 
     def start(self) -> Self:
-        """Start the run; the same as entering the block.
+        """Start the run, as entering the block does.
 
         Raises:
             InvalidInput: it is running.
-            CostledgerError: it cannot be appended.
+            CostledgerError: the start cannot be appended.
         """
         if self._pid is not None:
             raise InvalidInput(f"workflow {self.workflow_id!r} is running: finish(), fail() or cancel() it first")
@@ -85,23 +85,23 @@ class WorkflowRun(Workflow):
 
         Raises:
             InvalidInput: it is not running, or another process started it.
-            CostledgerError: the charges of tracked calls, or the end, cannot be appended; it still runs.
+            CostledgerError: the charges of tracked calls, or the end, cannot be appended; the run goes on.
         """
         self._end(workflow_ended(self.workflow_id, "completed"))
 
     def fail(self, reason: str | BaseException) -> None:
-        """End the run as failed; raises as `finish`."""
+        """End the run as failed; raise as `finish`."""
         self._end(_failed(self.workflow_id, reason))
 
     def cancel(self, reason: str | None = None) -> None:
-        """End the run as cancelled; raises as `finish`."""
+        """End the run as cancelled; raise as `finish`."""
         self._end(workflow_ended(self.workflow_id, "cancelled", reason=reason))
 
     def _end(self, end: Event) -> None:
         if self._pid != os.getpid():
             problem = "is not running: start() it first" if self._pid is None else "was started by another process"
             raise InvalidInput(f"workflow {self.workflow_id!r} {problem}")
-        self.ended_at = datetime.now(UTC)  # what begins from now on is not charged, also while this goes on
+        self.ended_at = datetime.now(UTC)  # calls that start from now on are not charged, also during this
         try:
             self.flush()
             self._store.append([end])
@@ -122,25 +122,25 @@ class WorkflowRun(Workflow):
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             try:
                 self.flush()
-            except BaseException as missing:
-                self._end_after(missing)
+            except BaseException as unrecorded:
+                self._end_after(unrecorded)
                 raise
             self._pid, end = None, workflow_ended(self.workflow_id, "completed")
             if error is None:
                 self._store.append([end])
             else:
-                self._noted(error, "the end", lambda: self._store.append([end]))
+                self._try(error, "the end", lambda: self._store.append([end]))
             return
-        self._noted(error, "the last charges", self.flush)
+        self._try(error, "the last charges", self.flush)
         self._end_after(error)
 
     def _end_after(self, error: BaseException) -> None:
-        """Append the end that an exception means."""
+        """Append the end that follows from an exception."""
         self._pid = None
-        self._noted(error, "the end", lambda: self._store.append([_end_of(self.workflow_id, error)]))
+        self._try(error, "the end", lambda: self._store.append([_end_of(self.workflow_id, error)]))
 
-    def _noted(self, error: BaseException, what: str, record: Callable[[], object]) -> None:
-        """Record something; a failure to do so is noted on the exception that leaves the block and never hides it."""
+    def _try(self, error: BaseException, what: str, record: Callable[[], object]) -> None:
+        """Record something; a failure becomes a note on the exception that leaves the block, and never hides it."""
         try:
             record()
         except Exception as problem:
@@ -151,13 +151,13 @@ class WorkflowRun(Workflow):
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError as error:
-            left = error
+            cancelled = error
 
-            def end_again(started: asyncio.Future[Self]) -> None:
+            def end(started: asyncio.Future[Self]) -> None:
                 if started.exception() is None:
-                    self.__exit__(type(left), left, None)
+                    self.__exit__(type(cancelled), cancelled, None)
 
-            starting.add_done_callback(end_again)
+            starting.add_done_callback(end)
             raise
 
     async def __aexit__(
@@ -222,16 +222,16 @@ def workflow(
     prices: PriceBook | None = None,
     cumulative: bool = False,
 ) -> WorkflowRun:
-    """A run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
+    """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
 
-    Ctrl-C ends it as cancelled. Each block counts from zero: what its readings show adds to what the blocks before it
-    cost, also to one that was killed and never ended.
+    Ctrl-C ends it as cancelled. Each block counts from zero: its readings add to the cost of the blocks before it, also
+    to one that was killed and never ended.
 
     Args:
-        cumulative: readings carry on what those of earlier blocks showed (0.50, then 2.37), so they do not add up.
-        data: the data directory (`data_directory` says which by default).
-        store: another place for the ledgers; then `data` is looked at for `costledger.toml` only.
-        prices: another price book than the configuration's and genai-prices.
+        cumulative: readings continue those of earlier blocks (0.50, then 2.37), so they do not add up.
+        data: the data directory; by default that of `data_directory`.
+        store: other ledgers; then `data` is only searched for `costledger.toml`.
+        prices: a price book instead of the configuration's and genai-prices.
 
     Raises:
         InvalidConfig: `costledger.toml` cannot be used; nothing was appended.
@@ -273,8 +273,8 @@ def join(
 ) -> JoinedWorkflow:
     """Join a workflow that another program runs: for child processes and sub-agents. It neither starts nor ends it.
 
-    What this process observes adds to what the others do. The workflow's ledger may be yet to come: it may have started
-    on another host.
+    The readings of this process add to those of the others. The workflow's ledger need not exist yet: it may have
+    started on another host.
 
     Args:
         workflow_id: its id; by default `COSTLEDGER_WORKFLOW` of the environment, see `Workflow.environment`.

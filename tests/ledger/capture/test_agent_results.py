@@ -42,7 +42,7 @@ class ResultMessage:
 
 @dataclass
 class Client:
-    """A Claude Code of which all is known: what each prompt cost, and what it says of it.
+    """A Claude Code with a known truth: the cost of each prompt, and what it reports.
 
     Args:
         modern: a resumed process goes on from the total of the earlier one.
@@ -278,7 +278,7 @@ def test_a_refusal_names_the_kind_and_what_is_taken() -> None:
 
 @pytest.mark.parametrize("given_", [{"cost_usd": "1"}, {"model": "m"}, {"message_id": "m"}, {"session_id": "s"}])
 def test_a_result_says_itself_what_it_cost_and_of_what(given_: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match="says this itself"):
+    with pytest.raises(InvalidInput, match="has this field itself"):
         Workflow("w", MemoryStore()).charge(Client().ask(10), **given_)
 
 

@@ -215,19 +215,19 @@ class TestOpenAI:
         charged(store, CHAT, "chatcmpl-1")
 
     def test_other_options_of_a_stream_stay(self, store: MemoryStore) -> None:
-        seen: list[dict[str, Any]] = []
+        requests: list[dict[str, Any]] = []
 
         class Client:
             class chat:  # noqa: N801 - as SDKs call it
                 class completions:  # noqa: N801
                     @staticmethod
                     def stream(**asked: Any) -> Iterator[object]:
-                        seen.append(asked)
+                        requests.append(asked)
                         return iter(())
 
         options = {"include_obfuscation": False}
         track(store, Client()).chat.completions.stream(stream_options=options)
-        assert seen == [{"stream_options": {"include_obfuscation": False, "include_usage": True}}]
+        assert requests == [{"stream_options": {"include_obfuscation": False, "include_usage": True}}]
         assert options == {"include_obfuscation": False}
 
     def test_a_response_and_its_tier(self, base: str, store: MemoryStore) -> None:
@@ -312,10 +312,10 @@ class TestALedgerThatFails:
         wf.charge(ANSWER, agent="build")
         wf.charge_later(ANSWER, agent="another")
         wf.flush()
-        (said,) = [
+        (logged,) = [
             (record.levelname, record.getMessage()) for record in caplog.records if record.module == "pending_events"
         ]
-        assert said == (
+        assert logged == (
             "WARNING",
             "a repeat of a call of workflow 'w' is left out: it is counted once, at seq 2, with another agent",
         )
@@ -327,12 +327,12 @@ class TestALedgerThatFails:
         wf = Workflow("w", store)
         wf.charge(usage={"output_tokens": 1}, id="mine", message_id="msg_1", model="claude-sonnet-4-5-20250929")
         wf.charge_later(ANSWER, id="mine")
-        (said,) = [
+        (logged,) = [
             (record.levelname, record.getMessage()) for record in caplog.records if record.module == "pending_events"
         ]
-        assert said[0] == "ERROR"
-        assert "a charge is left out, and never will be appended" in said[1]
-        assert "another usage" in said[1]
+        assert logged[0] == "ERROR"
+        assert "a charge is left out, and never will be appended" in logged[1]
+        assert "another usage" in logged[1]
 
     def test_an_answer_that_says_no_usage_is_named_in_the_log(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
@@ -350,7 +350,7 @@ class TestALedgerThatFails:
 
 
 class _Broken:
-    """What an SDK gives that was changed by somebody: its usage cannot be asked for."""
+    """The response of a modified SDK: its usage cannot be requested."""
 
     type = "message_delta"
 
@@ -377,7 +377,7 @@ BAD: Any = {"id": "c-1", "model": "gpt-5", "usage": {"prompt_tokens": "10", "com
 
 
 class TestACallThatCannotBeCharged:
-    """It was seen: the ledger has what is known of it, beside the line in the log."""
+    """It was made: the ledger has what is certain about it, in addition to the line in the log."""
 
     def missed(self, store: MemoryStore) -> list[dict[str, Any]]:
         lines = [line for line in store.read("w") if line["type"] == "cost_observed"]
@@ -397,7 +397,7 @@ class TestACallThatCannotBeCharged:
         assert "left out" not in caplog.text
 
     @pytest.mark.parametrize(
-        ("answer", "known"),
+        ("answer", "certain"),
         [
             (BAD | {"model": 7}, {"message_id": "c-1"}),
             (BAD | {"model": "", "id": "c\n1"}, {}),
@@ -408,11 +408,11 @@ class TestACallThatCannotBeCharged:
             (object(), {}),
         ],
     )
-    def test_whatever_it_is(self, store: MemoryStore, answer: object, known: dict[str, str]) -> None:
+    def test_whatever_it_is(self, store: MemoryStore, answer: object, certain: dict[str, str]) -> None:
         Workflow("w", store).charge_later(answer, agent="a\nb", observed_at="yesterday")
         (found,) = self.missed(store)
         own_id = only_reading(store)["id"]
-        assert found == {"message_id": own_id} | known
+        assert found == {"message_id": own_id} | certain
 
     def test_a_charge_of_it_is_refused_and_leaves_nothing(self, store: MemoryStore) -> None:
         with pytest.raises(InvalidInput, match="prompt_tokens"):

@@ -49,7 +49,7 @@ def test_litellm_calls_are_charged_once_each_whatever_way_they_are_made(
         await litellm.acompletion(**claude, **HELLO)
         async for _ in await litellm.acompletion(**chat, **HELLO, stream=True, stream_options={"include_usage": True}):
             pass
-        for _ in range(1200):  # it charges beside the program, later on a busy machine
+        for _ in range(1200):  # it charges in a thread, later on a busy machine
             await asyncio.sleep(0.05)
             if "w" in store.workflow_ids() and len(readings(store)) == 2:
                 break
@@ -77,18 +77,18 @@ class TestLiteLlmInOneProcess:
         return litellm
 
     def call(self, litellm: Any) -> str:
-        """The id of its answer, when LiteLLM has told every callback of it."""
-        told = threading.Event()
+        """The id of its answer, when LiteLLM has called every callback for it."""
+        called = threading.Event()
 
         class Last(litellm.integrations.custom_logger.CustomLogger):  # type: ignore[misc]
             def log_success_event(self, *_: Any, **__: Any) -> None:
-                told.set()
+                called.set()
 
         last = Last()
         litellm.success_callback = [each for each in litellm.success_callback if type(each).__name__ != "Last"]
         litellm.callbacks = [*(each for each in litellm.callbacks if type(each).__name__ != "Last"), last]
         answer = litellm.completion(model="openai/gpt-5", mock_response="hello", **HELLO)
-        assert told.wait(20)
+        assert called.wait(20)
         return str(answer.id)
 
     def charged(self, store: MemoryStore) -> dict[str, list[str]]:
@@ -126,11 +126,11 @@ class TestLiteLlmInOneProcess:
         sdk("litellm")
         store = MemoryStore()
         with suppress(RuntimeError), workflow("w", store=store) as wf:
-            callback, begun = litellm_callback(wf, agent="build"), datetime.now()  # noqa: DTZ005 - as LiteLLM's
+            callback, started = litellm_callback(wf, agent="build"), datetime.now()  # noqa: DTZ005 - as LiteLLM's
             if error is not None:
                 raise error
         after = datetime.now() + timedelta(seconds=1)  # noqa: DTZ005
-        callback.log_success_event({}, ANSWER | {"id": "late"}, begun, after)
+        callback.log_success_event({}, ANSWER | {"id": "late"}, started, after)
         callback.log_success_event({}, ANSWER | {"id": "after"}, after, after)
         asyncio.run(callback.async_log_success_event({}, ANSWER | {"id": "after"}, after, after))
         assert [line["message_id"] for line in readings(store)] == ["late"]
@@ -207,8 +207,8 @@ class TestSpans:
 
     @pytest.mark.parametrize("spelled", [{"intValue": "100"}, {"stringValue": "100"}, {"doubleValue": 100.0}])
     def test_a_whole_number_is_a_count_however_it_is_spelled_here_as_in_a_file(self, spelled: dict[str, Any]) -> None:
-        (told,) = spelled.values()
-        (line,) = readings(self.ended(gen_ai__usage__input_tokens=told, gen_ai__response__model="gpt-5"))
+        (given,) = spelled.values()
+        (line,) = readings(self.ended(gen_ai__usage__input_tokens=given, gen_ai__response__model="gpt-5"))
         attributes = [
             {"key": "gen_ai.usage.input_tokens", "value": spelled},
             {"key": "costledger.workflow_id", "value": {"stringValue": "w"}},
@@ -219,15 +219,15 @@ class TestSpans:
         assert isinstance(found.reading, Call)
         assert line["usage"] == found.reading.usage == {"input_tokens": 100, "output_tokens": 0}
 
-    @pytest.mark.parametrize("told", ["1.0", "-1", "١", "x", [1, 2], ["x"], [], True, 1.5, -1, 2**63, "", b"7"])
+    @pytest.mark.parametrize("given", ["1.0", "-1", "١", "x", [1, 2], ["x"], [], True, 1.5, -1, 2**63, "", b"7"])
     @pytest.mark.parametrize("bucket", ["input_tokens", "output_tokens", "cache_read.input_tokens"])
     def test_a_count_that_is_none_never_ends_the_agent_and_is_named_in_the_log(
-        self, bucket: str, told: object, caplog: pytest.LogCaptureFixture
+        self, bucket: str, given: object, caplog: pytest.LogCaptureFixture
     ) -> None:
         counts = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__output_tokens": 7}
-        store = self.ended(**counts | {f"gen_ai__usage__{bucket}": told}, gen_ai__response__model="gpt-5")
+        store = self.ended(**counts | {f"gen_ai__usage__{bucket}": given}, gen_ai__response__model="gpt-5")
         named = [record.getMessage() for record in caplog.records if record.name == "costledger"]
-        if told == "":  # an attribute that is empty is not there
+        if given == "":  # an attribute that is empty is not there
             assert named == []
         else:
             assert len(named) == 1
@@ -240,10 +240,10 @@ class TestSpans:
         trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()
         provider = trace.TracerProvider()
         provider.add_span_processor(span_processor(Workflow("w", store), agent="build"))
-        told = {"gen_ai.usage.input_tokens": 5, "gen_ai.response.id": "r-1", "gen_ai.response.model": "gpt-5"}
+        given = {"gen_ai.usage.input_tokens": 5, "gen_ai.response.id": "r-1", "gen_ai.response.model": "gpt-5"}
         for end_time in (1_700_000_000_000_000_000, 1_700_000_001_000_000_000):
             span = provider.get_tracer("t").start_span("chat")
-            span.set_attributes(told)
+            span.set_attributes(given)
             span.end(end_time=end_time)
         assert len(readings(store)) == 1
         assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
@@ -264,8 +264,8 @@ class TestSpans:
 def test_a_litellm_call_whose_metadata_is_of_another_kind_is_charged(metadata: object) -> None:
     sdk("litellm")
     store = MemoryStore()
-    told = {"litellm_params": {"metadata": metadata}}
-    litellm_callback(Workflow("w", store), agent="build").log_success_event(told, ANSWER, None, None)
+    given = {"litellm_params": {"metadata": metadata}}
+    litellm_callback(Workflow("w", store), agent="build").log_success_event(given, ANSWER, None, None)
     assert [(line["agent"], line["usage"]) for line in readings(store)] == [("build", ANTHROPIC)]
 
 

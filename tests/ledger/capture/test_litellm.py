@@ -1,4 +1,4 @@
-"""LiteLLM's callback with the real package: nothing is lost, and what is not known is a lower bound."""
+"""LiteLLM's callback with the real package: nothing is lost, and an unknown cost makes a lower bound."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ def test_a_server_that_was_asked_and_shows_no_details_is_believed_unless_it_says
     litellm: Any, tokens: Any, *, guess: bool
 ) -> None:
     store = MemoryStore()
-    told = {"stream": True, "model": "gpt-5", "optional_params": ASKS}
+    request = {"stream": True, "model": "gpt-5", "optional_params": ASKS}
     answer = answer_of(litellm, "a few words", tokens)
-    litellm_callback(Workflow("w", store)).log_success_event(told, answer, None, None)
+    litellm_callback(Workflow("w", store)).log_success_event(request, answer, None, None)
     (line,) = [line for line in store.read("w") if line["type"] == "cost_observed"]
     assert (line.get("partial"), "usage" in line) == (True if guess else None, not guess)

@@ -141,9 +141,11 @@ def test_a_cancelled_task_cancels_its_workflow_wherever_it_is() -> None:
 
 
 def program(folder: Path, text: str, **environment: str) -> subprocess.Popen[str]:
-    told = os.environ | {"PYTHONPATH": str(PROJECT)} | environment
+    variables = os.environ | {"PYTHONPATH": str(PROJECT)} | environment
     command = [sys.executable, "-c", text]
-    return subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 PLAIN = """
@@ -199,13 +201,13 @@ def test_a_child_process_joins_and_adds_its_cost(tmp_path: Path, monkeypatch: py
     Path("costledger.toml").write_text("[budgets]\ndefault_usd = '5'\n")
     with projections.workflow("w", data="data") as wf:
         wf.observe(agent="plan", cost_usd="0.50")
-        told = wf.environment()
-        assert told == {
+        variables = wf.environment()
+        assert variables == {
             "COSTLEDGER_WORKFLOW": "w",
             "COSTLEDGER_DATA": str(tmp_path / "data"),
             "COSTLEDGER_CONFIG": str(tmp_path / "costledger.toml"),
         }
-        children = [program(elsewhere, CHILD, **told) for _ in range(2)]
+        children = [program(elsewhere, CHILD, **variables) for _ in range(2)]
         for child in children:
             out, err = child.communicate()
             assert (child.returncode, err) == (0, ""), err
@@ -242,9 +244,9 @@ if pid:
     with program(tmp_path, text) as running:
         assert running.communicate()[1] == ""
     lines = list(DirectoryStore(tmp_path / "data").read("w"))
-    told = [line.get("agent") or line["type"] for line in lines]
+    agents = [line.get("agent") or line["type"] for line in lines]
     by_child = ["plan", "build", "was started by another process"[-29:]]
-    assert told == ["ledger_opened", "workflow_started", "plan", *by_child, "workflow_completed", "late"]
+    assert agents == ["ledger_opened", "workflow_started", "plan", *by_child, "workflow_completed", "late"]
     row = project(DirectoryStore(tmp_path / "data"), "w").row
     assert (row.status, row.actual_cost_total) == ("completed", 2.01)
 
