@@ -360,7 +360,7 @@ class _Broken:
 
 
 @pytest.mark.parametrize("event", [{"type": []}, {"type": {}, "usage": [1]}, {"usage": "x"}, 7, None, _Broken()])
-def test_a_stream_is_handed_on_whatever_stands_in_it(store: MemoryStore, event: object) -> None:
+def test_a_stream_is_passed_on_whatever_is_in_it(store: MemoryStore, event: object) -> None:
     start = {"type": "message_start", "message": ANSWER}
 
     class Client:
@@ -385,7 +385,7 @@ class TestACallThatCannotBeCharged:
         names = ("agent", "session_id", "model", "message_id")
         return [{name: line[name] for name in names if name in line} for line in lines]
 
-    def test_with_what_is_known_once_however_often_it_is_seen(
+    def test_with_what_is_certain_once_however_often_it_comes(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         for _ in range(2):

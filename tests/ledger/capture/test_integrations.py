@@ -105,7 +105,7 @@ class TestLiteLlmInOneProcess:
                 made[name] = [self.call(litellm)]
         assert self.charged(store) == made
 
-    def test_a_call_after_the_end_is_charged_to_nobody(self, litellm: Any) -> None:
+    def test_a_call_after_the_end_is_not_charged(self, litellm: Any) -> None:
         store = MemoryStore()
         with workflow("one", store=store) as wf:
             litellm.callbacks = [callback := litellm_callback(wf)]
@@ -122,7 +122,7 @@ class TestLiteLlmInOneProcess:
         assert self.charged(store) == {"one": made, "two": made}
 
     @pytest.mark.parametrize("error", [None, RuntimeError("no")])
-    def test_a_call_of_the_block_that_is_told_of_late_is_charged(self, error: Exception | None) -> None:
+    def test_a_call_of_the_block_that_is_reported_late_is_charged(self, error: Exception | None) -> None:
         sdk("litellm")
         store = MemoryStore()
         with suppress(RuntimeError), workflow("w", store=store) as wf:
@@ -236,7 +236,7 @@ class TestSpans:
             (line,) = readings(store)
             assert (line["agent"], line["model"], line["partial"], "usage" in line) == ("build", "gpt-5", True, False)
 
-    def test_spans_of_one_response_are_one_charge_and_nothing_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_spans_of_one_response_are_one_charge_without_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
         trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()
         provider = trace.TracerProvider()
         provider.add_span_processor(span_processor(Workflow("w", store), agent="build"))

@@ -111,7 +111,7 @@ def test_a_retry_of_a_program_that_was_killed_counts(tmp_path: Path) -> None:
     assert (row.status, row.actual_cost_total) == ("completed", 4.4)
 
 
-def test_blocks_beside_each_other_count_each_for_itself() -> None:
+def test_concurrent_blocks_count_each_for_itself() -> None:
     store = MemoryStore()
     with workflow("w", store=store) as one:
         one.observe(agent="plan", cost_usd="0.50")

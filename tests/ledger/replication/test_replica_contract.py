@@ -128,7 +128,7 @@ def test_a_chain_comes_back_as_it_went_in(replica: Replica, name: str) -> None:
     assert positions == sorted(set(positions))
 
 
-def test_what_does_not_extend_the_chain_is_not_taken_and_the_head_is_told(replica: Replica, name: str) -> None:
+def test_what_does_not_extend_the_chain_is_not_taken_and_the_head_is_returned(replica: Replica, name: str) -> None:
     lines = lines_of(name, 9)
     whole = ChainSegment(start(name), lines[:6])
     assert replica.publish([whole]) == [whole.last]
@@ -338,7 +338,7 @@ def test_an_engine_that_is_away_is_unavailable_and_nothing_else(name: str) -> No
         replica.head(name, "a1")
 
 
-def test_a_stream_that_nobody_made_is_not_made_by_a_reader(server: Cluster) -> None:
+def test_a_missing_stream_is_not_made_by_a_reader(server: Cluster) -> None:
     replica = NatsReplica(server.name, config={**STREAM, "name": "none"})
     with pytest.raises(ReplicaUnavailable, match="`costledger replicate` makes it"):
         replica.identity  # noqa: B018
@@ -379,7 +379,7 @@ def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_is_shown(pa
     assert "@ as %40" in shown
 
 
-def test_an_encoded_password_is_told_to_the_server_as_it_is(tmp_path: Path) -> None:
+def test_an_encoded_password_is_sent_to_the_server_decoded(tmp_path: Path) -> None:
     with running(tmp_path / "nats") as cluster:
         one = cluster.servers[0]
         cluster.stop()

@@ -150,7 +150,7 @@ def test_a_repair_says_what_was_lost_and_the_second_finds_nothing(tmp_path: Path
     assert caught_up(store, replica, repaired=True)[1].losses == []
 
 
-def test_a_repair_sends_a_chain_again_that_ends_with_a_message_of_somebody_else(tmp_path: Path) -> None:
+def test_a_repair_sends_a_chain_again_that_ends_with_a_foreign_message(tmp_path: Path) -> None:
     store, replica = DirectoryStore(tmp_path), MemoryReplica()
     append(store, "w", 9)
     caught_up(store, replica)
@@ -195,7 +195,7 @@ def test_a_long_ledger_is_sent_and_repaired_in_several_runs(tmp_path: Path) -> N
     assert chains(replica) == ledgers(store)
 
 
-def test_an_engine_that_is_away_costs_an_append_nothing_and_what_waits_is_told(tmp_path: Path) -> None:
+def test_an_engine_that_is_away_costs_an_append_nothing_and_the_backlog_is_reported(tmp_path: Path) -> None:
     store, replica = DirectoryStore(tmp_path), MemoryReplica()
     append(store, "w")
     assert backlog(store).replica is None
@@ -244,7 +244,7 @@ def test_a_damaged_ledger_and_one_that_parted_wait_and_the_others_go_on(tmp_path
     assert {problem.workflow_id for problem in caught_up(store, replica, repaired=True)[0].problems} == set(kinds)
 
 
-def test_a_cut_ledger_is_told_and_not_sent(tmp_path: Path) -> None:
+def test_a_cut_ledger_is_reported_and_not_sent(tmp_path: Path) -> None:
     store, replica = DirectoryStore(tmp_path), MemoryReplica()
     append(store, "w", 5)
     caught_up(store, replica)
@@ -299,7 +299,7 @@ def test_an_origin_renewed_under_a_running_replication_makes_new_chains(tmp_path
     assert len({line.origin for line in replica.stored}) == 2
 
 
-def test_a_stream_made_anew_gets_everything_again(tmp_path: Path) -> None:
+def test_a_recreated_stream_gets_everything_again(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     append(store, "w", 4)
     caught_up(store, MemoryReplica("first"))

@@ -48,7 +48,7 @@ def test_the_session_total_covers_its_messages_in_any_order_of_status_line_and_h
     assert agent.log() == ""
 
 
-def test_sub_agents_stand_below_the_session_total_also_those_read_before_it(agent: Agent, transcript: Path) -> None:
+def test_sub_agents_count_below_the_session_total_also_those_read_before_it(agent: Agent, transcript: Path) -> None:
     sub = transcript.with_suffix("") / "subagents" / "agent-a1.jsonl"
     sub.parent.mkdir(parents=True)
     sub.write_text(message(1, 40_000, isSidechain=True, agentId="a1"))
@@ -165,7 +165,7 @@ def test_lines_that_overtake_each_other_count_once_and_a_restart_still_counts(ag
     assert agent.cost() == 0.9
 
 
-def test_what_a_cleared_session_told_late_is_not_where_the_next_one_goes_on_from(agent: Agent) -> None:
+def test_a_late_line_of_a_cleared_session_is_not_where_the_next_one_continues(agent: Agent) -> None:
     agent.shows("5.41", duration_ms=50_000)
     agent.shows("5.30", duration_ms=49_000)
     agent.stops(cleared=True)
@@ -176,7 +176,7 @@ def test_what_a_cleared_session_told_late_is_not_where_the_next_one_goes_on_from
     assert (agent.cost(), agent.cost("s-2")) == (5.41, 0.19)
 
 
-def test_two_sessions_begun_in_the_same_second_are_two(agent: Agent) -> None:
+def test_two_sessions_started_in_the_same_second_are_two(agent: Agent) -> None:
     agent.shows("0.10")
     agent.shows("0.10", session_id="s-2")
     agent.drain()
@@ -421,7 +421,7 @@ class TestCommands:
         self.settled(data)
         assert project(DirectoryStore(data), S).row.actual_cost_total == 0.8
 
-    def test_from_the_moment_a_command_ends_one_drain_is_there_and_nobody_starts_another(self, data: Path) -> None:
+    def test_from_the_end_of_a_command_on_one_drain_runs_and_no_other_starts(self, data: Path) -> None:
         for cost in (0.42, 0.43):
             self.run(data, "statusline", given=self.status(cost))
             lock = Spool(str(data)).drain_lock()
@@ -476,7 +476,7 @@ class TestCommands:
         assert "\x1b" not in log
         assert not Spool(str(data)).waits()
 
-    def test_a_data_directory_that_cannot_be_written_fails_nobody(self, data: Path) -> None:
+    def test_a_data_directory_that_cannot_be_written_fails_no_agent(self, data: Path) -> None:
         data.write_text("a file")
         try:
             done = self.run(data, "statusline", given=self.status(0.42))
@@ -489,7 +489,7 @@ class TestCommands:
         assert not (tmp_path / "general").exists()
 
     @pytest.mark.parametrize("closed", ["the other end of its output", "all of its output"])
-    def test_nobody_reads_the_line_any_more(self, data: Path, closed: str) -> None:
+    def test_a_line_without_a_reader(self, data: Path, closed: str) -> None:
         program = str(Path(sys.executable).with_name("costledger"))
         command = [program, "statusline"] if "end" in closed else ["sh", "-c", f"'{program}' statusline >&- 2>&-"]
         given, environment = json.dumps(self.status(0.42)), {**os.environ, "COSTLEDGER_DATA": str(data)}
@@ -553,7 +553,7 @@ def test_a_session_has_one_name_in_the_status_line_and_in_its_transcript(session
     assert file_name(session_id) == name_id(session_id)
 
 
-def test_a_session_whose_id_is_no_file_name_is_told_of_all_the_same(tmp_path: Path) -> None:
+def test_a_session_whose_id_is_no_file_name_is_recorded_all_the_same(tmp_path: Path) -> None:
     given = json.dumps({"session_id": "../../x", "cost": {"total_cost_usd": 1.5}})
     data = tmp_path / "data"
     command = [sys.executable, "-m", "projections", "statusline", "--data", str(data)]

@@ -60,7 +60,7 @@ def test_a_file_in_the_usual_spelling_comes_back_byte_by_byte(found: dict[str, A
         assert spelled_like(back, uninstalled(PATH, parsed(PATH, back))) == text
 
 
-def test_a_status_line_of_somebody_else_is_refused_with_the_choices() -> None:
+def test_another_status_line_is_refused_with_the_choices() -> None:
     with pytest.raises(SourceUnreadable, match="--status-line after") as caught:
         installed(PATH, {"statusLine": {"type": "command", "command": "mine.sh"}}, COMMAND, "/d", "refuse")
     assert "mine.sh" in str(caught.value)
@@ -77,7 +77,7 @@ def test_a_status_line_of_somebody_else_is_refused_with_the_choices() -> None:
         ('{"hooks": {"Stop": {}}}', "hooks.Stop"),
     ],
 )
-def test_what_cannot_be_kept_as_it_is_is_not_touched(text: str, problem: str) -> None:
+def test_what_cannot_be_preserved_is_not_changed(text: str, problem: str) -> None:
     with pytest.raises(SourceUnreadable, match=problem):
         installed(PATH, parsed(PATH, text), COMMAND, "/d", "refuse")
 
@@ -115,7 +115,7 @@ class TestCommand:
         assert (done.returncode, "nothing was changed" in done.stdout) == (1, True)
         assert not (tmp_path / ".claude").exists()
 
-    def test_nobody_to_ask_is_no(self, tmp_path: Path) -> None:
+    def test_no_terminal_to_ask_means_no(self, tmp_path: Path) -> None:
         done = self.install(tmp_path)
         assert (done.returncode, "--yes" in done.stderr, "interrupted" in done.stderr) == (1, True, False)
         assert not (tmp_path / ".claude").exists()
@@ -125,7 +125,7 @@ class TestCommand:
         assert (done.returncode, "names several folders" in done.stderr) == (2, True)
         assert list(tmp_path.iterdir()) == []
 
-    def test_settings_that_disable_all_hooks_are_said_to_before_and_after(self, tmp_path: Path) -> None:
+    def test_settings_that_disable_all_hooks_are_reported_before_and_after(self, tmp_path: Path) -> None:
         path = tmp_path / ".claude" / "settings.json"
         path.parent.mkdir()
         path.write_text('{"disableAllHooks": true}\n')

@@ -386,7 +386,7 @@ def test_a_projector_whose_partition_moved_stores_nothing(postgres_url: str) -> 
         assert rows_at(postgres_url) == before
 
 
-def test_another_replica_is_refused_and_can_be_replayed_beside_the_rows(postgres_url: str) -> None:
+def test_another_replica_is_refused_and_can_be_replayed_into_new_rows(postgres_url: str) -> None:
     hosts = Hosts(2)
     lively(hosts, 5, 60)
     hosts.send_all()
@@ -448,7 +448,7 @@ def test_rows_that_a_refresh_made_are_not_taken_over(postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize("lines_after", [0, 5, 20, 60])
-def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_rows(
+def test_a_replica_that_went_back_in_time_is_refused_and_replayed_into_new_rows(
     postgres_url: str, lines_after: int
 ) -> None:
     hosts = Hosts(1)
@@ -476,7 +476,7 @@ def test_a_replica_that_went_back_in_time_is_refused_and_replayed_beside_the_row
     assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
 
 
-def test_a_replica_that_went_back_under_a_rebuild_has_the_next_one_begin_anew(postgres_url: str) -> None:
+def test_a_replica_that_went_back_during_a_rebuild_makes_the_next_one_start_from_scratch(postgres_url: str) -> None:
     hosts = Hosts(1)
     lively(hosts, 5, 60)
     hosts.send_all()
@@ -489,7 +489,7 @@ def test_a_replica_that_went_back_under_a_rebuild_has_the_next_one_begin_anew(po
     assert project_again(hosts.replica, postgres_url, wait_seconds=0.1).lines == len(hosts.replica.stored)
 
 
-def test_a_rebuild_by_several_processes_beside_running_projectors_shows_the_new_rows_at_once(postgres_url: str) -> None:
+def test_a_rebuild_by_several_processes_with_running_projectors_shows_the_new_rows_at_once(postgres_url: str) -> None:
     hosts, stop, lines = Hosts(3), threading.Event(), list[int]()
     lively(hosts, 60, 300)
     hosts.send_all()
@@ -552,7 +552,7 @@ def test_a_rebuild_that_was_interrupted_is_gone_on_with(postgres_url: str) -> No
     assert rows_at(postgres_url) == hosts.rows()
 
 
-def test_a_rebuild_tells_what_the_replica_has_lost_and_shows_less_only_when_told_to(postgres_url: str) -> None:
+def test_a_rebuild_reports_what_the_replica_has_lost_and_shows_less_only_when_accepted(postgres_url: str) -> None:
     hosts = Hosts(2)
     hosts.stores[0].append([cost_observed("gone", cost_usd=n, agent=f"a{n}") for n in range(5)])
     hosts.stores[1].append([cost_observed("kept", cost_usd=1)])
@@ -564,9 +564,7 @@ def test_a_rebuild_tells_what_the_replica_has_lost_and_shows_less_only_when_told
     with pytest.raises(ReplicaFallsShort, match=r"gone of origin origin-0 ends at 3 of 6\): .* --accept-lost"):
         project_again(hosts.replica, postgres_url, wait_seconds=0)
     assert rows_at(postgres_url) == before
-    assert (
-        project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0
-    )  # no projector waits any longer
+    assert project_on(hosts.replica, postgres_url, once=True, wait_seconds=0).lines == 0  # no projector waits now
     report = project_again(hosts.replica, postgres_url, accept_lost=True, wait_seconds=0)
     assert report.costs_changed == 1
     assert {row.adw_id: row.actual_cost_total for row in rows_at(postgres_url)} == {"gone": 1.0, "kept": 1.0}

@@ -112,13 +112,13 @@ def test_an_empty_shared_history_says_which_it_is(run: Run, server: Cluster, pos
     assert "no workflow 'none' in postgresql://" in run(*empty, "show", "none").err
 
 
-def test_a_figure_stored_by_hand_is_still_told(run: Run, server: Cluster, shared: tuple[str, ...]) -> None:
+def test_a_figure_stored_by_hand_is_still_reported(run: Run, server: Cluster, shared: tuple[str, ...]) -> None:
     with psycopg.connect(shared[-1], autocommit=True) as db:
         db.execute("UPDATE workflow_history SET actual_cost_nanousd = 7000000000 WHERE adw_id = 'w'")
     assert "The row shows $7.0000: somebody stored that" in run(*shared, "explain", "w", "--from", server.name).out
 
 
-def test_lines_that_the_engine_lost_are_said_to_be_missing(
+def test_lines_that_the_engine_lost_are_reported_as_missing(
     run: Run, server: Cluster, tmp_path: Path, postgres_url: str
 ) -> None:
     ledgers = DirectoryStore(tmp_path / "other")
@@ -136,7 +136,7 @@ def test_lines_that_the_engine_lost_are_said_to_be_missing(
     assert "replicate --repair" in refused.err
 
 
-def test_the_server_tells_the_same(tmp_path: Path, server: Cluster, shared: tuple[str, ...]) -> None:
+def test_the_server_answers_the_same(tmp_path: Path, server: Cluster, shared: tuple[str, ...]) -> None:
     without = Process(tmp_path / "one", "--history", shared[-1])
     whole = Process(tmp_path / "two", "--history", shared[-1], "--from", server.name)
     try:
