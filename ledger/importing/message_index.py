@@ -389,7 +389,7 @@ def _in_transaction(connection: sqlite3.Connection) -> sqlite3.Connection:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection

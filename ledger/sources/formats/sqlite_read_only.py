@@ -69,6 +69,10 @@ def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
             shutil.copyfile(file, Path(folder, file.name))
         db = sqlite3.connect(":memory:", isolation_level=None)
         db.text_factory = lenient_text
-        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
-            copy.backup(db)
+        try:
+            with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
+                copy.backup(db)
+        except BaseException:
+            db.close()
+            raise
         return db

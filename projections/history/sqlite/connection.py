@@ -162,6 +162,9 @@ def _reading(path: Path) -> sqlite3.Connection:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         db.close()
+    except BaseException:
+        db.close()
+        raise
     else:
         return db
     journal = _log_of(path)
@@ -171,8 +174,12 @@ def _reading(path: Path) -> sqlite3.Connection:
         for file in (path, journal):
             shutil.copyfile(file, Path(folder, file.name))
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
-            copy.backup(db)
+        try:
+            with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
+                copy.backup(db)
+        except BaseException:
+            db.close()
+            raise
         return db
 
 
