@@ -97,10 +97,14 @@ def restore(
     except OSError as error:
         raise LedgerUnavailable(data, "restore into", error) from error
     _store_cursor(replica, data, chosen, chains, clocks.to_wire(clock()))
+    return _restored(chosen, data, chains)
+
+
+def _restored(origin: str, data: Path, chains: dict[str, _Restoring]) -> Restored:
     heads = [one.chain.head for one in chains.values()]
     problems = [(workflow_id, one.error or _gap(one, data)) for workflow_id, one in chains.items()]
     return Restored(
-        chosen,
+        origin,
         ledgers=sum(head.seq > 0 for head in heads),
         events=sum(head.seq for head in heads),
         size_bytes=sum(head.size for head in heads),

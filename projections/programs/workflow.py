@@ -94,7 +94,7 @@ class _Accounted(Workflow):
 
     @property
     def cost(self) -> Decimal | None:
-        """USD that the workflow has cost by its ledger, at this moment; None while nothing is known.
+        """USD that the workflow has cost by its ledger, at this moment; None while it is unknown.
 
         It is a replay of the ledger in this data directory, as the receipts of `POST /api/events` report it: with what
         every process here has appended, and without what other hosts have. Usage without a price is not in it.

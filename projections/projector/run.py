@@ -114,7 +114,7 @@ def project_again(
 
     Raises:
         HistoryUnavailable, ReplicaUnavailable: run it again.
-        ReplicaFallsShort: the rows that are shown come from lines that it does not have; they remain.
+        ReplicaFallsShort: the shown rows come from lines that it does not have; they remain.
         ReplicaWentBack: the new rows were dropped; run it again.
         InvalidInput: the rows are in another application's table.
     """
@@ -124,10 +124,7 @@ def project_again(
             try:
                 read = projector.step(wait_seconds)
                 idle = 0 if read else idle + 1
-                if read == projector.lines_max:
-                    continue
-                ends = ends or replica.ends()
-                if not version.has_read(ends):
+                if read == projector.lines_max or not version.has_read(ends := ends or replica.ends()):
                     continue
                 ends = {}
                 changes = _show(version, replica, is_idle=idle > _IDLE_STEPS_MAX, accept_lost=accept_lost)
