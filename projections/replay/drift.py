@@ -17,7 +17,7 @@ from projections.folding.spend import Spend
 __all__ = ["Examined", "Finding", "differences", "examine", "findings"]
 
 RESTORE = "keep what verifies: costledger salvage -- {}; or restore a backup, which lacks what was appended since"
-ACCEPT = "restore the ledger from a backup, or accept what stands there: costledger resync --force -- {}"
+ACCEPT = "restore the ledger from a backup, or accept it as it is: costledger resync --force -- {}"
 
 
 @dataclass(frozen=True, slots=True)

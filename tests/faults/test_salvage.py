@@ -293,7 +293,7 @@ def test_events_that_were_appended_below_damage_are_kept_with_those_above_it(tmp
     path, before = store.ledger_path("w"), told(store)
     path.write_bytes(path.read_bytes().replace(b'"0.31"', b'"9.31"'))
     receipt = DirectoryStore(tmp_path).append([cost_observed("w", agent="later", cost_usd=7, id="later")])[0]
-    with pytest.raises(DamagedLedger, match="salvage before restoring a backup") as found:
+    with pytest.raises(DamagedLedger, match="salvage before you restore a backup") as found:
         told(store)
     assert found.value.line < receipt.seq
     salvage(store, "w")
