@@ -1,8 +1,8 @@
-"""Rebuild: replay every ledger into fresh rows, beside readers and writers, and swap them in at once."""
+"""Rebuild: replay every ledger into fresh rows, during reads and writes, and swap them in at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -12,12 +12,13 @@ from ledger.storage.directory_store import sizes_of
 from ledger.storage.parallel import ask_each
 from ledger.storage.store import LedgerStore
 from projections.folding.projection import Projected
-from projections.history.store import HistoryStore
+from projections.history.store import Fresh, HistoryStore
 from projections.replay.refresh import (
     PARALLEL_BYTES,
     LedgerProblem,
     LedgerVanished,
     RefreshReport,
+    Replayed,
     accept,
     log_changes,
     project,
@@ -39,12 +40,12 @@ def rebuild(
 ) -> RefreshReport:
     """Replace every row by pure replay of its ledger, in one transaction at the end.
 
-    Readers see the old rows until then; an interruption leaves no trace. Audit entries are kept, and added for every
-    cost that changes. A ledger that verifies decides, also when it lost what its row was folded from; one that cannot
-    be read keeps its row and is a problem. A row that no ledger ever stood behind is removed.
+    Readers read the old rows until then; an interruption leaves no trace. The audit log stays, and gets an entry for
+    every cost that changes. A ledger that verifies decides, also when it lost lines its row was folded from; one that
+    cannot be read is a problem, and its row stays. A row that never had a ledger is removed.
 
     Args:
-        processes: that replay beside each other.
+        processes: the number of processes that share a large replay.
         progress: called with ledgers done and in all.
 
     Raises:
@@ -53,36 +54,41 @@ def rebuild(
     """
     if history.shared:
         raise SharedHistory
-    report = RefreshReport()
-    checkpoints = history.checkpoints()
-    sizes = sizes_of(ledgers)
+    report, checkpoints, sizes = RefreshReport(), history.checkpoints(), sizes_of(ledgers)
     report.problems += stray_files(ledgers)
     jobs = [(name, checkpoints.get(name)) for name in sizes]
     many = processes if sum(sizes.values()) >= PARALLEL_BYTES else 1
-    lost: list[tuple[Projected, str]] = []
     question = partial(replayed, accepts=True)
     with ask_each(question, ledgers, jobs, processes=many) as answers, history.rebuilding() as fresh:
-        done = 0
-        while batch := list(islice(answers, _BATCH_ROWS)):
-            report.problems += [LedgerProblem(one.workflow_id, one.error) for one in batch if one.error is not None]
-            lost += [(one.projected, one.lost) for one in batch if one.projected is not None and one.lost]
-            report.folded += [one.workflow_id for one in batch if one.projected is not None]
-            fresh.add([one.projected for one in batch if one.projected is not None and not one.lost])
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(jobs))
+        lost = _fill(fresh, answers, report, lambda done: progress(done, len(jobs)) if progress else None)
         for name in sorted(checkpoints.keys() - sizes.keys()):
             report.problems.append(LedgerProblem(name, LedgerVanished(name, checkpoints[name])))
-        kept = {problem.workflow_id for problem in report.problems} | {one.row.adw_id for one, _ in lost}
-
-        def again(workflow_id: str) -> Projected | None:
-            """A row that was refreshed, or came, while this rebuild was on."""
-            try:
-                return project(ledgers, workflow_id)
-            except UnknownWorkflow:
-                return None
-
-        report.changes += fresh.swap(keep=kept, again=again, reason="rebuild")
+        unchanged = {problem.workflow_id for problem in report.problems} | {one.row.adw_id for one, _ in lost}
+        report.changes += fresh.swap(keep=unchanged, again=partial(_replay_again, ledgers), reason="rebuild")
     log_changes(report.changes)
     accept(history, lost, report, reason="rebuild")
     return report
+
+
+def _fill(
+    fresh: Fresh, answers: Iterator[Replayed], report: RefreshReport, progress: Callable[[int], None]
+) -> list[tuple[Projected, str]]:
+    """Add the rows of all ledgers, and return those of ledgers that lost lines, each with the problem."""
+    lost: list[tuple[Projected, str]] = []
+    done = 0
+    while batch := list(islice(answers, _BATCH_ROWS)):
+        report.problems += [LedgerProblem(one.workflow_id, one.error) for one in batch if one.error is not None]
+        lost += [(one.projected, one.lost) for one in batch if one.projected is not None and one.lost]
+        report.folded += [one.workflow_id for one in batch if one.projected is not None]
+        fresh.add([one.projected for one in batch if one.projected is not None and not one.lost])
+        done += len(batch)
+        progress(done)
+    return lost
+
+
+def _replay_again(ledgers: LedgerStore, workflow_id: str) -> Projected | None:
+    """Replay a row that was refreshed or added during the rebuild; None when it has no ledger."""
+    try:
+        return project(ledgers, workflow_id)
+    except UnknownWorkflow:
+        return None

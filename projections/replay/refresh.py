@@ -1,9 +1,9 @@
-"""Replay: from ledgers to rows. A refresh folds the ledgers that changed; a resync folds the ones it is told to."""
+"""Replay: from ledgers to rows. A refresh folds the ledgers that changed; a resync also those that did not."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -38,10 +38,10 @@ __all__ = [
 ]
 
 _ROWS_PER_TRANSACTION: Final = 500
-"""Bounds memory and how long other writers wait; beyond it a commit's cost is already spread thin."""
+"""Bounds memory and the time that other writers wait; larger batches save little per row."""
 
 PARALLEL_BYTES: Final = 8 * 1024 * 1024
-"""Below so much to replay, some 0.2 s, starting processes costs more than it saves."""
+"""Below this size, some 0.2 s of replay, starting processes costs more than it saves."""
 
 _LOST: Final = "the ledger no longer holds what the row was folded from"
 
@@ -52,7 +52,7 @@ _log = logging.getLogger("costledger")
 
 @dataclass(frozen=True, slots=True)
 class LedgerProblem:
-    """A workflow that could not be replayed; its row stays as it was."""
+    """A workflow that could not be replayed; its row stays unchanged."""
 
     workflow_id: str
     error: CostledgerError
@@ -60,7 +60,7 @@ class LedgerProblem:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A row that was made again from a ledger that no longer holds what it was folded from; costs in nanodollars."""
+    """A row that was replayed from a ledger that lost lines the row was folded from; costs in nanodollars."""
 
     workflow_id: str
     problem: str
@@ -70,12 +70,12 @@ class Accepted:
 
 @dataclass(slots=True)
 class RefreshReport:
-    """What a refresh did.
+    """The result of a refresh.
 
     Attributes:
-        accepted: what somebody's explicit word let ledgers that lost something decide.
+        accepted: rows of ledgers that lost lines, which the caller accepted explicitly.
         folded: ids of the workflows that were replayed.
-        unchanged: how many had nothing new.
+        unchanged: the number of workflows without a change.
     """
 
     changes: list[CostChange] = field(default_factory=list)
@@ -86,7 +86,7 @@ class RefreshReport:
 
 
 def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
-    """A workflow's row and spend by pure replay of its whole ledger.
+    """Return a workflow's row and spend by pure replay of its whole ledger.
 
     Raises:
         UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
@@ -99,21 +99,21 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
 
 
 def projected(state: State, head: Head) -> Projected:
-    """What a state means, and how far the ledger was folded for it."""
+    """Return the row and the spend of a state, and the head up to which the ledger was folded."""
     return Projected(row(state, head), spend(state), head)
 
 
 Project = Callable[[LedgerStore, str, Head | None], Projected]
-"""`project` itself, or another way to the same row, such as `KeptFolds.project`."""
+"""`project`, or another function with the same result, such as `FoldCache.project`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the replay of one ledger came to.
+    """The result of replaying one ledger.
 
     Attributes:
+        projected: None after an error.
         lost: why the ledger does not extend the checkpoint; "" when it does.
-        error: why nothing was projected; None when something was.
     """
 
     workflow_id: str
@@ -125,10 +125,11 @@ class Replayed:
 def replayed(
     ledgers: LedgerStore, job: tuple[str, Head | None], *, accepts: bool, project: Project = project
 ) -> Replayed:
-    """A workflow and its checkpoint, replayed; it never raises ours.
+    """Replay a workflow and return its result; a CostledgerError is a part of it and not raised.
 
     Args:
-        accepts: the ledger need not extend the checkpoint; its own chain has to verify whole.
+        job: the workflow and its checkpoint.
+        accepts: the ledger need not extend the checkpoint; its whole chain must verify.
     """
     workflow_id, checkpoint = job
     try:
@@ -139,16 +140,16 @@ def replayed(
                 raise
             return Replayed(workflow_id, project(ledgers, workflow_id, None), error.problem)
     except CostledgerError as error:
-        return Replayed(workflow_id, error=error)
+        return Replayed(workflow_id, error=_vanished(error, checkpoint))
 
 
 def accept(
     history: HistoryStore, replayed: Sequence[tuple[Projected, str]], report: RefreshReport, *, reason: str
 ) -> None:
-    """Let ledgers that lost what their rows were folded from decide what the rows show.
+    """Store rows of ledgers that lost lines the rows were folded from.
 
     Args:
-        replayed: each by pure replay, and what does not fit.
+        replayed: the rows by pure replay, each with the problem of its ledger.
     """
     for projected, problem in replayed:
         adw_id = projected.row.adw_id
@@ -173,97 +174,93 @@ def refresh(
     project: Project = project,
     processes: int = 1,
 ) -> RefreshReport:
-    """Bring rows up to date with the ledgers that changed since their checkpoints.
+    """Bring rows up to date with the ledgers that changed since their checkpoints; report those with a problem.
 
-    A ledger counts as changed when its size is not the checkpoint's (one `stat` each), or when somebody edited its
-    row's cost; of one that is named, also its end is looked at. A ledger that cannot be read, or lost what its row was
-    folded from, is a problem; the others are done.
+    A ledger has changed when its size is not the checkpoint's (one `stat` each), or when its row's cost was edited; of
+    one that is named, also its end is read.
 
     Args:
-        workflow_ids: which ones; None for all, also those whose ledger has vanished.
-        pure: rows show replay even where a running one holds a larger figure.
-        unchanged_too: replay them whether they changed or not.
-        accepts: ledgers that verify decide, also those that lost what their rows were folded from.
+        workflow_ids: the workflows; None for all, also those whose ledger has vanished.
+        pure: rows show the replayed cost, also where a running one has a larger figure.
+        unchanged_too: replay ledgers that did not change, too.
+        accepts: ledgers that verify decide, also those that lost lines that their rows were folded from.
         reason: for the audit log.
-        project: how a ledger is replayed.
-        processes: how many may share a large replay; 1 replays here, and only here may `project` be another one.
+        project: replays one ledger; another function than `project` only with one process.
+        processes: the number of processes that share a large replay.
 
     Raises:
-        HistoryUnavailable: the history cannot be used.
-        LedgerUnavailable: the ledgers cannot be listed.
+        HistoryUnavailable, LedgerUnavailable: the history cannot be used, or the ledgers cannot be listed.
         SharedHistory: projectors write it.
     """
     if history.shared:
         raise SharedHistory
     report = RefreshReport()
-    named = None if workflow_ids is None else set(workflow_ids)
-    checkpoints, stored = history.checkpoints(named), history.stored(named)
-    right = set() if unchanged_too else {adw_id for adw_id, shown in stored.items() if not shown.edited}
-    wanted = {*ledgers.workflow_ids(), *checkpoints} if named is None else named
-    if named is None:
-        report.problems += stray_files(ledgers)
-    jobs, in_all = _changed(ledgers, wanted, checkpoints, right, report, named=named is not None)
+    jobs, size = _jobs(ledgers, history, workflow_ids, report, unchanged_too=unchanged_too)
     question = partial(replayed, accepts=accepts, project=project)
-    with ask_each(question, ledgers, jobs, processes=processes if in_all >= PARALLEL_BYTES else 1) as answers:
+    with ask_each(question, ledgers, jobs, processes=processes if size >= PARALLEL_BYTES else 1) as answers:
         while batch := list(islice(answers, _ROWS_PER_TRANSACTION)):
-            for one in batch:
-                if one.error is not None:
-                    problem = _vanished(one.error, checkpoints.get(one.workflow_id))
-                    report.problems.append(LedgerProblem(one.workflow_id, problem))
-                else:
-                    report.folded.append(one.workflow_id)
-            told = [(one.projected, one.lost) for one in batch if one.projected is not None]
-            _write(history, told, report, pure=pure, reason=reason)
+            _store(history, batch, report, pure=pure, reason=reason)
     return report
 
 
 def stray_files(ledgers: LedgerStore) -> list[LedgerProblem]:
-    """Return what lies among the ledgers and is none, each as a problem under the name of its file."""
+    """Return the files in the folder of ledgers that are none, each as a problem under the name of its file."""
     return [LedgerProblem(stray.path.name, stray) for stray in ledgers.strays()]
 
 
-def _changed(
+def _jobs(
     ledgers: LedgerStore,
-    wanted: Iterable[str],
-    checkpoints: Mapping[str, Head],
-    right: Container[str],
+    history: HistoryStore,
+    workflow_ids: Iterable[str] | None,
     report: RefreshReport,
     *,
-    named: bool,
+    unchanged_too: bool,
 ) -> tuple[list[tuple[str, Head | None]], int]:
-    """The workflows to replay, each with its checkpoint, and how many bytes that is; the others go into the report.
-
-    Args:
-        right: those whose rows show what they were folded to.
-    """
+    """Return the workflows to replay, each with its checkpoint, and their bytes; the others go into the report."""
+    named = None if workflow_ids is None else set(workflow_ids)
+    checkpoints, stored = history.checkpoints(named), history.stored(named)
+    unedited = set() if unchanged_too else {adw_id for adw_id, shown in stored.items() if not shown.edited}
+    if named is None:
+        report.problems += stray_files(ledgers)
     jobs: list[tuple[str, Head | None]] = []
-    in_all = 0
-    for workflow_id in sorted(wanted):
+    bytes_in_all = 0
+    for workflow_id in sorted({*ledgers.workflow_ids(), *checkpoints} if named is None else named):
         checkpoint = checkpoints.get(workflow_id)
         try:
             size = ledgers.size(workflow_id)
-            if size is None and checkpoint is None and not named:
-                continue  # a file in which no event was ever acknowledged
-            if checkpoint and size == checkpoint.size and workflow_id in right:
-                if named:
+            if size is None and checkpoint is None and named is None:
+                continue  # a file without any acknowledged event
+            if checkpoint and size == checkpoint.size and workflow_id in unedited:
+                if named is not None:
                     ledgers.read(workflow_id, checkpoint=checkpoint)
                 report.unchanged += 1
                 continue
             jobs.append((workflow_id, checkpoint))
-            in_all += size or 0
+            bytes_in_all += size or 0
         except CostledgerError as error:
             report.problems.append(LedgerProblem(workflow_id, _vanished(error, checkpoint)))
-    return jobs, in_all
+    return jobs, bytes_in_all
+
+
+def _store(history: HistoryStore, batch: Sequence[Replayed], report: RefreshReport, *, pure: bool, reason: str) -> None:
+    report.problems += [LedgerProblem(one.workflow_id, one.error) for one in batch if one.error is not None]
+    report.folded += [one.workflow_id for one in batch if one.error is None]
+    projections = [(one.projected, one.lost) for one in batch if one.projected is not None]
+    if extending := [projected for projected, lost in projections if not lost]:
+        changes = history.write(extending, pure=pure, reason=reason)
+        report.changes += changes
+        log_changes(changes)
+    accept(history, [one for one in projections if one[1]], report, reason=reason)
 
 
 def resync(
     ledgers: LedgerStore, history: HistoryStore, *, workflow_ids: Iterable[str] | None = None, force: bool = False
 ) -> RefreshReport:
-    """Replay rows anew whether their ledgers changed or not: the ones named, or all ended ones.
+    """Replay rows whether their ledgers changed or not: the named ones, or all ended ones.
 
     Args:
-        force: rows show pure replay, also of a ledger that lost what its row was folded from. Without names this is
-            then every workflow, also the running ones, and rows that no ledger ever stood behind are removed.
+        force: rows show pure replay, also of a ledger that lost lines its row was folded from. Without names this
+            replays every workflow, also the running ones, and removes rows that never had a ledger.
 
     Raises:
         HistoryUnavailable, LedgerUnavailable: see `refresh`.
@@ -288,20 +285,20 @@ def resync(
 
 
 def _foreign(ledgers: LedgerStore, history: HistoryStore, workflow_ids: Iterable[str] | None) -> set[str]:
-    """Rows, among the ones named, that have no ledger and never had one."""
+    """Return the rows, of the named ones, that never had a ledger."""
     rows = set(history.stored()) if workflow_ids is None else set(history.stored()) & set(workflow_ids)
     return rows - set(ledgers.workflow_ids()) - set(history.checkpoints())
 
 
 def _vanished(error: CostledgerError, checkpoint: Head | None) -> CostledgerError:
-    """The error, but for a ledger that is gone and not just unknown."""
+    """Return the error, or LedgerVanished for a ledger that is gone and not just unknown."""
     if isinstance(error, UnknownWorkflow) and checkpoint is not None:
         return LedgerVanished(error.workflow_id, checkpoint)
     return error
 
 
 class LedgerVanished(CostledgerError):
-    """A row stands, and the ledger it was folded from is gone."""
+    """The ledger of a stored row is gone."""
 
     http_status = 409
 
@@ -312,25 +309,14 @@ class LedgerVanished(CostledgerError):
         )
 
 
-def _write(
-    history: HistoryStore, batch: Sequence[tuple[Projected, str]], report: RefreshReport, *, pure: bool, reason: str
-) -> None:
-    extending = [projected for projected, lost in batch if not lost]
-    if extending:
-        changes = history.write(extending, pure=pure, reason=reason)
-        report.changes += changes
-        log_changes(changes)
-    accept(history, [one for one in batch if one[1]], report, reason=reason)
-
-
 def log_changes(changes: Iterable[CostChange]) -> None:
-    """Each change of a row's cost, to the logger `costledger`."""
+    """Log each change of a row's cost to the logger `costledger`."""
     for change in changes:
         _log.info("%s", shown_change(change))
 
 
 def shown_change(change: CostChange) -> str:
-    """A change of cost for people, and whether an upgrade made it."""
+    """Return a change of cost for people, with its reason if an upgrade made it, else with the status."""
     old, new = cost_before(change.old_nanousd), money.shown(change.new_nanousd)
     why = change.reason if by_upgrade(change) else f"status: {change.status}"
     return f"[{change.adw_id}] {old} → {new} ({why})"
