@@ -1,4 +1,4 @@
-"""Drift: where what is stored is not what pure replay says."""
+"""Drift: differences between stored rows and pure replay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCEPT = "restore the ledger from a backup, or accept it as it is: costledger re
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not fit, and what to do about it."""
+    """A difference or a damage, and the next step."""
 
     workflow_id: str
     problem: str
@@ -31,13 +31,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What one ledger says; every byte of it verified.
+    """The replay of one ledger, of which every byte was verified.
 
     Attributes:
         row, spend: by pure replay up to the checkpoint; up to the end without one.
         problem: why there is no row; "" when there is one.
-        replaced: the ledger lost what the checkpoint's row was folded from.
-        locked: which process has not released the ledger's lock; "" when it was read under that.
+        replaced: the ledger lost lines that the checkpoint's row was folded from.
+        locked: the process that has not released the ledger's lock; "" when it was read under that lock.
     """
 
     workflow_id: str
@@ -52,7 +52,7 @@ class Examined:
 
 
 def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
-    """Verify one ledger to its end and replay it to its checkpoint.
+    """Verify one ledger to its end, and replay it to its checkpoint.
 
     Args:
         job: the workflow and its checkpoint.
@@ -66,7 +66,7 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
                 fold(state, line)
                 if checkpoint is not None and reader.head.seq == checkpoint.seq:
                     replayed = row(state, reader.head), spend(state)
-        told, spent = replayed or (row(state, reader.head), spend(state))
+        replayed_row, spent = replayed or (row(state, reader.head), spend(state))
     except UnknownWorkflow as error:
         return Examined(workflow_id, problem=str(error), unknown=True)
     except ReplacedLedger as error:
@@ -74,8 +74,8 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
     if reader.locked is not None:  # the end may be of an append that is under way
-        return Examined(workflow_id, told, spent, reader.head, locked=reader.locked.problem)
-    return Examined(workflow_id, told, spent, reader.head, reader.torn_bytes)
+        return Examined(workflow_id, replayed_row, spent, reader.head, locked=reader.locked.problem)
+    return Examined(workflow_id, replayed_row, spent, reader.head, reader.torn_bytes)
 
 
 def findings(
@@ -86,11 +86,11 @@ def findings(
     *,
     unread_too: bool,
 ) -> Iterator[Finding]:
-    """What does not fit between a ledger, its checkpoint and its row.
+    """Yield the differences between a ledger, its checkpoint and its row.
 
     Args:
-        spent: what is stored of when it was spent.
-        unread_too: a ledger that was never read into this history has a row missing.
+        spent: the stored spend.
+        unread_too: a ledger that was never read into this history is a finding: its row is missing.
     """
     workflow_id = examined.workflow_id
     resync = f"costledger resync --force -- {workflow_id}"
@@ -98,31 +98,34 @@ def findings(
         if checkpoint is not None:
             yield Finding(workflow_id, "its ledger is gone", "restore it from a backup; its row is kept")
         elif stored is not None:
-            yield Finding(workflow_id, "a row that no ledger stands behind", resync)
-        return
-    if examined.row is None:
+            yield Finding(workflow_id, "a row without a ledger", resync)
+    elif examined.row is None:
         step = ACCEPT if examined.replaced else RESTORE
         yield Finding(workflow_id, examined.problem, step.format(workflow_id))
-        return
+    else:
+        yield from _of_ledger(examined)
+        if stored is not None:
+            for difference in differences(stored, examined.row):
+                yield Finding(workflow_id, difference, resync)
+            if spent != examined.spend:
+                yield Finding(workflow_id, _other_spend(spent, examined.spend), resync)
+        elif checkpoint is not None or unread_too:
+            yield Finding(workflow_id, "its row is missing", resync)
+
+
+def _of_ledger(examined: Examined) -> Iterator[Finding]:
+    """Yield the findings about the end of a ledger that could be replayed."""
+    workflow_id = examined.workflow_id
     if examined.locked:
         problem = f"its ledger is locked, so nothing is appended and no row follows: {examined.locked}"
         yield Finding(workflow_id, problem, f"{LockedLedger.next_step}; what is in it was verified up to its end")
     if examined.torn_bytes:
         problem = f"{examined.torn_bytes:,} bytes after the last line were never acknowledged"
         yield Finding(workflow_id, problem, "nothing: the next append moves them aside")
-    if stored is None:
-        if checkpoint is None and not unread_too:
-            return
-        yield Finding(workflow_id, "its row is missing", resync)
-    else:
-        for difference in differences(stored, examined.row):
-            yield Finding(workflow_id, difference, resync)
-        if spent != examined.spend:
-            yield Finding(workflow_id, _other_spend(spent, examined.spend), resync)
 
 
 def differences(stored: Row, replayed: Row) -> Iterator[str]:
-    """Where a stored row is not what replay says, a phrase per column."""
+    """Yield a phrase for each column in which a stored row differs from replay."""
     for name in COLUMNS:
         old: Any = getattr(stored, name)
         new: Any = getattr(replayed, name)

@@ -1,4 +1,4 @@
-"""A trial: what a resync would do, done to copies of the ledgers and the rows."""
+"""A dry run: a resync of copies of the ledgers and the rows."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from ledger.storage.origin import keep_origin
 from projections.history.memory import MemoryHistory
 from projections.history.store import HistoryStore
 
-__all__ = ["Trial", "tried_out"]
+__all__ = ["Copies", "copied"]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """Copies, gone with the trial."""
+class Copies:
+    """The copies of a dry run, which end with it."""
 
     ledgers: DirectoryStore
     history: MemoryHistory
 
 
 @contextlib.contextmanager
-def tried_out(ledgers: DirectoryStore, history: HistoryStore) -> Iterator[Trial]:
-    """Copies of a data directory's ledgers, in a temporary folder, and of a history, in memory.
+def copied(ledgers: DirectoryStore, history: HistoryStore) -> Iterator[Copies]:
+    """Copy a data directory's ledgers into a temporary folder, and a history into memory.
 
     Raises:
         HistoryUnavailable: the history cannot be read.
-        LedgerUnavailable: the ledgers cannot be copied, since there is no room for them, say.
+        LedgerUnavailable: the ledgers cannot be copied, for example because the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
         data = Path(folder, "data")
         try:
-            _copy(ledgers, data)
+            _copy_ledgers(ledgers, data)
         except OSError as error:
-            raise LedgerUnavailable(data, "copy the ledgers, for a trial, to", error) from error
-        yield Trial(DirectoryStore(data, durability="none"), _copied(history))
+            raise LedgerUnavailable(data, "copy the ledgers, for a dry run, to", error) from error
+        yield Copies(DirectoryStore(data, durability="none"), _copy_history(history))
 
 
-def _copy(ledgers: DirectoryStore, data: Path) -> None:
+def _copy_ledgers(ledgers: DirectoryStore, data: Path) -> None:
     (data / "ledgers").mkdir(parents=True)
     for ledger in ledgers.workflow_ids():
         path = ledgers.ledger_path(ledger)
@@ -62,8 +62,8 @@ def _copy(ledgers: DirectoryStore, data: Path) -> None:
             index.backup(copy)
 
 
-def _copied(history: HistoryStore) -> MemoryHistory:
-    """The rows, their checkpoints, and their spend, by which a figure that another program raised is known."""
+def _copy_history(history: HistoryStore) -> MemoryHistory:
+    """Copy rows, checkpoints and spend, which shows the figures that another program raised."""
     copy, checkpoints = MemoryHistory(), history.checkpoints()
     for row in history.rows():
         copy.put(row, checkpoints.get(row.adw_id), history.spend(row.adw_id))

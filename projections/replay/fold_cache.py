@@ -1,4 +1,4 @@
-"""Kept folds: states held in memory, so that of a ledger that grew only the new lines are folded."""
+"""A cache of folded states, so that only the new lines of a ledger that grew are folded."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ __all__ = ["FoldCache"]
 T = TypeVar("T")
 
 _METERS_MAX: Final = 200_000
-"""Meters held in all, about 1 kB each."""
+"""The meters of all cached states, about 1 kB each."""
 
 _LOCKS: Final = 64
-"""Workflows are spread over so many locks; two that share one only wait for each other."""
+"""The number of locks that workflows are spread over; two with the same lock only wait for each other."""
 
 
 class FoldCache:
-    """The states of the workflows folded last; one that was let go is simply replayed. Safe between threads.
+    """A cache of the states of the workflows folded last; a dropped one is replayed. Safe between threads.
 
     Args:
-        meters_max: how many meters the kept states may have in all; the one used longest ago goes first.
+        meters_max: the limit of the meters of all cached states; the least recently used state is dropped first.
     """
 
     def __init__(self, meters_max: int = _METERS_MAX) -> None:
         self._meters_max = meters_max
         self._lock = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
-        self._kept: OrderedDict[str, tuple[State, Head, int]] = OrderedDict()
+        self._states: OrderedDict[str, tuple[State, Head, int]] = OrderedDict()
         self._meters = 0
 
     def project(self, ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = None) -> Projected:
-        """As `replay.project`: a workflow's row by pure replay."""
+        """Return a workflow's row by pure replay, as `refresh.project` does."""
         return self._ask(ledgers, workflow_id, projected, lambda _: checkpoint)
 
     def ask(
@@ -51,16 +51,18 @@ class FoldCache:
         *,
         checkpoint: Callable[[str], Head | None] = lambda _: None,
     ) -> T:
-        """The answer of a workflow's state, folded to the end of its ledger, while nobody else changes it.
+        """Return the answer of a workflow's state, folded to the end of its ledger, while no other thread changes it.
 
         Args:
-            checkpoint: an earlier head of a workflow's ledger, which it must still extend; asked for when the ledger is
-                replayed from its beginning.
+            checkpoint: returns an earlier head of a workflow's ledger, which it must still extend; called when the
+                ledger is replayed from its first line.
 
         Raises:
             UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
         """
-        return self._ask(ledgers, workflow_id, question, lambda anew: checkpoint(workflow_id) if anew else None)
+        return self._ask(
+            ledgers, workflow_id, question, lambda from_start: checkpoint(workflow_id) if from_start else None
+        )
 
     def _ask(
         self,
@@ -72,32 +74,32 @@ class FoldCache:
         with self._locks[hash(workflow_id) % _LOCKS]:
             state, head = self._advanced(ledgers, workflow_id, checkpoint)
             answer = question(state, head)
-            self._keep(workflow_id, state, head)
+            self._put(workflow_id, state, head)
         return answer
 
     def _advanced(
         self, ledgers: LedgerStore, workflow_id: str, checkpoint: Callable[[bool], Head | None]
     ) -> tuple[State, Head]:
         with self._lock:
-            state, start, meters = self._kept.pop(workflow_id, (initial(workflow_id), EMPTY, 0))
+            state, start, meters = self._states.pop(workflow_id, (initial(workflow_id), EMPTY, 0))
             self._meters -= meters
         try:
             reader = ledgers.read(workflow_id, checkpoint=checkpoint(start == EMPTY), start=start)
         except DamagedLedger:
             if start == EMPTY:
                 raise
-            state = initial(workflow_id)  # it was replaced by a new ledger, which decides now
+            state = initial(workflow_id)  # a new ledger replaced it
             reader = ledgers.read(workflow_id, checkpoint=checkpoint(True))  # noqa: FBT003
         for lines in reader.chunks():
             for line in lines:
                 fold(state, line)
         return state, reader.head
 
-    def _keep(self, workflow_id: str, state: State, head: Head) -> None:
+    def _put(self, workflow_id: str, state: State, head: Head) -> None:
         meters = len(state.tree.meters)
         with self._lock:
-            self._kept[workflow_id] = (state, head, meters)
+            self._states[workflow_id] = (state, head, meters)
             self._meters += meters
             while self._meters > self._meters_max:
-                _, (_, _, meters) = self._kept.popitem(last=False)
+                _, (_, _, meters) = self._states.popitem(last=False)
                 self._meters -= meters

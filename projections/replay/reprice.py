@@ -1,9 +1,9 @@
-"""Repricing: what was priced, or has no price, priced anew by the price book of today, each at its own moment.
+"""Repricing: price readings again by today's price book, at the prices of the moments they were observed.
 
-Nothing is rewritten: a reading whose price has changed is said again, with the new price and the reason. What the
-provider reported is never touched, nor what a reported total covers. A reading keeps the moment it was observed at:
-so it is the last word of its own meter and of no other, a total that came after it stays, and the difference falls
-on the day the tokens were used.
+Nothing is rewritten: a reading whose price has changed is appended again, with the new price and the reason. Readings
+with a reported cost, and those below a reported total, stay unchanged. The new reading has the moment of the old one:
+so it is the latest of its own meter and of no other, a later total stays, and the difference falls on the day that the
+tokens were used.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ __all__ = ["PriceChange", "RepricePlan", "Wanted", "apply", "plan", "plans"]
 
 _SOURCE: Final = {"kind": "reprice"}
 _NOT_ADDED: Final = frozenset({"cache_write_1h_tokens", "web_search_requests"})
-"""Buckets that are a part of another one, or no tokens."""
+"""Buckets that are a part of another one, or count no tokens."""
 _SAME: Final = ("agent", "session_id", "model", "message_id", "counter", "service_tier")
-"""What a reading priced anew has in common with the one before."""
-"""How often a plan is made anew because somebody else appended meanwhile."""
+"""The fields that the new reading takes from the old one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which readings to price anew.
+    """The filter of the readings to price again.
 
     Attributes:
-        since, until: when they were observed, from the one up to before the other.
+        since, until: of the moment they were observed, the first included and the second not.
         model: a glob over the model's name, compared without case.
     """
 
@@ -64,8 +63,8 @@ class PriceChange:
     """One reading at its new price.
 
     Attributes:
-        old_nanousd: None: it had no price.
-        new_nanousd: None: it still has none.
+        old_nanousd: None when it had no price.
+        new_nanousd: None when it still has none.
         tokens: input, cache and output together.
     """
 
@@ -77,11 +76,11 @@ class PriceChange:
 
 @dataclass(slots=True)
 class RepricePlan:
-    """What repricing one workflow comes to.
+    """The events and price changes of repricing one workflow.
 
     Attributes:
-        seq: of the last line it was made against.
-        old_nanousd, new_nanousd: what the workflow costs before and after.
+        seq: of the last line that the plan was made from.
+        old_nanousd, new_nanousd: the cost of the workflow before and after.
     """
 
     workflow_id: str
@@ -94,7 +93,7 @@ class RepricePlan:
 
     @property
     def waiting_nanousd(self) -> int:
-        """By how much readings fall that go on to count until the workflow ends: while it runs, the highest holds."""
+        """The sum of the lower prices that count only once the workflow ends: while it runs, the highest counts."""
         if self.status != "running":
             return 0
         falls = [(c.old_nanousd or 0) - c.new_nanousd for c in self.changes if c.new_nanousd is not None]
@@ -105,12 +104,12 @@ _Meter = tuple[Path, str | None]
 """A path, and the counter of its readings; None for those that name none."""
 
 
-class _Told:
-    """What one meter's readings say, of this run and of what no run has priced; those of a counter by themselves.
+class _Readings:
+    """The readings of one meter, or of one of its counters: of this run, and those that no run has priced.
 
     Attributes:
         priced, unpriced: the latest reading of each kind that names a model and its usage.
-        reported: one of them was reported.
+        reported: one of them has a reported cost.
     """
 
     __slots__ = ("priced", "reported", "unpriced")
@@ -120,7 +119,8 @@ class _Told:
         self.unpriced = unpriced
         self.reported = False
 
-    def hear(self, line: Line) -> None:
+    def add(self, line: Line) -> None:
+        """Add a reading."""
         if "cost_usd" in line and line.get("cost_source") != "priced":
             self.reported = True
         elif not {"model", "usage"} <= line.keys():
@@ -132,43 +132,43 @@ class _Told:
 
 
 def _at(line: Line) -> tuple[str, int]:
-    """When a reading was observed, as the fold orders them."""
+    """Return the moment and the seq of a reading, in the order of the fold."""
     return line.get("observed_at") or line["recorded_at"], line["seq"]
 
 
 def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wanted, reason: str) -> RepricePlan:
-    """The readings to append so that a workflow is priced by a price book; pure.
+    """Return the readings to append so that a workflow is priced by a price book; pure.
 
     Raises:
         DamagedLedger, InvalidEvent: as the lines are read and folded.
     """
-    state, told, line = initial(workflow_id), dict[_Meter, _Told](), Line()
+    state, read, line = initial(workflow_id), dict[_Meter, _Readings](), Line()
     for line in lines:
         ended = state.ended
         fold(state, line)
         if ended and not state.ended:
-            told = {
-                (path, counter): _Told(said.unpriced)
-                for (path, counter), said in told.items()
+            read = {
+                (path, counter): _Readings(of_meter.unpriced)
+                for (path, counter), of_meter in read.items()
                 if state.tree.meters[path].unpriced and counter is None
             }
         if line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION:
             path = (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
-            told.setdefault((path, line.get("counter")), _Told()).hear(line)
+            read.setdefault((path, line.get("counter")), _Readings()).add(line)
     made = RepricePlan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=state.cost_nanousd)
     covered = _covered(state)
-    for (path, _), said in told.items():
-        if path not in covered and not said.reported:
-            _reprice(made, state.tree.meters[path], said, book, wanted, reason)
+    for (path, _), of_meter in read.items():
+        if path not in covered and not of_meter.reported:
+            _reprice(made, state.tree.meters[path], of_meter, book, wanted, reason)
     for new in made.events:
-        told_by_ledger = {"v": FORMAT_VERSION, "seq": state.event_count + 1, "recorded_at": line["recorded_at"]}
-        fold(state, told_by_ledger | {"type": new.type, "workflow_id": workflow_id} | dict(new.fields))
+        by_ledger = {"v": FORMAT_VERSION, "seq": state.event_count + 1, "recorded_at": line["recorded_at"]}
+        fold(state, by_ledger | {"type": new.type, "workflow_id": workflow_id} | dict(new.fields))
     made.new_nanousd = state.cost_nanousd
     return made
 
 
 def _covered(state: State) -> set[Path]:
-    """The meters below one whose cost was reported."""
+    """Return the meters below one whose cost was reported."""
     covered: set[Path] = set()
     for path, meter in state.tree.meters.items():  # parents are made before their children
         if (parent := meter.parent) is not None:
@@ -178,12 +178,12 @@ def _covered(state: State) -> set[Path]:
     return covered
 
 
-def _reprice(made: RepricePlan, meter: Meter, told: _Told, book: PriceBook, wanted: Wanted, reason: str) -> None:
-    """Add what one meter's reading comes to."""
-    base, usage = _base(meter, told)
+def _reprice(made: RepricePlan, meter: Meter, read: _Readings, book: PriceBook, wanted: Wanted, reason: str) -> None:
+    """Add the price change of one meter's reading to a plan."""
+    base, usage = _base(meter, read)
     if base is None:
         return
-    moment = max(_at(line)[0] for line in (base, told.priced) if line is not None)  # so that it is the last word
+    moment = max(_at(line)[0] for line in (base, read.priced) if line is not None)  # so that it is the latest
     if (base["model"], moment) not in wanted:
         return
     rates = book.rates(base["model"], timestamps.from_wire(moment), base.get("service_tier"))
@@ -219,14 +219,14 @@ def _reprice(made: RepricePlan, meter: Meter, told: _Told, book: PriceBook, want
 
 
 def _evidence(base: Line) -> dict[str, Any]:
-    """What dates a reading without a time."""
+    """Return the evidence for the moment of a reading without a time."""
     named = (base.get("source") or {}).get("spent_at_from")
     return {} if named is None else {"spent_at_from": named}
 
 
-def _base(meter: Meter, told: _Told) -> tuple[Line | None, Mapping[str, int]]:
-    """The reading to price, and its usage: of unpriced ones the largest of each bucket, as the fold takes them."""
-    priced, unpriced = told.priced, told.unpriced
+def _base(meter: Meter, read: _Readings) -> tuple[Line | None, Mapping[str, int]]:
+    """Return the reading to price, and its usage: of unpriced ones the largest of each bucket, as in the fold."""
+    priced, unpriced = read.priced, read.unpriced
     usage_left = None if unpriced is None else _usage_left(meter, unpriced.get("counter"))
     if unpriced is None or not usage_left:
         return priced, {} if priced is None else priced["usage"]
@@ -239,7 +239,7 @@ def _base(meter: Meter, told: _Told) -> tuple[Line | None, Mapping[str, int]]:
 
 
 def _usage_left(meter: Meter, counter: str | None) -> Tokens | None:
-    """The largest usage without a price of a meter, or of one of its counters."""
+    """Return the largest usage without a price of a meter, or of one of its counters."""
     if counter is None:
         return meter.unpriced
     return None if meter.counters is None else meter.counters.unpriced.get(counter)
@@ -248,7 +248,7 @@ def _usage_left(meter: Meter, counter: str | None) -> Tokens | None:
 def plans(
     ledgers: LedgerStore, workflow_ids: Sequence[str], book: PriceBook, wanted: Wanted, reason: str
 ) -> Iterator[RepricePlan | LedgerProblem]:
-    """What repricing each of these workflows comes to, or why that cannot be said."""
+    """Yield the plan of each of these workflows, or the problem of its ledger."""
     for workflow_id in workflow_ids:
         try:
             yield plan(workflow_id, ledgers.read(workflow_id), book, wanted, reason)
@@ -257,7 +257,7 @@ def plans(
 
 
 def apply(ledgers: LedgerStore, workflow_id: str, book: PriceBook, wanted: Wanted, reason: str) -> int:
-    """Append what repricing a workflow comes to, planned anew when its ledger has moved; how many events.
+    """Append the events of repricing a workflow, and return their number; plan again when its ledger has grown.
 
     Idempotent: with the same price book nothing is left to append.
 

@@ -1,4 +1,4 @@
-"""Resync: read the sources again, append what is new, replay. What the command and the endpoint both do."""
+"""Resync: read the sources again, append new events, replay; for the command and the endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ResyncReport", "merged", "resync_sources"]
 
 @dataclass(frozen=True, slots=True)
 class ResyncReport:
-    """What was read again, what was replayed, and what of it an application's table did not show yet.
+    """The results of a resync: the import, the replay, and the writes to an application's table.
 
     Attributes:
         report: its changes are those of the application's table for each workflow that changed there.
@@ -44,14 +44,14 @@ def resync_sources(
     application: ApplicationTable | None = None,
     preview: bool = False,
 ) -> ResyncReport:
-    """Resync one workflow, or all ended ones; safe to run many times at once.
+    """Resync one workflow, or all ended ones; safe to run in parallel.
 
     A workflow that fails is among the problems, the others are done.
 
     Args:
-        force: rows show pure replay; see `replay.resync`.
-        prices: for what the sources name no cost for; see `ImportOptions`.
-        application: the table that is a copy of the history, and made to show the rows: of one workflow, or of all.
+        force: rows show pure replay; see `refresh.resync`.
+        prices: for usage that the sources give no cost for; see `ImportOptions`.
+        application: the table that is a copy of the history and gets its rows: of one workflow, or of all.
         preview: do not write to it.
 
     Raises:
@@ -74,15 +74,15 @@ def resync_sources(
 
 
 def merged(changes: Sequence[CostChange], copied: Writes) -> list[CostChange]:
-    """Changes of the history and of an application's table; of a workflow that changed in both, what people saw."""
+    """Return the changes of the history and of an application's table; the table's, for a workflow that has both."""
     theirs = {change.adw_id for change in copied.changes}
     return [change for change in changes if change.adw_id not in theirs] + copied.changes
 
 
 def _overtaken(report: RefreshReport, history: HistoryStore, before: dict[str, Stored]) -> Iterator[CostChange]:
-    """Rows that changed since the resync began, but by somebody else, who saw the new events first."""
-    told, after = {change.adw_id for change in report.changes}, history.stored(report.folded)
-    for adw_id in sorted(after.keys() - told):
+    """Yield the changes since the resync started by another process, which read the new events first."""
+    reported, after = {change.adw_id for change in report.changes}, history.stored(report.folded)
+    for adw_id in sorted(after.keys() - reported):
         old, new = before.get(adw_id), after[adw_id]
         if old is not None and old.cost_nanousd != new.cost_nanousd:
             reason = _reason(history, adw_id, new.cost_nanousd)
@@ -90,7 +90,7 @@ def _overtaken(report: RefreshReport, history: HistoryStore, before: dict[str, S
 
 
 def _reason(history: HistoryStore, adw_id: str, cost_nanousd: int) -> str:
-    """Why a row shows this cost, by its audit log; somebody's edit is not in there."""
+    """Return why a row shows this cost, by its audit log; an edit by hand is not in it."""
     newest_first = reversed(history.audit(adw_id))
     found = (entry.reason for entry in newest_first if money.parse_total(entry.new_cost) == cost_nanousd)
     return next(found, "edited")

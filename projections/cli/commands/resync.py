@@ -17,7 +17,7 @@ from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened, report_writes, tell
 from projections.cli.workflow_ids import whole_id
 from projections.folding.cost_words import cost_before
-from projections.replay.dry_run import tried_out
+from projections.replay.dry_run import copied
 from projections.replay.refresh import RefreshReport
 from projections.replay.resync import resync_sources
 
@@ -39,7 +39,7 @@ def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json:
     """
     workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(up_to_date=False, reads=dry_run) as session, progress_bar("reading sources") as progress:
-        tried = tried_out(session.ledgers, session.history) if dry_run else nullcontext(session)
+        tried = copied(session.ledgers, session.history) if dry_run else nullcontext(session)
         with tried as on:
             done = resync_sources(
                 on.ledgers,

@@ -25,7 +25,7 @@ from projections.cli.session import CommandSession, exit_code, opened
 from projections.cli.workflow_ids import existing_id
 from projections.folding.row import Row
 from projections.history.suspects import Suspect, stale
-from projections.replay.dry_run import tried_out
+from projections.replay.dry_run import copied
 from projections.reports.attention import Attention
 
 
@@ -132,7 +132,7 @@ def _grown_at(session: CommandSession, rows: list[Row]) -> dict[str, datetime]:
     newer = {name: written[name] for name, at in updated.items() if at and name in written and written[name] > at}
     if not newer:
         return {}
-    with tried_out(session.ledgers, session.history) as trial:
+    with copied(session.ledgers, session.history) as trial:
         counts = reread(
             trial.ledgers, SourceRegister(session.data), ImportOptions(only=list(newer), prices=prices())
         ).workflows

@@ -12,7 +12,7 @@ from ledger.importing.source_registry import SourceEntry
 from ledger.storage.directory_store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.history.store import CostChange
-from projections.replay.dry_run import tried_out
+from projections.replay.dry_run import copied
 from projections.replay.refresh import refresh, resync
 from projections.replay.resync import resync_sources
 
@@ -69,7 +69,7 @@ def test_a_trial_shows_that_a_running_figure_falls_as_the_resync_will(ledgers: D
     refresh(ledgers, history)
     ended = workflow_ended("going", "failed")
     ledgers.append([cost_observed("going", cost_usd="1.00"), ended, workflow_started("going")])
-    with tried_out(ledgers, history) as trial:
+    with copied(ledgers, history) as trial:
         foreseen = resync(trial.ledgers, trial.history, workflow_ids=["going"]).changes
     assert foreseen == [CostChange("going", 2_000_000_000, 1_000_000_000, "running", "resync")]
     assert resync(ledgers, history, workflow_ids=["going"]).changes == foreseen
