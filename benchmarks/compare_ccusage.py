@@ -90,7 +90,7 @@ def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
         wall, processor = print_medians(name, took)
         print(f"{'':<44} {wall / peer[0]:8.2f} x {processor / peer[1]:8.2f} x")
     totals = json.loads(theirs[-1][0].output)["totals"]
-    mine = json.loads(again[-1][1].output)["totals"]
+    mine = json.loads(again[-1][1].output)["total"]
     named = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
     for (bucket, count), name in zip(counted(totals).items(), named, strict=True):
         print(

@@ -52,7 +52,7 @@ def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
     for name, took in (("costledger, on a machine without data", first), ("costledger, again", again)):
         print_medians(name, took)
         print(ratio(took, theirs))
-    totals, mine = json.loads(theirs[-1][0].output)["totals"], json.loads(last.output)["totals"]
+    totals, mine = json.loads(theirs[-1][0].output)["totals"], json.loads(last.output)["total"]
     print(f"output tokens  ccusage {totals['outputTokens']:,}   costledger {mine['output_tokens']:,}")
     shutil.rmtree(bench)
 

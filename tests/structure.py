@@ -43,6 +43,7 @@ CHAIN: Final = (
     "projections.applications",
     "projections.replay",
     "projections.reports",
+    "projections.documents",
     "projections.projector",
     "projections.programs",
     "projections.claude_code",

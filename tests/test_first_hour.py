@@ -160,7 +160,7 @@ def test_a_named_directory_reads_what_it_remembers(used: Machine, tmp_path: Path
     used.run("--data", named, "import", "codex")
     assert list(used.run("--data", named, "--json").json["by_tool"]) == ["Codex"]
     used.codex("x-new", 0, counted(2000, 0, 100))
-    assert len(used.run("--data", named, "history", "--json").json) == 2
+    assert len(used.run("--data", named, "history", "--json").json["workflows"]) == 2
 
 
 def test_an_empty_machine_says_what_it_looked_for(machine: Machine) -> None:
@@ -234,7 +234,7 @@ def test_another_import_is_not_waited_for(behind: Machine) -> None:
 def test_nothing_is_written_into_another_users_directory(behind: Machine) -> None:
     os.chown(behind.data, 12345, 12345)
     done = behind.run("history", "--json")
-    assert (done.code, len(done.json)) == (0, 4)
+    assert (done.code, done.json["total_count"]) == (0, 4)
     assert f"{behind.data} belongs to another user" in done.err
     os.chown(behind.data, 0, 0)
 
@@ -244,7 +244,7 @@ def test_a_directory_that_cannot_be_written_is_read(behind: Machine) -> None:
     behind.data.chmod(0o500)
     done = behind.run("history", "--json")
     behind.data.chmod(0o700)
-    assert (done.code, len(done.json)) == (0, 4)
+    assert (done.code, done.json["total_count"]) == (0, 4)
     assert f"{behind.data} cannot be written" in done.err
 
 
@@ -264,7 +264,7 @@ def test_a_source_that_is_gone_is_passed_over(used: Machine) -> None:
     used.run()
     shutil.rmtree(used.home / ".codex")
     done = used.run("history", "--json")
-    assert (done.code, done.err, len(done.json)) == (0, "", 4)
+    assert (done.code, done.err, done.json["total_count"]) == (0, "", 4)
 
 
 def test_ledgers_restored_from_an_older_copy_are_read_into_again(used: Machine, tmp_path: Path) -> None:
@@ -308,6 +308,6 @@ def test_real_clients_logs_give_the_figures_of_the_api_that_answered(machine: Ma
     assert {one.kind for one in compared} <= {EXACT, EXACT_AT_LEAST, BELOW}
     assert sum(one.kind == EXACT for one in compared) > len(compared) // 2
     told = machine.run("--json").json
-    rows = machine.run("history", "--json").json
+    rows = machine.run("history", "--json").json["workflows"]
     assert told["in_all"]["workflows"] == len(rows) >= 10
-    assert float(told["in_all"]["cost_usd"]) == pytest.approx(sum(row["actual_cost_nanousd"] for row in rows) / 1e9)
+    assert float(told["in_all"]["cost_usd"]) == pytest.approx(sum(float(row["actual_cost_total"]) for row in rows))

@@ -49,16 +49,6 @@ class Compared:
     def differs_in_cost(self) -> bool:
         return self.stored_nanousd != self.ledger_nanousd
 
-    def as_json(self) -> dict[str, Any]:
-        """Of a row, for JSON."""
-        return {
-            "stored_cost": None if self.stored_nanousd is None else money.to_wire(self.stored_nanousd),
-            "ledger_cost": money.to_wire(self.ledger_nanousd),
-            "held": self.held,
-            "wrong": list(self.wrong),
-            "overwrites": self.overwrites,
-        }
-
     def __str__(self) -> str:
         stored = "nothing" if self.stored_nanousd is None else f"${money.to_wire(self.stored_nanousd)}"
         until = " (held)" if self.held else ""

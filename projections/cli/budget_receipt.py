@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from projections.folding.fold import State
     from projections.reports.budgets import Budgets, BudgetStatus
 
-__all__ = ["BudgetReceipts", "standing_json"]
+__all__ = ["BudgetReceipts"]
 
 _NAMED: Final = b'"budget_usd"'
 """How a start that names a budget spells it in its line."""
@@ -84,12 +84,3 @@ class BudgetReceipts:
             fold(state, line)
         known.state, known.head = state, reader.head
         return standing_so_far(state, self._budgets)
-
-
-def standing_json(found: BudgetStatus | None) -> dict[str, Any] | None:
-    """The same for programs."""
-    if found is None:
-        return None
-    from projections.reports.budgets import budget_json
-
-    return budget_json(found)

@@ -83,8 +83,8 @@ class RowFilter:
             (self.status, self.since, self.until, self.issue is not None, self.project, self.template, self.tool)
         )
 
-    def of(self, rows: Iterable[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
-        """The rows that are asked for, in their order; those without a value first.
+    def matching(self, rows: Iterable[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
+        """Return the rows that match, in their order; those without a value first.
 
         Args:
             rows: each with whether it is idle.
@@ -92,7 +92,11 @@ class RowFilter:
         column = SORTS[self.sort]
         found = sorted((both for both in rows if self._matches(*both)), key=lambda both: both[0].adw_id)
         found.sort(key=lambda both: _rank(getattr(both[0], column)))
-        return found[-(self.limit or 0) :]
+        return found
+
+    def limited(self, matching: list[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
+        """Return the last `limit` of the rows that match."""
+        return matching[-(self.limit or 0) :]
 
     def _matches(self, row: Row, idle: bool) -> bool:
         activity = row.last_activity or ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
@@ -35,21 +34,6 @@ class Step:
     why: str
     file: str | None
     line: int | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the step as the HTTP API and `--json` spell it."""
-        return {
-            "seq": self.seq,
-            "recorded_at": self.recorded_at,
-            "observed_at": self.observed_at,
-            "type": self.type,
-            "meter": self.meter,
-            "from_cost": money.to_wire(self.from_nanousd),
-            "to_cost": money.to_wire(self.to_nanousd),
-            "why": self.why,
-            "file": self.file,
-            "line": self.line,
-        }
 
 
 def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from ledger.events import money
 from ledger.text import counted
@@ -23,7 +23,6 @@ __all__ = [
     "BudgetState",
     "BudgetStatus",
     "Budgets",
-    "budget_json",
     "budget_status",
     "configured_budgets",
     "lower_bound",
@@ -196,20 +195,6 @@ def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Budge
     both = [(row, budget_status(row, budgets)) for row in rows]
     found = [(row, stands) for row, stands in both if stands is not None and stands.state is not BudgetState.OK]
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
-
-
-def budget_json(found: BudgetStatus | None) -> dict[str, Any] | None:
-    """Return a standing as programs read it, on the command line and over HTTP; None where no budget is set."""
-    if found is None:
-        return None
-    return {
-        "budget": money.to_wire(found.budget_nanousd),
-        "spent": money.to_wire(found.spent_nanousd),
-        "left": money.to_wire(found.left_nanousd),
-        "percent": found.percent,
-        "state": str(found.state),
-        "at_least": found.at_least,
-    }
 
 
 def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:

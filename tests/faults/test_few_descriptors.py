@@ -221,7 +221,7 @@ def test_a_server_with_few_descriptors_refuses_connections_at_once_and_recovers(
                 assert client.post("/api/events", json=event).status_code == 201
         with httpx.Client(base_url=server.url, timeout=20) as client:
             health = client.get("/api/health").json()
-        assert (health["problems"], health["beside"]["fenced"]["count"]) == ({}, 0)
+        assert (health["problems"], health["leftovers"]["fenced"]["count"]) == ({}, 0)
     finally:
         logged = server.stop()
     assert "Traceback" not in logged

@@ -259,8 +259,8 @@ def test_every_command_goes_on_beside_all_of_them(debugged: Run, tmp_path: Path)
         done = debugged(*command)
         assert done.code in (0, 1, 2, 3), (command, done.err)
         if command == ["history", "--json"]:
-            costs = {row["adw_id"]: row["actual_cost_total"] for row in done.json}
-            assert costs["w1"] == 2.38
+            costs = {row["adw_id"]: row["actual_cost_total"] for row in done.json["workflows"]}
+            assert costs["w1"] == "2.38"
             assert "w1 (copy).jsonl" in done.err
         if command == ["verify"]:
             assert done.code == 3
@@ -312,7 +312,7 @@ def test_a_server_starts_beside_all_of_them_and_health_names_them(hosted: Host, 
     taken = server.client.post("/api/events", json={"type": "cost_observed", "workflow_id": "bad0", "cost_usd": "1"})
     assert taken.status_code == 201  # the append is durable; its workflow's row stays as it was
     taken = server.client.post("/api/events", json={"type": "cost_observed", "workflow_id": "w1", "cost_usd": "3"})
-    assert taken.json()["workflows"]["w1"]["cost"] == "3.00"
+    assert taken.json()["workflows"]["w1"]["cost_usd"] == "3.00"
     for number in range(len(LEDGERS)):
         for path in ("", "/events", "/explain", "/audit"):
             answer = server.client.get(f"/api/workflow-history/bad{number}{path}")

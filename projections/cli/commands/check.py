@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ledger.errors import UnknownWorkflow
-from ledger.events import money
 from ledger.text import counted
 from projections.cli.options import (
     complete_workflow,
@@ -21,6 +18,7 @@ from projections.cli.output.costs import row_in_words
 from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import whole_id
+from projections.documents.budgets import check_document
 from projections.folding.row import Row
 from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets
 
@@ -57,7 +55,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
             standings = [(row, stands) for row, stands in standings if stands is not None]
         failed = exit_code(session.problems)
     if as_json:
-        told = [as_json_standing(row, stands) for row, stands in standings]
+        told = [check_document(row, stands) for row, stands in standings]
         print_json(told if workflow_id is None else told[0] if told else None)
     elif not standings and workflow_id is None:
         click.echo(_WITHOUT_BUDGET if found else "no workflow is running")
@@ -79,22 +77,3 @@ def _say(row: Row, stands: BudgetStatus | None, *, as_json: bool) -> None:
         click.echo(f"{row.adw_id}: {stands}")
     if (warning := stands.warning) is not None:
         click.echo(f"costledger: {row.adw_id} {warning}", err=True)
-
-
-def as_json_standing(row: Row, stands: BudgetStatus | None) -> dict[str, Any]:
-    """A standing as JSON; amounts are USD as text, null where no budget is set."""
-    told: dict[str, Any] = {
-        "adw_id": row.adw_id,
-        "spent_usd": money.to_wire(row.actual_cost_nanousd),
-        "at_least": row.cost_basis == "partial",
-        "cost_basis": row.cost_basis,
-        "unpriced_events": row.unpriced_events,
-    }
-    if stands is None:
-        return told | {"budget_usd": None, "left_usd": None, "percent": None, "state": None}
-    return told | {
-        "budget_usd": money.to_wire(stands.budget_nanousd),
-        "left_usd": money.to_wire(stands.left_nanousd),
-        "percent": stands.percent,
-        "state": str(stands.state),
-    }

@@ -36,6 +36,7 @@ from projections.cli.output.text import (
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import whole_id
 from projections.cli.workflow_lines import workflow_lines
+from projections.documents.steps import step_document
 from projections.folding.cost_words import cost_before
 from projections.folding.explain import Step, steps
 from projections.folding.row import Row
@@ -68,7 +69,7 @@ def explain_command(
         with workflow_lines(session, workflow_id, replica_name, credentials) as lines:
             asked = _Steps(lines, after, limit)
             if as_json:
-                print_json_list("steps", (step.as_json() for step in asked), lambda: asked.rest(workflow_id))
+                print_json_list("steps", (step_document(step) for step in asked), lambda: asked.rest(workflow_id))
                 return exit_code(session.problems)
             out = console()
             for batch in batches(asked):

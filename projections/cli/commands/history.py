@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-import orjson
 from rich.text import Text
 
 from ledger.errors import InvalidInput
@@ -36,9 +34,12 @@ from projections.cli.output.text import (
 )
 from projections.cli.row_filter import RowFilter, filter_options
 from projections.cli.session import exit_code, opened
+from projections.documents.rows import row_document
+from projections.documents.totals import totals_document
 from projections.folding.row import Row
 from projections.history.idle import is_idle
-from projections.reports.budgets import Budgets, BudgetStatus, budget_json, budget_status, configured_budgets
+from projections.history.query import totals_of
+from projections.reports.budgets import Budgets, BudgetStatus, budget_status, configured_budgets
 
 _EMPTY = "no workflows in {where} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
 _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says how far the projectors are"
@@ -60,12 +61,17 @@ def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
     now, after, budgets = datetime.now(UTC), idle_after(), configured_budgets(config_path())
     with opened(imports=True) as session:
         every = session.history.rows()
-        rows = wanted.of((found, is_idle(found, now, after)) for found in every)
+        matching = wanted.matching((found, is_idle(found, now, after)) for found in every)
+        rows = wanted.limited(matching)
         copies = session.compared([found for found, _ in rows])
         titles = session.titles([found for found, _ in rows])
         if as_json:
             shown = [(found, copies.get(found.adw_id), titles.get(found.adw_id), idle) for found, idle in rows]
-            print_json([as_json_row(found, budgets, copy, title, idle=idle) for found, copy, title, idle in shown])
+            totals = totals_of(found for found, _ in matching)
+            workflows = [
+                titled_row_document(found, budgets, copy, title, idle=idle) for found, copy, title, idle in shown
+            ]
+            print_json({"workflows": workflows, "total_count": totals.count, "analytics": totals_document(totals)})
         elif as_csv:
             print_csv(rows, budgets)
         elif every and wanted.is_limiting and not rows:
@@ -77,14 +83,11 @@ def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
         return exit_code(session.problems)
 
 
-def as_json_row(
+def titled_row_document(
     found: Row, budgets: Budgets, copy: Compared | None = None, title: str | None = None, *, idle: bool
 ) -> dict[str, Any]:
-    """A row with its breakdowns as objects, its budget and title, whether it is idle, and an application's copy."""
-    parsed = {name: orjson.loads(getattr(found, name)) for name in ("cost_breakdown", "token_breakdown")}
-    copied = None if copy is None else copy.as_json()
-    budget = budget_json(budget_status(found, budgets))
-    return asdict(found) | parsed | {"budget": budget, "title": title, "idle": idle, "application": copied}
+    """Return a row, with its title, which only the machine of its transcript has."""
+    return {**row_document(found, budgets, idle=idle, copy=copy), "title": title}
 
 
 def _print_history(

@@ -9,11 +9,12 @@ import click
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
 from projections.cli.options import data_option, history_option, json_option
-from projections.cli.output.changes import as_json_report, print_accepted, print_changes
+from projections.cli.output.changes import print_accepted, print_changes
 from projections.cli.output.console import print_findings
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened, tell
+from projections.documents.changes import refresh_document
 from projections.replay.rebuild import rebuild
 from projections.replay.resync import merged
 from projections.replay.verify import Proof, verify
@@ -39,7 +40,7 @@ def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json:
         report.changes = merged(report.changes, copied)
     tell(report.problems)
     if as_json:
-        print_json(as_json_report(report, copied if session.application else None))
+        print_json(refresh_document(report, copied if session.application else None))
     else:
         click.echo(f"{counted(len(report.folded), 'row')} rebuilt, {counted(len(report.changes), 'cost')} changed")
         print_changes(report.changes)

@@ -16,7 +16,7 @@ from ledger.events.event import Event, cost_observed, workflow_ended, workflow_s
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.storage.append import Receipt
-from projections.cli.budget_receipt import BudgetReceipts, standing_json
+from projections.cli.budget_receipt import BudgetReceipts
 from projections.cli.options import config_option, data_option, json_option, prices, store, workflow_argument
 
 if TYPE_CHECKING:
@@ -133,10 +133,14 @@ def _append(event: Event, *, as_json: bool) -> None:
 
 
 def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
-    """A receipt as one JSON line; its budget is null where none is set."""
+    """Return a receipt as one JSON line; its budget is null where none is set."""
     import orjson
 
-    return orjson.dumps(asdict(receipt) | {"budget": standing_json(budget)})
+    if budget is None:  # the usual case, for which a dataclass is enough
+        return orjson.dumps(asdict(receipt) | {"budget": None})
+    from projections.documents.budgets import budget_document
+
+    return orjson.dumps(asdict(receipt) | {"budget": budget_document(budget)})
 
 
 @click.command("start")

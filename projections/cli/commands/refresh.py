@@ -7,9 +7,9 @@ import click
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
 from projections.cli.options import data_option, history_option, json_option
-from projections.cli.output.changes import as_json_report
 from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.documents.changes import refresh_document
 from projections.replay.refresh import refresh
 from projections.replay.resync import merged
 
@@ -27,7 +27,7 @@ def refresh_command(as_json: bool) -> int:
         report.changes = merged(report.changes, copied)
     tell(report.problems)
     if as_json:
-        print_json(as_json_report(report, copied if session.application else None))
+        print_json(refresh_document(report, copied if session.application else None))
     else:
         done = f"{counted(len(report.folded), 'workflow')} replayed, {report.unchanged:,} unchanged"
         rows = counted(len(copied.rows), "row")

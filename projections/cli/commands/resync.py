@@ -11,11 +11,12 @@ from ledger.importing.import_report import ImportReport
 from ledger.importing.source_registry import SourceRegister
 from ledger.text import counted
 from projections.cli.options import complete_workflow, config_option, data_option, history_option, json_option, prices
-from projections.cli.output.changes import as_json_report, print_report
+from projections.cli.output.changes import print_report
 from projections.cli.output.progress import progress_bar
 from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened, report_writes, tell
 from projections.cli.workflow_ids import whole_id
+from projections.documents.changes import resync_document
 from projections.folding.cost_words import cost_before
 from projections.replay.dry_run import copied
 from projections.replay.refresh import RefreshReport
@@ -59,8 +60,7 @@ def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json:
     for name, error in imported.problems:
         click.echo(f"costledger: {name}: {error}", err=True)
     if as_json:
-        counts = {"appended": imported.appended, "skipped": len(imported.skipped), "dry_run": dry_run}
-        print_json(as_json_report(report, done.copied) | counts)
+        print_json(resync_document(done, dry_run=dry_run))
     elif dry_run:
         _print_preview(report, imported)
     else:

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from ledger.errors import DamagedLedger, NothingToSalvage
+from ledger.events import money
 from ledger.maintenance.salvage import LeftOut, Salvage, salvage, salvaged_before
 from ledger.text import counted
 from projections.cli.options import data_option, history_option, json_option, workflow_argument
@@ -40,7 +41,9 @@ def salvage_command(workflow_id: str, as_json: bool) -> int:
     tell(report.problems)
     old, new = ("unknown" if row is None else row_cost(row) for row in (before, after))
     if as_json:
-        print_json({**asdict(done), "cost_before": old, "cost_after": new})
+        costs = {"old_cost": before, "new_cost": after}
+        told = {name: None if row is None else money.to_wire(row.actual_cost_nanousd) for name, row in costs.items()}
+        print_json({**asdict(done), **told})
         return exit_code(report.problems)
     click.echo(
         f"{counted(done.kept, 'event')} kept, {counted(len(done.left_out), 'line')} left out; "

@@ -18,7 +18,7 @@ from ledger.events import money, timestamps
 from ledger.events.event import Line
 from ledger.storage.line import EMPTY
 from ledger.text import counted
-from projections.cli.commands.history import as_json_row
+from projections.cli.commands.history import titled_row_document
 from projections.cli.options import (
     config_option,
     config_path,
@@ -89,7 +89,7 @@ def show_command(
         copy = None if as_of else session.compared([found]).get(workflow_id)
         title = None if as_of else session.titles([found]).get(workflow_id)
         if as_json:
-            print_json(as_json_row(found, budgets, copy, title, idle=idle))
+            print_json(titled_row_document(found, budgets, copy, title, idle=idle))
         else:
             stored = "" if copy is None or not copy.differs else f"{copy} in {session.where_copied}"
             _print_row(found, spent, stored, title, budgets, idle=idle)

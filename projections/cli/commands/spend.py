@@ -5,21 +5,20 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
 import click
 
 from ledger.errors import InvalidInput
-from ledger.events import money
 from projections.cli.options import data_option, history_option, import_option, json_option
 from projections.cli.output.console import console
-from projections.cli.output.costs import print_unpriced, shown_cost, unpriced_json
-from projections.cli.output.evidence import evidence_json, print_evidence
+from projections.cli.output.costs import print_unpriced, shown_cost
+from projections.cli.output.evidence import print_evidence
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import csv_cell, plain, print_json
 from projections.cli.parsing import day_range
 from projections.cli.session import exit_code, opened
+from projections.documents.spend import spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
 from projections.reports.spend_report import (
@@ -27,7 +26,6 @@ from projections.reports.spend_report import (
     PERIODS,
     By,
     Kind,
-    Line,
     Report,
     at_least,
     groups,
@@ -36,7 +34,7 @@ from projections.reports.spend_report import (
     spent_at_from,
     total_tokens,
 )
-from projections.reports.timezones import zone_called, zone_named
+from projections.reports.timezones import zone_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,6 +48,7 @@ _FIGURES: Final = {
     "cache read": "cache_read_tokens",
 }
 _COLUMNS: Final = ("models", *_FIGURES, "total tokens", "cost (USD)")
+_CSV_FIGURES: Final = (*AMOUNTS[1:-1], "total_tokens", "cost_usd", "at_least")
 _DROPPED: Final = (
     ("cache create", "cache read"),
     "models",
@@ -140,7 +139,7 @@ def _print_report(
         made = report(kind, by, sums, zone, descending=order == "desc")
         dated = spent_at_from(session.history, first, last)
         if as_json:
-            print_json(_as_json(kind, made, zone, breakdown=breakdown) | {"spent_at_from": evidence_json(dated)})
+            print_json(spend_document(kind, by, made, zone, dated, breakdown=breakdown))
         elif as_csv:
             _print_csv(kind, by, made, breakdown=breakdown)
         elif made.lines:
@@ -156,41 +155,24 @@ def _label_names(kind: Kind, by: By | None) -> list[str]:
     return [*period, *([] if by is None else [by])]
 
 
-def _figures(amounts: Amounts) -> dict[str, str | int]:
-    """All figures of a line for programs: USD as text, counts, and whether it is a lower bound."""
-    told: dict[str, str | int] = dict(zip(AMOUNTS[1:], amounts[1:], strict=True))
-    del told["partial"]
-    cost_usd = money.to_wire(amounts[0])
-    return told | {"total_tokens": total_tokens(amounts), "cost_usd": cost_usd, "at_least": at_least(amounts)}
-
-
-def _as_json(kind: Kind, made: Report, zone: tzinfo | None, *, breakdown: bool) -> dict[str, Any]:
-    def told(line: Line) -> dict[str, Any]:
-        models: dict[str, Any] = {"models": sorted(line.models)}
-        if breakdown:
-            models["by_model"] = {name: _figures(amounts) for name, amounts in sorted(line.models.items())}
-        return line.labels | _figures(line.amounts) | models
-
-    return {
-        kind: [told(line) for line in made.lines],
-        "totals": told(made.total),
-        "unpriced": unpriced_json(made.unpriced),
-        "timezone": zone_called(zone),
-    }
+def _csv_figures(amounts: Amounts) -> dict[str, Any]:
+    """Return the columns of a line's figures; counts first, since earlier versions had them so."""
+    found: dict[str, Any] = {**spend_figures(amounts)}
+    return {name: found[name] for name in _CSV_FIGURES}
 
 
 def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
     """A line per period, or with `breakdown` per model of it; there is no total, so that a column can be added up."""
     labels = _label_names(kind, by)
     named = breakdown and by != "model"
-    names = list(_figures([0] * len(AMOUNTS)))
+    names = list(_csv_figures([0] * len(AMOUNTS)))
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow([*labels, *(["model"] if named else []), *names])
     for line in made.lines:
         parts = sorted(line.models.items()) if named else [("", line.amounts)]
         for model, amounts in parts:
             told = [csv_cell(line.labels[name]) for name in labels]
-            figures = _figures(amounts)
+            figures = _csv_figures(amounts)
             if not amounts[0] and figures["at_least"]:
                 figures["cost_usd"] = ""  # no figure is known, and a column can still be added up
             figures["at_least"] = int(figures["at_least"])

@@ -23,6 +23,7 @@ from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import plain, print_json
 from projections.cli.session import CommandSession, exit_code, opened
 from projections.cli.workflow_ids import existing_id
+from projections.documents.findings import acceptance_document, findings_document
 from projections.folding.row import Row
 from projections.history.suspects import Suspect, stale
 from projections.replay.dry_run import copied
@@ -50,7 +51,7 @@ def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None
     with opened() as session:
         found = _found(session, session.history.rows(), idle)
     if as_json:
-        print_json([_as_json(suspect) for suspect in found])
+        print_json(findings_document(found))
     elif found:
         _print(found)
     else:
@@ -75,7 +76,7 @@ def _accept(workflow_id: str, reason: str | None, idle: timedelta, *, as_json: b
         if session.application is not None and row is not None and "copy_wrong" not in covered:
             session.application.write([row], pure=False, reason="a finding was accepted")
     if as_json:
-        print_json({"adw_id": workflow_id, "accepted": list(covered), "id": receipt.id, "seq": receipt.seq})
+        print_json(acceptance_document(workflow_id, covered, receipt))
     else:
         for suspect in found:
             click.echo(f"{workflow_id}: accepted: {plain(suspect.why)}")
@@ -88,20 +89,6 @@ def _found(session: CommandSession, rows: list[Row], idle: timedelta) -> list[Su
     found = list(stale(rows, now=now, idle=idle, grown_at=_grown_at(session, rows), lookups=lookups))
     found += suspects_of_copies(rows, session.compared(rows), session.where_copied, now=now)
     return found
-
-
-def _as_json(suspect: Suspect) -> dict[str, object]:
-    row = suspect.row
-    return {
-        "adw_id": row.adw_id,
-        "status": row.status,
-        "cost_nanousd": row.actual_cost_nanousd,
-        "cost_basis": row.cost_basis,
-        "unpriced_events": row.unpriced_events,
-        "kind": suspect.kind,
-        "why": suspect.why,
-        "next_step": suspect.next_step,
-    }
 
 
 def _print(found: list[Suspect]) -> None:

@@ -22,15 +22,19 @@ from projections.applications.suspects import suspects_of_copies
 from projections.cli.commands.check import as_json_standing
 from projections.cli.options import config_path, idle_after, located_data, prices
 from projections.cli.output.console import console
-from projections.cli.output.costs import in_words, print_unpriced, row_cost, shown_cost, unpriced_json, unpriced_of
-from projections.cli.output.evidence import evidence_json, print_evidence
+from projections.cli.output.costs import in_words, print_unpriced, row_cost, shown_cost, unpriced_of
+from projections.cli.output.evidence import print_evidence
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, plain, print_json, project_names
 from projections.cli.session import CommandSession, exit_code, opened
+from projections.documents.budgets import check_document
+from projections.documents.findings import finding_document
+from projections.documents.spend import dated_document, unpriced_document
 from projections.folding.row import Row
 from projections.folding.tools import tools_of
 from projections.history.idle import is_idle
-from projections.history.suspects import suspects
+from projections.history.suspects import Suspect
+from projections.history.suspects import stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview
@@ -73,7 +77,7 @@ class _Picture:
     overview: Overview
     running: list[Row] = field(default_factory=list)
     idle: list[Row] = field(default_factory=list)
-    suspects: list[tuple[Row, str]] = field(default_factory=list)
+    suspects: list[Suspect] = field(default_factory=list)
     standings: list[tuple[Row, BudgetStatus]] = field(default_factory=list)
     dated: dict[str, int] = field(default_factory=dict)
     agents: Path | None = None
@@ -115,13 +119,9 @@ def _picture(session: CommandSession) -> _Picture:
     return made
 
 
-def _suspects(session: CommandSession, rows: list[Row], now: datetime) -> Iterator[tuple[Row, str]]:
-    lookups = Attention(prices(), session.ledgers)
-    yield from ((found, one.why) for found in rows for one in suspects(found, now=now, lookups=lookups))
-    copies = session.compared(rows)
-    for found in rows:
-        for one in suspects_of_copies([found], copies, session.where_copied, now=now):
-            yield found, one.why
+def _suspects(session: CommandSession, rows: list[Row], now: datetime) -> Iterator[Suspect]:
+    yield from stale(rows, now=now, lookups=Attention(prices(), session.ledgers))
+    yield from suspects_of_copies(rows, session.compared(rows), session.where_copied, now=now)
 
 
 def _standings(rows: list[Row], day: date) -> list[tuple[Row, BudgetStatus]]:
@@ -147,7 +147,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
         "date": picture.day.isoformat(),
         "spent_usd": money.to_wire(spent.total.amounts[0]),
         "at_least": spent.total.at_least,
-        "unpriced": unpriced_json(spent.unpriced),
+        "unpriced": unpriced_document(spent.unpriced),
         "last_7_days": _figure_json(made.spent[7]),
         "last_30_days": _figure_json(made.spent[30]),
         "by_tool": {
@@ -159,7 +159,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
             "workflows": len(picture.rows),
             "cost_usd": money.to_wire(made.ever.nanousd),
             "at_least": made.ever.at_least,
-            "unpriced": unpriced_json(unpriced_of(picture.rows)),
+            "unpriced": unpriced_document(unpriced_of(picture.rows)),
         },
         "running": [
             {
@@ -172,9 +172,9 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
             for found in picture.running
         ],
         "idle": len(picture.idle),
-        "doubtful": [{"adw_id": found.adw_id, "why": why} for found, why in picture.suspects],
-        "budgets": [as_json_standing(row, stands) for row, stands in picture.standings],
-        "spent_at_from": evidence_json(picture.dated),
+        "findings": [finding_document(found) for found in picture.suspects],
+        "budgets": [check_document(row, stands) for row, stands in picture.standings],
+        "spent_at_from_usd": dated_document(picture.dated),
         "data": {"path": str(picture.data.path.absolute()), "named_by": picture.data.named_by, "rows": session.where},
         "looked_in": {kind: [str(folder) for folder in folders] for kind, folders in _default_folders().items()},
         "adw_project": None if picture.agents is None else str(picture.agents.absolute()),
@@ -293,8 +293,8 @@ def _print_suspects(out: Console, picture: _Picture) -> None:
     if not picture.suspects:
         return
     shown = Table("Needs attention", "workflow", "cost", "why", right=("cost",), prose=("why",))
-    for found, why in picture.suspects[:_FINDINGS_MAX]:
-        shown.add_row(Id(found.adw_id), row_cost(found), why)
+    for found in picture.suspects[:_FINDINGS_MAX]:
+        shown.add_row(Id(found.adw_id), row_cost(found.row), found.why)
     shown.print(out)
     _print_rest(out, len(picture.suspects) - _FINDINGS_MAX, "costledger stale")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ledger.errors import BrokenChain, DamagedLedger, Diverged, UnknownWorkflow
+from ledger.events.timestamps import now, to_wire
 from ledger.maintenance.anchors import Anchor, anchors_in, broken
 from ledger.replication.comparison import Agreement, disagreements
 from ledger.replication.open import open_replica
@@ -30,6 +31,7 @@ from projections.cli.output.console import print_findings
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
 from projections.cli.session import CommandSession, opened
+from projections.documents.verification import verification_document
 from projections.history.memory import MemoryHistory
 from projections.projector.comparison import disagreeing_rows
 from projections.replay.verify import Finding, Proof, verify
@@ -52,7 +54,7 @@ def verify_command(
     against: Path | None, shared: bool, replica_name: str | None, credentials: str | None, as_json: bool
 ) -> int:
     """Prove every chain, every checkpoint and every row; exits with 3 when something does not fit."""
-    proof, agreement = Proof(), Agreement()
+    proof, agreement, started_at = Proof(), Agreement(), to_wire(now())
     anchors = [] if against is None else anchors_in(against.read_text(encoding="utf-8", errors="replace"))
     name = named_replica(replica_name, "--from") if shared else ""
     with opened(up_to_date=False, shared_too=shared, reads=True) as session:
@@ -63,9 +65,10 @@ def verify_command(
                 findings += _of_replica(session, replica, agreement)
             proof.rows += len(session.history.stored()) if session.history.shared else 0
     if as_json:
-        told = asdict(proof) | ({"shared": asdict(agreement)} if shared else {})
-        told |= {"vouched_since": None if vouched is None else vouched.moment}
-        print_json(told | {"findings": [asdict(finding) for finding in findings]})
+        proof.findings = len(findings)
+        made = verification_document(proof, findings, started_at=started_at, finished_at=to_wire(now()))
+        asked = {"vouched_since": None if vouched is None else vouched.moment}
+        print_json({**made, **asked, **({"shared": asdict(agreement)} if shared else {})})
     else:
         print_findings(findings)
         click.echo(

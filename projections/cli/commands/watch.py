@@ -37,6 +37,7 @@ from projections.cli.output.costs import row_cost
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, place, plain
 from projections.cli.session import CommandSession, opened
+from projections.documents.changes import change_document
 from projections.folding.cost_words import cost_before
 from projections.folding.row import Row
 from projections.history.idle import is_idle
@@ -128,10 +129,8 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 def _print(step: WatchReport, *, as_json: bool) -> None:
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     for change in step.changes:
-        old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
         if as_json:
-            told = {"adw_id": change.adw_id, "old_cost_usd": old, "new_cost_usd": money.to_wire(change.new_nanousd)}
-            click.echo(orjson.dumps(told | {"status": change.status, "reason": change.reason}))
+            click.echo(orjson.dumps(change_document(change)))
         else:
             was = cost_before(change.old_nanousd)
             click.echo(f"{now}  {change.adw_id}  {was} → {money.shown(change.new_nanousd)}  {change.status}")

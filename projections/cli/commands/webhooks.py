@@ -1,4 +1,4 @@
-"""`webhooks`: who is told, how they fare, what was given up, and sending that again."""
+"""`webhooks`: the receivers, their deliveries, what was given up, and sending that again."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import base64
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
 
 import click
 
 from ledger.errors import InvalidInput, MissingExtra
-from ledger.events import timestamps
 from projections.cli.options import config, config_option, data_option, data_path, json_option
 from projections.cli.output.console import console
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, plain, print_json
+from projections.documents.webhooks import (
+    DeadLetterDocument,
+    EndpointDocument,
+    dead_letter_document,
+    endpoint_document,
+)
 
 if TYPE_CHECKING:
-    from projections.server.webhooks.outbox import DeadLetter, Outbox, Tally
+    from projections.server.webhooks.outbox import Outbox
 
 _SECRET_BYTES: Final = 32
 _COUNTS: Final = ("taken", "waiting", "given up")
@@ -32,7 +40,7 @@ _COUNTS: Final = ("taken", "waiting", "given up")
 @config_option
 @data_option
 def webhooks_command(new_secret: bool, resend: str | None, as_json: bool) -> None:
-    """Who is told by webhooks, how they fare, and what was given up; a running `serve` delivers."""
+    """Print the receivers of webhooks, their deliveries, and what was given up; a running `serve` delivers."""
     if new_secret:
         click.echo(f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}")
         return
@@ -40,27 +48,26 @@ def webhooks_command(new_secret: bool, resend: str | None, as_json: bool) -> Non
         from projections.server.webhooks.endpoints import host_of, id_of
     except ImportError:
         raise MissingExtra("`costledger webhooks`", "server") from None
-    from projections.server.webhooks.outbox import Outbox
+    from projections.server.webhooks.outbox import Outbox, Tally
 
-    webhooks = config().webhooks
+    def endpoints(outbox: Outbox | None) -> list[EndpointDocument]:
+        named = [(id_of(each.url), host_of(each.url), each.events) for each in config().webhooks]
+        return [
+            endpoint_document(id, host, events, asdict(outbox.tally(id) if outbox else Tally()))
+            for id, host, events in named
+        ]
+
     if not (data_path() / "webhooks.db").is_file():
         if resend is not None:
             raise InvalidInput(f"no message {resend!r} was given up: no webhook was ever sent from {data_path()}")
-        told = "none has been told anything yet; `costledger serve` does" if webhooks else "none is configured"
-        if as_json:
-            print_json({"endpoints": [], "dead_letters": []})
-        else:
-            click.echo(f"webhooks: {told} (docs/admin.md)")
+        _print(endpoints(None), [], as_json=as_json)
         return
-    outbox = Outbox(data_path())
-    try:
+    with closing(Outbox(data_path())) as outbox:
         if resend is not None:
             _resend(outbox, resend)
         else:
-            known = [(id_of(each.url), host_of(each.url), outbox.tally(id_of(each.url))) for each in webhooks]
-            _print(known, outbox.dead_letters(), as_json=as_json)
-    finally:
-        outbox.close()
+            letters = [dead_letter_document(asdict(letter)) for letter in outbox.dead_letters()]
+            _print(endpoints(outbox), letters, as_json=as_json)
 
 
 def _resend(outbox: Outbox, message: str) -> None:
@@ -70,10 +77,12 @@ def _resend(outbox: Outbox, message: str) -> None:
     click.echo(f"{message} will be sent again to {', '.join(endpoints)}")
 
 
-def _print(known: Sequence[tuple[str, str, Tally]], letters: Sequence[DeadLetter], *, as_json: bool) -> None:
+def _print(endpoints: Sequence[EndpointDocument], letters: Sequence[DeadLetterDocument], *, as_json: bool) -> None:
     if as_json:
-        endpoints = [{"id": id, "host": host} | _timed(asdict(tally)) for id, host, tally in known]
-        print_json({"endpoints": endpoints, "dead_letters": [_timed(asdict(letter)) for letter in letters]})
+        print_json({"endpoints": endpoints, "dead_letters": letters})
+        return
+    if not endpoints and not letters:
+        click.echo("webhooks: none is configured (docs/admin.md)")
         return
     shown = Table(
         None,
@@ -83,9 +92,10 @@ def _print(known: Sequence[tuple[str, str, Tally]], letters: Sequence[DeadLetter
         prose=("last error",),
         dropped=("last taken", "last error", "host"),
     )
-    for id, host, tally in known:
-        counts = [f"{count:,}" for count in (tally.delivered, tally.pending, tally.dead)]
-        shown.add_row(id, host, *counts, _local(tally.last_delivered_at), plain(tally.last_error or ""))
+    for each in endpoints:
+        counts = [f"{count:,}" for count in (each["delivered"], each["pending"], each["dead"])]
+        last = local_time(each["last_delivered_at"])
+        shown.add_row(each["id"], each["host"], *counts, last, plain(each["last_error"] or ""))
     shown.print(console())
     if letters:
         dead = Table(
@@ -97,20 +107,7 @@ def _print(known: Sequence[tuple[str, str, Tally]], letters: Sequence[DeadLetter
             dropped=("made", "type", "attempts", "workflow", "why"),
         )
         for letter in letters:
-            row = [letter.id, letter.type, Id(letter.adw_id), _local(letter.made_at), str(letter.attempts)]
-            dead.add_row(*row, plain(letter.last_error))
+            row = [letter["id"], letter["type"], Id(letter["adw_id"]), local_time(letter["made_at"])]
+            dead.add_row(*row, str(letter["attempts"]), plain(letter["last_error"]))
         dead.print(console())
         click.echo("costledger webhooks --resend MESSAGE sends one again")
-
-
-def _timed(told: dict[str, Any]) -> dict[str, Any]:
-    """The same with times as text."""
-    return {name: _wire(value) if name.endswith("_at") else value for name, value in told.items()}
-
-
-def _wire(moment: float | None) -> str | None:
-    return None if moment is None else timestamps.to_wire(timestamps.from_unix(moment))
-
-
-def _local(moment: float | None) -> str:
-    return local_time(_wire(moment))

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import click
 
 from ledger.events import money
 from ledger.importing.import_report import ImportReport
 from ledger.text import counted
-from projections.applications.table import Writes
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.tables import Id, Table
 from projections.folding.cost_words import cost_before
 from projections.history.store import CostChange
 from projections.replay.refresh import Accepted, RefreshReport
 
-__all__ = ["as_json_report", "print_accepted", "print_changes", "print_report"]
-
-
-def as_json_report(report: RefreshReport, copied: Writes | None) -> dict[str, Any]:
-    """A report as JSON.
-
-    Args:
-        copied: what was written to the application's table; None without one.
-    """
-    application = None
-    if copied is not None:
-        backup = None if copied.backup is None else str(copied.backup)
-        application = {"rows": copied.rows, "waiting": copied.waiting, "backup": backup}
-    return {
-        "application": application,
-        "resynced_count": len(report.folded),
-        "workflows": report.folded,
-        "unchanged": report.unchanged,
-        "changes": [
-            {
-                "adw_id": change.adw_id,
-                "old_cost": None if change.old_nanousd is None else float(money.to_wire(change.old_nanousd)),
-                "new_cost": float(money.to_wire(change.new_nanousd)),
-                "status": change.status,
-                "reason": change.reason,
-            }
-            for change in report.changes
-        ],
-        "accepted": [asdict(accepted) for accepted in report.accepted],
-        "errors": [f"{problem.workflow_id}: {problem.error}" for problem in report.problems],
-    }
+__all__ = ["print_accepted", "print_changes", "print_report"]
 
 
 def print_report(report: RefreshReport, imported: ImportReport) -> None:

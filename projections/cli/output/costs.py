@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -22,7 +22,6 @@ __all__ = [
     "row_cost",
     "row_in_words",
     "shown_cost",
-    "unpriced_json",
     "unpriced_of",
 ]
 
@@ -39,11 +38,6 @@ def unpriced_of(rows: Iterable[Row]) -> Unpriced:
                 events, tokens = found.get(name, (0, 0))
                 found[name] = (events + told["events"], tokens + told["tokens"])
     return dict(sorted(found.items()))
-
-
-def unpriced_json(unpriced: Unpriced) -> dict[str, Any]:
-    """The same for programs."""
-    return {name: {"events": events, "tokens": tokens} for name, (events, tokens) in unpriced.items()}
 
 
 def print_unpriced(out: Console, cost_nanousd: int, unpriced: Unpriced, *, indent: str = "") -> None:

@@ -11,7 +11,7 @@ from projections.cli.output.text import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["evidence_json", "print_evidence"]
+__all__ = ["print_evidence"]
 
 _NAMES: Final = {
     "file": "the log file's modification time",
@@ -19,11 +19,6 @@ _NAMES: Final = {
     "application": "the times of the application's row",
     "transcript": "the times of the session's transcript",
 }
-
-
-def evidence_json(dated: Mapping[str, int]) -> dict[str, str]:
-    """USD by the evidence that dates it, for programs."""
-    return {name: money.to_wire(nanousd) for name, nanousd in dated.items()}
 
 
 def print_evidence(out: Console, dated: Mapping[str, int]) -> None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ledger.errors import CostledgerError, HistoryUnavailable
+from ledger.events import money
 from ledger.storage.line import Head
+from projections.documents.budgets import budget_document
 from projections.folding.fold import RUNNING, State
 from projections.replay.refresh import ENDED
-from projections.reports.budgets import BudgetStatus, budget_json, budget_status, lower_bound, standing_so_far
+from projections.reports.budgets import BudgetStatus, budget_status, lower_bound, standing_so_far
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
-from projections.server.http.serializers import usd
 from projections.server.service.descriptors import threads_at_hand
 from projections.server.service.service import Service
 
@@ -121,11 +122,11 @@ class BudgetStatuses:
 
 def _as_json(found: Local, *, hosts: str) -> dict[str, Any]:
     return {
-        "cost": usd(found.cost_nanousd),
+        "cost_usd": money.to_wire(found.cost_nanousd),
         "at_least": found.at_least,
         "unpriced_events": found.unpriced,
         "status": found.status,
-        "budget": budget_json(found.budget),
+        "budget": budget_document(found.budget),
         "hosts": hosts,
         "problem": None,
     }

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from projections.documents.rows import RowDocument
 
 __all__ = ["ChangeFeed", "RowChange", "Subscription"]
 
@@ -26,7 +28,7 @@ class RowChange:
 
     number: int
     adw_id: str
-    row: dict[str, Any] | None
+    row: RowDocument | None
 
 
 class Subscription:

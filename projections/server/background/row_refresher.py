@@ -30,7 +30,6 @@ from projections.replay.file_watcher import FileWatcher
 from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
 from projections.server.background.change_feed import RowChange
 from projections.server.background.damaged_ledgers import DamagedLedgers
-from projections.server.http.serializers import row_as_json
 from projections.server.service.service import Service
 
 __all__ = ["RefreshState", "RowRefresher"]
@@ -259,10 +258,9 @@ class RowRefresher:
     def _publish_changes(self, history: HistoryStore) -> None:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             published: list[RowChange] = []
-            config = self._service.config
             for number, adw_id in changes:
                 row = history.row(adw_id)
-                published.append(RowChange(number, adw_id, None if row is None else row_as_json(row, config)))
+                published.append(RowChange(number, adw_id, None if row is None else self._service.row_document(row)))
                 if row is None or row.status in ENDED:
                     if adw_id in self._running and row is not None:
                         self.unsettled.add(adw_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
@@ -19,6 +19,7 @@ from starlette.types import Scope
 from ledger.capture.json_events import strict_json, submitted
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.events.event import Event, event
+from projections.documents.receipts import IndexedReceiptDocument, receipt_document
 from projections.server.background.budget_status import Local
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
@@ -164,16 +165,14 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
             by_workflow.setdefault(one.made.workflow_id, []).append((one.index, one.made))
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
-    receipts: list[dict[str, Any]] = []
+    receipts: list[IndexedReceiptDocument] = []
     statuses: dict[str, Local | CostledgerError] = {}
     for name, appended in zip(names, done, strict=True):
         for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
             if isinstance(outcome, CostledgerError):
                 refused.append((index, outcome))
             else:
-                receipt = asdict(outcome)
-                del receipt["durability"]
-                receipts.append({"index": index} | receipt)
+                receipts.append({**receipt_document(outcome), "index": index})
         statuses[name] = appended.status
     if not receipts:
         return _all_refused(request.scope, parsed, refused)

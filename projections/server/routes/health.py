@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from dataclasses import astuple
+from datetime import UTC
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +20,9 @@ from starlette.responses import PlainTextResponse, Response
 from ledger.errors import HistoryUnavailable, HistoryUnwritable
 from ledger.events import timestamps
 from ledger.text import counted
+from projections.documents.spend import unpriced_document
+from projections.documents.verification import VerificationDocument, verification_document
+from projections.replay.verify import Finding
 from projections.server.background.metrics import families
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.background.totals import Overall
@@ -96,8 +102,8 @@ def health(request: Request) -> Response:
             "problems": {
                 name: sentence(problem.error, data) for name, problem in sorted(refresher.state.problems.items())
             },
-            "unpriced": {n: {"events": events, "tokens": tokens} for n, (events, tokens) in overall.unpriced.items()},
-            "beside": {kind: _named(names) for kind, names in asdict(overall.leftovers).items()},
+            "unpriced": unpriced_document(overall.unpriced),
+            "leftovers": {kind: _named(names) for kind, names in asdict(overall.leftovers).items()},
             "misplaced": overall.misplaced,
             "verification": _verification(state.verifications.last, data),
             "sources": state.follower.followed(),
@@ -111,7 +117,7 @@ def health(request: Request) -> Response:
     "/api/verify",
     dependencies=[Depends(needs("admin"))],
     status_code=202,
-    response_model=schemas.VerificationBegun,
+    response_model=schemas.VerificationStarted,
     responses=documented(409),
     summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
 )
@@ -119,7 +125,7 @@ def verify(request: Request) -> Response:
     verifications: VerificationRunner = request.app.state.verifications
     started = verifications.start()
     return answer(
-        {"begun": started, "verification": _verification(verifications.last, service_of(request).settings.data)},
+        {"started": started, "verification": _verification(verifications.last, service_of(request).settings.data)},
         HTTPStatus.ACCEPTED,
     )
 
@@ -151,21 +157,16 @@ def _live(refresher: RowRefresher, streams: int, webhooks: WebhookDispatcher) ->
     yield from (pending, dead)
 
 
-def _verification(last: Verification | None, data: Path) -> dict[str, Any] | None:
+def _verification(last: Verification | None, data: Path) -> VerificationDocument | None:
     if last is None:
         return None
-    return {
-        "started_at": last.started_at,
-        "finished_at": last.finished_at,
-        "ledgers": last.proof.ledgers,
-        "events": last.proof.events,
-        "rows": last.proof.rows,
-        "findings_count": last.proof.findings,
-        "findings": [
-            {name: from_within(text, data) for name, text in asdict(one).items()} for one in list(last.findings)
-        ],
-        "error": None if last.error is None else from_within(last.error, data),
-    }
+    return verification_document(
+        last.proof,
+        [Finding(*(from_within(text, data) for text in astuple(one))) for one in list(last.findings)],
+        started_at=last.started_at,
+        finished_at=last.finished_at,
+        error=None if last.error is None else from_within(last.error, data),
+    )
 
 
 def _named(names: Sequence[str]) -> dict[str, Any]:

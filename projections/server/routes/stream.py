@@ -20,7 +20,6 @@ from projections.server.background.change_feed import ChangeFeed, RowChange, Sub
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.auth import needs, service_of
 from projections.server.http.problems import Refusal, documented
-from projections.server.http.serializers import row_as_json
 from projections.server.service.service import Service
 
 __all__ = ["router"]
@@ -132,9 +131,9 @@ def _knows(service: Service, number: int) -> bool:
 
 
 def _missed(service: Service, last: int) -> list[RowChange]:
-    history, config = service.history, service.config
+    history = service.history
     rows = [(number, name, history.row(name)) for number, name in history.changes_after(last, _RESUMED_AT_ONCE)]
-    return [RowChange(number, name, None if row is None else row_as_json(row, config)) for number, name, row in rows]
+    return [RowChange(number, name, None if row is None else service.row_document(row)) for number, name, row in rows]
 
 
 def _encoded(changes: Iterable[RowChange]) -> bytes:

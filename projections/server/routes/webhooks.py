@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
+from projections.documents.webhooks import WebhooksDocument
 from projections.server.http import schemas
 from projections.server.http.auth import needs
 from projections.server.http.json_response import answer
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/api", tags=["operations"])
 @router.get(
     "/webhooks",
     dependencies=[Depends(needs("read"))],
-    response_model=schemas.WebhooksSchema,
+    response_model=WebhooksDocument,
     responses=documented(),
     summary="The deliveries of each receiver of webhooks, and the messages that were given up",
 )

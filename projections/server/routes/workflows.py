@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -16,19 +14,32 @@ from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.event import finding_accepted
 from projections.applications.suspects import suspects_of_copies
+from projections.documents.audit import AuditDocument
+from projections.documents.audit import audit_entry_document
+from projections.documents.changes import ResyncDocument
+from projections.documents.changes import resync_document
+from projections.documents.findings import AcceptanceDocument
+from projections.documents.findings import FindingsDocument
+from projections.documents.findings import acceptance_document
+from projections.documents.findings import findings_document
+from projections.documents.rows import RowDocument
+from projections.documents.rows import WorkflowsDocument
+from projections.documents.steps import EventsDocument
+from projections.documents.steps import StepsDocument
+from projections.documents.steps import event_document
+from projections.documents.steps import step_document
+from projections.documents.totals import totals_document
 from projections.folding.explain import steps
 from projections.folding.fold import fold, initial
 from projections.history import query as pages
-from projections.history.store import AuditEntry, visible_cost
 from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
-from projections.replay.resync import ResyncReport, resync_sources
+from projections.replay.resync import resync_sources
 from projections.server.background.application_copy import audited, compared_with
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import Entries, answer
 from projections.server.http.parameters import AdwId, AdwIdAsked
 from projections.server.http.problems import Refusal, documented, sentence
-from projections.server.http.serializers import row_as_json, totals_as_json, usd
 from projections.server.service.service import Service
 
 __all__ = ["router"]
@@ -46,7 +57,7 @@ _Status = Literal["running", "completed", "failed", "cancelled"]
 @router.get(
     "/workflow-history",
     dependencies=[_Read],
-    response_model=schemas.WorkflowPage,
+    response_model=WorkflowsDocument,
     responses=documented(),
     summary="A page of workflows, and what all that match add up to",
 )
@@ -85,9 +96,9 @@ def workflow_history(
     copies = compared_with(service.application, found.rows)
     return answer(
         {
-            "workflows": [row_as_json(row, service.config, copies.get(row.adw_id)) for row in found.rows],
+            "workflows": [service.row_document(row, copies.get(row.adw_id)) for row in found.rows],
             "total_count": found.totals.count,
-            "analytics": totals_as_json(found.totals),
+            "analytics": totals_document(found.totals),
         }
     )
 
@@ -95,7 +106,7 @@ def workflow_history(
 @router.post(
     "/workflow-history/resync",
     dependencies=[Depends(needs("admin"))],
-    response_model=schemas.ResyncSchema,
+    response_model=ResyncDocument,
     responses=documented(404, 409),
     summary="Read the sources again, append what is new, replay: one workflow, or all ended ones",
 )
@@ -119,13 +130,13 @@ def resync(
     request.app.state.refresher.take_report(done.report)
     if done.report.problems and not done.report.folded:
         raise done.report.problems[0].error
-    return answer(_resynced(done, service.settings.data))
+    return answer(resync_document(done, lambda error: sentence(error, service.settings.data)))
 
 
 @router.get(
     "/workflow-history/{adw_id}",
     dependencies=[_Read],
-    response_model=schemas.WorkflowRow,
+    response_model=RowDocument,
     responses=documented(404),
     summary="One workflow",
 )
@@ -135,13 +146,13 @@ def workflow(request: Request, adw_id: AdwId) -> Response:
     if row is None:
         raise UnknownWorkflow(adw_id, "the history")
     copy = compared_with(service.application, [row]).get(adw_id)
-    return answer(row_as_json(row, service.config, copy))
+    return answer(service.row_document(row, copy))
 
 
 @router.get(
     "/workflow-history/{adw_id}/audit",
     dependencies=[_Read],
-    response_model=schemas.AuditLog,
+    response_model=AuditDocument,
     responses=documented(404),
     summary="Every change of a row's cost",
 )
@@ -158,22 +169,17 @@ def audit(
         raise UnknownWorkflow(adw_id, "the history")
     return answer(
         {
-            "entries": [_entry(entry) for entry in entries[:limit]],
-            "application": [_entry(entry) for entry in audited(service.application, adw_id, limit)],
+            "entries": [audit_entry_document(entry) for entry in entries[:limit]],
+            "application": [audit_entry_document(entry) for entry in audited(service.application, adw_id, limit)],
             "next": entries[limit - 1].id if len(entries) > limit else None,
         }
     )
 
 
-def _entry(entry: AuditEntry) -> dict[str, Any]:
-    old = None if entry.old_cost is None else usd(visible_cost(entry.old_cost))
-    return asdict(entry) | {"old_cost": old, "new_cost": usd(visible_cost(entry.new_cost))}
-
-
 @router.get(
     "/workflow-history/{adw_id}/events",
     dependencies=[_Read],
-    response_model=schemas.Events,
+    response_model=EventsDocument,
     responses=documented(404, 409),
     summary="The ledger's events, and what each did to the cost",
 )
@@ -201,7 +207,7 @@ def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
         before = state.cost_nanousd
         fold(state, line)
         if line["seq"] > after:
-            entry = {"event": line, "cost_before": usd(before), "cost_after": usd(state.cost_nanousd)}
+            entry = event_document(line, before, state.cost_nanousd)
             found.add(line["seq"], entry)
     return answer({"events": found.json, "next": following})
 
@@ -209,7 +215,7 @@ def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
 @router.get(
     "/workflow-history/{adw_id}/explain",
     dependencies=[_Read],
-    response_model=schemas.Steps,
+    response_model=StepsDocument,
     responses=documented(404, 409),
     summary="Each event that moved the cost: from what to what, why, and where it was read",
 )
@@ -231,14 +237,14 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
         if found.full:
             following = found.last_seq
             break
-        found.add(step.seq, step.as_json())
+        found.add(step.seq, step_document(step))
     return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following})
 
 
 @router.get(
     "/stale",
     dependencies=[_Read],
-    response_model=schemas.Stale,
+    response_model=FindingsDocument,
     responses=documented(),
     summary="What needs attention, why, and what to do",
 )
@@ -255,14 +261,14 @@ def stale_rows(
         every = service.history.rows()
         copies = compared_with(service.application, every)
         found += suspects_of_copies(every, copies, _APPLICATION, now=now)
-    return answer({"doubts": [_suspect(one) for one in found], "more": more})
+    return answer(findings_document(found, more=more))
 
 
 @router.post(
     "/stale/{adw_id}/accept",
     dependencies=[Depends(needs("append"))],
     status_code=201,
-    response_model=schemas.AcceptedSchema,
+    response_model=AcceptanceDocument,
     responses=documented(400, 404, 409),
     summary="Accept what needs attention in a workflow, with the reason",
 )
@@ -279,9 +285,7 @@ async def accept(request: Request, adw_id: AdwId, body: schemas.Accept) -> Respo
     outcome = (await request.app.state.appender.append(adw_id, [made])).outcomes[0]
     if isinstance(outcome, CostledgerError):
         raise outcome
-    return answer(
-        {"adw_id": adw_id, "accepted": list(accepted), "id": outcome.id, "seq": outcome.seq}, HTTPStatus.CREATED
-    )
+    return answer(acceptance_document(adw_id, accepted, outcome), HTTPStatus.CREATED)
 
 
 def _of_rows(service: Service, now: datetime, limit: int) -> tuple[list[Suspect], bool]:
@@ -316,45 +320,8 @@ def _covered(service: Service, adw_id: str) -> dict[str, str]:
     return {one.kind: one.covers for one in found}
 
 
-def _suspect(one: Suspect) -> dict[str, Any]:
-    return {
-        "adw_id": one.adw_id,
-        "status": one.row.status,
-        "cost": usd(one.row.actual_cost_nanousd),
-        "cost_basis": one.row.cost_basis,
-        "unpriced_events": one.row.unpriced_events,
-        "kind": one.kind,
-        "why": one.why,
-        "next_step": one.next_step,
-    }
-
-
 def _moment(name: str, text: str | None) -> str | None:
     try:
         return None if text is None else timestamps.parse(text)
     except ValueError as error:
         raise InvalidInput(f"{name}: {error}") from None
-
-
-def _resynced(done: ResyncReport, data: Path) -> dict[str, Any]:
-    report = done.report
-    return {
-        "resynced_count": len(report.folded),
-        "workflows": report.folded,
-        "changes": [
-            {
-                "adw_id": change.adw_id,
-                "old_cost": usd(change.old_nanousd),
-                "new_cost": usd(change.new_nanousd),
-                "status": change.status,
-                "reason": change.reason,
-            }
-            for change in report.changes
-        ],
-        "errors": [
-            *(f"{problem.workflow_id}: {sentence(problem.error, data)}" for problem in report.problems),
-            *(f"{name}: {sentence(error, data)}" for name, error in done.imported.problems),
-        ],
-        "appended": done.imported.appended,
-        "skipped": len(done.imported.skipped),
-    }

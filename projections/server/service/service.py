@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +20,11 @@ from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook
 from ledger.replication.replica import Replica
 from ledger.storage.directory_store import DirectoryStore
+from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable
+from projections.documents.rows import RowDocument, row_document
+from projections.folding.row import Row
+from projections.history.idle import is_idle
 from projections.history.store import HistoryStore
 from projections.projector.row_lines import RowLines, lines_of
 from projections.replay.fold_cache import FoldCache
@@ -102,6 +107,11 @@ class Service:
         if events_max is not None and events_max <= _LONG_EVENTS:
             return False
         return (self.ledgers.size(workflow_id) or 0) > _LONG_BYTES
+
+    def row_document(self, row: Row, copy: Compared | None = None) -> RowDocument:
+        """Return a row with its budget, idle or not by the clock; see `row_document`."""
+        idle = is_idle(row, datetime.now(UTC), self.config.idle_after)
+        return row_document(row, self.config.budgets, idle=idle, copy=copy)
 
     def lines(self, workflow_id: str) -> RowLines:
         """Return the lines that a workflow's row was folded from; see `lines_of`."""

@@ -17,12 +17,21 @@ import orjson
 
 from ledger.errors import CostledgerError, UnknownWorkflow
 from ledger.events import money, timestamps
+from projections.documents.budgets import budget_document
+from projections.documents.types import usd
 from projections.folding.row import Row
 from projections.history.store import AuditEntry, HistoryStore
 from projections.replay.refresh import ENDED
-from projections.reports.budgets import Budgets, BudgetState, budget_json, budget_status
+from projections.reports.budgets import Budgets
+from projections.reports.budgets import BudgetState
+from projections.reports.budgets import budget_json
+from projections.reports.budgets import budget_status
 from projections.server.http.serializers import usd
-from projections.server.webhooks.outbox import LastNotified, Outbox, OutboxTransaction, WebhookMessage
+from projections.server.webhooks.outbox import LastNotified
+from projections.server.webhooks.outbox import Outbox
+from projections.server.webhooks.outbox import OutboxTransaction
+from projections.server.webhooks.outbox import WebhookMessage
+from projections.server.webhooks.outbox import Collecting
 
 __all__ = ["MessageCollector"]
 
@@ -181,14 +190,14 @@ class MessageCollector:
         return {
             "adw_id": row.adw_id,
             "status": row.status,
-            "cost": usd(row.actual_cost_nanousd),
+            "cost_usd": usd(row.actual_cost_nanousd),
             "cost_basis": row.cost_basis,
             "unpriced_events": row.unpriced_events,
             "issue_number": row.issue_number,
             "workflow_template": row.workflow_template,
             "project": row.project,
             "end_time": row.end_time,
-            "budget": budget_json(budget_status(row, self._budgets)),
+            "budget": budget_document(budget_status(row, self._budgets)),
         }
 
     def _put(self, into: OutboxTransaction, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:

@@ -19,10 +19,15 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from ledger.errors import CostledgerError, DamagedLedger
-from ledger.events import timestamps
+from projections.documents.webhooks import (
+    DeadLetterDocument,
+    EndpointDocument,
+    dead_letter_document,
+    endpoint_document,
+)
 from projections.replay.refresh import LedgerVanished
 from projections.server.background.metrics import Metrics
 from projections.server.background.row_refresher import RowRefresher
@@ -89,8 +94,8 @@ class WebhookDispatcher:
             await self._ask(self._outbox.close)
         self._pool.shutdown()
 
-    def state(self) -> list[dict[str, Any]]:
-        """How each endpoint fares, for JSON; waits for the outbox.
+    def state(self) -> list[EndpointDocument]:
+        """Return each endpoint and its deliveries; waits for the outbox.
 
         Raises:
             HistoryUnavailable: the outbox cannot be used.
@@ -100,17 +105,15 @@ class WebhookDispatcher:
             return []
         tallies = self._pool.submit(lambda: [outbox.tally(endpoint.id) for endpoint in self.endpoints]).result()
         return [
-            {"id": endpoint.id, "host": endpoint.host, "events": list(endpoint.config.events)}
-            | asdict(tally)
-            | {"oldest_pending_at": _wire(tally.oldest_pending_at), "last_delivered_at": _wire(tally.last_delivered_at)}
+            endpoint_document(endpoint.id, endpoint.host, endpoint.config.events, asdict(tally))
             for endpoint, tally in zip(self.endpoints, tallies, strict=True)
         ]
 
-    def dead_letters(self) -> list[dict[str, Any]]:
-        """What was given up, for JSON; waits for the outbox."""
+    def dead_letters(self) -> list[DeadLetterDocument]:
+        """Return the messages that were given up; waits for the outbox."""
         outbox = self._outbox
         letters = [] if outbox is None else self._pool.submit(outbox.dead_letters).result()
-        return [asdict(letter) | {"made_at": _wire(letter.made_at)} for letter in letters]
+        return [dead_letter_document(asdict(letter)) for letter in letters]
 
     def resend(self, id: str) -> list[str]:
         """Send a message that was given up again; return its endpoints. Waits for the outbox."""
@@ -225,7 +228,3 @@ class WebhookDispatcher:
             return None
         redirect = ", and redirects are not followed" if HTTPStatus.MULTIPLE_CHOICES <= status < 400 else ""
         return f"answered with {status}{redirect}"
-
-
-def _wire(moment: float | None) -> str | None:
-    return None if moment is None else timestamps.to_wire(timestamps.from_unix(moment))

@@ -87,12 +87,12 @@ class LastNotified:
 class Tally:
     """The deliveries of an endpoint; times are seconds since 1970."""
 
-    pending: int
-    oldest_pending_at: float | None
-    dead: int
-    delivered: int
-    last_delivered_at: float | None
-    last_error: str | None
+    pending: int = 0
+    oldest_pending_at: float | None = None
+    dead: int = 0
+    delivered: int = 0
+    last_delivered_at: float | None = None
+    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class Outbox:
             ).fetchone()
             query = "SELECT delivered, last_delivered_at, last_error FROM endpoint WHERE id = ?"
             counts = self._db.execute(query, (endpoint,)).fetchone()
-        return Tally(pending, oldest, dead, *(counts or (0, None, None)))
+        return Tally(pending, oldest, dead, *(counts or ()))
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the newest thousand messages that were given up, the newest first."""

@@ -25,10 +25,10 @@ from ledger.replication.memory import MemoryReplica
 from ledger.replication.sender import Replication
 from ledger.sources.titles import TITLE_CHARACTERS_MAX, one_line, title_of
 from ledger.storage.directory_store import DirectoryStore
+from projections.documents.rows import row_document
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project, refresh
-from projections.server.http.serializers import row_as_json
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
 
 
@@ -171,7 +171,7 @@ def test_no_ledger_row_or_replica_ever_has_a_title(words: str, way: str) -> None
         assert replica.stored
         private = words.encode()
         assert not any(private in line.raw for line in replica.stored)
-        assert not any(words in str(asdict(row)) + str(row_as_json(row, Config())) for row in rows)
+        assert not any(words in str(asdict(row)) + str(row_document(row, Config().budgets, idle=False)) for row in rows)
         having = [file.name for file in (path / "data").rglob("*") if file.is_file() and private in file.read_bytes()]
         assert having == [TITLES_FILE]
 

@@ -89,7 +89,7 @@ def test_a_dry_run_says_what_a_resync_does(run: Run, application: SqliteApplicat
     done = run("resync", "--json")
     assert done.json["changes"] == preview["changes"]
     assert [(change["old_cost"], change["new_cost"], change["reason"]) for change in changes] == [
-        (0.09, 2.37, "resync")
+        ("0.09", "2.37", "resync")
     ]
     assert "was backed up to" in done.err
     assert done.json["application"]["rows"] == ["a5b80595"]
@@ -101,7 +101,7 @@ def test_rows_without_a_reading_and_naive_times_are_normal(run: Run, application
     application.execute("UPDATE workflow_history SET status = 'running' WHERE adw_id = 'going'")
     assert run("stale").code == 0
     assert run().code == 0
-    listed = run("history", "--json").json
+    listed = run("history", "--json").json["workflows"]
     assert {row["adw_id"]: row["cost_basis"] for row in listed}["waiting"] is None
     assert {row["adw_id"]: row["application"] for row in listed}["waiting"] is None
 
@@ -112,8 +112,8 @@ def test_each_figure_is_shown_beside_the_other(run: Run, application: SqliteAppl
     application.execute("UPDATE workflow_history SET actual_cost_total = 0.09 WHERE adw_id = 'a5b80595'")
     assert "stored $0.09, ledger $2.37 in sqlite:app.db" in run("show", "a5b80595").out
     assert run("show", "a5b80595", "--json").json["application"] == {
-        "stored_cost": "0.09",
-        "ledger_cost": "2.37",
+        "stored_cost_usd": "0.09",
+        "ledger_cost_usd": "2.37",
         "held": False,
         "wrong": ["actual_cost_total"],
         "overwrites": 0,

@@ -35,7 +35,7 @@ def _filled(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 
 
 
 def listed(run: Run, *options: str) -> list[str]:
-    return [row["adw_id"] for row in run("history", "--json", *options).json]
+    return [row["adw_id"] for row in run("history", "--json", *options).json["workflows"]]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_options_choose_and_sort(run: Run, options: list[str], expected: str) ->
 def test_a_tool_is_named_by_a_part_of_its_name(run: Run) -> None:
     for kind, tool in (("claude", "Claude Code"), ("codex", "Codex")):
         run("import", kind, str(PROJECT / "tests" / "ledger" / "samples" / kind))
-        rows = run("history", "--json", "--tool", kind).json
+        rows = run("history", "--json", "--tool", kind).json["workflows"]
         assert {row["tool"] for row in rows} == {tool}
 
 

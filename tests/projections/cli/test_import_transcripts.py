@@ -37,7 +37,7 @@ def test_without_a_path_the_default_places_are_read(
     assert "2 events appended, 0 unchanged, 1 input skipped, in 1 workflow\n" in run(*data, "import", "claude")
     assert "0 events appended, 1 unchanged" in run(*data, "import", "claude")
     assert json.loads(run(*data, "import", "codex", "--json"))["workflows"]["c1"]["appended"] == 2
-    rows = json.loads(run(*data, "history", "--json"))
+    rows = json.loads(run(*data, "history", "--json"))["workflows"]
     assert "c1" in json.dumps(rows)
     assert "s1" in json.dumps(rows)
 
@@ -57,7 +57,7 @@ def test_messages_that_were_read_before_stay_where_they_count_and_that_is_said(
     run(*data, "import", "claude", str(path))
     again = CliRunner().invoke(cli, [*data, "import", "claude", str(path), *option])
     assert again.stderr == f"messages that a ledger has stay in its workflow; {option[0]} is for those that none has\n"
-    assert [row["adw_id"] for row in json.loads(run(*data, "history", "--json"))] == ["s1"]
+    assert [row["adw_id"] for row in json.loads(run(*data, "history", "--json"))["workflows"]] == ["s1"]
 
 
 @pytest.mark.parametrize("by", ["project", "branch"])
@@ -68,7 +68,7 @@ def test_sessions_that_name_no_folder_are_workflows_of_their_own_and_that_is_sai
     path = write(tmp_path / "t" / "s1.jsonl", *told)
     done = CliRunner().invoke(cli, [*data, "import", "claude", str(path), "--workflow-by", by])
     assert done.stderr.count("2 sessions named no folder to be a project's by; each is a workflow of its own\n") == 1
-    assert {"s2", "s3"} < {row["adw_id"] for row in json.loads(run(*data, "history", "--json"))}
+    assert {"s2", "s3"} < {row["adw_id"] for row in json.loads(run(*data, "history", "--json"))["workflows"]}
     again = write(tmp_path / "u" / "s4.jsonl", said("m9", 5, session="s4", cwd=""))
     assert "named no folder" not in CliRunner().invoke(cli, [*data, "import", "claude", str(again)]).stderr
 

@@ -51,7 +51,7 @@ def test_an_override_prices_a_charge_and_the_event_says_so(run: Run) -> None:
     charge(run, "w", "claude-opus-4-5")
     charge(run, "w", "Llama3:70b")
     row = run("show", "w", "--json").json
-    assert (row["actual_cost_total"], row["cost_basis"]) == (20.0, "priced")
+    assert (row["actual_cost_total"], row["cost_basis"]) == ("20.00", "priced")
     lines = [json.loads(line) for line in Path("data/ledgers/w.jsonl").read_text().splitlines()]
     assert [line.get("price_book") for line in lines] == [None, "costledger.toml", "costledger.toml"]
     digest = run("prices", "claude-opus-4-5", "--json").json["price_digest"]
@@ -66,7 +66,7 @@ def test_a_call_that_could_not_be_charged_is_missing_wherever_a_cost_is_shown(ru
     with workflow("v", budget_usd="1.00") as wf:
         wf.charge_later(bad)
     row = run("show", "w", "--json").json
-    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (0.0325, "partial", 1)
+    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == ("0.0325", "partial", 1)
     assert "at least $0.0325, 2 messages unpriced: gpt-5 (2 messages, 0 tokens)" in run("history").out
     assert "≥ $0.0325" in run("daily").out
     assert "w: at least $0.0325 of $1.0000 spent" in run("check", "w").out
@@ -91,7 +91,7 @@ def test_a_charge_said_again_under_other_prices_is_the_same_event(run: Run) -> N
     configure(NEGOTIATED)
     again = run("charge", "w", "--model", "claude-opus-4-5", "--output-tokens", "1000000", "--id", "e1")
     assert again.out.endswith("already there\n")
-    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+    assert run("show", "w", "--json").json["actual_cost_total"] == "25.00"
 
 
 def test_a_charge_through_python_is_priced_by_the_configuration_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_charge_through_python_is_priced_by_the_configuration_too(run: Run, mo
     monkeypatch.setenv("COSTLEDGER_CONFIG", "elsewhere.toml")
     with workflow("w") as wf:
         wf.charge(model="claude-opus-4-5", usage={"output_tokens": 1_000_000})
-    assert run("show", "w", "--json").json["actual_cost_total"] == 20.0
+    assert run("show", "w", "--json").json["actual_cost_total"] == "20.00"
 
 
 def test_the_file_is_named_before_or_after_the_command(run: Run) -> None:
@@ -131,7 +131,7 @@ def test_every_door_prices_usage_without_a_cost_and_the_same_event_again_is_the_
     with workflow("w") as wf:
         wf.observe(agent="c", model="claude-opus-4-5", usage={"output_tokens": 1_000_000})
     row = run("show", "w", "--json").json
-    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == (70.0, "priced", 0)
+    assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == ("70.00", "priced", 0)
 
 
 def test_an_observe_does_not_read_the_configuration(run: Run, tmp_path: Path) -> None:
@@ -217,12 +217,12 @@ def test_a_price_above_a_context_or_of_several_is_at_least_until_the_provider_is
     assert run(*charge).code == 0
     row = run("show", "w", "--json").json
     lowest = row["actual_cost_total"]
-    assert (lowest < 3.2, row["cost_basis"]) == (True, "partial")
+    assert (float(lowest) < 3.2, row["cost_basis"]) == (True, "partial")
     configure('[providers]\n"glm-*" = "zai"\n')
     assert run("reprice", "--reason", "zai served it", "--yes").code == 0
     assert run("complete", "w").code == 0
     row = run("show", "w", "--json").json
-    assert (row["actual_cost_total"], row["cost_basis"]) == (3.2, "priced")
+    assert (row["actual_cost_total"], row["cost_basis"]) == ("3.20", "priced")
     configure('[providers]\n"glm-*" = "zhipuai"\n')
     assert run("reprice", "--reason", "no, zhipuai", "--yes").code == 0
     row = run("show", "w", "--json").json
@@ -256,14 +256,14 @@ def test_a_reprice_shows_the_difference_and_appends_only_when_told(run: Run) -> 
     assert "nothing was appended; add --yes" in shown.out
     assert "-$5.0000" in shown.out
     assert "qwen-at-home: still no price for 9 tokens in 1 reading;" in shown.out
-    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+    assert run("show", "w", "--json").json["actual_cost_total"] == "25.00"
     done = run("reprice", "--reason", "contract of May", "--yes", "--json").json
     assert done["appended"] == 1
     assert done["models"]["claude-opus-4-5"]["new_cost_usd"] == "20.00"
     assert done["workflows"] == [
         {"adw_id": "w", "status": "completed", "events": 1, "old_cost_usd": "25.00", "new_cost_usd": "20.00"}
     ]
-    assert run("show", "w", "--json").json["actual_cost_total"] == 20.0
+    assert run("show", "w", "--json").json["actual_cost_total"] == "20.00"
     assert "contract of May" in run("explain", "w").out
     again = run("reprice", "--reason", "contract of May", "--yes")
     assert again.out.startswith("nothing to append")
@@ -274,9 +274,9 @@ def test_a_running_workflow_is_told_to_wait_for_its_end(run: Run) -> None:
     charge(run, "w", "claude-opus-4-5")
     configure(NEGOTIATED)
     assert "$5.0000 of this will only be taken off when it ends" in run("reprice", "--reason", "r", "--yes").out
-    assert run("show", "w", "--json").json["actual_cost_total"] == 25.0
+    assert run("show", "w", "--json").json["actual_cost_total"] == "25.00"
     run("complete", "w")
-    assert run("show", "w", "--json").json["actual_cost_total"] == 20.0
+    assert run("show", "w", "--json").json["actual_cost_total"] == "20.00"
 
 
 def test_a_reprice_takes_only_the_workflows_and_days_named(run: Run) -> None:
@@ -301,7 +301,7 @@ def test_an_import_after_a_reprice_appends_nothing(run: Run) -> None:
     assert run("import", "adw", "agents", "--json").json["appended"] == 0
     write(Path("agents/w1/plan/raw_output.jsonl"), init(), message("m1", 5), message("m2", 7), result(0.5))
     run("import", "adw", "agents", "--status", "completed")
-    assert run("show", "w1", "--json").json["actual_cost_total"] == 0.5, "a total that comes after it counts"
+    assert run("show", "w1", "--json").json["actual_cost_total"] == "0.50", "a total that comes after it counts"
 
 
 def test_a_check_exits_3_when_over_and_warns_from_80_percent_on(run: Run) -> None:
@@ -312,7 +312,7 @@ def test_a_check_exits_3_when_over_and_warns_from_80_percent_on(run: Run) -> Non
         assert (checked.code, warned in checked.err) == (code, True)
         assert ("budget" in checked.err) == bool(warned)
     told = run("check", "w", "--json")
-    assert (told.code, told.json["state"], told.json["left_usd"]) == (3, "over", "-0.01")
+    assert (told.code, told.json["budget"]["state"], told.json["budget"]["left_usd"]) == (3, "over", "-0.01")
 
 
 def test_a_check_of_a_budget_of_nothing_names_no_percentage(run: Run) -> None:
@@ -321,7 +321,7 @@ def test_a_check_of_a_budget_of_nothing_names_no_percentage(run: Run) -> None:
     told = run("check", "w")
     assert (told.code, told.out) == (3, "w: $0.0000001 of $0.0000000 spent, $0.0000001 over\n")
     assert told.err.endswith("costledger: w is over its budget\n")
-    assert run("check", "w", "--json").json["percent"] is None
+    assert run("check", "w", "--json").json["budget"]["percent"] is None
 
 
 def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
@@ -331,7 +331,7 @@ def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
     run("observe", "w1", "--cost-usd", "0.51")
     run("observe", "w2", "--cost-usd", "0.51")
     told = run("check", "--json")
-    assert [(one["adw_id"], one["state"]) for one in told.json] == [("w1", "over"), ("w2", "ok")]
+    assert [(one["adw_id"], one["budget"]["state"]) for one in told.json] == [("w1", "over"), ("w2", "ok")]
     assert told.code == 3
     run("complete", "w1")
     assert run("check").code == 0, "what has ended is no longer watched"
@@ -344,7 +344,7 @@ def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
     charge(run, "w", "qwen-at-home", 9)
     told = run("check", "w").out
     assert told == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
-    assert run("check", "w", "--json").json["at_least"] is True
+    assert run("check", "w", "--json").json["budget"]["at_least"] is True
 
 
 def test_an_import_without_a_kind_reads_the_configured_sources(run: Run) -> None:

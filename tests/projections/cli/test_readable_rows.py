@@ -48,7 +48,7 @@ def test_history_shows_what_a_person_knows_their_work_by(sessions: Run) -> None:
     assert "Claude Code" in claude
     assert "(shop)" in codex
     assert "Codex" in codex
-    shown = {row["adw_id"]: row for row in sessions("history", "--json").json}
+    shown = {row["adw_id"]: row for row in sessions("history", "--json").json["workflows"]}
     named = [(row["title"], row["project"], row["branch"], row["tool"]) for row in (shown[CLAUDE], shown[CODEX])]
     assert named == [
         (TITLE, "/home/dev/shop", "fix/payments", "Claude Code"),
@@ -96,14 +96,14 @@ def test_titles_can_be_turned_off(sessions: Run, tmp_path: Path) -> None:
 
 
 def test_a_history_of_an_earlier_version_gets_the_new_columns(sessions: Run, tmp_path: Path) -> None:
-    rows = sessions("history", "--json").json
+    rows = sessions("history", "--json").json["workflows"]
     with closing(sqlite3.connect(tmp_path / "data" / "history.db")) as db, db:
         db.execute("UPDATE costledger_meta SET value = 5 WHERE key = 'schema_version'")
         db.execute("UPDATE costledger_meta SET value = 4 WHERE key = 'fold_version'")
         db.execute("DROP TRIGGER IF EXISTS costledger_row_changed")
         db.execute("ALTER TABLE workflow_history DROP COLUMN branch")
         db.execute("ALTER TABLE workflow_history DROP COLUMN tool")
-    assert sessions("history", "--json").json == rows
+    assert sessions("history", "--json").json["workflows"] == rows
 
 
 def test_projects_of_one_name_are_told_apart_by_the_folder_above() -> None:

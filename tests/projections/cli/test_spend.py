@@ -63,13 +63,13 @@ def on_a_terminal(columns: int, *arguments: str) -> str:
 
 def test_a_day_begins_at_midnight_of_the_reports_zone(filled: Run) -> None:
     utc = filled("daily", "--timezone", "UTC", "--json").json
-    assert [(line["date"], line["cost_usd"]) for line in utc["daily"]] == [
+    assert [(line["period"], line["cost_usd"]) for line in utc["lines"]] == [
         ("2026-11-22", "1.25"),
         ("2026-11-23", "0.50"),
     ]
     berlin = filled("daily", "--timezone", "Europe/Berlin", "--json").json
-    assert [(line["date"], line["cost_usd"]) for line in berlin["daily"]] == [("2026-11-23", "1.75")]
-    assert (utc["totals"]["cost_usd"], utc["totals"]["total_tokens"]) == ("1.75", 3 * 51_200)
+    assert [(line["period"], line["cost_usd"]) for line in berlin["lines"]] == [("2026-11-23", "1.75")]
+    assert (utc["total"]["cost_usd"], utc["total"]["total_tokens"]) == ("1.75", 3 * 51_200)
     assert utc["unpriced"] == {"who-knows-1": {"events": 1, "tokens": 51_200}}
     assert (utc["timezone"], berlin["timezone"]) == ("UTC", "Europe/Berlin")
 
@@ -81,7 +81,7 @@ def test_the_local_zone_is_the_default(filled: Run, monkeypatch: pytest.MonkeyPa
     time.tzset()
     try:
         told = filled("daily", "--json").json
-        assert ([line["date"] for line in told["daily"]], told["timezone"]) == (["2026-11-23"], zone_called(None))
+        assert ([line["period"] for line in told["lines"]], told["timezone"]) == (["2026-11-23"], zone_called(None))
         assert filled("daily", "--json", "--timezone", "local").json == told
     finally:
         monkeypatch.undo()
@@ -101,8 +101,8 @@ def test_the_local_zone_is_the_default(filled: Run, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("command", ["monthly", "session"])
 def test_a_report_is_split_by(filled: Run, command: str, by: str, split: dict[Any, str]) -> None:
     shown = filled(command, "--by", by, "--json").json
-    assert {line[by]: line["cost_usd"] for line in shown[command]} == split
-    assert shown["totals"]["cost_usd"] == "1.75"
+    assert {line["group"]: line["cost_usd"] for line in shown["lines"]} == split
+    assert shown["total"]["cost_usd"] == "1.75"
 
 
 def test_a_report_is_split_by_one_thing(filled: Run) -> None:
@@ -114,7 +114,7 @@ def test_a_report_is_split_by_one_thing(filled: Run) -> None:
 @pytest.mark.parametrize(("since", "until"), [("2026-11-23", "2026-11-23"), ("20261123", "20261123")])
 def test_days_can_be_given_as_ccusage_users_do(filled: Run, since: str, until: str) -> None:
     shown = filled("daily", "--since", since, "--until", until, "--timezone", "UTC", "--json").json
-    assert [line["date"] for line in shown["daily"]] == ["2026-11-23"]
+    assert [line["period"] for line in shown["lines"]] == ["2026-11-23"]
     assert filled("weekly", "--until", "20261101").out == "nothing was spent in this time\n"
 
 
@@ -132,8 +132,8 @@ def test_a_table_has_a_line_per_day_its_models_and_a_total(filled: Run) -> None:
 
 
 def test_the_newest_comes_first_when_asked(filled: Run) -> None:
-    told = filled("daily", "--timezone", "UTC", "--order", "desc", "--json").json["daily"]
-    assert [line["date"] for line in told] == ["2026-11-23", "2026-11-22"]
+    told = filled("daily", "--timezone", "UTC", "--order", "desc", "--json").json["lines"]
+    assert [line["period"] for line in told] == ["2026-11-23", "2026-11-22"]
 
 
 @pytest.mark.parametrize("breakdown", [[], ["--breakdown"]])
@@ -174,7 +174,7 @@ def test_without_any_ledger_a_report_is_empty_and_makes_nothing(run: Run, tmp_pa
     (tmp_path / "data" / "ledgers").rmdir()
     (tmp_path / "data").rmdir()
     assert run("daily").out.startswith("nothing was spent in")
-    assert run("session", "--json").json["session"] == []
+    assert run("session", "--json").json["lines"] == []
     assert len(run("monthly", "--csv").out.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -206,4 +206,4 @@ def test_no_cell_of_csv_is_a_formula(run: Run) -> None:
         assert run("observe", "w", "--agent", name, "--cost-usd", f"{number + 1}").code == 0
     table = list(csv.DictReader(io.StringIO(run("daily", "--by", "agent", "--csv").out)))
     assert sorted(row["agent"] for row in table) == ["'+1", "'-1", "'=cmd()", "'@x", "plain"]
-    assert {row["agent"] for row in run("daily", "--by", "agent", "--json").json["daily"]} >= {"=cmd()", "-1"}
+    assert {row["group"] for row in run("daily", "--by", "agent", "--json").json["lines"]} >= {"=cmd()", "-1"}

@@ -117,7 +117,7 @@ def test_what_has_no_price_is_never_free_of_charge(run: Run) -> None:
         ("w", False, 0),
     ]
     checked = run("check", "v", "--json").json
-    assert (checked["at_least"], checked["unpriced_events"], checked["budget_usd"]) == (True, 1, None)
+    assert (checked["cost_basis"], checked["unpriced_events"], checked["budget"]) == ("partial", 1, None)
 
 
 def test_the_tables_of_show_add_up_with_what_has_no_price(run: Run) -> None:

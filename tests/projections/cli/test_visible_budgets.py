@@ -11,9 +11,10 @@ from tests.projections.cli.test_app import Run, events, piped, run
 
 __all__ = ["run"]
 
-LEFT = {"budget": "5.00", "spent": "4.20", "left": "0.80", "percent": 84, "state": "warned", "at_least": False}
+_AMOUNTS = {"budget_usd": "5.00", "spent_usd": "4.20", "left_usd": "0.80"}
+LEFT = _AMOUNTS | {"percent": 84, "state": "warned", "at_least": False}
 
-UNKNOWN = {"budget": "1.00", "spent": "0.00", "left": "1.00", "percent": 0, "state": "ok", "at_least": True}
+UNKNOWN = {"budget_usd": "1.00", "spent_usd": "0.00", "left_usd": "1.00", "percent": 0, "state": "ok", "at_least": True}
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +80,9 @@ def test_history_and_show_have_it_only_where_there_is_one(run: Run) -> None:
     run("charge", "unknown", "--model", "who-knows-1", "--output-tokens", "9")
     assert "unpriced of $1.00" in run("history").out
     assert "budget  $4.2000 of $5.0000 spent (84 %), $0.8000 left" in run("show", "w").out
-    assert {row["adw_id"]: row["budget"] for row in run("history", "--json").json} == {
+    assert {row["adw_id"]: row["budget"] for row in run("history", "--json").json["workflows"]} == {
         "free": None,
-        "unknown": LEFT
-        | {"budget": "1.00", "spent": "0.00", "left": "1.00", "percent": 0, "state": "ok", "at_least": True},
+        "unknown": UNKNOWN,
         "w": LEFT,
     }
     assert run("show", "w", "--json").json["budget"] == LEFT

@@ -71,10 +71,12 @@ def figures(document: Any, where: str = "") -> list[tuple[str, dict[str, Any]]]:
     """Every object of a document that says a cost of nothing, with its way there."""
     found: list[tuple[str, dict[str, Any]]] = []
     if isinstance(document, dict):
-        costs = ("cost_usd", "spent_usd", "actual_cost_total", "cost")
+        costs = ("cost_usd", "spent_usd", "actual_cost_total")
         if any(str(document.get(name)) in ("0.00", "0.0") for name in costs):
             found.append((where, document))
         for name, value in document.items():
+            if name == "budget":
+                continue  # of a row, which says what its cost is
             found += figures(value, f"{where}.{name}")
     elif isinstance(document, list):
         for at, value in enumerate(document):

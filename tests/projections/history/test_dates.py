@@ -39,8 +39,8 @@ def january(run: Run, tmp_path: Path) -> Run:
 
 def test_a_log_of_january_is_spent_in_january_and_the_report_names_the_evidence(january: Run) -> None:
     monthly = january("monthly", "--timezone", "UTC", "--json").json
-    assert [line["cost_usd"] for line in monthly["monthly"] if line["month"] == "2026-01"] == ["1.25"]
-    assert monthly["spent_at_from"] == {"file": "1.25"}
+    assert [line["cost_usd"] for line in monthly["lines"] if line["period"] == "2026-01"] == ["1.25"]
+    assert monthly["spent_at_from_usd"] == {"file": "1.25"}
     shown = january("daily", "--until", "2026-02-01", "--timezone", "UTC").out
     assert "2026-01-10" in shown
     assert shown.count("$1.2500 dated by the log file's modification time") == 1
@@ -48,13 +48,13 @@ def test_a_log_of_january_is_spent_in_january_and_the_report_names_the_evidence(
 
 
 def test_an_open_workflow_without_activity_is_idle_wherever_its_status_is_shown(january: Run) -> None:
-    rows = {found["adw_id"]: found for found in january("history", "--json").json}
+    rows = {found["adw_id"]: found for found in january("history", "--json").json["workflows"]}
     assert {name: (found["status"], found["idle"]) for name, found in rows.items()} == {
         "old": ("running", True),
         "new": ("running", False),
     }
-    assert [found["adw_id"] for found in january("history", "--status", "idle", "--json").json] == ["old"]
-    assert [found["adw_id"] for found in january("history", "--json").json] == ["old", "new"], (
+    assert [found["adw_id"] for found in january("history", "--status", "idle", "--json").json["workflows"]] == ["old"]
+    assert [found["adw_id"] for found in january("history", "--json").json["workflows"]] == ["old", "new"], (
         "the latest activity last"
     )
     lines = [line.split() for line in january("history").out.splitlines()]
@@ -71,7 +71,7 @@ def test_an_open_workflow_without_activity_is_idle_wherever_its_status_is_shown(
 def test_what_runs_today_has_activity_and_the_others_are_counted(january: Run) -> None:
     picture = january("--json").json
     assert [found["adw_id"] for found in picture["running"]] == ["new"]
-    assert (picture["idle"], picture["spent_usd"], picture["spent_at_from"]) == (1, "0.09", {})
+    assert (picture["idle"], picture["spent_usd"], picture["spent_at_from_usd"]) == (1, "0.09", {})
     shown = january().out
     assert "spent $0.0900" in shown
     assert "1 open workflow without activity: costledger history --status idle" in shown
@@ -106,7 +106,7 @@ def test_real_logs_are_spent_when_their_evidence_says_and_none_runs_beyond_it(
     agents = shared_data / "adw" / name / "agents"
     run("import", "adw", str(agents))
     newest = max(os.stat(path).st_mtime for path in agents.rglob("*") if path.is_file())
-    for found in run("history", "--json").json:
+    for found in run("history", "--json").json["workflows"]:
         last, state = found["last_activity"], agents / found["adw_id"] / "adw_state.json"
         if last is not None:
             assert datetime.fromisoformat(last).timestamp() <= newest + 1e-6, "by the logs, never by the import"
@@ -116,8 +116,8 @@ def test_real_logs_are_spent_when_their_evidence_says_and_none_runs_beyond_it(
             assert found["duration_seconds"] <= seconds(found["start_time"], last)
     if name == "omni-cortex":
         made = run("monthly", "--timezone", "UTC", "--json").json
-        assert [line["month"] for line in made["monthly"]] == ["2026-01"]
-        assert made["spent_at_from"] == {"adw_state": made["totals"]["cost_usd"]}
+        assert [line["period"] for line in made["lines"]] == ["2026-01"]
+        assert made["spent_at_from_usd"] == {"adw_state": made["total"]["cost_usd"]}
         picture = run("--json").json
         assert (picture["spent_usd"], picture["running"]) == ("0.00", [])
 
@@ -131,7 +131,7 @@ def test_real_transcripts_end_with_their_last_activity_and_none_lasts_longer(
     for path in (tmp_path / "data" / "ledgers").glob("*.jsonl"):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         readings[path.stem] = [line for line in lines if line["type"] == "cost_observed" and "observed_at" in line]
-    for found in run("history", "--json").json:
+    for found in run("history", "--json").json["workflows"]:
         if moments := [line["observed_at"] for line in readings[found["adw_id"]]]:
             assert found["last_activity"] == max(moments)
             assert found["end_time"] == (max(moments) if status else None)

@@ -52,7 +52,7 @@ def test_a_shared_row_is_explained_from_the_chains_of_all_hosts(
     assert (explained.code, "The row shows" in explained.out) == (0, False)
     assert "w: 2 of 4 events moved its cost" in explained.out
     whole = run(*shared, "explain", "w", "--from", server.name, "--json").json
-    assert [(step["seq"], step["to_cost"]) for step in whole["steps"]] == [(2, "0.09"), (4, "0.50")]
+    assert [(step["seq"], step["to_cost_usd"]) for step in whole["steps"]] == [(2, "0.09"), (4, "0.50")]
     first, last = (
         run(*shared, "explain", "w", "--from", server.name, "--json", "--after", after, "--limit", "1").json
         for after in ("0", "2")
@@ -60,7 +60,7 @@ def test_a_shared_row_is_explained_from_the_chains_of_all_hosts(
     assert (first["next"], last["next"]) == (2, None)
     assert (first["steps"] + last["steps"], last["event_count"]) == (whole["steps"], 4)
     there = run(*shared, "explain", "only-two", "--from", server.name, "--json").json
-    assert [step["to_cost"] for step in there["steps"]] == ["5.00"]
+    assert [step["to_cost_usd"] for step in there["steps"]] == ["5.00"]
     assert run(*shared, "show", "w", "--as-of", "3", "--from", server.name, "--json").json["event_count"] == 3
 
 
@@ -75,7 +75,7 @@ def test_a_part_of_a_shared_row_is_not_explained_as_the_whole(run: Run, shared: 
 
 
 def test_a_row_of_this_host_alone_needs_no_replica(run: Run, shared: tuple[str, ...]) -> None:
-    assert [step["to_cost"] for step in run(*shared, "explain", "mine", "--json").json["steps"]] == ["1.00"]
+    assert [step["to_cost_usd"] for step in run(*shared, "explain", "mine", "--json").json["steps"]] == ["1.00"]
     given = ("--agent", "more", "--cost-usd", "2.00")
     assert run("--data", "one", "observe", "mine", *given).code == 0
     explained = run(*shared, "explain", "mine")  # a projector has yet to read that line
@@ -146,10 +146,10 @@ def test_the_server_answers_the_same(tmp_path: Path, server: Cluster, shared: tu
         assert without.client.get("/api/workflow-history/only-two/explain").status_code == 409
         assert without.client.get("/api/workflow-history/mine/explain").json()["event_count"] == 2
         explained = whole.client.get("/api/workflow-history/w/explain").json()
-        assert (explained["event_count"], explained["steps"][-1]["to_cost"]) == (4, "0.50")
+        assert (explained["event_count"], explained["steps"][-1]["to_cost_usd"]) == (4, "0.50")
         events = whole.client.get("/api/workflow-history/w/events").json()["events"]
         assert [one["event"]["seq"] for one in events] == [1, 2, 3, 4]
-        assert events[-1]["cost_after"] == "0.50"
+        assert events[-1]["cost_after_usd"] == "0.50"
         assert whole.client.get("/api/workflow-history/nothing/explain").status_code == 404
     finally:
         without.stop()

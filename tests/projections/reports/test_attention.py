@@ -84,13 +84,13 @@ STORIES = [
 
 
 def kinds(run: Run) -> list[str]:
-    return [one["kind"] for one in run("stale", "--json").json]
+    return [one["kind"] for one in run("stale", "--json").json["findings"]]
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_the_next_step_of_each_finding_ends_it(run: Run, tmp_path: Path, story: Story) -> None:
     story(run, tmp_path)
-    (found,) = run("stale", "--json").json
+    (found,) = run("stale", "--json").json["findings"]
     assert (found["adw_id"], found["kind"]) == ("w", story.__name__)
     command = found["next_step"].partition(" (")[0].replace("WHY", "seen").replace("USD", "0.90")
     program, *arguments = shlex.split(command)
@@ -137,14 +137,14 @@ def test_what_an_import_brought_is_no_workflow_that_somebody_forgot_to_end(run: 
     write(tmp_path / "agents/w/plan/raw_output.jsonl", init(), message("m", 5), result("0.50"))
     run("import", "adw", "agents")
     run("observe", "mine", "--cost-usd", "1")
-    found = run("stale", "--idle-hours", "0", "--json").json
+    found = run("stale", "--idle-hours", "0", "--json").json["findings"]
     assert [(one["adw_id"], one["kind"]) for one in found] == [("mine", "silent")]
 
 
 def test_an_odd_id_is_accepted_as_it_is_printed(run: Run, tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "data", clock=lambda: datetime(2199, 1, 1, tzinfo=UTC))
     store.append([cost_observed("--skip-e2e", cost_usd="1"), workflow_ended("--skip-e2e", "completed")])
-    (found,) = run("stale", "--json").json
+    (found,) = run("stale", "--json").json["findings"]
     _, *arguments = shlex.split(found["next_step"].partition(" (")[0])
     assert run(*arguments).code == 0
     assert run("stale").out == "nothing needs attention\n"

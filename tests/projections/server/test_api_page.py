@@ -51,4 +51,5 @@ def test_the_tour_with_curl_runs_as_it_is_written(serve: Serve, tmp_path: Path) 
     assert '"resynced_count":1' in told
     assert '"reason":"resync --force"' in told
     appended = run(append)
-    assert re.search(r'"b7c1":\{"cost":"4.20","at_least":false,.*"budget":\{.*"left":"0.80","percent":84', appended)
+    standing = r'"b7c1":\{"cost_usd":"4.20","at_least":false,.*"budget":\{.*"left_usd":"0.80","percent":84'
+    assert re.search(standing, appended)

@@ -119,7 +119,7 @@ def test_the_five_cases_and_the_curl_lines_of_the_story(
     eventually(lambda: answered(server, one)["application"]["held"], lambda: str(answered(server, one)))
     time.sleep(2)
     assert story.cost() == 5.0
-    assert (answered(server, one)["application"]["stored_cost"]) == "5.00"
+    assert (answered(server, one)["application"]["stored_cost_usd"]) == "5.00"
     story.set(status="completed", end_time="2025-11-20 10:00:00")
     answer = server.client.post("/api/workflow-history/resync?adw_id=a5b80595").json()
     assert (answer["resynced_count"], answer["errors"]) == (1, [])
@@ -161,7 +161,7 @@ def test_every_route_answers_and_names_both_figures(story: Story, serve: Serve) 
     eventually(lambda: answered(server, "/api/health")["application"]["error"] is None, lambda: "still an error")
     story.shows(2.37)
     listed = answered(server, "/api/workflow-history")
-    assert (listed["total_count"], listed["analytics"]["total_cost"]) == (4, "2.37")
+    assert (listed["total_count"], listed["analytics"]["total_cost_usd"]) == (4, "2.37")
 
 
 def test_a_figure_that_is_set_back_every_second_is_right_within_seconds(
@@ -182,7 +182,7 @@ def test_a_figure_that_is_set_back_every_second_is_right_within_seconds(
     assert longest < _SECONDS_MAX
     (entry,) = story.application.execute("SELECT count(*) AS entries FROM cost_audit_log")
     assert entry["entries"] <= 2, "one before the first write, one for this pair of values"
-    whys = [doubt["why"] for doubt in answered(server, "/api/stale")["doubts"]]
+    whys = [doubt["why"] for doubt in answered(server, "/api/stale")["findings"]]
     assert any("another writer of the application's table keeps overwriting it" in why for why in whys), whys
 
 

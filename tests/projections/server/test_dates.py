@@ -35,9 +35,9 @@ def test_a_log_of_january_is_idle_and_spent_in_january(serve: Serve, tmp_path: P
         row["adw_id"] for row in found(server, "/api/workflow-history", until="2026-02-01T00:00:00Z")["workflows"]
     ] == ["old"]
     month = found(server, "/api/spend", until="2026-01-31")
-    assert [(line["period"], line["cost"]) for line in month["lines"]] == [("2026-01-10", "1.25")]
-    assert month["spent_at_from"] == {"file": "1.25"}
-    assert found(server, "/api/spend", since="2026-02-01")["spent_at_from"] == {}
+    assert [(line["period"], line["cost_usd"]) for line in month["lines"]] == [("2026-01-10", "1.25")]
+    assert month["spent_at_from_usd"] == {"file": "1.25"}
+    assert found(server, "/api/spend", since="2026-02-01")["spent_at_from_usd"] == {}
 
 
 def test_idle_after_is_the_configurations(serve: Serve, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_the_same_event_again_gives_the_first_receipt_and_another_under_its_id_i
     again = server.client.post("/api/events", json=reading("0.09", "a"))
     other = server.client.post("/api/events", json=reading("0.10", "a"))
     assert [first.status_code, again.status_code, other.status_code] == [201, 200, 409]
-    standing = {"cost": "0.09", "at_least": False, "unpriced_events": 0, "status": "running"}
+    standing = {"cost_usd": "0.09", "at_least": False, "unpriced_events": 0, "status": "running"}
     assert first.json()["workflows"] == {"w": standing | {"budget": None, "hosts": "all", "problem": None}}
     one, two = first.json()["receipts"][0], again.json()["receipts"][0]
     assert (one["seq"], one["hash"], one["duplicate"], two["duplicate"]) == (two["seq"], two["hash"], False, True)
@@ -68,7 +68,7 @@ def test_lines_are_taken_as_the_command_takes_them(server: Server) -> None:
     headers = {"content-type": "application/x-ndjson"}
     answer = server.client.post("/api/events", content=lines, headers=headers)
     assert answer.status_code == 207
-    assert answer.json()["workflows"]["w"]["cost"] == "1.50"
+    assert answer.json()["workflows"]["w"]["cost_usd"] == "1.50"
     assert [one["detail"] for one in answer.json()["errors"]] == [
         "is not JSON: Expecting value at character 1",
         "is not JSON: Unterminated string starting at character 10",
@@ -82,7 +82,7 @@ def test_lines_are_taken_as_the_command_takes_them(server: Server) -> None:
 def test_money_in_json_stays_exact(server: Server) -> None:
     headers = {"content-type": "application/json"}
     body = b'{"type":"cost_observed","workflow_id":"w","cost_usd":999999.123456789}'
-    assert server.client.post("/api/events", content=body, headers=headers).json()["workflows"]["w"]["cost"] == (
+    assert server.client.post("/api/events", content=body, headers=headers).json()["workflows"]["w"]["cost_usd"] == (
         "999999.123456789"
     )
     twice = b'{"type":"cost_observed","workflow_id":"w","cost_usd":1,"cost_usd":2}'
@@ -97,10 +97,10 @@ def used(model: str, id: str, **more: Any) -> dict[str, Any]:
 
 def test_usage_without_a_cost_is_priced_and_what_has_no_price_makes_the_answer_a_lower_bound(server: Server) -> None:
     told = server.client.post("/api/events", json=used("claude-sonnet-4-5", "a", message_id="m1")).json()
-    assert told["workflows"]["w"]["cost"] == "0.03759"
+    assert told["workflows"]["w"]["cost_usd"] == "0.03759"
     assert (told["workflows"]["w"]["at_least"], told["workflows"]["w"]["unpriced_events"]) == (False, 0)
     told = server.client.post("/api/events", json=used("mystery", "b", message_id="m2")).json()
-    assert told["workflows"]["w"]["cost"] == "0.03759"
+    assert told["workflows"]["w"]["cost_usd"] == "0.03759"
     assert (told["workflows"]["w"]["at_least"], told["workflows"]["w"]["unpriced_events"]) == (True, 1)
     first, second = list(server.ledgers.read("w"))[1:]
     assert (first["cost_source"], first["price_book"].split()[0]) == ("priced", "genai-prices")
@@ -109,7 +109,7 @@ def test_usage_without_a_cost_is_priced_and_what_has_no_price_makes_the_answer_a
 
 def test_incomplete_usage_makes_the_answer_a_lower_bound(server: Server) -> None:
     told = server.client.post("/api/events", json=reading("1", "a", partial=True)).json()["workflows"]["w"]
-    assert (told["cost"], told["at_least"], told["unpriced_events"]) == ("1.00", True, 0)
+    assert (told["cost_usd"], told["at_least"], told["unpriced_events"]) == ("1.00", True, 0)
 
 
 @pytest.mark.parametrize("model", ["mystery", "claude-sonnet-4-5"])
@@ -137,7 +137,7 @@ def after_a_loss(serve: Serve, data: Path, lost: str, *, restarted: bool) -> htt
     server = serve(data)
     spent = [{"type": "cost_observed", "workflow_id": "w", "agent": "a", "cost_usd": cost} for cost in ("4.5", "4.9")]
     told = server.client.post("/api/events", json=[STARTED, *spent]).json()
-    assert (told["workflows"]["w"]["cost"], told["workflows"]["w"]["problem"]) == ("4.90", None)
+    assert (told["workflows"]["w"]["cost_usd"], told["workflows"]["w"]["problem"]) == ("4.90", None)
     until(lambda: server.client.get("/api/workflow-history/w").status_code, lambda code: code == 200)
     if restarted:
         server.stop()
@@ -161,7 +161,7 @@ def test_after_a_loss_the_answer_says_at_least_what_the_row_knows(
     answer = after_a_loss(serve, tmp_path / "data", lost, restarted=restarted)
     assert answer.status_code == 201
     standing = answer.json()["workflows"]["w"]
-    assert (standing["cost"], standing["at_least"], standing["budget"]["left"]) == ("4.90", True, "0.10")
+    assert (standing["cost_usd"], standing["at_least"], standing["budget"]["left_usd"]) == ("4.90", True, "0.10")
     assert "w.jsonl" in standing["problem"]
     assert str(tmp_path) not in answer.text
 
@@ -183,7 +183,7 @@ def test_appends_go_on_below_what_was_put_back_once_that_is_accepted(serve: Serv
     accepted = server.client.post("/api/workflow-history/resync?adw_id=w&force=true").json()
     assert [(change["old_cost"], change["new_cost"]) for change in accepted["changes"]] == [("4.00", "3.00")]
     answer = server.client.post("/api/events", json=reading("5", "3"))
-    assert (answer.status_code, answer.json()["workflows"]["w"]["cost"]) == (201, "5.00")
+    assert (answer.status_code, answer.json()["workflows"]["w"]["cost_usd"]) == (201, "5.00")
     assert answer.json()["receipts"][0]["seq"] == 3
 
 

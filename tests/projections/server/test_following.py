@@ -51,7 +51,7 @@ def test_a_history_that_is_deleted_or_put_back_while_it_is_served_is_replayed(se
         if lost == "put back":
             shutil.copy(tmp_path / "backup.db", data / "history.db")
         assert rows() in ({}, {"a": f"{number + 1}.00", "b": "2.00"}), "never some of them"
-        assert (spend("a", str(number + 2))["cost"], spend("a", "0.5")["cost"]) == (f"{number + 2}.00",) * 2
+        assert (spend("a", str(number + 2))["cost_usd"], spend("a", "0.5")["cost_usd"]) == (f"{number + 2}.00",) * 2
         until(rows, lambda found: found == {"a": f"{number + 2}.00", "b": "2.00"})  # noqa: B023
         with closing(sqlite3.connect(data / "history.db")) as db, db:
             stored = dict(db.execute("SELECT adw_id, actual_cost_total FROM workflow_history"))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -21,7 +22,6 @@ from schemathesis.specs.openapi.checks import (
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from projections.server.app import EXAMPLES
-from projections.server.http import schemas
 from tests.projections.server.conftest import Here
 
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -46,8 +46,7 @@ def test_each_example_is_an_answer_of_its_shape(api: schemathesis.BaseSchema) ->
             for status, answer in operation["responses"].items():
                 content = answer.get("content", {}).get("application/json", {})
                 if "example" in content:
-                    shape = getattr(schemas, content["schema"]["$ref"].rpartition("/")[2])
-                    shape.model_validate_json(json.dumps(content["example"]), strict=True)
+                    jsonschema_rs.validate(api.raw_schema | content["schema"], content["example"])
                     found[f"{method} {path} {status}"] = content["example"]
     assert set(found) == set(json.loads(EXAMPLES.read_bytes()))
     assert len(found) >= 15

@@ -106,10 +106,11 @@ def test_a_receipt_tells_what_all_hosts_have_spent_of_the_budget_that_one_of_the
         return told
 
     told = stands("w")
-    assert (told["cost"], told["hosts"], told["budget"]["left"], told["status"]) == ("4.00", "all", "1.00", "running")
+    assert (told["cost_usd"], told["hosts"], told["status"]) == ("4.00", "all", "running")
+    assert told["budget"]["left_usd"] == "1.00"
     assert (told["at_least"], told["unpriced_events"]) == (False, 0)
     told = stands("new")
-    assert (told["cost"], told["status"], told["budget"], told["hosts"]) == ("0.50", "running", None, "this")
+    assert (told["cost_usd"], told["status"], told["budget"], told["hosts"]) == ("0.50", "running", None, "this")
     tokens = {"type": "cost_observed", "workflow_id": "w", "agent": "new", "model": "mystery", "message_id": "m"}
     answer = server.client.post("/api/events", json=tokens | {"usage": {"output_tokens": 5}})
     told = answer.json()["workflows"]["w"]

@@ -59,18 +59,19 @@ def test_every_grouping_of_the_same_days_sums_to_the_same(server: Server) -> Non
     days = {"since": "2026-11-22", "until": "2026-11-23"}
     for by in ("agent", "model", "template", "issue", "project", "session"):
         told = spend(server, by=by, **days)
-        assert told["total"]["cost"] == "3.75"
+        assert told["total"]["cost_usd"] == "3.75"
         assert len(told["lines"]) == (2 if by == "agent" else 3)
     models = spend(server, by="model", **days)
-    assert [(one["group"], one["cost"]) for one in models["groups"]] == [("opus", "3.50"), ("haiku", "0.25")]
+    assert [(one["group"], one["cost_usd"]) for one in models["groups"]] == [("opus", "3.50"), ("haiku", "0.25")]
     assert [one["group"] for one in spend(server, by="issue", **days)["groups"]] == [17, None]
 
 
 def test_days_are_those_of_the_zone_that_is_asked_for(server: Server) -> None:
     utc = spend(server, since="2026-11-20", until="2026-11-23")
-    assert [(line["period"], line["cost"]) for line in utc["lines"]] == [("2026-11-22", "1.50"), ("2026-11-23", "2.25")]
+    costs = [(line["period"], line["cost_usd"]) for line in utc["lines"]]
+    assert costs == [("2026-11-22", "1.50"), ("2026-11-23", "2.25")]
     berlin = spend(server, since="2026-11-20", until="2026-11-23", timezone="Europe/Berlin")
-    assert [(line["period"], line["cost"]) for line in berlin["lines"]] == [("2026-11-23", "3.75")]
+    assert [(line["period"], line["cost_usd"]) for line in berlin["lines"]] == [("2026-11-23", "3.75")]
     local = spend(server, timezone="local")["timezone"]
     assert (utc["timezone"], berlin["timezone"], local) == ("UTC", "Europe/Berlin", zone_called(None))
     weeks = spend(server, since="2026-11-20", until="2026-11-23", period="week")
@@ -106,7 +107,7 @@ def test_what_cannot_be_asked_is_refused_with_its_name(server: Server, parameter
 def test_health_names_what_lies_beside_the_ledgers(server: Server) -> None:
     told = server.client.get("/api/health").json()
     assert told["ready"]
-    assert {kind: found["names"] for kind, found in told["beside"].items()} == {
+    assert {kind: found["names"] for kind, found in told["leftovers"].items()} == {
         "fenced": ["gone.jsonl.fenced"],
         "torn": ["w2.jsonl.torn-1"],
         "damaged": ["gone.jsonl.damaged-1"],
@@ -117,15 +118,15 @@ def test_health_names_what_lies_beside_the_ledgers(server: Server) -> None:
 def test_a_row_tells_how_it_stands_against_its_budget(server: Server) -> None:
     rows = {row["adw_id"]: row for row in server.client.get("/api/workflow-history").json()["workflows"]}
     assert rows["w1"]["budget"] == {
-        "budget": "4.00",
-        "spent": "3.50",
-        "left": "0.50",
+        "budget_usd": "4.00",
+        "spent_usd": "3.50",
+        "left_usd": "0.50",
         "percent": 87,
         "state": "warned",
         "at_least": False,
     }
     assert (rows["w2"]["budget"]["state"], rows["w2"]["budget"]["at_least"]) == ("ok", True)
-    assert (rows["w3"]["budget"]["state"], rows["w3"]["budget"]["left"]) == ("over", "-0.000000001")
+    assert (rows["w3"]["budget"]["state"], rows["w3"]["budget"]["left_usd"]) == ("over", "-0.000000001")
     assert not any("budget_nanousd" in row for row in rows.values())
 
 
@@ -134,7 +135,7 @@ def test_an_agent_learns_what_is_left_of_its_budget_as_it_spends(server: Server)
     for number, usd in enumerate(("5", "4", "2")):
         event = {"type": "cost_observed", "workflow_id": "spender", "agent": str(number), "cost_usd": usd}
         answer = server.client.post("/api/events", json=event).json()["workflows"]["spender"]
-        found.append((answer["cost"], answer["budget"]["left"], answer["budget"]["state"]))
+        found.append((answer["cost_usd"], answer["budget"]["left_usd"], answer["budget"]["state"]))
     assert found == [("5.00", "5.00", "ok"), ("9.00", "1.00", "warned"), ("11.00", "-1.00", "over")]
 
 
@@ -143,7 +144,7 @@ def test_proving_runs_in_the_background_and_health_tells_what_it_found(server: S
     server.ledgers.append([cost_observed("broken", cost_usd="1"), workflow_ended("broken", "completed")])
     path.write_bytes(path.read_bytes().replace(b'"1.00"', b'"9.00"'))
     answer = server.client.post("/api/verify")
-    assert (answer.status_code, answer.json()["begun"]) == (202, True)
+    assert (answer.status_code, answer.json()["started"]) == (202, True)
     for _ in range(500):
         told = server.client.get("/api/health").json()["verification"]
         if told["finished_at"] is not None:

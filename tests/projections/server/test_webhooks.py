@@ -86,8 +86,8 @@ def test_a_workflow_is_told_from_its_first_cost_to_its_end_once_each(
     assert receiver.types("w") == ["cost.updated"] * 3 + ["budget.exceeded", "workflow.settled"]
     assert receiver.types("before") == [], "what was there before the first webhook is no news"
     exceeded, settled = receiver.received[-2:]
-    assert (exceeded.data["run"], exceeded.data["budget"]["left"]) == (1, "-1.00")
-    assert (settled.data["status"], settled.data["cost"], settled.data["budget"]["state"]) == (
+    assert (exceeded.data["run"], exceeded.data["budget"]["left_usd"]) == (1, "-1.00")
+    assert (settled.data["status"], settled.data["cost_usd"], settled.data["budget"]["state"]) == (
         "completed",
         "6.00",
         "over",

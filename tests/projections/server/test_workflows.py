@@ -123,8 +123,8 @@ def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serv
     server = serve()
     first = found(server, "/api/workflow-history", sort="cost", order="desc", limit=2)
     assert [row["adw_id"] for row in first["workflows"]] == ["w7", "w6"]
-    assert (first["total_count"], first["analytics"]["total_cost"]) == (7, "28.00")
-    assert first["analytics"]["by_status"]["failed"] == {"count": 2, "cost": "9.00", "at_least": False}
+    assert (first["total_count"], first["analytics"]["total_cost_usd"]) == (7, "28.00")
+    assert first["analytics"]["by_status"]["failed"] == {"count": 2, "cost_usd": "9.00", "at_least": False}
     second = found(server, "/api/workflow-history", sort="cost", limit=2, offset=2)
     assert [row["adw_id"] for row in second["workflows"]] == ["w5", "w4"]
     failed = found(server, "/api/workflow-history", status="failed", text="disk FULL", sort="adw_id", order="asc")
@@ -139,13 +139,14 @@ def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serv
 def test_events_show_what_each_did_to_the_cost_page_by_page(server: Server) -> None:
     server.ledgers.append([cost_observed("w", cost_usd=usd, agent="plan") for usd in ("1", "3", "2")])
     first = found(server, "/api/workflow-history/w/events", limit=3)
-    assert [(e["event"]["seq"], e["cost_after"]) for e in first["events"]] == [(1, "0.00"), (2, "1.00"), (3, "3.00")]
+    costs = [(e["event"]["seq"], e["cost_after_usd"]) for e in first["events"]]
+    assert costs == [(1, "0.00"), (2, "1.00"), (3, "3.00")]
     assert first["next"] == 3
     last = found(server, "/api/workflow-history/w/events", after=3)
-    assert [(e["cost_before"], e["cost_after"]) for e in last["events"]] == [("3.00", "3.00")]
+    assert [(e["cost_before_usd"], e["cost_after_usd"]) for e in last["events"]] == [("3.00", "3.00")]
     assert last["next"] is None
     moved = found(server, "/api/workflow-history/w/explain")
-    assert [(s["from_cost"], s["to_cost"]) for s in moved["steps"]] == [("0.00", "1.00"), ("1.00", "3.00")]
+    assert [(s["from_cost_usd"], s["to_cost_usd"]) for s in moved["steps"]] == [("0.00", "1.00"), ("1.00", "3.00")]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_findings_come_by_the_page_the_newest_first(server: Server) -> None:
         server.ledgers.append([*twice, workflow_ended(name, "failed")])
     server.client.post("/api/workflow-history/resync")
     told = found(server, "/api/stale", limit=2)
-    assert [doubt["adw_id"] for doubt in told["doubts"]] == ["w2", "w1"]
+    assert [doubt["adw_id"] for doubt in told["findings"]] == ["w2", "w1"]
     assert (told["more"], found(server, "/api/stale")["more"]) == (True, False)
 
 
@@ -202,7 +203,7 @@ def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) ->
     twice = [cost_observed("w", cost_usd=1, session_id="s"), cost_observed("w", cost_usd=1, model="m")]
     server.ledgers.append(twice)
     server.client.post("/api/workflow-history/resync")
-    (told,) = found(server, "/api/stale")["doubts"]
+    (told,) = found(server, "/api/stale")["findings"]
     assert (told["kind"], told["cost_basis"], told["unpriced_events"]) == ("possible_double_counting", "reported", 0)
     path = "/api/stale/w/accept"
     assert server.client.post(path, json={}).status_code == 422
@@ -212,10 +213,10 @@ def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) ->
     assert (other.status_code, "no low_cost needs attention" in other.json()["detail"]) == (409, True)
     done = server.client.post(path, json={"reason": "two keys, one job"})
     assert (done.status_code, done.json()["accepted"]) == (201, ["possible_double_counting"])
-    until(lambda: found(server, "/api/stale"), lambda told: told["doubts"] == [])
+    until(lambda: found(server, "/api/stale"), lambda told: told["findings"] == [])
     assert server.client.post(path, json={"reason": "again"}).status_code == 409
     (step,) = [step for step in found(server, "/api/workflow-history/w/explain")["steps"] if "accepted" in step["why"]]
-    assert (step["from_cost"], step["to_cost"]) == ("2.00", "2.00")
+    assert (step["from_cost_usd"], step["to_cost_usd"]) == ("2.00", "2.00")
     assert "two keys, one job" in step["why"]
 
 

@@ -13,7 +13,7 @@ export const swatch = (series) => h("span", { class: "swatch", "data-series": se
 /** Which colour is whose; those that share the last one are named once. */
 export function legend(groups, name) {
   const series = seriesOf(groups);
-  const paid = groups.filter(({ cost }) => nanousd(cost) !== 0n);
+  const paid = groups.filter(({ cost_usd: cost }) => nanousd(cost) !== 0n);
   const own = paid.filter(({ group }) => series(group) < SERIES - 1 || groups.length <= SERIES);
   const others = paid.length - own.length;
   return h(
@@ -26,7 +26,7 @@ export function legend(groups, name) {
 
 /**
  * Which series a group has: the highest have one of their own, the others share the last.
- * @param {{group: any, cost: string}[]} groups the highest cost first
+ * @param {{group: any, cost_usd: string}[]} groups the highest cost first
  */
 export function seriesOf(groups) {
   const own = groups.length > SERIES ? SERIES - 1 : SERIES;
@@ -40,7 +40,7 @@ function byPeriod(spend, { since, until }) {
   if (spend.period === "day" && since && until)
     for (let day = since; day <= until && bars.size < 400; day = plusDays(day, 1)) bars.set(day, []);
   const series = seriesOf(spend.groups);
-  for (const { period, group, cost, at_least } of spend.lines) {
+  for (const { period, group, cost_usd: cost, at_least } of spend.lines) {
     if (!bars.has(period)) bars.set(period, []);
     bars.get(period).push({ at: series(group), group, nano: nanousd(cost), at_least });
   }

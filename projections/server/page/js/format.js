@@ -58,7 +58,7 @@ export function honest({ cost, basis, unpriced }) {
 }
 
 /** The words in place of a sum of nothing that is a lower bound; null where the sum is a figure. */
-export const noFigure = ({ cost, at_least, unpriced_events: unpriced }) =>
+export const noFigure = ({ cost_usd: cost, at_least, unpriced_events: unpriced }) =>
   !at_least || nanousd(cost) !== 0n ? null : unpriced > 0 ? "unpriced" : "unknown";
 
 /** What a cost changed from. @param {string | null} cost */
@@ -70,10 +70,10 @@ export const rowCost = (row) =>
 
 /**
  * What lines of `/api/spend` add up to: a lower bound when one of them is.
- * @param {{cost: string, at_least: boolean, unpriced_events: number}[]} lines
+ * @param {{cost_usd: string, at_least: boolean, unpriced_events: number}[]} lines
  */
 export const sumOf = (lines) => ({
-  cost: wire(lines.reduce((sum, { cost }) => sum + nanousd(cost), 0n)),
+  cost_usd: wire(lines.reduce((sum, { cost_usd: cost }) => sum + nanousd(cost), 0n)),
   at_least: lines.some(({ at_least }) => at_least),
   unpriced_events: lines.reduce((sum, { unpriced_events: events }) => sum + events, 0),
 });

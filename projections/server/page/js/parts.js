@@ -37,7 +37,7 @@ export function cost(row) {
     "span",
     { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` },
     lessLoud(rowCost(row)),
-    row.application && row.application.stored_cost !== row.application.ledger_cost
+    row.application && row.application.stored_cost_usd !== row.application.ledger_cost_usd
       ? h("small", { class: "stored" }, ` ${stored(row.application)}`)
       : null,
   );
@@ -49,12 +49,12 @@ export function difference(copy) {
   const why = copy.held
     ? "the larger figure stays until the workflow ends; resync with force shows pure replay"
     : `${copy.wrong.join(", ")} differ; resync puts them right`;
-  return [`in the application's table: ${stored(copy)}, ledger ${usd(copy.ledger_cost)}: ${why}`];
+  return [`in the application's table: ${stored(copy)}, ledger ${usd(copy.ledger_cost_usd)}: ${why}`];
 }
 
-/** What an application's own table shows. @param {{stored_cost: string | null, held: boolean}} copy */
+/** What an application's own table shows. @param {{stored_cost_usd: string | null, held: boolean}} copy */
 export const stored = (copy) =>
-  `stored ${copy.stored_cost === null ? "nothing" : usd(copy.stored_cost)}${copy.held ? " (held)" : ""}`;
+  `stored ${copy.stored_cost_usd === null ? "nothing" : usd(copy.stored_cost_usd)}${copy.held ? " (held)" : ""}`;
 
 /** A cost in words and figures, the words smaller. @param {string} text as `honest` writes it */
 export const lessLoud = (text) =>
@@ -76,8 +76,8 @@ export function amount(amount) {
   return h("span", { title: `${wire(nano)} USD` }, usd(nano));
 }
 
-/** A sum, and whether it is a lower bound. @param {{cost: string, at_least: boolean, unpriced_events: number}} of */
-export const sum = (of) => noFigure(of) ?? [of.at_least && h("small", {}, "at least "), amount(of.cost)];
+/** A sum, and whether it is a lower bound. @param {{cost_usd: string, at_least: boolean, unpriced_events: number}} of */
+export const sum = (of) => noFigure(of) ?? [of.at_least && h("small", {}, "at least "), amount(of.cost_usd)];
 
 /** What an amount rose or fell by. @param {bigint} nano */
 export const change = (nano) =>
@@ -149,7 +149,7 @@ export function choice(label, name, options, chosen) {
 /** The budget of a workflow and what is left of it; null without one. */
 export function budget(of) {
   if (!of) return null;
-  const left = nanousd(of.left);
+  const left = nanousd(of.left_usd);
   const nothing = of.percent === null;
   const [least, most] = of.at_least ? ["at least ", "at most "] : ["", ""];
   const rest =
@@ -158,6 +158,6 @@ export function budget(of) {
     "span",
     { class: "budget", "data-state": of.state },
     bar(nothing ? Number(of.state !== "ok") : of.percent / 100, { "data-state": of.state }),
-    `${nothing ? "" : `${least}${count(of.percent)} % `}of ${usd(of.budget)}: ${rest}`,
+    `${nothing ? "" : `${least}${count(of.percent)} % `}of ${usd(of.budget_usd)}: ${rest}`,
   );
 }

@@ -19,14 +19,14 @@ const dayName = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric
 const two = (number) => String(number).padStart(2, "0");
 
 /**
- * @param {{seq: number, recorded_at: string, observed_at: string | null, type: string, from_cost: string, to_cost: string, why: string}[]} moves
+ * @param {{seq: number, recorded_at: string, observed_at: string | null, type: string, from_cost_usd: string, to_cost_usd: string, why: string}[]} moves
  * @param {{status: string, cost: string, ended: string | null, budget: string | null}} now
  * @param {boolean} byEvent one step after the other, whenever they were
  */
 export function staircase(moves, now, byEvent, height = 250) {
   const moments = moves.map(momentOf);
   const positions = byEvent ? moves.map((_, at) => at) : moments;
-  const amounts = moves.map((move) => dollars(move.to_cost));
+  const amounts = moves.map((move) => dollars(move.to_cost_usd));
   const settled = now.status !== "running";
   const end = !byEvent && settled && now.ended ? Math.max(positions.at(-1), Date.parse(now.ended)) : positions.at(-1);
   const most = Math.max(0.0001, ...amounts);
@@ -43,7 +43,7 @@ export function staircase(moves, now, byEvent, height = 250) {
         s("text", { x: Math.max(inner.left + 12, x(at)), y: height - 6, "text-anchor": "middle" }, text),
       ),
     );
-    let path = `M${inner.left},${y(dollars(moves[0].from_cost))}`;
+    let path = `M${inner.left},${y(dollars(moves[0].from_cost_usd))}`;
     amounts.forEach((amount, at) => {
       path += `H${x(positions[at]).toFixed(1)}V${y(amount).toFixed(1)}`;
     });
@@ -83,9 +83,9 @@ function settlement(cost, right, inner) {
 }
 
 function description(move) {
-  const change = nanousd(move.to_cost) - nanousd(move.from_cost);
+  const change = nanousd(move.to_cost_usd) - nanousd(move.from_cost_usd);
   return [
-    h("p", {}, h("strong", {}, usd(move.to_cost)), ` (${change < 0n ? "" : "+"}${usd(change)})`),
+    h("p", {}, h("strong", {}, usd(move.to_cost_usd)), ` (${change < 0n ? "" : "+"}${usd(change)})`),
     h("p", { class: "muted" }, local(move.observed_at ?? move.recorded_at), `, event ${move.seq}`),
     h("p", { class: "muted" }, move.why),
   ];

@@ -9,7 +9,7 @@ const FINDINGS_SHOWN = 8;
 
 /** @param {() => void} done called once one was accepted */
 export async function findings(signal, scope, done) {
-  const [{ doubts: rows }, health] = await Promise.all([api.stale(signal), api.health(signal)]);
+  const [{ findings: rows }, health] = await Promise.all([api.stale(signal), api.health(signal)]);
   const found = [
     ...ofServer(health),
     ...rows.map((one) => [
@@ -57,7 +57,7 @@ function ofServer(health) {
   if (health.misplaced) add(health.misplaced);
   if (health.verification?.findings_count)
     add(`${many(health.verification.findings_count, "finding")} of the last verification`);
-  if (health.beside.fenced.count) add(`${many(health.beside.fenced.count, "fenced ledger")}: no event can be appended`);
+  if (health.leftovers.fenced.count) add(`${many(health.leftovers.fenced.count, "fenced ledger")}: no event can be appended`);
   const unpriced = Object.keys(health.unpriced);
   if (unpriced.length)
     add(

@@ -26,7 +26,7 @@ export const courseOf = (id, rowNow, ways, signal) =>
   part(async () => {
     const after = Math.max(0, rowNow().event_count - DRAWN);
     const steps = await api.explain(id, after, signal);
-    const moves = steps.filter(({ from_cost: from, to_cost: to }) => from !== to); // an acceptance moves nothing
+    const moves = steps.filter(({ from_cost_usd: from, to_cost_usd: to }) => from !== to); // an acceptance moves nothing
     return h("div", {}, after > 0 && undrawn(rowNow()), chart(moves, rowNow(), ways));
   }, signal);
 
@@ -51,7 +51,7 @@ function chart(moves, row, ways) {
     status: row.status,
     cost: row.actual_cost_total,
     ended: row.end_time,
-    budget: row.budget?.budget ?? null,
+    budget: row.budget?.budget_usd ?? null,
   };
   const chart = h("div", {});
   const timed = inOrder(moves);

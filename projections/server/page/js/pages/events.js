@@ -68,7 +68,7 @@ export function events(id, signal) {
   };
 }
 
-function cells({ event, cost_before: before, cost_after: after }, open) {
+function cells({ event, cost_before_usd: before, cost_after_usd: after }, open) {
   const meter = ["agent", "subagent", "model", "session_id", "message_id", "counter"].map((name) => event[name]).filter(Boolean);
   const notes = ["final", "partial"].filter((name) => event[name]);
   const whole = Object.entries(event)

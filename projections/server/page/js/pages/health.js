@@ -120,7 +120,7 @@ const LEFTOVERS = {
 function ledgers(found) {
   const rows = Object.entries(found.problems).map(([id, what]) => [workflowName(id), what]);
   for (const [kind, what] of Object.entries(LEFTOVERS)) {
-    const { count: many, names } = found.beside[kind];
+    const { count: many, names } = found.leftovers[kind];
     if (many) rows.push([`${count(many)} ${kind}`, [what, ": ", names.join(", ")]]);
   }
   return section(

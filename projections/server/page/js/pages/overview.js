@@ -136,7 +136,7 @@ function spentLately({ today, answers }) {
   const notes = [
     ["yesterday ", of(1, 1)],
     ["the 7 days before ", of(13, 7)],
-    [sum({ ...month.total, cost: wire(nanousd(month.total.cost) / 30n) }), " a day"],
+    [sum({ ...month.total, cost_usd: wire(nanousd(month.total.cost_usd) / 30n) }), " a day"],
   ];
   const cards = RANGES.map(([name, days], at) => {
     const missing = messages(answers[at].unpriced);
@@ -144,7 +144,7 @@ function spentLately({ today, answers }) {
       "a",
       { class: "card", href: link(["spend"], { since: plusDays(today, 1 - days), until: today }) },
       h("span", {}, name),
-      h("strong", { title: `${answers[at].total.cost} USD` }, sum(answers[at].total)),
+      h("strong", { title: `${answers[at].total.cost_usd} USD` }, sum(answers[at].total)),
       h("small", {}, notes[at]),
       h(
         "small",
@@ -172,12 +172,12 @@ function runningTable(columns, lines, { workflows: rows, total_count, analytics 
     lines.size
       ? table({ caption: "Running workflows, the latest activity first", columns, rows: [...lines.values()] })
       : h("p", { class: "quietly" }, "Nothing runs."),
-    rest && h("p", {}, rest, nanousd(analytics.total_cost) > 0n && [": ", sum(asSum(analytics))], "."),
+    rest && h("p", {}, rest, nanousd(analytics.total_cost_usd) > 0n && [": ", sum(asSum(analytics))], "."),
     rows.some((row) => row.idle || long(row)) && howToEnd(),
   ];
 }
 
-const asSum = ({ total_cost: cost, at_least, unpriced_events }) => ({ cost, at_least, unpriced_events });
+const asSum = ({ total_cost_usd: cost_usd, at_least, unpriced_events }) => ({ cost_usd, at_least, unpriced_events });
 
 /** What began so long ago has probably ended without a record, as the sessions of old transcripts have. */
 const long = (row) => Date.now() - Date.parse(row.start_time ?? row.updated_at) > LONG_MS;

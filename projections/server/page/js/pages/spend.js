@@ -64,7 +64,7 @@ function shown(spend, of) {
       h("code", {}, `costledger prices -- ${word(model)}`),
     ),
   );
-  for (const [by, cost] of Object.entries(spend.spent_at_from))
+  for (const [by, cost] of Object.entries(spend.spent_at_from_usd))
     missing.push(h("li", {}, amount(cost), ` dated by ${EVIDENCE[by] ?? by}`));
   const sums = byPeriod(spend);
   return [
@@ -104,7 +104,7 @@ function cards(spend, of, sums) {
 /** The groups with their colours: legend and figures in one. */
 function groups(spend, by) {
   const series = seriesOf(spend.groups);
-  const total = Number(nanousd(spend.total.cost)) || 1;
+  const total = Number(nanousd(spend.total.cost_usd)) || 1;
   return section(
     `By ${by}`,
     table({
@@ -116,8 +116,8 @@ function groups(spend, by) {
         { name: "Tokens", figures: true },
       ],
       rows: spend.groups.map((group) => {
-        const part = Number(nanousd(group.cost)) / total;
-        const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost) === 0n;
+        const part = Number(nanousd(group.cost_usd)) / total;
+        const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost_usd) === 0n;
         const name = cut(named(group.group, by));
         name.prepend(swatch(series(group.group)));
         return [name, unpriced ? "unpriced" : sum(group), unpriced ? "" : share(part), about(group.total_tokens)];
@@ -140,10 +140,10 @@ function byPeriod({ lines }) {
   return sums.sort((a, b) => (a.period < b.period ? 1 : -1));
 }
 
-const highest = (sums) => sums.reduce((a, b) => (nanousd(b.cost) > nanousd(a.cost) ? b : a));
+const highest = (sums) => sums.reduce((a, b) => (nanousd(b.cost_usd) > nanousd(a.cost_usd) ? b : a));
 
 function periods(spend, sums, of) {
-  const most = Number(nanousd(highest(sums).cost)) || 1;
+  const most = Number(nanousd(highest(sums).cost_usd)) || 1;
   return section(
     `By ${of.period}`,
     table({
@@ -156,7 +156,7 @@ function periods(spend, sums, of) {
       ],
       rows: sums.map((one) => [
         h("span", { title: periodInFull(one.period) }, one.period),
-        bar(Number(nanousd(one.cost)) / most, { class: "bar long" }),
+        bar(Number(nanousd(one.cost_usd)) / most, { class: "bar long" }),
         sum(one),
         about(one.tokens),
       ]),

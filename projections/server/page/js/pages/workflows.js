@@ -132,9 +132,9 @@ export async function workflows(main, { query, signal, moved }) {
 }
 
 function totals({ workflows, total_count, analytics }) {
-  const nothingRead = nanousd(analytics.total_cost) === 0n && workflows.every((row) => row.cost_basis === null);
+  const nothingRead = nanousd(analytics.total_cost_usd) === 0n && workflows.every((row) => row.cost_basis === null);
   const sum = honest({
-    cost: analytics.total_cost,
+    cost: analytics.total_cost_usd,
     basis: nothingRead ? null : analytics.at_least ? "partial" : "reported",
     unpriced: analytics.unpriced_events,
   });
@@ -142,7 +142,7 @@ function totals({ workflows, total_count, analytics }) {
     "p",
     { class: "totals", role: "status" },
     h("span", {}, h("strong", {}, count(total_count)), total_count === 1 ? " workflow" : " workflows"),
-    h("strong", { class: "cost", title: `${analytics.total_cost} USD` }, total_count ? lessLoud(sum) : "$0.00"),
+    h("strong", { class: "cost", title: `${analytics.total_cost_usd} USD` }, total_count ? lessLoud(sum) : "$0.00"),
     h("span", {}, about(analytics.total_tokens), " tokens"),
     Object.entries(analytics.by_status).map(([name, { count: many }]) =>
       h("span", {}, status(name), ` ${count(many)}`),

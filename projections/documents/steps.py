@@ -1,0 +1,80 @@
+"""The events of a ledger, and those that moved its cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ledger.events import money
+from ledger.events.event import Line
+from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document
+from projections.folding.explain import Step
+
+__all__ = ["EventDocument", "EventsDocument", "StepDocument", "StepsDocument", "event_document", "step_document"]
+
+
+@document
+class EventDocument(TypedDict):
+    """A line of the ledger, and how it changed the workflow's cost."""
+
+    event: Annotated[dict[str, Any], About("the line as it is in the ledger")]
+    cost_before_usd: Usd
+    cost_after_usd: Usd
+
+
+@document
+class EventsDocument(TypedDict):
+    """A page of a ledger's events."""
+
+    events: Annotated[list[EventDocument], About("`limit` of them, or fewer where they fill 8 MiB")]
+    next: Annotated[int | None, About("`after` of the next page; null on the last one")]
+
+
+@document
+class StepDocument(TypedDict):
+    """An event that moved the cost, or accepted a finding."""
+
+    seq: int
+    recorded_at: Moment
+    observed_at: Moment | None
+    type: str
+    meter: str
+    from_cost_usd: Usd
+    to_cost_usd: Usd
+    why: str
+    file: str | None
+    line: int | None
+
+
+@document
+class StepsDocument(TypedDict):
+    """A page of the events that moved the cost."""
+
+    adw_id: AdwIdText
+    steps: Annotated[list[StepDocument], About("`limit` of them, or fewer where they fill 8 MiB")]
+    event_count: Annotated[int, About("events that were read for this page: all of the ledger's on the last one")]
+    next: Annotated[int | None, About("`after` of the next page; null on the last one")]
+
+
+def event_document(line: Line, before_nanousd: int, after_nanousd: int) -> EventDocument:
+    """Return a line of the ledger, with the workflow's cost before and after it."""
+    return {
+        "event": line,
+        "cost_before_usd": money.to_wire(before_nanousd),
+        "cost_after_usd": money.to_wire(after_nanousd),
+    }
+
+
+def step_document(step: Step) -> StepDocument:
+    """Return an event that moved the cost."""
+    return {
+        "seq": step.seq,
+        "recorded_at": step.recorded_at,
+        "observed_at": step.observed_at,
+        "type": step.type,
+        "meter": step.meter,
+        "from_cost_usd": money.to_wire(step.from_nanousd),
+        "to_cost_usd": money.to_wire(step.to_nanousd),
+        "why": step.why,
+        "file": step.file,
+        "line": step.line,
+    }

@@ -1,0 +1,196 @@
+"""One contract for JSON: `--json` and the HTTP API answer the same document for the same question."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from ledger.events import timestamps
+from tests.conftest import PROJECT
+from tests.projections.cli.test_app import Run, run
+from tests.projections.server.conftest import Here
+from tests.test_architecture import loaded_by, others
+from tests.waiting import until
+
+__all__ = ["run"]
+
+Ask = Callable[..., Any]
+
+STORY: Final = "a5b80595"
+CONFIG: Final = """
+[budgets]
+default_usd = 5
+[[webhooks]]
+url = "http://127.0.0.1:9/costs"
+allow_private = true
+secret_env = "COSTLEDGER_TEST_SECRET"
+events = ["ledger.damaged"]
+"""
+MONEY: Final = re.compile(r"-?[0-9]+\.[0-9]{2,9}")
+MONEY_FIELDS: Final = ("actual_cost_total", "estimated_cost_total", "old_cost", "new_cost")
+
+
+@pytest.fixture
+def http(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    """Ask a server on the data directory of `run`, where the story, an unpriced call and a finding are."""
+    monkeypatch.setenv("COSTLEDGER_TEST_SECRET", "whsec_" + "c2VjcmV0" * 5)
+    (tmp_path / "data" / "costledger.toml").write_text(CONFIG)
+    monkeypatch.setenv("COSTLEDGER_CONFIG", str(tmp_path / "data" / "costledger.toml"))
+    for moment in sorted((PROJECT / "data" / "examples").glob("*/")):
+        assert run("import", "adw", str(moment)).code == 0
+    for name in ("w1", "w2"):
+        run("start", name, "--issue-number", "17", "--workflow-template", "sdlc", "--budget-usd", "0.50")
+        run("charge", name, "--agent", "plan", "--model", "mystery", "--output-tokens", "9", "--message-id", "m1")
+        run("charge", name, "--agent", "build", "--cost-usd", "0.49", "--output-tokens", "200000", "--message-id", "m2")
+        run("complete", name)
+        run("start", name, "--run", "2")
+        run("observe", name, "--agent", "build", "--cost-usd", "0.10")
+    run("history")
+    server = Here(tmp_path / "data")
+
+    def ask(path: str, method: str = "GET", **options: Any) -> Any:
+        answer = server.client.request(method, f"/api/{path}", **options)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    until(lambda: ask("health")["ready"], bool)
+    yield ask
+    server.stop()
+
+
+def without(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in names}
+
+
+def test_rows_and_their_sums(run: Run, http: Ask) -> None:
+    """Only this machine has the transcripts that titles come from."""
+    here, there = run("history", "--json").json, http("workflow-history", params={"order": "asc"})
+    assert here | {"workflows": [without(row, "title") for row in here["workflows"]]} == there
+    assert (there["total_count"], len(there["workflows"])) == (3, 3)
+    limited = run("history", "--limit", "1", "--template", "sdlc", "--json").json
+    page = http("workflow-history", params={"limit": 1, "workflow_template": "sdlc"})
+    assert (limited["total_count"], limited["analytics"]) == (page["total_count"], page["analytics"])
+    for name in (STORY, "w1"):
+        assert without(run("show", name, "--json").json, "title") == http(f"workflow-history/{name}")
+
+
+def test_the_steps_of_a_cost(run: Run, http: Ask) -> None:
+    for name, options in ((STORY, {}), ("w1", {"after": 1, "limit": 1})):
+        flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
+        steps = http(f"workflow-history/{name}/explain", params=options)
+        assert run("explain", name, *flags, "--json").json == steps
+        assert steps["steps"]
+
+
+def test_spend(run: Run, http: Ask) -> None:
+    periods = {"daily": "day", "weekly": "week", "monthly": "month", "session": "session"}
+    for (command, period), by in product(periods.items(), (None, "agent", "issue")):
+        asked = {"period": period, "timezone": "Europe/Berlin"} | ({"by": by} if by else {})
+        flags = ["--timezone", "Europe/Berlin", *(["--by", by] if by else [])]
+        there = http("spend", params=asked)
+        assert run(command, *flags, "--json").json == there
+        assert there["lines"]
+        assert run(command, *flags, "--breakdown", "--json").json == http("spend", params=asked | {"breakdown": "true"})
+
+
+def test_what_needs_attention_and_its_acceptance(run: Run, http: Ask) -> None:
+    """Only the command line reads the sources again to learn whether one of them has grown."""
+    here, there = run("stale", "--json").json, http("stale")
+    assert sorted(here["findings"], key=str) == sorted(there["findings"], key=str)
+    assert (here["more"], {one["adw_id"] for one in there["findings"]}) == (there["more"], {"w1", "w2"})
+    accepted = run("stale", "--accept", "w1", "--reason", "as planned", "--json").json
+    as_well = http("stale/w2/accept", "POST", json={"reason": "as planned"})
+    assert without(accepted, "adw_id", "id") == without(as_well, "adw_id", "id")
+    assert accepted.keys() == as_well.keys()
+
+
+def test_a_budget_is_checked_by_fields_of_the_row(run: Run, http: Ask) -> None:
+    checked, row = run("check", "w1", "--json").json, http("workflow-history/w1")
+    assert checked == {name: row[name] for name in checked}
+    assert checked["budget"]["budget_usd"] == "0.50"
+
+
+def test_a_resync(run: Run, http: Ask, tmp_path: Path) -> None:
+    def edited() -> None:
+        with closing(sqlite3.connect(tmp_path / "data" / "history.db")) as rows, rows:
+            rows.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
+
+    edited()
+    here = run("resync", STORY, "--force", "--json").json
+    edited()
+    there = http("workflow-history/resync", "POST", params={"adw_id": STORY, "force": "true"})
+    assert here == there
+    assert [(change["old_cost"], change["new_cost"]) for change in there["changes"]] == [("0.09", "2.37")]
+    audited = http(f"workflow-history/{STORY}/audit")["entries"]
+    assert [(entry["old_cost"], entry["new_cost"]) for entry in audited[-2:]] == [("0.09", "2.37")] * 2
+
+
+def test_a_verification(run: Run, http: Ask) -> None:
+    """Only `verify` compares anchors; the moments are those of two verifications."""
+    assert http("verify", "POST")["started"]
+    there = until(lambda: http("health")["verification"], lambda found: found["finished_at"])
+    here = run("verify", "--json").json
+    assert here.keys() - there.keys() == {"vouched_since"}
+    moments = ("started_at", "finished_at")
+    assert without(here, "vouched_since", *moments) == without(there, *moments)
+    assert (there["ledgers"], there["findings"]) == (3, [])
+
+
+def test_a_receipt(run: Run, http: Ask) -> None:
+    """Over HTTP a receipt has its position in the request; on the command line the budget, once for each."""
+    event = {"type": "cost_observed", "workflow_id": "w1", "id": "p1", "agent": "plan", "cost_usd": "0.20"}
+    run("observe", "w1", "--id", "p1", "--agent", "plan", "--cost-usd", "0.20")
+    here = run("observe", "w1", "--id", "p1", "--agent", "plan", "--cost-usd", "0.20", "--json").json
+    there = http("events", "POST", json=event)
+    assert without(here, "budget") == without(there["receipts"][0], "index")
+    assert here["budget"] == there["workflows"]["w1"]["budget"]
+    assert here["duplicate"]
+
+
+def test_the_receivers_of_webhooks(run: Run, http: Ask) -> None:
+    there = http("webhooks")
+    assert run("webhooks", "--json").json == there
+    (endpoint,) = there["endpoints"]
+    assert (endpoint["host"], endpoint["events"]) == ("http://127.0.0.1:9", ["ledger.damaged"])
+
+
+def test_money_is_text_in_fields_that_say_so_and_a_time_is_rfc_3339(run: Run, http: Ask) -> None:
+    commands = [(), ("history",), ("show", STORY), ("explain", STORY), ("stale",), ("check",), ("daily", "--breakdown")]
+    commands += [("session", "--by", "agent"), ("refresh",), ("rebuild",), ("resync",), ("verify",), ("webhooks",)]
+    documents = {command: run(*command, "--json").json for command in commands}
+    documents |= {(path,): http(path) for path in ("workflow-history", f"workflow-history/{STORY}/events", "health")}
+    for where, document in documents.items():
+        check(document, where)
+
+
+def check(value: Any, where: Any, name: str = "") -> None:
+    if isinstance(value, dict):
+        for field, inner in value.items():
+            if field in ("cost_breakdown", "rates"):
+                continue  # a column of the row, as it is stored
+            check(inner, where, name if name.endswith("_usd") else field)
+    elif isinstance(value, list):
+        for inner in value:
+            check(inner, where, name)
+    elif isinstance(value, str):
+        is_money = MONEY.fullmatch(value) is not None
+        assert is_money == (name.endswith("_usd") or name in MONEY_FIELDS), (where, name, value)
+        if name.endswith(("_at", "_time")):
+            assert value == timestamps.parse(value), (where, name, value)
+    else:
+        assert not name.endswith(("_usd", "_nanousd")) or value is None, (where, name, value)
+        assert name not in MONEY_FIELDS or value is None, (where, name, value)
+        assert not isinstance(value, float) or name.endswith(("percent", "seconds")), (where, name, value)
+
+
+def test_documents_need_neither_fastapi_nor_pydantic() -> None:
+    modules = [path.stem for path in (PROJECT / "projections" / "documents").glob("[a-z]*.py")]
+    loaded = loaded_by("\n".join(f"import projections.documents.{name}" for name in modules))
+    assert others(loaded) <= {"orjson", "typing_extensions"}
