@@ -225,7 +225,7 @@ def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(s
     ahead.append([cost_observed("runs", cost_usd="0.50")])
     ahead.append([cost_observed("ended", cost_usd="0.50"), workflow_ended("ended", "completed")])
     server.client.post("/api/workflow-history/resync")
-    doubts = {doubt["adw_id"]: doubt for doubt in found(server, "/api/stale")["doubts"]}
+    doubts = {doubt["adw_id"]: doubt for doubt in found(server, "/api/stale")["findings"]}
     assert "(give later events their observed_at, or go on under another id" in doubts["runs"]["next_step"]
     assert "(go on under another id" in doubts["ended"]["next_step"]
     command = [sys.executable, "-m", "projections", "--data", str(server.data)]
@@ -252,6 +252,6 @@ def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(s
     accept = ["stale", "--accept", "ended", "--reason", "wrong clock"]
     subprocess.run([*command, *accept], check=True, capture_output=True)
     server.client.post("/api/workflow-history/resync")
-    assert [doubt["adw_id"] for doubt in found(server, "/api/stale")["doubts"]] == ["runs"]
+    assert [doubt["adw_id"] for doubt in found(server, "/api/stale")["findings"]] == ["runs"]
     proof = subprocess.run([*command, "verify", "--json"], check=False, capture_output=True)
     assert [one["workflow_id"] for one in json.loads(proof.stdout)["findings"]] == ["runs"]
