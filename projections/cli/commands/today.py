@@ -19,7 +19,6 @@ from ledger.sources import TRANSCRIPT_KINDS, source, transcript
 from ledger.storage.origin import misplaced
 from ledger.text import counted
 from projections.applications.suspects import suspects_of_copies
-from projections.cli.commands.check import as_json_standing
 from projections.cli.options import config_path, idle_after, located_data, prices
 from projections.cli.output.console import console
 from projections.cli.output.costs import in_words, print_unpriced, row_cost, shown_cost, unpriced_of
@@ -33,8 +32,7 @@ from projections.documents.spend import dated_document, unpriced_document
 from projections.folding.row import Row
 from projections.folding.tools import tools_of
 from projections.history.idle import is_idle
-from projections.history.suspects import Suspect
-from projections.history.suspects import stale
+from projections.history.suspects import Suspect, stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview

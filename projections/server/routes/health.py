@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from dataclasses import astuple
-from datetime import UTC
-from datetime import datetime
+from dataclasses import asdict, astuple
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final

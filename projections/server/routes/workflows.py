@@ -14,20 +14,11 @@ from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.event import finding_accepted
 from projections.applications.suspects import suspects_of_copies
-from projections.documents.audit import AuditDocument
-from projections.documents.audit import audit_entry_document
-from projections.documents.changes import ResyncDocument
-from projections.documents.changes import resync_document
-from projections.documents.findings import AcceptanceDocument
-from projections.documents.findings import FindingsDocument
-from projections.documents.findings import acceptance_document
-from projections.documents.findings import findings_document
-from projections.documents.rows import RowDocument
-from projections.documents.rows import WorkflowsDocument
-from projections.documents.steps import EventsDocument
-from projections.documents.steps import StepsDocument
-from projections.documents.steps import event_document
-from projections.documents.steps import step_document
+from projections.documents.audit import AuditDocument, audit_entry_document
+from projections.documents.changes import ResyncDocument, resync_document
+from projections.documents.findings import AcceptanceDocument, FindingsDocument, acceptance_document, findings_document
+from projections.documents.rows import RowDocument, WorkflowsDocument
+from projections.documents.steps import EventsDocument, StepsDocument, event_document, step_document
 from projections.documents.totals import totals_document
 from projections.folding.explain import steps
 from projections.folding.fold import fold, initial

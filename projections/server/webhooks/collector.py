@@ -22,16 +22,8 @@ from projections.documents.types import usd
 from projections.folding.row import Row
 from projections.history.store import AuditEntry, HistoryStore
 from projections.replay.refresh import ENDED
-from projections.reports.budgets import Budgets
-from projections.reports.budgets import BudgetState
-from projections.reports.budgets import budget_json
-from projections.reports.budgets import budget_status
-from projections.server.http.serializers import usd
-from projections.server.webhooks.outbox import LastNotified
-from projections.server.webhooks.outbox import Outbox
-from projections.server.webhooks.outbox import OutboxTransaction
-from projections.server.webhooks.outbox import WebhookMessage
-from projections.server.webhooks.outbox import Collecting
+from projections.reports.budgets import Budgets, BudgetState, budget_status
+from projections.server.webhooks.outbox import LastNotified, Outbox, OutboxTransaction, WebhookMessage
 
 __all__ = ["MessageCollector"]
 
