@@ -106,8 +106,7 @@ def project_again(
 ) -> ProjectReport:
     """Replay the replica into new rows; any number of processes can share this work.
 
-    When all of it is read, the new rows are shown; the old ones remain until `rebuild --drop-old`. After an
-    interruption, the next call continues.
+    The new rows are shown when all is read; the old ones remain until `rebuild --drop-old`. The next call resumes.
 
     Args:
         accept_lost: show the new rows even where the old ones come from lines that the replica has lost.
