@@ -1,6 +1,6 @@
-"""Watching: sources are followed into their ledgers, and ledgers into their rows.
+"""Watch: follow sources into their ledgers, and ledgers into their rows.
 
-One `step` looks at everything once. Only ledgers that grew are folded, whoever appended to them.
+One `step` polls everything once. Only ledgers that grew are folded, by whichever process they grew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from projections.replay.refresh import RefreshReport, refresh
 __all__ = ["Watch", "WatchReport"]
 
 _WHOLE_SECONDS: Final = 60.0
-"""How often every row is compared with its ledger, for what no size shows: a row edited by hand, a ledger mended."""
+"""How often every row is compared with its ledger, for changes without a change of size, such as edits by hand."""
 
 _REST_PER_WHOLE: Final = 50
 """That comparison takes at most a fiftieth of the time."""
@@ -31,11 +31,11 @@ _REST_PER_WHOLE: Final = 50
 
 @dataclass(slots=True)
 class WatchReport(Look):
-    """What one look found, and what it did to the rows.
+    """The changes that one step found, and the changes of rows.
 
     Attributes:
         changes: of the cost of rows.
-        folded: ids of the workflows whose rows were written anew.
+        folded: ids of the workflows whose rows were written again.
     """
 
     changes: list[CostChange] = field(default_factory=list)
@@ -48,7 +48,7 @@ class WatchReport(Look):
 
 
 class Watch:
-    """Sources, their ledgers and the rows of these, kept current. Not for two threads at once."""
+    """A watch that keeps ledgers and rows current with their sources. Not safe between threads."""
 
     def __init__(
         self,
@@ -68,22 +68,22 @@ class Watch:
         self._ledgers, self._history, self._clock = ledgers, history, clock
         self._sizes: dict[str, int] = {}
         self._whole_at = float("-inf")
-        self._told = ReportedProblems()
+        self._reported = ReportedProblems()
 
     @property
     def paths(self) -> list[Path]:
-        """Where the sources of the last step lie."""
+        """The paths of the sources of the last step."""
         return self._following.paths
 
     def step(self) -> WatchReport:
-        """Look at everything once, and take in what changed. Whatever fails is in `troubles`; nothing is raised."""
+        """Poll everything once, and take in the changes. Failures are in `troubles`; nothing is raised."""
         step = WatchReport()
         self._following.look(step)
         try:
             self._refresh(step)
-            self._told.clear("history")
+            self._reported.clear("history")
         except CostledgerError as error:
-            step.troubles += self._told.report("history", str(error))
+            step.troubles += self._reported.report("history", str(error))
         return step
 
     def _refresh(self, step: WatchReport) -> None:
@@ -102,6 +102,6 @@ class Watch:
         self._sizes = sizes
         step.changes, step.folded = report.changes, report.folded
         for name in report.folded:
-            self._told.clear(name)
+            self._reported.clear(name)
         for problem in report.problems:
-            step.troubles += self._told.report(problem.workflow_id, str(problem.error))
+            step.troubles += self._reported.report(problem.workflow_id, str(problem.error))
