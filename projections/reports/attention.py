@@ -1,4 +1,4 @@
-"""What findings about rows are decided by beyond the rows: the prices of today, and the ledgers."""
+"""The facts beyond the rows that decide about findings: the prices of today, and the ledgers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Attention"]
 
 K = TypeVar("K")
 
-_REMEMBERED_MAX: Final = 20_000
+_CACHED_MAX: Final = 20_000
 
 
 class Attention:
-    """`stale.Lookups` by a price book and ledgers; what a ledger has answered is remembered."""
+    """Look-ups of `suspects.Lookups` by a price book and ledgers; answers of ledgers are cached."""
 
     def __init__(self, prices: PriceBook, ledgers: DirectoryStore) -> None:
         self._prices, self._ledgers = prices, ledgers
@@ -45,18 +45,18 @@ class Attention:
         return worth
 
     def is_of_program(self, row: Row) -> bool:
-        """See `Lookups.is_of_program`; so is one whose ledger is not here."""
+        """See `Lookups.is_of_program`; True where the ledger is not on this machine."""
         found = self._of_program.get(row.adw_id)
         if found is None:
             try:
                 found = _starts_as_program(self._ledgers.first_lines(row.adw_id))
             except CostledgerError:
                 return True
-            _remember(self._of_program, row.adw_id, found)
+            _put(self._of_program, row.adw_id, found)
         return found
 
     def can_reprice(self, row: Row) -> bool:
-        """See `Lookups.can_reprice`; no where the ledger is not here."""
+        """See `Lookups.can_reprice`; False where the ledger is not on this machine."""
         moment = timestamps.moment(row.last_activity)
         if not any(self._has_rates(model, moment) for model in _unpriced(row)):
             return False
@@ -68,7 +68,7 @@ class Attention:
             except CostledgerError:
                 return False
             found = any(change.old_nanousd is None and change.new_nanousd is not None for change in made.changes)
-            _remember(self._can_reprice, key, found)
+            _put(self._can_reprice, key, found)
         return found
 
     def _has_rates(self, model: str, moment: datetime | None) -> bool:
@@ -76,12 +76,12 @@ class Attention:
 
 
 def _unpriced(row: Row) -> frozenset[str]:
-    """The models of a row's tokens without a price."""
+    """Return the models of a row's tokens without a price."""
     return frozenset(orjson.loads(row.cost_breakdown).get("unpriced", {})) if row.unpriced_events else frozenset()
 
 
 def _starts_as_program(lines: Iterable[Line]) -> bool:
-    """Whether a program said the start or the first reading itself; what an import appends names a source or a time."""
+    """Return whether a program recorded the start or the first reading; an import names a source or a time."""
     for line in lines:
         kind = line.get("type")
         if kind == WORKFLOW_STARTED and not {"source", "observed_at"} & line.keys():
@@ -91,7 +91,7 @@ def _starts_as_program(lines: Iterable[Line]) -> bool:
     return False
 
 
-def _remember(known: dict[K, bool], key: K, value: bool) -> None:
-    if len(known) >= _REMEMBERED_MAX:
-        known.clear()
-    known[key] = value
+def _put(cache: dict[K, bool], key: K, value: bool) -> None:
+    if len(cache) >= _CACHED_MAX:
+        cache.clear()
+    cache[key] = value

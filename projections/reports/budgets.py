@@ -1,4 +1,4 @@
-"""Budgets: what a workflow has spent of what it may cost. Rows or states and budgets in, standings out.
+"""Budgets: the status of a workflow against its budget, from its row or its state.
 
 The budget is the one that the workflow's start names, else its template's, else the default.
 """
@@ -31,13 +31,13 @@ __all__ = [
 ]
 
 WARN_AT: Final = (Decimal("0.8"),)
-"""The shares of a budget that are warned of by default: late enough to mean something, early enough to act."""
+"""The default shares of a budget at which a warning is given: late enough to matter, early enough to act."""
 
 
 class BudgetState(StrEnum):
-    """`ok` below the first share that is warned of, `warned` from there on, `over` above the whole budget.
+    """The state of a budget: `ok` below the first warning share, `warned` from there on, `over` above the budget.
 
-    Usage without a price, of a budget of nothing, is `warned`: it may be over.
+    A budget of $0 with usage without a price is `warned`: it may be over.
     """
 
     OK = "ok"
@@ -46,50 +46,50 @@ class BudgetState(StrEnum):
 
 
 class Budgets(Protocol):
-    """Budgets where a start names none: `ledger.config.schema.Budgets`."""
+    """The configured budgets, for starts that name none: `ledger.config.schema.Budgets`."""
 
     @property
     def warn_at(self) -> tuple[Decimal, ...]:
-        """The shares of a budget that are warned of, the smallest first."""
+        """The shares of a budget at which a warning is given, the smallest first."""
         ...
 
     def of(self, workflow_template: str | None) -> int | None:
-        """Nanodollars; None when none is set."""
+        """Return the budget of a template in nanodollars; None when none is set."""
         ...
 
 
 class _NoBudgets:
-    """Those of no configuration."""
+    """The budgets without a configuration."""
 
     warn_at = WARN_AT
 
     def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
-        """None is set."""
+        """Return None: none is set."""
         return None
 
 
 def configured_budgets(config: Path | None) -> Budgets:
-    """The budgets that a configuration file sets.
+    """Return the budgets that a configuration file sets.
 
     Raises:
         InvalidConfig: the file cannot be used.
     """
     if config is None:
         return _NoBudgets()
-    from ledger.config.schema import load  # takes as long to import as all the rest of a drain or a check
+    from ledger.config.schema import load  # takes as long to import as the rest of a drain or a check
 
     return load(config).budgets
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """How a workflow stands against its budget, in nanodollars.
+    """The status of a workflow against its budget, in nanodollars.
 
     Attributes:
-        at_least: some usage has no price or is known to be incomplete, so more than this was spent.
-        unpriced: meters whose tokens have no price.
-        warn_at: the shares of the budget that are warned of, the smallest first.
-        known: some reading tells what was spent.
+        at_least: some usage has no price or is incomplete, so the cost is a lower bound.
+        unpriced: the number of meters whose tokens have no price.
+        warn_at: the shares of the budget at which a warning is given, the smallest first.
+        known: the workflow has a reading.
     """
 
     budget_nanousd: int
@@ -101,15 +101,12 @@ class BudgetStatus:
 
     @property
     def left_nanousd(self) -> int:
-        """Negative once it is over; with `at_least`, at most this is left."""
+        """The rest of the budget; negative once it is over, and an upper bound with `at_least`."""
         return self.budget_nanousd - self.spent_nanousd
 
     @property
     def percent(self) -> int | None:
-        """Of the budget, rounded down, and at least 101 when it is over.
-
-        None of a budget of nothing, of which nothing is a share.
-        """
+        """The used share of the budget, rounded down, and at least 101 when it is over; None of a budget of $0."""
         if self.budget_nanousd == 0:
             return None
         share = 100 * self.spent_nanousd // self.budget_nanousd
@@ -117,11 +114,12 @@ class BudgetStatus:
 
     @property
     def in_percent(self) -> str:
-        """Behind a sentence: " (84 %)", or nothing."""
+        """The end of a sentence: " (84 %)", or an empty text."""
         return "" if self.percent is None else f" ({self.percent} %)"
 
     @property
     def state(self) -> BudgetState:
+        """The state of the budget."""
         if self.left_nanousd < 0:
             return BudgetState.OVER
         nears = self.unpriced > 0 if self.percent is None else self.warned_at is not None
@@ -129,7 +127,7 @@ class BudgetStatus:
 
     @property
     def warned_at(self) -> Decimal | None:
-        """The largest share that is warned of and has been reached; None below all of them and without a share."""
+        """The largest warning share that has been reached; None below all of them and without a share."""
         if self.budget_nanousd == 0:
             return None
         reached = [share for share in self.warn_at if self.spent_nanousd >= share * self.budget_nanousd]
@@ -137,14 +135,14 @@ class BudgetStatus:
 
     @property
     def warning(self) -> str | None:
-        """What is to be said to a person: "is over its budget (120 %)"; None while it is `ok`."""
+        """The warning for a person: "is over its budget (120 %)"; None while it is `ok`."""
         if self.state is BudgetState.OK:
             return None
         return f"{'is over' if self.state is BudgetState.OVER else 'nears'} its budget{self.in_percent}"
 
     @property
     def in_short(self) -> str:
-        """For a table: "84 % of $5.00"."""
+        """The status for a table: "84 % of $5.00"."""
         whole = money.shown(self.budget_nanousd, 2)
         if self.unpriced and not self.spent_nanousd:
             return f"unpriced of {whole}"
@@ -155,7 +153,7 @@ class BudgetStatus:
         return f"{'≥ ' if self.at_least else ''}{self.percent} % of {whole}"
 
     def __str__(self) -> str:
-        """A sentence without a name in front: "$4.20 of $5.00 spent (84 %), $0.80 left"."""
+        """Return a sentence without the workflow: "$4.20 of $5.00 spent (84 %), $0.80 left"."""
         least, most = ("at least ", "at most ") if self.at_least else ("", "")
         spent, budget, left = self._shown()
         rest = f"{least}{left} over" if self.left_nanousd < 0 else f"{most}{left} left"
@@ -167,7 +165,7 @@ class BudgetStatus:
         return f"{least}{spent} of {budget} spent{self.in_percent}, {rest}{tokens if self.unpriced else ''}"
 
     def _shown(self) -> tuple[str, str, str]:
-        """What was spent, the budget and their difference, with as many decimals as a difference needs to be seen."""
+        """Return the cost, the budget and their difference, with enough decimals to show the difference."""
         left = abs(self.left_nanousd)
         decimals = next((n for n in range(4, 9) if left == 0 or 2 * left >= 10 ** (9 - n)), 9)
         figures = (self.spent_nanousd, self.budget_nanousd, left)
@@ -176,10 +174,10 @@ class BudgetStatus:
 
 
 def budget_status(row: Row, budgets: Budgets) -> BudgetStatus | None:
-    """How a workflow stands against its budget; None when there is none.
+    """Return the status of a workflow against its budget; None when there is none.
 
     Args:
-        budgets: where the workflow's start names none.
+        budgets: for workflows whose start names none.
     """
     budget = row.budget_nanousd if row.budget_nanousd is not None else budgets.of(row.workflow_template)
     if budget is None:
@@ -191,14 +189,14 @@ def budget_status(row: Row, budgets: Budgets) -> BudgetStatus | None:
 
 
 def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:
-    """The rows that near their budget or are over it, the one that has used the largest share of it first."""
+    """Return the rows near or over their budget, the one that has used the largest share of it first."""
     both = [(row, budget_status(row, budgets)) for row in rows]
-    found = [(row, stands) for row, stands in both if stands is not None and stands.state is not BudgetState.OK]
+    found = [(row, status) for row, status in both if status is not None and status.state is not BudgetState.OK]
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
 
 
 def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:
-    """The same by replay, without a row."""
+    """Return the status of a workflow by its state, without a row."""
     budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
     if budget is None:
         return None
@@ -206,6 +204,6 @@ def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:
 
 
 def lower_bound(state: State) -> tuple[bool, int]:
-    """Whether a workflow cost more than is known, and how many meters have tokens without a price."""
+    """Return whether a workflow's cost is a lower bound, and how many meters have tokens without a price."""
     summary = summarise(state.tree)
     return basis_of(summary, state.unread_events) == "partial", summary.unpriced

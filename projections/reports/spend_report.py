@@ -1,7 +1,7 @@
-"""Reports: what was spent by day, ISO week, month or session, in some time zone.
+"""Spend reports by day, ISO week, month or session, in a time zone.
 
 A report only groups the sums of a store, so every report of the same quarter hours adds up to the same nanodollar. A
-quarter hour belongs to the day on which it begins. Pure: the zone and the range are given.
+quarter hour belongs to the day on which it starts. Pure: the zone and the range are arguments.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ BY: Final[dict[By, Group]] = {
     "project": "project",
     "session": "session_id",
 }
-"""What lines can be split by, and what spend calls it."""
+"""The ways to split lines, and the group of spend of each."""
 
 PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
-"""What a line's period is called; the lines of sessions have none."""
+"""The label of a line's period; the lines of sessions have none."""
 
 _NOTHING: Final = [0] * len(AMOUNTS)
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
@@ -59,8 +59,8 @@ class Line:
     """One line of a report.
 
     Attributes:
-        labels: what it is about, by column: the period or the session, and what the report is split by.
-        quarter: the last one that is in it.
+        labels: by column: the period or the session, and the group that the report is split by.
+        quarter: its last quarter hour.
         models: figures by model; `amounts` is their sum.
     """
 
@@ -71,13 +71,13 @@ class Line:
 
     @property
     def at_least(self) -> bool:
-        """Whether more was spent than the line says, under any model."""
+        """Whether the line is a lower bound, under any model."""
         return any(map(at_least, self.models.values()))
 
     def take(self, model: str, amounts: Amounts) -> None:
         """Add figures of a model."""
-        known = self.models.get(model)
-        self.models[model] = amounts if known is None else list(map(add, known, amounts))
+        before = self.models.get(model)
+        self.models[model] = amounts if before is None else list(map(add, before, amounts))
         self.amounts = list(map(add, self.amounts, amounts))
 
 
@@ -90,13 +90,13 @@ class Report:
 
     @property
     def unpriced(self) -> dict[str, tuple[int, int]]:
-        """Messages without a price and their tokens, by model; a price that came later has taken its own away."""
-        told = {name: (amounts[_UNPRICED[0]], amounts[_UNPRICED[1]]) for name, amounts in self.total.models.items()}
-        return {name: both for name, both in sorted(told.items()) if max(both) > 0}
+        """The number of messages without a price and their tokens, by model; a later price has removed its own."""
+        pairs = {name: (amounts[_UNPRICED[0]], amounts[_UNPRICED[1]]) for name, amounts in self.total.models.items()}
+        return {name: both for name, both in sorted(pairs.items()) if max(both) > 0}
 
 
 def groups(kind: Kind, by: By | None) -> list[Group]:
-    """What a store is to group by for a report."""
+    """Return the groups of the sums that a report is made of."""
     split: list[Group] = [] if by is None else [BY[by]]
     session: list[Group] = ["session_id", "adw_id"] if kind == "session" else []
     return list(dict.fromkeys([*session, *split, "model"]))
@@ -105,10 +105,10 @@ def groups(kind: Kind, by: By | None) -> list[Group]:
 def report(
     kind: Kind, by: By | None, sums: Iterable[SpendSum], zone: tzinfo | None, *, descending: bool = False
 ) -> Report:
-    """Lines by period or session, and within one by cost.
+    """Return the lines by period or session, and within one by cost.
 
     Args:
-        sums: grouped as `groups` says; those of sessions over all quarter hours.
+        sums: grouped by `groups`; those of sessions over all quarter hours.
         zone: None is the local one of this host.
     """
     names = groups(kind, by)
@@ -138,7 +138,7 @@ def report(
 
 
 def spent_at_from(history: HistoryStore, first: int | None, last: int | None) -> dict[str, int]:
-    """Return nanodollars by the evidence that dates them, without what the events themselves date.
+    """Return nanodollars by the evidence that dates them, without those whose events have a time.
 
     Args:
         first, last: quarter hours, both included; None: no bound.
@@ -148,10 +148,10 @@ def spent_at_from(history: HistoryStore, first: int | None, last: int | None) ->
     return dict(sorted(sums.items()))
 
 
-def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | None]) -> dict[str, str | int | None]:
+def _labels(kind: Kind, by: By | None, day: date, group: dict[Group, str | int | None]) -> dict[str, str | int | None]:
     labels: dict[str, str | int | None]
     if kind == "session":
-        labels = {"session_id": told["session_id"], "adw_id": told["adw_id"], "last_activity": day.isoformat()}
+        labels = {"session_id": group["session_id"], "adw_id": group["adw_id"], "last_activity": day.isoformat()}
     elif kind == "daily":
         labels = {"date": day.isoformat()}
     elif kind == "weekly":
@@ -159,21 +159,21 @@ def _labels(kind: Kind, by: By | None, day: date, told: dict[Group, str | int | 
         labels = {"week": f"{year:04d}-W{week:02d}"}
     else:
         labels = {"month": day.isoformat()[:7]}
-    return labels if by is None else labels | {by: told[BY[by]]}
+    return labels if by is None else labels | {by: group[BY[by]]}
 
 
 def at_least(amounts: Sequence[int]) -> bool:
-    """Whether more was spent than these figures say: usage that has no price, or is known to be incomplete."""
+    """Return whether these figures are a lower bound: some usage has no price or is incomplete."""
     return amounts[_UNPRICED[0]] > 0 or amounts[_PARTIAL] > 0
 
 
 def total_tokens(amounts: Sequence[int]) -> int:
-    """Input, cache writes, cache reads and output together."""
+    """Return the sum of input, cache writes, cache reads and output."""
     return sum(amounts[at] for at in _COUNTED)
 
 
 def day_of(quarter: int, zone: tzinfo | None) -> date:
-    """The day on which a quarter hour begins; outside the years 1 to 9999 the nearest one inside.
+    """Return the day on which a quarter hour starts; outside the years 1 to 9999 the nearest one inside.
 
     Args:
         zone: None is the local one of this host.
@@ -185,7 +185,7 @@ def day_of(quarter: int, zone: tzinfo | None) -> date:
 
 
 def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:
-    """The first and the last quarter hour of some days, both included; None: no bound.
+    """Return the first and the last quarter hour of some days, both included; None: no bound.
 
     Args:
         zone: None is the local one of this host.

@@ -1,4 +1,4 @@
-"""Time zones and days as people name them."""
+"""Time zones and days by the names that people use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["day_named", "zone_called", "zone_named"]
 
 
 def zone_named(where: str, name: str | None) -> tzinfo | None:
-    """A zone by its IANA name; None is the local one of this host.
+    """Return a zone by its IANA name; None is the local one of this host.
 
     Args:
-        where: what the sentence calls it, such as an option.
+        where: the name of the value in the message, such as an option.
 
     Raises:
         InvalidInput: there is no such zone.
@@ -31,15 +31,15 @@ def zone_named(where: str, name: str | None) -> tzinfo | None:
 
 
 def zone_called(zone: tzinfo | None) -> str:
-    """What to call a zone in an answer; the local one by what this host calls it now, such as CET."""
+    """Return the name of a zone for an answer; of the local one its current name on this host, such as CET."""
     return str(datetime.now().astimezone().tzinfo if zone is None else zone)
 
 
 def day_named(where: str, text: str | None) -> date | None:
-    """A day.
+    """Return a day.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: the text is not a day.
     """
     if text is None:
         return None
