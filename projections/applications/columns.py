@@ -1,7 +1,7 @@
-"""Which columns of an application's table are ours, and whether one shows what it should; pure.
+"""The columns of an application's table that are ours, and their differences from our row; pure.
 
-Of `cost_breakdown` only the key `costledger` is ours. Text that is no JSON object is left alone, and what else an
-object holds keeps its bytes.
+Of `cost_breakdown` only the key `costledger` is ours. Text that is not a JSON object is left unchanged, and so are the
+bytes of an object's other keys.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ COST_COLUMNS: Final = frozenset(
         "unpriced_events",
     }
 )
-"""Ours in any table that has them; the others only where an earlier version added them."""
+"""Ours in any table that has them; the other columns only where an earlier version added them."""
 
 AsColumn = Callable[[str, Any], Any]
-"""`(column, value)`: the value as the column gives it back, such as rounded by `numeric(10,2)`."""
+"""`(column, value)`: the value as the column returns it, for example rounded by `numeric(10,2)`."""
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _DECODER: Final = json.JSONDecoder()
 
 
 def columns_written(there: Collection[str], added: Collection[str]) -> tuple[str, ...]:
-    """The columns that are kept right, in the order of a row.
+    """Return the columns that are written, in the order of a row.
 
     Args:
         there: those of the application's table.
@@ -58,7 +58,7 @@ def columns_written(there: Collection[str], added: Collection[str]) -> tuple[str
 
 
 def difference(row: Row, stored: Mapping[str, Any], as_column: AsColumn) -> dict[str, Any]:
-    """The values that are to be written so that the columns in `stored` show this row; empty when they do."""
+    """Return the values to write so that the columns in `stored` show this row; empty when they do."""
     wanted: dict[str, Any] = {}
     for name, old in stored.items():
         new: Any = getattr(row, name)
@@ -76,7 +76,7 @@ def difference(row: Row, stored: Mapping[str, Any], as_column: AsColumn) -> dict
 
 def _same(old: Any, new: Any) -> bool:
     if isinstance(old, int) and isinstance(new, int):
-        return old == new  # nanodollars may be more than a float holds
+        return old == new  # nanodollars may be above the precision of a float
     if isinstance(new, int | float) and isinstance(old, str | Decimal | int | float):
         try:
             return float(old) == float(new)
@@ -93,13 +93,13 @@ def _parsed(text: Any) -> Any:
 
 
 def with_breakdown(text: Any, ours: str) -> str | None:
-    """An application's `cost_breakdown` with ours under our key; None: it is to be left alone.
+    """Return an application's `cost_breakdown` with ours under our key; None when it must stay unchanged.
 
     Args:
         ours: the breakdown of a row, JSON.
 
     Returns:
-        The same text when it has it already; whatever else it holds is not written in another way.
+        The same text when it has ours already; the bytes of its other keys never change.
     """
     if text is None or (isinstance(text, str) and not text.strip()):
         return f'{{"{KEY}":{ours}}}'
@@ -121,11 +121,11 @@ def with_breakdown(text: Any, ours: str) -> str | None:
 
 
 def _span(text: str) -> tuple[int, int]:
-    """Where the value of our key is in the text of an object that has it; of several, the last, which counts."""
+    """Return the span of our key's value in the text of an object that has it; of several, the last, which counts."""
     found, at = (0, 0), _after_space(text, 0) + 1
     while text[at := _after_space(text, at)] != "}":
         key, at = _DECODER.raw_decode(text, at)
-        start = _after_space(text, _after_space(text, at) + 1)  # behind the colon
+        start = _after_space(text, _after_space(text, at) + 1)  # after the colon
         _, end = _DECODER.raw_decode(text, start)
         if key == KEY:
             found = start, end

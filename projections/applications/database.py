@@ -1,4 +1,4 @@
-"""What a table of an application is kept right through: one transaction at a time, in either database."""
+"""The port to an application's database: one transaction at a time, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ T = TypeVar("T")
 
 
 class RunStatement(Protocol):
-    """Statements within one transaction; `?` is where a value goes."""
+    """A function that runs statements within one transaction; `?` is the placeholder of a value."""
 
     def __call__(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows that a statement gives; none when it gives none."""
+        """Return the rows of a statement; none when it has no result."""
         ...
 
 
 class Database(Protocol):
     """An application's database.
 
-    Every method raises HistoryUnavailable when it cannot be used; nothing is then half-written.
+    Every method raises HistoryUnavailable when it cannot be used; no write is then partial.
     """
 
     where: str
-    """As it is shown, without any password."""
+    """Its location, without any password."""
     serial: str
     """The type of a column that numbers its rows."""
     for_update: str
-    """What a query says at its end to lock what it reads until the transaction ends."""
+    """The end of a query that locks its rows until the transaction ends."""
 
     def read(self, work: Callable[[RunStatement], T]) -> T:
-        """What `work` returns, of one state of the database; no byte of it changes."""
+        """Return the result of `work` on one state of the database; no byte of it changes."""
         ...
 
     def write(self, work: Callable[[RunStatement], T]) -> T:
-        """What `work` returns, in one transaction, all of it or nothing. It may be called again after a lost race."""
+        """Return the result of `work` in one transaction; `work` may be called again after a lost race."""
         ...
 
     def columns(self, run: RunStatement, table: str) -> dict[str, str]:
-        """The columns of a table and their types; empty when there is no such table."""
+        """Return the columns of a table and their types; empty when there is no such table."""
         ...
 
     def reads(self, name: str, kind: str) -> str:
-        """An expression for a column that gives what a `Row` holds."""
+        """Return an expression for a column that gives the value of a `Row`."""
         ...
 
     def as_column(self, kind: str, value: Any) -> Any:
-        """A value as a column of this type gives it back."""
+        """Return a value as a column of this type returns it after a write."""
         ...
 
     def back_up(self, run: RunStatement, folder: Path, columns: Sequence[str]) -> Path:
         """Write the database as it is before a transaction's changes to a new file in a folder, and return its path.
 
         Args:
-            columns: of `workflow_history`, those that are going to be written.
+            columns: the columns of `workflow_history` that the transaction writes.
         """
         ...
 
     def state(self) -> object:
-        """Something that is another one after every change, and costs next to nothing; None: there is none."""
+        """Return a value that differs after every change and is cheap to read; None when there is none."""
         ...
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close the database."""
         ...

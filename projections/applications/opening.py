@@ -1,4 +1,4 @@
-"""From the spelling of a history to the application's table that it names, if it names one."""
+"""Open the application's table that the spelling of a history names, if it names one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN: Final = "history.db"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a spelling names.
+    """The history, and the application's table, that a spelling names.
 
     Attributes:
         history: the spelling of our own history, as `open_history` reads it.
@@ -33,12 +33,13 @@ class Opened:
     application: ApplicationTable | None = None
 
     def close(self) -> None:
+        """Close the application's table."""
         if self.application is not None:
             self.application.close()
 
 
 def application_at(spelling: str | Path, data: Path) -> Opened:
-    """What a spelling of `--history` names.
+    """Open what a spelling of `--history` names.
 
     A database is another application's unless its tables are a history of ours: then our own rows are in the data
     directory, and its table `workflow_history` is a copy of them.
@@ -49,7 +50,7 @@ def application_at(spelling: str | Path, data: Path) -> Opened:
 
     Raises:
         MissingExtra: PostgreSQL without its package.
-        HistoryUnavailable: it cannot be read, or has no table that can be kept right.
+        HistoryUnavailable: it cannot be read, or has no table that can be a copy of our rows.
     """
     text = str(spelling)
     if is_postgres(text):

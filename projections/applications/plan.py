@@ -1,9 +1,9 @@
-"""What an application's row shows, and what is to be written so that it shows ours; pure."""
+"""The comparison of an application's row with ours, and the values to write; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.events import money
@@ -17,17 +17,17 @@ __all__ = ["Compared", "LastWrite", "RowUpdate", "change_of", "hold_of", "plan_o
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What the application's table shows of a workflow, and what it should.
+    """The cost that an application's table shows of a workflow, and the cost of our row.
 
     Attributes:
-        stored_nanousd: None: its cost is NULL.
+        stored_nanousd: None when its cost is NULL.
         ledger_nanousd: of our row.
         held: the workflow runs and a larger cost is stored, which stays until it ends.
         wrong: the columns that do not show our row.
         overwrites: how often another writer has overwritten what was written, each time within an hour of the last.
-        overwritten_nanousd, overwritten_at: what it last set, and when that was found.
-        no_figure: what is said of a ledger's cost that is no figure: "unpriced" or "unknown"; "" where it is one.
-        waits: this version reads ledgers in another way than what was written last, so only a resync writes.
+        overwritten_nanousd, overwritten_at: the cost that it set last, and when that was detected.
+        no_figure: the word for a ledger's cost without a figure: "unpriced" or "unknown"; "" where there is a figure.
+        waits: the last write was of a version in which the row had another meaning, so only a resync writes.
     """
 
     adw_id: str
@@ -43,10 +43,12 @@ class Compared:
 
     @property
     def differs(self) -> bool:
+        """Whether the table shows other values than our row."""
         return bool(self.wrong) or self.held
 
     @property
     def differs_in_cost(self) -> bool:
+        """Whether the table shows another cost than our row."""
         return self.stored_nanousd != self.ledger_nanousd
 
     def __str__(self) -> str:
@@ -57,7 +59,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class LastWrite:
-    """What was written last."""
+    """The values of the last write of a row."""
 
     cost_nanousd: int
     values: dict[str, Any]
@@ -66,10 +68,14 @@ class LastWrite:
     overwritten_nanousd: int | None
     overwritten_at: str | None
 
+    def wrote_other(self, target: Row, name: str) -> bool:
+        """Return whether the last write set a column to another value than this row has."""
+        return name in self.values and self.values[name] != getattr(target, name)
+
 
 @dataclass(frozen=True, slots=True)
 class RowUpdate:
-    """What is to be written of one row."""
+    """The values to write to one row."""
 
     compared: Compared
     row: Row
@@ -83,21 +89,23 @@ class RowUpdate:
 
     @property
     def changes_row(self) -> bool:
+        """Whether the row or its hold changes."""
         return bool(self.values) or self.notes_hold
 
     @property
     def writes(self) -> bool:
-        return self.changes_row or self.of_older_version  # whose values are the same in this version
+        """Whether there is anything to write."""
+        return self.changes_row or self.of_older_version  # then only its version is recorded
 
 
 def plan_of(
     row: Row, stored: Mapping[str, Any], record: LastWrite | None, as_column: AsColumn, *, pure: bool, fold_version: int
 ) -> RowUpdate:
-    """What is to be written so that an application's row shows ours.
+    """Return the values to write so that an application's row shows ours.
 
     Args:
-        stored: the columns that are written, as they are there.
-        record: what was written last; None before the first time.
+        stored: the columns that are written, with their current values.
+        record: the last write; None before the first one.
         pure: a running workflow's larger cost is not held.
         fold_version: of the meaning of our row.
     """
@@ -117,24 +125,35 @@ def plan_of(
         row.actual_cost_nanousd,
         held=holds,
         wrong=tuple(values),
-        overwrites=record.overwrites if record else 0,
-        overwritten_nanousd=record.overwritten_nanousd if record else None,
-        overwritten_at=record.overwritten_at if record else None,
-        waits=older
-        and record is not None
-        and any(name in record.values and record.values[name] != getattr(target, name) for name in values),
+        waits=older and record is not None and any(record.wrote_other(target, name) for name in values),
         no_figure=row_cost(row) if row_cost(row) in NO_FIGURES else "",
     )
+    if record is not None:
+        compared = replace(
+            compared,
+            overwrites=record.overwrites,
+            overwritten_nanousd=record.overwritten_nanousd,
+            overwritten_at=record.overwritten_at,
+        )
     notes_hold = holds and (record is None or record.cost_nanousd != target.actual_cost_nanousd)
-    again = record is not None and any(record.values.get(name) == getattr(target, name) for name in values)
-    if record is not None and "actual_cost_total" in values:
-        was = record.values.get("actual_cost_total")
-        again |= was is not None and cost != visible_cost(as_column("actual_cost_total", was))
-    return RowUpdate(compared, row, target, stored, values, record, notes_hold, again, older)
+    overwritten = record is not None and _is_overwritten(record, cost, target, values, as_column)
+    return RowUpdate(compared, row, target, stored, values, record, notes_hold, overwritten, older)
+
+
+def _is_overwritten(
+    record: LastWrite, cost: int | None, target: Row, values: Mapping[str, Any], as_column: AsColumn
+) -> bool:
+    """Return whether another writer has replaced a value of our last write."""
+    if any(record.values.get(name) == getattr(target, name) for name in values):
+        return True
+    written = record.values.get("actual_cost_total")
+    if written is None or "actual_cost_total" not in values:
+        return False
+    return cost != visible_cost(as_column("actual_cost_total", written))
 
 
 def change_of(plan: RowUpdate, reason: str) -> CostChange | None:
-    """The change of the cost that people see."""
+    """Return the change of the cost that people read; None without one."""
     if not {"actual_cost_total", "actual_cost_nanousd"} & plan.values.keys():
         return None
     old, new = plan.compared.stored_nanousd, plan.target.actual_cost_nanousd
@@ -142,7 +161,7 @@ def change_of(plan: RowUpdate, reason: str) -> CostChange | None:
 
 
 def hold_of(plan: RowUpdate) -> CostChange | None:
-    """That a cost which another program raised is held from now on."""
+    """Return the change that holds a cost which another program raised; None when none is held from now on."""
     if not plan.notes_hold:
         return None
     old = plan.row.actual_cost_nanousd if plan.record is None else plan.record.cost_nanousd

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('costledger application ' || current_schema(), 0))"
 _WAIT: Final = "SET LOCAL lock_timeout = '10s'"
-"""How long a lock of the application is waited for."""
+"""The time to wait for a lock of the application."""
 
 _COLUMNS: Final = (
     "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = (SELECT oid FROM pg_class "
@@ -52,7 +52,7 @@ class PostgresDatabase:
         return not self._connection.run(Tables(self.where).is_of_another)
 
     def check(self) -> None:
-        """See that the table can be kept right.
+        """Check that the table can be a copy of our rows.
 
         Raises:
             HistoryUnavailable: it cannot.
@@ -113,7 +113,7 @@ class PostgresDatabase:
         [(schema,)] = run("SELECT current_schema()::text")
         texts = ", ".join(f"{name}::text" for name in columns)
         with path.open("x", encoding="utf-8") as file:
-            file.write(f"-- What these columns of workflow_history in {self.where} were before the first write.\n")
+            file.write(f"-- The values of these columns of workflow_history in {self.where} before the first write.\n")
             file.write(f"BEGIN;\nSET LOCAL search_path = {sql.Identifier(schema).as_string()};\n")
             file.write("DROP TABLE IF EXISTS costledger_written;\n")
             for adw_id, *values in run(f"SELECT adw_id, {texts} FROM workflow_history ORDER BY adw_id"):
@@ -136,7 +136,7 @@ class PostgresDatabase:
 
 
 def _shortest(single: bytes) -> float:
-    """The shortest decimal of a number of single precision, which is how PostgreSQL writes it (nine digits suffice)."""
+    """Return the shortest decimal of a number of single precision, as PostgreSQL does (nine digits suffice)."""
     (value,) = struct.unpack("f", single)
     found = (float(f"{value:.{digits}g}") for digits in range(6, 10))
     return next(each for each in found if struct.pack("f", each) == single)

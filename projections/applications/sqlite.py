@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _WAIT_SECONDS: Final = 10.0
 _READ_WAIT_SECONDS: Final = 2.0
-"""How long a lock of the application is waited for; by a reader less, since a page may be waiting for it."""
+"""The time to wait for a lock of the application; shorter for a reader, since a page may be waiting for it."""
 
 
 class SqliteDatabase:
@@ -49,10 +49,10 @@ class SqliteDatabase:
         return {"costledger_meta", "costledger_total"} <= names
 
     def check(self) -> None:
-        """See that it has a table that can be kept right.
+        """Check that it has a table that can be a copy of our rows.
 
         Raises:
-            HistoryUnavailable: it has not.
+            HistoryUnavailable: it has none.
         """
         if "adw_id" not in self.read(_unique):
             raise HistoryUnavailable(self.where, "has no table workflow_history whose adw_id is unique")
@@ -88,13 +88,13 @@ class SqliteDatabase:
         return name
 
     def as_column(self, kind: str, value: Any) -> Any:  # noqa: ARG002
-        """See `Database.as_column`; SQLite gives back what it was given."""
+        """See `Database.as_column`; SQLite returns the written value."""
         return value
 
     def back_up(self, run: RunStatement, folder: Path, columns: Sequence[str]) -> Path:  # noqa: ARG002
         """See `Database.back_up`: the whole database, by SQLite's backup API (https://www.sqlite.org/backup.html).
 
-        The transaction that is open holds the lock of writers, so what another connection reads is what was before.
+        The open transaction has the lock of writers, so another connection reads the state before it.
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._path.stem}-{clocks.now():%Y%m%dT%H%M%S_%fZ}.db"
@@ -147,7 +147,7 @@ def _runs(db: sqlite3.Connection) -> RunStatement:
 
 
 def _unique(run: RunStatement) -> set[str]:
-    """The columns of `workflow_history` that are unique by themselves."""
+    """Return the columns of `workflow_history` that are unique by themselves."""
     keys = [name for (name,) in run("SELECT name FROM pragma_table_info('workflow_history') WHERE pk")]
     unique = set(keys) if len(keys) == 1 else set()
     for index, partial in run("SELECT name, partial FROM pragma_index_list('workflow_history') WHERE \"unique\""):

@@ -1,4 +1,4 @@
-"""What needs attention in an application's table: what it shows other than our rows, and who keeps setting it."""
+"""Findings about an application's table: differences from our rows, and other writers that repeat them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["suspects_of_copies"]
 _RECENT: Final = timedelta(hours=1)
 _BREAKDOWN: Final = "cost_breakdown"
 _OVERWRITES_MIN: Final = 2
-"""A single edit by hand is put right and is none."""
+"""A single edit by hand is corrected and is no finding."""
 
 
 def suspects_of_copies(
     rows: Iterable[Row], compared: Mapping[str, Compared], where: str, *, now: datetime
 ) -> Iterator[Suspect]:
-    """Every finding about what an application's table shows of these rows that was not accepted.
+    """Yield every finding about an application's table for these rows that was not accepted.
 
     Args:
-        where: the database, as it is shown.
+        where: the database, without any password.
     """
     since = clocks.to_wire(now - _RECENT)
     for row in rows:
@@ -51,6 +51,6 @@ def _suspects(row: Row, found: Compared, where: str, since: str) -> Iterator[Sus
         why = f"{what} in {where}"
         if found.waits:
             why += "; this version reads its ledger in another way than the one that wrote it"
-        # An acceptance is in the breakdown, too, and is to cover what was there before it.
+        # An acceptance is in the breakdown, too, and must cover the state before it.
         covers = covering(found) if found.differs_in_cost else covering(*(n for n in found.wrong if n != _BREAKDOWN))
         yield Suspect(row, "copy_wrong", why, f"costledger resync -- {row.adw_id}", covers)

@@ -1,8 +1,8 @@
 """An application's table as a copy of our rows: read to compare, written only where it differs.
 
-Nothing depends on a checkpoint: values are compared. What was written last lies in `costledger_written` in the
-application's database, made by the first write together with `cost_audit_log`, unless the application has one. Before
-that write the database is backed up.
+Nothing depends on a checkpoint: values are compared. The values of the last write are in the table `costledger_written`
+of the application's database. The first write creates it, and `cost_audit_log` unless the application has one; before
+that, the database is backed up.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ __all__ = ["ApplicationTable", "Writes"]
 _log = logging.getLogger("costledger")
 
 _AUDITED_AGAIN_AFTER: Final = timedelta(hours=1)
-"""The same pair of costs is audited at most once in so long, whatever an application does."""
+"""The same pair of costs is audited at most once in this time, however often an application writes it."""
 
 _IDS_AT_ONCE: Final = 500
 
@@ -47,21 +48,21 @@ _TABLES: Final = (
     f"CREATE TABLE IF NOT EXISTS {_AUDIT} (id {{serial}}, adw_id TEXT, old_cost DOUBLE PRECISION, "
     "new_cost DOUBLE PRECISION, reason TEXT, timestamp TEXT)",
 )
-"""What both databases understand. Text `row_values` is the JSON of the columns that were written last."""
+"""SQL that both databases read. The text `row_values` is the JSON of the columns that were written last."""
 
 
 @dataclass(slots=True)
 class Writes:
-    """What a write did, or a preview would do.
+    """The result of a write, or of a preview.
 
     Attributes:
         changes: of costs.
-        audited: those among them that were audited, and rows whose larger cost is held from now on.
-        repairs: those that were audited and did not come from our ledger: what was stored before the first write, or
-            what another writer set since.
+        audited: those of them that were audited, and rows whose larger cost is held from now on.
+        repairs: those that were audited and replaced a cost that is not of our ledger: the one before the first write,
+            or one of another writer.
         rows: ids of the rows that were written.
-        waiting: ids that were not written, since only a resync may after an upgrade.
-        backup: the file that the database was backed up to before the first write.
+        waiting: ids that were not written, since after an upgrade only a resync writes them.
+        backup: the backup of the database from before the first write.
     """
 
     changes: list[CostChange] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Writes:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The tables that are there: the columns that are written, with their types, and those of the others."""
+    """The tables of the database: the columns that are written, with their types, and those of the others."""
 
     kinds: dict[str, str]
     written: bool
@@ -89,7 +90,7 @@ class ApplicationTable:
 
     Args:
         backups: the folder that the database is backed up to before the first write.
-        fold_version: of the meaning of our rows; values of another one are replaced only when that is asked for.
+        fold_version: of the meaning of our rows; values of another version are replaced only with `after_upgrade`.
     """
 
     def __init__(
@@ -99,9 +100,11 @@ class ApplicationTable:
 
     @property
     def where(self) -> str:
+        """The database, without any password."""
         return self._database.where
 
     def close(self) -> None:
+        """Close the database."""
         self._database.close()
 
     def state(self) -> object:
@@ -109,10 +112,10 @@ class ApplicationTable:
         return self._database.state()
 
     def compare(self, rows: Iterable[Row], *, pure: bool = False) -> dict[str, Compared]:
-        """What the table shows of these workflows, for each that it has a row of; nothing is written.
+        """Return what the table shows of these workflows, for each that it has a row of; nothing is written.
 
         Args:
-            rows: ours; one without a reading says nothing about a cost, and is not compared.
+            rows: ours; one without a reading has no known cost, and is not compared.
             pure: a larger cost of a running workflow is wrong, too.
 
         Raises:
@@ -131,33 +134,26 @@ class ApplicationTable:
             rows: ours; see `compare`.
             pure: a running workflow's larger cost is not held.
             reason: for the audit log.
-            after_upgrade: also replace what an earlier version wrote, whose rows had another meaning.
-            preview: write nothing, and say what would be written.
+            after_upgrade: also replace values of an earlier version, whose rows had another meaning.
+            preview: return what would be written, and write nothing.
 
         Raises:
             HistoryUnavailable: it cannot be read or written; nothing was written.
         """
         wanted = {row.adw_id: row for row in rows if row.cost_basis is not None}
-
-        def planned(run: RunStatement, *, locks: bool = False) -> tuple[list[RowUpdate], Writes]:
-            plans = [plan for plan in self._plans(run, wanted, pure=pure, locks=locks) if plan.writes]
-            waiting = [] if after_upgrade else [plan.row.adw_id for plan in plans if plan.compared.waits]
-            plans = [plan for plan in plans if plan.row.adw_id not in waiting]
-            changes = [change for plan in plans if (change := change_of(plan, reason)) is not None]
-            return plans, Writes(changes, rows=[plan.row.adw_id for plan in plans if plan.changes_row], waiting=waiting)
-
-        def work(run: RunStatement) -> Writes:
-            plans, writes = planned(run, locks=True)
-            if plans:
-                self._put(run, plans, reason, writes)
-            return writes
-
         if not wanted:
             return Writes()
-        plans, writes = self._database.read(planned)
+        plan = partial(self._planned, pure=pure, reason=reason, after_upgrade=after_upgrade)
+        plans, writes = self._database.read(partial(plan, wanted))
         if preview or not plans:
             return writes
-        wanted = {plan.row.adw_id: plan.row for plan in plans}
+
+        def work(run: RunStatement) -> Writes:
+            again, done = plan({one.row.adw_id: one.row for one in plans}, run, locks=True)
+            if again:
+                self._put(run, again, reason, done)
+            return done
+
         done = self._database.write(work)
         done.waiting = writes.waiting
         for change in done.audited:
@@ -166,7 +162,7 @@ class ApplicationTable:
         return done
 
     def audit(self, adw_id: str, *, limit: int) -> list[AuditEntry]:
-        """The newest entries of the application's `cost_audit_log`, in their order; none when there is no such table.
+        """Return the newest entries of the application's `cost_audit_log`, in their order; none without such a table.
 
         Raises:
             HistoryUnavailable: it cannot be read.
@@ -186,28 +182,28 @@ class ApplicationTable:
 
         return self._database.read(work)
 
-    def _shape(self, run: RunStatement) -> _Layout:
+    def _layout(self, run: RunStatement) -> _Layout:
         database = self._database
-        there = database.columns(run, "workflow_history")
-        if "adw_id" not in there:
+        columns = database.columns(run, "workflow_history")
+        if "adw_id" not in columns:
             raise HistoryUnavailable(self.where, "has no table workflow_history with an adw_id")
         added = run("SELECT name FROM costledger_column") if database.columns(run, "costledger_column") else []
-        names = columns_written(there, {name for (name,) in added})
+        names = columns_written(columns, {name for (name,) in added})
         audit = database.columns(run, _AUDIT)
         written = bool(database.columns(run, _WRITTEN))
-        there_too = tuple(name for name in _AUDIT_COLUMNS if name in audit)
-        return _Layout({name: there[name] for name in names}, written, there_too, audit.get("timestamp", ""))
+        audit_columns = tuple(name for name in _AUDIT_COLUMNS if name in audit)
+        return _Layout({name: columns[name] for name in names}, written, audit_columns, audit.get("timestamp", ""))
 
     def _plans(
         self, run: RunStatement, wanted: Mapping[str, Row], *, pure: bool, locks: bool = False
     ) -> list[RowUpdate]:
-        shape = self._shape(run)
-        reads = ", ".join(self._database.reads(name, kind) for name, kind in shape.kinds.items())
+        layout = self._layout(run)
+        reads = ", ".join(self._database.reads(name, kind) for name, kind in layout.kinds.items())
         columns = f"adw_id, {reads}" if reads else "adw_id"
         lock = self._database.for_update if locks else ""
         found = _of_ids(run, f"SELECT {columns} FROM workflow_history", wanted, lock)
         records: dict[str, LastWrite] = {}
-        if shape.written:
+        if layout.written:
             for adw_id, cost, values, *rest in _of_ids(
                 run, f"SELECT adw_id, {', '.join(_RECORD)} FROM {_WRITTEN}", wanted
             ):
@@ -215,15 +211,32 @@ class ApplicationTable:
         return [
             plan_of(
                 wanted[adw_id],
-                dict(zip(shape.kinds, values, strict=True)),
+                dict(zip(layout.kinds, values, strict=True)),
                 records.get(adw_id),
-                lambda name, value: self._database.as_column(shape.kinds[name], value),
+                lambda name, value: self._database.as_column(layout.kinds[name], value),
                 pure=pure,
                 fold_version=self._fold_version,
             )
             for adw_id, *values in sorted(found, key=itemgetter(0))
-            if adw_id in wanted  # a column without case finds others, too
+            if adw_id in wanted  # a case-insensitive column matches others, too
         ]
+
+    def _planned(
+        self,
+        wanted: Mapping[str, Row],
+        run: RunStatement,
+        *,
+        pure: bool,
+        reason: str,
+        after_upgrade: bool,
+        locks: bool = False,
+    ) -> tuple[list[RowUpdate], Writes]:
+        """Return the updates to write, and what they would do."""
+        plans = [plan for plan in self._plans(run, wanted, pure=pure, locks=locks) if plan.writes]
+        waiting = [] if after_upgrade else [plan.row.adw_id for plan in plans if plan.compared.waits]
+        plans = [plan for plan in plans if plan.row.adw_id not in waiting]
+        changes = [change for plan in plans if (change := change_of(plan, reason)) is not None]
+        return plans, Writes(changes, rows=[plan.row.adw_id for plan in plans if plan.changes_row], waiting=waiting)
 
     def _put(self, run: RunStatement, plans: Sequence[RowUpdate], reason: str, writes: Writes) -> None:
         try:
@@ -235,12 +248,12 @@ class ApplicationTable:
             raise
 
     def _put_all(self, run: RunStatement, plans: Sequence[RowUpdate], reason: str, writes: Writes) -> None:
-        shape = self._shape(run)
-        if not shape.written:
-            writes.backup = self._database.back_up(run, self._backups, tuple(shape.kinds))
+        layout = self._layout(run)
+        if not layout.written:
+            writes.backup = self._database.back_up(run, self._backups, tuple(layout.kinds))
             for statement in _TABLES:
                 run(statement.format(serial=self._database.serial))
-            shape = self._shape(run)
+            layout = self._layout(run)
         for plan in plans:
             if plan.values:
                 assigned = ", ".join(f"{name} = ?" for name in plan.values)
@@ -249,13 +262,13 @@ class ApplicationTable:
                 )
             self._note(run, plan)
             for change in (change_of(plan, reason), hold_of(plan)):
-                if change is not None and self._audit(run, change, shape):
+                if change is not None and self._audit(run, change, layout):
                     writes.audited.append(change)
                     if plan.record is None or plan.overwritten:
                         writes.repairs.append(change)
 
     def _note(self, run: RunStatement, plan: RowUpdate) -> None:
-        """Remember what was written, and that another writer had overwritten what was written before."""
+        """Record the written values, and whether another writer had overwritten the values of the last write."""
         old, now = plan.record, clocks.to_wire(self._clock())
         target = {name: getattr(plan.target, name) for name in plan.stored}
         overwrites, by, at = (old.overwrites, old.overwritten_nanousd, old.overwritten_at) if old else (0, None, None)
@@ -270,7 +283,7 @@ class ApplicationTable:
             (plan.row.adw_id, *record),
         )
 
-    def _audit(self, run: RunStatement, change: CostChange, shape: _Layout) -> bool:
+    def _audit(self, run: RunStatement, change: CostChange, layout: _Layout) -> bool:
         """Audit a change, unless the same one was audited within the last hour."""
         now = self._clock()
         entry = {
@@ -280,9 +293,9 @@ class ApplicationTable:
             "reason": change.reason,
             "timestamp": clocks.to_wire(now),
         }
-        if {"old_cost", "new_cost", "timestamp"} <= set(shape.audit):
+        if {"old_cost", "new_cost", "timestamp"} <= set(layout.audit):
             since = clocks.to_wire(now - _AUDITED_AGAIN_AFTER)
-            at = self._database.reads("timestamp", shape.audit_time)
+            at = self._database.reads("timestamp", layout.audit_time)
             query = f"SELECT old_cost, new_cost FROM {_AUDIT} WHERE adw_id = ? AND {at} > ?"
             for old, new in run(query, (change.adw_id, since)):
                 if (None if old is None else visible_cost(old), visible_cost(new)) == (
@@ -290,7 +303,7 @@ class ApplicationTable:
                     change.new_nanousd,
                 ):
                     return False
-        names = [name for name in _AUDIT_COLUMNS if name in shape.audit]
+        names = [name for name in _AUDIT_COLUMNS if name in layout.audit]
         marks = ", ".join("?" * len(names))
         run(f"INSERT INTO {_AUDIT} ({', '.join(names)}) VALUES ({marks})", [entry[name] for name in names])
         return True
