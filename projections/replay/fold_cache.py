@@ -55,14 +55,12 @@ class FoldCache:
 
         Args:
             checkpoint: returns an earlier head of a workflow's ledger, which it must still extend; called when the
-                ledger is replayed from its first line.
+                ledger no longer extends the cached state.
 
         Raises:
             UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
         """
-        return self._ask(
-            ledgers, workflow_id, question, lambda from_start: checkpoint(workflow_id) if from_start else None
-        )
+        return self._ask(ledgers, workflow_id, question, lambda lost: checkpoint(workflow_id) if lost else None)
 
     def _ask(
         self,
@@ -84,7 +82,7 @@ class FoldCache:
             state, start, meters = self._states.pop(workflow_id, (initial(workflow_id), EMPTY, 0))
             self._meters -= meters
         try:
-            reader = ledgers.read(workflow_id, checkpoint=checkpoint(start == EMPTY), start=start)
+            reader = ledgers.read(workflow_id, checkpoint=checkpoint(False), start=start)  # noqa: FBT003
         except DamagedLedger:
             if start == EMPTY:
                 raise

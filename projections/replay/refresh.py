@@ -304,8 +304,8 @@ class LedgerVanished(CostledgerError):
 
     def __init__(self, workflow_id: str, checkpoint: Head) -> None:
         super().__init__(
-            f"ledger {workflow_id!r} is gone; its row, of {checkpoint.seq} events, was kept: restore the file from a "
-            "backup"
+            f"{workflow_id}.jsonl is gone; its row, of {checkpoint.seq} events, was not changed: restore the file "
+            "from a backup"
         )
 
 

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ledger.errors import CostledgerError, HistoryUnavailable
+from ledger.errors import CostledgerError, HistoryUnavailable, ReplacedLedger
 from ledger.events import money
 from ledger.storage.line import Head
 from projections.documents.budgets import budget_document
 from projections.folding.fold import RUNNING, State
-from projections.replay.refresh import ENDED
+from projections.replay.refresh import ENDED, LedgerVanished
 from projections.reports.budgets import BudgetStatus, budget_status, lower_bound, standing_so_far
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
@@ -73,9 +73,13 @@ class BudgetStatuses:
         """Return the status for JSON; with what other hosts spent, where the rows have it.
 
         Args:
-            local: an error when the ledger was appended to and cannot be replayed; then the row is used.
+            local: an error when the ledger was appended to and cannot be replayed; then the row is used, as it is when
+                the ledger has lost lines that the row was folded from.
         """
         shared = self._refresher.shared
+        problem = self._refresher.state.problems.get(workflow_id)
+        if problem is not None and isinstance(problem.error, ReplacedLedger | LedgerVanished):
+            local = problem.error  # the row knows more than the ledger
         if isinstance(local, CostledgerError):
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._by_row, workflow_id, local, shared)

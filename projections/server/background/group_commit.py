@@ -62,7 +62,7 @@ class GroupCommit(Generic[S]):
     Args:
         prices: for readings that name a model and a usage and no cost.
         question: asked of the workflow's state after each append; the answer goes to each request of the group.
-        checkpoint: how far a workflow's row has read its ledger, which that must still extend.
+        checkpoint: how far a workflow's row has read its ledger; asked for only when that was cut or replaced.
         appended: called in the loop with the id of a workflow that was appended to.
         metrics: record how long each request waits.
         elsewhere: whether a workflow without a ledger here may have one on another host; else it is not ended.

@@ -50,7 +50,7 @@ def needs(scope: str) -> Callable[..., Coroutine[Any, Any, Callable[[], None]]]:
 
 def _look(service: Service, text: str | None, scope: str) -> None:
     if text is None:
-        if service.settings.needs_tokens:
+        if service.needs_tokens:
             raise _unauthorized("send a token: Authorization: Bearer …")
         return
     token = service.tokens.find(text)

@@ -59,6 +59,7 @@ class RequestLimits:
 
     def __init__(self, app: ASGIApp, settings: Settings, requests: Counter) -> None:
         self._app, self._settings, self._requests = app, settings, requests
+        self._hosts = frozenset(settings.hosts)
         self._in_memory = _BodyBytes(_BODIES_AT_ONCE * settings.body_bytes_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +110,7 @@ class RequestLimits:
     def _check(self, scope: Scope) -> None:
         headers, settings = Headers(scope=scope), self._settings
         host = headers.get("host", "")
-        if not settings.allows_host(host):
+        if _without_port(host) not in self._hosts:
             detail = f"this server is not called {host[:100]!r}; add the name with --allow-host if it is"
             raise Refusal(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail)
         origin = headers.get("origin")
@@ -122,6 +123,15 @@ class RequestLimits:
         length = headers.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length[:19]) > settings.body_bytes_max:
             raise _too_large(settings)
+
+
+def _without_port(host: str) -> str:
+    """Return the name in a Host header, in lower case.
+
+    A page elsewhere whose name was made to point here sends its own name (DNS rebinding).
+    """
+    name, _, port = host.rpartition(":")
+    return (name if port.isdigit() else host).strip("[]").lower()
 
 
 class _BodyBytes:

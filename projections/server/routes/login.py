@@ -30,7 +30,7 @@ _COOKIE_SECONDS: Final = 30 * 24 * 3600
 def access(request: Request, cookie: Annotated[str | None, Security(cookie_token)] = None) -> Response:
     service = service_of(request)
     token = None if cookie is None else service.tokens.find(cookie)
-    response = answer({"token_needed": service.settings.needs_tokens, "scope": None if token is None else token.scope})
+    response = answer({"token_needed": service.needs_tokens, "scope": None if token is None else token.scope})
     if cookie is not None and token is None:
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

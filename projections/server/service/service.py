@@ -67,6 +67,7 @@ class Service:
         application: ApplicationTable | None = None,
     ) -> None:
         self.settings, self.application = settings, application
+        self.needs_tokens = settings.needs_tokens
         self.config = config or Config()
         self.prices = prices or GenaiPrices()
         self.ledgers = DirectoryStore(settings.data)

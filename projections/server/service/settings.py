@@ -53,12 +53,6 @@ class Settings:
         local = ("localhost", "127.0.0.1", "::1") if self.loopback else ()
         return list(dict.fromkeys((*local, *(name.lower() for name in (self.host, *self.allowed_hosts)))))
 
-    def allows_host(self, header: str) -> bool:
-        """Whether a Host header (with or without a port) names this server: a page elsewhere whose name was made to
-        point here names itself (DNS rebinding)."""
-        name = header.rsplit(":", 1)[0] if header.rsplit(":", 1)[-1].isdigit() else header
-        return name.strip("[]").lower() in self.hosts
-
 
 def _is_wildcard(host: str) -> bool:
     try:

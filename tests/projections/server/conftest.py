@@ -23,6 +23,7 @@ from ledger.config.schema import load
 from ledger.config.select import price_book
 from ledger.storage.directory_store import DirectoryStore
 from projections.history.sqlite.history import SqliteHistory
+from projections.history.store import HistoryStore
 from projections.server.asgi import http_server
 from projections.server.service.service import Service
 from projections.server.service.settings import Settings
@@ -45,13 +46,11 @@ class Server(Protocol):
 class Here:
     """The whole server in a thread of this process."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, open_history: Callable[[Path], HistoryStore] = SqliteHistory) -> None:
         self.data, self.ledgers = data, DirectoryStore(data)
         config = config_file(data)
         history = data / "history.db"
-        service = Service(
-            Settings(data), lambda: SqliteHistory(history), config=load(config), prices=price_book(config)
-        )
+        service = Service(Settings(data), lambda: open_history(history), config=load(config), prices=price_book(config))
         self._server = http_server(service)
         listening = socket.create_server(("127.0.0.1", 0))
         self.port = listening.getsockname()[1]
@@ -96,7 +95,7 @@ class Process:
 
 
 Serve = Callable[..., Process]
-Host = Callable[[Path], Here]
+Host = Callable[..., Here]
 
 
 @pytest.fixture
@@ -115,11 +114,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def hosted() -> Iterator[Host]:
-    """Start a server in this process: `hosted(data)`."""
+    """Start a server in this process: `hosted(data)`, or `hosted(data, open_history)`."""
     started: list[Here] = []
 
-    def start(data: Path) -> Here:
-        started.append(Here(data))
+    def start(data: Path, open_history: Callable[[Path], HistoryStore] = SqliteHistory) -> Here:
+        started.append(Here(data, open_history))
         return started[-1]
 
     yield start

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from ledger.storage.directory_store import DirectoryStore
+from projections.history.sqlite.history import SqliteHistory
 from tests.projections.server.conftest import Host, Serve, Server
 from tests.waiting import until
 
@@ -284,3 +285,19 @@ def test_a_workflow_that_does_not_exist_is_neither_ended_nor_corrected(server: S
     answer = server.client.post("/api/events", json=[end, reading("2", "b"), wrong, end])
     assert (answer.status_code, [one["index"] for one in answer.json()["errors"]]) == (207, [0])
     assert answer.json()["workflows"]["w"]["status"] == "completed"
+
+
+def test_an_append_opens_no_connection_to_the_history(hosted: Host, tmp_path: Path) -> None:
+    threads: list[str] = []
+
+    def open_history(path: Path) -> SqliteHistory:
+        threads.append(threading.current_thread().name)
+        return SqliteHistory(path)
+
+    server = hosted(tmp_path / "data", open_history)
+    for at, name in enumerate(("a", "b", "a")):
+        answer = server.client.post("/api/events", json=reading("1", f"{name}{at}", name))
+        assert answer.json()["workflows"][name]["cost_usd"] == "1.00"
+    until(lambda: server.client.get("/api/workflow-history").json()["total_count"], lambda count: count == 2)
+    assert threads
+    assert not [name for name in threads if name.startswith(("append", "budget_status"))]
