@@ -1,4 +1,4 @@
-"""The command group, and the one place where errors become sentences and exit codes."""
+"""The command group, and where errors become sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         ),
         "show": _Entry("show", "Show one workflow: its cost, tokens, agents and models.", "costledger show a5b80595"),
         "explain": _Entry("explain", "Explain a cost, event by event.", "costledger explain a5b80595"),
-        "check": _Entry("check", "Say what is left of a budget.", "costledger check a5b80595"),
+        "check": _Entry("check", "Show what is left of a budget.", "costledger check a5b80595"),
         "stale": _Entry("stale", "List rows that need attention, and what to do.", "costledger stale"),
         "demo": _Entry("demo", "Show the whole story on shipped example output.", "costledger demo --keep demo"),
     },
@@ -108,7 +108,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
             "costledger reprice --since 'last month' --reason 'new contract'",
         ),
         "salvage": _Entry("salvage", "Save what verifies of a damaged ledger.", "costledger salvage a5b80595"),
-        "origin": _Entry("origin", "Say which data directory this is.", "costledger origin"),
+        "origin": _Entry("origin", "Show which data directory this is.", "costledger origin"),
     },
     "Many hosts": {
         "replicate": _Entry(
@@ -141,12 +141,12 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
 _COMMANDS: Final = {name: entry for group in _GROUPS.values() for name, entry in group.items()}
 
 _NOT_DONE_WHEN_CUT: Final = {"append", "install", "reprice", "resync", "verify"}
-"""Commands that go on working, or find something, after they have begun to print: a closed output is an error there."""
+"""Commands that go on working, or find something, after their first output: a closed output is an error there."""
 
 _ERROR, _USAGE, _FINDING, _INTERRUPTED = 1, 2, 3, 130
 
 _UNWRITABLE: Final = {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
-"""What `write` says of an output that takes nothing; such an error names no file, as every other one does."""
+"""The errors of `write` on an output that takes nothing; they name no file, as every other one does."""
 
 
 class _Commands(click.Group):
@@ -249,7 +249,7 @@ def _check_json(context: click.Context, name: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    if sys.stdout is None:  # closed by the caller: nobody wants to read it
+    if sys.stdout is None:  # closed by the caller, who reads no output
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     try:
         result: Any = cli.main(args=arguments, prog_name="costledger", standalone_mode=False)
@@ -259,24 +259,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; what was acknowledged is in the ledger")
+        _print_error("interrupted; what was acknowledged is in the ledger")
         sys.exit(_INTERRUPTED)
     except (_OutputClosed, BrokenPipeError) as error:
         sys.exit(_closed(error))
     except CostledgerError as error:
-        _say(str(error))
+        _print_error(str(error))
         sys.exit(exit_code(error))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
             _drop_output()
-            _say(f"the output could not be written: {error.strerror}; what was recorded before that stays recorded")
+            _print_error(
+                f"the output could not be written: {error.strerror}; what was recorded before that stays recorded"
+            )
             sys.exit(_ERROR)
         if os.environ.get("COSTLEDGER_DEBUG"):
             raise
         if isinstance(error, OSError) and is_shortage(error):
-            _say(f"{reason(error)}; what was acknowledged is in the ledger")
+            _print_error(f"{reason(error)}; what was acknowledged is in the ledger")
             sys.exit(_ERROR)
-        _say(f"{type(error).__name__}: {error}; this should not happen: set COSTLEDGER_DEBUG=1 and report what it says")
+        _print_error(
+            f"{type(error).__name__}: {error}; this should not happen: set COSTLEDGER_DEBUG=1 and report the output"
+        )
         sys.exit(_ERROR)
 
 
@@ -288,11 +292,13 @@ def _drop_output() -> None:
 def _closed(error: _OutputClosed | BrokenPipeError) -> int:
     """The exit code when a pipe is closed: no error where it is the output of a command that only reads."""
     if not _is_closed(sys.stdout):
-        _say("a connection was closed by the other side; what was recorded before that stays recorded")
+        _print_error("a connection was closed by the other side; what was recorded before that stays recorded")
         return _ERROR
     _drop_output()
     if isinstance(error, _OutputClosed) and error.command in _NOT_DONE_WHEN_CUT:
-        _say(f"the output was closed before `costledger {error.command}` had ended; run it again without cutting it")
+        _print_error(
+            f"the output was closed before `costledger {error.command}` had ended; run it again without cutting it"
+        )
         return _ERROR
     return 0
 
@@ -316,5 +322,5 @@ def exit_code(error: CostledgerError) -> int:
     return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin | NothingVerifies) else _ERROR
 
 
-def _say(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     click.echo(f"costledger: {sentence}", err=True)

@@ -1,4 +1,4 @@
-"""Importing what is new before a command reads; what stands in its way is reported on stderr, and nothing fails."""
+"""Importing what is new before a command reads; what prevents it is reported on stderr, and is no error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["import_new_input", "wants_import"]
 
 
 def wants_import() -> bool:
-    """Return whether this invocation imports what is new: not with --no-import, nor where the configuration says so.
+    """Return whether this invocation imports what is new: not with --no-import or where the configuration turns it off.
 
     Raises:
         InvalidConfig: the configuration file cannot be used.

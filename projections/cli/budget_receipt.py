@@ -37,7 +37,7 @@ class _Replayed:
 
 @dataclass(slots=True)
 class BudgetReceipts:
-    """Standings of the workflows that one invocation appends to; each line of a ledger is replayed once."""
+    """Budget statuses of the workflows that one invocation appends to; each line of a ledger is replayed once."""
 
     ledgers: DirectoryStore
     _replayed: dict[str, _Replayed] = field(default_factory=dict)
@@ -45,15 +45,15 @@ class BudgetReceipts:
     _is_configured: bool | None = None
 
     def after(self, workflow_id: str) -> BudgetStatus | None:
-        """Return how the workflow stands now; None without a budget.
+        """Return the budget status of the workflow now; None without a budget.
 
         What fails is reported on stderr and is no error: the append itself has succeeded.
         """
         try:
-            known = self._replayed.setdefault(workflow_id, _Replayed())
-            if known.state is None and not self._configured() and not self._is_named(workflow_id, known):
+            replayed = self._replayed.setdefault(workflow_id, _Replayed())
+            if replayed.state is None and not self._configured() and not self._is_named(workflow_id, replayed):
                 return None
-            return self._standing(workflow_id, known)
+            return self._status(workflow_id, replayed)
         except (CostledgerError, OSError) as error:
             click.echo(f"costledger: the event is recorded; what is left of a budget is unknown: {error}", err=True)
             return None
@@ -64,23 +64,23 @@ class BudgetReceipts:
             self._is_configured = path is not None and _SECTION in path.read_bytes()
         return self._is_configured
 
-    def _is_named(self, workflow_id: str, known: _Replayed) -> bool:
-        """Whether a start names a budget; searches only what was appended since it was last asked."""
+    def _is_named(self, workflow_id: str, replayed: _Replayed) -> bool:
+        """Return whether a start names a budget; search only what was appended since the last call."""
         path = self.ledgers.ledger_path(workflow_id)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as ledger:
-            found = ledger.find(_NAMED, known.searched) >= 0
-            known.searched = max(0, len(ledger) - len(_NAMED))
+            found = ledger.find(_NAMED, replayed.searched) >= 0
+            replayed.searched = max(0, len(ledger) - len(_NAMED))
         return found
 
-    def _standing(self, workflow_id: str, known: _Replayed) -> BudgetStatus | None:
+    def _status(self, workflow_id: str, replayed: _Replayed) -> BudgetStatus | None:
         from projections.folding.fold import fold, initial
         from projections.reports.budgets import configured_budgets, standing_so_far
 
         if self._budgets is None:
             self._budgets = configured_budgets(config_path() if self._configured() else None)
-        state = initial(workflow_id) if known.state is None else known.state
-        reader = self.ledgers.read(workflow_id, start=known.head)
+        state = initial(workflow_id) if replayed.state is None else replayed.state
+        reader = self.ledgers.read(workflow_id, start=replayed.head)
         for line in reader:
             fold(state, line)
-        known.state, known.head = state, reader.head
+        replayed.state, replayed.head = state, reader.head
         return standing_so_far(state, self._budgets)

@@ -76,11 +76,11 @@ config_option: Callable[[F], F] = click.option(
 
 
 def _remember_history(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    """What the command line says, before or behind the command's name, goes before the environment."""
-    told = context.find_root().meta
+    """Prefer the command line, before or after the command's name, to the environment."""
+    meta = context.find_root().meta
     from_environment = context.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT
-    if value is not None and not (from_environment and "history" in told):
-        told["history"] = value
+    if value is not None and not (from_environment and "history" in meta):
+        meta["history"] = value
 
 
 history_option: Callable[[F], F] = click.option(
@@ -90,7 +90,7 @@ history_option: Callable[[F], F] = click.option(
     expose_value=False,
     callback=_remember_history,
     help="Where the rows are: postgresql://USER@HOST/DATABASE [default: history.db in the data directory]. Or another "
-    "application's database whose table workflow_history is to be kept right as a copy of them: sqlite:PATH, or "
+    "application's database whose table workflow_history is to be updated as a copy of them: sqlite:PATH, or "
     "postgresql://…",
 )
 
@@ -112,8 +112,8 @@ credentials_option: Callable[[F], F] = click.option(
 
 
 def _remember_no_import(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001
-    told = context.find_root().meta
-    told["no_import"] = value or told.get("no_import", False)
+    meta = context.find_root().meta
+    meta["no_import"] = value or meta.get("no_import", False)
 
 
 import_option: Callable[[F], F] = click.option(
@@ -126,10 +126,10 @@ import_option: Callable[[F], F] = click.option(
 
 
 def json_before(context: click.Context, parameter: click.Parameter, value: bool) -> bool:  # noqa: ARG001
-    """Whether JSON is asked for, behind the command's name or before it."""
-    told = context.find_root().meta
-    told["json"] = value or told.get("json", False)
-    return bool(told["json"])
+    """Return whether JSON is asked for, after the command's name or before it."""
+    meta = context.find_root().meta
+    meta["json"] = value or meta.get("json", False)
+    return bool(meta["json"])
 
 
 json_option: Callable[[F], F] = click.option(
@@ -162,8 +162,8 @@ def located_data() -> DataDirectory:
     Raises:
         InvalidConfig: a costledger.toml that may name it cannot be read.
     """
-    told = click.get_current_context().find_root().meta
-    return located(told.get("data"), told.get("config"))
+    meta = click.get_current_context().find_root().meta
+    return located(meta.get("data"), meta.get("config"))
 
 
 def config_path() -> Path | None:

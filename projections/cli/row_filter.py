@@ -40,7 +40,7 @@ def _issue(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 def filter_options(command: F) -> F:
-    """The options that say which rows; they are one argument of the command, `chosen`."""
+    """The options that choose rows; they are one argument of the command, `chosen`."""
     for option in (
         click.option("--limit", type=click.IntRange(min=1), help="Only the last so many."),
         click.option(

@@ -33,7 +33,7 @@ from projections.history.open import is_postgres, open_history
 from projections.history.store import CostChange, HistoryStore, by_upgrade
 from projections.replay.refresh import LedgerProblem, RefreshReport, refresh, shown_change
 
-__all__ = ["CommandSession", "exit_code", "log_changes", "opened", "report_writes", "tell"]
+__all__ = ["CommandSession", "exit_code", "log_changes", "opened", "report_problems", "report_writes"]
 
 
 @dataclass(slots=True)
@@ -113,11 +113,11 @@ def opened(
     left as it is.
 
     Args:
-        up_to_date: refresh first; what cannot be refreshed is told on stderr. A history that projectors write is read
-            as it is, and False, for a command that compares or mends rows by the local ledgers, refuses it.
+        up_to_date: refresh first, and report on stderr what cannot be refreshed. A history that projectors write is
+            read as it is; False, for a command that compares or repairs rows by the local ledgers, refuses it.
         shared_too: it is not refused.
         workflow_ids: refresh only these.
-        reads: what is stored is enough where nothing can be written; by default what `up_to_date` says.
+        reads: what is stored is enough where nothing can be written; by default as `up_to_date`.
         imports: import first what is new, see `import_new_input`; of a history that projectors write, nothing.
     """
     reads = up_to_date if reads is None else reads
@@ -185,13 +185,13 @@ def _session(
         report = refresh(ledgers, history, workflow_ids=workflow_ids, processes=many) if refreshes else RefreshReport()
     except HistoryUnwritable as error:
         report = RefreshReport(problems=[LedgerProblem("rows are shown as they were stored last", error)])
-    _tell_upgrade([change for change in report.changes if by_upgrade(change)])
-    tell(report.problems)
+    _report_upgrade([change for change in report.changes if by_upgrade(change)])
+    report_problems(report.problems)
     return CommandSession(data, ledgers, history, report.problems)
 
 
-def _tell_upgrade(changes: Sequence[CostChange]) -> None:
-    """What an upgrade makes of the rows there were, on stderr before the answer."""
+def _report_upgrade(changes: Sequence[CostChange]) -> None:
+    """Report what an upgrade changed in the rows on stderr, before the answer."""
     for change in changes[:_CHANGES_SHOWN_MAX]:
         click.echo(f"costledger: {shown_change(change)}", err=True)
     if len(changes) > _CHANGES_SHOWN_MAX:
@@ -199,8 +199,8 @@ def _tell_upgrade(changes: Sequence[CostChange]) -> None:
         click.echo(f"costledger: … and {more:,} more rows; `costledger show ID --json` has each one's audit", err=True)
 
 
-def tell(problems: Iterable[LedgerProblem]) -> None:
-    """Each workflow that could not be replayed, on stderr."""
+def report_problems(problems: Iterable[LedgerProblem]) -> None:
+    """Report each workflow that could not be replayed on stderr."""
     for problem in problems:
         click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
 
@@ -214,7 +214,7 @@ def exit_code(problems: Iterable[LedgerProblem]) -> int:
 
 
 _CHANGES_SHOWN_MAX: Final = 20
-"""Changes of cost told one by one; a first import can make thousands."""
+"""Changes of cost that are reported one by one; a first import can make thousands."""
 
 
 class _OnStderr(logging.Handler):
@@ -237,7 +237,7 @@ class _OnStderr(logging.Handler):
 
 
 def log_changes() -> None:
-    """Let the changes of cost that a refresh makes be seen on stderr."""
+    """Report the changes of cost that a refresh makes on stderr."""
     logger = logging.getLogger("costledger")
     for handler in [each for each in logger.handlers if isinstance(each, _OnStderr)]:
         logger.removeHandler(handler)  # an earlier invocation's in this process, with its count

@@ -22,7 +22,7 @@ from projections.history.query import LIMIT_MAX, Query
 __all__ = ["check_not_shortened", "existing_id", "has_row", "whole_id"]
 
 _PREFIX_CHARACTERS: Final = 4
-"""The beginning of an id may stand for it from this length on."""
+"""The beginning of an id is enough from this length on."""
 
 _CANDIDATES_SHOWN: Final = 5
 
@@ -49,7 +49,7 @@ def whole_id(given: str) -> str:
 
 
 def existing_id(given: str) -> str:
-    """Return the id of the workflow that a person means, for what is said of one that exists.
+    """Return the id of the workflow that a person means, for a command about an existing workflow.
 
     Raises:
         AmbiguousWorkflow: several workflows fit.
@@ -63,7 +63,7 @@ def existing_id(given: str) -> str:
 
 
 def check_not_shortened(given: str) -> None:
-    """Refuse, for an event that may be the first of its workflow, what stands for the id of another one.
+    """Refuse, for an event that may be the first of its workflow, what abbreviates the id of another one.
 
     Raises:
         InvalidInput: it does, and is an id that a table shortened, `#17`, or the first digits of a UUID.
@@ -128,9 +128,9 @@ def _only(given: str, near: Sequence[str]) -> str:
 
 def _ambiguous(given: str, rows: Sequence[Row], count: int) -> AmbiguousWorkflow:
     """The error that lists the first of these rows: id, project, cost and last activity."""
-    told = [_described(row) for row in rows[:_CANDIDATES_SHOWN]]
-    widths = [max(map(len, column)) for column in zip(*told, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) for cells in told]
+    cells = [_described(row) for row in rows[:_CANDIDATES_SHOWN]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) for cells in cells]
     return AmbiguousWorkflow(given, [line.rstrip() for line in lines], count)
 
 

@@ -13,7 +13,7 @@ from projections.cli.options import (
     data_path,
     store,
 )
-from projections.cli.session import tell
+from projections.cli.session import report_problems
 from projections.replay.refresh import stray_files
 
 __all__ = []
@@ -31,7 +31,7 @@ __all__ = []
 def anchor_command(repository: Path | None) -> None:
     """Print one line that vouches for all ledgers as they are now; keep it elsewhere, for `verify --against`."""
     ledgers = store()
-    tell(stray_files(ledgers))
+    report_problems(stray_files(ledgers))
     made = anchor(ledgers)
     click.echo(str(made))
     if repository is not None:

@@ -27,7 +27,7 @@ Numbered = tuple[int, Event]
 
 
 class _Refused:
-    """Counts and tells what was not appended; the lines around it are."""
+    """Counts and reports the lines that were refused; the lines around them are appended."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -51,7 +51,7 @@ def append_command(as_json: bool) -> int:
     if sys.stdin.isatty():
         click.echo("costledger: reading events from the terminal, one JSON object per line; end with Ctrl-D", err=True)
     ledgers, refused, appended, duplicates = store(), _Refused(), 0, 0
-    budgets, standings = BudgetReceipts(ledgers), dict[str, BudgetStatus | None]()
+    budgets, statuses = BudgetReceipts(ledgers), dict[str, BudgetStatus | None]()
     book = cache(prices)  # what needs no price needs no configuration
     for batch in _batches(refused):
         for _, same in groupby(batch, key=lambda numbered: numbered[1].workflow_id):
@@ -59,7 +59,7 @@ def append_command(as_json: bool) -> int:
             priced = [price_event(book(), e) if e.lacks_price else e for _, e in group]
             outcomes = list(append_each(ledgers, priced, elsewhere=_has_row))
             if any(not isinstance(outcome, CostledgerError) for outcome in outcomes):
-                standings[group[0][1].workflow_id] = budgets.after(group[0][1].workflow_id)
+                statuses[group[0][1].workflow_id] = budgets.after(group[0][1].workflow_id)
             for (number, _), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, CostledgerError):
                     refused(number, outcome)
@@ -67,12 +67,12 @@ def append_command(as_json: bool) -> int:
                 duplicates += outcome.duplicate
                 appended += not outcome.duplicate
                 if as_json:
-                    click.echo(receipt_json(outcome, standings[outcome.workflow_id]))
+                    click.echo(receipt_json(outcome, statuses[outcome.workflow_id]))
         if as_json:
             sys.stdout.flush()
     if not as_json:
         click.echo(f"{appended:,} appended, {duplicates:,} already there, {refused.count:,} refused")
-    for workflow_id, budget in standings.items():
+    for workflow_id, budget in statuses.items():
         if budget is not None and budget.warning is not None:
             click.echo(f"costledger: {workflow_id} {budget.warning}", err=True)
     return 1 if refused.count else 0

@@ -44,29 +44,29 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
     budgets = configured_budgets(config_path())
     workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(workflow_ids=None if workflow_id is None else [workflow_id]) as session:
-        found = [row for row in session.history.rows() if row.status == "running"]
+        rows = [row for row in session.history.rows() if row.status == "running"]
         if workflow_id is not None:
             row = session.history.row(workflow_id)
             if row is None and not session.problems:
                 raise UnknownWorkflow(workflow_id, session.where)
-            found = [] if row is None else [row]
-        standings = [(row, budget_status(row, budgets)) for row in found]
+            rows = [] if row is None else [row]
+        found = [(row, budget_status(row, budgets)) for row in rows]
         if workflow_id is None:
-            standings = [(row, stands) for row, stands in standings if stands is not None]
+            found = [(row, budget) for row, budget in found if budget is not None]
         failed = exit_code(session.problems)
     if as_json:
-        told = [check_document(row, stands) for row, stands in standings]
-        print_json(told if workflow_id is None else told[0] if told else None)
-    elif not standings and workflow_id is None:
-        click.echo(_WITHOUT_BUDGET if found else "no workflow is running")
-    for row, stands in standings:
-        _say(row, stands, as_json=as_json)
-    over = any(stands is not None and stands.state is BudgetState.OVER for _, stands in standings)
+        checked = [check_document(row, budget) for row, budget in found]
+        print_json(checked if workflow_id is None else checked[0] if checked else None)
+    elif not found and workflow_id is None:
+        click.echo(_WITHOUT_BUDGET if rows else "no workflow is running")
+    for row, budget in found:
+        _print(row, budget, as_json=as_json)
+    over = any(budget is not None and budget.state is BudgetState.OVER for _, budget in found)
     return _FINDING if over else failed
 
 
-def _say(row: Row, stands: BudgetStatus | None, *, as_json: bool) -> None:
-    if stands is None:
+def _print(row: Row, budget: BudgetStatus | None, *, as_json: bool) -> None:
+    if budget is None:
         if not as_json:
             tokens = (
                 f"; the tokens of {counted(row.unpriced_events, 'meter')} have no price" if row.unpriced_events else ""
@@ -74,6 +74,6 @@ def _say(row: Row, stands: BudgetStatus | None, *, as_json: bool) -> None:
             click.echo(f"{row.adw_id}: {row_in_words(row)} spent; no budget is set for it{tokens}")
         return
     if not as_json:
-        click.echo(f"{row.adw_id}: {stands}")
-    if (warning := stands.warning) is not None:
+        click.echo(f"{row.adw_id}: {budget}")
+    if (warning := budget.warning) is not None:
         click.echo(f"costledger: {row.adw_id} {warning}", err=True)

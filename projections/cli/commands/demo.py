@@ -19,7 +19,7 @@ from ledger.storage.directory_store import DirectoryStore
 from projections.cli.commands.explain import steps_table
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.tables import Id, Table
-from projections.cli.output.text import place
+from projections.cli.output.text import location
 from projections.folding.cost_words import cost_before
 from projections.folding.explain import steps
 from projections.folding.row import Row
@@ -104,7 +104,7 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
 
 
 def _inside_examples(file: str | None, line: int | None) -> str:
-    return place(None if file is None else "/".join(Path(file).parts[-5:]), line)
+    return location(None if file is None else "/".join(Path(file).parts[-5:]), line)
 
 
 def _print_row(row: Row, before: int) -> None:

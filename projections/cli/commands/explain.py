@@ -28,7 +28,7 @@ from projections.cli.output.tables import Table
 from projections.cli.output.text import (
     batches,
     local_time,
-    place,
+    location,
     plain,
     print_json_list,
     short_ids,
@@ -73,13 +73,13 @@ def explain_command(
                 return exit_code(session.problems)
             out = console()
             for batch in batches(asked):
-                steps_table(batch, place, out).print(out)
+                steps_table(batch, location, out).print(out)
         _print_sum(workflow_id, asked, session.history.row(workflow_id), out)
         return exit_code(session.problems)
 
 
 class _Steps:
-    """The steps that are asked for, one at a time. Iterate once; what is known of them is known then.
+    """The steps that are asked for, one at a time. Iterate once; the attributes are set by then.
 
     Attributes:
         count: how many of them moved the cost.
@@ -126,23 +126,23 @@ def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console)
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]))
     # A row that was written since, from more lines, differs for that reason.
     if found.ledger_hash == head.hash and found.actual_cost_nanousd != asked.cost_nanousd:
-        held = money.shown(found.actual_cost_nanousd)
-        click.echo(f"The row shows {held}: somebody stored that, and a running row's cost never falls.")
+        shown = money.shown(found.actual_cost_nanousd)
+        click.echo(f"The row shows {shown}: another program stored that, and a running row's cost never falls.")
 
 
 _LONG_IDS_COLUMNS: Final = 120
-"""From this width on a meter's ids are shown whole; they stand in sentences, which fold."""
+"""From this width on a meter's ids are shown whole: they are in sentences, which fold."""
 
 
 def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], str], out: Console) -> Table:
-    """Steps as a table that fits a narrow terminal: what, why and where stand below each other."""
-    told = "meter, why, read from"
+    """Return steps as a table that fits a narrow terminal: what, why and where, one below the other."""
+    reason = "meter, why, read from"
     shown = Table(
         None,
-        *("seq", "when", "from", "to", told),
+        *("seq", "when", "from", "to", reason),
         right=("seq", "from", "to"),
         whole=("when",),
-        prose=(told,),
+        prose=(reason,),
         dropped=("when", "from", "seq"),
     )
     for step in moved:

@@ -42,7 +42,7 @@ from projections.history.query import totals_of
 from projections.reports.budgets import Budgets, BudgetStatus, budget_status, configured_budgets
 
 _EMPTY = "no workflows in {where} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
-_EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` says how far the projectors are"
+_EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` shows how far the projectors are"
 
 
 @click.command("history")

@@ -1,4 +1,4 @@
-"""`import`: read what agents left behind."""
+"""`import`: read the logs of agents."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from projections.cli.output.console import console
 from projections.cli.output.costs import in_words
 from projections.cli.output.progress import progress_bar
 from projections.cli.output.tables import Table
-from projections.cli.output.text import place, print_json
+from projections.cli.output.text import location, print_json
 from projections.cli.session import log_changes, opened
 from projections.cli.source_kinds import Kind, other_tool
 from projections.folding.row import Row
 from projections.reports.overview import Figure
 
 _SHOWN_MAX: Final = 20
-"""Lines of skipped input told to a person; `--json` tells all."""
+"""Lines of skipped input that are printed; `--json` has all."""
 
 
 class _SourcePath(click.Path):
@@ -51,8 +51,8 @@ class _SourcePath(click.Path):
 @click.command("import")
 @click.argument("kind", metavar="[KIND]", type=Kind(), required=False)
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=_SourcePath(path_type=Path))
-@click.option("--workflow-id", "--workflow", help="The workflow, where the files do not say it.")
-@click.option("--agent", help="The agent, where the folders do not say it.")
+@click.option("--workflow-id", "--workflow", help="The workflow, where the files do not name it.")
+@click.option("--agent", help="The agent, where the folders do not name it.")
 @click.option(
     "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, jsonl: which column is which field."
 )
@@ -82,18 +82,20 @@ def import_command(
 
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
-    claude         Claude Code's transcripts; no PATH: where $CLAUDE_CONFIG_DIR says, ~/.config/claude, ~/.claude
+    claude         Claude Code's transcripts; no PATH: $CLAUDE_CONFIG_DIR, ~/.config/claude, ~/.claude
     claude-stream  one log of `claude -p --output-format stream-json`
     codex          Codex CLI's rollouts; no PATH: $CODEX_HOME or ~/.codex
-    csv, jsonl     any other table of calls; --map says which column is which field
+    csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
     otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
     history-db     an application's SQLite table workflow_history: status, issue, template and times
     """
     _check(kind, workflow_id, workflow_by)
-    told = (workflow_id, agent, columns, workflow_by or "session")
-    named = [SourceEntry(kind, str(path), *told) for path in paths or _default_paths(kind)] if kind else _configured()
-    report, failed = _imported(named, status, told=bool(paths))
+    options = (workflow_id, agent, columns, workflow_by or "session")
+    named = (
+        [SourceEntry(kind, str(path), *options) for path in paths or _default_paths(kind)] if kind else _configured()
+    )
+    report, failed = _imported(named, status, paths_given=bool(paths))
     if not report.workflows and not report.problems and len(failed) == 1:
         raise failed[0][1]
     if not as_json:
@@ -127,16 +129,16 @@ def _check(kind: str | None, workflow_id: str | None, workflow_by: str | None) -
     if workflow_by is not None and workflow_id is not None:
         raise click.UsageError("--workflow-id names one workflow for all of it; leave out --workflow-by, or it")
     if kind is None and (workflow_by, workflow_id) != (None, None):
-        raise click.UsageError("costledger.toml says what a workflow is there; name a KIND, or leave out the option")
+        raise click.UsageError("costledger.toml defines what a workflow is there; name a KIND, or leave out the option")
 
 
 def _imported(
-    named: list[SourceEntry], status: str | None, *, told: bool
+    named: list[SourceEntry], status: str | None, *, paths_given: bool
 ) -> tuple[ImportReport, list[tuple[Path, CostledgerError]]]:
-    """What the sources held together, and those that could not be read.
+    """Return what the sources contained together, and those that could not be read.
 
     Args:
-        told: somebody named the paths just now: one that holds nothing is of another kind, mostly.
+        paths_given: the caller named the paths: one without input is of another kind, mostly.
     """
     ledgers, register, book = store(), SourceRegister(data_path()), prices()
     report = ImportReport()
@@ -155,16 +157,16 @@ def _imported(
                 )
                 found = import_entry(ledgers, entry, options)
             nothing = not (found.workflows or found.problems or found.in_unchanged_files)
-            if told and nothing and (other := other_tool(entry.kind, path)) is not None:
+            if paths_given and nothing and (other := other_tool(entry.kind, path)) is not None:
                 raise SourceUnreadable(path, other)
-            if told and nothing and not found.skipped:
+            if paths_given and nothing and not found.skipped:
                 raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
             report.merge(found)
             register.add(entry)
             reading.store(ledgers, found)
         except CostledgerError as error:
             is_input = isinstance(error, SourceUnreadable | InvalidInput) and not entry.map
-            other = other_tool(entry.kind, path) if told and is_input else None
+            other = other_tool(entry.kind, path) if paths_given and is_input else None
             failed.append((path, error if other is None else SourceUnreadable(path, other)))
     return report, failed
 
@@ -242,7 +244,7 @@ def _print(report: ImportReport) -> None:
     if report.skipped:
         shown = Table("skipped", "where", "why", prose=("where", "why"))
         for skipped in report.skipped[:_SHOWN_MAX]:
-            shown.add_row(place(str(skipped.path.absolute()), skipped.line), skipped.reason)
+            shown.add_row(location(str(skipped.path.absolute()), skipped.line), skipped.reason)
         shown.print(console())
         if len(report.skipped) > _SHOWN_MAX:
             click.echo(f"  and {len(report.skipped) - _SHOWN_MAX:,} more; --json lists all")

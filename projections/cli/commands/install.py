@@ -19,10 +19,10 @@ from projections.cli.options import data_option, data_path
 __all__ = ["hook_command", "install_command", "statusline_command"]
 
 _SILENT: Final = (
-    '"disableAllHooks": true stands there: until it is false, Claude Code runs no hooks, and newer versions no status '
+    '"disableAllHooks": true is set there: until it is false, Claude Code runs no hooks, and newer versions no status '
     "line either"
 )
-"""Said of settings that are silenced, before they are written and after."""
+"""A warning about settings that turn hooks off, before they are written and after."""
 
 
 @click.command("statusline")
@@ -32,7 +32,8 @@ def statusline_command(after: str | None) -> None:
     """For Claude Code: note the session's cost from stdin, print one line.
 
     $COSTLEDGER_DATA comes before --data here: the settings are general, an agent's environment is not.
-    $COSTLEDGER_WORKFLOW and $COSTLEDGER_AGENT say what the session is a part of; without them it is a workflow itself.
+    $COSTLEDGER_WORKFLOW and $COSTLEDGER_AGENT name the workflow and agent of the session; without them it is a
+    workflow itself.
     """
     statusline.statusline(str(data_path()), after)
 
@@ -43,7 +44,7 @@ def hook_command() -> None:
     """For Claude Code's Stop, SubagentStop and SessionEnd: read the transcript on, without making it wait.
 
     The environment is that of `costledger statusline`. The end of a session is not the end of a workflow: it can be
-    resumed; `costledger complete ID` says that the job is done.
+    resumed; `costledger complete ID` ends the workflow.
     """
     statusline.hook(str(data_path()))
 
@@ -64,7 +65,7 @@ def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: 
     """Put our status line and hooks into Claude Code's settings, after showing the difference.
 
     The settings are $CLAUDE_CONFIG_DIR/settings.json or ~/.claude/settings.json. The data directory is written there
-    as an absolute path, so that sessions of all projects go to one place.
+    as an absolute path, so that sessions of all projects go to one directory.
     """
     path = _settings()
     before = _read(path)
@@ -89,8 +90,8 @@ def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: 
     if silent:
         click.echo(f"{path}: written, but {_SILENT}")
         return 0
-    told = "no longer tell of themselves" if taking_back else "use it"
-    click.echo(f"{path}: written; sessions of Claude Code that start from now on {told}")
+    effect = "no longer report their cost" if taking_back else "use it"
+    click.echo(f"{path}: written; sessions of Claude Code that start from now on {effect}")
     return 0
 
 
@@ -109,20 +110,20 @@ def _settings() -> Path:
 
 
 def _confirmed() -> bool:
-    """Whether a person agrees; nobody there does not."""
+    """Return whether the person at the terminal agrees; without a terminal the answer is no."""
     try:
         return click.confirm("Write this?")
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        click.echo("\ncostledger: nobody answered; --yes writes it without asking", err=True)
+        click.echo("\ncostledger: no answer; --yes writes it without asking", err=True)
         return False
 
 
 def _executable() -> str:
     """The command as the settings name it: this very one, since Claude Code's PATH may know no other."""
-    beside = Path(sys.executable).with_name("costledger")
-    return str(beside) if beside.is_file() else shutil.which("costledger") or "costledger"
+    installed = Path(sys.executable).with_name("costledger")
+    return str(installed) if installed.is_file() else shutil.which("costledger") or "costledger"
 
 
 def _read(path: Path) -> str:
@@ -148,7 +149,7 @@ def _write(path: Path, before: str, after: str) -> None:
         if target.exists():
             shutil.copymode(target, new)
         if _read(path) != before:
-            raise SourceUnreadable(path, "was changed by somebody else meanwhile; nothing was written: run it again")
+            raise SourceUnreadable(path, "was changed by another program meanwhile; nothing was written: run it again")
         new.replace(target)
     except OSError as error:
         raise SourceUnreadable(path, f"cannot be written: {reason(error)}; nothing was changed") from error

@@ -11,7 +11,7 @@ from ledger.text import counted
 from projections.cli.options import data_option, data_path, history_option, json_option, store
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
-from projections.cli.session import exit_code, opened, tell
+from projections.cli.session import exit_code, opened, report_problems
 from projections.replay.refresh import LedgerProblem
 
 
@@ -29,27 +29,27 @@ def origin_command(moved: bool, renewed: bool, as_json: bool) -> int:
     if moved:
         keep_origin(data)
     code = _renewed() if renewed else 0
-    found, doubt = origin_of(data), misplaced(data, every=True)
+    found, suspect = origin_of(data), misplaced(data, every=True)
     if as_json:
         print_json(
             {
                 "origin": None if found is None else found.id,
-                "problem": None if doubt is None else doubt.problem,
-                "next_step": None if doubt is None else doubt.next_step,
+                "problem": None if suspect is None else suspect.problem,
+                "next_step": None if suspect is None else suspect.next_step,
             }
         )
-    elif doubt is not None:
-        click.echo(str(doubt))
+    elif suspect is not None:
+        click.echo(str(suspect))
     else:
         click.echo(f"{data.absolute()} has no origin yet" if found is None else f"{data.absolute()} is {found.id}")
-    return 3 if doubt is not None else code
+    return 3 if suspect is not None else code
 
 
 def _renewed() -> int:
-    """Carry all ledgers over and fold them; what could not be is told on stderr."""
+    """Carry all ledgers over and fold them; what could not be is reported on stderr."""
     with counted_bar("carrying over", "ledgers") as progress:
         done = renew(store(), progress=progress)
-    tell(LedgerProblem(name, error) for name, error in done.problems.items())
+    report_problems(LedgerProblem(name, error) for name, error in done.problems.items())
     click.echo(f"{counted(done.carried, 'ledger')} carried over to origin {done.origin}", err=True)
     with opened() as session:
         return exit_code([*session.problems, *(LedgerProblem(name, error) for name, error in done.problems.items())])

@@ -46,7 +46,7 @@ _SILENT_SECONDS: Final = 10.0
 @click.option(
     "--status",
     is_flag=True,
-    help="Only say how far the projectors are, with --from how far behind, and which workflows are held.",
+    help="Only show how far the projectors are, with --from how far they lag, and which workflows are blocked.",
 )
 @json_option
 @history_option
@@ -62,7 +62,7 @@ def project_command(
     """Fold the lines of a replica into the rows at --history postgresql://…, on and on.
 
     Any number of processes share the work, and take over from one that dies or hangs. A workflow whose lines do not
-    go on is held and named; all others go on.
+    go on is blocked and listed; all others go on.
     """
     url = str(history_spelling())
     if not is_postgres(url):
@@ -96,7 +96,7 @@ def _tell(report: ProjectReport, *, rebuild: bool, as_json: bool) -> int:
         print_json({"lines": report.lines, "held": report.workflows_held, "costs_changed": report.costs_changed})
     else:
         click.echo(
-            f"{counted(report.lines, 'line')} projected, {counted(report.workflows_held, 'workflow')} held"
+            f"{counted(report.lines, 'line')} projected, {counted(report.workflows_held, 'workflow')} blocked"
             + (f"; the new rows are shown, {counted(report.costs_changed, 'cost')} changed" if rebuild else "")
         )
     return 3 if report.workflows_held else 0
@@ -113,8 +113,8 @@ def _status(url: str, replica_name: str | None, credentials: str | None, *, as_j
     silent = {one.projector: seconds for one in partitions if (seconds := one.silent_seconds or 0) > _SILENT_SECONDS}
     waiting = sum(1 for one in partitions if one.projector is None)
     if as_json:
-        told: dict[str, Any] = {"partitions": [one._asdict() for one in partitions], "behind": behind}
-        print_json(told | {"held": [one._asdict() for one in held]})
+        status: dict[str, Any] = {"partitions": [one._asdict() for one in partitions], "behind": behind}
+        print_json(status | {"held": [one._asdict() for one in held]})
         return 3 if held or waiting or silent else 0
     projectors = len({one.projector for one in partitions} - {None})
     click.echo(

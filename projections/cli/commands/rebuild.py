@@ -13,7 +13,7 @@ from projections.cli.output.changes import print_accepted, print_changes
 from projections.cli.output.console import print_findings
 from projections.cli.output.progress import counted_bar
 from projections.cli.output.text import print_json
-from projections.cli.session import exit_code, opened, tell
+from projections.cli.session import exit_code, opened, report_problems
 from projections.documents.changes import refresh_document
 from projections.replay.rebuild import rebuild
 from projections.replay.resync import merged
@@ -21,9 +21,9 @@ from projections.replay.verify import Proof, verify
 
 
 @click.command("rebuild")
-@click.option("--check", is_flag=True, help="Write nothing; list each row that is not what replay says.")
-@click.option("--drop-old", is_flag=True, help="Only drop the rows that earlier rebuilds in PostgreSQL have kept.")
-@click.option("--processes", type=click.IntRange(min=1), help="How many replay beside each other. [default: all]")
+@click.option("--check", is_flag=True, help="Write nothing; list each row that differs from replay.")
+@click.option("--drop-old", is_flag=True, help="Only drop the rows that earlier rebuilds left in PostgreSQL.")
+@click.option("--processes", type=click.IntRange(min=1), help="How many processes replay at once. [default: all]")
 @json_option
 @history_option
 @data_option
@@ -38,7 +38,7 @@ def rebuild_command(check: bool, drop_old: bool, processes: int | None, as_json:
         report = rebuild(session.ledgers, session.history, processes=many, progress=progress)
         copied = session.write_copies(pure=True, reason="rebuild", after_upgrade=True)
         report.changes = merged(report.changes, copied)
-    tell(report.problems)
+    report_problems(report.problems)
     if as_json:
         print_json(refresh_document(report, copied if session.application else None))
     else:

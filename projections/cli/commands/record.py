@@ -86,7 +86,7 @@ def _taken_usage(options: dict[str, Any]) -> dict[str, int] | None:
 
 
 def _existing(given: str) -> str:
-    """Return the id of the workflow that is meant; for what is said of one that exists. With a ledger it is a `stat`.
+    """Return the id of the workflow that is meant; for an event of an existing workflow. With a ledger it is a `stat`.
 
     Raises:
         UnknownWorkflow, AmbiguousWorkflow: there is none, or several.
@@ -124,7 +124,7 @@ def _append(event: Event, *, as_json: bool) -> None:
     what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
     unpriced = ""
     if event.type == "cost_observed" and not cost:
-        unpriced = " (no price: counted as at least what else is known; see `costledger prices MODEL`)"
+        unpriced = " (no price: the cost is at least the priced part; see `costledger prices MODEL`)"
     again = ", already there" if receipt.duplicate else ""
     rest = "" if budget is None else f"; budget: {budget}"
     click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}{rest}")
@@ -167,7 +167,7 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_usage
 @click.option("--counter", metavar="NAME", help="The attempt that it counts from zero for; attempts add up.")
 @click.option("--final", is_flag=True, default=None, help="It covers everything below its meter.")
-@click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
+@click.option("--partial", is_flag=True, default=None, help="The usage is incomplete.")
 @click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")
 @click.option("--price-book", help="Name and version of the price list, for a priced cost.")
 @click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
@@ -191,7 +191,7 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_meter
 @_labels
 @_usage
-@click.option("--partial", is_flag=True, default=None, help="The usage is known to be incomplete.")
+@click.option("--partial", is_flag=True, default=None, help="The usage is incomplete.")
 @click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
 @config_option
 @_common
@@ -242,7 +242,7 @@ def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_meter
 @_common
 def correct_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """A final reading that says why. The wrong ones stay in the ledger; after the end, this one counts."""
+    """A final reading with its reason. The wrong ones stay in the ledger; after the end, this one counts."""
     if not fields["reason"].strip():
-        raise InvalidEvent("reason", "a correction says why")
+        raise InvalidEvent("reason", "a correction needs a reason")
     _append(cost_observed(_existing(workflow_id), final=True, **fields), as_json=as_json)

@@ -8,7 +8,7 @@ from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
 from projections.cli.options import data_option, history_option, json_option
 from projections.cli.output.text import print_json
-from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.cli.session import exit_code, log_changes, opened, report_problems
 from projections.documents.changes import refresh_document
 from projections.replay.refresh import refresh
 from projections.replay.resync import merged
@@ -25,7 +25,7 @@ def refresh_command(as_json: bool) -> int:
         report = refresh(session.ledgers, session.history, processes=processes_at_hand())
         copied = session.write_copies(pure=False, reason="refresh")
         report.changes = merged(report.changes, copied)
-    tell(report.problems)
+    report_problems(report.problems)
     if as_json:
         print_json(refresh_document(report, copied if session.application else None))
     else:

@@ -41,7 +41,7 @@ _log = logging.getLogger("costledger")
 @replica_option("--to")
 @click.option("--follow", is_flag=True, help="Go on until stopped; an engine that is away is tried again.")
 @click.option("--repair", "repaired", is_flag=True, help="First find lines that the engine lost, to be sent again.")
-@click.option("--status", is_flag=True, help="Only say what waits, and what cannot be sent; the engine is not asked.")
+@click.option("--status", is_flag=True, help="Only show what waits, and what cannot be sent; the engine is not asked.")
 @click.option(
     "--every",
     "every_seconds",
@@ -52,7 +52,11 @@ _log = logging.getLogger("costledger")
     help="With --follow: how often to look; less often sends more at a time.",
 )
 @click.option(
-    "--copies", type=click.IntRange(1, 5), default=3, show_default=True, help="On how many servers the stream is kept."
+    "--copies",
+    type=click.IntRange(1, 5),
+    default=3,
+    show_default=True,
+    help="On how many servers the stream is stored.",
 )
 @credentials_option
 @json_option
@@ -102,10 +106,10 @@ def _followed(replication: Replication, replica: Replica, every_seconds: float) 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _log.info("replicating to %s", replica.address)
-    said: dict[str, str] = {}
+    reported: dict[str, str] = {}
     away, renewing = "", False
 
-    def told(sent: Sent) -> None:
+    def report(sent: Sent) -> None:
         nonlocal away, renewing
         if sent.renewing is not None:
             if not renewing:
@@ -122,11 +126,11 @@ def _followed(replication: Replication, replica: Replica, every_seconds: float) 
             _log.info("%s answers again", replica.address)
         away = problem
         for failed in sent.problems:
-            if said.get(failed.workflow_id) != str(failed.error):
-                said[failed.workflow_id] = str(failed.error)
+            if reported.get(failed.workflow_id) != str(failed.error):
+                reported[failed.workflow_id] = str(failed.error)
                 _log.warning("%s: %s", failed.workflow_id, failed.error)
 
-    replication.follow(stop, report=told, every_seconds=every_seconds)
+    replication.follow(stop, report=report, every_seconds=every_seconds)
     return 0
 
 
@@ -159,8 +163,8 @@ def _told(sent: Sent, found: Repair | None, *, as_json: bool) -> int:
             lost = counted(sum(loss.lines for loss in found.losses), "line")
             click.echo(
                 f"{counted(found.ledgers, 'ledger')} compared: {len(found.losses):,} had lost {lost}, "
-                f"{len(found.foreign):,} ended with a message of somebody else; "
-                f"{counted(found.lines, 'event')} sent again behind what is there and acknowledged"
+                f"{len(found.foreign):,} ended with a message of another program; "
+                f"{counted(found.lines, 'event')} sent again after the last message and acknowledged"
             )
         click.echo(
             f"{counted(sent.lines, 'event')} of {counted(len(sent.ledgers), 'ledger')} acknowledged "
@@ -189,9 +193,9 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> int:
         print_json(asdict(found))
         return code
     shown = Table(None, "replication", "", right=("",))
-    seen = found.replica
-    shown.add_row("engine", "none yet" if seen is None else seen.address)
-    shown.add_row("last acknowledged", "" if seen is None else local_time(seen.acknowledged_at))
+    replica = found.replica
+    shown.add_row("engine", "none yet" if replica is None else replica.address)
+    shown.add_row("last acknowledged", "" if replica is None else local_time(replica.acknowledged_at))
     shown.add_row("ledgers", f"{found.ledgers:,}")
     shown.add_row("ledgers behind", f"{found.ledgers_behind:,}")
     shown.add_row("events behind", f"{found.events_behind:,}")
@@ -199,8 +203,8 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> int:
     shown.add_row("lag", f"{found.lag_seconds:,.1f} s")
     for why, number in sorted(Counter(one.why for one in found.held).items()):
         shown.add_row(f"ledgers {why}", f"{number:,}")
-    if seen is not None and seen.problem:
-        shown.add_row("problem", plain(seen.problem))
+    if replica is not None and replica.problem:
+        shown.add_row("problem", plain(replica.problem))
     shown.print(console())
     if found.held:
         held = Table("held", "ledger", "why", "problem", prose=("problem",))

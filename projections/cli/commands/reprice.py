@@ -1,4 +1,4 @@
-"""`reprice`: what was priced by tokens, priced anew by the rates of today."""
+"""`reprice`: what was priced by tokens, priced again by the rates of today."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from projections.cli.output.progress import counted_bar
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import plain, print_json
 from projections.cli.parsing import moment_option
-from projections.cli.session import exit_code, log_changes, opened, tell
+from projections.cli.session import exit_code, log_changes, opened, report_problems
 from projections.cli.workflow_ids import whole_id
 from projections.replay.refresh import LedgerProblem
 from projections.replay.reprice import PriceChange, RepricePlan, Wanted, apply, plans
 
 _SHOWN_MAX: Final = 20
-"""Workflows told to a person; `--json` tells all."""
+"""Workflows that are printed; `--json` has all."""
 
 
 @dataclass(slots=True)
@@ -86,9 +86,9 @@ class _Difference:
             self.models[change.model].add(change)
         self.waiting_nanousd += made.waiting_nanousd
         if made.events:
-            told = {"adw_id": made.workflow_id, "status": made.status, "events": len(made.events)}
+            changed = {"adw_id": made.workflow_id, "status": made.status, "events": len(made.events)}
             old, new = money.to_wire(made.old_nanousd), money.to_wire(made.new_nanousd)
-            self.workflows.append(told | {"old_cost_usd": old, "new_cost_usd": new})
+            self.workflows.append(changed | {"old_cost_usd": old, "new_cost_usd": new})
 
 
 @click.command("reprice")
@@ -111,18 +111,18 @@ def reprice_command(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Price anew what was priced from tokens, or has no price: all workflows, or those named.
+    """Price again what was priced from tokens, or has no price: all workflows, or those named.
 
     It shows the difference first, and appends final readings when you agree; nothing is rewritten. What the provider
     reported is never touched. Run again, it appends nothing.
     """
     if not reason.strip():
-        raise InvalidEvent("reason", "a new price says why")
+        raise InvalidEvent("reason", "a new price needs a reason")
     ledgers, book, wanted = store(), prices(), Wanted(since, until, model)
     named = [whole_id(given) for given in workflow_ids]
     found = _difference(ledgers, named or list(ledgers.workflow_ids()), book, wanted, reason)
-    changed = [told["adw_id"] for told in found.workflows]
-    tell(found.problems)
+    changed = [changed["adw_id"] for changed in found.workflows]
+    report_problems(found.problems)
     if not as_json and (found.models or not found.problems):
         _print(found)
     agreed = bool(changed) and (yes or (not as_json and sys.stdin.isatty() and click.confirm("Append these?")))
@@ -158,14 +158,14 @@ def _append(
     reason: str,
     problems: list[LedgerProblem],
 ) -> int:
-    """Append to each, and bring the rows up to date; what cannot be done is told and added to the problems."""
+    """Append to each, and bring the rows up to date; what cannot be done is reported and added to the problems."""
     appended = 0
     for workflow_id in workflow_ids:
         try:
             appended += apply(ledgers, workflow_id, book, wanted, reason)
         except CostledgerError as error:
             problems.append(LedgerProblem(workflow_id, error))
-            tell(problems[-1:])
+            report_problems(problems[-1:])
     log_changes()
     with opened(workflow_ids=workflow_ids):
         pass
@@ -175,16 +175,16 @@ def _append(
 def _as_json(found: _Difference, appended: int) -> dict[str, Any]:
     models = {
         name: {
-            "readings": told.readings,
-            "newly_priced_readings": told.newly_priced,
-            "tokens": told.tokens,
-            "old_cost_usd": money.to_wire(told.old_nanousd),
-            "new_cost_usd": money.to_wire(told.new_nanousd),
-            "unpriced_readings": told.unpriced,
-            "unpriced_tokens": told.unpriced_tokens,
-            "kept_readings": told.kept,
+            "readings": model.readings,
+            "newly_priced_readings": model.newly_priced,
+            "tokens": model.tokens,
+            "old_cost_usd": money.to_wire(model.old_nanousd),
+            "new_cost_usd": money.to_wire(model.new_nanousd),
+            "unpriced_readings": model.unpriced,
+            "unpriced_tokens": model.unpriced_tokens,
+            "kept_readings": model.kept,
         }
-        for name, told in sorted(found.models.items())
+        for name, model in sorted(found.models.items())
     }
     return {
         "models": models,
@@ -199,36 +199,40 @@ def _print(found: _Difference) -> None:
     out = console()
     figures = ("readings", "tokens", "old price", "new price", "difference")
     shown = Table(None, "model", *figures, right=figures, dropped=("readings", "tokens", "old price", "difference"))
-    for name, told in sorted(found.models.items()):
-        if told.readings:
-            old, new = told.old_nanousd, told.new_nanousd
-            before = "none" if told.newly_priced == told.readings else money.shown(old)
-            counts = (f"{told.readings:,}", f"{told.tokens:,}")
+    for name, model in sorted(found.models.items()):
+        if model.readings:
+            old, new = model.old_nanousd, model.new_nanousd
+            before = "none" if model.newly_priced == model.readings else money.shown(old)
+            counts = (f"{model.readings:,}", f"{model.tokens:,}")
             shown.add_row(plain(name), *counts, before, money.shown(new), _signed(new - old))
     if shown.row_count:
         shown.print(out)
         _print_workflows(found)
     else:
         click.echo("nothing to append: whatever has a price today has it already")
-    for name, told in sorted(found.models.items()):
-        if told.unpriced:
+    for name, model in sorted(found.models.items()):
+        if model.unpriced:
             click.echo(
-                f"{plain(name)}: still no price for {counted(told.unpriced_tokens, 'token')} in "
-                f"{counted(told.unpriced, 'reading')}; "
+                f"{plain(name)}: still no price for {counted(model.unpriced_tokens, 'token')} in "
+                f"{counted(model.unpriced, 'reading')}; "
                 "give it rates under [[prices]] in costledger.toml"
             )
-        if told.kept:
-            click.echo(f"{plain(name)}: no price today; kept as it is in {counted(told.kept, 'reading')}")
+        if model.kept:
+            click.echo(f"{plain(name)}: no price today; unchanged in {counted(model.kept, 'reading')}")
 
 
 def _print_workflows(found: _Difference) -> None:
     figures = ("readings", "old cost", "new cost")
     dropped = ("readings", "status")
     shown = Table(None, "workflow", "status", *figures, right=figures, whole=("status",), dropped=dropped)
-    for told in found.workflows[:_SHOWN_MAX]:
-        old, new = money.from_wire(told["old_cost_usd"]), money.from_wire(told["new_cost_usd"])
+    for changed in found.workflows[:_SHOWN_MAX]:
+        old, new = money.from_wire(changed["old_cost_usd"]), money.from_wire(changed["new_cost_usd"])
         shown.add_row(
-            Id(told["adw_id"]), styled_status(told["status"]), f"{told['events']:,}", money.shown(old), money.shown(new)
+            Id(changed["adw_id"]),
+            styled_status(changed["status"]),
+            f"{changed['events']:,}",
+            money.shown(old),
+            money.shown(new),
         )
     shown.print(console())
     if len(found.workflows) > _SHOWN_MAX:

@@ -14,7 +14,7 @@ from projections.cli.options import complete_workflow, config_option, data_optio
 from projections.cli.output.changes import print_report
 from projections.cli.output.progress import progress_bar
 from projections.cli.output.text import print_json
-from projections.cli.session import exit_code, opened, report_writes, tell
+from projections.cli.session import exit_code, opened, report_problems, report_writes
 from projections.cli.workflow_ids import whole_id
 from projections.documents.changes import resync_document
 from projections.folding.cost_words import cost_before
@@ -36,7 +36,7 @@ __all__ = []
 def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json: bool) -> int:
     """Read the sources again, append what is new, and replay: one workflow, or all ended ones.
 
-    With --force every row shows pure replay, and rows that no ledger stands behind are removed.
+    With --force every row shows pure replay, and rows without a ledger are removed.
     """
     workflow_id = None if workflow_id is None else whole_id(workflow_id)
     with opened(up_to_date=False, reads=dry_run) as session, progress_bar("reading sources") as progress:
@@ -56,7 +56,7 @@ def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json:
         if session.application is not None and done.copied is not None:
             report_writes(session.application, done.copied)
     report, imported = done.report, done.imported
-    tell(report.problems)
+    report_problems(report.problems)
     for name, error in imported.problems:
         click.echo(f"costledger: {name}: {error}", err=True)
     if as_json:

@@ -15,7 +15,7 @@ from projections.cli.options import data_option, history_option, json_option, wo
 from projections.cli.output.console import console
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
-from projections.cli.session import CommandSession, exit_code, opened, tell
+from projections.cli.session import CommandSession, exit_code, opened, report_problems
 from projections.cli.workflow_ids import whole_id
 from projections.folding.cost_words import row_cost
 from projections.replay.refresh import refresh
@@ -30,7 +30,7 @@ _LEFT_OUT_SHOWN_MAX: Final = 20
 @history_option
 @data_option
 def salvage_command(workflow_id: str, as_json: bool) -> int:
-    """Make a new ledger of the lines that still verify; the damaged file is kept beside it."""
+    """Make a new ledger of the lines that still verify; the damaged file stays in the same folder."""
     workflow_id = whole_id(workflow_id)
     with opened(up_to_date=False) as session:
         before = session.history.row(workflow_id)
@@ -38,15 +38,15 @@ def salvage_command(workflow_id: str, as_json: bool) -> int:
         session.history.forget(workflow_id)
         report = refresh(session.ledgers, session.history, workflow_ids=[workflow_id], pure=True, reason="salvage")
         after = session.history.row(workflow_id)
-    tell(report.problems)
+    report_problems(report.problems)
     old, new = ("unknown" if row is None else row_cost(row) for row in (before, after))
     if as_json:
         costs = {"old_cost": before, "new_cost": after}
-        told = {name: None if row is None else money.to_wire(row.actual_cost_nanousd) for name, row in costs.items()}
-        print_json({**asdict(done), **told})
+        shown = {name: None if row is None else money.to_wire(row.actual_cost_nanousd) for name, row in costs.items()}
+        print_json({**asdict(done), **shown})
         return exit_code(report.problems)
     click.echo(
-        f"{counted(done.kept, 'event')} kept, {counted(len(done.left_out), 'line')} left out; "
+        f"{counted(done.kept, 'event')} recovered, {counted(len(done.left_out), 'line')} left out; "
         f"the damaged file is {done.damaged}"
     )
     _print(done.left_out)

@@ -136,8 +136,8 @@ def _answered(settings: Settings) -> str:
     """What its clients may call it, and what to do when that helps none."""
     if settings.wildcard and not settings.allowed_hosts:
         return (
-            f"warning: {settings.host} is every address and nobody's name, so requests from other machines are refused "
-            "(421); say what clients call this one: --allow-host NAME"
+            f"warning: {settings.host} is every address and no host name, so requests from other machines are refused "
+            "(421); name the host as clients do: --allow-host NAME"
         )
     return f"answers requests for {', '.join(settings.hosts)}; --allow-host NAME adds one"
 
@@ -146,7 +146,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     """A socket whose connections send each answer at once; of more than descriptors are left for, they are refused.
 
     asyncio sees to that for sockets it made itself only; without it the second part of an answer waits for the client's
-    acknowledgement of the first, some 40 ms (Nagle's algorithm, RFC 896, beside delayed acknowledgements, RFC 1122).
+    acknowledgement of the first, some 40 ms (Nagle's algorithm, RFC 896, with delayed acknowledgements, RFC 1122).
     """
     from projections.server.http.listening_socket import Listening
     from projections.server.service.descriptors import connections_at_hand

@@ -56,14 +56,14 @@ __all__ = []
 _BASIS = {
     "reported": "reported: every dollar was reported by the provider or its CLI",
     "priced": "priced: some part was priced from tokens",
-    "partial": "partial: at least this; some usage has no price or is known to be incomplete",
+    "partial": "partial: at least this; some usage has no price or is incomplete",
     None: "no reading yet",
 }
 
 
 @click.command("show")
 @workflow_argument
-@click.option("--as-of", metavar="TIME|SEQ", help="What the ledger said then: a time, or an event's number.")
+@click.option("--as-of", metavar="TIME|SEQ", help="The row as it was then: a time, or an event's number.")
 @replica_option("--from")
 @credentials_option
 @json_option
@@ -145,11 +145,11 @@ def _print_row(
     out.print(f"ledger  {counted(found.event_count, 'event')}, head {found.ledger_hash[:12]}…")
     if found.error_message:
         out.print(f"error   {plain(found.error_message)}")
-    held = money.from_wire(cost["by_agent"].get(HELD, "0.00"))
+    held_nanousd = money.from_wire(cost["by_agent"].get(HELD, "0.00"))
     for by in ("agent", "model"):
-        _print_parts(out, by, spent, held, cost.get("subagents", {}) if by == "agent" else {})
-    for doubt in cost.get("possible_double_counting", []):
-        out.print(Text.assemble(("possible double counting", "yellow"), f": {doubt}"))
+        _print_parts(out, by, spent, held_nanousd, cost.get("subagents", {}) if by == "agent" else {})
+    for meters in cost.get("possible_double_counting", []):
+        out.print(Text.assemble(("possible double counting", "yellow"), f": {meters}"))
     for meter in cost.get("retries_without_counter", []):
         out.print(Text.assemble(("a retry without a counter", "yellow"), f": {meter}; the cost is at least this"))
     if cost.get("unread_events"):

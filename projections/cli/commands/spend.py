@@ -171,12 +171,12 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
     for line in made.lines:
         parts = sorted(line.models.items()) if named else [("", line.amounts)]
         for model, amounts in parts:
-            told = [csv_cell(line.labels[name]) for name in labels]
+            names = [csv_cell(line.labels[name]) for name in labels]
             figures = _csv_figures(amounts)
             if not amounts[0] and figures["at_least"]:
-                figures["cost_usd"] = ""  # no figure is known, and a column can still be added up
+                figures["cost_usd"] = ""  # the cost is unknown, and a column can still be added up
             figures["at_least"] = int(figures["at_least"])
-            out.writerow([*told, *([csv_cell(model)] if named else []), *figures.values()])
+            out.writerow([*names, *([csv_cell(model)] if named else []), *figures.values()])
 
 
 def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
@@ -193,8 +193,8 @@ def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) ->
         dropped=_DROPPED,
     )
     for line in made.lines:
-        told = [_label(line.labels[name], name) for name in labels]
-        shown.add_row(*told, *_cells(columns, line.models, line.amounts))
+        about = [_label(line.labels[name], name) for name in labels]
+        shown.add_row(*about, *_cells(columns, line.models, line.amounts))
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
                 shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")

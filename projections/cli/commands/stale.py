@@ -33,7 +33,7 @@ from projections.reports.attention import Attention
 @click.command("stale")
 @click.option("--idle-hours", type=click.FloatRange(min=0), default=6.0, show_default=True, help="Running, but silent.")
 @click.option("--accept", "accepted_id", metavar="ID", help="Accept what needs attention there; with --reason.")
-@click.option("--reason", help="Why it is right as it stands; it stays in the ledger.")
+@click.option("--reason", help="Why it is right as it is; the reason stays in the ledger.")
 @json_option
 @history_option
 @config_option
@@ -41,13 +41,13 @@ from projections.reports.attention import Attention
 def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None, as_json: bool) -> int:
     """What needs attention, why, and what to do; `verify` proves, this suspects.
 
-    What is right as it stands is accepted, which is an event in the ledger: it stays quiet until it is another finding.
+    What is right as it is can be accepted, which is an event in the ledger: it is not listed again until it changes.
     """
     idle = timedelta(hours=idle_hours)
     if accepted_id is not None:
         return _accept(existing_id(accepted_id), reason, idle, as_json=as_json)
     if reason is not None:
-        raise InvalidInput("--reason says why something is accepted; name it with --accept ID")
+        raise InvalidInput("--reason is for an acceptance; name the workflow with --accept ID")
     with opened() as session:
         found = _found(session, session.history.rows(), idle)
     if as_json:
@@ -61,7 +61,7 @@ def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None
 
 def _accept(workflow_id: str, reason: str | None, idle: timedelta, *, as_json: bool) -> int:
     if not (reason or "").strip():
-        raise InvalidEvent("reason", "an acceptance says why: --reason TEXT")
+        raise InvalidEvent("reason", "an acceptance needs a reason: --reason TEXT")
     with opened(workflow_ids=[workflow_id]) as session:
         row = session.history.row(workflow_id)
         if row is None:
@@ -105,13 +105,13 @@ def _print(found: list[Suspect]) -> None:
         status, cost = styled_status(row.status), row_cost(row)
         shown.add_row(Id(row.adw_id), status, cost, plain(suspect.why), suspect.next_step)
     shown.print(console())
-    click.echo("right as it stands? costledger stale --accept ID --reason WHY")
+    click.echo("right as it is? costledger stale --accept ID --reason WHY")
 
 
 def _grown_at(session: CommandSession, rows: list[Row]) -> dict[str, datetime]:
     """When the newest source of ended workflows was written, if it holds what their ledgers do not.
 
-    A newer file alone says nothing: it may have been copied, or have grown by lines without a cost. So those of newer
+    A newer file alone proves nothing: it may have been copied, or have grown by lines without a cost. So those of newer
     files are read again, in a trial.
     """
     updated = {row.adw_id: timestamps.moment(row.updated_at) for row in rows if row.status != "running"}

@@ -63,7 +63,7 @@ class _Picture:
     Attributes:
         idle: open workflows without activity.
         suspects: rows that need attention, and why.
-        standings: the workflows near or over their budgets.
+        budgets: the workflows near or over their budgets.
         dated: what of today is dated by evidence.
         agents: a folder `agents` here that is an ADW project's and was not imported.
     """
@@ -76,7 +76,7 @@ class _Picture:
     running: list[Row] = field(default_factory=list)
     idle: list[Row] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
-    standings: list[tuple[Row, BudgetStatus]] = field(default_factory=list)
+    budgets: list[tuple[Row, BudgetStatus]] = field(default_factory=list)
     dated: dict[str, int] = field(default_factory=dict)
     agents: Path | None = None
 
@@ -111,7 +111,7 @@ def _picture(session: CommandSession) -> _Picture:
         if found.status == "running":
             (made.idle if is_idle(found, now, after) else made.running).append(found)
     made.suspects = list(_suspects(session, rows, now))
-    made.standings = _standings(rows, day)
+    made.budgets = _budgets(rows, day)
     made.dated = spent_at_from(history, first, last)
     made.agents = _agents_here(session)
     return made
@@ -122,7 +122,7 @@ def _suspects(session: CommandSession, rows: list[Row], now: datetime) -> Iterat
     yield from suspects_of_copies(rows, session.compared(rows), session.where_copied, now=now)
 
 
-def _standings(rows: list[Row], day: date) -> list[tuple[Row, BudgetStatus]]:
+def _budgets(rows: list[Row], day: date) -> list[tuple[Row, BudgetStatus]]:
     """The workflows near or over their budgets that are open or were active in the longest time shown."""
     budgets, oldest = configured_budgets(config_path()), date.fromordinal(day.toordinal() - _LONGEST).isoformat()
     recent = [row for row in rows if row.status == "running" or (row.last_activity or "") >= oldest]
@@ -171,7 +171,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
         ],
         "idle": len(picture.idle),
         "findings": [finding_document(found) for found in picture.suspects],
-        "budgets": [check_document(row, stands) for row, stands in picture.standings],
+        "budgets": [check_document(row, budget) for row, budget in picture.budgets],
         "spent_at_from_usd": dated_document(picture.dated),
         "data": {"path": str(picture.data.path.absolute()), "named_by": picture.data.named_by, "rows": session.where},
         "looked_in": {kind: [str(folder) for folder in folders] for kind, folders in _default_folders().items()},
@@ -196,8 +196,8 @@ def _windows_json(figures: Mapping[int, Figure] | None) -> dict[str, Any]:
 def _print(picture: _Picture, session: CommandSession) -> None:
     out, spent, made = console(), picture.spent, picture.overview
     unpriced = unpriced_of(picture.rows)
-    known = any(found.cost_basis is not None for found in picture.rows)
-    ever = in_words(made.ever.nanousd, unpriced=bool(unpriced), at_least=made.ever.at_least, known=known)
+    has_reading = any(found.cost_basis is not None for found in picture.rows)
+    ever = in_words(made.ever.nanousd, unpriced=bool(unpriced), at_least=made.ever.at_least, known=has_reading)
     today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced), at_least=spent.total.at_least)
     workflows = counted(len(picture.rows), "workflow")
     out.print(f"{picture.day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {workflows}")
@@ -273,18 +273,18 @@ def _print_running(out: Console, picture: _Picture, session: CommandSession) -> 
 
 
 def _print_budgets(out: Console, picture: _Picture) -> None:
-    if not picture.standings:
+    if not picture.budgets:
         return
     columns = ("workflow", "spent", "budget", "share", "left")
     shown = Table("Near or over the budget", *columns, right=columns[1:], dropped=("share",))
-    for row, stands in picture.standings[:_FINDINGS_MAX]:
-        over = stands.state is BudgetState.OVER
-        bound = ("≥ " if over else "≤ ") if stands.at_least else ""
-        left = f"{bound}{money.shown(abs(stands.left_nanousd))} {'over' if over else 'left'}"
-        share = "" if stands.percent is None else f"{stands.percent} %"
-        shown.add_row(Id(row.adw_id), row_cost(row), money.shown(stands.budget_nanousd), share, left)
+    for row, budget in picture.budgets[:_FINDINGS_MAX]:
+        over = budget.state is BudgetState.OVER
+        bound = ("≥ " if over else "≤ ") if budget.at_least else ""
+        left = f"{bound}{money.shown(abs(budget.left_nanousd))} {'over' if over else 'left'}"
+        share = "" if budget.percent is None else f"{budget.percent} %"
+        shown.add_row(Id(row.adw_id), row_cost(row), money.shown(budget.budget_nanousd), share, left)
     shown.print(out)
-    _print_rest(out, len(picture.standings) - _FINDINGS_MAX, "costledger check")
+    _print_rest(out, len(picture.budgets) - _FINDINGS_MAX, "costledger check")
 
 
 def _print_suspects(out: Console, picture: _Picture) -> None:
@@ -310,9 +310,9 @@ def _print_agents(out: Console, picture: _Picture) -> None:
 def _where(picture: _Picture, session: CommandSession) -> str:
     """Where the data lies, and what named it."""
     path, named_by = picture.data
-    told = _DATA_NAMED_BY[named_by].format(project=path.absolute().parent)
+    origin = _DATA_NAMED_BY[named_by].format(project=path.absolute().parent)
     rows = "" if session.where == str(path) else f"; the rows in {session.where}"
-    return f"data: {path.absolute()} ({told}){rows}"
+    return f"data: {path.absolute()} ({origin}){rows}"
 
 
 def _print_empty(picture: _Picture, session: CommandSession) -> None:

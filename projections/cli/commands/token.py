@@ -38,7 +38,7 @@ def create(scope: str, note: str) -> None:
 @json_option
 @data_option
 def list_tokens(as_json: bool) -> None:
-    """The tokens there are; their secrets are not kept."""
+    """The tokens there are; their secrets are not stored."""
     tokens = TokenRegister(data_path()).all()
     if as_json:
         print_json([{n: v for n, v in asdict(token).items() if n != "sha256"} for token in tokens])

@@ -42,7 +42,7 @@ from projections.replay.verify import Finding, Proof, verify
     "--against",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="Anchors that were kept elsewhere: nothing they vouch for was rewritten or cut.",
+    help="Anchors that were stored elsewhere: nothing that they cover was rewritten or cut.",
 )
 @click.option("--shared", is_flag=True, help="Also prove the shared engine, and the rows that projectors make of it.")
 @replica_option("--from")
@@ -76,7 +76,7 @@ def verify_command(
             f"{counted(proof.events, 'event')} ({proof.size_bytes / 1e6:,.1f} MB) and "
             f"{counted(proof.rows, 'row')} proven, "
             f"{counted(len(findings), 'finding')}"
-            + (f", {counted(len(anchors), 'anchor')} held" if anchors and not findings else "")
+            + (f", {counted(len(anchors), 'anchor')} verified" if anchors and not findings else "")
         )
         click.echo(_vouched(vouched, asked=bool(anchors)))
         if shared:
@@ -92,7 +92,7 @@ def verify_command(
 def _vouched(since: Anchor | None, *, asked: bool) -> str:
     """Return which changes by a writer of all the files would show."""
     if since is not None:
-        return f"whatever was there at {since.moment} is unchanged: the anchor of that moment holds"
+        return f"whatever was there at {since.moment} is unchanged: the anchor of that moment is verified"
     if asked:
         return "no anchor vouches for these ledgers as they are: see the findings"
     return (
@@ -113,25 +113,25 @@ def _of_directory(session: CommandSession, proof: Proof, anchors: list[Anchor]) 
             session.ledgers, history, proof, application=session.application, processes=many, progress=progress
         )
         findings = list(found)
-    if (doubt := misplaced(session.data, every=True)) is not None:
-        findings.append(Finding("(all)", doubt.problem, doubt.next_step))
-    damaged, held = bool(findings), list[Anchor]()
-    for kept in anchors:
-        parted = list(broken(session.ledgers, kept))
-        held += [] if parted or damaged else [kept]
-        for name, problem in parted:
+    if (suspect := misplaced(session.data, every=True)) is not None:
+        findings.append(Finding("(all)", suspect.problem, suspect.next_step))
+    damaged, verified = bool(findings), list[Anchor]()
+    for anchor in anchors:
+        mismatches = list(broken(session.ledgers, anchor))
+        verified += [] if mismatches or damaged else [anchor]
+        for name, problem in mismatches:
             step = "restore the ledger from a backup made before that"
             if "was renewed since" in problem:
-                step = "costledger anchor, and keep the new one"
-            findings.append(Finding(name, f"since the anchor of {kept.moment}: {problem}", step))
-    return findings, max(held, key=lambda one: one.moment, default=None)
+                step = "costledger anchor, and store the new one"
+            findings.append(Finding(name, f"since the anchor of {anchor.moment}: {problem}", step))
+    return findings, max(verified, key=lambda one: one.moment, default=None)
 
 
 def _of_replica(session: CommandSession, replica: Replica, agreement: Agreement) -> list[Finding]:
     """Where ledgers, their replica, and rows made of it do not agree."""
     with counted_bar("comparing", "ledgers") as progress:
-        parted = disagreements(session.ledgers, replica, agreement, progress=progress)
-        findings = [Finding(found.workflow_id, str(found.error), _next_step(found)) for found in parted]
+        mismatches = disagreements(session.ledgers, replica, agreement, progress=progress)
+        findings = [Finding(found.workflow_id, str(found.error), _next_step(found)) for found in mismatches]
     if session.history.shared:
         with counted_bar("comparing rows", "partitions") as progress:
             findings += disagreeing_rows(replica, session.history, progress=progress)

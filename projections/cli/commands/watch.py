@@ -35,7 +35,7 @@ from projections.cli.options import (
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.costs import row_cost
 from projections.cli.output.tables import Id, Table
-from projections.cli.output.text import local_time, place, plain
+from projections.cli.output.text import local_time, location, plain
 from projections.cli.session import CommandSession, opened
 from projections.documents.changes import change_document
 from projections.folding.cost_words import cost_before
@@ -99,7 +99,7 @@ def _sources(register: SourceRegister) -> Iterator[SourceEntry]:
 
 def _say_when_without_source(register: SourceRegister, data: Path) -> None:
     """To stay silent for ever would look like following."""
-    with suppress(CostledgerError):  # the first step tells it
+    with suppress(CostledgerError):  # the first step reports it
         if next(_sources(register), None) is None:
             click.echo(
                 f"costledger: no source to follow yet, only what is appended to the ledgers in {plain(str(data))}; "
@@ -143,9 +143,9 @@ def _print(step: WatchReport, *, as_json: bool) -> None:
 
 
 def _problems(step: WatchReport) -> list[tuple[str, str]]:
-    """What is in the way, and what had to be skipped, each with its place."""
+    """Return problems and skipped input, each with its location."""
     troubles = [(trouble.where, trouble.problem) for trouble in step.troubles]
-    return troubles + [(place(str(each.path), each.line), f"skipped: {each.reason}") for each in step.skipped]
+    return troubles + [(location(str(each.path), each.line), f"skipped: {each.reason}") for each in step.skipped]
 
 
 class _Board:
@@ -193,12 +193,12 @@ class _Board:
 
     def _drawn(self, out: Console) -> Group:
         since = f"{self._began:%H:%M:%S}"
-        told = [Text(plain(f"{where}: {problem}"), style="yellow") for where, problem in self._problems]
-        height = out.height - _LINES_AROUND - 2 * len(told)
+        problems = [Text(plain(f"{where}: {problem}"), style="yellow") for where, problem in self._problems]
+        height = out.height - _LINES_AROUND - 2 * len(problems)
         return Group(
             Text(f"{cost_before(self._spent_nanousd)} taken in since {since} · Ctrl-C leaves", style="bold"),
             self._table(max(3, height)).fitted(out.width),
-            *told,
+            *problems,
         )
 
     def _table(self, height: int) -> Table:

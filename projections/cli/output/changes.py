@@ -32,7 +32,7 @@ def print_accepted(accepted: list[Accepted]) -> None:
         old = "no row" if one.old_nanousd is None else cost_before(one.old_nanousd)
         click.echo(
             f"{one.workflow_id}: its ledger no longer holds what its row was folded from ({one.problem}); "
-            f"accepted as it stands: {old} before, {money.shown(one.new_nanousd)} now"
+            f"accepted as it is: {old} before, {money.shown(one.new_nanousd)} now"
         )
 
 

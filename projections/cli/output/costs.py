@@ -30,18 +30,18 @@ Unpriced = dict[str, tuple[int, int]]
 
 
 def unpriced_of(rows: Iterable[Row]) -> Unpriced:
-    """What these rows say of it, together."""
+    """Return the unpriced usage of rows, by model."""
     found: Unpriced = {}
     for row in rows:
         if row.unpriced_events:
-            for name, told in orjson.loads(row.cost_breakdown).get("unpriced", {}).items():
+            for name, usage in orjson.loads(row.cost_breakdown).get("unpriced", {}).items():
                 events, tokens = found.get(name, (0, 0))
-                found[name] = (events + told["events"], tokens + told["tokens"])
+                found[name] = (events + usage["events"], tokens + usage["tokens"])
     return dict(sorted(found.items()))
 
 
 def print_unpriced(out: Console, cost_nanousd: int, unpriced: Unpriced, *, indent: str = "") -> None:
-    """Say that a total is a lower bound, and why; nothing when all usage is priced."""
+    """Print that a total is a lower bound, and why; nothing when all usage is priced."""
     if unpriced:
         from rich.text import Text
 
@@ -50,7 +50,7 @@ def print_unpriced(out: Console, cost_nanousd: int, unpriced: Unpriced, *, inden
             f"{plain(name)} ({counted(events, 'message')}, {counted(tokens, 'token')})"
             for name, (events, tokens) in unpriced.items()
         )
-        told = Text(indent)
+        line = Text(indent)
         if cost_nanousd:
-            told = told.append("at least ", "yellow").append(money.shown(cost_nanousd), "bold").append(", ")
-        out.print(told.append(f"{messages} unpriced: {named}"))
+            line = line.append("at least ", "yellow").append(money.shown(cost_nanousd), "bold").append(", ")
+        out.print(line.append(f"{messages} unpriced: {named}"))

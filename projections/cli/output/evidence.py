@@ -1,4 +1,4 @@
-"""What of a figure is dated by evidence, said once below it: the sources of these readings carry no time."""
+"""How much of a figure is dated by evidence, as a line below it: the sources of these readings have no time."""
 
 from __future__ import annotations
 

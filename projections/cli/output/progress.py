@@ -8,24 +8,24 @@ from contextlib import AbstractContextManager, contextmanager
 
 __all__ = ["counted_bar", "progress_bar"]
 
-Tell = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Takes how much is done, and of how much."""
 
 
-def counted_bar(doing: str, unit: str) -> AbstractContextManager[Tell]:
+def counted_bar(doing: str, unit: str) -> AbstractContextManager[Progress]:
     """For a task measured in things."""
     return _bar(doing, unit)
 
 
-def progress_bar(doing: str) -> AbstractContextManager[Tell]:
+def progress_bar(doing: str) -> AbstractContextManager[Progress]:
     """For a task measured in bytes."""
     return _bar(doing, None)
 
 
 @contextmanager
-def _bar(doing: str, unit: str | None) -> Iterator[Tell]:
+def _bar(doing: str, unit: str | None) -> Iterator[Progress]:
     if not sys.stderr.isatty():
-        yield lambda done, size: None  # noqa: ARG005 - nobody looks
+        yield lambda done, size: None  # noqa: ARG005 - there is no terminal
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -31,17 +31,17 @@ _BETWEEN: Final = 3
 """Blanks between two columns."""
 
 _AROUND: Final = 4
-"""Blanks before the first column and behind the last together, as `SIMPLE_HEAD` draws them."""
+"""Blanks before the first column and after the last, together, as `SIMPLE_HEAD` draws them."""
 
 
 class Id(str):
-    """A cell that is an id: whole where there is room, else so much of its beginning as tells it from the others."""
+    """A cell that is an id: whole where there is room, else the shortest beginning that is unique in its column."""
 
     __slots__ = ()
 
 
 class Table:
-    """Rows that become a table once the width is known.
+    """Rows that become a table of the width of the terminal.
 
     Args:
         right: columns of figures, aligned to the right; they and `whole` ones are never broken.
@@ -93,14 +93,14 @@ class Table:
     def fitted(self, columns: int) -> rich.table.Table:
         """The table for a terminal of so many columns; below any sense, with its cells below each other."""
         whole, short = self._cells(), self._cells(self._short_ids())
-        kept = list(range(len(self._columns)))
+        chosen = list(range(len(self._columns)))
         for gone in [set[str](), *self._dropped]:
-            kept = [at for at in kept if self._columns[at] not in gone]
+            chosen = [at for at in chosen if self._columns[at] not in gone]
             for cells, least in ((whole, self._wanted), (short, self._folded)):
-                if (widths := self._widths(kept, cells, columns, least)) is not None:
-                    return self._drawn(kept, cells, widths)
-        widths = self._widths(kept, short, columns, self._least)
-        return self._stacked(kept, whole) if widths is None else self._drawn(kept, short, widths)
+                if (widths := self._widths(chosen, cells, columns, least)) is not None:
+                    return self._drawn(chosen, cells, widths)
+        widths = self._widths(chosen, short, columns, self._least)
+        return self._stacked(chosen, whole) if widths is None else self._drawn(chosen, short, widths)
 
     def _cells(self, short: dict[str, str] | None = None) -> list[list[str | Text]]:
         return [
@@ -136,12 +136,12 @@ class Table:
         return min(natural, _PROSE_COLUMNS_LEAST if self._columns[at] in self._prose else _NAME_COLUMNS_MIN)
 
     def _widths(
-        self, kept: list[int], cells: list[list[str | Text]], columns: int, least: Callable[[int, int], int]
+        self, chosen: list[int], cells: list[list[str | Text]], columns: int, least: Callable[[int, int], int]
     ) -> list[int] | None:
-        """The width of each column that is kept, or None when they do not fit."""
-        natural = [max(map(_width, [self._columns[at], *(row[at] for row in cells)])) for at in kept]
-        widths = [least(at, most) for at, most in zip(kept, natural, strict=True)]
-        room = columns - _AROUND - _BETWEEN * (len(kept) - 1) - sum(widths)
+        """The width of each column that is chosen, or None when they do not fit."""
+        natural = [max(map(_width, [self._columns[at], *(row[at] for row in cells)])) for at in chosen]
+        widths = [least(at, most) for at, most in zip(chosen, natural, strict=True)]
+        room = columns - _AROUND - _BETWEEN * (len(chosen) - 1) - sum(widths)
         if room < 0:
             return None
         growing = [at for at, width in enumerate(widths) if width < natural[at]]
@@ -152,9 +152,9 @@ class Table:
             growing = [at for at in growing if widths[at] < natural[at]]
         return widths
 
-    def _drawn(self, kept: list[int], cells: list[list[str | Text]], widths: list[int]) -> rich.table.Table:
+    def _drawn(self, chosen: list[int], cells: list[list[str | Text]], widths: list[int]) -> rich.table.Table:
         made = self._empty()
-        for at, width in zip(kept, widths, strict=True):
+        for at, width in zip(chosen, widths, strict=True):
             name = self._columns[at]
             justify: Literal["right", "left"] = "right" if name in self._right else "left"
             one_line = name in self._unbroken or name in self._cut
@@ -163,16 +163,16 @@ class Table:
         for number, (row, (_, style)) in enumerate(zip(cells, self._rows, strict=True)):
             if number == self._total_at:
                 made.add_section()
-            made.add_row(*(row[at] for at in kept), style=style)
+            made.add_row(*(row[at] for at in chosen), style=style)
         return made
 
-    def _stacked(self, kept: list[int], cells: list[list[str | Text]]) -> rich.table.Table:
+    def _stacked(self, chosen: list[int], cells: list[list[str | Text]]) -> rich.table.Table:
         from rich.text import Text
 
         made = self._empty()
-        made.add_column("\n".join(self._columns[at] for at in kept), overflow="fold")
+        made.add_column("\n".join(self._columns[at] for at in chosen), overflow="fold")
         for row, (_, style) in zip(cells, self._rows, strict=True):
-            made.add_row(Text("\n").join(Text("") + row[at] for at in kept if row[at]), style=style)
+            made.add_row(Text("\n").join(Text("") + row[at] for at in chosen if row[at]), style=style)
         return made
 
     def _empty(self) -> rich.table.Table:

@@ -17,7 +17,7 @@ __all__ = [
     "batches",
     "csv_cell",
     "local_time",
-    "place",
+    "location",
     "plain",
     "print_json",
     "print_json_list",
@@ -88,10 +88,10 @@ def local_time(moment: str | None) -> str:
     return (moment or "") if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def place(file: str | None, line: int | None) -> str:
-    """Where something was read, relative to the current directory when it lies below."""
+def location(file: str | None, line: int | None) -> str:
+    """Return where something was read, relative to the current directory when it lies below."""
     if file is None:
-        return "told directly"
+        return "reported by API"
     path = Path(file)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"{plain(str(shown))}:{line}" if line is not None else plain(str(shown))

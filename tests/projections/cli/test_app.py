@@ -65,8 +65,8 @@ def piped(folder: Path, *arguments: str, stdin: bytes = b"") -> Done:
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def events(*told: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(event).encode() + b"\n" for event in told)
+def events(*lines: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in lines)
 
 
 def test_from_the_first_event_to_the_final_figure(run: Run) -> None:
@@ -85,8 +85,8 @@ def test_from_the_first_event_to_the_final_figure(run: Run) -> None:
 
 def test_a_charge_is_priced_from_its_tokens(run: Run) -> None:
     run("charge", "w", "--model", "claude-opus-4-5", "--input-tokens", "1000000", "--output-tokens", "1000000")
-    told = run("charge", "w", "--model", "who-knows-1", "--output-tokens", "5").out
-    assert "no price" in told
+    answer = run("charge", "w", "--model", "who-knows-1", "--output-tokens", "5").out
+    assert "no price" in answer
     row = run("show", "w", "--json").json
     assert (row["actual_cost_total"], row["cost_basis"], row["unpriced_events"]) == ("30.00", "partial", 1)
 
@@ -201,9 +201,9 @@ def test_a_resync_reads_the_sources_again(run: Run, tmp_path: Path) -> None:
     write(log, init(), result(0.1))
     run("import", "adw", "agents")
     write(log, init(), result(0.1), result(2.37, uuid="r2"))
-    told = run("resync", "w1", "--json").json
-    assert (told["appended"], told["resynced_count"], told["workflows"]) == (1, 1, ["w1"])
-    assert [(change["old_cost"], change["new_cost"]) for change in told["changes"]] == [("0.10", "2.37")]
+    answer = run("resync", "w1", "--json").json
+    assert (answer["appended"], answer["resynced_count"], answer["workflows"]) == (1, 1, ["w1"])
+    assert [(change["old_cost"], change["new_cost"]) for change in answer["changes"]] == [("0.10", "2.37")]
 
 
 def test_a_row_set_wrong_by_hand_is_put_right_by_a_forced_resync(run: Run, tmp_path: Path) -> None:
@@ -258,8 +258,8 @@ def test_an_id_that_looks_like_an_option_goes_after_two_dashes(run: Run) -> None
         (["observe", "w", "--input-tokens", str(2**63)], 2, "not between 0 and 1,000,000,000,000"),
         (["observe", "w", "--cost-usd", "1000000.01"], 2, "above the limit of 1,000,000 USD"),
         (["observe", "w", "--cost-usd", "1", "--observed-at", "soon"], 2, "--observed-at 'soon' is no time"),
-        (["show", "nobody"], 1, "no workflow 'nobody'"),
-        (["explain", "nobody"], 1, "no workflow 'nobody'"),
+        (["show", "nowhere"], 1, "no workflow 'nowhere'"),
+        (["explain", "nowhere"], 1, "no workflow 'nowhere'"),
         (["histroy"], 2, "Did you mean 'history'?"),
         (["observe"], 2, "Missing argument"),
         (["--data", "README", "history"], 1, "is not a folder"),
@@ -297,13 +297,13 @@ def test_a_database_that_is_not_ours_is_left_alone(run: Run, tmp_path: Path) -> 
 
 
 def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
-    told = events(
+    lines = events(
         {"type": "workflow_started", "workflow_id": "w"},
         {"type": "cost_observed", "workflow_id": "w", "cost_usd": 0.1, "id": "e1", "note": {"x": 1.5}},
         {"type": "cost_observed", "workflow_id": "v", "cost_usd": "0.09"},
         {"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.10", "id": "e1"},
     )
-    done = piped(tmp_path, "append", "--json", stdin=told)
+    done = piped(tmp_path, "append", "--json", stdin=lines)
     receipts = [json.loads(line) for line in done.out.splitlines()]
     assert [(r["workflow_id"], r["seq"], r["duplicate"]) for r in receipts] == [
         ("w", 2, False),
@@ -312,7 +312,7 @@ def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
         ("w", 3, True),
     ]
     assert (done.code, done.err) == (0, "")
-    assert piped(tmp_path, "append", stdin=told[:-1]).out == "2 appended, 2 already there, 0 refused\n"
+    assert piped(tmp_path, "append", stdin=lines[:-1]).out == "2 appended, 2 already there, 0 refused\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -366,9 +366,9 @@ def test_bad_lines_on_stdin_are_named_and_the_others_appended(tmp_path: Path) ->
 
 
 def test_a_conflict_within_a_chunk_stops_only_itself(tmp_path: Path) -> None:
-    told = [{"type": "cost_observed", "workflow_id": "w", "cost_usd": f"0.0{n}", "id": "same"} for n in (1, 2)]
-    told.append({"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.03"})
-    done = piped(tmp_path, "append", stdin=events(*told))
+    given = [{"type": "cost_observed", "workflow_id": "w", "cost_usd": f"0.0{n}", "id": "same"} for n in (1, 2)]
+    given.append({"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.03"})
+    done = piped(tmp_path, "append", stdin=events(*given))
     assert (done.code, done.out) == (1, "2 appended, 0 already there, 1 refused\n")
 
 
@@ -415,9 +415,9 @@ def test_the_demo_can_be_kept_and_looked_at(run: Run) -> None:
 def test_names_that_would_drive_a_terminal_are_shown_as_text(run: Run) -> None:
     run("observe", "w", "--agent", "[red]x[/red]", "--cost-usd", "1")
     run("fail", "w", "--error-message", "\x1b[31mboom\x1b[0m")
-    told = run("show", "w").out
-    assert "[red]x[/red]" in told
-    assert "\x1b[31m" not in told
+    answer = run("show", "w").out
+    assert "[red]x[/red]" in answer
+    assert "\x1b[31m" not in answer
 
 
 def test_help_lists_every_command_and_every_command_has_help(run: Run) -> None:
@@ -451,8 +451,8 @@ def test_stale_is_quiet_about_a_killed_session_and_names_what_a_resync_would_add
     assert run("stale").out == "nothing needs attention\n", "its row says at least"
     write(log, init(), message("m", 5), message("m2", 5))
     os.utime(log, (4e9, 4e9))
-    told = run("stale", "--json").json["findings"]
-    assert [(one["kind"], one["next_step"]) for one in told] == [("source_grown", "costledger resync -- w1")]
+    answer = run("stale", "--json").json["findings"]
+    assert [(one["kind"], one["next_step"]) for one in answer] == [("source_grown", "costledger resync -- w1")]
     os.utime(log, (1e9, 1e9))
     assert run("correct", "w1", "--cost-usd", "0.12", "--reason", "the invoice").code == 0
     assert run("stale").out == "nothing needs attention\n"
@@ -487,8 +487,8 @@ def test_a_damaged_ledger_is_salvaged_and_anchored(run: Run, tmp_path: Path) -> 
     path = tmp_path / "data/ledgers/w.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
     assert "costledger salvage -- w" in run("verify").out
-    told = run("salvage", "w")
-    assert (told.code, "its row showed $2.3700, and shows $0.0900 now" in told.out) == (0, True)
+    answer = run("salvage", "w")
+    assert (answer.code, "its row showed $2.3700, and shows $0.0900 now" in answer.out) == (0, True)
     assert run("verify").code == 0
     assert run("verify", "--against", "safe.txt").code == 3
     assert run("salvage", "w").code == 1
@@ -509,11 +509,11 @@ def test_a_salvage_killed_before_it_came_to_the_row_is_finished_by_the_next(run:
     assert killed.returncode != 0
     assert b'"salvaged":true' in path.read_bytes()  # its row is still the damaged ledger's
     assert run("verify").code == 3
-    told = run("salvage", "w")
-    assert told.code == 0
-    assert "1 event kept" in told.out
-    assert "w.jsonl.damaged-1" in told.out
-    assert "its row showed $2.3700, and shows $0.0900 now" in told.out
+    answer = run("salvage", "w")
+    assert answer.code == 0
+    assert "1 event recovered" in answer.out
+    assert "w.jsonl.damaged-1" in answer.out
+    assert "its row showed $2.3700, and shows $0.0900 now" in answer.out
     assert run("verify").code == 0
     assert run("salvage", "w").code == 1
     run("observe", "w", "--agent", "test", "--cost-usd", "1")
@@ -532,8 +532,12 @@ def test_a_salvage_whose_row_cannot_be_replayed_is_no_success(run: Run, tmp_path
     body = plan[:-66].replace(b'"cost_usd":"0.09"', b'"cost_usd":"free"')  # some other writer's line, rightly chained
     odd = body + chain_hash(opening[-66:] + b"\n", body).encode() + b'"}'
     path.write_bytes(b"\n".join([opening, odd, build, b""]))
-    told = run("salvage", "w")
-    assert (told.code, "1 event kept, 1 line left out" in told.out, "costledger: w: " in told.err) == (1, True, True)
+    answer = run("salvage", "w")
+    assert (answer.code, "1 event recovered, 1 line left out" in answer.out, "costledger: w: " in answer.err) == (
+        1,
+        True,
+        True,
+    )
 
 
 def test_a_salvage_that_would_keep_nothing_is_a_finding(run: Run, tmp_path: Path) -> None:
@@ -541,8 +545,8 @@ def test_a_salvage_that_would_keep_nothing_is_a_finding(run: Run, tmp_path: Path
     run("refresh")
     path = tmp_path / "data/ledgers/w.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
-    told = run("salvage", "w")
-    assert (told.code, "restore the file from a backup" in told.err) == (3, True)
+    answer = run("salvage", "w")
+    assert (answer.code, "restore the file from a backup" in answer.err) == (3, True)
     assert "$2.2800" in run("history").out
 
 

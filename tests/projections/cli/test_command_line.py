@@ -120,8 +120,8 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path, arguments: list[st
 
 
 def test_what_has_not_ended_when_its_output_is_closed_is_an_error(tmp_path: Path) -> None:
-    code, told = head(tmp_path, "append")
-    assert (code, "the output was closed before `costledger append` had ended" in told) == (1, True)
+    code, answer = head(tmp_path, "append")
+    assert (code, "the output was closed before `costledger append` had ended" in answer) == (1, True)
 
 
 def test_columns_count_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,8 @@ def test_messages_that_were_read_before_stay_where_they_count_and_that_is_said(
 def test_sessions_that_name_no_folder_are_workflows_of_their_own_and_that_is_said_once(
     tmp_path: Path, data: tuple[str, str], by: str
 ) -> None:
-    told = [said("m1", 5), *(said(f"n{n}", 5, session=f"s{2 + n % 2}", cwd="") for n in range(4))]
-    path = write(tmp_path / "t" / "s1.jsonl", *told)
+    given = [said("m1", 5), *(said(f"n{n}", 5, session=f"s{2 + n % 2}", cwd="") for n in range(4))]
+    path = write(tmp_path / "t" / "s1.jsonl", *given)
     done = CliRunner().invoke(cli, [*data, "import", "claude", str(path), "--workflow-by", by])
     assert done.stderr.count("2 sessions named no folder to be a project's by; each is a workflow of its own\n") == 1
     assert {"s2", "s3"} < {row["adw_id"] for row in json.loads(run(*data, "history", "--json"))["workflows"]}
@@ -84,8 +84,8 @@ def test_a_configured_source_without_a_path_is_read_from_its_places(
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
     write(tmp_path / "claude" / "projects" / "p" / "s1.jsonl", said("m1", 5))
     config = write(tmp_path / "costledger.toml", b'[[sources]]\nkind = "claude"\nworkflow_by = "branch"\n')
-    told = json.loads(run(*data, "import", "--config", str(config), "--json"))
-    assert [name.startswith("shop-main-") for name in told["workflows"]] == [True]
+    answer = json.loads(run(*data, "import", "--config", str(config), "--json"))
+    assert [name.startswith("shop-main-") for name in answer["workflows"]] == [True]
 
 
 def test_files_whose_names_are_no_text_are_imported_followed_and_named(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_files_whose_names_are_no_text_are_imported_followed_and_named(tmp_path:
 
 
 def failed(folder: Path, *arguments: str) -> str:
-    """What a process of its own tells when it fails."""
+    """The error output of a process of its own."""
     done = piped(folder, *arguments)
     assert done.code == 1, done
     return done.err

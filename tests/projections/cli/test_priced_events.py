@@ -78,7 +78,7 @@ def test_a_stream_that_was_left_before_it_said_its_usage_is_missing_whatever_its
         class messages:  # noqa: N801 - as SDKs call it
             @staticmethod
             def create() -> Iterator[object]:
-                return iter([{"id": "c-1", "model": "nobody-knows", "choices": [{}]}])
+                return iter([{"id": "c-1", "model": "unlisted-1", "choices": [{}]}])
 
     with workflow("w") as wf:
         assert len(list(wf.track(Client()).messages.create())) == 1
@@ -120,8 +120,8 @@ def test_a_mistake_in_the_file_names_its_line_and_nothing_is_appended(run: Run) 
 
 
 def test_every_door_prices_usage_without_a_cost_and_the_same_event_again_is_the_same(run: Run, tmp_path: Path) -> None:
-    told = {"type": "cost_observed", "workflow_id": "w", "id": "e1", "agent": "a", "model": "claude-opus-4-5"}
-    line = json.dumps(told | {"usage": {"output_tokens": 1_000_000}}).encode() + b"\n"
+    event = {"type": "cost_observed", "workflow_id": "w", "id": "e1", "agent": "a", "model": "claude-opus-4-5"}
+    line = json.dumps(event | {"usage": {"output_tokens": 1_000_000}}).encode() + b"\n"
     seen = ("observe", "w", "--agent", "b", "--model", "claude-opus-4-5", "--output-tokens", "1000000", "--id", "e2")
     assert piped(tmp_path, "append", stdin=line).out == "1 appended, 0 already there, 0 refused\n"
     assert "$25.0000 is event 3" in run(*seen).out
@@ -153,29 +153,31 @@ def test_prices_without_a_model_are_those_of_all_in_use(run: Run) -> None:
     for model in ("claude-sonnet-4-5", "glm-5", "who-knows-1"):
         charge(run, "w", model)
     charge(run, "v", next(line.split('"')[1] for line in LOCAL.splitlines() if "model" in line).replace("*", "x"))
-    told = run("prices")
-    lines = told.out.splitlines()
+    answer = run("prices")
+    lines = answer.out.splitlines()
     shown = {line.split()[0]: line for line in lines[2:] if line.startswith("  ")}
     assert "anthropic" in shown["claude-sonnet-4-5"]
     assert "≥ " in shown["glm-5"]
     assert "unpriced" in shown["who-knows-1"]
     assert any("[[prices]] number 1" in line for line in shown.values())
-    assert re.search(r"^list: genai-prices \S+, newest dated price \d{4}-\d\d-\d\d, corrections \d{4}", told.out, re.M)
-    assert re.search(r"^update the list: .*--upgrade genai-prices$", told.out, re.M)
+    assert re.search(
+        r"^list: genai-prices \S+, newest dated price \d{4}-\d\d-\d\d, corrections \d{4}", answer.out, re.M
+    )
+    assert re.search(r"^update the list: .*--upgrade genai-prices$", answer.out, re.M)
     every = run("prices", "--json").json
     assert {one["model"]: one["rates"] is None for one in every["models"]}["who-knows-1"] is True
     assert every["models"][0] | {"at": ""} == run("prices", every["models"][0]["model"], "--json").json | {"at": ""}
 
 
 def test_prices_of_a_model(run: Run) -> None:
-    told = run("prices", "claude-sonnet-4-5-20250929", "--at", "2026-01-10T00:00Z", "--json").json
-    assert told["rates"]["input_tokens"] == {
+    answer = run("prices", "claude-sonnet-4-5-20250929", "--at", "2026-01-10T00:00Z", "--json").json
+    assert answer["rates"]["input_tokens"] == {
         "usd": "3.00",
         "per": 1_000_000,
         "tiers": [{"above_input_tokens": 200_000, "usd": "6.00"}],
     }
-    assert (told["price_book"].split()[0], told["override"]) == ("genai-prices", None)
-    assert (told["providers"], told["correction"], told["at_least"]) == (["anthropic"], None, False)
+    assert (answer["price_book"].split()[0], answer["override"]) == ("genai-prices", None)
+    assert (answer["providers"], answer["correction"], answer["at_least"]) == (["anthropic"], None, False)
     table = run("prices", "claude-sonnet-4-5", "--at", "2026-01-10").out
     assert "above 200,000" in table
     assert "cache write, 1 h" in table
@@ -285,8 +287,8 @@ def test_a_reprice_takes_only_the_workflows_and_days_named(run: Run) -> None:
     configure(NEGOTIATED)
     assert len(run("reprice", "w1", "--reason", "r", "--json").json["workflows"]) == 1
     for days, count in (("2026-05-01", 2), ("2026-04-30", 0)):
-        told = run("reprice", "--reason", "r", "--until", days, "--since", "2026-04-29", "--json").json
-        assert len(told["workflows"]) == count
+        answer = run("reprice", "--reason", "r", "--until", days, "--since", "2026-04-29", "--json").json
+        assert len(answer["workflows"]) == count
     nowhere = run("reprice", "w1", "nowhere", "--reason", "r", "--yes")
     assert (nowhere.code, "nowhere" in nowhere.err) == (1, True)
     assert "1 reading appended to 1 workflow\n" in nowhere.out
@@ -311,16 +313,16 @@ def test_a_check_exits_3_when_over_and_warns_from_80_percent_on(run: Run) -> Non
         checked = run("check", "w")
         assert (checked.code, warned in checked.err) == (code, True)
         assert ("budget" in checked.err) == bool(warned)
-    told = run("check", "w", "--json")
-    assert (told.code, told.json["budget"]["state"], told.json["budget"]["left_usd"]) == (3, "over", "-0.01")
+    answer = run("check", "w", "--json")
+    assert (answer.code, answer.json["budget"]["state"], answer.json["budget"]["left_usd"]) == (3, "over", "-0.01")
 
 
 def test_a_check_of_a_budget_of_nothing_names_no_percentage(run: Run) -> None:
     run("start", "w", "--budget-usd", "0")
     run("observe", "w", "--cost-usd", "0.0000001")
-    told = run("check", "w")
-    assert (told.code, told.out) == (3, "w: $0.0000001 of $0.0000000 spent, $0.0000001 over\n")
-    assert told.err.endswith("costledger: w is over its budget\n")
+    answer = run("check", "w")
+    assert (answer.code, answer.out) == (3, "w: $0.0000001 of $0.0000000 spent, $0.0000001 over\n")
+    assert answer.err.endswith("costledger: w is over its budget\n")
     assert run("check", "w", "--json").json["budget"]["percent"] is None
 
 
@@ -330,9 +332,9 @@ def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
     run("start", "w1", "--workflow-template", "small")
     run("observe", "w1", "--cost-usd", "0.51")
     run("observe", "w2", "--cost-usd", "0.51")
-    told = run("check", "--json")
-    assert [(one["adw_id"], one["budget"]["state"]) for one in told.json] == [("w1", "over"), ("w2", "ok")]
-    assert told.code == 3
+    answer = run("check", "--json")
+    assert [(one["adw_id"], one["budget"]["state"]) for one in answer.json] == [("w1", "over"), ("w2", "ok")]
+    assert answer.code == 3
     run("complete", "w1")
     assert run("check").code == 0, "what has ended is no longer watched"
     assert run("check", "w1").code == 3, "unless it is asked for"
@@ -342,8 +344,10 @@ def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
 def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
     run("start", "w", "--budget-usd", "5")
     charge(run, "w", "qwen-at-home", 9)
-    told = run("check", "w").out
-    assert told == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
+    answer = run("check", "w").out
+    assert (
+        answer == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
+    )
     assert run("check", "w", "--json").json["budget"]["at_least"] is True
 
 

@@ -106,8 +106,8 @@ def test_processes_share_the_work_and_one_that_is_killed_is_replaced(
         projectors[0].kill()
         hosts.replicate()
         wait_for(postgres_url, hosts.rows())
-        code, told, _ = command(postgres_url, "project", "--status")
-        assert (code, told["held"], len(told["partitions"])) == (0, [], 64)
+        code, answer, _ = command(postgres_url, "project", "--status")
+        assert (code, answer["held"], len(answer["partitions"])) == (0, [], 64)
     finally:
         for process in projectors:
             process.kill()
@@ -115,10 +115,10 @@ def test_processes_share_the_work_and_one_that_is_killed_is_replaced(
         hosts.close()
     for store in hosts.stores:
         store.append([workflow_ended("w1", "completed")])
-    code, told, _ = command(postgres_url, "history")
-    assert (code, told["total_count"]) == (0, 20)
-    code, _, told = command(postgres_url, "refresh")
-    assert (code, "projectors write this history" in told) == (2, True)
+    code, answer, _ = command(postgres_url, "history")
+    assert (code, answer["total_count"]) == (0, 20)
+    code, _, answer = command(postgres_url, "refresh")
+    assert (code, "projectors write this history" in answer) == (2, True)
 
 
 def test_a_rebuild_replays_the_stream_and_says_so(tmp_path: Path, nats: Cluster, postgres_url: str) -> None:
@@ -126,10 +126,10 @@ def test_a_rebuild_replays_the_stream_and_says_so(tmp_path: Path, nats: Cluster,
     hosts.work(0, 40)
     hosts.replicate()
     hosts.close()
-    code, told, _ = command(postgres_url, "project", "--from", nats.name, "--once")
-    assert (code, told["held"]) == (0, 0)
+    code, answer, _ = command(postgres_url, "project", "--from", nats.name, "--once")
+    assert (code, answer["held"]) == (0, 0)
     code, again, _ = command(postgres_url, "project", "--from", nats.name, "--rebuild")
-    assert (code, again["lines"], again["costs_changed"]) == (0, told["lines"], 0)
+    assert (code, again["lines"], again["costs_changed"]) == (0, answer["lines"], 0)
     code, dropped, _ = command(postgres_url, "rebuild", "--drop-old")
     assert (code, dropped) == (0, {"dropped_versions": [1]})
 
@@ -150,8 +150,8 @@ def test_a_server_put_back_from_a_copy_is_noticed_repaired_and_replayed(tmp_path
         server.wipe()
         shutil.copytree(tmp_path / "copy", server.folder / "store")
         engine.start()
-        code, _, told = command(postgres_url, "project", "--from", engine.name, "--once")
-        assert (code, "went back in time" in told) == (1, True)
+        code, _, answer = command(postgres_url, "project", "--from", engine.name, "--once")
+        assert (code, "went back in time" in answer) == (1, True)
         with open_postgres(postgres_url) as history:
             assert history.rows() == hosts.rows()
         data = ("--data", str(hosts.stores[0].path))
@@ -166,9 +166,9 @@ def test_a_server_put_back_from_a_copy_is_noticed_repaired_and_replayed(tmp_path
 
 
 def test_where_it_writes_and_reads_has_to_be_named() -> None:
-    code, _, told = command("sqlite:x.db", "project", "--status")
-    assert (code, "--history postgresql://" in told) == (2, True)
-    code, _, told = command("postgresql://me@127.0.0.1:1/x", "project")
-    assert (code, "--from nats://" in told) == (2, True)
-    code, _, told = command("postgresql://me@127.0.0.1:1/x", "project", "--status")
-    assert (code, "cannot be reached" in told) == (1, True)
+    code, _, answer = command("sqlite:x.db", "project", "--status")
+    assert (code, "--history postgresql://" in answer) == (2, True)
+    code, _, answer = command("postgresql://me@127.0.0.1:1/x", "project")
+    assert (code, "--from nats://" in answer) == (2, True)
+    code, _, answer = command("postgresql://me@127.0.0.1:1/x", "project", "--status")
+    assert (code, "cannot be reached" in answer) == (1, True)

@@ -122,9 +122,9 @@ def test_a_second_host_and_a_copy_of_the_first(run: Run, server: Cluster, tmp_pa
     assert run("--data", "copy", "origin", "--renew").code == 0
     assert run("--data", "copy", "replicate", *to, "--json").json["events"] == 2
     with closing(NatsReplica(server.name)) as replica:
-        told = {head.origin for head, _ in replica.heads()}
+        answer = {head.origin for head, _ in replica.heads()}
     expected = {origin_of(tmp_path / name) for name in ("data", "second", "copy")}
-    assert told == {origin.id for origin in expected if origin is not None}
+    assert answer == {origin.id for origin in expected if origin is not None}
 
 
 def test_an_engine_that_is_away_and_comes_back_is_followed(run: Run, server: Cluster, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_shared_rows_are_proven_against_the_chains_of_all_hosts(run: Run, server
         db.execute("DELETE FROM workflow_history WHERE adw_id = 'only-two'")
     found = run(*proving)
     assert found.code == 3
-    told = {(finding["workflow_id"], finding["problem"]) for finding in found.json["findings"]}
-    assert told == {("w", "output_tokens is 7, and replay says 0"), ("only-two", "its row is missing")}
+    answer = {(finding["workflow_id"], finding["problem"]) for finding in found.json["findings"]}
+    assert answer == {("w", "output_tokens is 7, and replay says 0"), ("only-two", "its row is missing")}
     assert run(*history, "project", "--from", server.name, "--rebuild").code == 0
     assert run(*proving).code == 0

@@ -29,7 +29,7 @@ PLAN, BUILD = "2026-11-22T23:30:00Z", "2026-11-23T12:00:00Z"
 
 @pytest.fixture
 def filled(run: Run) -> Run:
-    """Two workflows, over midnight in Berlin, one message of a model that nobody has a price for."""
+    """Two workflows, over midnight in Berlin, one message of a model without a price."""
     run("start", "w", "--issue-number", "17", "--workflow-template", "sdlc", "--project", "site")
     opus, sonnet = ("--model", "claude-opus-4-5"), ("--model", "claude-sonnet-4-5")
     run("charge", "w", "--agent", "plan", *opus, "--cost-usd", "1.25", "--observed-at", PLAN, *USAGE)
@@ -42,8 +42,8 @@ def on_a_terminal(columns: int, *arguments: str) -> str:
     """What a terminal of some width gets."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    told = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    environment = told | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm", "TZ": "UTC"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = inherited | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm", "TZ": "UTC"}
     command = [sys.executable, "-m", "projections", *arguments]
     with subprocess.Popen(command, stdout=theirs, env=environment) as process:
         os.close(theirs)
@@ -80,9 +80,9 @@ def test_the_local_zone_is_the_default(filled: Run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
-        told = filled("daily", "--json").json
-        assert ([line["period"] for line in told["lines"]], told["timezone"]) == (["2026-11-23"], zone_called(None))
-        assert filled("daily", "--json", "--timezone", "local").json == told
+        answer = filled("daily", "--json").json
+        assert ([line["period"] for line in answer["lines"]], answer["timezone"]) == (["2026-11-23"], zone_called(None))
+        assert filled("daily", "--json", "--timezone", "local").json == answer
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -132,8 +132,8 @@ def test_a_table_has_a_line_per_day_its_models_and_a_total(filled: Run) -> None:
 
 
 def test_the_newest_comes_first_when_asked(filled: Run) -> None:
-    told = filled("daily", "--timezone", "UTC", "--order", "desc", "--json").json["lines"]
-    assert [line["period"] for line in told] == ["2026-11-23", "2026-11-22"]
+    answer = filled("daily", "--timezone", "UTC", "--order", "desc", "--json").json["lines"]
+    assert [line["period"] for line in answer] == ["2026-11-23", "2026-11-22"]
 
 
 @pytest.mark.parametrize("breakdown", [[], ["--breakdown"]])
@@ -151,11 +151,11 @@ def test_a_column_of_csv_adds_up(filled: Run, breakdown: list[str]) -> None:
 def test_a_narrow_terminal_loses_columns_and_breaks_no_figure(command: str, columns: int) -> None:
     written = on_a_terminal(columns, command, "--breakdown", "--by", "agent")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written), "NO_COLOR allows bold and dim, and no colour"
-    told = re.sub(r"\x1b\[[0-9;]*m", "", written)
-    assert max(map(len, told.splitlines())) <= columns
-    assert ("cache create" in told) == (columns == 200)
+    answer = re.sub(r"\x1b\[[0-9;]*m", "", written)
+    assert max(map(len, answer.splitlines())) <= columns
+    assert ("cache create" in answer) == (columns == 200)
     for figure in ("$1.2500", "$0.5000", "$1.7500"):
-        assert figure in told
+        assert figure in answer
 
 
 def test_what_is_wrong_with_the_options_is_said(run: Run) -> None:

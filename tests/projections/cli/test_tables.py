@@ -52,12 +52,12 @@ def test_no_width_cuts_a_figure_or_writes_beyond_the_terminal(cells: list[tuple[
 
 def test_what_has_no_room_folds_then_is_shortened_then_left_out() -> None:
     cells = [(name, "$1.2500", "12,345", "because of this and of that") for name in map(Id, UUIDS)]
-    told = [drawn(table_of(*cells), columns) for columns in (120, 80, 40, 12)]
-    assert [UUIDS[0] in one for one in told] == [True, False, False, False]
-    assert ["0199aaaa-1…" in one for one in told] == [False, True, True, False]
-    assert ["of that" in one for one in told] == [True, True, False, False]
-    assert ["12,345" in one for one in told] == [True, True, False, False]
-    assert all("$1.2500" in one for one in told)
+    drawings = [drawn(table_of(*cells), columns) for columns in (120, 80, 40, 12)]
+    assert [UUIDS[0] in one for one in drawings] == [True, False, False, False]
+    assert ["0199aaaa-1…" in one for one in drawings] == [False, True, True, False]
+    assert ["of that" in one for one in drawings] == [True, True, False, False]
+    assert ["12,345" in one for one in drawings] == [True, True, False, False]
+    assert all("$1.2500" in one for one in drawings)
 
 
 @given(st.lists(names, min_size=2, max_size=6, unique=True))
@@ -95,9 +95,9 @@ def test_history_and_show_keep_every_digit_and_the_workflow(run: Run, columns: i
 def test_what_has_no_price_is_never_free_of_charge(run: Run) -> None:
     run("charge", "v", "--agent", "b", "--model", "local-x", "--output-tokens", "1000", "--message-id", "m1")
     for command in ([], ["history"], ["show", "v"], ["explain", "v"], ["check", "v"], ["daily"]):
-        told = run(*command).out
-        assert "$0.00" not in told, command
-        assert "unpriced" in told, command
+        answer = run(*command).out
+        assert "$0.00" not in answer, command
+        assert "unpriced" in answer, command
     run("observe", "w", "--cost-usd", "1.5")
     for command, least in (
         (["history"], "≥ $1.5000"),

@@ -23,9 +23,9 @@ def _no_configuration_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_receipt_says_what_is_left(run: Run) -> None:
-    begun = run("start", "w", "--budget-usd", "5")
+    started = run("start", "w", "--budget-usd", "5")
     assert (
-        begun.out
+        started.out
         == "w: workflow started is event 2; budget: an unknown amount spent, at most $5.0000 left of $5.0000\n"
     )
     plan = run("observe", "w", "--agent", "plan", "--cost-usd", "4.20")

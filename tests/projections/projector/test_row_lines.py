@@ -115,7 +115,9 @@ def test_an_empty_shared_history_says_which_it_is(run: Run, server: Cluster, pos
 def test_a_figure_stored_by_hand_is_still_reported(run: Run, server: Cluster, shared: tuple[str, ...]) -> None:
     with psycopg.connect(shared[-1], autocommit=True) as db:
         db.execute("UPDATE workflow_history SET actual_cost_nanousd = 7000000000 WHERE adw_id = 'w'")
-    assert "The row shows $7.0000: somebody stored that" in run(*shared, "explain", "w", "--from", server.name).out
+    assert (
+        "The row shows $7.0000: another program stored that" in run(*shared, "explain", "w", "--from", server.name).out
+    )
 
 
 def test_lines_that_the_engine_lost_are_reported_as_missing(
