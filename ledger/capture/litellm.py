@@ -26,7 +26,7 @@ from typing import Any, Final
 from ledger.capture.pending_events import in_thread
 from ledger.capture.workflow import Workflow
 from ledger.errors import MissingExtra
-from ledger.providers.responses import named, of, tells_usage
+from ledger.providers.responses import named, of, reports_usage
 from ledger.providers.usage import mapping
 
 __all__ = ["LISTS", "litellm_callback"]
@@ -97,7 +97,7 @@ class _LedgerCallback:
         call_type: Any,  # noqa: ARG002
     ) -> None:
         """Add the response of a call, since LiteLLM loses its report when the program's event loop ends first."""
-        if self._key(request_data) in _unreported and tells_usage(response):
+        if self._key(request_data) in _unreported and reports_usage(response):
             metadata = {"metadata": of(request_data, "metadata")}
             request = {"model": of(request_data, "model"), "litellm_params": metadata}
             charge = partial(_charge, self._workflow, self._agent, request, response)

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from ledger.capture.pending_events import in_thread
 from ledger.errors import shown
-from ledger.providers.responses import is_free, names_model, of, tells_usage
+from ledger.providers.responses import is_free, names_model, of, reports_usage
 from ledger.providers.streamed_responses import Gathered
 
 __all__ = ["EnteredProxy", "ResponseRecorder", "TrackedCall", "is_stream", "tracked_result"]
@@ -65,7 +65,7 @@ class TrackedCall:
             return
         # google-genai returns the last response of a loop; with this field it made others, not recorded.
         partial = partial or bool(of(answer, "automatic_function_calling_history"))
-        if not partial and not tells_usage(answer):
+        if not partial and not reports_usage(answer):
             self.warn(f"no usage in {shown(type(answer).__name__)}")
             partial = True
         self.record(answer, partial=partial, model=None if names_model(answer) else self.model)

@@ -23,7 +23,7 @@ from ledger.events.workflow_ids import check_workflow_id
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook, bounded_by_text, price_event
 from ledger.providers.modalities import modalities_of
-from ledger.providers.responses import named, response_of, tells_usage, usage_in
+from ledger.providers.responses import named, reports_usage, response_of, usage_in
 from ledger.providers.usage import usage_of
 from ledger.storage.append import Receipt
 from ledger.storage.directory_store import DirectoryStore
@@ -176,7 +176,7 @@ class Workflow:
             _log.exception("a call of workflow %r is not in its ledger; this should not happen", self.workflow_id)
 
     def _charged_or_missed(self, response: object, meter: ReadingFields) -> Event:
-        if not (meter.get("partial") and not tells_usage(response)):  # a stream that was left before its usage came
+        if not (meter.get("partial") and not reports_usage(response)):  # a stream that was left before its usage came
             try:
                 return self._charged(response, **meter)
             except CostledgerError as error:

@@ -15,7 +15,7 @@ from ledger.events.fields import check_name
 from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import usage_of
 
-__all__ = ["Response", "is_free", "named", "names_model", "of", "response_of", "tells_usage", "usage_in"]
+__all__ = ["Response", "is_free", "named", "names_model", "of", "reports_usage", "response_of", "usage_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def usage_in(answer: object) -> Any:
     return _first(answer, _USAGE)
 
 
-def tells_usage(answer: object) -> bool:
+def reports_usage(answer: object) -> bool:
     """Return whether a response reports a usage, valid or not."""
     return usage_in(answer) is not None
 
@@ -83,7 +83,7 @@ def is_free(answer: object) -> bool:
 
     https://platform.openai.com/docs/guides/moderation
     """
-    return str(of(answer, "model")).startswith(_MODERATION) and not tells_usage(answer)
+    return str(of(answer, "model")).startswith(_MODERATION) and not reports_usage(answer)
 
 
 _MODERATION: Final = ("omni-moderation-", "text-moderation-")

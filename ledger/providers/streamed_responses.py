@@ -54,11 +54,6 @@ class Gathered:
         if kind == "message_delta":
             self._add(of(event, "usage"))
 
-    @property
-    def tells_usage(self) -> bool:
-        """Return whether a usage has arrived."""
-        return bool(self._usage)
-
     def answer(self) -> dict[str, Any]:
         """Return the fields of a whole response, for `responses.response_of`; no usage when none has arrived."""
         return self._answer | ({"usage": self._usage} if self._usage else {})

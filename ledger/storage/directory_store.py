@@ -51,7 +51,7 @@ def _problem_of(entry: os.DirEntry[str]) -> str | None:
     try:
         return None if entry.is_file() else "it is no regular file"
     except OSError as error:
-        return f"it cannot be looked at: {reason(error)}"
+        return f"it cannot be inspected: {reason(error)}"
 
 
 def sizes_of(ledgers: LedgerStore) -> dict[str, int]:

@@ -132,7 +132,7 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
         step = only_one if len(named) == 1 else "restore the file `origin` from a backup"
         return MisplacedOrigin(data, f"has no origin, and its ledgers name {', '.join(sorted(named))}", step)
     if found is not None and found.elsewhere:
-        problem = f"was copied, moved or restored: another place may append as origin {found.id}, too"
+        problem = f"was copied, moved or restored: another directory may append as origin {found.id}, too"
         step = f"if this is the only one that goes on: {command} --moved; if both do: {command} --renew"
         return MisplacedOrigin(data, problem, step)
     if found is not None and found.renewing:
@@ -141,7 +141,7 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
         return RenewalUnfinished(data, problem, step)
     if found is not None and (others := named - {found.id}):
         problem = f"is of origin {found.id}, and ledgers in it name {', '.join(sorted(others))}"
-        return MisplacedOrigin(data, problem, f"to give all of them one origin of this place: {command} --renew")
+        return MisplacedOrigin(data, problem, f"to give all of them one new origin: {command} --renew")
     return None
 
 

@@ -33,22 +33,22 @@ def of(folder: Path, *, editable: bool = False) -> dict[str, Any]:
 
 
 def test_an_installation_from_a_clone_names_the_clone(clone: Path, prefix: Path) -> None:
-    told = _hint("server", of(clone), prefix, "/venv/bin/python")
-    assert told == f"/venv/bin/python -m pip install '{clone}[server]'"
-    told = _hint("server", of(clone, editable=True), prefix, "/venv/bin/python")
-    assert told == f"/venv/bin/python -m pip install --editable '{clone}[server]'"
+    hint = _hint("server", of(clone), prefix, "/venv/bin/python")
+    assert hint == f"/venv/bin/python -m pip install '{clone}[server]'"
+    hint = _hint("server", of(clone, editable=True), prefix, "/venv/bin/python")
+    assert hint == f"/venv/bin/python -m pip install --editable '{clone}[server]'"
 
 
 def test_an_installation_from_git_names_the_repository_and_the_commit(prefix: Path) -> None:
     origin = {"url": "https://git.example.com/costledger.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
-    told = _hint("nats", origin, prefix, "python")
-    assert told == f"python -m pip install 'costledger[nats] @ git+https://git.example.com/costledger.git@{COMMIT}'"
+    hint = _hint("nats", origin, prefix, "python")
+    assert hint == f"python -m pip install 'costledger[nats] @ git+https://git.example.com/costledger.git@{COMMIT}'"
 
 
 def test_an_installation_from_a_wheel_names_the_file(prefix: Path) -> None:
     origin = {"url": "file:///tmp/costledger-0.1.0-py3-none-any.whl", "archive_info": {}}
-    told = _hint("watch", origin, prefix, "python")
-    assert told == "python -m pip install 'costledger[watch] @ file:///tmp/costledger-0.1.0-py3-none-any.whl'"
+    hint = _hint("watch", origin, prefix, "python")
+    assert hint == "python -m pip install 'costledger[watch] @ file:///tmp/costledger-0.1.0-py3-none-any.whl'"
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_a_tools_environment_is_installed_again_by_what_made_it(
 
 
 def test_an_environment_without_pip_is_uvs(clone: Path, tmp_path: Path) -> None:
-    told = _hint("server", of(clone), tmp_path / "bare", "/bare/bin/python")
-    assert told == f"uv pip install --python /bare/bin/python '{clone}[server]'"
+    hint = _hint("server", of(clone), tmp_path / "bare", "/bare/bin/python")
+    assert hint == f"uv pip install --python /bare/bin/python '{clone}[server]'"
 
 
 @pytest.mark.parametrize("origin", [{}, {"url": "file:///nowhere", "dir_info": {}}, {"url": 7, "dir_info": {}}])

@@ -38,9 +38,9 @@ NAMES = [*OURS, *ANTHROPIC, "prompt_tokens", "completion_tokens", "prompt_tokens
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), COUNTS | DETAILS))
-def test_whatever_is_taken_for_usage_is_one_that_an_event_can_hold(told: dict[str, Any]) -> None:
+def test_an_accepted_usage_is_one_that_an_event_can_have(value: dict[str, Any]) -> None:
     try:
-        usage = usage_of(told)
+        usage = usage_of(value)
     except InvalidEvent:
         return
     assert check_usage(usage) == usage
@@ -94,12 +94,12 @@ def test_openai_input_includes_cached_tokens_and_ours_does_not() -> None:
 
 
 def test_cache_writes_that_litellm_names_beside_the_details_only() -> None:
-    told = {"prompt_tokens": 1110, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 1000}}
-    beside = {"cache_creation_input_tokens": 100, "cache_read_input_tokens": 1000}
+    given_usage = {"prompt_tokens": 1110, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 1000}}
+    outside = {"cache_creation_input_tokens": 100, "cache_read_input_tokens": 1000}
     expected = {"input_tokens": 10, "cache_write_tokens": 100, "cache_read_tokens": 1000, "output_tokens": 20}
-    assert usage_of(told | beside) == expected
+    assert usage_of(given_usage | outside) == expected
     both = {"cached_tokens": 1000, "cache_creation_tokens": 100}
-    assert usage_of(told | beside | {"prompt_tokens_details": both}) == expected
+    assert usage_of(given_usage | outside | {"prompt_tokens_details": both}) == expected
 
 
 def test_what_is_no_usage_is_named_with_what_would_be_one() -> None:

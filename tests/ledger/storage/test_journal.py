@@ -48,7 +48,7 @@ class FailingFiles(Files):
         return counted
 
 
-def told(store: DirectoryStore) -> list[str]:
+def ids_in(store: DirectoryStore) -> list[str]:
     return [line["id"] for line in store.read("w") if line["type"] == "cost_observed"]
 
 
@@ -69,14 +69,14 @@ def test_when_the_nth_call_fails_no_receipt_is_wrong_and_the_next_attempt_works(
             assert str(tmp_path) in str(error)
             assert store.append([cost_observed("w", cost_usd=1, id=name)])[0].id == name
             acknowledged.append(name)
-    assert told(DirectoryStore(tmp_path)) == acknowledged == ["a", "b", "c"]
+    assert ids_in(DirectoryStore(tmp_path)) == acknowledged == ["a", "b", "c"]
     assert not list(tmp_path.glob("ledgers/*.fenced"))
 
 
 def test_a_lock_that_cannot_be_lifted_is_lifted_by_closing_the_file(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path, files=FailingFiles("unlock", 1, errno.EIO))
     store.append([cost_observed("w", cost_usd=1, id="a")])
-    assert told(DirectoryStore(tmp_path)) == ["a"]  # it would wait for ever
+    assert ids_in(DirectoryStore(tmp_path)) == ["a"]  # it would wait for ever
     assert store.append([cost_observed("w", cost_usd=1, id="b")])[0].seq == 3
 
 
@@ -92,7 +92,7 @@ def test_a_failed_sync_gives_no_receipt_and_fences_the_ledger_for_every_process(
     assert receipt.duplicate  # its bytes were verified and copied to a new, synced file
     assert path.stat().st_ino != before
     assert not path.with_name("w.jsonl.fenced").exists()
-    assert told(store) == ["a", "b"]
+    assert ids_in(store) == ["a", "b"]
 
 
 def test_a_reader_lifts_the_fence_before_it_believes_what_it_reads(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_reader_lifts_the_fence_before_it_believes_what_it_reads(tmp_path: Pat
     store.append([cost_observed("w", cost_usd=1, id="a")])
     path = store.ledger_path("w")
     path.with_name("w.jsonl.fenced").touch()
-    assert told(DirectoryStore(tmp_path)) == ["a"]
+    assert ids_in(DirectoryStore(tmp_path)) == ["a"]
     assert not path.with_name("w.jsonl.fenced").exists()
 
 
@@ -121,7 +121,7 @@ def test_a_ledger_replaced_between_the_write_and_the_sync_is_written_again(tmp_p
     store.append([cost_observed("w", cost_usd=1, id="a")])
     receipt = store.append([cost_observed("w", cost_usd=1, id="mine")])[0]
     assert not receipt.duplicate
-    assert told(store) == ["a", "mine"]
+    assert ids_in(store) == ["a", "mine"]
 
 
 def test_a_ledger_edited_by_hand_is_fenced_and_the_others_go_on(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
     try:
         acknowledged = fill(DirectoryStore(small))
         assert acknowledged > 3
-        assert len(told(DirectoryStore(small))) == acknowledged
+        assert len(ids_in(DirectoryStore(small))) == acknowledged
     finally:
         subprocess.run(["umount", "--lazy", small], check=True)
 
@@ -261,7 +261,7 @@ def test_a_forked_child_appends_beside_its_parent(tmp_path: Path) -> None:
     for number in range(20):
         store.append([cost_observed("w", cost_usd=1, id=f"parent-{number}")])
     assert os.waitpid(child, 0)[1] == 0
-    assert len(set(told(store))) == 41
+    assert len(set(ids_in(store))) == 41
 
 
 def test_threads_share_one_store(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_threads_share_one_store(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert problems == []
-    assert len(set(told(store))) == 200
+    assert len(set(ids_in(store))) == 200
 
 
 def test_batch_durability_is_said_and_flushed(tmp_path: Path) -> None:

@@ -200,8 +200,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(workflow_id=WORKFLOWS, batch=st.lists(st.tuples(IDS, COSTS), min_size=1, max_size=4))
     def append(self, workflow_id: str, batch: list[tuple[str | None, int]]) -> None:
-        told = self.model.get(workflow_id, [])
-        new, conflict = list(told), False
+        expected = self.model.get(workflow_id, [])
+        new, conflict = list(expected), False
         for id, cost in batch:
             known = next((text for known_id, text in new if id is not None and known_id == id), None)
             conflict |= known is not None and known != f"{cost}.00"
@@ -234,11 +234,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def both_hold_what_the_model_says(self) -> None:
-        for workflow_id, told in self.model.items():
+        for workflow_id, expected in self.model.items():
             for store in (self.store, self.memory):
                 read = [line for line in store.read(workflow_id) if line["type"] == "cost_observed"]
-                assert [line["cost_usd"] for line in read] == [text for _, text in told]
-                assert all(line["id"] == id for line, (id, _) in zip(read, told, strict=True) if id is not None)
+                assert [line["cost_usd"] for line in read] == [text for _, text in expected]
+                assert all(line["id"] == id for line, (id, _) in zip(read, expected, strict=True) if id is not None)
         assert list(self.memory.workflow_ids()) == sorted(self.model)
 
     def teardown(self) -> None:
