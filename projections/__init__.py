@@ -2,6 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ledger.errors import BudgetExceeded
     from projections.folding.explain import Step, steps
     from projections.folding.fold import State, fold, initial
     from projections.folding.row import COLUMNS, Row, row
@@ -15,6 +16,7 @@ else:
     __getattr__, __dir__ = _exports(
         __name__,
         {
+            "BudgetExceeded": "programs.workflow",
             "COLUMNS": "folding.row",
             "CostChange": "history.store",
             "Finding": "replay.verify",
@@ -40,6 +42,7 @@ else:
 
 __all__ = [
     "COLUMNS",
+    "BudgetExceeded",
     "CostChange",
     "Finding",
     "HistoryStore",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ledger.pricing.price_book import PriceBook
 
 __all__ = [
+    "NonEmptyPath",
     "complete_workflow",
     "config",
     "config_option",
@@ -49,9 +50,18 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Path | 
         context.find_root().meta["data"] = value
 
 
+class NonEmptyPath(click.Path):
+    """A path; an empty one, mostly of an unset variable, is refused and does not mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty; name a folder or a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 data_option: Callable[[F], F] = click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=True),
+    type=NonEmptyPath(path_type=Path),
     metavar="DIR",
     expose_value=False,
     is_eager=True,

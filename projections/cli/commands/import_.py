@@ -16,6 +16,7 @@ from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
 from projections.cli.options import (
+    NonEmptyPath,
     config,
     config_option,
     config_path,
@@ -39,18 +40,9 @@ _SHOWN_MAX: Final = 20
 """Lines of skipped input that are printed; `--json` has all."""
 
 
-class _SourcePath(click.Path):
-    """A path; an empty one, an unset variable mostly, is not the current folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("the PATH is empty", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 @click.command("import")
 @click.argument("kind", metavar="[KIND]", type=Kind(), required=False)
-@click.argument("paths", metavar="[PATH...]", nargs=-1, type=_SourcePath(path_type=Path))
+@click.argument("paths", metavar="[PATH...]", nargs=-1, type=NonEmptyPath(path_type=Path))
 @click.option("--workflow-id", "--workflow", help="The workflow, where the files do not name it.")
 @click.option("--agent", help="The agent, where the folders do not name it.")
 @click.option(

@@ -131,3 +131,10 @@ def test_columns_count_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
         assert max(map(len, run("history").out.splitlines())) <= int(columns)
     monkeypatch.delenv("COLUMNS")
     assert max(map(len, run("history").out.splitlines())) > 80
+
+
+@pytest.mark.parametrize("arguments", [("--data", "", "history"), ("history", "--data", "")])
+def test_an_empty_data_directory_is_not_the_current_folder(run: Run, arguments: tuple[str, ...]) -> None:
+    refused = run(*arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert "Invalid value for '--data': the path is empty; name a folder" in refused.err
