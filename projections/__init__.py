@@ -2,12 +2,11 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ledger.errors import BudgetExceeded
     from projections.folding.explain import Step, steps
     from projections.folding.fold import State, fold, initial
     from projections.folding.row import COLUMNS, Row, row
     from projections.history.store import CostChange, HistoryStore
-    from projections.programs.workflow import JoinedWithCost, RunWithCost, join, workflow
+    from projections.programs.workflow import BudgetExceeded, JoinedWithCost, RunWithCost, join, workflow
     from projections.replay.refresh import RefreshReport, refresh, resync
     from projections.replay.verify import Finding, Proof, verify
 else:
@@ -40,9 +39,9 @@ else:
         },
     )
 
-__all__ = [
-    "COLUMNS",
+__all__ = [  # noqa: RUF022 - in the order of `sorted`
     "BudgetExceeded",
+    "COLUMNS",
     "CostChange",
     "Finding",
     "HistoryStore",

@@ -27,6 +27,7 @@
     ├── MisplacedOrigin          another data directory may append under the same origin
     │   └── RenewalUnfinished    the data directory is getting a new origin
     ├── SourceUnreadable         a file or folder cannot be imported
+    │   ├── NoLogs               a folder holds no log of the kind asked for
     │   └── ImportBusy           another import of the data directory is running
     ├── UnstorableRow            the figures of a ledger do not fit a row
     ├── LedgersElsewhere         a row of ledgers of several origins, which are not all here
@@ -57,6 +58,7 @@ from ledger.errors.inputs import (
     InvalidMoney,
     InvalidReplica,
     InvalidWorkflowId,
+    NoLogs,
     SourceUnreadable,
     UnknownModel,
     UnknownWorkflow,
@@ -118,6 +120,7 @@ __all__ = [
     "LockedLedger",
     "MisplacedOrigin",
     "MissingExtra",
+    "NoLogs",
     "NothingToSalvage",
     "NothingVerifies",
     "OddLine",

@@ -126,6 +126,10 @@ class SourceUnreadable(CostledgerError):
         super().__init__(f"{readable(path)}: {problem}")
 
 
+class NoLogs(SourceUnreadable):
+    """A folder without a log of the kind that was asked for."""
+
+
 class ImportBusy(SourceUnreadable):
     """Another running import of the same data directory."""
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from ledger.errors import CostledgerError, ImportBusy, SourceUnreadable, readable
+from ledger.errors import CostledgerError, ImportBusy, NoLogs, SourceUnreadable, readable
 from ledger.importing.source_fingerprint import fingerprint, looks
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.sources.formats.folders import may_exist
 from ledger.sources.formats.jsonl import CUT
 from ledger.storage.atomic_files import write_whole
 from ledger.storage.directory_store import DirectoryStore
@@ -102,7 +103,7 @@ def import_new(
         return run.done
     paths = {(entry.kind, entry.path) for entry in registered}
     fresh = [entry for entry in defaults if (entry.kind, entry.path) not in paths]
-    entries = [entry for entry in dict.fromkeys([*registered, *fresh]) if os.path.lexists(entry.path)]
+    entries = [entry for entry in dict.fromkeys([*registered, *fresh]) if may_exist(Path(entry.path))]
     state = _load(ledgers.path) if entries else {}
     changed = [(entry, now) for entry in entries if (now := _changed(ledgers, entry, state.get(entry)))]
     run.done.skipped = {entry: read.skipped for entry, read in state.items() if entry in entries and read.skipped[0]}
@@ -118,7 +119,7 @@ def import_new(
             run.done.blocked = "another import is running"
             return run.done
         except CostledgerError as error:
-            if not (entry in fresh and isinstance(error, SourceUnreadable)):  # its tool was never used
+            if not (entry in fresh and isinstance(error, NoLogs)):  # its tool was never used
                 run.done.problems.append((entry.kind, str(error)))
     _store(ledgers.path, {entry: read for entry, read in state.items() if entry in entries})
     return run.done

@@ -21,6 +21,7 @@ from ledger.importing.session_homes import by_session_home, session_homes
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
 from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Options, Part, Skipped
+from ledger.sources.formats.folders import unreadable
 from ledger.storage.store import LedgerStore
 
 if TYPE_CHECKING:
@@ -75,7 +76,11 @@ def import_entry(store: LedgerStore, entry: SourceEntry, options: ImportOptions 
         from ledger.importing.transcript_importer import import_transcripts
 
         return import_transcripts(store, entry.kind, path, given, options)
-    parts = source(entry.kind).parts(path, given)
+    try:
+        parts = source(entry.kind).parts(path, given)
+    except OSError as error:
+        refused = unreadable(path, error)
+        raise SourceUnreadable(refused.path, refused.reason) from error
     return import_parts(store, parts, options, one_subtree=entry.kind in SESSION_KINDS)
 
 

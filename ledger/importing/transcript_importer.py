@@ -55,10 +55,10 @@ def import_transcripts(
     given = given or Options()
     if given.agent is not None:
         _check_agent(given.agent)
-    files = transcript(kind).files(path)
+    report = ImportReport()
+    files = transcript(kind).files(path, report.skipped)
     everything = options.only is not None or options.status is not None
     options = replace(options, prices=options.book())
-    report = ImportReport()
     with collecting_rarely(), MessageIndex.opened(ledgers, waits=options.waits) as index:
         marks = {} if everything else index.marks(kind, files)
         readings = [found for file in files if (found := _reading_of(kind, file, marks.get(file), report)) is not None]

@@ -23,6 +23,7 @@ from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.sources.claude_stream import read_log
 from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, spelled
+from ledger.sources.formats.folders import walked
 from ledger.sources.formats.regular_files import read_regular
 from ledger.text import first_of
 
@@ -93,21 +94,24 @@ class Adw:
             raise SourceUnreadable(path, "is not a folder; for one log use `import claude-stream`")
         parts: list[Part] = []
         for folder in _workflow_folders(path):
-            logs, state = _logs(folder), folder / _STATE_FILE
-            if logs or state.is_file():
+            skipped: list[Skipped] = []
+            logs, state = _logs(folder, skipped=skipped), folder / _STATE_FILE
+            if logs or skipped or os.path.isfile(state):
                 looked = [_size_and_time(file) for file in (*(log for log, _ in logs), state)]
                 size, written_at = sum(size for size, _ in looked), max(time for _, time in looked)
-                read = _reader(folder, logs, options.agent)
+                read = _reader(folder, logs, skipped, options.agent)
                 parts.append(Part(options.workflow_id or folder.name, size, read, written_at))
         if not parts:
             raise SourceUnreadable(path, f"holds no agents' output (no …{_LOG_SUFFIX} and no {_STATE_FILE})")
         return parts
 
 
-def _reader(folder: Path, logs: list[tuple[Path, str | None]], agent: str | None) -> Callable[[], Findings]:
+def _reader(
+    folder: Path, logs: list[tuple[Path, str | None]], skipped: list[Skipped], agent: str | None
+) -> Callable[[], Findings]:
     def read() -> Findings:
         """Read the logs and the state file of one workflow."""
-        findings = Findings()
+        findings = Findings(skipped=list(skipped))
         for log, named in logs:
             read_log(log, agent or named, findings)
         _read_state(folder / _STATE_FILE, folder.name, findings)
@@ -139,12 +143,15 @@ def _folders(path: Path) -> list[Path]:
         raise SourceUnreadable(path, f"cannot be listed: {reason(error)}") from error
 
 
-def _logs(folder: Path, depth_max: int = _DEPTH_MAX) -> list[tuple[Path, str | None]]:
+def _logs(
+    folder: Path, depth_max: int = _DEPTH_MAX, skipped: list[Skipped] | None = None
+) -> list[tuple[Path, str | None]]:
     """The logs of a workflow with their agents: the first folder below the workflow's."""
     found: list[tuple[Path, str | None]] = []
-    for where, folders, names in os.walk(folder):
+    skipped = [] if skipped is None else skipped
+    for where, folders, names in walked(folder, skipped):
         inside = Path(where).relative_to(folder).parts
-        folders[:] = sorted(folders) if len(inside) < depth_max else []
+        folders[:] = folders if len(inside) < depth_max else []
         found += [(Path(where) / name, readable(inside[0]) if inside else None) for name in sorted(_of_logs(names))]
     return found
 
@@ -171,7 +178,10 @@ def _read_state(path: Path, workflow_id: str, findings: Findings) -> None:
         state = _State.model_validate(orjson.loads(raw))
     except FileNotFoundError:
         return
-    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
+    except OSError as error:
+        findings.skipped.append(Skipped(path, None, f"cannot be read: {reason(error)}"))
+        return
+    except (orjson.JSONDecodeError, ValidationError) as error:
         findings.skipped.append(Skipped(path, None, f"cannot be used: {str(error).splitlines()[0]}"))
         return
     origin = {"source": {"kind": KIND, "file": spelled(path)}}

@@ -36,6 +36,7 @@ from ledger.events.fields import check_name
 from ledger.sources.claude_responses import ClaudeFile, ClaudeResponse, messages_of, searches_of, take_response
 from ledger.sources.claude_totals import models_of
 from ledger.sources.findings import Beginning, Skipped
+from ledger.sources.formats.folders import is_folder, may_exist
 from ledger.sources.names import branch_name, moment, name
 from ledger.sources.transcript import BEGINNING, COPY, Extract, Mark, TranscriptMessage, WrittenTotal
 from ledger.sources.transcript_reader import TranscriptLines, files_below
@@ -67,7 +68,7 @@ class ClaudeTranscripts:
 
     def existing_folders(self) -> list[Path]:
         """See `Transcript.existing_folders`: those of CLAUDE_CONFIG_DIR, or `~/.config/claude` and `~/.claude`."""
-        return [folder.parent for folder in self.default_folders() if folder.is_dir()]
+        return [folder.parent for folder in self.default_folders() if may_exist(folder)]
 
     def default_folders(self) -> list[Path]:
         """See `Transcript.default_folders`."""
@@ -76,9 +77,9 @@ class ClaudeTranscripts:
         folders = folders or [Path.home() / ".config" / "claude", Path.home() / ".claude"]
         return [folder / "projects" for folder in folders]
 
-    def files(self, path: Path) -> list[Path]:
+    def files(self, path: Path, skipped: list[Skipped] | None = None) -> list[Path]:
         """See `Transcript.files`; of a configuration folder only its `projects` contains transcripts."""
-        return files_below(path / "projects" if (path / "projects").is_dir() else path)
+        return files_below(path / "projects" if is_folder(path / "projects") else path, skipped=skipped)
 
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`."""

@@ -33,6 +33,7 @@ from ledger.events.ids import digest
 from ledger.providers.service_tiers import service_tier_of
 from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
 from ledger.sources.findings import Beginning, Skipped
+from ledger.sources.formats.folders import is_folder, may_exist
 from ledger.sources.names import branch_name, moment, name
 from ledger.sources.transcript import BEGINNING, Extract, Mark, TranscriptMessage
 from ledger.sources.transcript_reader import TranscriptLines, files_below
@@ -121,17 +122,17 @@ class CodexRollouts:
     def existing_folders(self) -> list[Path]:
         """See `Transcript.existing_folders`: CODEX_HOME, or `~/.codex`."""
         folders = self.default_folders()
-        return [folders[0].parent] if any(folder.is_dir() for folder in folders) else []
+        return [folders[0].parent] if any(map(may_exist, folders)) else []
 
     def default_folders(self) -> list[Path]:
         """See `Transcript.default_folders`."""
         home = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex").expanduser()
         return [home / folder for folder in _FOLDERS]
 
-    def files(self, path: Path) -> list[Path]:
+    def files(self, path: Path, skipped: list[Skipped] | None = None) -> list[Path]:
         """See `Transcript.files`; of Codex's home only the two folders of sessions contain rollouts."""
-        folders = [path / folder for folder in _FOLDERS if (path / folder).is_dir()]
-        return sorted(file for folder in folders or [path] for file in files_below(folder))
+        folders = [path / folder for folder in _FOLDERS if is_folder(path / folder)]
+        return files_below(*(folders or [path]), skipped=skipped)
 
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`; always from the beginning, since a delta needs the total before it."""

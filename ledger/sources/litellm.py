@@ -15,6 +15,7 @@ give no lifetime of cache writes, our price is a lower bound.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,8 +56,9 @@ class LiteLlm:
 
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
-        files = files_of(path, ".csv", ".json", ".jsonl", ".ndjson")
-        return parts_by_workflow(path, _found(files, options), KIND)
+        skipped: list[Skipped] = []
+        files = files_of(path, ".csv", ".json", ".jsonl", ".ndjson", skipped=skipped)
+        return parts_by_workflow(path, chain(skipped, _found(files, options)), KIND)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,8 +69,10 @@ class Mapped:
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
         mapping = parsed_map(options.map)
-        files = files_of(path, ".csv", ".tsv") if self._kind == "csv" else files_of(path, ".jsonl", ".json", ".ndjson")
-        return parts_by_workflow(path, self._found(files, mapping, options), self._kind)
+        suffixes = (".csv", ".tsv") if self._kind == "csv" else (".jsonl", ".json", ".ndjson")
+        skipped: list[Skipped] = []
+        files = files_of(path, *suffixes, skipped=skipped)
+        return parts_by_workflow(path, chain(skipped, self._found(files, mapping, options)), self._kind)
 
     def _found(self, files: list[Path], mapping: _Map, options: Options) -> Iterator[WorkflowFinding | Skipped]:
         missing = {field: ".".join(mapping.columns[field]) for field in mapping.required}

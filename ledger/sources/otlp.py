@@ -24,6 +24,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,8 +92,9 @@ class Otlp:
 
     def parts(self, path: Path, options: Options) -> list[Part]:
         """See `Source.parts`."""
-        files = files_of(path, ".jsonl", ".json")
-        return parts_by_workflow(path, _found(files, options), KIND)
+        skipped: list[Skipped] = []
+        files = files_of(path, ".jsonl", ".json", skipped=skipped)
+        return parts_by_workflow(path, chain(skipped, _found(files, options)), KIND)
 
 
 def _found(files: list[Path], options: Options) -> Iterator[WorkflowFinding | Skipped]:

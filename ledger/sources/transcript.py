@@ -161,18 +161,21 @@ class Transcript(Protocol):
         ...
 
     def existing_folders(self) -> list[Path]:
-        """Return the default folders of the tool that exist here."""
+        """Return the default folders of the tool that exist here, also where they cannot be read."""
         ...
 
     def default_folders(self) -> list[Path]:
         """Return the folders that `existing_folders` looks for, whether they exist or not."""
         ...
 
-    def files(self, path: Path) -> list[Path]:
+    def files(self, path: Path, skipped: list[Skipped] | None = None) -> list[Path]:
         """Return the transcripts of a path, sorted.
 
+        Args:
+            skipped: gets each folder that cannot be read.
+
         Raises:
-            SourceUnreadable: the path is missing, or holds none.
+            SourceUnreadable: the path is missing, holds none, or nothing of it can be read.
         """
         ...
 

@@ -13,8 +13,9 @@ from typing import IO, Any, Final, cast
 
 import orjson
 
-from ledger.errors import SourceUnreadable, reason
+from ledger.errors import NoLogs, SourceUnreadable, reason
 from ledger.sources.findings import Skipped
+from ledger.sources.formats.folders import is_folder, unreadable, walked
 from ledger.sources.formats.jsonl import records_of_line
 from ledger.sources.formats.regular_files import open_regular
 from ledger.sources.transcript import BEGINNING, Mark
@@ -32,32 +33,42 @@ _GZIP: Final = ".gz"
 _SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
 
 
-def files_below(path: Path) -> list[Path]:
-    """Return all transcripts below a folder, or the one file; symbolic links are followed, each folder once.
+def files_below(path: Path, *more: Path, skipped: list[Skipped] | None = None) -> list[Path]:
+    """Return all transcripts below folders, or the one file; symbolic links are followed, each folder once.
+
+    Args:
+        skipped: gets each folder that cannot be read.
 
     Raises:
-        SourceUnreadable: the path is missing, or holds none.
+        SourceUnreadable: the path is missing, holds none, or nothing of it can be read.
     """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+    if not is_folder(path):
+        if path.is_file():
+            return [path]
         raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
     found: list[Path] = []
+    unread: list[Skipped] = []
     visited: set[tuple[int, int]] = set()
-    _is_new(str(path), visited)
-    for where, folders, names in os.walk(path, followlinks=True):
-        folders[:] = [name for name in sorted(folders) if _is_new(os.path.join(where, name), visited)]
-        found += [Path(where, name) for name in names if name.endswith(_SUFFIXES)]
+    for root in (path, *more):
+        _is_new(str(root), visited, unread)
+        for where, folders, names in walked(root, unread, followlinks=True):
+            folders[:] = [name for name in folders if _is_new(os.path.join(where, name), visited, unread)]
+            found += [Path(where, name) for name in names if name.endswith(_SUFFIXES)]
+    if not found and unread:
+        raise SourceUnreadable(unread[0].path, unread[0].reason)
     if not found:
-        raise SourceUnreadable(path, "holds no transcript (no file *.jsonl)")
+        raise NoLogs(path, "holds no transcript (no file *.jsonl)")
+    if skipped is not None:
+        skipped += unread
     return sorted(found)
 
 
-def _is_new(folder: str, visited: set[tuple[int, int]]) -> bool:
+def _is_new(folder: str, visited: set[tuple[int, int]], unread: list[Skipped]) -> bool:
     """Add a folder to those visited; False for one that was visited, or cannot be."""
     try:
         found = os.stat(folder)
-    except OSError:
+    except OSError as error:
+        unread.append(unreadable(Path(folder), error))
         return False
     before = len(visited)
     visited.add((found.st_dev, found.st_ino))

@@ -24,7 +24,7 @@ from projections.folding.fold import State
 from projections.replay.fold_cache import FoldCache
 from projections.reports.budgets import Budgets, BudgetStatus, configured_budgets, lower_bound, standing_so_far
 
-__all__ = ["JoinedWithCost", "RunWithCost", "join", "workflow"]
+__all__ = ["BudgetExceeded", "JoinedWithCost", "RunWithCost", "join", "workflow"]
 
 _METERS_MAX: Final = 50_000
 

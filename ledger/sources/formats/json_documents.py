@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import SourceUnreadable, reason
+from ledger.errors import NoLogs, SourceUnreadable, reason
 from ledger.sources.findings import Skipped
+from ledger.sources.formats.folders import is_folder, walked
 from ledger.sources.formats.jsonl import json_value, records
 from ledger.sources.formats.regular_files import open_regular, read_regular
 
@@ -70,19 +71,27 @@ def _whole(line: bytes) -> bool:
     return not (isinstance(value, dict) and any(isinstance(value.get(name), list) for name in _LISTS))
 
 
-def files_of(path: Path, *suffixes: str) -> list[Path]:
+def files_of(path: Path, *suffixes: str, skipped: list[Skipped]) -> list[Path]:
     """Return the file itself, or the files below a folder whose names have one of these suffixes, sorted.
 
+    Args:
+        skipped: gets each folder that cannot be read.
+
     Raises:
-        SourceUnreadable: there is none.
+        SourceUnreadable: there is none, or nothing can be read.
     """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+    if not is_folder(path):
+        if path.is_file():
+            return [path]
         raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
     found = [
-        Path(where) / name for where, _, names in os.walk(path) for name in names if name.lower().endswith(suffixes)
+        Path(where) / name
+        for where, _, names in walked(path, skipped)
+        for name in names
+        if name.lower().endswith(suffixes)
     ]
+    if not found and skipped:
+        raise SourceUnreadable(skipped[0].path, skipped[0].reason)
     if not found:
-        raise SourceUnreadable(path, f"holds no file that ends in {' or '.join(suffixes)}")
+        raise NoLogs(path, f"holds no file that ends in {' or '.join(suffixes)}")
     return sorted(found)

@@ -1,0 +1,89 @@
+"""What may not be read is named with the reason, and everything else goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
+from tests.permissions import costledger_at, needs_permissions
+
+pytestmark = needs_permissions
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Two projects of Claude Code and a session of Codex."""
+    projects = tmp_path / ".claude" / "projects"
+    write(projects / "a" / "s1.jsonl", asked(), said("m1", 5))
+    write(projects / "b" / "s2.jsonl", asked(0, "s2"), said("m2", 6, session="s2"))
+    write(tmp_path / ".codex" / "sessions" / "2026" / "r.jsonl", meta("c1"), turn(), counted(9, 0, 9))
+    write(tmp_path / ".codex" / "sessions" / "2025" / "r.jsonl", meta("c2"), turn(), counted(9, 0, 9))
+    yield tmp_path
+    for folder in (tmp_path / ".claude", projects, projects / "b", tmp_path / ".codex/sessions/2025"):
+        folder.chmod(0o700)
+
+
+def test_a_folder_of_transcripts_that_cannot_be_read_is_reported_at_every_import(home: Path) -> None:
+    for kind, closed in (("claude", ".claude/projects/b"), ("codex", ".codex/sessions/2025")):
+        (home / closed).chmod(0)
+        for _ in range(2):
+            code, out, _ = costledger_at(home, "import", kind, "--json")
+            assert code == 0
+            skipped = [(each["file"], each["reason"]) for each in json.loads(out)["skipped"]]
+            assert skipped == [(str(home / closed), "cannot be read: Permission denied")]
+    code, _, err = costledger_at(home)
+    assert code == 0
+    assert err.count("1 input in 1 file could not be read; `costledger import") == 2
+    assert costledger_at(home)[2] == err
+    (home / ".claude/projects/b").chmod(0o700)
+    assert "s2" in costledger_at(home, "history")[1]
+
+
+@pytest.mark.parametrize("closed", [".claude", ".claude/projects"])
+def test_one_agents_folder_that_cannot_be_read_does_not_stop_the_others(home: Path, closed: str) -> None:
+    (home / closed).chmod(0)
+    refused = f"costledger: {home / '.claude/projects'}: cannot be read: Permission denied\n"
+    code, _, err = costledger_at(home, "import", "claude")
+    assert (code, err) == (1, refused)
+    code, out, err = costledger_at(home)
+    assert (code, err) == (0, f"costledger: claude: {home / '.claude/projects'}: cannot be read: Permission denied\n")
+    assert "in 2 workflows" in out
+    (home / closed).chmod(0o700)
+    assert "in 4 workflows" in costledger_at(home)[1]
+
+
+def test_a_folder_of_logs_that_cannot_be_read_is_skipped_in_other_kinds_too(home: Path) -> None:
+    row = '{"request_id": "r1", "spend": 0.5, "model": "gpt-5", "startTime": "2026-11-20T10:00:00Z"}\n'
+    write(home / "spend" / "a" / "x.jsonl", row.encode())
+    write(home / "spend" / "b" / "y.jsonl", row.encode())
+    (home / "spend" / "b").chmod(0)
+    command = ("import", "litellm", "spend", "--workflow-id", "w", "--json")
+    code, out, _ = costledger_at(home, *command)
+    skipped = [(Path(each["file"]).name, each["reason"]) for each in json.loads(out)["skipped"]]
+    assert (code, skipped) == (0, [("b", "cannot be read: Permission denied")])
+    (home / "spend" / "a").chmod(0)
+    code, _, err = costledger_at(home, *command)
+    assert (code, err) == (1, "costledger: spend/a: cannot be read: Permission denied\n")
+    for folder in ("a", "b"):
+        (home / "spend" / folder).chmod(0o700)
+
+
+def test_an_agents_folder_of_a_workflow_that_cannot_be_read_is_skipped(home: Path) -> None:
+    for name in ("w1", "w2"):
+        write(home / "agents" / name / "plan" / "raw_output.jsonl", b"")
+    (home / "agents" / "w1" / "plan").chmod(0)
+    (home / "agents" / "w2").chmod(0)
+    code, out, _ = costledger_at(home, "import", "adw", "agents", "--json")
+    skipped = [(each["file"], each["reason"]) for each in json.loads(out)["skipped"]]
+    assert code == 0
+    assert skipped == [
+        ("agents/w1/plan", "cannot be read: Permission denied"),
+        ("agents/w2", "cannot be read: Permission denied"),
+        ("agents/w2/adw_state.json", "cannot be read: Permission denied"),
+    ]
+    for folder in ("agents/w2", "agents/w1/plan"):
+        (home / folder).chmod(0o700)
