@@ -105,7 +105,7 @@ class RowFilter:
             and (self.since is None or activity >= timestamps.to_wire(self.since))
             and (self.until is None or "" < activity < timestamps.to_wire(self.until))
             and self.issue in (None, row.issue_number)
-            and (self.tool is None or self.tool.lower() in (row.tool or "").lower())
+            and (self.tool is None or _plain(self.tool) in _plain(row.tool or ""))
             and self.template in (None, row.workflow_template)
             and (self.project is None or _is_project(row.project or "", self.project))
         )
@@ -119,3 +119,8 @@ def _is_project(project: str, asked: str) -> bool:
     """Whether a project is the one that is meant: all of it, or the last part of its path, whatever the case."""
     whole, asked = project.rstrip("/\\").lower(), asked.rstrip("/\\").lower()
     return whole == asked or whole.replace("\\", "/").rpartition("/")[2] == asked
+
+
+def _plain(tool: str) -> str:
+    """The letters and digits of a tool's name: "claude-code" is "Claude Code"."""
+    return "".join(character for character in tool.lower() if character.isalnum())

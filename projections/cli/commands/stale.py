@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,6 +16,7 @@ from ledger.importing.importer import ImportOptions, reread
 from ledger.importing.source_registry import SourceRegister
 from ledger.sources import source
 from ledger.sources.findings import Options
+from ledger.text import counted
 from projections.applications.suspects import suspects_of_copies
 from projections.cli.options import config_option, data_option, history_option, json_option, prices
 from projections.cli.output.console import console, styled_status
@@ -28,6 +30,8 @@ from projections.folding.row import Row
 from projections.history.suspects import Suspect, stale
 from projections.replay.dry_run import copied
 from projections.reports.attention import Attention
+
+_NOTHING: Final = "nothing needs attention"
 
 
 @click.command("stale")
@@ -55,7 +59,8 @@ def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None
     elif found:
         _print(found)
     else:
-        click.echo("nothing needs attention")
+        others = counted(len(session.problems), "ledger")
+        click.echo(f"nothing else needs attention; {others} cannot be replayed" if session.problems else _NOTHING)
     return exit_code(session.problems)
 
 

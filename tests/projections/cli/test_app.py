@@ -283,6 +283,8 @@ def test_a_damaged_ledger_is_named_and_the_others_are_shown(run: Run, tmp_path: 
     history = run("history")
     assert (history.code, "good" in history.out, "bad.jsonl, line 2" in history.err) == (3, True, True)
     assert [run(*command).code for command in ([], ["--json"], ["daily"])] == [3, 3, 3]
+    suspects = run("stale")
+    assert (suspects.code, suspects.out) == (3, "nothing else needs attention; 1 ledger cannot be replayed\n")
     assert run("verify").code == 3
     assert run("observe", "bad", "--cost-usd", "1").code == 3
     assert run("observe", "good", "--cost-usd", "1").code == 0

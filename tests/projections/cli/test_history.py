@@ -67,6 +67,7 @@ def test_a_tool_is_named_by_a_part_of_its_name(run: Run) -> None:
         run("import", kind, str(PROJECT / "tests" / "ledger" / "samples" / kind))
         rows = run("history", "--json", "--tool", kind).json["workflows"]
         assert {row["tool"] for row in rows} == {tool}
+    assert run("history", "--json", "--tool", "claude-code").json["total_count"] > 0
 
 
 def test_nothing_that_matches_is_no_empty_history(run: Run) -> None:
