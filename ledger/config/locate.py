@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from ledger.errors import InvalidConfig
+from ledger.errors import InvalidConfig, LedgerUnavailable
 
-__all__ = ["CONFIG_NAME", "DataDirectory", "config_file", "data_directory", "located", "user_data_directory"]
+__all__ = [
+    "CONFIG_NAME",
+    "DataDirectory",
+    "check_readable",
+    "config_file",
+    "data_directory",
+    "located",
+    "user_data_directory",
+]
 
 CONFIG_NAME: Final = "costledger.toml"
 
@@ -76,13 +84,31 @@ def config_file(data: Path, given: Path | str | None = None) -> Path | None:
     directory, in this folder or in the next one above it that has one; None when there is none.
 
     A file that is named is returned whether it exists or not: the reader reports that it does not.
+
+    Raises:
+        LedgerUnavailable: the data directory cannot be read.
     """
     if named := given or os.environ.get("COSTLEDGER_CONFIG"):
         return Path(named)
+    check_readable(data)
     if (own := data / CONFIG_NAME).is_file():
         return own
     found = (folder / CONFIG_NAME for folder in _folders() if _counts(folder / CONFIG_NAME, folder))
     return next((path for path in found if path.is_file()), None)
+
+
+def check_readable(data: Path) -> None:
+    """Check that what a data directory has can be looked at; one that does not exist has nothing.
+
+    Raises:
+        LedgerUnavailable: the operating system refuses.
+    """
+    try:
+        (data / "ledgers").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise LedgerUnavailable(data, "read", error) from error
 
 
 def _folders() -> Iterator[Path]:

@@ -35,12 +35,16 @@ class LedgerMoved(CostledgerError):
         )
 
 
+_READS: Final = ("list", "look at", "read")
+
+
 class LedgerUnavailable(CostledgerError):
     """A refusal of the operating system; nothing was acknowledged."""
 
     def __init__(self, path: Path, doing: str, error: OSError) -> None:
         self.path, self.error = path, error
-        super().__init__(f"could not {doing} {path}: {reason(error)}; nothing was acknowledged")
+        end = "" if doing in _READS else "; nothing was acknowledged"
+        super().__init__(f"could not {doing} {path}: {reason(error)}{end}")
 
 
 class LockedLedger(LedgerUnavailable):

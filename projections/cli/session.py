@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from ledger.config.locate import check_readable
 from ledger.errors import (
     CostledgerError,
     DamagedLedger,
@@ -122,6 +123,7 @@ def opened(
     """
     reads = up_to_date if reads is None else reads
     data, ledgers = data_path(), store()
+    check_readable(data)
     with closing(application_at(history_spelling(), data)) as named:
         spelling = named.history
         imports = imports and wants_import()

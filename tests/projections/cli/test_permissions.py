@@ -87,3 +87,18 @@ def test_an_agents_folder_of_a_workflow_that_cannot_be_read_is_skipped(home: Pat
     ]
     for folder in ("agents/w2", "agents/w1/plan"):
         (home / folder).chmod(0o700)
+
+
+@pytest.mark.parametrize("command", ["history", "check", "", "stale", "verify"])
+@pytest.mark.parametrize("closed", ["data", "data/ledgers"])
+def test_a_data_directory_that_cannot_be_read_is_named(home: Path, command: str, closed: str) -> None:
+    assert costledger_at(home, "--data", "data", "observe", "w", "--cost-usd", "1")[0] == 0
+    (home / "costledger.toml").write_text('data = "data"\n')
+    (home / closed).chmod(0)
+    code, _, err = costledger_at(home, *command.split())
+    (home / closed).chmod(0o700)
+    assert code == 1
+    assert err.startswith("costledger: could not ")
+    assert "data" in err
+    assert "Permission denied" in err
+    assert "nothing was acknowledged" not in err
