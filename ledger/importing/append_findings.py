@@ -37,6 +37,7 @@ def append_findings(
     given = [] if state is None else [state]
 
     def make() -> ImportPlan:
+        """Plan against the given state first, then against the ledger."""
         current = given.pop() if given else _read(store, workflow_id)
         return plan(workflow_id, findings, current, prices, clock(), status)
 

@@ -95,20 +95,18 @@ def import_new(
         progress: shows how far a source has been read.
     """
     run = _Run(ledgers, prices, progress, processes)
-    register = SourceRegister(ledgers.path)
     try:
-        registered = register.entries()
+        registered = (register := SourceRegister(ledgers.path)).entries()
     except SourceUnreadable as error:
         run.done.blocked = str(error)
         return run.done
-    paths = {(entry.kind, entry.path) for entry in registered}
-    fresh = [entry for entry in defaults if (entry.kind, entry.path) not in paths]
+    fresh = _not_registered(defaults, registered)
     entries = [entry for entry in dict.fromkeys([*registered, *fresh]) if may_exist(Path(entry.path))]
-    state = _load(ledgers.path) if entries else {}
+    state = {entry: read for entry, read in _load(ledgers.path).items() if entry in entries} if entries else {}
+    run.done.skipped = {entry: read.skipped for entry, read in state.items() if read.skipped[0]}
     changed = [(entry, now) for entry in entries if (now := _changed(ledgers, entry, state.get(entry)))]
-    run.done.skipped = {entry: read.skipped for entry, read in state.items() if entry in entries and read.skipped[0]}
-    if not changed or (problem := _problem_of(ledgers.path)):
-        run.done.blocked = problem if changed else ""
+    run.done.blocked = _problem_of(ledgers.path) if changed else ""
+    if not changed or run.done.blocked:
         return run.done
     for entry, now in changed:
         try:
@@ -119,10 +117,14 @@ def import_new(
             run.done.blocked = "another import is running"
             return run.done
         except CostledgerError as error:
-            if not (entry in fresh and isinstance(error, NoLogs)):  # its tool was never used
-                run.done.problems.append((entry.kind, str(error)))
-    _store(ledgers.path, {entry: read for entry, read in state.items() if entry in entries})
+            run.fail(entry, error, is_default=entry in fresh)
+    _store(ledgers.path, state)
     return run.done
+
+
+def _not_registered(defaults: Iterable[SourceEntry], registered: Iterable[SourceEntry]) -> list[SourceEntry]:
+    paths = {(entry.kind, entry.path) for entry in registered}
+    return [entry for entry in defaults if (entry.kind, entry.path) not in paths]
 
 
 def _changed(ledgers: DirectoryStore, entry: SourceEntry, read: _Read | None) -> str:
@@ -172,6 +174,11 @@ class _Run:
         if read.skipped[0]:
             self.done.skipped[entry] = read.skipped
         return read
+
+    def fail(self, entry: SourceEntry, error: CostledgerError, *, is_default: bool) -> None:
+        """Report an error, unless it is that of a default folder whose tool was never used."""
+        if not (is_default and isinstance(error, NoLogs)):
+            self.done.problems.append((entry.kind, str(error)))
 
 
 class SourceReading:

@@ -40,6 +40,7 @@ def by_session_home(workflow_id: str, findings: Findings, homes: dict[str, set[s
     moved: dict[str, Findings] = {}
 
     def home(session_id: str | None, location: Location) -> Findings:
+        """Return the findings that a session goes to."""
         workflows = homes.setdefault(session_id, set()) if session_id is not None else set()
         if not workflows or workflow_id in workflows:
             workflows.add(workflow_id)

@@ -33,15 +33,9 @@ _PARALLEL_BYTES: Final = 48 * 1024 * 1024
 
 
 def import_transcripts(
-    ledgers: LedgerStore,
-    kind: str,
-    path: Path,
-    given: Options | None = None,
-    options: ImportOptions = IMPORT_DEFAULTS,
+    ledgers: LedgerStore, kind: str, path: Path, given: Options | None = None, options: ImportOptions = IMPORT_DEFAULTS
 ) -> ImportReport:
-    """Append what transcripts have and no ledger x.
-
-    One unchanged file costs a few `stat` calls; a grown one costs what was added to it.
+    """Append what transcripts have and no ledger does; of one that was read before, only what was added to it is read.
 
     Args:
         path: a folder, whose transcripts are considered together, or one transcript.
@@ -53,8 +47,7 @@ def import_transcripts(
         InvalidInput: an option is invalid; nothing was appended.
     """
     given = given or Options()
-    if given.agent is not None:
-        _check_agent(given.agent)
+    _check_agent(given.agent)
     report = ImportReport()
     files = transcript(kind).files(path, report.skipped)
     everything = options.only is not None or options.status is not None
@@ -78,9 +71,10 @@ def import_transcripts(
     return report
 
 
-def _check_agent(agent: str) -> None:
+def _check_agent(agent: str | None) -> None:
     try:
-        check_name(agent)
+        if agent is not None:
+            check_name(agent)
     except ValueError as error:
         raise InvalidEvent("agent", str(error)) from None
 

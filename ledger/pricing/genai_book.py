@@ -157,6 +157,7 @@ def _rates_of(book: str, listed: _Listed, when: datetime, service_tier: str | No
     provider, info, _ = listed
 
     def rates_from(price: ModelPrice) -> Rates:
+        """Return the rates of one price, corrected."""
         plain = replace(rates_of_price(book, price), providers=(provider.id,))
         plain = replace(plain, unknown_above=_unknown_above(plain, info))
         return corrected(plain, provider.id, info.id, when.date())

@@ -282,6 +282,7 @@ def date(session: Session, evidence: Callable[[str | None], Evidence]) -> None:
     """
 
     def dated(one: T) -> T:
+        """Return a total or a message with its date."""
         found = evidence(one.spent_at)
         return replace(one, spent_at=found.spent_at, spent_at_from=found.spent_at_from) if found.spent_at else one
 

@@ -88,7 +88,7 @@ def transcripts(draw: st.DrawFn) -> dict[str, bytes]:
     if draw(st.booleans()):
         copied = [line | {"sessionId": "s9"} for line in lines[: draw(st.integers(1, len(lines)))]]
         files["b/resumed"] = [asked(session="s9"), *copied, said("m99", 70, 5000, "s9")]
-    return {f"{name}.jsonl": raw(*told) for name, told in files.items()}
+    return {f"{name}.jsonl": raw(*records) for name, records in files.items()}
 
 
 @st.composite
@@ -100,12 +100,12 @@ def rollouts(draw: st.DrawFn) -> dict[str, bytes]:
         totals = [total + more for total, more in zip(totals, used, strict=True)]
         totals = draw(st.sampled_from([totals, totals, totals, used]))
         lines.append(tuple(totals))
-    files = {"parent.jsonl": raw(meta("p"), turn(), *(counted(*told, seconds=9) for told in lines))}
+    files = {"parent.jsonl": raw(meta("p"), turn(), *(counted(*totals, seconds=9) for totals in lines))}
     for number in range(draw(st.integers(0, 2))):
-        kept = lines[: draw(st.integers(1, len(lines)))]
-        more = [value + 1000 + number for value in kept[-1]]
-        told = [counted(*some, seconds=500 + number) for some in [*kept, more]]
-        files[f"fork{number}.jsonl"] = raw(meta(f"f{number}", 500, parent="p"), meta("p"), turn(), *told)
+        shared = lines[: draw(st.integers(1, len(lines)))]
+        more = [value + 1000 + number for value in shared[-1]]
+        calls = [counted(*some, seconds=500 + number) for some in [*shared, more]]
+        files[f"fork{number}.jsonl"] = raw(meta(f"f{number}", 500, parent="p"), meta("p"), turn(), *calls)
     return files
 
 

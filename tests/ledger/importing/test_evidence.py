@@ -87,7 +87,7 @@ AT_END = "2026-01-10T22:30:00.000000Z"
 
 
 @pytest.mark.parametrize(
-    ("told", "file_at", "spent_at", "by"),
+    ("fields", "file_at", "spent_at", "by"),
     [
         ({"created_at": CREATED, "completed_at": FINISHED}, JANUARY + timedelta(days=300), AT_END, "adw_state"),
         ({"created_at": CREATED, "completed_at": FINISHED}, JANUARY, timestamps.to_wire(JANUARY), "file"),
@@ -105,10 +105,10 @@ AT_END = "2026-01-10T22:30:00.000000Z"
     ],
 )
 def test_a_state_rules_out_modification_times_outside_of_its_own(
-    tmp_path: Path, told: dict[str, Any], file_at: datetime, spent_at: str, by: str
+    tmp_path: Path, fields: dict[str, Any], file_at: datetime, spent_at: str, by: str
 ) -> None:
     log(tmp_path, file_at, init(), result(0.25))
-    state(tmp_path, status="completed", **told)
+    state(tmp_path, status="completed", **fields)
     store = MemoryStore()
     import_source(store, "adw", tmp_path)
     assert dated(store) == {(spent_at, by)}
@@ -191,9 +191,9 @@ def test_an_applications_row_dates_its_end_and_the_totals_of_its_logs(
 
 
 @given(st.lists(st.tuples(st.integers(1, 99), st.integers(0, 400)), min_size=1, max_size=6))
-def test_evidence_decides_no_cost(told: list[tuple[int, int]]) -> None:
+def test_evidence_decides_no_cost(moments: list[tuple[int, int]]) -> None:
     dated_too, without = MemoryStore(), MemoryStore()
-    for cents, days in told:
+    for cents, days in moments:
         reading: dict[str, Any] = {"cost_usd": f"0.{cents:02d}", "final": True}
         dated_too.append([cost_observed("w", spent_at=JANUARY + timedelta(days=days), **reading)])
         without.append([cost_observed("w", **reading)])

@@ -53,18 +53,18 @@ def messages(store: DirectoryStore) -> list[tuple[str, str, int]]:
 
 
 def test_an_unchanged_file_is_not_opened_and_a_grown_one_is_read_on(store: DirectoryStore, tmp_path: Path) -> None:
-    begun = [asked(), *(said(f"m{n}", 5, n) for n in range(9))]
-    path = write(tmp_path / "t" / "s1.jsonl", *begun)
+    first_lines = [asked(), *(said(f"m{n}", 5, n) for n in range(9))]
+    path = write(tmp_path / "t" / "s1.jsonl", *first_lines)
     assert imported(store, path).appended == 10
     moment = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes().replace(b'"m3"', b'"x3"'))
     os.utime(path, ns=(moment, moment))
     again = imported(store, path)
     assert (again.appended, again.unchanged, again.workflows) == (0, 9, {})
-    write(path, *begun, said("m8", 50, 30), said("m9", 6, 31))
+    write(path, *first_lines, said("m8", 50, 30), said("m9", 6, 31))
     grown = imported(store, path)
     assert (grown.appended, messages(store)[-2:]) == (2, [("s1", "m8", 50), ("s1", "m9", 6)])
-    assert imported(store, path).unchanged == 10 + 1, "m8 stands on both sides of the mark"
+    assert imported(store, path).unchanged == 10 + 1, "m8 is on both sides of the mark"
 
 
 def test_a_larger_reading_wins_also_after_the_end_and_a_smaller_one_is_not_appended(
@@ -112,8 +112,8 @@ def test_a_message_met_in_a_second_workflow_counts_where_the_first_one_has_it(
 
 
 def test_rows_depend_on_the_order_of_import_and_sums_by_day_and_model_do_not(tmp_path: Path) -> None:
-    begun = [said("m1", 5, 1), said("m2", 8, 2, model=SONNET)]
-    write(tmp_path / "t" / "a.jsonl", asked(), *begun)
+    first_lines = [said("m1", 5, 1), said("m2", 8, 2, model=SONNET)]
+    write(tmp_path / "t" / "a.jsonl", asked(), *first_lines)
     again = [said("m1", 5, 1, "s2"), said("m2", 9, 2, "s2", model=SONNET)]
     write(tmp_path / "t" / "b.jsonl", *again, asked(30, "s2"), said("m3", 6, 50_000, "s2"))
     rows, sums, ones = [], [], []
@@ -262,13 +262,13 @@ def test_a_total_is_not_added_to_messages_that_an_earlier_version_put_under_seve
 
 
 def test_a_session_whose_figures_were_repriced_or_corrected_is_read_on(store: DirectoryStore, tmp_path: Path) -> None:
-    begun = [asked(), said("m1", 5, 10)]
-    imported(store, write(tmp_path / "t" / "s1.jsonl", *begun))
+    first_lines = [asked(), said("m1", 5, 10)]
+    imported(store, write(tmp_path / "t" / "s1.jsonl", *first_lines))
     assert reprice.apply(store, "s1", Cheap(), reprice.Wanted(), "contract") == 1
     corrected = cost_observed("s1", session_id="s1", agent="main", cost_usd="7", final=True, reason="the invoice")
     store.append([corrected])
     (tmp_path / "data" / INDEX_FILE).unlink()
-    write(tmp_path / "t" / "s1.jsonl", *begun, said("m2", 6, 11))
+    write(tmp_path / "t" / "s1.jsonl", *first_lines, said("m2", 6, 11))
     write(tmp_path / "t" / "agent-1.jsonl", said("m3", 7, 12))
     report = imported(store, tmp_path / "t")
     assert (report.skipped, report.appended) == ([], 2)
@@ -336,8 +336,10 @@ def test_processes_share_a_large_import_and_come_to_the_same(
 ) -> None:
     monkeypatch.setattr("ledger.importing.transcript_importer._PARALLEL_BYTES", 0)
     for number in range(12):
-        told = [said(f"m{number}-{n}", n, n, f"s{number % 5}", model=SONNET if n % 2 else OPUS) for n in range(20)]
-        write(tmp_path / "t" / f"{number}.jsonl", *told)
+        messages_of_file = [
+            said(f"m{number}-{n}", n, n, f"s{number % 5}", model=SONNET if n % 2 else OPUS) for n in range(20)
+        ]
+        write(tmp_path / "t" / f"{number}.jsonl", *messages_of_file)
     shared = DirectoryStore(tmp_path / "shared")
     assert import_source(shared, "claude", tmp_path / "t", options=ImportOptions(processes=2)).appended == 12 * 20 + 5
     imported(store, tmp_path / "t")
