@@ -8,7 +8,7 @@ is appended twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -105,20 +105,10 @@ def import_new(
     state = {entry: read for entry, read in _load(ledgers.path).items() if entry in entries} if entries else {}
     run.done.skipped = {entry: read.skipped for entry, read in state.items() if read.skipped[0]}
     changed = [(entry, now) for entry in entries if (now := _changed(ledgers, entry, state.get(entry)))]
-    run.done.blocked = _problem_of(ledgers.path) if changed else ""
-    if not changed or run.done.blocked:
-        return run.done
-    for entry, now in changed:
-        try:
-            state[entry] = run.read(entry, now, state.get(entry, _Read()))
-            if entry in fresh:
-                register.add(entry)
-        except ImportBusy:
-            run.done.blocked = "another import is running"
-            return run.done
-        except CostledgerError as error:
-            run.fail(entry, error, is_default=entry in fresh)
-    _store(ledgers.path, state)
+    if changed:
+        run.done.blocked = _problem_of(ledgers.path) or run.read_all(changed, state, register, fresh)
+        if not run.done.blocked:
+            _store(ledgers.path, state)
     return run.done
 
 
@@ -148,6 +138,26 @@ class _Run:
     processes: int
     done: AutoImport = field(default_factory=AutoImport)
 
+    def read_all(
+        self,
+        changed: Iterable[tuple[SourceEntry, str]],
+        state: dict[SourceEntry, _Read],
+        register: SourceRegister,
+        fresh: Container[SourceEntry],
+    ) -> str:
+        """Import the sources that changed, and register fresh ones; return what blocks the import, or ""."""
+        for entry, now in changed:
+            try:
+                state[entry] = self.read(entry, now, state.get(entry, _Read()))
+                if entry in fresh:
+                    register.add(entry)
+            except ImportBusy:
+                return "another import is running"
+            except CostledgerError as error:
+                if not (entry in fresh and isinstance(error, NoLogs)):  # its tool was never used
+                    self.done.problems.append((entry.kind, str(error)))
+        return ""
+
     def read(self, entry: SourceEntry, now: str, before: _Read) -> _Read:
         """Import what is new in a source, and return how it was read.
 
@@ -174,11 +184,6 @@ class _Run:
         if read.skipped[0]:
             self.done.skipped[entry] = read.skipped
         return read
-
-    def fail(self, entry: SourceEntry, error: CostledgerError, *, is_default: bool) -> None:
-        """Report an error, unless it is that of a default folder whose tool was never used."""
-        if not (is_default and isinstance(error, NoLogs)):
-            self.done.problems.append((entry.kind, str(error)))
 
 
 class SourceReading:
