@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from ledger.errors import DamagedLedger
+from ledger.errors import CostledgerError, DamagedLedger
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
@@ -82,16 +82,20 @@ class FoldCache:
             state, start, meters = self._states.pop(workflow_id, (initial(workflow_id), EMPTY, 0))
             self._meters -= meters
         try:
-            reader = ledgers.read(workflow_id, checkpoint=checkpoint(False), start=start)  # noqa: FBT003
-        except DamagedLedger:
-            if start == EMPTY:
-                raise
-            state = initial(workflow_id)  # a new ledger replaced it
-            reader = ledgers.read(workflow_id, checkpoint=checkpoint(True))  # noqa: FBT003
+            try:
+                reader, folded = ledgers.read(workflow_id, checkpoint=checkpoint(False), start=start), state  # noqa: FBT003
+            except DamagedLedger:
+                if start == EMPTY:
+                    raise
+                reader, folded = ledgers.read(workflow_id, checkpoint=checkpoint(True)), initial(workflow_id)  # noqa: FBT003
+        except CostledgerError:
+            if start != EMPTY:
+                self._put(workflow_id, state, start)  # the state is as it was: a later call finds the same problem
+            raise
         for lines in reader.chunks():
             for line in lines:
-                fold(state, line)
-        return state, reader.head
+                fold(folded, line)
+        return folded, reader.head
 
     def _put(self, workflow_id: str, state: State, head: Head) -> None:
         meters = len(state.tree.meters)

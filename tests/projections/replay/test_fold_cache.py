@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import DamagedLedger
+from ledger.errors import DamagedLedger, ReplacedLedger
 from ledger.events.event import cost_observed, event, workflow_ended
 from ledger.maintenance.salvage import salvage
 from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.line import Head
 from ledger.storage.memory_store import MemoryStore
 from projections.replay.fold_cache import FoldCache
 from projections.replay.refresh import project
@@ -49,3 +50,19 @@ def test_a_salvaged_ledger_is_replayed_anew(tmp_path: Path) -> None:
     salvage(ledgers, "w")
     ledgers.append([workflow_ended("w", "completed")])
     assert folds.project(ledgers, "w").row.actual_cost_nanousd == 1_000_000_000
+
+
+def test_a_loss_is_found_again_until_it_is_accepted(tmp_path: Path) -> None:
+    ledgers, folds = DirectoryStore(tmp_path), FoldCache()
+    ledgers.append([cost_observed("w", cost_usd="1", agent="a"), cost_observed("w", cost_usd="2", agent="b")])
+    row_read = folds.project(ledgers, "w").head
+    path = ledgers.ledger_path("w")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+
+    def cost(checkpoint: Head) -> int:
+        return folds.ask(ledgers, "w", lambda state, head: state.cost_nanousd, checkpoint=lambda _: checkpoint)  # noqa: ARG005
+
+    for _ in range(2):
+        with pytest.raises(ReplacedLedger):
+            cost(row_read)
+    assert cost(project(ledgers, "w").head) == 1_000_000_000

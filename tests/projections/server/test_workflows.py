@@ -229,7 +229,9 @@ def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(s
     assert "(give later events their observed_at, or go on under another id" in doubts["runs"]["next_step"]
     assert "(go on under another id" in doubts["ended"]["next_step"]
     command = [sys.executable, "-m", "projections", "--data", str(server.data)]
-    named = json.loads(subprocess.run([*command, "stale", "--json"], check=True, capture_output=True).stdout)
+    named = json.loads(subprocess.run([*command, "stale", "--json"], check=True, capture_output=True).stdout)[
+        "findings"
+    ]
     for one in named:
         assert "recorded at 2099-01-01 00:00 UTC, ahead of the clock" in one["why"]
         assert {name: doubts[one["adw_id"]][name] for name in ("why", "next_step")} == {
@@ -246,7 +248,7 @@ def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(s
     server.client.post("/api/workflow-history/resync")
     costs = {row["adw_id"]: row["actual_cost_total"] for row in found(server, "/api/workflow-history")["workflows"]}
     assert costs == {"runs": "0.75", "ended": "0.40", "next": "2.00"}
-    days = {line["period"]: line["cost"] for line in found(server, "/api/spend")["lines"]}
+    days = {line["period"]: line["cost_usd"] for line in found(server, "/api/spend")["lines"]}
     assert days == {"2099-01-01": "0.90", today[:10]: "2.25"}
 
     accept = ["stale", "--accept", "ended", "--reason", "wrong clock"]
