@@ -153,9 +153,11 @@ class _Commands(click.Group):
     """Imports the module of a command only when that command is asked for: an append must start fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of all commands."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command, which is imported now."""
         if cmd_name not in _COMMANDS:
             return None
         entry = _COMMANDS[cmd_name]
@@ -173,6 +175,7 @@ class _Commands(click.Group):
                 formatter.write_dl([(name.ljust(longest), entry.sentence) for name, entry in group.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, for completion in a shell."""
         from click.shell_completion import CompletionItem
 
         names = [
@@ -185,6 +188,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that was named; an unknown name is refused with the nearest ones."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -196,12 +200,14 @@ class _Commands(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
+        """Return the context of an invocation."""
         try:
             return super().make_context(info_name, args, parent, **extra)
         except BrokenPipeError as error:  # click would exit with 1
             raise _OutputClosed from error
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
@@ -230,7 +236,7 @@ class _OutputClosed(Exception):
 @json_option
 @click.pass_context
 def cli(context: click.Context, as_json: bool) -> int:
-    """What an AI workflow cost, provably. Without a command: today's picture."""
+    """Show what AI workflows cost, provably. Without a command: today's picture."""
     if context.invoked_subcommand is None:
         from projections.cli.commands.today import today
 
@@ -316,7 +322,7 @@ def _is_closed(output: IO[str]) -> bool:
 
 
 def exit_code(error: CostledgerError) -> int:
-    """2 for what the caller got wrong, 3 for damage found, 1 for everything else."""
+    """Return 2 for an error of the caller, 3 for damage, 1 for everything else."""
     if isinstance(error, InvalidInput):
         return _USAGE
     return _FINDING if isinstance(error, DamagedLedger | MisplacedOrigin | NothingVerifies) else _ERROR

@@ -106,7 +106,7 @@ history_option: Callable[[F], F] = click.option(
 
 
 def replica_option(option: str) -> Callable[[F], F]:
-    """The shared engine that a command talks to, as its argument `replica_name`."""
+    """Return the option for the shared engine, as the command's argument `replica_name`."""
     return click.option(
         option,
         "replica_name",
@@ -148,7 +148,7 @@ json_option: Callable[[F], F] = click.option(
 
 
 def complete_workflow(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """The ids of ledgers that begin so, for a shell's completion."""
+    """Return the ids of ledgers that begin so, for completion in a shell."""
     with context.scope(cleanup=False):
         return [name for name in store().workflow_ids() if name.startswith(incomplete)]
 
@@ -157,17 +157,17 @@ workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID"
 
 
 def example(command: str) -> str:
-    """The end of a command's help."""
+    """Return the end of a command's help."""
     return f"\b\nExample:\n  {command}"
 
 
 def data_path() -> Path:
-    """The data directory of this invocation."""
+    """Return the data directory of this invocation."""
     return located_data().path
 
 
 def located_data() -> DataDirectory:
-    """The data directory of this invocation, and what named it.
+    """Return the data directory of this invocation, and what named it.
 
     Raises:
         InvalidConfig: a costledger.toml that may name it cannot be read.
@@ -177,13 +177,13 @@ def located_data() -> DataDirectory:
 
 
 def config_path() -> Path | None:
-    """The configuration file of this invocation, if there is one."""
+    """Return the configuration file of this invocation; None without one."""
     given: Path | None = click.get_current_context().find_root().meta.get("config")
     return config_file(data_path(), given)
 
 
 def config() -> Config:
-    """The configuration of this invocation.
+    """Return the configuration of this invocation.
 
     Raises:
         InvalidConfig: its file cannot be used.
@@ -194,7 +194,7 @@ def config() -> Config:
 
 
 def prices() -> PriceBook:
-    """The prices that hold in this invocation.
+    """Return the prices of this invocation.
 
     Raises:
         InvalidConfig: the configuration file cannot be used.
@@ -205,7 +205,7 @@ def prices() -> PriceBook:
 
 
 def idle_after() -> timedelta:
-    """After how long without activity an open workflow is shown as idle.
+    """Return after how long without activity an open workflow is shown as idle.
 
     Raises:
         InvalidConfig: the configuration file cannot be used.
@@ -216,13 +216,13 @@ def idle_after() -> timedelta:
 
 
 def history_spelling() -> str | Path:
-    """The history of this invocation, as `open_history` reads it."""
+    """Return the history of this invocation, as `open_history` reads it."""
     given: str | None = click.get_current_context().find_root().meta.get("history")
     return data_path() / "history.db" if given is None else given
 
 
 def named_replica(name: str | None, option: str) -> str:
-    """The name of the shared engine.
+    """Return the name of the shared engine.
 
     Raises:
         InvalidInput: there is none.
@@ -233,5 +233,5 @@ def named_replica(name: str | None, option: str) -> str:
 
 
 def store() -> DirectoryStore:
-    """The ledgers of this invocation."""
+    """Return the ledgers of this invocation."""
     return DirectoryStore(data_path())

@@ -54,7 +54,7 @@ class _Ago:
     unit: str
 
     def before(self, now: datetime) -> datetime:
-        """The moment; a month or year back is the same day of that month, or its last one."""
+        """Return the moment so long before; a month or year back is the same day of that month, or its last one."""
         if self.unit in ("months", "years"):
             months = 12 * now.year + now.month - 1 - self.count * (12 if self.unit == "years" else 1)
             year, month = divmod(months, 12)
@@ -64,11 +64,12 @@ class _Ago:
 
     @property
     def is_of_days(self) -> bool:
+        """Return whether a span is of whole days."""
         return self.unit not in ("minutes", "hours")
 
 
 def moment_option(name: str, help: str, *, end_of_day: bool = False) -> Callable[[F], F]:
-    """An option that takes a time or a period; without a zone it is the local one's.
+    """Return an option that takes a time or a period; without a zone it is the local one's.
 
     Args:
         end_of_day: a period means its end, the first moment after it; otherwise its beginning.
@@ -81,7 +82,7 @@ def moment_option(name: str, help: str, *, end_of_day: bool = False) -> Callable
 
 
 def moment_named(where: str, text: str, *, end_of_day: bool = False) -> datetime:
-    """The moment that a person means, in the local zone unless it names one.
+    """Return the moment that a person means, in the local zone unless it names one.
 
     Args:
         where: what the sentence calls it, such as an option.
@@ -103,7 +104,7 @@ def moment_named(where: str, text: str, *, end_of_day: bool = False) -> datetime
 
 
 def day_range(since: str | None, until: str | None, zone: tzinfo | None) -> tuple[date | None, date | None]:
-    """The first and the last day of a report, of `--since` and `--until`.
+    """Return the first and the last day of a report, of `--since` and `--until`.
 
     Args:
         zone: whose today it is; None is the local one.

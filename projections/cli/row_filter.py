@@ -40,7 +40,7 @@ def _issue(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 def filter_options(command: F) -> F:
-    """The options that choose rows; they are one argument of the command, `chosen`."""
+    """Add the options that choose rows; they are one argument of the command, `chosen`."""
     for option in (
         click.option("--limit", type=click.IntRange(min=1), help="Only the last so many."),
         click.option(
@@ -78,7 +78,7 @@ class RowFilter:
 
     @property
     def is_limiting(self) -> bool:
-        """Whether it may leave out a row."""
+        """Return whether it may leave out a row."""
         return any(
             (self.status, self.since, self.until, self.issue is not None, self.project, self.template, self.tool)
         )

@@ -48,7 +48,7 @@ class CommandSession:
     application: ApplicationTable | None = None
 
     def compared(self, rows: Iterable[Row]) -> dict[str, Compared]:
-        """What the application's table shows of these rows' workflows; nothing without such a table.
+        """Return what the application's table shows of these rows' workflows; nothing without such a table.
 
         Raises:
             HistoryUnavailable: it cannot be read.
@@ -83,12 +83,12 @@ class CommandSession:
 
     @property
     def where_copied(self) -> str:
-        """The application's database, as it is shown; "" without one."""
+        """Return the application's database, as it is shown; "" without one."""
         return "" if self.application is None else self.application.where
 
     @property
     def where(self) -> str:
-        """Where the rows are, to be shown: the data directory, or the history that was named, without a password."""
+        """Return where the rows are: the data directory, or the history that was named, without a password."""
         spelling = history_spelling()
         if isinstance(spelling, Path) or self.application is not None:
             return str(self.data)
@@ -108,7 +108,7 @@ def opened(
     reads: bool | None = None,
     imports: bool = False,
 ) -> Iterator[CommandSession]:
-    """Ledgers and history of this invocation; without any ledgers an empty history, and nothing is made.
+    """Open ledgers and history of this invocation; without ledgers an empty history, and nothing is made.
 
     Where --history names another application's table, the history is the one of the data directory, and the table is
     left as it is.
@@ -208,7 +208,7 @@ def report_problems(problems: Iterable[LedgerProblem]) -> None:
 
 
 def exit_code(problems: Iterable[LedgerProblem]) -> int:
-    """0 without problems, 3 when a ledger is damaged, 1 otherwise."""
+    """Return 0 without problems, 3 when a ledger is damaged, 1 otherwise."""
     errors = [problem.error for problem in problems]
     if any(isinstance(error, DamagedLedger) for error in errors):
         return 3
@@ -227,11 +227,13 @@ class _OnStderr(logging.Handler):
         self._changes = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print a warning, or one of the first changes."""
         self._changes += record.levelno == logging.INFO
         if record.levelno != logging.INFO or self._changes <= _CHANGES_SHOWN_MAX:
             click.echo(record.getMessage(), err=True)
 
     def close(self) -> None:
+        """Print the number of changes that were not printed."""
         if self._changes > _CHANGES_SHOWN_MAX:
             click.echo(f"… and {self._changes - _CHANGES_SHOWN_MAX:,} more changes of cost", err=True)
             self._changes = 0

@@ -45,6 +45,7 @@ class Kind(click.Choice[str]):
         super().__init__(KINDS)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the kind; refuse an unknown one with the nearest names."""
         if value in KINDS:
             return str(value)
         if Path(value).exists():

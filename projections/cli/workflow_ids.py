@@ -84,7 +84,7 @@ def check_not_shortened(given: str) -> None:
 
 
 def has_row(workflow_id: str) -> bool:
-    """Whether the history has a row of this very id, wherever its ledger lies."""
+    """Return whether the history has a row of this very id, wherever its ledger lies."""
     with opened(up_to_date=False, shared_too=True, reads=True) as session:
         return session.history.row(workflow_id) is not None
 

@@ -16,7 +16,7 @@ __all__ = ["workflow_lines"]
 def workflow_lines(
     session: CommandSession, workflow_id: str, replica_name: str | None, credentials: str | None
 ) -> Iterator[RowLines]:
-    """What a workflow's row was folded from; a replica is opened only for rows that projectors write."""
+    """Open the lines that a workflow's row was folded from; a replica only for rows that projectors write."""
     if not (replica_name and session.history.shared):
         yield lines_of(workflow_id, session.ledgers, session.history, None)
         return

@@ -36,7 +36,7 @@ _WITHOUT_BUDGET = (
 @config_option
 @data_option
 def check_command(workflow_id: str | None, as_json: bool) -> int:
-    """What a workflow has spent of its budget, or each running one that has one; exit code 3 when one is over.
+    """Check what a workflow has spent of its budget, or each running one that has one; exit code 3 when one is over.
 
     From the shares of `[budgets] warn_at` on (80 % by default) it also warns on stderr. Budgets are set by
     `start --budget-usd`, or in costledger.toml.

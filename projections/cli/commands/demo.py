@@ -39,7 +39,7 @@ class DemoStep:
 
 
 def examples() -> Path:
-    """The shipped output: inside the installed package, or in the source tree."""
+    """Return the folder of the shipped output: inside the installed package, or in the source tree."""
     package = Path(__file__).resolve().parents[2]
     inside = package / "_examples"
     return inside if inside.is_dir() else package.parent / "data" / "examples"
@@ -76,7 +76,7 @@ STORY = (
 @click.command("demo")
 @click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the data here to look around in.")
 def demo_command(keep: Path | None) -> None:
-    """The story of issue 17, on output that travels with this program: $0.09, then $5.00, then $2.37."""
+    """Play the story of issue 17, on output that travels with this program: $0.09, then $5.00, then $2.37."""
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise InvalidInput(f"{keep} is not empty; name a new folder")
     with ExitStack() as stack:

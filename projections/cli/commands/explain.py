@@ -57,7 +57,7 @@ __all__ = ["steps_table"]
 def explain_command(
     workflow_id: str, after: int, limit: int | None, replica_name: str | None, credentials: str | None, as_json: bool
 ) -> int:
-    """Each event that moved a workflow's cost: from what to what, why, and where it was read.
+    """List each event that moved a workflow's cost: from what to what, why, and where it was read.
 
     A row that projectors fold from several hosts' ledgers is explained from the chains of all of them, in the shared
     engine that --from names.
@@ -103,11 +103,11 @@ class _Steps:
 
     @property
     def are_all(self) -> bool:
-        """Whether no step comes before or after them."""
+        """Return whether no step comes before or after them."""
         return not self.after and self.next is None
 
     def rest(self, workflow_id: str) -> dict[str, Any]:
-        """What the answer of the HTTP API has in addition to the steps."""
+        """Return the fields of the document after the steps."""
         return {"adw_id": workflow_id, "event_count": self.lines.head.seq, "next": self.next}
 
 

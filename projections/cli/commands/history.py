@@ -54,7 +54,7 @@ _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` show
 @config_option
 @data_option
 def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
-    """All workflows and what they cost, the latest activity last."""
+    """List all workflows and what they cost, the latest activity last."""
     if as_json and as_csv:
         raise InvalidInput("--json and --csv: give one of them")
     wanted = RowFilter(**chosen)

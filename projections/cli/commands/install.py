@@ -29,7 +29,7 @@ _SILENT: Final = (
 @click.option("--after", metavar="COMMAND", help="Print the line of this shell command first; it gets the same stdin.")
 @data_option
 def statusline_command(after: str | None) -> None:
-    """For Claude Code: note the session's cost from stdin, print one line.
+    """Note the session's cost from stdin and print one line, for Claude Code.
 
     $COSTLEDGER_DATA comes before --data here: the settings are general, an agent's environment is not.
     $COSTLEDGER_WORKFLOW and $COSTLEDGER_AGENT name the workflow and agent of the session; without them it is a
@@ -41,7 +41,7 @@ def statusline_command(after: str | None) -> None:
 @click.command("hook")
 @data_option
 def hook_command() -> None:
-    """For Claude Code's Stop, SubagentStop and SessionEnd: read the transcript on, without making it wait.
+    """Continue to read the transcript without delaying Claude Code, for its Stop, SubagentStop and SessionEnd.
 
     The environment is that of `costledger statusline`. The end of a session is not the end of a workflow: it can be
     resumed; `costledger complete ID` ends the workflow.

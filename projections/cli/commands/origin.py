@@ -22,7 +22,7 @@ from projections.replay.refresh import LedgerProblem
 @history_option
 @data_option
 def origin_command(moved: bool, renewed: bool, as_json: bool) -> int:
-    """Which data directory this is; exits with 3 when it may be one of two copies."""
+    """Show which data directory this is; exits with 3 when it may be one of two copies."""
     data = data_path()
     if moved and renewed:
         raise InvalidInput("--moved and --renew contradict each other: does the other directory go on, or not?")

@@ -44,7 +44,7 @@ __all__ = ["prices_command"]
 @config_option
 @data_option
 def prices_command(model: str | None, at: datetime | None, service_tier: str | None, as_json: bool) -> int:
-    """What MODEL costs per million tokens, at a moment, and which price list says so.
+    """Show what MODEL costs per million tokens, at a moment, and by which price list.
 
     Without MODEL: all models that the workflows have used, with whose prices they are, and how to update the list.
     """

@@ -59,7 +59,7 @@ def project_command(
     status: bool,
     as_json: bool,
 ) -> int:
-    """Fold the lines of a replica into the rows at --history postgresql://…, on and on.
+    """Fold the lines of a replica into the rows at --history postgresql://…, until it is stopped.
 
     Any number of processes share the work, and take over from one that dies or hangs. A workflow whose lines do not
     go on is blocked and listed; all others go on.

@@ -154,7 +154,7 @@ def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
 @_run
 @_common
 def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """A run of a workflow begins."""
+    """Record that a run of a workflow starts."""
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     _append(workflow_started(workflow_id, **fields), as_json=as_json)
 
@@ -175,7 +175,7 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @config_option
 @_common
 def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """What a meter shows now: of the workflow, or of the agent, session, model or message named."""
+    """Record what a meter shows now: of the workflow, or of the agent, session, model or message named."""
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     reading = cost_observed(workflow_id, usage=_taken_usage(fields), **fields)
     if reading.lacks_price:
@@ -196,7 +196,7 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @config_option
 @_common
 def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """One finished call, counted once per message id."""
+    """Record one finished call, counted once per message id."""
     from ledger.capture.workflow import charged
 
     usage = _taken_usage(fields)
@@ -210,7 +210,7 @@ def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_run
 @_common
 def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """The run has ended well; from now on the last readings count."""
+    """Record that the run has ended well; from now on the last readings count."""
     _append(workflow_ended(_existing(workflow_id), "completed", **fields), as_json=as_json)
 
 
@@ -221,7 +221,7 @@ def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_run
 @_common
 def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """The run has failed; it cost what it cost."""
+    """Record that the run has failed; it cost what it cost."""
     _append(workflow_ended(_existing(workflow_id), "failed", **fields), as_json=as_json)
 
 
@@ -231,7 +231,7 @@ def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_run
 @_common
 def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """The run was cancelled; it cost what it cost."""
+    """Record that the run was cancelled; it cost what it cost."""
     _append(workflow_ended(_existing(workflow_id), "cancelled", **fields), as_json=as_json)
 
 
@@ -242,7 +242,7 @@ def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_meter
 @_common
 def correct_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """A final reading with its reason. The wrong ones stay in the ledger; after the end, this one counts."""
+    """Record a final reading with its reason. The wrong ones stay in the ledger; after the end, this one counts."""
     if not fields["reason"].strip():
         raise InvalidEvent("reason", "a correction needs a reason")
     _append(cost_observed(_existing(workflow_id), final=True, **fields), as_json=as_json)

@@ -182,7 +182,7 @@ def report_problems(problems: Iterable[ReplicationProblem]) -> None:
 
 
 def exit_code_of(problems: Iterable[ReplicationProblem]) -> int:
-    """3 when a ledger is damaged or has parted from its chain, 1 for another problem."""
+    """Return 3 when a ledger is damaged or does not match its chain, 1 for another problem."""
     errors = [problem.error for problem in problems]
     return 3 if any(isinstance(error, (DamagedLedger, Diverged)) for error in errors) else int(bool(errors))
 

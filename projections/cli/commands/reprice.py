@@ -59,6 +59,7 @@ class _Model:
     kept: int = 0
 
     def add(self, change: PriceChange) -> None:
+        """Add the change of a reading."""
         if change.new_nanousd is not None:
             self.readings += 1
             self.newly_priced += change.old_nanousd is None
@@ -82,6 +83,7 @@ class _Difference:
     waiting_nanousd: int = 0
 
     def add(self, made: RepricePlan) -> None:
+        """Add the plan of a workflow."""
         for change in made.changes:
             self.models[change.model].add(change)
         self.waiting_nanousd += made.waiting_nanousd

@@ -80,7 +80,7 @@ def serve_command(
     credentials: str | None,
     **limits: float,
 ) -> None:
-    """The HTTP API and the live page, until Ctrl-C.
+    """Serve the HTTP API and the live page, until Ctrl-C.
 
     On rows that projectors write, --from names the shared engine that their events are read from.
     """
@@ -143,7 +143,7 @@ def _answered(settings: Settings) -> str:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket whose connections send each answer at once; of more than descriptors are left for, they are refused.
+    """Return a socket whose connections send each answer at once; those beyond the free descriptors are refused.
 
     asyncio sees to that for sockets it made itself only; without it the second part of an answer waits for the client's
     acknowledgement of the first, some 40 ms (Nagle's algorithm, RFC 896, with delayed acknowledgements, RFC 1122).

@@ -73,7 +73,7 @@ _BASIS = {
 def show_command(
     workflow_id: str, as_of: str | None, replica_name: str | None, credentials: str | None, as_json: bool
 ) -> int:
-    """One workflow: its cost, where it came from, and how far it can be trusted."""
+    """Show one workflow: its cost, where it came from, and how far it can be trusted."""
     workflow_id, budgets = whole_id(workflow_id), configured_budgets(config_path())
     with opened(workflow_ids=[workflow_id]) as session:
         found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)

@@ -93,28 +93,28 @@ def _options(command: F) -> F:
 @click.command("daily")
 @_options
 def daily_command(**options: Any) -> int:
-    """What was spent each day."""
+    """Show what was spent each day."""
     return _print_report("daily", **options)
 
 
 @click.command("weekly")
 @_options
 def weekly_command(**options: Any) -> int:
-    """What was spent each week, from Monday to Sunday (ISO 8601)."""
+    """Show what was spent each week, from Monday to Sunday (ISO 8601)."""
     return _print_report("weekly", **options)
 
 
 @click.command("monthly")
 @_options
 def monthly_command(**options: Any) -> int:
-    """What was spent each month."""
+    """Show what was spent each month."""
     return _print_report("monthly", **options)
 
 
 @click.command("session")
 @_options
 def session_command(**options: Any) -> int:
-    """What each session spent, the latest last."""
+    """Show what each session spent, the latest last."""
     return _print_report("session", **options)
 
 

@@ -43,7 +43,7 @@ _NOTHING: Final = "nothing needs attention"
 @config_option
 @data_option
 def stale_command(idle_hours: float, accepted_id: str | None, reason: str | None, as_json: bool) -> int:
-    """What needs attention, why, and what to do; `verify` proves, this suspects.
+    """List what needs attention, why, and what to do; `verify` proves, this suspects.
 
     What is right as it is can be accepted, which is an event in the ledger: it is not listed again until it changes.
     """

@@ -22,7 +22,7 @@ __all__ = []
 
 @click.group("token")
 def token_command() -> None:
-    """Who may use the server: make, list and revoke tokens."""
+    """Make, list and revoke the tokens of the server."""
 
 
 @token_command.command("create", epilog=example("costledger token create --scope append --note 'build agents'"))
@@ -38,7 +38,7 @@ def create(scope: str, note: str) -> None:
 @json_option
 @data_option
 def list_tokens(as_json: bool) -> None:
-    """The tokens there are; their secrets are not stored."""
+    """List the tokens; their secrets are not stored."""
     tokens = TokenRegister(data_path()).all()
     if as_json:
         print_json([{n: v for n, v in asdict(token).items() if n != "sha256"} for token in tokens])
@@ -66,6 +66,6 @@ def list_tokens(as_json: bool) -> None:
 @click.argument("token_id", metavar="TOKEN")
 @data_option
 def revoke(token_id: str) -> None:
-    """From now on, this token (its id, as `token list` shows it) allows nothing."""
+    """Revoke a token (its id, as `token list` shows it): from now on it allows nothing."""
     token = TokenRegister(data_path()).revoke(token_id)
     click.echo(f"{token.id} ({token.scope}) is revoked")

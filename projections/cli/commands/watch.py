@@ -161,7 +161,7 @@ class _Board:
 
     @contextmanager
     def shown(self) -> Iterator[Callable[[WatchReport], None]]:
-        """On the terminal while it lasts; called with each step."""
+        """Show the table on the terminal; yield what is called with each step."""
         out = console()
         with Live(self._drawn(out), console=out, auto_refresh=False) as live:
 

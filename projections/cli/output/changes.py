@@ -17,6 +17,7 @@ __all__ = ["print_accepted", "print_changes", "print_report"]
 
 
 def print_report(report: RefreshReport, imported: ImportReport) -> None:
+    """Print what a resync did."""
     click.echo(
         f"{counted(imported.appended, 'event')} appended from the sources of "
         f"{counted(len(imported.workflows), 'workflow')}; "
@@ -27,7 +28,7 @@ def print_report(report: RefreshReport, imported: ImportReport) -> None:
 
 
 def print_accepted(accepted: list[Accepted]) -> None:
-    """Rows that a ledger decided although it lost something, a line each."""
+    """Print the rows that a ledger decided although it lost something, a line each."""
     for one in accepted:
         old = "no row" if one.old_nanousd is None else cost_before(one.old_nanousd)
         click.echo(
@@ -37,7 +38,7 @@ def print_accepted(accepted: list[Accepted]) -> None:
 
 
 def print_changes(changes: list[CostChange]) -> None:
-    """Old and new cost of each row that changed."""
+    """Print the old and the new cost of each row that changed."""
     if changes:
         figures = ("old cost", "new cost")
         shown = Table(None, "workflow", *figures, "status", right=figures, whole=("status",), dropped=("status",))

@@ -27,7 +27,7 @@ BUDGET_STYLES: Final = {"ok": "", "warned": "yellow", "over": "red"}
 
 
 def console() -> Console:
-    """Where people read: the terminal's width; into a pipe $COLUMNS, or wide enough. NO_COLOR is respected by rich.
+    """Return a console as wide as the terminal; into a pipe as $COLUMNS, or wide enough. Rich respects NO_COLOR.
 
     Markup is off: what agents call themselves is text, never a style.
     """
@@ -47,7 +47,7 @@ def _piped_columns() -> int:
 
 
 def styled_status(status: str, *, idle: bool = False) -> Text:
-    """A status in its colour.
+    """Return a status in its colour.
 
     Args:
         idle: the workflow is open, and had no activity for some time.
@@ -59,7 +59,7 @@ def styled_status(status: str, *, idle: bool = False) -> Text:
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
-    """Each finding with its next step."""
+    """Print each finding with its next step."""
     shown = Table(None, "workflow", "finding", "next step", prose=("finding", "next step"))
     for finding in findings:
         shown.add_row(Id(finding.workflow_id), plain(finding.problem), finding.next_step)

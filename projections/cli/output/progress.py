@@ -13,12 +13,12 @@ Progress = Callable[[int, int], None]
 
 
 def counted_bar(doing: str, unit: str) -> AbstractContextManager[Progress]:
-    """For a task measured in things."""
+    """Show a bar for a task measured in things."""
     return _bar(doing, unit)
 
 
 def progress_bar(doing: str) -> AbstractContextManager[Progress]:
-    """For a task measured in bytes."""
+    """Show a bar for a task measured in bytes."""
     return _bar(doing, None)
 
 

@@ -16,6 +16,7 @@ __all__ = ["rates_json", "usd_text"]
 def rates_json(
     model: str, moment: datetime, service_tier: str | None, rates: Rates, number: int | None
 ) -> dict[str, Any]:
+    """Return the rates of a model as JSON."""
     return {
         "model": model,
         "at": timestamps.to_wire(moment),
@@ -50,7 +51,7 @@ def _correction(correction: Correction) -> dict[str, Any]:
 
 
 def usd_text(usd: Decimal, decimals: int = 2) -> str:
-    """A rate with at least so many decimals and no more zeros."""
+    """Return a rate with at least so many decimals and no more zeros."""
     text = f"{usd.normalize():f}"
     whole, _, given = text.partition(".")
     return f"{whole}.{given.ljust(decimals, '0')}"

@@ -27,7 +27,7 @@ _MADE: Final = ("idle", "cost_usd", "at_least", "budget_usd", "left_usd")
 
 
 def print_csv(rows: Iterable[tuple[Row, bool]], budgets: Budgets) -> None:
-    """A line per workflow; there is no total, so that a column can be added up.
+    """Print a line per workflow; there is no total, so that a column can be added up.
 
     Args:
         rows: each with whether it is idle.

@@ -68,14 +68,15 @@ class Table:
 
     @property
     def row_count(self) -> int:
+        """Return the number of rows."""
         return len(self._rows)
 
     def add_row(self, *cells: str | Text, style: str = "") -> None:
-        """A row, a cell for each column."""
+        """Add a row, a cell for each column."""
         self._rows.append((cells, style))
 
     def add_total(self, *cells: str | Text) -> None:
-        """The last row, set apart."""
+        """Add the last row, set apart."""
         self._total_at = len(self._rows)
         self._rows.append((cells, "bold"))
 
@@ -91,7 +92,7 @@ class Table:
         out.file.write((text.replace("\n\n", "\n", 1) if self._title else text) + "\n")
 
     def fitted(self, columns: int) -> rich.table.Table:
-        """The table for a terminal of so many columns; below any sense, with its cells below each other."""
+        """Return the table for a terminal of so many columns; for a tiny one with cells below each other."""
         whole, short = self._cells(), self._cells(self._short_ids())
         chosen = list(range(len(self._columns)))
         for gone in [set[str](), *self._dropped]:

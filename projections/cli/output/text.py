@@ -35,12 +35,12 @@ _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 
 
 def short_ids(text: str) -> str:
-    """A text for a narrow terminal, its UUIDs cut to their first eight digits."""
+    """Return a text for a narrow terminal, its UUIDs cut to their first eight digits."""
     return _UUID.sub(r"\1…", text)
 
 
 def plain(text: str) -> str:
-    """Foreign text without the characters that drive a terminal."""
+    """Return foreign text without the characters that control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
 
 
@@ -55,12 +55,12 @@ def project_names(projects: Iterable[str | None]) -> dict[str | None, str]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document, for programs."""
+    """Print one JSON document, for programs."""
     click.echo(json_bytes(value, indented=True))
 
 
 def batches(entries: Iterable[T]) -> Iterator[list[T]]:
-    """Entries of a long list, so many at a time as are printed at once."""
+    """Yield the entries of a long list, as many at a time as are printed at once."""
     left = iter(entries)
     while batch := list(islice(left, _BATCH)):
         yield batch
@@ -83,7 +83,7 @@ def print_json_list(name: str, entries: Iterable[object], rest: Callable[[], Map
 
 
 def local_time(moment: str | None) -> str:
-    """A moment of a row in the local time zone, to the second; what is no moment as it is."""
+    """Return a moment of a row in the local time zone, to the second; other text as it is."""
     found = timestamps.moment(moment)
     return (moment or "") if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
 
@@ -98,5 +98,5 @@ def location(file: str | None, line: int | None) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """A name for a spreadsheet, which would take some as a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    """Return a name as text for a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection)."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
