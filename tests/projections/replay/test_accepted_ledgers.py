@@ -128,7 +128,7 @@ def test_the_commands_name_each_such_workflow_with_both_costs(tmp_path: Path) ->
         assert STEP in refused.stderr
         done = costledger(*arguments)
         assert done.returncode == 0, done.stderr
-        (line,) = [line for line in done.stdout.splitlines() if "accepted as it stands" in line]
+        (line,) = [line for line in done.stdout.splitlines() if "accepted as it is" in line]
         assert line.startswith("w: its ledger no longer holds what its row was folded from (was cut: ")
         assert "before" in line
         assert costledger("verify").returncode == 0

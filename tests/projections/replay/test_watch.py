@@ -234,15 +234,15 @@ def test_the_command_follows_until_it_is_told_to_stop(tmp_path: Path) -> None:
     watching = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     try:
         assert watching.stdout is not None
-        assert json.loads(watching.stdout.readline())["new_cost_usd"] == "0.09"
+        assert json.loads(watching.stdout.readline())["new_cost"] == "0.09"
         logs.write(log, logs.init(), logs.result(2.37))
-        assert json.loads(watching.stdout.readline())["new_cost_usd"] == "2.37"
+        assert json.loads(watching.stdout.readline())["new_cost"] == "2.37"
         DirectoryStore(data).append([cost_observed("v", cost_usd="0.50")])
         printed = json.loads(watching.stdout.readline())
         assert printed == {
             "adw_id": "v",
-            "old_cost_usd": None,
-            "new_cost_usd": "0.50",
+            "old_cost": None,
+            "new_cost": "0.50",
             "status": "running",
             "reason": "watch",
         }
