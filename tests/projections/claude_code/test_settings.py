@@ -107,7 +107,7 @@ class TestCommand:
         assert words[1:] == ["statusline", "--data", str(tmp_path / "data")]
         assert "nothing to change" in self.install(tmp_path).stdout
         gone = self.install(tmp_path, "--uninstall", "--yes")
-        assert (gone.returncode, "no longer tell" in gone.stdout) == (0, True)
+        assert (gone.returncode, "no longer report" in gone.stdout) == (0, True)
         assert json.loads(path.read_text()) == {}
 
     def test_no_is_no(self, tmp_path: Path) -> None:
@@ -130,13 +130,13 @@ class TestCommand:
         path.parent.mkdir()
         path.write_text('{"disableAllHooks": true}\n')
         declined = self.install(tmp_path, given="n\n")
-        assert '"disableAllHooks": true stands there: until it is false, Claude Code runs no hooks' in declined.stderr
+        assert '"disableAllHooks": true is set there: until it is false, Claude Code runs no hooks' in declined.stderr
         done = self.install(tmp_path, "--yes")
         assert (done.returncode, "use it" in done.stdout) == (0, False)
-        assert 'settings.json: written, but "disableAllHooks": true stands there' in done.stdout
+        assert 'settings.json: written, but "disableAllHooks": true is set there' in done.stdout
         assert "nothing to change, but" in self.install(tmp_path, "--yes").stdout
         gone = self.install(tmp_path, "--uninstall", "--yes")
-        assert ("no longer tell" in gone.stdout, "stands there" in gone.stdout + gone.stderr) == (True, False)
+        assert ("no longer report" in gone.stdout, "is set there" in gone.stdout + gone.stderr) == (True, False)
         path.write_text('{"disableAllHooks": false}\n')
         assert "use it" in self.install(tmp_path, "--yes").stdout
 
