@@ -39,7 +39,7 @@ class Server(Protocol):
     client: httpx.Client
 
     def stop(self) -> str:
-        """End it; what it said on stderr since it listens."""
+        """End it; return its output on stderr since it listens."""
         ...
 
 
@@ -77,10 +77,10 @@ class Process:
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
-        told = self.process.stderr.readline()
-        found = re.search(r"http://\S+?:(\d+)/", told)
+        line = self.process.stderr.readline()
+        found = re.search(r"http://\S+?:(\d+)/", line)
         if found is None:
-            raise AssertionError(told + self.process.communicate(timeout=20)[1])
+            raise AssertionError(line + self.process.communicate(timeout=20)[1])
         self.answered = self.process.stderr.readline()
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -90,8 +90,8 @@ class Process:
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(how)
-        _, told = self.process.communicate(timeout=20)
-        return told
+        _, output = self.process.communicate(timeout=20)
+        return output
 
 
 Serve = Callable[..., Process]

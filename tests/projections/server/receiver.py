@@ -1,4 +1,4 @@
-"""A real HTTP server that receives webhooks, and answers as a test tells it to."""
+"""A real HTTP server that receives webhooks, and answers as a test configures it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                told = verifier.verify(body, headers)
-                found = Received(headers["webhook-id"], told["type"], told["data"], headers, body, self.path)
+                message = verifier.verify(body, headers)
+                found = Received(headers["webhook-id"], message["type"], message["data"], headers, body, self.path)
                 status = receiver.answers(found)
                 receiver.received.append(found)
                 if status:
@@ -75,7 +75,7 @@ class Receiver:
         self._thread.start()
 
     def stop(self) -> None:
-        """Nobody listens any more; once more does nothing."""
+        """Stop listening; a second time does nothing."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()

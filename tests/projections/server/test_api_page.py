@@ -44,12 +44,12 @@ def test_the_tour_with_curl_runs_as_it_is_written(serve: Serve, tmp_path: Path) 
         return done.stdout
 
     run(read)
-    until(lambda: run(read.splitlines()[-1]), lambda told: '"actual_cost_total":"2.37"' in told)
+    until(lambda: run(read.splitlines()[-1]), lambda output: '"actual_cost_total":"2.37"' in output)
     assert '"actual_cost_total":"0.09"' in run(edit)
-    told = run(resync)
-    assert '"changes":[{"adw_id":"a5b80595","old_cost":"0.09","new_cost":"2.37"' in told
-    assert '"resynced_count":1' in told
-    assert '"reason":"resync --force"' in told
+    output = run(resync)
+    assert '"changes":[{"adw_id":"a5b80595","old_cost":"0.09","new_cost":"2.37"' in output
+    assert '"resynced_count":1' in output
+    assert '"reason":"resync --force"' in output
     appended = run(append)
     standing = r'"b7c1":\{"cost_usd":"4.20","at_least":false,.*"budget":\{.*"left_usd":"0.80","percent":84'
     assert re.search(standing, appended)

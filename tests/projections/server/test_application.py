@@ -1,4 +1,4 @@
-"""A server beside an application that has its own `workflow_history.db` open, writes to it, and sets figures back."""
+"""A server next to an application that has its own `workflow_history.db` open, writes to it, and sets figures back."""
 
 from __future__ import annotations
 
@@ -138,9 +138,9 @@ def test_the_five_cases_and_the_curl_lines_of_the_story(
     assert ("0.09", "2.37") in [(entry["old_cost"], entry["new_cost"]) for entry in audit]
     assert ("5.00", "2.37") in [(entry["old_cost"], entry["new_cost"]) for entry in audit]
     assert row_of(story.application, "a5b80595")["nl_input"].startswith("do it...")
-    said = server.stop()
-    assert "was backed up to" in said
-    assert "Traceback" not in said
+    output = server.stop()
+    assert "was backed up to" in output
+    assert "Traceback" not in output
 
 
 def test_every_route_answers_and_names_both_figures(story: Story, serve: Serve) -> None:
@@ -182,7 +182,7 @@ def test_a_figure_that_is_set_back_every_second_is_right_within_seconds(
     assert longest < _SECONDS_MAX
     (entry,) = story.application.execute("SELECT count(*) AS entries FROM cost_audit_log")
     assert entry["entries"] <= 2, "one before the first write, one for this pair of values"
-    whys = [doubt["why"] for doubt in answered(server, "/api/stale")["findings"]]
+    whys = [one["why"] for one in answered(server, "/api/stale")["findings"]]
     assert any("another writer of the application's table keeps overwriting it" in why for why in whys), whys
 
 

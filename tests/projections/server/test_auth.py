@@ -21,7 +21,7 @@ from tests.projections.server.conftest import Serve, Server
 from tests.waiting import until
 
 
-def told(answer: httpx.Response) -> str:
+def problem_type(answer: httpx.Response) -> str:
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return str(answer.json()["type"]).rpartition(":")[2]
 
@@ -63,7 +63,11 @@ def test_without_a_token_nothing_is_said_where_tokens_are_required(serve: Serve,
     assert codes(admin) == [200, 201, 200]
     assert codes(f"{read}x") == codes("costledger_00000000_x") == codes("nonsense") == [401, 401, 401]
     nothing = server.client.get("/api/workflow-history")
-    assert (nothing.status_code, nothing.headers["www-authenticate"], told(nothing)) == (401, "Bearer", "unauthorized")
+    assert (nothing.status_code, nothing.headers["www-authenticate"], problem_type(nothing)) == (
+        401,
+        "Bearer",
+        "unauthorized",
+    )
     assert server.client.get("/healthz").status_code == 200
     tokens.revoke(read.split("_")[1])
     assert codes(read) == [401, 401, 401]
@@ -77,8 +81,8 @@ def test_a_wrong_token_is_refused_even_where_none_is_needed(server: Server) -> N
 def test_only_hashes_of_tokens_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     tokens = TokenRegister(tmp_path)
     text = tokens.create("read", "grafana")
-    kept = tokens.path.read_text()
-    assert text.rpartition("_")[2] not in kept
+    stored = tokens.path.read_text()
+    assert text.rpartition("_")[2] not in stored
     assert tokens.path.stat().st_mode & 0o077 == 0
     found = TokenRegister(tmp_path).find(text)
     assert found is not None
@@ -124,7 +128,7 @@ def test_an_answer_waits_for_no_acknowledgement_of_the_client(host: str) -> None
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80"])
 def test_a_name_that_was_made_to_point_here_is_refused(server: Server, host: str) -> None:
     answer = server.client.get("/api/workflow-history", headers={"host": host})
-    assert (answer.status_code, told(answer)) == (421, "unknown-host")
+    assert (answer.status_code, problem_type(answer)) == (421, "unknown-host")
 
 
 def test_the_start_says_which_hosts_are_answered_and_warns_when_they_help_nobody(serve: Serve, tmp_path: Path) -> None:
@@ -148,23 +152,23 @@ def test_a_page_of_another_origin_may_not_change_anything(server: Server) -> Non
     url = "/api/workflow-history/resync"
     for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
         answer = server.client.post(url, headers=headers)
-        assert (answer.status_code, told(answer)) == (403, "foreign-origin")
+        assert (answer.status_code, problem_type(answer)) == (403, "foreign-origin")
     assert server.client.post(url, headers={"origin": server.url}).status_code == 200
 
 
 def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(server: Server) -> None:
     most = Settings(Path()).body_bytes_max
     answer = server.client.post("/api/events", content=b"x" * (most + 1))
-    assert (answer.status_code, told(answer)) == (413, "too-large")
+    assert (answer.status_code, problem_type(answer)) == (413, "too-large")
 
     def endless() -> object:
         for _ in range(most // 65_536 + 2):
             yield b" " * 65_536
 
     chunked = server.client.post("/api/events", content=endless())  # type: ignore[arg-type]
-    assert (chunked.status_code, told(chunked)) == (413, "too-large")
+    assert (chunked.status_code, problem_type(chunked)) == (413, "too-large")
     many = [{"type": "moon"}] * 10_001
-    assert told(server.client.post("/api/events", json=many)) == "too-many-events"
+    assert problem_type(server.client.post("/api/events", json=many)) == "too-many-events"
 
 
 def test_an_answer_carries_what_keeps_a_browser_from_being_used_against_its_user(server: Server) -> None:
@@ -195,7 +199,7 @@ def test_a_body_in_no_chunks_is_refused_before_it_is_answered(server: Server) ->
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
         head = b"POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         wrong.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n3\r\n[{}\r\n")
-        time.sleep(0.2)  # so that somebody waits for the body
+        time.sleep(0.2)  # so that a handler waits for the body
         wrong.sendall(b"no chunk\r\n")
         got = everything(wrong)
     assert (got[:12], got.count(b"HTTP/1.1")) == (b"HTTP/1.1 400", 1)

@@ -27,8 +27,8 @@ GZIP = JSON | {"content-encoding": "gzip"}
 def exported(*ids: str) -> dict[str, Any]:
     """A request of calls with these ids."""
 
-    def attributes(**told: str) -> list[dict[str, Any]]:
-        return [{"key": name.replace("__", "."), "value": {"stringValue": text}} for name, text in told.items()]
+    def attributes(**values: str) -> list[dict[str, Any]]:
+        return [{"key": name.replace("__", "."), "value": {"stringValue": text}} for name, text in values.items()]
 
     named = [attributes(event__name="api_request", session__id="s", request_id=id, cost_usd="0.5") for id in ids]
     records = [{"attributes": one, "body": {"stringValue": "claude_code.api_request"}} for one in named]
@@ -136,8 +136,8 @@ def messages_in(message: Any) -> int:
 
 
 @given(request)
-def test_elements_of_protobuf_are_counted_as_they_are_made(told: dict[str, Any]) -> None:
-    message = ParseDict(told, ExportLogsServiceRequest())
+def test_elements_of_protobuf_are_counted_as_they_are_made(fields: dict[str, Any]) -> None:
+    message = ParseDict(fields, ExportLogsServiceRequest())
     body, kind = message.SerializeToString(), ExportLogsServiceRequest.DESCRIPTOR
     assert count_elements(body, kind, 10**6) == messages_in(message)
     pieces = list(decoded(body, ExportLogsServiceRequest()))

@@ -1,4 +1,4 @@
-"""Files of the history that are damaged while it is served: noticed, told by `/readyz`, and replayed."""
+"""Files of the history that are damaged while it is served: detected, reported by `/readyz`, and replayed."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_damage_under_a_server_is_noticed_told_and_replayed(
     until(lambda: rows(server), lambda found: found == expected, 30.0)
 
     damage(data)
-    told = [rows(server) for _ in range(20)]
-    assert all(found in (503, expected) for found in told), "never some of them, never wrong ones"
+    answers = [rows(server) for _ in range(20)]
+    assert all(found in (503, expected) for found in answers), "never some of them, never wrong ones"
     observe(server, "after", "7")
     expected |= {"after": "7.00"}
     until(lambda: rows(server), lambda found: found == expected, 30.0)

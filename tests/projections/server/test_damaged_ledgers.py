@@ -67,14 +67,14 @@ def test_a_ledger_that_may_not_be_read_is_named_until_it_may(serve: Serve, tmp_p
     def looked_at() -> str:
         return str(server.client.get("/api/health").json()["refreshed_at"])
 
-    seen: set[str] = set()
+    before: set[str] = set()
     for _ in range(2):  # a look at all, each ten seconds otherwise, passes over what has the size it had
-        seen.add(looked_at())
-        until(looked_at, lambda at: at not in seen, 30)
+        before.add(looked_at())
+        until(looked_at, lambda at: at not in before, 30)
         problems = server.client.get("/api/health").json()["problems"]
         assert list(problems) == ["v", "w"]
         assert "Permission denied" in problems["w"]
     assert "2 ledgers cannot be replayed" in server.client.get("/readyz").text
     for path in closed:
         path.chmod(0o600)
-    until(lambda: server.client.get("/api/health").json()["problems"], lambda told: not told, 30)
+    until(lambda: server.client.get("/api/health").json()["problems"], lambda body: not body, 30)

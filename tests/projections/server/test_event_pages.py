@@ -93,8 +93,8 @@ def test_a_page_that_cannot_be_is_refused_alike(stepped: Server, path: str, aske
 
 def large(workflow_id: str, count: int, field: str) -> list[Event]:
     """Readings of ten megabytes in all, by the text in one field; each moves the cost."""
-    said = {"type": "cost_observed", "workflow_id": workflow_id, field: "a" * (10_000_000 // count)}
-    return [event(said | {"cost_usd": usd}) for usd in range(1, count + 1)]
+    fields = {"type": "cost_observed", "workflow_id": workflow_id, field: "a" * (10_000_000 // count)}
+    return [event(fields | {"cost_usd": usd}) for usd in range(1, count + 1)]
 
 
 @pytest.mark.parametrize(

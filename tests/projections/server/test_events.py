@@ -38,9 +38,9 @@ def test_of_a_batch_what_is_wrong_is_named_and_the_rest_is_appended(server: Serv
     batch = [reading("1", "a"), {"type": "moon"}, reading("2", "b", "other"), 7, reading("-1", "c")]
     answer = server.client.post("/api/events", json=batch)
     assert answer.status_code == 207
-    told = answer.json()
-    assert [(r["index"], r["workflow_id"]) for r in told["receipts"]] == [(0, "w"), (2, "other")]
-    assert [(e["index"], e["status"]) for e in told["errors"]] == [(1, 422), (3, 422), (4, 422)]
+    appended = answer.json()
+    assert [(r["index"], r["workflow_id"]) for r in appended["receipts"]] == [(0, "w"), (2, "other")]
+    assert [(e["index"], e["status"]) for e in appended["errors"]] == [(1, 422), (3, 422), (4, 422)]
     nothing = server.client.post("/api/events", json=[{"type": "moon"}, 7])
     assert (nothing.status_code, len(nothing.json()["errors"])) == (422, 2)
 
@@ -97,20 +97,20 @@ def used(model: str, id: str, **more: Any) -> dict[str, Any]:
 
 
 def test_usage_without_a_cost_is_priced_and_what_has_no_price_makes_the_answer_a_lower_bound(server: Server) -> None:
-    told = server.client.post("/api/events", json=used("claude-sonnet-4-5", "a", message_id="m1")).json()
-    assert told["workflows"]["w"]["cost_usd"] == "0.03759"
-    assert (told["workflows"]["w"]["at_least"], told["workflows"]["w"]["unpriced_events"]) == (False, 0)
-    told = server.client.post("/api/events", json=used("mystery", "b", message_id="m2")).json()
-    assert told["workflows"]["w"]["cost_usd"] == "0.03759"
-    assert (told["workflows"]["w"]["at_least"], told["workflows"]["w"]["unpriced_events"]) == (True, 1)
+    appended = server.client.post("/api/events", json=used("claude-sonnet-4-5", "a", message_id="m1")).json()
+    assert appended["workflows"]["w"]["cost_usd"] == "0.03759"
+    assert (appended["workflows"]["w"]["at_least"], appended["workflows"]["w"]["unpriced_events"]) == (False, 0)
+    appended = server.client.post("/api/events", json=used("mystery", "b", message_id="m2")).json()
+    assert appended["workflows"]["w"]["cost_usd"] == "0.03759"
+    assert (appended["workflows"]["w"]["at_least"], appended["workflows"]["w"]["unpriced_events"]) == (True, 1)
     first, second = list(server.ledgers.read("w"))[1:]
     assert (first["cost_source"], first["price_book"].split()[0]) == ("priced", "genai-prices")
     assert "cost_usd" not in second
 
 
 def test_incomplete_usage_makes_the_answer_a_lower_bound(server: Server) -> None:
-    told = server.client.post("/api/events", json=reading("1", "a", partial=True)).json()["workflows"]["w"]
-    assert (told["cost_usd"], told["at_least"], told["unpriced_events"]) == ("1.00", True, 0)
+    appended = server.client.post("/api/events", json=reading("1", "a", partial=True)).json()["workflows"]["w"]
+    assert (appended["cost_usd"], appended["at_least"], appended["unpriced_events"]) == ("1.00", True, 0)
 
 
 @pytest.mark.parametrize("model", ["mystery", "claude-sonnet-4-5"])
@@ -118,14 +118,14 @@ def test_usage_sent_again_is_the_same_event_whatever_its_model_costs_by_then(
     hosted: Host, tmp_path: Path, model: str
 ) -> None:
     first = hosted(tmp_path / "data")
-    told = first.client.post("/api/events", json=used(model, "a", message_id="m"))
+    appended = first.client.post("/api/events", json=used(model, "a", message_id="m"))
     first.stop()
     rates = f'[[prices]]\nmodel = "{model}"\ninput_usd_per_mtok = "1"\noutput_usd_per_mtok = "1"\n'
     (tmp_path / "data" / "costledger.toml").write_text(rates)
     second = hosted(tmp_path / "data")
     again = second.client.post("/api/events", json=used(model, "a", message_id="m"))
-    assert (told.status_code, again.status_code, again.json()["receipts"][0]["duplicate"]) == (201, 200, True)
-    assert again.json()["workflows"] == told.json()["workflows"], "a price is fixed when the event is made"
+    assert (appended.status_code, again.status_code, again.json()["receipts"][0]["duplicate"]) == (201, 200, True)
+    assert again.json()["workflows"] == appended.json()["workflows"], "a price is fixed when the event is made"
     other = used(model, "a", message_id="m", usage={"input_tokens": 1})
     assert second.client.post("/api/events", json=other).status_code == 409
 
@@ -137,8 +137,8 @@ def after_a_loss(serve: Serve, data: Path, lost: str, *, restarted: bool) -> htt
     """The answer to an append after something was done to the ledger of a workflow that spent 4.90 of 5.00."""
     server = serve(data)
     spent = [{"type": "cost_observed", "workflow_id": "w", "agent": "a", "cost_usd": cost} for cost in ("4.5", "4.9")]
-    told = server.client.post("/api/events", json=[STARTED, *spent]).json()
-    assert (told["workflows"]["w"]["cost_usd"], told["workflows"]["w"]["problem"]) == ("4.90", None)
+    appended = server.client.post("/api/events", json=[STARTED, *spent]).json()
+    assert (appended["workflows"]["w"]["cost_usd"], appended["workflows"]["w"]["problem"]) == ("4.90", None)
     until(lambda: server.client.get("/api/workflow-history/w").status_code, lambda code: code == 200)
     if restarted:
         server.stop()

@@ -24,8 +24,8 @@ def test_a_history_that_is_deleted_or_put_back_while_it_is_served_is_replayed(se
     server, data = serve(), tmp_path / "data"
 
     def spend(name: str, usd: str) -> dict[str, Any]:
-        told = server.client.post("/api/events", json={"type": "cost_observed", "workflow_id": name, "cost_usd": usd})
-        standing: dict[str, Any] = told.json()["workflows"][name]
+        answer = server.client.post("/api/events", json={"type": "cost_observed", "workflow_id": name, "cost_usd": usd})
+        standing: dict[str, Any] = answer.json()["workflows"][name]
         return standing
 
     def rows() -> dict[str, str]:
@@ -68,9 +68,9 @@ def test_a_source_that_is_watched_is_in_the_rows_as_it_grows(serve: Serve, tmp_p
         found: dict[str, Any] = server.client.get("/api/workflow-history/a5b80595").json()
         return found
 
-    first = until(row, lambda told: "actual_cost_total" in told)
+    first = until(row, lambda found: "actual_cost_total" in found)
     shutil.copytree(examples() / "5-reviewed", tree, dirs_exist_ok=True)
-    last = until(row, lambda told: told["actual_cost_total"] != first["actual_cost_total"])
+    last = until(row, lambda found: found["actual_cost_total"] != first["actual_cost_total"])
     assert float(last["actual_cost_total"]) > float(first["actual_cost_total"])
     sources = server.client.get("/api/health").json()["sources"]
     assert sources == [{"kind": "adw", "path": str(tree), "trouble": None}]
@@ -79,8 +79,10 @@ def test_a_source_that_is_watched_is_in_the_rows_as_it_grows(serve: Serve, tmp_p
 def test_a_source_that_cannot_be_followed_is_named_with_its_trouble(serve: Serve, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     server = serve(None, "--watch", f"adw:{gone}")
-    told = until(lambda: server.client.get("/api/health").json()["sources"], lambda told: told and told[0]["trouble"])
-    assert (told[0]["path"], told[0]["trouble"]) == (str(gone), "there is no such folder")
+    sources = until(
+        lambda: server.client.get("/api/health").json()["sources"], lambda some: some and some[0]["trouble"]
+    )
+    assert (sources[0]["path"], sources[0]["trouble"]) == (str(gone), "there is no such folder")
 
 
 def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> None:
@@ -92,9 +94,9 @@ def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> 
         watched=[SourceEntry("adw", str(tree))],
     )
     import_source(service.ledgers, "adw", tree)
-    told: list[int] = []
+    published: list[int] = []
     refresher = RowRefresher(
-        service, lambda changes: told.append(len(changes))
+        service, lambda changes: published.append(len(changes))
     )  # and no follower, which would see it first
     refresher.start()
     try:
@@ -107,7 +109,7 @@ def test_when_a_workflow_ends_its_sources_are_read_once_more(tmp_path: Path) -> 
             lambda row: row is not None and row.actual_cost_nanousd > before.actual_cost_nanousd,
         )
         until(lambda: refresher.unsettled, lambda names: not names)
-        assert 0 in told, "who waits for the last word is told that it is in"
+        assert 0 in published, "the end of the last read is published"
     finally:
         refresher.stop()
         service.close()

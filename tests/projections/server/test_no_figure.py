@@ -29,9 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         unread = [workflow_started(f"unread-{name}", budget_usd=5)]
         call = cost_observed(f"unpriced-{name}", message_id=f"m-{name}", **UNPRICED)  # type: ignore[arg-type]
         unpriced = [workflow_started(f"unpriced-{name}", budget_usd=5), call]
-        for said in (unread, unpriced):
-            end = [workflow_ended(said[0].workflow_id, "completed")] if name == "ended" else []
-            ledgers.append([*said, *end])
+        for written in (unread, unpriced):
+            end = [workflow_ended(written[0].workflow_id, "completed")] if name == "ended" else []
+            ledgers.append([*written, *end])
     started_here = Here(data)
     yield started_here
     started_here.stop()
@@ -49,17 +49,17 @@ ROUTES = [
 @pytest.mark.parametrize("route", ROUTES)
 def test_no_answer_says_a_cost_of_nothing_without_saying_that_it_is_none(server: Server, route: str) -> None:
     document = server.client.get(f"/api/{route}").raise_for_status().json()
-    for where, said in figures(document):
+    for where, written in figures(document):
         if ".by_status." in where:
             continue  # a sum of what was read
-        honest = said.get("unpriced_events") or said.get("at_least")
-        assert honest or ("cost_basis" in said and said["cost_basis"] is None), (where, said)
+        honest = written.get("unpriced_events") or written.get("at_least")
+        assert honest or ("cost_basis" in written and written["cost_basis"] is None), (where, written)
 
 
 def test_a_receipt_says_that_nothing_has_a_price(server: Server) -> None:
     call = {"type": "cost_observed", "workflow_id": "unpriced-running", "message_id": "m2", **UNPRICED}
-    told = server.client.post("/api/events", json=call).raise_for_status().json()["workflows"]["unpriced-running"]
-    assert (told["at_least"], told["unpriced_events"]) == (True, 2)
+    body = server.client.post("/api/events", json=call).raise_for_status().json()["workflows"]["unpriced-running"]
+    assert (body["at_least"], body["unpriced_events"]) == (True, 2)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_no_page_shows_it_as_nothing(page: Visit, view: str) -> None:
 
 
 def charted(shown: Page) -> None:
-    """The charts say so too, to whoever asks them by keyboard."""
+    """The charts say so too, also by keyboard."""
     chart = shown.get_by_role("group", name=re.compile("Spend by day"))
     assert not NOTHING.search(chart.first.get_attribute("aria-label") or "")
 

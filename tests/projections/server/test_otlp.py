@@ -27,8 +27,8 @@ def sample(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (SAMPLES / name).read_text(encoding="utf-8").splitlines()]
 
 
-def post(server: Here, path: str, told: dict[str, Any], **headers: str) -> httpx.Response:
-    return server.client.post(path, json=told, headers=headers)
+def post(server: Here, path: str, export: dict[str, Any], **headers: str) -> httpx.Response:
+    return server.client.post(path, json=export, headers=headers)
 
 
 def readings(server: Here, workflow_id: str = "a5b80595") -> list[str | None]:
@@ -107,9 +107,9 @@ def test_a_record_that_names_no_workflow_is_counted_and_the_others_are_taken(ser
     first, *_ = sample("otlp-logs.jsonl")
     record = {"eventName": "claude_code.api_request", "attributes": [_text("cost_usd", "1")]}
     first["resourceLogs"].append({"scopeLogs": [{"logRecords": [record]}]})
-    told = post(server, "/v1/logs", first).json()["partialSuccess"]
-    assert told["rejectedLogRecords"] == "1"
-    assert "names neither workflow nor session" in told["errorMessage"]
+    partial = post(server, "/v1/logs", first).json()["partialSuccess"]
+    assert partial["rejectedLogRecords"] == "1"
+    assert "names neither workflow nor session" in partial["errorMessage"]
     assert readings(server) == ["0.0912345"]
     body = ParseDict(first, ExportLogsServiceRequest()).SerializeToString()
     answer = ExportLogsServiceResponse.FromString(
@@ -182,7 +182,7 @@ def test_prometheus_reads_cost_tokens_requests_and_how_long_appends_take(server:
         event = {"type": "cost_observed", "workflow_id": "w", "agent": f"a{number}", "model": "m", "cost_usd": number}
         server.client.post("/api/events", json=event)
     server.client.post("/api/events", json={"type": "moon"})
-    server.client.get("/secret/path/of/somebody")
+    server.client.get("/secret/path/of/a/user")
     until(lambda: server.client.get("/api/workflow-history/w").json().get("actual_cost_total"), lambda c: c == "435.00")
     text = server.client.get("/metrics").text
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))

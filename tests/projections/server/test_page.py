@@ -43,12 +43,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ledgers = DirectoryStore(data, durability="none")
     for number in range(WORKFLOWS):
         name = f"w{number:03d}"
-        said = [
+        written = [
             workflow_started(name, issue_number=number % 7, workflow_template="adw_plan" if number % 2 else "adw_sdlc")
         ]
-        said.append(cost_observed(name, agent="plan", model="claude-sonnet-4-5", cost_usd=f"{number}.00"))
-        said.append(workflow_ended(name, "failed" if number % 10 == 0 else "completed"))
-        ledgers.append(said)
+        written.append(cost_observed(name, agent="plan", model="claude-sonnet-4-5", cost_usd=f"{number}.00"))
+        written.append(workflow_ended(name, "failed" if number % 10 == 0 else "completed"))
+        ledgers.append(written)
     ledgers.append([workflow_started("story", workflow_template="adw_story"), cost_observed("story", cost_usd="2.37")])
     ledgers.append([workflow_started("nothing", workflow_template="adw_words")])
     ledgers.append([workflow_started("zero", workflow_template="adw_words"), cost_observed("zero", cost_usd=0)])
@@ -74,8 +74,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     ledgers.append([workflow_started("long", workflow_template="adw_long"), *rising])
     wide = cost_observed(WIDEST, agent="a" * 90, model="region/" + "m" * 90, cost_usd="12345.67")
-    told = workflow_started(WIDEST, issue_number=1_000_000, workflow_template="t" * 90, project="p" * 90)
-    ledgers.append([told, wide, workflow_ended(WIDEST, "cancelled")])
+    start = workflow_started(WIDEST, issue_number=1_000_000, workflow_template="t" * 90, project="p" * 90)
+    ledgers.append([start, wide, workflow_ended(WIDEST, "cancelled")])
     started = Here(data)
     yield started
     started.stop()
@@ -107,7 +107,7 @@ def test_a_figure_rises_on_screen_while_another_process_appends(visit: Visit, se
     costledger(server.data, "observe", "rising", "--agent", "plan", "--cost-usd", "0.09")
     row = page.locator("tr[data-workflow=rising]")
     expect(row).to_contain_text("$0.09")
-    page.evaluate("window.kept = 1")
+    page.evaluate("window.mark = 1")
     costledger(server.data, "observe", "rising", "--agent", "plan", "--cost-usd", "2.37")
     expect(row.locator(".changed")).to_have_text("$2.37")
     row.get_by_role("link", name="rising").click()
@@ -118,7 +118,7 @@ def test_a_figure_rises_on_screen_while_another_process_appends(visit: Visit, se
     expect(page.locator("#events tbody tr")).to_have_count(4)
     costledger(server.data, "complete", "rising")
     expect(page.locator(".chart .mark")).to_have_text("settled at $3.37")
-    assert page.evaluate("window.kept") == 1, "without a reload"
+    assert page.evaluate("window.mark") == 1, "without a reload"
 
 
 def test_a_resync_from_the_page_shows_the_old_cost_and_the_new(visit: Visit, server: Server) -> None:
@@ -279,12 +279,12 @@ def test_a_view_asks_for_nothing_twice(visit: Visit, view: str) -> None:
 def test_each_part_says_that_it_loads_and_why_it_could_not(browser: Browser, server: Server) -> None:
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
-    held: list[Route] = []
-    page.route("**/api/spend?*", lambda route: held.append(route))
+    waiting: list[Route] = []
+    page.route("**/api/spend?*", lambda route: waiting.append(route))
     page.goto(f"{server.url}/#/")
     expect(page.locator(".loading").first).to_have_text("Loading…")
     expect(page.locator("tr[data-workflow=story]")).to_be_visible()
-    for route in held:
+    for route in waiting:
         route.fulfill(status=503, content_type="application/problem+json", body='{"detail": "not now; try again"}')
     expect(page.get_by_role("alert")).to_have_text("not now; try againTry again")
     page.unroute("**/api/spend?*")
@@ -375,7 +375,7 @@ def test_a_sum_with_unpriced_or_incomplete_usage_is_a_lower_bound_everywhere(vis
 
 
 def test_ages_scales_and_commands_are_for_people(visit: Visit) -> None:
-    told = visit.open().evaluate(
+    shown = visit.open().evaluate(
         """import('./page/js/format.js').then(m => [
             [0, 59.9, 841, 3600, 72000, 86400 * 2 + 7200, 86400 * 369.5].map(m.duration),
             [m.scale(0, 0.2), m.scale(0.2, 0.2), m.scale(0.0005, 0.0005), m.scale(20, 20), m.scale(-2500000, 500000)],
@@ -383,7 +383,7 @@ def test_ages_scales_and_commands_are_for_people(visit: Visit) -> None:
             ['2026-11-03', '2026-W45', '2026-11'].map(m.periodBriefly),
         ])"""
     )
-    assert told == [
+    assert shown == [
         ["0 s", "59 s", "14 m 1 s", "1 h", "20 h", "2 d 2 h", "369 d"],
         ["$0", "$0.20", "$0.0005", "$20", "−$2.5M"],
         ["claude-opus-4-5", "'a'\"'\"'; rm -rf ~'", "'$(x)'"],
@@ -415,8 +415,8 @@ def test_what_runs_since_long_ago_is_told_how_it_ends_and_no_model_is_blamed(bro
         expect(page.locator("tr[data-workflow=fresh]")).to_contain_text("$0.42")
         expect(page.locator("main")).not_to_contain_text("its end is recorded")
         old = datetime.now(UTC) - timedelta(days=30)
-        told = [workflow_started("old", observed_at=old), cost_observed("old", usage={"output_tokens": 7})]
-        server.ledgers.append(told)
+        old_events = [workflow_started("old", observed_at=old), cost_observed("old", usage={"output_tokens": 7})]
+        server.ledgers.append(old_events)
         expect(page.locator("main")).to_contain_text(
             "A workflow runs until its end is recorded: costledger complete ID; "
             "for all that a source holds, costledger import KIND --status completed."

@@ -68,13 +68,13 @@ def test_the_page_says_that_it_reconnects_and_misses_nothing(browser: Browser, t
 
 def test_what_could_not_be_shown_is_once_the_server_is_back(browser: Browser, tmp_path: Path) -> None:
     server = Process(tmp_path)
-    server.ledgers.append([cost_observed("kept", cost_usd="0.42")])
+    server.ledgers.append([cost_observed("stays", cost_usd="0.42")])
     port = str(server.port)
     context = browser.new_context()
     page = Visit(context.new_page(), server.url).open()
     live(page)
     server.stop()
-    page.evaluate("location.hash = '#/workflows/kept'")
+    page.evaluate("location.hash = '#/workflows/stays'")
     expect(page.locator("main")).to_contain_text("The server does not answer")
     server = Process(tmp_path, "--port", port)
     try:

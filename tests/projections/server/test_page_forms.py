@@ -23,9 +23,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ledgers = DirectoryStore(data, durability="none")
     for number in range(WORKFLOWS):
         name = f"a{number:03d}"
-        said = [workflow_started(name, issue_number=number % 20, workflow_template=f"adw_{number % 3}")]
-        said.append(cost_observed(name, model="x", cost_usd=f"{number}.00"))
-        ledgers.append(said if name == RUNNING else [*said, workflow_ended(name, "completed")])
+        written = [workflow_started(name, issue_number=number % 20, workflow_template=f"adw_{number % 3}")]
+        written.append(cost_observed(name, model="x", cost_usd=f"{number}.00"))
+        ledgers.append(written if name == RUNNING else [*written, workflow_ended(name, "completed")])
     started_here = Here(data)
     yield started_here
     started_here.stop()

@@ -22,7 +22,7 @@ from tests.waiting import until
 
 
 def projected(url: str, *costs: str) -> Hosts:
-    """A workflow `w` to which one host after the other said a cost, as rows at a URL."""
+    """A workflow `w` to which one host after the other reported a cost, as rows at a URL."""
     hosts = Hosts(len(costs))
     for store, cost in zip(hosts.stores, costs, strict=True):
         store.append([cost_observed("w", agent=store.origin, cost_usd=cost)])
@@ -32,14 +32,14 @@ def projected(url: str, *costs: str) -> Hosts:
 
 
 def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_path: Path, postgres_url: str) -> None:
-    hosts, told = Hosts(1), list[RowChange]()
+    hosts, published = Hosts(1), list[RowChange]()
     hosts.stores[0].append([cost_observed("w", cost_usd="0.09")])
     hosts.send_all()
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     DirectoryStore(tmp_path).append([cost_observed("local", cost_usd="5.00")])
 
     def publish(changes: Sequence[RowChange]) -> None:
-        told.extend(changes)
+        published.extend(changes)
 
     service = Service(Settings(tmp_path), lambda: open_postgres(postgres_url))
     refresher = RowRefresher(service, publish)
@@ -49,12 +49,12 @@ def test_changes_of_shared_rows_are_told_and_local_ledgers_are_left_alone(tmp_pa
         hosts.send_all()
         project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
         deadline = time.monotonic() + 20
-        while not told and time.monotonic() < deadline:
+        while not published and time.monotonic() < deadline:
             time.sleep(0.05)
     finally:
         refresher.stop()
         service.close()
-    assert [change.adw_id for change in told] == ["w"]
+    assert [change.adw_id for change in published] == ["w"]
     with open_postgres(postgres_url) as history:
         assert [row.adw_id for row in history.rows()] == ["w"]
 
@@ -79,12 +79,12 @@ def test_a_server_whose_history_is_away_is_not_ready_until_it_is_back(tmp_path: 
         server = serve(tmp_path, "--history", postgres.url())
         assert server.client.get("/readyz").text == "ready\n"
         postgres.stop("immediate")
-        away = until(lambda: server.client.get("/readyz"), lambda told: told.status_code == 503, 30)
+        away = until(lambda: server.client.get("/readyz"), lambda answer: answer.status_code == 503, 30)
         assert away.json()["type"] == "urn:costledger:problem:not-ready"
-        away = until(lambda: server.client.get("/readyz"), lambda told: "history" in told.json()["detail"], 30)
+        away = until(lambda: server.client.get("/readyz"), lambda answer: "history" in answer.json()["detail"], 30)
         assert str(postgres.folder) not in away.text
         postgres.start()
-        until(lambda: server.client.get("/readyz"), lambda told: told.status_code == 200, 30)
+        until(lambda: server.client.get("/readyz"), lambda answer: answer.status_code == 200, 30)
 
 
 def test_a_receipt_tells_what_all_hosts_have_spent_of_the_budget_that_one_of_them_set(
@@ -98,24 +98,24 @@ def test_a_receipt_tells_what_all_hosts_have_spent_of_the_budget_that_one_of_the
     project_on(hosts.replica, postgres_url, once=True, wait_seconds=0)
     server = serve(tmp_path, "--history", postgres_url)
 
-    def stands(workflow_id: str) -> dict[str, Any]:
+    def status(workflow_id: str) -> dict[str, Any]:
         event = {"type": "cost_observed", "workflow_id": workflow_id, "agent": "third", "cost_usd": "0.50"}
         answer = server.client.post("/api/events", json=event)
         assert answer.status_code == 201
-        told: dict[str, Any] = answer.json()["workflows"][workflow_id]
-        return told
+        found: dict[str, Any] = answer.json()["workflows"][workflow_id]
+        return found
 
-    told = stands("w")
-    assert (told["cost_usd"], told["hosts"], told["status"]) == ("4.00", "all", "running")
-    assert told["budget"]["left_usd"] == "1.00"
-    assert (told["at_least"], told["unpriced_events"]) == (False, 0)
-    told = stands("new")
-    assert (told["cost_usd"], told["status"], told["budget"], told["hosts"]) == ("0.50", "running", None, "this")
+    found = status("w")
+    assert (found["cost_usd"], found["hosts"], found["status"]) == ("4.00", "all", "running")
+    assert found["budget"]["left_usd"] == "1.00"
+    assert (found["at_least"], found["unpriced_events"]) == (False, 0)
+    found = status("new")
+    assert (found["cost_usd"], found["status"], found["budget"], found["hosts"]) == ("0.50", "running", None, "this")
     tokens = {"type": "cost_observed", "workflow_id": "w", "agent": "new", "model": "mystery", "message_id": "m"}
     answer = server.client.post("/api/events", json=tokens | {"usage": {"output_tokens": 5}})
-    told = answer.json()["workflows"]["w"]
-    assert (told["hosts"], told["at_least"], told["unpriced_events"]) == ("all", True, 1)
-    assert told["budget"]["at_least"] is True
+    found = answer.json()["workflows"]["w"]
+    assert (found["hosts"], found["at_least"], found["unpriced_events"]) == ("all", True, 1)
+    assert found["budget"]["at_least"] is True
 
 
 def test_a_receipt_does_not_wait_for_a_history_that_is_away(tmp_path: Path, serve: Serve) -> None:

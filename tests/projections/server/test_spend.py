@@ -58,9 +58,9 @@ def spend(server: Server, **parameters: Any) -> Any:
 def test_every_grouping_of_the_same_days_sums_to_the_same(server: Server) -> None:
     days = {"since": "2026-11-22", "until": "2026-11-23"}
     for by in ("agent", "model", "template", "issue", "project", "session"):
-        told = spend(server, by=by, **days)
-        assert told["total"]["cost_usd"] == "3.75"
-        assert len(told["lines"]) == (2 if by == "agent" else 3)
+        body = spend(server, by=by, **days)
+        assert body["total"]["cost_usd"] == "3.75"
+        assert len(body["lines"]) == (2 if by == "agent" else 3)
     models = spend(server, by="model", **days)
     assert [(one["group"], one["cost_usd"]) for one in models["groups"]] == [("opus", "3.50"), ("haiku", "0.25")]
     assert [one["group"] for one in spend(server, by="issue", **days)["groups"]] == [17, None]
@@ -84,15 +84,15 @@ def test_usage_without_a_price_is_named_beside_the_total(server: Server) -> None
 
 
 def test_what_a_killed_session_spent_is_a_lower_bound_in_every_sum_that_holds_it(server: Server) -> None:
-    def told(**days: str) -> tuple[bool, dict[str | None, bool], set[bool]]:
+    def lower_bounds(**days: str) -> tuple[bool, dict[str | None, bool], set[bool]]:
         found = spend(server, by="agent", **days)
         groups = {one["group"]: one["at_least"] for one in found["groups"]}
         return found["total"]["at_least"], groups, {line["at_least"] for line in found["lines"]}
 
-    assert told(since="2026-12-01", until="2026-12-01") == (False, {"whole": False}, {False})
-    both = told(since="2026-12-01", until="2026-12-02")
+    assert lower_bounds(since="2026-12-01", until="2026-12-01") == (False, {"whole": False}, {False})
+    both = lower_bounds(since="2026-12-01", until="2026-12-02")
     assert both == (True, {"whole": False, "killed": True}, {True, False})
-    assert told(since="2026-11-29", until="2026-11-30") == (True, {None: True}, {True}), "usage without a price"
+    assert lower_bounds(since="2026-11-29", until="2026-11-30") == (True, {None: True}, {True}), "usage without a price"
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_what_cannot_be_asked_is_refused_with_its_name(server: Server, parameter
 
 
 def test_health_names_what_lies_beside_the_ledgers(server: Server) -> None:
-    told = server.client.get("/api/health").json()
-    assert told["ready"]
-    assert {kind: found["names"] for kind, found in told["leftovers"].items()} == {
+    body = server.client.get("/api/health").json()
+    assert body["ready"]
+    assert {kind: found["names"] for kind, found in body["leftovers"].items()} == {
         "fenced": ["gone.jsonl.fenced"],
         "torn": ["w2.jsonl.torn-1"],
         "damaged": ["gone.jsonl.damaged-1"],
     }
-    assert (told["misplaced"], told["webhooks"], told["sources"]) == (None, [], [])
+    assert (body["misplaced"], body["webhooks"], body["sources"]) == (None, [], [])
 
 
 def test_a_row_tells_how_it_stands_against_its_budget(server: Server) -> None:
@@ -146,11 +146,11 @@ def test_proving_runs_in_the_background_and_health_tells_what_it_found(server: S
     answer = server.client.post("/api/verify")
     assert (answer.status_code, answer.json()["started"]) == (202, True)
     for _ in range(500):
-        told = server.client.get("/api/health").json()["verification"]
-        if told["finished_at"] is not None:
+        body = server.client.get("/api/health").json()["verification"]
+        if body["finished_at"] is not None:
             break
         threading.Event().wait(0.02)
-    assert told["error"] is None
-    assert [finding["workflow_id"] for finding in told["findings"]] == ["broken"]
-    assert told["findings_count"] == 1
+    assert body["error"] is None
+    assert [finding["workflow_id"] for finding in body["findings"]] == ["broken"]
+    assert body["findings_count"] == 1
     until(lambda: server.client.get("/api/health").json()["problems"], lambda problems: "broken" in problems)

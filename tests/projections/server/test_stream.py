@@ -78,10 +78,10 @@ def test_each_change_of_a_row_is_one_event_and_no_change_is_none(server: Server)
 def test_a_stream_goes_on_after_the_last_event_that_was_seen(server: Server) -> None:
     with listening(server) as heard:
         server.ledgers.append([cost_observed("a", cost_usd="1")])
-        seen = heard.wait_for(1)[0]["id"]
+        last_id = heard.wait_for(1)[0]["id"]
     server.ledgers.append([cost_observed("b", cost_usd="1")])
     server.ledgers.append([cost_observed("c", cost_usd="1")])
-    with listening(server, seen) as heard:
+    with listening(server, last_id) as heard:
         assert {event["data"]["adw_id"] for event in heard.wait_for(2)} == {"b", "c"}
         server.ledgers.append([cost_observed("d", cost_usd="1")])
         assert heard.wait_for(3)[2]["data"]["adw_id"] == "d"
@@ -97,8 +97,8 @@ def test_an_id_that_the_history_cannot_know_resets_the_stream_and_it_goes_on(ser
     assert first["event"] == "row", "0 is the beginning"
     for unknown in (str(int(first["id"]) + 1), str(2**63 - 1), "458"):
         with listening(server, unknown) as heard:
-            told = heard.wait_for(1)[0]
-            assert (told["event"], told["data"], told["id"]) == ("reset", {}, first["id"]), unknown
+            message = heard.wait_for(1)[0]
+            assert (message["event"], message["data"], message["id"]) == ("reset", {}, first["id"]), unknown
             server.ledgers.append([cost_observed("w", cost_usd="1")])
             first = heard.wait_for(2)[1]
             assert first["event"] == "row"

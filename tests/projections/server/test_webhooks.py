@@ -1,4 +1,4 @@
-"""Webhooks from a real server process to a real receiver: signed, in order, at least once, and to nobody else."""
+"""Webhooks from a real server process to a real receiver: signed, in order, at least once, and to no other address."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def data(tmp_path: Path) -> Path:
 def started(hosted: Host, data: Path, toml: str) -> Here:
     (data / "costledger.toml").write_text(toml)
     server = hosted(data)
-    assert server.client.get("/healthz").text == "ok\n"  # from now on, what happens is news
+    assert server.client.get("/healthz").text == "ok\n"  # from now on, changes are sent
     return server
 
 
@@ -62,7 +62,7 @@ def command(data: Path, *arguments: str) -> str:
     return done.output
 
 
-def tells(usd: str, received: list[Received]) -> bool:
+def has_cost(usd: str, received: list[Received]) -> bool:
     return any(new == usd for _, new in costs(received))
 
 
@@ -78,13 +78,13 @@ def test_a_workflow_is_told_from_its_first_cost_to_its_end_once_each(
     server = started(hosted, data, config(receiver.port))
     for usd in ("0.09", "2.37", "6.00"):
         server.ledgers.append([cost_observed("w", cost_usd=usd, agent="plan")])
-        receiver.until(partial(tells, usd))
+        receiver.until(partial(has_cost, usd))
     receiver.until(lambda got: "budget.exceeded" in [one.type for one in got])
     server.ledgers.append([workflow_ended("w", "completed")])
     receiver.until(lambda got: got[-1].type == "workflow.settled")
     assert costs(receiver.received) == [(None, "0.09"), ("0.09", "2.37"), ("2.37", "6.00")]
     assert receiver.types("w") == ["cost.updated"] * 3 + ["budget.exceeded", "workflow.settled"]
-    assert receiver.types("before") == [], "what was there before the first webhook is no news"
+    assert receiver.types("before") == [], "what was there before the first webhook is not sent"
     exceeded, settled = receiver.received[-2:]
     assert (exceeded.data["run"], exceeded.data["budget"]["left_usd"]) == (1, "-1.00")
     assert (settled.data["status"], settled.data["cost_usd"], settled.data["budget"]["state"]) == (
@@ -93,7 +93,7 @@ def test_a_workflow_is_told_from_its_first_cost_to_its_end_once_each(
         "over",
     )
     assert len({one.id for one in receiver.received}) == 5
-    found = until(lambda: endpoint(server), lambda told: told["delivered"] == 5)
+    found = until(lambda: endpoint(server), lambda state: state["delivered"] == 5)
     assert (found["pending"], found["dead"], found["last_error"]) == (0, 0, None)
     assert found["host"] == f"http://127.0.0.1:{receiver.port}", "neither path nor query, which may be secret"
 
@@ -114,7 +114,7 @@ def test_each_share_of_a_budget_that_is_warned_of_is_sent_once_in_a_run(
     server = started(hosted, data, config(receiver.port) + "warn_at = [0.5, 0.9]\n")
     for usd in ("2.49", "2.50", "3", "4.50", "4.60", "6"):
         server.ledgers.append([cost_observed("w", cost_usd=usd)])
-        receiver.until(partial(tells, f"{float(usd):.2f}"))
+        receiver.until(partial(has_cost, f"{float(usd):.2f}"))
     receiver.until(lambda got: "budget.exceeded" in [one.type for one in got])
     sent = [one for one in receiver.received if one.type.startswith("budget.")]
     assert [one.type for one in sent] == ["budget.warned", "budget.warned", "budget.exceeded"]
@@ -142,7 +142,7 @@ def test_a_receiver_that_was_down_or_failed_gets_everything_in_order(
     port = receiver.port
     receiver.stop()
     server.ledgers.append([cost_observed("w", cost_usd="4")])
-    until(lambda: endpoint(server), lambda told: "could not be reached" in str(told["last_error"]))
+    until(lambda: endpoint(server), lambda state: "could not be reached" in str(state["last_error"]))
     back = Receiver(port)
     try:
         assert costs(back.until(bool)) == [("3.00", "4.00")]
@@ -180,19 +180,19 @@ def test_what_is_given_up_is_shown_and_sent_again_on_request(hosted: Host, data:
     receiver.answers = lambda received: 500 if received.data["new_cost"] == "1.00" else 200
     server = started(hosted, data, config(receiver.port, events=["cost.updated"], attempts=2))
     server.ledgers.append([cost_observed("w", cost_usd="1")])
-    until(lambda: endpoint(server), lambda told: told["dead"] == 1)
+    until(lambda: endpoint(server), lambda state: state["dead"] == 1)
     server.ledgers.append([cost_observed("w", cost_usd="2")])
     receiver.until(lambda got: len(got) == 3)
     letter = server.client.get("/api/webhooks").json()["dead_letters"][0]
     assert (letter["adw_id"], letter["attempts"], letter["last_error"]) == ("w", 2, "answered with 500")
     shown = command(data, "--json")
-    assert [told["id"] for told in json.loads(shown)["dead_letters"]] == [letter["id"]]
+    assert [one["id"] for one in json.loads(shown)["dead_letters"]] == [letter["id"]]
     assert "--resend" in command(data)
     receiver.answers = always(200)
     answer = server.client.post(f"/api/webhooks/{letter['id']}/resend")
     assert (answer.status_code, answer.json()["endpoints"]) == (202, [letter["endpoint"]])
     receiver.until(lambda got: got[-1].id == letter["id"])
-    until(lambda: endpoint(server), lambda told: told["dead"] == 0)
+    until(lambda: endpoint(server), lambda state: state["dead"] == 0)
     assert server.client.post(f"/api/webhooks/{letter['id']}/resend").status_code == 404
     text = server.client.get("/metrics").text
     assert f'costledger_webhook_attempts_total{{endpoint="{letter["endpoint"]}",outcome="given_up"}} 1.0' in text
@@ -204,7 +204,7 @@ def test_what_was_given_up_can_be_sent_again_from_the_command_line(
     receiver.answers = always(500)
     server = started(hosted, data, config(receiver.port, events=["cost.updated"], attempts=1))
     server.ledgers.append([cost_observed("w", cost_usd="1")])
-    until(lambda: endpoint(server), lambda told: told["dead"] == 1)
+    until(lambda: endpoint(server), lambda state: state["dead"] == 1)
     message = receiver.received[0].id
     receiver.answers = always(200)
     assert "will be sent again" in command(data, "--resend", message)
@@ -228,7 +228,9 @@ def test_redirects_are_not_followed_and_slow_receivers_are_not_waited_for(
     server = started(hosted, data, toml)
     server.ledgers.append([cost_observed("slow", cost_usd="1")])
     server.ledgers.append([cost_observed("moved", cost_usd="1")])
-    letters = until(lambda: server.client.get("/api/webhooks").json()["dead_letters"], lambda told: len(told) == 2)
+    letters = until(
+        lambda: server.client.get("/api/webhooks").json()["dead_letters"], lambda letters: len(letters) == 2
+    )
     release.set()
     assert {letter["adw_id"]: letter["last_error"] for letter in letters} == {
         "slow": "127.0.0.1 did not answer within 0.2 seconds",
@@ -241,7 +243,7 @@ def test_a_private_address_is_refused_unless_it_is_allowed(hosted: Host, data: P
     toml = config(receiver.port, url=f"https://localhost:{receiver.port}/", allow_private=None, attempts=1)
     server = started(hosted, data, toml)
     server.ledgers.append([cost_observed("w", cost_usd="1")])
-    found = until(lambda: endpoint(server), lambda told: told["dead"] == 1)
+    found = until(lambda: endpoint(server), lambda state: state["dead"] == 1)
     assert "not public" in str(found["last_error"])
     assert receiver.received == []
 
@@ -304,10 +306,10 @@ def test_a_forged_secret_does_not_verify_and_ours_is_nowhere_to_be_seen(
     with pytest.raises(WebhookVerificationError):
         forged.verify(got.body, got.headers)
     shown = server.client.get("/api/webhooks").text + server.client.get("/api/health").text
-    told = server.stop() + shown
-    assert "127.0.0.1" in told
+    output = server.stop() + shown
+    assert "127.0.0.1" in output
     for secret in (SECRET, SECRET.removeprefix("whsec_"), "hush"):
-        assert secret not in told
+        assert secret not in output
 
 
 def test_a_secret_that_is_not_there_is_said_before_anything_starts(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,17 +50,17 @@ def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, 
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "0.09"
     answer = server.client.post("/api/workflow-history/resync?adw_id=a5b80595&force=true")
     assert answer.status_code == 200
-    told = answer.json()
-    assert (told["resynced_count"], told["workflows"], told["errors"]) == (1, ["a5b80595"], [])
-    assert [(c["old_cost"], c["new_cost"]) for c in told["changes"]] == [("0.09", "2.37")]
+    body = answer.json()
+    assert (body["resynced_count"], body["workflows"], body["errors"]) == (1, ["a5b80595"], [])
+    assert [(c["old_cost"], c["new_cost"]) for c in body["changes"]] == [("0.09", "2.37")]
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "2.37"
     audit = "/api/workflow-history/a5b80595/audit"
     entries = found(server, audit)["entries"]
     assert (entries[-1]["old_cost"], entries[-1]["new_cost"]) == ("0.09", "2.37")
     paged, after = list[Any](), 0
     while after is not None:
-        told = found(server, f"{audit}?limit=1&after={after}")
-        paged, after = paged + told["entries"], told["next"]
+        body = found(server, f"{audit}?limit=1&after={after}")
+        paged, after = paged + body["entries"], body["next"]
     assert paged == entries
 
 
@@ -71,14 +71,14 @@ def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail
     assert server.client.post("/api/workflow-history/resync").json()["workflows"] == ["bad", "good"]
     path = server.ledgers.ledger_path("bad")
     path.write_bytes(path.read_bytes().replace(b'"1.00"', b'"9.00"'))
-    told = server.client.post("/api/workflow-history/resync").json()
-    assert told["workflows"] == ["good"]
-    assert [error.partition(":")[0] for error in told["errors"]] == ["bad"]
+    body = server.client.post("/api/workflow-history/resync").json()
+    assert body["workflows"] == ["good"]
+    assert [error.partition(":")[0] for error in body["errors"]] == ["bad"]
     only = server.client.post("/api/workflow-history/resync?adw_id=bad")
     assert (only.status_code, only.json()["type"]) == (409, "urn:costledger:problem:damaged-ledger")
     assert "salvage" in only.json()["detail"]
     assert only.json()["detail"].startswith("ledgers/bad.jsonl, line 2 "), "no folder of the server's"
-    assert str(server.data) not in str(told) + server.client.get("/api/health").text
+    assert str(server.data) not in str(body) + server.client.get("/api/health").text
 
 
 def test_an_unknown_workflow_is_not_found_everywhere(server: Server) -> None:
@@ -150,7 +150,7 @@ def test_events_show_what_each_did_to_the_cost_page_by_page(server: Server) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "detail"),
     [
         ("/api/workflow-history?_=123", "'_'"),
         ("/api/workflow-history?statuss=failed", "status, issue_number"),
@@ -159,9 +159,9 @@ def test_events_show_what_each_did_to_the_cost_page_by_page(server: Server) -> N
         ("/healthz?x", "'x'"),
     ],
 )
-def test_a_parameter_that_would_be_passed_over_is_refused(server: Server, path: str, told: str) -> None:
+def test_a_parameter_that_would_be_passed_over_is_refused(server: Server, path: str, detail: str) -> None:
     answer = server.client.get(path)
-    assert (answer.status_code, told in answer.json()["detail"]) == (422, True), answer.text
+    assert (answer.status_code, detail in answer.json()["detail"]) == (422, True), answer.text
     assert server.client.get("/api/workflow-history?status=failed&status=running").status_code == 200
     assert server.client.get("/?from=a-bookmark").status_code == 200
 
@@ -194,17 +194,21 @@ def test_findings_come_by_the_page_the_newest_first(server: Server) -> None:
         twice = [cost_observed(name, cost_usd=1, session_id="s"), cost_observed(name, cost_usd=1, model="m")]
         server.ledgers.append([*twice, workflow_ended(name, "failed")])
     server.client.post("/api/workflow-history/resync")
-    told = found(server, "/api/stale", limit=2)
-    assert [doubt["adw_id"] for doubt in told["findings"]] == ["w2", "w1"]
-    assert (told["more"], found(server, "/api/stale")["more"]) == (True, False)
+    body = found(server, "/api/stale", limit=2)
+    assert [finding["adw_id"] for finding in body["findings"]] == ["w2", "w1"]
+    assert (body["more"], found(server, "/api/stale")["more"]) == (True, False)
 
 
 def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) -> None:
     twice = [cost_observed("w", cost_usd=1, session_id="s"), cost_observed("w", cost_usd=1, model="m")]
     server.ledgers.append(twice)
     server.client.post("/api/workflow-history/resync")
-    (told,) = found(server, "/api/stale")["findings"]
-    assert (told["kind"], told["cost_basis"], told["unpriced_events"]) == ("possible_double_counting", "reported", 0)
+    (finding,) = found(server, "/api/stale")["findings"]
+    assert (finding["kind"], finding["cost_basis"], finding["unpriced_events"]) == (
+        "possible_double_counting",
+        "reported",
+        0,
+    )
     path = "/api/stale/w/accept"
     assert server.client.post(path, json={}).status_code == 422
     assert server.client.post(path, json={"reason": " "}).status_code == 422
@@ -213,7 +217,7 @@ def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) ->
     assert (other.status_code, "no low_cost needs attention" in other.json()["detail"]) == (409, True)
     done = server.client.post(path, json={"reason": "two keys, one job"})
     assert (done.status_code, done.json()["accepted"]) == (201, ["possible_double_counting"])
-    until(lambda: found(server, "/api/stale"), lambda told: told["findings"] == [])
+    until(lambda: found(server, "/api/stale"), lambda body: body["findings"] == [])
     assert server.client.post(path, json={"reason": "again"}).status_code == 409
     (step,) = [step for step in found(server, "/api/workflow-history/w/explain")["steps"] if "accepted" in step["why"]]
     assert (step["from_cost_usd"], step["to_cost_usd"]) == ("2.00", "2.00")
@@ -225,20 +229,20 @@ def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(s
     ahead.append([cost_observed("runs", cost_usd="0.50")])
     ahead.append([cost_observed("ended", cost_usd="0.50"), workflow_ended("ended", "completed")])
     server.client.post("/api/workflow-history/resync")
-    doubts = {doubt["adw_id"]: doubt for doubt in found(server, "/api/stale")["findings"]}
-    assert "(give later events their observed_at, or go on under another id" in doubts["runs"]["next_step"]
-    assert "(go on under another id" in doubts["ended"]["next_step"]
+    findings = {finding["adw_id"]: finding for finding in found(server, "/api/stale")["findings"]}
+    assert "(give later events their observed_at, or go on under another id" in findings["runs"]["next_step"]
+    assert "(go on under another id" in findings["ended"]["next_step"]
     command = [sys.executable, "-m", "projections", "--data", str(server.data)]
     named = json.loads(subprocess.run([*command, "stale", "--json"], check=True, capture_output=True).stdout)[
         "findings"
     ]
     for one in named:
         assert "recorded at 2099-01-01 00:00 UTC, ahead of the clock" in one["why"]
-        assert {name: doubts[one["adw_id"]][name] for name in ("why", "next_step")} == {
+        assert {name: findings[one["adw_id"]][name] for name in ("why", "next_step")} == {
             name: one[name] for name in ("why", "next_step")
         }
     proof = subprocess.run([*command, "verify", "--json"], check=False, capture_output=True)
-    assert {one["workflow_id"] for one in json.loads(proof.stdout)["findings"]} == {"runs", "ended"} == doubts.keys()
+    assert {one["workflow_id"] for one in json.loads(proof.stdout)["findings"]} == {"runs", "ended"} == findings.keys()
 
     today = timestamps.to_wire(timestamps.now())
     server.ledgers.append([cost_observed("runs", cost_usd="0.75", observed_at=today)])
@@ -254,6 +258,6 @@ def test_a_ledger_recorded_ahead_of_the_clock_is_named_everywhere_and_repaired(s
     accept = ["stale", "--accept", "ended", "--reason", "wrong clock"]
     subprocess.run([*command, *accept], check=True, capture_output=True)
     server.client.post("/api/workflow-history/resync")
-    assert [doubt["adw_id"] for doubt in found(server, "/api/stale")["findings"]] == ["runs"]
+    assert [finding["adw_id"] for finding in found(server, "/api/stale")["findings"]] == ["runs"]
     proof = subprocess.run([*command, "verify", "--json"], check=False, capture_output=True)
     assert [one["workflow_id"] for one in json.loads(proof.stdout)["findings"]] == ["runs"]
