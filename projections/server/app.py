@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -96,38 +96,19 @@ async def _running(
     app: FastAPI, service: Service, metrics: Metrics, endpoints: Sequence[Endpoint]
 ) -> AsyncIterator[None]:
     """Start the threads of the server, and stop them at the end."""
-    loop, feed = asyncio.get_running_loop(), ChangeFeed()
     to_thread.current_default_thread_limiter().total_tokens = threads_at_hand(_THREADS)
-
-    def distribute(changes: Sequence[RowChange]) -> None:
-        if changes:
-            feed.publish(changes)
-        webhooks.wake()
-
-    def publish(changes: Sequence[RowChange]) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(distribute, changes)
-
+    feed, publish = _feed(app)
     refresher = RowRefresher(service, publish)
     webhooks = WebhookDispatcher(service, endpoints, refresher, metrics)
     statuses = BudgetStatuses(service, refresher)
-    appender = GroupCommit(
-        service.ledgers,
-        service.folds,
-        service.prices,
-        statuses.local,
-        statuses.checkpoint,
-        refresher.wake,
-        metrics,
-        lambda _: refresher.shared,
-    )
+    appender = GroupCommit(service, refresher, statuses, metrics)
     copies = ApplicationCopy(service)
     follower, verifications = Follower(service, refresher.wake), VerificationRunner(service, refresher.suspect)
-    app.state.service, app.state.feed = service, feed
+    app.state.service, app.state.refresher, app.state.feed, app.state.webhooks = service, refresher, feed, webhooks
+    app.state.appender, app.state.statuses = appender, statuses
     app.state.large_bodies = ThreadPoolExecutor(1, "large bodies")
-    app.state.refresher, app.state.appender, app.state.statuses = refresher, appender, statuses
     app.state.totals, app.state.metrics, app.state.verifications = OverallTotals(service), metrics, verifications
-    app.state.follower, app.state.webhooks, app.state.application_copy = follower, webhooks, copies
+    app.state.follower, app.state.application_copy = follower, copies
     await asyncio.to_thread(refresher.start)
     follower.start()
     copies.start()
@@ -139,19 +120,31 @@ async def _running(
         await appender.close()
         await webhooks.stop()
         verifications.stop()
-        await asyncio.to_thread(follower.stop)
-        await asyncio.to_thread(copies.stop)
-        await asyncio.to_thread(statuses.close)
-        await asyncio.to_thread(refresher.stop)
-        app.state.large_bodies.shutdown()
+        for stop in (follower.stop, copies.stop, statuses.close, refresher.stop, app.state.large_bodies.shutdown):
+            await asyncio.to_thread(stop)
         await asyncio.to_thread(service.close)
+
+
+def _feed(app: FastAPI) -> tuple[ChangeFeed, Callable[[Sequence[RowChange]], None]]:
+    """Return a feed of the running event loop, and the function with which other threads publish to it."""
+    loop, feed = asyncio.get_running_loop(), ChangeFeed()
+
+    def distribute(changes: Sequence[RowChange]) -> None:
+        if changes:
+            feed.publish(changes)
+        app.state.webhooks.wake()
+
+    def publish(changes: Sequence[RowChange]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(distribute, changes)
+
+    return feed, publish
 
 
 async def _answered(request: Request, error: Exception) -> Response:
     if isinstance(error, DamagedLedger | LedgerUnavailable):
-        await run_in_threadpool(
-            request.app.state.refresher.suspect, [error.path.stem]
-        )  # so that /api/health names it, too
+        # so that /api/health names it
+        await run_in_threadpool(request.app.state.refresher.suspect, [error.path.stem])
     if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryReplaced | HistoryUnwritable):
         request.app.state.refresher.check_history(error)
     return response_to(error, request.scope)

@@ -47,6 +47,7 @@ class _Server(uvicorn.Server):
         self._app = app
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal, with the allocator of a server."""
         bound_allocator()
         super().run(sockets)
 
@@ -58,5 +59,6 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then finish the requests under way."""
         self._app.state.feed.close()
         await super().shutdown(sockets)

@@ -23,14 +23,14 @@ from projections.server.http.problems import sentence
 from projections.server.service.descriptors import threads_at_hand
 from projections.server.service.service import Service
 
-__all__ = ["BudgetStatuses", "Local"]
+__all__ = ["BudgetStatuses", "LedgerStatus"]
 
 _ROW_SECONDS_MAX: Final = 1.0
 _THREADS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LedgerStatus:
     """The cost and budget of a workflow by the ledger of this data directory.
 
     Attributes:
@@ -54,14 +54,24 @@ class BudgetStatuses:
         self._service, self._refresher, self._budgets = service, refresher, service.config.budgets
         self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "budget_status")
 
-    def local(self, state: State, head: Head) -> Local:  # noqa: ARG002
-        """Return the status by this ledger alone."""
+    def after_append(self, workflow_id: str) -> LedgerStatus | CostledgerError:
+        """Return the status by this ledger alone, or why it cannot be replayed."""
+        service = self._service
+        try:
+            return service.folds.ask(service.ledgers, workflow_id, self._of_state, checkpoint=self.checkpoint)
+        except CostledgerError as error:
+            return error
+
+    def _of_state(self, state: State, head: Head) -> LedgerStatus:  # noqa: ARG002
         found = standing_so_far(state, self._budgets)
         at_least, unpriced = lower_bound(state) if found is None else (found.at_least, found.unpriced)
-        return Local(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced)
+        return LedgerStatus(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced)
 
     def checkpoint(self, workflow_id: str) -> Head | None:
-        """Return how far the row has read this ledger; None where other hosts' ledgers are in it, too."""
+        """Return how far the row has read this ledger; None where other hosts' ledgers are in it, too.
+
+        It is asked for only when a ledger was cut or replaced, since it opens the history.
+        """
         if self._refresher.shared:
             return None
         try:
@@ -69,7 +79,7 @@ class BudgetStatuses:
         except HistoryUnavailable:
             return None  # the row refresher reports it; the append is done
 
-    async def as_json(self, workflow_id: str, local: Local | CostledgerError) -> dict[str, Any]:
+    async def as_json(self, workflow_id: str, local: LedgerStatus | CostledgerError) -> dict[str, Any]:
         """Return the status for JSON; with what other hosts spent, where the rows have it.
 
         Args:
@@ -92,7 +102,7 @@ class BudgetStatuses:
                 pass  # the row refresher reports it
         return _as_json(local, hosts="this" if shared else "all")
 
-    def _with_row(self, workflow_id: str, local: Local) -> Local | None:
+    def _with_row(self, workflow_id: str, local: LedgerStatus) -> LedgerStatus | None:
         """Combine both, since the row may be older or newer than this ledger: the larger cost, any budget, any end."""
         row = self._service.history.row(workflow_id)
         if row is None:
@@ -103,7 +113,7 @@ class BudgetStatuses:
         basis = "partial" if local.at_least else row.cost_basis
         both = replace(row, actual_cost_nanousd=cost, budget_nanousd=budget, cost_basis=basis, unpriced_events=unpriced)
         status = local.status if local.status in ENDED else row.status
-        return Local(cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced)
+        return LedgerStatus(cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced)
 
     def _by_row(self, workflow_id: str, problem: CostledgerError, shared: bool) -> dict[str, Any]:
         """Return the cost of the row as a lower bound; of nothing when the row cannot be read either."""
@@ -111,11 +121,11 @@ class BudgetStatuses:
             row = self._service.history.row(workflow_id)
         except CostledgerError:
             row = None
-        found = Local(0, RUNNING, None, None, at_least=True, unpriced=0)
+        found = LedgerStatus(0, RUNNING, None, None, at_least=True, unpriced=0)
         if row is not None:
             status = budget_status(replace(row, cost_basis="partial"), self._budgets)
             cost, unpriced = row.actual_cost_nanousd, row.unpriced_events
-            found = Local(cost, row.status, row.budget_nanousd, status, at_least=True, unpriced=unpriced)
+            found = LedgerStatus(cost, row.status, row.budget_nanousd, status, at_least=True, unpriced=unpriced)
         text = sentence(problem, self._service.settings.data)
         return _as_json(found, hosts="this" if shared and row is None else "all") | {"problem": text}
 
@@ -124,7 +134,7 @@ class BudgetStatuses:
         self._pool.shutdown()
 
 
-def _as_json(found: Local, *, hosts: str) -> dict[str, Any]:
+def _as_json(found: LedgerStatus, *, hosts: str) -> dict[str, Any]:
     return {
         "cost_usd": money.to_wire(found.cost_nanousd),
         "at_least": found.at_least,

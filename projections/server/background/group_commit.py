@@ -7,26 +7,23 @@ for each other. So requests share a sync.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from ledger.capture.json_events import append_each
 from ledger.errors import CostledgerError, DamagedLedger
 from ledger.events.event import Event
-from ledger.pricing.price_book import PriceBook, price_event
+from ledger.pricing.price_book import price_event
 from ledger.storage.append import Receipt
-from ledger.storage.directory_store import DirectoryStore
-from ledger.storage.line import Head
-from projections.folding.fold import State
-from projections.replay.fold_cache import FoldCache
+from projections.server.background.budget_status import BudgetStatuses, LedgerStatus
 from projections.server.background.metrics import Metrics
+from projections.server.background.row_refresher import RowRefresher
 from projections.server.service.descriptors import threads_at_hand
+from projections.server.service.service import Service
 
 __all__ = ["Appended", "GroupCommit"]
-
-S = TypeVar("S")
 
 _THREADS: Final = 16
 """Appends under way at once; one that waits for the disk delays no other workflow."""
@@ -36,60 +33,43 @@ _EVENTS_MAX: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Appended(Generic[S]):
+class Appended:
     """The outcomes of one workflow's events of one request.
 
     Attributes:
         outcomes: a receipt or an error for each event.
-        status: the answer to the question after them, or why there is none.
+        status: the budget status after them, or why there is none.
     """
 
     outcomes: Sequence[Receipt | CostledgerError]
-    status: S | CostledgerError
+    status: LedgerStatus | CostledgerError
 
 
-class _Waiting(Generic[S]):
+class _Waiting:
     """A request's events of one workflow, and the future of their outcome."""
 
     def __init__(self, events: Sequence[Event], loop: asyncio.AbstractEventLoop) -> None:
         self.events = events
-        self.answer: asyncio.Future[Appended[S]] = loop.create_future()
+        self.answer: asyncio.Future[Appended] = loop.create_future()
 
 
-class GroupCommit(Generic[S]):
-    """Appends for one event loop.
+class GroupCommit:
+    """The appends of a service, for one event loop.
 
     Args:
-        prices: for readings that name a model and a usage and no cost.
-        question: asked of the workflow's state after each append; the answer goes to each request of the group.
-        checkpoint: how far a workflow's row has read its ledger; asked for only when that was cut or replaced.
-        appended: called in the loop with the id of a workflow that was appended to.
         metrics: record how long each request waits.
-        elsewhere: whether a workflow without a ledger here may have one on another host; else it is not ended.
     """
 
-    def __init__(
-        self,
-        ledgers: DirectoryStore,
-        folds: FoldCache,
-        prices: PriceBook,
-        question: Callable[[State, Head], S],
-        checkpoint: Callable[[str], Head | None],
-        appended: Callable[[str], None],
-        metrics: Metrics,
-        elsewhere: Callable[[str], bool] = lambda _: False,
-    ) -> None:
-        self._ledgers, self._folds, self._appended = ledgers, folds, appended
-        self._question, self._checkpoint = question, checkpoint
-        self._prices, self._elsewhere = prices, elsewhere
+    def __init__(self, service: Service, refresher: RowRefresher, statuses: BudgetStatuses, metrics: Metrics) -> None:
+        self._service, self._refresher, self._statuses = service, refresher, statuses
         self._seconds = metrics.append_seconds
         self._pool = ThreadPoolExecutor(threads_at_hand(_THREADS), "append")
-        self._waiting: dict[str, list[_Waiting[S]]] = {}
+        self._waiting: dict[str, list[_Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def append(self, workflow_id: str, events: Sequence[Event]) -> Appended[S]:
+    async def append(self, workflow_id: str, events: Sequence[Event]) -> Appended:
         """Append a request's events of one workflow; return after the sync."""
-        mine: _Waiting[S] = _Waiting(events, asyncio.get_running_loop())
+        mine = _Waiting(events, asyncio.get_running_loop())
         waiting = self._waiting.get(workflow_id)
         if waiting is not None:
             waiting.append(mine)
@@ -126,32 +106,34 @@ class GroupCommit(Generic[S]):
             for one, answer in zip(group, answers, strict=True):
                 if not one.answer.done():
                     one.answer.set_result(answer)
-            self._appended(workflow_id)
+            self._refresher.wake(workflow_id)
         del self._waiting[workflow_id]
 
-    def _append(self, workflow_id: str, group: Sequence[_Waiting[S]]) -> list[Appended[S]]:
-        events = [price_event(self._prices, event) for one in group for event in one.events]
-        outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
+    def _append(self, workflow_id: str, group: Sequence[_Waiting]) -> list[Appended]:
+        service = self._service
+        events = [price_event(service.prices, event) for one in group for event in one.events]
+        outcomes = self._outcomes(events)
         if any(isinstance(outcome, DamagedLedger) for outcome in outcomes) and self._accepted(workflow_id):
-            self._ledgers.forget(workflow_id)
-            outcomes = list(append_each(self._ledgers, events, elsewhere=self._elsewhere))
-        status: S | CostledgerError
-        try:
-            status = self._folds.ask(self._ledgers, workflow_id, self._question, checkpoint=self._checkpoint)
-        except CostledgerError as error:
-            status = error
+            service.ledgers.forget(workflow_id)
+            outcomes = self._outcomes(events)
+        status = self._statuses.after_append(workflow_id)
         answers, at = [], 0
         for one in group:
             answers.append(Appended(outcomes[at : at + len(one.events)], status))
             at += len(one.events)
         return answers
 
+    def _outcomes(self, events: Sequence[Event]) -> list[Receipt | CostledgerError]:
+        """Append; where projectors write the rows, a workflow without a ledger here may have one on another host."""
+        return list(append_each(self._service.ledgers, events, elsewhere=lambda _: self._refresher.shared))
+
     def _accepted(self, workflow_id: str) -> bool:
         """Whether the row was folded from the whole ledger as it is now, though this process knew a longer one."""
+        ledgers = self._service.ledgers
         try:
-            checkpoint = self._checkpoint(workflow_id)
-            if checkpoint is None or checkpoint.size != self._ledgers.size(workflow_id):
+            checkpoint = self._statuses.checkpoint(workflow_id)
+            if checkpoint is None or checkpoint.size != ledgers.size(workflow_id):
                 return False
-            return self._ledgers.read(workflow_id, start=checkpoint).head == checkpoint
+            return ledgers.read(workflow_id, start=checkpoint).head == checkpoint
         except CostledgerError:
             return False

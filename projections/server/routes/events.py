@@ -20,7 +20,7 @@ from ledger.capture.json_events import strict_json, submitted
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.events.event import Event, event
 from projections.documents.receipts import IndexedReceiptDocument, receipt_document
-from projections.server.background.budget_status import Local
+from projections.server.background.budget_status import LedgerStatus
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
@@ -166,7 +166,7 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
     receipts: list[IndexedReceiptDocument] = []
-    statuses: dict[str, Local | CostledgerError] = {}
+    statuses: dict[str, LedgerStatus | CostledgerError] = {}
     for name, appended in zip(names, done, strict=True):
         for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
             if isinstance(outcome, CostledgerError):
@@ -185,7 +185,7 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     return answer(content, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
 
 
-async def _workflows(request: Request, statuses: Mapping[str, Local | CostledgerError]) -> dict[str, Any]:
+async def _workflows(request: Request, statuses: Mapping[str, LedgerStatus | CostledgerError]) -> dict[str, Any]:
     of = request.app.state.statuses
     found = await asyncio.gather(*(of.as_json(name, local) for name, local in statuses.items()))
     return dict(zip(statuses, found, strict=True))

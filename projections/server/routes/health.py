@@ -39,6 +39,7 @@ _NAMES_MAX: Final = 100
 
 @router.get("/healthz", response_class=PlainTextResponse, responses=documented(), summary="The process answers")
 async def healthz() -> str:
+    """No token is needed."""
     return "ok\n"
 
 
@@ -68,6 +69,7 @@ def _what_fails(error: Exception | None) -> str:
     summary="The same for Prometheus",
 )
 def metrics(request: Request) -> Response:
+    """Totals are a few seconds old."""
     state = request.app.state
     refresher: RowRefresher = state.refresher
     now = CollectorRegistry()
@@ -84,6 +86,7 @@ def metrics(request: Request) -> Response:
     summary="What needs attention on the server and in the ledgers",
 )
 def health(request: Request) -> Response:
+    """Totals are a few seconds old; at most 100 names of each kind of file are listed."""
     state, data = request.app.state, service_of(request).settings.data
     refresher: RowRefresher = state.refresher
     at = refresher.state.refreshed_at
@@ -119,6 +122,7 @@ def health(request: Request) -> Response:
     summary="Prove every chain, checkpoint and row; `GET /api/health` has what it found",
 )
 def verify(request: Request) -> Response:
+    """One verification runs at a time: `started` is false when one is running already."""
     verifications: VerificationRunner = request.app.state.verifications
     started = verifications.start()
     return answer(
@@ -134,6 +138,7 @@ class _Collected(Collector):
         self._found = found
 
     def collect(self) -> Sequence[Metric]:
+        """Return the metrics."""
         return self._found
 
 

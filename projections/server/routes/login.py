@@ -28,6 +28,7 @@ _COOKIE_SECONDS: Final = 30 * 24 * 3600
     summary="Whether a token is needed, and what the one of this browser allows",
 )
 def access(request: Request, cookie: Annotated[str | None, Security(cookie_token)] = None) -> Response:
+    """An invalid token is removed from the browser."""
     service = service_of(request)
     token = None if cookie is None else service.tokens.find(cookie)
     response = answer({"token_needed": service.needs_tokens, "scope": None if token is None else token.scope})
@@ -44,6 +45,7 @@ def access(request: Request, cookie: Annotated[str | None, Security(cookie_token
     summary="Store a token in a cookie that no script can read",
 )
 def login(request: Request, body: schemas.Login) -> Response:
+    """The browser stays logged in for 30 days; revoking the token ends that at once."""
     token = service_of(request).tokens.find(body.token.strip())
     if token is None:
         detail = "this token is unknown or was revoked; `costledger token create --scope read` makes one"
@@ -61,6 +63,7 @@ def login(request: Request, body: schemas.Login) -> Response:
 
 @router.post("/logout", status_code=204, response_class=Response, responses=documented(), summary="Forget the token")
 def logout() -> Response:
+    """The token itself stays valid; `costledger token revoke` ends it."""
     response = Response(status_code=HTTPStatus.NO_CONTENT)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

@@ -79,6 +79,7 @@ _LISTS: Final[_Lists] = {
     summary="Log records, such as Claude Code's api_request",
 )
 async def logs(request: Request) -> Response:
+    """A refused record is counted in `partialSuccess`; the same export again changes nothing."""
     return await _export(request, ExportLogsServiceRequest, ExportLogsServiceResponse, "rejectedLogRecords")
 
 
@@ -91,6 +92,7 @@ async def logs(request: Request) -> Response:
     summary="Metrics, such as Claude Code's cost and token counters",
 )
 async def metrics(request: Request) -> Response:
+    """A refused data point is counted in `partialSuccess`; the same export again changes nothing."""
     return await _export(request, ExportMetricsServiceRequest, ExportMetricsServiceResponse, "rejectedDataPoints")
 
 
@@ -103,6 +105,7 @@ async def metrics(request: Request) -> Response:
     summary="Spans with gen_ai.usage",
 )
 async def traces(request: Request) -> Response:
+    """A refused span is counted in `partialSuccess`; the same export again changes nothing."""
     return await _export(request, ExportTraceServiceRequest, ExportTraceServiceResponse, "rejectedSpans")
 
 

@@ -51,11 +51,13 @@ _FILES: Final = _read(files("projections.server") / "page")
 
 @router.get("/")
 async def index(request: Request) -> Response:
+    """Return the page."""
     return _answer(request, "index.html")
 
 
 @router.get("/page/{name:path}")
 async def asset(request: Request, name: str) -> Response:
+    """Return a file of the page."""
     return _answer(request, name)
 
 

@@ -28,6 +28,7 @@ router = APIRouter(prefix="/api", tags=["operations"])
     summary="The deliveries of each receiver of webhooks, and the messages that were given up",
 )
 def webhooks(request: Request) -> Response:
+    """Of the messages that were given up, the newest thousand."""
     found: WebhookDispatcher = request.app.state.webhooks
     return answer({"endpoints": found.state(), "dead_letters": found.dead_letters()})
 
@@ -46,6 +47,7 @@ def resend(
         str, Path(description="its webhook-id", examples=["msg_2b0c8a7de1f34b3e9c5d7a6b1f2e3d4c"], max_length=64)
     ],
 ) -> Response:
+    """It is sent to the endpoints at which it was given up."""
     endpoints = request.app.state.webhooks.resend(id)
     if not endpoints:
         detail = "no message by that id was given up; GET /api/webhooks lists those that were"

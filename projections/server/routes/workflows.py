@@ -69,6 +69,7 @@ def workflow_history(
     limit: Annotated[int, Query(ge=1, le=pages.LIMIT_MAX)] = 50,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> Response:
+    """All filters apply together. `total_count` and `analytics` cover every match, not only this page."""
     query = pages.Query(
         statuses=tuple(status or ()),
         issue_number=issue_number,
@@ -108,6 +109,7 @@ def resync(
     ] = None,
     force: Annotated[bool, Query(description="rows show pure replay, also of running workflows")] = False,
 ) -> Response:
+    """A source or a ledger that cannot be read is listed in `errors`; the others are resynced."""
     service = service_of(request)
     done = resync_sources(
         service.ledgers,
@@ -132,6 +134,7 @@ def resync(
     summary="One workflow",
 )
 def workflow(request: Request, adw_id: AdwId) -> Response:
+    """The same row as in the list, also of a workflow that is still running."""
     service = service_of(request)
     row = service.history.row(adw_id)
     if row is None:
@@ -153,6 +156,7 @@ def audit(
     after: Annotated[int, Query(ge=0, lt=2**62, description="entries after this id")] = 0,
     limit: _Limit = 200,
 ) -> Response:
+    """The oldest entry first; `application` has the newest entries of the application's own audit log, in their order."""
     service = service_of(request)
     history = service.history
     entries = history.audit(adw_id, after=after, limit=limit + 1)
