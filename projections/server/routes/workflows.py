@@ -156,7 +156,7 @@ def audit(
     after: Annotated[int, Query(ge=0, lt=2**62, description="entries after this id")] = 0,
     limit: _Limit = 200,
 ) -> Response:
-    """The oldest entry first; `application` has the newest entries of the application's own audit log, in their order."""
+    """The oldest entry first; `application` has the newest ones of the application's own audit log, in their order."""
     service = service_of(request)
     history = service.history
     entries = history.audit(adw_id, after=after, limit=limit + 1)
