@@ -129,9 +129,7 @@ def opened(
         imports = imports and wants_import()
         if imports and isinstance(spelling, Path):
             import_new_input()
-        if isinstance(spelling, Path) and not (data / "ledgers").is_dir() and not spelling.is_file():
-            if data.exists() and not data.is_dir():
-                raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
+        if isinstance(spelling, Path) and _is_empty(data, spelling):
             yield CommandSession(data, ledgers, MemoryHistory(), [], named.application)
             return
         with _opened(spelling, reads=reads) as history:
@@ -142,6 +140,14 @@ def opened(
             session = _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
             session.application = named.application
             yield session
+
+
+def _is_empty(data: Path, rows: Path) -> bool:
+    if (data / "ledgers").is_dir() or rows.is_file():
+        return False
+    if data.exists() and not data.is_dir():
+        raise CostledgerError(f"{data} is not a folder; name the data directory with --data")
+    return True
 
 
 def report_writes(application: ApplicationTable, done: Writes) -> None:

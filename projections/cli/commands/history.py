@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.text import Text
@@ -43,6 +43,11 @@ from projections.reports.budgets import Budgets, BudgetStatus, budget_status, co
 
 _EMPTY = "no workflows in {where} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
 _EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` shows how far the projectors are"
+
+_COLUMNS: Final = (
+    *("workflow", "title", "project", "branch", "issue", "status", "cost", "stored", "budget", "basis"),
+    *("tokens", "cached", "tool", "model", "last activity"),
+)
 
 
 @click.command("history")
@@ -91,48 +96,44 @@ def titled_row_document(
 
 
 def _print_history(
-    shown_rows: list[tuple[Row, bool]], copies: Mapping[str, Compared], titles: Mapping[str, str], budgets: Budgets
+    rows: list[tuple[Row, bool]], copies: Mapping[str, Compared], titles: Mapping[str, str], budgets: Budgets
 ) -> None:
-    rows = [found for found, _ in shown_rows]
-    stored = {name: copy for name, copy in copies.items() if copy.differs_in_cost}
-    projects = project_names(found.project for found in rows)
-    cells: list[dict[str, str | Text]] = [
-        {
-            "workflow": Id(found.adw_id),
-            "title": titles.get(found.adw_id) or (f"({projects[found.project]})" if found.project else ""),
-            "project": projects[found.project],
-            "branch": plain(found.branch or ""),
-            "issue": "" if found.issue_number is None else f"#{found.issue_number}",
-            "status": styled_status(found.status, idle=idle),
-            "cost": row_cost(found),
-            "stored": _stored(stored.get(found.adw_id)),
-            "budget": _budget(budget_status(found, budgets)),
-            "basis": found.cost_basis or "none",
-            "tokens": f"{found.total_tokens:,}",
-            "cached": f"{found.cache_efficiency_percent:.0f} %",
-            "tool": plain(found.tool or ""),
-            "model": plain(found.model_used or ""),
-            "last activity": local_time(found.last_activity)[:-3],
-        }
-        for found, idle in shown_rows
-    ]
-    optional = {"title": titles, "stored": stored} | {
-        name: any(each[name] for each in cells) for name in ("project", "branch", "issue", "tool", "budget")
-    }
-    columns = [name for name in cells[0] if optional.get(name, True)]
+    projects = project_names(found.project for found, _ in rows)
     shown = Table(
         None,
-        *columns,
-        right=tuple(name for name in ("issue", "cost", "stored", "budget", "tokens", "cached") if name in columns),
+        *_COLUMNS,
+        right=("issue", "cost", "stored", "budget", "tokens", "cached"),
         whole=("status", "basis", "last activity"),
         cut=("title",),
+        optional=("title", "project", "branch", "issue", "stored", "budget", "tool"),
         dropped=(
             *("cached", "basis", "branch", "model", "tool", "tokens", "issue", "project"),
             *("last activity", "title", "status"),
         ),
     )
-    for each in cells:
-        shown.add_row(*(each[name] for name in columns))
+    for found, idle in rows:
+        project, copy = projects[found.project], copies.get(found.adw_id)
+        shown.add_row(
+            Id(found.adw_id),
+            titles.get(found.adw_id) or (f"({project})" if titles and project else ""),
+            project,
+            plain(found.branch or ""),
+            "" if found.issue_number is None else f"#{found.issue_number}",
+            styled_status(found.status, idle=idle),
+            row_cost(found),
+            "" if copy is None or not copy.differs_in_cost else _stored(copy),
+            _budget(budget_status(found, budgets)),
+            found.cost_basis or "none",
+            f"{found.total_tokens:,}",
+            f"{found.cache_efficiency_percent:.0f} %",
+            plain(found.tool or ""),
+            plain(found.model_used or ""),
+            local_time(found.last_activity)[:-3],
+        )
+    _print_with_total(shown, [found for found, _ in rows])
+
+
+def _print_with_total(shown: Table, rows: list[Row]) -> None:
     cost, unpriced = sum(found.actual_cost_nanousd for found in rows), unpriced_of(rows)
     total = shown_cost(
         cost,
@@ -141,8 +142,8 @@ def _print_history(
         known=any(found.cost_basis is not None for found in rows),
     )
     sums = {"workflow": counted(len(rows), "workflow"), "cost": total}
-    sums |= {"tokens": f"{sum(found.total_tokens for found in rows):,}"}
-    shown.add_total(*(sums.get(name, "") for name in columns))
+    sums["tokens"] = f"{sum(found.total_tokens for found in rows):,}"
+    shown.add_total(*(sums.get(name, "") for name in _COLUMNS))
     out = console()
     shown.print(out)
     print_unpriced(out, cost, unpriced)
@@ -152,8 +153,5 @@ def _budget(found: BudgetStatus | None) -> str | Text:
     return "" if found is None else Text(found.in_short, style=BUDGET_STYLES[found.state])
 
 
-def _stored(copy: Compared | None) -> str:
-    """The cost in the application's table, where it is another one."""
-    if copy is None:
-        return ""
+def _stored(copy: Compared) -> str:
     return ("nothing" if copy.stored_nanousd is None else money.shown(copy.stored_nanousd)) + " (held)" * copy.held

@@ -68,7 +68,7 @@ def import_command(
     status: str | None,
     as_json: bool,
 ) -> int:
-    """Append what PATH holds and the ledgers do not; once more appends nothing.
+    """Append what is in PATH and not in the ledgers; the same import again appends nothing.
 
     Without KIND, the [[sources]] of costledger.toml are read.
 
@@ -92,8 +92,32 @@ def import_command(
         raise failed[0][1]
     if not as_json:
         _print(report)
-    if kind in TRANSCRIPT_KINDS and report.unchanged and (workflow_id or workflow_by):
-        option = "--workflow-id" if workflow_id else "--workflow-by"
+    _print_notes(report, failed, kind, "--workflow-id" if workflow_id else "--workflow-by" if workflow_by else None)
+    _print_end(report, failed, as_json=as_json)
+    return 1 if failed or report.problems else 0
+
+
+def _print_end(report: ImportReport, failed: list[tuple[Path, CostledgerError]], *, as_json: bool) -> None:
+    """Bring the rows up to date, and print what all of it cost; with `as_json` the whole document."""
+    if report.appended:
+        log_changes()
+    with opened(workflow_ids=report.workflows) as session:
+        rows = session.history.rows()
+    if as_json:
+        print_json(_as_json(report, failed) | {"total": _total_json(report, rows)})
+    else:
+        _print_total(report, rows, session.where)
+
+
+def _print_notes(
+    report: ImportReport, failed: list[tuple[Path, CostledgerError]], kind: str | None, option: str | None
+) -> None:
+    """Print on stderr what a person has to know of the import.
+
+    Args:
+        option: the one that names the workflows.
+    """
+    if kind in TRANSCRIPT_KINDS and report.unchanged and option:
         click.echo(f"messages that a ledger has stay in its workflow; {option} is for those that none has", err=True)
     if alone := len(report.without_folder):
         sessions = f"{counted(alone, 'session')} named no folder"
@@ -103,15 +127,6 @@ def import_command(
         click.echo(f"costledger: {where}{problem}", err=True)
     for name, problem in report.problems:
         click.echo(f"costledger: {name}: {problem}", err=True)
-    if report.appended:
-        log_changes()
-    with opened(workflow_ids=report.workflows) as session:
-        rows = session.history.rows()
-    if as_json:
-        print_json(_as_json(report, failed) | {"total": _total_json(report, rows)})
-    else:
-        _print_total(report, rows, session.where)
-    return 1 if failed or report.problems else 0
 
 
 def _check(kind: str | None, workflow_id: str | None, workflow_by: str | None) -> None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -28,6 +28,9 @@ from projections.cli.options import (
     replica_option,
 )
 from projections.server.service.settings import Settings
+
+if TYPE_CHECKING:
+    from projections.server.service.service import Service
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,16 +87,7 @@ def serve_command(
 
     On rows that projectors write, --from names the shared engine that their events are read from.
     """
-    try:
-        import fastapi  # noqa: F401
-        import httpx  # noqa: F401
-        import opentelemetry.proto  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import standardwebhooks  # noqa: F401
-        import uvicorn  # noqa: F401
-        import watchfiles  # noqa: F401
-    except ImportError:
-        raise MissingExtra("`costledger serve`", "server") from None
+    _prepare_libraries()
     from projections.applications.opening import application_at
     from projections.history.open import open_history
     from projections.server.asgi import http_server
@@ -101,8 +95,7 @@ def serve_command(
     from projections.server.service.service import Service
 
     descriptors.raise_limit()
-    data = data_path()
-    named = application_at(history_spelling(), data)
+    named = application_at(history_spelling(), data := data_path())
     settings = Settings(data, host, port, tuple(allow_host), require_tokens, **limits)  # type: ignore[arg-type]
     service = Service(
         settings,
@@ -113,23 +106,48 @@ def serve_command(
         replica=open_replica(replica_name, credentials=credentials) if replica_name else None,
         application=named.application,
     )
-    if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
-        raise InvalidInput(
-            f"{host} is reached from other machines, so requests need tokens, and there is none yet: "
-            "costledger token create --scope read"
-        )
+    _check_tokens(service)
     server = http_server(service)
-    for name in ("watchfiles", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
     with server_lock(data) as lock:
         listening = listening_socket(host, port)
-        address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
-        lock.publish(address)
-        click.echo(f"costledger: {data.absolute()} at {address} (Ctrl-C ends it)", err=True)
-        click.echo(f"costledger: {_answered(settings)}", err=True)
-        if named.application is not None:
-            click.echo(f"costledger: keeps workflow_history in {named.application.where} right", err=True)
+        lock.publish(address := _address(listening, host))
+        _print_start(service, address)
         server.run([listening])
+
+
+def _print_start(service: Service, address: str) -> None:
+    click.echo(f"costledger: {service.settings.data.absolute()} at {address} (Ctrl-C ends it)", err=True)
+    click.echo(f"costledger: {_answered(service.settings)}", err=True)
+    if service.application is not None:
+        click.echo(f"costledger: updates workflow_history in {service.application.where}", err=True)
+
+
+def _address(listening: socket.socket, host: str) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
+
+
+def _prepare_libraries() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import httpx  # noqa: F401
+        import opentelemetry.proto  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import standardwebhooks  # noqa: F401
+        import uvicorn  # noqa: F401
+        import watchfiles  # noqa: F401
+    except ImportError:
+        raise MissingExtra("`costledger serve`", "server") from None
+    for name in ("watchfiles", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole URLs, which may hold secrets
+
+
+def _check_tokens(service: Service) -> None:
+    settings = service.settings
+    if settings.needs_tokens and not any(token.revoked_at is None for token in service.tokens.all()):
+        raise InvalidInput(
+            f"{settings.host} is reached from other machines, so requests need tokens, and there is none yet: "
+            "costledger token create --scope read"
+        )
 
 
 def _answered(settings: Settings) -> str:

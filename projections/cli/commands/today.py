@@ -251,23 +251,18 @@ def _print_running(out: Console, picture: _Picture, session: CommandSession) -> 
         return
     latest = sorted(picture.running, key=lambda row: (row.last_activity or "", row.adw_id), reverse=True)[:_RUNNING_MAX]
     titles, projects = session.titles(latest), project_names(found.project for found in latest)
-    optional = {"title": bool(titles), "project": any(projects[found.project] for found in latest)}
-    columns = [
-        name for name in ("workflow", "title", "project", "cost so far", "last activity") if optional.get(name, True)
-    ]
     shown = Table(
         "Running now",
-        *columns,
+        *("workflow", "title", "project", "cost so far", "last activity"),
         right=("cost so far",),
         whole=("last activity",),
         cut=("title",),
+        optional=("title", "project"),
         dropped=("project", "title"),
     )
     for found in latest:
-        cells = {"workflow": Id(found.adw_id), "title": titles.get(found.adw_id, "")}
-        cells |= {"project": projects[found.project], "cost so far": row_cost(found)}
-        cells |= {"last activity": local_time(found.last_activity)[:-3]}
-        shown.add_row(*(cells[name] for name in columns))
+        title, last = titles.get(found.adw_id, ""), local_time(found.last_activity)[:-3]
+        shown.add_row(Id(found.adw_id), title, projects[found.project], row_cost(found), last)
     shown.print(out)
     _print_rest(out, len(picture.running) - _RUNNING_MAX, "costledger history --status running")
 

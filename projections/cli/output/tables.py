@@ -47,6 +47,7 @@ class Table:
         right: columns of figures, aligned to the right; they and `whole` ones are never broken.
         prose: columns of sentences, which fold before anything else gives way.
         cut: columns of texts that are cut to one line where they have no room, such as titles.
+        optional: columns that are left out when no row has a cell in them.
         dropped: what a terminal that is too narrow goes without, step by step. The first column is never among it.
     """
 
@@ -58,10 +59,12 @@ class Table:
         whole: Collection[str] = (),
         prose: Collection[str] = (),
         cut: Collection[str] = (),
+        optional: Collection[str] = (),
         dropped: Sequence[str | tuple[str, ...]] = (),
     ) -> None:
         self._title, self._columns = title, columns
         self._right, self._unbroken, self._prose, self._cut = right, {*right, *whole}, prose, cut
+        self._optional = optional
         self._dropped = [{step} if isinstance(step, str) else {*step} for step in dropped]
         self._rows: list[tuple[Sequence[str | Text], str]] = []
         self._total_at: int | None = None
@@ -94,7 +97,7 @@ class Table:
     def fitted(self, columns: int) -> rich.table.Table:
         """Return the table for a terminal of so many columns; for a tiny one with cells below each other."""
         whole, short = self._cells(), self._cells(self._short_ids())
-        chosen = list(range(len(self._columns)))
+        chosen = [at for at, name in enumerate(self._columns) if name not in self._optional or self._is_filled(at)]
         for gone in [set[str](), *self._dropped]:
             chosen = [at for at in chosen if self._columns[at] not in gone]
             for cells, least in ((whole, self._wanted), (short, self._folded)):
@@ -102,6 +105,9 @@ class Table:
                     return self._drawn(chosen, cells, widths)
         widths = self._widths(chosen, short, columns, self._least)
         return self._stacked(chosen, whole) if widths is None else self._drawn(chosen, short, widths)
+
+    def _is_filled(self, at: int) -> bool:
+        return any(cells[at] for number, (cells, _) in enumerate(self._rows) if number != self._total_at)
 
     def _cells(self, short: dict[str, str] | None = None) -> list[list[str | Text]]:
         return [
