@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import add
 from typing import Any, Final
 
 from ledger.errors import InvalidInput
@@ -123,6 +124,8 @@ SUMS: Final = (
 )
 """The figures of `QueryTotals` that are plain sums."""
 
+_NOTHING: Final = [0] * len(SUMS)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -145,9 +148,9 @@ def page_of(rows: Iterable[Row], query: Query) -> Page:
 
 def totals_of(rows: Iterable[Row]) -> QueryTotals:
     """Return the totals of rows in memory."""
-    totals = QueryTotals()
+    by_status: dict[str, list[int]] = {}
     for row in rows:
-        sums = (
+        figures = (
             1,
             row.actual_cost_nanousd,
             row.input_tokens,
@@ -157,7 +160,10 @@ def totals_of(rows: Iterable[Row]) -> QueryTotals:
             row.unpriced_events,
             int(row.cost_basis == "partial"),
         )
-        totals = totals.plus(QueryTotals.of(row.status, dict(zip(SUMS, sums, strict=True))))
+        by_status[row.status] = list(map(add, by_status.get(row.status, _NOTHING), figures))
+    totals = QueryTotals()
+    for status, sums in by_status.items():
+        totals = totals.plus(QueryTotals.of(status, dict(zip(SUMS, sums, strict=True))))
     return totals
 
 
