@@ -23,8 +23,8 @@ class CopyDocument(TypedDict):
     """What an application's own table shows of a workflow."""
 
     stored_cost_usd: Annotated[Usd | None, About("null: its column is NULL", examples=["0.09"])]
-    ledger_cost_usd: Annotated[Usd, About("what the ledger says")]
-    held: Annotated[bool, About("the workflow runs and a larger cost is stored, which stays until it ends")]
+    ledger_cost_usd: Annotated[Usd, About("the cost by the ledger")]
+    held: Annotated[bool, About("the workflow runs and a larger cost is stored, which is not lowered until it ends")]
     wrong: Annotated[list[str], About("columns that do not show the row", examples=[["actual_cost_total"]])]
     overwrites: Annotated[
         int, About("how often another writer has changed it back, each time within an hour of the last")

@@ -1,4 +1,4 @@
-"""The types of fields, with what the OpenAPI document says of them. Importing this loads no pydantic."""
+"""The types of fields, with their descriptions for the OpenAPI document. Importing this loads no pydantic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T", bound=type)
 
 
 class About:
-    """What the OpenAPI document says of a field.
+    """The description of a field in the OpenAPI document.
 
     Args:
         description: what it means, where its name does not say it.

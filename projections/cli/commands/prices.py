@@ -1,4 +1,4 @@
-"""`prices`: what a model costs, and who says so."""
+"""`prices`: what a model costs, and by which price list."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _print(model: str, moment: datetime, service_tier: str | None, rates: Rates,
 
 
 def _notes(rates: Rates) -> list[str]:
-    """What is to be known of these rates beyond their figures."""
+    """Return notes about these rates."""
     notes = []
     if (correction := rates.correction) is not None:
         until = "" if correction.until is None else f" until {correction.until}"
@@ -112,6 +112,6 @@ def _notes(rates: Rates) -> list[str]:
         notes.append(f"at least: the lowest rates of {named}; a provider before the name, or [providers], decides")
     if rates.unknown_above is not None:
         notes.append(
-            f"at least, for a call that read more than {rates.unknown_above:,} input tokens: no list says more"
+            f"at least, for a call that read more than {rates.unknown_above:,} input tokens: no list has its rate"
         )
     return notes

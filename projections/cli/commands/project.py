@@ -37,7 +37,7 @@ _SILENT_SECONDS: Final = 10.0
 @replica_option("--from")
 @credentials_option
 @click.option("--once", is_flag=True, help="End when all that lies there is projected, by this one or others.")
-@click.option("--rebuild", is_flag=True, help="Replay everything into new rows, then show them in place of the old.")
+@click.option("--rebuild", is_flag=True, help="Replay everything into new rows, then show them instead of the old.")
 @click.option(
     "--accept-lost",
     is_flag=True,
@@ -105,7 +105,7 @@ def _tell(report: ProjectReport, *, rebuild: bool, as_json: bool) -> int:
 def _status(url: str, replica_name: str | None, credentials: str | None, *, as_json: bool) -> int:
     from projections.projector.postgres_session import projection_of
 
-    partitions, held = projection_of(url)
+    partitions, blocked = projection_of(url)
     if not partitions and not as_json:
         click.echo("no projector has ever written here: costledger project --from nats://HOST:PORT")
         return 0
@@ -114,8 +114,8 @@ def _status(url: str, replica_name: str | None, credentials: str | None, *, as_j
     waiting = sum(1 for one in partitions if one.projector is None)
     if as_json:
         status: dict[str, Any] = {"partitions": [one._asdict() for one in partitions], "behind": behind}
-        print_json(status | {"held": [one._asdict() for one in held]})
-        return 3 if held or waiting or silent else 0
+        print_json(status | {"held": [one._asdict() for one in blocked]})
+        return 3 if blocked or waiting or silent else 0
     projectors = len({one.projector for one in partitions} - {None})
     click.echo(
         f"{counted(projectors, 'projector')}, {counted(len(partitions), 'partition')}, "
@@ -126,8 +126,8 @@ def _status(url: str, replica_name: str | None, credentials: str | None, *, as_j
         click.echo(f"{counted(len(behind), 'partition')} with lines that are not in the rows yet")
     for projector, seconds in silent.items():
         click.echo(f"projector {projector} has been silent for {seconds:.0f} s; after a minute others take over")
-    _print_held(held)
-    return 3 if held or waiting or silent else 0
+    _print_blocked(blocked)
+    return 3 if blocked or waiting or silent else 0
 
 
 def _behind(
@@ -144,12 +144,12 @@ def _behind(
     return [one.partition for one in partitions if ends[one.partition] > one.position]
 
 
-def _print_held(held: Sequence[ChainState]) -> None:
-    if not held:
+def _print_blocked(blocked: Sequence[ChainState]) -> None:
+    if not blocked:
         return
     columns = ("workflow", "origin", "verified up to seq", "why")
-    shown = Table("held", *columns, right=("verified up to seq",), prose=("why",), dropped=("origin",))
-    for one in held:
+    shown = Table("blocked", *columns, right=("verified up to seq",), prose=("why",), dropped=("origin",))
+    for one in blocked:
         shown.add_row(Id(one.workflow_id), Id(one.origin), f"{one.seq:,}", plain(one.problem or ""))
     shown.print(console())
     click.echo("next, where lines are missing: costledger replicate --repair, on the host of that origin")

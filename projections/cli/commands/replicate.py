@@ -207,8 +207,8 @@ def _print_backlog(found: Backlog, *, as_json: bool) -> int:
         shown.add_row("problem", plain(replica.problem))
     shown.print(console())
     if found.held:
-        held = Table("held", "ledger", "why", "problem", prose=("problem",))
+        blocked = Table("blocked", "ledger", "why", "problem", prose=("problem",))
         for one in found.held:
-            held.add_row(Id(one.workflow_id), one.why, plain(one.problem))
-        held.print(console())
+            blocked.add_row(Id(one.workflow_id), one.why, plain(one.problem))
+        blocked.print(console())
     return code

@@ -46,7 +46,7 @@ class _Model:
     Attributes:
         readings: that get a price, `newly_priced` of them their first.
         unpriced: that have no price today either.
-        kept: that have a price, and would have none today.
+        kept: that have a price, and would have none today; they stay as they are.
     """
 
     readings: int = 0
