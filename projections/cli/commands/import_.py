@@ -53,7 +53,6 @@ _SHOWN_MAX: Final = 20
     type=click.Choice(["session", "project", "branch"]),
     help="claude, codex: what a workflow is  [default: session]",
 )
-@click.option("--fed-too", is_flag=True, hidden=True, expose_value=False)  # sessions were once read from one source
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
 @config_option
