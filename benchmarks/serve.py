@@ -79,7 +79,7 @@ def server(*command: str) -> Iterator[tuple[int, int]]:
 
 
 def costledger(data: Path) -> tuple[str, ...]:
-    options = ("--port", "0")
+    options = ("--port", "0", "--requests-per-second-max", "1000000")
     return ("-m", "projections", "--data", str(data), "serve", *options)
 
 

@@ -26,7 +26,7 @@ Every route of the [HTTP API](api.md), then every JSON shape. `GET /openapi.json
 `adw_id` is the id of a workflow (ADW: AI developer workflow).
 """
 
-_EVERYWHERE = {"401", "403", "408", "413", "421", "422", "503"}
+_EVERYWHERE = {"401", "403", "408", "413", "421", "422", "429", "503"}
 
 
 def document() -> dict[str, Any]:

@@ -11,13 +11,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from projections.server.app import create_app
+from projections.server.http.h11_protocol import protocol
 from projections.server.service.allocator import bound_allocator
 from projections.server.service.service import Service
 
 __all__ = ["http_server"]
 
 _GRACE_SECONDS = 10
-"""How long requests that are under way may take once the server is stopped."""
+"""How long requests that are under way may take once the server is told to stop."""
 
 
 def http_server(service: Service) -> uvicorn.Server:
@@ -29,7 +30,7 @@ def http_server(service: Service) -> uvicorn.Server:
     app = create_app(service)
     config = uvicorn.Config(
         app,
-        http="h11",  # which limits the length of a request's head, and httptools does not
+        http=protocol(service.settings.head_seconds_max, service.settings.connections_max),
         ws="none",
         log_level="warning",
         access_log=False,

@@ -38,6 +38,9 @@ _LIMITS: Final = {
     "body_bytes_max": "Bytes of one request's body.",
     "batch_events_max": "Events of one request.",
     "body_seconds_max": "From a request's head to the end of its body.",
+    "head_seconds_max": "From a request's first byte to the end of its head.",
+    "requests_per_second_max": "Of one client address; a burst may be twice that.",
+    "connections_max": "Open connections of one client address.",
     "streams_max": "Open event streams.",
 }
 """What each limit of `Settings` is of."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import OrderedDict
 from http import HTTPStatus
 from typing import Final
 
@@ -40,9 +41,7 @@ _HEADERS: Final = {
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 _NONE: Final = "(none)"
-_TWO_LENGTHS: Final = "the request has a Content-Length and a Transfer-Encoding; send one of them"
-"""A proxy may have found another end of such a request (https://www.rfc-editor.org/rfc/rfc9112#section-6.1)."""
-
+_CLIENTS_KEPT: Final = 10_000
 _BODIES_AT_ONCE: Final = 2
 """Bodies of the largest size that may be in memory at the same time, or smaller ones of the same sum."""
 
@@ -61,6 +60,7 @@ class RequestLimits:
         self._app, self._settings, self._requests = app, settings, requests
         self._hosts = frozenset(settings.hosts)
         self._in_memory = _BodyBytes(_BODIES_AT_ONCE * settings.body_bytes_max)
+        self._rates = _Rates(settings.requests_per_second_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,8 +118,7 @@ class RequestLimits:
         if scope["method"] not in _SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
             detail = "a page of another origin may not change anything here"
             raise Refusal(HTTPStatus.FORBIDDEN, "foreign-origin", detail)
-        if "content-length" in headers and "transfer-encoding" in headers:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "two-lengths", _TWO_LENGTHS, {"Connection": "close"})
+        self._rates.take((scope.get("client") or ("",))[0])
         length = headers.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length[:19]) > settings.body_bytes_max:
             raise _too_large(settings)
@@ -202,3 +201,27 @@ async def _discard(receive: Receive) -> None:
 def _too_large(settings: Settings) -> Refusal:
     detail = f"a body may have {settings.body_bytes_max:,} bytes; send several requests"
     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail, {"Connection": "close"})
+
+
+class _Rates:
+    """A token bucket for each client address, filled by so many requests a second, holding twice that."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, client: str) -> None:
+        """Take one request from a client's bucket.
+
+        Raises:
+            Refusal: it is empty.
+        """
+        now, most = time.monotonic(), 2.0 * self._per_second
+        left, at = self._clients.pop(client, (most, now))
+        left = min(most, left + (now - at) * self._per_second)
+        self._clients[client] = (max(0.0, left - 1), now)
+        if len(self._clients) > _CLIENTS_KEPT:
+            self._clients.popitem(last=False)
+        if left < 1:
+            detail = f"more than {self._per_second:,} requests a second from {client}; batches take many events at once"
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", detail, {"Retry-After": "1"})

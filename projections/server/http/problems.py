@@ -38,7 +38,7 @@ __all__ = [
 MEDIA_TYPE: Final = "application/problem+json"
 PROTOBUF: Final = "application/x-protobuf"
 
-_EVERYWHERE: Final = (401, 403, 408, 413, 421, 422, 503)
+_EVERYWHERE: Final = (401, 403, 408, 413, 421, 422, 429, 503)
 _UNEXPECTED: Final = "something unexpected went wrong; the log has more"
 _AGAIN_SECONDS: Final = "5"
 

@@ -19,6 +19,9 @@ class Settings:
         tokens_required: also on a loopback address; elsewhere they always are.
         body_bytes_max: of one request; a batch of events is also limited by `batch_events_max`.
         body_seconds_max: from a request's head to the end of its body.
+        head_seconds_max: from the first byte of a request to the end of its head.
+        requests_per_second_max: of one client address; a burst may be twice that.
+        connections_max: open ones of one client address, streams among them.
         streams_max: open event streams of all clients.
     """
 
@@ -30,6 +33,9 @@ class Settings:
     body_bytes_max: int = 16 * 1024 * 1024
     batch_events_max: int = 10_000
     body_seconds_max: float = 20.0
+    head_seconds_max: float = 10.0
+    requests_per_second_max: int = 2_000
+    connections_max: int = 640
     streams_max: int = 512
 
     @property

@@ -180,6 +180,16 @@ def test_an_answer_carries_what_keeps_a_browser_from_being_used_against_its_user
         assert "server" not in headers
 
 
+def test_a_head_that_never_ends_is_answered_and_closed(serve: Serve) -> None:
+    server = serve(None, "--head-seconds-max", "0.5")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        began = time.monotonic()
+        assert problem_in(everything(slow)) == (408, "too-slow")
+        assert time.monotonic() - began < 5
+    assert server.client.get("/healthz").status_code == 200
+
+
 def test_a_body_that_dribbles_is_refused(serve: Serve) -> None:
     server = serve(None, "--body-seconds-max", "0.5")
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
@@ -191,7 +201,7 @@ def test_a_body_that_dribbles_is_refused(serve: Serve) -> None:
 def test_what_is_no_http_is_refused(server: Server, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
         wrong.sendall(raw + b"\r\n\r\n")
-        assert everything(wrong).startswith(b"HTTP/1.1 400")
+        assert problem_in(everything(wrong)) == (400, "not-http")
     assert server.client.get("/healthz").status_code == 200
 
 
@@ -202,17 +212,18 @@ def test_a_body_in_no_chunks_is_refused_before_it_is_answered(server: Server) ->
         time.sleep(0.2)  # so that a handler waits for the body
         wrong.sendall(b"no chunk\r\n")
         got = everything(wrong)
-    assert (got[:12], got.count(b"HTTP/1.1")) == (b"HTTP/1.1 400", 1)
+    assert problem_in(got) == (400, "not-http")
+    assert got.count(b"HTTP/1.1") == 2, "one answer, which names HTTP/1.1 twice"
     assert server.client.get("/healthz").status_code == 200
 
 
-def test_a_request_with_two_lengths_is_refused_and_nothing_after_it_is_read(server: Server) -> None:
+def test_a_request_with_two_lengths_is_answered_and_nothing_behind_it_is_read(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wrong:
         lengths = b"Content-Length: 99\r\nTransfer-Encoding: chunked\r\n"
         smuggled = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
         wrong.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + lengths + b"\r\n0\r\n\r\n" + smuggled)
         got = everything(wrong)
-    assert (got[:12], got.count(b"HTTP/1.1"), b"connection: close" in got) == (b"HTTP/1.1 400", 1, True)
+    assert (got[:15], got.count(b"HTTP/1.1"), b"connection: close" in got) == (b"HTTP/1.1 200 OK", 1, True)
 
 
 def test_a_body_that_breaks_while_it_is_answered_only_ends_the_connection(server: Server) -> None:
@@ -247,8 +258,28 @@ def allowed(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.headers["allow"]
 
 
+def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Serve) -> None:
+    server = serve(None, "--requests-per-second-max", "5")
+    answers = [server.client.get("/healthz") for _ in range(30)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert (refused[0].headers["retry-after"], problem_type(refused[0])) == ("1", "too-many-requests")
+    assert answers[0].status_code == 200
+
+
+def test_behind_a_proxy_each_client_has_a_limit_of_its_own(serve: Serve) -> None:
+    server = serve(None, "--requests-per-second-max", "1")
+
+    def codes(address: str) -> list[int]:
+        headers = {"x-forwarded-for": address}
+        return [server.client.get("/healthz", headers=headers).status_code for _ in range(8)]
+
+    assert codes("192.0.2.1")[-1] == 429
+    assert codes("192.0.2.2")[0] == 200
+
+
 def test_more_streams_than_allowed_are_refused_and_the_rest_goes_on(serve: Serve) -> None:
-    server = serve(None, "--streams-max", "50")
+    server = serve(None, "--streams-max", "50", "--connections-max", "2000")
 
     async def one() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -206,3 +208,29 @@ def test_a_small_request_does_not_wait_behind_large_ones(serve: Serve) -> None:
         assert not all(one.done() for one in large)
         assert [one.result().status_code for one in large] == [200] * 4
     assert costs(server) == ["0.50"]
+
+
+def connected(port: int, address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
+
+
+def test_one_client_that_opens_many_connections_is_refused_and_others_are_served(serve: Serve, tmp_path: Path) -> None:
+    server = serve(tmp_path / "data", "--connections-max", "20")
+    server.client.close()
+    many = [connected(server.port, "127.0.0.1") for _ in range(60)]
+    refused = 0
+    for one in many:
+        one.settimeout(1)
+        try:
+            answer = one.recv(65_536)
+        except TimeoutError:
+            continue
+        refused += b" 429 " in answer.split(b"\r\n")[0]
+    assert refused == 40
+    with connected(server.port, "127.0.0.2") as other:
+        other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert other.recv(65_536).startswith(b"HTTP/1.1 200")
+    for one in many:
+        one.close()
+    server.client = httpx.Client(base_url=server.url)
+    assert server.client.get("/healthz").status_code == 200
