@@ -23,6 +23,7 @@ from ledger.storage.directory_store import DirectoryStore
 from tests.conformance.truth import BELOW, EXACT, EXACT_AT_LEAST, Truth, outcomes
 from tests.conftest import PROJECT
 from tests.ledger.transcript_lines import counted, meta, raw, said, turn
+from tests.permissions import costledger_at, needs_permissions
 
 OURS = ("COSTLEDGER_", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME")
 OPUS_USD = 10 * 5e-6 + 200 * 6.25e-6 + 3000 * 0.5e-6
@@ -239,13 +240,13 @@ def test_nothing_is_written_into_another_users_directory(behind: Machine) -> Non
     os.chown(behind.data, 0, 0)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@needs_permissions
 def test_a_directory_that_cannot_be_written_is_read(behind: Machine) -> None:
     behind.data.chmod(0o500)
-    done = behind.run("history", "--json")
+    code, printed, errors = costledger_at(behind.home, "history", "--json")
     behind.data.chmod(0o700)
-    assert (done.code, done.json["total_count"]) == (0, 4)
-    assert f"{behind.data} cannot be written" in done.err
+    assert (code, json.loads(printed)["total_count"]) == (0, 4)
+    assert f"{behind.data} cannot be written" in errors
 
 
 def test_a_bad_file_is_reported_at_every_import_with_the_command_that_shows_it(used: Machine) -> None:
