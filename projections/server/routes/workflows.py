@@ -86,13 +86,9 @@ def workflow_history(
     service = service_of(request)
     found = service.history.page(query)
     copies = compared_with(service.application, found.rows)
-    return answer(
-        {
-            "workflows": [service.row_document(row, copies.get(row.adw_id)) for row in found.rows],
-            "total_count": found.totals.count,
-            "analytics": totals_document(found.totals),
-        }
-    )
+    rows = [service.row_document(row, copies.get(row.adw_id)) for row in found.rows]
+    totals = totals_document(found.totals)
+    return answer({"workflows": rows, "total_count": found.totals.count, "analytics": totals})
 
 
 @router.post(
