@@ -129,7 +129,7 @@ def followed(store: DirectoryStore, cluster: Cluster, servers: int) -> Iterator[
         closing(NatsReplica(cluster.name, copies=servers)) as replica,
         closing(Replication(store, replica)) as replication,
     ):
-        following = threading.Thread(target=replication.follow, args=(stop,), kwargs={"told": lambda _: None})
+        following = threading.Thread(target=replication.follow, args=(stop,), kwargs={"report": lambda _: None})
         following.start()
         yield
         stop.set()

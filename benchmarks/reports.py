@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from projections.folding.spend import QUARTER_SECONDS, Spend
 from projections.history.sqlite.history import SqliteHistory
-from projections.history.sqlite.spend import SpendTable
+from projections.history.sqlite.spend import SqliteSpend
 from projections.reports.spend_report import By, Kind, groups, report
 
 SCAN: Final = "SELECT sum(cost_nanousd) FROM costledger_spend"
@@ -33,7 +33,7 @@ def fill(path: Path, workflows: int) -> int:
     dice = random.Random(17)
     SqliteHistory(path).close()
     db = sqlite3.connect(path)
-    table = SpendTable(db)
+    table = SqliteSpend(db)
     for number in range(workflows):
         start, rows = _NOW - dice.randrange(_YEAR), []
         for agent in range(5):
@@ -41,7 +41,7 @@ def fill(path: Path, workflows: int) -> int:
             model = dice.choice(["claude-sonnet-4-5-20250929", "claude-opus-4-5-20251101"])
             for late in range(dice.choice([1, 1, 2, 3])):
                 counts = (5, 1000, 0, dice.randrange(99_999), dice.randrange(3_000), 0, 0, 0, 0)
-                key = (start + agent + late, f"agent-{agent}", session, model)
+                key = (start + agent + late, f"agent-{agent}", session, model, None)
                 rows.append(Spend(*key, dice.randrange(10**9), *counts))
         table.put(f"{number:08x}", rows)
     db.commit()

@@ -42,7 +42,7 @@ def is_file_name(name: object) -> bool:
 
 
 def file_name(session_id: str) -> str:
-    """Return a session's id as a file name or a workflow's id; the same as `ledger.sources.transcript_reader.name_id`.
+    """Return a session's id as a file name or a workflow's id; the same as `ledger.sources.names.name_id`.
 
     That one takes longer to import than an agent should wait.
     """
