@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-__all__ = ["lenient_text", "open_read_only"]
+__all__ = ["copied_with_log", "lenient_text", "open_read_only"]
 
 _WAL: Final = b"\x02\x02"
 """Bytes 18 and 19 of a database in WAL mode (https://www.sqlite.org/fileformat2.html#the_database_header)."""
@@ -35,7 +35,7 @@ def open_read_only(path: Path, *, wait_seconds: float) -> sqlite3.Connection:
     if in_wal_mode and not index.exists():
         if not wal.exists() or not wal.stat().st_size:
             return _connected(f"{uri}?immutable=1", wait_seconds)
-        return _copied(path, wal)
+        return copied_with_log(path, wal)
     db = _connected(f"{uri}?mode=ro", wait_seconds)
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -44,7 +44,7 @@ def open_read_only(path: Path, *, wait_seconds: float) -> sqlite3.Connection:
         sidecar = wal if in_wal_mode else path.with_name(f"{path.name}-journal")
         if "locked" in str(error) or not sidecar.exists():
             raise
-        return _copied(path, sidecar)
+        return copied_with_log(path, sidecar)
     except sqlite3.Error:
         db.close()
         raise
@@ -62,12 +62,16 @@ def lenient_text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _copied(path: Path, sidecar: Path) -> sqlite3.Connection:
-    """The database in memory, with the content of its sidecar."""
+def copied_with_log(path: Path, log: Path) -> sqlite3.Connection:
+    """Return a copy in memory of a database and what its log (`-wal` or `-journal`) adds; any thread may use it.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be read.
+    """
     with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
-        for file in (path, sidecar):
+        for file in (path, log):
             shutil.copyfile(file, Path(folder, file.name))
-        db = sqlite3.connect(":memory:", isolation_level=None)
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         db.text_factory = lenient_text
         try:
             with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:

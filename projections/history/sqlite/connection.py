@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ledger.errors import HistoryUnavailable, HistoryUnwritable, reason
+from ledger.sources.formats.sqlite_read_only import copied_with_log
 from ledger.storage.descriptors import shortage
 
 __all__ = ["SqliteConnection"]
@@ -170,17 +169,9 @@ def _reading(path: Path) -> sqlite3.Connection:
     journal = _log_of(path)
     if not journal.is_file() or not journal.stat().st_size:
         return _connected(f"{where}?immutable=1")
-    with tempfile.TemporaryDirectory(prefix="costledger-") as folder:
-        for file in (path, journal):
-            shutil.copyfile(file, Path(folder, file.name))
-        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        try:
-            with contextlib.closing(sqlite3.connect(Path(folder, path.name))) as copy:
-                copy.backup(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
+    db = copied_with_log(path, journal)
+    db.text_factory = str
+    return db
 
 
 def _unwritable(path: Path, error: sqlite3.Error | OSError, *, writes: bool) -> str | None:
