@@ -137,19 +137,19 @@ def unpriced_document(unpriced: Mapping[str, tuple[int, int]]) -> dict[str, Unpr
 
 def spend_figures(amounts: Sequence[int]) -> SpendFigures:
     """Return what amounts in the order of `AMOUNTS` say."""
-    told = dict(zip(AMOUNTS, amounts, strict=True))
+    by_name = dict(zip(AMOUNTS, amounts, strict=True))
     return {
-        "cost_usd": money.to_wire(told["cost_nanousd"]),
+        "cost_usd": money.to_wire(by_name["cost_nanousd"]),
         "at_least": at_least(amounts),
-        "input_tokens": told["input_tokens"],
-        "cache_write_tokens": told["cache_write_tokens"],
-        "cache_write_1h_tokens": told["cache_write_1h_tokens"],
-        "cache_read_tokens": told["cache_read_tokens"],
-        "output_tokens": told["output_tokens"],
+        "input_tokens": by_name["input_tokens"],
+        "cache_write_tokens": by_name["cache_write_tokens"],
+        "cache_write_1h_tokens": by_name["cache_write_1h_tokens"],
+        "cache_read_tokens": by_name["cache_read_tokens"],
+        "output_tokens": by_name["output_tokens"],
         "total_tokens": total_tokens(amounts),
-        "web_search_requests": told["web_search_requests"],
-        "unpriced_events": told["unpriced_events"],
-        "unpriced_tokens": told["unpriced_tokens"],
+        "web_search_requests": by_name["web_search_requests"],
+        "unpriced_events": by_name["unpriced_events"],
+        "unpriced_tokens": by_name["unpriced_tokens"],
     }
 
 

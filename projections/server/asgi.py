@@ -18,7 +18,7 @@ from projections.server.service.service import Service
 __all__ = ["http_server"]
 
 _GRACE_SECONDS = 10
-"""How long requests that are under way may take once the server is told to stop."""
+"""How long requests that are under way may take once the server is asked to stop."""
 
 
 def http_server(service: Service) -> uvicorn.Server:
