@@ -20,6 +20,7 @@ import pytest
 from projections.reports.timezones import zone_called
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, run
+from tests.terminal import shown_until_end
 
 __all__ = ["run"]
 
@@ -45,18 +46,8 @@ def on_a_terminal(columns: int, *arguments: str) -> str:
     inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     environment = inherited | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm", "TZ": "UTC"}
     command = [sys.executable, "-m", "projections", *arguments]
-    with subprocess.Popen(command, stdout=theirs, env=environment) as process:
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # Linux: the other side is closed
-                break
-            if not part:
-                break
-            written += part
-    os.close(ours)
+    process = subprocess.Popen(command, stdout=theirs, env=environment)
+    written = shown_until_end(ours, theirs, process)
     assert process.returncode == 0
     return written.decode()
 

@@ -18,6 +18,7 @@ from ledger.errors import UnknownWorkflow
 from projections.history.store import HistoryStore
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, piped, run
+from tests.terminal import shown_until_end
 
 __all__ = ["run"]
 
@@ -35,18 +36,8 @@ def typed(folder: Path, *arguments: str) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "projections", *arguments]
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "NO_COLOR": "1", "TERM": "xterm"}
-    with subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # Linux: the other side is closed
-                break
-            if not part:
-                break
-            shown += part
-    os.close(ours)
+    process = subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    shown = shown_until_end(ours, theirs, process)
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
