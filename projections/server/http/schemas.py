@@ -37,7 +37,7 @@ class RefusedEventSchema(_Schema):
 
 
 class WorkflowStandingSchema(_Schema):
-    """How a workflow stands after these events.
+    """The status of a workflow after these events.
 
     On rows that projectors write, `cost_usd` is the larger of the row's and this host's ledger's: at least so much was
     spent by all hosts, and all of it once projectors have read these events.
