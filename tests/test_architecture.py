@@ -177,6 +177,7 @@ def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
         "projections.cli.commands",
         "projections.cli.commands.record",
         "projections.cli.budget_receipt",
+        "projections.cli.option_errors",
         "projections.cli.options",
     }
     assert not [name for name in ours(modules) if "sources" in name or "pric" in name]

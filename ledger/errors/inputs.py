@@ -23,7 +23,8 @@ class InvalidWorkflowId(InvalidInput):
 
     def __init__(self, value: object) -> None:
         problem = "there is no workflow id" if value is None else f"{shown(value)} is not a workflow id"
-        super().__init__(f"{problem}: use 1 to 128 letters, digits, '_', '-' or '.', not starting with '.'")
+        long = f"it has {len(value)} characters; " if isinstance(value, str) and len(value) > 128 else ""
+        super().__init__(f"{problem}: {long}use 1 to 128 letters, digits, '_', '-' or '.', not starting with '.'")
 
 
 class InvalidEvent(InvalidInput):

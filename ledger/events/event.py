@@ -219,13 +219,14 @@ def _undefined(fields: Mapping[str, Any], defined: Container[str]) -> dict[str, 
 def _check_reading(fields: dict[str, Any]) -> bool:
     """Check the fields of one reading against each other; return whether `cost_source` was left to the default."""
     if "counter" in fields and ("session_id" in fields or "message_id" in fields):
-        raise InvalidEvent("counter", "belongs to a workflow, agent or model; a session or a message has its own meter")
+        problem = "a session or a message has its own meter; leave it out, or session_id and message_id"
+        raise InvalidEvent("counter", f"belongs to a workflow, agent or model; {problem}")
     if "cost_usd" not in fields and "usage" not in fields and not fields.get("partial"):
         raise InvalidEvent("cost_usd", "a reading names a cost, a usage or both, or is partial")
     if "cost_usd" not in fields:
         for name in ("cost_source", "price_book", "price_digest", "final"):
             if fields.get(name):
-                raise InvalidEvent(name, "belongs to a cost, and this reading has none")
+                raise InvalidEvent(name, "belongs to a cost, and this reading has none; give cost_usd, or leave it out")
         fields.pop("final", None)
         return False
     defaulted = "cost_source" not in fields
@@ -235,7 +236,7 @@ def _check_reading(fields: dict[str, Any]) -> bool:
         if fields["cost_source"] == "reported" and name in fields:
             raise InvalidEvent(name, "a reported cost was not priced; leave it out or set cost_source to priced")
     if fields.get("final") and fields.get("partial"):
-        raise InvalidEvent("final", "a reading cannot be both final and partial")
+        raise InvalidEvent("final", "a reading cannot be both final and partial; leave one of them out")
     return defaulted
 
 

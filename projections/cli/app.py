@@ -21,7 +21,15 @@ from ledger.errors import (
     is_shortage,
     reason,
 )
-from projections.cli.options import config_option, data_option, example, history_option, import_option, json_option
+from projections.cli.options import (
+    config_option,
+    data_option,
+    example,
+    example_of,
+    history_option,
+    import_option,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -263,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(result if isinstance(result, int) else 0)
     except click.ClickException as error:
         error.show()
+        _print_way_out(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _print_error("interrupted; what was acknowledged is in the ledger")
@@ -288,6 +297,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             f"{type(error).__name__}: {error}; this should not happen: set COSTLEDGER_DEBUG=1 and report the output"
         )
         sys.exit(_ERROR)
+
+
+def _print_way_out(error: click.ClickException) -> None:
+    """Print what a person who called a command in a wrong way does next, on stderr."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.MissingParameter) and getattr(error.param, "name", None) == "workflow_id":
+        click.echo("A shell reads # as a comment: put the number of an issue in quotes, as '#17'.", err=True)
+    if context is not None and (shown := example_of(context.command)) is not None:
+        click.echo(f"Example: {shown}", err=True)
 
 
 def _drop_output() -> None:

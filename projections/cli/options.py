@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from ledger.pricing.price_book import PriceBook
 
 __all__ = [
+    "Completion",
     "NonEmptyPath",
     "complete_workflow",
+    "completion",
     "config",
     "config_option",
     "config_path",
@@ -28,6 +31,7 @@ __all__ = [
     "data_option",
     "data_path",
     "example",
+    "example_of",
     "history_option",
     "history_spelling",
     "idle_after",
@@ -147,18 +151,42 @@ json_option: Callable[[F], F] = click.option(
 )
 
 
-def complete_workflow(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """Return the ids of ledgers that begin so, for completion in a shell."""
-    with context.scope(cleanup=False):
-        return [name for name in store().workflow_ids() if name.startswith(incomplete)]
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
+_OFFERED_MAX: Final = 100
+"""Completions of a word; more are no help to choose from, and another letter narrows them down."""
+
+
+def completion(values: Callable[[str], Iterable[str]]) -> Completion:
+    """Return a completion of the values that begin as a word does; nothing where they cannot be read."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+        try:
+            with context.scope(cleanup=False):
+                return list(islice(values(incomplete), _OFFERED_MAX))
+        except Exception:  # an error would be printed into the line that is typed
+            return []
+
+    return complete
+
+
+complete_workflow: Final = completion(lambda incomplete: store().workflow_ids(incomplete))
 
 workflow_argument: Callable[[F], F] = click.argument("workflow_id", metavar="ID", shell_complete=complete_workflow)
 
 
+_BEFORE_EXAMPLE: Final = "\b\nExample:\n  "
+
+
 def example(command: str) -> str:
     """Return the end of a command's help."""
-    return f"\b\nExample:\n  {command}"
+    return f"{_BEFORE_EXAMPLE}{command}"
+
+
+def example_of(command: click.Command) -> str | None:
+    """Return the example at the end of a command's help; None without one."""
+    epilog = command.epilog or ""
+    return epilog.removeprefix(_BEFORE_EXAMPLE) if epilog.startswith(_BEFORE_EXAMPLE) else None
 
 
 def data_path() -> Path:

@@ -12,11 +12,12 @@ import click
 
 from ledger.errors import InvalidEvent
 from ledger.events import money
-from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
+from ledger.events.event import COST_OBSERVED, Event, cost_observed, workflow_ended, workflow_started
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.storage.append import Receipt
 from projections.cli.budget_receipt import BudgetReceipts
+from projections.cli.option_errors import InvalidOption, fields_as_options
 from projections.cli.options import config_option, data_option, json_option, prices, store, workflow_argument
 
 if TYPE_CHECKING:
@@ -85,6 +86,17 @@ def _taken_usage(options: dict[str, Any]) -> dict[str, int] | None:
     return counts or None
 
 
+def _check_not_empty(usage: dict[str, int] | None, fields: dict[str, Any]) -> None:
+    """Refuse a reading that names neither a cost nor tokens.
+
+    Raises:
+        InvalidOption: it does, and is not marked as partial.
+    """
+    if usage is None and fields["cost_usd"] is None and not fields["partial"]:
+        tokens = "or --model with --input-tokens, --output-tokens and the like"
+        raise InvalidOption(f"there is nothing to record: give --cost-usd, {tokens}")
+
+
 def _existing(given: str) -> str:
     """Return the id of the workflow that is meant; for an event of an existing workflow. With a ledger it is a `stat`.
 
@@ -99,37 +111,83 @@ def _existing(given: str) -> str:
 
 
 def _new_or_existing(given: str, *, as_json: bool) -> str:
-    """Return the id, new or not; what a person copied from a table, short of its end, is refused.
+    """Return the id, new or not; `#17`, and an id that a table ends with "…", mean an existing workflow.
 
     Raises:
-        InvalidInput: it ends in "…", or is typed at a terminal and the first digits of a workflow's UUID.
+        InvalidInput: it is typed at a terminal, and the first digits of a workflow's UUID; or no workflow fits.
     """
     typed = not as_json and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     shortened = typed and _SHORT_UUID.fullmatch(given) and store().size(given) is None
     if shortened or not is_workflow_id(given):
-        from projections.cli.workflow_ids import check_not_shortened
+        from projections.cli.workflow_ids import new_or_existing_id
 
-        check_not_shortened(given)
+        return new_or_existing_id(given)
     return given
 
 
 def _append(event: Event, *, as_json: bool) -> None:
+    receipt = store().append([event])[0]
+    _print(receipt, f"{_in_words(event)} is {_event(receipt)}", as_json=as_json)
+
+
+def _append_end(event: Event, *, as_json: bool) -> None:
+    """Append an end; one that repeats the end of the current run appends nothing, and gets the receipt of that end."""
+    from projections.cli.run_ends import end_so_far, is_repeated, same_event
+
     ledgers = store()
-    receipt = ledgers.append([event])[0]
-    budget = BudgetReceipts(ledgers).after(receipt.workflow_id)
+    end = end_so_far(ledgers, event.workflow_id)
+    if end is None:
+        _append(event, as_json=as_json)
+        return
+    from projections.cli.output.text import local_time
+
+    repeated = is_repeated(event, end)
+    receipt = ledgers.append([same_event(end) if repeated else event])[0]
+    status = f"{end['type'].removeprefix('workflow_')} at {local_time(end.get('observed_at') or end['recorded_at'])}"
+    if repeated:
+        sentence = f"already {status} (event {receipt.seq}); nothing was appended"
+    else:
+        sentence = f"{_in_words(event)} is {_event(receipt)}; before, it was {status}"
+    _print(receipt, sentence, as_json=as_json)
+
+
+def _append_correction(event: Event, *, as_json: bool) -> None:
+    if as_json:
+        _append(event, as_json=as_json)
+        return
+    from projections.cli.correction_receipt import corrected
+
+    receipt, sentence = corrected(store(), event)
+    _print(receipt, f"{sentence} ({_event(receipt)})", as_json=as_json)
+
+
+def _print(receipt: Receipt, sentence: str, *, as_json: bool) -> None:
+    """Print what is recorded: with the state of the budget, or as JSON."""
+    budget = BudgetReceipts(store()).after(receipt.workflow_id)
     if as_json:
         click.echo(receipt_json(receipt, budget))
         return
-    cost = event.fields.get("cost_usd")
-    what = event.type.replace("_", " ") + (f" {money.shown(money.from_wire(cost))}" if cost else "")
-    unpriced = ""
-    if event.type == "cost_observed" and not cost:
-        unpriced = " (no price: the cost is at least the priced part; see `costledger prices MODEL`)"
-    again = ", already there" if receipt.duplicate else ""
     rest = "" if budget is None else f"; budget: {budget}"
-    click.echo(f"{receipt.workflow_id}: {what}{unpriced} is event {receipt.seq}{again}{rest}")
+    click.echo(f"{receipt.workflow_id}: {sentence}{rest}")
     if budget is not None and budget.warning is not None:
         click.echo(f"costledger: {receipt.workflow_id} {budget.warning}", err=True)
+
+
+def _event(receipt: Receipt) -> str:
+    return f"event {receipt.seq}{', already there' if receipt.duplicate else ''}"
+
+
+def _in_words(event: Event) -> str:
+    """Return what an event records: its type, and the cost of a reading or what it lacks for one."""
+    what = event.type.replace("_", " ")
+    if event.type != COST_OBSERVED:
+        return what
+    if cost := event.fields.get("cost_usd"):
+        return f"{what} {money.shown(money.from_wire(cost))}"
+    if "usage" not in event.fields:
+        return f"{what} (no cost: the cost is at least the priced part)"
+    missing = "see `costledger prices MODEL`" if "model" in event.fields else "name its --model, or give --cost-usd"
+    return f"{what} (no price: the cost is at least the priced part; {missing})"
 
 
 def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
@@ -146,13 +204,14 @@ def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
 @click.command("start")
 @workflow_argument
 @click.option("--issue-number", type=int, help="The issue it works on.")
-@click.option("--workflow-template", help="The kind of workflow, e.g. adw_sdlc.")
+@click.option("--workflow-template", help="The kind of workflow, such as adw_sdlc.")
 @click.option("--project", help="What it belongs to; reports can be split by it.")
 @click.option("--branch", help="The git branch that it works on.")
 @click.option("--estimated-cost-usd", metavar="USD", help="What it was thought to cost.")
 @click.option("--budget-usd", metavar="USD", help="What it may cost.")
 @_run
 @_common
+@fields_as_options()
 def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record that a run of a workflow starts."""
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
@@ -174,10 +233,13 @@ def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_reason
 @config_option
 @_common
+@fields_as_options()
 def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record what a meter shows now: of the workflow, or of the agent, session, model or message named."""
+    usage = _taken_usage(fields)
+    _check_not_empty(usage, fields)
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
-    reading = cost_observed(workflow_id, usage=_taken_usage(fields), **fields)
+    reading = cost_observed(workflow_id, usage=usage, **fields)
     if reading.lacks_price:
         from ledger.pricing.price_book import price_event
 
@@ -195,11 +257,13 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
 @config_option
 @_common
+@fields_as_options()
 def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record one finished call, counted once per message id."""
     from ledger.capture.workflow import charged
 
     usage = _taken_usage(fields)
+    _check_not_empty(usage, fields)
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     _append(charged(workflow_id, prices(), usage=usage, **fields), as_json=as_json)
 
@@ -209,9 +273,10 @@ def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_reason
 @_run
 @_common
+@fields_as_options()
 def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record that the run has ended well; from now on the last readings count."""
-    _append(workflow_ended(_existing(workflow_id), "completed", **fields), as_json=as_json)
+    _append_end(workflow_ended(_existing(workflow_id), "completed", **fields), as_json=as_json)
 
 
 @click.command("fail")
@@ -220,9 +285,10 @@ def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_reason
 @_run
 @_common
+@fields_as_options()
 def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record that the run has failed; it cost what it cost."""
-    _append(workflow_ended(_existing(workflow_id), "failed", **fields), as_json=as_json)
+    _append_end(workflow_ended(_existing(workflow_id), "failed", **fields), as_json=as_json)
 
 
 @click.command("cancel")
@@ -230,9 +296,10 @@ def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_reason
 @_run
 @_common
+@fields_as_options()
 def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record that the run was cancelled; it cost what it cost."""
-    _append(workflow_ended(_existing(workflow_id), "cancelled", **fields), as_json=as_json)
+    _append_end(workflow_ended(_existing(workflow_id), "cancelled", **fields), as_json=as_json)
 
 
 @click.command("correct")
@@ -241,8 +308,9 @@ def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @click.option("--reason", required=True, help="Why; it stays in the ledger.")
 @_meter
 @_common
+@fields_as_options()
 def correct_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
     """Record a final reading with its reason. The wrong ones stay in the ledger; after the end, this one counts."""
     if not fields["reason"].strip():
-        raise InvalidEvent("reason", "a correction needs a reason")
-    _append(cost_observed(_existing(workflow_id), final=True, **fields), as_json=as_json)
+        raise InvalidEvent("reason", "a correction needs a reason, which stays in the ledger")
+    _append_correction(cost_observed(_existing(workflow_id), final=True, **fields), as_json=as_json)
