@@ -1,7 +1,8 @@
 """Which workflow an id names: one rule for every command.
 
 In this order: the id itself, `#17` for the workflow of an issue, and the beginning of an id, from four characters on,
-with or without the "…" that a narrow table ends it with.
+with or without the "…" that a narrow table ends it with. Hexadecimal digits that no id begins with are looked up in the
+other case, too. Only an event that may be the first of its workflow takes what can be an id as a whole one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from projections.cli.session import opened
 from projections.folding.row import Row
 from projections.history.query import LIMIT_MAX, Query
 
-__all__ = ["check_not_shortened", "existing_id", "has_row", "whole_id"]
+__all__ = ["existing_id", "has_row", "new_or_existing_id", "whole_id"]
 
 _PREFIX_CHARACTERS: Final = 4
 """The beginning of an id is enough from this length on."""
@@ -27,6 +28,7 @@ _PREFIX_CHARACTERS: Final = 4
 _CANDIDATES_SHOWN: Final = 5
 
 _ISSUE: Final = re.compile(r"#(\d{1,18})")
+_HEXADECIMAL: Final = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]*")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -62,25 +64,29 @@ def existing_id(given: str) -> str:
     return found
 
 
-def check_not_shortened(given: str) -> None:
-    """Refuse, for an event that may be the first of its workflow, what abbreviates the id of another one.
+def new_or_existing_id(given: str) -> str:
+    """Return the id of the workflow that a person means, for an event that may be the first of its workflow.
 
     Raises:
-        InvalidInput: it does, and is an id that a table shortened, `#17`, or the first digits of a UUID.
-        AmbiguousWorkflow: the same, and several workflows fit.
+        InvalidInput: it can be an id, but another workflow's UUID begins so; or no workflow works on the issue.
+        AmbiguousWorkflow: several workflows fit.
         InvalidWorkflowId: it can name none.
     """
     if is_workflow_id(given):
         near = [name for name in _beginning(given) if _UUID.fullmatch(name)]
         if not near or given in near:
-            return
-        found: str | None = _only(given, near)
-        hint = f"; a new workflow of that name is started by `costledger start {given} < /dev/null`"
-    else:
-        found, hint = _found(given), ""
+            return given
+        hint = f"A new workflow of that name is started by `costledger start {given} < /dev/null`"
+        raise InvalidInput(f"no workflow {given!r}; did you mean {_only(given, near)!r}? {hint}")
+    try:
+        found = _found(given)
+    except UnknownWorkflow:
+        number = given.removeprefix("#")
+        start = f"`costledger start ID --issue-number {number}` starts one, under an id of your own"
+        raise InvalidInput(f"no workflow works on issue {given} yet; {start}") from None
     if found is None:
         raise InvalidWorkflowId(given)
-    raise InvalidInput(f"no workflow {given!r}; did you mean {found!r}?{hint}")
+    return found
 
 
 def has_row(workflow_id: str) -> bool:
@@ -103,8 +109,14 @@ def _found(given: str) -> str | None:
 
 def _beginning(prefix: str) -> list[str]:
     """The ids that begin so: of ledgers, and of rows whose ledgers lie elsewhere."""
+    other_cases = {prefix.lower(), prefix.upper()} - {prefix} if _HEXADECIMAL.fullmatch(prefix) else set()
     with opened(up_to_date=False, shared_too=True, reads=True) as session:
-        return sorted({*session.ledgers.workflow_ids(prefix), *session.history.ids(prefix)})
+        for spellings in ({prefix}, other_cases):
+            found = {name for each in spellings for name in session.ledgers.workflow_ids(each)}
+            found.update(name for each in spellings for name in session.history.ids(each))
+            if found:
+                return sorted(found)
+    return []
 
 
 def _of_issue(given: str, number: int) -> str:

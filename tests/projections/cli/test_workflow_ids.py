@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from ledger import DirectoryStore, MemoryStore, workflow_ended, workflow_started
 from ledger.capture.json_events import append_each
 from ledger.errors import UnknownWorkflow
+from projections.cli.app import cli
 from projections.history.store import HistoryStore
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, piped, run
@@ -25,6 +27,29 @@ __all__ = ["run"]
 UUIDS = ["0199aaaa-1111-7000-8000-000000000001", "0199aaaa-2222-7000-8000-000000000002"]
 SPEAK_OF_EXISTING = ["complete", "fail", "cancel", "correct"]
 READ = [["show"], ["explain"], ["check"], ["resync"], ["reprice", "--reason", "r"]]
+
+
+MAY_BE_FIRST = {"start", "observe", "charge"}
+"""Commands whose event may be the first of its workflow: to them what can be an id is a whole one."""
+NEEDED = {"observe": ["--cost-usd", "1"], "charge": ["--cost-usd", "1"], "reprice": ["--reason", "r"]}
+NEEDED |= {"correct": ["--cost-usd", "1", "--reason", "r"], "stale": ["--reason", "r"]}
+"""What commands need in addition to an id."""
+NAMES_A_NEW_ONE = {"import"}
+"""`import --workflow-id` names the workflow that the input becomes."""
+
+
+def taking_an_id() -> list[tuple[str, str | None]]:
+    """Return every command that takes the id of a workflow, with the option of it; None for an argument."""
+    found = []
+    for name in cli.list_commands(root := click.Context(cli)):
+        command = cli.get_command(root, name)
+        assert command is not None
+        for each in command.params:
+            if each.name in ("workflow_id", "workflow_ids", "accepted_id"):
+                found.append((name, each.opts[0] if isinstance(each, click.Option) else None))
+            elif each.metavar is not None:
+                assert not re.search(r"\bID\b", each.metavar), f"{name}: is {each.name} the id of a workflow?"
+    return [(name, option) for name, option in found if name not in NAMES_A_NEW_ONE]
 
 
 def more(command: str) -> tuple[str, ...]:
@@ -86,6 +111,52 @@ def test_the_beginning_of_an_id_stands_for_it_where_it_is_the_only_one(run: Run)
     assert "is not a workflow id" in run("show", "../x").err
 
 
+def test_hexadecimal_digits_are_found_in_the_other_case(run: Run) -> None:
+    run("observe", UUIDS[0], "--cost-usd", "1")
+    run("observe", "0199BBBB-1111-7000-8000-000000000001", "--cost-usd", "1")
+    run("observe", "Deploy", "--cost-usd", "1")
+    for given, meant in (
+        ("0199AAAA", UUIDS[0]),
+        (UUIDS[0].upper(), UUIDS[0]),
+        ("0199bbbb…", "0199BBBB-1111-7000-8000-000000000001"),
+    ):
+        assert run("show", given, "--json").json["adw_id"] == meant
+        assert run("complete", given).out.startswith(f"{meant}: ")
+    assert run("show", "deploy").code == 1, "other names are themselves"
+    run("observe", UUIDS[0].upper(), "--cost-usd", "5")
+    assert run("show", "0199AAAA", "--json").json["adw_id"] == UUIDS[0].upper(), "its own case comes first"
+
+
+def test_commands_that_take_an_id_are_found() -> None:
+    names = {name for name, _ in taking_an_id()}
+    assert {*MAY_BE_FIRST, *SPEAK_OF_EXISTING, "stale", "salvage", *(command[0] for command in READ)} <= names
+
+
+@pytest.mark.parametrize(("command", "option"), taking_an_id())
+def test_an_id_is_written_alike_in_every_command(run: Run, command: str, option: str | None) -> None:
+    def call(given: str) -> str:
+        done = run(command, *([] if option is None else [option]), given, *NEEDED.get(command, []))
+        return done.out + done.err
+
+    name = f"{UUIDS[0][:8]}-3"
+    run("start", name, "--issue-number", "17")
+    run("observe", name, "--model", "local-x", "--output-tokens", "9")
+    run("observe", "0199bbbb-4", "--cost-usd", "1")
+    run("observe", "0199bbbb-5", "--cost-usd", "1")
+    spellings = [name, name.upper(), name[:8], f"{name[:6]}…", "#17"]
+    for given in spellings if command not in MAY_BE_FIRST else (name, f"{name[:6]}…", "#17"):
+        assert "no workflow" not in (shown := call(given)), (given, shown)
+        assert "is not a workflow id" not in shown
+    assert "'0199…' fits 3 workflows" in call("0199…")
+    for given in ("#19", "#17a", "none…"):
+        assert re.search(r"no workflow (works on issue )?'?#19|is not a workflow id|no workflow 'none…'", call(given))
+    if command not in MAY_BE_FIRST:
+        assert "'0199bbbb' fits 2 workflows" in call("0199bbbb")
+        assert "no workflow '019'" in call("019"), "three characters are no beginning"
+    expected = {name, "0199bbbb-4", "0199bbbb-5"}
+    assert {path.stem for path in Path("data/ledgers").glob("*.jsonl")} == expected
+
+
 def test_candidates_are_the_last_active_ones_with_project_and_cost(run: Run) -> None:
     for number in range(1, 8):
         run("start", f"0199aaaa-{number}", "--project", f"shop{number}", "--observed-at", f"2026-11-0{number}T12:00Z")
@@ -119,16 +190,26 @@ def test_every_whole_id_may_be_new_in_a_script(run: Run) -> None:
     for command, new in (("observe", UUIDS[0][:8]), ("charge", UUIDS[0][:7]), ("start", UUIDS[0][:6])):
         cost = () if command == "start" else ("--cost-usd", "1")
         assert run(command, new, *cost).out.startswith(f"{new}: ")
-    for given, problem in (("0199aaaa-1…", f"did you mean '{UUIDS[0]}'?"), ("zz…", "'zz…' is not a workflow id")):
-        refused = run("observe", given, "--cost-usd", "1")
-        assert (refused.code, problem in refused.err) == (2, True), refused
-    run("start", "b6c91c06", "--issue-number", "17")
-    assert "no workflow '#17'; did you mean 'b6c91c06'?" in run("observe", "#17", "--cost-usd", "1").err
+    assert "'zz…' is not a workflow id" in run("observe", "zz…", "--cost-usd", "1").err
+
+
+def test_what_cannot_be_a_new_id_means_an_existing_workflow(run: Run) -> None:
+    run("start", UUIDS[0], "--issue-number", "17")
+    for given in ("#17", "0199aaaa-1…"):
+        for command in ("observe", "charge"):
+            assert run(command, given, "--cost-usd", "1").out.startswith(f"{UUIDS[0]}: cost observed $1.0000")
+    run("complete", "#17")
+    assert run("start", "#17").out.startswith(f"{UUIDS[0]}: workflow started")
+    for arguments in (["start", "#18"], ["observe", "#18", "--cost-usd", "1"]):
+        refused = run(*arguments)
+        assert (refused.code, refused.out) == (2, "")
+        assert "no workflow works on issue #18 yet; `costledger start ID --issue-number 18` starts one" in refused.err
+    assert [path.stem for path in Path("data/ledgers").iterdir()] == [UUIDS[0]]
 
 
 def test_the_first_digits_of_a_uuid_are_no_new_workflow_when_they_are_typed(tmp_path: Path) -> None:
     piped(tmp_path, "observe", UUIDS[0], "--cost-usd", "1")
-    for given in ("0199aa", "0199aaaa", "0199aaaa-111"):
+    for given in ("0199aa", "0199aaaa", "0199AAAA", "0199aaaa-111"):
         for command in (["start"], ["observe", "--cost-usd", "1"], ["charge", "--cost-usd", "1"]):
             code, shown = typed(tmp_path, command[0], given, *command[1:])
             assert code == 2
