@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ledger.events import timestamps
+from projections.cli.completions import complete_project, complete_template, complete_tool
 from projections.cli.parsing import EXAMPLES, moment_option
 from projections.folding.row import Row
 
@@ -46,9 +47,21 @@ def filter_options(command: F) -> F:
         click.option(
             "--sort", type=click.Choice(list(SORTS)), default="activity", help="Sort by this, the largest last."
         ),
-        click.option("--tool", metavar="NAME", help="Only with readings of this tool's logs: claude, codex, …"),
-        click.option("--template", metavar="NAME", help="Only of this kind of workflow."),
-        click.option("--project", metavar="NAME", help="Only of this project: its name, or its folder."),
+        click.option(
+            "--tool",
+            metavar="NAME",
+            shell_complete=complete_tool,
+            help="Only with readings of this tool's logs: claude, codex, …",
+        ),
+        click.option(
+            "--template", metavar="NAME", shell_complete=complete_template, help="Only of this kind of workflow."
+        ),
+        click.option(
+            "--project",
+            metavar="NAME",
+            shell_complete=complete_project,
+            help="Only of this project: its name, or its folder.",
+        ),
         click.option("--issue", metavar="NUMBER", callback=_issue, help="Only of this issue: 17 or #17."),
         moment_option("--until", "Only with their last activity before the end of then.", end_of_day=True),
         moment_option("--since", f"Only with activity since then: {EXAMPLES}."),

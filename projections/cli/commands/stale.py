@@ -18,7 +18,7 @@ from ledger.sources import source
 from ledger.sources.findings import Options
 from ledger.text import counted
 from projections.applications.suspects import suspects_of_copies
-from projections.cli.options import config_option, data_option, history_option, json_option, prices
+from projections.cli.options import complete_workflow, config_option, data_option, history_option, json_option, prices
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.costs import row_cost
 from projections.cli.output.tables import Id, Table
@@ -36,7 +36,13 @@ _NOTHING: Final = "nothing needs attention"
 
 @click.command("stale")
 @click.option("--idle-hours", type=click.FloatRange(min=0), default=6.0, show_default=True, help="Running, but silent.")
-@click.option("--accept", "accepted_id", metavar="ID", help="Accept what needs attention there; with --reason.")
+@click.option(
+    "--accept",
+    "accepted_id",
+    metavar="ID",
+    shell_complete=complete_workflow,
+    help="Accept what needs attention in this workflow; with --reason.",
+)
 @click.option("--reason", help="Why it is right as it is; the reason stays in the ledger.")
 @json_option
 @history_option

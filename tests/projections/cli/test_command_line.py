@@ -14,13 +14,14 @@ import click
 import pytest
 
 from ledger import DirectoryStore
-from ledger.events.event import cost_observed
+from ledger.events.event import cost_observed, workflow_started
 from projections.cli.app import _COMMANDS, _GROUPS, cli
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(PROJECT)}
 BY_NAME = {name: cli.get_command(click.Context(cli), name) for name in _COMMANDS}
 SUB_COMMANDS = [
     (f"{name} {sub}", command.commands[sub])
@@ -76,9 +77,9 @@ def test_completion_prints_the_script_of_a_shell(run: Run, shell: str) -> None:
 def completed(folder: Path, *words: str) -> list[str]:
     """What bash offers for the last word."""
     given = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_COSTLEDGER_COMPLETE": "bash_complete"}
-    environment = os.environ | given | {"PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "projections"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT | given, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
     return [line.removeprefix("plain,") for line in done.stdout.split()]
 
 
@@ -89,6 +90,43 @@ def test_commands_options_and_ids_are_completed(tmp_path: Path) -> None:
     assert completed(tmp_path, "costledger", "history", "--sin") == ["--since"]
     assert completed(tmp_path, "costledger", "show", "a5") == ["a5b80595", "a5ffee01"]
     assert completed(tmp_path, "costledger", "--data", "nowhere", "check", "a5") == []
+
+
+def test_projects_templates_and_tools_are_completed(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "data")
+    store.append([workflow_started("w1", project="/home/me/web-shop", workflow_template="adw_sdlc")])
+    store.append([workflow_started("w2", project="Web Site", workflow_template="adw_plan")])
+    store.append([cost_observed("w1", cost_usd="1", source={"kind": "claude"})])
+    store.append([cost_observed("w2", cost_usd="1", source={"kind": "codex"})])
+    assert completed(tmp_path, "costledger", "history", "--project", "") == [], "nothing is stored yet, or replayed now"
+    assert not (tmp_path / "data/history.db").exists()
+    subprocess.run([sys.executable, "-m", "projections", "refresh"], cwd=tmp_path, check=True, env=ENVIRONMENT)
+    assert completed(tmp_path, "costledger", "history", "--project", "WEB") == ["web-shop"], "no name that needs quotes"
+    assert completed(tmp_path, "costledger", "history", "--template", "adw_") == ["adw_plan", "adw_sdlc"]
+    assert completed(tmp_path, "costledger", "history", "--tool", "") == ["claude-code", "codex"]
+    assert completed(tmp_path, "costledger", "history", "--tool", "co") == ["codex"]
+    assert completed(tmp_path, "costledger", "stale", "--accept", "w") == ["w1", "w2"]
+
+
+@pytest.mark.parametrize("option", ["--project", "--template", "--tool"])
+def test_a_completion_is_never_an_error(tmp_path: Path, option: str) -> None:
+    (tmp_path / "data" / "ledgers").mkdir(parents=True)
+    (tmp_path / "data" / "history.db").write_bytes(b"this is no database" * 100)
+    assert completed(tmp_path, "costledger", "history", option, "w") == []
+    elsewhere = ("--history", "postgresql://nowhere.invalid/costs")
+    assert completed(tmp_path, "costledger", *elsewhere, "history", option, "w") == [], "and asks no other machine"
+    (tmp_path / "costledger.toml").write_text("[", encoding="utf-8")
+    assert completed(tmp_path, "costledger", "history", option, "w") == []
+    assert completed(tmp_path, "costledger", "--data", "costledger.toml", "show", "w") == []
+
+
+def test_a_completion_is_bounded(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "ledgers"
+    folder.mkdir(parents=True)
+    for number in range(300):
+        (folder / f"w{number:03}.jsonl").touch()
+    assert len(completed(tmp_path, "costledger", "show", "w")) == 100
+    assert len(completed(tmp_path, "costledger", "show", "w29")) == 10
 
 
 def head(folder: Path, *arguments: str) -> tuple[int, str]:
