@@ -70,7 +70,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "charge": _Entry(
             "record",
             "Record one finished call, priced from its tokens if needed.",
-            "costledger charge a5b80595 --model claude-sonnet-4-5 --output-tokens 2306 --message-id msg_1",
+            "costledger charge a5b80595 --model claude-sonnet-4-5 --output-tokens 2306",
         ),
         "complete": _Entry("record", "End a run that went well.", "costledger complete a5b80595"),
         "fail": _Entry(
@@ -234,7 +234,8 @@ class _OutputClosed(Exception):
     cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 a finding. Workflow ids that start with '-' go after '--'.",
+    epilog="An ID is the id of a workflow, its beginning from four characters on, or '#17' for the workflow of an "
+    "issue. An id that starts with '-' goes after '--'. Exit codes: 0 ok, 1 error, 2 usage, 3 a finding.",
 )
 @click.version_option(package_name="costledger", message="%(prog)s %(version)s")
 @data_option
@@ -244,7 +245,7 @@ class _OutputClosed(Exception):
 @json_option
 @click.pass_context
 def cli(context: click.Context, as_json: bool) -> int:
-    """Show what AI workflows cost, provably. Without a command: today's picture."""
+    """Show what AI workflows cost, provably. Without a command, show what was spent today, and what runs."""
     if context.invoked_subcommand is None:
         from projections.cli.commands.today import today
 

@@ -72,14 +72,15 @@ def import_command(
     Without KIND, the [[sources]] of costledger.toml are read.
 
     \b
-    adw            a tree of agents' folders: agents/<workflow id>/<agent>/...output.jsonl
-    claude         Claude Code's transcripts; no PATH: $CLAUDE_CONFIG_DIR, ~/.config/claude, ~/.claude
+    adw            a tree of agents' folders: agents/<workflow id>/<agent>/
+    claude         Claude Code's transcripts; without PATH: $CLAUDE_CONFIG_DIR,
+                   ~/.config/claude and ~/.claude
     claude-stream  one log of `claude -p --output-format stream-json`
-    codex          Codex CLI's rollouts; no PATH: $CODEX_HOME or ~/.codex
+    codex          Codex CLI's rollouts; without PATH: $CODEX_HOME or ~/.codex
     csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
-    otlp           OpenTelemetry, as the Collector's file exporter writes it: Claude Code's, gen_ai.*
-    history-db     an application's SQLite table workflow_history: status, issue, template and times
+    otlp           OpenTelemetry as the Collector's file exporter writes it
+    history-db     an application's SQLite table workflow_history
     """
     _check(kind, workflow_id, workflow_by)
     options = (workflow_id, agent, columns, workflow_by or "session")

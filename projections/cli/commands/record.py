@@ -59,24 +59,29 @@ _common = _options(
     json_option,
     data_option,
 )
-_run = click.option("--run", type=int, help="Which run; by default the one that is on, or the next after an end.")
-_reason = click.option("--reason", help="Why.")
+_run = click.option("--run", type=int, help="Which run; by default the current one, or the next after an end.")
+_reason = click.option("--reason", help="Why; it stays in the ledger.")
 _meter = _options(
-    click.option("--agent", help="The agent, e.g. plan."),
-    click.option("--session-id", help="The agent's session."),
-    click.option("--model", help="The model."),
-    click.option("--message-id", help="The provider's response."),
+    click.option("--agent", help="The agent, such as plan."),
+    click.option("--session-id", help="The session of the agent."),
+    click.option("--model", help="The model, such as claude-sonnet-4-5."),
+    click.option("--message-id", help="The id of the provider's response."),
 )
 _labels = _options(
     click.option("--subagent", help="The sub-agent; the breakdown by agent shows it instead of the agent."),
     click.option("--skill", help="The skill that was used."),
     click.option("--plugin", help="The plugin that it came with."),
 )
+_BUCKETS: Final = {
+    "input_tokens": "Input tokens that neither went to a cache nor came from one.",
+    "cache_write_tokens": "Input tokens written to a cache.",
+    "cache_write_1h_tokens": "Those of them that are written for one hour.",
+    "cache_read_tokens": "Input tokens read from a cache.",
+    "output_tokens": "Output tokens, with those of reasoning.",
+    "web_search_requests": "Web searches that the provider made.",
+}
 _usage = _options(
-    *(
-        click.option(f"--{name.replace('_', '-')}", type=int, help="Of the same scope as the cost.")
-        for name in USAGE_FIELDS
-    )
+    *(click.option(f"--{name.replace('_', '-')}", type=int, help=_BUCKETS[name]) for name in USAGE_FIELDS)
 )
 
 
@@ -207,35 +212,45 @@ def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
 @click.option("--workflow-template", help="The kind of workflow, such as adw_sdlc.")
 @click.option("--project", help="What it belongs to; reports can be split by it.")
 @click.option("--branch", help="The git branch that it works on.")
-@click.option("--estimated-cost-usd", metavar="USD", help="What it was thought to cost.")
+@click.option("--estimated-cost-usd", metavar="USD", help="What it is expected to cost.")
 @click.option("--budget-usd", metavar="USD", help="What it may cost.")
 @_run
 @_common
 @fields_as_options()
 def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record that a run of a workflow starts."""
+    """Record that a run of a workflow starts: the first one, or the next one after an end.
+
+    While a run is on, it adds what is given to that run.
+    """
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
     _append(workflow_started(workflow_id, **fields), as_json=as_json)
 
 
 @click.command("observe")
 @workflow_argument
-@click.option("--cost-usd", metavar="USD", help="What the meter shows now; without it, model and tokens are priced.")
+@click.option("--cost-usd", metavar="USD", help="What the meter shows now.")
 @_meter
 @_labels
 @_usage
 @click.option("--counter", metavar="NAME", help="The attempt that it counts from zero for; attempts add up.")
 @click.option("--final", is_flag=True, default=None, help="It covers everything below its meter.")
 @click.option("--partial", is_flag=True, default=None, help="The usage is incomplete.")
-@click.option("--cost-source", type=click.Choice(["reported", "priced"]), help="[default: reported]")
+@click.option(
+    "--cost-source",
+    type=click.Choice(["reported", "priced"]),
+    help="Whether the provider reported the cost, or a price list gave it [default: reported].",
+)
 @click.option("--price-book", help="Name and version of the price list, for a priced cost.")
-@click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
+@click.option("--service-tier", help="How the provider served it, such as batch; it decides the price.")
 @_reason
 @config_option
 @_common
 @fields_as_options()
 def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record what a meter shows now: of the workflow, or of the agent, session, model or message named."""
+    """Record what a meter shows now: of the workflow, or of the agent, session, model or message named.
+
+    Tokens are of the same scope as the cost. Without a cost, --model and tokens are priced.
+    """
     usage = _taken_usage(fields)
     _check_not_empty(usage, fields)
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
@@ -249,17 +264,20 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 
 @click.command("charge")
 @workflow_argument
-@click.option("--cost-usd", metavar="USD", help="What it cost; without it, model and tokens are priced.")
+@click.option("--cost-usd", metavar="USD", help="What it cost.")
 @_meter
 @_labels
 @_usage
 @click.option("--partial", is_flag=True, default=None, help="The usage is incomplete.")
-@click.option("--service-tier", help="How the provider served it, e.g. batch; it decides the price.")
+@click.option("--service-tier", help="How the provider served it, such as batch; it decides the price.")
 @config_option
 @_common
 @fields_as_options()
 def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record one finished call, counted once per message id."""
+    """Record one finished call, counted once per message id.
+
+    Without a cost, --model and tokens are priced.
+    """
     from ledger.capture.workflow import charged
 
     usage = _taken_usage(fields)
@@ -275,7 +293,10 @@ def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 @fields_as_options()
 def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record that the run has ended well; from now on the last readings count."""
+    """Record that the run has ended well; from now on the last readings count.
+
+    The same end again appends nothing.
+    """
     _append_end(workflow_ended(_existing(workflow_id), "completed", **fields), as_json=as_json)
 
 
@@ -287,7 +308,10 @@ def complete_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 @fields_as_options()
 def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record that the run has failed; it cost what it cost."""
+    """Record that the run has failed; it cost what it cost.
+
+    The same end again appends nothing.
+    """
     _append_end(workflow_ended(_existing(workflow_id), "failed", **fields), as_json=as_json)
 
 
@@ -298,7 +322,10 @@ def fail_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 @fields_as_options()
 def cancel_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record that the run was cancelled; it cost what it cost."""
+    """Record that the run was cancelled; it cost what it cost.
+
+    The same end again appends nothing.
+    """
     _append_end(workflow_ended(_existing(workflow_id), "cancelled", **fields), as_json=as_json)
 
 

@@ -60,7 +60,9 @@ def _limits(command: F) -> F:
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 takes a free one."
+)
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name or address that clients call it by.")
 @click.option(
     "--watch",

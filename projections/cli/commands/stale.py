@@ -35,7 +35,13 @@ _NOTHING: Final = "nothing needs attention"
 
 
 @click.command("stale")
-@click.option("--idle-hours", type=click.FloatRange(min=0), default=6.0, show_default=True, help="Running, but silent.")
+@click.option(
+    "--idle-hours",
+    type=click.FloatRange(min=0),
+    default=6.0,
+    show_default=True,
+    help="How long a running workflow may be silent.",
+)
 @click.option(
     "--accept",
     "accepted_id",

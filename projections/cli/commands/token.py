@@ -66,6 +66,9 @@ def list_tokens(as_json: bool) -> None:
 @click.argument("token_id", metavar="TOKEN")
 @data_option
 def revoke(token_id: str) -> None:
-    """Revoke a token (its id, as `token list` shows it): from now on it allows nothing."""
+    """Revoke a token: from now on it allows nothing.
+
+    TOKEN is its id, as `token list` shows it.
+    """
     token = TokenRegister(data_path()).revoke(token_id)
     click.echo(f"{token.id} ({token.scope}) is revoked")

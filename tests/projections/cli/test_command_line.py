@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
@@ -63,6 +64,25 @@ def test_the_help_of_a_command_ends_with_an_example_that_parses(run: Run, name: 
 @pytest.mark.parametrize(("name", "command"), SUB_COMMANDS)
 def test_a_command_of_a_command_has_an_example_too(name: str, command: click.Command) -> None:
     assert f"costledger {name}" in (command.epilog or "")
+
+
+EVERY = [(name, command) for name, command in BY_NAME.items() if command is not None] + SUB_COMMANDS
+
+
+@pytest.mark.parametrize(("name", "command"), EVERY)
+def test_help_is_of_whole_sentences_that_fit_a_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, command: click.Command
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(*name.split(), "--help").out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert not re.search(r"\w\.\.\.$", "\n".join(lines), re.M), "a sentence is cut"
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(command.help or "")):
+        assert paragraph.startswith("\b") or paragraph.endswith((".", ":")), paragraph
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert re.match(r"[A-Z$\[a-z]", option.help or ""), f"{option.name} is not explained"
+            assert (option.help or "").endswith((".", "…", "]")), option.help
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
