@@ -1,5 +1,7 @@
 """Every block of commands in README.md and docs/*.md runs here, or a comment before it says where, or why not.
 
+A command that a sentence names exists, with its options.
+
 The comments are `<!-- not run: WHY -->` and `<!-- run in FILE -->`, before a block, or with `blocks: ` in front for all
 blocks up to the next heading of any level. The blocks of a page run in their order, as one person would type them.
 """
@@ -17,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 
-from projections.cli.app import main
+from projections.cli.app import cli, main
 from tests.conftest import PROJECT
 
 PAGES: Final = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -27,6 +30,15 @@ COMMANDS: Final = {"sh", "bash", "console", "shell", "python"}
 """Languages of blocks that a person runs."""
 
 _MARKER: Final = re.compile(r"<!-- (?P<all>blocks: )?(?:not run: (?P<why>.+)|run in (?P<file>\S+)) -->")
+IMAGINED: Final = {"costledger largest"}
+"""The command that docs/architecture.md adds as an example."""
+
+_COMMAND: Final = re.compile(
+    r"^(\$ |[\d*/,-]+( [\d*/,-]+){4} )?(costledger|pytest|ruff|mypy|mkdocs|python3?|pip|pipx|uv|curl|git) ", re.M
+)
+"""A line that a person or cron runs, in a block of any language."""
+
+_INLINE: Final = re.compile(r"`(costledger [^`]+)`")
 _FENCE: Final = re.compile(r"(?P<indent> *)```(?P<language>\S*)$")
 _OPERATORS: Final = re.compile(r"[|&;<>$`(){}*]")
 FINDS: Final = {"check", "verify", "stale", "origin"}
@@ -49,7 +61,7 @@ class Block:
     @property
     def is_of_commands(self) -> bool:
         """Whether a person runs it; blocks of other languages are output, files and drawings."""
-        return self.language in COMMANDS or bool(re.search(r"^(\$ )?costledger ", self.text, re.M))
+        return self.language in COMMANDS or _COMMAND.search(self.text) is not None
 
     @property
     def runs_here(self) -> bool:
@@ -98,6 +110,51 @@ def test_a_block_that_does_not_run_here_names_what_runs_it_or_a_reason() -> None
 def test_most_blocks_run_somewhere() -> None:
     of_commands = [block for block in EVERY if block.is_of_commands]
     assert sum(block.why is None for block in of_commands) > len(of_commands) / 2
+
+
+def inline_commands(page: Path) -> Iterator[str]:
+    """Yield the commands that sentences and tables name, each once."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    yield from dict.fromkeys(" ".join(found.split()) for found in _INLINE.findall(text))
+
+
+def unknown_part(call: str) -> str | None:
+    """Return the first command or option of a call that does not exist; "…" and words in capitals stand for others."""
+    command: click.Command = cli
+    words = iter(call.split()[1:])
+    for word in words:
+        if word.startswith("--") and word != "--":
+            option = re.split(r"[=….,\]]", word)[0]
+            takes_value = {
+                name: _takes_value(each) for each in command.params for name in (*each.opts, *each.secondary_opts)
+            }
+            if option not in {*takes_value, "--help", ""}:
+                return option
+            if takes_value.get(option) and "=" not in word:
+                next(words, None)
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z]+", word):
+            found = command.get_command(click.Context(command), word)
+            if found is None:
+                return word
+            command = found
+    return None
+
+
+def _takes_value(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and not parameter.is_flag
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_in_a_sentence_exists_with_its_options(page: Path) -> None:
+    named = set(inline_commands(page)) - IMAGINED
+    assert {call: wrong for call in named if (wrong := unknown_part(call)) is not None} == {}
+
+
+def test_a_command_in_a_sentence_that_does_not_exist_is_found() -> None:
+    assert unknown_part("costledger histroy") == "histroy"
+    assert unknown_part("costledger show --al") == "--al"
+    assert unknown_part("costledger token revoke --now") == "--now"
+    assert unknown_part("costledger --data DIR stale --accept ID --reason WHY") is None
 
 
 @pytest.fixture(scope="module")
