@@ -4,9 +4,10 @@ Needs Node's `ccusage@20.0.24`: npm install --prefix FOLDER ccusage@20.0.24
 
 Usage: python benchmarks/compare_ccusage.py CCUSAGE TRANSCRIPTS FOLDER [runs]
 
-CCUSAGE is the native program, FOLDER/node_modules/@ccusage/ccusage-linux-x64/bin/ccusage. TRANSCRIPTS is a folder with
-`projects` in it, as `benchmarks/transcripts.py` makes one; nothing else is read. Times are seconds of the wall clock
-and of the processors, the median of the runs, side by side; memory is that of the largest process.
+CCUSAGE is the native program, FOLDER/node_modules/@ccusage/ccusage-linux-x64/bin/ccusage; npm may leave it without the
+permission to run (chmod +x). TRANSCRIPTS is a folder with `projects` in it, as `benchmarks/transcripts.py` makes one;
+nothing else is read. Times are seconds of the wall clock and of the processors, the median of the runs, side by side;
+memory is that of the largest process.
 """
 
 from __future__ import annotations

@@ -43,8 +43,11 @@ def corrected(ledgers: DirectoryStore, event: Event) -> tuple[Receipt, str]:
     except CostledgerError:
         return ledgers.append([event])[0], f"corrected to {given}"
     receipt = ledgers.append([event])[0]
-    for line in ledgers.read(event.workflow_id, start=reader.head):
-        fold(state, line)
+    try:
+        for line in ledgers.read(event.workflow_id, start=reader.head):
+            fold(state, line)
+    except CostledgerError:  # the next command that reads the ledger has the error
+        return receipt, f"corrected to {given}"
     return receipt, _sentence(state, path, given, before, _figures(state, path))
 
 

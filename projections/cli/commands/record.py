@@ -152,7 +152,8 @@ def _append_end(event: Event, *, as_json: bool) -> None:
     if repeated:
         sentence = f"already {status} (event {receipt.seq}); nothing was appended"
     else:
-        sentence = f"{_in_words(event)} is {_event(receipt)}; before, it was {status}"
+        before = "" if receipt.duplicate else f"; before, it was {status}"
+        sentence = f"{_in_words(event)} is {_event(receipt)}{before}"
     _print(receipt, sentence, as_json=as_json)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from ledger import DirectoryStore, workflow_ended
+from ledger.events.event import Event
 from projections.cli.app import _COMMANDS
 from tests.projections.cli.test_app import Run, run
 
@@ -100,7 +102,7 @@ def test_an_end_that_differs_is_appended_and_says_what_it_follows(run: Run) -> N
     assert failed.startswith("w: workflow failed is event 4; before, it was completed at 2026-11-2")
     assert "is event 5; before, it was failed at" in run("fail", "w", "--reason", "flaky").out
     assert "is event 6; before" in run("fail", "w", "--id", "e6").out
-    assert run("fail", "w", "--id", "e6").out.startswith("w: workflow failed is event 6, already there")
+    assert run("fail", "w", "--id", "e6").out == "w: workflow failed is event 6, already there\n"
     run("start", "w")
     assert run("fail", "w").out == "w: workflow failed is event 8\n", "the end of another run"
 
@@ -147,3 +149,12 @@ def test_a_correction_says_from_what_to_what(run: Run) -> None:
         "durability",
         "budget",
     }
+
+
+def test_a_correction_of_a_ledger_with_a_line_that_cannot_be_folded_is_recorded(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "3")
+    store = DirectoryStore(Path("data"))
+    odd = Event("w", "cost_observed", MappingProxyType({"cost_usd": "much", "cost_source": "reported"}))
+    store.append([odd])
+    done = run("correct", "w", "--cost-usd", "1", "--reason", "invoice")
+    assert (done.code, done.out) == (0, "w: corrected to $1.0000 (event 4)\n")
