@@ -19,7 +19,8 @@ import orjson
 from ledger.errors import CostledgerError, ImportBusy, NoLogs, SourceUnreadable, readable
 from ledger.importing.source_fingerprint import fingerprint, looks
 from ledger.importing.source_registry import SourceEntry, SourceRegister
-from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.sources import TRANSCRIPT_KINDS
+from ledger.sources.agent_places import agent_folders
 from ledger.sources.formats.folders import may_exist
 from ledger.sources.formats.jsonl import CUT
 from ledger.storage.atomic_files import write_whole
@@ -73,7 +74,7 @@ def default_sources() -> list[SourceEntry]:
     return [
         SourceEntry(kind, str(path.absolute()))
         for kind in TRANSCRIPT_KINDS
-        for path in transcript(kind).existing_folders()
+        for path in agent_folders(kind, existing=True)
     ]
 
 

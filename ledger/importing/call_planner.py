@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from ledger.events import timestamps
+from ledger.events import money, timestamps
 from ledger.events.event import call_observed, cost_observed
 from ledger.events.ids import digest
 from ledger.importing.counter_planner import CounterPlanner
@@ -47,7 +47,8 @@ class CallPlanner:
             self._plan.unchanged += 1  # the ledger has the call as this view shows it, or at a larger one
             return
         observed_at = _later(call.observed_at, at)
-        self._state.measures[message_id] = (max(given, had), observed_at or "")
+        reported = None if call.cost_usd is None else money.parse(call.cost_usd)
+        self._state.measures[message_id] = (max(measure(call.usage or {}, reported), had), observed_at or "")
         fields = _fields(call, message_id, path, observed_at)
         self._reopen(path[1])
         if call.checked and call.cost_usd is None:

@@ -17,7 +17,7 @@ from ledger.importing.ledger_state import LedgerState
 from ledger.importing.message_index import FileRead, IndexedMessage, MessageIndex
 from ledger.importing.session_totals import count_totals
 from ledger.importing.transcript_job import TranscriptJob
-from ledger.providers.usage import is_larger, measure
+from ledger.providers.usage import is_larger
 from ledger.sources import transcript
 from ledger.sources.findings import Beginning, Counter, Options, Skipped, spelled
 from ledger.sources.names import name_id
@@ -104,6 +104,7 @@ class JoinedMessages:
         if not extract.failed:
             ids = {view.message_id for view in extract.messages}
             messages = len(ids) + (reading.messages if extract.resumed else 0)
+            messages = messages if extract.count is None else extract.count
             self._readings.append((reading, FileRead(reading.stamp, extract.mark, messages, tuple(skipped)), ids))
 
     def _join(self, view: TranscriptMessage, path: Path, extract: Extract) -> None:
@@ -128,12 +129,13 @@ class JoinedMessages:
                 message.view = message.view._replace(session_id=message.view.parent, copied=0)
         sessions = {message.view.session_id for message in self._messages.values()}
         sessions |= {total.session_id for _, extract in self._with_totals for total in extract.totals}
+        sessions |= {message.view.root for message in self._messages.values() if message.view.root}
         homes = self._index.workflows_of(sessions)
         by_workflow: dict[str, list[_JoinedMessage]] = {}
         for id, message in self._messages.items():
             if message.is_uncounted_copy:
                 continue
-            workflow_id = message.at[1].workflow_id if message.at else self._home(homes.get(message.view.session_id))
+            workflow_id = message.at[1].workflow_id if message.at else self._home_of(message.view, homes)
             workflow_id = workflow_id or self._new_workflow(message)
             self._ids_by_workflow.setdefault(workflow_id, set()).add(id)
             if only is None or workflow_id in only:
@@ -157,6 +159,10 @@ class JoinedMessages:
             return None
         asked = self._options.workflow_id
         return asked if asked in workflows else workflows[0]
+
+    def _home_of(self, view: TranscriptMessage, homes: dict[str, list[str]]) -> str | None:
+        """The workflow that has readings of a message's session, or of the session that started that one."""
+        return self._home(homes.get(view.session_id)) or self._home(homes.get(view.root))
 
     def _counters(
         self, by_workflow: dict[str, list[_JoinedMessage]], homes: dict[str, list[str]], only: Container[str] | None
@@ -232,7 +238,7 @@ class JoinedMessages:
         if by != "session" and not view.project:
             self.without_folder.add(view.session_id)
         if by == "session" or not view.project:
-            return name_id(view.session_id)
+            return name_id(view.root or view.session_id)
         folder = Path(view.project).name
         if by == "project":
             return name_id(view.project, readable=folder)
@@ -252,4 +258,4 @@ def _is_new(view: TranscriptMessage, state: LedgerState) -> bool:
     path = state.messages.get(id)
     if path is None:
         return True
-    return is_larger(measure(view.usage), state.measures[id][0], same_model=view.model == path[2])
+    return is_larger(view.measure, state.measures[id][0], same_model=view.model == path[2])

@@ -169,7 +169,8 @@ def _add_message(state: LedgerState, line: Line, path: ModelPath, kind: str) -> 
         if kind != TELEMETRY and not names:
             state.unnamed.add(session_id)
     had, at = state.measures.get(message_id, (b"", ""))
-    given = measure(line.get("usage") or {})
+    reported = line.get("cost_usd") if line.get("cost_source") == "reported" else None
+    given = measure(line.get("usage") or {}, None if reported is None else money.from_wire(reported))
     state.measures[message_id] = (max(had, given), max(at, line.get("observed_at") or ""))
 
 

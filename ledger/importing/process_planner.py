@@ -19,11 +19,12 @@ from ledger.importing.counter_planner import CounterPlanner
 from ledger.importing.import_plan import ImportPlan
 from ledger.importing.ledger_state import SessionMeter
 from ledger.pricing.price_book import PriceBook
+from ledger.sources.agents import AGENTS
 from ledger.sources.findings import Call, Counter, Evidence, Location, Message, Session, Total
 
 __all__ = ["ProcessPlanner"]
 
-_CLIENT_KINDS: Final = frozenset({"claude", "codex", "claude_stream", "claude_statusline", "otlp"})
+_CLIENT_KINDS: Final = frozenset({*AGENTS, "claude_stream", "claude_statusline", "otlp"})
 _STREAM: Final = "claude_stream"
 
 

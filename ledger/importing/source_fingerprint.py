@@ -11,6 +11,7 @@ from ledger.errors import SourceUnreadable
 from ledger.importing.source_registry import SourceEntry
 from ledger.sources import TRANSCRIPT_KINDS, transcript
 from ledger.sources.findings import Part
+from ledger.sources.transcript import DATABASE_SUFFIXES
 
 __all__ = ["fingerprint", "looks"]
 
@@ -39,7 +40,10 @@ def fingerprint(part: Part) -> str | None:
 def _files(entry: SourceEntry) -> Iterable[str]:
     if entry.kind in TRANSCRIPT_KINDS:  # their tools have many other files in the same folder
         try:
-            yield from map(str, transcript(entry.kind).files(Path(entry.path)))
+            for file in transcript(entry.kind).files(Path(entry.path)):
+                yield str(file)
+                if file.name.endswith(DATABASE_SUFFIXES):
+                    yield f"{file}-wal"
         except SourceUnreadable:
             yield entry.path
         return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.errors import CostledgerError, DamagedLedger
+from ledger.events import money
 from ledger.events.event import COST_OBSERVED, Event
 from ledger.events.timestamps import Clock
 from ledger.importing.append_findings import append_findings
@@ -56,10 +57,11 @@ class TranscriptJob:
             self.kind,
             message.message_id,
             message.model,
-            message.usage,
+            message.usage or None,
             Location(file, message.line),
             agent=message.agent or self.agent,
             session_id=message.session_id,
+            cost_usd=None if message.nanousd is None else money.to_wire(message.nanousd),
             observed_at=message.first_at or None,
             service_tier=message.priced_tier,
             partial=message.partial,

@@ -24,6 +24,7 @@ _WRITES = ("cache_write_tokens", "cache_creation_tokens")
 outside the details, as Anthropic does."""
 
 _MEASURE: Final = struct.Struct(">6Q")
+_COST: Final = struct.Struct(">Q")
 _MEASURE_MAX: Final = (1 << 64) - 1
 _OUTPUT_BYTES: Final = 8
 _NAMED_MAX: Final = 5
@@ -88,12 +89,16 @@ def disjoint(whole_input: int, writes: int, reads: int, output: int) -> dict[str
     return {name: count for name, count in usage.items() if count or name in ("input_tokens", "output_tokens")}
 
 
-def measure(usage: Mapping[str, int]) -> bytes:
+def measure(usage: Mapping[str, int], nanousd: int | None = None) -> bytes:
     """Return a sort key for reports of one response: the output, then what the rest costs, then its buckets.
 
     The rest is weighed in twentieths of an uncached input token as every Claude model is priced (writes 1.25 and 2,
     reads 0.1; https://docs.anthropic.com/en/docs/about-claude/pricing). So of two reports with the same output the
     larger is the one with the highest figure of the fold, in any order of the appends.
+
+    Args:
+        nanousd: what the report says that it cost: of two with the same usage the higher is larger, and one without a
+            cost is smaller.
 
     Returns:
         big-endian numbers, which compare as bytes in Python and in SQLite; empty when a count is out of range.
@@ -103,7 +108,8 @@ def measure(usage: Mapping[str, int]) -> bytes:
     rest = 20 * fresh + 25 * writes + 15 * lasting + 2 * get("cache_read_tokens", 0)
     searches = get("web_search_requests", 0)
     try:
-        return _MEASURE.pack(get("output_tokens", 0), min(rest, _MEASURE_MAX), fresh, writes, lasting, searches)
+        used = _MEASURE.pack(get("output_tokens", 0), min(rest, _MEASURE_MAX), fresh, writes, lasting, searches)
+        return used if nanousd is None else used + _COST.pack(nanousd)
     except struct.error:
         return b""
 

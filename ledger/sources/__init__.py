@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Protocol
 
 from ledger.errors import CostledgerError, InvalidInput
+from ledger.sources.agent_places import agent_reader
+from ledger.sources.agents import AGENTS
 from ledger.sources.findings import Options, Part
 from ledger.sources.transcript import Transcript
 
 __all__ = ["KINDS", "MAPPED_KINDS", "SESSION_KINDS", "TRANSCRIPT_KINDS", "Source", "identified", "source", "transcript"]
 
-KINDS = ("adw", "claude", "claude-stream", "codex", "csv", "history-db", "jsonl", "litellm", "otlp")
+TRANSCRIPT_KINDS = tuple(AGENTS)
+"""Kinds whose files are considered together, and whose sessions define the workflows."""
+
+KINDS = tuple(sorted({*TRANSCRIPT_KINDS, "adw", "claude-stream", "csv", "history-db", "jsonl", "litellm", "otlp"}))
 """The kinds that `import` takes."""
 
 MAPPED_KINDS = ("csv", "jsonl")
 """Kinds whose columns a map explains."""
-
-TRANSCRIPT_KINDS = ("claude", "codex")
-"""Kinds whose files are considered together, and whose sessions define the workflows."""
 
 SESSION_KINDS = ("adw", "claude-stream")
 """Kinds whose logs name sessions of a coding agent that other sources may have, too."""
@@ -74,15 +76,15 @@ def transcript(kind: str) -> Transcript:
     Raises:
         InvalidInput: no such kind.
     """
-    from ledger.sources import claude, codex
-
-    transcripts: Mapping[str, Transcript] = {"claude": claude.ClaudeTranscripts(), "codex": codex.CodexRollouts()}
-    if kind not in transcripts:
-        raise InvalidInput(f"no transcripts are called {kind!r}; there are: {', '.join(TRANSCRIPT_KINDS)}")
-    return transcripts[kind]
+    return agent_reader(kind)
 
 
-_RECOGNISED_KINDS = ("codex", "claude-stream", "claude", "litellm", "otlp", "history-db", "adw")
+_RECOGNISED_KINDS = (
+    "codex",
+    "claude-stream",
+    *(kind for kind in AGENTS if kind not in ("claude", "codex")),
+    *("claude", "litellm", "otlp", "history-db", "adw"),
+)
 """Kinds that `identified` tries, the most specific first."""
 
 

@@ -59,6 +59,9 @@ class ClaudeTranscripts:
 
     agent = "main"
 
+    def __init__(self, kind: str = "claude") -> None:
+        self.kind = kind
+
     def identify(self, path: Path) -> bool:
         """See `Transcript.identify`: a first line names a session in Claude Code's spelling."""
         for file in self.files(path)[:_IDENTIFIED_FILES_MAX]:

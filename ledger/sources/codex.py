@@ -112,6 +112,9 @@ class CodexRollouts:
 
     agent = "main"
 
+    def __init__(self, kind: str = "codex") -> None:
+        self.kind = kind
+
     def identify(self, path: Path) -> bool:
         """See `Transcript.identify`: a file begins with a `session_meta`."""
         for file in self.files(path)[:_IDENTIFIED_FILES_MAX]:

@@ -7,6 +7,7 @@ from where the last import stopped; `ledger.importing.transcript_importer` consi
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,20 @@ from ledger.providers.service_tiers import PREMIUM_TIERS
 from ledger.providers.usage import is_larger, measure
 from ledger.sources.findings import Beginning, Skipped
 
-__all__ = ["BEGINNING", "COPY", "Extract", "FileStamp", "Mark", "Transcript", "TranscriptMessage", "WrittenTotal"]
+__all__ = [
+    "BEGINNING",
+    "COPY",
+    "DATABASE_SUFFIXES",
+    "Extract",
+    "FileStamp",
+    "Mark",
+    "Transcript",
+    "TranscriptMessage",
+    "WrittenTotal",
+]
+
+DATABASE_SUFFIXES: Final = (".db", ".sqlite", ".sqlite3", ".vscdb")
+"""Of SQLite databases that agents write."""
 
 COPY: Final = 2
 """`TranscriptMessage.copied` of a message that the file certainly has from another session."""
@@ -35,6 +49,8 @@ class TranscriptMessage(NamedTuple):
         parent: the session that it was copied from, where the file names that; "" otherwise.
         partial: the transcript may not show all of it, or not all calls of its session.
         tier_asked: the service tier is the one that the client requests; which one served the call is unknown.
+        nanousd: what its log says that it cost, in nanodollars; None: it is to be priced.
+        root: the session in whose workflow it counts, when that is another one; "" otherwise.
     """
 
     message_id: str
@@ -55,6 +71,13 @@ class TranscriptMessage(NamedTuple):
     parent: str = ""
     partial: bool = False
     tier_asked: bool = False
+    nanousd: int | None = None
+    root: str = ""
+
+    @property
+    def measure(self) -> bytes:
+        """Sort key of the views of one response; see `measure`."""
+        return measure(self.usage, self.nanousd)
 
     @property
     def priced_tier(self) -> str | None:
@@ -63,7 +86,7 @@ class TranscriptMessage(NamedTuple):
 
     def is_larger(self, had: TranscriptMessage) -> bool:
         """Return whether this view of a response counts, and not the one that was read before."""
-        return is_larger(measure(self.usage), measure(had.usage), same_model=self.model == had.model)
+        return is_larger(self.measure, had.measure, same_model=self.model == had.model)
 
     def in_session_of(self, first: TranscriptMessage) -> TranscriptMessage:
         """Return this view of a response, under the session that had it first."""
@@ -76,6 +99,7 @@ class TranscriptMessage(NamedTuple):
             first_at=min(moments, default=""),
             copied=first.copied,
             parent=first.parent,
+            root=first.root,
             subagent=first.subagent or self.subagent,
             names=self.names or first.names,
         )
@@ -134,6 +158,7 @@ class Extract:
         resumed: only what was added since the mark; False: all of it.
         failed: the file could not be read to its end.
         agents: the kind of each sub-agent whose id the file names, its own and those it started.
+        count: how many messages the whole file has, where these are neither all of them nor all new ones.
     """
 
     messages: list[TranscriptMessage]
@@ -146,6 +171,7 @@ class Extract:
     opening: int | None = None
     forked: bool = False
     agents: Mapping[str, str] = field(default_factory=dict)
+    count: int | None = None
 
 
 class Transcript(Protocol):
@@ -186,7 +212,10 @@ class Transcript(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Size, time and inode of a file by `stat`: while they are the same, it was not written to."""
+    """Size, time and inode of a file by `stat`: while they are the same, it was not written to.
+
+    Those of a SQLite database include its `-wal`, which has the latest changes.
+    """
 
     size: int
     mtime_ns: int
@@ -199,4 +228,11 @@ class FileStamp:
             found = path.stat()
         except OSError:
             return None
-        return cls(found.st_size, found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        size, written = found.st_size, found.st_mtime_ns
+        if path.name.endswith(DATABASE_SUFFIXES):
+            with contextlib.suppress(OSError):
+                log = path.with_name(f"{path.name}-wal").stat()
+                size, written = size + log.st_size, max(written, log.st_mtime_ns)
+        return cls(size, written, found.st_ino)

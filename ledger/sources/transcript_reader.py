@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -33,10 +33,18 @@ _GZIP: Final = ".gz"
 _SUFFIXES: Final = (".jsonl", f".jsonl{_GZIP}")
 
 
-def files_below(path: Path, *more: Path, skipped: list[Skipped] | None = None) -> list[Path]:
+def files_below(
+    path: Path,
+    *more: Path,
+    skipped: list[Skipped] | None = None,
+    wanted: Callable[[str], bool] | None = None,
+    ignored: Container[str] = (),
+) -> list[Path]:
     """Return all transcripts below folders, or the one file; symbolic links are followed, each folder once.
 
     Args:
+        wanted: returns whether the path of a file is that of a transcript; None: it ends in `.jsonl` or `.jsonl.gz`.
+        ignored: names of folders that are not searched.
         skipped: gets each folder that cannot be read.
 
     Raises:
@@ -46,21 +54,28 @@ def files_below(path: Path, *more: Path, skipped: list[Skipped] | None = None) -
         if path.is_file():
             return [path]
         raise SourceUnreadable(path, "is no file or folder" if path.exists() else "there is no such file or folder")
-    found: list[Path] = []
+    is_wanted = _is_transcript if wanted is None else wanted
+    found: list[str] = []
     unread: list[Skipped] = []
     visited: set[tuple[int, int]] = set()
     for root in (path, *more):
         _is_new(str(root), visited, unread)
         for where, folders, names in walked(root, unread, followlinks=True):
-            folders[:] = [name for name in folders if _is_new(os.path.join(where, name), visited, unread)]
-            found += [Path(where, name) for name in names if name.endswith(_SUFFIXES)]
+            folders[:] = [
+                name for name in folders if name not in ignored and _is_new(os.path.join(where, name), visited, unread)
+            ]
+            found += [file for name in names if (file := f"{where}/{name}") and is_wanted(file)]
     if not found and unread:
         raise SourceUnreadable(unread[0].path, unread[0].reason)
     if not found:
-        raise NoLogs(path, "holds no transcript (no file *.jsonl)")
+        raise NoLogs(path, "holds no transcript (no file *.jsonl)" if wanted is None else "holds no log of this agent")
     if skipped is not None:
         skipped += unread
-    return sorted(found)
+    return sorted(map(Path, found))
+
+
+def _is_transcript(path: str) -> bool:
+    return path.endswith(_SUFFIXES)
 
 
 def _is_new(folder: str, visited: set[tuple[int, int]], unread: list[Skipped]) -> bool:

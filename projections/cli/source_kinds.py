@@ -10,14 +10,14 @@ from typing import Any, Final
 import click
 
 from ledger.sources import KINDS, identified
+from ledger.sources.agents import AGENTS
 
 __all__ = ["Kind", "other_tool"]
 
 _CALLED: Final = {
+    **{kind: (entry.file, f"holds {entry.files}") for kind, entry in AGENTS.items()},
     "adw": ("a tree of agents' folders", "holds agents' output"),
-    "claude": ("a transcript of Claude Code", "holds transcripts of Claude Code"),
     "claude-stream": ("a stream-json log of `claude -p`", "holds stream-json logs"),
-    "codex": ("a Codex rollout", "holds Codex rollouts"),
     "history-db": ("a database with a table workflow_history", "holds a table workflow_history"),
     "litellm": ("an export of LiteLLM's spend log", "holds exports of LiteLLM's spend log"),
     "otlp": ("an OpenTelemetry export", "holds OpenTelemetry exports"),
@@ -27,6 +27,7 @@ _CALLED: Final = {
 _MEANT: Final = {
     "claude-code": "claude",
     "claudecode": "claude",
+    "gemini-cli": "gemini",
     "stream-json": "claude-stream",
     "opentelemetry": "otlp",
     "otel": "otlp",

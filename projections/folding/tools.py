@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from ledger.sources.agents import AGENTS
+
 __all__ = ["tools_of"]
 
 _TOOLS: Final = {
+    **{kind: entry.label for kind, entry in AGENTS.items()},
     "": "API",
-    "claude": "Claude Code",
     "claude_result": "Claude Code",
     "claude_statusline": "Claude Code",
     "claude_stream": "Claude Code",
-    "codex": "Codex",
     "csv": "CSV",
     "history_db": "database",
     "jsonl": "JSONL",

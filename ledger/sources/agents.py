@@ -1,0 +1,82 @@
+"""The coding agents whose logs are read, one line each.
+
+Pure: no reader is imported here. `agent_places` looks for the default places and imports a reader when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+__all__ = ["AGENTS", "AgentEntry"]
+
+
+class AgentEntry(NamedTuple):
+    """One coding agent.
+
+    Attributes:
+        kind: as `costledger import KIND`, and as `source.kind` of its readings.
+        label: its name, as tables show it.
+        reader: module and class below `ledger.sources`.
+        file: what one of its logs is.
+        files: what a folder with its logs holds.
+        places: its default folders. `~` is the home, `$NAME` a variable of the environment, `${NAME:-path}` a variable
+            or else a path; a place whose variable is not set is none. Without places the reader knows them.
+    """
+
+    kind: str
+    label: str
+    reader: str
+    file: str
+    files: str
+    places: tuple[str, ...] = ()
+
+
+_DATA_HOME: Final = "${XDG_DATA_HOME:-~/.local/share}"
+
+AGENTS: Final[Mapping[str, AgentEntry]] = {
+    entry.kind: entry
+    for entry in (
+        AgentEntry(
+            "claude",
+            "Claude Code",
+            "claude:ClaudeTranscripts",
+            "a transcript of Claude Code",
+            "transcripts of Claude Code",
+        ),
+        AgentEntry("codex", "Codex", "codex:CodexRollouts", "a Codex rollout", "Codex rollouts"),
+        AgentEntry(
+            "gemini",
+            "Gemini CLI",
+            "gemini:GeminiChats",
+            "a chat of Gemini CLI",
+            "chats of Gemini CLI",
+            ("${GEMINI_CLI_HOME:-~}/.gemini/tmp",),
+        ),
+        AgentEntry(
+            "opencode",
+            "OpenCode",
+            "opencode:OpenCodeSessions",
+            "a session of OpenCode",
+            "sessions of OpenCode",
+            (f"{_DATA_HOME}/opencode",),
+        ),
+        AgentEntry(
+            "kilo",
+            "Kilo CLI",
+            "opencode:OpenCodeSessions",
+            "a session of Kilo CLI",
+            "sessions of Kilo CLI",
+            (f"{_DATA_HOME}/kilo",),
+        ),
+        AgentEntry(
+            "mimo",
+            "MiMo Code",
+            "opencode:OpenCodeSessions",
+            "a session of MiMo Code",
+            "sessions of MiMo Code",
+            (f"{_DATA_HOME}/mimocode",),
+        ),
+    )
+}
+"""By kind; of two whose logs look alike, the more specific first."""
