@@ -179,7 +179,7 @@ class LogReading:
         self._beginnings = dict(self.mark.beginnings) if continued else {}
 
     def begin(self, session_id: str, at: str = "", project: str = "", branch: str = "") -> None:
-        """Add when a session began, in which folder and on which branch; each as far as it is known, before its calls."""
+        """Add when a session began, where and on which git branch, each as far as it is known; before its calls."""
         had = self._beginnings.get(session_id, Beginning())
         began = min(had.at or at, at or had.at)
         self._beginnings[session_id] = Beginning(began, had.project or project, had.branch or branch_name(branch))
@@ -248,24 +248,11 @@ def call(
     """
     if not any(usage.values()) and not nanousd:
         return None
-    if not name(session_id):
+    session, kind = name(session_id), name(subagent) or None
+    if not session:
         raise ValueError("it names no session")
-    return TranscriptMessage(
-        id,
-        name(session_id),
-        None,
-        name(model) or None,
-        usage,
-        at,
-        None,
-        "",
-        "",
-        0,
-        subagent=name(subagent) or None,
-        partial=partial,
-        nanousd=nanousd,
-        root=name(root),
-    )
+    message = TranscriptMessage(id, session, None, name(model) or None, usage, at, None, "", "", 0)
+    return message._replace(subagent=kind, partial=partial, nanousd=nanousd, root=name(root))
 
 
 def used(fresh: object, output: object, *, reads: object = 0, writes: object = 0) -> dict[str, int]:
