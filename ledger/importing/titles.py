@@ -17,6 +17,7 @@ import orjson
 
 from ledger.importing.message_index import INDEX_FILE
 from ledger.sources import TRANSCRIPT_KINDS
+from ledger.sources.names import name_id
 from ledger.sources.titles import title_of
 
 __all__ = ["TITLES_FILE", "forget_titles", "titles_of"]
@@ -30,6 +31,7 @@ _READ_MAX: Final = 500
 """Transcripts read at once, some 100 ms; the titles of more are read the next time."""
 
 _PER_QUERY: Final = 500
+_SHORT_ID: Final = 8
 
 
 def titles_of(data: Path, heads: Mapping[str, int]) -> dict[str, str]:
@@ -94,8 +96,8 @@ def _store(data: Path, rows: Iterable[tuple[str, int, str]]) -> None:
         return
 
 
-def _transcripts(data: Path, workflow_ids: Iterable[str]) -> dict[str, tuple[str, Path]] | None:
-    """The transcript, and its kind, of each workflow that is one session; None while the index cannot be read."""
+def _transcripts(data: Path, workflow_ids: Iterable[str]) -> dict[str, tuple[str, Path, str]] | None:
+    """Kind, file and session of the transcript of each workflow that is one session; None while the index is locked."""
     sessions: dict[str, set[tuple[str, str]]] = {}
     files: dict[tuple[str, str], Path] = {}
     try:
@@ -103,18 +105,23 @@ def _transcripts(data: Path, workflow_ids: Iterable[str]) -> dict[str, tuple[str
             rows = _some(db, "SELECT workflow_id, session_id, kind FROM sessions WHERE workflow_id", workflow_ids)
             for workflow_id, session_id, kind in rows:
                 sessions.setdefault(workflow_id, set()).add((session_id, kind))
-            of = {id: found for id, each in sessions.items() if (found := _only(each)) is not None}
+            of = {id: found for id, each in sessions.items() if (found := _only(id, each)) is not None}
             wanted = set(of.values())
             if wanted:
                 for path, kind, sessions_shown in db.execute("SELECT path, kind, begun FROM files ORDER BY path"):
                     _take_file(files, wanted, Path(os.fsdecode(path)), kind, sessions_shown)
     except (sqlite3.Error, orjson.JSONDecodeError):
         return None
-    return {id: (session[1], files[session]) for id, session in of.items() if session in files}
+    return {id: (session[1], files[session], session[0]) for id, session in of.items() if session in files}
 
 
-def _only(sessions: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-    """The one session of a workflow, with the kind of its transcript; None when it has several, or no transcript."""
+def _only(workflow_id: str, given: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """The one session of a workflow, with the kind of its transcript; None when it has several, or no transcript.
+
+    Of several, the one that the workflow is named by started the others.
+    """
+    sessions = list(given)
+    sessions = [session for session in sessions if name_id(session[0]) == workflow_id] or sessions
     found = {session for session in sessions if session[1] in TRANSCRIPT_KINDS}
     return next(iter(found)) if len({id for id, _ in sessions}) == 1 and len(found) == 1 else None
 
@@ -127,8 +134,13 @@ def _take_file(
         session = (session_id, kind)
         if session in wanted and (session_id in path.name or not path.name.startswith("agent-")):
             had = files.get(session)
-            if had is None or (session_id in path.name and session_id not in had.name):
+            if had is None or _likeness(session_id, path) > _likeness(session_id, had):
                 files[session] = path
+
+
+def _likeness(session_id: str, path: Path) -> int:
+    """How far the name of a file names a session: by its id, or by the beginning of it."""
+    return (session_id in path.name) + (session_id[:_SHORT_ID] in path.name)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 import orjson
 
+from ledger.sources.agent_places import agent_reader
 from ledger.sources.formats.regular_files import open_regular
 
 __all__ = ["TITLE_CHARACTERS_MAX", "one_line", "title_of"]
@@ -33,18 +34,23 @@ _CLIENT_TEXTS: Final = ("<", "Caveat: ", "[Request interrupted", "# AGENTS.md", 
 """Beginnings of texts that a client adds in the name of the user."""
 
 
-def title_of(kind: str, file: Path) -> str:
+def title_of(kind: str, file: Path, session_id: str = "") -> str:
     """Return the title of a transcript's session; "" where the file shows none or cannot be read.
 
     Args:
         kind: of the transcript, as `costledger import KIND`.
+        session_id: which of the sessions in the file, where it has several.
     """
+    if kind not in ("claude", "codex"):
+        from ledger.sources.session_log import LogReading, SessionLog
+
+        reader = agent_reader(kind)
+        return one_line(reader.title(LogReading(file), session_id)) if isinstance(reader, SessionLog) else ""
     try:
         head, end = _read(file)
     except (OSError, EOFError, zlib.error):
         return ""
-    found = _claude(head, end) if kind == "claude" else _codex(head) if kind == "codex" else ""
-    return one_line(found)
+    return one_line(_claude(head, end) if kind == "claude" else _codex(head))
 
 
 def one_line(text: str) -> str:
