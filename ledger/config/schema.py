@@ -116,7 +116,7 @@ class SourceConfig(_Section):
             if self.path is None:
                 raise ValueError(f"a source of kind {self.kind!r} needs a path")
             if self.workflow_by is not None:
-                raise ValueError(f"workflow_by is for {' and '.join(TRANSCRIPT_KINDS)}")
+                raise ValueError(f"workflow_by is for {', '.join(TRANSCRIPT_KINDS)}")
         if self.map and self.kind not in MAPPED_KINDS:
             raise ValueError(f"map is for {' and '.join(MAPPED_KINDS)}")
         return self

@@ -51,7 +51,7 @@ _SHOWN_MAX: Final = 20
 @click.option(
     "--workflow-by",
     type=click.Choice(["session", "project", "branch"]),
-    help="claude, codex: what a workflow is  [default: session]",
+    help="For the logs of coding agents: what a workflow is  [default: session]",
 )
 @click.option("--status", type=click.Choice(["completed", "failed", "cancelled"]), help="How the workflows have ended.")
 @json_option
@@ -77,6 +77,8 @@ def import_command(
                    ~/.config/claude and ~/.claude
     claude-stream  one log of `claude -p --output-format stream-json`
     codex          Codex CLI's rollouts; without PATH: $CODEX_HOME or ~/.codex
+    gemini, kilo, mimo, opencode
+                   other coding agents' logs; without PATH: their default places
     csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
     otlp           OpenTelemetry as the Collector's file exporter writes it
@@ -132,7 +134,7 @@ def _print_notes(
 def _check(kind: str | None, workflow_id: str | None, workflow_by: str | None) -> None:
     """Refuse what would be passed over in silence."""
     if workflow_by is not None and kind not in (None, *TRANSCRIPT_KINDS):
-        raise click.UsageError(f"--workflow-by is for {' and '.join(TRANSCRIPT_KINDS)}")
+        raise click.UsageError(f"--workflow-by is for {', '.join(TRANSCRIPT_KINDS)}")
     if workflow_by is not None and workflow_id is not None:
         raise click.UsageError("--workflow-id names one workflow for all of it; leave out --workflow-by, or it")
     if kind is None and (workflow_by, workflow_id) != (None, None):

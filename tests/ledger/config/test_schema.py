@@ -91,7 +91,11 @@ def test_without_a_file_nothing_is_configured() -> None:
         ("[[sources]]\nkind = 'adw'\nworkflow_by = 'week'\n", 3, "'session', 'project' or 'branch'"),
         ("[[sources]]\nkind = 'adw'\nworkflow_by = 'branch'\nworkflow_id = 'w'\n", 1, "leave out workflow_by"),
         ("\n[[sources]]\nkind = 'adw'\n", 2, "needs a path"),
-        ("[[sources]]\nkind = 'adw'\npath = 'x'\nworkflow_by = 'branch'\n", 1, "workflow_by is for claude and codex"),
+        (
+            "[[sources]]\nkind = 'adw'\npath = 'x'\nworkflow_by = 'branch'\n",
+            1,
+            "workflow_by is for claude, codex, gemini",
+        ),
         ("[[sources]]\nkind = 'adw'\nworkflow_id = '../w'\n", 3, "is not a workflow id"),
         ("[[prices]]\nmodel = 'x'\n", 1, "names no rate"),
         ("[[prices]]\nmodel = 'x'\noutput_usd_per_mtok = -1\n", 3, "negative"),

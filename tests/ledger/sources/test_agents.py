@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from ledger.errors import CostledgerError
 from ledger.importing.auto_import import default_sources
 from ledger.importing.importer import import_source
+from ledger.importing.titles import titles_of
 from ledger.sources import identified, transcript
 from ledger.sources.agent_places import agent_folders
 from ledger.sources.agents import AGENTS
@@ -54,7 +56,7 @@ def fresh() -> Iterator[tuple[Path, DirectoryStore]]:
 
 
 def rows(store: DirectoryStore) -> list[dict[str, Any]]:
-    fields = (row.fields for row in project(store))
+    fields = (project(store, id).row.fields for id in store.workflow_ids())
     return [{name: value for name, value in each.items() if name not in TIMES} for each in fields]
 
 
@@ -222,12 +224,10 @@ def test_a_real_client_costs_what_its_api_answered_or_at_least_that(
         lasting = any(each["tokens"]["cache_write_1h"] for each in truth if each["session"] == session_id)
         known = sum(Decimal(each["cost_usd"] or 0) for each in truth if each["session"] == session_id)
         assert cost < known if lasting else cost == known, session_id
-    assert {row.fields["cost_basis"] for row in project(store)} == {"partial"}
+    assert {row["cost_basis"] for row in rows(store)} == {"partial"}
 
 
 def test_a_database_is_read_with_its_log_and_not_changed(tmp_path: Path) -> None:
-    import sqlite3
-
     logs, store = sample("opencode", tmp_path), DirectoryStore(tmp_path / "data")
     file = logs / "opencode.db"
     db = sqlite3.connect(file, isolation_level=None)
@@ -238,7 +238,8 @@ def test_a_database_is_read_with_its_log_and_not_changed(tmp_path: Path) -> None
     read = len(readings(store))
     assert {each: each.read_bytes() for each in before} == before
     usage = '"tokens":{"input":10,"output":20,"reasoning":0,"cache":{"read":0,"write":0}}'
-    message = f'{{"role":"assistant","modelID":"gpt-5","providerID":"openai","cost":0.5,{usage},"time":{{"created":1,"completed":2}}}}'
+    model = '"role":"assistant","modelID":"gpt-5","providerID":"openai"'
+    message = f'{{{model},"cost":0.5,{usage},"time":{{"created":1,"completed":2}}}}'
     db.execute("INSERT INTO message VALUES ('msg_z', 'ses_new', 1, 1867227015000, ?)", (message,))
     assert import_source(store, "opencode", logs).appended == 1
     assert len(readings(store)) == read + 1
@@ -252,8 +253,6 @@ def test_a_database_is_read_with_its_log_and_not_changed(tmp_path: Path) -> None
     ("kind", "session"), [("gemini", "5b1f2c00-0000-4000-8000-00000000000a"), ("opencode", "ses_a1")]
 )
 def test_a_session_has_the_title_that_its_log_shows(kind: str, session: str, tmp_path: Path) -> None:
-    from ledger.importing.titles import titles_of
-
     logs, store = sample(kind, tmp_path), DirectoryStore(tmp_path / "data")
     import_source(store, kind, logs)
     assert titles_of(store.path, {session: 1}) == {session: "Add a cart"}
