@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +57,7 @@ def fresh() -> Iterator[tuple[Path, DirectoryStore]]:
 
 
 def rows(store: DirectoryStore) -> list[dict[str, Any]]:
-    fields = (project(store, id).row.fields for id in store.workflow_ids())
+    fields = (asdict(project(store, id).row) for id in store.workflow_ids())
     return [{name: value for name, value in each.items() if name not in TIMES} for each in fields]
 
 
@@ -193,7 +194,7 @@ def test_public_logs_cost_what_they_are_known_to(kind: str, shared_data: Path, t
     wanted = json.loads((folder / "EXPECTED.json").read_text())["sessions"]
     got: dict[str, dict[str, Any]] = {}
     for line in readings(store).values():
-        child = line.get("subagent")
+        child = line.get("subagent") or ""
         add(got.setdefault(child if child in wanted else line["session_id"], {}), line)
     assert got.keys() == wanted.keys()
     for session_id, figures in wanted.items():
