@@ -155,7 +155,9 @@ class _Run:
             except ImportBusy:
                 return "another import is running"
             except CostledgerError as error:
-                if not (entry in fresh and isinstance(error, NoLogs)):  # its tool was never used
+                if entry in fresh and isinstance(error, NoLogs):
+                    state[entry] = _Read(now)  # its tool was never used
+                else:
                     self.done.problems.append((entry.kind, str(error)))
         return ""
 

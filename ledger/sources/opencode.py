@@ -22,6 +22,7 @@ Source of the format: anomalyco/opencode (earlier sst/opencode), `session.ts` an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +128,7 @@ def _read_database(log: LogReading, db: sqlite3.Connection) -> None:
         created = _whole(sessions.get(session_id, {}).get("time_created"))
         if isinstance(session_id, str) and isinstance(row.get("data"), str) and '"assistant"' in row["data"]:
             found.append((created, session_id, row["data"]))
-    for _, session_id, data in sorted(found, key=lambda each: each[:2]):
+    for _, session_id, data in sorted(found, key=itemgetter(0)):
         try:
             message = mapping(orjson.loads(data))
         except orjson.JSONDecodeError as error:
