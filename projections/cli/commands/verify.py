@@ -97,7 +97,7 @@ def _vouched(since: Anchor | None, *, asked: bool) -> str:
         return "no anchor vouches for these ledgers as they are: see the findings"
     return (
         "no anchor was given: a writer of these files could have changed an event and all hashes after it; "
-        "`costledger anchor --git DIR` stores anchors elsewhere, `verify --against FILE` compares with them"
+        "store the lines of `costledger anchor` elsewhere, and compare with them: `verify --against FILE`"
     )
 
 
