@@ -6,6 +6,7 @@ It is the sum of the spend over all quarter hours, so it agrees with every repor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from operator import add
 from typing import Final
 
@@ -32,35 +33,29 @@ _TOKENS: Final = AMOUNTS.index("unpriced_tokens")
 _LEVELS: Final = ("workflow", "agent", "session", "model", "message")
 
 
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The sums of a tree.
 
     Attributes:
         basis: bits of the readings that the total was taken from; `basis_of` names them.
-        unpriced: the number of meters with usage that no priced reading covers.
         cost_by_agent, cost_by_model: nanodollars by name, no zeros.
         tokens_by_agent, tokens_by_model: counts by name, no all-zero ones.
-        unpriced_by_model: the number of these meters and their uncovered tokens, by name.
+        unpriced_by_model: the number of meters with usage that no priced reading covers, and those tokens, by name.
     """
 
-    __slots__ = (
-        "basis",
-        "cost_by_agent",
-        "cost_by_model",
-        "tokens",
-        "tokens_by_agent",
-        "tokens_by_model",
-        "unpriced",
-        "unpriced_by_model",
-    )
+    tokens: Tokens
+    basis: int
+    cost_by_agent: dict[str, int]
+    cost_by_model: dict[str, int]
+    tokens_by_agent: dict[str, Tokens]
+    tokens_by_model: dict[str, Tokens]
+    unpriced_by_model: dict[str, tuple[int, int]]
 
-    def __init__(self, tree: Tree, by_agent: dict[str, Amounts], by_model: dict[str, Amounts]) -> None:
-        self.tokens, self.basis = tree.root.tokens, tree.root.basis
-        self.cost_by_agent, self.tokens_by_agent = _costs(by_agent), _tokens(by_agent)
-        self.cost_by_model, self.tokens_by_model = _costs(by_model), _tokens(by_model)
-        unpriced = {name: (amounts[_EVENTS], amounts[_TOKENS]) for name, amounts in by_model.items()}
-        self.unpriced_by_model = {name: both for name, both in unpriced.items() if any(both)}
-        self.unpriced = sum(events for events, _ in self.unpriced_by_model.values())
+    @property
+    def unpriced(self) -> int:
+        """The number of meters with usage that no priced reading covers."""
+        return sum(events for events, _ in self.unpriced_by_model.values())
 
 
 def summarise(tree: Tree) -> Summary:
@@ -72,7 +67,16 @@ def summarise(tree: Tree) -> Summary:
         for (agent, _, model), amounts in spent.items():
             for name, sums in ((agent or UNATTRIBUTED, by_agent), (model or UNATTRIBUTED, by_model)):
                 sums[name] = list(map(add, sums[name], amounts)) if name in sums else amounts
-    return Summary(tree, by_agent, by_model)
+    unpriced = {name: (amounts[_EVENTS], amounts[_TOKENS]) for name, amounts in by_model.items()}
+    return Summary(
+        tree.root.tokens,
+        tree.root.basis,
+        _costs(by_agent),
+        _costs(by_model),
+        _tokens(by_agent),
+        _tokens(by_model),
+        {name: both for name, both in unpriced.items() if any(both)},
+    )
 
 
 def _costs(sums: dict[str, Amounts]) -> dict[str, int]:

@@ -15,6 +15,7 @@ Money is integer nanodollars. This module is independent of trees, events and le
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from operator import add
 from typing import Final
 
@@ -28,6 +29,7 @@ Moment = tuple[str, int]
 NEVER: Final[Moment] = ("", 0)
 
 
+@dataclass(slots=True, eq=False)
 class MeterCounters:
     """The readings of one meter's counters.
 
@@ -37,33 +39,20 @@ class MeterCounters:
         unpriced: bucketwise largest usage without a price, of each counter in this run.
     """
 
-    __slots__ = (
-        "_bases",
-        "_before",
-        "_counted",
-        "_final",
-        "_running",
-        "_unpriced_bases",
-        "highest",
-        "latest",
-        "latest_at",
-        "unpriced",
-    )
+    _counted: Figures
+    _bases: dict[str, Figures] = field(default_factory=dict)
+    _unpriced_bases: dict[str, Tokens] = field(default_factory=dict)
+    unpriced: dict[str, Tokens] = field(default_factory=dict)
+    highest: dict[str, Reading] = field(init=False)
+    latest: dict[str, tuple[Moment, Reading]] = field(init=False)
+    latest_at: Moment = field(init=False)
+    _before: dict[str, tuple[Moment, Reading]] = field(init=False)
+    _running: _Sum = field(init=False)
+    _final: Reading | None = field(init=False)
 
-    def __init__(self, settled: Figures) -> None:
-        self._counted = settled
-        self._bases: dict[str, Figures] = {}
-        self._unpriced_bases: dict[str, Tokens] = {}
-        self.unpriced: dict[str, Tokens] = {}
-        self._forget()
-
-    def _forget(self) -> None:
-        self.highest: dict[str, Reading] = {}
-        self.latest: dict[str, tuple[Moment, Reading]] = {}
-        self.latest_at = NEVER
-        self._before: dict[str, tuple[Moment, Reading]] = {}
-        self._running = _Sum()
-        self._final: Reading | None = None
+    def __post_init__(self) -> None:
+        self.highest, self.latest, self.latest_at = {}, {}, NEVER
+        self._before, self._running, self._final = {}, _Sum(), None
 
     def read(self, counter: str, reading: Reading, at: Moment, final_at: Moment | None) -> None:
         """Take in a reading.
@@ -137,7 +126,7 @@ class MeterCounters:
         for counter, usage in self.unpriced.items():
             self._unpriced_bases[counter] = tuple(map(max, self._unpriced_bases.get(counter, usage), usage))
         self.unpriced = {}
-        self._forget()
+        self.__post_init__()
 
     def _latest_sum(self) -> _Sum:
         found = _Sum()
@@ -162,6 +151,7 @@ def _put_later(found: dict[str, tuple[Moment, Reading]], counter: str, at: Momen
         found[counter] = (at, reading)
 
 
+@dataclass(slots=True, eq=False)
 class _Sum:
     """The sum of some readings of counters.
 
@@ -170,11 +160,12 @@ class _Sum:
         priced, incomplete, open, used: how many readings are priced, incomplete, not final, and name their usage.
     """
 
-    __slots__ = ("earlier", "incomplete", "new", "open", "priced", "used")
-
-    def __init__(self) -> None:
-        self.earlier = self.new = NO_FIGURES
-        self.priced = self.incomplete = self.open = self.used = 0
+    earlier: Figures = NO_FIGURES
+    new: Figures = NO_FIGURES
+    priced: int = 0
+    incomplete: int = 0
+    open: int = 0
+    used: int = 0
 
     def add(self, reading: Reading, base: Figures | None, *, sign: int = 1) -> None:
         """Add a reading, or take it away again.

@@ -6,6 +6,7 @@ given and returns it; for an earlier state, fold again from the first line.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -47,6 +48,7 @@ class Acceptance(NamedTuple):
     reason: str
 
 
+@dataclass(slots=True, eq=False)
 class State:
     """The state of a workflow after some of its lines.
 
@@ -64,59 +66,32 @@ class State:
             hour with that evidence.
     """
 
-    __slots__ = (
-        "accepted",
-        "booked",
-        "branch",
-        "budget_nanousd",
-        "created_at",
-        "end_time",
-        "ended_late",
-        "error_message",
-        "estimated_nanousd",
-        "event_count",
-        "folder",
-        "issue_number",
-        "kinds",
-        "last_activity",
-        "minute",
-        "project",
-        "readings",
-        "run_start",
-        "runs",
-        "start_time",
-        "status",
-        "tree",
-        "unread_events",
-        "updated_at",
-        "workflow_id",
-        "workflow_template",
-    )
-
-    def __init__(self, workflow_id: str) -> None:
-        self.workflow_id = workflow_id
-        self.status = RUNNING
-        self.runs = Runs()
-        self.tree = Tree()
-        self.event_count = self.readings = self.unread_events = 0
-        self.created_at = self.updated_at = ""
-        self.start_time: str | None = None
-        self.end_time: str | None = None
-        self.issue_number: int | None = None
-        self.workflow_template: str | None = None
-        self.project: str | None = None
-        self.branch: str | None = None
-        self.folder: str | None = None
-        self.kinds: set[str] = set()
-        self.estimated_nanousd: int | None = None
-        self.budget_nanousd: int | None = None
-        self.error_message: str | None = None
-        self.run_start = ""
-        self.last_activity: str | None = None
-        self.ended_late = False
-        self.accepted: dict[str, Acceptance] = {}
-        self.minute: tuple[str, str | None] = ("", None)
-        self.booked: Dated | None = None
+    workflow_id: str
+    status: str = RUNNING
+    runs: Runs = field(default_factory=Runs)
+    tree: Tree = field(default_factory=Tree)
+    event_count: int = 0
+    readings: int = 0
+    unread_events: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+    start_time: str | None = None
+    end_time: str | None = None
+    issue_number: int | None = None
+    workflow_template: str | None = None
+    project: str | None = None
+    branch: str | None = None
+    folder: str | None = None
+    kinds: set[str] = field(default_factory=set)
+    estimated_nanousd: int | None = None
+    budget_nanousd: int | None = None
+    error_message: str | None = None
+    run_start: str = ""
+    last_activity: str | None = None
+    ended_late: bool = False
+    accepted: dict[str, Acceptance] = field(default_factory=dict)
+    minute: tuple[str, str | None] = ("", None)
+    booked: Dated | None = None
 
     @property
     def cost_nanousd(self) -> int:

@@ -22,6 +22,7 @@ Money is integer nanodollars. This module is independent of events and ledgers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from operator import add, sub
 from typing import Final
 
@@ -38,6 +39,7 @@ _COST: Final = 0
 """The index of the cost in `spend.AMOUNTS`."""
 
 
+@dataclass(slots=True, eq=False)
 class Below:
     """The sums over the children of a meter; see `attribution.py`.
 
@@ -48,13 +50,15 @@ class Below:
         unpriced_tokens: Σ over children.
     """
 
-    __slots__ = ("basis", "new_basis", "settled_nanousd", "settled_tokens", "tokens", "unpriced_tokens")
+    tokens: Tokens = NO_TOKENS
+    settled_tokens: Tokens = NO_TOKENS
+    basis: int = 0
+    new_basis: int = 0
+    settled_nanousd: int = 0
+    unpriced_tokens: int = 0
 
-    def __init__(self) -> None:
-        self.tokens = self.settled_tokens = NO_TOKENS
-        self.basis = self.new_basis = self.settled_nanousd = self.unpriced_tokens = 0
 
-
+@dataclass(slots=True, eq=False)
 class Meter:
     """One meter, and the sums of the meters below it.
 
@@ -80,55 +84,39 @@ class Meter:
         below: the sums of its children; None without any.
     """
 
-    __slots__ = (
-        "basis",
-        "below",
-        "cost_nanousd",
-        "counters",
-        "decides",
-        "grown_nanousd",
-        "highest",
-        "key",
-        "lacks_counter",
-        "latest",
-        "latest_at",
-        "latest_below_at",
-        "level",
-        "new_basis",
-        "parent",
-        "path",
-        "settled_basis",
-        "settled_bits",
-        "settled_lacks_counter",
-        "settled_levels",
-        "settled_nanousd",
-        "settled_tokens",
-        "settled_unpriced",
-        "subagent",
-        "tokens",
-        "uncovered",
-        "unpriced",
-        "unpriced_tokens",
-    )
+    path: Path
+    parent: Meter | None
+    level: int = field(init=False)
+    key: Key = field(init=False)
+    subagent: str | None = None
+    highest: Reading | None = None
+    latest: Reading | None = None
+    latest_at: Moment = NEVER
+    latest_below_at: Moment = NEVER
+    counters: MeterCounters | None = None
+    unpriced: Tokens | None = None
+    settled_unpriced: Tokens | None = None
+    cost_nanousd: int = 0
+    grown_nanousd: int = 0
+    settled_nanousd: int = 0
+    tokens: Tokens = NO_TOKENS
+    settled_tokens: Tokens = NO_TOKENS
+    settled_basis: int = 0
+    settled_bits: int = 0
+    settled_levels: int = 0
+    basis: int = 0
+    new_basis: int = 0
+    unpriced_tokens: int = 0
+    decides: int = 0
+    uncovered: bool = False
+    lacks_counter: bool = False
+    settled_lacks_counter: bool = False
+    below: Below | None = None
 
-    def __init__(self, path: Path, parent: Meter | None) -> None:
-        self.path, self.parent = path, parent
-        self.level = level_of(path)
+    def __post_init__(self) -> None:
+        self.level, parent = level_of(self.path), self.parent
         shared = parent is not None and parent.subagent is None and self.level == MESSAGE
-        self.key: Key = parent.key if parent is not None and shared else path[:3]
-        self.subagent: str | None = None
-        self.highest: Reading | None = None
-        self.latest: Reading | None = None
-        self.latest_at = self.latest_below_at = NEVER
-        self.counters: MeterCounters | None = None
-        self.unpriced: Tokens | None = None
-        self.settled_unpriced: Tokens | None = None
-        self.cost_nanousd = self.grown_nanousd = self.settled_nanousd = 0
-        self.tokens = self.settled_tokens = NO_TOKENS
-        self.settled_basis = self.settled_bits = self.settled_levels = self.basis = self.new_basis = 0
-        self.unpriced_tokens = self.decides = 0
-        self.uncovered = self.lacks_counter = self.settled_lacks_counter = False
-        self.below: Below | None = None
+        self.key = parent.key if parent is not None and shared else self.path[:3]
 
     @property
     def below_nanousd(self) -> int:
@@ -183,6 +171,7 @@ class Meter:
         return self.below_nanousd if chosen is None else chosen.cost_nanousd
 
 
+@dataclass(slots=True, eq=False)
 class Tree:
     """All meters of one workflow, and whether their run has ended.
 
@@ -193,17 +182,17 @@ class Tree:
         lacking: meters with a reading that lacks a counter.
     """
 
-    __slots__ = ("ended", "lacking", "meters", "moved", "root", "spend", "spent", "unpriced")
+    root: Meter = field(default_factory=lambda: Meter(ROOT, None))
+    meters: dict[Path, Meter] = field(init=False)
+    ended: bool = False
+    spend: dict[Dated, Spent] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+    moved: set[Meter] = field(default_factory=set)
+    unpriced: set[Meter] = field(default_factory=set)
+    lacking: set[Meter] = field(default_factory=set)
 
-    def __init__(self) -> None:
-        self.root = Meter(ROOT, None)
-        self.meters: dict[Path, Meter] = {ROOT: self.root}
-        self.ended = False
-        self.spend: dict[Dated, Spent] = {}
-        self.spent = Spent()
-        self.moved: set[Meter] = set()
-        self.unpriced: set[Meter] = set()
-        self.lacking: set[Meter] = set()
+    def __post_init__(self) -> None:
+        self.meters = {ROOT: self.root}
 
     def meter(self, path: Path) -> Meter:
         """Return the meter of a path; create it, with all above it, when it is new."""
