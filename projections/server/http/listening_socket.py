@@ -1,16 +1,14 @@
 """A listening socket that also answers when this process may open no more files.
 
 asyncio then stops accepting for a second, but tries again as often as the backlog is long, logs each time, and doubles
-the number of retries (`BaseSelectorEventLoop._accept_connection`): this alone keeps the processor busy. So one
-descriptor is reserved, and freed for the time it takes to refuse a connection, as in libuv
-(https://github.com/libuv/libuv/blob/v1.x/src/unix/stream.c, `uv__emfile_trick`).
+the number of retries (`BaseSelectorEventLoop._accept_connection`): this alone keeps the processor busy. So connections
+are limited to what leaves descriptors for ledgers and rows, and further ones are refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import time
 from http import HTTPStatus
@@ -47,14 +45,13 @@ class Listening(socket.socket):
         super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
         self._max = connections_max
         self._accepted: WeakSet[socket.socket] = WeakSet()
-        self._reserve: int | None = _null()
         self._logged_at = -_LOG_SECONDS
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; refuse those without a descriptor.
+        """Accept a connection; refuse those beyond the limit.
 
         Raises:
-            BlockingIOError: no connection is waiting.
+            BlockingIOError: no connection is waiting, or no descriptor is left for it: then it waits.
         """
         while True:
             try:
@@ -62,59 +59,25 @@ class Listening(socket.socket):
             except OSError as error:
                 if not is_shortage(error):
                     raise
-                connection = self._accept_by_reserve(error)
-            else:
-                if not self._is_full():
-                    self._accepted.add(connection)
-                    return connection, address
-                self._log(f"{self._max:,} are open, which is all that the limit of open files (ulimit -n) leaves")
+                self._log(reason(error))
+                time.sleep(_PAUSE_SECONDS)
+                raise BlockingIOError from error
+            if not self._is_full():
+                self._accepted.add(connection)
+                return connection, address
+            self._log(f"{self._max:,} are open, which is all that the limit of open files (ulimit -n) leaves")
             _refuse(connection)
-            del connection
-            self._restore_reserve()
-
-    def close(self) -> None:
-        """Close the socket and the reserved descriptor."""
-        self._free_reserve()
-        super().close()
 
     def _is_full(self) -> bool:
         if len(self._accepted) < self._max:
             return False
         return sum(one.fileno() >= 0 for one in self._accepted) >= self._max
 
-    def _accept_by_reserve(self, shortage: OSError) -> socket.socket:
-        """Accept a connection with the reserved descriptor, in order to refuse it."""
-        self._log(reason(shortage))
-        self._free_reserve()
-        try:
-            connection, _ = super().accept()
-        except OSError as error:
-            self._restore_reserve()
-            if is_shortage(error):  # another thread was faster
-                time.sleep(_PAUSE_SECONDS)
-                raise BlockingIOError from error
-            raise
-        return connection
-
     def _log(self, why: str) -> None:
         now = time.monotonic()
         if now - self._logged_at >= _LOG_SECONDS:
             self._logged_at = now
             _log.error("connections are refused: %s", why)
-
-    def _free_reserve(self) -> None:
-        if self._reserve is not None:
-            os.close(self._reserve)
-            self._reserve = None
-
-    def _restore_reserve(self) -> None:
-        if self._reserve is None:
-            with contextlib.suppress(OSError):
-                self._reserve = _null()
-
-
-def _null() -> int:
-    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _refuse(connection: socket.socket) -> None:

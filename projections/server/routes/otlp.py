@@ -70,42 +70,30 @@ _LISTS: Final[_Lists] = {
 """What the three kinds of requests repeat: https://github.com/open-telemetry/opentelemetry-proto."""
 
 
-@router.post(
-    "/logs",
-    dependencies=[Depends(needs("append"))],
-    response_class=Response,
-    responses=documented_status(400, 409, 415) | _TAKEN,
-    openapi_extra={"requestBody": _BODY},
-    summary="Log records, such as Claude Code's api_request",
-)
+_POST: Final[dict[str, Any]] = {
+    "dependencies": [Depends(needs("append"))],
+    "response_class": Response,
+    "responses": documented_status(400, 409, 415) | _TAKEN,
+    "openapi_extra": {"requestBody": _BODY},
+    "description": "What was refused is counted in `partialSuccess`; the same export again changes nothing.",
+}
+
+
+@router.post("/logs", summary="Log records, such as Claude Code's api_request", **_POST)
 async def logs(request: Request) -> Response:
-    """A refused record is counted in `partialSuccess`; the same export again changes nothing."""
+    """Take log records."""
     return await _export(request, ExportLogsServiceRequest, ExportLogsServiceResponse, "rejectedLogRecords")
 
 
-@router.post(
-    "/metrics",
-    dependencies=[Depends(needs("append"))],
-    response_class=Response,
-    responses=documented_status(400, 409, 415) | _TAKEN,
-    openapi_extra={"requestBody": _BODY},
-    summary="Metrics, such as Claude Code's cost and token counters",
-)
+@router.post("/metrics", summary="Metrics, such as Claude Code's cost and token counters", **_POST)
 async def metrics(request: Request) -> Response:
-    """A refused data point is counted in `partialSuccess`; the same export again changes nothing."""
+    """Take data points."""
     return await _export(request, ExportMetricsServiceRequest, ExportMetricsServiceResponse, "rejectedDataPoints")
 
 
-@router.post(
-    "/traces",
-    dependencies=[Depends(needs("append"))],
-    response_class=Response,
-    responses=documented_status(400, 409, 415) | _TAKEN,
-    openapi_extra={"requestBody": _BODY},
-    summary="Spans with gen_ai.usage",
-)
+@router.post("/traces", summary="Spans with gen_ai.usage", **_POST)
 async def traces(request: Request) -> Response:
-    """A refused span is counted in `partialSuccess`; the same export again changes nothing."""
+    """Take spans."""
     return await _export(request, ExportTraceServiceRequest, ExportTraceServiceResponse, "rejectedSpans")
 
 
@@ -119,17 +107,15 @@ async def _export(
     service = service_of(request)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
 
-    def read() -> WorkflowGroups:
+    def take() -> ImportReport:
         plain = inflated(body, encoding, service.settings.body_bytes_max)
         try:
             requests = decoded(plain, request_type()) if media == PROTOBUF else [_json(plain)]
-            return _grouped(requests, Location(f"POST {request.url.path}", 1))
+            groups = _grouped(requests, Location(f"POST {request.url.path}", 1))
         except ValueError as error:
             whole = "the body is not the protobuf message of this path" if media == PROTOBUF else str(error)
             raise _not_otlp(whole) from None
-
-    def take() -> ImportReport:
-        return _append(service, read())
+        return _append(service, groups)
 
     if is_small(body, encoding):
         report = await run_in_threadpool(take)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -53,28 +52,24 @@ def test_a_gzip_of_two_members_is_read_whole(server: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding"),
+    "body",
     [
-        (gzip.compress(packed("a")) + b"more", "gzip"),
-        (gzip.compress(packed("a")) + gzip.compress(packed("b"))[:-3], "gzip"),
-        (gzip.compress(packed("a")) + gzip.compress(packed("b")), "gzip"),
-        (zlib.compress(packed("a")) + zlib.compress(packed("b")), "deflate"),
-        (gzip.compress(b"") * 1001, "gzip"),
-        (b"", "gzip"),
+        gzip.compress(packed("a")) + b"more",
+        gzip.compress(packed("a")) + gzip.compress(packed("b"))[:-3],
+        gzip.compress(packed("a")) + gzip.compress(packed("b")),
+        gzip.compress(b"") * 1001,
+        b"",
     ],
     ids=[
         "text behind",
         "a cut member behind",
         "two requests",
-        "two streams of deflate",
         "a thousand members",
         "nothing",
     ],
 )
-def test_what_cannot_be_read_whole_is_refused_and_nothing_of_it_is_taken(
-    server: Here, body: bytes, encoding: str
-) -> None:
-    answer = server.client.post("/v1/logs", content=body, headers=JSON | {"content-encoding": encoding})
+def test_what_cannot_be_read_whole_is_refused_and_nothing_of_it_is_taken(server: Here, body: bytes) -> None:
+    answer = server.client.post("/v1/logs", content=body, headers=GZIP)
     assert answer.status_code == 400
     assert list(server.ledgers.workflow_ids()) == []
 
