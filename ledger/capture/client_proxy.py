@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from ledger.capture.pending_events import in_thread
-from ledger.capture.tracked_responses import EnteredProxy, ResponseRecorder, TrackedCall, tracked_result
+from ledger.capture.tracked_responses import Proxy, ResponseRecorder, TrackedCall, tracked_result
 from ledger.errors import InvalidInput, shown
 
 __all__ = ["tracked"]
@@ -75,7 +75,7 @@ def _has(client: object, path: Path) -> bool:
     return callable(found)
 
 
-class _ClientProxy(EnteredProxy):
+class _ClientProxy(Proxy):
     """Of a client, or of a part of it on the way to a call.
 
     Args:

@@ -19,7 +19,7 @@ from ledger.errors import shown
 from ledger.providers.responses import is_free, names_model, of, reports_usage
 from ledger.providers.streamed_responses import Gathered
 
-__all__ = ["EnteredProxy", "ResponseRecorder", "TrackedCall", "is_stream", "tracked_result"]
+__all__ = ["Proxy", "ResponseRecorder", "TrackedCall", "is_stream", "tracked_result"]
 
 _RAW_STREAM: Final = "_raw_stream"
 """The attribute of the SDKs' stream helpers with the stream that they read: in anthropic 2.14 and openai 3.57."""
@@ -99,8 +99,8 @@ def tracked_result(result: Any, call: TrackedCall) -> Any:
     return result
 
 
-class _Proxy:
-    """A proxy that delegates to a target; to `isinstance` it is the target.
+class Proxy:
+    """A proxy that delegates to a target, and stays the same when it is entered; to `isinstance` it is the target.
 
     Args:
         own: attributes of the proxy itself, not of the target.
@@ -123,35 +123,32 @@ class _Proxy:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._target, name, value)
 
-
-class EnteredProxy(_Proxy):
-    """A proxy that stays the same when it is entered."""
+    def _entered(self, entered: Any) -> Any:  # noqa: ARG002
+        """Return what the block works with, once the target is entered; the proxy itself."""
+        return self
 
     def _leave(self) -> None:
         """Record what can be recorded before the target is left."""
 
     def __enter__(self) -> Any:
-        self._target.__enter__()
-        return self
+        return self._entered(self._target.__enter__())
 
     def __exit__(self, *error: Any) -> Any:
         self._leave()
         return self._target.__exit__(*error)
 
     async def __aenter__(self) -> Any:
-        await self._target.__aenter__()
-        return self
+        return self._entered(await self._target.__aenter__())
 
     async def __aexit__(self, *error: Any) -> Any:
-        self._leave()
+        await in_thread(self._leave)
         return await self._target.__aexit__(*error)
 
 
-class _StreamManager(_Proxy):
+class _StreamManager(Proxy):
     """`with client.messages.stream(…) as stream`: the entered stream reads from a stream that is tracked."""
 
-    def _tracked(self, entered: Any) -> Any:
-        """Return the entered object, tracked."""
+    def _entered(self, entered: Any) -> Any:
         tracked: _RawResponse | _TrackedStream
         if self._call.raw:
             tracked = entered = _RawResponse(entered, self._call)
@@ -168,22 +165,8 @@ class _StreamManager(_Proxy):
         if (tracked := object.__getattribute__(self, "__dict__").get("_tracked_stream")) is not None:
             tracked.finish(ended=False)
 
-    def __enter__(self) -> Any:
-        return self._tracked(self._target.__enter__())
 
-    def __exit__(self, *error: Any) -> Any:
-        self._leave()
-        return self._target.__exit__(*error)
-
-    async def __aenter__(self) -> Any:
-        return self._tracked(await self._target.__aenter__())
-
-    async def __aexit__(self, *error: Any) -> Any:
-        await in_thread(self._leave)
-        return await self._target.__aexit__(*error)
-
-
-class _Finishing(_Proxy):
+class _Finishing(Proxy):
     """A proxy that records its call once, at the latest when it is closed or dropped."""
 
     def finish(self, *, ended: bool) -> None:
@@ -263,7 +246,7 @@ def _parsed(body: bytes) -> object:
         return body
 
 
-class _TrackedStream(_Finishing, EnteredProxy):
+class _TrackedStream(_Finishing):
     """A stream that is recorded once: when it has ended, or, as partial, when it is closed, fails or is dropped."""
 
     def __init__(self, target: Any, call: TrackedCall) -> None:

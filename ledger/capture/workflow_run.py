@@ -13,9 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
-from ledger.capture.arguments import named_arguments
 from ledger.capture.pending_events import in_thread
 from ledger.capture.workflow import Workflow
 from ledger.config.locate import config_file, data_directory
@@ -26,7 +25,16 @@ from ledger.pricing.price_book import PriceBook
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore
 
-__all__ = ["JoinedWorkflow", "Ledgers", "WorkflowRun", "join", "named_by_environment", "opened_ledgers", "workflow"]
+__all__ = [
+    "JoinedWorkflow",
+    "Ledgers",
+    "StartFields",
+    "WorkflowRun",
+    "join",
+    "named_by_environment",
+    "opened_ledgers",
+    "workflow",
+]
 
 _MESSAGE_CHARACTERS_MAX: Final = 4000
 _STOPPED: Final = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
@@ -53,7 +61,43 @@ def opened_ledgers(data: Path | str | None, store: LedgerStore | None, prices: P
     return Ledgers(DirectoryStore(folder) if store is None else store, book, config)
 
 
-class WorkflowRun(Workflow):
+class StartFields(TypedDict, total=False):
+    """What the start of a run records; of several starts, the last that names a field counts."""
+
+    issue_number: int | None
+    workflow_template: str | None
+    project: str | None
+    estimated_cost_usd: object
+    budget_usd: object
+
+
+class WorkflowBlock(Workflow):
+    """A workflow in a `with` or `async with` block."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Flush the tracked calls; a failure never hides the exception that leaves the block."""
+        self.ended_at = datetime.now(UTC)
+        if error is None:
+            self.flush()
+        else:
+            self._try(error, "the last charges", self.flush)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await in_thread(lambda: self.__exit__(kind, error, traceback))
+
+    def _try(self, error: BaseException, what: str, record: Callable[[], object]) -> None:
+        """Record something; a failure becomes a note on the exception that leaves the block."""
+        try:
+            record()
+        except Exception as problem:
+            error.add_note(f"costledger could not record {what} of workflow {self.workflow_id!r}: {problem}")
+
+
+class WorkflowRun(WorkflowBlock):
     """A run of a workflow: `with`, `async with`, or `start()` and one of `finish()`, `fail()` and `cancel()`.
 
     A block that is left without an exception, or by `sys.exit(0)`, completes it. Ctrl-C, a cancelled task and a
@@ -139,13 +183,6 @@ class WorkflowRun(Workflow):
         self._pid = None
         self._try(error, "the end", lambda: self._store.append([_end_of(self.workflow_id, error)]))
 
-    def _try(self, error: BaseException, what: str, record: Callable[[], object]) -> None:
-        """Record something; a failure becomes a note on the exception that leaves the block, and never hides it."""
-        try:
-            record()
-        except Exception as problem:
-            error.add_note(f"costledger could not record {what} of workflow {self.workflow_id!r}: {problem}")
-
     async def __aenter__(self) -> Self:
         starting = asyncio.get_running_loop().run_in_executor(None, self.start)
         try:
@@ -160,11 +197,6 @@ class WorkflowRun(Workflow):
             starting.add_done_callback(end)
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await in_thread(lambda: self.__exit__(kind, error, traceback))
-
 
 def _end_of(workflow_id: str, error: BaseException) -> Event:
     if isinstance(error, _STOPPED):
@@ -178,7 +210,7 @@ def _failed(workflow_id: str, reason: str | BaseException) -> Event:
     return workflow_ended(workflow_id, "failed", error_message=shown)
 
 
-class JoinedWorkflow(Workflow):
+class JoinedWorkflow(WorkflowBlock):
     """A workflow that another program runs; a `with` or `async with` block flushes tracked calls at its end."""
 
     def __init__(self, workflow_id: str, ledgers: Ledgers) -> None:
@@ -188,39 +220,18 @@ class JoinedWorkflow(Workflow):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.ended_at = datetime.now(UTC)
-        try:
-            self.flush()
-        except Exception as problem:
-            if error is None:
-                raise
-            error.add_note(f"costledger could not record the last charges of {self.workflow_id!r}: {problem}")
-
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await in_thread(lambda: self.__exit__(kind, error, traceback))
 
-
-@named_arguments()
 def workflow(
     workflow_id: str,
     *,
-    issue_number: int | None = None,
-    workflow_template: str | None = None,
-    project: str | None = None,
-    estimated_cost_usd: object = None,
-    budget_usd: object = None,
     data: Path | str | None = None,
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
     cumulative: bool = False,
+    **start: Unpack[StartFields],
 ) -> WorkflowRun:
     """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
 
@@ -232,19 +243,13 @@ def workflow(
         data: the data directory; by default that of `data_directory`.
         store: other ledgers; then `data` is only searched for `costledger.toml`.
         prices: a price book instead of the configuration's and genai-prices.
+        start: what the start records, see `StartFields`.
 
     Raises:
         InvalidConfig: `costledger.toml` cannot be used; nothing was appended.
         CostledgerError: an event could not be appended.
     """
-    started = workflow_started(
-        workflow_id,
-        issue_number=issue_number,
-        workflow_template=workflow_template,
-        project=project,
-        estimated_cost_usd=estimated_cost_usd,
-        budget_usd=budget_usd,
-    )
+    started = workflow_started(workflow_id, **start)
     return WorkflowRun(started, opened_ledgers(data, store, prices), cumulative=cumulative)
 
 
@@ -263,7 +268,6 @@ def named_by_environment(workflow_id: str | None) -> str:
     return found
 
 
-@named_arguments()
 def join(
     workflow_id: str | None = None,
     *,

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Self, Unpack
 
-from ledger.capture.arguments import named_arguments
 from ledger.capture.workflow import Workflow
-from ledger.capture.workflow_run import JoinedWorkflow, Ledgers, WorkflowRun, named_by_environment, opened_ledgers
+from ledger.capture.workflow_run import (
+    JoinedWorkflow,
+    Ledgers,
+    StartFields,
+    WorkflowRun,
+    named_by_environment,
+    opened_ledgers,
+)
 from ledger.errors import BudgetExceeded, InvalidInput, UnknownWorkflow
 from ledger.events import money
-from ledger.events.event import Event, workflow_started
+from ledger.events.event import workflow_started
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.append import Receipt
 from ledger.storage.line import Head
@@ -29,8 +34,7 @@ __all__ = ["BudgetExceeded", "JoinedWithCost", "RunWithCost", "join", "workflow"
 _METERS_MAX: Final = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Figures:
+class _Figures(NamedTuple):
     """The result of one replay: the cost, None while it is unknown, and the budget's status."""
 
     cost_nanousd: int | None
@@ -87,6 +91,11 @@ class _Accounted(Workflow):
     _account: _Account
     _raise_over_budget: bool
 
+    def accounted(self, account: _Account, *, raise_over_budget: bool) -> Self:
+        """Return it with an account to take its figures from."""
+        self._account, self._raise_over_budget = account, raise_over_budget
+        return self
+
     def _recorded(self, receipt: Receipt) -> Receipt:
         if self._raise_over_budget:
             self._account.check()
@@ -119,67 +128,44 @@ class _Accounted(Workflow):
 class RunWithCost(_Accounted, WorkflowRun):
     """A run of a workflow that knows what it has cost."""
 
-    def __init__(
-        self, started: Event, ledgers: Ledgers, account: _Account, *, raise_over_budget: bool, cumulative: bool
-    ) -> None:
-        super().__init__(started, ledgers, cumulative=cumulative)
-        self._account, self._raise_over_budget = account, raise_over_budget
-
 
 class JoinedWithCost(_Accounted, JoinedWorkflow):
     """A workflow that another program runs, and what it has cost."""
-
-    def __init__(self, workflow_id: str, ledgers: Ledgers, account: _Account, *, raise_over_budget: bool) -> None:
-        super().__init__(workflow_id, ledgers)
-        self._account, self._raise_over_budget = account, raise_over_budget
 
 
 def _usd(nanousd: int) -> Decimal:
     return Decimal(money.to_wire(nanousd))
 
 
-@named_arguments()
 def workflow(
     workflow_id: str,
     *,
-    issue_number: int | None = None,
-    workflow_template: str | None = None,
-    project: str | None = None,
-    estimated_cost_usd: object = None,
-    budget_usd: object = None,
     raise_over_budget: bool = False,
     data: Path | str | None = None,
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
     cumulative: bool = False,
+    **start: Unpack[StartFields],
 ) -> RunWithCost:
     """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
 
     Args:
         raise_over_budget: `observe` and `charge` raise `BudgetExceeded` once what they appended is over the budget.
-        issue_number, workflow_template, project, estimated_cost_usd, budget_usd: what its start records.
+        start: what its start records, see `StartFields`.
         data, store, prices, cumulative: as for `ledger.workflow`.
 
     Raises:
         InvalidInput: no budget is set that could be exceeded, or an argument is none; nothing was appended.
         CostledgerError: an event could not be appended.
     """
-    started = workflow_started(
-        workflow_id,
-        issue_number=issue_number,
-        workflow_template=workflow_template,
-        project=project,
-        estimated_cost_usd=estimated_cost_usd,
-        budget_usd=budget_usd,
-    )
-    ledgers = opened_ledgers(data, store, prices)
-    account = _Account(workflow_id, ledgers, workflow_template)
-    if raise_over_budget and budget_usd is None:
+    started, ledgers = workflow_started(workflow_id, **start), opened_ledgers(data, store, prices)
+    account = _Account(workflow_id, ledgers, start.get("workflow_template"))
+    if raise_over_budget and start.get("budget_usd") is None:
         account.require_budget()
-    return RunWithCost(started, ledgers, account, raise_over_budget=raise_over_budget, cumulative=cumulative)
+    run = RunWithCost(started, ledgers, cumulative=cumulative)
+    return run.accounted(account, raise_over_budget=raise_over_budget)
 
 
-@named_arguments()
 def join(
     workflow_id: str | None = None,
     *,
@@ -201,4 +187,4 @@ def join(
     account = _Account(name, ledgers)
     if raise_over_budget:
         account.require_budget()
-    return JoinedWithCost(name, ledgers, account, raise_over_budget=raise_over_budget)
+    return JoinedWithCost(name, ledgers).accounted(account, raise_over_budget=raise_over_budget)
