@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from ledger.events import money
 from ledger.storage.line import Head
 from projections.documents.budgets import budget_document
 from projections.folding.fold import RUNNING, State
+from projections.folding.row import Row
 from projections.replay.refresh import ENDED, LedgerVanished
 from projections.reports.budgets import BudgetStatus, budget_status, lower_bound, standing_so_far
 from projections.server.background.row_refresher import RowRefresher
@@ -45,6 +47,10 @@ class LedgerStatus:
     budget: BudgetStatus | None
     at_least: bool
     unpriced: int
+
+
+_UNKNOWN: Final = LedgerStatus(0, RUNNING, None, None, at_least=True, unpriced=0)
+"""Of a ledger that cannot be replayed."""
 
 
 class BudgetStatuses:
@@ -86,27 +92,32 @@ class BudgetStatuses:
             local: an error when the ledger was appended to and cannot be replayed; then the row is used, as it is when
                 the ledger has lost lines that the row was folded from.
         """
-        shared = self._refresher.shared
-        problem = self._refresher.state.problems.get(workflow_id)
+        shared, problem = self._refresher.shared, self._refresher.state.problems.get(workflow_id)
         if problem is not None and isinstance(problem.error, ReplacedLedger | LedgerVanished):
             local = problem.error  # the row knows more than the ledger
-        if isinstance(local, CostledgerError):
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._by_row, workflow_id, local, shared)
-        if shared and self._refresher.ready:
-            asked = asyncio.get_running_loop().run_in_executor(self._pool, self._with_row, workflow_id, local)
-            try:
-                if (found := await asyncio.wait_for(asked, _ROW_SECONDS_MAX)) is not None:
-                    return _as_json(found, hosts="all")
-            except (CostledgerError, TimeoutError):
-                pass  # the row refresher reports it
-        return _as_json(local, hosts="this" if shared else "all")
+        error, found = (local, _UNKNOWN) if isinstance(local, CostledgerError) else (None, local)
+        row = None
+        if error is not None or (shared and self._refresher.ready):
+            asked = asyncio.get_running_loop().run_in_executor(self._pool, self._row, workflow_id)
+            with suppress(CostledgerError, TimeoutError):  # the row refresher reports it
+                row = await asyncio.wait_for(asked, _ROW_SECONDS_MAX)
+        if row is not None:
+            found = self._with_row(row, found)
+        return {
+            "cost_usd": money.to_wire(found.cost_nanousd),
+            "at_least": found.at_least,
+            "unpriced_events": found.unpriced,
+            "status": found.status,
+            "budget": budget_document(found.budget),
+            "hosts": "this" if shared and row is None else "all",
+            "problem": None if error is None else sentence(error, self._service.settings.data),
+        }
 
-    def _with_row(self, workflow_id: str, local: LedgerStatus) -> LedgerStatus | None:
+    def _row(self, workflow_id: str) -> Row | None:
+        return self._service.history.row(workflow_id)
+
+    def _with_row(self, row: Row, local: LedgerStatus) -> LedgerStatus:
         """Combine both, since the row may be older or newer than this ledger: the larger cost, any budget, any end."""
-        row = self._service.history.row(workflow_id)
-        if row is None:
-            return None
         cost = max(row.actual_cost_nanousd, local.cost_nanousd)
         budget = local.named_nanousd if row.budget_nanousd is None else row.budget_nanousd
         unpriced = max(row.unpriced_events, local.unpriced)
@@ -115,32 +126,6 @@ class BudgetStatuses:
         status = local.status if local.status in ENDED else row.status
         return LedgerStatus(cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced)
 
-    def _by_row(self, workflow_id: str, problem: CostledgerError, shared: bool) -> dict[str, Any]:
-        """Return the cost of the row as a lower bound; of nothing when the row cannot be read either."""
-        try:
-            row = self._service.history.row(workflow_id)
-        except CostledgerError:
-            row = None
-        found = LedgerStatus(0, RUNNING, None, None, at_least=True, unpriced=0)
-        if row is not None:
-            status = budget_status(replace(row, cost_basis="partial"), self._budgets)
-            cost, unpriced = row.actual_cost_nanousd, row.unpriced_events
-            found = LedgerStatus(cost, row.status, row.budget_nanousd, status, at_least=True, unpriced=unpriced)
-        text = sentence(problem, self._service.settings.data)
-        return _as_json(found, hosts="this" if shared and row is None else "all") | {"problem": text}
-
     def close(self) -> None:
         """Stop the threads that read rows."""
         self._pool.shutdown()
-
-
-def _as_json(found: LedgerStatus, *, hosts: str) -> dict[str, Any]:
-    return {
-        "cost_usd": money.to_wire(found.cost_nanousd),
-        "at_least": found.at_least,
-        "unpriced_events": found.unpriced,
-        "status": found.status,
-        "budget": budget_document(found.budget),
-        "hosts": hosts,
-        "problem": None,
-    }

@@ -37,11 +37,6 @@ class Verification:
     error: str | None = None
 
 
-class _Stopped(CostledgerError):
-    def __init__(self) -> None:
-        super().__init__("the server was stopped")
-
-
 class VerificationRunner:
     """The verifications of a service. Safe between threads.
 
@@ -79,19 +74,13 @@ class VerificationRunner:
 
         def on(done: int, count: int) -> None:  # noqa: ARG001
             if self._stopped.is_set():
-                raise _Stopped
+                raise CostledgerError("the server was stopped")
 
         try:
             # Two processes at least, so that many ledgers are verified outside this one, which answers requests.
             many = max(2, processes_at_hand())
-            found = verify(
-                service.ledgers,
-                service.history,
-                mine.proof,
-                application=service.application,
-                processes=many,
-                progress=on,
-            )
+            copy = service.application
+            found = verify(service.ledgers, service.history, mine.proof, application=copy, processes=many, progress=on)
             for finding in found:
                 if len(mine.findings) < FINDINGS_MAX:
                     mine.findings.append(finding)
