@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -46,12 +45,12 @@ def webhooks_command(new_secret: bool, resend: str | None, as_json: bool) -> Non
         from projections.server.webhooks.endpoints import host_of, id_of
     except ImportError:
         raise MissingExtra("`costledger webhooks`", "server") from None
-    from projections.server.webhooks.outbox import Outbox, Tally
+    from projections.server.webhooks.outbox import NO_DELIVERIES, Outbox
 
     def endpoints(outbox: Outbox | None) -> list[EndpointDocument]:
         named = [(id_of(each.url), host_of(each.url), each.events) for each in config().webhooks]
         return [
-            endpoint_document(id, host, events, asdict(outbox.tally(id) if outbox else Tally()))
+            endpoint_document(id, host, events, outbox.tally(id) if outbox else NO_DELIVERIES)
             for id, host, events in named
         ]
 
@@ -64,7 +63,7 @@ def webhooks_command(new_secret: bool, resend: str | None, as_json: bool) -> Non
         if resend is not None:
             _resend(outbox, resend)
         else:
-            letters = [dead_letter_document(asdict(letter)) for letter in outbox.dead_letters()]
+            letters = [dead_letter_document(letter) for letter in outbox.dead_letters()]
             _print(endpoints(outbox), letters, as_json=as_json)
 
 

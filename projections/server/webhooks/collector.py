@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,14 +22,31 @@ from projections.documents.types import usd
 from projections.folding.row import Row
 from projections.history.store import AuditEntry, HistoryStore
 from projections.replay.refresh import ENDED
-from projections.reports.budgets import Budgets, BudgetState, budget_status
-from projections.server.webhooks.outbox import LastNotified, Outbox, OutboxTransaction, WebhookMessage
+from projections.reports.budgets import Budgets, BudgetState, BudgetStatus, budget_status
+from projections.server.webhooks.outbox import Outbox, WebhookMessage
 
 __all__ = ["MessageCollector"]
 
 _AT_ONCE: Final = 1_000
-_AUDIT: Final = "audit"
-_CHANGE: Final = "change"
+_AUDIT, _CHANGE, _DAMAGES, _LAST = "audit", "change", "damages", "last "
+"""Names of notes: how far the audit log and the changes were read, the damage that was sent and remains, and what was
+last sent of a workflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastNotified:
+    """What was last sent of a workflow.
+
+    Attributes:
+        settled: how and when it ended.
+        over_run: the run in which it was over its budget.
+        warned: the run, and the largest share of its budget that was warned of: "1 0.8".
+    """
+
+    cost_nanousd: int | None = None
+    settled: str | None = None
+    over_run: int | None = None
+    warned: str | None = None
 
 
 class MessageCollector:
@@ -54,20 +71,20 @@ class MessageCollector:
 
     def start(self) -> None:
         """Start at the present state, the first time: there is no message of what there is already."""
-        with self._outbox.transaction() as into:
-            if into.position(_AUDIT) is not None:
+        with self._outbox.transaction():
+            if self._outbox.note(_AUDIT) is not None:
                 return
             number, mark = 0, ""
             while entries := self._history().audit(after=number, limit=_AT_ONCE):
                 number, mark = entries[-1].id, _mark(entries[-1])
-            into.set_position(_AUDIT, number, mark)
+            self._outbox.set_note(_AUDIT, [number, mark])
             number = 0
             while changes := self._history().changes_after(number, _AT_ONCE):
                 number = changes[-1][0]
-            into.set_position(_CHANGE, number)
+            self._outbox.set_note(_CHANGE, number)
             for row in self._history().rows():
-                over, warned = self._over_run(row), self._warned(row)
-                into.set_last_notified(row.adw_id, LastNotified(row.actual_cost_nanousd, _settled(row), over, warned))
+                reached = self._reached(row, budget_status(row, self._budgets))
+                self._set_last(row.adw_id, reached)
 
     def collect(self, unsettled: Collection[str], damages: Mapping[str, str], now: float) -> bool:
         """Collect all messages that are new; return whether there was one.
@@ -79,44 +96,44 @@ class MessageCollector:
         """
         found = False
         while True:
-            with self._outbox.transaction() as into:
-                of_audit = self._audit(into, now)
-                of_changes = False if of_audit else self._changes(into, unsettled, now)
+            with self._outbox.transaction():
+                of_audit = self._audit(now)
+                of_changes = False if of_audit else self._changes(unsettled, now)
             if not (of_audit or of_changes):
                 break
             found = True
-        with self._outbox.transaction() as into:
-            return self._damages(into, damages, now) or found
+        with self._outbox.transaction():
+            return self._damages(damages, now) or found
 
-    def _audit(self, into: OutboxTransaction, now: float) -> bool:
-        number = self._audit_position(into)
+    def _audit(self, now: float) -> bool:
+        number = self._audit_position()
         entries = self._history().audit(after=number, limit=_AT_ONCE)
         for entry in entries:
-            last, cost = into.last_notified(entry.adw_id), money.parse_total(entry.new_cost)
+            last, cost = self._last(entry.adw_id), money.parse_total(entry.new_cost)
             if cost == last.cost_nanousd:
                 continue
-            into.set_last_notified(entry.adw_id, replace(last, cost_nanousd=cost))
+            self._set_last(entry.adw_id, replace(last, cost_nanousd=cost))
             before = last.cost_nanousd
             if before is None and entry.old_cost is not None:
                 before = money.parse_total(entry.old_cost)
             data = {"adw_id": entry.adw_id, "old_cost": usd(before), "new_cost": usd(cost), "reason": entry.reason}
-            self._put(into, "cost.updated", entry.adw_id, data, now)
+            self._put("cost.updated", entry.adw_id, data, now)
         if entries:
-            into.set_position(_AUDIT, entries[-1].id, _mark(entries[-1]))
+            self._outbox.set_note(_AUDIT, [entries[-1].id, _mark(entries[-1])])
         return bool(entries)
 
-    def _audit_position(self, into: OutboxTransaction) -> int:
+    def _audit_position(self) -> int:
         """Return how far the audit log was read; 0 when it is another one, since the database was made again."""
-        number, mark = into.position(_AUDIT) or (0, "")
+        number, mark = self._outbox.note(_AUDIT) or (0, "")
         if number:
             same = self._history().audit(after=number - 1, limit=1)
             if not same or same[0].id != number or _mark(same[0]) != mark:
-                into.set_position(_CHANGE, 0)
+                self._outbox.set_note(_CHANGE, 0)
                 return 0
         return number
 
-    def _changes(self, into: OutboxTransaction, unsettled: Collection[str], now: float) -> bool:
-        number, _ = into.position(_CHANGE) or (0, "")
+    def _changes(self, unsettled: Collection[str], now: float) -> bool:
+        number = self._outbox.note(_CHANGE) or 0
         changes = self._history().changes_after(number, _AT_ONCE)
         new = False
         for at, adw_id in changes:
@@ -124,51 +141,59 @@ class MessageCollector:
             if row is not None and adw_id in unsettled:
                 break  # it is asked for again once its sources have been read
             if row is not None:
-                self._row(into, row, now)
+                self._row(row, now)
             number, new = at, True
         if new:
-            into.set_position(_CHANGE, number)
+            self._outbox.set_note(_CHANGE, number)
         return new
 
-    def _row(self, into: OutboxTransaction, row: Row, now: float) -> None:
-        last = into.last_notified(row.adw_id)
-        before, settled = last, _settled(row)
-        if settled is not None and settled != last.settled:
-            last = replace(last, settled=settled)
-            self._put(into, "workflow.settled", row.adw_id, self._of_row(row), now)
-        over = self._over_run(row)
-        if over is not None and over != last.over_run:
-            last = replace(last, over_run=over)
-            self._put(into, "budget.exceeded", row.adw_id, self._of_row(row) | {"run": over}, now)
-        warned = self._warned(row)
-        if warned is not None and (last.warned is None or _run_and_share(warned) > _run_and_share(last.warned)):
-            last = replace(last, warned=warned)
-            run, share = _run_and_share(warned)
-            data = self._of_row(row) | {"run": run, "warned_at": float(share)}
-            self._put(into, "budget.warned", row.adw_id, data, now)
-        if last != before:
-            into.set_last_notified(row.adw_id, last)
+    def _row(self, row: Row, now: float) -> None:
+        last, budget = self._last(row.adw_id), budget_status(row, self._budgets)
+        reached, data = self._reached(row, budget), self._of_row(row, budget)
+        if reached.settled is not None and reached.settled != last.settled:
+            self._put("workflow.settled", row.adw_id, data, now)
+            last = self._noted(row, last, settled=reached.settled)
+        if reached.over_run is not None and reached.over_run != last.over_run:
+            self._put("budget.exceeded", row.adw_id, data | {"run": reached.over_run}, now)
+            last = self._noted(row, last, over_run=reached.over_run)
+        if reached.warned is not None and (run_and_share := _run_and_share(reached.warned)) > _run_and_share(
+            last.warned
+        ):
+            run, share = run_and_share
+            self._put("budget.warned", row.adw_id, data | {"run": run, "warned_at": float(share)}, now)
+            self._noted(row, last, warned=reached.warned)
 
-    def _damages(self, into: OutboxTransaction, damages: Mapping[str, str], now: float) -> bool:
-        sent = into.damages()
-        for adw_id in sent.keys() - damages.keys():
-            into.set_damage(adw_id, None)
-        for adw_id in sorted(damages.keys() - sent.keys()):
-            into.set_damage(adw_id, damages[adw_id])
-            self._put(into, "ledger.damaged", adw_id, {"adw_id": adw_id, "problem": damages[adw_id]}, now)
-        return bool(damages.keys() - sent.keys())
+    def _noted(self, row: Row, last: LastNotified, **sent: Any) -> LastNotified:
+        now = replace(last, **sent)
+        self._set_last(row.adw_id, now)
+        return now
 
-    def _over_run(self, row: Row) -> int | None:
-        found = budget_status(row, self._budgets)
-        return None if found is None or found.state is not BudgetState.OVER else self._run(row)
+    def _last(self, adw_id: str) -> LastNotified:
+        return LastNotified(**(self._outbox.note(_LAST + adw_id) or {}))
 
-    def _warned(self, row: Row) -> str | None:
-        """Return the run and the largest share of its budget that is warned of; None below all shares and when over."""
-        found = budget_status(row, self._budgets)
-        if found is None or found.state is not BudgetState.WARNED or found.warned_at is None:
-            return None
-        run = self._run(row)
-        return None if run is None else f"{run} {found.warned_at}"
+    def _set_last(self, adw_id: str, last: LastNotified) -> None:
+        self._outbox.set_note(_LAST + adw_id, asdict(last))
+
+    def _reached(self, row: Row, budget: BudgetStatus | None) -> LastNotified:
+        """Return what there is to send of a row; its run is asked for only when its budget matters."""
+        settled = f"{row.status} {row.end_time}" if row.status in ENDED else None
+        found = LastNotified(row.actual_cost_nanousd, settled)
+        if budget is None or budget.state not in (BudgetState.OVER, BudgetState.WARNED):
+            return found
+        if (run := self._run(row)) is None:
+            return found
+        if budget.state is BudgetState.OVER:
+            return replace(found, over_run=run)
+        return found if budget.warned_at is None else replace(found, warned=f"{run} {budget.warned_at}")
+
+    def _damages(self, damages: Mapping[str, str], now: float) -> bool:
+        sent = self._outbox.note(_DAMAGES) or {}
+        new = sorted(damages.keys() - sent.keys())
+        for adw_id in new:
+            self._put("ledger.damaged", adw_id, {"adw_id": adw_id, "problem": damages[adw_id]}, now)
+        if damages.keys() != sent.keys():
+            self._outbox.set_note(_DAMAGES, dict(damages))
+        return bool(new)
 
     def _run(self, row: Row) -> int | None:
         try:
@@ -178,7 +203,7 @@ class MessageCollector:
         except CostledgerError:
             return None  # sent as damage; asked again with the row's next change
 
-    def _of_row(self, row: Row) -> dict[str, Any]:
+    def _of_row(self, row: Row, budget: BudgetStatus | None) -> dict[str, Any]:
         return {
             "adw_id": row.adw_id,
             "status": row.status,
@@ -189,24 +214,19 @@ class MessageCollector:
             "workflow_template": row.workflow_template,
             "project": row.project,
             "end_time": row.end_time,
-            "budget": budget_document(budget_status(row, self._budgets)),
+            "budget": budget_document(budget),
         }
 
-    def _put(self, into: OutboxTransaction, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:
+    def _put(self, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:
         body = {"type": type, "timestamp": timestamps.to_wire(timestamps.now()), "data": data}
         message = WebhookMessage(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(body).decode())
-        into.put(message, self._wanted(type), now)
+        self._outbox.put(message, self._wanted(type), now)
 
 
-def _run_and_share(warned: str) -> tuple[int, Decimal]:
-    run, _, share = warned.partition(" ")
+def _run_and_share(warned: str | None) -> tuple[int, Decimal]:
+    run, _, share = (warned or "0 0").partition(" ")
     return int(run), Decimal(share)
 
 
 def _mark(entry: AuditEntry) -> str:
     return f"{entry.timestamp} {entry.adw_id}"
-
-
-def _settled(row: Row) -> str | None:
-    """Return how and when a workflow ended; None while it runs."""
-    return f"{row.status} {row.end_time}" if row.status in ENDED else None

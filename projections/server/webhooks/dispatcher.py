@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -105,7 +104,7 @@ class WebhookDispatcher:
             return []
         tallies = self._pool.submit(lambda: [outbox.tally(endpoint.id) for endpoint in self.endpoints]).result()
         return [
-            endpoint_document(endpoint.id, endpoint.host, endpoint.config.events, asdict(tally))
+            endpoint_document(endpoint.id, endpoint.host, endpoint.config.events, tally)
             for endpoint, tally in zip(self.endpoints, tallies, strict=True)
         ]
 
@@ -113,7 +112,7 @@ class WebhookDispatcher:
         """Return the messages that were given up; waits for the outbox."""
         outbox = self._outbox
         letters = [] if outbox is None else self._pool.submit(outbox.dead_letters).result()
-        return [dead_letter_document(asdict(letter)) for letter in letters]
+        return [dead_letter_document(letter) for letter in letters]
 
     def resend(self, id: str) -> list[str]:
         """Send a message that was given up again; return its endpoints. Waits for the outbox."""
@@ -149,9 +148,8 @@ class WebhookDispatcher:
 
     def _started(self, outbox: Outbox) -> MessageCollector:
         service = self._service
-        collector = MessageCollector(
-            outbox, lambda: service.history, service.config.budgets, self._wanted, self._run_of
-        )
+        budgets = service.config.budgets
+        collector = MessageCollector(outbox, lambda: service.history, budgets, self._wanted, self._run_of)
         collector.start()
         return collector
 

@@ -15,21 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from projections.history.sqlite.connection import SqliteConnection
 
-__all__ = ["DeadLetter", "Delivery", "LastNotified", "Outbox", "Tally", "WebhookMessage"]
-
-_NOTIFIED: Final = "told"
-"""The table of what was last sent."""
+__all__ = ["NO_DELIVERIES", "Delivery", "Outbox", "WebhookMessage"]
 
 _SCHEMA: Final = (
-    # How far the history was read: `audit` and `change`. The mark distinguishes this audit log from another one.
-    "CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, number INTEGER NOT NULL, mark TEXT NOT NULL) STRICT",
-    # What was last sent of each workflow; NULL: nothing yet.
-    f"CREATE TABLE IF NOT EXISTS {_NOTIFIED} (adw_id TEXT PRIMARY KEY, cost_nanousd INTEGER, settled TEXT, "
-    "over_run INTEGER, damage TEXT, warned TEXT) STRICT, WITHOUT ROWID",
+    # How far the history was read, and what was last sent of each workflow: JSON, by a name that the collector chooses.
+    "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS message (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
     "type TEXT NOT NULL, adw_id TEXT NOT NULL, body TEXT NOT NULL, made_at REAL NOT NULL) STRICT",
     # One for each endpoint that is yet to take a message; due_at NULL: an older one of the workflow goes first, or
@@ -67,49 +63,21 @@ class Delivery:
     message: WebhookMessage
 
 
-@dataclass(frozen=True, slots=True)
-class LastNotified:
-    """What was last sent of a workflow.
-
-    Attributes:
-        settled: how and when it ended.
-        over_run: the run in which it was over its budget.
-        warned: the run, and the largest share of its budget that was warned of: "1 0.8".
-    """
-
-    cost_nanousd: int | None = None
-    settled: str | None = None
-    over_run: int | None = None
-    warned: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The deliveries of an endpoint; times are seconds since 1970."""
-
-    pending: int = 0
-    oldest_pending_at: float | None = None
-    dead: int = 0
-    delivered: int = 0
-    last_delivered_at: float | None = None
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that was given up."""
-
-    id: str
-    endpoint: str
-    type: str
-    adw_id: str
-    made_at: float
-    attempts: int
-    last_error: str
+NO_DELIVERIES: Final = {
+    "pending": 0,
+    "oldest_pending_at": None,
+    "dead": 0,
+    "delivered": 0,
+    "last_delivered_at": None,
+    "last_error": None,
+}
+"""The fields of `Outbox.tally` before the first message."""
 
 
 class Outbox:
     """The outbox of a data directory; several processes may read it, one delivers. Not for two threads at once.
+
+    What `put` and `set_note` store belongs into a `transaction`.
 
     Raises:
         HistoryUnavailable: at construction and by every method.
@@ -124,10 +92,6 @@ class Outbox:
                 with self._connection.transaction():
                     for statement in _SCHEMA:
                         self._db.execute(statement)
-                    if "warned" not in {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({_NOTIFIED})")}:
-                        self._db.execute(
-                            f"ALTER TABLE {_NOTIFIED} ADD COLUMN warned TEXT"
-                        )  # an earlier version made it
         except BaseException:
             self._connection.close()
             raise
@@ -137,10 +101,14 @@ class Outbox:
         self._connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[OutboxTransaction]:
+    def transaction(self) -> Iterator[None]:
         """Commit all that the block stores, or nothing."""
         with self._connection.errors(), self._connection.transaction():
-            yield OutboxTransaction(self._db)
+            yield
+
+    def _query(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._connection.errors():
+            return self._db.execute(query, values).fetchall()
 
     def due(self, endpoint: str, now: float, limit: int) -> list[Delivery]:
         """Return the due deliveries of an endpoint, the oldest first; no two of one workflow."""
@@ -149,22 +117,20 @@ class Outbox:
             "FROM delivery d JOIN message m USING (number) WHERE d.endpoint = ? AND d.due_at <= ? "
             "ORDER BY d.due_at, d.number LIMIT ?"
         )
-        with self._connection.errors():
-            found = self._db.execute(query, (endpoint, now, limit)).fetchall()
         return [
-            Delivery(endpoint, number, attempts, WebhookMessage(*message)) for _, number, attempts, *message in found
+            Delivery(endpoint, number, attempts, WebhookMessage(*message))
+            for _, number, attempts, *message in self._query(query, endpoint, now, limit)
         ]
 
     def next_due_at(self, endpoint: str) -> float | None:
         """Return when the next delivery is due; None: none waits."""
-        with self._connection.errors():
-            query = "SELECT min(due_at) FROM delivery WHERE endpoint = ? AND due_at IS NOT NULL"
-            found: tuple[float | None] = self._db.execute(query, (endpoint,)).fetchone()
-            return found[0]
+        query = "SELECT min(due_at) FROM delivery WHERE endpoint = ? AND due_at IS NOT NULL"
+        found: float | None = self._query(query, endpoint)[0][0]
+        return found
 
     def taken(self, delivery: Delivery, now: float) -> None:
         """Remove a delivery that was taken."""
-        with self._connection.errors(), self._connection.transaction():
+        with self.transaction():
             key = (delivery.endpoint, delivery.number)
             self._db.execute("DELETE FROM delivery WHERE endpoint = ? AND number = ?", key)
             left = self._db.execute("SELECT 1 FROM delivery WHERE number = ?", (delivery.number,)).fetchone()
@@ -183,7 +149,7 @@ class Outbox:
         Args:
             again_at: when it is tried again; None: it is given up, and the workflow's next message is due.
         """
-        with self._connection.errors(), self._connection.transaction():
+        with self.transaction():
             self._db.execute(
                 "UPDATE delivery SET attempts = attempts + 1, error = ?, due_at = ?, dead = ? "
                 "WHERE endpoint = ? AND number = ?",
@@ -199,7 +165,7 @@ class Outbox:
 
     def resend(self, id: str, now: float) -> list[str]:
         """Make a message that was given up due again; return its endpoints."""
-        with self._connection.errors(), self._connection.transaction():
+        with self.transaction():
             found = self._db.execute(
                 "SELECT d.endpoint, d.number, d.adw_id FROM delivery d JOIN message m USING (number) "
                 "WHERE d.dead = 1 AND m.id = ? ORDER BY 1",
@@ -212,71 +178,33 @@ class Outbox:
                 _promote(self._db, endpoint, adw_id, now)
         return [endpoint for endpoint, _, _ in found]
 
-    def tally(self, endpoint: str) -> Tally:
-        """Return the counts of an endpoint."""
-        with self._connection.errors():
-            pending, oldest, dead = self._db.execute(
-                "SELECT count(*) FILTER (WHERE dead = 0), min(made_at) FILTER (WHERE dead = 0), "
-                "count(*) FILTER (WHERE dead = 1) FROM delivery JOIN message USING (number) WHERE endpoint = ?",
-                (endpoint,),
-            ).fetchone()
-            query = "SELECT delivered, last_delivered_at, last_error FROM endpoint WHERE id = ?"
-            counts = self._db.execute(query, (endpoint,)).fetchone()
-        return Tally(pending, oldest, dead, *(counts or ()))
+    def tally(self, endpoint: str) -> dict[str, Any]:
+        """Return the counts of an endpoint, as `EndpointDocument` names them; times are seconds since 1970."""
+        query = (
+            "SELECT count(*) FILTER (WHERE dead = 0), min(made_at) FILTER (WHERE dead = 0), "
+            "count(*) FILTER (WHERE dead = 1) FROM delivery JOIN message USING (number) WHERE endpoint = ?"
+        )
+        [waiting] = self._query(query, endpoint)
+        done = self._query("SELECT delivered, last_delivered_at, last_error FROM endpoint WHERE id = ?", endpoint)
+        return dict(zip(NO_DELIVERIES, (*waiting, *(done or [(0, None, None)])[0]), strict=True))
 
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the newest thousand messages that were given up, the newest first."""
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Return the newest thousand messages that were given up, the newest first, as `DeadLetterDocument`s."""
+        names = ("id", "endpoint", "type", "adw_id", "made_at", "attempts", "last_error")
         query = (
             "SELECT m.id, d.endpoint, m.type, m.adw_id, m.made_at, d.attempts, d.error FROM delivery d "
             "JOIN message m USING (number) WHERE d.dead = 1 ORDER BY d.number DESC LIMIT ?"
         )
-        with self._connection.errors():
-            return [DeadLetter(*found) for found in self._db.execute(query, (_DEAD_LETTERS_MAX,))]
+        return [dict(zip(names, found, strict=True)) for found in self._query(query, _DEAD_LETTERS_MAX)]
 
+    def note(self, name: str) -> Any:
+        """Return a stored note; None: never."""
+        found = self._query("SELECT value FROM note WHERE name = ?", name)
+        return orjson.loads(found[0][0]) if found else None
 
-class OutboxTransaction:
-    """One transaction of an outbox."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def position(self, name: str) -> tuple[int, str] | None:
-        """Return how far the history was read, and the mark there; None: never."""
-        found: tuple[int, str] | None = self._db.execute(
-            "SELECT number, mark FROM seen WHERE name = ?", (name,)
-        ).fetchone()
-        return found
-
-    def set_position(self, name: str, number: int, mark: str = "") -> None:
-        """Record how far the history was read."""
-        self._db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (name, number, mark))
-
-    def last_notified(self, adw_id: str) -> LastNotified:
-        """Return what was last sent of a workflow."""
-        query = f"SELECT cost_nanousd, settled, over_run, warned FROM {_NOTIFIED} WHERE adw_id = ?"
-        found = self._db.execute(query, (adw_id,)).fetchone()
-        return LastNotified() if found is None else LastNotified(*found)
-
-    def set_last_notified(self, adw_id: str, last: LastNotified) -> None:
-        """Record what was sent of a workflow."""
-        self._db.execute(
-            f"INSERT INTO {_NOTIFIED} (adw_id, cost_nanousd, settled, over_run, warned) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (adw_id) DO UPDATE SET cost_nanousd = excluded.cost_nanousd, settled = excluded.settled, "
-            "over_run = excluded.over_run, warned = excluded.warned",
-            (adw_id, last.cost_nanousd, last.settled, last.over_run, last.warned),
-        )
-
-    def damages(self) -> dict[str, str]:
-        """Return the damage that was sent and remains, by workflow."""
-        return dict(self._db.execute(f"SELECT adw_id, damage FROM {_NOTIFIED} WHERE damage IS NOT NULL"))
-
-    def set_damage(self, adw_id: str, damage: str | None) -> None:
-        """Record that damage was sent; None: there is none any more."""
-        self._db.execute(
-            f"INSERT INTO {_NOTIFIED} (adw_id, damage) VALUES (?, ?) "
-            "ON CONFLICT (adw_id) DO UPDATE SET damage = excluded.damage",
-            (adw_id, damage),
-        )
+    def set_note(self, name: str, value: object) -> None:
+        """Store a note."""
+        self._db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, orjson.dumps(value).decode()))
 
     def put(self, message: WebhookMessage, endpoints: Sequence[str], now: float) -> None:
         """Store a message for some endpoints."""
