@@ -7,22 +7,27 @@ that was sent last, for a run that was over already, or for damage that remains.
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
-from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.errors import CostledgerError, DamagedLedger, UnknownWorkflow
 from ledger.events import money, timestamps
 from projections.documents.budgets import budget_document
 from projections.documents.types import usd
 from projections.folding.row import Row
-from projections.history.store import AuditEntry, HistoryStore
-from projections.replay.refresh import ENDED
-from projections.reports.budgets import Budgets, BudgetState, BudgetStatus, budget_status
+from projections.history.store import AuditEntry
+from projections.replay.refresh import ENDED, LedgerVanished
+from projections.reports.budgets import BudgetState, BudgetStatus, budget_status
+from projections.server.background.row_refresher import RowRefresher
+from projections.server.http.problems import sentence
+from projections.server.service.service import Service
+from projections.server.webhooks.endpoints import Endpoint
 from projections.server.webhooks.outbox import Outbox, WebhookMessage
 
 __all__ = ["MessageCollector"]
@@ -50,24 +55,13 @@ class LastNotified:
 
 
 class MessageCollector:
-    """A collector of messages for an outbox.
-
-    Args:
-        wanted: the ids of the endpoints that want a type.
-        history: returns the rows and their audit log.
-        run_of: the run that a workflow is in.
-    """
+    """A collector of messages for an outbox, from the rows of a service and its row refresher."""
 
     def __init__(
-        self,
-        outbox: Outbox,
-        history: Callable[[], HistoryStore],
-        budgets: Budgets,
-        wanted: Callable[[str], Sequence[str]],
-        run_of: Callable[[str], int],
+        self, outbox: Outbox, service: Service, refresher: RowRefresher, endpoints: Sequence[Endpoint]
     ) -> None:
-        self._outbox, self._history, self._budgets = outbox, history, budgets
-        self._wanted, self._run_of = wanted, run_of
+        self._outbox, self._service, self._refresher, self._endpoints = outbox, service, refresher, endpoints
+        self._budgets = service.config.budgets
 
     def start(self) -> None:
         """Start at the present state, the first time: there is no message of what there is already."""
@@ -75,39 +69,34 @@ class MessageCollector:
             if self._outbox.note(_AUDIT) is not None:
                 return
             number, mark = 0, ""
-            while entries := self._history().audit(after=number, limit=_AT_ONCE):
+            while entries := self._service.history.audit(after=number, limit=_AT_ONCE):
                 number, mark = entries[-1].id, _mark(entries[-1])
             self._outbox.set_note(_AUDIT, [number, mark])
             number = 0
-            while changes := self._history().changes_after(number, _AT_ONCE):
+            while changes := self._service.history.changes_after(number, _AT_ONCE):
                 number = changes[-1][0]
             self._outbox.set_note(_CHANGE, number)
-            for row in self._history().rows():
+            for row in self._service.history.rows():
                 reached = self._reached(row, budget_status(row, self._budgets))
                 self._set_last(row.adw_id, reached)
 
-    def collect(self, unsettled: Collection[str], damages: Mapping[str, str], now: float) -> bool:
-        """Collect all messages that are new; return whether there was one.
-
-        Args:
-            unsettled: workflows that have ended and whose sources are being read once more.
-            damages: ledgers that cannot be replayed, and why.
-            now: seconds since 1970.
-        """
+    def collect(self) -> bool:
+        """Collect all messages that are new; return whether there was one."""
+        now = time.time()
         found = False
         while True:
             with self._outbox.transaction():
                 of_audit = self._audit(now)
-                of_changes = False if of_audit else self._changes(unsettled, now)
+                of_changes = False if of_audit else self._changes(now)
             if not (of_audit or of_changes):
                 break
             found = True
         with self._outbox.transaction():
-            return self._damages(damages, now) or found
+            return self._damages(now) or found
 
     def _audit(self, now: float) -> bool:
         number = self._audit_position()
-        entries = self._history().audit(after=number, limit=_AT_ONCE)
+        entries = self._service.history.audit(after=number, limit=_AT_ONCE)
         for entry in entries:
             last, cost = self._last(entry.adw_id), money.parse_total(entry.new_cost)
             if cost == last.cost_nanousd:
@@ -126,19 +115,19 @@ class MessageCollector:
         """Return how far the audit log was read; 0 when it is another one, since the database was made again."""
         number, mark = self._outbox.note(_AUDIT) or (0, "")
         if number:
-            same = self._history().audit(after=number - 1, limit=1)
+            same = self._service.history.audit(after=number - 1, limit=1)
             if not same or same[0].id != number or _mark(same[0]) != mark:
                 self._outbox.set_note(_CHANGE, 0)
                 return 0
         return number
 
-    def _changes(self, unsettled: Collection[str], now: float) -> bool:
+    def _changes(self, now: float) -> bool:
         number = self._outbox.note(_CHANGE) or 0
-        changes = self._history().changes_after(number, _AT_ONCE)
+        changes = self._service.history.changes_after(number, _AT_ONCE)
         new = False
         for at, adw_id in changes:
-            row = self._history().row(adw_id)
-            if row is not None and adw_id in unsettled:
+            row = self._service.history.row(adw_id)
+            if row is not None and adw_id in self._refresher.unsettled:
                 break  # it is asked for again once its sources have been read
             if row is not None:
                 self._row(row, now)
@@ -186,18 +175,24 @@ class MessageCollector:
             return replace(found, over_run=run)
         return found if budget.warned_at is None else replace(found, warned=f"{run} {budget.warned_at}")
 
-    def _damages(self, damages: Mapping[str, str], now: float) -> bool:
+    def _damages(self, now: float) -> bool:
+        damages = {
+            name: sentence(problem.error, self._service.settings.data)
+            for name, problem in self._refresher.state.problems.items()
+            if isinstance(problem.error, DamagedLedger | LedgerVanished)
+        }
         sent = self._outbox.note(_DAMAGES) or {}
         new = sorted(damages.keys() - sent.keys())
         for adw_id in new:
             self._put("ledger.damaged", adw_id, {"adw_id": adw_id, "problem": damages[adw_id]}, now)
         if damages.keys() != sent.keys():
-            self._outbox.set_note(_DAMAGES, dict(damages))
+            self._outbox.set_note(_DAMAGES, damages)
         return bool(new)
 
     def _run(self, row: Row) -> int | None:
         try:
-            return self._run_of(row.adw_id)
+            folds, ledgers = self._service.folds, self._service.ledgers
+            return folds.ask(ledgers, row.adw_id, lambda state, head: state.runs.run or 1)  # noqa: ARG005
         except UnknownWorkflow:
             return 1  # its ledger is on another host
         except CostledgerError:
@@ -220,7 +215,8 @@ class MessageCollector:
     def _put(self, type: str, adw_id: str, data: dict[str, Any], now: float) -> None:
         body = {"type": type, "timestamp": timestamps.to_wire(timestamps.now()), "data": data}
         message = WebhookMessage(f"msg_{uuid.uuid4().hex}", type, adw_id, orjson.dumps(body).decode())
-        self._outbox.put(message, self._wanted(type), now)
+        wanting = [endpoint.id for endpoint in self._endpoints if type in endpoint.config.events]
+        self._outbox.put(message, wanting, now)
 
 
 def _run_and_share(warned: str | None) -> tuple[int, Decimal]:

@@ -15,22 +15,19 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Final, TypeVar
 
-from ledger.errors import CostledgerError, DamagedLedger
+from ledger.errors import CostledgerError
 from projections.documents.webhooks import (
     DeadLetterDocument,
     EndpointDocument,
     dead_letter_document,
     endpoint_document,
 )
-from projections.replay.refresh import LedgerVanished
 from projections.server.background.metrics import Metrics
 from projections.server.background.row_refresher import RowRefresher
-from projections.server.http.problems import sentence
 from projections.server.service.service import Service
 from projections.server.webhooks.collector import MessageCollector
 from projections.server.webhooks.endpoints import Endpoint
@@ -75,7 +72,8 @@ class WebhookDispatcher:
         if self.endpoints:
             self._loop = asyncio.get_running_loop()
             outbox = self._outbox = await self._ask(lambda: Outbox(self._service.settings.data))
-            collector = await self._ask(lambda: self._started(outbox))
+            collector = MessageCollector(outbox, self._service, self._refresher, self.endpoints)
+            await self._ask(collector.start)
             self._tasks.append(asyncio.create_task(self._run(outbox, collector)))
 
     def wake(self) -> None:
@@ -137,7 +135,7 @@ class WebhookDispatcher:
             while True:
                 self._woken.clear()
                 try:
-                    if await self._ask(partial(self._collect, collector)):
+                    if await self._ask(collector.collect):
                         self._deliver_now()
                 except CostledgerError as error:
                     _log.error("webhooks: %s", error)
@@ -145,29 +143,6 @@ class WebhookDispatcher:
                     _log.exception("webhooks: messages could not be collected")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
-
-    def _started(self, outbox: Outbox) -> MessageCollector:
-        service = self._service
-        budgets = service.config.budgets
-        collector = MessageCollector(outbox, lambda: service.history, budgets, self._wanted, self._run_of)
-        collector.start()
-        return collector
-
-    def _collect(self, collector: MessageCollector) -> bool:
-        problems = self._refresher.state.problems
-        damages = {
-            name: sentence(problem.error, self._service.settings.data)
-            for name, problem in problems.items()
-            if isinstance(problem.error, DamagedLedger | LedgerVanished)
-        }
-        return collector.collect(self._refresher.unsettled, damages, time.time())
-
-    def _wanted(self, type: str) -> Sequence[str]:
-        return [endpoint.id for endpoint in self.endpoints if type in endpoint.config.events]
-
-    def _run_of(self, workflow_id: str) -> int:
-        service = self._service
-        return service.folds.ask(service.ledgers, workflow_id, lambda state, head: state.runs.run or 1)  # noqa: ARG005
 
     async def _deliver(self, outbox: Outbox, endpoint: Endpoint) -> None:
         while True:

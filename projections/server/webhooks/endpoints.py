@@ -60,24 +60,18 @@ def endpoint_of(config: WebhookConfig) -> Endpoint:
         raise InvalidInput(f"the address of the webhook to {host} cannot be used: {error}") from None
     where = f"environment variable {config.secret_env}" if config.secret_env is not None else str(config.secret_file)
     make = "`costledger webhooks --new-secret` makes one"
-    secret: str | None
     try:
-        if config.secret_file is None:
-            secret = os.environ.get(str(config.secret_env))
-        else:
-            secret = config.secret_file.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        secret = None
-    if secret is None:
-        raise InvalidInput(f"the secret of the webhook to {host} cannot be read from {where}; {make}")
+        file = config.secret_file
+        secret = os.environ[str(config.secret_env)] if file is None else file.read_text("ascii")
+    except (KeyError, OSError, UnicodeDecodeError):
+        raise InvalidInput(f"the secret of the webhook to {host} cannot be read from {where}; {make}") from None
     try:
-        signer = Webhook(secret.strip())
-        long_enough = len(secret.strip().removeprefix("whsec_")) * 3 // 4 >= _SECRET_BYTES_MIN
+        signer: Webhook | None = Webhook(secret.strip())
     except Exception:  # binascii's own, or the library's: either means that it is no secret
-        long_enough = False
-    if not long_enough:
+        signer = None
+    if signer is None or len(secret.strip().removeprefix("whsec_")) * 3 // 4 < _SECRET_BYTES_MIN:
         raise InvalidInput(
             f"the secret of the webhook to {host}, in {where}, is not whsec_ and {_SECRET_BYTES_MIN} bytes or more in "
             f"base64; {make}"
-        ) from None
+        )
     return Endpoint(id_of(config.url), host, config, signer)
