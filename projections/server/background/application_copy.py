@@ -7,7 +7,6 @@ of them, since a change within one tick of the file system's clock does not chan
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
 from projections.folding.row import Row
 from projections.history.store import AuditEntry, HistoryStore
+from projections.server.background.worker import Worker
 from projections.server.service.service import Service
 
 __all__ = ["ApplicationCopy", "audited", "compared_with"]
@@ -28,28 +28,21 @@ _ALL_SECONDS: Final = 10.0
 _CHANGES_MAX: Final = 1_000
 
 
-class ApplicationCopy:
+class ApplicationCopy(Worker):
     """The application's table of a service, corrected in a thread of its own; nothing to do without a table."""
 
     def __init__(self, service: Service) -> None:
+        super().__init__("application copy")
         self._service, self._table = service, service.application
-        self._stopped = threading.Event()
         self._number, self._state, self._all_at = 0, object(), float("-inf")
         self._error: CostledgerError | None = None
         self._compared_at = 0.0
         self._waiting = 0
-        self._thread = threading.Thread(target=self._run, name="application copy")
 
     def start(self) -> None:
         """Start the thread, if there is a table."""
         if self._table is not None:
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop after the comparison that is under way."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+            super().start()
 
     def problem(self) -> CostledgerError | None:
         """Return why the last comparison failed; None when it did not."""
@@ -68,20 +61,19 @@ class ApplicationCopy:
         shown = None if error is None else error.replace(self._table.where, "of the application")
         return {"compared_at": compared_at, "waiting": self._waiting, "error": shown}
 
-    def _run(self) -> None:
+    def _look(self) -> None:
         assert self._table is not None
-        while not self._stopped.is_set():
-            try:
-                self._look(self._table)
-                self._error = None
-            except CostledgerError as error:
-                self._log_once(error)
-            except Exception as error:
-                _log.exception("the application's table could not be corrected")
-                self._error = CostledgerError(f"{type(error).__name__}; the log has more")
-            self._stopped.wait(_LOOK_SECONDS)
+        try:
+            self._correct(self._table)
+            self._error = None
+        except CostledgerError as error:
+            self._log_once(error)
+        except Exception as error:
+            _log.exception("the application's table could not be corrected")
+            self._error = CostledgerError(f"{type(error).__name__}; the log has more")
+        self._stopped.wait(_LOOK_SECONDS)
 
-    def _look(self, table: ApplicationTable) -> None:
+    def _correct(self, table: ApplicationTable) -> None:
         history, state = self._service.history, table.state()
         names, number = self._changed(history)
         every = state != self._state or time.monotonic() - self._all_at >= _ALL_SECONDS

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from ledger.errors import (
@@ -30,6 +30,7 @@ from projections.replay.file_watcher import FileWatcher
 from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
 from projections.server.background.change_feed import RowChange
 from projections.server.background.damaged_ledgers import DamagedLedgers
+from projections.server.background.worker import Worker
 from projections.server.service.service import Service
 
 __all__ = ["RefreshState", "RowRefresher"]
@@ -72,7 +73,7 @@ class RefreshState:
     problems: dict[str, LedgerProblem] = field(default_factory=dict)
 
 
-class RowRefresher:
+class RowRefresher(Worker):
     """The threads that keep the rows of a service current.
 
     Args:
@@ -85,9 +86,9 @@ class RowRefresher:
     """
 
     def __init__(self, service: Service, publish: Callable[[Sequence[RowChange]], None]) -> None:
+        super().__init__("row refresher")
         self._service, self._publish = service, publish
         self._woken: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
         self.state = RefreshState()
         self.last_change = 0
         self._every_seconds, self.shared = _ALL_SECONDS, False
@@ -96,10 +97,7 @@ class RowRefresher:
         service.when_replaced = lambda: self.wake("")  # the name of no ledger
         self.unsettled: set[str] = set()
         self._damaged = DamagedLedgers(service.settings.data)
-        self._threads = [
-            threading.Thread(target=self._run, name="row refresher"),
-            threading.Thread(target=self._watch, name="ledger watcher"),
-        ]
+        self._watcher = _LedgerWatcher(service.settings.data / "ledgers", self.wake)
 
     def start(self) -> None:
         """Bring every row up to date, then go on in the background.
@@ -113,51 +111,41 @@ class RowRefresher:
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             self.last_change = changes[-1][0]
         self._running = {adw_id for adw_id, shown in history.stored().items() if shown.status not in ENDED}
-        for thread in self._threads:
-            thread.start()
+        super().start()
+        self._watcher.start()
 
     def stop(self) -> None:
         """Stop the threads; rows that are not current yet are refreshed at the next start."""
+        self._watcher.stop()
         self._stopped.set()
         self._woken.put(None)
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        super().stop()
 
     def wake(self, workflow_id: str) -> None:
         """Refresh the row of a ledger that may have grown."""
         self._woken.put((workflow_id, time.monotonic()))
 
-    def _watch(self) -> None:
-        folder = self._service.settings.data / "ledgers"
-        watcher = FileWatcher(self._stopped, step_ms=_STEP_MS, debounce_ms=_DEBOUNCE_MS)
-        while not self._stopped.is_set():
-            for path in watcher.wait([folder]):
-                if path.suffix == LEDGER_SUFFIX:
-                    self.wake(path.stem)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            due = self.state.refreshed_at + self._every_seconds - time.time()
-            names, since = self._awaited(max(0.0, due))
-            try:
-                some = names if self.state.error is None else set[str]()  # after a failure all are looked at
-                history = self._history()
-                self._refresh(history, some if some and not self._replaced else None)
-                self._service.use(history)
-                self._replaced = False
-                self._publish_changes(history)
-                self.state.error = None
-            except CostledgerError as error:
-                _log.error("rows could not be refreshed: %s", error)
-                self._fail(error)
-                if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryUnwritable):
-                    self.check_history(error)
-            except Exception as error:
-                _log.exception("rows could not be refreshed")
-                self._fail(error)
-            if since:
-                self.state.lag_seconds = time.monotonic() - since
+    def _look(self) -> None:
+        due = self.state.refreshed_at + self._every_seconds - time.time()
+        names, since = self._awaited(max(0.0, due))
+        try:
+            some = names if self.state.error is None else set[str]()  # after a failure all are looked at
+            history = self._history()
+            self._refresh(history, some if some and not self._replaced else None)
+            self._service.use(history)
+            self._replaced = False
+            self._publish_changes(history)
+            self.state.error = None
+        except CostledgerError as error:
+            _log.error("rows could not be refreshed: %s", error)
+            self._fail(error)
+            if isinstance(error, HistoryUnavailable) and not isinstance(error, HistoryUnwritable):
+                self.check_history(error)
+        except Exception as error:
+            _log.exception("rows could not be refreshed")
+            self._fail(error)
+        if since:
+            self.state.lag_seconds = time.monotonic() - since
 
     def _history(self) -> HistoryStore:
         """Return the history; one that replaced another file, or was damaged, must be replayed whole first."""
@@ -285,6 +273,20 @@ class RowRefresher:
         finally:
             self.unsettled.discard(workflow_id)
             self._publish(())
+
+
+class _LedgerWatcher(Worker):
+    """Wakes the row refresher when a ledger's file changes."""
+
+    def __init__(self, folder: Path, wake: Callable[[str], None]) -> None:
+        super().__init__("ledger watcher")
+        self._folder, self._wake = folder, wake
+        self._files = FileWatcher(self._stopped, step_ms=_STEP_MS, debounce_ms=_DEBOUNCE_MS)
+
+    def _look(self) -> None:
+        for path in self._files.wait([self._folder]):
+            if path.suffix == LEDGER_SUFFIX:
+                self._wake(path.stem)
 
 
 def _of_ledgers(report: RefreshReport) -> dict[str, LedgerProblem]:

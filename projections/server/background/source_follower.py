@@ -6,13 +6,13 @@ It appends and wakes the row refresher, which alone writes rows.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.importing.source_follower import Look, SourceFollower
 from ledger.importing.source_registry import SourceEntry
 from projections.replay.file_watcher import FileWatcher
+from projections.server.background.worker import Worker
 from projections.server.service.service import Service
 
 __all__ = ["Follower"]
@@ -23,7 +23,7 @@ _SLOW_SECONDS: Final = 60.0
 _log = logging.getLogger("costledger")
 
 
-class Follower:
+class Follower(Worker):
     """The followed sources of a service.
 
     Args:
@@ -31,23 +31,12 @@ class Follower:
     """
 
     def __init__(self, service: Service, appended: Callable[[str], None]) -> None:
-        self._appended = appended
-        self._stopped = threading.Event()
+        super().__init__("follower")
+        self._appended, self._wake = appended, FileWatcher(self._stopped)
         self._sources = service.sources
         self._following = SourceFollower(service.ledgers, self._entries, prices=service.prices)
         self._entries_now: list[SourceEntry] = []
         self._troubles: dict[str, str] = {}
-        self._thread = threading.Thread(target=self._follow, name="follower")
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop after the look that is under way."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def followed(self) -> list[dict[str, Any]]:
         """Return each source, and why it cannot be followed as it is."""
@@ -65,19 +54,17 @@ class Follower:
         self._entries_now = self._sources.entries()
         return self._entries_now
 
-    def _follow(self) -> None:
-        wake = FileWatcher(self._stopped)
-        while not self._stopped.is_set():
-            look = Look()
-            self._following.look(look)
-            for entry, report in look.imported:
-                self._troubles.pop(f"{entry.kind}:{entry.path}", None)
-                for name, counts in report.workflows.items():
-                    if counts.appended:
-                        self._appended(name)
-            for trouble in look.troubles:
-                _log.warning("%s: %s", trouble.where, trouble.problem)
-                self._troubles[trouble.where] = trouble.problem
-            for skipped in look.skipped:
-                _log.info("%s, line %s: skipped: %s", skipped.path, skipped.line, skipped.reason)
-            wake.wait(self._following.paths, look.look_seconds, look.due_seconds)
+    def _look(self) -> None:
+        look = Look()
+        self._following.look(look)
+        for entry, report in look.imported:
+            self._troubles.pop(f"{entry.kind}:{entry.path}", None)
+            for name, counts in report.workflows.items():
+                if counts.appended:
+                    self._appended(name)
+        for trouble in look.troubles:
+            _log.warning("%s: %s", trouble.where, trouble.problem)
+            self._troubles[trouble.where] = trouble.problem
+        for skipped in look.skipped:
+            _log.info("%s, line %s: skipped: %s", skipped.path, skipped.line, skipped.reason)
+        self._wake.wait(self._following.paths, look.look_seconds, look.due_seconds)
