@@ -41,7 +41,7 @@ from projections.server.background.verification import VerificationRunner
 from projections.server.http import schemas as shapes
 from projections.server.http.middleware import RequestLimits
 from projections.server.http.parameters import only_known
-from projections.server.http.problems import ProblemDetails, Refusal, Status, response_to
+from projections.server.http.problems import ProblemDetails, Refusal, Status, documented, response_to
 from projections.server.routes import events, health, login, otlp, page, spend, stream, workflows
 from projections.server.routes import webhooks as webhooks_routes
 from projections.server.service.descriptors import threads_at_hand
@@ -80,8 +80,9 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     for module in (workflows, spend, events, otlp, stream, webhooks_routes, health, login):
-        app.include_router(module.router, dependencies=[Depends(only_known)])
+        app.include_router(module.router, dependencies=[Depends(only_known)], responses=documented())
     app.include_router(page.router)
+    app.mount("/page", page.PageFiles())
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -59,7 +60,7 @@ class RequestLimits:
     def __init__(self, app: ASGIApp, settings: Settings, requests: Counter) -> None:
         self._app, self._settings, self._requests = app, settings, requests
         self._hosts = frozenset(settings.hosts)
-        self._in_memory = _BodyBytes(_BODIES_AT_ONCE * settings.body_bytes_max)
+        self._in_memory: list[_Body] = []
         self._rates = _Rates(settings.requests_per_second_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +87,7 @@ class RequestLimits:
                 ended = True  # also of a stream, which would not end
                 await send({"type": "http.response.body"})
 
-        body = _Body(receive, self._settings, self._in_memory)
+        self._in_memory.append(body := _Body(receive, self._settings, self._in_memory))
         try:
             self._check(scope)
             await self._app(asked, body, guarded)
@@ -101,7 +102,7 @@ class RequestLimits:
                 await _discard(receive)
             await response_to(error, asked)(asked, receive, guarded)
         finally:
-            body.release()
+            self._in_memory.remove(body)
 
     def _count(self, method: str, asked: Scope, status: int) -> None:
         path = getattr(asked.get("route"), "path", _NONE)
@@ -133,35 +134,12 @@ def _without_port(host: str) -> str:
     return (name if port.isdigit() else host).strip("[]").lower()
 
 
-class _BodyBytes:
-    """The bytes of bodies in memory, of all requests under way."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._bytes = most, 0
-
-    def take(self, count: int) -> None:
-        """Count bytes that have arrived.
-
-        Raises:
-            Refusal: they are too many.
-        """
-        self._bytes += count
-        if self._bytes > self._most:
-            detail = f"the bodies of requests under way have {self._most:,} bytes, the limit; try again"
-            headers = {"Retry-After": "1", "Connection": "close"}
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-busy", detail, headers)
-
-    def release(self, count: int) -> None:
-        """Count bytes that are freed."""
-        self._bytes -= count
-
-
 class _Body:
     """A request's body as it is received: limited in size, in time and, with all others, in memory."""
 
-    def __init__(self, receive: Receive, settings: Settings, in_memory: _BodyBytes) -> None:
+    def __init__(self, receive: Receive, settings: Settings, in_memory: Collection[_Body]) -> None:
         self._receive, self._settings, self._in_memory = receive, settings, in_memory
-        self._bytes, self._complete = 0, False
+        self.size, self._complete = 0, False
         self._until = time.monotonic() + settings.body_seconds_max
 
     async def __call__(self) -> Message:
@@ -174,17 +152,16 @@ class _Body:
             detail = f"the body did not arrive within {self._settings.body_seconds_max:g} seconds"
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail, {"Connection": "close"}) from None
         if message["type"] == "http.request":
-            count = len(message.get("body", b""))
-            self._bytes += count
-            self._in_memory.take(count)
+            self.size += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
-            if self._bytes > self._settings.body_bytes_max:
+            most = self._settings.body_bytes_max
+            if self.size > most:
                 raise _too_large(self._settings)
+            if sum(body.size for body in self._in_memory) > _BODIES_AT_ONCE * most:
+                detail = f"the bodies of requests under way have {_BODIES_AT_ONCE * most:,} bytes, the limit; try again"
+                headers = {"Retry-After": "1", "Connection": "close"}
+                raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too-busy", detail, headers)
         return message
-
-    def release(self) -> None:
-        """Free the bytes; the request has its answer."""
-        self._in_memory.release(self._bytes)
 
 
 async def _discard(receive: Receive) -> None:

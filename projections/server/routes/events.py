@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
@@ -63,12 +62,8 @@ _BODY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    """One event of a request, or why it is invalid."""
-
-    index: int
-    made: Event | InvalidInput
+_Parsed = tuple[int, Event | InvalidInput]
+"""The index of an event in its request, and the event, or why it is invalid."""
 
 
 @router.post(
@@ -111,35 +106,34 @@ async def append_events(request: Request) -> Response:
 
 
 def _parsed(body: bytes, most: int, *, as_lines: bool) -> list[_Parsed]:
-    made = list(_of_lines(body, most) if as_lines else _of_json(body, most))
-    if not made:
+    values: list[Any]
+    make: Callable[[Any], Event]
+    if as_lines:
+        values, make = list(islice(_lines(body), most + 1)), submitted
+    else:
+        if len(body) > SMALL_BYTES_MAX:
+            check_values(body, _VALUES_PER_EVENT * most)
+        value = strict_json(body)
+        values, make = value if isinstance(value, list) else [value], _event
+    if not values:
         raise InvalidInput("the body has no event")
-    return made
+    if len(values) > most:
+        detail = f"a request may have {most:,} events, and this one has more; send several"
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail)
+    return [(index, _made(make, one)) for index, one in enumerate(values)]
 
 
-def _of_lines(body: bytes, most: int) -> Iterator[_Parsed]:
-    lines = list(islice(_lines(body), most + 1))
-    _check_count(len(lines), most)
-    for index, line in enumerate(lines):
-        try:
-            yield _Parsed(index, submitted(line))
-        except InvalidInput as error:
-            yield _Parsed(index, error.with_traceback(None))  # whose frames hold every value
+def _made(make: Callable[[Any], Event], value: Any) -> Event | InvalidInput:
+    try:
+        return make(value)
+    except InvalidInput as error:
+        return error.with_traceback(None)  # whose frames hold every value
 
 
-def _of_json(body: bytes, most: int) -> Iterator[_Parsed]:
-    if len(body) > SMALL_BYTES_MAX:
-        check_values(body, _VALUES_PER_EVENT * most)
-    value = strict_json(body)
-    values = value if isinstance(value, list) else [value]
-    _check_count(len(values), most)
-    for index, one in enumerate(values):
-        try:
-            if not isinstance(one, dict):
-                raise InvalidInput("is not a JSON object")
-            yield _Parsed(index, event(one))
-        except InvalidInput as error:
-            yield _Parsed(index, error.with_traceback(None))  # whose frames hold every value
+def _event(value: Any) -> Event:
+    if not isinstance(value, dict):
+        raise InvalidInput("is not a JSON object")
+    return event(value)
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
@@ -148,21 +142,15 @@ def _lines(body: bytes) -> Iterator[bytes]:
         yield line[0].strip()
 
 
-def _check_count(count: int, most: int) -> None:
-    if count > most:
-        detail = f"a request may have {most:,} events, and this one has more; send several"
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail)
-
-
 async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     appender = request.app.state.appender
     by_workflow: dict[str, list[tuple[int, Event]]] = {}
     refused: list[tuple[int, CostledgerError]] = []
-    for one in parsed:
-        if isinstance(one.made, InvalidInput):
-            refused.append((one.index, one.made))
+    for index, made in parsed:
+        if isinstance(made, InvalidInput):
+            refused.append((index, made))
         else:
-            by_workflow.setdefault(one.made.workflow_id, []).append((one.index, one.made))
+            by_workflow.setdefault(made.workflow_id, []).append((index, made))
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
     receipts: list[IndexedReceiptDocument] = []

@@ -24,7 +24,6 @@ _COOKIE_SECONDS: Final = 30 * 24 * 3600
 @router.get(
     "/api/access",
     response_model=schemas.Access,
-    responses=documented(),
     summary="Whether a token is needed, and what the one of this browser allows",
 )
 def access(request: Request, cookie: Annotated[str | None, Security(cookie_token)] = None) -> Response:
@@ -61,7 +60,7 @@ def login(request: Request, body: schemas.Login) -> Response:
     return response
 
 
-@router.post("/logout", status_code=204, response_class=Response, responses=documented(), summary="Forget the token")
+@router.post("/logout", status_code=204, response_class=Response, summary="Forget the token")
 def logout() -> Response:
     """The token itself stays valid; `costledger token revoke` ends it."""
     response = Response(status_code=HTTPStatus.NO_CONTENT)

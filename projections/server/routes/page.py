@@ -1,72 +1,37 @@
-"""The page's files, read once at the start: no path of a request reaches the file system. They contain no figures."""
+"""The page's files; they contain no figures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
-from http import HTTPStatus
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import APIRouter
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
 
-from projections.server.http.problems import Refusal
-
-__all__ = ["router"]
+__all__ = ["PageFiles", "router"]
 
 router = APIRouter(include_in_schema=False)
 
-_TYPES: Final = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-}
+_FOLDER: Final = Path(__file__).parents[1] / "page"
+_CACHE: Final = {"Cache-Control": "no-cache"}
+"""The browser asks each time, so that after an upgrade no old module is mixed with a new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PageFile:
-    body: bytes
-    media_type: str
-    etag: str
+class PageFiles(StaticFiles):
+    """The files below `page/`."""
 
+    def __init__(self) -> None:
+        super().__init__(directory=_FOLDER)
 
-def _read(folder: Traversable, prefix: str = "") -> dict[str, _PageFile]:
-    """Return every file of the page, by its path below `page/`."""
-    found: dict[str, _PageFile] = {}
-    for entry in folder.iterdir():
-        name = prefix + entry.name
-        if entry.is_dir():
-            found |= _read(entry, f"{name}/")
-        elif (media_type := _TYPES.get(name.rpartition(".")[2])) is not None:
-            body = entry.read_bytes()
-            found[name] = _PageFile(body, media_type, f'"{sha256(body).hexdigest()[:32]}"')
-    return found
-
-
-_FILES: Final = _read(files("projections.server") / "page")
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return a file, or that it is unchanged."""
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(_CACHE)
+        return response
 
 
 @router.get("/")
-async def index(request: Request) -> Response:
+async def index() -> Response:
     """Return the page."""
-    return _answer(request, "index.html")
-
-
-@router.get("/page/{name:path}")
-async def asset(request: Request, name: str) -> Response:
-    """Return a file of the page."""
-    return _answer(request, name)
-
-
-def _answer(request: Request, name: str) -> Response:
-    """Return a file; the browser asks each time, so that after an upgrade no old module is mixed with a new one."""
-    file = _FILES.get(name)
-    if file is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "not-found", f"the page has no file {name[:100]!r}")
-    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == file.etag:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(file.body, headers=headers, media_type=file.media_type)
+    return FileResponse(_FOLDER / "index.html", headers=_CACHE)

@@ -13,7 +13,6 @@ from projections.reports.spend_report import By, groups, quarters, report, spent
 from projections.reports.timezones import day_named, zone_named
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
-from projections.server.http.problems import documented
 
 __all__ = ["router"]
 
@@ -31,7 +30,6 @@ _ZONE_EXAMPLE: Final = "Europe/Berlin"
     "/spend",
     dependencies=[Depends(needs("read"))],
     response_model=SpendDocument,
-    responses=documented(),
     summary="What was spent by day, week or month, and on what",
 )
 def spend(

@@ -24,7 +24,6 @@ router = APIRouter(prefix="/api", tags=["operations"])
     "/webhooks",
     dependencies=[Depends(needs("read"))],
     response_model=WebhooksDocument,
-    responses=documented(),
     summary="The deliveries of each receiver of webhooks, and the messages that were given up",
 )
 def webhooks(request: Request) -> Response:

@@ -49,7 +49,6 @@ _Status = Literal["running", "completed", "failed", "cancelled"]
     "/workflow-history",
     dependencies=[_Read],
     response_model=WorkflowsDocument,
-    responses=documented(),
     summary="A page of workflows, and what all that match add up to",
 )
 def workflow_history(
@@ -236,7 +235,6 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
     "/stale",
     dependencies=[_Read],
     response_model=FindingsDocument,
-    responses=documented(),
     summary="What needs attention, why, and what to do",
 )
 def stale_rows(
