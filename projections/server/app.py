@@ -82,7 +82,6 @@ def create_app(service: Service) -> FastAPI:
     for module in (workflows, spend, events, otlp, stream, webhooks_routes, health, login):
         app.include_router(module.router, dependencies=[Depends(only_known)], responses=documented())
     app.include_router(page.router)
-    app.mount("/page", page.PageFiles())
     for error in (CostledgerError, Refusal):
         app.add_exception_handler(error, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -106,7 +105,7 @@ async def _running(
     copies = ApplicationCopy(service)
     follower, verifications = Follower(service, refresher.wake), VerificationRunner(service, refresher.suspect)
     app.state.service, app.state.refresher, app.state.feed, app.state.webhooks = service, refresher, feed, webhooks
-    app.state.appender, app.state.statuses = appender, statuses
+    app.state.appender = appender
     app.state.large_bodies = ThreadPoolExecutor(1, "large bodies")
     app.state.totals, app.state.metrics, app.state.verifications = OverallTotals(service), metrics, verifications
     app.state.follower, app.state.application_copy = follower, copies

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ledger.capture.json_events import append_each
 from ledger.errors import CostledgerError, DamagedLedger
@@ -31,11 +31,11 @@ class Appended:
 
     Attributes:
         outcomes: a receipt or an error for each event.
-        status: the budget status after them, or why there is none.
+        status: the budget status after them, for JSON.
     """
 
     outcomes: Sequence[Receipt | CostledgerError]
-    status: LedgerStatus | CostledgerError
+    status: dict[str, Any]
 
 
 class Appender:
@@ -52,21 +52,25 @@ class Appender:
 
     async def append(self, workflow_id: str, events: Sequence[Event]) -> Appended:
         """Append a request's events of one workflow; return after the sync."""
+        loop = asyncio.get_running_loop()
         with self._seconds.time():
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._append, workflow_id, events)
+            outcomes, status = await loop.run_in_executor(self._pool, self._append, workflow_id, events)
+        return Appended(outcomes, await self._statuses.as_json(workflow_id, status))
 
     def close(self) -> None:
         """Finish the appends of accepted requests."""
         self._pool.shutdown()
 
-    def _append(self, workflow_id: str, events: Sequence[Event]) -> Appended:
+    def _append(
+        self, workflow_id: str, events: Sequence[Event]
+    ) -> tuple[list[Receipt | CostledgerError], LedgerStatus | CostledgerError]:
         priced = [price_event(self._service.prices, event) for event in events]
         outcomes = self._outcomes(priced)
         if any(isinstance(outcome, DamagedLedger) for outcome in outcomes) and self._accepted(workflow_id):
             self._service.ledgers.forget(workflow_id)
             outcomes = self._outcomes(priced)
         self._refresher.wake(workflow_id)
-        return Appended(outcomes, self._statuses.after_append(workflow_id))
+        return outcomes, self._statuses.after_append(workflow_id)
 
     def _outcomes(self, events: Sequence[Event]) -> list[Receipt | CostledgerError]:
         """Append; where projectors write the rows, a workflow without a ledger here may have one on another host."""

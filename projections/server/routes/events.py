@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
@@ -19,7 +19,6 @@ from ledger.capture.json_events import strict_json, submitted
 from ledger.errors import CostledgerError, InvalidInput
 from ledger.events.event import Event, event
 from projections.documents.receipts import IndexedReceiptDocument, receipt_document
-from projections.server.background.budget_status import LedgerStatus
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
@@ -154,29 +153,21 @@ async def _append(request: Request, parsed: Sequence[_Parsed]) -> Response:
     names = list(by_workflow)
     done = await asyncio.gather(*(appender.append(name, [e for _, e in by_workflow[name]]) for name in names))
     receipts: list[IndexedReceiptDocument] = []
-    statuses: dict[str, LedgerStatus | CostledgerError] = {}
     for name, appended in zip(names, done, strict=True):
         for (index, _), outcome in zip(by_workflow[name], appended.outcomes, strict=True):
             if isinstance(outcome, CostledgerError):
                 refused.append((index, outcome))
             else:
                 receipts.append({**receipt_document(outcome), "index": index})
-        statuses[name] = appended.status
     if not receipts:
         return _all_refused(request.scope, parsed, refused)
     content = {
         "receipts": sorted(receipts, key=lambda receipt: receipt["index"]),
         "errors": [_refused(request.scope, *one) for one in sorted(refused, key=lambda one: one[0])],
-        "workflows": await _workflows(request, statuses),
+        "workflows": {name: appended.status for name, appended in zip(names, done, strict=True)},
     }
     new = any(not receipt["duplicate"] for receipt in receipts)
     return answer(content, HTTPStatus.MULTI_STATUS if refused else HTTPStatus.CREATED if new else HTTPStatus.OK)
-
-
-async def _workflows(request: Request, statuses: Mapping[str, LedgerStatus | CostledgerError]) -> dict[str, Any]:
-    of = request.app.state.statuses
-    found = await asyncio.gather(*(of.as_json(name, local) for name, local in statuses.items()))
-    return dict(zip(statuses, found, strict=True))
 
 
 def _all_refused(asked: Scope, parsed: Sequence[_Parsed], refused: list[tuple[int, CostledgerError]]) -> Response:

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from fastapi import APIRouter
-from starlette.responses import FileResponse, Response
+from fastapi import APIRouter, Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-__all__ = ["PageFiles", "router"]
+__all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
-_FOLDER: Final = Path(__file__).parents[1] / "page"
-_CACHE: Final = {"Cache-Control": "no-cache"}
-"""The browser asks each time, so that after an upgrade no old module is mixed with a new one."""
-
-
-class PageFiles(StaticFiles):
-    """The files below `page/`."""
-
-    def __init__(self) -> None:
-        super().__init__(directory=_FOLDER)
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """Return a file, or that it is unchanged."""
-        response = super().file_response(*args, **kwargs)
-        response.headers.update(_CACHE)
-        return response
+_FILES: Final = StaticFiles(directory=Path(__file__).parents[1] / "page")
 
 
 @router.get("/")
-async def index() -> Response:
+async def index(request: Request) -> Response:
     """Return the page."""
-    return FileResponse(_FOLDER / "index.html", headers=_CACHE)
+    return await asset(request, "index.html")
+
+
+@router.get("/page/{name:path}")
+async def asset(request: Request, name: str) -> Response:
+    """Return a file of the page; the browser asks each time, so that no old module is mixed with a new one."""
+    response = await _FILES.get_response(name, request.scope)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
