@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from ledger.capture.agent_results import is_result
+from ledger.capture.arguments import named_arguments
 from ledger.capture.pending_events import PendingEvents
 from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
@@ -91,6 +92,7 @@ class Workflow:
         found = {"COSTLEDGER_WORKFLOW": self.workflow_id, "COSTLEDGER_DATA": str(self._store.path.absolute())}
         return found if self._config is None else found | {"COSTLEDGER_CONFIG": str(self._config.absolute())}
 
+    @named_arguments(ReadingFields)
     def observe(
         self,
         *,
@@ -117,6 +119,7 @@ class Workflow:
         )
         return self._recorded(self._append(price_event(self._book(), reading) if reading.lacks_price else reading))
 
+    @named_arguments(ReadingFields)
     def charge(
         self,
         response: object = None,
@@ -201,16 +204,16 @@ class Workflow:
         event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
         return bounded_by_text(self._book(), event, modalities)
 
+    @named_arguments(ReadingFields)
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[ReadingFields]) -> Receipt:
         """Append a final reading with its reason.
 
         Raises:
             UnknownWorkflow: there is no such workflow to correct.
         """
-        correction = cost_observed(self.workflow_id, cost_usd=cost_usd, reason=reason, final=True, **meter)
         if self._store.size(self.workflow_id) is None:
             raise UnknownWorkflow(self.workflow_id, "the ledgers")
-        return self._append(correction)
+        return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, reason=reason, final=True, **meter))
 
     def _book(self) -> PriceBook:
         if self._prices is None:

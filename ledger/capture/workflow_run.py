@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
+from ledger.capture.arguments import named_arguments
 from ledger.capture.pending_events import in_thread
 from ledger.capture.workflow import Workflow
 from ledger.config.locate import config_file, data_directory
@@ -224,6 +225,7 @@ class JoinedWorkflow(WorkflowBlock):
         return self
 
 
+@named_arguments(StartFields)
 def workflow(
     workflow_id: str,
     *,
@@ -268,6 +270,7 @@ def named_by_environment(workflow_id: str | None) -> str:
     return found
 
 
+@named_arguments()
 def join(
     workflow_id: str | None = None,
     *,

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple, Self, Unpack
 
+from ledger.capture.arguments import named_arguments
 from ledger.capture.workflow import Workflow
 from ledger.capture.workflow_run import (
     JoinedWorkflow,
@@ -137,6 +138,7 @@ def _usd(nanousd: int) -> Decimal:
     return Decimal(money.to_wire(nanousd))
 
 
+@named_arguments(StartFields)
 def workflow(
     workflow_id: str,
     *,
@@ -166,6 +168,7 @@ def workflow(
     return run.accounted(account, raise_over_budget=raise_over_budget)
 
 
+@named_arguments()
 def join(
     workflow_id: str | None = None,
     *,

@@ -29,10 +29,10 @@ from ledger.errors import (
     HistoryUnwritable,
     LedgerUnavailable,
 )
-from projections.server.background.appender import Appender
 from projections.server.background.application_copy import ApplicationCopy
 from projections.server.background.budget_status import BudgetStatuses
 from projections.server.background.change_feed import ChangeFeed, RowChange
+from projections.server.background.group_commit import GroupCommit
 from projections.server.background.metrics import Metrics
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.background.source_follower import Follower
@@ -101,7 +101,7 @@ async def _running(
     refresher = RowRefresher(service, publish)
     webhooks = WebhookDispatcher(service, endpoints, refresher, metrics)
     statuses = BudgetStatuses(service, refresher)
-    appender = Appender(service, refresher, statuses, metrics)
+    appender = GroupCommit(service, refresher, statuses, metrics)
     copies = ApplicationCopy(service)
     follower, verifications = Follower(service, refresher.wake), VerificationRunner(service, refresher.suspect)
     app.state.service, app.state.refresher, app.state.feed, app.state.webhooks = service, refresher, feed, webhooks
@@ -117,7 +117,7 @@ async def _running(
         yield
     finally:
         feed.close()
-        await asyncio.to_thread(appender.close)
+        await appender.close()
         await webhooks.stop()
         verifications.stop()
         for stop in (follower.stop, copies.stop, statuses.close, refresher.stop, app.state.large_bodies.shutdown):

@@ -280,19 +280,24 @@ def test_what_can_be_joined(face: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("face", FACES)
-def test_a_misspelt_argument_is_refused_by_name_and_appends_nothing(face: Any) -> None:
+def test_a_misspelt_argument_says_what_is_meant(face: Any) -> None:
     store = MemoryStore()
     wf = face.workflow("w", store=store)
-    charge = {"model": "claude-sonnet-4-5", "usage": {"output_tokens": 1}}
-    for call, given, misspelt in (
-        (face.workflow, {"workflow_id": "w", "store": store}, "issue_nr"),
-        (face.join, {"workflow_id": "w", "store": store}, "dta"),
-        (wf.observe, {"cost_usd": "1"}, "agnet"),
-        (wf.charge, charge, "session"),
-        (wf.correct, {"cost_usd": "1", "reason": "why"}, "why"),
+    for call, given, hint in (
+        (face.workflow, "issue_nr", "did you mean 'issue_number'?"),
+        (face.workflow, "issue", "did you mean 'issue_number'?"),
+        (face.workflow, "template", "did you mean 'workflow_template'?"),
+        (face.workflow, "budget", "did you mean 'budget_usd'?"),
+        (face.join, "dta", "did you mean 'data'?"),
+        (wf.observe, "cost", "did you mean 'cost_usd'?"),
+        (wf.observe, "agnet", "did you mean 'agent'?"),
+        (wf.charge, "session", "did you mean 'session_id'?"),
+        (wf.charge, "zzz", "it takes cost_usd, usage, agent, session_id, model"),
+        (wf.correct, "why", "it takes cost_usd, reason, agent"),
     ):
-        with pytest.raises(TypeError, match=f"unexpected keyword argument '{misspelt}'"):
-            call(**given, **{misspelt: "1"})
+        with pytest.raises(TypeError) as refused:
+            call(**{given: "1"})
+        assert str(refused.value).startswith(f"{call.__name__}() got an unexpected argument {given!r}; {hint}")
     assert store.size("w") is None
 
 
