@@ -1,4 +1,4 @@
-"""Queries of rows: filters, order, one page, and the totals of all pages. Each store answers in its own way."""
+"""Queries of rows: filters, order, one page, and the totals of all pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from ledger.errors import InvalidInput
 from projections.folding.row import Row
 
-__all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "QueryTotals", "page_of", "totals_of"]
+__all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "QueryTotals", "totals_of"]
 
 STATUSES: Final = ("running", "completed", "failed", "cancelled")
 BASES: Final = ("reported", "priced", "partial", "none")
@@ -135,17 +135,6 @@ class Page:
     totals: QueryTotals
 
 
-def page_of(rows: Iterable[Row], query: Query) -> Page:
-    """Return the page of rows in memory; every store must give the same."""
-    found = [row for row in rows if _matches(row, query)]
-    column = SORTS[query.sort]
-    ordered = sorted(found, key=lambda row: row.adw_id, reverse=query.descending)
-    present = [row for row in ordered if getattr(row, column) is not None]
-    present.sort(key=lambda row: getattr(row, column), reverse=query.descending)
-    ordered = present + [row for row in ordered if getattr(row, column) is None]
-    return Page(ordered[query.offset : query.offset + query.limit], totals_of(found))
-
-
 def totals_of(rows: Iterable[Row]) -> QueryTotals:
     """Return the totals of rows in memory."""
     by_status: dict[str, list[int]] = {}
@@ -165,16 +154,3 @@ def totals_of(rows: Iterable[Row]) -> QueryTotals:
     for status, sums in by_status.items():
         totals = totals.plus(QueryTotals.of(status, dict(zip(SUMS, sums, strict=True))))
     return totals
-
-
-def _matches(row: Row, query: Query) -> bool:
-    text = (query.text or "").lower()
-    return (
-        (not query.statuses or row.status in query.statuses)
-        and query.issue_number in (None, row.issue_number)
-        and query.workflow_template in (None, row.workflow_template)
-        and query.basis in (None, row.cost_basis or "none")
-        and (query.since is None or (row.last_activity or "") >= query.since)
-        and (query.until is None or (row.last_activity or query.until) < query.until)
-        and any(text in (getattr(row, name) or "").lower() for name in TEXT_COLUMNS)
-    )

@@ -209,11 +209,11 @@ class HistoryStore(Protocol):
         ...
 
     def page(self, query: Query) -> Page:
-        """Return one page of a query's rows, and the totals of all of them; see `query.page_of`."""
+        """Return one page of a query's rows, and the totals of all of them."""
         ...
 
     def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """Return the rows that `suspects.may_need_attention` selects, the newest first; the others are not read.
+        """Return the rows that `suspects.suspect_conditions` selects, the newest first; the others are not read.
 
         Args:
             limit: return at most so many.

@@ -30,7 +30,6 @@ __all__ = [
     "accept_command",
     "covering",
     "is_accepted",
-    "may_need_attention",
     "recorded_ahead",
     "stale",
     "suspect_conditions",
@@ -108,17 +107,6 @@ def stale(
     """
     for found in rows:
         yield from suspects(found, now=now, idle=idle, grown_at=(grown_at or {}).get(found.adw_id), lookups=lookups)
-
-
-def may_need_attention(found: Row, idle_before: str) -> bool:
-    """Return whether there may be findings about a row; `suspect_conditions` is the same rule in SQL.
-
-    Args:
-        idle_before: a running row without an event since is idle; in the ledger's spelling.
-    """
-    running = found.status == "running"
-    suspicious = found.updated_at < idle_before if running else is_cheap(found)
-    return suspicious or found.unpriced_events > 0 or any(mark in found.cost_breakdown for mark in MARKS)
 
 
 _BREAKDOWN: Final = "CAST(cost_breakdown AS text)"

@@ -240,14 +240,18 @@ class SqliteHistory:
         stored, why = after_upgrade(stored, before, projected, reason)
         ours = stored.exact_nanousd if not exists and stored is not None else self._spend.cost_nanousd(adw_id)
         row, change = decide(projected.row, stored, spent_nanousd=ours, pure=pure, reason=why)
-        self._db.execute(UPSERT, values_of(row))
+        self._store(row, head, projected.spend)
         if before is not None:
             self._db.execute("DELETE FROM costledger_upgrade WHERE adw_id = ?", (adw_id,))
-        self._spend.put(adw_id, projected.spend)
-        self._db.execute(_CHECKPOINT, (adw_id, head.seq, head.size, head.hash))
         if change is not None:
             self._log(change)
         return change
+
+    def _store(self, row: Row, checkpoint: Head | None, spend: Sequence[Spend]) -> None:
+        self._db.execute(UPSERT, values_of(row))
+        self._spend.put(row.adw_id, spend)
+        if checkpoint is not None:
+            self._db.execute(_CHECKPOINT, (row.adw_id, checkpoint.seq, checkpoint.size, checkpoint.hash))
 
     def _before(self, adw_id: str) -> Before | None:
         values = self._db.execute(f"{BEFORE} WHERE adw_id = ?", (adw_id,)).fetchone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,13 @@ class Hand:
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "memory":
         memory = MemoryHistory(clock=SteppingClock())
-        yield Bench(memory, memory.edit)
+
+        def raise_to(adw_id: str, cost: float) -> None:
+            found = memory.recorded(adw_id)
+            assert found.row is not None
+            memory.put(replace(found.row, actual_cost_total=cost), found.checkpoint, found.spend)
+
+        yield Bench(memory, raise_to)
         return
     if request.param == "postgres":
         url = request.getfixturevalue("postgres_url")

@@ -18,10 +18,11 @@ from ledger.storage.line import Head
 from projections.folding.projection import Projected
 from projections.folding.row import Row, row
 from projections.history.postgres.history import open_postgres
-from projections.history.query import BASES, SORTS, STATUSES, Query, page_of, totals_of
+from projections.history.query import BASES, SORTS, STATUSES, Query, totals_of
 from projections.history.sqlite import pages
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.store import HistoryStore, era_of
+from tests.projections.history.page_model import page_of
 from tests.projections.lines import HEAD, folded, reading, started
 
 PLAIN = row(folded(started(), reading("1.00")), HEAD)
