@@ -20,7 +20,6 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.rebuild import fill
-from ledger.replication.memory import MemoryReplica
 from ledger.replication.open import open_replica
 from ledger.replication.replica import ChainHead, ChainSegment
 from ledger.replication.sender import Replication
@@ -33,6 +32,7 @@ from projections.history.postgres.values import values_of
 from projections.projector.run import project_on
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project
+from tests.ledger.replication.memory_replica import MemoryReplica
 from tests.nats_server import running
 from tests.postgres_server import PostgresServer, running_postgres
 

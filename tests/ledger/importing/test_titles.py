@@ -21,7 +21,6 @@ from ledger.config.schema import Config
 from ledger.importing.importer import import_source
 from ledger.importing.message_index import INDEX_FILE
 from ledger.importing.titles import TITLES_FILE, forget_titles, titles_of
-from ledger.replication.memory import MemoryReplica
 from ledger.replication.sender import Replication
 from ledger.sources.titles import TITLE_CHARACTERS_MAX, one_line, title_of
 from ledger.storage.directory_store import DirectoryStore
@@ -29,6 +28,7 @@ from projections.documents.rows import row_document
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project, refresh
+from tests.ledger.replication.memory_replica import MemoryReplica
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
 
 

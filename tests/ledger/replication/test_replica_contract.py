@@ -24,7 +24,6 @@ from ledger.errors import (
     ReplicaUnavailable,
 )
 from ledger.events.event import cost_observed
-from ledger.replication.memory import MemoryReplica
 from ledger.replication.nats.replica import NatsReplica
 from ledger.replication.nats.stream import STREAM
 from ledger.replication.open import open_replica
@@ -39,6 +38,7 @@ from ledger.replication.replica import (
 )
 from ledger.replication.subjects import subject_of
 from ledger.storage.memory_store import MemoryStore
+from tests.ledger.replication.memory_replica import MemoryReplica
 from tests.nats_server import Cluster, running
 
 NAMES = itertools.count()

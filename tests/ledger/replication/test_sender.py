@@ -20,13 +20,13 @@ from ledger.replication.chain import Chain
 from ledger.replication.comparison import Agreement, disagreements
 from ledger.replication.cursor import cursor_path
 from ledger.replication.lag import backlog
-from ledger.replication.memory import MemoryReplica
 from ledger.replication.repair import Repair, repair, unsent
 from ledger.replication.replica import ChainHead, ChainSegment
 from ledger.replication.restore import restore
 from ledger.replication.sender import Replication, Sent
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.origin import keep_origin
+from tests.ledger.replication.memory_replica import MemoryReplica
 
 SEEDS = st.integers(0, 2**32)
 

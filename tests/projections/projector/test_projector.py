@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from ledger.errors import HistoryUnavailable, SharedHistory
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from ledger.replication.memory import MemoryReplica
 from ledger.replication.replica import PARTITIONS, ChainHead, ChainSegment, ReplicatedLine
 from ledger.storage.line import chain_hash, following
 from ledger.storage.memory_store import MemoryStore
@@ -33,6 +32,7 @@ from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project, refresh, resync
 from tests.conftest import SteppingClock
 from tests.faults.forging import forged_after
+from tests.ledger.replication.memory_replica import MemoryReplica
 from tests.postgres_server import PostgresServer
 
 
