@@ -14,7 +14,7 @@ from ledger.errors import HistoryUnavailable
 from ledger.events import timestamps as clocks
 from projections.applications.database import RunStatement
 from projections.history.postgres.connection import Cursor, PostgresConnection
-from projections.history.postgres.tables import Columns, Tables
+from projections.history.postgres.tables import Tables
 
 __all__ = ["PostgresDatabase"]
 
@@ -29,6 +29,14 @@ _COLUMNS: Final = (
     "WHERE relnamespace = current_schema()::regnamespace AND relname = ?) AND attnum > 0 AND NOT attisdropped "
     "ORDER BY attnum"
 )
+_UNIQUE: Final = (
+    "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = "
+    "i.indrelid AND a.attnum = i.indkey[0] WHERE c.relnamespace = current_schema()::regnamespace "
+    "AND c.relname = 'workflow_history' AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 "
+    "AND i.indpred IS NULL AND i.indexprs IS NULL"
+)
+"""The columns that are a key by themselves."""
+_NUMBERS: Final = ("numeric", "double precision", "real", "bigint", "integer")
 _CHANGES: Final = "SELECT count(*), max(xmin::text::bigint) FROM workflow_history"
 _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 
@@ -57,11 +65,11 @@ class PostgresDatabase:
         Raises:
             HistoryUnavailable: it cannot.
         """
-        columns = self._connection.run(Columns)
-        if "adw_id" not in columns.unique:
+        unique, columns = self.read(lambda run: (run(_UNIQUE), self.columns(run, "workflow_history")))
+        if ("adw_id",) not in unique:
             raise HistoryUnavailable(self.where, "has no table workflow_history whose adw_id is unique")
-        if not columns.counts_money:
-            kind = columns.kinds["actual_cost_total"]
+        kind = columns.get("actual_cost_total", "numeric")
+        if not kind.startswith(_NUMBERS):
             raise HistoryUnavailable(self.where, f"its column actual_cost_total is {kind}, not a number")
 
     def read(self, work: Callable[[RunStatement], T]) -> T:

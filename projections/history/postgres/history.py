@@ -23,7 +23,7 @@ from projections.history.postgres import pages
 from projections.history.postgres.connection import Cursor, PostgresConnection
 from projections.history.postgres.rebuild import FreshPostgres
 from projections.history.postgres.spend import PostgresSpend
-from projections.history.postgres.tables import Columns, Tables, only, records
+from projections.history.postgres.tables import ROW, Tables, only, records
 from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head_of, row_of, stored_of, values_of
 from projections.history.query import Page, Query
 from projections.history.store import (
@@ -52,6 +52,14 @@ _AUDIT: Final = (
 )
 _BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
+_NAMES: Final = ", ".join(COLUMNS)
+_BEFORE_AND_AFTER: Final = [", ".join(f"{version}.{name}" for name in COLUMNS) for version in ("old", "excluded")]
+_UPSERT: Final = (
+    f"INSERT INTO {{history}} AS old ({_NAMES}) "
+    f"SELECT {_NAMES} FROM json_populate_recordset(NULL::{{history}}, %s) "
+    f"ON CONFLICT (adw_id) DO UPDATE SET ({_NAMES}) = ROW({_BEFORE_AND_AFTER[1]}) "
+    f"WHERE ({_BEFORE_AND_AFTER[0]}) IS DISTINCT FROM ({_BEFORE_AND_AFTER[1]}) RETURNING adw_id"
+)
 _FORGET: Final = "UPDATE costledger_checkpoint SET seq = 0, size = 0, hash = '' WHERE workflow_id = ANY(%s)"
 
 
@@ -85,8 +93,11 @@ class PostgresHistory:
         self._history, self._checkpoint = f"workflow_history{self._hidden}", f"costledger_checkpoint{self._hidden}"
         self._spend = PostgresSpend(f"costledger_spend{self._hidden}")
         self._tables = Tables(connection.where)
+        self._rows = f"SELECT {ROW} FROM {self._history}"
+        self._stored = f"SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM {self._history}"
+        self._upsert = _UPSERT.format(history=self._history)
         try:
-            self._set_queries(connection.run(self._tables.prepare))
+            connection.run(self._tables.prepare)
         except BaseException:
             connection.close()
             raise
@@ -152,7 +163,7 @@ class PostgresHistory:
     def page(self, query: Query) -> Page:
         """See `HistoryStore.page`."""
         where, values = pages.conditions(query)
-        text = f"SELECT {self._columns.reads()} FROM {self._history}{where} ORDER BY {pages.order(query)}"
+        text = f"{self._rows}{where} ORDER BY {pages.order(query)}"
 
         def work(cursor: Cursor) -> Page:
             found = cursor.execute(f"{text} LIMIT %s OFFSET %s", [*values, query.limit, query.offset]).fetchall()
@@ -341,13 +352,12 @@ class PostgresHistory:
 
     def changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
         """Audit and return the changes of cost by showing a version instead of the one before it."""
-        columns = self._columns
         found = cursor.execute(
             f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status "
             f"FROM (SELECT adw_id, actual_cost_nanousd, status FROM workflow_history_{version}) fresh FULL JOIN "
-            f"(SELECT adw_id, {columns.visible_cost} AS visible, actual_cost_nanousd AS exact, status "
-            f"FROM workflow_history) old USING (adw_id) "
-            f"WHERE visible * 1000000000 IS DISTINCT FROM fresh.actual_cost_nanousd ORDER BY adw_id"
+            "(SELECT adw_id, actual_cost_total AS visible, actual_cost_nanousd AS exact, status "
+            "FROM workflow_history) old USING (adw_id) "
+            "WHERE visible * 1000000000 IS DISTINCT FROM fresh.actual_cost_nanousd ORDER BY adw_id"
         )
         changes: list[CostChange] = []
         for adw_id, cost, status, *before in found:
@@ -371,17 +381,3 @@ class PostgresHistory:
             entries.append((change.adw_id, old, money.to_wire(change.new_nanousd), change.reason, at))
         if entries:
             cursor.execute(_AUDIT, (records(_ENTRY, entries),))
-
-    def _set_queries(self, columns: Columns) -> None:
-        """Build the queries for the columns of the table."""
-        self._columns = columns
-        self._rows = f"SELECT {columns.reads()} FROM {self._history}"
-        self._stored = f"SELECT adw_id, {columns.visible_cost}, actual_cost_nanousd, status FROM {self._history}"
-        names, before = ", ".join(COLUMNS), ", ".join(f"old.{name}" for name in COLUMNS)
-        after = ", ".join(f"excluded.{name}" for name in COLUMNS)
-        self._upsert = (
-            f"INSERT INTO {self._history} AS old ({names}) "
-            f"SELECT {names} FROM json_populate_recordset(NULL::{self._history}, %s) "
-            f"ON CONFLICT (adw_id) DO UPDATE SET ({names}) = ROW({after}) "
-            f"WHERE ({before}) IS DISTINCT FROM ({after}) RETURNING adw_id"
-        )

@@ -7,7 +7,7 @@ their grants and their open statements use one version or the other, as a whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from projections.history.postgres.connection import Cursor
 from projections.history.sql_scripts import statements
 from projections.history.store import FOLD_VERSION
 
-__all__ = ["BUILDING", "VERSIONS", "Columns", "Tables", "only", "records"]
+__all__ = ["BUILDING", "ROW", "VERSIONS", "Tables", "only", "records"]
 
 SCHEMA_VERSION: Final = 5
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
@@ -31,8 +31,6 @@ _RELATION: Final = "SELECT oid FROM pg_class WHERE relnamespace = current_schema
 _VERSIONED: Final = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)_N\b")
 _MOMENTS: Final = frozenset({"start_time", "end_time", "last_activity", "created_at", "updated_at"})
 _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
-_NUMBERS: Final = ("numeric", "double precision", "real", "bigint", "integer")
-_NANOUSD: Final = "actual_cost_nanousd / 1000000000.0"
 _KINDS: Final = {column.name: str(column.type).partition(" ")[0] for column in fields(Row)}
 
 
@@ -46,8 +44,8 @@ class Tables:
         made = [match for text in self._versioned if (match := _VERSIONED.match(text))]
         self.names: Final = tuple(match[1] for match in made if "TABLE" in match[0])
 
-    def prepare(self, cursor: Cursor) -> Columns:
-        """Create our tables, or bring them to the versions of this program, and return the columns of the rows.
+    def prepare(self, cursor: Cursor) -> None:
+        """Create our tables, or bring them to the versions of this program.
 
         Raises:
             HistoryUnavailable: the tables are another application's, or of a newer version.
@@ -71,13 +69,12 @@ class Tables:
                 self.forget(cursor, BUILDING)
                 self.show(cursor, self.make(cursor))
                 self.remember(cursor, **VERSIONS)
-        return Columns(cursor)
 
     def _store_rows_before(self, cursor: Cursor) -> None:
         """Store what rows show before every ledger is folded again."""
         cursor.execute(
-            f"INSERT INTO costledger_upgrade SELECT h.adw_id, {Columns(cursor).visible_cost}, actual_cost_nanousd, "
-            "status, c.seq FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
+            "INSERT INTO costledger_upgrade SELECT h.adw_id, actual_cost_total, actual_cost_nanousd, status, c.seq "
+            "FROM workflow_history h JOIN costledger_checkpoint c ON c.workflow_id = h.adw_id "
             "WHERE c.seq > 0 ON CONFLICT DO NOTHING"
         )
 
@@ -176,57 +173,15 @@ def records(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
 
-class Columns:
-    """The columns of a table `workflow_history`, ours or another application's, and how each is read.
+def _read(name: str) -> str:
+    """Return the expression that gives a column's value of a `Row`."""
+    if name in _MOMENTS:
+        return f"to_char({name} AT TIME ZONE 'UTC', {_TEXT_OF_MOMENT})"
+    return f"{name}::{ {'int': 'bigint', 'float': 'float8', 'str': 'text'}[_KINDS[name]] }"
 
-    Attributes:
-        kinds: each column's type, as PostgreSQL writes it.
-        unique: columns that are a key by themselves.
-    """
 
-    def __init__(self, cursor: Cursor) -> None:
-        self.kinds: dict[str, str] = dict(
-            cursor.execute(
-                f"SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ({_RELATION}) "
-                "AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-                ("workflow_history",),
-            ).fetchall()
-        )
-        keys = cursor.execute(
-            "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = "
-            f"i.indkey[0] WHERE i.indrelid = ({_RELATION}) AND i.indisunique AND i.indisvalid "
-            "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indexprs IS NULL",
-            ("workflow_history",),
-        )
-        self.unique = {name for (name,) in keys}
-
-    @property
-    def visible_cost(self) -> str:
-        """An expression for the cost that `actual_cost_total` shows.
-
-        A column with fewer decimals than a cost (`numeric(10,2)`, `real`) shows the exact cost that we wrote as long as
-        its value is that cost, rounded.
-        """
-        written = f"({_NANOUSD})::{self.kinds['actual_cost_total']}"
-        return f"CASE WHEN actual_cost_total = {written} THEN {_NANOUSD} ELSE actual_cost_total::numeric END"
-
-    @property
-    def counts_money(self) -> bool:
-        """Whether the column of the cost is a number."""
-        return self.kinds.get("actual_cost_total", "numeric").startswith(_NUMBERS)
-
-    def reads(self, names: Collection[str] = COLUMNS) -> str:
-        """Return the expressions that give the values of a `Row`."""
-        return ", ".join(self._read(name) for name in names)
-
-    def _read(self, name: str) -> str:
-        kind = self.kinds[name]
-        if name == "actual_cost_total":
-            return f"({self.visible_cost})::float8"
-        if name in _MOMENTS and kind.startswith("timestamp"):
-            utc = f"{name} AT TIME ZONE 'UTC'" if kind.endswith("with time zone") else name
-            return f"to_char({utc}, {_TEXT_OF_MOMENT})"
-        return f"{name}::{ {'int': 'bigint', 'float': 'float8', 'str': 'text'}[_KINDS[name]] }"
+ROW: Final = ", ".join(map(_read, COLUMNS))
+"""The expressions that give the values of a `Row`."""
 
 
 def only(cursor: Cursor) -> Any:
