@@ -56,6 +56,7 @@ def replica(request: pytest.FixtureRequest) -> Iterator[Replica]:
         yield MemoryReplica()
         return
     made = NatsReplica(request.getfixturevalue("server").name, copies=1)
+    assert made.identity, "it makes the stream"
     yield made
     made.close()
 
