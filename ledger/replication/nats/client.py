@@ -1,21 +1,13 @@
-"""nats-py's client with two guards: `tls://` always means TLS, and a server's lines have a limit."""
+"""nats-py's client with a guard: `tls://` always means TLS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from nats.aio.client import Client
-from nats.errors import Error, ProtocolError
-from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, Parser
+from nats.errors import Error
 
 __all__ = ["GuardedClient", "NoTls"]
-
-LINE_BYTES_MAX: Final = 256 * 1024
-"""Of one line of the protocol; a server's own limit is 4 KiB, and a large cluster's list of servers is longer."""
-
-MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""The most that `max_payload` of a server may be (https://docs.nats.io/running-a-nats-service/configuration)."""
 
 
 class NoTls(Error):
@@ -29,17 +21,11 @@ class NoTls(Error):
 
 
 class GuardedClient(Client):
-    """A client that ends the connection to a server that violates the protocol.
+    """A client that, with `tls`, sends no user, password or data over a connection without TLS."""
 
-    Args:
-        tls: no user, password or data goes over a connection without TLS.
-        broken: called with why a server's bytes were refused.
-    """
-
-    def __init__(self, *, tls: bool, broken: Callable[[str], None]) -> None:
+    def __init__(self, *, tls: bool) -> None:
         super().__init__()
         self._tls = tls
-        self._ps = _BoundedParser(self, broken)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         """Handle INFO, the first line that a server sends; TLS starts right after it."""
@@ -49,21 +35,3 @@ class GuardedClient(Client):
                 raise NoTls(None if server is None else server.uri.hostname)
             info["tls_required"] = True  # nats-py starts TLS only with servers that require it
         await super()._process_info(info, initial_connection)
-
-
-class _BoundedParser(Parser):
-    def __init__(self, client: Client, broken: Callable[[str], None]) -> None:
-        super().__init__(client)
-        self._broken = broken
-
-    async def parse(self, data: bytes = b"") -> None:
-        await super().parse(data)
-        if self.state == AWAITING_CONTROL_LINE and len(self.buf) > LINE_BYTES_MAX:
-            self._refuse(f"a line of the server does not end within {LINE_BYTES_MAX:,} bytes")
-        if self.state == AWAITING_MSG_PAYLOAD and self.needed > MESSAGE_BYTES_MAX:
-            self._refuse(f"a message of the server is longer than {MESSAGE_BYTES_MAX:,} bytes")
-
-    def _refuse(self, why: str) -> None:
-        self.reset()
-        self._broken(why)
-        raise ProtocolError(f"nats: {why}")

@@ -175,7 +175,7 @@ class NatsConnection:
         async with self._connecting:  # many requests at once make one connection
             if self._client is None or self._client.is_closed:
                 self._trouble = None
-                made = GuardedClient(tls=self._address.tls, broken=self._refused)
+                made = GuardedClient(tls=self._address.tls)
                 options: dict[str, Any] = {
                     "name": "costledger",
                     **self._address.user,
@@ -219,11 +219,6 @@ class NatsConnection:
             JetStreamError: JetStream refused.
         """
         return await self.request(f"$JS.API.{subject}", orjson.dumps(body) if body else b"")
-
-    def _refused(self, why: str) -> None:
-        """Remember why a server's bytes were refused: the waiting requests get no other answer."""
-        self._denied = why, time.monotonic()
-        self._trouble = ConnectionError(why)
 
     async def _on_error(self, error: Exception) -> None:
         if self._trouble is None or not isinstance(error, OSError):  # a server that refuses reports why, then closes

@@ -1,4 +1,4 @@
-"""What a NATS server may not do: take a password without TLS where `tls://` was named, or send a line without end."""
+"""What a NATS server may not do: take a password without TLS where `tls://` was named, or greet without end."""
 
 from __future__ import annotations
 
@@ -69,13 +69,6 @@ def endless(one: socket.socket) -> None:
         one.sendall(b"A" * 65536)
 
 
-def greet(one: socket.socket, server: Fake) -> None:
-    """Send the first line, and wait until the client subscribes."""
-    one.sendall(INFO)
-    while b"SUB" not in server.received:
-        threading.Event().wait(0.01)
-
-
 def refusal(name: str) -> str:
     with closing(NatsReplica(name)) as replica, pytest.raises(ReplicaUnavailable) as caught:
         replica.identity  # noqa: B018
@@ -121,33 +114,6 @@ def test_tls_that_a_server_offers_is_used_and_its_certificate_is_checked(
         assert cluster.servers[0].asked("connz?state=any")["connections"][-1].get("tls_version")
 
 
-def test_a_line_without_an_end_is_named_and_no_memory_grows_with_it(
-    fake: Callable[[Callable[[socket.socket], None]], Fake],
-) -> None:
-    def say(one: socket.socket) -> None:
-        greet(one, server)
-        endless(one)
-
-    server = fake(say)
-    assert "a line of the server does not end within 262,144 bytes" in refusal(f"nats://127.0.0.1:{server.port}")
-
-
 def test_a_first_line_without_an_end_is_named(fake: Callable[[Callable[[socket.socket], None]], Fake]) -> None:
     server = fake(endless)
     assert "the first line of the server does not end" in refusal(f"nats://127.0.0.1:{server.port}")
-
-
-def test_a_message_longer_than_any_server_lets_through_is_refused(
-    fake: Callable[[Callable[[socket.socket], None]], Fake],
-) -> None:
-    def say(one: socket.socket) -> None:
-        greet(one, server)
-        if not answered:  # the client comes again
-            answered.append(True)
-            one.sendall(b"MSG a 1 99999999999\r\n")
-        threading.Event().wait(10)
-
-    answered = list[bool]()
-
-    server = fake(say)
-    assert "a message of the server is longer than 67,108,864 bytes" in refusal(f"nats://127.0.0.1:{server.port}")
