@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
 
-from projections.folding.spend import AMOUNTS
-from projections.history.store import OWN, Group, SpendSum
+from projections.history.store import OWN, Group
 
-__all__ = ["sum_of", "sums_query"]
-
-_SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
+__all__ = ["sums_query"]
 
 
 def sums_query(
@@ -22,13 +18,13 @@ def sums_query(
     merged: bool,
     mark: str,
     nothing: str,
-    sums: str = _SUMS,
+    sums: str,
 ) -> tuple[str, list[int]]:
-    """Return a query of `HistoryStore.spent`, whose rows `sum_of` reads, and its values.
+    """Return a query of `HistoryStore.spent`, and its values; its rows are the quarter, the group and the sums.
 
     Args:
         mark, nothing: how a database spells the placeholder of a value, and grouping by nothing.
-        sums: the expressions of the sums.
+        sums: the expressions of the sums; the table is called `spend` in them.
     """
     own = OWN | {"adw_id"}
     names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
@@ -41,8 +37,3 @@ def sums_query(
     selected, grouped = ", ".join([quarter, *names, sums]), ", ".join(keys) or nothing
     query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
     return query, [bound for _, bound in given]
-
-
-def sum_of(values: Sequence[Any]) -> SpendSum:
-    """Return the sum of a row of `sums_query`."""
-    return SpendSum(values[0], tuple(values[1 : -len(AMOUNTS)]), [int(amount) for amount in values[-len(AMOUNTS) :]])

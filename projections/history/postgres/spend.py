@@ -8,7 +8,7 @@ from typing import Final
 from projections.folding.spend import AMOUNTS, Spend
 from projections.history.postgres.connection import Cursor
 from projections.history.postgres.tables import records
-from projections.history.spend_sql import sum_of, sums_query
+from projections.history.spend_sql import sums_query
 from projections.history.store import Group, SpendSum
 
 __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
@@ -16,6 +16,7 @@ __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
 SPEND_COLUMNS: Final = ("adw_id", *Spend._fields)
 
 _NAMES: Final = Spend._fields[: -len(AMOUNTS)]
+_SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
 
 
 class PostgresSpend:
@@ -60,6 +61,13 @@ class PostgresSpend:
         self, cursor: Cursor, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
     ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="%s", nothing="()")
+        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="%s", nothing="()", sums=_SUMS)
         found = cursor.execute(query, bounds).fetchall()
-        return iter([sum_of(values) for values in found if values[0] is not None])
+        groups = len(by)
+        return iter(
+            [
+                SpendSum(quarter, tuple(values[:groups]), [int(amount) for amount in values[groups:]])
+                for quarter, *values in found
+                if quarter is not None
+            ]
+        )

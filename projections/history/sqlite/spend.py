@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from projections.folding.spend import AMOUNTS, Spend
-from projections.history.spend_sql import sum_of, sums_query
+from projections.history.spend_sql import sums_query
 from projections.history.store import Group, SpendSum
 
 __all__ = ["SqliteSpend"]
@@ -15,7 +15,7 @@ __all__ = ["SqliteSpend"]
 _COLUMNS: Final = ", ".join(Spend._fields)
 _NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 _HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
-"""The upper and the lower half of every figure: their sums fit into 64 bits, where the figures' own may not."""
+"""The upper and the lower half of every figure: sums of these fit into 64 bits, where those of the figures may not."""
 
 
 class SqliteSpend:
@@ -57,30 +57,8 @@ class SqliteSpend:
 
     def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL")
-        of_quarter: list[SpendSum] = []
-        try:
-            for values in self._db.execute(query, bounds):
-                if merged:
-                    yield sum_of(values)  # they are sorted by their sums: the first comes after the last was added up
-                    continue
-                if of_quarter and values[0] != of_quarter[0].quarter:
-                    yield from of_quarter
-                    first, of_quarter = values[0], []
-                of_quarter.append(sum_of(values))
-        except sqlite3.OperationalError as error:
-            if "integer overflow" not in str(error):
-                raise
-            yield from self._large_sums(by, first, last, merged=merged)
-        else:
-            yield from of_quarter
-
-    def _large_sums(
-        self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
-    ) -> Iterator[SpendSum]:
-        """Return the same as `sums`, at twice the work, where a sum is above 64 bits."""
         query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL", sums=_HALVES)
-        for values in self._db.execute(query, bounds):
-            named, halves = values[: -2 * len(AMOUNTS)], values[-2 * len(AMOUNTS) :]
+        for quarter, *values in self._db.execute(query, bounds):
+            group, halves = values[: len(by)], values[len(by) :]
             amounts = [(upper << 32) + lower for upper, lower in zip(halves[::2], halves[1::2], strict=True)]
-            yield SpendSum(named[0], tuple(named[1:]), amounts)
+            yield SpendSum(quarter, tuple(group), amounts)
