@@ -163,21 +163,31 @@ def functions() -> Iterator[tuple[str, str, int]]:
                 yield name, node.name, (node.end_lineno or 0) - node.lineno + 1
 
 
-def _bodies(tree: ast.Module) -> Iterator[list[ast.stmt]]:
-    yield tree.body
-    yield from (each.body for each in tree.body if isinstance(each, ast.ClassDef))
-
-
 def documented() -> tuple[int, int]:
-    """Return how many public functions, classes and methods have a docstring, and how many there are."""
-    bodies = [body for tree in trees().values() for body in _bodies(tree)]
-    public = [
-        node
-        for body in bodies
-        for node in body
+    """Return how many public functions, classes and methods have a docstring, and how many there are.
+
+    An adapter's method has the docstring of its port, from which it inherits.
+    """
+    classes = {each.name: each for tree in trees().values() for each in tree.body if isinstance(each, ast.ClassDef)}
+    owners: list[ast.Module | ast.ClassDef] = [*trees().values(), *classes.values()]
+    found = [
+        ast.get_docstring(node) is not None or _inherits_docstring(node.name, owner, classes)
+        for owner in owners
+        for node in owner.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]
-    return sum(ast.get_docstring(node) is not None for node in public), len(public)
+    return sum(found), len(found)
+
+
+def _inherits_docstring(name: str, owner: ast.Module | ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> bool:
+    if isinstance(owner, ast.Module):
+        return False
+    bases = [classes[base.id] for base in owner.bases if isinstance(base, ast.Name) and base.id in classes]
+    return any(
+        isinstance(node, ast.FunctionDef) and node.name == name and ast.get_docstring(node) is not None
+        for base in bases
+        for node in base.body
+    )
 
 
 def figures() -> dict[str, object]:

@@ -16,7 +16,7 @@ __all__ = ["MemoryHistory"]
 
 
 class MemoryHistory(SqliteHistory):
-    """Rows in a SQLite database in memory; a `HistoryStore`."""
+    """Rows in a SQLite database in memory."""
 
     def __init__(self, *, clock: Clock = clocks.now) -> None:
         super().__init__(Path(":memory:"), clock=clock)

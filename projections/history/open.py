@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from ledger.errors import InvalidInput, MissingExtra
 from projections.history.store import HistoryStore
 
-__all__ = ["ClosingHistory", "is_postgres", "open_history"]
+__all__ = ["is_postgres", "open_history"]
 
 _POSTGRES: Final = ("postgresql://", "postgres://")
-
-
-class ClosingHistory(HistoryStore, AbstractContextManager["ClosingHistory"], Protocol):
-    """A history that is closed when its block ends."""
 
 
 def is_postgres(spelling: str) -> bool:
@@ -23,7 +18,7 @@ def is_postgres(spelling: str) -> bool:
     return spelling.startswith(_POSTGRES)
 
 
-def open_history(spelling: str | Path, *, writes: bool = True) -> ClosingHistory:
+def open_history(spelling: str | Path, *, writes: bool = True) -> HistoryStore:
     """Open a history of our own.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol, Self
 
 from ledger.errors import InvalidMoney
 from ledger.events import money
@@ -30,7 +30,6 @@ __all__ = [
     "Recorded",
     "SpendSum",
     "Stored",
-    "after_upgrade",
     "by_upgrade",
     "decide",
     "era_of",
@@ -150,47 +149,55 @@ class Fresh(Protocol):
 class HistoryStore(Protocol):
     """Rows of `workflow_history`, their spend over time, their checkpoints and the audit log.
 
+    Adapters inherit what a store without a file, or without projectors, answers.
+
     Every method raises HistoryUnavailable when the store cannot be used; no write is then partial.
     """
 
     @property
     def shared(self) -> bool:
         """Whether projectors write the rows, from a replica of many hosts' ledgers; then a refresh must not."""
-        ...
+        return False
 
     @property
     def identity(self) -> object:
         """The identity of the opened file, which no other file has; None where rows are in no file."""
-        ...
+        return None
 
     @property
     def replaced(self) -> bool:
         """Whether the opened file is gone, was cut, or was replaced by another one."""
-        ...
+        return False
 
     @property
     def was_cut(self) -> bool:
         """Whether a file became smaller since the last call, so that `is_whole` should be called."""
-        ...
+        return False
 
     def is_whole(self) -> bool:
         """Read all of a file of our own and return whether it is undamaged. True where rows are in no file."""
-        ...
+        return True
 
     def recover(self) -> None:
         """Replace a damaged file of our own by a new one with all that can still be read; open it again after that.
 
         Nothing happens where the file was replaced already, is another application's, or where rows are in no file.
         """
-        ...
+        return
 
-    def origins(self, adw_id: str) -> dict[str, Head]:
+    def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
         """Return the heads up to which projectors have read each origin's chain; empty where a refresh writes rows."""
-        ...
+        return {}
 
     def close(self) -> None:
         """Close the store; the object cannot be used after that."""
         ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def rows(self) -> list[Row]:
         """Return all rows, sorted by `adw_id`."""
@@ -294,7 +301,7 @@ class HistoryStore(Protocol):
 
     def drop_old_versions(self) -> list[int]:
         """Drop the versions of the rows that rebuilds have replaced, and return their numbers."""
-        ...
+        return []
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         """Remove rows without a ledger, and their spend, each with an audit entry; older entries stay."""
@@ -320,7 +327,7 @@ def number_before_first(now: datetime) -> int:
 
 
 def decide(
-    replayed: Row, stored: Stored | None, *, spent_nanousd: int, pure: bool, reason: str
+    projected: Projected, stored: Stored | None, before: Before | None, *, spent_nanousd: int, pure: bool, reason: str
 ) -> tuple[Row, CostChange | None]:
     """Return the row to store, and the change of the cost that people read.
 
@@ -329,9 +336,15 @@ def decide(
     replayed cost.
 
     Args:
+        before: the row before an upgrade, whose change has the upgrade as its reason if the ledger has not grown since;
+            None when it was folded by this version already.
         spent_nanousd: the sum of the stored spend, which is the replayed cost of our last write.
     """
-    row = replayed
+    if before is not None:
+        reason = UPGRADE if before.seq == projected.head.seq else reason
+        if stored is None:
+            stored, spent_nanousd = before.stored, before.stored.exact_nanousd
+    row = replayed = projected.row
     if stored is not None and not pure and replayed.status == "running":
         foreign = stored.edited or stored.exact_nanousd > spent_nanousd
         row = held(replayed, stored.cost_nanousd) if foreign else replayed
@@ -340,19 +353,6 @@ def decide(
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # once: from then on both columns agree
     return row, changed(row.adw_id, old, row.actual_cost_nanousd, row.status, reason)
-
-
-def after_upgrade(
-    stored: Stored | None, before: Before | None, projected: Projected, reason: str
-) -> tuple[Stored | None, str]:
-    """Return what a row showed before, and the reason of its change: the upgrade, if its ledger has not grown since.
-
-    Args:
-        before: None when the row was folded by this version already.
-    """
-    if before is None:
-        return stored, reason
-    return stored or before.stored, UPGRADE if before.seq == projected.head.seq else reason
 
 
 def by_upgrade(change: CostChange) -> bool:

@@ -21,7 +21,7 @@ from projections.history.postgres.connection import Cursor, PostgresConnection
 from projections.history.postgres.history import PostgresHistory
 from projections.history.postgres.tables import Tables, only, records
 from projections.history.store import CostChange
-from projections.projector.projector import ChainState, PartitionsMoved
+from projections.projector.projector import ChainState, PartitionsMoved, Shared
 
 _log = logging.getLogger("costledger")
 
@@ -97,8 +97,8 @@ def _lock_class(cursor: Cursor, version: object) -> int:
     return int(only(cursor.execute(name, (str(version),))))
 
 
-class PostgresShared:
-    """One projector's session; a `projections.projector.projector.Shared`.
+class PostgresShared(Shared):
+    """One projector's session.
 
     Args:
         identity: of the replica that the rows come from.
@@ -167,7 +167,6 @@ class PostgresShared:
         self._connection.close()
 
     def claim(self) -> dict[int, int]:
-        """See `Shared.claim`."""
         return self._connection.run(self._claim)
 
     def _claim(self, cursor: Cursor) -> dict[int, int]:
@@ -206,7 +205,6 @@ class PostgresShared:
             _log.warning("projector %d has been silent for %.0f s: its partitions are taken over", pid, seconds)
 
     def alive(self) -> None:
-        """See `Shared.alive`."""
         self._connection.run(lambda cursor: cursor.execute("SELECT 1"))
 
     def has_read(self, ends: Mapping[int, int]) -> bool:
@@ -225,7 +223,6 @@ class PostgresShared:
         return self._connection.run(work)
 
     def furthest(self) -> tuple[int, str | None]:
-        """See `Shared.furthest`."""
         query = f"SELECT position, mark FROM costledger_partition{self._hidden} ORDER BY position DESC LIMIT 1"
 
         def work(cursor: Cursor) -> tuple[int, str | None]:
@@ -235,7 +232,6 @@ class PostgresShared:
         return self._connection.run(work)
 
     def chains(self, workflow_ids: Collection[str]) -> dict[str, dict[str, Head]]:
-        """See `Shared.chains`."""
         query = (
             f"SELECT workflow_id, origin, seq, size, hash FROM costledger_chain{self._hidden} "
             "WHERE workflow_id = ANY(%s)"
@@ -255,7 +251,6 @@ class PostgresShared:
         after: Mapping[int, int],
         mark: str,
     ) -> list[CostChange]:
-        """See `Shared.commit`."""
 
         by_key = {(one.workflow_id, one.origin): one for one in chains}
 

@@ -26,6 +26,7 @@ from ledger.replication.replica import (
     RUN_LINES_MAX,
     ChainHead,
     ChainSegment,
+    Replica,
     ReplicatedLine,
     last_positions,
     partition_of,
@@ -59,8 +60,8 @@ _REFUSED_FOR_ONE_RUN: Final = frozenset({10071, 10164, _REFUSED_AS_DUPLICATE, _R
 """The first two: another message is the subject's last. Everything else is refused to all."""
 
 
-class NatsReplica:
-    """See `ledger.replication.replica.Replica`.
+class NatsReplica(Replica):
+    """A replica in one JetStream stream.
 
     Args:
         name: `nats://HOST:PORT`, several servers of one cluster separated by commas.
@@ -85,12 +86,10 @@ class NatsReplica:
 
     @property
     def address(self) -> str:
-        """See `Replica.address`."""
         return self._connection.where
 
     @property
     def identity(self) -> str:
-        """See `Replica.identity`."""
         return self._connection.run(self._checked())
 
     async def _checked(self) -> str:
@@ -120,7 +119,6 @@ class NatsReplica:
             raise ReplicaUnavailable(self._connection.where, f"{problem}: {why}; {step}") from error
 
     def publish(self, runs: Sequence[ChainSegment]) -> list[Answer]:
-        """See `Replica.publish`."""
         try:
             return self._connection.run(self._publish(runs))
         except ReplicaUnavailable as error:
@@ -239,7 +237,6 @@ class NatsReplica:
             self._cached.popitem(last=False)
 
     def repeat(self, run: ChainSegment) -> None:
-        """See `Replica.repeat`."""
         self._connection.run(self._repeat(run))
 
     async def _repeat(self, run: ChainSegment) -> None:
@@ -247,11 +244,9 @@ class NatsReplica:
         self._remember(run, await self._batch([(run, position)], named=False))
 
     def head(self, workflow_id: str, origin: str) -> ChainHead:
-        """See `Replica.head`."""
         return self._connection.run(self._last(subject_of(workflow_id, origin), workflow_id, origin))[0]
 
     def heads(self, origin: str | None = None) -> Iterator[tuple[ChainHead, int]]:
-        """See `Replica.heads`."""
         counts = self._connection.run(self._counts(of_origin(origin)))
         for line in self._all(of_origin(origin), len(counts), last_only=True):
             yield line.head, counts.get(subject_of(line.workflow_id, line.origin), 1)
@@ -269,11 +264,9 @@ class NatsReplica:
                 return counts
 
     def chain(self, workflow_id: str, origin: str) -> Iterator[ReplicatedLine]:
-        """See `Replica.chain`."""
         return self._stored(subject_of(workflow_id, origin))
 
     def lines(self, origin: str) -> Iterator[ReplicatedLine]:
-        """See `Replica.lines`."""
         return self._stored(of_origin(origin))
 
     def _stored(self, filter: str) -> Iterator[ReplicatedLine]:
@@ -295,7 +288,6 @@ class NatsReplica:
             self._connection.run(consumer.close())
 
     def read(self, positions: Mapping[int, int], *, lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
-        """See `Replica.read`."""
         return self._connection.run(self._read(positions, lines_max, wait_seconds))
 
     async def _read(self, positions: Mapping[int, int], lines_max: int, wait_seconds: float) -> list[ReplicatedLine]:
@@ -315,7 +307,6 @@ class NatsReplica:
         return new
 
     def ends(self) -> dict[int, int]:
-        """See `Replica.ends`; by the stream's leader."""
         return self._connection.run(self._ends())
 
     async def _ends(self) -> dict[int, int]:
@@ -333,7 +324,6 @@ class NatsReplica:
         return ends
 
     def line_at(self, position: int) -> tuple[bytes | None, int]:
-        """See `Replica.line_at`."""
         return self._connection.run(self._line_at(position))
 
     async def _line_at(self, position: int) -> tuple[bytes | None, int]:
@@ -347,7 +337,6 @@ class NatsReplica:
         return base64.b64decode(answer["message"].get("data", "")), position
 
     def close(self) -> None:
-        """See `Replica.close`."""
         self._connection.close()
 
 

@@ -33,10 +33,10 @@ from projections.history.store import (
     CostChange,
     Fresh,
     Group,
+    HistoryStore,
     Recorded,
     SpendSum,
     Stored,
-    after_upgrade,
     changed,
     decide,
     removed,
@@ -68,8 +68,8 @@ def open_postgres(url: str, *, clock: Clock = clocks.now) -> PostgresHistory:
     return PostgresHistory(PostgresConnection(url), clock=clock)
 
 
-class PostgresHistory:
-    """Rows in tables of our own, in the schema that the session's `search_path` names first; a `HistoryStore`.
+class PostgresHistory(HistoryStore):
+    """Rows in tables of our own, in the schema that the session's `search_path` names first.
 
     The tables are created when they are first needed. Those of another application or of a newer version are refused
     and left unchanged. Rows of an older version are dropped and replayed by the next refresh; its audit log stays.
@@ -80,10 +80,6 @@ class PostgresHistory:
     Raises:
         HistoryUnavailable: at construction and by every method.
     """
-
-    identity = None
-    replaced = False
-    was_cut = False
 
     def __init__(
         self, connection: PostgresConnection, *, version: int | None = None, clock: Clock = clocks.now
@@ -107,30 +103,14 @@ class PostgresHistory:
         """Its location, without any password."""
         return self._connection.where
 
-    def is_whole(self) -> bool:
-        """See `HistoryStore.is_whole`."""
-        return True
-
-    def recover(self) -> None:
-        """See `HistoryStore.recover`: there is no file."""
-
     def close(self) -> None:
-        """Close the session; the object cannot be used after that."""
         self._connection.close()
 
-    def __enter__(self) -> PostgresHistory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def rows(self) -> list[Row]:
-        """See `HistoryStore.rows`."""
         found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} ORDER BY adw_id").fetchall())
         return sorted(map(row_of, found), key=lambda row: row.adw_id)
 
     def row(self, adw_id: str) -> Row | None:
-        """See `HistoryStore.row`."""
         return self._connection.run(lambda cursor: self._row_in(cursor, adw_id))
 
     def _row_in(self, cursor: Cursor, adw_id: str) -> Row | None:
@@ -139,13 +119,11 @@ class PostgresHistory:
         return None if values is None else row_of(values)
 
     def ids(self, prefix: str) -> list[str]:
-        """See `HistoryStore.ids`."""
         query = f"SELECT adw_id FROM ({self._rows}) found WHERE starts_with(adw_id, %s)"
         found = self._connection.run(lambda cursor: cursor.execute(query, (prefix,)).fetchall())
         return sorted(values[0] for values in found)
 
     def recorded(self, adw_id: str) -> Recorded:
-        """See `HistoryStore.recorded`."""
 
         def work(cursor: Cursor) -> Recorded:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -161,7 +139,6 @@ class PostgresHistory:
                 return found
 
     def page(self, query: Query) -> Page:
-        """See `HistoryStore.page`."""
         where, values = pages.conditions(query)
         text = f"{self._rows}{where} ORDER BY {pages.order(query)}"
 
@@ -172,28 +149,23 @@ class PostgresHistory:
         return self._connection.run(work)
 
     def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """See `HistoryStore.suspect_rows`."""
         query = f"{self._rows} WHERE {suspect_conditions('%s')}"
         found = self._connection.run(lambda cursor: cursor.execute(query, (idle_before, limit, offset)).fetchall())
         return list(map(row_of, found))
 
     def recorded_after(self, moment: str, limit: int) -> list[Row]:
-        """See `HistoryStore.recorded_after`."""
         query = f"{self._rows} WHERE updated_at > %s ORDER BY updated_at DESC, adw_id LIMIT %s"
         found = self._connection.run(lambda cursor: cursor.execute(query, (moment, limit)).fetchall())
         return list(map(row_of, found))
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
-        """See `HistoryStore.changes_after`."""
         return self._connection.run(lambda cursor: pages.changes_after(cursor, number, limit))
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
-        """See `HistoryStore.stored`."""
         found = self._selected(self._stored, "adw_id", adw_ids)
         return {adw_id: stored_of(*values) for adw_id, *values in found}
 
     def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
-        """See `HistoryStore.checkpoints`."""
         query = f"SELECT workflow_id, seq, size, hash FROM ({_CHECKPOINTS}) found"
         found = self._selected(query, "workflow_id", workflow_ids)
         return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
@@ -204,17 +176,14 @@ class PostgresHistory:
         return self._connection.run(lambda cursor: cursor.execute(f"{query}{where}", values).fetchall())
 
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
-        """See `HistoryStore.spend`."""
         return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
 
     def spent(
         self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
-        """See `HistoryStore.spent`."""
         return self._connection.run(lambda cursor: self._spend.sums(cursor, by, first, last, merged=merged))
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
-        """See `HistoryStore.write`."""
         return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))
 
     def write_in(self, cursor: Cursor, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
@@ -230,9 +199,10 @@ class PostgresHistory:
             projected = furthest[adw_id]
             if seqs[adw_id] > projected.head.seq:
                 continue
-            old, why = after_upgrade(stored.get(adw_id), before.get(adw_id), projected, reason)
-            ours = old.exact_nanousd if adw_id not in stored and old is not None else spent.get(adw_id, 0)
-            row, change = decide(projected.row, old, spent_nanousd=ours, pure=pure, reason=why)
+            old, spent_nanousd = stored.get(adw_id), spent.get(adw_id, 0)
+            row, change = decide(
+                projected, old, before.get(adw_id), spent_nanousd=spent_nanousd, pure=pure, reason=reason
+            )
             rows.append(row)
             changes += [] if change is None else [change]
         if before:
@@ -282,7 +252,6 @@ class PostgresHistory:
         return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(fresh).decode(),))]
 
     def forget(self, workflow_id: str) -> None:
-        """See `HistoryStore.forget`."""
 
         def work(cursor: Cursor) -> None:
             self._tables.lock_against_swaps(cursor)
@@ -291,7 +260,6 @@ class PostgresHistory:
         self._connection.run(work)
 
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        """See `HistoryStore.audit`."""
         query = (
             "SELECT id, adw_id, old_cost::float8, new_cost::float8, reason, "
             """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM cost_audit_log """
@@ -302,7 +270,6 @@ class PostgresHistory:
         return [AuditEntry(*entry) for entry in found]
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
-        """See `HistoryStore.remove`."""
 
         def work(cursor: Cursor) -> list[CostChange]:
             self._tables.lock_against_swaps(cursor)
@@ -319,18 +286,16 @@ class PostgresHistory:
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
-        """See `HistoryStore.rebuilding`; all of it is one transaction of a session of its own."""
+        """Return the rows of a new version; all of it is one transaction of a session of its own."""
         with self._connection.another() as cursor:
             yield FreshPostgres(cursor, self._tables, self._tables.make(cursor), self.changes_of_swap)
 
     @property
     def shared(self) -> bool:
-        """See `HistoryStore.shared`."""
         query = "SELECT count(*) FROM costledger_partition"
         return bool(self._connection.run(lambda cursor: only(cursor.execute(query))))
 
     def origins(self, adw_id: str) -> dict[str, Head]:
-        """See `HistoryStore.origins`."""
         query = "SELECT origin, seq, size, hash FROM costledger_chain WHERE workflow_id = %s AND seq > 0"
         found = self._connection.run(lambda cursor: cursor.execute(query, (adw_id,)).fetchall())
         return {origin: Head(*head) for origin, *head in found}
@@ -340,7 +305,6 @@ class PostgresHistory:
         return self._connection.run(self._tables.old_versions)
 
     def drop_old_versions(self) -> list[int]:
-        """See `HistoryStore.drop_old_versions`."""
 
         def work(cursor: Cursor) -> list[int]:
             self._tables.lock_against_writers(cursor)

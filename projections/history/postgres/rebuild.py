@@ -11,14 +11,14 @@ from projections.history.postgres.connection import Cursor
 from projections.history.postgres.spend import SPEND_COLUMNS
 from projections.history.postgres.tables import Tables
 from projections.history.postgres.values import HEAD_COLUMNS, head_of, values_of
-from projections.history.store import CostChange
+from projections.history.store import CostChange, Fresh
 
 __all__ = ["FreshPostgres"]
 
 _KEYS: Final = {"workflow_history": "adw_id", "costledger_spend": "adw_id", "costledger_checkpoint": "workflow_id"}
 
 
-class FreshPostgres:
+class FreshPostgres(Fresh):
     """The rows of a rebuild: a version that is not shown yet.
 
     Args:
@@ -35,7 +35,6 @@ class FreshPostgres:
         self._cursor, self._tables, self._version, self._changes = cursor, tables, version, changes
 
     def add(self, batch: Sequence[Projected]) -> None:
-        """See `Fresh.add`."""
         self._copy("workflow_history", COLUMNS, (values_of(one.row) for one in batch))
         self._copy("costledger_spend", SPEND_COLUMNS, ((one.row.adw_id, *part) for one in batch for part in one.spend))
         self._copy("costledger_checkpoint", HEAD_COLUMNS, map(head_of, batch))
@@ -46,7 +45,6 @@ class FreshPostgres:
                 copy.write_row(values)
 
     def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
-        """See `Fresh.swap`."""
         cursor, version = self._cursor, self._version
         self._tables.lock_against_writers(cursor)
         overtaken = self._overtaken(keep)

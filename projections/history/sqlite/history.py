@@ -27,10 +27,10 @@ from projections.history.store import (
     CostChange,
     Fresh,
     Group,
+    HistoryStore,
     Recorded,
     SpendSum,
     Stored,
-    after_upgrade,
     decide,
     removed,
 )
@@ -42,8 +42,8 @@ _CHECKPOINT: Final = "INSERT OR REPLACE INTO costledger_checkpoint (workflow_id,
 _AUDIT: Final = "INSERT INTO cost_audit_log (adw_id, old_cost, new_cost, reason, timestamp) VALUES (?, ?, ?, ?, ?)"
 
 
-class SqliteHistory:
-    """Rows in a SQLite database of our own; a `HistoryStore`.
+class SqliteHistory(HistoryStore):
+    """Rows in a SQLite database of our own.
 
     The file is created when it is first needed. A database of another application or of a newer version is refused and
     left unchanged. Rows of an older version are dropped and replayed by the next refresh; its audit log stays.
@@ -54,8 +54,6 @@ class SqliteHistory:
     Raises:
         HistoryUnavailable: at construction and by every method; HistoryUnwritable where nothing can be written.
     """
-
-    shared = False
 
     def __init__(self, path: Path, *, writes: bool = True, clock: Clock = clocks.now) -> None:
         connection = SqliteConnection(path, writes=writes)
@@ -78,97 +76,71 @@ class SqliteHistory:
 
     @property
     def identity(self) -> object:
-        """See `HistoryStore.identity`."""
         return self._connection.identity
 
     @property
     def replaced(self) -> bool:
-        """See `HistoryStore.replaced`."""
         return self._connection.replaced
 
     @property
     def was_cut(self) -> bool:
-        """See `HistoryStore.was_cut`."""
         return self._connection.was_cut
 
     def is_whole(self) -> bool:
-        """See `HistoryStore.is_whole`."""
         with self._connection.errors():
             return is_whole(self.path)
 
     def recover(self) -> None:
-        """See `HistoryStore.recover`."""
         if self._connection.is_there:
             with self._connection.errors():
                 recover(self.path, self._db, self._clock())
 
-    def origins(self, adw_id: str) -> dict[str, Head]:  # noqa: ARG002
-        """See `HistoryStore.origins`."""
-        return {}
-
     def close(self) -> None:
-        """Close the database; the object cannot be used after that."""
         self._connection.close()
-
-    def __enter__(self) -> SqliteHistory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     _rows = f"SELECT {', '.join(COLUMNS)} FROM workflow_history"
 
     def rows(self) -> list[Row]:
-        """See `HistoryStore.rows`."""
         with self._connection.errors():
             found = [Row(*values) for values in self._db.execute(self._rows)]
         return sorted(found, key=lambda row: row.adw_id)
 
     def row(self, adw_id: str) -> Row | None:
-        """See `HistoryStore.row`."""
         with self._connection.errors():
             values = self._db.execute(f"SELECT * FROM ({self._rows}) WHERE adw_id = ?", (adw_id,)).fetchone()
             return None if values is None else Row(*values)
 
     def ids(self, prefix: str) -> list[str]:
-        """See `HistoryStore.ids`."""
         query = "SELECT adw_id FROM workflow_history WHERE substr(adw_id, 1, ?) = ?"
         with self._connection.errors():
             return sorted(name for (name,) in self._db.execute(query, (len(prefix), prefix)))
 
     def recorded(self, adw_id: str) -> Recorded:
-        """See `HistoryStore.recorded`."""
         with self._connection.errors(), self._connection.snapshot():
             return Recorded(self.row(adw_id), self.checkpoints([adw_id]).get(adw_id), self.spend(adw_id))
 
     def page(self, query: Query) -> Page:
-        """See `HistoryStore.page`."""
         with self._connection.errors():
             return pages.page(self._db, query)
 
     def suspect_rows(self, limit: int, *, idle_before: str, offset: int = 0) -> list[Row]:
-        """See `HistoryStore.suspect_rows`."""
         with self._connection.errors():
             query = f"SELECT * FROM ({self._rows}) WHERE {suspect_conditions('?')}"
             return [Row(*values) for values in self._db.execute(query, (idle_before, limit, offset))]
 
     def recorded_after(self, moment: str, limit: int) -> list[Row]:
-        """See `HistoryStore.recorded_after`."""
         with self._connection.errors():
             query = f"{self._rows} WHERE updated_at > ? ORDER BY updated_at DESC, adw_id LIMIT ?"
             return [Row(*values) for values in self._db.execute(query, (moment, limit))]
 
     def changes_after(self, number: int, limit: int) -> list[tuple[int, str]]:
-        """See `HistoryStore.changes_after`."""
         with self._connection.errors():
             return pages.changes_after(self._db, number, limit)
 
     def stored(self, adw_ids: Collection[str] | None = None) -> dict[str, Stored]:
-        """See `HistoryStore.stored`."""
         return {values[0]: stored_of(values) for values in self._selected(STORED, "adw_id", adw_ids)}
 
     def checkpoints(self, workflow_ids: Collection[str] | None = None) -> dict[str, Head]:
-        """See `HistoryStore.checkpoints`."""
         query = "SELECT workflow_id, seq, size, hash FROM costledger_checkpoint"
         found = self._selected(query, "workflow_id", workflow_ids)
         return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
@@ -182,30 +154,25 @@ class SqliteHistory:
             return [values for name in keys for values in self._db.execute(wanted, (name,))]
 
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
-        """See `HistoryStore.spend`."""
         with self._connection.errors():
             return self._spend.of(adw_id)
 
     def spent(
         self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
     ) -> Iterator[SpendSum]:
-        """See `HistoryStore.spent`."""
         with self._connection.errors():
             yield from self._spend.sums(by, first, last, merged=merged)
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
-        """See `HistoryStore.write`."""
         with self._connection.errors(), self._connection.transaction():
             changes = [self._write(projected, pure=pure, reason=reason) for projected in batch]
         return [change for change in changes if change is not None]
 
     def forget(self, workflow_id: str) -> None:
-        """See `HistoryStore.forget`."""
         with self._connection.errors(), self._connection.transaction():
             self._db.execute("DELETE FROM costledger_checkpoint WHERE workflow_id = ?", (workflow_id,))
 
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        """See `HistoryStore.audit`."""
         query = "SELECT id, adw_id, old_cost, new_cost, reason, timestamp FROM cost_audit_log WHERE id > ?"
         one, values = ("", ()) if adw_id is None else (" AND adw_id = ?", (adw_id,))
         most = -1 if limit is None else limit
@@ -214,20 +181,14 @@ class SqliteHistory:
             return [AuditEntry(*entry) for entry in found]
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
-        """See `HistoryStore.remove`."""
         with self._connection.errors(), self._connection.transaction():
             changes = [self._remove(adw_id, reason) for adw_id in sorted(adw_ids)]
         return [change for change in changes if change is not None]
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
-        """See `HistoryStore.rebuilding`; the fresh rows are a temporary table, gone with the connection."""
         with self._connection.errors(), fresh_rows(self._connection, self._write, self._remove) as fresh:
             yield fresh
-
-    def drop_old_versions(self) -> list[int]:
-        """See `HistoryStore.drop_old_versions`: there are none."""
-        return []
 
     def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
         adw_id, head = projected.row.adw_id, projected.head
@@ -235,11 +196,10 @@ class SqliteHistory:
         if read is not None and read[0] > head.seq:
             return None
         values = self._db.execute(f"{STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
-        exists, stored = values is not None, None if values is None else stored_of(values)
+        stored = None if values is None else stored_of(values)
         before = self._before(adw_id) if self._upgrades else None
-        stored, why = after_upgrade(stored, before, projected, reason)
-        ours = stored.exact_nanousd if not exists and stored is not None else self._spend.cost_nanousd(adw_id)
-        row, change = decide(projected.row, stored, spent_nanousd=ours, pure=pure, reason=why)
+        spent = self._spend.cost_nanousd(adw_id)
+        row, change = decide(projected, stored, before, spent_nanousd=spent, pure=pure, reason=reason)
         self._store(row, head, projected.spend)
         if before is not None:
             self._db.execute("DELETE FROM costledger_upgrade WHERE adw_id = ?", (adw_id,))

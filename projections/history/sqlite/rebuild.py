@@ -12,7 +12,7 @@ from projections.folding.row import COLUMNS, Row
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.spend import SqliteSpend
 from projections.history.sqlite.tables import values_of
-from projections.history.store import NO_LEDGER, CostChange
+from projections.history.store import NO_LEDGER, CostChange, Fresh
 
 __all__ = ["fresh_rows"]
 
@@ -46,7 +46,7 @@ def _drop(connection: SqliteConnection) -> None:
     connection.db.execute("DROP TABLE IF EXISTS temp.fresh_spend")
 
 
-class _FreshSqlite:
+class _FreshSqlite(Fresh):
     """The rows of a rebuild until they are swapped in."""
 
     def __init__(
@@ -59,7 +59,6 @@ class _FreshSqlite:
         self._spend = SqliteSpend(connection.db, "temp.fresh_spend")
 
     def add(self, batch: Sequence[Projected]) -> None:
-        """See `Fresh.add`."""
         marks = ", ".join("?" * (len(COLUMNS) + 3))
         records = [(*values_of(one.row), one.head.seq, one.head.size, one.head.hash) for one in batch]
         self._db.executemany(f"INSERT OR REPLACE INTO temp.fresh VALUES ({marks})", records)
@@ -67,7 +66,6 @@ class _FreshSqlite:
             self._spend.put(one.row.adw_id, one.spend)
 
     def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
-        """See `Fresh.swap`."""
         changes: list[CostChange | None] = []
         with self._connection.transaction():
             for adw_id in self._overtaken(keep):
