@@ -7,7 +7,7 @@ its number in that order, so that one origin's row is the one of its own ledger,
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from operator import itemgetter
 from typing import Final
@@ -22,7 +22,7 @@ from projections.folding.fold import State, fold, initial
 from projections.folding.projection import Projected
 from projections.folding.row import row, spend
 
-__all__ = ["Merge", "merged", "merged_head"]
+__all__ = ["Merge", "merged_head"]
 
 Key = tuple[str, str, int]
 """Recorded_at, origin and seq: the order of a line among those of all origins."""
@@ -40,24 +40,6 @@ def merged_head(heads: Mapping[str, Head], events: int) -> Head:
         return next(iter(heads.values()))
     text = "".join(f"{origin} {head.seq} {head.hash}\n" for origin, head in sorted(heads.items()))
     return Head(events, sum(head.size for head in heads.values()), sha256(text.encode()).hexdigest())
-
-
-def merged(workflow_id: str, chains: Mapping[str, Iterable[bytes]]) -> Projected:
-    """Return a workflow's row by pure replay of whole chains.
-
-    Args:
-        chains: each origin's lines, with their newlines.
-
-    Raises:
-        CostledgerError: a chain does not verify, or a line cannot be folded.
-    """
-    merge = Merge(workflow_id, retains_lines=len(chains) > 1)
-    for origin, lines in chains.items():
-        for raw in lines:
-            merge.take(origin, raw)
-    for problem in merge.problems.values():
-        raise CostledgerError(problem)
-    return merge.projected()
 
 
 class Merge:

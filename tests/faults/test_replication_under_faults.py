@@ -23,11 +23,11 @@ from ledger.replication.restore import restore
 from ledger.replication.sender import Replication
 from ledger.storage.directory_store import DirectoryStore
 from projections.folding.row import Row
-from projections.projector.merge import merged
 from projections.projector.run import project_on
 from tests.faults.campaign import Campaign
 from tests.nats_server import Cluster, running
 from tests.postgres_server import PostgresServer, running_postgres
+from tests.projections.projector.pure_replay import merged
 from tests.projections.projector.test_projector import rows_at
 
 SEED = int(os.environ.get("COSTLEDGER_SEED", "7"))

@@ -20,9 +20,9 @@ from ledger.replication.sender import Replication
 from ledger.storage.directory_store import DirectoryStore
 from projections.folding.row import Row
 from projections.history.postgres.history import open_postgres
-from projections.projector.merge import merged
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
+from tests.projections.projector.pure_replay import merged
 
 
 @pytest.fixture(scope="module")

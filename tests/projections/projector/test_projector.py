@@ -23,7 +23,6 @@ from ledger.storage.line import chain_hash, following
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
 from projections.history.postgres.history import open_postgres
-from projections.projector.merge import merged
 from projections.projector.postgres_session import PostgresShared, projection_of
 from projections.projector.postgres_version import PostgresVersion
 from projections.projector.projector import PartitionsMoved, Projector, ReplicaWentBack
@@ -34,6 +33,7 @@ from tests.conftest import SteppingClock
 from tests.faults.forging import forged_after
 from tests.ledger.replication.memory_replica import MemoryReplica
 from tests.postgres_server import PostgresServer
+from tests.projections.projector.pure_replay import merged
 
 
 class Hosts:
