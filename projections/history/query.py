@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from operator import add
 from typing import Any, Final
 
@@ -88,14 +88,14 @@ class QueryTotals:
     by_status: dict[str, QueryTotals] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, status: str, sums: Mapping[str, Any]) -> QueryTotals:
+    def of(cls, status: str, sums: Iterable[int | None]) -> QueryTotals:
         """Return the totals of rows with one status.
 
         Args:
-            sums: by the names of `SUMS`; None is 0, as the sum of no rows in SQL.
+            sums: in the order of `SUMS`; None is 0, as the sum of no rows in SQL.
         """
-        given: dict[str, Any] = {name: value or 0 for name, value in sums.items()}
-        each = replace(cls(), **given)
+        given: dict[str, Any] = {name: int(value or 0) for name, value in zip(SUMS, sums, strict=True)}
+        each = cls(**given)
         return replace(each, by_status={status: each})
 
     @property
@@ -112,16 +112,7 @@ class QueryTotals:
         return replace(self, **sums, by_status=by_status)
 
 
-SUMS: Final = (
-    "count",
-    "cost_nanousd",
-    "input_tokens",
-    "cached_tokens",
-    "cache_hit_tokens",
-    "output_tokens",
-    "unpriced_events",
-    "partial_count",
-)
+SUMS: Final = tuple(each.name for each in fields(QueryTotals) if each.name != "by_status")
 """The figures of `QueryTotals` that are plain sums."""
 
 _NOTHING: Final = [0] * len(SUMS)
@@ -152,5 +143,5 @@ def totals_of(rows: Iterable[Row]) -> QueryTotals:
         by_status[row.status] = list(map(add, by_status.get(row.status, _NOTHING), figures))
     totals = QueryTotals()
     for status, sums in by_status.items():
-        totals = totals.plus(QueryTotals.of(status, dict(zip(SUMS, sums, strict=True))))
+        totals = totals.plus(QueryTotals.of(status, sums))
     return totals

@@ -65,8 +65,7 @@ def totals(cursor: Cursor, query: Query) -> QueryTotals:
     sums = ", ".join(_SUMMED[name] for name in SUMS)
     found = QueryTotals()
     for status, *figures in cursor.execute(f"SELECT status, {sums} FROM workflow_history{where} GROUP BY 1", values):
-        named = {name: int(figure or 0) for name, figure in zip(SUMS, figures, strict=True)}
-        found = found.plus(QueryTotals.of(status, named))
+        found = found.plus(QueryTotals.of(status, figures))
     return found
 
 

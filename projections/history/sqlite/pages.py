@@ -188,9 +188,8 @@ def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> QueryTotals
     found = QueryTotals()
     for status, *sums in db.execute(text, values):
         halves = dict(zip(_HALVES, sums, strict=True))
-        named = {name: (halves[f"{name}_upper"] << 32) + halves[f"{name}_lower"] for name in _LARGE}
-        others = {name: halves[name] for name in SUMS if name not in _LARGE}
-        found = found.plus(QueryTotals.of(status, named | others))
+        halves |= {name: (halves[f"{name}_upper"] << 32) + halves[f"{name}_lower"] for name in _LARGE}
+        found = found.plus(QueryTotals.of(status, [halves[name] for name in SUMS]))
     return found
 
 
