@@ -54,8 +54,6 @@ _RENEWING_SECONDS: Final = 0.5
 _AGAIN_SECONDS: Final = 30.0
 """When to try a ledger again that could not be sent and has not grown."""
 
-"""A line ends with its hash, `"}` and a newline."""
-
 _UNAVAILABLE_SECONDS: Final = 1.0
 """The same, when the replica gave no answer for it, and took others."""
 

@@ -9,7 +9,6 @@ import re
 import threading
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
@@ -44,31 +43,10 @@ class JetStreamError(Exception):
         super().__init__(error.get("description", "refused without a reason"))
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The servers of one cluster, and the user to connect as.
+def address_of(name: str) -> tuple[list[str], dict[str, str]]:
+    """Return the servers of `nats://USER:PASSWORD@HOST:PORT,…`, and what `nats.connect` needs to know of the user.
 
-    Attributes:
-        servers: for nats-py, without user and password.
-        user: for `nats.connect`: user and password, a token, or nothing.
-    """
-
-    servers: list[str]
-    user: dict[str, str]
-
-    @property
-    def tls(self) -> bool:
-        """One of them is `tls://`: all connections use TLS, for the same password goes to all."""
-        return any(server.startswith("tls://") for server in self.servers)
-
-    @property
-    def shown(self) -> str:
-        """The servers for display."""
-        return ",".join(self.servers)
-
-
-def address_of(name: str) -> Address:
-    """Return the servers of `nats://USER:PASSWORD@HOST:PORT,…`; the first user is used for all of them.
+    The first user is used for all servers, which are returned without any: they can be shown.
 
     A password that is not percent-encoded can be read in several ways; such names are refused, since a wrong guess
     would show a part of the password as a host.
@@ -89,11 +67,11 @@ def address_of(name: str) -> Address:
         if found["user"] is not None:
             users.append(found["user"])
     if not users:
-        return Address(servers, {})
+        return servers, {}
     user, colon, password = users[0].partition(":")
     if not colon:
-        return Address(servers, {"token": unquote(user)})
-    return Address(servers, {"user": unquote(user), "password": unquote(password)})
+        return servers, {"token": unquote(user)}
+    return servers, {"user": unquote(user), "password": unquote(password)}
 
 
 _ADDRESS: Final = re.compile(
@@ -124,8 +102,8 @@ class NatsConnection:
     """
 
     def __init__(self, name: str, *, credentials: str | None = None, timeout_seconds: float = 5.0) -> None:
-        self._address = address_of(name)
-        self.where = self._address.shown
+        self._servers, self._user = address_of(name)
+        self.where = ",".join(self._servers)
         self._credentials, self.timeout_seconds = credentials, timeout_seconds
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
@@ -175,10 +153,11 @@ class NatsConnection:
         async with self._connecting:  # many requests at once make one connection
             if self._client is None or self._client.is_closed:
                 self._trouble = None
-                made = GuardedClient(tls=self._address.tls)
+                # The same password goes to all servers: if one is `tls://`, all connections use TLS.
+                made = GuardedClient(tls=any(server.startswith("tls://") for server in self._servers))
                 options: dict[str, Any] = {
                     "name": "costledger",
-                    **self._address.user,
+                    **self._user,
                     "user_credentials": self._credentials,
                     "connect_timeout": _CONNECT_SECONDS,
                     "reconnect_time_wait": _RECONNECT_SECONDS,
@@ -186,7 +165,7 @@ class NatsConnection:
                     "error_cb": self._on_error,
                 }
                 try:
-                    await asyncio.wait_for(made.connect(self._address.servers, **options), self.timeout_seconds)
+                    await asyncio.wait_for(made.connect(self._servers, **options), self.timeout_seconds)
                 except ValueError as error:  # asyncio's, of a line that is longer than it reads
                     with contextlib.suppress(Exception):
                         await made.close()
