@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
-
-from psycopg.errors import DataError
 
 from ledger.errors import HistoryUnavailable
 from ledger.replication.replica import PARTITIONS
@@ -245,50 +243,22 @@ class PostgresShared(Shared):
     def commit(
         self,
         rows: Sequence[Projected],
-        chains: Iterable[ChainState],
+        chains: Sequence[ChainState],
         *,
         before: Mapping[int, int],
         after: Mapping[int, int],
         mark: str,
     ) -> list[CostChange]:
-
-        by_key = {(one.workflow_id, one.origin): one for one in chains}
-
-        def work(cursor: Cursor, *, one_by_one: bool) -> list[CostChange]:
+        def work(cursor: Cursor) -> list[CostChange]:
             if not self._hidden:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (self._schema, FREEZE))
             self._tables.lock_against_swaps(cursor)
             self._move(cursor, before, after, mark)
-            changes = self._write_each(cursor, rows, by_key) if one_by_one else []
             table = f"costledger_chain{self._hidden}"
-            cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, by_key.values()),))
-            return changes if one_by_one else self._write(cursor, rows)
+            cursor.execute(_UPSERT_CHAIN.format(table=table), (records(ChainState._fields, chains),))
+            return self._history.write_in(cursor, rows, pure=bool(self._hidden), reason="project")
 
-        try:
-            return self._connection.run(lambda cursor: work(cursor, one_by_one=False))
-        except HistoryUnavailable as error:
-            if not isinstance(error.__cause__, DataError):
-                raise
-        return self._connection.run(lambda cursor: work(cursor, one_by_one=True))
-
-    def _write(self, cursor: Cursor, rows: Sequence[Projected]) -> list[CostChange]:
-        return self._history.write_in(cursor, rows, pure=bool(self._hidden), reason="project")
-
-    def _write_each(
-        self, cursor: Cursor, rows: Sequence[Projected], chains: dict[tuple[str, str], ChainState]
-    ) -> list[CostChange]:
-        """Write rows one by one; the chains of a row that PostgreSQL cannot store get the problem."""
-        changes: list[CostChange] = []
-        for one in rows:
-            try:
-                with cursor.connection.transaction():
-                    changes += self._write(cursor, [one])
-            except DataError as error:
-                problem = f"its row cannot be stored: {str(error).splitlines()[0]}"
-                mine = [key for key in chains if key[0] == one.row.adw_id]
-                chains |= {key: chains[key]._replace(problem=problem) for key in mine}
-                _log.warning("[%s] blocked: %s", one.row.adw_id, problem)
-        return changes
+        return self._connection.run(work)
 
     def _move(self, cursor: Cursor, before: Mapping[int, int], after: Mapping[int, int], mark: str = "") -> None:
         """Write the new positions over the ones that were read from."""

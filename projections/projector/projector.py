@@ -94,7 +94,7 @@ class Shared(Protocol):
     def commit(
         self,
         rows: Sequence[Projected],
-        chains: Iterable[ChainState],
+        chains: Sequence[ChainState],
         *,
         before: Mapping[int, int],
         after: Mapping[int, int],
