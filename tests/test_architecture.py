@@ -85,6 +85,14 @@ def test_the_pure_core_reaches_no_input_or_output(module: str) -> None:
     assert names & IO <= {"pathlib"}, "ledger.errors names paths; nothing opens one"
 
 
+def test_no_source_makes_an_event() -> None:
+    makers = {"Event", "call_observed", "cost_observed", "event", "workflow_ended", "workflow_started"}
+    for path in modules("ledger/sources"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ledger"):
+                assert not makers & {alias.name for alias in node.names}, path
+
+
 def test_only_the_command_line_imports_click_and_rich() -> None:
     for package in ("ledger", "projections"):
         for path in modules(package):

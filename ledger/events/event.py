@@ -46,6 +46,7 @@ __all__ = [
     "Event",
     "Line",
     "call_observed",
+    "checked_fields",
     "cost_observed",
     "event",
     "finding_accepted",
@@ -166,8 +167,21 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
         InvalidWorkflowId: the workflow id is not one.
         InvalidEvent: the type is unknown, or a field is missing, of the wrong kind or out of range.
     """
-    workflow_id = check_workflow_id(fields.get("workflow_id"))
-    kind = fields.get("type")
+    workflow_id, kind = check_workflow_id(fields.get("workflow_id")), fields.get("type")
+    checked = checked_fields(kind, fields)
+    if "cost_source" in checked and fields.get("cost_source") is None:
+        derived |= {"cost_source"}
+    if "spent_at" in checked:
+        derived |= {"spent_at"}  # the evidence may differ when the same reading is imported again
+    return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
+
+
+def checked_fields(kind: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event of this type as its ledger line spells them.
+
+    Raises:
+        InvalidEvent: the type is unknown, or a field is missing, of the wrong kind or out of range.
+    """
     checks = _FIELDS.get(kind) if isinstance(kind, str) else None
     if checks is None:
         raise InvalidEvent("type", f"{shown(kind)} is not one of {', '.join(sorted(EVENT_TYPES))}")
@@ -184,11 +198,8 @@ def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -
     if not fields.keys() - _ENVELOPE <= checks.keys():
         checked |= _undefined(fields, checks)
     if kind == COST_OBSERVED and _check_reading(checked):
-        derived |= {"cost_source"}
         checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order
-    if "spent_at" in checked:
-        derived |= {"spent_at"}  # the evidence may differ when the same reading is imported again
-    return Event(workflow_id, str(kind), MappingProxyType(checked), derived)
+    return checked
 
 
 def call_observed(workflow_id: str, fields: Mapping[str, Any], *, derived: frozenset[str]) -> Event:

@@ -1,7 +1,7 @@
 """Findings grouped by workflow in bounded memory, for files with calls of many workflows.
 
-A source hands over its findings in file order. Each is checked and stored, in a temporary file when there are many, and
-the part of a workflow reads back only its own. In memory are eight bytes for each call or counter, some hundred for
+A source hands over its findings in file order. Each is stored, in a temporary file when there are many, and the part of
+a workflow reads back only its own. In memory are eight bytes for each call or counter, some hundred for
 each workflow, and the part that is being read.
 """
 
@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import InvalidInput, SourceUnreadable
-from ledger.events.event import COST_OBSERVED, event, workflow_started
+from ledger.errors import SourceUnreadable
+from ledger.events.event import COST_OBSERVED, WORKFLOW_STARTED, checked_fields
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.sources.findings import Call, Counter, Findings, Location, Part, Skipped
@@ -38,15 +38,23 @@ _CHECKED: Final = ("agent", "session_id", "model", "message_id", "service_tier",
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFinding:
-    """One call or counter, and its workflow.
+    """One call or counter, and its workflow; its values are valid in a ledger.
 
     Attributes:
         facts: what the same record has about the workflow: `project`, `workflow_template`, `issue_number`.
+
+    Raises:
+        InvalidInput: a value could never be in a ledger.
     """
 
     workflow_id: str
     reading: Call | Counter
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_workflow_id(self.workflow_id)
+        checked_fields(COST_OBSERVED, {name: getattr(self.reading, name, None) for name in _CHECKED})
+        checked_fields(WORKFLOW_STARTED, self.facts)
 
 
 class WorkflowGroups:
@@ -64,15 +72,9 @@ class WorkflowGroups:
             self._file.close()
 
     def take(self, found: WorkflowFinding | Skipped) -> None:
-        """Store a finding; one that could never become an event is skipped, with its location."""
+        """Store a finding."""
         if isinstance(found, Skipped):
             self.skipped.append(found)
-            return
-        try:
-            _check(found)
-        except InvalidInput as error:
-            location = found.reading.location
-            self.skipped.append(Skipped(Path(location.file), location.line, str(error)))
             return
         self._offsets.setdefault(found.workflow_id, array("Q")).append(self._file.tell())
         line = orjson.dumps([isinstance(found.reading, Call), found.reading], default=str) + b"\n"
@@ -117,19 +119,6 @@ class WorkflowGroups:
             identity = sorted((name, value) for name, value in facts.items() if name != "observed_at")
             findings.facts = {"id": digest("facts", workflow_id, *identity), **facts}
         return findings
-
-
-def _check(found: WorkflowFinding) -> None:
-    """Check a finding against the schema of events.
-
-    Raises:
-        InvalidInput: it could never become an event.
-    """
-    check_workflow_id(found.workflow_id)
-    given = {name: getattr(found.reading, name, None) for name in _CHECKED}
-    event({"type": COST_OBSERVED, "workflow_id": found.workflow_id} | given)
-    if found.facts:
-        workflow_started(found.workflow_id, **found.facts)
 
 
 @dataclass(frozen=True, slots=True)
