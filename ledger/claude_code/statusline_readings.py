@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carried_over
+from ledger.claude_code.session_cost import SessionCounter, carried_over
 from ledger.errors import NOT_OURS, InvalidInput, OddLine, UnknownWorkflow
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed
@@ -155,7 +155,6 @@ class StatusLineSession:
     Attributes:
         recorded: the ledger has something of it, so that all of it is recorded under `agent`, even if that is None.
         covered: it has a reading of its own, under `agent`; its messages count below that from then on.
-        carried: the counters of a client whose counters continue from a saved total.
         messages: nanodollars of each message, by agent and message id.
         elsewhere_nanousd: what other ledgers have of it.
         logged: a log of it was imported, too: the two cannot be matched, and the higher counts.
@@ -165,7 +164,6 @@ class StatusLineSession:
     recorded: bool = False
     covered: bool = False
     counter: SessionCounter = field(default_factory=SessionCounter)
-    carried: CarriedCounter = field(default_factory=CarriedCounter)
     messages: dict[tuple[str | None, str], int] = field(default_factory=dict)
     elsewhere_nanousd: int = 0
     logged: bool = False
@@ -179,17 +177,12 @@ class StatusLineSession:
     @property
     def cost_nanousd(self) -> int:
         """Its whole cost by this ledger."""
-        return max(self.counted_nanousd, sum(self.messages.values()))
-
-    @property
-    def counted_nanousd(self) -> int:
-        """The sum of its counters."""
-        return self.counter.nanousd + self.carried.nanousd
+        return max(self.counter.nanousd, sum(self.messages.values()))
 
     @property
     def nanousd(self) -> int:
         """The reading of its own meter: its counters, less the part outside the meter."""
-        return max(0, self.counted_nanousd - self.outside_meter_nanousd)
+        return max(0, self.counter.nanousd - self.outside_meter_nanousd)
 
     def cover(self, agent: str | None) -> None:
         """Give it a reading of its own, under this agent unless it is recorded under another."""
@@ -225,12 +218,9 @@ def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
     source = line.get("source") or {}
     if source.get("kind") == KIND:
         base = money.from_wire(source.get("series_base_usd", "0.00"))
-        shown, since_ms = money.from_wire(source["series_cost_usd"]), source.get("since_ms")
-        if _is_carried(source.get("version")):
-            session.carried.read(shown, since_ms)
-            session.carried.partial = source.get("series_partial") is True
-        else:
-            session.counter.read(shown, since_ms, source.get("duration_ms"), base)
+        shown, carried = money.from_wire(source["series_cost_usd"]), _is_carried(source.get("version"))
+        session.counter.read(shown, source.get("since_ms"), source.get("duration_ms"), [base], carried=carried)
+        session.counter.partial = source.get("series_partial") is True
     elif source.get("kind") == _LOG_KIND:
         session.logged = True
 
@@ -253,14 +243,14 @@ def _readings(
         shown = money.parse(item.counter_usd)
         session = by_id.setdefault(item.session_id, StatusLineSession())
         session.cover(item.agent)
-        if item.carried:
-            if session.carried.read(shown, item.since_ms, [figure for figure, _ in others(item)]):
-                events.append(_reading(item, session, session.agent, {"series_cost_usd": money.to_wire(shown)}))
-            continue
-        base = 0 if session.counter.counters else carried_over(others(item), shown, item.since_ms)
-        changed = session.counter.read(shown, item.since_ms, item.duration_ms, base)
+        first = not session.counter.processes
+        totals = [figure for figure, _ in others(item)] if item.carried else []
+        if first and not item.carried:
+            totals = [carried_over(others(item), shown, item.since_ms)]
+        changed = session.counter.read(shown, item.since_ms, item.duration_ms, totals, carried=item.carried)
         if changed is not None:
-            source = {"series_base_usd": money.to_wire(changed.base)} if changed.base else {}
+            has_base = changed.base and not item.carried and changed is session.counter.processes[0]
+            source = {"series_base_usd": money.to_wire(changed.base)} if has_base else {}
             source["series_cost_usd"] = money.to_wire(shown)
             events.append(_reading(item, session, session.agent, source))
     return events
@@ -268,13 +258,13 @@ def _readings(
 
 def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, source: Mapping[str, Any]) -> Event:
     counter = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
-    counter |= {"series_partial": session.carried.partial or None}
+    counter |= {"series_partial": session.counter.partial or None}
     return cost_observed(
         item.workflow_id,
         agent=agent,
         session_id=item.session_id,
         cost_usd=money.to_wire(session.nanousd),
-        partial=(session.carried.partial or session.logged) or None,
+        partial=(session.counter.partial or session.logged) or None,
         observed_at=item.at,
         id=item.id,
         source={"kind": KIND, **source, **{name: value for name, value in counter.items() if value is not None}},

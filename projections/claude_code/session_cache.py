@@ -116,4 +116,4 @@ def write(
 def _ahead_nanousd(state: State, session_id: str, session: StatusLineSession) -> int:
     """Return how far the session's meter is above its counters: by this much these can grow before the row does."""
     meter = state.tree.meter((session.agent, session_id, None, None))
-    return max(0, meter.cost_nanousd - (session.counted_nanousd - session.outside_meter_nanousd))
+    return max(0, meter.cost_nanousd - (session.counter.nanousd - session.outside_meter_nanousd))

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.claude_code.session_cost import CarriedCounter, SessionCounter, carried_over
+from ledger.claude_code.session_cost import SessionCounter, carried_over
 from ledger.claude_code.spool import LATE_MAX_MS
 
 APART = 3 * LATE_MAX_MS
@@ -142,9 +142,9 @@ def test_a_resumed_session_whose_counter_goes_on_is_one_counter() -> None:
 def test_a_new_session_of_the_same_process_does_not_count_what_was_spent_before_it() -> None:
     base = carried_over([(541, 1_000), (7, 900_000)], 541, 1_500)
     session = SessionCounter()
-    session.read(541, 1_500, base=base)
+    session.read(541, 1_500, others=[base])
     assert (base, session.nanousd) == (541, 0)
-    session.read(560, 1_400, base=base)
+    session.read(560, 1_400)
     assert session.nanousd == 19
 
 
@@ -155,36 +155,36 @@ def test_a_process_of_its_own_carries_nothing_over() -> None:
     assert carried_over([], 600, 1_000) == 0
 
 
-def shown(session: CarriedCounter, *lines: tuple[int, int]) -> int:
+def shown(session: SessionCounter, *lines: tuple[int, int]) -> int:
     """Take lines `(figure, start)` in; what the session shows after them."""
     for figure, since in lines:
-        session.read(figure, since)
+        session.read(figure, since, carried=True)
     return session.nanousd
 
 
 def test_a_killed_process_counts_though_the_next_one_goes_on_from_the_saved_total() -> None:
     saved, killed, again = [(0, 0), (110, 0)], [(110, APART), (150, APART)], [(110, 2 * APART), (149, 2 * APART)]
-    session = CarriedCounter()
+    session = SessionCounter()
     assert shown(session, *saved, *killed, *again) == 110 + 40 + 39
     assert not session.partial
 
 
 def test_one_session_in_two_terminals_counts_what_each_added() -> None:
-    session = CarriedCounter()
+    session = SessionCounter()
     assert shown(session, (0, 0), (50, 0), (50, APART), (60, 0), (75, APART), (90, 0)) == 50 + 40 + 25
 
 
 def test_a_fork_begins_with_its_parents_total_and_counts_what_it_added() -> None:
-    fork = CarriedCounter()
-    fork.read(541, 0, [541])
+    fork = SessionCounter()
+    fork.read(541, 0, others=[541], carried=True)
     assert (shown(fork, (560, 0)), fork.partial) == (19, False)
-    unknown = CarriedCounter()
-    unknown.read(541, 0)
+    unknown = SessionCounter()
+    unknown.read(541, 0, carried=True)
     assert (shown(unknown, (560, 0)), unknown.partial) == (19, True), "the session may have cost 541 before"
 
 
 def test_a_line_that_overtakes_another_of_its_process_begins_no_second_process() -> None:
-    session = CarriedCounter()
+    session = SessionCounter()
     assert shown(session, (0, 0), (3, 0), (1, APART), (3, APART), (0, APART)) == 3 + 3
 
 
@@ -195,7 +195,7 @@ def test_a_line_that_overtakes_another_of_its_process_begins_no_second_process()
 def test_carried_counters_add_up_to_what_was_spent_whatever_was_saved(
     processes: list[tuple[list[int], bool]], chance: random.Random
 ) -> None:
-    session, saved, spent = CarriedCounter(), 0, 0
+    session, saved, spent = SessionCounter(), 0, 0
     for number, (calls, was_saved) in enumerate(processes):
         figures = [saved]
         for call in calls:
