@@ -139,6 +139,11 @@ def test_a_resumed_session_whose_counter_goes_on_is_one_counter() -> None:
     assert session.nanousd == 170
 
 
+def test_two_terminals_that_both_continue_a_session_count_what_each_added() -> None:
+    continued = (10, 0, 1_000), (10, APART, 10), (12, 0, 60_000), (11, APART, 40_000)
+    assert lines(SessionCounter(), *continued) == 10 + 2 + 1
+
+
 def test_a_new_session_of_the_same_process_does_not_count_what_was_spent_before_it() -> None:
     base = carried_over([(541, 1_000), (7, 900_000)], 541, 1_500)
     session = SessionCounter()
