@@ -12,6 +12,7 @@ import hashlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
@@ -100,13 +101,13 @@ class WorkflowGroups:
                 fingerprint = digest(fingerprint, *self.skipped)
             for start in range(0, len(offsets), _PART_READINGS_MAX):
                 chunk = offsets[start : start + _PART_READINGS_MAX]
-                read = _Reader(self, name, chunk, start == 0, not parts)
+                read = partial(self._read, name, chunk, with_facts=start == 0, with_skipped=not parts)
                 parts.append(Part(name, len(chunk), read, fingerprint=fingerprint))
         return parts
 
-    def read(self, workflow_id: str, offsets: Iterable[int], *, with_facts: bool) -> Findings:
-        """Return the findings stored at these offsets, and the facts of their workflow."""
-        findings = Findings()
+    def _read(self, workflow_id: str, offsets: Iterable[int], *, with_facts: bool, with_skipped: bool) -> Findings:
+        """Return the findings stored at these offsets; with the facts of their workflow, or with what was skipped."""
+        findings = Findings(skipped=list(self.skipped) if with_skipped else [])
         for offset in offsets:
             self._file.seek(offset)
             is_call, fields = orjson.loads(self._file.readline())
@@ -118,23 +119,6 @@ class WorkflowGroups:
         if with_facts and (facts := self._facts.get(workflow_id)):
             identity = sorted((name, value) for name, value in facts.items() if name != "observed_at")
             findings.facts = {"id": digest("facts", workflow_id, *identity), **facts}
-        return findings
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads one part back; the parts keep their groups alive."""
-
-    groups: WorkflowGroups
-    workflow_id: str
-    offsets: array[int]
-    with_facts: bool
-    with_skipped: bool
-
-    def __call__(self) -> Findings:
-        findings = self.groups.read(self.workflow_id, self.offsets, with_facts=self.with_facts)
-        if self.with_skipped:
-            findings.skipped += self.groups.skipped
         return findings
 
 

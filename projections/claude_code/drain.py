@@ -1,8 +1,14 @@
-"""Draining the spool: append its lines to the ledgers, and cache what the next status line shows."""
+"""Draining the spool: append its lines to the ledgers, and cache what the next status line shows.
+
+`python -m projections.claude_code.drain DATA LOCK` is the process that does so, without a terminal. LOCK is the
+descriptor of the drain lock, inherited from the process that an agent waited for.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -16,6 +22,8 @@ import orjson
 from ledger.claude_code.session_cost import carried_over
 from ledger.claude_code.spool import LATE_MAX_MS, Spool, file_name
 from ledger.claude_code.statusline_readings import KIND, SpoolLine, append_spool_line, elsewhere, spool_line
+from ledger.config.locate import config_file
+from ledger.config.select import price_book
 from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import money, timestamps
 from ledger.importing.import_options import ImportOptions
@@ -23,10 +31,11 @@ from ledger.importing.message_index import MessageIndex
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Options
+from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore
 from projections.claude_code import session_cache
 from projections.claude_code.session_cache import CachedSession
-from projections.reports.budgets import Budgets
+from projections.reports.budgets import Budgets, configured_budgets
 
 __all__ = ["drain"]
 
@@ -242,3 +251,19 @@ def _without_repetitions(lines: Iterable[tuple[bytes, SpoolLine]]) -> Iterator[b
 
 def _now() -> str:
     return timestamps.to_wire(timestamps.now())
+
+
+def _main(data: str, lock: int) -> int:
+    fcntl.fcntl(lock, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # not inherited by processes that the drain may start
+    spool = Spool(data)
+    try:
+        config = config_file(Path(data))
+        drain(spool, DirectoryStore(Path(data)), price_book(config), configured_budgets(config), lock=lock)
+    except Exception as error:
+        spool.log(_now(), f"drain: {type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1], int(sys.argv[2])))

@@ -26,7 +26,7 @@ __all__ = ["hook", "run", "statusline"]
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _SHORT_ID: Final = 8
 _INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
-_DRAIN: Final = "projections.claude_code.drain_process"
+_DRAIN: Final = "projections.claude_code.drain"
 _AMOUNT: Final = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 """An amount as in `ledger.events.money`, which takes longer to import than an agent should wait."""
 _USD_MAX: Final = 1e6
