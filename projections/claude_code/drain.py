@@ -10,7 +10,7 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,6 @@ from ledger.sources.findings import Options
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore
 from projections.claude_code import session_cache
-from projections.claude_code.session_cache import CachedSession
 from projections.reports.budgets import Budgets, configured_budgets
 
 __all__ = ["drain"]
@@ -73,34 +72,24 @@ def _drain_once(spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Bu
     """Append the waiting lines; those that cannot be appended are left to the next drain.
 
     Returns:
-        Whether lines wait for a moment, see `_delayed`.
+        Whether lines wait for a moment, see `_Batch.delayed`.
     """
     entries = list(_parsed(spool))
-    stored = {session_id: spool.session(session_id) for session_id in {item.session_id for _, item in entries}}
-    sessions = session_cache.updated(stored, [item for _, item in entries])
-    delayed = _delayed(spool, [item for _, item in entries], stored, sessions)
+    batch = _Batch(spool, store, prices, budgets, [item for _, item in entries])
+    delayed = batch.delayed()
     waiting = [line for line, item in entries if item.session_id in delayed]
     entries = [(line, item) for line, item in entries if item.session_id not in delayed]
     by_workflow: dict[str, list[tuple[bytes, SpoolLine]]] = {}
-
-    def append(workflow_id: str, items: list[SpoolLine]) -> None:
-        _append_readings(spool, store, workflow_id, items, sessions)
-
-    def read_on(workflow_id: str, items: list[SpoolLine]) -> None:
-        _read_transcripts(spool, store, prices, workflow_id, items)
-        its_own = {item.session_id: sessions[item.session_id] for item in items}
-        session_cache.write(spool, store, budgets, workflow_id, its_own)
-
     with ExitStack() as until_appended:
         try:
-            _assign_workflows(spool, store, [item for _, item in entries], stored, sessions, until_appended)
+            batch.assign_workflows([item for _, item in entries], until_appended)
         except CostledgerError as error:
             spool.log(_now(), f"{error}; lines of new sessions go on waiting in {spool.folder}")
         for line, item in entries:
-            by_workflow.setdefault(sessions[item.session_id].get("workflow_id", ""), []).append((line, item))
+            by_workflow.setdefault(batch.sessions[item.session_id].get("workflow_id", ""), []).append((line, item))
         waiting += _without_repetitions(by_workflow.pop("", []))
-        waiting += _each_workflow(spool, by_workflow, append)
-    waiting += _each_workflow(spool, by_workflow, read_on)
+        waiting += _each_workflow(spool, by_workflow, batch.append_readings)
+    waiting += _each_workflow(spool, by_workflow, batch.read_transcripts)
     spool.retain(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in waiting))
     return bool(delayed)
 
@@ -129,114 +118,106 @@ def _parsed(spool: Spool) -> Iterator[tuple[bytes, SpoolLine]]:
                 spool.log(_now(), f"left out of the ledger: {error}: {line[:300]!r}")
 
 
-def _delayed(
-    spool: Spool,
-    items: Iterable[SpoolLine],
-    stored: Mapping[str, CachedSession],
-    sessions: Mapping[str, CachedSession],
-) -> set[str]:
-    """Return new sessions whose counter may continue from a session that `/clear` has ended: its hook may come later.
+class _Batch:
+    """The lines that one drain took, and their sessions.
 
-    Their lines wait while the first one is younger than `LATE_MAX_MS`, since an appended reading is permanent.
+    Attributes:
+        stored: the sessions as the last drain cached them.
+        sessions: the same, as this one will.
     """
-    now = timestamps.now()
-    since, until = (timestamps.to_wire(now - timedelta(milliseconds=late_ms)) for late_ms in (LATE_MAX_MS, 0))
-    checked, delayed = set[str](), set[str]()
-    for item in items:
-        if item.counter_usd is None or item.carried or item.session_id in checked:
-            continue
-        checked.add(item.session_id)
-        if not since < item.at <= until or stored[item.session_id].get("counter_usd"):
-            continue
-        shown, others = money.parse(item.counter_usd), list(session_cache.counters(spool, item, sessions))
-        certain, possible = (
-            carried_over([counter for was_cleared, counter in others if was_cleared == cleared], shown, item.since_ms)
-            for cleared in (True, False)
-        )
-        if possible > certain:
-            delayed.add(item.session_id)
-    return delayed
 
+    def __init__(
+        self, spool: Spool, store: LedgerStore, prices: PriceBook, budgets: Budgets, items: Sequence[SpoolLine]
+    ) -> None:
+        self._spool, self._store, self._prices, self._budgets, self._items = spool, store, prices, budgets, items
+        self.stored = {item.session_id: spool.session(item.session_id) for item in items}
+        self.sessions = session_cache.updated(self.stored, items)
 
-def _assign_workflows(
-    spool: Spool,
-    store: LedgerStore,
-    items: Iterable[SpoolLine],
-    stored: Mapping[str, CachedSession],
-    sessions: dict[str, CachedSession],
-    until_appended: ExitStack,
-) -> None:
-    """Set the workflow in which each session counts: the one whose ledger has it, or else the first that was named.
+    def delayed(self) -> set[str]:
+        """Return new sessions whose counter may continue from one that `/clear` has ended: its hook may come later.
 
-    A session with a cached counter has a cached workflow, too, and stays there. The index finds the others.
+        Their lines wait while the first one is younger than `LATE_MAX_MS`, since an appended reading is permanent.
+        """
+        now = timestamps.now()
+        since, until = (timestamps.to_wire(now - timedelta(milliseconds=late_ms)) for late_ms in (LATE_MAX_MS, 0))
+        checked, delayed = set[str](), set[str]()
+        for item in self._items:
+            if item.counter_usd is None or item.carried or item.session_id in checked:
+                continue
+            checked.add(item.session_id)
+            if not since < item.at <= until or self.stored[item.session_id].get("counter_usd"):
+                continue
+            shown, others = money.parse(item.counter_usd), list(self._counters(item))
+            certain = carried_over([counter for cleared, counter in others if cleared], shown, item.since_ms)
+            if carried_over([counter for _, counter in others], shown, item.since_ms) > certain:
+                delayed.add(item.session_id)
+        return delayed
 
-    Args:
-        stored: the sessions as the last drain cached them, and `sessions`, as this one will.
-        until_appended: locks the index, so that no import assigns a session to another workflow meanwhile.
+    def _counters(self, item: SpoolLine) -> Iterator[tuple[bool, tuple[int, int | None]]]:
+        return session_cache.counters(self._spool, item, self.sessions)
 
-    Raises:
-        SourceUnreadable: the index cannot be used; a session that is not cached has no `workflow_id` then.
-    """
-    named: dict[str, set[str]] = {}
-    first: dict[str, str] = {}
-    for item in items:
-        first.setdefault(item.session_id, item.workflow_id)
-        named.setdefault(item.session_id, set()).add(item.workflow_id)
-    unassigned = [id for id in first if not _is_assigned(store, stored[id])]
-    for session_id in unassigned:
-        for name in ("workflow_id", "elsewhere"):
-            sessions[session_id].pop(name, None)
-    if unassigned:
-        homes = until_appended.enter_context(MessageIndex.opened(store)).workflows_of(unassigned, KIND)
+    def assign_workflows(self, items: Iterable[SpoolLine], until_appended: ExitStack) -> None:
+        """Set the workflow in which each session counts: the one whose ledger has it, else the first that was named.
+
+        A session with a cached counter has a cached workflow, too, and stays there. The index finds the others.
+
+        Args:
+            until_appended: locks the index, so that no import assigns a session to another workflow meanwhile.
+
+        Raises:
+            SourceUnreadable: the index cannot be used; a session that is not cached has no `workflow_id` then.
+        """
+        named: dict[str, list[str]] = {}
+        for item in items:
+            named.setdefault(item.session_id, []).append(item.workflow_id)
+        unassigned = [id for id in named if not self._is_assigned(id)]
         for session_id in unassigned:
-            home, *others = homes.get(session_id) or [first[session_id]]
-            sessions[session_id] |= {"workflow_id": home} | ({"elsewhere": others} if others else {})
-    for session_id, names in named.items():
-        session = sessions[session_id]
-        home = session["workflow_id"]
-        for name in sorted(names - {home, file_name(session_id), session.get("named")}):
-            spool.log(_now(), f"session {session_id} counts in {home}, which has it, and not in {name}")
-            session["named"] = name
+            for name in ("workflow_id", "elsewhere"):
+                self.sessions[session_id].pop(name, None)
+        if unassigned:
+            homes = until_appended.enter_context(MessageIndex.opened(self._store)).workflows_of(unassigned, KIND)
+            for session_id in unassigned:
+                home, *others = homes.get(session_id) or named[session_id][:1]
+                self.sessions[session_id] |= {"workflow_id": home} | ({"elsewhere": others} if others else {})
+        for session_id, names in named.items():
+            session = self.sessions[session_id]
+            home = session["workflow_id"]
+            for name in sorted(set(names) - {home, file_name(session_id), session.get("named")}):
+                self._spool.log(_now(), f"session {session_id} counts in {home}, which has it, and not in {name}")
+                session["named"] = name
 
+    def _is_assigned(self, session_id: str) -> bool:
+        session = self.stored[session_id]
+        has_counter = bool(session.get("counter_usd")) and "workflow_id" in session
+        return has_counter and self._store.size(session["workflow_id"]) is not None
 
-def _is_assigned(store: LedgerStore, session: CachedSession) -> bool:
-    has_counter = bool(session.get("counter_usd")) and "workflow_id" in session
-    return has_counter and store.size(session["workflow_id"]) is not None
+    def append_readings(self, workflow_id: str, items: list[SpoolLine]) -> None:
+        """Append the counters' figures of one workflow's sessions."""
 
+        def others(item: SpoolLine) -> list[tuple[int, int | None]]:
+            return [counter for cleared, counter in self._counters(item) if cleared or item.carried]
 
-def _append_readings(
-    spool: Spool,
-    store: LedgerStore,
-    workflow_id: str,
-    items: list[SpoolLine],
-    sessions: Mapping[str, CachedSession],
-) -> None:
-    append_spool_line(
-        store,
-        workflow_id,
-        items,
-        lambda item: [
-            figure for cleared, figure in session_cache.counters(spool, item, sessions) if cleared or item.carried
-        ],
-        lambda session_id: elsewhere(store, session_id, sessions[session_id].get("elsewhere", ())),
-    )
+        def beyond(session_id: str) -> int:
+            return elsewhere(self._store, session_id, self.sessions[session_id].get("elsewhere", ()))
 
+        append_spool_line(self._store, workflow_id, items, others, beyond)
 
-def _read_transcripts(
-    spool: Spool, store: LedgerStore, prices: PriceBook, workflow_id: str, items: list[SpoolLine]
-) -> None:
-    grown = {path: item for item in items for path in item.transcripts}
-    for path, item in grown.items():
-        options = Options(workflow_id, item.agent)
-        try:
-            report = import_transcripts(store, "claude", path, options, ImportOptions(prices=prices))
-        except SourceUnreadable as error:
-            spool.log(_now(), str(error))
-            continue
-        for skipped in report.skipped:
-            spool.log(_now(), f"{skipped.path}:{skipped.line or ''} {skipped.reason}")
-        for _, problem in report.problems:
-            raise problem
+    def read_transcripts(self, workflow_id: str, items: list[SpoolLine]) -> None:
+        """Import what the transcripts of one workflow's sessions have grown by, and cache these sessions."""
+        grown = {path: item for item in items for path in item.transcripts}
+        for path, item in grown.items():
+            options = Options(workflow_id, item.agent)
+            try:
+                report = import_transcripts(self._store, "claude", path, options, ImportOptions(prices=self._prices))
+            except SourceUnreadable as error:
+                self._spool.log(_now(), str(error))
+                continue
+            for skipped in report.skipped:
+                self._spool.log(_now(), f"{skipped.path}:{skipped.line or ''} {skipped.reason}")
+            for _, problem in report.problems:
+                raise problem
+        cached = {item.session_id: self.sessions[item.session_id] for item in items}
+        session_cache.write(self._spool, self._store, self._budgets, workflow_id, cached)
 
 
 def _without_repetitions(lines: Iterable[tuple[bytes, SpoolLine]]) -> Iterator[bytes]:
