@@ -8,9 +8,11 @@ is appended twice.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
     from ledger.pricing.price_book import PriceBook
     from ledger.sources.findings import Part
 
-__all__ = ["STATE_FILE", "AutoImport", "SourceReading", "default_sources", "import_new"]
+__all__ = ["CUT_AFTER", "STATE_FILE", "AutoImport", "SourceReading", "default_sources", "import_new"]
 
 STATE_FILE: Final = "sources_read.json"
+
+CUT_AFTER: Final = timedelta(hours=1)
+"""A file whose last line has no end is being written, unless it was not written to for so long."""
 
 
 @dataclass(slots=True)
@@ -42,15 +47,21 @@ class AutoImport:
 
     Attributes:
         appended: events.
+        read: the sources that were read.
         skipped: by source, how many inputs could not be read, also at earlier imports, and of how many files.
+        cut: by source, the files whose last line has no end and that were not written to for `CUT_AFTER`.
         problems: what could not be imported, each with its location; the rest was.
         blocked: why what is new was not imported, or not all of it; "" when it was.
+        unwritable: it was blocked since nothing can be written into the data directory.
     """
 
     appended: int = 0
+    read: list[SourceEntry] = field(default_factory=list)
     skipped: dict[SourceEntry, tuple[int, int]] = field(default_factory=dict)
+    cut: dict[SourceEntry, list[str]] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
     blocked: str = ""
+    unwritable: bool = False
 
 
 @dataclass(slots=True)
@@ -61,12 +72,14 @@ class _Read:
         parts: fingerprints by workflow.
         sizes: of the ledgers it went into; a smaller one has lost something, and all is read again.
         skipped: see `AutoImport`.
+        cut: files whose last line had no end.
     """
 
     looks: str = ""
     parts: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     skipped: tuple[int, int] = (0, 0)
+    cut: list[str] = field(default_factory=list)
 
 
 def default_sources() -> list[SourceEntry]:
@@ -107,10 +120,23 @@ def import_new(
     run.done.skipped = {entry: read.skipped for entry, read in state.items() if read.skipped[0]}
     changed = [(entry, now) for entry in entries if (now := _changed(ledgers, entry, state.get(entry)))]
     if changed:
-        run.done.blocked = _problem_of(ledgers.path) or run.read_all(changed, state, register, fresh)
+        problem = _problem_of(ledgers.path)
+        run.done.unwritable = problem != ""
+        run.done.blocked = problem or run.read_all(changed, state, register, fresh)
         if not run.done.blocked:
             _store(ledgers.path, state)
+    before = time.time() - CUT_AFTER.total_seconds()
+    cut = {entry: [name for name in read.cut if _was_written(name, before)] for entry, read in state.items()}
+    run.done.cut = {entry: names for entry, names in cut.items() if names}
     return run.done
+
+
+def _was_written(name: str, before: float) -> bool:
+    """Whether a file was last written to before a time, in seconds since 1970."""
+    try:
+        return os.stat(name).st_mtime < before
+    except OSError:
+        return False  # it is gone
 
 
 def _not_registered(defaults: Iterable[SourceEntry], registered: Iterable[SourceEntry]) -> list[SourceEntry]:
@@ -182,6 +208,7 @@ class _Run:
             )
             report = import_entry(self.ledgers, entry, options)
         self.done.appended += report.appended
+        self.done.read.append(entry)
         self.done.problems += [(readable(name), str(problem)) for name, problem in report.problems]
         read = reading.read(self.ledgers, report, {} if shrunk else before.sizes)
         if read.skipped[0]:
@@ -213,7 +240,8 @@ class SourceReading:
         failed = {name for name, _ in report.problems}
         parts = {name: found for name, found in self._parts.items() if name not in failed}
         sizes = {**sizes, **{name: ledgers.size(name) or 0 for name in report.workflows}}
-        return _Read("" if failed else self._looks, parts, sizes, _counted(report))
+        cut = sorted({str(each.path) for each in report.skipped if each.reason == CUT})
+        return _Read("" if failed else self._looks, parts, sizes, _counted(report), cut)
 
     def store(self, ledgers: DirectoryStore, report: ImportReport) -> None:
         """Store that the whole source was read."""
@@ -224,7 +252,7 @@ class SourceReading:
 
 
 def _counted(report: ImportReport) -> tuple[int, int]:
-    """How many inputs were skipped, and in how many files; a line that is still being written is none."""
+    """How many inputs were skipped, and in how many files; a last line without an end is none, see `AutoImport.cut`."""
     skipped = [each for each in report.skipped if each.reason != CUT and not each.note]
     return len(skipped), len({each.path for each in skipped})
 
@@ -245,7 +273,7 @@ def _load(data: Path) -> dict[SourceEntry, _Read]:
         stored: list[dict[str, Any]] = orjson.loads((data / STATE_FILE).read_bytes())
         return {
             SourceEntry(**one["source"] | {"map": tuple(one["source"]["map"])}): _Read(
-                one["looks"], one["parts"], one["sizes"], (one["skipped"][0], one["skipped"][1])
+                one["looks"], one["parts"], one["sizes"], (one["skipped"][0], one["skipped"][1]), one.get("cut", [])
             )
             for one in stored
         }

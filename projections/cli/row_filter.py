@@ -9,7 +9,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from ledger.errors import InvalidInput
 from ledger.events import timestamps
+from ledger.text import first_of
 from projections.cli.completions import complete_project, complete_template, complete_tool
 from projections.cli.parsing import EXAMPLES, moment_option
 from projections.folding.row import Row
@@ -89,12 +91,20 @@ class RowFilter:
     sort: str
     limit: int | None
 
-    @property
-    def is_limiting(self) -> bool:
-        """Return whether it may leave out a row."""
-        return any(
-            (self.status, self.since, self.until, self.issue is not None, self.project, self.template, self.tool)
-        )
+    def __post_init__(self) -> None:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise InvalidInput(f"--since {_shown(self.since)} is not before --until {_shown(self.until)}")
+
+    def check(self, rows: Iterable[Row]) -> None:
+        """Refuse a tool that no row has.
+
+        Raises:
+            InvalidInput: it names the tools that the rows have.
+        """
+        tools = {tool for row in rows if row.tool for tool in row.tool.split(", ")}
+        if self.tool is not None and tools and not any(_plain(self.tool) in _plain(tool) for tool in tools):
+            named = first_of(sorted(tools))
+            raise InvalidInput(f"--tool {self.tool}: no workflow has readings of that tool, only of {named}")
 
     def matching(self, rows: Iterable[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
         """Return the rows that match, in their order; those without a value first.
@@ -122,6 +132,10 @@ class RowFilter:
             and self.template in (None, row.workflow_template)
             and (self.project is None or _is_project(row.project or "", self.project))
         )
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _rank(value: Any) -> tuple[bool, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -26,7 +27,7 @@ from ledger.text import counted
 from projections.applications.opening import application_at
 from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
-from projections.cli.auto_import import import_new_input, wants_import
+from projections.cli.auto_import import import_new_input, report_first_import, wants_import
 from projections.cli.options import config, config_path, data_path, history_spelling, store
 from projections.folding.row import Row
 from projections.history.memory import MemoryHistory
@@ -34,7 +35,13 @@ from projections.history.open import is_postgres, open_history
 from projections.history.store import CostChange, HistoryStore, by_upgrade
 from projections.replay.refresh import LedgerProblem, RefreshReport, refresh, shown_change
 
+if TYPE_CHECKING:
+    from ledger.importing.auto_import import AutoImport
+
 __all__ = ["CommandSession", "exit_code", "log_changes", "opened", "report_problems", "report_writes"]
+
+_STORED: Final = "shown is what is stored"
+_FOR_NOW: Final = "the logs are read for this command only, and nothing is stored"
 
 
 @dataclass(slots=True)
@@ -121,25 +128,57 @@ def opened(
         reads: what is stored is enough where nothing can be written; by default as `up_to_date`.
         imports: import first what is new, see `import_new_input`; of a history that projectors write, nothing.
     """
-    reads = up_to_date if reads is None else reads
     data, ledgers = data_path(), store()
     check_readable(data)
     with closing(application_at(history_spelling(), data)) as named:
         spelling = named.history
         imports = imports and wants_import()
-        if imports and isinstance(spelling, Path):
-            import_new_input()
+        first = _imported(data, spelling) if imports and isinstance(spelling, Path) else None
         if isinstance(spelling, Path) and _is_empty(data, spelling):
-            yield CommandSession(data, ledgers, MemoryHistory(), [], named.application)
+            with _without_data(data, ledgers, named.application, first) as session:
+                yield session
             return
-        with _opened(spelling, reads=reads) as history:
+        with _opened(spelling, reads=up_to_date if reads is None else reads) as history:
             if history.shared and not up_to_date and not shared_too:
                 raise SharedHistory
             if imports and not isinstance(spelling, Path) and not history.shared:
-                import_new_input()
+                import_new_input(otherwise=_STORED)
             session = _session(data, ledgers, history, workflow_ids, up_to_date=up_to_date)
             session.application = named.application
+            report_first_import(first, history)
             yield session
+
+
+def _imported(data: Path, rows: Path) -> AutoImport | None:
+    """Import what is new; return the import if it is the first of this data directory."""
+    if not _is_empty(data, rows):
+        import_new_input(otherwise=_STORED)
+        return None
+    return import_new_input(otherwise=_FOR_NOW)
+
+
+@contextmanager
+def _without_data(
+    data: Path, ledgers: DirectoryStore, application: ApplicationTable | None, first: AutoImport | None
+) -> Iterator[CommandSession]:
+    """Open an empty history; where nothing can be written, with the logs read into a folder that is then removed.
+
+    Args:
+        first: the import that left the data directory empty.
+    """
+    with ExitStack() as stack:
+        folder = None
+        if first is not None and first.unwritable:
+            with suppress(OSError):
+                folder = stack.enter_context(TemporaryDirectory(prefix="costledger-"))
+        if folder is None:
+            yield CommandSession(data, ledgers, MemoryHistory(), [], application)
+            return
+        for_now = DirectoryStore(Path(folder))
+        import_new_input(for_now, otherwise=_STORED)
+        session = _session(data, for_now, MemoryHistory(), None, up_to_date=True)
+        session.application = application
+        yield session
 
 
 def _is_empty(data: Path, rows: Path) -> bool:

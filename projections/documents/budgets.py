@@ -31,7 +31,7 @@ class BudgetDocument(TypedDict):
     state: Annotated[
         str, About("ok, warned (from the first share of `[budgets] warn_at`) or over", examples=["warned"])
     ]
-    at_least: Annotated[bool, About("some usage has no price or is incomplete, so more than this was spent")]
+    at_least: Annotated[bool, About("some usage has no price or is incomplete, or there is no reading: more was spent")]
 
 
 @document
@@ -41,8 +41,8 @@ class CheckDocument(TypedDict):
     adw_id: AdwIdText
     status: str
     actual_cost_total: Usd
-    cost_basis: str | None
-    unpriced_events: int
+    cost_basis: Annotated[str | None, About("null: the cost is unknown, and not zero", examples=["reported"])]
+    unpriced_events: Annotated[int, About("meters whose tokens have no price: a cost of 0.00 is unpriced then")]
     budget: BudgetDocument | None
 
 
@@ -56,7 +56,7 @@ def budget_document(found: BudgetStatus | None) -> BudgetDocument | None:
         "left_usd": money.to_wire(found.left_nanousd),
         "percent": found.percent,
         "state": str(found.state),
-        "at_least": found.at_least,
+        "at_least": found.at_least or not found.known,
     }
 
 

@@ -102,6 +102,7 @@ class SpendDocument(TypedDict):
         ),
     ]
     unpriced: Annotated[dict[str, UnpricedDocument], About("by model")]
+    unknown_count: Annotated[int, About("workflows last active in this time without a reading: their cost is unknown")]
 
 
 def spend_document(
@@ -122,6 +123,7 @@ def spend_document(
         "total": _sums(made.total, breakdown=breakdown),
         "spent_at_from_usd": dated_document(dated),
         "unpriced": unpriced_document(made.unpriced),
+        "unknown_count": made.total.unknown,
     }
 
 

@@ -26,8 +26,11 @@ class TotalsDocument(TypedDict):
 
     total_cost_usd: Usd
     average_cost_usd: Usd | None
-    at_least: Annotated[bool, About("some row is partial or has unpriced events: the true total is above this")]
+    at_least: Annotated[
+        bool, About("a row is partial, has unpriced events or no reading: the true total is above this")
+    ]
     partial_count: int
+    unknown_count: Annotated[int, About("rows without a reading, whose cost is unknown")]
     unpriced_events: int
     input_tokens: int
     cached_tokens: int
@@ -46,6 +49,7 @@ def totals_document(totals: QueryTotals) -> TotalsDocument:
         "average_cost_usd": usd(totals.cost_nanousd // totals.count) if totals.count else None,
         "at_least": totals.at_least,
         "partial_count": totals.partial_count,
+        "unknown_count": totals.unknown_count,
         "unpriced_events": totals.unpriced_events,
         "input_tokens": totals.input_tokens,
         "cached_tokens": totals.cached_tokens,

@@ -1,7 +1,7 @@
 """A cost in words, alike in every command and table: "$1.7500", "≥ $1.7500", "unpriced", "unknown".
 
 A cost of $0.00 is shown only if a reading gives it. Usage without a price is "unpriced"; a row without a reading, or
-with only readings that give no figure, is "unknown". Neither is ever $0.00.
+with only readings that give no figure, is "unknown". Neither is ever $0.00, and a total with either is a lower bound.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from typing import Final
 from ledger.events import money
 from projections.folding.row import Row
 
-__all__ = ["NO_FIGURES", "cost_before", "in_words", "row_cost", "row_in_words", "shown_cost"]
-
+__all__ = ["NO_FIGURES", "cost_before", "in_words", "is_lower_bound", "row_cost", "row_in_words", "shown_cost"]
 
 NO_FIGURES: Final = ("unpriced", "unknown")
+
+
+def is_lower_bound(row: Row) -> bool:
+    """Return whether a workflow has cost more than its row shows, or may have: it is partial, or has no reading."""
+    return row.cost_basis in (None, "partial")
 
 
 def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
@@ -37,7 +41,7 @@ def row_cost(row: Row) -> str:
     return shown_cost(
         row.actual_cost_nanousd,
         unpriced=row.unpriced_events > 0,
-        at_least=row.cost_basis == "partial",
+        at_least=is_lower_bound(row),
         known=row.cost_basis is not None,
     )
 
@@ -50,9 +54,8 @@ def in_words(nanousd: int, *, unpriced: bool, at_least: bool = False, known: boo
 
 def row_in_words(row: Row) -> str:
     """Return the cost of a workflow for a sentence."""
-    unpriced, at_least = row.unpriced_events > 0, row.cost_basis == "partial"
-    known = row.cost_basis is not None
-    return in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=at_least, known=known)
+    unpriced, known = row.unpriced_events > 0, row.cost_basis is not None
+    return in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=is_lower_bound(row), known=known)
 
 
 def cost_before(nanousd: int | None) -> str:

@@ -74,6 +74,7 @@ class QueryTotals:
     """The sums of rows; costs in nanodollars.
 
     Attributes:
+        unknown_count: rows without a reading, whose cost is unknown.
         by_status: the sums of each status that occurs, which have no `by_status` themselves.
     """
 
@@ -85,6 +86,7 @@ class QueryTotals:
     output_tokens: int = 0
     unpriced_events: int = 0
     partial_count: int = 0
+    unknown_count: int = 0
     by_status: dict[str, QueryTotals] = field(default_factory=dict)
 
     @classmethod
@@ -101,7 +103,7 @@ class QueryTotals:
     @property
     def at_least(self) -> bool:
         """Whether the true cost is above this one."""
-        return bool(self.partial_count or self.unpriced_events)
+        return bool(self.partial_count or self.unknown_count or self.unpriced_events)
 
     def plus(self, other: QueryTotals) -> QueryTotals:
         """Return the totals of both."""
@@ -139,6 +141,7 @@ def totals_of(rows: Iterable[Row]) -> QueryTotals:
             row.output_tokens,
             row.unpriced_events,
             int(row.cost_basis == "partial"),
+            int(row.cost_basis is None),
         )
         by_status[row.status] = list(map(add, by_status.get(row.status, _NOTHING), figures))
     totals = QueryTotals()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
+from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.cost_words import is_lower_bound
 from projections.folding.row import Row
-from projections.folding.spend import AMOUNTS, Amounts
+from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.history.store import Group, SpendSum
 from projections.reports.spend_report import at_least, quarters, total_tokens
 
@@ -49,7 +51,7 @@ class Figure:
         """Add the whole cost of a workflow."""
         self.nanousd += row.actual_cost_nanousd
         self.tokens += row.total_tokens
-        self.at_least = self.at_least or row.cost_basis == "partial"
+        self.at_least = self.at_least or is_lower_bound(row)
         self.unpriced = self.unpriced or row.unpriced_events > 0
 
 
@@ -87,7 +89,9 @@ def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overvi
     firsts = {days: quarters(day - timedelta(days=days - 1), None, None)[0] or 0 for days in WINDOW_DAYS}
     for row in rows:
         made.ever.take_row(row)
-        if row.cost_basis is not None:
+        if row.cost_basis is None:
+            _mark_unknown(made, row, firsts)
+        else:
             made.ever_by_tool.setdefault(tools.get(row.adw_id, UNATTRIBUTED), Figure()).take_row(row)
     for quarter, (adw_id, model), amounts in sums:
         parts = [made.by_tool.setdefault(tools.get(str(adw_id), UNATTRIBUTED), _figures())]
@@ -101,6 +105,14 @@ def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overvi
     ever_by_tool = [(tool, ever) for tool, ever in made.ever_by_tool.items() if ever != Figure()]
     made.ever_by_tool = dict(sorted(ever_by_tool, key=lambda both: (-both[1].nanousd, both[0])))
     return made
+
+
+def _mark_unknown(made: Overview, row: Row, firsts: Mapping[int, int]) -> None:
+    """Let the sums of the days on which a workflow without a reading was active be lower bounds."""
+    active = timestamps.moment(row.last_activity)
+    for days, first in firsts.items():
+        if active is not None and active.timestamp() >= first * QUARTER_SECONDS:
+            made.spent[days].at_least = True
 
 
 def _sorted(parts: dict[str, dict[int, Figure]]) -> dict[str, dict[int, Figure]]:

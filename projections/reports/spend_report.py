@@ -12,8 +12,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from operator import add
 from typing import Final, Literal
 
+from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
+from projections.history.query import Query
 from projections.history.store import Group, HistoryStore, SpendSum
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "report",
     "spent_at_from",
     "total_tokens",
+    "without_reading",
 ]
 
 Kind = Literal["daily", "weekly", "monthly", "session"]
@@ -62,17 +65,24 @@ class Line:
         labels: by column: the period or the session, and the group that the report is split by.
         quarter: its last quarter hour.
         models: figures by model; `amounts` is their sum.
+        unknown: workflows without a reading; only of a total, since no model or agent is known of them.
     """
 
     labels: dict[str, str | int | None]
     quarter: int = 0
     amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
     models: dict[str, Amounts] = field(default_factory=dict)
+    unknown: int = 0
 
     @property
     def at_least(self) -> bool:
-        """Whether the line is a lower bound, under any model."""
-        return any(map(at_least, self.models.values()))
+        """Whether the line is a lower bound: under any model, or since the cost of a workflow is unknown."""
+        return self.unknown > 0 or any(map(at_least, self.models.values()))
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some of its usage is incomplete, under any model."""
+        return any(amounts[_PARTIAL] > 0 for amounts in self.models.values())
 
     def take(self, model: str, amounts: Amounts) -> None:
         """Add figures of a model."""
@@ -103,18 +113,25 @@ def groups(kind: Kind, by: By | None) -> list[Group]:
 
 
 def report(
-    kind: Kind, by: By | None, sums: Iterable[SpendSum], zone: tzinfo | None, *, descending: bool = False
+    kind: Kind,
+    by: By | None,
+    sums: Iterable[SpendSum],
+    zone: tzinfo | None,
+    *,
+    descending: bool = False,
+    unknown: int = 0,
 ) -> Report:
     """Return the lines by period or session, and within one by cost.
 
     Args:
         sums: grouped by `groups`; those of sessions over all quarter hours.
         zone: None is the local one of this host.
+        unknown: see `without_reading`.
     """
     names = groups(kind, by)
     model_at = names.index("model")
     lines: dict[tuple[str | int | None, ...], Line] = {}
-    total = Line({})
+    total = Line({}, unknown=unknown)
     days: dict[int, date] = {}
     for quarter, group, amounts in sums:
         day = days.get(quarter) or days.setdefault(quarter, day_of(quarter, zone))
@@ -135,6 +152,24 @@ def report(
     else:
         found.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
     return Report(found, total)
+
+
+def without_reading(history: HistoryStore, first: int | None, last: int | None) -> int:
+    """Return how many workflows were last active in some quarter hours and have no reading: their cost is unknown.
+
+    Args:
+        first, last: quarter hours, both included; None: no bound.
+    """
+    since, until = (_wire(first), _wire(None if last is None else last + 1))
+    return history.page(Query(basis="none", since=since, until=until, limit=1)).totals.count
+
+
+def _wire(quarter: int | None) -> str | None:
+    """The start of a quarter hour; None where the calendar has none."""
+    try:
+        return None if quarter is None else timestamps.to_wire(timestamps.from_unix(quarter * QUARTER_SECONDS))
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def spent_at_from(history: HistoryStore, first: int | None, last: int | None) -> dict[str, int]:

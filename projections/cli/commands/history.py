@@ -13,6 +13,7 @@ from ledger.errors import InvalidInput
 from ledger.events import money
 from ledger.text import counted
 from projections.applications.plan import Compared
+from projections.cli.first_steps import print_first_steps
 from projections.cli.options import (
     config_option,
     config_path,
@@ -23,7 +24,15 @@ from projections.cli.options import (
     json_option,
 )
 from projections.cli.output.console import BUDGET_STYLES, console, styled_status
-from projections.cli.output.costs import print_unpriced, row_cost, shown_cost, unpriced_of
+from projections.cli.output.costs import (
+    is_lower_bound,
+    print_missing,
+    print_unpriced,
+    row_cost,
+    shown_cost,
+    unknown_rows,
+    unpriced_of,
+)
 from projections.cli.output.row_csv import print_csv
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import (
@@ -40,9 +49,6 @@ from projections.folding.row import Row
 from projections.history.idle import is_idle
 from projections.history.query import totals_of
 from projections.reports.budgets import Budgets, BudgetStatus, budget_status, configured_budgets
-
-_EMPTY = "no workflows in {where} yet; `costledger import adw PATH` reads agents' output, `costledger demo` shows how"
-_EMPTY_SHARED = "no workflows in {where} yet; `costledger project --status` shows how far the projectors are"
 
 _COLUMNS: Final = (
     *("workflow", "title", "project", "branch", "issue", "status", "cost", "stored", "budget", "basis"),
@@ -66,6 +72,7 @@ def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
     now, after, budgets = datetime.now(UTC), idle_after(), configured_budgets(config_path())
     with opened(imports=True) as session:
         every = session.history.rows()
+        wanted.check(every)
         matching = wanted.matching((found, is_idle(found, now, after)) for found in every)
         rows = wanted.limited(matching)
         copies = session.compared([found for found, _ in rows])
@@ -79,12 +86,12 @@ def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
             print_json({"workflows": workflows, "total_count": totals.count, "analytics": totals_document(totals)})
         elif as_csv:
             print_csv(rows, budgets)
-        elif every and wanted.is_limiting and not rows:
+        elif every and not rows:
             click.echo(f"no workflow matches these options; there are {len(every):,} in all")
         elif rows:
             _print_history(rows, copies, titles, budgets)
         else:
-            click.echo((_EMPTY_SHARED if session.history.shared else _EMPTY).format(where=session.where))
+            print_first_steps(session.where, shared=session.history.shared)
         return exit_code(session.problems)
 
 
@@ -138,7 +145,7 @@ def _print_with_total(shown: Table, rows: list[Row]) -> None:
     total = shown_cost(
         cost,
         unpriced=bool(unpriced),
-        at_least=any(found.cost_basis == "partial" for found in rows),
+        at_least=any(map(is_lower_bound, rows)),
         known=any(found.cost_basis is not None for found in rows),
     )
     sums = {"workflow": counted(len(rows), "workflow"), "cost": total}
@@ -147,6 +154,8 @@ def _print_with_total(shown: Table, rows: list[Row]) -> None:
     out = console()
     shown.print(out)
     print_unpriced(out, cost, unpriced)
+    incomplete = any(found.cost_basis == "partial" and not found.unpriced_events for found in rows)
+    print_missing(out, cost, unknown=unknown_rows(rows), incomplete=incomplete)
 
 
 def _budget(found: BudgetStatus | None) -> str | Text:

@@ -56,8 +56,7 @@ __all__ = []
 _BASIS = {
     "reported": "reported: every dollar was reported by the provider or its CLI",
     "priced": "priced: some part was priced from tokens",
-    "partial": "partial: at least this; some usage has no price or is incomplete",
-    None: "no reading yet",
+    "partial": "partial: ≥ means at least; some usage has no price or is incomplete",
 }
 
 
@@ -127,7 +126,7 @@ def _print_row(
     for name, value in (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool)):
         if value:
             out.print(f"{name:8}{plain(value)}")
-    out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_BASIS[found.cost_basis]})"))
+    out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_basis(found)})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
     if (budget := budget_status(found, budgets)) is not None:
         out.print(Text.assemble("budget  ", (str(budget), BUDGET_STYLES[budget.state])))
@@ -155,6 +154,12 @@ def _print_row(
     if cost.get("unread_events"):
         unread = counted(cost["unread_events"], "event")
         out.print(Text.assemble((unread, "yellow"), " of a kind this version does not know; upgrade to count them"))
+
+
+def _basis(found: Row) -> str:
+    if found.cost_basis is not None:
+        return _BASIS[found.cost_basis]
+    return "no reading yet" if found.status == "running" else "it ended without a reading"
 
 
 def _print_parts(

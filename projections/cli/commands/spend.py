@@ -10,9 +10,10 @@ from typing import Any, Final, TypeVar
 import click
 
 from ledger.errors import InvalidInput
+from projections.cli.first_steps import print_first_steps
 from projections.cli.options import data_option, history_option, import_option, json_option
 from projections.cli.output.console import console
-from projections.cli.output.costs import print_unpriced, shown_cost
+from projections.cli.output.costs import print_missing, print_unpriced, shown_cost
 from projections.cli.output.evidence import print_evidence
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import csv_cell, plain, print_json
@@ -33,6 +34,7 @@ from projections.reports.spend_report import (
     report,
     spent_at_from,
     total_tokens,
+    without_reading,
 )
 from projections.reports.timezones import zone_named
 
@@ -136,7 +138,8 @@ def _print_report(
     first, last = quarters(*day_range(since, until, zone), zone)
     with opened(imports=True) as session:
         sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
-        made = report(kind, by, sums, zone, descending=order == "desc")
+        unknown = without_reading(session.history, first, last)
+        made = report(kind, by, sums, zone, descending=order == "desc", unknown=unknown)
         dated = spent_at_from(session.history, first, last)
         if as_json:
             print_json(spend_document(kind, by, made, zone, dated, breakdown=breakdown))
@@ -145,8 +148,12 @@ def _print_report(
         elif made.lines:
             _print_table(kind, by, made, breakdown=breakdown and by != "model")
             print_evidence(console(), dated)
+        elif unknown:
+            print_missing(console(), 0, unknown=unknown, incomplete=False)
+        elif session.history.ids(""):
+            click.echo("nothing was spent" + " in this time" * bool(since or until))
         else:
-            click.echo("nothing was spent" + (" in this time" if since or until else f" in {session.where} yet"))
+            print_first_steps(session.where, shared=session.history.shared)
         return exit_code(session.problems)
 
 
@@ -198,10 +205,11 @@ def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) ->
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
                 shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
-    shown.add_total("total", *blank, *_cells(columns, {}, made.total.amounts))
-    out = console()
+    shown.add_total("total", *blank, *_cells(columns, {}, made.total.amounts, is_bound=made.total.at_least))
+    out, cost = console(), made.total.amounts[0]
     shown.print(out)
-    print_unpriced(out, made.total.amounts[0], made.unpriced)
+    print_unpriced(out, cost, made.unpriced)
+    print_missing(out, cost, unknown=made.total.unknown, incomplete=made.total.is_partial)
 
 
 def _label(value: str | int | None, name: str) -> str:
@@ -212,12 +220,14 @@ def _label(value: str | int | None, name: str) -> str:
     return f"#{value}" if name == "issue" else plain(str(value))
 
 
-def _cells(columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts) -> list[str]:
+def _cells(
+    columns: Sequence[str], models: dict[str, Amounts], amounts: Amounts, *, is_bound: bool = False
+) -> list[str]:
     cells = {name: f"{amounts[AMOUNTS.index(field)]:,}" for name, field in _FIGURES.items()} | {
         "models": "\n".join(plain(name) for name in sorted(models)),
         "total tokens": f"{total_tokens(amounts):,}",
         "cost (USD)": shown_cost(
-            amounts[0], unpriced=amounts[AMOUNTS.index("unpriced_events")] > 0, at_least=at_least(amounts)
+            amounts[0], unpriced=amounts[AMOUNTS.index("unpriced_events")] > 0, at_least=is_bound or at_least(amounts)
         ),
     }
     return [cells[name] for name in columns]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -15,13 +14,23 @@ from rich.console import Console
 from ledger.config.locate import DataDirectory
 from ledger.events import money
 from ledger.importing.source_registry import SourceRegister
-from ledger.sources import TRANSCRIPT_KINDS, source, transcript
+from ledger.sources import source
 from ledger.storage.origin import misplaced
 from ledger.text import counted
 from projections.applications.suspects import suspects_of_copies
+from projections.cli.first_steps import default_folders, print_first_steps
 from projections.cli.options import config_path, idle_after, located_data, prices
 from projections.cli.output.console import console
-from projections.cli.output.costs import in_words, print_unpriced, row_cost, shown_cost, unpriced_of
+from projections.cli.output.costs import (
+    in_words,
+    is_lower_bound,
+    print_missing,
+    print_unpriced,
+    row_cost,
+    shown_cost,
+    unknown_rows,
+    unpriced_of,
+)
 from projections.cli.output.evidence import print_evidence
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, plain, print_json, project_names
@@ -30,13 +39,12 @@ from projections.documents.budgets import check_document
 from projections.documents.findings import finding_document
 from projections.documents.spend import dated_document, unpriced_document
 from projections.folding.row import Row
-from projections.folding.tools import tools_of
 from projections.history.idle import is_idle
 from projections.history.suspects import Suspect, stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview
-from projections.reports.spend_report import Report, groups, quarters, report, spent_at_from
+from projections.reports.spend_report import Report, groups, quarters, report, spent_at_from, without_reading
 
 __all__ = ["today"]
 
@@ -95,7 +103,9 @@ def today(*, as_json: bool) -> int:
         if picture.rows:
             _print(picture, session)
         else:
-            _print_empty(picture, session)
+            print_first_steps(session.where, shared=session.history.shared)
+            _print_agents(console(), picture)
+            console().print(_where(picture, session))
         return exit_code(session.problems)
 
 
@@ -104,7 +114,8 @@ def _picture(session: CommandSession) -> _Picture:
     day = datetime.now().astimezone().date()
     now, after = datetime.now(UTC), idle_after()
     first, last = quarters(day, day, None)
-    spent = report("daily", None, history.spent(groups("daily", None), first=first, last=last), None)
+    of_day = history.spent(groups("daily", None), first=first, last=last)
+    spent = report("daily", None, of_day, None, unknown=without_reading(history, first, last))
     sums = history.spent(GROUPS, first=first_quarter(day), last=last)
     made = _Picture(day, located_data(), rows, spent, overview(day, rows, sums))
     for found in rows:
@@ -163,7 +174,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
             {
                 "adw_id": found.adw_id,
                 "cost_usd": money.to_wire(found.actual_cost_nanousd),
-                "at_least": found.cost_basis == "partial",
+                "at_least": is_lower_bound(found),
                 "cost_basis": found.cost_basis,
                 "unpriced_events": found.unpriced_events,
             }
@@ -174,7 +185,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
         "budgets": [check_document(row, budget) for row, budget in picture.budgets],
         "spent_at_from_usd": dated_document(picture.dated),
         "data": {"path": str(picture.data.path.absolute()), "named_by": picture.data.named_by, "rows": session.where},
-        "looked_in": {kind: [str(folder) for folder in folders] for kind, folders in _default_folders().items()},
+        "looked_in": {kind: [str(folder) for folder in folders] for kind, folders in default_folders().items()},
         "adw_project": None if picture.agents is None else str(picture.agents.absolute()),
     }
 
@@ -201,7 +212,9 @@ def _print(picture: _Picture, session: CommandSession) -> None:
     today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced), at_least=spent.total.at_least)
     workflows = counted(len(picture.rows), "workflow")
     out.print(f"{picture.day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {workflows}")
-    print_unpriced(out, made.ever.nanousd, unpriced, indent="in all ")
+    print_unpriced(out, 0, unpriced)
+    incomplete = any(found.cost_basis == "partial" for found in picture.rows)
+    print_missing(out, made.ever.nanousd, unknown=unknown_rows(picture.rows), incomplete=incomplete)
     _print_tools(out, made)
     _print_models(out, made)
     _print_running(out, picture, session)
@@ -308,28 +321,3 @@ def _where(picture: _Picture, session: CommandSession) -> str:
     origin = _DATA_NAMED_BY[named_by].format(project=path.absolute().parent)
     rows = "" if session.where == str(path) else f"; the rows in {session.where}"
     return f"data: {path.absolute()} ({origin}){rows}"
-
-
-def _print_empty(picture: _Picture, session: CommandSession) -> None:
-    """What was looked for, and what to do next."""
-    out = console()
-    if picture.data.named_by == "user":
-        out.print("no workflows yet, and no logs of a supported agent in their default places:")
-        for kind, folders in _default_folders().items():
-            out.print(f"  {tools_of([kind])}: {', '.join(map(_from_home, folders))}")
-    else:
-        out.print(f"no workflows in {session.where} yet; the agents' default places are read only into your own data")
-        out.print("directory: `costledger import claude` or `costledger import codex` reads them into this one")
-    _print_agents(out, picture)
-    out.print("`costledger demo` shows it on shipped examples, `costledger import KIND PATH` reads logs from elsewhere")
-    out.print(_where(picture, session))
-
-
-def _default_folders() -> dict[str, list[Path]]:
-    """The folders that are looked for, by kind."""
-    return {kind: transcript(kind).default_folders() for kind in TRANSCRIPT_KINDS}
-
-
-def _from_home(path: Path) -> str:
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else shlex.quote(str(path))

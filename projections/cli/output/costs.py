@@ -1,4 +1,4 @@
-"""What a total does not hold: usage without a price, whose models are named below it."""
+"""What a total does not hold, as lines below it: usage without a price, incomplete usage, rows without a reading."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ledger.events import money
-from ledger.text import counted
+from ledger.text import counted, first_of
 from projections.cli.output.text import plain
-from projections.folding.cost_words import in_words, row_cost, row_in_words, shown_cost
+from projections.folding.cost_words import in_words, is_lower_bound, row_cost, row_in_words, shown_cost
 from projections.folding.row import Row
 
 if TYPE_CHECKING:
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "in_words",
+    "is_lower_bound",
+    "print_missing",
     "print_unpriced",
     "row_cost",
     "row_in_words",
     "shown_cost",
+    "unknown_rows",
     "unpriced_of",
 ]
 
@@ -40,15 +43,41 @@ def unpriced_of(rows: Iterable[Row]) -> Unpriced:
     return dict(sorted(found.items()))
 
 
+def unknown_rows(rows: Iterable[Row]) -> int:
+    """Return how many rows have no reading: their cost is unknown."""
+    return sum(row.cost_basis is None for row in rows)
+
+
+def print_missing(out: Console, cost_nanousd: int, *, unknown: int, incomplete: bool) -> None:
+    """Print what "≥" means below a total, or why it is unknown; nothing where the total is complete.
+
+    Args:
+        unknown: rows of the total without a reading.
+        incomplete: some usage has no price or is incomplete.
+    """
+    reasons = ["some usage has no price or is incomplete"] if incomplete else []
+    if unknown:
+        reasons.append(f"{counted(unknown, 'workflow')} without a reading, whose cost is unknown")
+    if reasons:
+        out.print(("≥ means at least: " if cost_nanousd else "") + "; ".join(reasons))
+
+
 def print_unpriced(out: Console, cost_nanousd: int, unpriced: Unpriced, *, indent: str = "") -> None:
-    """Print that a total is a lower bound, and why; nothing when all usage is priced."""
+    """Print the models without a price, most tokens first; nothing when all usage is priced.
+
+    Args:
+        cost_nanousd: of the total, which they make a lower bound; 0 leaves it out.
+    """
     if unpriced:
         from rich.text import Text
 
         messages = counted(sum(events for events, _ in unpriced.values()), "message")
-        named = ", ".join(
-            f"{plain(name)} ({counted(events, 'message')}, {counted(tokens, 'token')})"
-            for name, (events, tokens) in unpriced.items()
+        most_first = sorted(unpriced.items(), key=lambda one: (-one[1][1], one[0]))
+        named = first_of(
+            [
+                f"{plain(name)} ({counted(events, 'message')}, {counted(tokens, 'token')})"
+                for name, (events, tokens) in most_first
+            ]
         )
         line = Text(indent)
         if cost_nanousd:

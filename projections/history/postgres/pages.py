@@ -19,6 +19,7 @@ _SUMMED: Final = {
     "output_tokens": "sum(output_tokens)",
     "unpriced_events": "sum(unpriced_events)",
     "partial_count": "count(*) FILTER (WHERE cost_basis = 'partial')",
+    "unknown_count": "count(*) FILTER (WHERE cost_basis IS NULL)",
 }
 _TEXT: Final = " OR ".join(f"position(%s IN lower(coalesce({name}::text, ''))) > 0" for name in TEXT_COLUMNS)
 

@@ -49,15 +49,16 @@ _SUMMED: Final = {
     "unpriced_events": "{0}.unpriced_events",
     "partial_count": "({0}.cost_basis IS 'partial')",
 }
+"""All of `SUMS` but `unknown_count`, which the key of the stored sums shows."""
 
 
-_LARGE: Final = frozenset(SUMS) - {"count", "partial_count", "unpriced_events"}
+_LARGE: Final = frozenset(_SUMMED) - {"count", "partial_count", "unpriced_events"}
 """Figures whose sums over all rows may be above 64 bits, so that their two halves are added up."""
 
 
 def _halves() -> Iterator[tuple[str, str]]:
     """Return each figure that is summed in SQL, and its expression; `{0}` is the row."""
-    for name in SUMS:
+    for name in _SUMMED:
         if name in _LARGE:
             yield f"{name}_upper", f"(ifnull({_SUMMED[name]}, 0) >> 32)"
             yield f"{name}_lower", f"(ifnull({_SUMMED[name]}, 0) & 4294967295)"
@@ -175,20 +176,22 @@ def _of_whole_days(db: sqlite3.Connection, query: Query) -> QueryTotals:
             conditions.append(f"day {comparison} ? AND day <> ''")
             values.append(bound[:10])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    sums = ", ".join(f"sum({name})" for name in _HALVES)
+    sums = ", ".join([*(f"sum({name})" for name in _HALVES), "sum(count * (cost_basis = 'none'))"])
     return _summed(db, f"SELECT status, {sums} FROM costledger_total{where} GROUP BY status", values)
 
 
 def _from_rows(conditions: str) -> str:
-    sums = ", ".join(f"sum({of_row.format('workflow_history')})" for of_row in _HALVES.values())
+    of_rows = [*_HALVES.values(), "({0}.cost_basis IS NULL)"]
+    sums = ", ".join(f"sum({of_row.format('workflow_history')})" for of_row in of_rows)
     return f"SELECT status, {sums} FROM workflow_history{conditions} GROUP BY status"
 
 
 def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> QueryTotals:
     found = QueryTotals()
-    for status, *sums in db.execute(text, values):
+    for status, *sums, unknown in db.execute(text, values):
         halves = dict(zip(_HALVES, sums, strict=True))
         halves |= {name: (halves[f"{name}_upper"] << 32) + halves[f"{name}_lower"] for name in _LARGE}
+        halves["unknown_count"] = unknown
         found = found.plus(QueryTotals.of(status, [halves[name] for name in SUMS]))
     return found
 

@@ -51,7 +51,6 @@ def listed(run: Run, *options: str) -> list[str]:
         (["--issue", "17", "--project", "/home/ops/shop/"], "c"),
         (["--project", "Shop"], "ac"),
         (["--template", "adw_plan"], "bc"),
-        (["--tool", "codex"], ""),
         (["--sort", "cost"], "bdca"),
         (["--sort", "cost", "--limit", "1"], "a"),
         (["--sort", "issue"], "dacb"),
@@ -92,3 +91,51 @@ def test_a_name_in_a_cell_is_no_formula(run: Run) -> None:
     run("start", "e", "--project", "=1+1", "--budget-usd", "4")
     (row,) = csv.DictReader(io.StringIO(run("history", "--csv", "--status", "running").out))
     assert (row["project"], row["budget_usd"], row["left_usd"]) == ("'=1+1", "4.00", "4.00")
+
+
+def test_a_tool_and_a_span_that_no_row_can_have_are_refused(run: Run) -> None:
+    run("import", "codex", str(PROJECT / "tests" / "ledger" / "samples" / "codex"))
+    done = run("history", "--tool", "cursor")
+    assert (done.code, done.out) == (2, "")
+    assert "--tool cursor: no workflow has readings of that tool, only of API, Codex\n" in done.err
+    done = run("history", "--since", "2026-11-03", "--until", "2026-11-02")
+    assert (done.code, done.out) == (2, "")
+    assert "--since 2026-11-03 00:00 is not before --until 2026-11-03 00:00" in done.err
+
+
+@pytest.mark.parametrize(("end", "basis"), [("completed", "it ended without a reading"), (None, "no reading yet")])
+def test_a_workflow_without_a_reading_makes_every_total_a_lower_bound(run: Run, end: str | None, basis: str) -> None:
+    store = DirectoryStore("data")
+    store.append([workflow_started("e", observed_at="2026-11-03T12:00:00Z")])
+    if end:
+        store.append([workflow_ended("e", end, observed_at="2026-11-03T12:30:00Z")])
+    note = "≥ means at least: 1 workflow without a reading, whose cost is unknown\n"
+    shown = run("history").out
+    assert "≥ $11.0000" in shown
+    assert note in shown
+    assert f"unknown  ({basis})\n" in run("show", "e").out
+    assert run("history", "--json").json["analytics"]["unknown_count"] == 1
+    assert run("history", "--json").json["analytics"]["at_least"]
+    assert not run("history", "--json", "--since", "2026-11-04").json["analytics"]["at_least"]
+    picture = run()
+    assert "in all at least $11.0000 in 5 workflows" in picture.out
+    assert note in picture.out
+    assert run("--json").json["in_all"]["at_least"]
+
+
+def test_a_report_is_a_lower_bound_in_the_days_of_a_workflow_without_a_reading(run: Run) -> None:
+    DirectoryStore("data").append([workflow_started("e", observed_at="2026-11-03T12:00:00Z")])
+    day = run("daily", "--since", "2026-11-03", "--until", "2026-11-03")
+    assert "≥ $3.0000" in day.out
+    assert day.out.endswith("≥ means at least: 1 workflow without a reading, whose cost is unknown\n")
+    told = run("daily", "--since", "2026-11-03", "--until", "2026-11-03", "--json").json
+    assert (told["total"]["at_least"], told["unknown_count"], told["lines"][0]["at_least"]) == (True, 1, False)
+    before = run("daily", "--until", "2026-11-02", "--json").json
+    assert (before["total"]["at_least"], before["unknown_count"]) == (False, 0)
+
+
+def test_only_a_workflow_without_a_reading_is_no_spend_of_nothing(run: Run) -> None:
+    DirectoryStore("data").append([workflow_started("e", observed_at="2026-10-03T12:00:00Z")])
+    october = run("monthly", "--since", "2026-10", "--until", "2026-10").out
+    assert october == "1 workflow without a reading, whose cost is unknown\n"
+    assert run("monthly", "--since", "2026-09", "--until", "2026-09").out == "nothing was spent in this time\n"

@@ -164,7 +164,8 @@ def test_what_is_wrong_with_the_options_is_said(run: Run) -> None:
 def test_without_any_ledger_a_report_is_empty_and_makes_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data" / "ledgers").rmdir()
     (tmp_path / "data").rmdir()
-    assert run("daily").out.startswith("nothing was spent in")
+    assert run("daily").out == run("history").out, "one text for what to do next"
+    assert run("daily").out.startswith("no workflows in ")
     assert run("session", "--json").json["lines"] == []
     assert len(run("monthly", "--csv").out.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +186,9 @@ def test_todays_picture_history_and_show_name_what_has_no_price(filled: Run) -> 
     filled("charge", "today", "--model", "who-knows-2", "--output-tokens", "7", "--message-id", "m1")
     picture = filled().out
     assert "spent an unpriced amount; in all at least $1.7500 in 3 workflows\n" in picture
-    assert "at least $1.7500, 2 messages unpriced: who-knows-1 (1 message, 51,200 tokens), who-knows-2" in picture
+    assert "\n2 messages unpriced: who-knows-1 (1 message, 51,200 tokens), who-knows-2" in picture
+    assert picture.count("in all at least") == 1
+    assert "≥ means at least: some usage has no price or is incomplete\n" in picture
     assert filled("--json").json["unpriced"] == {"who-knows-2": {"events": 1, "tokens": 7}}
     assert filled("show", "v", "--json").json["cost_breakdown"]["unpriced"] == {
         "who-knows-1": {"events": 1, "tokens": 51_200}

@@ -1,0 +1,47 @@
+"""What to do in a data directory without workflows: one text for every command that reads."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from ledger.sources import TRANSCRIPT_KINDS, transcript
+from projections.cli.auto_import import wants_import
+from projections.cli.options import located_data
+from projections.folding.tools import tools_of
+
+__all__ = ["default_folders", "print_first_steps"]
+
+
+def default_folders() -> dict[str, list[Path]]:
+    """Return the folders where the logs of the supported agents are looked for, by kind."""
+    return {kind: transcript(kind).default_folders() for kind in TRANSCRIPT_KINDS}
+
+
+def print_first_steps(where: str, *, shared: bool = False) -> None:
+    """Print that there are no workflows, where logs were looked for, and what to do next.
+
+    Args:
+        where: the rows are.
+        shared: projectors write the rows.
+    """
+    if shared:
+        click.echo(f"no workflows in {where} yet; `costledger project --status` shows how far the projectors are")
+        return
+    if located_data().named_by != "user":
+        click.echo(f"no workflows in {where} yet; the agents' default places are read only into your own data")
+        click.echo("directory: `costledger import claude` or `costledger import codex` reads them into this one")
+    elif wants_import():
+        click.echo(f"no workflows in {where} yet, and no logs of a supported agent in their default places:")
+        for kind, folders in default_folders().items():
+            click.echo(f"  {tools_of([kind])}: {', '.join(map(_from_home, folders))}")
+    else:
+        click.echo(f"no workflows in {where} yet, and nothing was imported: --no-import, or `auto_import = false`")
+    click.echo("`costledger demo` shows it on examples, `costledger import KIND PATH` reads logs from elsewhere")
+
+
+def _from_home(path: Path) -> str:
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else shlex.quote(str(path))
