@@ -17,6 +17,7 @@ import orjson
 
 from ledger.sources.agent_places import agent_reader
 from ledger.sources.formats.regular_files import open_regular
+from ledger.text import without_escapes
 
 __all__ = ["TITLE_CHARACTERS_MAX", "one_line", "title_of"]
 
@@ -55,7 +56,7 @@ def title_of(kind: str, file: Path, session_id: str = "") -> str:
 
 def one_line(text: str) -> str:
     """Return a text as one line of at most 80 characters, without control characters."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = " ".join("".join(c if c.isprintable() else " " for c in without_escapes(text)).split())
     return words if len(words) <= TITLE_CHARACTERS_MAX else f"{words[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ledger.events import timestamps
+from ledger.text import without_escapes
 from projections.json_text import json_bytes
 
 __all__ = [
@@ -41,7 +42,7 @@ def short_ids(text: str) -> str:
 
 def plain(text: str) -> str:
     """Return foreign text without the characters that control a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in without_escapes(text))
 
 
 def project_names(projects: Iterable[str | None]) -> dict[str | None, str]:
