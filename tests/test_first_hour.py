@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -320,3 +321,28 @@ def test_real_clients_logs_give_the_figures_of_the_api_that_answered(machine: Ma
     rows = machine.run("history", "--json").json["workflows"]
     assert told["in_all"]["workflows"] == len(rows) >= 10
     assert float(told["in_all"]["cost_usd"]) == pytest.approx(sum(float(row["actual_cost_total"]) for row in rows))
+
+
+def test_a_cut_transcript_is_being_written_for_an_hour_and_is_named_after_that(used: Machine) -> None:
+    path = used.claude("s-cut", 0, said("msg_9", 5, session="s-cut"))
+    with path.open("ab") as file:
+        file.write(b'{"type":"assistant","mess')
+    claude = used.home / ".claude"
+    first = used.run("--json")
+    assert "cut in the middle" not in first.err
+    os.utime(path, (moment := time.time() - 2 * 3600, moment))
+    line = f"the last line of 1 file is cut in the middle; `costledger import claude {claude}` lists it\n"
+    assert [used.run().err, used.run("history").err] == [f"costledger: {line}"] * 2
+    assert "is cut in the middle" in used.run("import", "claude", str(claude)).out
+    used.claude("s-cut", 0, said("msg_10", 5, session="s-cut"))
+    assert "cut in the middle" not in used.run().err
+
+
+@needs_permissions
+def test_a_home_that_cannot_be_written_still_shows_the_figures(used: Machine) -> None:
+    used.home.chmod(0o500)
+    code, printed, errors = costledger_at(used.home, "--json")
+    used.home.chmod(0o700)
+    assert (code, json.loads(printed)["in_all"]["workflows"]) == (0, 4)
+    assert f"{used.home} cannot be written; the logs are read for this command only, and nothing is stored" in errors
+    assert not used.data.exists()

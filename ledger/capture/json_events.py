@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.errors import ConflictingEvent, CostledgerError, InvalidInput, LedgerUnavailable, UnknownWorkflow
+from ledger.events import timestamps
+from ledger.events.clock_check import check_not_ahead
 from ledger.events.event import Event, event
 from ledger.storage.append import Receipt
 from ledger.storage.store import LedgerStore
@@ -19,12 +21,12 @@ def submitted(text: bytes) -> Event:
     """Return the event of one JSON object without `seq`, `hash` and `recorded_at`; `id` is optional.
 
     Raises:
-        InvalidInput: the text is not strict JSON, or not a valid event.
+        InvalidInput: the text is not strict JSON, or not a valid event, or one of the future.
     """
     value = strict_json(text)
     if not isinstance(value, dict):
         raise InvalidInput("is not a JSON object")
-    return event(value)
+    return check_not_ahead(event(value), timestamps.now())
 
 
 def strict_json(text: bytes) -> Any:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from ledger.capture.agent_results import SessionResults, result_of
 from ledger.errors import InvalidEvent, UnknownWorkflow
+from ledger.events import timestamps
+from ledger.events.clock_check import check_not_ahead
 from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed, event
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.append import Receipt
@@ -55,7 +57,8 @@ def charge_result(
                 "observed_at": given.get("observed_at"),
             }
             readings = session.readings(result, agent, price)
-            events = [cost_observed(workflow_id, **meter, **fields) for fields in readings]
+            now = timestamps.now()
+            events = [check_not_ahead(cost_observed(workflow_id, **meter, **fields), now) for fields in readings]
         return store.append(events)[-1]
 
 

@@ -16,6 +16,7 @@ from ledger.capture.pending_events import PendingEvents
 from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
+from ledger.events.clock_check import check_not_ahead
 from ledger.events.event import Event, cost_observed
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
@@ -225,7 +226,7 @@ class Workflow:
         return receipt
 
     def _append(self, event: Event) -> Receipt:
-        return self._store.append([event])[0]
+        return self._store.append([check_not_ahead(event, timestamps.now())])[0]
 
 
 def _completed(meter: ReadingFields, response: object, usage: object) -> object:

@@ -38,8 +38,10 @@ def append_findings(
 
     def make() -> ImportPlan:
         """Plan against the given state first, then against the ledger."""
-        current = given.pop() if given else _read(store, workflow_id)
-        return plan(workflow_id, findings, current, prices, clock(), status)
+        current, now = given.pop() if given else _read(store, workflow_id), clock()
+        made = plan(workflow_id, findings, current, prices, now, status)
+        made.limit_moments(now)
+        return made
 
     return append_planned(store, make)
 

@@ -263,7 +263,7 @@ def _problem_of(data: Path) -> str:
     if existing == data and data.stat().st_uid != os.geteuid():
         return f"{readable(data)} belongs to another user"
     if not os.access(existing, os.W_OK | os.X_OK):
-        return f"{readable(data)} cannot be written"
+        return f"{readable(existing)} cannot be written"
     return ""
 
 

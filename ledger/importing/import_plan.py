@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+from ledger.events.clock_check import with_past_moments
 from ledger.events.event import Event
 from ledger.importing.ledger_state import LedgerState
 from ledger.sources.findings import Location, Skipped
+from ledger.text import counted
 
 __all__ = ["ImportPlan"]
 
@@ -40,6 +43,14 @@ class ImportPlan:
         if event.id is not None:
             self.state.ids.add(event.id)
         self.events.append(event)
+
+    def limit_moments(self, now: datetime) -> None:
+        """Date events that are more than a day ahead of the clock by the clock, and note how many there are."""
+        self.events, changed = with_past_moments(self.events, now)
+        if changed:
+            source = changed[0].fields.get("source") or {}
+            reason = f"{counted(len(changed), 'event')} dated more than a day in the future; counted as of this import"
+            self.skipped.append(Skipped(Path(source.get("file", "")), source.get("line"), reason, note=True))
 
     def note(self, location: Location, reason: str) -> None:
         """Report a finding that counts in another way than its source shows."""

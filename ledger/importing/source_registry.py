@@ -88,6 +88,25 @@ class SourceRegister:
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
 
+    def remove(self, kind: str, path: Path) -> list[SourceEntry]:
+        """Forget a source, however it was imported; return its entries, none when it is not registered.
+
+        What was read from it stays, and nothing new is read.
+
+        Raises:
+            SourceUnreadable: the register cannot be read or written.
+        """
+        absolute = str(path.absolute())
+        try:
+            with locked(self._data):
+                entries = self.entries()
+                removed = [entry for entry in entries if (entry.kind, entry.path) == (kind, absolute)]
+                if removed:
+                    self._write([entry for entry in entries if entry not in removed])
+        except OSError as error:
+            raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
+        return removed
+
     def _write(self, entries: list[SourceEntry]) -> None:
         stored = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
         # Not orjson: a path is any bytes, and those that are no text are preserved only as escapes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +12,12 @@ import click
 
 from ledger.sources import KINDS, identified
 from ledger.sources.agents import AGENTS
+from ledger.sources.findings import Skipped
+from ledger.sources.formats.regular_files import open_regular
 
-__all__ = ["Kind", "other_tool"]
+__all__ = ["Kind", "nothing_usable", "other_tool"]
+
+_START_BYTES: Final = 64 * 1024
 
 _CALLED: Final = {
     **{kind: (entry.file, f"holds {entry.files}") for kind, entry in AGENTS.items()},
@@ -56,6 +61,34 @@ class Kind(click.Choice[str]):
         near = _MEANT.get(value.lower()) or next(iter(get_close_matches(value.lower(), KINDS, n=1)), None)
         hint = f"did you mean {near!r}?" if near else f"give one of {', '.join(KINDS)}"
         return self.fail(f"no KIND is called {value!r}; {hint}", param, ctx)
+
+
+def nothing_usable(kind: str, path: Path, skipped: Sequence[Skipped]) -> str:
+    """Return that a path has nothing for a kind, what it looks like, and the first line's problem."""
+    looks = "" if path.is_dir() else _appearance(path)
+    first = next((each for each in skipped if each.line is not None), None)
+    line = "" if first is None else f"; line {first.line} {first.reason}"
+    return f"holds no cost that `import {kind}` knows{looks and f'; it looks like {looks}'}{line}"
+
+
+def _appearance(path: Path) -> str:
+    """What a file looks like by its beginning; "" for an empty one, and for one that cannot be read."""
+    try:
+        with open_regular(path) as file:
+            start = file.read(_START_BYTES)
+    except OSError:
+        return ""
+    if b"\0" in start:
+        return "a binary file"
+    line, _, rest = start.decode("utf-8", "replace").strip().partition("\n")
+    if not line:
+        return ""
+    if line.startswith(("{", "[")):
+        return "JSON of another tool; `import jsonl --map FIELD=COLUMN` reads any JSON lines"
+    second = rest.partition("\n")[0] or line
+    if any(line.count(mark) == second.count(mark) > 0 for mark in ",;\t"):
+        return f"a table; use: costledger import csv {shlex.quote(str(path))} --map FIELD=COLUMN"
+    return "text"
 
 
 def other_tool(kind: str, path: Path) -> str | None:

@@ -13,6 +13,7 @@ from ledger.importing.auto_import import SourceReading
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import ImportOptions, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.sources.formats.jsonl import CUT
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
 from projections.cli.options import (
@@ -32,7 +33,7 @@ from projections.cli.output.progress import progress_bar
 from projections.cli.output.tables import Table
 from projections.cli.output.text import location, print_json
 from projections.cli.session import log_changes, opened
-from projections.cli.source_kinds import Kind, other_tool
+from projections.cli.source_kinds import Kind, nothing_usable, other_tool
 from projections.folding.row import Row
 from projections.reports.overview import Figure
 
@@ -168,8 +169,8 @@ def _imported(
             nothing = not (found.workflows or found.problems or found.in_unchanged_files)
             if paths_given and nothing and (other := other_tool(entry.kind, path)) is not None:
                 raise SourceUnreadable(path, other)
-            if paths_given and nothing and not found.skipped:
-                raise SourceUnreadable(path, f"holds no cost that `import {entry.kind}` knows")
+            if paths_given and nothing and (not found.skipped or _is_foreign(path, found)):
+                raise SourceUnreadable(path, nothing_usable(entry.kind, path, found.skipped))
             report.merge(found)
             register.add(entry)
             reading.store(ledgers, found)
@@ -178,6 +179,11 @@ def _imported(
             other = other_tool(entry.kind, path) if paths_given and is_input else None
             failed.append((path, error if other is None else SourceUnreadable(path, other)))
     return report, failed
+
+
+def _is_foreign(path: Path, found: ImportReport) -> bool:
+    """Whether one file has no usable line, and is not merely cut at its end, as a log that is being written."""
+    return path.is_file() and all(each.reason != CUT for each in found.skipped)
 
 
 def _default_paths(kind: str) -> list[Path]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from ledger.errors import InvalidEvent
-from ledger.events import money
+from ledger.errors import InvalidEvent, InvalidInput
+from ledger.events import money, timestamps
+from ledger.events.clock_check import problem_ahead
 from ledger.events.event import COST_OBSERVED, Event, cost_observed, workflow_ended, workflow_started
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
@@ -40,12 +41,13 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 def _observed_at(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
     """A moment in the ledger's spelling; what reads other spellings is imported only for them."""
-    if value is None or (value.endswith("Z") and value[:1].isdigit()):
-        return value
-    from ledger.events.timestamps import to_wire
-    from projections.cli.parsing import moment_named
+    if value is not None and not (value.endswith("Z") and value[:1].isdigit()):
+        from projections.cli.parsing import moment_named
 
-    return to_wire(moment_named("--observed-at", value))
+        value = timestamps.to_wire(moment_named("--observed-at", value))
+    if value is not None and (problem := problem_ahead(value, timestamps.now())):
+        raise InvalidInput(f"--observed-at: {problem}")
+    return value
 
 
 _common = _options(

@@ -38,6 +38,7 @@ from projections.cli.session import CommandSession, exit_code, opened
 from projections.documents.budgets import check_document
 from projections.documents.findings import finding_document
 from projections.documents.spend import dated_document, unpriced_document
+from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.row import Row
 from projections.history.idle import is_idle
 from projections.history.suspects import Suspect, stale
@@ -253,10 +254,17 @@ def _print_models(out: Console, made: Overview) -> None:
         return
     columns = ("model", *_WINDOWS.values(), "tokens, 30 days")
     shown = Table("Spent by model", *columns, right=columns[1:], dropped=("tokens, 30 days",))
-    for model, figures in list(made.by_model.items())[:_MODELS_MAX]:
-        shown.add_row(plain(model), *_cells(figures), f"{figures[_LONGEST].tokens:,}")
+    models = [(name, figures) for name, figures in made.by_model.items() if not _is_nothing(name, figures)]
+    for model, figures in models[:_MODELS_MAX]:
+        label = "(no model named)" if model == UNATTRIBUTED else plain(model)
+        shown.add_row(label, *_cells(figures), f"{figures[_LONGEST].tokens:,}")
     shown.print(out)
-    _print_rest(out, len(made.by_model) - _MODELS_MAX, "costledger monthly --by model")
+    _print_rest(out, len(models) - _MODELS_MAX, "costledger monthly --by model")
+
+
+def _is_nothing(model: str, figures: Mapping[int, Figure]) -> bool:
+    """Whether a line would only repeat that some usage is unknown: it names no model, and has no figure."""
+    return model == UNATTRIBUTED and not any(each.nanousd or each.tokens for each in figures.values())
 
 
 def _print_running(out: Console, picture: _Picture, session: CommandSession) -> None:

@@ -17,6 +17,8 @@ from starlette.types import Scope
 
 from ledger.capture.json_events import strict_json, submitted
 from ledger.errors import CostledgerError, InvalidInput
+from ledger.events import timestamps
+from ledger.events.clock_check import check_not_ahead
 from ledger.events.event import Event, event
 from projections.documents.receipts import IndexedReceiptDocument, receipt_document
 from projections.server.http import schemas
@@ -132,7 +134,7 @@ def _made(make: Callable[[Any], Event], value: Any) -> Event | InvalidInput:
 def _event(value: Any) -> Event:
     if not isinstance(value, dict):
         raise InvalidInput("is not a JSON object")
-    return event(value)
+    return check_not_ahead(event(value), timestamps.now())
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

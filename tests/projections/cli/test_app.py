@@ -577,3 +577,13 @@ def test_a_copied_data_directory_is_told_everywhere_and_settled_either_way(run: 
     assert "$0.0900" in run("--data", "second", "show", "w").out
     assert run("origin", "--moved", "--renew").code == 2
     assert run("--data", "nothing", "origin", "--renew").code == 1
+
+
+def test_a_moment_of_the_future_is_refused_however_it_is_given(run: Run, tmp_path: Path) -> None:
+    done = run("observe", "w", "--cost-usd", "1", "--observed-at", "2999-01-01T00:00:00Z")
+    assert done.code == 2
+    assert "--observed-at: 2999-01-01T00:00:00Z is more than a day in the future: this computer's clock" in done.err
+    line = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1", "observed_at": "2999-01-01T00:00:00Z"}
+    done = piped(tmp_path, "append", stdin=events(line))
+    assert (done.code, done.out) == (1, "0 appended, 0 already there, 1 refused\n")
+    assert "stdin, line 1: field 'observed_at': 2999-01-01T00:00:00.000000Z is more than a day in the" in done.err

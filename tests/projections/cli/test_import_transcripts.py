@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ledger.importing.source_registry import SourceRegister
 from projections.cli.app import cli
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
 from tests.projections.cli.test_app import piped
@@ -129,3 +130,44 @@ def test_a_workflow_that_is_not_there_is_told_once(tmp_path: Path, data: tuple[s
     for command in (["explain", "nosuch"], ["reprice", "nosuch", "--reason", "r"]):
         done = piped(tmp_path, *command)
         assert (done.code, done.out, done.err.count("no workflow 'nosuch'")) == (1, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "looks"),
+    [
+        ("x.csv", "model,cost\na,1\nb,2\n", "it looks like a table; use: costledger import csv "),
+        ("notes.txt", "Some words.\nMore words.\n", "it looks like text; line 1 is not JSON"),
+        ("x.bin", "\0\1\2\n", "it looks like a binary file"),
+        ("other.json", '[1,\n2, {"a": 1}]\n', "it looks like JSON of another tool"),
+    ],
+)
+def test_a_file_without_a_usable_line_is_an_error_and_no_source(
+    tmp_path: Path, data: tuple[str, str], name: str, content: str, looks: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    for _ in range(2):
+        problem = failed(tmp_path, *data, "import", "claude", str(file))
+        assert f"{file}: holds no cost that `import claude` knows; {looks}" in problem
+    assert SourceRegister(tmp_path / "data").entries() == []
+
+
+def test_a_transcript_that_is_only_cut_is_a_source(tmp_path: Path, data: tuple[str, str]) -> None:
+    file = tmp_path / "s1.jsonl"
+    file.write_bytes(b'{"type":"assistant","mess')
+    assert "1 input skipped" in run(*data, "import", "claude", str(file))
+    write(file, said("m1", 5))
+    assert run(*data, "import", "claude", str(file)).startswith("2 events appended"), "once it was written whole"
+    assert [entry.path for entry in SourceRegister(tmp_path / "data").entries()] == [str(file)]
+
+
+def test_a_source_can_be_forgotten(tmp_path: Path, data: tuple[str, str]) -> None:
+    file = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
+    run(*data, "import", "claude", str(file))
+    run(*data, "import", "claude", str(file), "--workflow-by", "project")
+    register = SourceRegister(tmp_path / "data")
+    assert register.remove("codex", file) == []
+    assert [entry.workflow_by for entry in register.remove("claude", file)] == ["session", "project"]
+    assert register.entries() == []
+    write(file, said("m1", 5), said("m2", 6))
+    assert json.loads(run(*data, "history", "--json"))["workflows"][0]["event_count"] == 3, "m2 is not read"

@@ -301,3 +301,13 @@ def test_an_append_opens_no_connection_to_the_history(hosted: Host, tmp_path: Pa
     until(lambda: server.client.get("/api/workflow-history").json()["total_count"], lambda count: count == 2)
     assert threads
     assert not [name for name in threads if name.startswith(("append", "budget_status"))]
+
+
+def test_a_moment_of_the_future_is_refused_with_the_time_of_this_clock(server: Server) -> None:
+    future = reading("1", "a", observed_at="2999-01-01T00:00:00Z")
+    answer = server.client.post("/api/events", json=future)
+    problem = "field 'observed_at': 2999-01-01T00:00:00.000000Z is more than a day in the future"
+    assert (answer.status_code, problem in answer.json()["detail"]) == (422, True)
+    headers = {"content-type": "application/x-ndjson"}
+    lines = server.client.post("/api/events", content=json.dumps(future), headers=headers)
+    assert (lines.status_code, "more than a day in the future" in lines.json()["detail"]) == (422, True)
