@@ -24,6 +24,7 @@ from projections.cli.output.console import console
 from projections.cli.output.costs import (
     in_words,
     is_lower_bound,
+    model_name,
     print_missing,
     print_unpriced,
     row_cost,
@@ -256,8 +257,7 @@ def _print_models(out: Console, made: Overview) -> None:
     shown = Table("Spent by model", *columns, right=columns[1:], dropped=("tokens, 30 days",))
     models = [(name, figures) for name, figures in made.by_model.items() if not _is_nothing(name, figures)]
     for model, figures in models[:_MODELS_MAX]:
-        label = "(no model named)" if model == UNATTRIBUTED else plain(model)
-        shown.add_row(label, *_cells(figures), f"{figures[_LONGEST].tokens:,}")
+        shown.add_row(model_name(model), *_cells(figures), f"{figures[_LONGEST].tokens:,}")
     shown.print(out)
     _print_rest(out, len(models) - _MODELS_MAX, "costledger monthly --by model")
 

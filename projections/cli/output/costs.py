@@ -10,6 +10,7 @@ import orjson
 from ledger.events import money
 from ledger.text import counted, first_of
 from projections.cli.output.text import plain
+from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.cost_words import in_words, is_lower_bound, row_cost, row_in_words, shown_cost
 from projections.folding.row import Row
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "in_words",
     "is_lower_bound",
+    "model_name",
     "print_missing",
     "print_unpriced",
     "row_cost",
@@ -48,6 +50,11 @@ def unknown_rows(rows: Iterable[Row]) -> int:
     return sum(row.cost_basis is None for row in rows)
 
 
+def model_name(model: str) -> str:
+    """Return a model for people; what named none is no model's name."""
+    return "no model named" if model == UNATTRIBUTED else plain(model)
+
+
 def print_missing(out: Console, cost_nanousd: int, *, unknown: int, incomplete: bool) -> None:
     """Print what "≥" means below a total, or why it is unknown; nothing where the total is complete.
 
@@ -75,7 +82,7 @@ def print_unpriced(out: Console, cost_nanousd: int, unpriced: Unpriced, *, inden
         most_first = sorted(unpriced.items(), key=lambda one: (-one[1][1], one[0]))
         named = first_of(
             [
-                f"{plain(name)} ({counted(events, 'message')}, {counted(tokens, 'token')})"
+                f"{model_name(name)} ({counted(events, 'message')}, {counted(tokens, 'token')})"
                 for name, (events, tokens) in most_first
             ]
         )

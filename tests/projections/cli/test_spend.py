@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from ledger import DirectoryStore
+from ledger.events.event import cost_observed
 from projections.reports.timezones import zone_called
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, run
@@ -201,3 +203,24 @@ def test_no_cell_of_csv_is_a_formula(run: Run) -> None:
     table = list(csv.DictReader(io.StringIO(run("daily", "--by", "agent", "--csv").out)))
     assert sorted(row["agent"] for row in table) == ["'+1", "'-1", "'=cmd()", "'@x", "plain"]
     assert {row["group"] for row in run("daily", "--by", "agent", "--json").json["lines"]} >= {"=cmd()", "-1"}
+
+
+def test_of_many_models_without_a_price_those_with_most_tokens_are_named(run: Run) -> None:
+    for number in range(1, 8):
+        run("charge", "w", "--model", f"who-{number}", "--output-tokens", str(number), "--message-id", f"m{number}")
+    for command in ([], ["history"], ["daily"]):
+        shown = run(*command).out
+        assert "7 messages unpriced: who-7 (1 message, 7 tokens), who-6 " in shown
+        assert "who-3 (1 message, 3 tokens) and 2 more\n" in shown
+
+
+def test_usage_that_names_no_model_has_a_line_only_with_a_figure(run: Run) -> None:
+    store = DirectoryStore("data")
+    store.append([cost_observed("w", cost_usd="1", model="m"), cost_observed("w", partial=True, session_id="s")])
+    assert "(unattributed)" not in run().out
+    assert "\n1 message unpriced: no model named (1 message, 0 tokens)\n" in run().out
+    assert "\n  no model named" not in run().out
+    assert run("--json").json["by_model"]["(unattributed)"]["today"]["at_least"]
+    store.append([cost_observed("v", cost_usd="2", agent="a")])
+    (line,) = [line for line in run().out.splitlines() if line.startswith("  no model named")]
+    assert "$2.0000" in line
