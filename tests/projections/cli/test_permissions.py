@@ -50,7 +50,9 @@ def test_one_agents_folder_that_cannot_be_read_does_not_stop_the_others(home: Pa
     code, _, err = costledger_at(home, "import", "claude")
     assert (code, err) == (1, refused)
     code, out, err = costledger_at(home)
-    assert (code, err) == (0, f"costledger: claude: {home / '.claude/projects'}: cannot be read: Permission denied\n")
+    problem = f"costledger: claude: {home / '.claude/projects'}: cannot be read: Permission denied\n"
+    read = f"costledger: imported 4 events of 2 workflows from {home / '.codex'}: $0.0002 in all\n"
+    assert (code, err) == (0, problem + read)
     assert "in 2 workflows" in out
     (home / closed).chmod(0o700)
     assert "in 4 workflows" in costledger_at(home)[1]
