@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from compare_ccusage import Took, print_medians, run
+from benchmarks.compare_ccusage import Took, print_medians, run
 
 
 def ratio(ours: list[list[Took]], theirs: list[list[Took]]) -> str:

@@ -28,7 +28,7 @@ FILES, ROWS = 2_000, 20_000
 
 
 def main() -> None:
-    files, rows = (int(given) for given in (*sys.argv[1:], FILES, ROWS)[:2])
+    files, rows = [*map(int, sys.argv[1:]), FILES, ROWS][:2]
     with tempfile.TemporaryDirectory() as folder:
         looking(Path(folder), files)
         reading(Path(folder), rows)

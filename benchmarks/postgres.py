@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -35,6 +35,8 @@ from projections.replay.refresh import project
 from tests.ledger.replication.memory_replica import MemoryReplica
 from tests.nats_server import running
 from tests.postgres_server import PostgresServer, running_postgres
+
+Rows = Sequence[tuple[object, ...]]
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -63,9 +65,7 @@ def swapped_in(url: str, projected: list[Projected]) -> None:
         fresh.swap(keep=[], again=lambda _: None, reason="benchmark")
 
 
-def bare(
-    url: str, rows: list[tuple[object, ...]], spend: list[tuple[object, ...]], heads: list[tuple[object, ...]]
-) -> None:
+def bare(url: str, rows: Rows, spend: Rows, heads: Rows) -> None:
     """The same values, without anything of ours."""
     with psycopg.connect(url) as db, db.cursor() as cursor:
         tables = (

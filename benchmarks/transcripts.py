@@ -100,7 +100,7 @@ class Session:
         """One response's lines, then what its tool returned."""
         usage, id = self.usage(model), f"msg_{self.chance.getrandbits(96):024x}"
         request = f"req_{self.chance.getrandbits(96):024x}"
-        blocks = [{"type": "thinking", "thinking": self.text(900), "signature": self.text(600)}]
+        blocks: list[dict[str, Any]] = [{"type": "thinking", "thinking": self.text(900), "signature": self.text(600)}]
         blocks += [{"type": "text", "text": self.text(self.chance.randrange(100, 1800))}][: self.chance.randrange(2)]
         tool = f"toolu_{self.chance.getrandbits(96):024x}"
         arguments = {"file_path": f"{self.cwd}/a.py", "new_string": self.text(self.chance.randrange(100, 4000))}
@@ -108,7 +108,13 @@ class Session:
         for index, block in enumerate(blocks):
             last = index == len(blocks) - 1
             shown = usage if last else usage | {"output_tokens": min(usage["output_tokens"], 1 + 3 * index)}
-            message = {"model": model, "id": id, "type": "message", "role": "assistant", "content": [block]}
+            message: dict[str, Any] = {
+                "model": model,
+                "id": id,
+                "type": "message",
+                "role": "assistant",
+                "content": [block],
+            }
             message |= {"stop_reason": "tool_use" if last else None, "stop_sequence": None, "usage": shown}
             yield self.envelope("assistant") | {"message": message, "requestId": request}
         found = self.text(int(self.chance.lognormvariate(8.2, 0.9)))
