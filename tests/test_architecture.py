@@ -193,14 +193,14 @@ def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["statusline", "hook"])
 def test_what_an_agent_waits_for_imports_even_less(verb: str, tmp_path: Path) -> None:
-    told = {"session_id": "s-1", "transcript_path": "/t.jsonl", "cost": {"total_cost_usd": 0.42}}
+    reading = {"session_id": "s-1", "transcript_path": "/t.jsonl", "cost": {"total_cost_usd": 0.42}}
     spool = Spool(str(tmp_path))
     lock = spool.drain_lock()  # so that no drain starts, which would outlive this test
     assert lock is not None
     modules = loaded_by(
         f"sys.argv = ['costledger', {verb!r}]\nfrom projections.cli import main\n"
         "try: main()\nexcept SystemExit as end: assert end.code == 0",
-        input=json.dumps(told),
+        input=json.dumps(reading),
         env={**os.environ, "COSTLEDGER_DATA": str(tmp_path)},
     )
     os.close(lock)

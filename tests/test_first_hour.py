@@ -110,20 +110,22 @@ def used(machine: Machine) -> Machine:
 TODAY, WEEK, MONTH, CODEX = OPUS_USD + 0.0072, OPUS_USD + 0.0172, OPUS_USD + 0.0972, 0.001525
 
 
-def figures(told: dict[str, Any]) -> list[float]:
+def figures(answer: dict[str, Any]) -> list[float]:
     names = ("last_7_days", "last_30_days", "in_all")
-    return [float(told["spent_usd"]), *(float(told[name]["cost_usd"]) for name in names)]
+    return [float(answer["spent_usd"]), *(float(answer[name]["cost_usd"]) for name in names)]
 
 
 def test_one_command_shows_the_whole_picture(used: Machine) -> None:
-    told = used.run("--json").json
+    answer = used.run("--json").json
     month = TODAY + WEEK + MONTH + CODEX
-    assert figures(told) == pytest.approx([TODAY, TODAY + WEEK + CODEX, month, month], abs=1e-9)
-    assert float(told["by_tool"]["Codex"]["last_7_days"]["cost_usd"]) == pytest.approx(CODEX, abs=1e-9)
-    assert float(told["by_tool"]["Claude Code"]["in_all"]["cost_usd"]) == pytest.approx(TODAY + WEEK + MONTH, abs=1e-9)
-    assert list(told["by_model"]) == ["claude-opus-4-5-20251101", "gpt-5"]
-    assert ([run["adw_id"] for run in told["running"]], told["idle"]) == (["s-today"], 3)
-    assert told["data"] == {"path": str(used.data), "named_by": "user", "rows": str(used.data)}
+    assert figures(answer) == pytest.approx([TODAY, TODAY + WEEK + CODEX, month, month], abs=1e-9)
+    assert float(answer["by_tool"]["Codex"]["last_7_days"]["cost_usd"]) == pytest.approx(CODEX, abs=1e-9)
+    assert float(answer["by_tool"]["Claude Code"]["in_all"]["cost_usd"]) == pytest.approx(
+        TODAY + WEEK + MONTH, abs=1e-9
+    )
+    assert list(answer["by_model"]) == ["claude-opus-4-5-20251101", "gpt-5"]
+    assert ([run["adw_id"] for run in answer["running"]], answer["idle"]) == (["s-today"], 3)
+    assert answer["data"] == {"path": str(used.data), "named_by": "user", "rows": str(used.data)}
     shown = used.run()
     assert (shown.code, shown.err) == (0, "")
     for text in ("spent at least $0.0100; in all", "Claude Code", "Codex", "gpt-5", "≥ $0.0300", "Running now"):
@@ -317,10 +319,10 @@ def test_real_clients_logs_give_the_figures_of_the_api_that_answered(machine: Ma
     compared = [one for folder in (claude, codex) for one in outcomes(ledgers, Truth.read(folder))]
     assert {one.kind for one in compared} <= {EXACT, EXACT_AT_LEAST, BELOW}
     assert sum(one.kind == EXACT for one in compared) > len(compared) // 2
-    told = machine.run("--json").json
+    answer = machine.run("--json").json
     rows = machine.run("history", "--json").json["workflows"]
-    assert told["in_all"]["workflows"] == len(rows) >= 10
-    assert float(told["in_all"]["cost_usd"]) == pytest.approx(sum(float(row["actual_cost_total"]) for row in rows))
+    assert answer["in_all"]["workflows"] == len(rows) >= 10
+    assert float(answer["in_all"]["cost_usd"]) == pytest.approx(sum(float(row["actual_cost_total"]) for row in rows))
 
 
 def test_a_cut_transcript_is_being_written_for_an_hour_and_is_named_after_that(used: Machine) -> None:

@@ -34,16 +34,16 @@ def test_importing_a_tree_gives_exactly_what_is_expected(
         refresh(ledgers, history)
         rows = {row.adw_id: row for row in history.rows()}
     total = 0
-    for workflow_id, told in expected(folder).items():
-        row, reported = rows[workflow_id], money.parse(told["reported_usd"])
+    for workflow_id, truth in expected(folder).items():
+        row, reported = rows[workflow_id], money.parse(truth["reported_usd"])
         total += reported
-        if told["killed"]:
+        if truth["killed"]:
             assert row.actual_cost_nanousd > reported
             assert row.cost_basis == "partial"
         else:
             assert row.actual_cost_nanousd == reported
             # these versions of Claude Code (2.1.4 to 2.1.42) are known to report less than was used
-            assert row.cost_basis == ("partial" if told["sessions"] else None)
+            assert row.cost_basis == ("partial" if truth["sessions"] else None)
     assert money.to_wire(total) == reported_usd
 
 
@@ -58,10 +58,10 @@ def test_sixteen_moments_of_running_workflows_never_lower_a_cost(shared_data: Pa
         assert before.keys() <= now.keys(), "a workflow whose files vanished keeps its row"
         for workflow_id, cost in before.items():
             assert now[workflow_id].actual_cost_nanousd >= cost
-        for workflow_id, told in expected(moment).items():
-            reported, row = money.parse(told["reported_usd"]), now[workflow_id]
+        for workflow_id, truth in expected(moment).items():
+            reported, row = money.parse(truth["reported_usd"]), now[workflow_id]
             assert row.actual_cost_nanousd >= reported
-            if not told["killed"] and row.cost_basis == "reported":
+            if not truth["killed"] and row.cost_basis == "reported":
                 assert row.actual_cost_nanousd == reported
         before = {workflow_id: row.actual_cost_nanousd for workflow_id, row in now.items()}
     assert money.to_wire(before["6ffc5aae"]) == "2.40232175"

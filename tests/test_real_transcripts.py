@@ -47,7 +47,7 @@ def found(store: LedgerStore) -> dict[str, Any]:
                 had = largest.get(line["message_id"])
                 assert had is None or usage["output_tokens"] >= had[1]["output_tokens"], "a later reading is larger"
                 largest[line["message_id"]] = (line.get("model", ""), usage)
-    own = {id: told for id, told in largest.items() if "#" not in id}
+    own = {id: truth for id, truth in largest.items() if "#" not in id}
     hidden: Counter[str] = Counter()
     for id in largest.keys() - own.keys():
         hidden.update(largest[id][1])
@@ -61,8 +61,8 @@ def found(store: LedgerStore) -> dict[str, Any]:
 
 
 def expected(folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((folder / "EXPECTED.json").read_text())
-    return told | {"hidden": {"input_tokens": 0, "output_tokens": 0} | told["hidden"]}
+    truth: dict[str, Any] = json.loads((folder / "EXPECTED.json").read_text())
+    return truth | {"hidden": {"input_tokens": 0, "output_tokens": 0} | truth["hidden"]}
 
 
 def imported(store: LedgerStore, path: Path, kind: str = "claude") -> ImportReport:
@@ -83,7 +83,7 @@ def test_a_folder_holds_exactly_what_is_expected_and_importing_it_again_appends_
     assert again.skipped == [skipped for skipped in first.skipped if not skipped.note], "reported at every import"
     assert again.unchanged >= first.appended - len(first.workflows)
     (tmp_path / "transcripts.db").unlink()
-    assert imported(store, folder).appended == 0, "the index is made anew from the ledgers"
+    assert imported(store, folder).appended == 0, "the index is made again from the ledgers"
 
 
 def totals(store: LedgerStore) -> dict[str, int]:
@@ -118,7 +118,7 @@ def test_files_whose_ids_stand_for_two_responses_come_to_one_output_in_any_order
     shared_data: Path, tmp_path: Path
 ) -> None:
     folder = shared_data / "claude-transcripts" / "claude-code-log"
-    told, files = expected(folder), transcript("claude").files(folder)
+    truth, files = expected(folder), transcript("claude").files(folder)
     for number in range(12):
         store = DirectoryStore(tmp_path / str(number), durability="none")
         random.Random(number).shuffle(files)
@@ -126,8 +126,8 @@ def test_files_whose_ids_stand_for_two_responses_come_to_one_output_in_any_order
             imported(store, file)
         one, other, both = (files.index(folder / "test/test_data" / f"{name}.jsonl") for name in MET)
         here, more = found(store), (270 - 78) * (other < one) - (168 - 45) * (one < min(other, both))
-        assert (here["messages"], here["output_tokens"]) == (told["messages"], told["output_tokens"])
-        assert here["input_tokens"] == told["input_tokens"] + more, "the response that was met first, and no other"
+        assert (here["messages"], here["output_tokens"]) == (truth["messages"], truth["output_tokens"])
+        assert here["input_tokens"] == truth["input_tokens"] + more, "the response that was met first, and no other"
 
 
 def test_half_written_files_that_grow_come_to_the_same(shared_data: Path, tmp_path: Path) -> None:

@@ -78,14 +78,14 @@ def test_a_host_is_told_what_it_may_not_do_and_that_its_password_is_wrong(
     server: Cluster, user: str, problem: str
 ) -> None:
     name = server.name.replace("nats://", f"nats://{user}@")
-    with closing(NatsReplica(name, copies=1, timeout_seconds=2)) as host, pytest.raises(ReplicaUnavailable) as told:
+    with closing(NatsReplica(name, copies=1, timeout_seconds=2)) as host, pytest.raises(ReplicaUnavailable) as raised:
         assert host.identity
-    assert problem in told.value.problem
+    assert problem in raised.value.problem
 
 
 async def deletes_the_stream(name: str) -> bool:
     async def quiet(_: Exception) -> None:
-        """A denied request is told to this callback, too."""
+        """A denied request reaches this callback, too."""
 
     async with await nats.connect(name, error_cb=quiet) as client:
         try:

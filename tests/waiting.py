@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 def until(
-    look: Callable[[], T], true: Callable[[T], bool], seconds: float = 15.0, told: Callable[[T], str] = repr
+    look: Callable[[], T], true: Callable[[T], bool], seconds: float = 15.0, describe: Callable[[T], str] = repr
 ) -> T:
-    """What is found, as soon as that is true of it; an AssertionError tells what was found last."""
+    """What is found, as soon as that is true of it; an AssertionError describes what was found last."""
     deadline = time.monotonic() + seconds
     while not true(found := look()):
-        assert time.monotonic() < deadline, told(found)
+        assert time.monotonic() < deadline, describe(found)
         time.sleep(0.01)
     return found

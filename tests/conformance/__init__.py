@@ -1,1 +1,1 @@
-"""Rows beside what real clients were charged."""
+"""Rows compared with what real clients were charged."""

@@ -1,4 +1,4 @@
-"""Real clients' logs with the exact truth beside them, read by every way in."""
+"""Real clients' logs with the exact truth of each, read by every way in."""
 
 from __future__ import annotations
 

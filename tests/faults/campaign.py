@@ -47,7 +47,7 @@ class Campaign:
     Args:
         history: where projectors write shared rows.
         projectors: how many there are of them.
-        more: faults beside those of this class.
+        more: faults in addition to those of this class.
 
     Attributes:
         happened: how often each fault did.

@@ -20,7 +20,7 @@ def forged(workflow_id: str, *events: dict[str, Any], opening: dict[str, Any] | 
 
     Args:
         events: the fields of each line but `v`, `seq` and `hash`; None takes a field away.
-        opening: what the first line says beside or in place of what ours says.
+        opening: what the first line says in addition to, or in place of, what ours says.
     """
     first: dict[str, Any] = {"type": "ledger_opened", "format": 1, "origin": ORIGIN} | (opening or {})
     return b"".join(_chained(workflow_id, [first, *events], 0, seed(workflow_id, first["origin"])))
@@ -41,8 +41,8 @@ def _chained(workflow_id: str, events: Sequence[dict[str, Any]], seq: int, befor
             "workflow_id": workflow_id,
             "recorded_at": f"2026-11-23T18:33:{number % 60:02d}.000000Z",
         } | event
-        told = {name: value for name, value in fields.items() if value is not None}
-        body = orjson.dumps(told)[:-1] + b',"hash":"'
+        given = {name: value for name, value in fields.items() if value is not None}
+        body = orjson.dumps(given)[:-1] + b',"hash":"'
         digits = chain_hash(before, body)
         yield body + digits.encode() + b'"}\n'
         before = following(digits)

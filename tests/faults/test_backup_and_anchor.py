@@ -168,7 +168,7 @@ def costledger(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty git repository beside the data directory."""
+    """An empty git repository next to the data directory."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     (tmp_path / "gitconfig").write_text("[user]\nname = A Person\nemail = person@example.org\n")
     subprocess.run(["git", "init", "--quiet", str(tmp_path / "anchors")], check=True)

@@ -48,10 +48,10 @@ MILLION_USD = 1_000_000
     ],
 )
 def test_the_largest_reading_is_taken_and_a_larger_one_is_refused_by_name(field: str, most: Any, above: Any) -> None:
-    told = {"type": "cost_observed", "workflow_id": "w"}
-    assert event(told | {field: most}).fields[field] == most
+    fields = {"type": "cost_observed", "workflow_id": "w"}
+    assert event(fields | {field: most}).fields[field] == most
     with pytest.raises(InvalidEvent, match="1,000,000") as caught:
-        event(told | {field: above})
+        event(fields | {field: above})
     assert caught.value.field == field
 
 
@@ -112,9 +112,9 @@ def test_the_command_line_and_the_api_refuse_with_the_bound_in_the_sentence(
         "body": {"stringValue": "claude_code.api_request"},
     }
     request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
-    told = server.client.post("/v1/logs", json=request).json()["partialSuccess"]
-    assert told["rejectedLogRecords"] == "1"
-    assert "1,000,000,000,000" in told["errorMessage"]
+    partial = server.client.post("/v1/logs", json=request).json()["partialSuccess"]
+    assert partial["rejectedLogRecords"] == "1"
+    assert "1,000,000,000,000" in partial["errorMessage"]
 
 
 def large_rows(data: Path, count: int) -> None:
@@ -152,8 +152,8 @@ def test_sums_above_64_bits_are_exact_and_hinder_no_other_row(history: HistorySt
 def test_every_report_and_the_api_show_sums_above_64_bits(run: Run, hosted: Host, tmp_path: Path) -> None:
     large_rows(tmp_path / "data", 3)
     total = 27 * 10**18
-    told = run("daily", "--json").json
-    assert told["total"]["input_tokens"] == total
+    answer = run("daily", "--json").json
+    assert answer["total"]["input_tokens"] == total
     server = hosted(tmp_path / "data")
     page = until(
         lambda: json.loads(server.client.get("/api/workflow-history").text), lambda page: page["total_count"] == 3
@@ -214,17 +214,17 @@ events = st.one_of(
 )
 
 
-@given(told=st.lists(st.tuples(st.sampled_from(["x1", "x2"]), events), min_size=1, max_size=12))
+@given(recorded=st.lists(st.tuples(st.sampled_from(["x1", "x2"]), events), min_size=1, max_size=12))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_valid_events_of_extreme_values_change_no_other_workflows_row(
-    history: HistoryStore, told: list[tuple[str, dict[str, Any]]]
+    history: HistoryStore, recorded: list[tuple[str, dict[str, Any]]]
 ) -> None:
     history.remove(list(history.stored()), reason="test")
     store = MemoryStore()
     store.append([cost_observed("w1", cost_usd="2.37", agent="plan", model="m", usage={"output_tokens": 7})])
     refresh(store, history)
     before = history.row("w1"), history.spend("w1")
-    for workflow_id, fields in told:
+    for workflow_id, fields in recorded:
         store.append([event({"workflow_id": workflow_id} | fields)])
     assert refresh(store, history).problems == []
     assert rebuild(store, history).problems == []

@@ -253,22 +253,22 @@ def test_a_renewal_interrupted_anywhere_goes_on_with_the_same_origin(tmp_path: P
         data = tmp_path / f"copy{at}"
         shutil.copytree(tmp_path / "data", data)
         store = DirectoryStore(data, durability="none")
-        told = {name: events_of(store, name) for name in ("v", "w")}
+        recorded = {name: events_of(store, name) for name in ("v", "w")}
         try:
             renew(store, files=Interrupting(at))
         except Interrupted:
             pass
         else:
             break
-        begun = origin_of(data)
-        assert begun is not None
+        origin = origin_of(data)
+        assert origin is not None
         if misplaced(data) is not None:  # all but the very last call, after which it is done
             assert store.append([cost_observed("v", agent="a", cost_usd=1, id="v")])[0].duplicate
             renew(store)
         assert misplaced(data) is None
         assert opened_by(data) == {store.origin}
-        assert not begun.renewing or store.origin == begun.id
-        assert {name: events_of(store, name) for name in ("v", "w")} == told
+        assert not origin.renewing or store.origin == origin.id
+        assert {name: events_of(store, name) for name in ("v", "w")} == recorded
         assert sorted(path.name for path in data.rglob("*.copy")) == []
     assert at > 15
 

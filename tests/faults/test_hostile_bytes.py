@@ -1,4 +1,4 @@
-"""Bytes that nobody meant: bit rot in a ledger that has a row, any bytes as a ledger, endless lines, deep nesting."""
+"""Bytes that no writer meant: bit rot in a ledger that has a row, any bytes as a ledger, endless lines and nesting."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_flipped_byte_is_found_and_no_row_changes_silently(tmp_path: Path)
             fresh = DirectoryStore(tmp_path, durability="none", clock=clock)
             findings = {finding.workflow_id for finding in verify(fresh, history, Proof())}
             assert findings == {"w"}, f"byte {at}"
-            looked = refresh(fresh, history, unchanged_too=True)  # the size is as before, so it has to be told to look
+            looked = refresh(fresh, history, unchanged_too=True)  # since the size is as before
             assert [problem.workflow_id for problem in looked.problems] == ["w"], f"byte {at}"
             assert history.row("w") == row
             found += 1

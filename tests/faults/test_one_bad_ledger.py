@@ -180,9 +180,9 @@ def reordered(lines: bytes) -> bytes:
     before, found = seed("bad", ORIGIN), b""
     for line in lines.splitlines():
         body = line[: line.rindex(b',"hash":"') + len(b',"hash":"')]
-        told = body.replace(b'{"v":1,', b"{", 1).replace(b',"id":', b',"v":1,"id":', 1)
-        digits = chain_hash(before, told)
-        found += told + digits.encode() + b'"}\n'
+        renamed = body.replace(b'{"v":1,', b"{", 1).replace(b',"id":', b',"v":1,"id":', 1)
+        digits = chain_hash(before, renamed)
+        found += renamed + digits.encode() + b'"}\n'
         before = following(digits)
     return found
 

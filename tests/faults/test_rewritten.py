@@ -1,4 +1,4 @@
-"""A ledger written anew, by a salvage, a renewal, or after a failed sync: the same place, for the same people."""
+"""A ledger rewritten, by a salvage, a renewal, or after a failed sync: the same place, for the same people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Salvage: what verifies is kept, what does not is named, and nobody is told a wrong receipt."""
+"""Salvage: what verifies is kept, what does not is named, and no receipt is wrong."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def filled(folder: Path, count: int = 6) -> DirectoryStore:
     return store
 
 
-def told(store: DirectoryStore) -> list[tuple[str, object]]:
+def costs_by_id(store: DirectoryStore) -> list[tuple[str, object]]:
     return [(line["id"], line.get("cost_usd")) for line in store.read("w") if line["type"] != "ledger_opened"]
 
 
 def test_a_flipped_byte_costs_one_event(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     damaged = path.read_bytes().replace(b'"0.31"', b'"9.31"')
     path.write_bytes(damaged)
     with pytest.raises(DamagedLedger):
-        told(store)
+        costs_by_id(store)
     done = salvage(store, "w")
     assert (done.kept, [lost.line for lost in done.left_out]) == (7, [6])
     assert done.damaged.read_bytes() == damaged
-    assert told(store) == [pair for pair in before if pair[0] != "e3"]
+    assert costs_by_id(store) == [pair for pair in before if pair[0] != "e3"]
     assert DirectoryStore(tmp_path).append([cost_observed("w", agent="a1", cost_usd="0.11", id="e1")])[0].duplicate
     assert DirectoryStore(tmp_path).append([cost_observed("w", agent="a3", cost_usd="0.31", id="e3")])[0].seq == 9
     assert [line.get("sprint") for line in store.read("w")][-2] == {"n": [1, None]}
@@ -110,7 +110,7 @@ def test_whatever_is_damaged_the_rest_is_kept(tmp_path_factory: pytest.TempPathF
     store, history = filled(tmp_path_factory.mktemp("salvage")), MemoryHistory()
     store.append([cost_observed("v", agent=name, cost_usd=5, id=name) for name in "abc"])
     refresh(store, history)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     raw, foreign = path.read_bytes(), store.ledger_path("v").read_bytes()
     for _ in range(data.draw(st.integers(0, 2))):
         raw = shuffled(data, raw, foreign)
@@ -134,10 +134,10 @@ def test_whatever_is_damaged_the_rest_is_kept(tmp_path_factory: pytest.TempPathF
         assert (done is not None) == (salvaged and checkpoint.hash.encode() in raw)
     if done is None:
         DirectoryStore(store.path).open("w")
-        kept = told(store)
+        kept = costs_by_id(store)
     else:
         assert done.damaged.read_bytes() == raw
-        kept = told(store)
+        kept = costs_by_id(store)
         assert len(kept) == done.kept
         assert killed_at or len(before) - len(kept) <= 2 * len(done.left_out)
     history.forget("w")
@@ -151,30 +151,30 @@ def test_whatever_is_damaged_the_rest_is_kept(tmp_path_factory: pytest.TempPathF
 
 def test_a_ledger_that_was_appended_to_itself_holds_each_event_once(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     path.write_bytes(path.read_bytes() * 2)
     done = salvage(store, "w")
-    assert told(store) == before
+    assert costs_by_id(store) == before
     assert [lost.line for lost in done.left_out] == list(range(10, 19))
     assert (done.left_out[0].problem, done.left_out[2].problem) == ("opens the ledger once more", "repeats event 'e0'")
 
 
 def test_blocks_that_stand_in_another_order_are_put_in_their_own(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2] + lines[5:7] + lines[2:5] + lines[7:]))
     assert salvage(store, "w").left_out == []
-    assert told(store) == before
+    assert costs_by_id(store) == before
 
 
 def test_lines_of_another_workflow_are_left_out_and_named(tmp_path: Path) -> None:
     store = filled(tmp_path)
     store.append([cost_observed("v", agent=name, cost_usd=5, id=name) for name in "abc"])
-    path, other, before = store.ledger_path("w"), store.ledger_path("v"), told(store)
+    path, other, before = store.ledger_path("w"), store.ledger_path("v"), costs_by_id(store)
     path.write_bytes(path.read_bytes() + other.read_bytes())
     done = salvage(store, "w")
-    assert told(store) == before
+    assert costs_by_id(store) == before
     assert [lost.line for lost in done.left_out] == [10, 11, 12, 13]
     assert done.left_out[0].problem == "is not the opening line of ledger 'w'"
     assert done.left_out[-1].problem == "is a line of ledger 'v'"
@@ -195,7 +195,7 @@ def test_a_ledger_of_which_no_event_verifies_is_left_as_it_is(tmp_path: Path) ->
             salvage(store, "w")
         assert path.read_bytes() == content
     path.write_bytes(opening + b"X")  # nothing but an opening line was there, and its newline is lost
-    assert (salvage(store, "w").kept, told(store)) == (0, [])
+    assert (salvage(store, "w").kept, costs_by_id(store)) == (0, [])
     assert store.append([cost_observed("w", cost_usd=1)])[0].seq == 2
 
 
@@ -203,38 +203,38 @@ def test_a_ledger_of_which_no_event_verifies_is_left_as_it_is(tmp_path: Path) ->
 def test_what_the_writer_refuses_is_mended_with_every_event(tmp_path: Path, end: bytes) -> None:
     """Also a last line whose newline was overwritten, or that another million bytes follow."""
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     path.write_bytes(path.read_bytes()[:-1] + end)
     with pytest.raises(DamagedLedger):
         DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=1)])
     assert salvage(store, "w").left_out
-    assert told(store) == before
+    assert costs_by_id(store) == before
     assert DirectoryStore(tmp_path).append([cost_observed("w", cost_usd=1)])[0].seq == 10
 
 
 def test_a_ledger_with_the_newlines_of_another_system_is_kept_whole(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert {lost.size_bytes for lost in salvage(store, "w").left_out} == {1}
-    assert told(store) == before
+    assert costs_by_id(store) == before
 
 
 def test_a_ledger_without_a_newline_is_kept_whole_however_large(tmp_path: Path) -> None:
     store = filled(tmp_path)
     store.append([cost_observed("w", agent="a" * 100 + str(number), cost_usd=1) for number in range(6000)])
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     path.write_bytes(path.read_bytes().replace(b"\n", b" "))
     assert {lost.line for lost in salvage(store, "w").left_out} == {1}
-    assert told(store) == before
+    assert costs_by_id(store) == before
 
 
 def test_a_whole_last_line_that_lacks_its_newline_is_kept_beside_damage_elsewhere(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     path.write_bytes(path.read_bytes().replace(b'"0.31"', b'"9.31"')[:-1])
     salvage(store, "w")
-    assert told(store) == [pair for pair in before if pair[0] != "e3"]
+    assert costs_by_id(store) == [pair for pair in before if pair[0] != "e3"]
 
 
 def test_a_whole_ledger_and_a_torn_tail_are_left_alone(tmp_path: Path) -> None:
@@ -290,14 +290,14 @@ def test_a_refused_call_replaces_nothing(tmp_path: Path) -> None:
 
 def test_events_that_were_appended_below_damage_are_kept_with_those_above_it(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path, before = store.ledger_path("w"), told(store)
+    path, before = store.ledger_path("w"), costs_by_id(store)
     path.write_bytes(path.read_bytes().replace(b'"0.31"', b'"9.31"'))
     receipt = DirectoryStore(tmp_path).append([cost_observed("w", agent="later", cost_usd=7, id="later")])[0]
     with pytest.raises(DamagedLedger, match="salvage before you restore a backup") as found:
-        told(store)
+        costs_by_id(store)
     assert found.value.line < receipt.seq
     salvage(store, "w")
-    assert told(store) == [pair for pair in before if pair[0] != "e3"] + [("later", "7.00")]
+    assert costs_by_id(store) == [pair for pair in before if pair[0] != "e3"] + [("later", "7.00")]
 
 
 def test_nothing_is_appended_to_a_damaged_last_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The file system refuses calls wherever hypothesis says: it is told, no receipt is wrong, the next attempt works."""
+"""The file system refuses calls wherever hypothesis says: no receipt is wrong, and the next attempt works."""
 
 from __future__ import annotations
 

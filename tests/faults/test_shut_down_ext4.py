@@ -98,7 +98,7 @@ def plug_pulled(disk: Disk, folder: Path, seed: int) -> int:
     while sum(output.read_bytes().count(b"\n") for output in outputs) < 40:
         time.sleep(0.01)
     time.sleep(0.3 + dice.random())
-    told = [output.read_text() for output in outputs]
+    printed = [output.read_text() for output in outputs]
     disk.shut_down()
     time.sleep(0.05)
     for process in processes:
@@ -109,7 +109,7 @@ def plug_pulled(disk: Disk, folder: Path, seed: int) -> int:
     disk.mount()
     by_id = {line["id"]: line for line in DirectoryStore(data).read("w")}
     receipts = 0
-    for text in told:
+    for text in printed:
         for line in text.splitlines(keepends=True):
             if line.endswith("\n"):
                 id, seq, digits = line.split()

@@ -1,4 +1,4 @@
-"""Each system call fails once, for real: the kernel is told by strace to refuse the n-th one of a process."""
+"""Each system call fails once, for real: strace makes the kernel refuse the n-th one of a process."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def _one(folder: Path, command: str, call: str, code: str, number: int) -> None:
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     acknowledged = command == "append" and done.returncode == 0
     store = DirectoryStore(folder / "data")
-    told = {line["id"] for line in store.read("w1")}
-    assert "first" in told
-    assert not acknowledged or "second" in told
+    recorded = {line["id"] for line in store.read("w1")}
+    assert "first" in recorded
+    assert not acknowledged or "second" in recorded
     again = run(folder, None, *COMMANDS[command])
     assert again.returncode == 0, again.stderr.decode()
     if command == "import":

@@ -184,12 +184,12 @@ def chat_stream(*, include_usage: bool) -> list[dict[str, Any]]:
 
 
 def response_stream() -> list[dict[str, Any]]:
-    begun = RESPONSE | {"status": "in_progress", "output": [], "usage": None}
+    started = RESPONSE | {"status": "in_progress", "output": [], "usage": None}
     item = {"id": "item_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
     part = {"type": "output_text", "text": "", "annotations": []}
     at = {"item_id": "item_1", "output_index": 0, "content_index": 0}
     events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": begun},
+        {"type": "response.created", "response": started},
         {"type": "response.output_item.added", "output_index": 0, "item": item},
         {"type": "response.content_part.added", "part": part, **at},
         {"type": "response.output_text.delta", "delta": "hello", "logprobs": [], **at},

@@ -35,8 +35,8 @@ def result(total: Any, session: str = "s1", *, uuid: str = "r", error: bool = Fa
         for name, cost in models.items()
     }
     kind = "error_during_execution" if error else "success"
-    told = {"type": "result", "subtype": kind, "is_error": error, "session_id": session, "total_cost_usd": total}
-    return told | {"modelUsage": usage, "usage": {"input_tokens": 1, "output_tokens": 1}, "uuid": uuid}
+    result = {"type": "result", "subtype": kind, "is_error": error, "session_id": session, "total_cost_usd": total}
+    return result | {"modelUsage": usage, "usage": {"input_tokens": 1, "output_tokens": 1}, "uuid": uuid}
 
 
 def write(path: Path, *records: Any) -> Path:

@@ -43,14 +43,14 @@ def log(scope: str, values: dict[str, Any], *, at: int = 1_795_894_812_690) -> d
 
 def span(scope: str, name: str, values: dict[str, Any], *, id: int = 1) -> dict[str, Any]:
     """A request with one span of a trace of its own."""
-    told = {
+    span = {
         "traceId": f"{id:032x}",
         "spanId": f"{id:016x}",
         "name": name,
         "endTimeUnixNano": "1795894812690000000",
         "attributes": attributes(values),
     }
-    return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": [told]}]}]}
+    return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": [span]}]}]}
 
 
 def requests_of(path: Path) -> list[dict[str, Any]]:
@@ -73,8 +73,8 @@ def as_protobuf(request: dict[str, Any]) -> dict[str, Any]:
     """A request as a server gets it that was sent as protobuf."""
     ((kind, _),) = ((kind, value) for kind, value in request.items() if kind in _MESSAGES)
     message = ParseDict(_with_base64_ids(copy.deepcopy(request)), _MESSAGES[kind](), ignore_unknown_fields=True)
-    told: dict[str, Any] = MessageToDict(message)
-    return told
+    spelled: dict[str, Any] = MessageToDict(message)
+    return spelled
 
 
 def _with_base64_ids(value: Any) -> Any:
@@ -84,8 +84,8 @@ def _with_base64_ids(value: Any) -> Any:
         return value
     made = {name: _with_base64_ids(each) for name, each in value.items() if each is not None}
     for name in ("traceId", "spanId", "parentSpanId"):
-        if len(told := made.get(name, "")) in (16, 32):
-            made[name] = base64.b64encode(bytes.fromhex(told)).decode()
+        if len(digits := made.get(name, "")) in (16, 32):
+            made[name] = base64.b64encode(bytes.fromhex(digits)).decode()
     return made
 
 

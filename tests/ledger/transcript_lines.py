@@ -50,15 +50,15 @@ def said(
 
 def asked(seconds: int = 0, session: str = "s1", **more: Any) -> dict[str, Any]:
     """What a user or a tool said."""
-    told = {"type": "user", "sessionId": session, "timestamp": at(seconds), "cwd": "/home/dev/shop"}
-    return told | {"gitBranch": "main", "message": {"role": "user", "content": "text"}} | more
+    line = {"type": "user", "sessionId": session, "timestamp": at(seconds), "cwd": "/home/dev/shop"}
+    return line | {"gitBranch": "main", "message": {"role": "user", "content": "text"}} | more
 
 
 def meta(id: str, seconds: int = 0, *, parent: str | None = None, **more: Any) -> dict[str, Any]:
     """The first line of a rollout."""
-    told = {"id": id, "timestamp": at(seconds), "cwd": "/home/dev/shop", "git": {"branch": "main"}}
-    told |= {"forked_from_id": parent} if parent else {}
-    return {"type": "session_meta", "timestamp": at(seconds), "payload": told | more}
+    line = {"id": id, "timestamp": at(seconds), "cwd": "/home/dev/shop", "git": {"branch": "main"}}
+    line |= {"forked_from_id": parent} if parent else {}
+    return {"type": "session_meta", "timestamp": at(seconds), "payload": line | more}
 
 
 def turn(model: str = "gpt-5", seconds: int = 0) -> dict[str, Any]:
@@ -119,11 +119,11 @@ def write(path: Path, *records: Any) -> Path:
 def events_of(store: LedgerStore) -> list[dict[str, Any]]:
     """All events but the opening ones, without what the journal and the day's prices add."""
     left_out = {"v", "seq", "recorded_at", "hash", "cost_usd", "cost_source", "price_book", "price_digest"}
-    told = []
+    written = []
     for workflow_id in store.workflow_ids():
         for line in store.read(workflow_id):
             if line["type"] != "ledger_opened":
                 if "source" in line:
                     line["source"]["file"] = Path(line["source"]["file"]).name
-                told.append({name: value for name, value in line.items() if name not in left_out})
-    return told
+                written.append({name: value for name, value in line.items() if name not in left_out})
+    return written

@@ -83,12 +83,12 @@ class Receiver:
 
     def until(self, true: Callable[[list[Received]], bool], seconds: float = 15.0) -> list[Received]:
         """What was received, as soon as that is true of it."""
-        return until(lambda: list(self.received), true, seconds, told=self._told)
+        return until(lambda: list(self.received), true, seconds, describe=self._description)
 
     def types(self, adw_id: str) -> list[str]:
         return [one.type for one in self.received if one.data["adw_id"] == adw_id]
 
-    def _told(self, received: list[Received]) -> str:
+    def _description(self, received: list[Received]) -> str:
         return "\n".join(json.dumps([one.type, one.data]) for one in received)
 
 

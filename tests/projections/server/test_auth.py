@@ -131,7 +131,9 @@ def test_a_name_that_was_made_to_point_here_is_refused(server: Server, host: str
     assert (answer.status_code, problem_type(answer)) == (421, "unknown-host")
 
 
-def test_the_start_says_which_hosts_are_answered_and_warns_when_they_help_nobody(serve: Serve, tmp_path: Path) -> None:
+def test_the_start_says_which_hosts_are_answered_and_warns_when_they_have_no_effect(
+    serve: Serve, tmp_path: Path
+) -> None:
     named = serve(None, "--allow-host", "Costs.example")
     assert named.answered == (
         "costledger: answers requests for localhost, 127.0.0.1, ::1, costs.example; --allow-host NAME adds one\n"
@@ -241,7 +243,7 @@ def test_a_head_is_a_get_without_its_body_and_options_say_what_there_is(server: 
         assert (head.status_code, head.content) == (200, b""), path
         assert head.headers["content-type"] == got.headers["content-type"]
         assert path == "/metrics" or head.headers["content-length"] == got.headers["content-length"]
-    assert server.client.head("/api/workflow-history/nobody").status_code == 404
+    assert server.client.head("/api/workflow-history/unknown").status_code == 404
     stream = server.client.head("/api/stream")
     assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     until(lambda: server.client.get("/api/health").json()["streams"], lambda streams: streams == 0)

@@ -104,7 +104,7 @@ def test_a_name_is_looked_up_once_and_the_connection_goes_where_the_look_up_said
 
 def test_a_name_without_an_address_is_said() -> None:
     with pytest.raises(NotSent, match="has no address"):
-        post("https://nobody.invalid/")
+        post("https://unknown.invalid/")
 
 
 def test_a_host_that_refuses_the_connection_is_said_without_its_address() -> None:

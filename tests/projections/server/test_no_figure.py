@@ -17,7 +17,7 @@ from tests.projections.server.conftest import Here, Server
 
 NOTHING = re.compile(r"\$0\.0+(?![0-9])")
 USED = {"input_tokens": 150_000}
-UNPRICED = {"agent": "plan", "model": "of-nobody", "session_id": "s", "usage": USED}
+UNPRICED = {"agent": "plan", "model": "of-no-price-list", "session_id": "s", "usage": USED}
 
 
 @pytest.fixture(scope="module")

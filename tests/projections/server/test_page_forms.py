@@ -106,7 +106,7 @@ def test_clear_goes_on_at_the_first_field(page: Page) -> None:
     expect(page.get_by_role("link", name="Clear")).to_be_hidden()
 
 
-def test_a_live_figure_takes_the_focus_from_nobody(page: Page, server: Server) -> None:
+def test_a_live_figure_takes_the_focus_from_no_field(page: Page, server: Server) -> None:
     page.get_by_role("link", name="a059").focus()
     page.evaluate("scrollTo(0, 0)")
     server.ledgers.append([cost_observed(RUNNING, model="x", cost_usd="30.00")])

@@ -83,12 +83,12 @@ def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail
 
 def test_an_unknown_workflow_is_not_found_everywhere(server: Server) -> None:
     for path in ("", "/audit", "/events", "/explain"):
-        answer = server.client.get(f"/api/workflow-history/nobody{path}")
+        answer = server.client.get(f"/api/workflow-history/unknown{path}")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
         assert "GET /api/workflow-history lists" in answer.json()["detail"]
         no_id = server.client.get(f"/api/workflow-history/not an id{path}")
         assert (no_id.status_code, no_id.json()["type"]) == (422, "urn:costledger:problem:invalid-workflow-id")
-    unknown = server.client.post("/api/workflow-history/resync?adw_id=nobody")
+    unknown = server.client.post("/api/workflow-history/resync?adw_id=unknown")
     assert (unknown.status_code, str(server.data) in unknown.text) == (404, False)
     assert server.client.post("/api/workflow-history/resync?adw_id=../etc").status_code == 422
     assert server.client.get("/api/workflow-history/..%2F..%2Fetc%2Fpasswd/events").status_code == 404
@@ -212,7 +212,7 @@ def test_a_finding_is_accepted_with_its_reason_and_then_quiet(server: Server) ->
     path = "/api/stale/w/accept"
     assert server.client.post(path, json={}).status_code == 422
     assert server.client.post(path, json={"reason": " "}).status_code == 422
-    assert server.client.post("/api/stale/nobody/accept", json={"reason": "x"}).status_code == 404
+    assert server.client.post("/api/stale/unknown/accept", json={"reason": "x"}).status_code == 404
     other = server.client.post(path, json={"reason": "x", "kinds": ["low_cost"]})
     assert (other.status_code, "no low_cost needs attention" in other.json()["detail"]) == (409, True)
     done = server.client.post(path, json={"reason": "two keys, one job"})
