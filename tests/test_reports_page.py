@@ -11,7 +11,7 @@ import pytest
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
-from tests.projections.cli.test_spend import on_a_terminal
+from tests.projections.cli.commands.test_spend import on_a_terminal
 
 PAGE = (PROJECT / "docs" / "reports.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"```text\n\$ costledger ([^\n]+)\n(.*?)```", PAGE, re.DOTALL)

@@ -20,7 +20,7 @@ from projections.projector.run import project_on
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
 from tests.projections.cli.test_app import Run, run
-from tests.projections.cli.test_replicate import lose
+from tests.projections.cli.commands.test_replicate import lose
 from tests.projections.server.conftest import Process
 
 __all__ = ["run"]

@@ -514,7 +514,7 @@ def test_the_files_of_the_page_are_public_and_its_policy_is_strict(server: Serve
         assert server.client.get(path).status_code == 404, path
 
 
-PAGE = Path(__file__).parents[3] / "projections" / "server" / "page"
+PAGE = Path(__file__).parents[4] / "projections" / "server" / "page"
 
 
 def test_the_modules_stay_small_and_none_makes_code_of_data() -> None:
