@@ -1,11 +1,8 @@
-"""Tables of other tools: LiteLLM's spend log, and any CSV or JSON lines by a map."""
+"""Tables of other tools: any CSV or JSON lines by a map."""
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,64 +12,9 @@ from ledger import MemoryStore
 from ledger.errors import InvalidInput, SourceUnreadable
 from ledger.events import money
 from ledger.importing.importer import ImportOptions, SourceEntry, SourceRegister, import_source, reread
-from ledger.sources import grouping, mapped
-from projections.folding.row import Row
-from projections.replay.refresh import project
+from ledger.sources import mapped
 from tests.conftest import PROJECT
-
-SAMPLES = Path(__file__).parents[1] / "samples"
-MAP = (
-    "workflow_id=job",
-    "agent=step",
-    "model=model name",
-    "cost_usd=usd",
-    "observed_at=when",
-    "input_tokens=meta.tokens.in",
-    "output_tokens=meta.tokens.out",
-)
-
-
-def row(store: MemoryStore, workflow_id: str) -> Row:
-    return project(store, workflow_id).row
-
-
-def readings(store: MemoryStore, workflow_id: str) -> list[dict[str, Any]]:
-    return [line for line in store.read(workflow_id) if line["type"] == "cost_observed"]
-
-
-def test_what_litellm_spent_is_reported_and_what_it_could_not_price_is_not_free() -> None:
-    store = MemoryStore()
-    report = import_source(store, "litellm", SAMPLES / "litellm.csv")
-    assert sorted(report.workflows) == ["a5b80595", "s-2"], "a failed request without tokens cost nothing"
-    (planned,) = readings(store, "a5b80595")
-    assert (planned["agent"], planned["session_id"], planned["message_id"]) == ("planner", "s-1", "chatcmpl-a")
-    assert (planned["cost_usd"], planned["cost_source"]) == ("0.001375", "reported")
-    assert planned["usage"] == {"input_tokens": 488, "cache_read_tokens": 512, "output_tokens": 250}
-    assert planned["observed_at"] == "2026-11-23T18:33:01.000000Z"
-    small, cached, unpriced = readings(store, "s-2")
-    assert small["cost_usd"] == "0.000032"
-    assert cached["cost_usd"] == "0.00", "a hit of LiteLLM's cache is free"
-    assert "cost_usd" not in unpriced
-    assert unpriced["source"]["line"] == 8, "a row may span lines; the next is counted right"
-    assert row(store, "s-2").cost_basis == "partial"
-    assert import_source(store, "litellm", SAMPLES / "litellm.csv").appended == 0
-
-
-@pytest.mark.parametrize("shape", ["lines", "array", "answer", "pretty"])
-def test_an_export_as_json_is_the_same_export(tmp_path: Path, shape: str) -> None:
-    with (SAMPLES / "litellm.csv").open(encoding="utf-8", newline="") as file:
-        rows = [one | {"metadata": json.loads(one["metadata"])} for one in csv.DictReader(file)]
-    spellings = {
-        "lines": "\n".join(json.dumps(one) for one in rows),
-        "array": json.dumps(rows),
-        "answer": json.dumps({"data": rows, "total": len(rows)}),
-        "pretty": json.dumps(rows, indent=2),
-    }
-    path = tmp_path / "spend.json"
-    path.write_text(spellings[shape], encoding="utf-8")
-    store = MemoryStore()
-    import_source(store, "litellm", SAMPLES / "litellm.csv")
-    assert import_source(store, "litellm", path).appended == 0
+from tests.ledger.sources.tables import MAP, SAMPLES, readings, row
 
 
 def test_a_map_reads_any_table_with_columns_inside_columns() -> None:
@@ -214,21 +156,6 @@ def test_a_resync_reads_the_table_again_by_the_same_map(tmp_path: Path) -> None:
     path.write_text("job,usd\nw,0.1\nw,0.3\n", encoding="utf-8")
     assert reread(store, SourceRegister(data)).appended == 1
     assert [entry.map for entry in SourceRegister(data).entries()] == [mapping]
-
-
-def test_a_workflow_too_large_for_one_part_comes_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, parts = MemoryStore(), MemoryStore()
-    import_source(whole, "litellm", SAMPLES / "litellm.csv", workflow_id="w")
-    monkeypatch.setattr(grouping, "_PART_READINGS_MAX", 1)
-    import_source(parts, "litellm", SAMPLES / "litellm.csv", workflow_id="w")
-    assert row(parts, "w").cost_breakdown == row(whole, "w").cost_breakdown
-    assert [line["id"] for line in readings(parts, "w")] == [line["id"] for line in readings(whole, "w")]
-
-
-def test_what_does_not_fit_into_memory_lies_in_a_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouping, "_MEMORY_BYTES_MAX", 10)
-    store = MemoryStore()
-    assert import_source(store, "csv", SAMPLES / "calls.csv", map=MAP).appended == 3
 
 
 def test_the_page_lists_every_field_that_a_column_can_be() -> None:

@@ -13,8 +13,8 @@ import pytest
 from ledger.importing.titles import TITLES_FILE
 from projections.cli.output.text import project_names
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
-from tests.projections.cli.test_app import Run, run
 from tests.projections.cli.commands.test_spend import on_a_terminal
+from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
 

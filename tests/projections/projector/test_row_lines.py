@@ -19,8 +19,8 @@ from ledger.storage.directory_store import DirectoryStore
 from projections.projector.run import project_on
 from tests.conftest import PROJECT
 from tests.nats_server import Cluster, running
-from tests.projections.cli.test_app import Run, run
 from tests.projections.cli.commands.test_replicate import lose
+from tests.projections.cli.test_app import Run, run
 from tests.projections.server.conftest import Process
 
 __all__ = ["run"]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from projections.cli.output.tables import Id, Table
-from tests.projections.cli.test_app import Run, run
 from tests.projections.cli.commands.test_spend import on_a_terminal
+from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
 

@@ -1,0 +1,53 @@
+"""`check`: what is left of budgets, with its exit code."""
+
+from __future__ import annotations
+
+from tests.projections.cli.configured import charge, configure
+from tests.projections.cli.test_app import Run, run
+
+__all__ = ["run"]
+
+
+def test_a_check_exits_3_when_over_and_warns_from_80_percent_on(run: Run) -> None:
+    run("start", "w", "--budget-usd", "5")
+    for cost, code, warned in (("3.99", 0, ""), ("4.00", 0, "nears its budget"), ("5.01", 3, "is over its budget")):
+        run("observe", "w", "--cost-usd", cost)
+        checked = run("check", "w")
+        assert (checked.code, warned in checked.err) == (code, True)
+        assert ("budget" in checked.err) == bool(warned)
+    answer = run("check", "w", "--json")
+    assert (answer.code, answer.json["budget"]["state"], answer.json["budget"]["left_usd"]) == (3, "over", "-0.01")
+
+
+def test_a_check_of_a_budget_of_nothing_names_no_percentage(run: Run) -> None:
+    run("start", "w", "--budget-usd", "0")
+    run("observe", "w", "--cost-usd", "0.0000001")
+    answer = run("check", "w")
+    assert (answer.code, answer.out) == (3, "w: $0.0000001 of $0.0000000 spent, $0.0000001 over\n")
+    assert answer.err.endswith("costledger: w is over its budget\n")
+    assert run("check", "w", "--json").json["budget"]["percent"] is None
+
+
+def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
+    assert run("check").out == "no workflow is running\n"
+    configure('[budgets]\ndefault_usd = 10\n[budgets.by_template]\nsmall = "0.50"\n')
+    run("start", "w1", "--workflow-template", "small")
+    run("observe", "w1", "--cost-usd", "0.51")
+    run("observe", "w2", "--cost-usd", "0.51")
+    answer = run("check", "--json")
+    assert [(one["adw_id"], one["budget"]["state"]) for one in answer.json] == [("w1", "over"), ("w2", "ok")]
+    assert answer.code == 3
+    run("complete", "w1")
+    assert run("check").code == 0, "what has ended is no longer watched"
+    assert run("check", "w1").code == 3, "unless it is asked for"
+    assert run("check", "nowhere").code == 1
+
+
+def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
+    run("start", "w", "--budget-usd", "5")
+    charge(run, "w", "qwen-at-home", 9)
+    answer = run("check", "w").out
+    assert (
+        answer == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
+    )
+    assert run("check", "w", "--json").json["budget"]["at_least"] is True
