@@ -38,3 +38,17 @@ def test_whole_escape_sequences_are_removed(text: str, shown: str) -> None:
 def test_text_without_an_escape_is_unchanged(text: str) -> None:
     plain = "".join(c for c in text if c != "\x1b" and not "\x80" <= c <= "\x9f")
     assert without_escapes(plain) == plain
+
+
+@given(st.integers(0, 10**9))
+def test_a_count_reads_back_and_only_one_is_singular(count: int) -> None:
+    number, noun = counted(count, "workflow").split(" ")
+    assert int(number.replace(",", "")) == count
+    assert noun == ("workflow" if count == 1 else "workflows")
+
+
+@given(st.lists(st.text("abc", min_size=1), max_size=12))
+def test_of_a_list_the_first_five_are_named_and_the_others_counted(names: list[str]) -> None:
+    shown, _, more = first_of(names).partition(" and ")
+    assert shown == ", ".join(names[:5])
+    assert more == (f"{len(names) - 5} more" if len(names) > 5 else "")
