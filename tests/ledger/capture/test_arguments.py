@@ -36,4 +36,4 @@ def test_known_arguments_arrive_as_they_are() -> None:
 )
 def test_a_misspelt_argument_is_answered_with_the_one_that_was_meant(wrong: str, hint: str) -> None:
     with pytest.raises(TypeError, match=rf"charge\(\) got an unexpected argument '{wrong}'; {hint}"):
-        Recorder().charge("plan", **{wrong: "x"})  # type: ignore[arg-type]
+        Recorder().charge("plan", **{wrong: "x"})

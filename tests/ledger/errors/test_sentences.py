@@ -22,9 +22,9 @@ def test_any_value_is_a_short_printable_part_of_a_sentence(value: Any) -> None:
 
 
 def test_values_have_the_words_of_json() -> None:
-    assert [shown(value) for value in (None, True, False, {}, [], "a")] == [
-        "nothing", "true", "false", "an object", "a list", "'a'",
-    ]  # fmt: skip
+    given_values: tuple[object, ...] = (None, True, False, {}, [], "a")
+    words = ["nothing", "true", "false", "an object", "a list", "'a'"]
+    assert [shown(value) for value in given_values] == words
 
 
 @given(st.binary().filter(lambda name: b"\0" not in name))
