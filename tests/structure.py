@@ -16,7 +16,18 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CHAIN", "Import", "circles", "classes", "functions", "imports", "modules", "package_of", "trees"]
+__all__ = [
+    "CHAIN",
+    "Import",
+    "circles",
+    "classes",
+    "functions",
+    "imports",
+    "modules",
+    "package_of",
+    "trees",
+    "without_test",
+]
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 ROOTS: Final = ("ledger", "projections")
@@ -163,6 +174,28 @@ def functions() -> Iterator[tuple[str, str, int]]:
                 yield name, node.name, (node.end_lineno or 0) - node.lineno + 1
 
 
+def has_logic(module: str) -> bool:
+    """Return whether a module has a function with a body; the members of a `Protocol` have none."""
+    functions = [node for node in ast.walk(trees()[module]) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return any(not all(_is_silent(node) for node in function.body) for function in functions)
+
+
+def _is_silent(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def test_of(module: str) -> Path:
+    """Return the path of the tests of a module: `a.b.c` has `tests/a/b/test_c.py`."""
+    *packages, name = module.split(".")
+    return PROJECT.joinpath("tests", *packages, f"test_{name}.py")
+
+
+def without_test() -> set[str]:
+    """Return the modules with logic that have no tests of their name; a package's `__init__` needs none."""
+    own = {name for name, path in modules().items() if path.name != "__init__.py"}
+    return {name for name in own if has_logic(name) and not test_of(name).is_file()}
+
+
 def documented() -> tuple[int, int]:
     """Return how many public functions, classes and methods have a docstring, and how many there are.
 
@@ -207,6 +240,7 @@ def figures() -> dict[str, object]:
         "class names used twice": sum(len(where) > 1 for where in classes().values()),
         "longest file": max((size, name) for name, size in lines.items()),
         "longest function": max((size, f"{name}.{function}") for name, function, size in functions()),
+        "modules without tests of their name": len(without_test()),
         "public docstrings, percent": round(100 * with_text / public, 1),
     }
 

@@ -16,7 +16,7 @@ def test_a_name_of_nats_is_a_replica_that_has_not_connected_yet() -> None:
     replica.close()
 
 
-@pytest.mark.parametrize("name", ["", "localhost", "http://localhost"])
+@pytest.mark.parametrize("name", ["", "http://localhost", "nats://"])
 def test_another_name_is_refused_with_the_spelling(name: str) -> None:
     with pytest.raises(InvalidReplica, match="nats://HOST:PORT"):
         open_replica(name)
