@@ -46,9 +46,8 @@ def test_the_basis_is_the_weakest_of_the_readings(sequence: list[dict[str, Any]]
 
 
 def test_what_names_no_agent_is_unattributed_and_usage_without_a_price_is_counted_by_model() -> None:
-    found = summarise(
-        folded(reading("1.00", session_id="s"), reading(None, agent="plan", model="m", usage={"output_tokens": 5})).tree
-    )
+    unpriced = reading(None, agent="plan", model="m", usage={"output_tokens": 5})
+    found = summarise(folded(reading("1.00", session_id="s"), unpriced).tree)
     assert found.cost_by_agent == {UNATTRIBUTED: 10**9}
     assert (found.unpriced, found.unpriced_by_model) == (1, {"m": (1, 5)})
 

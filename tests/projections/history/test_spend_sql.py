@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections.folding.spend import AMOUNTS
+from projections.history.spend_sql import sum_of, sums_query
+from projections.history.store import Group
+
+spends = st.lists(
+    st.tuples(
+        st.integers(0, 4), st.sampled_from(["w", "v"]), st.none() | st.sampled_from(["a", "b"]), st.integers(-9, 9)
+    ),
+    max_size=8,
+)
+
+
+@given(
+    merged=st.booleans(),
+    spent=spends,
+    by=st.sampled_from([(), ("agent",), ("agent", "status"), ("adw_id",)]),
+    first=st.none() | st.integers(0, 4),
+)
+def test_a_query_sums_what_lies_in_its_bounds_by_its_groups(
+    *, merged: bool, spent: list[tuple[int, str, str | None, int]], by: tuple[Group, ...], first: int | None
+) -> None:
+    names = ("quarter", "adw_id", "agent", *AMOUNTS)
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute(f"CREATE TABLE spend_rows ({', '.join(names)})")
+        db.execute("CREATE TABLE workflow_history (adw_id, status)")
+        db.execute("INSERT INTO workflow_history VALUES ('w', 'running'), ('v', 'failed')")
+        for *keys, cost in spent:
+            marks = ", ".join("?" * len(names))
+            db.execute(f"INSERT INTO spend_rows VALUES ({marks})", (*keys, *[cost] * len(AMOUNTS)))
+        query, values = sums_query("spend_rows", by, first, 3, merged=merged, mark="?", nothing="NULL")
+        sums = [sum_of(row) for row in db.execute(query, values)]
+    found = {(one.quarter, *one.group): one.amounts for one in sums}
+    expected: dict[tuple[object, ...], list[tuple[int, int]]] = defaultdict(list)
+    for quarter, adw_id, agent, cost in spent:
+        if (first or 0) <= quarter <= 3:
+            of = {"agent": agent, "adw_id": adw_id, "status": {"w": "running", "v": "failed"}[adw_id]}
+            expected[(0 if merged else quarter, *(of[name] for name in by))].append((quarter, cost))
+    added = {
+        (max(quarter for quarter, _ in parts), *key[1:]): [sum(cost for _, cost in parts)] * len(AMOUNTS)
+        for key, parts in expected.items()
+    }
+    assert found == added
