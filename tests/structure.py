@@ -97,6 +97,32 @@ def trees() -> Mapping[str, ast.Module]:
 
 
 @cache
+def exported() -> Mapping[str, frozenset[str]]:
+    """Return what each module names in its `__all__`; a module without one is absent."""
+    found: dict[str, frozenset[str]] = {}
+    for name, tree in trees().items():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and any(
+                isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets
+            ):
+                found[name] = frozenset(ast.literal_eval(node.value))
+    return found
+
+
+def unexported() -> list[str]:
+    """Return the imports, from other packages, of names that their module does not export."""
+    found = []
+    for importer, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module in modules():
+                names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in modules()}
+                if package_of(importer) != package_of(node.module):
+                    missing = names - exported().get(node.module, frozenset())
+                    found += [f"{importer}:{node.lineno} imports {node.module}.{name}" for name in sorted(missing)]
+    return found
+
+
+@cache
 def imports() -> tuple[Import, ...]:
     """Return every import of one of our modules by another, those inside functions too."""
     return tuple(found for name, tree in trees().items() for found in _imports_of(name, tree))

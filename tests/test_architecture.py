@@ -100,6 +100,18 @@ def test_only_the_command_line_imports_click_and_rich() -> None:
                 assert not {name.split(".")[0] for name in imported(path)} & {"click", "rich"}, path
 
 
+def test_only_packages_that_other_programs_import_have_a_face() -> None:
+    """See docs/decisions/0043-faces-for-outsiders.md: in a package without one, each module's `__all__` is its face."""
+    packages = {name for name, path in structure.modules().items() if path.name == "__init__.py"}
+    faces = {name for name in packages if len(structure.trees()[name].body) > 1}
+    assert faces == {"ledger", "ledger.errors", "ledger.sources", "projections", "projections.cli"}
+    assert faces == packages & structure.exported().keys()
+
+
+def test_a_package_imports_only_what_a_module_of_another_exports() -> None:
+    assert structure.unexported() == []
+
+
 @pytest.mark.parametrize("package", ["ledger", "projections"])
 def test_a_package_exports_exactly_what_it_says(package: str) -> None:
     module = importlib.import_module(package)

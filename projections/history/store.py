@@ -19,6 +19,7 @@ from projections.history.query import Page, Query
 __all__ = [
     "FOLD_VERSION",
     "HELD_REASON",
+    "NO_LEDGER",
     "OWN",
     "UPGRADE",
     "AuditEntry",

@@ -21,9 +21,11 @@ from projections.folding.row import row, spend
 from projections.history.store import NO_LEDGER, CostChange, HistoryStore, by_upgrade
 
 __all__ = [
+    "ENDED",
     "PARALLEL_BYTES",
     "Accepted",
     "LedgerProblem",
+    "LedgerVanished",
     "Project",
     "RefreshReport",
     "Replayed",
