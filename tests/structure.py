@@ -10,7 +10,7 @@ import ast
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -138,6 +138,26 @@ def _imports_of(name: str, tree: ast.Module) -> Iterator[Import]:
                     yield Import(name, target, node.lineno)
         elif isinstance(node, ast.Import):
             yield from (Import(name, each.name, node.lineno) for each in node.names if each.name in modules())
+
+
+@cache
+def _arrows() -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in imports():
+        found[each.importer].add(each.imported)
+    return {importer: frozenset(imported) for importer, imported in found.items()}
+
+
+def reachable(names: Iterable[str]) -> set[str]:
+    """Return these modules, and all of ours that they import, directly or through others."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _arrows().get(name, ())
+    return found
 
 
 def package_of(module: str) -> str | None:

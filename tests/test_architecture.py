@@ -17,6 +17,7 @@ import pytest
 from ledger.claude_code.spool import Spool
 from tests import structure
 from tests.conftest import PROJECT
+from tests.suites import SUITES, UNTESTED_BY_NAME
 
 PURE = [f"ledger.events.{name}" for name in ("event", "money", "runs", "worktrees")]
 PURE += ["ledger.storage.line", "ledger.importing.planner", "ledger.replication.nats.stream"]
@@ -73,6 +74,46 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_every_package_says_in_a_sentence_what_it_is() -> None:
     for name, tree in structure.trees().items():
         assert ast.get_docstring(tree), name
+
+
+def suite_of(module: str) -> str | None:
+    """The entry of `SUITES` for a module."""
+    fitting = [entry for entry in SUITES if module == entry or module.startswith(f"{entry}.")]
+    return max(fitting, key=len, default=None)
+
+
+def test_each_module_has_tests_of_its_name_or_a_suite() -> None:
+    """Tests mirror modules; a module that gets tests of its own leaves the list."""
+    untested = {module for module in structure.without_test() if suite_of(module) is None}
+    assert untested - UNTESTED_BY_NAME == set(), "write the tests of its name, or name its suite in tests/suites.py"
+    assert UNTESTED_BY_NAME - untested == set(), "it has tests now: take it off the list in tests/suites.py"
+
+
+def reached_by(test: Path) -> set[str]:
+    """Our modules that a test imports, also by its helpers and through other modules."""
+    ours: set[str] = set()
+    followed: set[Path] = set()
+    waiting = [test]
+    while waiting:
+        if (path := waiting.pop()) not in followed:
+            followed.add(path)
+            names = imported(path)
+            ours |= names & structure.modules().keys()
+            helpers = (PROJECT / (name.replace(".", "/") + ".py") for name in names if name.startswith("tests."))
+            waiting += [helper for helper in helpers if helper.is_file()]
+    return structure.reachable(ours)
+
+
+def test_a_suite_reaches_the_modules_that_it_tests() -> None:
+    covered: dict[str, set[str]] = {entry: set() for entry in SUITES}
+    for module in structure.without_test():
+        if (entry := suite_of(module)) is not None:
+            covered[entry].add(module)
+    for entry, suite in SUITES.items():
+        assert covered[entry], f"the modules of {entry} have tests of their names: take it out of SUITES"
+        if "/cli/" not in suite:  # a command's module is imported when it is called
+            missed = covered[entry] - reached_by(PROJECT / "tests" / suite)
+            assert missed == set(), f"{suite} never imports them"
 
 
 def test_no_two_classes_have_one_name() -> None:

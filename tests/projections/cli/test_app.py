@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from ledger import DirectoryStore, workflow
-from ledger.storage.line import chain_hash
 from projections.cli.app import main
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
@@ -196,39 +195,6 @@ def test_an_import_tells_what_it_did_and_does_it_once(run: Run, tmp_path: Path) 
     assert run("import", "tea-leaves", "agents").code == 2
 
 
-def test_a_resync_reads_the_sources_again(run: Run, tmp_path: Path) -> None:
-    log = tmp_path / "agents/w1/plan/raw_output.jsonl"
-    write(log, init(), result(0.1))
-    run("import", "adw", "agents")
-    write(log, init(), result(0.1), result(2.37, uuid="r2"))
-    answer = run("resync", "w1", "--json").json
-    assert (answer["appended"], answer["resynced_count"], answer["workflows"]) == (1, 1, ["w1"])
-    assert [(change["old_cost"], change["new_cost"]) for change in answer["changes"]] == [("0.10", "2.37")]
-
-
-def test_a_row_set_wrong_by_hand_is_put_right_by_a_forced_resync(run: Run, tmp_path: Path) -> None:
-    run("observe", "w", "--cost-usd", "2.37")
-    run("complete", "w")
-    run("refresh")
-    with closing(sqlite3.connect(tmp_path / "data/history.db")) as db, db:
-        db.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
-    db.close()
-    assert run("verify").code == 3
-    assert "$2.3700" in run("resync", "w", "--force").out
-    assert run("verify").code == 0
-
-
-def test_the_picture_of_today(run: Run) -> None:
-    empty = run("--data", "nowhere")
-    assert (empty.code, "no workflows" in empty.out) == (0, True)
-    assert not Path("nowhere").exists(), "looking makes nothing"
-    run("observe", "w", "--cost-usd", "0.09")
-    assert "spent $0.0900; in all $0.0900 in 1 workflow\n" in run().out
-    assert run("--json").json["running"] == [
-        {"adw_id": "w", "cost_usd": "0.09", "at_least": False, "cost_basis": "reported", "unpriced_events": 0}
-    ]
-
-
 def test_the_data_directory_is_named_before_or_after_the_command_or_by_the_environment(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,25 +265,6 @@ def test_a_database_that_is_not_ours_is_left_alone(run: Run, tmp_path: Path) -> 
     assert (tmp_path / "data/history.db").read_text() == "my notes"
 
 
-def test_events_from_stdin_give_their_receipts(tmp_path: Path) -> None:
-    lines = events(
-        {"type": "workflow_started", "workflow_id": "w"},
-        {"type": "cost_observed", "workflow_id": "w", "cost_usd": 0.1, "id": "e1", "note": {"x": 1.5}},
-        {"type": "cost_observed", "workflow_id": "v", "cost_usd": "0.09"},
-        {"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.10", "id": "e1"},
-    )
-    done = piped(tmp_path, "append", "--json", stdin=lines)
-    receipts = [json.loads(line) for line in done.out.splitlines()]
-    assert [(r["workflow_id"], r["seq"], r["duplicate"]) for r in receipts] == [
-        ("w", 2, False),
-        ("w", 3, False),
-        ("v", 2, False),
-        ("w", 3, True),
-    ]
-    assert (done.code, done.err) == (0, "")
-    assert piped(tmp_path, "append", stdin=lines[:-1]).out == "2 appended, 2 already there, 0 refused\n"
-
-
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", [["daily"], ["history", "--json"], ["import", "adw", "agents", "--json"], ["-h"]])
 def test_an_output_that_takes_nothing_is_said_once(tmp_path: Path, command: list[str], unbuffered: str) -> None:
@@ -341,80 +288,6 @@ def test_a_closed_output_is_for_nobody(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_bad_lines_on_stdin_are_named_and_the_others_appended(tmp_path: Path) -> None:
-    good = b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01"}\n'
-    bad = [
-        b"not json\n",
-        b"[]\n",
-        b'{"type":"cost_observed","type":"x"}\n',
-        b'{"type":"cost_observed","workflow_id":"w","cost_usd":NaN}\n',
-        b'{"type":"cost_observed","workflow_id":"w","cost_usd":1e400}\n',
-        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","agent":"\\ud800"}\n',
-        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","note":"\\ud800"}\n',
-        b'{"type":"cost_observed","workflow_id":"w","usage":{"input_tokens":18446744073709551616}}\n',
-        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","n":18446744073709551616}\n',
-        b'{"type":"cost_observed","workflow_id":"w","cost_usd":"0.01","seq":1}\n',
-        b'{"type":"cost_guessed","workflow_id":"w"}\n',
-        b'{"type":"cost_observed","workflow_id":"../w","cost_usd":"0.01"}\n',
-        b"\xff\xfe\n",
-        b"[" * 100_000 + b"\n",
-        b'{"a":"' + b"x" * 50_000_000 + b'"}\n',
-    ]
-    done = piped(tmp_path, "append", stdin=good + good.join(bad) + good)
-    assert done.code == 1
-    assert done.out == f"{len(bad) + 1} appended, 0 already there, {len(bad)} refused\n"
-    named = sorted(int(number) for number in re.findall(r"stdin, line (\d+):", done.err))
-    assert named == list(range(2, 2 * len(bad) + 1, 2))
-    assert max(map(len, done.err.splitlines())) < 400
-
-
-def test_a_conflict_within_a_chunk_stops_only_itself(tmp_path: Path) -> None:
-    given = [{"type": "cost_observed", "workflow_id": "w", "cost_usd": f"0.0{n}", "id": "same"} for n in (1, 2)]
-    given.append({"type": "cost_observed", "workflow_id": "w", "cost_usd": "0.03"})
-    done = piped(tmp_path, "append", stdin=events(*given))
-    assert (done.code, done.out) == (1, "2 appended, 0 already there, 1 refused\n")
-
-
-def test_a_receipt_comes_before_the_next_event_is_sent(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": str(tmp_path / "data")}
-    command = [sys.executable, "-m", "projections", "append", "--json"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-    ) as agent:
-        assert agent.stdin is not None
-        assert agent.stdout is not None
-        for number in range(3):
-            agent.stdin.write(events({"type": "cost_observed", "workflow_id": "w", "cost_usd": number}))
-            agent.stdin.flush()
-            assert json.loads(agent.stdout.readline())["seq"] == number + 2
-        agent.stdin.close()
-        assert agent.wait() == 0
-
-
-def test_the_demo_tells_the_story_from_any_directory(tmp_path: Path) -> None:
-    done = piped(tmp_path, "demo")
-    assert (done.code, done.err) == (0, "")
-    figures = re.findall(r"a5b80595\s+(running|completed)\s+(nothing|\$[\d.]+)\s+\$([\d.]+)", done.out)
-    assert [(status, cost) for status, _, cost in figures] == [
-        ("running", "0.0900"),
-        ("running", "0.2412"),
-        ("running", "1.2912"),
-        ("running", "1.9112"),
-        ("running", "5.0000"),
-        ("running", "5.0000"),
-        ("completed", "2.3700"),
-    ]
-    assert "costledger import adw" in done.out
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_demo_can_be_kept_and_looked_at(run: Run) -> None:
-    assert run("demo", "--keep", "kept").code == 0
-    assert "$2.3700" in run("--data", "kept", "show", "a5b80595").out
-    assert run("--data", "kept", "verify").code == 0
-    assert run("demo", "--keep", "kept").code == 2
-
-
 def test_names_that_would_drive_a_terminal_are_shown_as_text(run: Run) -> None:
     run("observe", "w", "--agent", "[red]x[/red]", "--cost-usd", "1")
     run("fail", "w", "--error-message", "\x1b[31mboom\x1b[0m")
@@ -431,34 +304,6 @@ def test_help_lists_every_command_and_every_command_has_help(run: Run) -> None:
         assert re.search(rf"^  {name}\s+\w", listed, re.MULTILINE), name
         assert run(name, "--help").out.startswith("Usage: costledger")
     assert run("--version").out.startswith("costledger ")
-
-
-def test_rebuild_checks_and_swaps(run: Run, tmp_path: Path) -> None:
-    run("observe", "w", "--cost-usd", "2.37")
-    assert run("rebuild", "--check").code == 3
-    assert "1 row rebuilt, 1 cost changed" in run("rebuild").out
-    assert run("rebuild", "--check").code == 0
-    with closing(sqlite3.connect(tmp_path / "data/history.db")) as db, db:
-        db.execute("UPDATE workflow_history SET actual_cost_total = 0.09")
-    db.close()
-    drift = run("rebuild", "--check", "--json")
-    assert drift.code == 3
-    assert drift.json["drift"][0]["problem"] == "actual_cost_total is $0.09, and replay says $2.37"
-    assert run("rebuild", "--processes", "2", "--json").json["changes"][0]["new_cost"] == "2.37"
-
-
-def test_stale_is_quiet_about_a_killed_session_and_names_what_a_resync_would_add(run: Run, tmp_path: Path) -> None:
-    log = tmp_path / "agents/w1/plan/raw_output.jsonl"
-    write(log, init(), message("m", 5))
-    run("import", "adw", "agents", "--status", "completed")
-    assert run("stale").out == "nothing needs attention\n", "its row says at least"
-    write(log, init(), message("m", 5), message("m2", 5))
-    os.utime(log, (4e9, 4e9))
-    answer = run("stale", "--json").json["findings"]
-    assert [(one["kind"], one["next_step"]) for one in answer] == [("source_grown", "costledger resync -- w1")]
-    os.utime(log, (1e9, 1e9))
-    assert run("correct", "w1", "--cost-usd", "0.12", "--reason", "the invoice").code == 0
-    assert run("stale").out == "nothing needs attention\n"
 
 
 def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> None:
@@ -478,79 +323,6 @@ def test_an_applications_own_table_is_kept_right(run: Run, tmp_path: Path) -> No
     db.close()
     assert rows == [("w", 2.37)], "its rows are its own"
     assert run("refresh", "--history", "postgres:x").code == 2
-
-
-def test_a_damaged_ledger_is_salvaged_and_anchored(run: Run, tmp_path: Path) -> None:
-    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
-        run("observe", "w", "--agent", agent, "--cost-usd", cost)
-    run("history")
-    line = run("anchor").out
-    (tmp_path / "safe.txt").write_text(line)
-    assert run("verify", "--against", "safe.txt").code == 0
-    path = tmp_path / "data/ledgers/w.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
-    assert "costledger salvage -- w" in run("verify").out
-    answer = run("salvage", "w")
-    assert (answer.code, "its row showed $2.3700, and shows $0.0900 now" in answer.out) == (0, True)
-    assert run("verify").code == 0
-    assert run("verify", "--against", "safe.txt").code == 3
-    assert run("salvage", "w").code == 1
-    assert run("verify", "--against", "data/history.db").code == 2
-
-
-def test_a_salvage_killed_before_it_came_to_the_row_is_finished_by_the_next(run: Run, tmp_path: Path) -> None:
-    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
-        run("observe", "w", "--agent", agent, "--cost-usd", cost)
-    run("refresh")
-    path = tmp_path / "data/ledgers/w.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
-    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=2"]
-    if shutil.which("strace") is None:
-        pytest.skip("no strace: apt-get install strace")
-    command = [*strace, sys.executable, "-m", "projections", "salvage", "w"]
-    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False)
-    assert killed.returncode != 0
-    assert b'"salvaged":true' in path.read_bytes()  # its row is still the damaged ledger's
-    assert run("verify").code == 3
-    answer = run("salvage", "w")
-    assert answer.code == 0
-    assert "1 event recovered" in answer.out
-    assert "w.jsonl.damaged-1" in answer.out
-    assert "its row showed $2.3700, and shows $0.0900 now" in answer.out
-    assert run("verify").code == 0
-    assert run("salvage", "w").code == 1
-    run("observe", "w", "--agent", "test", "--cost-usd", "1")
-    run("refresh")
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-1]))
-    assert run("salvage", "w").code == 1  # cut since: that is no salvage's doing
-    assert run("verify").code == 3
-
-
-def test_a_salvage_whose_row_cannot_be_replayed_is_no_success(run: Run, tmp_path: Path) -> None:
-    for agent, cost in (("plan", "0.09"), ("build", "2.28")):
-        run("observe", "w", "--agent", agent, "--cost-usd", cost)
-    path = tmp_path / "data/ledgers/w.jsonl"
-    opening, plan, build = path.read_bytes().splitlines()
-    body = plan[:-66].replace(b'"cost_usd":"0.09"', b'"cost_usd":"free"')  # some other writer's line, rightly chained
-    odd = body + chain_hash(opening[-66:] + b"\n", body).encode() + b'"}'
-    path.write_bytes(b"\n".join([opening, odd, build, b""]))
-    answer = run("salvage", "w")
-    assert (answer.code, "1 event recovered, 1 line left out" in answer.out, "costledger: w: " in answer.err) == (
-        1,
-        True,
-        True,
-    )
-
-
-def test_a_salvage_that_would_keep_nothing_is_a_finding(run: Run, tmp_path: Path) -> None:
-    run("observe", "w", "--cost-usd", "2.28")
-    run("refresh")
-    path = tmp_path / "data/ledgers/w.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"2.28"', b'"0.01"'))
-    answer = run("salvage", "w")
-    assert (answer.code, "restore the file from a backup" in answer.err) == (3, True)
-    assert "$2.2800" in run("history").out
 
 
 def test_a_copied_data_directory_is_told_everywhere_and_settled_either_way(run: Run, tmp_path: Path) -> None:

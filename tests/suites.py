@@ -1,0 +1,118 @@
+"""Where modules are tested that have no tests of their own name; `test_architecture.py` checks both tables.
+
+The rule: the tests of `ledger/storage/journal.py` are in `tests/ledger/storage/test_journal.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["SUITES", "UNTESTED_BY_NAME"]
+
+SUITES: Final[Mapping[str, str]] = {
+    # Adapters of one port have the suite of its contract.
+    "ledger.storage.store": "ledger/storage/test_store_contract.py",
+    "ledger.storage.directory_store": "ledger/storage/test_store_contract.py",
+    "ledger.storage.memory_store": "ledger/storage/test_store_contract.py",
+    "ledger.replication.replica": "ledger/replication/test_replica_contract.py",
+    "ledger.replication.memory": "ledger/replication/test_replica_contract.py",
+    "ledger.replication.nats": "ledger/replication/test_replica_contract.py",
+    "projections.history.memory": "projections/history/test_history_contract.py",
+    "projections.history.open": "projections/history/postgres/test_history.py",
+    "projections.history.postgres": "projections/history/postgres/test_history.py",
+    "projections.history.sqlite": "projections/history/test_query.py",
+    "projections.applications": "projections/applications/test_table.py",
+    "ledger.sources.transcript": "ledger/importing/test_transcript_importer.py",
+    # One document is asked for in two ways, and both answers are compared.
+    "projections.documents": "projections/documents/test_contract.py",
+    # One table of errors: each is in the tree, is exported, and survives the way to another process.
+    "ledger.errors": "ledger/test_errors.py",
+    # The parts of an import: any cut, order or repetition of files comes to the row of one clean import.
+    "ledger.importing.append_findings": "ledger/importing/test_any_import.py",
+    "ledger.importing.import_options": "ledger/importing/test_any_import.py",
+    "ledger.importing.importer": "ledger/importing/test_any_import.py",
+    "ledger.importing.call_planner": "ledger/importing/test_planner.py",
+    "ledger.importing.ledger_state": "ledger/importing/test_planner.py",
+    "ledger.importing.process_planner": "ledger/sources/test_claude_stream.py",
+    "ledger.importing.counter_planner": "ledger/sources/test_codex_counters.py",
+    "ledger.importing.session_totals": "ledger/importing/test_transcript_importer.py",
+    "ledger.importing.joined_messages": "ledger/importing/test_transcript_importer.py",
+    "ledger.importing.message_index": "ledger/importing/test_transcript_importer.py",
+    "ledger.importing.transcript_job": "ledger/importing/test_transcript_importer.py",
+    "ledger.importing.source_follower": "projections/replay/test_watch.py",
+    "ledger.sources.transcript_reader": "ledger/sources/test_claude.py",
+    "ledger.sources.claude_responses": "ledger/sources/test_claude.py",
+    "ledger.claude_code.spool": "projections/claude_code/test_drain.py",
+    "ledger.claude_code.statusline_readings": "projections/claude_code/test_drain.py",
+    "projections.claude_code.session_cache": "projections/claude_code/test_statusline.py",
+    "ledger.capture.result_charging": "ledger/capture/test_agent_results.py",
+    # Fault campaigns: what only a damaged, copied or stopped system shows.
+    "ledger.maintenance.anchors": "faults/test_backup_and_anchor.py",
+    "ledger.maintenance.origin_renewal": "faults/test_copied_directory.py",
+    "ledger.maintenance.salvage": "faults/test_salvage.py",
+    "ledger.storage.locks": "faults/test_unreleased_lock.py",
+    "ledger.storage.origin": "faults/test_copied_directory.py",
+    "ledger.replication.comparison": "faults/test_replication_under_faults.py",
+    "ledger.replication.lag": "ledger/replication/test_sender.py",
+    # Projectors between a replica and PostgreSQL, with a real one of each.
+    "projections.projector.comparison": "projections/cli/commands/test_replicate.py",
+    "projections.projector.postgres_session": "projections/projector/test_projector.py",
+    "projections.projector.postgres_version": "projections/projector/test_projector.py",
+    "projections.projector.run": "projections/projector/test_projector.py",
+    # The fold against a naive model, line by line.
+    "projections.folding.attribution": "projections/folding/test_spend.py",
+    "projections.replay.file_watcher": "projections/replay/test_watch.py",
+    "projections.replay.dry_run": "projections/replay/test_resync.py",
+    "projections.replay.drift": "projections/replay/test_rebuild.py",
+    # A whole server that listens.
+    "projections.server.asgi": "projections/server/test_app.py",
+    "projections.server.service.service": "projections/server/test_app.py",
+    "projections.server.http.h11_protocol": "projections/server/http/test_auth.py",
+    "projections.server.http.middleware": "projections/server/http/test_auth.py",
+    "projections.server.http.parameters": "projections/server/routes/test_workflows.py",
+    "projections.server.webhooks.collector": "projections/server/webhooks/test_dispatcher.py",
+    "projections.server.background.group_commit": "projections/server/routes/test_events.py",
+    "projections.server.background.budget_status": "projections/server/routes/test_events.py",
+    "projections.server.background.row_refresher": "projections/server/test_shared_history.py",
+    "projections.server.background.verification": "projections/server/routes/test_spend.py",
+    "projections.server.background.totals": "projections/server/routes/test_otlp.py",
+    "projections.server.background.metrics": "projections/server/routes/test_otlp.py",
+    "projections.server.routes.health": "projections/server/routes/test_spend.py",
+    "projections.server.routes.login": "projections/server/test_page_away.py",
+    "projections.server.routes.webhooks": "projections/server/webhooks/test_dispatcher.py",
+}
+"""The suite, below `tests/`, of a module; of a package only where all modules are adapters, documents or errors."""
+
+UNTESTED_BY_NAME: Final = frozenset(
+    {
+        "ledger.importing.auto_import",
+        "ledger.sources.history_db",
+        "projections.cli.auto_import",
+        "projections.cli.commands.anchor",
+        "projections.cli.commands.completion",
+        "projections.cli.commands.explain",
+        "projections.cli.commands.install",
+        "projections.cli.commands.origin",
+        "projections.cli.commands.record",
+        "projections.cli.commands.refresh",
+        "projections.cli.commands.restore",
+        "projections.cli.commands.serve",
+        "projections.cli.commands.show",
+        "projections.cli.commands.token",
+        "projections.cli.commands.verify",
+        "projections.cli.commands.watch",
+        "projections.cli.commands.webhooks",
+        "projections.cli.options",
+        "projections.cli.output.changes",
+        "projections.cli.output.console",
+        "projections.cli.output.row_csv",
+        "projections.cli.prices_in_use",
+        "projections.cli.row_filter",
+        "projections.cli.session",
+        "projections.cli.workflow_lines",
+        "projections.reports.overview",
+        "projections.server.service.allocator",
+    }
+)
+"""Modules that only the tests of others exercise. The list may only become shorter."""
