@@ -65,6 +65,11 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.replay.file_watcher": "projections/replay/test_watch.py",
     "projections.replay.dry_run": "projections/replay/test_resync.py",
     "projections.replay.drift": "projections/replay/test_rebuild.py",
+    # The command line as a person meets it.
+    "projections.cli.completions": "projections/cli/test_command_line.py",
+    "projections.cli.option_errors": "projections/cli/commands/test_record.py",
+    "projections.cli.correction_receipt": "projections/cli/commands/test_record.py",
+    "projections.cli.run_ends": "projections/cli/commands/test_record.py",
     # A whole server that listens.
     "projections.server.asgi": "projections/server/test_app.py",
     "projections.server.service.service": "projections/server/test_app.py",
@@ -94,7 +99,6 @@ UNTESTED_BY_NAME: Final = frozenset(
         "projections.cli.commands.explain",
         "projections.cli.commands.install",
         "projections.cli.commands.origin",
-        "projections.cli.commands.record",
         "projections.cli.commands.refresh",
         "projections.cli.commands.restore",
         "projections.cli.commands.serve",

@@ -10,7 +10,7 @@ from tests.conftest import PROJECT
 DOCS = PROJECT / "docs"
 PAGE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 EXAMPLES = {"ledger/sources/tea.py", "tests/ledger/sources/test_tea.py"}
-EXAMPLES |= {"projections/cli/commands/largest.py", "tests/projections/cli/test_largest.py"}
+EXAMPLES |= {"projections/cli/commands/largest.py", "tests/projections/cli/commands/test_largest.py"}
 
 
 def test_the_table_is_that_of_the_packages() -> None:
