@@ -47,6 +47,11 @@ SUITES: Final[Mapping[str, str]] = {
     "ledger.claude_code.statusline_readings": "projections/claude_code/test_drain.py",
     "projections.claude_code.session_cache": "projections/claude_code/test_statusline.py",
     "ledger.capture.result_charging": "ledger/capture/test_agent_results.py",
+    # Logs of agents of one shape: the same scenarios over each of them.
+    "ledger.sources.gemini": "ledger/sources/test_agents.py",
+    "ledger.sources.opencode": "ledger/sources/test_agents.py",
+    "ledger.sources.session_log": "ledger/sources/test_agents.py",
+    "ledger.sources.agent_places": "ledger/sources/test_agents.py",
     # Fault campaigns: what only a damaged, copied or stopped system shows.
     "ledger.maintenance.anchors": "faults/test_backup_and_anchor.py",
     "ledger.maintenance.origin_renewal": "faults/test_copied_directory.py",
