@@ -16,7 +16,6 @@ SUITES: Final[Mapping[str, str]] = {
     "ledger.storage.directory_store": "ledger/storage/test_store_contract.py",
     "ledger.storage.memory_store": "ledger/storage/test_store_contract.py",
     "ledger.replication.replica": "ledger/replication/test_replica_contract.py",
-    "ledger.replication.memory": "ledger/replication/test_replica_contract.py",
     "ledger.replication.nats": "ledger/replication/test_replica_contract.py",
     "projections.history.memory": "projections/history/test_history_contract.py",
     "projections.history.open": "projections/history/postgres/test_history.py",
@@ -76,6 +75,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.cli.correction_receipt": "projections/cli/commands/test_record.py",
     "projections.cli.run_ends": "projections/cli/commands/test_record.py",
     # A whole server that listens.
+    "projections.server.background.worker": "projections/server/background/test_source_follower.py",
     "projections.server.asgi": "projections/server/test_app.py",
     "projections.server.service.service": "projections/server/test_app.py",
     "projections.server.http.h11_protocol": "projections/server/http/test_auth.py",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.folding.spend import AMOUNTS
-from projections.history.spend_sql import sum_of, sums_query
+from projections.history.spend_sql import sums_query
 from projections.history.store import Group
 
 spends = st.lists(
@@ -36,16 +36,17 @@ def test_a_query_sums_what_lies_in_its_bounds_by_its_groups(
         for *keys, cost in spent:
             marks = ", ".join("?" * len(names))
             db.execute(f"INSERT INTO spend_rows VALUES ({marks})", (*keys, *[cost] * len(AMOUNTS)))
-        query, values = sums_query("spend_rows", by, first, 3, merged=merged, mark="?", nothing="NULL")
-        sums = [sum_of(row) for row in db.execute(query, values)]
-    found = {(one.quarter, *one.group): one.amounts for one in sums}
+        of_cost = "sum(spend.cost_nanousd)"
+        query, values = sums_query("spend_rows", by, first, 3, merged=merged, mark="?", nothing="NULL", sums=of_cost)
+        sums = list(db.execute(query, values))
+    found = {tuple(keys): cost for *keys, cost in sums}
     expected: dict[tuple[object, ...], list[tuple[int, int]]] = defaultdict(list)
     for quarter, adw_id, agent, cost in spent:
         if (first or 0) <= quarter <= 3:
             of = {"agent": agent, "adw_id": adw_id, "status": {"w": "running", "v": "failed"}[adw_id]}
             expected[(0 if merged else quarter, *(of[name] for name in by))].append((quarter, cost))
     added = {
-        (max(quarter for quarter, _ in parts), *key[1:]): [sum(cost for _, cost in parts)] * len(AMOUNTS)
+        (max(quarter for quarter, _ in parts), *key[1:]): sum(cost for _, cost in parts)
         for key, parts in expected.items()
     }
     assert found == added

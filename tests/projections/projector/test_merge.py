@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from ledger import MemoryStore, cost_observed, event
 from ledger.errors import CostledgerError
-from projections.projector.merge import Merge, merged, merged_head
+from projections.projector.merge import Merge, merged_head
 from projections.replay.refresh import project
 from tests.projections.lines import readings
+from tests.projections.projector.pure_replay import merged
 
 ORIGINS = ("0a", "0b")
 

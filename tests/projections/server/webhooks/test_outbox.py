@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.server.webhooks.outbox import LastNotified, Outbox, WebhookMessage
+from projections.server.webhooks.outbox import NO_DELIVERIES, Outbox, WebhookMessage
 
 
 def put(outbox: Outbox, number: int, adw_id: str, *endpoints: str) -> None:
-    with outbox.transaction() as into:
-        into.put(WebhookMessage(f"msg_{number}", "cost.updated", adw_id, f"{number}"), endpoints, 0.0)
+    with outbox.transaction():
+        outbox.put(WebhookMessage(f"msg_{number}", "cost.updated", adw_id, f"{number}"), endpoints, 0.0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -39,7 +39,7 @@ def test_each_endpoint_takes_the_messages_of_a_workflow_in_order_and_once(
             now += 2
         assert outbox.next_due_at("a") is outbox.next_due_at("b") is None
         assert taken == expected
-        assert outbox.tally("a").delivered == sum("a" in endpoints for _, endpoints in messages)
+        assert outbox.tally("a")["delivered"] == sum("a" in endpoints for _, endpoints in messages)
 
 
 def test_a_message_that_is_given_up_lets_the_next_go_and_can_be_sent_again(tmp_path: Path) -> None:
@@ -49,37 +49,31 @@ def test_a_message_that_is_given_up_lets_the_next_go_and_can_be_sent_again(tmp_p
         (first,) = outbox.due("a", 1.0, 10)
         outbox.failed(first, "gone", again_at=None, now=1.0)
         assert [one.message.id for one in outbox.due("a", 1.0, 10)] == ["msg_2"]
-        assert [(one.id, one.last_error) for one in outbox.dead_letters()] == [("msg_1", "gone")]
-        assert (outbox.tally("a").pending, outbox.tally("a").dead) == (1, 1)
+        assert [(one["id"], one["last_error"]) for one in outbox.dead_letters()] == [("msg_1", "gone")]
+        assert (outbox.tally("a")["pending"], outbox.tally("a")["dead"]) == (1, 1)
         assert outbox.resend("msg_1", 2.0) == ["a"]
         assert outbox.resend("msg_1", 2.0) == []
         assert outbox.dead_letters() == []
 
 
-def test_a_transaction_that_fails_stores_neither_the_position_nor_a_message(tmp_path: Path) -> None:
+def test_a_transaction_that_fails_stores_neither_a_note_nor_a_message(tmp_path: Path) -> None:
     def interrupted(outbox: Outbox) -> None:
-        with outbox.transaction() as into:
-            into.set_position("audit", 7, "mark")
-            into.set_last_notified("w", LastNotified(5))
-            into.put(WebhookMessage("m", "cost.updated", "w", "{}"), ["a"], 0.0)
+        with outbox.transaction():
+            outbox.set_note("audit", [7, "mark"])
+            outbox.put(WebhookMessage("m", "cost.updated", "w", "{}"), ["a"], 0.0)
             raise ValueError("stop")
 
     with closing(Outbox(tmp_path)) as outbox:
         with pytest.raises(ValueError, match="stop"):
             interrupted(outbox)
-        with outbox.transaction() as into:
-            assert (into.position("audit"), into.last_notified("w")) == (None, LastNotified())
+        assert outbox.note("audit") is None
         assert outbox.due("a", 1.0, 10) == []
+        assert outbox.tally("a") == NO_DELIVERIES
 
 
-def test_what_was_sent_is_remembered_by_workflow_over_a_restart(tmp_path: Path) -> None:
-    last = LastNotified(5, "completed x", 2, "1 0.8")
-    with closing(Outbox(tmp_path)) as outbox, outbox.transaction() as into:
-        into.set_position("audit", 7, "mark")
-        into.set_last_notified("w", last)
-        into.set_damage("w", "is cut")
-        into.set_damage("v", "is cut")
-        into.set_damage("v", None)
-    with closing(Outbox(tmp_path)) as outbox, outbox.transaction() as into:
-        assert (into.position("audit"), into.last_notified("w")) == ((7, "mark"), last)
-        assert into.damages() == {"w": "is cut"}
+def test_notes_are_there_after_a_restart_and_the_last_one_counts(tmp_path: Path) -> None:
+    with closing(Outbox(tmp_path)) as outbox, outbox.transaction():
+        outbox.set_note("audit", [7, "mark"])
+        outbox.set_note("audit", [8, "mark"])
+    with closing(Outbox(tmp_path)) as outbox:
+        assert outbox.note("audit") == [8, "mark"]
