@@ -70,6 +70,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.replay.dry_run": "projections/replay/test_resync.py",
     "projections.replay.drift": "projections/replay/test_rebuild.py",
     # The command line as a person meets it.
+    "projections.cli.first_steps": "projections/cli/commands/test_history.py",
     "projections.cli.completions": "projections/cli/test_command_line.py",
     "projections.cli.option_errors": "projections/cli/commands/test_record.py",
     "projections.cli.correction_receipt": "projections/cli/commands/test_record.py",
