@@ -1,0 +1,111 @@
+"""One cell: one version of one client plays one scenario; what it left is read by every way, and judged."""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.storage.directory_store import DirectoryStore
+from tests.clients import sandbox
+from tests.clients.anthropic_api import AnthropicHandler
+from tests.clients.http_fake import FakeApi
+from tests.clients.otlp_receiver import OtlpHandler, write_requests
+from tests.clients.scenarios import SCENARIOS
+from tests.clients.script import Script
+from tests.clients.stage import Client, Stage
+from tests.clients.verdict import ABSENT, BELOW, EXACT, WITH_CUT, WRONG, Outcome, Truth, whole, worst
+from tests.clients.ways import LIVE, WAYS, live
+
+__all__ = ["TOGETHER", "Result", "judged", "played"]
+
+TOGETHER: Final = "all together"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The verdict on one way of one cell.
+
+    Attributes:
+        detail: the sessions that are not exact, in dollars.
+        why: why this way cannot show all of it.
+    """
+
+    client: str
+    version: str
+    scenario: str
+    way: str
+    verdict: str
+    detail: str
+    why: str | None
+    seconds: float
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.verdict == WRONG or (self.verdict in (BELOW, ABSENT) and self.why is None)
+
+    def document(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def played(client: Client, version: str, scenario: str, folder: Path, executable: Path) -> None:
+    """Let a client play a scenario in a folder; the truth is beside its records.
+
+    Raises:
+        RuntimeError: the client did not do its part.
+    """
+    if sandbox.is_isolated():
+        sandbox.raise_loopback()
+    chance = random.Random(f"{client.name} {version} {scenario}")
+    script = Script(chance)
+    with ExitStack() as running:
+        apis = {"anthropic": running.enter_context(FakeApi(AnthropicHandler, script).running())}
+        otlp = running.enter_context(FakeApi(OtlpHandler, script).running())
+        base = {name: os.environ[name] for name in ("PATH",)} | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        stage = Stage(client, version, scenario, executable, folder, apis, otlp, base | sandbox.environment(), chance)
+        if list(SCENARIOS).index(scenario) % 2:
+            stage.protocols = ("http/protobuf", "http/json")
+        stage.make()
+        try:
+            SCENARIOS[scenario].play(stage)
+        finally:
+            stage.finish()
+            write_requests(otlp, folder / "otlp" / "requests")
+            stage.write_truth()
+
+
+def judged(client: Client, version: str, scenario: str, folder: Path, seconds: float) -> list[Result]:
+    """Read what a client left by each way alone and by all together, and judge every row."""
+    truth = Truth.read(folder)
+    found = []
+    for way in client.ways:
+        if not _recorded(folder, way):
+            continue
+        store = DirectoryStore(folder / "data" / way.replace(" ", "-"), durability="none")
+        ALL[way](store, folder, random.Random(1))
+        found.append(_result(client, version, scenario, way, whole(store, truth), seconds))
+    return found
+
+
+ALL: Final = {**WAYS, LIVE: live}
+
+
+def _recorded(folder: Path, way: str) -> bool:
+    """Return whether a client left any record of this way."""
+    places = {"status line": "statusline.log", "hooks": "hooks.log", "live": "live", "stream logs": "streams/01.jsonl"}
+    return (folder / places.get(way, ".")).exists()
+
+
+def _result(client: Client, version: str, scenario: str, way: str, outcomes: list[Outcome], seconds: float) -> Result:
+    verdict = worst(outcomes)
+    limits = [limit.why for limit in client.limits if limit.concerns(version, scenario, way)]
+    why = next(iter(limits), None) if verdict not in (EXACT, WITH_CUT, WRONG) else None
+    detail = "; ".join(
+        f"{one.session[:8]} {one.kind}: {one.row_nanousd / 1e9:.9f} of {one.truth_nanousd / 1e9:.9f}"
+        for one in outcomes
+        if one.kind != EXACT
+    )
+    return Result(client.name, version, scenario, way, verdict, detail, why, seconds)
