@@ -132,6 +132,16 @@ def test_a_late_line_of_a_process_before_the_resume_is_none_of_another_counter()
     assert lines(session, (20, 9 * APART, 900), (95, 0, 46_000), (25, 9 * APART, 950)) == 155
 
 
+def test_two_terminals_that_continue_one_total_each_add_what_they_spent() -> None:
+    """2.1.100 continues a session's saved total at a terminal; two may do so at once, as a real run showed."""
+    session = SessionCounter()
+    for figure, since in ((0, 0), (317, 0), (317, APART), (317, 2 * APART)):
+        session.read(figure, since)
+    for figure, since in ((504, APART), (477, 2 * APART), (652, 2 * APART), (803, APART)):
+        session.read(figure, since)
+    assert session.nanousd == 317 + (803 - 317) + (652 - 317)
+
+
 def test_a_resumed_session_whose_counter_goes_on_is_one_counter() -> None:
     session = SessionCounter()
     for figure, since in ((100, 0), (100, APART), (130, APART), (130, 2 * APART), (170, 2 * APART)):
