@@ -25,7 +25,7 @@ from ledger.events import money
 from ledger.events.event import COST_OBSERVED, Event, Line, cost_observed
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
-from ledger.sources.claude_totals import CARRIED_FROM, version_of
+from ledger.sources.claude_totals import CARRIED_FROM, is_short, version_of
 from ledger.storage.planned_append import PlannedEvents, append_planned
 from ledger.storage.store import LedgerStore
 
@@ -35,6 +35,9 @@ KIND: Final = "claude_statusline"
 _LOG_KIND: Final = "claude_stream"
 _AGENT: Final = "main"
 """The name of a session's own agent when no name is given, as in its transcript."""
+
+OtherCounter = tuple[bool, tuple[int, int | None]]
+"""Whether a session was cleared, and the figure and the start of its counter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def append_spool_line(
     store: LedgerStore,
     workflow_id: str,
     items: Sequence[SpoolLine],
-    others: Callable[[SpoolLine], Iterable[tuple[int, int | None]]],
+    others: Callable[[SpoolLine], Iterable[OtherCounter]],
     beyond: Callable[[str], int] = lambda _: 0,
 ) -> int:
     """Append the counters' figures of one workflow's sessions in one batch; return the number of events.
@@ -118,7 +121,7 @@ def append_spool_line(
 
     Args:
         items: of this workflow, in the order of the spool.
-        others: figure and start of the counters of cleared sessions, for one that continues from them.
+        others: the counters of the project's other sessions, for one that continues from them.
         beyond: nanodollars that other ledgers have of a session.
 
     Raises:
@@ -158,6 +161,8 @@ class StatusLineSession:
         messages: nanodollars of each message, by agent and message id.
         elsewhere_nanousd: what other ledgers have of it.
         logged: a log of it was imported, too: the two cannot be matched, and the higher counts.
+        assumed: what its first figure carries over is assumed: no hook said that the session before was cleared.
+        short: its client may leave a part out of its figures.
     """
 
     agent: str | None = None
@@ -167,6 +172,8 @@ class StatusLineSession:
     messages: dict[tuple[str | None, str], int] = field(default_factory=dict)
     elsewhere_nanousd: int = 0
     logged: bool = False
+    assumed: bool = False
+    short: bool = False
 
     @property
     def outside_meter_nanousd(self) -> int:
@@ -220,7 +227,9 @@ def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
         base = money.from_wire(source.get("series_base_usd", "0.00"))
         shown, carried = money.from_wire(source["series_cost_usd"]), _is_carried(source.get("version"))
         session.counter.read(shown, source.get("since_ms"), source.get("duration_ms"), [base], carried=carried)
-        session.counter.partial = source.get("series_partial") is True
+        session.counter.partial = carried and source.get("series_partial") is True
+        session.assumed = not carried and source.get("series_partial") is True
+        session.short = session.short or is_short(source.get("version"))
     elif source.get("kind") == _LOG_KIND:
         session.logged = True
 
@@ -229,7 +238,7 @@ def _readings(
     items: Sequence[SpoolLine],
     by_id: dict[str, StatusLineSession],
     ids: set[str],
-    others: Callable[[SpoolLine], Iterable[tuple[int, int | None]]],
+    others: Callable[[SpoolLine], Iterable[OtherCounter]],
 ) -> list[Event]:
     """Return a reading for each line that changes the cost of its session.
 
@@ -244,9 +253,10 @@ def _readings(
         session = by_id.setdefault(item.session_id, StatusLineSession())
         session.cover(item.agent)
         first = not session.counter.processes
-        totals = [figure for figure, _ in others(item)] if item.carried else []
+        session.short = session.short or is_short(item.version)
+        totals = [figure for _, (figure, _) in others(item)] if item.carried else []
         if first and not item.carried:
-            totals = [carried_over(others(item), shown, item.since_ms)]
+            totals = [_base(session, others(item), item, shown)]
         changed = session.counter.read(shown, item.since_ms, item.duration_ms, totals, carried=item.carried)
         if changed is not None:
             has_base = changed.base and not item.carried and changed is session.counter.processes[0]
@@ -256,15 +266,31 @@ def _readings(
     return events
 
 
+def _base(session: StatusLineSession, others: Iterable[OtherCounter], item: SpoolLine, shown: int) -> int:
+    """Return what a new session's first figure carries over from a session before it.
+
+    A client that names its version, and does not yet start from zero after `/clear`, draws a new process at zero. So a
+    figure above that continues from a counter with the same start, also if no hook reported the `/clear`: what it adds
+    to that counter is a lower bound.
+    """
+    found = list(others)
+    cleared = carried_over((counter for was_cleared, counter in found if was_cleared), shown, item.since_ms)
+    if version_of(item.version) is None:
+        return cleared
+    base = carried_over((counter for _, counter in found), shown, item.since_ms)
+    session.assumed = base > cleared
+    return base
+
+
 def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, source: Mapping[str, Any]) -> Event:
     counter = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
-    counter |= {"series_partial": session.counter.partial or None}
+    counter |= {"series_partial": session.counter.partial or session.assumed or None}
     return cost_observed(
         item.workflow_id,
         agent=agent,
         session_id=item.session_id,
         cost_usd=money.to_wire(session.nanousd),
-        partial=(session.counter.partial or session.logged) or None,
+        partial=(session.counter.partial or session.assumed or session.short or session.logged) or None,
         observed_at=item.at,
         id=item.id,
         source={"kind": KIND, **source, **{name: value for name, value in counter.items() if value is not None}},

@@ -23,7 +23,7 @@ from ledger.events.fields import USAGE_FIELDS, check_name
 from ledger.providers.usage import usage_of
 from ledger.sources.findings import Location, Total
 
-__all__ = ["CARRIED_FROM", "Models", "ResultLine", "added", "models_of", "own_total", "version_of"]
+__all__ = ["CARRIED_FROM", "Models", "ResultLine", "added", "is_short", "models_of", "own_total", "version_of"]
 
 Models = Mapping[str, tuple[int, Mapping[str, int]]]
 """Nanodollars and tokens by model."""
@@ -98,6 +98,16 @@ def version_of(text: object) -> tuple[int, ...] | None:
     if len(parts) < 3 or not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts[:3]):
         return None
     return tuple(int(part) for part in parts[:3])
+
+
+def is_short(version: object) -> bool:
+    """Return whether a client of this version may leave a part out of its figures; an unknown one is taken for newer.
+
+    Observed up to 2.1.100: cache writes for an hour at the price of those for five minutes, and calls that were made
+    again after an error are not counted.
+    """
+    numbers = version_of(version)
+    return numbers is not None and numbers < _EXACT_FROM
 
 
 def own_total(

@@ -5,7 +5,8 @@ ids are hexadecimal), https://opentelemetry.io/docs/specs/otel/protocol/file-exp
 https://code.claude.com/docs/en/monitoring-usage (Claude Code) and
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai.*`: input tokens include cached ones).
 
-- Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own.
+- Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own, and a lower bound where
+  `service.version` is one that leaves a part out.
 - Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
   session's model, the meter above those calls: the larger counts, never both.
 - `gemini_telemetry` reads the records of Gemini CLI and Qwen Code, `codex_telemetry` those of Codex, and
@@ -47,6 +48,7 @@ from ledger.providers.genai_semconv import (
 from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import disjoint
 from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
+from ledger.sources.claude_totals import is_short
 from ledger.sources.findings import Call, Counter, Location, Options, Part, Skipped, spelled
 from ledger.sources.formats.json_documents import documents, files_of
 from ledger.sources.grouping import WorkflowFinding, parts_by_workflow
@@ -135,6 +137,11 @@ class _Context:
     def __init__(self, resource: Attributes, options: Options, location: Location) -> None:
         self.resource, self.options, self.location = resource, options, location
         self._skipped: Skipped | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether this is a Claude Code whose own figures may leave a part out."""
+        return is_short(self.resource.get("service.version"))
 
     def skipped(self, error: InvalidInput) -> Skipped:
         """Return what to report of a skipped record; one object for successive records with the same reason."""
@@ -240,6 +247,7 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
         cost,
         moment,
         tier,
+        partial=context.is_short,
         names=(request,) if request else (),  # the transcript's `requestId`
         subagent=text(attributes.get("agent.name")),
         client=True,
@@ -330,7 +338,8 @@ def _counter(key: tuple[Any, ...], points: dict[str, Any], context: _Context) ->
     series = digest(KIND, "series", *key)
     model, moment = text(attributes.get("model")), _moment(points["at"])
     agent = agent or _CLAUDE_AGENT
-    counter = Counter(KIND, series, model, usage or None, context.location, agent, session, cost, moment, client=True)
+    place, short = context.location, context.is_short
+    counter = Counter(KIND, series, model, usage or None, place, agent, session, cost, moment, short, client=True)
     return WorkflowFinding(workflow, counter, context.facts(attributes))
 
 

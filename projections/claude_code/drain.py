@@ -194,13 +194,10 @@ class _Batch:
     def append_readings(self, workflow_id: str, items: list[SpoolLine]) -> None:
         """Append the counters' figures of one workflow's sessions."""
 
-        def others(item: SpoolLine) -> list[tuple[int, int | None]]:
-            return [counter for cleared, counter in self._counters(item) if cleared or item.carried]
-
         def beyond(session_id: str) -> int:
             return elsewhere(self._store, session_id, self.sessions[session_id].get("elsewhere", ()))
 
-        append_spool_line(self._store, workflow_id, items, others, beyond)
+        append_spool_line(self._store, workflow_id, items, self._counters, beyond)
 
     def read_transcripts(self, workflow_id: str, items: list[SpoolLine]) -> None:
         """Import what the transcripts of one workflow's sessions have grown by, and cache these sessions."""

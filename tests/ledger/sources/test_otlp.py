@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,25 @@ def test_a_request_of_claude_code_is_one_call_at_its_own_cost() -> None:
     assert (second["cost_usd"], third["cost_usd"]) == ("0.0251", "0.00042")
     assert row(store).actual_cost_nanousd == money.parse("0.1167545")
     assert row(store).cost_basis == "reported"
+
+
+@pytest.mark.parametrize(
+    ("version", "basis"), [("2.1.275", "partial"), ("2.1.276", "reported"), ("2.1.332", "reported")]
+)
+@pytest.mark.parametrize("file", ["otlp-logs.jsonl", "otlp-metrics.jsonl"])
+def test_a_claude_code_that_leaves_a_part_out_is_a_lower_bound(
+    tmp_path: Path, file: str, version: str, basis: str
+) -> None:
+    requests = [json.loads(line) for line in (SAMPLES / file).read_text(encoding="utf-8").splitlines()]
+    for request in requests:
+        for resource in chain(request.get("resourceLogs", []), request.get("resourceMetrics", [])):
+            resource.setdefault("resource", {}).setdefault("attributes", []).append(
+                {"key": "service.version", "value": {"stringValue": version}}
+            )
+    (tmp_path / file).write_text("".join(json.dumps(request) + "\n" for request in requests))
+    store = MemoryStore()
+    otlp(store, tmp_path / file)
+    assert (row(store).actual_cost_total, row(store).cost_basis) == (0.1167545, basis)
 
 
 def test_metrics_count_the_same_calls_and_never_add_to_them() -> None:

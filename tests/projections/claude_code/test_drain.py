@@ -65,6 +65,18 @@ def test_sub_agents_count_below_the_session_total_also_those_read_before_it(agen
     assert agent.cost() == 1.0
 
 
+@pytest.mark.parametrize(("version", "basis"), [("2.1.275", "partial"), ("2.1.276", "reported")])
+def test_a_client_that_leaves_a_part_out_of_its_counter_shows_a_lower_bound(
+    agent: Agent, version: str, basis: str
+) -> None:
+    agent.shows("0.42", version=version)
+    agent.drain()
+    agent.shows("0.50", version=version)
+    agent.drain()
+    row = project(agent.store, S).row
+    assert (row.actual_cost_total, row.cost_basis) == (0.5, basis)
+
+
 def test_an_agent_run_inside_a_workflow_goes_to_that_workflow_under_its_name(agent: Agent, transcript: Path) -> None:
     agent.store.append([workflow_started("a5b80595", issue_number=17, budget_usd="5.00")])
     transcript.write_text(message(1, 20_000))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ledger.claude_code.statusline_readings import append_spool_line
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.sources.findings import Options
+from projections.replay.refresh import project
 from tests.running_agent import Agent, S, message
 
 
@@ -80,6 +81,25 @@ class TestANewSessionThatOvertakesTheHookOfTheOneBefore:
         while_it_waits.append(five_seconds_pass)
         agent.drain()
         assert (agent.cost(), agent.cost("s-2")) == (0.1, 0.1)
+
+    def test_without_a_hook_it_counts_at_least_what_it_added(
+        self, agent: Agent, while_it_waits: list[Callable[[], None]]
+    ) -> None:
+        """2.1.100 starts a process at zero, and does not reset its counter at `/clear`."""
+
+        def five_seconds_pass() -> None:
+            agent.now += timedelta(seconds=5)
+
+        agent.shows("0.10", version="2.1.100")
+        agent.drain()
+        agent.shows("0.10", session_id="s-2", version="2.1.100")
+        while_it_waits.append(five_seconds_pass)
+        agent.drain()
+        for figure in ("0.25", "0.30"):
+            agent.shows(figure, session_id="s-2", version="2.1.100")
+            agent.drain()
+        assert (agent.cost(), agent.cost("s-2")) == (0.1, 0.2)
+        assert project(agent.store, "s-2").row.cost_basis == "partial"
 
     @pytest.mark.parametrize("more", [{"project_dir": "/q"}, {"since": 1}, {"cost_usd": "0.00"}, {"cost_usd": "5.40"}])
     def test_what_cannot_go_on_from_it_waits_for_nothing(
