@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.clients.http_fake import Call, FakeHandler, new_id
 from tests.clients.prices import anthropic_cost
-from tests.clients.script import SUB_JOB, Step
+from tests.clients.script import COMPACTION, SUB_JOB, Step
 
 __all__ = ["AnthropicHandler"]
 
@@ -37,20 +37,22 @@ class AnthropicHandler(FakeHandler):
         blocks = self.blocks(call, step, helper=helper)
         id = new_id("msg_01")
         if not call.stream:
-            self.api.record(call, id, usage, anthropic_cost(call.model, usage), complete=True)
+            self.record(call, id, usage, anthropic_cost(call.model, usage), complete=True)
             return self.json(200, _message(id, call.model, blocks, usage))
         complete = False
         try:
             self.stream(_message(id, call.model, blocks, usage), step)
             complete = True
         finally:
-            self.api.record(call, id, usage, anthropic_cost(call.model, usage), complete=complete)
+            self.record(call, id, usage, anthropic_cost(call.model, usage), complete=complete)
         return None
 
     def call(self, body: Json) -> Call:
         messages = body["messages"]
         first = max((at for at, message in enumerate(messages) if _is_prompt(message)), default=0)
         prompt = re.sub(r"<system-reminder>.*?</system-reminder>", "", _text(messages[first]["content"]), flags=re.S)
+        if "<summary>" in _text(messages[-1]["content"]):
+            prompt = COMPACTION
         results = sum(_has_results(message) for message in messages[first:])
         tools = tuple(str(tool.get("name")) for tool in body.get("tools") or [])
         return Call(body["model"], self.session(body), prompt, results, tools, bool(body.get("stream")))
@@ -93,6 +95,8 @@ class AnthropicHandler(FakeHandler):
             return [{"type": "text", "text": json.dumps({"title": "A session", "isNewTopic": True})}]
         if "web_search" in call.tools:
             return _search_blocks()
+        if call.prompt == COMPACTION:
+            return [{"type": "text", "text": "<analysis>Short.</analysis>\n<summary>They said hello.</summary>"}]
         name, inputs = self.wanted(call, step)
         if name is None:
             return [{"type": "text", "text": "Done, as the script says."}]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +88,51 @@ def judged(client: Client, version: str, scenario: str, folder: Path, seconds: f
         store = DirectoryStore(folder / "data" / way.replace(" ", "-"), durability="none")
         ALL[way](store, folder, random.Random(1))
         found.append(_result(client, version, scenario, way, whole(store, truth), seconds))
-    return found
+    together = _together(client, folder, truth)
+    return [*found, _result(client, version, scenario, TOGETHER, together, seconds)]
+
+
+def _together(client: Client, folder: Path, truth: Truth) -> list[Outcome]:
+    """Read by every way into one data directory: in random order, cut off at first, and some of it twice.
+
+    Returns:
+        The verdicts at the end; a row that was above the truth on the way, if there was one.
+    """
+    chance = random.Random(str(folder.name))
+    ways = [way for way in client.ways if _recorded(folder, way)]
+    chance.shuffle(ways)
+    if LIVE in ways and chance.random() < 0.5:  # it can only be where all others begin
+        ways = [LIVE, *(way for way in ways if way != LIVE)]
+    else:
+        ways = [way for way in ways if way != LIVE]
+    store = DirectoryStore(folder / "data" / "together", durability="none")
+    above: list[Outcome] = []
+    interrupted = _interrupted(folder, chance)
+    for at, (way, source) in enumerate(
+        [(way, interrupted) for way in ways] + [(way, folder) for way in [*ways, *ways[:2]] if way != LIVE]
+    ):
+        ALL[way](store, source, chance)
+        above += [replace(one, kind=f"{WRONG} after step {at} ({way})") for one in whole(store, truth) if _above(one)]
+    return above[:1] or whole(store, truth)
+
+
+def _above(one: Outcome) -> bool:
+    return one.kind == WRONG and one.row_nanousd > one.truth_nanousd
+
+
+def _interrupted(folder: Path, chance: random.Random) -> Path:
+    """Return a copy of a recording whose logs end somewhere, as when they are read while the client runs."""
+    copy = folder / "interrupted"
+    for name in ("homes", "streams", "otlp", "live"):
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, copy / name, symlinks=True)
+    for file in [*folder.glob("*.log")]:
+        shutil.copy(file, copy / file.name)
+    for file in [*copy.rglob("*.jsonl"), *copy.glob("*.log"), copy / "otlp" / "requests"]:
+        if file.is_file() and "live" not in file.relative_to(copy).parts:
+            lines = file.read_bytes().splitlines(keepends=True)
+            file.write_bytes(b"".join(lines[: chance.randint(len(lines) // 2, len(lines))]))
+    return copy
 
 
 ALL: Final = {**WAYS, LIVE: live}

@@ -16,7 +16,16 @@ __all__ = ["ClaudeCode"]
 
 PACKAGE: Final = "@anthropic-ai/claude-code"
 MODEL: Final = "claude-sonnet-4-5-20250929"
+LONG_MODEL: Final = "claude-opus-4-5-20251101"
+"""One whose price for a long context has not changed: an old client has the price list of its day."""
+
 KEY: Final = "sk-ant-fake-key-of-the-campaign"
+
+
+_FILES: Final = ("transcripts", "hooks", "live", "all together")
+_OTLP: Final = ("OTLP JSON", "OTLP protobuf")
+_OWN: Final = ("stream logs", *_OTLP, "status line")
+_CUT: Final = ("kill", "two-processes", "two-terminals")
 
 
 class ClaudeCode:
@@ -28,7 +37,14 @@ class ClaudeCode:
     leave = "/exit"
     abilities = frozenset({"continue", "fork", "sub-agents", "web-search", "compact", "terminal"})
     missing: tuple[Limit, ...] = ()
-    limits: tuple[Limit, ...] = ()
+    limits = (
+        Limit("titles, `/compact` and the call behind a web search are in no transcript", _FILES, until="2.1.277"),
+        Limit("what a process spent after its last `cost-state` line", _FILES, _CUT, since="2.1.277"),
+        Limit("a part of what was used is not in the client's own figures", _OWN, until="2.1.276"),
+        Limit("a process that was killed writes no result", ("stream logs",), ("kill",)),
+        Limit("helper calls of a resumed process", ("stream logs",), since="2.1.277", until="2.1.300"),
+        Limit("what was not exported yet when the process was killed", _OTLP, ("kill",)),
+    )
 
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "claude")
@@ -59,7 +75,7 @@ class ClaudeCode:
     def environment(self, stage: Stage) -> dict[str, str]:
         logs, metrics = stage.protocols
         return {
-            "ANTHROPIC_BASE_URL": stage.api["anthropic"].url,
+            "ANTHROPIC_BASE_URL": stage.address("anthropic"),
             "ANTHROPIC_API_KEY": KEY,
             "IS_SANDBOX": "1",
             "DISABLE_TELEMETRY": "1",
@@ -86,7 +102,8 @@ class ClaudeCode:
         return [*self._start(stage), *(["--resume", session] if session else [])]
 
     def _start(self, stage: Stage) -> list[str]:
-        return [str(stage.executable), "--model", MODEL, "--allowedTools", "Bash Read Task Agent WebSearch"]
+        model = LONG_MODEL if stage.scenario == "long-context" else MODEL
+        return [str(stage.executable), "--model", model, "--allowedTools", "Bash Read Task Agent WebSearch"]
 
     def session_of(self, log: str) -> str | None:
         for line in log.splitlines():

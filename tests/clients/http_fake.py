@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 import time
 import uuid
@@ -45,6 +46,7 @@ class Given:
     Attributes:
         usage: as the API spells it.
         cost_usd: at list prices; None for a model without one.
+        process: the number of the client's process, as the address shows that it asked.
         complete: false where the stream was cut; whether such a call is charged, and how much of it, is not known.
     """
 
@@ -56,6 +58,7 @@ class Given:
     complete: bool
     prompt: str
     at: float
+    process: int
 
     def document(self) -> dict[str, Any]:
         return {
@@ -67,6 +70,7 @@ class Given:
             "cost_usd": None if self.cost_usd is None else str(self.cost_usd),
             "complete": self.complete,
             "prompt_end": self.prompt[-80:],
+            "process": self.process,
         }
 
 
@@ -106,10 +110,9 @@ class FakeApi:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def record(self, call: Call, id: str, usage: Mapping[str, Any], cost: Decimal | None, *, complete: bool) -> None:
-        with self.lock:
-            given = Given(id, call.model, call.session, usage, cost, complete, call.prompt, time.time())
-            self.given.append(given)
+    def address(self, process: int) -> str:
+        """Return the address for one process of a client."""
+        return f"{self.url}/process-{process}"
 
     def wait_until_idle(self, quiet_seconds: float, most_seconds: float) -> bool:
         """Wait until nothing was asked or answered for a while; return whether that came about."""
@@ -162,6 +165,17 @@ class FakeHandler(BaseHTTPRequestHandler):
             with self.api.lock:
                 self.api.active -= 1
                 self.api.last_activity = time.monotonic()
+
+    def record(self, call: Call, id: str, usage: Mapping[str, Any], cost: Decimal | None, *, complete: bool) -> None:
+        """Record what was answered."""
+        with self.api.lock:
+            given = Given(id, call.model, call.session, usage, cost, complete, call.prompt, time.time(), self.process)
+            self.api.given.append(given)
+
+    @property
+    def process(self) -> int:
+        found = re.match(r"/process-(\d+)/", self.path)
+        return int(found[1]) if found else 0
 
     def _note(self) -> None:
         self.api.last_activity = time.monotonic()

@@ -121,7 +121,10 @@ def _compact_typed(stage: Stage) -> None:
 
 
 def _two_terminals(stage: Stage) -> None:
-    session = stage.turn("USE_BASH first")
+    first = stage.terminal()
+    stage.type(first, "USE_BASH first")
+    stage.leave(first)
+    session = stage.last_session()
     left, right = stage.terminal(session), stage.terminal(session)
     stage.type(left, "left")
     stage.type(right, "USE_BASH right")

@@ -21,10 +21,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-__all__ = ["SUB_JOB", "Script", "Step"]
+__all__ = ["COMPACTION", "SUB_JOB", "Script", "Step"]
 
 SUB_JOB: Final = "SUB_JOB USE_BASH please"
 """The prompt of a sub-agent."""
+
+COMPACTION: Final = "(a summary of the session)"
+"""What stands for the prompt by which a client has its session summarised."""
 
 _ERRORS: Final = 2
 """How often a request with an error in its prompt is refused."""

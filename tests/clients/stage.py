@@ -135,6 +135,7 @@ class Stage:
     Attributes:
         folder: `homes/1`, `work`, `streams`, `otlp`, `statusline.log`, `hooks.log` and `truth.json`, as recorded
             clients have them.
+        sessions: the session that each process named, by its number.
     """
 
     client: Client
@@ -147,7 +148,8 @@ class Stage:
     base: Mapping[str, str]
     chance: random.Random
     protocols: tuple[str, str] = ("http/json", "http/protobuf")
-    _turns: int = 0
+    sessions: dict[int, str] = field(default_factory=dict)
+    _processes: int = 0
     _terminals: list[Terminal] = field(default_factory=list)
 
     @property
@@ -163,6 +165,10 @@ class Stage:
             folder.mkdir(parents=True)
         subprocess.run(["git", "init", "-q", str(self.work)], check=True)
         self.client.prepare(self)
+
+    def address(self, api: str) -> str:
+        """Return the address of an API for the process that is started now."""
+        return self.api[api].address(self._processes)
 
     def environment(self) -> dict[str, str]:
         return {**self.base, "HOME": str(self.home), **self.client.environment(self)}
@@ -202,6 +208,9 @@ class Stage:
 
     def terminal(self, session: str | None = None) -> Terminal:
         """Start the client at a terminal, and wait until it takes input."""
+        self._processes += 1
+        if session is not None:
+            self.sessions[self._processes] = session
         made = Terminal(self.client.interactive(self, session), self.work, self.environment())
         self._terminals.append(made)
         made.wait_until_quiet(1.5, 25)
@@ -217,6 +226,11 @@ class Stage:
         self._settle()
         terminal.wait_until_quiet(1.2, 10)
 
+    def last_session(self) -> str:
+        """Return the session of the last answer."""
+        given = max((api.given[-1] for api in self.api.values() if api.given), key=lambda one: one.at)
+        return str(given.session)
+
     def leave(self, terminal: Terminal) -> None:
         """End the client as its user does."""
         terminal.type(self.client.leave)
@@ -228,7 +242,11 @@ class Stage:
                 terminal.kill()
 
     def write_truth(self) -> None:
-        """Write what the APIs answered, as recorded clients have it."""
+        """Write what the APIs answered, as recorded clients have it.
+
+        `aliases` are sessions that a process named to the API and nowhere else, each with the one that it named in its
+        own records: some clients make helper calls under an id of their own.
+        """
         responses = [given.document() for api in self.api.values() for given in api.given]
         sessions: dict[str, Decimal] = {}
         for one in responses:
@@ -236,7 +254,11 @@ class Stage:
                 session = str(one["session"])
                 sessions[session] = sessions.get(session, Decimal(0)) + Decimal(one["cost_usd"])
         summed = {session: {"cost_usd": str(cost), "unpriced": 0} for session, cost in sessions.items()}
-        document = {"client": self.client.name, "version": self.version, "sessions": summed, "responses": responses}
+        named = set(self.sessions.values())
+        asked = {(str(one["session"]), one["process"]) for one in responses}
+        aliases = {one: self.sessions[at] for one, at in asked if one not in named and at in self.sessions}
+        document = {"client": self.client.name, "version": self.version, "sessions": summed, "aliases": aliases}
+        document |= {"responses": responses}
         (self.folder / "truth.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
 
     def _asked(self) -> int:
@@ -247,8 +269,8 @@ class Stage:
             api.wait_until_idle(0.8, 30)
 
     def _start(self, turn: Turn) -> tuple[subprocess.Popen[bytes], Path]:
-        self._turns += 1
-        log = self.folder / "streams" / f"{self._turns:02}.jsonl"
+        self._processes += 1
+        log = self.folder / "streams" / f"{self._processes:02}.jsonl"
         with log.open("wb") as out, log.with_suffix(".err").open("wb") as errors:
             process = subprocess.Popen(
                 self.client.command(self, turn),
@@ -275,4 +297,5 @@ class Stage:
         if session is None:
             errors = log.with_suffix(".err").read_text(errors="replace")
             raise RuntimeError(f"{self.client.name} named no session: {log.read_text()[-1000:]}{errors[-1000:]}")
+        self.sessions[int(log.stem)] = session
         return session

@@ -45,22 +45,29 @@ class Truth:
 
     Attributes:
         cut: what calls would have cost at most that were cut off: a stream that broke, a client that was killed.
+        aliases: sessions that count in another one, whose process made their calls.
     """
 
     folder: Path
     sessions: dict[str, int]
     cut: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Truth:
         given: dict[str, Any] = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+        aliases: dict[str, str] = given.get("aliases", {})
         cut: dict[str, int] = {}
         for response in given["responses"]:
             if not response["complete"] and response["cost_usd"] is not None:
-                session = str(response["session"])
+                session = aliases.get(str(response["session"]), str(response["session"]))
                 cut[session] = cut.get(session, 0) + money.parse(response["cost_usd"])
-        priced = {id: session for id, session in given["sessions"].items() if not session["unpriced"]}
-        return cls(folder, {id: money.parse(Decimal(session["cost_usd"])) for id, session in priced.items()}, cut)
+        sessions: dict[str, int] = {}
+        for id, session in given["sessions"].items():
+            if not session["unpriced"]:
+                owner = aliases.get(id, id)
+                sessions[owner] = sessions.get(owner, 0) + money.parse(Decimal(session["cost_usd"]))
+        return cls(folder, sessions, cut, aliases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +82,36 @@ class Outcome:
 
 def outcomes(store: DirectoryStore, truth: Truth) -> list[Outcome]:
     """Every row whose session has a known truth, compared to the nanodollar."""
-    found = []
-    for workflow_id in store.workflow_ids():
-        if workflow_id in truth.sessions:
-            row, right = project(store, workflow_id).row, truth.sessions[workflow_id]
-            cost, at_least = row.actual_cost_nanousd, row.cost_basis == "partial"
-            if cost == right:
-                kind = EXACT_AT_LEAST if at_least else EXACT
-            elif cost < right:
-                kind = BELOW if at_least else WRONG
-            else:
-                kind = WITH_CUT if cost <= right + truth.cut.get(workflow_id, 0) else WRONG
-            found.append(Outcome(workflow_id, kind, cost, right))
-    return found
+    return [one for one in _compared(store, truth) if one.session in truth.sessions]
 
 
 def whole(store: DirectoryStore, truth: Truth) -> list[Outcome]:
     """As `outcomes`, with a verdict on each row that no session has and each session that has no row."""
-    found = outcomes(store, truth)
-    rows = {one.session for one in found}
-    for workflow_id in store.workflow_ids():
-        cost = project(store, workflow_id).row.actual_cost_nanousd
-        if workflow_id not in rows and cost > truth.cut.get(workflow_id, 0):
-            found.append(Outcome(workflow_id, WRONG, cost, 0))
-    missing = truth.sessions.keys() - rows
+    found = [one for one in _compared(store, truth) if one.row_nanousd or one.session in truth.sessions]
+    missing = truth.sessions.keys() - {one.session for one in found}
     return found + [Outcome(session, ABSENT, 0, truth.sessions[session]) for session in sorted(missing)]
+
+
+def _compared(store: DirectoryStore, truth: Truth) -> list[Outcome]:
+    costs: dict[str, int] = {}
+    lower_bounds: set[str] = set()
+    for workflow_id in store.workflow_ids():
+        row, session = project(store, workflow_id).row, truth.aliases.get(workflow_id, workflow_id)
+        costs[session] = costs.get(session, 0) + row.actual_cost_nanousd
+        if row.cost_basis == "partial":
+            lower_bounds.add(session)
+    return [_outcome(session, cost, truth, at_least=session in lower_bounds) for session, cost in costs.items()]
+
+
+def _outcome(session: str, cost: int, truth: Truth, *, at_least: bool) -> Outcome:
+    right = truth.sessions.get(session, 0)
+    if cost == right:
+        kind = EXACT_AT_LEAST if at_least else EXACT
+    elif cost < right:
+        kind = BELOW if at_least else WRONG
+    else:
+        kind = WITH_CUT if cost <= right + truth.cut.get(session, 0) else WRONG
+    return Outcome(session, kind, cost, right)
 
 
 _ORDER: Final = (WRONG, ABSENT, BELOW, WITH_CUT, EXACT_AT_LEAST, EXACT)
@@ -107,4 +119,8 @@ _ORDER: Final = (WRONG, ABSENT, BELOW, WITH_CUT, EXACT_AT_LEAST, EXACT)
 
 def worst(found: Iterable[Outcome]) -> str:
     """Return the verdict on a cell: that of its worst session."""
-    return min((one.kind for one in found), key=_ORDER.index, default=ABSENT)
+    return min((_kind(one) for one in found), key=_ORDER.index, default=ABSENT)
+
+
+def _kind(one: Outcome) -> str:
+    return WRONG if one.kind.startswith(WRONG) else one.kind
