@@ -13,9 +13,10 @@ from pathlib import Path
 from tests.clients import sandbox
 from tests.clients.cell import judged, played
 from tests.clients.claude_code import ClaudeCode
+from tests.clients.codex import Codex
 from tests.clients.scenarios import SCENARIOS
 
-CLIENTS = {client.name: client for client in (ClaudeCode(),)}
+CLIENTS = {client.name: client for client in (ClaudeCode(), Codex())}
 
 
 def main() -> int:

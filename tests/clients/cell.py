@@ -13,7 +13,8 @@ from typing import Final
 from ledger.storage.directory_store import DirectoryStore
 from tests.clients import sandbox
 from tests.clients.anthropic_api import AnthropicHandler
-from tests.clients.http_fake import FakeApi
+from tests.clients.http_fake import FakeApi, FakeHandler
+from tests.clients.openai_api import OpenAiHandler
 from tests.clients.otlp_receiver import OtlpHandler, write_requests
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.script import Script
@@ -63,7 +64,8 @@ def played(client: Client, version: str, scenario: str, folder: Path, executable
     chance = random.Random(f"{client.name} {version} {scenario}")
     script = Script(chance)
     with ExitStack() as running:
-        apis = {"anthropic": running.enter_context(FakeApi(AnthropicHandler, script).running())}
+        handlers: dict[str, type[FakeHandler]] = {"anthropic": AnthropicHandler, "openai": OpenAiHandler}
+        apis = {name: running.enter_context(FakeApi(handler, script).running()) for name, handler in handlers.items()}
         otlp = running.enter_context(FakeApi(OtlpHandler, script).running())
         base = {name: os.environ[name] for name in ("PATH",)} | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
         stage = Stage(client, version, scenario, executable, folder, apis, otlp, base | sandbox.environment(), chance)
@@ -140,6 +142,9 @@ ALL: Final = {**WAYS, LIVE: live}
 
 def _recorded(folder: Path, way: str) -> bool:
     """Return whether a client left any record of this way."""
+    if way.startswith("OTLP"):
+        media = {"OTLP JSON": '"application/json"', "OTLP protobuf": '"application/x-protobuf"'}[way]
+        return media in (folder / "otlp" / "requests").read_text(encoding="utf-8")
     places = {"status line": "statusline.log", "hooks": "hooks.log", "live": "live", "stream logs": "streams/01.jsonl"}
     return (folder / places.get(way, ".")).exists()
 

@@ -142,9 +142,13 @@ class FakeHandler(BaseHTTPRequestHandler):
         """Answer one POST."""
         raise NotImplementedError
 
+    def get(self, path: str) -> None:
+        """Answer one GET: there is nothing."""
+        self.json(404, {"error": {"type": "not_found_error", "message": f"no {path}"}})
+
     def do_GET(self) -> None:
         self._note()
-        self.json(404, {"error": {"type": "not_found_error", "message": "not here"}})
+        self.get(self.path.split("?")[0])
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -257,8 +257,13 @@ class Stage:
         named = set(self.sessions.values())
         asked = {(str(one["session"]), one["process"]) for one in responses}
         aliases = {one: self.sessions[at] for one, at in asked if one not in named and at in self.sessions}
-        document = {"client": self.client.name, "version": self.version, "sessions": summed, "aliases": aliases}
-        document |= {"responses": responses}
+        document = {
+            "client": self.client.name,
+            "version": self.version,
+            "sessions": summed,
+            "aliases": aliases,
+            "responses": responses,
+        }
         (self.folder / "truth.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
 
     def _asked(self) -> int:

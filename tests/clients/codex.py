@@ -1,0 +1,84 @@
+"""Codex CLI: https://developers.openai.com/codex/cli/reference, …/config-reference."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from tests.clients import installation
+from tests.clients.stage import Limit, Stage, Turn
+
+__all__ = ["Codex"]
+
+PACKAGE: Final = "@openai/codex"
+MODEL: Final = "gpt-5-codex"
+
+_CONFIG: Final = """model = "{model}"
+model_provider = "fake"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+check_for_update_on_startup = false
+
+[model_providers.fake]
+name = "Fake"
+base_url = "{url}/v1"
+wire_api = "responses"
+env_key = "FAKE_KEY"
+request_max_retries = 4
+stream_max_retries = 4
+
+[projects."{work}"]
+trust_level = "trusted"
+
+[otel]
+exporter = {{ otlp-http = {{ endpoint = "{otlp}/v1/logs", protocol = "{protocol}" }} }}
+"""
+
+
+class Codex:
+    """The client `codex`."""
+
+    name = "codex"
+    versions = ("0.147.0", "0.98.0", "0.50.0")
+    ways = ("rollouts", "OTLP JSON", "OTLP protobuf")
+    leave = "/quit"
+    abilities = frozenset({"continue", "fork", "sub-agents"})
+    missing = (
+        Limit("`exec fork` came later", scenarios=("fork",), until="0.170.0"),
+        Limit("sub-agents came later", scenarios=("sub-agents",), until="0.140.0"),
+    )
+    limits: tuple[Limit, ...] = ()
+
+    def install(self, version: str) -> Path:
+        return installation.npm(PACKAGE, version, "codex")
+
+    def newest(self) -> str:
+        return installation.newest_npm(PACKAGE)
+
+    def prepare(self, stage: Stage) -> None:
+        protocol = {"http/json": "json", "http/protobuf": "binary"}[stage.protocols[0]]
+        config = stage.home / ".codex" / "config.toml"
+        config.parent.mkdir()
+        url, otlp = stage.api["openai"].url, stage.otlp.url
+        text = _CONFIG.format(model=MODEL, url=url, work=stage.work, otlp=otlp, protocol=protocol)
+        config.write_text(text, encoding="utf-8")
+
+    def environment(self, stage: Stage) -> dict[str, str]:
+        return {"FAKE_KEY": "sk-fake", "CODEX_HOME": str(stage.home / ".codex")}
+
+    def command(self, stage: Stage, turn: Turn) -> list[str]:
+        base = f'model_providers.fake.base_url="{stage.address("openai")}/v1"'
+        start = [str(stage.executable), "exec", "-c", base, "--json"]
+        if turn.how == "new":
+            return [*start, turn.prompt]
+        if turn.how == "continue":
+            return [*start, "resume", "--last", turn.prompt]
+        return [*start, turn.how, turn.session or "", turn.prompt]
+
+    def interactive(self, stage: Stage, session: str | None) -> list[str]:
+        return [str(stage.executable), *(["resume", session] if session else [])]
+
+    def session_of(self, log: str) -> str | None:
+        found = re.search(r'"(?:thread_id|session_id)"\s*:\s*"([0-9a-f-]{36})"', log)
+        return found[1] if found else None
