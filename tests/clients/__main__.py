@@ -3,47 +3,60 @@
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.clients import sandbox
-from tests.clients.cell import judged, played
-from tests.clients.claude_code import ClaudeCode
-from tests.clients.codex import Codex
+from tests.clients.campaign import CLIENTS, Cell, cells, run
+from tests.clients.cell import Result
 from tests.clients.scenarios import SCENARIOS
-
-CLIENTS = {client.name: client for client in (ClaudeCode(), Codex())}
+from tests.clients.table import record
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.clients")
+    """Run the cells that the options name, all of them without options; exit with 1 when one is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__)
     parser.add_argument("--client", choices=CLIENTS)
-    parser.add_argument("--version")
+    parser.add_argument("--version", help="one that npm has; without it: the newest and the pinned ones")
     parser.add_argument("--scenario", choices=SCENARIOS)
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--play", action="store_true")
-    parser.add_argument("--judge", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2, help="cells that run at once")
+    parser.add_argument("--folder", type=Path, help="where each cell's records are left; otherwise they are removed")
+    parser.add_argument("--record", action="store_true", help="write docs/conformance.md")
     given = parser.parse_args()
-    client = CLIENTS[given.client]
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="clients-"))
-    executable = client.install(given.version)
-    if given.play:
-        played(client, given.version, given.scenario, folder, executable)
-        return 0
-    started = time.monotonic()
-    if not given.judge:
-        command = [sys.executable, "-m", "tests.clients", "--client", client.name, "--version", given.version]
-        command += ["--scenario", given.scenario, "--folder", str(folder), "--play"]
-        subprocess.run(sandbox.isolated(command), check=True)
-    seconds = time.monotonic() - started
-    for result in judged(client, given.version, given.scenario, folder, seconds):
-        print(json.dumps(result.document()))
-    print(folder, seconds, time.monotonic() - started)
-    return 0
+    started, wrong = time.monotonic(), 0
+    wanted = list(cells(given.client, given.version, given.scenario))
+    with tempfile.TemporaryDirectory(prefix="clients-") as temporary, ThreadPoolExecutor(given.jobs) as pool:
+        root = given.folder or Path(temporary)
+        for cell, results in zip(wanted, pool.map(lambda one: _attempt(one, root), wanted), strict=True):
+            wrong += results is None or any(result.is_wrong for result in results)
+            _print(cell, results)
+            if given.record and results is not None:
+                record(results)
+    print(f"{len(wanted)} cells, {wrong} wrong, {time.monotonic() - started:.0f} s")
+    return 1 if wrong else 0
+
+
+def _attempt(cell: Cell, root: Path) -> list[Result] | None:
+    """Run a cell; None when the client did not do its part."""
+    try:
+        return run(cell, root / f"{cell.client}-{cell.version}-{cell.scenario}")
+    except subprocess.SubprocessError as error:
+        print(error, file=sys.stderr)
+        return None
+
+
+def _print(cell: Cell, results: list[Result] | None) -> None:
+    if results is None:
+        print(f"{cell.client} {cell.version} {cell.scenario}: not played", flush=True)
+        return
+    print(f"{cell.client} {results[0].version} {cell.scenario}: {results[0].seconds:.0f} s")
+    for result in results:
+        problem = "!!" if result.is_wrong else "  "
+        print(f"  {problem} {result.way}: {result.verdict}; {result.detail or 'nothing else'}; {result.why or ''}")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

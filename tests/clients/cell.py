@@ -20,7 +20,7 @@ from tests.clients.scenarios import SCENARIOS
 from tests.clients.script import Script
 from tests.clients.stage import Client, Stage
 from tests.clients.verdict import ABSENT, BELOW, EXACT, WITH_CUT, WRONG, Outcome, Truth, whole, worst
-from tests.clients.ways import LIVE, WAYS, live
+from tests.clients.ways import LIVE, POSTED, WAYS, live
 
 __all__ = ["TOGETHER", "Result", "judged", "played"]
 
@@ -137,7 +137,7 @@ def _interrupted(folder: Path, chance: random.Random) -> Path:
     return copy
 
 
-ALL: Final = {**WAYS, LIVE: live}
+ALL: Final = {**WAYS, **POSTED, LIVE: live}
 
 
 def _recorded(folder: Path, way: str) -> bool:

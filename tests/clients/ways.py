@@ -22,7 +22,7 @@ from ledger.pricing.genai_book import GenaiPrices
 from ledger.storage.directory_store import DirectoryStore
 from projections.claude_code.drain import drain
 
-__all__ = ["LIVE", "WAYS", "Way", "live"]
+__all__ = ["LIVE", "POSTED", "WAYS", "Way", "live"]
 
 Way = Callable[[DirectoryStore, Path, random.Random], None]
 
@@ -132,12 +132,16 @@ WAYS: Final[dict[str, Way]] = {
     "transcripts": _transcripts,
     "stream logs": _streams,
     "telemetry": _telemetry,
-    "OTLP JSON": _otlp("application/json"),
-    "OTLP protobuf": _otlp("application/x-protobuf"),
     "status line": _status_lines,
     "hooks": _hooks,
     "rollouts": _rollouts,
 }
+
+POSTED: Final[dict[str, Way]] = {
+    "OTLP JSON": _otlp("application/json"),
+    "OTLP protobuf": _otlp("application/x-protobuf"),
+}
+"""What clients sent to a server, in `otlp/requests`."""
 
 LIVE: Final = "live"
 """The status line and the hooks as `costledger install claude-code` installs them, while the client runs."""
