@@ -14,7 +14,7 @@ from ledger.events.event import call_observed, cost_observed
 from ledger.events.ids import digest
 from ledger.importing.counter_planner import CounterPlanner
 from ledger.importing.import_plan import ImportPlan
-from ledger.importing.ledger_state import TELEMETRY, ModelPath
+from ledger.importing.ledger_state import NAMELESS, TELEMETRY, UNMATCHED, ModelPath
 from ledger.pricing.price_book import PriceBook, price_event, price_of
 from ledger.providers.model_names import plain_name
 from ledger.providers.usage import is_larger, measure
@@ -76,9 +76,11 @@ class CallPlanner:
             return False
         if call.kind == TELEMETRY:
             return session_id in state.unnamed or (
-                not call.names and any(id == session_id and kind != TELEMETRY for id, kind in state.session_kinds)
+                not call.names
+                and any(id == session_id and kind not in (TELEMETRY, NAMELESS) for id, kind in state.session_kinds)
             )
-        return not call.names and (session_id, TELEMETRY) in state.session_kinds
+        given = TELEMETRY if not call.names else NAMELESS
+        return (session_id, given) in state.session_kinds
 
     def _plan_unmatched(self, call: Call) -> None:
         """Let a call compete: the sum of such calls, by model, is a lower bound of the session's, and no more."""
@@ -87,12 +89,14 @@ class CallPlanner:
             given: dict[str, Any] = {"model": call.model, "usage": usage, "message_id": call.message_id}
             given |= {"observed_at": call.observed_at, "service_tier": call.service_tier}
             cost = price_of(self._prices, given, self._moment).get("cost_usd")
-        agent, session_id, model = self._path(call)
+        session_id, agent = call.session_id, call.agent
+        if session_id is not None:
+            agent = self._state.session_agents.setdefault(session_id, agent)
         self._counters.plan(
             Counter(
-                f"{call.kind}_unmatched",  # separate from the counters of the same kind
+                f"{call.kind}{UNMATCHED}",  # separate from the counters of the same kind
                 call.message_id,
-                model,
+                self._unmatched_model(session_id or "", call.model),
                 usage or None,
                 call.location,
                 agent,
@@ -103,6 +107,16 @@ class CallPlanner:
                 client=True,
             )
         )
+
+    def _unmatched_model(self, session_id: str, model: str | None) -> str | None:
+        """Return the model under which a call competes; None, all of the session, where totals name others only.
+
+        It may be one of theirs by another name, or one whose total is still to come: under any model it might be added.
+        """
+        totals = self._state.total_models.get(session_id, set())
+        used = sorted(totals | self._state.models.get(session_id, set()))
+        spelled = next((each for each in used if model is not None and plain_name(each) == plain_name(model)), None)
+        return spelled or (None if totals else model)
 
     def _path(self, call: Call) -> ModelPath:
         """The path of a new call: below its session's own reading when there is one, whichever agent it names."""

@@ -14,7 +14,7 @@ from ledger.events.event import cost_observed
 from ledger.events.ids import digest
 from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.importing.import_plan import ImportPlan
-from ledger.importing.ledger_state import ModelPath
+from ledger.importing.ledger_state import UNMATCHED, ModelPath
 from ledger.providers.model_names import plain_name
 from ledger.sources.findings import Counter
 
@@ -81,7 +81,7 @@ class CounterPlanner:
         """The meter of a counter; of a coding agent's session, under the agent of the session."""
         agent, state = counter.agent, self._state
         if counter.client and counter.session_id is not None:
-            if counter.model is not None:
+            if counter.model is not None and not counter.kind.endswith(UNMATCHED):
                 state.total_models.setdefault(counter.session_id, set()).add(counter.model)
             agent = state.session_agents.setdefault(counter.session_id, agent)
             state.covered.add(counter.session_id)

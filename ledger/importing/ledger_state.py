@@ -12,11 +12,12 @@ from typing import Any, Final
 from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Line
+from ledger.events.ids import is_digest
 from ledger.events.runs import Runs
 from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.providers.usage import measure
 
-__all__ = ["TELEMETRY", "LedgerState", "ModelPath", "SessionMeter", "state_of"]
+__all__ = ["NAMELESS", "TELEMETRY", "UNMATCHED", "LedgerState", "ModelPath", "SessionMeter", "state_of"]
 
 SessionMeter = tuple[str | None, str]
 """A session's meter: its agent and its session id there."""
@@ -27,6 +28,10 @@ ModelPath = tuple[str | None, str | None, str | None]
 
 TELEMETRY: Final = "otlp"
 """The kind of source whose calls are identified by the provider's request id alone."""
+UNMATCHED: Final = "_unmatched"
+"""What the kind of a counter ends with that sums the calls of an account that cannot be matched: no total."""
+NAMELESS: Final = "otlp_nameless"
+"""In `session_kinds`: the session has telemetry without request ids, which matches no call of another account."""
 
 
 @dataclass(slots=True)
@@ -166,6 +171,8 @@ def _add_message(state: LedgerState, line: Line, path: ModelPath, kind: str) -> 
         state.message_agents.setdefault(session_id, set()).add(agent)
         if model is not None:
             state.models.setdefault(session_id, set()).add(model)
+        if kind == TELEMETRY and not names and is_digest(message_id):
+            state.session_kinds.add((session_id, NAMELESS))
         if kind != TELEMETRY and not names:
             state.unnamed.add(session_id)
     had, at = state.measures.get(message_id, (b"", ""))
@@ -179,7 +186,7 @@ def _add_session(state: LedgerState, line: Line, path: ModelPath, session_id: st
     if session_id not in state.covered:
         state.session_agents[session_id] = path[0]
         state.covered.add(session_id)
-    if path[2] is not None:
+    if path[2] is not None and not str((line.get("source") or {}).get("kind")).endswith(UNMATCHED):
         state.total_models.setdefault(session_id, set()).add(path[2])
     if line.get("final") and "cost_usd" in line:
         state.finals[path] = {name: line[name] for name in ("cost_usd", "usage") if name in line}

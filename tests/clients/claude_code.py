@@ -41,6 +41,7 @@ class ClaudeCode:
         Limit("titles, `/compact` and the call behind a web search are in no transcript", _FILES, until="2.1.277"),
         Limit("what a process spent after its last `cost-state` line", _FILES, _CUT, since="2.1.277"),
         Limit("a part of what was used is not in the client's own figures", _OWN, until="2.1.276"),
+        Limit("the calls of older versions' telemetry name no request", ("all together",), until="2.1.276"),
         Limit("a process that was killed writes no result", ("stream logs",), ("kill",)),
         Limit("helper calls of a resumed process", ("stream logs",), since="2.1.277", until="2.1.300"),
         Limit("what was not exported yet when the process was killed", _OTLP, ("kill",)),

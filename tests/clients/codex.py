@@ -32,7 +32,7 @@ stream_max_retries = 4
 trust_level = "trusted"
 
 [otel]
-exporter = {{ otlp-http = {{ endpoint = "{otlp}/v1/logs", protocol = "{protocol}" }} }}
+exporter = {{ otlp-http = {{ endpoint = "{otlp}/v1/logs", protocol = "{protocol}", headers = {{}} }} }}
 """
 
 
@@ -47,8 +47,13 @@ class Codex:
     missing = (
         Limit("`exec fork` came later", scenarios=("fork",), until="0.170.0"),
         Limit("sub-agents came later", scenarios=("sub-agents",), until="0.140.0"),
+        Limit("a session is refused to a second process", scenarios=("two-processes",), since="0.140.0"),
     )
-    limits: tuple[Limit, ...] = ()
+    limits = (
+        Limit("rollouts and telemetry name no call alike, so the higher counts", ("all together",)),
+        Limit("what was not exported yet when the process was killed", ("OTLP JSON", "OTLP protobuf"), ("kill",)),
+        Limit("the calls of a sub-agent are a row of its own", ("OTLP JSON", "OTLP protobuf"), ("sub-agents",)),
+    )
 
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "codex")

@@ -46,6 +46,7 @@ class Given:
     Attributes:
         usage: as the API spells it.
         cost_usd: at list prices; None for a model without one.
+        thread: another id of the session: a sub-agent's, with records of its own.
         process: the number of the client's process, as the address shows that it asked.
         complete: false where the stream was cut; whether such a call is charged, and how much of it, is not known.
     """
@@ -59,6 +60,7 @@ class Given:
     prompt: str
     at: float
     process: int
+    thread: str | None
 
     def document(self) -> dict[str, Any]:
         return {
@@ -71,6 +73,7 @@ class Given:
             "complete": self.complete,
             "prompt_end": self.prompt[-80:],
             "process": self.process,
+            "thread": self.thread,
         }
 
 
@@ -173,8 +176,8 @@ class FakeHandler(BaseHTTPRequestHandler):
     def record(self, call: Call, id: str, usage: Mapping[str, Any], cost: Decimal | None, *, complete: bool) -> None:
         """Record what was answered."""
         with self.api.lock:
-            given = Given(id, call.model, call.session, usage, cost, complete, call.prompt, time.time(), self.process)
-            self.api.given.append(given)
+            where = (time.time(), self.process, self.headers.get("thread-id"))
+            self.api.given.append(Given(id, call.model, call.session, usage, cost, complete, call.prompt, *where))
 
     @property
     def process(self) -> int:

@@ -257,6 +257,9 @@ class Stage:
         named = set(self.sessions.values())
         asked = {(str(one["session"]), one["process"]) for one in responses}
         aliases = {one: self.sessions[at] for one, at in asked if one not in named and at in self.sessions}
+        aliases |= {
+            one["thread"]: str(one["session"]) for one in responses if one["thread"] not in (None, one["session"])
+        }
         document = {
             "client": self.client.name,
             "version": self.version,

@@ -118,8 +118,8 @@ _ORDER: Final = (WRONG, ABSENT, BELOW, WITH_CUT, EXACT_AT_LEAST, EXACT)
 
 
 def worst(found: Iterable[Outcome]) -> str:
-    """Return the verdict on a cell: that of its worst session."""
-    return min((_kind(one) for one in found), key=_ORDER.index, default=ABSENT)
+    """Return the verdict on a cell: that of its worst session; nothing charged and nothing shown is exact."""
+    return min((_kind(one) for one in found), key=_ORDER.index, default=EXACT)
 
 
 def _kind(one: Outcome) -> str:
