@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ledger.errors import CostledgerError
 from tests.clients.campaign import CLIENTS, Cell, cells, run
 from tests.clients.cell import Result
 from tests.clients.scenarios import SCENARIOS
@@ -40,11 +41,11 @@ def main() -> int:
 
 
 def _attempt(cell: Cell, root: Path) -> list[Result] | None:
-    """Run a cell; None when the client did not do its part."""
+    """Run a cell; None when the client did not do its part, or what it left could not be read."""
     try:
         return run(cell, root / f"{cell.client}-{cell.version}-{cell.scenario}")
-    except subprocess.SubprocessError as error:
-        print(error, file=sys.stderr)
+    except (subprocess.SubprocessError, AssertionError, CostledgerError) as error:
+        print(f"{cell}: {error!r}", file=sys.stderr)
         return None
 
 

@@ -32,6 +32,8 @@ stream_max_retries = 4
 trust_level = "trusted"
 
 [otel]
+trace_exporter = "none"
+metrics_exporter = "none"
 exporter = {{ otlp-http = {{ endpoint = "{otlp}/v1/logs", protocol = "{protocol}", headers = {{}} }} }}
 """
 
@@ -55,6 +57,10 @@ class Codex:
         Limit("the calls of a sub-agent are a row of its own", ("OTLP JSON", "OTLP protobuf"), ("sub-agents",)),
     )
 
+    defects = (
+        Limit("telemetry has a sub-agent's calls under its own thread only", ("all together",), ("sub-agents",)),
+    )
+
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "codex")
 
@@ -70,7 +76,8 @@ class Codex:
         config.write_text(text, encoding="utf-8")
 
     def environment(self, stage: Stage) -> dict[str, str]:
-        return {"FAKE_KEY": "sk-fake", "CODEX_HOME": str(stage.home / ".codex")}
+        exports = {"OTEL_BLRP_SCHEDULE_DELAY": "200"}  # milliseconds between exports
+        return {"FAKE_KEY": "sk-fake", "CODEX_HOME": str(stage.home / ".codex")} | exports
 
     def command(self, stage: Stage, turn: Turn) -> list[str]:
         base = f'model_providers.fake.base_url="{stage.address("openai")}/v1"'

@@ -125,7 +125,14 @@ class Client(Protocol):
         ...
 
     @property
-    def limits(self) -> Sequence[Limit]: ...
+    def limits(self) -> Sequence[Limit]:
+        """What a way cannot show: why a row may be below the truth, and say so."""
+        ...
+
+    @property
+    def defects(self) -> Sequence[Limit]:
+        """What is known to be wrong, with the reason; it is wrong in the table all the same."""
+        ...
 
 
 @dataclass

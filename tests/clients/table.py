@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -33,6 +34,13 @@ Recorded = dict[str, Any]
 
 def record(results: Iterable[Result]) -> None:
     """Put results in the place of earlier ones of the same cells, and write the page."""
+    with RESULTS.open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _replace(results)
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _replace(results: Iterable[Result]) -> None:
     today, fields = f"{datetime.now(UTC):%Y-%m-%d}", ("client", "version", "scenario", "way", "verdict", "why")
     given = [result.document() | {"date": today, "seconds": round(result.seconds)} for result in results]
     replaced = {_key(one)[:3] for one in given}
@@ -40,7 +48,6 @@ def record(results: Iterable[Result]) -> None:
     stored |= {_key(one): {name: one[name] for name in (*fields, "date", "seconds")} for one in given}
     lines = [json.dumps(stored[key], ensure_ascii=False) for key in sorted(stored)]
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _read() -> list[Recorded]:
@@ -64,7 +71,9 @@ def rendered(results: list[Recorded]) -> str:
     """Return a table for each version of each client: scenarios by ways."""
     versions = {(one["client"], one["version"]) for one in results}
     newest_first = sorted(versions, key=lambda one: (one[0], [-part for part in numbered(one[1])]))
-    return "\n\n".join(_table(client, version, results) for client, version in newest_first)
+    known = [f"| {scenario.name} | {scenario.sentence} |" for scenario in SCENARIOS.values()]
+    scenarios = "\n".join(["| scenario | what happens |", "|---|---|", *known])
+    return "\n\n".join([scenarios, *(_table(client, version, results) for client, version in newest_first)])
 
 
 def _table(client: str, version: str, results: list[Recorded]) -> str:
