@@ -21,7 +21,7 @@ import pytest
 from ledger.importing.message_index import INDEX_FILE
 from ledger.importing.source_registry import SourceRegister
 from ledger.storage.directory_store import DirectoryStore
-from tests.conformance.truth import BELOW, EXACT, EXACT_AT_LEAST, Truth, outcomes
+from tests.clients.verdict import BELOW, EXACT, EXACT_AT_LEAST, Truth, outcomes
 from tests.conftest import PROJECT
 from tests.ledger.transcript_lines import counted, meta, raw, said, turn
 from tests.permissions import costledger_at, needs_permissions

@@ -42,7 +42,7 @@ from ledger.storage.store import LedgerStore
 __all__ = ["INDEX_FILE", "FileRead", "IndexedMessage", "MessageIndex", "WrittenTotals"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 7
+_VERSION: Final = 8
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _SKIPPED_MAX: Final = 1000
