@@ -5,8 +5,7 @@ ids are hexadecimal), https://opentelemetry.io/docs/specs/otel/protocol/file-exp
 https://code.claude.com/docs/en/monitoring-usage (Claude Code) and
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai.*`: input tokens include cached ones).
 
-- Claude Code's `claude_code.api_request` log record is one call; its cost is Claude Code's own, and a lower bound where
-  `service.version` is one that leaves a part out.
+- Claude Code's `claude_code.api_request` log record is one call, at Claude Code's own cost; see `is_short`.
 - Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
   session's model, the meter above those calls: the larger counts, never both.
 - `gemini_telemetry` reads the records of Gemini CLI and Qwen Code, `codex_telemetry` those of Codex, and
@@ -338,8 +337,8 @@ def _counter(key: tuple[Any, ...], points: dict[str, Any], context: _Context) ->
     series = digest(KIND, "series", *key)
     model, moment = text(attributes.get("model")), _moment(points["at"])
     agent = agent or _CLAUDE_AGENT
-    place, short = context.location, context.is_short
-    counter = Counter(KIND, series, model, usage or None, place, agent, session, cost, moment, short, client=True)
+    where = (context.location, agent, session, cost, moment, context.is_short)
+    counter = Counter(KIND, series, model, usage or None, *where, client=True)
     return WorkflowFinding(workflow, counter, context.facts(attributes))
 
 
