@@ -77,6 +77,19 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             "sessions of MiMo Code",
             (f"{_DATA_HOME}/mimocode",),
         ),
+        AgentEntry(
+            "qwen",
+            "Qwen Code",
+            "qwen:QwenChats",
+            "a chat of Qwen Code",
+            "chats of Qwen Code",
+            (
+                "${QWEN_HOME:-~/.qwen}/projects",
+                "${QWEN_HOME:-~/.qwen}/tmp",
+                "$QWEN_RUNTIME_DIR/projects",
+                "$QWEN_RUNTIME_DIR/tmp",
+            ),
+        ),
     )
 }
 """By kind; of two whose logs look alike, the more specific first."""

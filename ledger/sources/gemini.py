@@ -45,7 +45,10 @@ class GeminiChats(SessionLog):
             head = next((record for _, record in log.lines(b'"projectHash"')), {})
             return "projectHash" in head
         chat = mapping(log.document())
-        return "projectHash" in chat and isinstance(chat.get("messages"), list)
+        messages = chat.get("messages")
+        if "projectHash" not in chat or not isinstance(messages, list) or ".qwen" in log.path.parts:
+            return False
+        return all(each.get("type") != "qwen" for each in items(messages))
 
     def extract(self, log: LogReading) -> None:
         """See `SessionLog.extract`."""

@@ -33,6 +33,7 @@ _MEANT: Final = {
     "claude-code": "claude",
     "claudecode": "claude",
     "gemini-cli": "gemini",
+    "qwen-code": "qwen",
     "stream-json": "claude-stream",
     "opentelemetry": "otlp",
     "otel": "otlp",
