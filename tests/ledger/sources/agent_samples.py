@@ -1,6 +1,6 @@
 """Samples of agents' logs: `samples/<kind>/logs` and what they cost by workflow, in `expected.json`.
 
-A file `….db.sql` is made into the database that its statements describe.
+A file `….sql` is made into the database that its statements describe.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ledger.storage.store import LedgerStore
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
-FAMILY: Final = {"kilo": "opencode", "mimo": "opencode"}
+FAMILY: Final = {"kilo": "opencode", "mimo": "opencode", "omp": "pi", "openclaw": "pi"}
 """Kinds whose reader is that of another kind, by which it is tested."""
 
 
@@ -27,7 +27,7 @@ def sample(kind: str, folder: Path) -> Path:
     """Return a copy of the logs of a kind, below a folder."""
     logs = folder / "logs"
     shutil.copytree(SAMPLES / kind / "logs", logs, dirs_exist_ok=True)
-    for script in sorted(logs.rglob("*.db.sql")):
+    for script in sorted(logs.rglob("*.sql")):
         with contextlib.closing(sqlite3.connect(script.with_suffix(""))) as db:
             db.executescript(script.read_text(encoding="utf-8"))
         script.unlink()
