@@ -48,6 +48,7 @@ SUITES: Final[Mapping[str, str]] = {
     "ledger.capture.result_charging": "ledger/capture/test_agent_results.py",
     # Logs of agents of one shape: the same scenarios over each of them.
     "ledger.sources.gemini": "ledger/sources/test_agents.py",
+    "ledger.sources.kimi_code": "ledger/sources/test_agents.py",
     "ledger.sources.opencode": "ledger/sources/test_agents.py",
     "ledger.sources.session_log": "ledger/sources/test_agents.py",
     "ledger.sources.agent_places": "ledger/sources/test_agents.py",

@@ -54,6 +54,22 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             ("${GEMINI_CLI_HOME:-~}/.gemini/tmp",),
         ),
         AgentEntry(
+            "kimi",
+            "Kimi CLI",
+            "kimi:KimiSessions",
+            "a session of Kimi CLI",
+            "sessions of Kimi CLI",
+            ("${KIMI_SHARE_DIR:-~/.kimi}/sessions",),
+        ),
+        AgentEntry(
+            "kimi-code",
+            "Kimi Code",
+            "kimi_code:KimiCodeSessions",
+            "a session of Kimi Code",
+            "sessions of Kimi Code",
+            ("${KIMI_CODE_HOME:-~/.kimi-code}/sessions",),
+        ),
+        AgentEntry(
             "opencode",
             "OpenCode",
             "opencode:OpenCodeSessions",

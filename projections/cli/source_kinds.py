@@ -33,6 +33,8 @@ _MEANT: Final = {
     "claude-code": "claude",
     "claudecode": "claude",
     "gemini-cli": "gemini",
+    "kimi-cli": "kimi",
+    "oh-my-pi": "omp",
     "qwen-code": "qwen",
     "stream-json": "claude-stream",
     "opentelemetry": "otlp",

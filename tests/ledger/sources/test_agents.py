@@ -34,7 +34,7 @@ from tests.ledger.sources.agent_samples import BUCKETS, FAMILY, add, expected, r
 
 KINDS: Final = [kind for kind in AGENTS if kind not in ("claude", "codex", *FAMILY)]
 """Kinds with a sample; Claude Code and Codex have suites of their own."""
-SHARED: Final = {"gemini": "gemini-cli", "opencode": "opencode", "pi": "pi", "qwen": "qwen-code"}
+SHARED: Final = {"gemini": "gemini-cli", "kimi": "kimi-cli", "opencode": "opencode", "pi": "pi", "qwen": "qwen-code"}
 """The folder of public logs of a kind, with its `EXPECTED.json`."""
 ROUNDED: Final = Decimal("0.5e-9")
 """What a reading may differ from the amount in its log, in USD."""
@@ -266,6 +266,8 @@ def test_a_database_is_read_with_its_log_and_not_changed(tmp_path: Path) -> None
     ("kind", "session"),
     [
         ("gemini", "5b1f2c00-0000-4000-8000-00000000000a"),
+        ("kimi", "3c1e0000-0000-4000-8000-00000000000a"),
+        ("kimi-code", "session_3c1e000a"),
         ("opencode", "ses_a1"),
         ("pi", "5f110000-0000-4000-8000-00000000000a"),
         ("qwen", "9a3e0c00-0000-4000-8000-00000000000a"),
