@@ -19,6 +19,7 @@ sessions of pi up to version 0.73:
   named as the file of the session that it works for, and names its kind in `session_init`;
 - OpenClaw: a session that was reset or deleted is renamed to `….jsonl.reset.<time>` or `.deleted`. From version
   2026.8 the entries are rows of `transcript_events` in `agent/openclaw-agent.sqlite`, from 2026.9.6 partly compressed.
+  Those of a deleted session move to an archive, which is not read.
 
 Missing calls and 1-hour cache writes make a session a lower bound.
 """

@@ -48,8 +48,11 @@ class QwenChats(SessionLog):
     """The logs `qwen`."""
 
     def is_log(self, path: str) -> bool:
-        """See `SessionLog.is_log`."""
-        return path.endswith((".json", ".jsonl")) and path.split("/")[-2] == _CHATS
+        """See `SessionLog.is_log`; a document of another name is about a session, and not its chat."""
+        *folders, file = path.split("/")
+        return _CHATS in folders and (
+            file.endswith(".jsonl") or (file.startswith("session-") and file.endswith(".json"))
+        )
 
     def recognises(self, log: LogReading) -> bool:
         """See `SessionLog.recognises`: every line names its session, place in the tree and version of the client."""
@@ -90,9 +93,9 @@ class QwenChats(SessionLog):
 
 
 def _is_own(record: Mapping[str, Any]) -> bool:
-    """Whether a line is not Claude Code's, whose lines have the same ids, but another message of the assistant."""
-    message = mapping(record.get("message"))
-    return record.get("type") in ("system", "tool_result") or "parts" in message or "usageMetadata" in record
+    """Whether a line is not Claude Code's, whose lines have the same ids, but other contents."""
+    own = {"systemPayload", "usageMetadata", "toolCallResult"} & record.keys()
+    return bool(own) or "parts" in mapping(record.get("message"))
 
 
 def _is_user(message: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.importing.importer import import_source
+from ledger.sources import transcript
 from ledger.storage.directory_store import DirectoryStore
 from projections.replay.refresh import project
 from tests.ledger.sources.agent_samples import readings, sample
@@ -56,3 +57,12 @@ def test_a_fork_that_is_imported_alone_counts_its_copies_in_its_parent(tmp_path:
     assert sorted(readings(store)) == [(SESSION, "chatcmpl-1"), (fork, "chatcmpl-4")]
     import_source(store, "qwen", logs)
     assert len(readings(store)) == len({id for _, id in readings(store)})
+
+
+def test_a_transcript_of_claude_code_that_begins_with_a_system_line_is_its_own(tmp_path: Path) -> None:
+    ids = {"uuid": "u1", "parentUuid": None, "sessionId": "s1", "cwd": "/home/ann/shop", "version": "2.1.276"}
+    line = ids | {"type": "system", "subtype": "local_command", "content": "x", "timestamp": "2026-01-05T09:00:00.000Z"}
+    file = tmp_path / "s1.jsonl"
+    file.write_text(json.dumps(line) + "\n")
+    assert not transcript("qwen").identify(file)
+    assert transcript("qwen").identify(sample("qwen", tmp_path / "of qwen"))
