@@ -68,5 +68,5 @@ def test_times_ids_and_places_are_short(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(local_time("2026-11-23T18:33:01.123456Z")) == len("2026-11-23 18:33:01")
     assert (local_time(None), local_time("soon")) == ("", "soon")
     monkeypatch.chdir(Path(__file__).parent)
-    assert location(str(Path(__file__).parent / "log\x1b.jsonl"), 3) == "log·.jsonl:3"
+    assert location(str(Path(__file__).parent / "log\x07.jsonl"), 3) == "log·.jsonl:3"
     assert (location("/elsewhere/log", None), location(None, None)) == ("/elsewhere/log", "reported by API")
