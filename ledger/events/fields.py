@@ -191,4 +191,5 @@ _SOURCE: Final[Mapping[str, Check]] = {
     "series_partial": check_flag,
     "series_carried_usd": check_amount,
     "names": _names,
+    "several": check_flag,
 }

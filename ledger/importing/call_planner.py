@@ -186,7 +186,8 @@ def _fields(call: Call, message_id: str, path: ModelPath, observed_at: str | Non
         | ({"spent_at_from": call.spent_at_from} if call.spent_at else {})
         | ({"names": names} if names else {})
         | ({"process": call.process} if call.process else {})
-        | ({"cut": True} if call.cut else {}),
+        | ({"cut": True} if call.cut else {})
+        | ({"several": True} if call.several else {}),
     }
 
 

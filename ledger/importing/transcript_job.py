@@ -71,6 +71,7 @@ class TranscriptJob:
             skill=message.skill,
             plugin=message.plugin,
             client=True,
+            several=message.several,
         )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "at_least",
     "bounded_by_text",
     "is_at_least",
+    "is_one_call",
     "newest_dated_price",
     "price_event",
     "price_of",
@@ -113,13 +114,18 @@ def price_of(book: PriceBook, fields: Mapping[str, Any], moment: datetime | None
         return {}
     when = timestamps.from_wire(observed_at) if observed_at else moment
     rates = book.rates(model, when, fields.get("service_tier"))
-    one_call = fields.get("message_id") is not None
+    one_call = is_one_call(fields)
     cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)
     if rates is None or cost is None or cost > money.READING_NANOUSD_MAX:
         return {}
     price: dict[str, Any] = {"cost_usd": money.to_wire(cost), **priced_from([rates])}
     bound = rates.is_lower_bound(usage, one_call=one_call)
     return at_least(price) if bound and not fields.get("partial") else price
+
+
+def is_one_call(fields: Mapping[str, Any]) -> bool:
+    """Return whether the usage of a reading is that of a single call, and not the sum of several."""
+    return fields.get("message_id") is not None and not (fields.get("source") or {}).get("several")
 
 
 def at_least(price: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,6 +121,7 @@ class Call:
         names: what else the response is called, such as the provider's request id.
         subagent, skill, plugin: whom the cost is attributed to; no part of the meter.
         process, cut: of a log's message, see `Session`.
+        several: it is the sum of several calls, such as those of a session; how much each of them read is unknown.
         client: `session_id` is a coding agent's own, unique everywhere: all readings of it are in one subtree.
         checked: names, tier, usage and moment are valid in a ledger, the moment in its spelling.
     """
@@ -144,6 +145,7 @@ class Call:
     client: bool = False
     process: str = ""
     cut: bool = False
+    several: bool = False
     spent_at: str | None = None
     spent_at_from: str | None = None
 

@@ -231,6 +231,7 @@ def call(
     subagent: object = None,
     root: object = None,
     partial: bool = False,
+    several: bool = False,
 ) -> TranscriptMessage | None:
     """Return a call of a model, for `LogReading.add`; None when it neither used nor cost anything.
 
@@ -242,6 +243,8 @@ def call(
         subagent: the kind of sub-agent that made it.
         root: the session in whose workflow it counts, when that is another one: the session that started this one.
         partial: the log may not show all of it, or not all calls of its session.
+        several: it is the sum of several calls, such as all of a session; where a threshold or fee for each call could
+            matter, it has no price.
 
     Raises:
         ValueError: it names no session.
@@ -252,7 +255,7 @@ def call(
     if not session:
         raise ValueError("it names no session")
     message = TranscriptMessage(id, session, None, name(model) or None, usage, at, None, "", "", 0)
-    return message._replace(subagent=kind, partial=partial, nanousd=nanousd, root=name(root))
+    return message._replace(subagent=kind, partial=partial, nanousd=nanousd, root=name(root), several=several)
 
 
 def used(fresh: object, output: object, *, reads: object = 0, writes: object = 0) -> dict[str, int]:

@@ -51,6 +51,7 @@ class TranscriptMessage(NamedTuple):
         tier_asked: the service tier is the one that the client requests; which one served the call is unknown.
         nanousd: what its log says that it cost, in nanodollars; None: it is to be priced.
         root: the session in whose workflow it counts, when that is another one; "" otherwise.
+        several: see `Call`.
     """
 
     message_id: str
@@ -73,6 +74,7 @@ class TranscriptMessage(NamedTuple):
     tier_asked: bool = False
     nanousd: int | None = None
     root: str = ""
+    several: bool = False
 
     @property
     def measure(self) -> bytes:

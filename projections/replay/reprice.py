@@ -19,7 +19,7 @@ from ledger.events import money, timestamps
 from ledger.events.event import COST_OBSERVED, FORMAT_VERSION, Event, Line, event
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.ids import digest
-from ledger.pricing.price_book import PriceBook, at_least, is_at_least, priced_from
+from ledger.pricing.price_book import PriceBook, at_least, is_at_least, is_one_call, priced_from
 from ledger.storage.planned_append import append_planned
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
@@ -187,7 +187,7 @@ def _reprice(made: RepricePlan, meter: Meter, read: _Readings, book: PriceBook, 
     if (base["model"], moment) not in wanted:
         return
     rates = book.rates(base["model"], timestamps.from_wire(moment), base.get("service_tier"))
-    one_call = "message_id" in base
+    one_call = is_one_call(base)
     cost = None if rates is None else rates.cost_nanousd(usage, one_call=one_call)
     old = money.from_wire(base["cost_usd"]) if "cost_usd" in base else None
     incomplete = base.get("partial") is True and not is_at_least(base)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ledger.events.event import Event, cost_observed, event
 from ledger.pricing.price_book import is_at_least, price_event, priced_from
 from tests.ledger.pricing.list_prices import BOOK, DAY, OPUS, SONNET
@@ -47,6 +49,16 @@ def test_a_priced_event_names_its_book_and_rates_and_an_unpriced_one_stays_as_it
         cost_observed("w", model=OPUS, usage=usage, service_tier="priority", message_id="m"),
     ):
         assert price_event(BOOK, untouched) is untouched
+
+
+def test_a_sum_of_several_calls_has_no_price_above_a_threshold_though_it_has_an_id() -> None:
+    given: dict[str, Any] = {"model": SONNET, "observed_at": DAY, "message_id": "m"}
+    source = {"kind": "copilot", "several": True}
+    above, below = {"input_tokens": 200_001}, {"input_tokens": 200_000}
+    assert "cost_usd" in price_event(BOOK, cost_observed("w", usage=above, **given)).fields
+    summed = cost_observed("w", usage=above, source=source, **given)
+    assert price_event(BOOK, summed) is summed
+    assert "cost_usd" in price_event(BOOK, cost_observed("w", usage=below, source=source, **given)).fields
 
 
 def test_what_was_priced_from_several_rates_names_them_together() -> None:
