@@ -46,6 +46,14 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
         ),
         AgentEntry("codex", "Codex", "codex:CodexRollouts", "a Codex rollout", "Codex rollouts"),
         AgentEntry(
+            "copilot",
+            "GitHub Copilot CLI",
+            "copilot:CopilotSessions",
+            "a session of GitHub Copilot CLI",
+            "sessions of GitHub Copilot CLI",
+            ("${COPILOT_HOME:-~/.copilot}",),
+        ),
+        AgentEntry(
             "gemini",
             "Gemini CLI",
             "gemini:GeminiChats",

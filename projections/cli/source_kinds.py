@@ -32,7 +32,9 @@ _CALLED: Final = {
 _MEANT: Final = {
     "claude-code": "claude",
     "claudecode": "claude",
+    "copilot-cli": "copilot",
     "gemini-cli": "gemini",
+    "github-copilot": "copilot",
     "kimi-cli": "kimi",
     "oh-my-pi": "omp",
     "qwen-code": "qwen",
