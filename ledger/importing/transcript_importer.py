@@ -53,8 +53,9 @@ def import_transcripts(
     everything = options.only is not None or options.status is not None
     options = replace(options, prices=options.book())
     with collecting_rarely(), MessageIndex.opened(ledgers, waits=options.waits) as index:
-        marks = {} if everything else index.marks(kind, files)
-        readings = [found for file in files if (found := _reading_of(kind, file, marks.get(file), report)) is not None]
+        marks = index.marks(kind, files)
+        given_readings = (_reading_of(kind, file, marks.get(file), report, everything) for file in files)
+        readings = [found for found in given_readings if found is not None]
         processes = options.processes if sum(reading.bytes for reading in readings) >= _PARALLEL_BYTES else 1
         joined = JoinedMessages(kind, given, index)
         for reading, extract in _extracts(ledgers, readings, options, processes):
@@ -79,21 +80,26 @@ def _check_agent(agent: str | None) -> None:
         raise InvalidEvent("agent", str(error)) from None
 
 
-def _reading_of(kind: str, file: Path, before: FileRead | None, report: ImportReport) -> FileReading | None:
-    """How a file is to be read; None when it is as it was."""
+def _reading_of(
+    kind: str, file: Path, before: FileRead | None, report: ImportReport, everything: bool
+) -> FileReading | None:
+    """How a file is to be read; None when it is as it was, unless everything is to be read.
+
+    A document is read whole each time, but with the state of its last reading: the calls that it had then.
+    """
     stamp = FileStamp.of(file)
     if stamp is None:
         report.skipped.append(Skipped(file, None, "is gone, or is no regular file"))
         return None
     if before is None:
         return FileReading(kind, file, stamp, BEGINNING)
-    if before.stamp == stamp:
+    if before.stamp == stamp and not everything:
         report.in_unchanged_files += before.messages
         report.skipped += before.skipped
         return None
     mark = before.mark
-    if not mark.offset or stamp.size < mark.offset or stamp.inode != before.stamp.inode:
-        return FileReading(kind, file, stamp, BEGINNING)
+    if everything or not mark.offset or stamp.size < mark.offset or stamp.inode != before.stamp.inode:
+        return FileReading(kind, file, stamp, BEGINNING if mark.offset else replace(BEGINNING, state=mark.state))
     skipped = tuple(each for each in before.skipped if each.line is None or each.line <= mark.lines)
     return FileReading(kind, file, stamp, mark, before.messages, skipped)
 

@@ -33,6 +33,16 @@ class AgentEntry(NamedTuple):
 
 
 _DATA_HOME: Final = "${XDG_DATA_HOME:-~/.local/share}"
+_EDITORS: Final = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
+_EDITORS_FOLDERS: Final = ("${XDG_CONFIG_HOME:-~/.config}", "~/Library/Application Support", "$APPDATA")
+"""Of Linux, macOS and Windows."""
+
+
+def _extension_places(extension: str) -> tuple[str, ...]:
+    """The folders of an extension of VS Code and its relatives, on this machine and where it runs remotely."""
+    users = [f"{folder}/{editor}/User" for folder in _EDITORS_FOLDERS for editor in _EDITORS]
+    return tuple(f"{user}/globalStorage/{extension}" for user in (*users, "~/.vscode-server/data/User"))
+
 
 AGENTS: Final[Mapping[str, AgentEntry]] = {
     entry.kind: entry
@@ -43,6 +53,14 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             "claude:ClaudeTranscripts",
             "a transcript of Claude Code",
             "transcripts of Claude Code",
+        ),
+        AgentEntry(
+            "cline",
+            "Cline",
+            "cline:ClineTasks",
+            "a task of Cline",
+            "tasks of Cline",
+            (*_extension_places("saoudrizwan.claude-dev"), "${CLINE_DATA_DIR:-~/.cline/data}/tasks"),
         ),
         AgentEntry("codex", "Codex", "codex:CodexRollouts", "a Codex rollout", "Codex rollouts"),
         AgentEntry(
@@ -94,6 +112,14 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             (f"{_DATA_HOME}/kilo",),
         ),
         AgentEntry(
+            "kilo-code",
+            "Kilo Code",
+            "cline:ClineTasks",
+            "a task of Kilo Code",
+            "tasks of Kilo Code",
+            _extension_places("kilocode.kilo-code"),
+        ),
+        AgentEntry(
             "mimo",
             "MiMo Code",
             "opencode:OpenCodeSessions",
@@ -137,6 +163,14 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
                 "$QWEN_RUNTIME_DIR/projects",
                 "$QWEN_RUNTIME_DIR/tmp",
             ),
+        ),
+        AgentEntry(
+            "roo",
+            "Roo Code",
+            "cline:ClineTasks",
+            "a task of Roo Code",
+            "tasks of Roo Code",
+            _extension_places("rooveterinaryinc.roo-cline"),
         ),
     )
 }

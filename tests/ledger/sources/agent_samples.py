@@ -19,7 +19,14 @@ from ledger.storage.store import LedgerStore
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
-FAMILY: Final = {"kilo": "opencode", "mimo": "opencode", "omp": "pi", "openclaw": "pi"}
+FAMILY: Final = {
+    "kilo": "opencode",
+    "kilo-code": "cline",
+    "mimo": "opencode",
+    "omp": "pi",
+    "openclaw": "pi",
+    "roo": "cline",
+}
 """Kinds whose reader is that of another kind, by which it is tested."""
 
 
