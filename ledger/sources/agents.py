@@ -60,7 +60,19 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             "cline:ClineTasks",
             "a task of Cline",
             "tasks of Cline",
-            (*_extension_places("saoudrizwan.claude-dev"), "${CLINE_DATA_DIR:-~/.cline/data}/tasks"),
+            (
+                *_extension_places("saoudrizwan.claude-dev"),
+                "$CLINE_DATA_DIR/tasks",
+                "${CLINE_DIR:-~/.cline}/data/tasks",
+            ),
+        ),
+        AgentEntry(
+            "cline-cli",
+            "Cline CLI",
+            "cline_cli:ClineCliSessions",
+            "a session of Cline CLI",
+            "sessions of Cline CLI",
+            ("$CLINE_SESSION_DATA_DIR", "$CLINE_DATA_DIR/sessions", "${CLINE_DIR:-~/.cline}/data/sessions"),
         ),
         AgentEntry("codex", "Codex", "codex:CodexRollouts", "a Codex rollout", "Codex rollouts"),
         AgentEntry(

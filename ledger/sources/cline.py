@@ -30,6 +30,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from ledger.errors import InvalidInput
 from ledger.events.ids import digest
 from ledger.sources.formats.regular_files import open_regular
 from ledger.sources.names import name
@@ -119,7 +120,7 @@ def _entries(log: LogReading, messages: list[Mapping[str, Any]]) -> list[_Entry]
     for message in messages:
         try:
             entry = _entry(message) if message.get("type") == "say" else None
-        except ValueError as error:
+        except (InvalidInput, ValueError) as error:
             log.problem(1, f"a call that does not fit: {error}")
             continue
         if entry is None:

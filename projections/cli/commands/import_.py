@@ -78,8 +78,8 @@ def import_command(
                    ~/.config/claude and ~/.claude
     claude-stream  one log of `claude -p --output-format stream-json`
     codex          Codex CLI's rollouts; without PATH: $CODEX_HOME or ~/.codex
-    cline, copilot, gemini, kilo, kilo-code, kimi, kimi-code, mimo, omp,
-    openclaw, opencode, pi, qwen, roo
+    cline, cline-cli, copilot, gemini, kilo, kilo-code, kimi, kimi-code,
+    mimo, omp, openclaw, opencode, pi, qwen, roo
                    other coding agents' logs; without PATH: their default places
     csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines

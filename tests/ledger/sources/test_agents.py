@@ -34,7 +34,14 @@ from tests.ledger.sources.agent_samples import BUCKETS, FAMILY, add, expected, r
 
 KINDS: Final = [kind for kind in AGENTS if kind not in ("claude", "codex", *FAMILY)]
 """Kinds with a sample; Claude Code and Codex have suites of their own."""
-SHARED: Final = {"gemini": "gemini-cli", "kimi": "kimi-cli", "opencode": "opencode", "pi": "pi", "qwen": "qwen-code"}
+SHARED: Final = {
+    "cline-cli": "cline-cli",
+    "gemini": "gemini-cli",
+    "kimi": "kimi-cli",
+    "opencode": "opencode",
+    "pi": "pi",
+    "qwen": "qwen-code",
+}
 """The folder of public logs of a kind, with its `EXPECTED.json`."""
 ROUNDED: Final = Decimal("0.5e-9")
 """What a reading may differ from the amount in its log, in USD."""
