@@ -57,7 +57,7 @@ _Figures = tuple[int, ...]
 _NOTHING: Final[_Figures] = (0, 0, 0, 0, 0)
 
 
-class _Entry(NamedTuple):
+class _TaskMessage(NamedTuple):
     """A message that names figures, or will.
 
     Attributes:
@@ -114,9 +114,9 @@ class ClineTasks(SessionLog):
         return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
-def _entries(log: LogReading, messages: list[Mapping[str, Any]]) -> list[_Entry]:
+def _entries(log: LogReading, messages: list[Mapping[str, Any]]) -> list[_TaskMessage]:
     """The messages with figures; a request takes those of the `api_req_finished` after it."""
-    found: list[_Entry] = []
+    found: list[_TaskMessage] = []
     for message in messages:
         try:
             entry = _entry(message) if message.get("type") == "say" else None
@@ -138,7 +138,7 @@ def _entries(log: LogReading, messages: list[Mapping[str, Any]]) -> list[_Entry]
     return found
 
 
-def _entry(message: Mapping[str, Any]) -> _Entry | None:
+def _entry(message: Mapping[str, Any]) -> _TaskMessage | None:
     """One message with figures; None for one of another kind.
 
     Raises:
@@ -159,7 +159,7 @@ def _entry(message: Mapping[str, Any]) -> _Entry | None:
         return None
     if type(ts) is not int:
         raise ValueError("it has no time")
-    return _Entry(
+    return _TaskMessage(
         f"{say} {ts}",
         say,
         figures,
@@ -171,7 +171,7 @@ def _entry(message: Mapping[str, Any]) -> _Entry | None:
     )
 
 
-def _new_sums(log: LogReading, entries: list[_Entry]) -> dict[str, _Figures]:
+def _new_sums(log: LogReading, entries: list[_TaskMessage]) -> dict[str, _Figures]:
     """Return of each sum of removed requests what no import has read one by one; the state has what was read so far."""
     read, counted = _state(log, "read"), _state(log, "sums")
     present = {each.id for each in entries}
@@ -196,7 +196,7 @@ def _state(log: LogReading, key: str) -> dict[str, _Figures]:
     return {id: tuple(figures) for id, figures in mapping(log.mark.state.get(key)).items()}
 
 
-def _call(task: str, entry: _Entry, root: str, mode: object, partial: bool) -> TranscriptMessage | None:
+def _call(task: str, entry: _TaskMessage, root: str, mode: object, partial: bool) -> TranscriptMessage | None:
     whole, output, writes, reads, nanousd = entry.figures
     cached = writes + reads if entry.includes else 0
     return call(
