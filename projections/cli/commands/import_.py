@@ -74,8 +74,7 @@ def import_command(
 
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/
-    claude         Claude Code's transcripts; without PATH: $CLAUDE_CONFIG_DIR,
-                   ~/.config/claude and ~/.claude
+    claude         Claude Code's transcripts; without PATH: its default places
     claude-stream  one log of `claude -p --output-format stream-json`
     codex          Codex CLI's rollouts; without PATH: $CODEX_HOME or ~/.codex
     cline, cline-cli, copilot, gemini, kilo, kilo-code, kimi, kimi-code,
