@@ -43,7 +43,7 @@ def agent_folders(kind: str, *, existing: bool = False) -> list[Path]:
         existing: only those that exist here, also where they cannot be read.
     """
     places = AGENTS[kind].places
-    if not places:
+    if not places and not AGENTS[kind].anywhere:
         reader = agent_reader(kind)
         return reader.existing_folders() if existing else reader.default_folders()
     found = [Path(path).expanduser() for place in places if (path := _expanded(place))]

@@ -22,6 +22,7 @@ class AgentEntry(NamedTuple):
         files: what a folder with its logs holds.
         places: its default folders. `~` is the home, `$NAME` a variable of the environment, `${NAME:-path}` a variable
             or else a path; a place whose variable is not set is none. Without places the reader knows them.
+        anywhere: its logs have no default place, and are read from a named path alone.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class AgentEntry(NamedTuple):
     file: str
     files: str
     places: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 _DATA_HOME: Final = "${XDG_DATA_HOME:-~/.local/share}"
@@ -82,6 +84,12 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             "a session of GitHub Copilot CLI",
             "sessions of GitHub Copilot CLI",
             ("${COPILOT_HOME:-~/.copilot}",),
+            "crush",
+            "Crush",
+            "crush:CrushSessions",
+            "a database of Crush",
+            "databases of Crush",
+            ("$CRUSH_GLOBAL_DATA", f"{_DATA_HOME}/crush", "$LOCALAPPDATA/crush"),
         ),
         AgentEntry(
             "gemini",

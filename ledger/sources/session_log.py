@@ -232,6 +232,7 @@ def call(
     root: object = None,
     partial: bool = False,
     several: bool = False,
+    unknown: bool = False,
 ) -> TranscriptMessage | None:
     """Return a call of a model, for `LogReading.add`; None when it neither used nor cost anything.
 
@@ -245,12 +246,15 @@ def call(
         partial: the log may not show all of it, or not all calls of its session.
         several: it is the sum of several calls, such as all of a session; where a threshold or fee for each call could
             matter, it has no price.
+        unknown: something was used, also where neither usage nor cost is known: the reading is then "at least" nothing.
 
     Raises:
         ValueError: it names no session.
     """
     if not any(usage.values()) and not nanousd:
-        return None
+        if not unknown:
+            return None
+        usage, nanousd, partial = {}, None, True
     session, kind = name(session_id), name(subagent) or None
     if not session:
         raise ValueError("it names no session")

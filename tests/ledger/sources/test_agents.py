@@ -86,7 +86,7 @@ def test_a_sample_costs_what_is_expected_and_once(kind: str, tmp_path: Path) -> 
     for (workflow_id, _), line in readings(store).items():
         assert line["source"]["kind"] == kind
         add(sums[workflow_id], line)
-    for workflow_id, wanted in expected(kind).items():
+    for workflow_id, wanted in expected(kind, logs).items():
         got = sums.pop(workflow_id)
         assert {name: got.get(name) for name in ("calls", *BUCKETS)} == {
             name: wanted.get(name) for name in ("calls", *BUCKETS)
