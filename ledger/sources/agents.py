@@ -138,6 +138,15 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             "a task of Kilo Code",
             "tasks of Kilo Code",
             _extension_places("kilocode.kilo-code"),
+            "openhands",
+            "OpenHands",
+            "openhands:OpenHandsConversations",
+            "a conversation of OpenHands",
+            "conversations of OpenHands",
+            (
+                "${OPENHANDS_PERSISTENCE_DIR:-~/.openhands}/conversations",
+                "$OPENHANDS_CONVERSATIONS_DIR",
+            ),
         ),
         AgentEntry(
             "mimo",
