@@ -6,8 +6,8 @@ OpenHands/OpenHands-CLI (`locations.py`):
 - a conversation has metrics by usage id: the agent, its condenser, and sub-agents (`delegate:<id>`). All of them add.
   An evaluation has one line for each instance, with the metrics of all of its usage ids together;
 - `token_usages` has one entry for each call, in order. `costs` has one for each call that has a price, in order: if
-  there are fewer, which calls they belong to is unknown, and only their sum is right. So the n-th cost counts with the n-th
-  call, and calls after the last cost do not count, unless there is no cost at all: they may have one already;
+  there are fewer, which calls they belong to is unknown, and only their sum is right. So the n-th cost counts with the
+  n-th call; calls after the last cost do not count, unless there is no cost at all;
 - `prompt_tokens` includes cache reads and writes, `completion_tokens` the reasoning. An agent over ACP may count the
   cache beside the prompt, and names its session as the `response_id` of each call;
 - a file is written again after each call. A conversation's calls come again in its evaluation, and a sub-agent's in its

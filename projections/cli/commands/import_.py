@@ -13,6 +13,7 @@ from ledger.importing.auto_import import SourceReading
 from ledger.importing.import_report import ImportReport
 from ledger.importing.importer import ImportOptions, SourceEntry, SourceRegister, configured, import_entry
 from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.sources.agents import AGENTS
 from ledger.sources.formats.jsonl import CUT
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
@@ -80,6 +81,8 @@ def import_command(
     cline, cline-cli, copilot, gemini, kilo, kilo-code, kimi, kimi-code,
     mimo, omp, openclaw, opencode, pi, qwen, roo
                    other coding agents' logs; without PATH: their default places
+    mini-swe-agent, swe-agent
+                   other coding agents' logs, which have no default place
     csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
     otlp           OpenTelemetry as the Collector's file exporter writes it
@@ -187,7 +190,7 @@ def _is_foreign(path: Path, found: ImportReport) -> bool:
 
 
 def _default_paths(kind: str) -> list[Path]:
-    if kind not in TRANSCRIPT_KINDS:
+    if kind not in TRANSCRIPT_KINDS or AGENTS[kind].anywhere:
         raise click.UsageError(f"name the PATH that `import {kind}` is to read")
     if found := transcript(kind).existing_folders():
         return found
