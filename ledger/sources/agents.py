@@ -50,6 +50,14 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
     entry.kind: entry
     for entry in (
         AgentEntry(
+            "aider",
+            "Aider",
+            "aider:AiderRuns",
+            "a chat history or an analytics log of Aider",
+            "chat histories of Aider",
+            anywhere=True,
+        ),
+        AgentEntry(
             "claude",
             "Claude Code",
             "claude:ClaudeTranscripts",

@@ -36,6 +36,9 @@ __all__ = ["LogReading", "SessionLog", "call", "count", "dollars", "items", "map
 _IDENTIFIED_FILES_MAX: Final = 3
 _DOCUMENT_BYTES_MAX: Final = 64 * 1024 * 1024
 """A document is in memory whole."""
+_TEXT_LINE_BYTES_MAX: Final = 64 * 1024
+"""A longer line of a text is read in pieces: none that names a cost is."""
+_BUFFER_BYTES: Final = 1024 * 1024
 _DATABASE_WAIT_SECONDS: Final = 2.0
 _WHOLE: Final = Mark()
 
@@ -124,6 +127,19 @@ class LogReading:
         except OSError as error:
             self._unreadable(error)
         return None
+
+    def text(self) -> Iterator[tuple[int, str]]:
+        """Yield the lines of a text that are whole, each with its number; always all of them."""
+        try:
+            with open_regular(self.path, buffering=_BUFFER_BYTES) as file:
+                number = 0
+                while (line := file.readline(_TEXT_LINE_BYTES_MAX)).endswith(b"\n") or len(
+                    line
+                ) == _TEXT_LINE_BYTES_MAX:
+                    number += line.endswith(b"\n")
+                    yield number, line.decode("utf-8", "replace").rstrip()
+        except OSError as error:
+            self._unreadable(error)
 
     def lines(self, *wanted: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the records of JSON lines since the mark, each with its line; see `TranscriptLines`.

@@ -81,7 +81,7 @@ def import_command(
     cline, cline-cli, copilot, gemini, kilo, kilo-code, kimi, kimi-code,
     mimo, omp, openclaw, opencode, pi, qwen, roo
                    other coding agents' logs; without PATH: their default places
-    mini-swe-agent, swe-agent
+    aider, mini-swe-agent, swe-agent
                    other coding agents' logs, which have no default place
     csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
