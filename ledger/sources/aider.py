@@ -95,7 +95,7 @@ def _is_history(head: Iterable[str]) -> bool:
 
 
 @dataclass(slots=True)
-class _Run:
+class _AiderRun:
     """A run of a history while it is read.
 
     Attributes:
@@ -113,11 +113,11 @@ class _Run:
 def _read_history(log: LogReading) -> None:
     project = str(log.path.absolute().parent) if log.path.name == _HISTORY else ""
     had: Counter[str] = Counter()
-    run = _Run()
+    run = _AiderRun()
     for number, line in log.text():
         _add_waiting(log, run, _LATER_COST.fullmatch(line))
         if begun := _RUN.fullmatch(line):
-            run = _Run(_session_of(log, begun[1], had), _local_moment(begun[1]))
+            run = _AiderRun(_session_of(log, begun[1], had), _local_moment(begun[1]))
             log.begin(run.session_id, run.at, project)
         elif named := _MODEL.match(line):
             run.model = named[1]
@@ -127,7 +127,7 @@ def _read_history(log: LogReading) -> None:
     _add_waiting(log, run, None)
 
 
-def _add_waiting(log: LogReading, run: _Run, later: re.Match[str] | None) -> None:
+def _add_waiting(log: LogReading, run: _AiderRun, later: re.Match[str] | None) -> None:
     """Add the call of a line with tokens, once it is known whether its cost is on the line after it."""
     if run.waiting is not None:
         number, found = run.waiting
@@ -150,7 +150,7 @@ def _local_moment(start: str) -> str:
         return ""
 
 
-def _call(run: _Run, found: re.Match[str], cost: str | None) -> TranscriptMessage | None:
+def _call(run: _AiderRun, found: re.Match[str], cost: str | None) -> TranscriptMessage | None:
     """The call of one message, as a history has it."""
     sent, write, hit, received = (_rounded(found[name]) for name in ("sent", "write", "hit", "received"))
     nanousd = dollars(cost)

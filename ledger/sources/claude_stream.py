@@ -10,6 +10,7 @@ https://docs.anthropic.com/en/docs/claude-code/sdk:
 - a process is identified by the `uuid` of its first `init` line for a session;
 - a sub-agent's lines name the call that started it (`parent_tool_use_id`), and in newer versions its type;
 - `--output-format json --verbose` writes the same records as one array, `--output-format json` the result alone;
+- a program may write the messages of the Claude Agent SDK itself; see `sdk_messages`;
 - totals carry no time; the file's modification time is the only one.
 """
 
@@ -41,8 +42,8 @@ from ledger.sources.findings import (
     file_time,
     spelled,
 )
-from ledger.sources.formats.jsonl import records
 from ledger.sources.names import name, name_id
+from ledger.sources.sdk_messages import stream_records
 from ledger.sources.unknown_usage import UnknownUsage, has_usage
 
 __all__ = ["ClaudeStream", "read_log"]
@@ -125,7 +126,7 @@ class ClaudeStream:
         """See `Source.identify`: among the first records is one of stream-json's."""
         if not path.is_file():
             return False
-        for number, found in enumerate(records(path)):
+        for number, found in enumerate(stream_records(path)):
             if not isinstance(found, Skipped) and found[1].get("type") in ("system", "assistant", "result"):
                 return "session_id" in found[1]
             if number >= 20:
@@ -187,7 +188,7 @@ def read_log(path: Path, agent: str | None, findings: Findings) -> None:
     processes: dict[str, _Process] = {}
     file = spelled(path)
     empty, unknown = True, UnknownUsage(path)
-    for found in records(path, arrays=True):
+    for found in stream_records(path):
         empty = False
         if isinstance(found, Skipped):
             findings.skipped.append(found)
