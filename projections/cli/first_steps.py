@@ -17,7 +17,8 @@ __all__ = ["default_folders", "print_first_steps"]
 
 def default_folders() -> dict[str, list[Path]]:
     """Return the folders where the logs of the supported agents are looked for, by kind."""
-    return {kind: transcript(kind).default_folders() for kind in TRANSCRIPT_KINDS}
+    folders = {kind: transcript(kind).default_folders() for kind in TRANSCRIPT_KINDS}
+    return {kind: found for kind, found in folders.items() if found}
 
 
 def print_first_steps(where: str, *, shared: bool = False) -> None:
