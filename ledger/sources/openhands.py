@@ -48,7 +48,8 @@ class OpenHandsConversations(SessionLog):
     def recognises(self, log: LogReading) -> bool:
         """See `SessionLog.recognises`."""
         if log.path.suffix == ".jsonl":
-            return any("instance_id" in line and _has_metrics(line) for _, line in log.lines(b'"instance_id"'))
+            first = next((line for _, line in log.lines(b'"instance_id"')), {})
+            return "instance_id" in first and "metrics" in first
         return isinstance(mapping(mapping(log.document()).get("stats")).get("usage_to_metrics"), dict)
 
     def extract(self, log: LogReading) -> None:

@@ -47,7 +47,7 @@ def test_an_import_of_another_tools_output_names_the_command(run: Run, asked: st
         ("claude-code", "did you mean 'claude'?"),
         ("otel", "did you mean 'otlp'?"),
         ("Codex", "did you mean 'codex'?"),
-        ("zebra", "give one of adw, claude, "),
+        ("zebra", "give one of adw, aider, "),
         (str(FILES["codex"]), f"costledger import codex {FILES['codex']}"),
     ],
 )
