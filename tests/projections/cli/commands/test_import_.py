@@ -106,7 +106,7 @@ def failed(folder: Path, *arguments: str) -> str:
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, data: tuple[str, str]) -> None:
     path = str(write(tmp_path / "s1.jsonl", asked(), said("m1", 5)))
     assert "leave out" in run(*data, "import", "claude", path, "--workflow", "w", "--workflow-by", "branch", code=2)
-    assert "is for claude, codex, " in run(*data, "import", "jsonl", path, "--workflow-by", "session", code=2)
+    assert "is for aider, claude, " in run(*data, "import", "jsonl", path, "--workflow-by", "session", code=2)
     assert "empty" in run(*data, "import", "claude", "", code=2)
     assert "is no file or folder" in failed(tmp_path, "import", "otlp", "/dev/null")
     (tmp_path / "costledger.toml").write_text('[[sources]]\nkind = "csv"\npath = "no.csv"\n')
