@@ -124,6 +124,14 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             ("${KIMI_CODE_HOME:-~/.kimi-code}/sessions",),
         ),
         AgentEntry(
+            "mini-swe-agent",
+            "mini-swe-agent",
+            "swe_agent:SweAgentRuns",
+            "a trajectory of mini-swe-agent",
+            "trajectories of mini-swe-agent",
+            anywhere=True,
+        ),
+        AgentEntry(
             "opencode",
             "OpenCode",
             "opencode:OpenCodeSessions",
@@ -152,6 +160,12 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
             "a trajectory of mini-swe-agent",
             "trajectories of mini-swe-agent",
             anywhere=True,
+            "mimo",
+            "MiMo Code",
+            "opencode:OpenCodeSessions",
+            "a session of MiMo Code",
+            "sessions of MiMo Code",
+            (f"{_DATA_HOME}/mimocode",),
         ),
         AgentEntry(
             "openhands",
@@ -163,14 +177,6 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
                 "${OPENHANDS_PERSISTENCE_DIR:-~/.openhands}/conversations",
                 "$OPENHANDS_CONVERSATIONS_DIR",
             ),
-        ),
-        AgentEntry(
-            "mimo",
-            "MiMo Code",
-            "opencode:OpenCodeSessions",
-            "a session of MiMo Code",
-            "sessions of MiMo Code",
-            (f"{_DATA_HOME}/mimocode",),
         ),
         AgentEntry(
             "pi",
@@ -208,6 +214,8 @@ AGENTS: Final[Mapping[str, AgentEntry]] = {
                 "$QWEN_RUNTIME_DIR/projects",
                 "$QWEN_RUNTIME_DIR/tmp",
             ),
+        ),
+        AgentEntry(
             "swe-agent",
             "SWE-agent",
             "swe_agent:SweAgentRuns",
