@@ -37,7 +37,7 @@ _IDENTIFIED_FILES_MAX: Final = 3
 _DOCUMENT_BYTES_MAX: Final = 64 * 1024 * 1024
 """A document is in memory whole."""
 _TEXT_LINE_BYTES_MAX: Final = 64 * 1024
-"""A longer line of a text is read in pieces: none that names a cost is."""
+"""Of a longer line only the end is read: none that names a cost is so long."""
 _BUFFER_BYTES: Final = 1024 * 1024
 _DATABASE_WAIT_SECONDS: Final = 2.0
 _WHOLE: Final = Mark()
@@ -133,11 +133,10 @@ class LogReading:
         try:
             with open_regular(self.path, buffering=_BUFFER_BYTES) as file:
                 number = 0
-                while (line := file.readline(_TEXT_LINE_BYTES_MAX)).endswith(b"\n") or len(
-                    line
-                ) == _TEXT_LINE_BYTES_MAX:
-                    number += line.endswith(b"\n")
-                    yield number, line.decode("utf-8", "replace").rstrip()
+                while line := file.readline(_TEXT_LINE_BYTES_MAX):
+                    if line.endswith(b"\n"):
+                        number += 1
+                        yield number, line.decode("utf-8", "replace").rstrip()
         except OSError as error:
             self._unreadable(error)
 

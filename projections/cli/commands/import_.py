@@ -76,13 +76,11 @@ def import_command(
     \b
     adw            a tree of agents' folders: agents/<workflow id>/<agent>/
     claude         Claude Code's transcripts; without PATH: its default places
-    claude-stream  one log of `claude -p --output-format stream-json`
+    claude-stream  one log of stream-json, or messages of the Claude Agent SDK
     codex          Codex CLI's rollouts; without PATH: $CODEX_HOME or ~/.codex
-    cline, cline-cli, copilot, gemini, kilo, kilo-code, kimi, kimi-code,
-    mimo, omp, openclaw, opencode, pi, qwen, roo
-                   other coding agents' logs; without PATH: their default places
-    aider, mini-swe-agent, swe-agent
-                   other coding agents' logs, which have no default place
+    aider, cline, cline-cli, copilot, crush, gemini, kilo, kilo-code, kimi,
+    kimi-code, mimo, mini-swe-agent, omp, openclaw, opencode, openhands, pi,
+    qwen, roo, swe-agent: other agents' logs; without PATH: default places
     csv, jsonl     any other table of calls; --map names the column of each field
     litellm        an export of LiteLLM's spend log: CSV, JSON or JSON lines
     otlp           OpenTelemetry as the Collector's file exporter writes it

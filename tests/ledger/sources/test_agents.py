@@ -39,9 +39,6 @@ SHARED: Final = {
     "gemini": "gemini-cli",
     "kimi": "kimi-cli",
     "opencode": "opencode",
-    "gemini": "gemini-cli",
-    "kimi": "kimi-cli",
-    "opencode": "opencode",
     "openhands": "openhands",
     "pi": "pi",
     "qwen": "qwen-code",
@@ -49,7 +46,6 @@ SHARED: Final = {
 """The folder of public logs of a kind, with its `EXPECTED.json`."""
 ROUNDED: Final = Decimal("0.5e-9")
 """What a reading may differ from the amount in its log, in USD."""
-"""The folder of public logs of a kind, with its `EXPECTED.json`."""
 CALLED: Final = {"x__y-1-54ceda9d": "made/output.jsonl#x__y-1"}
 """What `EXPECTED.json` calls a session that has no id of its own."""
 CLIENTS: Final = [
