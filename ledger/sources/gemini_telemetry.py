@@ -11,6 +11,8 @@ https://github.com/QwenLM/qwen-code/blob/main/packages/core/src/telemetry/types.
   and thoughts. Neither record has an id of the other; both have the session, time, model, input and output of the call,
   so these are the identity of both. Alone, the second one is a lower bound: it does not show how much of its input was
   cached, so only its output counts.
+- The chats of Gemini CLI name none of these: telemetry and chats are two accounts of a session that cannot be matched.
+  Those of Qwen Code have the provider's ids.
 - The spans of both repeat the log records. Qwen Code's name the response as its log records do, and count as the same
   call; Gemini CLI's do not, and are ignored.
 """
@@ -24,7 +26,10 @@ from ledger.events.ids import digest
 from ledger.providers.genai_semconv import INPUT, OUTPUT, first, text, token_count
 from ledger.providers.usage import disjoint
 
-__all__ = ["Answer", "answer_of", "is_own", "is_repeated_by_logs"]
+__all__ = ["AGENT", "Answer", "answer_of", "is_own", "is_repeated_by_logs"]
+
+AGENT: Final = "main"
+"""As readings of the chats name it."""
 
 _GEMINI: Final = "gemini-cli"
 _QWEN: Final = "qwen-code"
@@ -41,12 +46,14 @@ class Answer(NamedTuple):
         native: what both records of the call have in common, or the provider's id of the response.
         usage: in disjoint buckets; None: unknown.
         partial: the usage is known to be incomplete.
+        names: the provider's id of the response, where it is known; see `Call`.
     """
 
     native: str
     model: str | None
     usage: dict[str, int] | None
     partial: bool
+    names: tuple[str, ...] = ()
 
 
 def is_own(scope: str, names: Collection[Any]) -> bool:
@@ -93,10 +100,11 @@ def _response(client: str, attributes: Mapping[str, Any], session: str | None, m
     inside = total == whole + output + tool if total else client == _QWEN
     usage = disjoint(whole, 0, cached, output if inside else output + thoughts)
     usage["input_tokens"] += tool
-    native = text(attributes.get("response_id")) or _identity(session, moment, model, whole, output)
+    response = text(attributes.get("response_id"))
+    native, names = response or _identity(session, moment, model, whole, output), (response,) if response else ()
     if not any(usage.values()):
-        return Answer(native, model, None, partial=True)
-    return Answer(native, model, usage, partial=inside and thoughts > 0 and not total)
+        return Answer(native, model, None, partial=True, names=names)
+    return Answer(native, model, usage, partial=inside and thoughts > 0 and not total, names=names)
 
 
 def _twin(attributes: Mapping[str, Any], session: str | None, moment: str | None) -> Answer:

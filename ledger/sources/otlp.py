@@ -276,8 +276,8 @@ def _gemini(names: list[Any], attributes: Attributes, moment: str | None, contex
     if answer is None:
         return None
     workflow, agent, session = context.owner(attributes)
-    native, model, usage, partial = answer
-    call = Call(KIND, native, model, usage, context.location, agent, session, None, moment, None, partial)
+    where = (context.location, agent or gemini_telemetry.AGENT, session)
+    call = Call(KIND, *answer[:3], *where, None, moment, None, answer.partial, names=answer.names, client=True)
     return WorkflowFinding(workflow, call, context.facts(attributes))
 
 

@@ -134,7 +134,7 @@ def _response(log: LogReading, record: Mapping[str, Any], event: Mapping[str, An
         root=log.state.get("parent"),
         partial=True,
     )
-    return _marked(found, record)
+    return _marked(found and found._replace(names=answer.names), record)
 
 
 def _line(log: LogReading, record: Mapping[str, Any]) -> TranscriptMessage | None:
