@@ -13,7 +13,9 @@ from typing import Final
 from ledger.storage.directory_store import DirectoryStore
 from tests.clients import sandbox
 from tests.clients.anthropic_api import AnthropicHandler
+from tests.clients.gemini_api import GeminiHandler
 from tests.clients.http_fake import FakeApi, FakeHandler
+from tests.clients.interruption import cut_documents
 from tests.clients.openai_api import OpenAiHandler
 from tests.clients.otlp_receiver import OtlpHandler, write_requests
 from tests.clients.scenarios import SCENARIOS
@@ -65,6 +67,7 @@ def played(client: Client, version: str, scenario: str, folder: Path, executable
     script = Script(chance)
     with ExitStack() as running:
         handlers: dict[str, type[FakeHandler]] = {"anthropic": AnthropicHandler, "openai": OpenAiHandler}
+        handlers["gemini"] = GeminiHandler
         apis = {name: running.enter_context(FakeApi(handler, script).running()) for name, handler in handlers.items()}
         otlp = running.enter_context(FakeApi(OtlpHandler, script).running())
         base = {name: os.environ[name] for name in ("PATH",)} | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
@@ -134,6 +137,7 @@ def _interrupted(folder: Path, chance: random.Random) -> Path:
         if file.is_file() and "live" not in file.relative_to(copy).parts:
             lines = file.read_bytes().splitlines(keepends=True)
             file.write_bytes(b"".join(lines[: chance.randint(len(lines) // 2, len(lines))]))
+    cut_documents(copy / "homes", chance)
     return copy
 
 

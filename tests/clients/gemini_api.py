@@ -8,13 +8,20 @@ from typing import Any, Final
 
 from tests.clients.http_fake import Call, FakeHandler, new_id
 from tests.clients.prices import gemini_cost
-from tests.clients.script import Step
+from tests.clients.script import SUB_JOB, Step
 
 __all__ = ["GeminiHandler"]
 
 Json = dict[str, Any]
 
-_SHELL: Final = "run_shell_command"
+_SHELL: Final = ("run_shell_command", {"command": "echo hi", "description": "say hi"})
+_SEARCH: Final = ("google_web_search", {"query": "what is new"})
+_TASKS: Final = (
+    ("invoke_agent", {"agent_name": "generalist", "prompt": SUB_JOB}),
+    ("delegate_to_agent", {"agent_name": "codebase_investigator", "objective": SUB_JOB}),
+)
+_COMPLETION: Final = "complete_task"
+"""The tool by which a sub-agent ends."""
 _HELPER: Final = {"reasoning": "x", "next_speaker": "user", "model_choice": "flash", "title": "A session"}
 """What helper calls that ask for JSON may want to find."""
 
@@ -37,8 +44,7 @@ class GeminiHandler(FakeHandler):
         usage, id = self.usage(call), new_id("resp-")
         complete = False
         try:
-            self.respond(id, call, self.part(call, step, helper=helper), usage, step)
-            complete = True
+            complete = self.respond(id, call, self.parts(call, step, body, helper=helper), usage, step)
         finally:
             self.record(call, id, usage, gemini_cost(model, usage), complete=complete)
         return None
@@ -67,30 +73,41 @@ class GeminiHandler(FakeHandler):
             "totalTokenCount": prompt + written + thoughts,
         }
 
-    def part(self, call: Call, step: Step, *, helper: bool) -> Json:
+    def parts(self, call: Call, step: Step, body: Json, *, helper: bool) -> list[Json]:
         if helper:
-            return {"text": json.dumps(_HELPER)}
-        if step.action == "bash" and _SHELL in call.tools:
-            return {"functionCall": {"name": _SHELL, "args": {"command": "echo hi", "description": "say hi"}}}
-        return {"text": "Done, as the script says."}
+            return [{"text": json.dumps(_HELPER)}]
+        choices = {"bash": (_SHELL,), "task": _TASKS, "search": (_SEARCH,)}.get(step.action, ())
+        found = next(((name, given) for name, given in choices if name in call.tools), None)
+        if found is None and _COMPLETION in call.tools and not step.slow:
+            found = (_COMPLETION, _completion(body))
+        if found is None:
+            return [{"text": "Done, as the script says."}]
+        return [{"functionCall": {"name": found[0], "args": found[1]}}] * step.count
 
-    def respond(self, id: str, call: Call, part: Json, usage: Json, step: Step) -> None:
+    def respond(self, id: str, call: Call, parts: list[Json], usage: Json, step: Step) -> bool:
+        """Answer; return whether that was whole: a stream without an end is one that the client asks for again."""
+
         def chunk(parts: list[Json], metadata: Json, reason: str | None = None) -> Json:
             candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
             candidate |= {"finishReason": reason} if reason else {}
             return {"candidates": [candidate], "modelVersion": call.model, "responseId": id, "usageMetadata": metadata}
 
         if not call.stream:
-            return self.json(200, chunk([part], usage, "STOP"))
+            self.json(200, chunk(parts, usage, "STOP"))
+            return True
         self.start_stream()
         begun = {name: usage[name] for name in ("promptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")}
-        if "text" in part:
-            for piece in self.pieces(part["text"], step):
+        if step.drop:
+            self.event(chunk([{"text": "Do"}], begun))
+        elif "text" in parts[0]:
+            for piece in self.pieces(parts[0]["text"], step):
                 self.event(chunk([{"text": piece}], begun))
         else:
-            self.event(chunk([part], begun))
-        self.event(chunk([{"text": ""}], usage, "STOP"))
-        return self.end_stream()
+            self.event(chunk(parts, begun))
+        if not step.drop:
+            self.event(chunk([{"text": ""}], usage, "STOP"))
+        self.end_stream()
+        return not step.drop
 
     def event(self, document: Json) -> None:
         self.send(f"data: {json.dumps(document)}\r\n\r\n")
@@ -104,3 +121,18 @@ def _is_prompt(content: Json) -> bool:
     parts = content.get("parts") or []
     is_result = any("functionResponse" in part for part in parts)
     return content.get("role", "user") == "user" and not is_result and any("text" in part for part in parts)
+
+
+def _completion(body: Json) -> Json:
+    """What a sub-agent's last call says, in the shape that the tool asks for."""
+    declared = [one for tool in body.get("tools") or [] for one in tool.get("functionDeclarations") or []]
+    given = next(one for one in declared if one["name"] == _COMPLETION)
+    return dict(_filled(given.get("parametersJsonSchema") or given.get("parameters") or {}))
+
+
+def _filled(schema: Json) -> Any:
+    """The smallest value of a schema."""
+    kind = str(schema.get("type", "")).lower()
+    if kind == "object":
+        return {name: _filled(inner) for name, inner in (schema.get("properties") or {}).items()}
+    return {"array": [], "boolean": True, "integer": 1, "number": 1}.get(kind, "done")

@@ -247,7 +247,7 @@ class FakeHandler(BaseHTTPRequestHandler):
                 raise BrokenPipeError("dropped by the script")
         if step.slow:
             until = time.monotonic() + SLOW_SECONDS
-            while time.monotonic() < until:
-                yield "and on "
+            while (left := until - time.monotonic()) > 0:
+                yield f"and on {left:.3f} "  # some clients stop a stream that repeats itself
                 self.api.slow.set()
                 time.sleep(0.1)

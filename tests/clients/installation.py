@@ -64,6 +64,11 @@ def python(name: str, requirements: Sequence[str]) -> Path:
 
 def _take(part: Path, folder: Path) -> None:
     """Put a finished folder in its place; another process may have been faster."""
+    for link in [path for path in part.rglob("*") if path.is_symlink()]:
+        target = link.readlink()
+        if target.is_relative_to(part):  # some packages link to where they were installed
+            link.unlink()
+            link.symlink_to(os.path.relpath(target, link.parent))
     try:
         part.rename(folder)
     except OSError:

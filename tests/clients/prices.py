@@ -28,9 +28,13 @@ OPENAI: Final = {  # input, cached input, output
     "gpt-5": ("1.25", "0.125", "10"),
     "gpt-5-codex": ("1.25", "0.125", "10"),
     "gpt-5-mini": ("0.25", "0.025", "2"),
+    "gpt-5-nano": ("0.05", "0.005", "0.4"),
+    "gpt-5.4-nano": ("0.2", "0.02", "1.25"),
 }
 GEMINI: Final = {  # input, cached input, output; from 200,000 input tokens on the second row
     "gemini-2.5-flash": (("0.3", "0.03", "2.5"), ("0.3", "0.03", "2.5")),
+    "gemini-2.5-flash-lite": (("0.1", "0.01", "0.4"), ("0.1", "0.01", "0.4")),
+    "gemini-3-flash-preview": (("0.5", "0.05", "3"), ("0.5", "0.05", "3")),
     "gemini-2.5-pro": (("1.25", "0.125", "10"), ("2.5", "0.25", "15")),
 }
 _GEMINI_LONG: Final = 200_000

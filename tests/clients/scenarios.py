@@ -60,6 +60,12 @@ def _compact(stage: Stage) -> None:
     stage.turn("after it", "resume", session)
 
 
+def _auto_compact(stage: Stage) -> None:
+    session = stage.turn("USE_BASH first")
+    stage.turn("BIG_CONTEXT USE_BASH over the limit", "resume", session)
+    stage.turn("after it", "resume", session)
+
+
 def _search(stage: Stage) -> None:
     stage.turn("USE_SEARCH please")
 
@@ -134,6 +140,7 @@ def _two_terminals(stage: Stage) -> None:
 
 
 _FORK, _TERMINAL = frozenset({"fork"}), frozenset({"terminal"})
+_AUTO = frozenset({"auto-compact"})
 
 _TABLE: Final = (
     Scenario("new", "one prompt, one answer", _new),
@@ -143,6 +150,7 @@ _TABLE: Final = (
     Scenario("continue", "the last session goes on", _continue, frozenset({"continue"})),
     Scenario("fork", "a session is forked, and its parent goes on", _fork, _FORK),
     Scenario("compact", "a session is compacted without a terminal, and goes on", _compact, frozenset({"compact"})),
+    Scenario("auto-compact", "a session that is compacted by itself, and goes on", _auto_compact, _AUTO),
     Scenario("web-search", "a web search", _search, frozenset({"web-search"})),
     Scenario("429", "refused twice with 429, then answered", _rate_limit),
     Scenario("529", "refused twice with 529, then answered", _overloaded),

@@ -255,6 +255,8 @@ class Stage:
         own records: some clients make helper calls under an id of their own.
         """
         responses = [given.document() for api in self.api.values() for given in api.given]
+        for one in responses:
+            one["session"] = one["session"] or self.sessions.get(one["process"])
         sessions: dict[str, Decimal] = {}
         for one in responses:
             if one["complete"] and one["cost_usd"] is not None:

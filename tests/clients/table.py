@@ -97,6 +97,7 @@ def _table(client: str, version: str, results: list[Recorded]) -> str:
 _WAYS: Final = (
     "transcripts",
     "rollouts",
+    "logs",
     "stream logs",
     "OTLP JSON",
     "OTLP protobuf",

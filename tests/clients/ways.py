@@ -19,6 +19,7 @@ from ledger.config.schema import BudgetConfig
 from ledger.errors import InvalidInput
 from ledger.importing.importer import import_source
 from ledger.pricing.genai_book import GenaiPrices
+from ledger.sources import transcript
 from ledger.storage.directory_store import DirectoryStore
 from projections.claude_code.drain import drain
 
@@ -128,7 +129,26 @@ def _rollouts(store: DirectoryStore, folder: Path, chance: random.Random) -> Non
         import_source(store, "codex", file)
 
 
+_PLACES: Final = {
+    "gemini": ".gemini/tmp",
+    "opencode": ".local/share/opencode",
+    "qwen": ".qwen",
+    "pi": ".pi/agent/sessions",
+}
+"""Where other agents have their logs, by kind."""
+
+
+def _logs(store: DirectoryStore, folder: Path, chance: random.Random) -> None:
+    for kind, place in _PLACES.items():
+        for logs in [home / place for home in _homes(folder) if (home / place).is_dir()]:
+            files = transcript(kind).files(logs)
+            chance.shuffle(files)
+            for file in files if chance.random() < 0.5 else [logs]:
+                import_source(store, kind, file)
+
+
 WAYS: Final[dict[str, Way]] = {
+    "logs": _logs,
     "transcripts": _transcripts,
     "stream logs": _streams,
     "telemetry": _telemetry,
