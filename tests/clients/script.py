@@ -7,7 +7,7 @@
 | `USE_SEARCH` | a web search, by the client's tool or the API's own |
 | `ERR429`, `ERR529`, `ERR500` | this error, two times; then the answer |
 | `DROP` | the first stream is cut in the middle, the second is whole |
-| `SLOW` | a stream that goes on until its client is killed |
+| `SLOW` | a stream that goes on until its client is killed; once |
 | `BIG_CONTEXT` | more than 200,000 cached tokens read |
 | `CACHE_5M`, `CACHE_1H`, `CACHE_NONE` | only cache writes of this lifetime; no cache at all |
 """
@@ -74,7 +74,10 @@ class Script:
             return Step("search", drop=drop)
         if "USE_BASH" in prompt and results < (2 if "TWICE" in prompt else 1):
             return Step("bash", drop=drop)
-        return Step(slow="SLOW" in prompt, drop=drop)
+        slow = (
+            "SLOW" in prompt and self._times("slow", None, "") == 1
+        )  # a client may repeat the prompt when it is resumed
+        return Step(slow=slow, drop=drop)
 
     def _times(self, what: str, session: str | None, prompt: str) -> int:
         with self._lock:
