@@ -16,13 +16,16 @@ from tests.clients.cell import Result, judged
 from tests.clients.claude_code import ClaudeCode
 from tests.clients.codex import Codex
 from tests.clients.gemini_cli import GeminiCli
+from tests.clients.opencode import OpenCode
 from tests.clients.pi import Pi
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.stage import Client
 
 __all__ = ["CLIENTS", "NEWEST", "Cell", "cells", "newest", "run"]
 
-CLIENTS: Final[dict[str, Client]] = {client.name: client for client in (ClaudeCode(), Codex(), GeminiCli(), Pi())}
+CLIENTS: Final[dict[str, Client]] = {
+    client.name: client for client in (ClaudeCode(), Codex(), GeminiCli(), OpenCode(), Pi())
+}
 
 NEWEST: Final = "newest"
 """The version that the registry calls the latest."""

@@ -39,6 +39,7 @@ class GeminiCli:
     )
 
     def install(self, version: str) -> Path:
+        installation.node()
         return installation.npm(PACKAGE, version, "gemini")
 
     def newest(self) -> str:

@@ -36,6 +36,7 @@ class Pi:
     defects: tuple[Limit, ...] = ()
 
     def install(self, version: str) -> Path:
+        installation.node()
         return installation.npm(PACKAGE if numbered(version) >= (1,) else FORMER, version, "pi")
 
     def newest(self) -> str:
