@@ -17,6 +17,7 @@ MODEL: Final = "gemini-2.5-pro"
 
 _PATHS_SINCE: Final = (0, 61)
 """Before, all that it exports goes to the endpoint itself, and not to a path of each kind."""
+_OTLP: Final = ("OTLP JSON",)
 _HELPERS: Final = "calls for routing, web searches and compression are in no chat"
 
 
@@ -35,7 +36,7 @@ class GeminiCli:
         Limit("chats and telemetry name no call alike, so the higher counts", ("all together",)),
     )
     defects = (
-        Limit("a killed process loses 5 seconds of telemetry, which no record shows", ("OTLP JSON",), ("kill",)),
+        Limit("a killed process loses 5 seconds of telemetry, which no record shows", _OTLP, ("kill",), since="0.61.0"),
     )
 
     def install(self, version: str) -> Path:
