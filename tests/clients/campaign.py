@@ -15,12 +15,13 @@ from tests.clients import sandbox
 from tests.clients.cell import Result, judged
 from tests.clients.claude_code import ClaudeCode
 from tests.clients.codex import Codex
+from tests.clients.python_sdk import SDKS
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.stage import Client
 
 __all__ = ["CLIENTS", "NEWEST", "Cell", "cells", "newest", "run"]
 
-CLIENTS: Final[dict[str, Client]] = {client.name: client for client in (ClaudeCode(), Codex())}
+CLIENTS: Final[dict[str, Client]] = {client.name: client for client in (ClaudeCode(), Codex(), *SDKS)}
 
 NEWEST: Final = "newest"
 """The version that the registry calls the latest."""

@@ -34,13 +34,14 @@ class GeminiHandler(FakeHandler):
         step = Step() if helper else self.api.script.step(call.prompt, call.results, call.session)
         if step.error is not None:
             return self.json(step.error, _problem(step.error, "UNAVAILABLE"))
-        usage, id = self.usage(call), new_id("resp-")
-        complete = False
+        usage, id, tier = self.usage(call), new_id("resp-"), str(body.get("serviceTier") or "standard")
+        grounded = step.action == "search" and any("googleSearch" in tool for tool in body.get("tools") or [])
+        part, complete = self.part(call, step, helper=helper), False
         try:
-            self.respond(id, call, self.part(call, step, helper=helper), usage, step)
+            self.respond(id, call, part, usage, step, {"x-gemini-service-tier": tier}, grounded=grounded)
             complete = True
         finally:
-            self.record(call, id, usage, gemini_cost(model, usage), complete=complete)
+            self.record(call, id, usage, gemini_cost(model, usage, tier, grounded=grounded), complete=complete)
         return None
 
     def call(self, model: str, verb: str, body: Json) -> Call:
@@ -74,15 +75,18 @@ class GeminiHandler(FakeHandler):
             return {"functionCall": {"name": _SHELL, "args": {"command": "echo hi", "description": "say hi"}}}
         return {"text": "Done, as the script says."}
 
-    def respond(self, id: str, call: Call, part: Json, usage: Json, step: Step) -> None:
+    def respond(
+        self, id: str, call: Call, part: Json, usage: Json, step: Step, headers: dict[str, str], *, grounded: bool
+    ) -> None:
         def chunk(parts: list[Json], metadata: Json, reason: str | None = None) -> Json:
             candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
             candidate |= {"finishReason": reason} if reason else {}
+            candidate |= {"groundingMetadata": {"webSearchQueries": ["costledger"]}} if grounded else {}
             return {"candidates": [candidate], "modelVersion": call.model, "responseId": id, "usageMetadata": metadata}
 
         if not call.stream:
-            return self.json(200, chunk([part], usage, "STOP"))
-        self.start_stream()
+            return self.json(200, chunk([part], usage, "STOP"), headers)
+        self.start_stream(headers)
         begun = {name: usage[name] for name in ("promptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")}
         if "text" in part:
             for piece in self.pieces(part["text"], step):
