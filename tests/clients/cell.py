@@ -95,7 +95,7 @@ def judged(client: Client, version: str, scenario: str, folder: Path, seconds: f
         store = DirectoryStore(folder / "data" / way.replace(" ", "-"), durability="none")
         ALL[way](store, folder, random.Random(1))
         found.append(_result(client, version, scenario, way, whole(store, truth), seconds))
-    if all(way in PROGRAMS for way in client.ways):
+    if any(way in PROGRAMS for way in client.ways):
         return found
     together = _together(client, folder, truth)
     return [*found, _result(client, version, scenario, TOGETHER, together, seconds)]

@@ -19,7 +19,14 @@ _CORE: Final = ("click", "genai-prices", "orjson", "pydantic", "rich", "typing-e
 """What `ledger` needs; it is imported from this folder."""
 _OTEL: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 
+_QUIET: Final = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OPENAI_AGENTS_DISABLE_TRACING": "false",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
 TRACK, CHARGE = "track", "charge"
+_SPANS: Final = ("spans", "OTLP protobuf")
 _LEFT: Final = Limit("what a stream used after it was left", (TRACK,), ("left",))
 
 
@@ -55,12 +62,12 @@ class PythonSdk:
     def environment(self, stage: Stage) -> dict[str, str]:
         addresses = {f"{api.upper()}_ADDRESS": stage.address(api) for api in stage.api}
         ledgers = {"LEDGERS": str(stage.folder / "ledgers"), "PYTHONPATH": str(_PROJECT)}
-        return {**addresses, **ledgers, "OTLP_ADDRESS": stage.otlp.url, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**addresses, **ledgers, "OTLP_ADDRESS": stage.otlp.url, **_QUIET}
 
     def command(self, stage: Stage, turn: Turn) -> list[str]:
         program = f"tests.clients.programs.{self.name.replace('-', '_')}"
         workflow_id = turn.session or f"w-{uuid.uuid4().hex[:12]}"
-        return [str(stage.executable), "-m", program, turn.prompt, workflow_id]
+        return ["env", f"TURN={turn.how}", str(stage.executable), "-m", program, turn.prompt, workflow_id]
 
     def interactive(self, stage: Stage, session: str | None) -> list[str]:
         raise NotImplementedError(f"{self.name} has no terminal")
@@ -81,7 +88,7 @@ SDKS: Final = (
         "anthropic",
         (TRACK, CHARGE),
         _COMMON | {"events", "left", "raw", "runner", "batch", "fast", "region", "web-search", "server-compaction"},
-        (_LEFT,),
+        (_LEFT, Limit("inference in one region costs more than the list", (TRACK, CHARGE), ("region",))),
     ),
     PythonSdk(
         "openai", "openai", (TRACK, CHARGE), _COMMON | {"events", "left", "raw", "tiers", "web-search"}, (_LEFT,)
@@ -97,5 +104,37 @@ SDKS: Final = (
             Limit("the price list has no rates for these tiers", (TRACK, CHARGE), ("tiers",)),
             Limit("the SDK returns the last of several responses", (CHARGE,), ("runner",)),
         ),
+    ),
+    PythonSdk(
+        "litellm",
+        "litellm",
+        ("callback", CHARGE),
+        _COMMON | {"tiers", "web-search"},
+        others=("tenacity",),  # for its retries
+    ),
+    PythonSdk(
+        "pydantic-ai",
+        "pydantic-ai-slim[anthropic,openai,google]",
+        (TRACK, *_SPANS),
+        _COMMON,
+        (Limit("no attribute gives the lifetime of cache writes", _SPANS),),
+        others=_OTEL,
+    ),
+    PythonSdk(
+        "openai-agents",
+        "openai-agents",
+        (TRACK, "openllmetry", *_SPANS),
+        _COMMON | {"tiers", "web-search"},
+        (
+            Limit("OpenInference's spans of a chat do not say how much of the input was cached", _SPANS),
+            Limit("OpenLLMetry's spans of a chat have no tokens", ("openllmetry",)),
+        ),
+        others=(*_OTEL, *(f"{name}-instrumentation-openai-agents" for name in ("openinference", "opentelemetry"))),
+    ),
+    PythonSdk(
+        "claude-agent-sdk",
+        "claude-agent-sdk",
+        (CHARGE,),
+        frozenset({"stream", "asyncio", "sub-agents", "web-search"}),
     ),
 )

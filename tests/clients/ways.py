@@ -153,7 +153,9 @@ def _ledgers(way: str) -> Way:
     return take
 
 
-PROGRAMS: Final[dict[str, Way]] = {name: _ledgers(name) for name in ("track", "charge", "callback", "spans")}
+PROGRAMS: Final[dict[str, Way]] = {
+    name: _ledgers(name) for name in ("track", "charge", "callback", "spans", "openllmetry")
+}
 """What a program recorded itself, in `ledgers/WAY`; these cannot be put into one data directory afterwards."""
 
 LIVE: Final = "live"
