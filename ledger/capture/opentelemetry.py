@@ -21,7 +21,6 @@ from ledger.providers.genai_semconv import (
     MODEL,
     OUTPUT,
     READS,
-    TIER,
     WRITES,
     count_of,
     first,
@@ -30,6 +29,7 @@ from ledger.providers.genai_semconv import (
     known_counts,
     shows_tokens,
     text,
+    tier_of,
 )
 from ledger.providers.usage import disjoint
 
@@ -82,7 +82,7 @@ def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
         "model": first(attributes, *MODEL),
-        "service_tier": first(attributes, *TIER),
+        "service_tier": text(tier_of(attributes)),
         "usage": _usage(given) if shows_tokens(attributes) else None,
     }
 

@@ -6,7 +6,9 @@ ones. The `llm.*` names are those of OpenLLMetry and OpenInference. No attribute
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
@@ -16,7 +18,6 @@ __all__ = [
     "MODEL",
     "OUTPUT",
     "READS",
-    "TIER",
     "WRITES",
     "count_of",
     "first",
@@ -26,6 +27,7 @@ __all__ = [
     "known_counts",
     "shows_tokens",
     "text",
+    "tier_of",
     "token_count",
 ]
 
@@ -59,7 +61,7 @@ MODEL: Final = (
     "llm.request.model",
     "embedding.model_name",
 )
-TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 _CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """Operations that are one call of a model."""
 _HIDES_CACHED: Final = "openinference.instrumentation.openai_agents"
@@ -91,6 +93,17 @@ def is_one_call(attributes: Mapping[str, Any], *, failed: bool = True) -> bool:
 
 def shows_tokens(attributes: Mapping[str, Any]) -> bool:
     return first(attributes, *INPUT, *OUTPUT) is not None
+
+
+def tier_of(attributes: Mapping[str, Any]) -> Any:
+    """Return the tier that served a call: of the response, or among OpenInference's parameters of the request."""
+    named, parameters = first(attributes, *_TIER), attributes.get("llm.invocation_parameters")
+    if named is not None or not isinstance(parameters, str):
+        return named
+    with suppress(ValueError):
+        found = json.loads(parameters)
+        return found.get("service_tier") if isinstance(found, dict) else None
+    return None
 
 
 def known_counts(scope: str, attributes: Mapping[str, Any]) -> dict[str, Any]:

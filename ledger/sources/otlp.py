@@ -36,13 +36,13 @@ from ledger.providers.genai_semconv import (
     MODEL,
     OUTPUT,
     READS,
-    TIER,
     WRITES,
     first,
     is_lower_bound,
     is_one_call,
     known_counts,
     text,
+    tier_of,
     token_count,
 )
 from ledger.providers.service_tiers import service_tier_of
@@ -300,7 +300,7 @@ def _gen_ai(
     model = facts.model or text(first(attributes, *MODEL))
     native = text(first(attributes, "gen_ai.response.id", "request_id")) or span
     native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
-    tier = service_tier_of(text(first(attributes, *TIER)))
+    tier = service_tier_of(text(tier_of(attributes)))
     cost, partial = facts.cost_usd, facts.partial
     partial |= cost is None and facts.usage is None and is_lower_bound(attributes, model, writes)
     call = Call(KIND, native, model, usage, context.location, agent, session, cost, moment, tier, partial)

@@ -136,5 +136,6 @@ SDKS: Final = (
         "claude-agent-sdk",
         (CHARGE,),
         frozenset({"stream", "asyncio", "sub-agents", "web-search"}),
+        (Limit("the first total of a session may include an earlier process", (CHARGE,)),),
     ),
 )

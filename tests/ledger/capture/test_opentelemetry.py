@@ -118,6 +118,16 @@ class TestSpans:
         assert (line["usage"]["input_tokens"], line.get("partial", False)) == (usage, not details)
         assert _imported(counts | details, scope=scope) == [not details]
 
+    @pytest.mark.parametrize(
+        ("parameters", "tier"),
+        [('{"service_tier": "flex"}', "flex"), ('{"service_tier": "auto"}', None), ("{", None), ("[]", None)],
+    )
+    def test_openinference_names_the_tier_among_the_parameters(self, parameters: str, tier: str | None) -> None:
+        (line,) = readings(
+            self.ended(llm__token_count__prompt=5, llm__model_name="gpt-5", llm__invocation_parameters=parameters)
+        )
+        assert line.get("service_tier") == tier
+
     @pytest.mark.parametrize("spelled", [{"intValue": "100"}, {"stringValue": "100"}, {"doubleValue": 100.0}])
     def test_a_whole_number_is_a_count_however_it_is_spelled_here_as_in_a_file(self, spelled: dict[str, Any]) -> None:
         (given,) = spelled.values()
