@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from ledger.providers.usage import mapping, of
 
-__all__ = ["costs_more", "inner_calls", "searches_in", "shown_in"]
+__all__ = ["costs_more", "inner_calls", "searches_in", "shown_in", "shows_a_fee"]
 
 _SEARCH: Final = "web_search_call"
 _FEES: Final = frozenset({"code_interpreter_call", "file_search_call", "image_generation_call"})
@@ -51,6 +51,11 @@ def costs_more(answer: object, usage: object) -> bool:
 def _is_grounded(candidate: object) -> bool:
     found = of(candidate, "grounding_metadata") or of(candidate, "groundingMetadata")
     return any(of(found, name) for name in _GROUNDED)
+
+
+def shows_a_fee(exported: object) -> bool:
+    """Return whether a response of OpenAI, as JSON in an attribute of a span, has an item with a price of its own."""
+    return isinstance(exported, str) and any(f'"type":"{kind}"' in exported for kind in (_SEARCH, *_FEES))
 
 
 def inner_calls(usage: object) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:

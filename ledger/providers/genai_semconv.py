@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
+from ledger.providers.further_costs import shows_a_fee
 
 __all__ = [
     "INPUT",
@@ -117,8 +118,12 @@ def known_counts(scope: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_lower_bound(attributes: Mapping[str, Any], model: str | None, writes: int) -> bool:
-    """Return whether a call cost more than its counts show: it has no input, or writes of an unknown lifetime."""
-    return first(attributes, *INPUT) is None or has_unknown_lifetimes(model, writes)
+    """Return whether a call cost more than its counts show.
+
+    It has no input, cache writes of an unknown lifetime, or a web search or the like in OpenInference's `output.value`.
+    """
+    unknown = first(attributes, *INPUT) is None or has_unknown_lifetimes(model, writes)
+    return unknown or shows_a_fee(attributes.get("output.value"))
 
 
 def has_unknown_lifetimes(model: str | None, writes: int) -> bool:

@@ -118,6 +118,14 @@ class TestSpans:
         assert (line["usage"]["input_tokens"], line.get("partial", False)) == (usage, not details)
         assert _imported(counts | details, scope=scope) == [not details]
 
+    @pytest.mark.parametrize("kind", ["web_search_call", "message"])
+    def test_a_search_in_an_exported_response_makes_the_cost_at_least(self, kind: str) -> None:
+        counts = {"llm.token_count.prompt": 100, "llm.token_count.completion": 7, "llm.model_name": "gpt-5"}
+        exported = {"output.value": f'{{"id":"resp_1","output":[{{"id":"x","type":"{kind}"}}]}}'}
+        (line,) = readings(self.ended(**{name.replace(".", "__"): one for name, one in (counts | exported).items()}))
+        assert line.get("partial", False) == (kind == "web_search_call")
+        assert _imported(counts | exported) == [kind == "web_search_call"]
+
     @pytest.mark.parametrize(
         ("parameters", "tier"),
         [('{"service_tier": "flex"}', "flex"), ('{"service_tier": "auto"}', None), ("{", None), ("[]", None)],
