@@ -45,6 +45,7 @@ class PythonSdk:
     abilities: frozenset[str]
     limits: Sequence[Limit] = ()
     missing: Sequence[Limit] = ()
+    defects: Sequence[Limit] = ()
     others: Sequence[str] = ()
     versions: Sequence[str] = ()
     leave: str = ""
@@ -137,5 +138,8 @@ SDKS: Final = (
         (CHARGE,),
         frozenset({"stream", "asyncio", "sub-agents", "web-search"}),
         (Limit("the first total of a session may include an earlier process", (CHARGE,)),),
+        defects=(
+            Limit("a process that was killed reports no result, and the row does not say so", (CHARGE,), ("kill",)),
+        ),
     ),
 )
