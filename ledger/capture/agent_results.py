@@ -20,8 +20,7 @@ from ledger.events import money
 from ledger.events.event import Line
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
-from ledger.providers.responses import of
-from ledger.providers.usage import mapping, usage_of
+from ledger.providers.usage import mapping, of, usage_of
 
 __all__ = ["KIND", "AgentResult", "Price", "SessionResults", "is_result", "result_of"]
 

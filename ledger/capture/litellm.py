@@ -26,8 +26,8 @@ from typing import Any, Final
 from ledger.capture.pending_events import in_thread
 from ledger.capture.workflow import Workflow
 from ledger.errors import MissingExtra
-from ledger.providers.responses import named, of, reports_usage
-from ledger.providers.usage import mapping
+from ledger.providers.responses import named, reports_usage
+from ledger.providers.usage import mapping, of
 
 __all__ = ["LISTS", "litellm_callback"]
 

@@ -8,7 +8,8 @@ repeat the usage of the calls inside them and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,18 +21,21 @@ from ledger.providers.genai_semconv import (
     MODEL,
     OUTPUT,
     READS,
-    TIER,
     WRITES,
     count_of,
     first,
-    has_unknown_lifetimes,
+    is_lower_bound,
     is_one_call,
+    known_counts,
+    shows_tokens,
     text,
+    tier_of,
 )
 from ledger.providers.usage import disjoint
 
 __all__ = ["span_processor"]
 
+_log = logging.getLogger("costledger")
 _BUCKETS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
 
 
@@ -46,6 +50,7 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
     """
     try:
         from opentelemetry.sdk.trace import SpanProcessor
+        from opentelemetry.trace import StatusCode
     except ModuleNotFoundError:
         raise MissingExtra("the OpenTelemetry span processor", "otel") from None
 
@@ -54,16 +59,18 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
 
         def on_end(self, span: Any) -> None:
             """Charge the span if it is of one call."""
-            attributes = span.attributes or {}
-            if not is_one_call(attributes):
+            given = span.attributes or {}
+            if not is_one_call(given, failed=span.status.status_code is StatusCode.ERROR):
                 return
-            named, session_id = attributes.get("gen_ai.agent.name"), attributes.get("gen_ai.conversation.id")
+            if not shows_tokens(given):
+                _log.warning("the cost of the call of span %r is unknown: it has no tokens", span.name)
+            attributes = known_counts(getattr(span.instrumentation_scope, "name", ""), given)
             workflow.charge_later(
                 _answer(attributes, f"{span.context.trace_id:032x}-{span.context.span_id:016x}"),
-                agent=named or agent,
-                session_id=session_id,
+                agent=attributes.get("gen_ai.agent.name") or agent,
+                session_id=attributes.get("gen_ai.conversation.id"),
                 observed_at=_moment(span.end_time),
-                partial=_is_lower_bound(attributes),
+                partial=_is_partial(attributes),
             )
 
     return LedgerSpanProcessor()
@@ -72,19 +79,23 @@ def span_processor(workflow: Workflow, *, agent: str | None = None) -> Any:
 def _answer(attributes: Mapping[str, Any], span_id: str) -> dict[str, Any]:
     """Return a span as a response; invalid counts are unchanged, so that the reader can report them."""
     given = [0 if (count := first(attributes, *names)) is None else count for names in (INPUT, WRITES, READS, OUTPUT)]
-    counts = [whole for count in given if (whole := count_of(count)) is not None]
     return {
         "id": attributes.get("gen_ai.response.id") or span_id,
         "model": first(attributes, *MODEL),
-        "service_tier": first(attributes, *TIER),
-        "usage": disjoint(*counts) if len(counts) == len(given) else dict(zip(_BUCKETS, given, strict=True)),
+        "service_tier": text(tier_of(attributes)),
+        "usage": _usage(given) if shows_tokens(attributes) else None,
     }
 
 
-def _is_lower_bound(attributes: Mapping[str, Any]) -> bool | None:
-    """True where cache writes are priced as 5-minute ones and may have been 1-hour ones; else None."""
+def _usage(given: Sequence[Any]) -> dict[str, Any]:
+    counts = [whole for count in given if (whole := count_of(count)) is not None]
+    return disjoint(*counts) if len(counts) == len(given) else dict(zip(_BUCKETS, given, strict=True))
+
+
+def _is_partial(attributes: Mapping[str, Any]) -> bool | None:
+    """True where a call cost more than its span shows; else None."""
     writes = count_of(first(attributes, *WRITES)) or 0
-    return has_unknown_lifetimes(text(first(attributes, *MODEL)), writes) or None
+    return is_lower_bound(attributes, text(first(attributes, *MODEL)), writes) or None
 
 
 def _moment(end_time: Any) -> datetime | None:

@@ -16,8 +16,9 @@ from typing import Any, Final, Protocol
 
 from ledger.capture.pending_events import in_thread
 from ledger.errors import shown
-from ledger.providers.responses import is_free, names_model, of, reports_usage
+from ledger.providers.responses import is_free, names_model, reports_usage
 from ledger.providers.streamed_responses import Gathered
+from ledger.providers.usage import of
 
 __all__ = ["Proxy", "ResponseRecorder", "TrackedCall", "is_stream", "tracked_result"]
 
@@ -63,8 +64,6 @@ class TrackedCall:
         """Record a response, or that it does not show its cost."""
         if is_free(answer):
             return
-        # google-genai returns the last response of a loop; with this field it made others, not recorded.
-        partial = partial or bool(of(answer, "automatic_function_calling_history"))
         if not partial and not reports_usage(answer):
             self.warn(f"no usage in {shown(type(answer).__name__)}")
             partial = True

@@ -24,7 +24,7 @@ from ledger.events.workflow_ids import check_workflow_id
 from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.price_book import PriceBook, bounded_by_text, price_event
 from ledger.providers.modalities import modalities_of
-from ledger.providers.responses import named, reports_usage, response_of, usage_in
+from ledger.providers.responses import Response, named, reports_usage, response_of, usage_in
 from ledger.providers.usage import usage_of
 from ledger.storage.append import Receipt
 from ledger.storage.directory_store import DirectoryStore
@@ -146,7 +146,8 @@ class Workflow:
         if is_result(response):
             given = {**meter, "cost_usd": cost_usd, "usage": usage}
             return self._recorded(charge_result(self._store, self.workflow_id, self._book(), response, given))
-        return self._recorded(self._append(self._charged(response, cost_usd=cost_usd, usage=usage, **meter)))
+        events = self._charged(response, cost_usd=cost_usd, usage=usage, **meter)
+        return self._recorded(self._store.append(events)[0])
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
         """Return a proxy of a client of Anthropic, OpenAI or Gemini that charges its calls as they return.
@@ -172,11 +173,12 @@ class Workflow:
         A call whose response cannot be read is logged, and is in the ledger as a call of unknown cost.
         """
         try:
-            self._pending.append(self._charged_or_missed(response, meter))
+            for event in self._charged_or_missed(response, meter):
+                self._pending.append(event)
         except Exception:
             _log.exception("a call of workflow %r is not in its ledger; this should not happen", self.workflow_id)
 
-    def _charged_or_missed(self, response: object, meter: ReadingFields) -> Event:
+    def _charged_or_missed(self, response: object, meter: ReadingFields) -> list[Event]:
         if not (meter.get("partial") and not reports_usage(response)):  # a stream that was left before its usage came
             try:
                 return self._charged(response, **meter)
@@ -184,7 +186,7 @@ class Workflow:
                 _log.error("a call of workflow %r was not charged: %s", self.workflow_id, error)
             except Exception:
                 _log.exception("a call of workflow %r was not charged; this should not happen", self.workflow_id)
-        return _missed(self.workflow_id, response, meter)
+        return [_missed(self.workflow_id, response, meter)]
 
     def flush(self) -> None:
         """Append the charges of tracked calls that could not be appended yet.
@@ -196,14 +198,24 @@ class Workflow:
 
     def _charged(
         self, response: object = None, *, cost_usd: object = None, usage: object = None, **meter: Unpack[ReadingFields]
-    ) -> Event:
+    ) -> list[Event]:
         modalities = modalities_of(usage_in(response) if usage is None else usage)
+        inner: tuple[Response, ...] = ()
         if response is not None:
-            usage = _completed(meter, response, usage)
+            found = response_of(response)
+            if cost_usd is None:
+                inner, meter["partial"] = found.inner, meter.get("partial") or found.costs_more or None
+            usage = _completed(meter, found, usage)
         elif cost_usd is None and usage is None:
             raise InvalidEvent("response", "there is none: a charge takes a response, a usage or a cost")
         event = charged(self.workflow_id, self._book(), cost_usd=cost_usd, usage=usage, **meter)
-        return bounded_by_text(self._book(), event, modalities)
+        return [bounded_by_text(self._book(), event, modalities), *(self._inner(call, meter) for call in inner)]
+
+    def _inner(self, call: Response, meter: ReadingFields) -> Event:
+        """Return the event of a call of the API's own, under the meter of the response that reports it."""
+        own = meter.copy()
+        own["model"], own["message_id"], own["id"] = call.model, call.message_id, None
+        return charged(self.workflow_id, self._book(), usage=_completed(own, call, None), **own)
 
     @named_arguments(ReadingFields)
     def correct(self, *, cost_usd: object, reason: str, **meter: Unpack[ReadingFields]) -> Receipt:
@@ -229,9 +241,8 @@ class Workflow:
         return self._store.append([check_not_ahead(event, timestamps.now())])[0]
 
 
-def _completed(meter: ReadingFields, response: object, usage: object) -> object:
+def _completed(meter: ReadingFields, found: Response, usage: object) -> object:
     """Add the fields of a response that the caller does not give to the meter; return the usage."""
-    found = response_of(response)
     meter["model"] = meter.get("model") or found.model
     meter["service_tier"] = meter.get("service_tier") or found.service_tier
     meter["message_id"] = meter.get("message_id") or found.message_id

@@ -6,23 +6,29 @@ ones. The `llm.*` names are those of OpenLLMetry and OpenInference. No attribute
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
+from ledger.providers.further_costs import shows_a_fee
 
 __all__ = [
     "INPUT",
     "MODEL",
     "OUTPUT",
     "READS",
-    "TIER",
     "WRITES",
     "count_of",
     "first",
     "has_unknown_lifetimes",
+    "is_lower_bound",
     "is_one_call",
+    "known_counts",
+    "shows_tokens",
     "text",
+    "tier_of",
     "token_count",
 ]
 
@@ -56,7 +62,11 @@ MODEL: Final = (
     "llm.request.model",
     "embedding.model_name",
 )
-TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+"""Operations that are one call of a model."""
+_HIDES_CACHED: Final = "openinference.instrumentation.openai_agents"
+"""A scope whose spans of chat completions count the whole input, and do not report its cached part (version 2.6)."""
 _TWO_LIFETIMES: Final = ("claude", "kimi-k3")
 _SUMS: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "execute_tool"})
 """Operations whose usage repeats that of the calls inside them."""
@@ -67,9 +77,53 @@ def first(attributes: Mapping[str, Any], *names: str) -> Any:
     return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
 
 
-def is_one_call(attributes: Mapping[str, Any]) -> bool:
-    """Return whether these attributes describe one model call, and not a sum of others."""
-    return first(attributes, *INPUT, *OUTPUT) is not None and attributes.get("gen_ai.operation.name") not in _SUMS
+def is_one_call(attributes: Mapping[str, Any], *, failed: bool = True) -> bool:
+    """Return whether these attributes describe one model call, and not a sum of others.
+
+    One without any token did use some, unless it failed: OpenAI's streamed chats show no usage unless they are asked
+    for it, and OpenLLMetry's spans of the OpenAI Agents SDK have none of a chat (version 0.62).
+
+    Args:
+        failed: whether it ended in an error, or that is not known.
+    """
+    operation = attributes.get("gen_ai.operation.name")
+    if shows_tokens(attributes):
+        return operation not in _SUMS
+    return operation in _CALLS and not failed and first(attributes, *MODEL) is not None
+
+
+def shows_tokens(attributes: Mapping[str, Any]) -> bool:
+    return first(attributes, *INPUT, *OUTPUT) is not None
+
+
+def tier_of(attributes: Mapping[str, Any]) -> Any:
+    """Return the tier that served a call: of the response, or among OpenInference's parameters of the request."""
+    named, parameters = first(attributes, *_TIER), attributes.get("llm.invocation_parameters")
+    if named is not None or not isinstance(parameters, str):
+        return named
+    with suppress(ValueError):
+        found = json.loads(parameters)
+        return found.get("service_tier") if isinstance(found, dict) else None
+    return None
+
+
+def known_counts(scope: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a span without an input count of which it is not known how much was cached.
+
+    Cached tokens cost less, so a cost at the full price could be too high.
+    """
+    if scope != _HIDES_CACHED or first(attributes, *READS) is not None:
+        return dict(attributes)
+    return {name: value for name, value in attributes.items() if name not in INPUT}
+
+
+def is_lower_bound(attributes: Mapping[str, Any], model: str | None, writes: int) -> bool:
+    """Return whether a call cost more than its counts show.
+
+    It has no input, cache writes of an unknown lifetime, or a web search or the like in OpenInference's `output.value`.
+    """
+    unknown = first(attributes, *INPUT) is None or has_unknown_lifetimes(model, writes)
+    return unknown or shows_a_fee(attributes.get("output.value"))
 
 
 def has_unknown_lifetimes(model: str | None, writes: int) -> bool:

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from ledger.errors import InvalidEvent, shown
 from ledger.events.fields import check_name
-from ledger.providers.service_tiers import service_tier_of
-from ledger.providers.usage import usage_of
+from ledger.providers.further_costs import costs_more, inner_calls, searches_in
+from ledger.providers.service_tiers import served_as, service_tier_of
+from ledger.providers.usage import of, usage_of
 
-__all__ = ["Response", "is_free", "named", "names_model", "of", "reports_usage", "response_of", "usage_in"]
+__all__ = ["Response", "is_free", "named", "names_model", "reports_usage", "response_of", "usage_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,16 @@ class Response:
         message_id: the id that the provider gave the response; None when it has none.
         usage: in our buckets.
         service_tier: None for the standard one.
+        costs_more: than its usage shows; see `ledger.providers.further_costs`.
+        inner: calls of the API's own, which its usage leaves out.
     """
 
     message_id: str | None
     model: str | None
     usage: Mapping[str, int]
     service_tier: str | None = None
+    costs_more: bool = False
+    inner: tuple[Response, ...] = ()
 
 
 def response_of(answer: object) -> Response:
@@ -52,8 +57,14 @@ def response_of(answer: object) -> Response:
             "response",
             f"the usage in {shown(type(answer).__name__)} is not finished: charge the ResultMessage of its session",
         )
-    tier = of(answer, "service_tier") or of(usage, "service_tier")
-    return Response(_name(answer, _ID), _name(answer, _MODEL), usage_of(usage), service_tier_of(tier))
+    id, model, tier = _name(answer, _ID), _name(answer, _MODEL), service_tier_of(served_as(answer, usage))
+    counts, searches = usage_of(usage), searches_in(answer)
+    inner = tuple(
+        Response(f"{id}{suffix}", other or model, usage_of(used), tier)
+        for suffix, other, used in (inner_calls(usage) if id is not None else ())
+    )
+    counts |= {"web_search_requests": searches} if searches else {}
+    return Response(id, model, counts, tier, costs_more(answer, usage), inner)
 
 
 _OF_AN_AGENT: Final = "parent_tool_use_id"
@@ -109,8 +120,3 @@ def _name(answer: object, names: tuple[str, ...]) -> str | None:
 
 def _first(answer: object, names: tuple[str, ...]) -> Any:
     return next((found for name in names if (found := of(answer, name)) is not None), None)
-
-
-def of(answer: object, name: str) -> Any:
-    """Return a field of an SDK object or of parsed JSON; a whole response is never converted, it can be large."""
-    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.providers.responses import of
-from ledger.providers.usage import mapping
+from ledger.providers.further_costs import shown_in
+from ledger.providers.service_tiers import served_as
+from ledger.providers.usage import mapping, of
 
 __all__ = ["Gathered"]
 
@@ -66,6 +67,9 @@ class Gathered:
         usage = of(part, "usage")
         if usage is None:
             usage = of(part, "usage_metadata")
+        if (tier := served_as(part, None)) is not None:
+            self._answer["service_tier"] = tier
+        self._answer |= shown_in(part)
         self._add(usage)
         if usage is not None and of(part, "choices") is not None:
             self.whole = True  # OpenAI chat: the last chunk

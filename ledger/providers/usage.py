@@ -17,7 +17,7 @@ from typing import Any, Final
 from ledger.errors import InvalidEvent, shown
 from ledger.events.fields import TOKENS_MAX, USAGE_FIELDS, check_usage, problem_of_count
 
-__all__ = ["disjoint", "is_larger", "mapping", "measure", "usage_of"]
+__all__ = ["disjoint", "is_larger", "mapping", "measure", "of", "usage_of"]
 
 _WRITES = ("cache_write_tokens", "cache_creation_tokens")
 """Cache writes among the details of an input: OpenAI's name, and LiteLLM's. Some versions of LiteLLM report them only
@@ -133,6 +133,11 @@ def mapping(value: object) -> Mapping[str, Any]:
     dump = getattr(value, "model_dump", None)  # SDK objects are pydantic models
     dumped = dump() if callable(dump) else getattr(value, "__dict__", {})
     return dumped if isinstance(dumped, Mapping) else {}
+
+
+def of(answer: object, name: str) -> Any:
+    """Return a field of an SDK object or of parsed JSON; a whole response is never converted, it can be large."""
+    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
 
 
 def _ours(given: Mapping[str, Any]) -> dict[str, int]:

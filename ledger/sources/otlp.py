@@ -36,12 +36,13 @@ from ledger.providers.genai_semconv import (
     MODEL,
     OUTPUT,
     READS,
-    TIER,
     WRITES,
     first,
-    has_unknown_lifetimes,
+    is_lower_bound,
     is_one_call,
+    known_counts,
     text,
+    tier_of,
     token_count,
 )
 from ledger.providers.service_tiers import service_tier_of
@@ -212,13 +213,15 @@ def _spans(of_scope: dict[str, Any], context: _Context) -> Iterator[WorkflowFind
     scope = str(_dict(of_scope.get("scope")).get("name", ""))
     for span in _list(of_scope.get("spans")):
         attributes = _attributes(span)
-        if not is_one_call(attributes) or str(span.get("name", "")).startswith("claude_code."):
+        failed = _dict(span.get("status")).get("code") in (2, "2", "STATUS_CODE_ERROR")
+        if not is_one_call(attributes, failed=failed) or str(span.get("name", "")).startswith("claude_code."):
             continue
         if gemini_telemetry.is_repeated_by_logs(scope, attributes) or codex_telemetry.repeats_a_call(attributes):
             continue
-        moment, facts = _moment(span.get("endTimeUnixNano")), litellm_telemetry.facts_of(attributes, _trace_id(span))
+        moment, trace = _moment(span.get("endTimeUnixNano")), _hexadecimal(span.get("traceId"), 16)
+        facts = litellm_telemetry.facts_of(attributes, trace)
         try:
-            yield _gen_ai(attributes, moment, _span_id(span), context, facts)
+            yield _gen_ai(known_counts(scope, attributes), moment, _span_id(span), context, facts)
         except InvalidInput as error:
             yield context.skipped(error)
 
@@ -297,9 +300,9 @@ def _gen_ai(
     model = facts.model or text(first(attributes, *MODEL))
     native = text(first(attributes, "gen_ai.response.id", "request_id")) or span
     native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
-    tier = service_tier_of(text(first(attributes, *TIER)))
+    tier = service_tier_of(text(tier_of(attributes)))
     cost, partial = facts.cost_usd, facts.partial
-    partial |= cost is None and facts.usage is None and has_unknown_lifetimes(model, writes)
+    partial |= cost is None and facts.usage is None and is_lower_bound(attributes, model, writes)
     call = Call(KIND, native, model, usage, context.location, agent, session, cost, moment, tier, partial)
     return WorkflowFinding(workflow, call, context.facts(attributes))
 
@@ -357,10 +360,6 @@ def _span_id(record: dict[str, Any]) -> str | None:
     """The span that a record is, or was written in, as `trace:span`; None when it has none."""
     trace, span = _hexadecimal(record.get("traceId"), 16), _hexadecimal(record.get("spanId"), 8)
     return f"{trace}:{span}" if trace and span else None
-
-
-def _trace_id(record: dict[str, Any]) -> str | None:
-    return _hexadecimal(record.get("traceId"), 16)
 
 
 def _hexadecimal(value: Any, size_bytes: int) -> str | None:

@@ -29,6 +29,7 @@ place in `campaign.CLIENTS`:
 
 - `install`, `newest`: `installation.npm(PACKAGE, version, executable)`, or `installation.python` for an SDK, whose
   "client" is a script that makes the calls;
+  SDKs are rows of `python_sdk.SDKS`: a package, ways, abilities, limits, and a program in `programs`;
 - `prepare`: settings in the stage's home, before the first process; `environment`, `command`, `interactive`: how a
   process is started; they use `stage.address("anthropic")`, `("openai")` or `("gemini")`, and `stage.otlp.url`;
 - `session_of`: the session that the output of a turn names;

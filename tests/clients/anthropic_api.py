@@ -25,16 +25,19 @@ class AnthropicHandler(FakeHandler):
     def answer(self, path: str, body: Json) -> None:
         if path.endswith("/count_tokens"):
             return self.json(200, {"input_tokens": 1234})
+        if path.endswith("/v1/messages/batches"):
+            return self.json(200, self.batched(body))
         if not path.endswith("/v1/messages"):
             return self.json(404, {"type": "error", "error": {"type": "not_found_error", "message": "not here"}})
         call = self.call(body)
+        wants_json = bool(body.get("output_format") or (body.get("output_config") or {}).get("format"))
         helper = not call.tools
         step = Step() if helper else self.api.script.step(call.prompt, call.results, call.session)
         if step.error is not None:
             problem = {"type": "overloaded_error" if step.error == 529 else "rate_limit_error", "message": "later"}
             return self.json(step.error, {"type": "error", "error": problem}, {"retry-after": "0"})
-        usage = self.usage(call, helper=helper, searches="web_search" in call.tools)
-        blocks = self.blocks(call, step, helper=helper)
+        usage = self.usage(call, helper=helper, searches="web_search" in call.tools) | _served(body)
+        blocks = self.blocks(call, step, helper=helper or wants_json)
         id = new_id("msg_01")
         if not call.stream:
             self.record(call, id, usage, anthropic_cost(call.model, usage), complete=True)
@@ -46,6 +49,29 @@ class AnthropicHandler(FakeHandler):
         finally:
             self.record(call, id, usage, anthropic_cost(call.model, usage), complete=complete)
         return None
+
+    def get(self, path: str) -> None:
+        found = re.search(r"/v1/messages/batches/(\w+)(/results)?$", path)
+        if found is None:
+            return super().get(path)
+        if found[2] is None:
+            return self.json(200, _batch(found[1], "ended", self.api.url))
+        with self.api.lock:
+            lines = self.api.batches[found[1]]
+        return self.lines(lines)
+
+    def batched(self, body: Json) -> Json:
+        """Answer the requests of a batch at once: https://docs.anthropic.com/en/api/creating-message-batches."""
+        lines = []
+        for request in body["requests"]:
+            call, id = self.call(request["params"]), new_id("msg_01")
+            usage = self.usage(call, helper=False, searches=False) | {"service_tier": "batch"}
+            self.record(call, id, usage, anthropic_cost(call.model, usage), complete=True)
+            message = _message(id, call.model, [{"type": "text", "text": "Done."}], usage)
+            lines.append({"custom_id": request["custom_id"], "result": {"type": "succeeded", "message": message}})
+        with self.api.lock:
+            self.api.batches[id := new_id("msgbatch_")] = lines
+        return _batch(id, "in_progress", self.api.url)
 
     def call(self, body: Json) -> Call:
         messages = body["messages"]
@@ -120,13 +146,14 @@ class AnthropicHandler(FakeHandler):
     def stream(self, message: Json, step: Step) -> None:
         usage = message["usage"]
         self.start_stream()
-        begun = {name: value for name, value in usage.items() if name != "server_tool_use"} | {"output_tokens": 3}
+        late = ("server_tool_use", "iterations")
+        begun = {name: value for name, value in usage.items() if name not in late} | {"output_tokens": 3}
         empty = message | {"content": [], "stop_reason": None, "usage": begun}
         self.event("message_start", {"message": empty})
         self.event("ping", {})
         for at, block in enumerate(message["content"]):
             self.stream_block(at, block, step)
-        end = {name: usage[name] for name in usage if name.endswith("_tokens") or name == "server_tool_use"}
+        end = {name: usage[name] for name in usage if name.endswith("_tokens") or name in late}
         self.event(
             "message_delta", {"delta": {"stop_reason": message["stop_reason"], "stop_sequence": None}, "usage": end}
         )
@@ -149,6 +176,38 @@ class AnthropicHandler(FakeHandler):
 
     def event(self, type: str, fields: Json) -> None:
         self.send(f"event: {type}\ndata: {json.dumps({'type': type, **fields})}\n\n")
+
+
+def _served(body: Json) -> Json:
+    """Return what a usage says of the way in which a request was served.
+
+    https://platform.claude.com/docs/en/build-with-claude/fast-mode, …/data-residency, …/compaction
+    """
+    found: Json = {}
+    if body.get("speed"):
+        found["speed"] = body["speed"]
+    if body.get("inference_geo"):
+        found["inference_geo"] = body["inference_geo"]
+    edits = (body.get("context_management") or {}).get("edits") or []
+    if any(str(edit["type"]).startswith("compact_") for edit in edits):
+        counts = {"input_tokens": 180_000, "output_tokens": 3_500}
+        none = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation": None}
+        found["iterations"] = [{"type": "compaction", **counts, **none}]
+    return found
+
+
+def _batch(id: str, status: str, url: str) -> Json:
+    counts = {"processing": 0, "succeeded": 1, "errored": 0, "canceled": 0, "expired": 0}
+    return {
+        "id": id,
+        "type": "message_batch",
+        "processing_status": status,
+        "request_counts": counts,
+        "created_at": "2026-11-01T00:00:00Z",
+        "expires_at": "2026-11-02T00:00:00Z",
+        "ended_at": "2026-11-01T00:01:00Z" if status == "ended" else None,
+        "results_url": f"{url}/v1/messages/batches/{id}/results" if status == "ended" else None,
+    }
 
 
 def _message(id: str, model: str, blocks: list[Json], usage: Json) -> Json:

@@ -18,6 +18,7 @@ from tests.clients.codex import Codex
 from tests.clients.gemini_cli import GeminiCli
 from tests.clients.opencode import OpenCode
 from tests.clients.pi import Pi
+from tests.clients.python_sdk import SDKS
 from tests.clients.qwen_code import QwenCode
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.stage import Client
@@ -25,7 +26,7 @@ from tests.clients.stage import Client
 __all__ = ["CLIENTS", "NEWEST", "Cell", "cells", "newest", "run"]
 
 CLIENTS: Final[dict[str, Client]] = {
-    client.name: client for client in (ClaudeCode(), Codex(), GeminiCli(), OpenCode(), Pi(), QwenCode())
+    client.name: client for client in (ClaudeCode(), Codex(), GeminiCli(), OpenCode(), Pi(), QwenCode(), *SDKS)
 }
 
 NEWEST: Final = "newest"

@@ -22,7 +22,7 @@ from tests.clients.scenarios import SCENARIOS
 from tests.clients.script import Script
 from tests.clients.stage import Client, Stage
 from tests.clients.verdict import ABSENT, BELOW, EXACT, WITH_CUT, WRONG, Outcome, Truth, whole, worst
-from tests.clients.ways import LIVE, POSTED, WAYS, live
+from tests.clients.ways import LIVE, POSTED, PROGRAMS, WAYS, live
 
 __all__ = ["TOGETHER", "Result", "judged", "played"]
 
@@ -66,8 +66,11 @@ def played(client: Client, version: str, scenario: str, folder: Path, executable
     chance = random.Random(f"{client.name} {version} {scenario}")
     script = Script(chance)
     with ExitStack() as running:
-        handlers: dict[str, type[FakeHandler]] = {"anthropic": AnthropicHandler, "openai": OpenAiHandler}
-        handlers["gemini"] = GeminiHandler
+        handlers: dict[str, type[FakeHandler]] = {
+            "anthropic": AnthropicHandler,
+            "openai": OpenAiHandler,
+            "gemini": GeminiHandler,
+        }
         apis = {name: running.enter_context(FakeApi(handler, script).running()) for name, handler in handlers.items()}
         otlp = running.enter_context(FakeApi(OtlpHandler, script).running())
         base = {name: os.environ[name] for name in ("PATH",)} | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
@@ -93,6 +96,8 @@ def judged(client: Client, version: str, scenario: str, folder: Path, seconds: f
         store = DirectoryStore(folder / "data" / way.replace(" ", "-"), durability="none")
         ALL[way](store, folder, random.Random(1))
         found.append(_result(client, version, scenario, way, whole(store, truth), seconds))
+    if any(way in PROGRAMS for way in client.ways):
+        return found
     together = _together(client, folder, truth)
     return [*found, _result(client, version, scenario, TOGETHER, together, seconds)]
 
@@ -104,7 +109,7 @@ def _together(client: Client, folder: Path, truth: Truth) -> list[Outcome]:
         The verdicts at the end; a row that was above the truth on the way, if there was one.
     """
     chance = random.Random(str(folder.name))
-    ways = [way for way in client.ways if _recorded(folder, way)]
+    ways = [way for way in client.ways if way not in PROGRAMS and _recorded(folder, way)]
     chance.shuffle(ways)
     if LIVE in ways and chance.random() < 0.5:  # it can only be where all others begin
         ways = [LIVE, *(way for way in ways if way != LIVE)]
@@ -141,7 +146,7 @@ def _interrupted(folder: Path, chance: random.Random) -> Path:
     return copy
 
 
-ALL: Final = {**WAYS, **POSTED, LIVE: live}
+ALL: Final = {**WAYS, **POSTED, **PROGRAMS, LIVE: live}
 
 
 def _recorded(folder: Path, way: str) -> bool:
@@ -149,6 +154,8 @@ def _recorded(folder: Path, way: str) -> bool:
     if way.startswith("OTLP"):
         media = {"OTLP JSON": '"application/json"', "OTLP protobuf": '"application/x-protobuf"'}[way]
         return media in (folder / "otlp" / "requests").read_text(encoding="utf-8")
+    if way in PROGRAMS:
+        return (folder / "ledgers" / way).exists()
     places = {"status line": "statusline.log", "hooks": "hooks.log", "live": "live", "stream logs": "streams/01.jsonl"}
     return (folder / places.get(way, ".")).exists()
 

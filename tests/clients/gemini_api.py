@@ -41,12 +41,14 @@ class GeminiHandler(FakeHandler):
         step = Step() if helper else self.api.script.step(call.prompt, call.results, call.session)
         if step.error is not None:
             return self.json(step.error, _problem(step.error, "UNAVAILABLE"))
-        usage, id = self.usage(call), new_id("resp-")
-        complete = False
+        usage, id, tier = self.usage(call), new_id("resp-"), str(body.get("serviceTier") or "standard")
+        grounded = step.action == "search" and any("googleSearch" in tool for tool in body.get("tools") or [])
+        parts, complete = self.parts(call, step, body, helper=helper), False
         try:
-            complete = self.respond(id, call, self.parts(call, step, body, helper=helper), usage, step)
+            headers = {"x-gemini-service-tier": tier}
+            complete = self.respond(id, call, parts, usage, step, headers, grounded=grounded)
         finally:
-            self.record(call, id, usage, gemini_cost(model, usage), complete=complete)
+            self.record(call, id, usage, gemini_cost(model, usage, tier, grounded=grounded), complete=complete)
         return None
 
     def call(self, model: str, verb: str, body: Json) -> Call:
@@ -84,18 +86,29 @@ class GeminiHandler(FakeHandler):
             return [{"text": "Done, as the script says."}]
         return [{"functionCall": {"name": found[0], "args": found[1]}}] * step.count
 
-    def respond(self, id: str, call: Call, parts: list[Json], usage: Json, step: Step) -> bool:
+    def respond(
+        self,
+        id: str,
+        call: Call,
+        parts: list[Json],
+        usage: Json,
+        step: Step,
+        headers: dict[str, str],
+        *,
+        grounded: bool,
+    ) -> bool:
         """Answer; return whether that was whole: a stream without an end is one that the client asks for again."""
 
         def chunk(parts: list[Json], metadata: Json, reason: str | None = None) -> Json:
             candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
             candidate |= {"finishReason": reason} if reason else {}
+            candidate |= {"groundingMetadata": {"webSearchQueries": ["costledger"]}} if grounded else {}
             return {"candidates": [candidate], "modelVersion": call.model, "responseId": id, "usageMetadata": metadata}
 
         if not call.stream:
-            self.json(200, chunk(parts, usage, "STOP"))
+            self.json(200, chunk(parts, usage, "STOP"), headers)
             return True
-        self.start_stream()
+        self.start_stream(headers)
         begun = {name: usage[name] for name in ("promptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")}
         if step.drop:
             self.event(chunk([{"text": "Do"}], begun))

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -83,6 +83,7 @@ class FakeApi:
 
     Attributes:
         asked: method, path and headers of every request.
+        batches: results of batches, by their id.
         active: how many responses are being written.
     """
 
@@ -90,6 +91,7 @@ class FakeApi:
     script: Script
     given: list[Given] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     active: int = 0
     slow: threading.Event = field(default_factory=threading.Event)
     last_activity: float = field(default_factory=time.monotonic)
@@ -214,12 +216,22 @@ class FakeHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def start_stream(self) -> None:
+    def lines(self, documents: Iterable[Any]) -> None:
+        data = "".join(json.dumps(document) + "\n" for document in documents).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/x-jsonl")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def start_stream(self, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream; charset=utf-8")
         self.send_header("cache-control", "no-cache")
         self.send_header("transfer-encoding", "chunked")
         self.send_header("request-id", new_id("req_"))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
 
     def send(self, text: str) -> None:

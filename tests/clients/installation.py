@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["cache", "newest_npm", "node", "npm", "python"]
+__all__ = ["cache", "newest_npm", "newest_pypi", "node", "npm", "python"]
 
 NODE_MAJOR: Final = 22
 """What the newest clients ask for; with an older `node` on the path, this one is taken from npm."""
@@ -29,6 +29,19 @@ def cache() -> Path:
 def newest_npm(package: str) -> str:
     """Return the version that npm calls the latest."""
     return _run(["npm", "view", package, "dist-tags.latest"]).strip()
+
+
+def newest_pypi(package: str) -> str:
+    """Return the version that PyPI calls the latest.
+
+    Raises:
+        RuntimeError: pip does not say.
+    """
+    answer = _run([sys.executable, "-m", "pip", "index", "versions", package])
+    found = re.search(r"\(([^)]+)\)", answer)
+    if found is None:
+        raise RuntimeError(f"no version of {package}: {answer[:200]}")
+    return found[1]
 
 
 def npm(package: str, version: str, executable: str) -> Path:

@@ -55,17 +55,19 @@ class OpenAiHandler(FakeHandler):
         if step.error is not None:
             problem = {"message": "later", "type": "server_error", "code": "server_error"}
             return self.json(step.error, {"error": problem}, {"retry-after": "0"})
-        usage = self.usage(call)
+        usage, tier = self.usage(call), str(body.get("service_tier") or "default")
+        tier = "default" if tier == "auto" else tier
+        searches = 1 if _searches(call, step) and not chat else 0
         id = new_id("chatcmpl-" if chat else "resp_")
         complete = False
         try:
             if chat:
-                self.chat(body, id, call, step, usage)
+                self.chat(body, id, call, step, usage, tier)
             else:
-                self.respond(id, call, self.items(call, step, body), usage, step)
+                self.respond(id, call, self.items(call, step, body), usage, step, tier)
             complete = True
         finally:
-            self.record(call, id, usage, openai_cost(call.model, usage), complete=complete)
+            self.record(call, id, usage, openai_cost(call.model, usage, tier, searches), complete=complete)
         return None
 
     def call(self, body: Json, *, chat: bool) -> Call:
@@ -110,7 +112,10 @@ class OpenAiHandler(FakeHandler):
         }
         wanted = self.wanted(call, step, body)
         if wanted is None:
-            text = "They said hello." if call.prompt == COMPACTION else "Done, as the script says."
+            text = "They said hello." if call.prompt == COMPACTION else _said(body)
+            if _searches(call, step):
+                query = {"type": "search", "query": "costledger", "queries": ["costledger"], "sources": []}
+                thought = _item("web_search_call", "ws_", action=query)
             content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
             return [thought, _item("message", "msg_", role="assistant", content=content)]
         return [thought, *(_item("function_call", "fc_", call_id=new_id("call_"), **one) for one in wanted)]
@@ -126,7 +131,7 @@ class OpenAiHandler(FakeHandler):
             return None
         return [{"name": found[0], "arguments": json.dumps(found[1])}] * step.count
 
-    def respond(self, id: str, call: Call, items: list[Json], usage: Json, step: Step) -> None:
+    def respond(self, id: str, call: Call, items: list[Json], usage: Json, step: Step, tier: str) -> None:
         response = {
             "id": id,
             "object": "response",
@@ -141,7 +146,7 @@ class OpenAiHandler(FakeHandler):
             "tool_choice": "auto",
             "tools": [],
             "metadata": {},
-            "service_tier": "default",
+            "service_tier": tier,
             "usage": usage,
         }
         if not call.stream:
@@ -177,11 +182,11 @@ class OpenAiHandler(FakeHandler):
 
     # The Chat Completions API
 
-    def chat(self, body: Json, id: str, call: Call, step: Step, usage: Json) -> None:
+    def chat(self, body: Json, id: str, call: Call, step: Step, usage: Json, tier: str) -> None:
         wanted = self.wanted(call, step, body)
         uses = [{"id": new_id("call_"), "type": "function", "function": one} for one in wanted or []]
-        text, reason = "Done, as the script says.", "tool_calls" if uses else "stop"
-        base = {"id": id, "created": int(time.time()), "model": call.model, "service_tier": "default"}
+        text, reason = _said(body), "tool_calls" if uses else "stop"
+        base = {"id": id, "created": int(time.time()), "model": call.model, "service_tier": tier}
         if not call.stream:
             message: Json = {"role": "assistant", "content": None if uses else text}
             message |= {"tool_calls": uses} if uses else {}
@@ -218,6 +223,16 @@ def _agents(space: str, call: Call, body: Json) -> list[Json] | None:
     found = re.search(r"agent_id\W+([0-9a-f-]{36})", json.dumps(outputs))
     targets = {"targets": [found[1]] if found else []} if space == "multi_agent_v1" else {}
     return [{"name": "wait_agent", "arguments": json.dumps({**targets, "timeout_ms": 20000}), "namespace": space}]
+
+
+def _said(body: Json) -> str:
+    """Return a text; JSON where the request has a schema for it."""
+    wanted = body.get("response_format") or (body.get("text") or {}).get("format") or {}
+    return json.dumps({"title": "A session"}) if wanted.get("type") == "json_schema" else "Done, as the script says."
+
+
+def _searches(call: Call, step: Step) -> bool:
+    return step.action == "search" and any(name.startswith("web_search") for name in call.tools)
 
 
 def _item(type: str, prefix: str, **fields: Any) -> Json:

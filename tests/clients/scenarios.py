@@ -139,6 +139,17 @@ def _two_terminals(stage: Stage) -> None:
     stage.leave(right)
 
 
+def _program(*words: str) -> Callable[[Stage], None]:
+    """What a program does by the words in its prompt (`programs`); a workflow goes on in a second process."""
+
+    def play(stage: Stage) -> None:
+        session = stage.turn(f"{words[0]} please")
+        for word in words[1:]:
+            stage.turn(f"{word} please", "resume", session)
+
+    return play
+
+
 _FORK, _TERMINAL = frozenset({"fork"}), frozenset({"terminal"})
 _AUTO = frozenset({"auto-compact"})
 
@@ -162,6 +173,19 @@ _TABLE: Final = (
     Scenario("terminal", "two prompts at a terminal", _terminal, _TERMINAL),
     Scenario("clear", "/clear at a terminal", _clear, _TERMINAL),
     Scenario("compact-terminal", "/compact at a terminal", _compact_typed, frozenset({"terminal", "compact"})),
+    Scenario("stream", "streams with tools", _program("STREAM", "STREAM USE_BASH"), frozenset({"stream"})),
+    Scenario("events", "streams that are read event by event", _program("EVENTS"), frozenset({"events"})),
+    Scenario("left", "a stream that is left before its end", _program("LEFT"), frozenset({"left"})),
+    Scenario("threads", "four threads, with tools", _program("THREADS USE_BASH"), frozenset({"threads"})),
+    Scenario("asyncio", "four tasks, each with a stream", _program("ASYNC"), frozenset({"asyncio"})),
+    Scenario("structured", "answers that the SDK parses", _program("STRUCTURED"), frozenset({"structured"})),
+    Scenario("raw", "raw responses", _program("RAW USE_BASH"), frozenset({"raw"})),
+    Scenario("runner", "the SDK calls the tools itself", _program("RUNNER USE_BASH TWICE"), frozenset({"runner"})),
+    Scenario("batch", "a batch, whose results are charged", _program("BATCH"), frozenset({"batch"})),
+    Scenario("tiers", "service tiers: flex, priority", _program("TIERS"), frozenset({"tiers"})),
+    Scenario("fast", "fast mode", _program("FAST"), frozenset({"fast"})),
+    Scenario("region", "inference in one region only", _program("REGION"), frozenset({"region"})),
+    Scenario("compaction", "compaction by the API", _program("COMPACTED"), frozenset({"server-compaction"})),
     Scenario("two-terminals", "a session at two terminals at once", _two_terminals, _TERMINAL),
 )
 

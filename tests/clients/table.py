@@ -95,6 +95,11 @@ def _table(client: str, version: str, results: list[Recorded]) -> str:
 
 
 _WAYS: Final = (
+    "track",
+    "charge",
+    "callback",
+    "spans",
+    "openllmetry",
     "transcripts",
     "rollouts",
     "logs",

@@ -23,7 +23,7 @@ from ledger.sources import transcript
 from ledger.storage.directory_store import DirectoryStore
 from projections.claude_code.drain import drain
 
-__all__ = ["LIVE", "POSTED", "WAYS", "Way", "live"]
+__all__ = ["LIVE", "POSTED", "PROGRAMS", "WAYS", "Way", "live"]
 
 Way = Callable[[DirectoryStore, Path, random.Random], None]
 
@@ -162,6 +162,21 @@ POSTED: Final[dict[str, Way]] = {
     "OTLP protobuf": _otlp("application/x-protobuf"),
 }
 """What clients sent to a server, in `otlp/requests`."""
+
+
+def _ledgers(way: str) -> Way:
+    """Take the data directory that a program wrote."""
+
+    def take(store: DirectoryStore, folder: Path, _: random.Random) -> None:
+        shutil.copytree(folder / "ledgers" / way, store.path, dirs_exist_ok=True)
+
+    return take
+
+
+PROGRAMS: Final[dict[str, Way]] = {
+    name: _ledgers(name) for name in ("track", "charge", "callback", "spans", "openllmetry")
+}
+"""What a program recorded itself, in `ledgers/WAY`; these cannot be put into one data directory afterwards."""
 
 LIVE: Final = "live"
 """The status line and the hooks as `costledger install claude-code` installs them, while the client runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,6 +17,20 @@ from tests.ledger.capture.test_client_proxy import sdk
 
 def readings(store: MemoryStore) -> list[dict[str, Any]]:
     return [line for line in store.read("w") if line["type"] == "cost_observed"]
+
+
+CHAT_ATTRIBUTES = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5"}
+
+
+def _imported(attributes: Mapping[str, Any], *, scope: str = "", status: Mapping[str, int] | None = None) -> list[bool]:
+    """Whether each call of an exported span is a lower bound."""
+    kinds = {int: "intValue", str: "stringValue"}
+    given = [{"key": name, "value": {kinds[type(value)]: value}} for name, value in attributes.items()]
+    given.append({"key": "costledger.workflow_id", "value": {"stringValue": "w"}})
+    span = {"attributes": given, "status": dict(status or {})}
+    request = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": [span]}]}]}
+    calls = [found.reading for found in extract(request, Location("f", 1), Options()) if hasattr(found, "reading")]
+    return [call.partial for call in calls if isinstance(call, Call)]
 
 
 class TestSpans:
@@ -76,6 +91,50 @@ class TestSpans:
         assert (
             list(self.ended(gen_ai__operation__name="invoke_agent", gen_ai__usage__input_tokens=5).workflow_ids()) == []
         )
+
+    @pytest.mark.parametrize(("failed", "calls"), [(False, 1), (True, 0)])
+    def test_a_call_without_tokens_is_of_unknown_cost_unless_it_failed(self, failed: bool, calls: int) -> None:
+        trace, store = sdk("opentelemetry.sdk.trace"), MemoryStore()
+        provider = trace.TracerProvider()
+        provider.add_span_processor(span_processor(Workflow("w", store)))
+        span = provider.get_tracer("t").start_span("chat")
+        span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5"})
+        if failed:
+            span.set_status(sdk("opentelemetry.trace").StatusCode.ERROR)
+        span.end()
+        found = readings(store) if list(store.workflow_ids()) else []
+        assert [(line["partial"], "cost_usd" in line) for line in found] == [(True, False)] * calls
+        assert _imported(CHAT_ATTRIBUTES, status={"code": 2} if failed else {}) == [True] * calls
+
+    @pytest.mark.parametrize(("details", "usage"), [({}, 0), ({"llm.token_count.prompt_details.cache_read": 60}, 40)])
+    def test_an_input_whose_cached_part_is_not_reported_has_no_price(self, details: dict[str, int], usage: int) -> None:
+        scope, store = "openinference.instrumentation.openai_agents", MemoryStore()
+        provider = sdk("opentelemetry.sdk.trace").TracerProvider()
+        provider.add_span_processor(span_processor(Workflow("w", store)))
+        counts = {"llm.token_count.prompt": 100, "llm.token_count.completion": 7, "llm.model_name": "gpt-5"}
+        with provider.get_tracer(scope).start_as_current_span("generation") as span:
+            span.set_attributes(counts | details)
+        (line,) = readings(store)
+        assert (line["usage"]["input_tokens"], line.get("partial", False)) == (usage, not details)
+        assert _imported(counts | details, scope=scope) == [not details]
+
+    @pytest.mark.parametrize("kind", ["web_search_call", "message"])
+    def test_a_search_in_an_exported_response_makes_the_cost_at_least(self, kind: str) -> None:
+        counts = {"llm.token_count.prompt": 100, "llm.token_count.completion": 7, "llm.model_name": "gpt-5"}
+        exported = {"output.value": f'{{"id":"resp_1","output":[{{"id":"x","type":"{kind}"}}]}}'}
+        (line,) = readings(self.ended(**{name.replace(".", "__"): one for name, one in (counts | exported).items()}))
+        assert line.get("partial", False) == (kind == "web_search_call")
+        assert _imported(counts | exported) == [kind == "web_search_call"]
+
+    @pytest.mark.parametrize(
+        ("parameters", "tier"),
+        [('{"service_tier": "flex"}', "flex"), ('{"service_tier": "auto"}', None), ("{", None), ("[]", None)],
+    )
+    def test_openinference_names_the_tier_among_the_parameters(self, parameters: str, tier: str | None) -> None:
+        (line,) = readings(
+            self.ended(llm__token_count__prompt=5, llm__model_name="gpt-5", llm__invocation_parameters=parameters)
+        )
+        assert line.get("service_tier") == tier
 
     @pytest.mark.parametrize("spelled", [{"intValue": "100"}, {"stringValue": "100"}, {"doubleValue": 100.0}])
     def test_a_whole_number_is_a_count_however_it_is_spelled_here_as_in_a_file(self, spelled: dict[str, Any]) -> None:

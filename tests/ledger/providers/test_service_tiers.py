@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ledger import MemoryStore, Workflow
 from ledger.importing.importer import import_source
-from ledger.providers.service_tiers import PREMIUM_TIERS, STANDARD_TIERS, service_tier_of
+from ledger.providers.service_tiers import PREMIUM_TIERS, STANDARD_TIERS, served_as, service_tier_of
 
 MODEL = "gpt-4.1"
 
@@ -46,3 +47,28 @@ def test_a_call_of_the_standard_tier_costs_the_same_whichever_way_it_comes_in(tm
     assert import_source(store, "jsonl", path, map=columns).problems == []
     costs = {line["cost_usd"] for id in store.workflow_ids() for line in store.read(id) if "cost_usd" in line}
     assert costs == {"0.006"}
+
+
+def test_fast_mode_of_anthropic_is_a_tier() -> None:
+    assert served_as({}, {"service_tier": "standard", "speed": "fast"}) == "fast"
+    assert served_as({}, {"service_tier": "batch", "speed": "standard"}) == "batch"
+
+
+@pytest.mark.parametrize("tier", ["flex", "priority", "standard"])
+def test_gemini_names_its_tier_in_a_header(tier: str) -> None:
+    headers = SimpleNamespace(headers={"x-gemini-service-tier": tier})
+    assert served_as(SimpleNamespace(sdk_http_response=headers), None) == tier
+
+
+@pytest.mark.parametrize(
+    ("traffic", "tier"),
+    [
+        ("ON_DEMAND", None),
+        ("TRAFFIC_TYPE_UNSPECIFIED", None),
+        ("ON_DEMAND_FLEX", "flex"),
+        ("ON_DEMAND_PRIORITY", "priority"),
+        ("PROVISIONED_THROUGHPUT", "provisioned_throughput"),
+    ],
+)
+def test_vertex_ai_names_its_tier_in_the_usage(traffic: str, tier: str | None) -> None:
+    assert service_tier_of(served_as({}, {"trafficType": traffic})) == tier
