@@ -15,6 +15,8 @@ https://github.com/QwenLM/qwen-code/blob/main/packages/core/src/telemetry/types.
   Those of Qwen Code have the provider's ids.
 - The spans of both repeat the log records. Qwen Code's name the response as its log records do, and count as the same
   call; Gemini CLI's do not, and are ignored.
+- Gemini CLI exports every 5 seconds, whatever is set (observed in 0.61): a process that was killed leaves no record of
+  its last calls, so its telemetry is a lower bound.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ def _response(client: str, attributes: Mapping[str, Any], session: str | None, m
     native, names = response or _identity(session, moment, model, whole, output), (response,) if response else ()
     if not any(usage.values()):
         return Answer(native, model, None, partial=True, names=names)
-    return Answer(native, model, usage, partial=inside and thoughts > 0 and not total, names=names)
+    partial = client == _GEMINI or (inside and thoughts > 0 and not total)
+    return Answer(native, model, usage, partial=partial, names=names)
 
 
 def _twin(attributes: Mapping[str, Any], session: str | None, moment: str | None) -> Answer:

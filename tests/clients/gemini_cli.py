@@ -33,10 +33,8 @@ class GeminiCli:
     limits = (
         Limit("chats of older versions lack sub-agents, and calls that are written over", ("logs",), until="0.40.0"),
         Limit(_HELPERS, ("logs",)),
+        Limit("a killed process loses its last seconds of telemetry, which no record shows", _OTLP),
         Limit("chats and telemetry name no call alike, so the higher counts", ("all together",)),
-    )
-    defects = (
-        Limit("a killed process loses 5 seconds of telemetry, which no record shows", _OTLP, ("kill",), since="0.61.0"),
     )
 
     def install(self, version: str) -> Path:
