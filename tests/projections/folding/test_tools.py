@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.sources import KINDS
-from projections.folding.tools import tools_of
+from projections.folding.tools import split_tools, tool_called, tools_of
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,24 @@ def test_neither_order_nor_repetition_matters(kinds: list[str]) -> None:
 def test_every_kind_that_can_be_imported_has_a_name() -> None:
     unnamed = {kind for kind in KINDS if tools_of([kind.replace("-", "_")]) == kind.replace("-", "_")}
     assert unnamed <= {"adw"}, "its readings have the kind claude_stream"
+
+
+@pytest.mark.parametrize(
+    ("called", "tool"),
+    [
+        ("claude", "Claude Code"),
+        ("Claude code", "Claude Code"),
+        ("claude-stream", "Claude Code"),
+        ("CODEX", "Codex"),
+        ("api", "API"),
+        ("tea", "tea"),
+    ],
+)
+def test_a_tool_is_called_by_its_name_or_a_kind(called: str, tool: str) -> None:
+    assert tool_called(called) == tool
+
+
+@given(st.sets(st.sampled_from(["claude", "codex", "otlp", "tea"])))
+def test_the_names_can_be_taken_apart(kinds: set[str]) -> None:
+    names = split_tools(tools_of(kinds))
+    assert {tool_called(name) for name in names} == {tool_called(kind) for kind in kinds}
