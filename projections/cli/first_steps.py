@@ -12,7 +12,7 @@ from ledger.sources.agent_places import agent_folders
 from projections.cli.auto_import import wants_import
 from projections.cli.options import located_data
 from projections.cli.output.text import from_home
-from projections.folding.tools import tools_of
+from projections.folding.tools import tool_of_kind
 
 __all__ = ["default_folders", "print_first_steps"]
 
@@ -35,12 +35,12 @@ def print_first_steps(where: str, *, shared: bool = False) -> None:
         return
     if located_data().named_by != "user":
         click.echo(f"no workflows in {where} yet; the agents' default places are read only into your own data")
-        found = ", ".join(dict.fromkeys(tools_of([entry.kind]) or entry.kind for entry in default_sources()))
+        found = ", ".join(dict.fromkeys(tool_of_kind(entry.kind) for entry in default_sources()))
         click.echo(f"directory: `costledger import` reads them into this one{found and f' (found: {found})'}")
     elif wants_import():
         click.echo(f"no workflows in {where} yet, and no logs of a supported agent in their default places:")
         for kind, folders in default_folders().items():
-            click.echo(f"  {tools_of([kind])}: {', '.join(map(from_home, folders))}")
+            click.echo(f"  {tool_of_kind(kind)}: {', '.join(map(from_home, folders))}")
     else:
         click.echo(f"no workflows in {where} yet, and nothing was imported: --no-import, or `auto_import = false`")
     click.echo("`costledger demo` shows it on examples, `costledger import KIND PATH` reads logs from elsewhere")

@@ -7,7 +7,7 @@ from typing import Final
 
 from ledger.sources.agents import AGENTS
 
-__all__ = ["split_tools", "tool_called", "tools_of"]
+__all__ = ["split_tools", "tool_called", "tool_of_kind", "tools_of"]
 
 _TOOLS: Final = {
     **{kind: entry.label for kind, entry in AGENTS.items()},
@@ -23,6 +23,9 @@ _TOOLS: Final = {
 }
 """By the kind of a source; "" for readings that a program or a person appended, which name none."""
 
+_KINDS: Final = {"adw": "claude_stream"}
+"""Kinds that `import` takes whose readings have another one."""
+
 _UNMATCHED: Final = "_unmatched"
 _SEPARATOR: Final = ", "
 
@@ -35,6 +38,11 @@ def tools_of(kinds: Iterable[str]) -> str | None:
     """
     names = {_TOOLS.get(kind.removesuffix(_UNMATCHED), kind) for kind in kinds}
     return _SEPARATOR.join(sorted(names - {_TOOLS[""]} or names)) or None
+
+
+def tool_of_kind(kind: str) -> str:
+    """Return the name of the tool of a kind that `import` takes."""
+    return _TOOLS.get(kind) or _TOOLS.get(_KINDS.get(kind, kind.replace("-", "_")), kind)
 
 
 def split_tools(tools: str | None) -> list[str]:

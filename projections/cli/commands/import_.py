@@ -37,7 +37,7 @@ from projections.cli.output.text import plain, print_json
 from projections.cli.session import log_changes, opened
 from projections.cli.source_kinds import KindOrPath, nothing_usable, other_tool, unrecognised
 from projections.folding.row import Row
-from projections.folding.tools import tools_of
+from projections.folding.tools import tool_of_kind
 from projections.reports.overview import Figure, by_tool_of
 
 _Failed = list[tuple[Path, CostledgerError]]
@@ -208,7 +208,7 @@ def _imported(
     for entry in named:
         path = Path(entry.path)
         try:
-            with progress_bar(f"reading {tools_of([entry.kind])}: {readable(path.name)}") as progress:
+            with progress_bar(f"reading {tool_of_kind(entry.kind)}: {readable(path.name)}") as progress:
                 reading = SourceReading(entry)
                 options = ImportOptions(
                     status=status,

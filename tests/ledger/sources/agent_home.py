@@ -1,0 +1,41 @@
+"""A home in which agents were used: the samples of their logs in their default places."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ledger.errors import NoLogs
+from ledger.sources import transcript
+from ledger.sources.agent_places import agent_folders
+from ledger.sources.agents import AGENTS
+from tests.ledger.sources.agent_samples import SAMPLES, sample
+
+__all__ = ["use_agents"]
+
+_TRANSCRIPTS = Path(__file__).parents[1] / "samples"
+_OLDEST = {"claude": ".claude", "codex": ".codex"}
+"""Kinds whose samples are older than those of `agent_samples`, and their folders."""
+
+
+def use_agents() -> list[str]:
+    """Write the samples into the default places of this home; return their kinds."""
+    return [kind for kind in AGENTS if _write(kind)]
+
+
+def _write(kind: str) -> bool:
+    if kind in _OLDEST:
+        shutil.copytree(_TRANSCRIPTS / kind, Path.home() / _OLDEST[kind])
+        return True
+    if not (SAMPLES / kind).is_dir():
+        return False
+    place = agent_folders(kind)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        logs = sample(kind, Path(folder))
+        inner = logs / place.name
+        shutil.copytree(inner if inner.is_dir() else logs, place, dirs_exist_ok=True)
+    try:
+        return bool(transcript(kind).files(place))
+    except NoLogs:
+        return False
