@@ -62,7 +62,7 @@ class FoundTool:
 
 @dataclass(frozen=True, slots=True)
 class FoundSources:
-    """The tools whose logs were found, the last active first, and the default places of the others, if they have any."""
+    """The tools whose logs were found, the last active first, and the default places of the others, maybe none."""
 
     tools: list[FoundTool]
     not_found: dict[str, list[Path]]

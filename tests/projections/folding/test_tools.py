@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.sources import KINDS
-from projections.folding.tools import split_tools, tool_called, tools_of
+from ledger.sources.agents import AGENTS
+from projections.folding.tools import split_tools, tool_called, tool_of_kind, tools_of
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,9 @@ def test_neither_order_nor_repetition_matters(kinds: list[str]) -> None:
 
 
 def test_every_kind_that_can_be_imported_has_a_name() -> None:
-    unnamed = {kind for kind in KINDS if tools_of([kind.replace("-", "_")]) == kind.replace("-", "_")}
-    assert unnamed <= {"adw"}, "its readings have the kind claude_stream"
+    labels = {kind: entry.label for kind, entry in AGENTS.items()}
+    assert {kind: tool_of_kind(kind) for kind in AGENTS} == labels
+    assert {kind for kind in {*KINDS} - {*AGENTS} if tool_of_kind(kind) == kind} == set()
 
 
 @pytest.mark.parametrize(
