@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from ledger.errors import NoLogs
 from ledger.sources import transcript
@@ -12,7 +13,13 @@ from ledger.sources.agent_places import agent_folders
 from ledger.sources.agents import AGENTS
 from tests.ledger.sources.agent_samples import SAMPLES, sample
 
-__all__ = ["use_agents"]
+__all__ = ["OPENCODE_GOES_ON", "use_agents"]
+
+OPENCODE_GOES_ON: Final = (
+    "INSERT INTO message SELECT 'msg_f3', session_id, 1767228000000, 1767228000000, "
+    "replace(data, '1767226050000', '1767228000000') FROM message WHERE id = 'msg_f2'"
+)
+"""One more call of the session `ses_fork` in the sample of OpenCode, which had one."""
 
 _TRANSCRIPTS = Path(__file__).parents[1] / "samples"
 _OLDEST = {"claude": ".claude", "codex": ".codex"}

@@ -33,6 +33,7 @@ from projections.replay.refresh import refresh
 from projections.replay.watch import Watch, WatchReport
 from tests.conftest import PROJECT
 from tests.ledger import logs
+from tests.ledger.sources.agent_home import OPENCODE_GOES_ON
 from tests.ledger.sources.agent_samples import sample
 
 
@@ -98,10 +99,7 @@ def test_a_database_is_followed_through_its_wal(tmp_path: Path, followed: Follow
         followed.step()
         assert (before := followed.history.row("ses_fork")) is not None
         size = path.stat().st_size
-        agent.execute(
-            "INSERT INTO message SELECT 'msg_f3', session_id, 1767228000000, 1767228000000, "
-            "replace(data, '1767226050000', '1767228000000') FROM message WHERE id = 'msg_f2'"
-        )
+        agent.execute(OPENCODE_GOES_ON)
         assert path.stat().st_size == size
         step = followed.step()
         assert [(change.adw_id, change.new_nanousd) for change in step.changes] == [
