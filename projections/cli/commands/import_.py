@@ -22,6 +22,7 @@ from projections.cli.options import (
     NonEmptyPath,
     config,
     config_option,
+    config_path,
     data_option,
     data_path,
     json_option,
@@ -186,9 +187,10 @@ def _everything() -> list[SourceEntry]:
     given = [*configured(config()), *(each for each in register.entries() if may_exist(Path(each.path)))]
     found = [*dict.fromkeys(given), *not_registered(default_sources(), given, register.forgotten())]
     if not found:
+        where = config_path() or "costledger.toml (there is none)"
         raise InvalidInput(
-            "no logs of a supported agent are in their default places (`costledger sources` lists them), and no "
-            "[[sources]] in costledger.toml; name a PATH, or a KIND and a PATH"
+            "no logs of a supported agent are in their default places (`costledger sources --json` lists them), and no "
+            f"[[sources]] in {where}; name a PATH, or a KIND and a PATH"
         )
     return found
 
