@@ -9,6 +9,7 @@ import click
 from ledger.importing.auto_import import default_sources
 from ledger.sources import TRANSCRIPT_KINDS
 from ledger.sources.agent_places import agent_folders
+from ledger.text import first_of
 from projections.cli.auto_import import wants_import
 from projections.cli.options import located_data
 from projections.cli.output.text import from_home
@@ -40,7 +41,7 @@ def print_first_steps(where: str, *, shared: bool = False) -> None:
     elif wants_import():
         click.echo(f"no workflows in {where} yet, and no logs of a supported agent in their default places:")
         for kind, folders in default_folders().items():
-            click.echo(f"  {tool_of_kind(kind)}: {', '.join(map(from_home, folders))}")
+            click.echo(f"  {tool_of_kind(kind)}: {first_of([from_home(folder) for folder in folders])}")
     else:
         click.echo(f"no workflows in {where} yet, and nothing was imported: --no-import, or `auto_import = false`")
     click.echo("`costledger demo` shows it on examples, `costledger import KIND PATH` reads logs from elsewhere")

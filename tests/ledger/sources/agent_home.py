@@ -35,9 +35,10 @@ def _write(kind: str) -> bool:
     if kind in _OLDEST:
         shutil.copytree(_TRANSCRIPTS / kind, Path.home() / _OLDEST[kind])
         return True
-    if not (SAMPLES / kind).is_dir():
+    places = agent_folders(kind)
+    if not places or not (SAMPLES / kind).is_dir():
         return False
-    place = agent_folders(kind)[0]
+    place = places[0]
     with tempfile.TemporaryDirectory() as folder:
         logs = sample(kind, Path(folder))
         inner = logs / place.name
