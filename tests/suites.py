@@ -71,6 +71,10 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.replay.dry_run": "projections/replay/test_resync.py",
     "projections.replay.drift": "projections/replay/test_rebuild.py",
     # The command line as a person meets it.
+    # What was found where is asked for by one command, over samples of all agents.
+    "ledger.importing.indexed_sessions": "projections/cli/commands/test_sources.py",
+    "projections.reports.found_sources": "projections/cli/commands/test_sources.py",
+    "projections.cli.output.skipped": "projections/cli/commands/test_sources.py",
     "projections.cli.first_steps": "projections/cli/commands/test_history.py",
     "projections.cli.completions": "projections/cli/test_command_line.py",
     "projections.cli.option_errors": "projections/cli/commands/test_record.py",

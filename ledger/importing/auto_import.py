@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from ledger.pricing.price_book import PriceBook
     from ledger.sources.findings import Part
 
-__all__ = ["CUT_AFTER", "STATE_FILE", "AutoImport", "SourceReading", "default_sources", "import_new"]
+__all__ = [
+    "CUT_AFTER",
+    "STATE_FILE",
+    "AutoImport",
+    "SourceReading",
+    "default_sources",
+    "import_new",
+    "not_registered",
+    "skipped_inputs",
+]
 
 STATE_FILE: Final = "sources_read.json"
 
@@ -111,10 +120,10 @@ def import_new(
     run = _Run(ledgers, prices, progress, processes)
     try:
         registered = (register := SourceRegister(ledgers.path)).entries()
+        fresh = not_registered(defaults, registered, register.forgotten())
     except SourceUnreadable as error:
         run.done.blocked = str(error)
         return run.done
-    fresh = _not_registered(defaults, registered)
     entries = [entry for entry in dict.fromkeys([*registered, *fresh]) if may_exist(Path(entry.path))]
     state = {entry: read for entry, read in _load(ledgers.path).items() if entry in entries} if entries else {}
     run.done.skipped = {entry: read.skipped for entry, read in state.items() if read.skipped[0]}
@@ -139,8 +148,11 @@ def _was_written(name: str, before: float) -> bool:
         return False  # it is gone
 
 
-def _not_registered(defaults: Iterable[SourceEntry], registered: Iterable[SourceEntry]) -> list[SourceEntry]:
-    paths = {(entry.kind, entry.path) for entry in registered}
+def not_registered(
+    defaults: Iterable[SourceEntry], registered: Iterable[SourceEntry], forgotten: Iterable[tuple[str, str]]
+) -> list[SourceEntry]:
+    """Return the default sources that are neither registered, however they were imported, nor forgotten."""
+    paths = {*forgotten, *((entry.kind, entry.path) for entry in registered)}
     return [entry for entry in defaults if (entry.kind, entry.path) not in paths]
 
 
@@ -255,6 +267,11 @@ def _counted(report: ImportReport) -> tuple[int, int]:
     """How many inputs were skipped, and in how many files; a last line without an end is none, see `AutoImport.cut`."""
     skipped = [each for each in report.skipped if each.reason != CUT and not each.note]
     return len(skipped), len({each.path for each in skipped})
+
+
+def skipped_inputs(data: Path) -> dict[SourceEntry, tuple[int, int]]:
+    """Return by source how many inputs could not be read when it was read, and in how many files."""
+    return {entry: read.skipped for entry, read in _load(data).items() if read.skipped[0]}
 
 
 def _problem_of(data: Path) -> str:

@@ -24,6 +24,7 @@ from ledger.importing.source_fingerprint import looks as looks_of
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Part, Skipped
 from ledger.sources.formats.jsonl import CUT
+from ledger.sources.transcript import DATABASE_SUFFIXES
 from ledger.storage.store import LedgerStore
 
 __all__ = ["Look", "ReportedProblems", "SourceFollower", "SourceProblem"]
@@ -130,8 +131,10 @@ class SourceFollower:
 
     @property
     def paths(self) -> list[Path]:
-        """The paths of the sources of the last check."""
-        return [Path(entry.path) for entry in self._entries]
+        """The paths of the sources of the last check; with a SQLite database its `-wal`, which is written first."""
+        paths = [Path(entry.path) for entry in self._entries]
+        logs = [path.with_name(f"{path.name}-wal") for path in paths if path.name.endswith(DATABASE_SUFFIXES)]
+        return [*paths, *logs]
 
     def look(self, found: Look) -> None:
         """Check every source once, and import what changed. Failures are in `troubles`; nothing is raised."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -47,7 +47,8 @@ class Sources(Protocol):
 
 
 class SourceRegister:
-    """The sources that were imported into a data directory, in `sources.jsonl` there.
+    """The sources that were imported into a data directory, in `sources.jsonl` there; `sources_forgotten.jsonl` has the
+    forgotten ones.
 
     They are not in the ledgers: a source covers many workflows, and the path of a file is no fact about any of them.
     """
@@ -55,6 +56,7 @@ class SourceRegister:
     def __init__(self, data: Path) -> None:
         self._data = data
         self.path = data / "sources.jsonl"
+        self._forgotten = data / "sources_forgotten.jsonl"
 
     def entries(self) -> list[SourceEntry]:
         """Return the sources in the order in which they were first imported.
@@ -62,19 +64,10 @@ class SourceRegister:
         Raises:
             SourceUnreadable: the register cannot be read.
         """
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise SourceUnreadable(self.path, f"cannot be read: {reason(error)}") from error
-        try:
-            return [_entry(json.loads(line)) for line in lines if line.strip()]
-        except (ValueError, TypeError) as error:
-            raise SourceUnreadable(self.path, f"is not a register of sources ({error}); move it away") from error
+        return _entries_in(self.path)
 
     def add(self, entry: SourceEntry) -> None:
-        """Register a source by its absolute path; one that is registered is not added again.
+        """Register a source by its absolute path, also a forgotten one; one that is registered is not added again.
 
         Raises:
             SourceUnreadable: the register cannot be read or written.
@@ -84,14 +77,30 @@ class SourceRegister:
             with locked(self._data):
                 entries = self.entries()
                 if entry not in entries:
-                    self._write([*entries, entry])
+                    _store(self.path, [*entries, entry])
+                forgotten = _entries_in(self._forgotten)
+                others = [each for each in forgotten if (each.kind, each.path) != (entry.kind, entry.path)]
+                if others != forgotten:
+                    _store(self._forgotten, others)
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
 
-    def remove(self, kind: str, path: Path) -> list[SourceEntry]:
-        """Forget a source, however it was imported; return its entries, none when it is not registered.
+    def forgotten(self) -> set[tuple[str, str]]:
+        """Return kind and path of the sources that were forgotten, and are not read without being named again.
 
-        What was read from it stays, and nothing new is read.
+        Raises:
+            SourceUnreadable: the list of them cannot be read.
+        """
+        return {(entry.kind, entry.path) for entry in _entries_in(self._forgotten)}
+
+    def forget(self, path: Path, defaults: Iterable[SourceEntry] = ()) -> list[SourceEntry]:
+        """Forget the sources of a path, however they were imported; return them, none when there is none.
+
+        What was read from them stays, and nothing new is read; a default folder stays forgotten until it is imported by
+        its name.
+
+        Args:
+            defaults: sources that are read without being registered.
 
         Raises:
             SourceUnreadable: the register cannot be read or written.
@@ -100,14 +109,31 @@ class SourceRegister:
         try:
             with locked(self._data):
                 entries = self.entries()
-                removed = [entry for entry in entries if (entry.kind, entry.path) == (kind, absolute)]
-                if removed:
-                    self._write([entry for entry in entries if entry not in removed])
+                gone = [entry for entry in dict.fromkeys([*entries, *defaults]) if entry.path == absolute]
+                if gone:
+                    before = _entries_in(self._forgotten)
+                    again = [SourceEntry(entry.kind, entry.path) for entry in gone]
+                    _store(self._forgotten, list(dict.fromkeys([*before, *again])))
+                    _store(self.path, [entry for entry in entries if entry not in gone])
         except OSError as error:
             raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
-        return removed
+        return gone
 
-    def _write(self, entries: list[SourceEntry]) -> None:
-        stored = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
-        # Not orjson: a path is any bytes, and those that are no text are preserved only as escapes.
-        write_whole(self.path, b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in stored))
+
+def _entries_in(path: Path) -> list[SourceEntry]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SourceUnreadable(path, f"cannot be read: {reason(error)}") from error
+    try:
+        return [_entry(json.loads(line)) for line in lines if line.strip()]
+    except (ValueError, TypeError) as error:
+        raise SourceUnreadable(path, f"is not a register of sources ({error}); move it away") from error
+
+
+def _store(path: Path, entries: Iterable[SourceEntry]) -> None:
+    stored = [{n: v for n, v in asdict(entry).items() if v != _DEFAULTS.get(n)} for entry in entries]
+    # Not orjson: a path is any bytes, and those that are no text are preserved only as escapes.
+    write_whole(path, b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in stored))

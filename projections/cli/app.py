@@ -88,6 +88,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
     },
     "Import and follow": {
         "import": _Entry("import_", "Read what agents left in their logs.", "costledger import claude"),
+        "sources": _Entry("sources", "Show which logs were found, and what they lack.", "costledger sources"),
         "watch": _Entry("watch", "Follow sources, and import what is new.", "costledger watch"),
         "install": _Entry(
             "install", "Record Claude Code sessions as they run.", "costledger install claude-code --yes"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from projections.cli.options import Completion, completion, history_spelling
+from projections.folding.tools import split_tools
 
 if TYPE_CHECKING:
     from projections.folding.row import Row
@@ -55,7 +56,7 @@ def _templates(row: Row) -> Iterator[str]:
 
 def _tools(row: Row) -> Iterator[str]:
     """Yield the tools as `--tool` takes them: "claude-code" is "Claude Code"."""
-    for tool in (row.tool or "").split(", "):
+    for tool in split_tools(row.tool):
         yield tool.lower().replace(" ", "-")
 
 

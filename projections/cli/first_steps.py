@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
-from ledger.sources import TRANSCRIPT_KINDS, transcript
+from ledger.importing.auto_import import default_sources
+from ledger.sources import TRANSCRIPT_KINDS
+from ledger.sources.agent_places import agent_folders
+from ledger.text import first_of
 from projections.cli.auto_import import wants_import
 from projections.cli.options import located_data
-from projections.folding.tools import tools_of
+from projections.cli.output.text import from_home
+from projections.folding.tools import tool_of_kind
 
 __all__ = ["default_folders", "print_first_steps"]
 
 
 def default_folders() -> dict[str, list[Path]]:
     """Return the folders where the logs of the supported agents are looked for, by kind."""
-    folders = {kind: transcript(kind).default_folders() for kind in TRANSCRIPT_KINDS}
+    folders = {kind: agent_folders(kind) for kind in TRANSCRIPT_KINDS}
     return {kind: found for kind, found in folders.items() if found}
 
 
@@ -33,16 +36,12 @@ def print_first_steps(where: str, *, shared: bool = False) -> None:
         return
     if located_data().named_by != "user":
         click.echo(f"no workflows in {where} yet; the agents' default places are read only into your own data")
-        click.echo("directory: `costledger import claude` or `costledger import codex` reads them into this one")
+        found = ", ".join(dict.fromkeys(tool_of_kind(entry.kind) for entry in default_sources()))
+        click.echo(f"directory: `costledger import` reads them into this one{found and f' (found: {found})'}")
     elif wants_import():
         click.echo(f"no workflows in {where} yet, and no logs of a supported agent in their default places:")
         for kind, folders in default_folders().items():
-            click.echo(f"  {tools_of([kind])}: {', '.join(map(_from_home, folders))}")
+            click.echo(f"  {tool_of_kind(kind)}: {first_of([from_home(folder) for folder in folders])}")
     else:
         click.echo(f"no workflows in {where} yet, and nothing was imported: --no-import, or `auto_import = false`")
     click.echo("`costledger demo` shows it on examples, `costledger import KIND PATH` reads logs from elsewhere")
-
-
-def _from_home(path: Path) -> str:
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else shlex.quote(str(path))

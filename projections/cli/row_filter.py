@@ -15,6 +15,7 @@ from ledger.text import first_of
 from projections.cli.completions import complete_project, complete_template, complete_tool
 from projections.cli.parsing import EXAMPLES, moment_option
 from projections.folding.row import Row
+from projections.folding.tools import split_tools, tool_called
 
 __all__ = ["RowFilter", "filter_options"]
 
@@ -101,8 +102,8 @@ class RowFilter:
         Raises:
             InvalidInput: it names the tools that the rows have.
         """
-        tools = {tool for row in rows if row.tool for tool in row.tool.split(", ")}
-        if self.tool is not None and tools and not any(_plain(self.tool) in _plain(tool) for tool in tools):
+        tools = {tool for row in rows for tool in split_tools(row.tool)}
+        if self.tool is not None and tools and tool_called(self.tool) not in tools:
             named = first_of(sorted(tools))
             raise InvalidInput(f"--tool {self.tool}: no workflow has readings of that tool, only of {named}")
 
@@ -128,7 +129,7 @@ class RowFilter:
             and (self.since is None or activity >= timestamps.to_wire(self.since))
             and (self.until is None or "" < activity < timestamps.to_wire(self.until))
             and self.issue in (None, row.issue_number)
-            and (self.tool is None or _plain(self.tool) in _plain(row.tool or ""))
+            and (self.tool is None or tool_called(self.tool) in split_tools(row.tool))
             and self.template in (None, row.workflow_template)
             and (self.project is None or _is_project(row.project or "", self.project))
         )
@@ -146,8 +147,3 @@ def _is_project(project: str, asked: str) -> bool:
     """Whether a project is the one that is meant: all of it, or the last part of its path, whatever the case."""
     whole, asked = project.rstrip("/\\").lower(), asked.rstrip("/\\").lower()
     return whole == asked or whole.replace("\\", "/").rpartition("/")[2] == asked
-
-
-def _plain(tool: str) -> str:
-    """The letters and digits of a tool's name: "claude-code" is "Claude Code"."""
-    return "".join(character for character in tool.lower() if character.isalnum())

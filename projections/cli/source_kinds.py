@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -12,10 +13,11 @@ import click
 
 from ledger.sources import KINDS, identified
 from ledger.sources.agents import AGENTS
+from ledger.sources.coverage import declined_at, declined_called
 from ledger.sources.findings import Skipped
 from ledger.sources.formats.regular_files import open_regular
 
-__all__ = ["Kind", "nothing_usable", "other_tool"]
+__all__ = ["KindOrPath", "nothing_usable", "other_tool", "unrecognised"]
 
 _START_BYTES: Final = 64 * 1024
 
@@ -51,23 +53,33 @@ _MEANT: Final = {
 """What people call a kind, and its name."""
 
 
-class Kind(click.Choice[str]):
-    """A kind of source; a wrong one is answered with what was meant."""
+class KindOrPath(click.Choice[str]):
+    """A kind of source, or a path whose kind is to be recognised; anything else is answered with what was meant."""
 
     def __init__(self) -> None:
         super().__init__(KINDS)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the kind; refuse an unknown one with the nearest names."""
-        if value in KINDS:
+        """Return the kind or the path; refuse an unknown kind with the nearest names."""
+        if value in KINDS or os.path.lexists(value):
             return str(value)
-        if Path(value).exists():
-            kind = identified(Path(value))
-            named = f"a path, and comes after the KIND: costledger import {kind or 'KIND'} {shlex.quote(value)}"
-            self.fail(f"{value!r} is {named}", param, ctx)
+        if os.sep in value:
+            self.fail(f"there is no file or folder {value!r}", param, ctx)
+        if (declined := declined_called(value)) is not None:
+            self.fail(f"{declined.name} is not read: {declined.reason}", param, ctx)
         near = _MEANT.get(value.lower()) or next(iter(get_close_matches(value.lower(), KINDS, n=1)), None)
-        hint = f"did you mean {near!r}?" if near else f"give one of {', '.join(KINDS)}"
+        hint = f"did you mean {near!r}?" if near else f"give one of {', '.join(KINDS)}, or a PATH"
         return self.fail(f"no KIND is called {value!r}; {hint}", param, ctx)
+
+
+def unrecognised(path: Path) -> str:
+    """Return that no kind recognises a path, and whose it is or what it looks like."""
+    if not os.path.lexists(path):
+        return "does not exist"
+    if declined := _declined(path):
+        return declined
+    looks = "" if path.is_dir() else _appearance(path)
+    return f"is no log of a known tool{looks and f'; it looks like {looks}'}; name the KIND if it is one"
 
 
 def nothing_usable(kind: str, path: Path, skipped: Sequence[Skipped]) -> str:
@@ -99,10 +111,18 @@ def _appearance(path: Path) -> str:
 
 
 def other_tool(kind: str, path: Path) -> str | None:
-    """Return that a path is of another kind than the one asked for, and the command that reads it."""
+    """Return that a path is of another tool than the one asked for, and the command that reads it, or why none does."""
     found = identified(path)
-    if found in (None, kind):
+    if found == kind:
         return None
-    file, folder = _CALLED[str(found)]
+    if found is None:
+        return _declined(path)
+    file, folder = _CALLED[found]
     is_it = folder if path.is_dir() else f"is {file}"
     return f"{is_it}; use: costledger import {found} {shlex.quote(str(path))}"
+
+
+def _declined(path: Path) -> str | None:
+    """Return that a path belongs to a tool whose logs are not read, and why."""
+    tool = declined_at(path)
+    return None if tool is None else f"belongs to {tool.name}, which is not read: {tool.reason}"

@@ -43,7 +43,7 @@ OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from"})
 """Groups that are columns of the spend itself; the others are columns of its workflow's row."""
 
 Group = Literal[
-    "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project"
+    "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project", "tool"
 ]
 
 FOLD_VERSION: Final = 6

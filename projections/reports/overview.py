@@ -15,7 +15,7 @@ from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.history.store import Group, SpendSum
 from projections.reports.spend_report import at_least, quarters, total_tokens
 
-__all__ = ["GROUPS", "WINDOW_DAYS", "Figure", "Overview", "first_quarter", "overview"]
+__all__ = ["GROUPS", "WINDOW_DAYS", "Figure", "Overview", "by_tool_of", "first_quarter", "overview"]
 
 WINDOW_DAYS: Final = (1, 7, 30)
 """Days up to today, and today is one of them."""
@@ -105,6 +105,16 @@ def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overvi
     ever_by_tool = [(tool, ever) for tool, ever in made.ever_by_tool.items() if ever != Figure()]
     made.ever_by_tool = dict(sorted(ever_by_tool, key=lambda both: (-both[1].nanousd, both[0])))
     return made
+
+
+def by_tool_of(rows: Iterable[Row]) -> dict[str, tuple[int, Figure]]:
+    """Return how many workflows of each tool there are and what they cost, the highest cost first."""
+    found: dict[str, tuple[int, Figure]] = {}
+    for row in rows:
+        count, figure = found.get(row.tool or UNATTRIBUTED, (0, Figure()))
+        figure.take_row(row)
+        found[row.tool or UNATTRIBUTED] = (count + 1, figure)
+    return dict(sorted(found.items(), key=lambda both: (-both[1][1].nanousd, both[0])))
 
 
 def _mark_unknown(made: Overview, row: Row, firsts: Mapping[int, int]) -> None:

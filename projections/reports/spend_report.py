@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Kind = Literal["daily", "weekly", "monthly", "session"]
-By = Literal["agent", "model", "template", "issue", "project", "session"]
+By = Literal["agent", "model", "template", "issue", "project", "session", "tool"]
 
 BY: Final[dict[By, Group]] = {
     "agent": "agent",
@@ -45,6 +45,7 @@ BY: Final[dict[By, Group]] = {
     "issue": "issue_number",
     "project": "project",
     "session": "session_id",
+    "tool": "tool",
 }
 """The ways to split lines, and the group of spend of each."""
 

@@ -103,7 +103,7 @@ def _say_when_without_source(register: SourceRegister, data: Path) -> None:
         if next(_sources(register), None) is None:
             click.echo(
                 f"costledger: no source to follow yet, only what is appended to the ledgers in {plain(str(data))}; "
-                "`costledger import KIND PATH` reads one and remembers it, or name it under [[sources]] in "
+                "`costledger import` reads what is found and remembers it, or name a source under [[sources]] in "
                 "costledger.toml (docs/configuration.md)",
                 err=True,
             )

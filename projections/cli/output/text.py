@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from projections.json_text import json_bytes
 __all__ = [
     "batches",
     "csv_cell",
+    "from_home",
     "local_time",
     "location",
     "plain",
@@ -43,6 +45,12 @@ def short_ids(text: str) -> str:
 def plain(text: str) -> str:
     """Return foreign text without the characters that control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "·" for c in without_escapes(text))
+
+
+def from_home(path: Path) -> str:
+    """Return a path as a shell takes it, with `~` for the home."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else shlex.quote(str(path))
 
 
 def project_names(projects: Iterable[str | None]) -> dict[str | None, str]:

@@ -22,6 +22,7 @@ from projections.documents.steps import EventsDocument, StepsDocument, event_doc
 from projections.documents.totals import totals_document
 from projections.folding.explain import steps
 from projections.folding.fold import fold, initial
+from projections.folding.tools import tool_called
 from projections.history import query as pages
 from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
 from projections.replay.resync import resync_sources
@@ -43,6 +44,10 @@ _APPLICATION: Final = "the application's table"
 _LOOKED_AT_MAX: Final = 10 * pages.LIMIT_MAX
 """Rows that one answer looks at; most of them have nothing that needs attention."""
 _Status = Literal["running", "completed", "failed", "cancelled"]
+_Tool = Annotated[
+    str | None,
+    Query(description="with readings of this tool's logs, by its name or KIND", examples=["codex"], max_length=100),
+]
 
 
 @router.get(
@@ -57,6 +62,7 @@ def workflow_history(
     issue_number: Annotated[int | None, Query(ge=0, lt=2**63, examples=[17])] = None,
     workflow_template: Annotated[str | None, Query(examples=["adw_sdlc"])] = None,
     basis: Annotated[Literal["reported", "priced", "partial", "none"] | None, Query()] = None,
+    tool: _Tool = None,
     since: Annotated[str | None, Query(description="last activity at or after; ISO 8601 with a zone")] = None,
     until: Annotated[str | None, Query(description="last activity before")] = None,
     text: Annotated[str | None, Query(description="in id, template, model or error message", max_length=200)] = None,
@@ -74,6 +80,7 @@ def workflow_history(
         issue_number=issue_number,
         workflow_template=workflow_template,
         basis=basis,
+        tool=tool_called(tool) if tool else None,
         since=_moment("since", since),
         until=_moment("until", until),
         text=text or None,

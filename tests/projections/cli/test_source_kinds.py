@@ -48,7 +48,7 @@ def test_an_import_of_another_tools_output_names_the_command(run: Run, asked: st
         ("otel", "did you mean 'otlp'?"),
         ("Codex", "did you mean 'codex'?"),
         ("zebra", "give one of adw, aider, "),
-        (str(FILES["codex"]), f"costledger import codex {FILES['codex']}"),
+        ("./nowhere.jsonl", "there is no file or folder './nowhere.jsonl'"),
     ],
 )
 def test_a_wrong_kind_is_answered_with_what_was_meant(run: Run, given: str, sentence: str) -> None:

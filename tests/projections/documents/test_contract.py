@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pydantic import TypeAdapter
 
 from ledger.events import timestamps
+from projections.documents.sources import SourcesDocument
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, run
 from tests.projections.server.conftest import Here
@@ -63,6 +65,13 @@ def http(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     until(lambda: ask("health")["ready"], bool)
     yield ask
     server.stop()
+
+
+def test_what_was_found_where_has_the_fields_of_its_document(run: Run, http: Ask) -> None:  # noqa: ARG001
+    """It has no route: where logs lie is not for other machines."""
+    answer = run("sources", "--json").json
+    assert TypeAdapter(SourcesDocument).validate_python(answer, strict=True) == answer
+    assert [tool["tool"] for tool in answer["tools"]] == ["Claude Code"]
 
 
 def without(document: dict[str, Any], *names: str) -> dict[str, Any]:

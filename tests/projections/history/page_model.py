@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from projections.folding.row import Row
+from projections.folding.tools import split_tools
 from projections.history.query import SORTS, TEXT_COLUMNS, Page, Query, totals_of
 
 __all__ = ["page_of"]
@@ -27,6 +28,7 @@ def _matches(row: Row, query: Query) -> bool:
         (not query.statuses or row.status in query.statuses)
         and query.issue_number in (None, row.issue_number)
         and query.workflow_template in (None, row.workflow_template)
+        and (query.tool is None or query.tool in split_tools(row.tool))
         and query.basis in (None, row.cost_basis or "none")
         and (query.since is None or (row.last_activity or "") >= query.since)
         and (query.until is None or (row.last_activity or query.until) < query.until)

@@ -218,9 +218,14 @@ def test_spend_is_kept_by_quarter_hour_and_summed_by_any_group(bench: Bench) -> 
     bench.observe(
         "0.45", "v", agent="plan", session_id="s", model="opus", usage={"output_tokens": 7}, observed_at=at(0)
     )
-    bench.observe("0.05", "w", agent="plan", observed_at=at(1))
-    bench.observe("1.00", "w", agent="build", observed_at=at(15))
+    bench.observe("0.05", "w", agent="plan", observed_at=at(1), source={"kind": "codex"})
+    bench.observe("1.00", "w", agent="build", observed_at=at(15), source={"kind": "claude"})
     refresh(bench.ledgers, bench.history)
+    assert sorted(sums(bench.history, "tool")) == [
+        (0, "API", "0.45", 7),
+        (0, "Claude Code, Codex", "0.05", 0),
+        (1, "Claude Code, Codex", "1.00", 0),
+    ]
     assert sums(bench.history) == [(0, "0.50", 7), (1, "1.00", 0)]
     assert sums(bench.history, "agent") == [(0, "plan", "0.50", 7), (1, "build", "1.00", 0)]
     assert sorted(sums(bench.history, "project", "model"), key=str) == [

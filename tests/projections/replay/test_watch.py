@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -31,6 +33,8 @@ from projections.replay.refresh import refresh
 from projections.replay.watch import Watch, WatchReport
 from tests.conftest import PROJECT
 from tests.ledger import logs
+from tests.ledger.sources.agent_home import OPENCODE_GOES_ON
+from tests.ledger.sources.agent_samples import sample
 
 
 class Seconds:
@@ -82,6 +86,27 @@ def test_a_log_that_grows_raises_its_row_step_by_step(followed: Followed) -> Non
     quiet = followed.step()
     assert not quiet.changed
     assert not quiet.imported, "nothing changed, and nothing was read"
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_a_database_is_followed_through_its_wal(tmp_path: Path, followed: Followed, whole_folder: bool) -> None:
+    """The agent has it open: until a checkpoint, what is new is in the `-wal` alone."""
+    logs_there = sample("opencode", tmp_path / "opencode")
+    path = logs_there / "opencode.db"
+    followed.entries[:] = [SourceEntry("opencode", str(logs_there if whole_folder else path))]
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as agent:
+        agent.execute("PRAGMA wal_autocheckpoint = 0")
+        followed.step()
+        assert (before := followed.history.row("ses_fork")) is not None
+        size = path.stat().st_size
+        agent.execute(OPENCODE_GOES_ON)
+        assert path.stat().st_size == size
+        step = followed.step()
+        assert [(change.adw_id, change.new_nanousd) for change in step.changes] == [
+            ("ses_fork", 2 * before.actual_cost_nanousd)
+        ]
+        assert not followed.step().imported, "nothing changed, and nothing was read"
+        assert whole_folder or path.with_name("opencode.db-wal") in followed.watch.paths
 
 
 def test_only_the_workflows_that_changed_are_read_again(followed: Followed) -> None:
@@ -281,7 +306,7 @@ def test_without_a_source_it_says_at_once_what_is_followed_and_how_to_name_one(t
         assert watching.stderr is not None
         printed = watching.stderr.readline()
         assert printed.startswith("costledger: no source to follow yet, only what is appended to the ledgers in data; ")
-        assert "`costledger import KIND PATH`" in printed
+        assert "`costledger import` reads what is found" in printed
         assert "[[sources]]" in printed
         watching.send_signal(signal.SIGTERM)
         assert watching.wait(timeout=30) == 0

@@ -73,6 +73,7 @@ def histories(draw: st.DrawFn) -> MemoryHistory:
                 "model": draw(st.sampled_from([None, "opus", "who"])),
                 "message_id": draw(st.sampled_from([None, f"m{number}"])),
                 "usage": {"input_tokens": draw(st.integers(0, 99)), "output_tokens": draw(st.integers(1, 99))},
+                "source": draw(st.sampled_from([None, {"kind": "codex"}, {"kind": "opencode"}])),
                 "observed_at": start + timedelta(minutes=draw(st.integers(0, 60 * 24 * 20))),
             }
             cost = draw(st.sampled_from([None, "0.000000001", "0.3", "1.25"]))

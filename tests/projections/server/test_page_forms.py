@@ -24,7 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for number in range(WORKFLOWS):
         name = f"a{number:03d}"
         written = [workflow_started(name, issue_number=number % 20, workflow_template=f"adw_{number % 3}")]
-        written.append(cost_observed(name, model="x", cost_usd=f"{number}.00"))
+        source = {"kind": "codex"} if number < 7 else None
+        written.append(cost_observed(name, model="x", cost_usd=f"{number}.00", source=source))
         ledgers.append(written if name == RUNNING else [*written, workflow_ended(name, "completed")])
     started_here = Here(data)
     yield started_here
@@ -78,6 +79,17 @@ def test_what_is_typed_right_after_a_click_arrives(page: Page) -> None:
     page.keyboard.press("r")
     expect(page).to_have_url(re.compile("basis=reported$"))
     expect(page.get_by_label("Basis")).to_be_focused()
+
+
+def test_a_tool_is_chosen_by_its_kind(page: Page) -> None:
+    page.get_by_label("Tool").fill("codex")
+    page.keyboard.press("Enter")
+    found(page, 7)
+    assert query(page) == "/workflows?tool=codex"
+    page.goto(page.url.replace("#/workflows?tool=codex", "#/spend?by=tool&since=2026-01-01"))
+    table = page.get_by_role("heading", name="By tool").locator("xpath=..")
+    expect(table).to_contain_text("Codex")
+    expect(table).to_contain_text("API")
 
 
 def test_sorting_keeps_what_was_typed(page: Page) -> None:

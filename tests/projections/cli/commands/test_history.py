@@ -61,12 +61,13 @@ def test_options_choose_and_sort(run: Run, options: list[str], expected: str) ->
     assert listed(run, *options) == list(expected)
 
 
-def test_a_tool_is_named_by_a_part_of_its_name(run: Run) -> None:
+def test_a_tool_is_named_by_its_name_or_a_kind(run: Run) -> None:
     for kind, tool in (("claude", "Claude Code"), ("codex", "Codex")):
         run("import", kind, str(PROJECT / "tests" / "ledger" / "samples" / kind))
         rows = run("history", "--json", "--tool", kind).json["workflows"]
         assert {row["tool"] for row in rows} == {tool}
     assert run("history", "--json", "--tool", "claude-code").json["total_count"] > 0
+    assert run("history", "--tool", "code").code == 2, "a part of two names is no tool"
 
 
 def test_nothing_that_matches_is_no_empty_history(run: Run) -> None:

@@ -166,8 +166,8 @@ def test_a_source_can_be_forgotten(tmp_path: Path, data: tuple[str, str]) -> Non
     run(*data, "import", "claude", str(file))
     run(*data, "import", "claude", str(file), "--workflow-by", "project")
     register = SourceRegister(tmp_path / "data")
-    assert register.remove("codex", file) == []
-    assert [entry.workflow_by for entry in register.remove("claude", file)] == ["session", "project"]
+    assert register.forget(tmp_path) == []
+    assert [entry.workflow_by for entry in register.forget(file)] == ["session", "project"]
     assert register.entries() == []
     write(file, said("m1", 5), said("m2", 6))
     assert json.loads(run(*data, "history", "--json"))["workflows"][0]["event_count"] == 3, "m2 is not read"

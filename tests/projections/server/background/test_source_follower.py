@@ -16,6 +16,8 @@ from projections.history.sqlite.history import SqliteHistory
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.service.service import Service
 from projections.server.service.settings import Settings
+from tests.ledger.sources.agent_home import OPENCODE_GOES_ON
+from tests.ledger.sources.agent_samples import sample
 from tests.projections.server.conftest import Serve
 from tests.waiting import until
 
@@ -74,6 +76,21 @@ def test_a_source_that_is_watched_is_in_the_rows_as_it_grows(serve: Serve, tmp_p
     assert float(last["actual_cost_total"]) > float(first["actual_cost_total"])
     sources = server.client.get("/api/health").json()["sources"]
     assert sources == [{"kind": "adw", "path": str(tree), "trouble": None}]
+
+
+def test_a_database_that_is_watched_is_in_the_rows_while_its_agent_writes(serve: Serve, tmp_path: Path) -> None:
+    path = sample("opencode", tmp_path) / "opencode.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as agent:
+        agent.execute("PRAGMA wal_autocheckpoint = 0")
+        server = serve(None, "--watch", f"opencode:{path}")
+
+        def costs() -> dict[str, str]:
+            rows = server.client.get("/api/workflow-history", params={"tool": "opencode"}).json()["workflows"]
+            return {row["adw_id"]: row["actual_cost_total"] for row in rows}
+
+        until(costs, lambda found: found.get("ses_fork") == "0.0039")
+        agent.execute(OPENCODE_GOES_ON)
+        until(costs, lambda found: found["ses_fork"] == "0.0078")
 
 
 def test_a_source_that_cannot_be_followed_is_named_with_its_trouble(serve: Serve, tmp_path: Path) -> None:

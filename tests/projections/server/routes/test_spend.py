@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ledgers.append(
         [_read("w1", "2026-11-22T23:30:00Z", "1.5", "opus"), _read("w1", "2026-11-23T10:00:00Z", "2", "opus")]
     )
-    ledgers.append([_read("w2", "2026-11-23T10:00:00Z", "0.25", "haiku")])
+    ledgers.append([_read("w2", "2026-11-23T10:00:00Z", "0.25", "haiku", source={"kind": "codex"})])
     ledgers.append([_read("w2", "2026-11-30T10:00:00Z", None, "mystery", usage={"input_tokens": 7})])
     over = cost_observed("w3", cost_usd="1.000000001", observed_at="2026-10-01T10:00:00Z")
     ledgers.append([workflow_started("w3", budget_usd="1"), over])
@@ -57,13 +57,15 @@ def spend(server: Server, **parameters: Any) -> Any:
 
 def test_every_grouping_of_the_same_days_sums_to_the_same(server: Server) -> None:
     days = {"since": "2026-11-22", "until": "2026-11-23"}
-    for by in ("agent", "model", "template", "issue", "project", "session"):
+    for by in ("agent", "model", "template", "issue", "project", "session", "tool"):
         body = spend(server, by=by, **days)
         assert body["total"]["cost_usd"] == "3.75"
         assert len(body["lines"]) == (2 if by == "agent" else 3)
     models = spend(server, by="model", **days)
     assert [(one["group"], one["cost_usd"]) for one in models["groups"]] == [("opus", "3.50"), ("haiku", "0.25")]
     assert [one["group"] for one in spend(server, by="issue", **days)["groups"]] == [17, None]
+    tools = spend(server, by="tool", **days)
+    assert [(one["group"], one["cost_usd"]) for one in tools["groups"]] == [("API", "3.50"), ("Codex", "0.25")]
 
 
 def test_days_are_those_of_the_zone_that_is_asked_for(server: Server) -> None:

@@ -117,7 +117,8 @@ def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serv
     for number in range(1, 8):
         name = f"w{number}"
         ledgers.append([workflow_started(name, issue_number=number % 2, workflow_template="sdlc")])
-        ledgers.append([cost_observed(name, cost_usd=number)])
+        source = {"kind": "claude"} if number % 2 else None
+        ledgers.append([cost_observed(name, cost_usd=number, source=source)])
         if number % 3 == 0:
             ledgers.append([workflow_ended(name, "failed", error_message="Disk full")])
     server = serve()
@@ -131,6 +132,9 @@ def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serv
     assert [row["adw_id"] for row in failed["workflows"]] == ["w3", "w6"]
     both = found(server, "/api/workflow-history", status=["failed", "running"], issue_number=1)
     assert both["total_count"] == 4
+    for tool in ("claude", "Claude Code"):
+        assert found(server, "/api/workflow-history", tool=tool)["analytics"]["total_cost_usd"] == "16.00"
+    assert found(server, "/api/workflow-history", tool="code")["total_count"] == 0
     assert found(server, "/api/workflow-history", since="2999-01-01T00:00:00Z")["total_count"] == 0
     refused = server.client.get("/api/workflow-history", params={"since": "yesterday"})
     assert (refused.status_code, "since" in refused.json()["detail"]) == (422, True)

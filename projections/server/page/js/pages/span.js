@@ -6,7 +6,7 @@ import { day, isDay, plusDays } from "../format.js";
 import { choice, field } from "../parts.js";
 import { go, link } from "../router.js";
 
-const BY = ["model", "agent", "template", "issue", "project"];
+const BY = ["model", "agent", "template", "issue", "project", "tool"];
 const PERIODS = ["day", "week", "month"];
 const RANGES = [
   ["7 days", 7],
