@@ -26,6 +26,9 @@ _TOOLS: Final = {
 _KINDS: Final = {"adw": "claude_stream"}
 """Kinds that `import` takes whose readings have another one."""
 
+_OURS: Final = "reprice"
+"""The kind of readings that `costledger reprice` appends: they are of whichever tool used the tokens."""
+
 _UNMATCHED: Final = "_unmatched"
 _SEPARATOR: Final = ", "
 
@@ -36,7 +39,7 @@ def tools_of(kinds: Iterable[str]) -> str | None:
     A kind that is not listed here is its own name. What was appended without a source is named only where nothing else
     is: a correction makes no tool of a session's.
     """
-    names = {_TOOLS.get(kind.removesuffix(_UNMATCHED), kind) for kind in kinds}
+    names = {_TOOLS.get(kind.removesuffix(_UNMATCHED), kind) for kind in kinds if kind != _OURS}
     return _SEPARATOR.join(sorted(names - {_TOOLS[""]} or names)) or None
 
 

@@ -46,7 +46,7 @@ Group = Literal[
     "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project", "tool"
 ]
 
-FOLD_VERSION: Final = 6
+FOLD_VERSION: Final = 7
 """Raised whenever the same lines give another row; every store then folds every ledger again."""
 
 UPGRADE: Final = "upgrade: retry counts"

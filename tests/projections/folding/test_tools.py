@@ -15,6 +15,7 @@ from projections.folding.tools import split_tools, tool_called, tool_of_kind, to
         ([], None),
         ([""], "API"),
         (["", "claude"], "Claude Code"),
+        (["reprice", "claude"], "Claude Code"),
         (["codex", "claude_statusline", "claude_result"], "Claude Code, Codex"),
         (["claude_unmatched"], "Claude Code"),
         (["tea"], "tea"),
