@@ -25,9 +25,8 @@ from tests.clients.stage import Client
 
 __all__ = ["CLIENTS", "NEWEST", "Cell", "cells", "newest", "run"]
 
-CLIENTS: Final[dict[str, Client]] = {
-    client.name: client for client in (ClaudeCode(), Codex(), GeminiCli(), OpenCode(), Pi(), QwenCode(), *SDKS)
-}
+_CLIENTS: Final[tuple[Client, ...]] = (ClaudeCode(), Codex(), GeminiCli(), OpenCode(), Pi(), QwenCode(), *SDKS)
+CLIENTS: Final = {client.name: client for client in _CLIENTS}
 
 NEWEST: Final = "newest"
 """The version that the registry calls the latest."""

@@ -30,6 +30,7 @@ class GeminiCli:
     leave = "/quit"
     abilities = frozenset({"continue", "sub-agents", "web-search", "auto-compact"})
     missing: tuple[Limit, ...] = ()
+    defects: tuple[Limit, ...] = ()
     limits = (
         Limit("chats of older versions lack sub-agents, and calls that are written over", ("logs",), until="0.40.0"),
         Limit(_HELPERS, ("logs",)),
