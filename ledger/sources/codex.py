@@ -54,12 +54,13 @@ class _Rollout:
     """What one file contained so far.
 
     Attributes:
+        root: the session that a sub-agent's thread works for; "" for a session's own thread.
         forked_from: the session each session was forked from, "" for none.
         spawned_by: the session that a sub-agent's thread works for, and may repeat.
         service_tier: what the thread is set to ask for; None for the standard one.
     """
 
-    session_id: str = ""
+    root: str = ""
     agent: str | None = None
     beginning: Beginning = field(default_factory=Beginning)
     branch: str = ""
@@ -156,7 +157,7 @@ class CodexRollouts:
                 calls += _calls(rollout, record, payload, number)
             except (InvalidEvent, ValueError) as error:
                 found.skipped.append(Skipped(path, number, f"a {record.get('type')} that does not fit: {error}"))
-        beginnings = {rollout.session_id: rollout.beginning} if rollout.session_id else {}
+        beginnings = {rollout.thread_id: rollout.beginning} if rollout.thread_id else {}
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, beginnings)
         lineage = rollout.lineage()
         messages = [call.named(lineage) for call in calls]
@@ -209,11 +210,11 @@ def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
 def _message(
     rollout: _Rollout, record: Mapping[str, Any], model: str | None, ended: Ended, line: int
 ) -> TranscriptMessage:
-    if not rollout.session_id:
+    if not rollout.thread_id:
         raise ValueError("no session_meta before it names the session of these tokens")
     return TranscriptMessage(
         "",
-        rollout.session_id,
+        rollout.thread_id,
         None,
         model,
         ended.used.usage(),
@@ -225,6 +226,7 @@ def _message(
         subagent=rollout.agent,
         partial=rollout.service_tier is not None,
         tier_asked=rollout.service_tier is not None,
+        root=rollout.root,
     )
 
 
@@ -256,16 +258,15 @@ def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[st
         return
     git = meta.get("git")
     rollout.thread_id = thread_id
-    parent = _parent_of(meta)
-    rollout.session_id = parent or thread_id
-    if parent:
+    rollout.root = _root_of(meta)
+    if rollout.root:
         rollout.agent = name(meta.get("agent_nickname")) or name(meta.get("agent_role")) or thread_id
     at = moment(meta.get("timestamp")) or moment(record.get("timestamp"))
     rollout.branch = name(git.get("branch")) if isinstance(git, dict) else ""
     rollout.beginning = Beginning(at, name(meta.get("cwd")), branch_name(rollout.branch))
 
 
-def _parent_of(meta: Mapping[str, Any]) -> str:
+def _root_of(meta: Mapping[str, Any]) -> str:
     """The session that a sub-agent's thread works for; "" for a session of its own."""
     whole, thread_id = name(meta.get("session_id")), name(meta.get("id"))
     if whole and whole != thread_id:

@@ -57,9 +57,7 @@ class Codex:
         Limit("the calls of a sub-agent are a row of its own", ("OTLP JSON", "OTLP protobuf"), ("sub-agents",)),
     )
 
-    defects = (
-        Limit("telemetry has a sub-agent's calls under its own thread only", ("all together",), ("sub-agents",)),
-    )
+    defects: tuple[Limit, ...] = ()
 
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "codex")

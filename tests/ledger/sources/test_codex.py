@@ -198,13 +198,13 @@ def test_a_fork_that_copied_only_its_parents_last_turn_does_not_count_what_came_
     assert [call.usage["input_tokens"] for call in own] == [5000]
 
 
-def test_a_sub_agents_thread_belongs_to_its_session_and_has_a_name(tmp_path: Path) -> None:
+def test_a_sub_agents_thread_is_a_session_that_works_for_another_and_has_a_name(tmp_path: Path) -> None:
     spawned = {"subagent": {"thread_spawn": {"parent_thread_id": "s"}}}
     named = meta("t", session_id="s", source=spawned, agent_nickname="Scout")
     older = meta("u", parent_thread_id="s", source={"subagent": "review"})
-    for line, agent in ((named, "Scout"), (older, "u")):
+    for line, thread, agent in ((named, "t", "Scout"), (older, "u", "u")):
         (call,) = read(write(tmp_path / "r.jsonl", line, turn(), counted(9, 0, 9))).messages
-        assert (call.session_id, call.subagent) == ("s", agent)
+        assert (call.session_id, call.root, call.subagent) == (thread, "s", agent)
 
 
 def test_a_service_tier_of_the_thread_is_kept(tmp_path: Path) -> None:

@@ -100,3 +100,20 @@ def test_a_count_that_is_none_is_named_by_file_and_line(tmp_path: Path) -> None:
     assert (skipped.path, skipped.line) == (path, 4)
     assert "output_token_count" in skipped.reason
     assert len(readings(store)) == 2
+
+
+@pytest.mark.parametrize("order", ["otlp codex otlp", "codex otlp codex", "codex codex otlp"])
+def test_a_sub_agents_thread_is_never_added_to_its_rollout(tmp_path: Path, order: str) -> None:
+    first, last = tokens(1000, 200, 50, 10, writes=100), tokens(1800, 900, 70, 20)
+    total = {name: first[name] + last[name] for name in first}
+    spawned = meta(SESSION, session_id="root", source={"subagent": {"thread_spawn": {"parent_thread_id": "root"}}})
+    lines = [spawned, turn("gpt-5-codex"), read_at(first, first), read_at(total, last)]
+    write(tmp_path / "codex" / "root.jsonl", meta("root"), turn("gpt-5-codex"), read_at(first, first))
+    write(tmp_path / "codex" / "thread.jsonl", *lines)
+    paths, store = {"otlp": SAMPLE, "codex": tmp_path / "codex"}, DirectoryStore(tmp_path / "data", durability="none")
+    for kind in order.split():
+        assert import_source(store, kind, paths[kind]).problems == []
+    roots_own = 700 * 1250 + 100 * 1250 + 200 * 125 + 50 * 10000
+    rows = {id: project(store, id).row.actual_cost_nanousd for id in store.workflow_ids()}
+    one_row = {"root": roots_own + COST}
+    assert rows == ({"root": roots_own, SESSION: COST} if order.startswith("otlp") else one_row)
