@@ -31,6 +31,7 @@ SUITES: Final[Mapping[str, str]] = {
     "ledger.importing.append_findings": "ledger/importing/test_any_import.py",
     "ledger.importing.import_options": "ledger/importing/test_any_import.py",
     "ledger.importing.importer": "ledger/importing/test_any_import.py",
+    "ledger.sources.claude_telemetry": "ledger/importing/test_prompt_planner.py",
     "ledger.importing.call_planner": "ledger/importing/test_planner.py",
     "ledger.importing.ledger_state": "ledger/importing/test_planner.py",
     "ledger.importing.process_planner": "ledger/sources/test_claude_stream.py",

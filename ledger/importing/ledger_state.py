@@ -51,6 +51,8 @@ class LedgerState:
         session_kinds: session id and kind of source of every reading with a session, except corrections.
         models: the models of a session's messages; `total_models`, those that have readings of their own there.
         unnamed: sessions with calls, except telemetry's, that name no request id.
+        prompted: sessions that had a prompt, of clients where that is in question; see `prompt_planner`.
+        waiting: readings that wait for a session's prompt, by session.
         finals: cost and usage of the last reading of a meter that is final, by the meter's path.
         started_at, project: of the starts; "" without one.
         counters: by agent, session and model, and kind of source.
@@ -72,6 +74,8 @@ class LedgerState:
     models: dict[str, set[str]] = field(default_factory=dict)
     total_models: dict[str, set[str]] = field(default_factory=dict)
     unnamed: set[str] = field(default_factory=set)
+    prompted: set[str] = field(default_factory=set)
+    waiting: dict[str, list[Line]] = field(default_factory=dict)
     finals: dict[ModelPath, Mapping[str, Any]] = field(default_factory=dict)
     started_at: str = ""
     project: str = ""
@@ -98,6 +102,8 @@ class LedgerState:
             models={id: set(models) for id, models in self.models.items()},
             total_models={id: set(models) for id, models in self.total_models.items()},
             unnamed=set(self.unnamed),
+            prompted=set(self.prompted),
+            waiting={id: list(lines) for id, lines in self.waiting.items()},
             finals=dict(self.finals),
             counters={key: series.copy() for key, series in self.counters.items()},
         )
@@ -154,6 +160,11 @@ def _add_reading(state: LedgerState, line: Line) -> None:
             cost = money.from_wire(line.get("cost_usd", "0.00"))
             costs = state.process_messages.setdefault(key, {})
             costs[message_id] = max(cost, costs.get(message_id, 0))
+    if session_id is not None and source.get("prompt"):
+        state.prompted.add(session_id)
+        state.waiting.pop(session_id, None)
+    elif session_id is not None and "waiting" in source:
+        state.waiting.setdefault(session_id, []).append(line)
     if message_id is not None:
         _add_message(state, line, path, kind)
     elif session_id is not None:

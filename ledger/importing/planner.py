@@ -20,6 +20,7 @@ from ledger.importing.counter_planner import CounterPlanner
 from ledger.importing.import_plan import ImportPlan
 from ledger.importing.ledger_state import LedgerState
 from ledger.importing.process_planner import ProcessPlanner
+from ledger.importing.prompt_planner import PromptPlanner
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Beginning, Evidence, Findings, Message, Total
 
@@ -51,9 +52,10 @@ def plan(
     if findings.facts is not None:
         runs.plan_facts(findings.facts)
     processes.plan(findings.sessions)
-    for call in findings.calls:
+    ready, ready_counters = PromptPlanner(made).ready(findings)
+    for call in ready:
         calls.plan(call)
-    for counter in counters.matching(findings.counters):
+    for counter in counters.matching(ready_counters):
         counters.plan(counter)
     runs.plan_status(findings, status)
     return made

@@ -100,13 +100,14 @@ class ClaudeTranscripts:
         reading.file.forked |= any(message.copied == COPY for message in messages)
         state = asdict(reading.file)
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, reading.beginnings, state)
+        counting = [message for message in messages if not _is_before_a_prompt(path, message.session_id)]
         return Extract(
-            messages,
+            counting,
             found.skipped + reading.unknown.skipped(),
             mark,
             moment(reading.last_at),
             resumed=found.resumed,
-            failed=found.failed,
+            failed=found.failed or len(counting) < len(messages),
             totals=reading.totals,
             opening=reading.file.opening,
             forked=reading.file.forked,
@@ -196,6 +197,20 @@ class _Reading:
                 problem = f"its timestamp {shown(response.at)} is none, so it counts on the day of its import"
                 skipped.append(Skipped(self.path, response.line, problem))
         return messages + self._searches
+
+
+def _is_before_a_prompt(path: Path, session_id: str) -> bool:
+    """Whether a sub-agent's file names a session that had no prompt yet: the session's own file, next to it, is empty.
+
+    A resumed process of an older version (2.0.76) starts sub-agents under a session id of its own, until it has read
+    the session that it resumes, and counts them there.
+    """
+    if not path.name.startswith("agent-"):
+        return False
+    try:
+        return path.with_name(f"{session_id}.jsonl").stat().st_size == 0
+    except (OSError, ValueError):
+        return False
 
 
 def _type_of(path: Path) -> str:

@@ -5,7 +5,7 @@ From `[otel]` in its `config.toml` (https://developers.openai.com/codex/config-a
 - the log record `codex.sse_event` of a `response.completed` is one call, written once with token counts and once
   without: `input_token_count` with cached ones and cache writes inside, `output_token_count` with reasoning
   inside. It names its thread, `conversation.id`, and the model, and neither the response's id nor the service tier;
-- the log record `codex.tool_result` of `spawn_agent` shows that a sub-agent ran. Its calls have its own thread's;
+- the log record `codex.tool_result` of `spawn_agent` shows that a sub-agent ran. Its calls have another conversation;
 - spans repeat those calls with `gen_ai.usage.*`, without a model, and with a number of an operating system's thread as
   `thread.id`; metrics count them without a session. Both are ignored.
 

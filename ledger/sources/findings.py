@@ -124,6 +124,8 @@ class Call:
         several: it is the sum of several calls, such as those of a session; how much each of them read is unknown.
         client: `session_id` is a coding agent's own, unique everywhere: all readings of it are in one subtree.
         checked: names, tier, usage and moment are valid in a ledger, the moment in its spelling.
+        waits: it counts once its session is known to have had a prompt; see `importing.prompt_planner`.
+        prompt: it is no call, and shows that its session had a prompt.
     """
 
     kind: str
@@ -148,6 +150,8 @@ class Call:
     several: bool = False
     spent_at: str | None = None
     spent_at_from: str | None = None
+    waits: bool = False
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,7 @@ class Counter:
         series: which counter, from its native attributes and times.
         cost_usd: as the source spells it; None: it counts tokens only, and stays without a price, since the price of
             a call depends on how large that call was.
+        waits: see `Call`.
     """
 
     kind: str
@@ -179,6 +184,7 @@ class Counter:
     carried_usd: object = None
     spent_at: str | None = None
     spent_at_from: str | None = None
+    waits: bool = False
 
 
 T = TypeVar("T", Total, Message)

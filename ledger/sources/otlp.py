@@ -5,8 +5,7 @@ ids are hexadecimal), https://opentelemetry.io/docs/specs/otel/protocol/file-exp
 https://code.claude.com/docs/en/monitoring-usage (Claude Code) and
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ (`gen_ai.*`: input tokens include cached ones).
 
-- Claude Code's `claude_code.api_request` log record is one call, at Claude Code's own cost; see `is_short`.
-- Its metrics `claude_code.cost.usage` and `claude_code.token.usage` count the same calls. They become readings of the
+- `claude_telemetry` reads Claude Code's. Its metrics count the calls of its log records, and become readings of the
   session's model, the meter above those calls: the larger counts, never both.
 - `gemini_telemetry` reads the records of Gemini CLI and Qwen Code, `codex_telemetry` those of Codex, and
   `litellm_telemetry` the spans of the LiteLLM proxy.
@@ -24,6 +23,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -47,7 +47,7 @@ from ledger.providers.genai_semconv import (
 )
 from ledger.providers.service_tiers import service_tier_of
 from ledger.providers.usage import disjoint
-from ledger.sources import codex_telemetry, gemini_telemetry, litellm_telemetry
+from ledger.sources import claude_telemetry, codex_telemetry, gemini_telemetry, litellm_telemetry
 from ledger.sources.claude_totals import is_short
 from ledger.sources.findings import Call, Counter, Location, Options, Part, Skipped, spelled
 from ledger.sources.formats.json_documents import documents, files_of
@@ -71,16 +71,7 @@ _FACTS: Final = {
     "costledger.issue_number": "issue_number",
 }
 
-_BUCKETS: Final = {
-    "input": "input_tokens",
-    "output": "output_tokens",
-    "cacheRead": "cache_read_tokens",
-    "cacheCreation": "cache_write_tokens",
-}
-_DELTA: Final = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
 _INFERENCE: Final = "gen_ai.client.inference.operation.details"
-_CLAUDE_AGENT: Final = "main"
-_CLAUDE_SCOPE: Final = "com.anthropic.claude_code"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -143,6 +134,11 @@ class _Context:
         """Whether this is a Claude Code whose own figures may leave a part out."""
         return is_short(self.resource.get("service.version"))
 
+    @property
+    def waits(self) -> bool:
+        """Whether it may name a session at first whose cost counts in another one."""
+        return claude_telemetry.names_itself_first(self.resource.get("service.version"))
+
     def skipped(self, error: InvalidInput) -> Skipped:
         """Return what to report of a skipped record; one object for successive records with the same reason."""
         reason = str(error)
@@ -169,9 +165,8 @@ class _Context:
     def facts(self, attributes: Attributes) -> dict[str, Any]:
         """Return the facts that a record has about its workflow."""
         every = self.resource | attributes
-        facts: dict[str, Any] = {
-            field: every[name] for name, field in _FACTS.items() if every.get(name) not in (None, "")
-        }
+        given = ((field, every.get(name)) for name, field in _FACTS.items())
+        facts: dict[str, Any] = {field: value for field, value in given if value not in (None, "")}
         issue = facts.get("issue_number")
         if isinstance(issue, str) and issue.isascii() and issue.isdigit() and len(issue) < 18:
             facts["issue_number"] = int(issue)
@@ -198,8 +193,10 @@ def _log_record(scope: str, record: dict[str, Any], context: _Context) -> Workfl
     moment = moment or _iso(attributes.get("event.timestamp"))
     if codex_telemetry.is_own(attributes):
         return _codex(attributes, moment, context)
-    if "claude_code.api_request" in names or (scope.startswith(_CLAUDE_SCOPE) and "api_request" in names):
+    if claude_telemetry.is_request(scope, names):
         return _api_request(attributes, moment, context)
+    if context.waits and claude_telemetry.shows_a_prompt(scope, names):
+        return _prompt(attributes, moment, context)
     if gemini_telemetry.is_own(scope, names):
         return _gemini(names, attributes, _iso(attributes.get("event.timestamp")) or moment, context)
     if is_one_call(attributes):
@@ -244,7 +241,7 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
         model,
         usage,
         context.location,
-        agent or _CLAUDE_AGENT,
+        agent or claude_telemetry.AGENT,
         session,
         cost,
         moment,
@@ -253,17 +250,25 @@ def _api_request(attributes: Attributes, moment: str | None, context: _Context) 
         names=(request,) if request else (),  # the transcript's `requestId`
         subagent=text(attributes.get("agent.name")),
         client=True,
+        waits=context.waits,
     )
     return WorkflowFinding(workflow, call, context.facts(attributes))
+
+
+def _prompt(attributes: Attributes, moment: str | None, context: _Context) -> WorkflowFinding:
+    workflow, agent, session = context.owner(attributes)
+    native, agent = claude_telemetry.prompt_id(session), agent or claude_telemetry.AGENT
+    where = (context.location, agent, session, None, moment)
+    prompt = Call(KIND, native, None, None, *where, partial=True, client=True, prompt=True)
+    return WorkflowFinding(workflow, prompt)
 
 
 def _codex(attributes: Attributes, moment: str | None, context: _Context) -> WorkflowFinding | None:
     shown_call = codex_telemetry.shown_by(attributes, moment)
     if shown_call is None:
         return None
-    ours = {
-        key: value for key, value in attributes.items() if key != "agent_name"
-    }  # a tool's caller, as named by the user
+    # `agent_name` is a tool's caller, as named by the user.
+    ours = {key: value for key, value in attributes.items() if key != "agent_name"}
     workflow, agent, session = context.owner(ours | {"session.id": shown_call.session})
     at, agent = _iso(attributes.get("event.timestamp")) or moment, agent or codex_telemetry.AGENT
     native, model, usage = shown_call.native_id, shown_call.model, shown_call.usage
@@ -301,33 +306,28 @@ def _gen_ai(
     native = text(first(attributes, "gen_ai.response.id", "request_id")) or span
     native = native or digest(KIND, "call", session, moment, model, *sorted(usage.items()))
     tier = service_tier_of(text(tier_of(attributes)))
-    cost, partial = facts.cost_usd, facts.partial
-    partial |= cost is None and facts.usage is None and is_lower_bound(attributes, model, writes)
-    call = Call(KIND, native, model, usage, context.location, agent, session, cost, moment, tier, partial)
+    cost, lower = facts.cost_usd, facts.partial
+    lower |= cost is None and facts.usage is None and is_lower_bound(attributes, model, writes)
+    call = Call(KIND, native, model, usage, context.location, agent, session, cost, moment, tier, lower)
     return WorkflowFinding(workflow, call, context.facts(attributes))
 
 
 def _metrics(of_scope: dict[str, Any], context: _Context) -> Iterator[WorkflowFinding | Skipped]:
     """The counters of a request: a series' cost and its token counts of the same moment together."""
-    series: dict[tuple[Any, ...], dict[str, Any]] = {}
+    series: claude_telemetry.Series = {}
+    prompts: dict[str, tuple[Attributes, str | None]] = {}
     for metric in _list(of_scope.get("metrics")):
-        if (name := metric.get("name")) in ("claude_code.cost.usage", "claude_code.token.usage"):
-            total = _dict(metric.get("sum"))
-            for point in _list(total.get("dataPoints")):
-                attributes = _attributes(point)
-                bucket = "" if name == "claude_code.cost.usage" else _BUCKETS.get(str(attributes.pop("type", "")))
-                if bucket is not None:
-                    times = [str(point.get("startTimeUnixNano", 0))]
-                    if total.get("aggregationTemporality") in _DELTA:
-                        times.append(str(point.get("timeUnixNano", 0)))
-                    key = (*sorted((key, str(value)) for key, value in attributes.items()), *times)
-                    points = series.setdefault(
-                        key, {"attributes": attributes, "usage": {}, "at": point.get("timeUnixNano")}
-                    )
-                    points["usage"][bucket] = point.get("asDouble", point.get("asInt"))
-    for key, points in series.items():
+        name, total = str(metric.get("name")), _dict(metric.get("sum"))
+        for point in _list(total.get("dataPoints")):
+            attributes = _attributes(point)
+            if name == claude_telemetry.ONLY_AFTER_A_PROMPT and context.waits:
+                prompts.setdefault(str(attributes.get("session.id")), (attributes, _moment(point.get("timeUnixNano"))))
+            claude_telemetry.add_point(series, name, attributes, point, total.get("aggregationTemporality"))
+    prompted = (partial(_prompt, attributes, moment, context) for attributes, moment in prompts.values())
+    counted = (partial(_counter, key, points, context) for key, points in series.items())
+    for found in chain(prompted, counted):
         try:
-            yield _counter(key, points, context)
+            yield found()
         except InvalidInput as error:
             yield context.skipped(error)
 
@@ -339,9 +339,9 @@ def _counter(key: tuple[Any, ...], points: dict[str, Any], context: _Context) ->
     usage = {bucket: token_count(values, bucket) for bucket in values}
     series = digest(KIND, "series", *key)
     model, moment = text(attributes.get("model")), _moment(points["at"])
-    agent = agent or _CLAUDE_AGENT
+    agent = agent or claude_telemetry.AGENT
     where = (context.location, agent, session, cost, moment, context.is_short)
-    counter = Counter(KIND, series, model, usage or None, *where, client=True)
+    counter = Counter(KIND, series, model, usage or None, *where, client=True, waits=context.waits)
     return WorkflowFinding(workflow, counter, context.facts(attributes))
 
 

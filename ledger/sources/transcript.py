@@ -158,7 +158,7 @@ class Extract:
         last_at: the latest moment in it, as it spells it; of two files that show a message at the same moment, the one
             that ended first had it first.
         resumed: only what was added since the mark; False: all of it.
-        failed: the file could not be read to its end.
+        failed: the file could not be read to its end, or has messages that do not count yet; it is read again.
         agents: the kind of each sub-agent whose id the file names, its own and those it started.
         count: how many messages the whole file has, where these are neither all of them nor all new ones.
     """

@@ -25,7 +25,7 @@ KEY: Final = "sk-ant-fake-key-of-the-campaign"
 _FILES: Final = ("transcripts", "hooks", "live", "all together")
 _OTLP: Final = ("OTLP JSON", "OTLP protobuf")
 _OWN: Final = ("stream logs", *_OTLP, "status line")
-_RESUMED: Final = ("resume", "continue", "fork", "compact", "kill", "cache-lifetimes", "two-processes", "two-terminals")
+_CARRIED: Final = ("resume", "continue", "fork", "compact", "web-search", "kill", "cache-lifetimes", "two-processes")
 _CUT: Final = ("kill", "two-processes", "two-terminals")
 
 
@@ -44,18 +44,17 @@ class ClaudeCode:
         Limit("a part of what was used is not in the client's own figures", _OWN, until="2.1.276"),
         Limit("the calls of older versions' telemetry name no request", ("all together",), until="2.1.276"),
         Limit("a process that was killed writes no result", ("stream logs",), ("kill",)),
-        Limit("helper calls of a resumed process", ("stream logs",), since="2.1.277", until="2.1.300"),
+        Limit(
+            "what may be carried over from an earlier process",
+            ("stream logs",),
+            _CARRIED,
+            since="2.1.277",
+            until="2.1.300",
+        ),
         Limit("what was not exported yet when the process was killed", _OTLP, ("kill",)),
     )
 
-    defects = (
-        Limit(
-            "a resumed process makes helper calls under another session id",
-            ("all together",),
-            _RESUMED,
-            until="2.1.100",
-        ),
-    )
+    defects: tuple[Limit, ...] = ()
 
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "claude")

@@ -48,6 +48,7 @@ class Codex:
     abilities = frozenset({"continue", "fork", "sub-agents"})
     missing = (
         Limit("`exec fork` came later", scenarios=("fork",), until="0.170.0"),
+        Limit("`exec resume --last` took no prompt", scenarios=("continue",), until="0.98.0"),
         Limit("sub-agents came later", scenarios=("sub-agents",), until="0.140.0"),
         Limit("a session is refused to a second process", scenarios=("two-processes",), since="0.140.0"),
     )

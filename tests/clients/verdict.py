@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from ledger.events import money
@@ -54,9 +55,10 @@ class Truth:
     aliases: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> Truth:
+    def read(cls, folder: Path, aliases: Mapping[str, str] = MappingProxyType({})) -> Truth:
+        """Read the truth of a recording; `aliases` are those that it does not name."""
         given: dict[str, Any] = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-        aliases: dict[str, str] = given.get("aliases", {})
+        aliases = {**aliases, **given.get("aliases", {})}
         cut: dict[str, int] = {}
         for response in given["responses"]:
             if not response["complete"] and response["cost_usd"] is not None:
@@ -67,7 +69,7 @@ class Truth:
             if not session["unpriced"]:
                 owner = aliases.get(id, id)
                 sessions[owner] = sessions.get(owner, 0) + money.parse(Decimal(session["cost_usd"]))
-        return cls(folder, sessions, cut, aliases)
+        return cls(folder, sessions, cut, dict(aliases))
 
 
 @dataclass(frozen=True, slots=True)

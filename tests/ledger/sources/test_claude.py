@@ -55,6 +55,19 @@ def test_a_response_on_several_lines_counts_once_at_its_largest_output(tmp_path:
     assert two["message_id"] == "m2"
 
 
+def test_a_sub_agent_of_a_session_without_a_prompt_counts_once_the_session_has_one(tmp_path: Path) -> None:
+    own = tmp_path / "p" / "s1.jsonl"
+    write(tmp_path / "p" / "agent-a1.jsonl", asked(agentId="a1"), said("m1", 9, agent="a1"))
+    write(tmp_path / "p" / "agent-a2.jsonl", asked(agentId="a2"), said("m2", 9, session="s2", agent="a2"))
+    own.touch()
+    store = MemoryStore()
+    import_source(store, "claude", tmp_path)
+    assert list(store.workflow_ids()) == ["s2"], "a resumed process named s1 at first, and counts m1 where it went on"
+    write(own, asked(), said("m0", 3))
+    import_source(store, "claude", tmp_path)
+    assert {line["message_id"] for line in store.read("s1") if "message_id" in line} == {"m0", "m1"}
+
+
 def test_a_sub_agent_counts_once_wherever_its_lines_stand(tmp_path: Path) -> None:
     inside = said("m1", 9, agent="a1", progress=True)
     write(tmp_path / "p" / "s1.jsonl", said("m0", 3), inside, said("m2", 4, agent="a2"))
