@@ -36,18 +36,26 @@ class ProcessCounter:
         base: the total that it started from.
         highest: its highest figure so far.
         duration_ms: the longest duration that it reported; None when it reported none.
+        carried: see `SessionCounter.read`.
     """
 
     since_ms: int | None
     base: int
     highest: int
     duration_ms: int | None = None
+    carried: bool = False
 
     def is_of(self, since_ms: int | None, tolerance_ms: int) -> bool:
         """Return whether a counter with this start is this one."""
         if self.since_ms is None or since_ms is None:
             return self.since_ms is since_ms
         return abs(self.since_ms - since_ms) <= tolerance_ms
+
+    def may_be(self, other: ProcessCounter) -> bool:
+        """Return whether the lines of two counters may be one process's, some of which came late."""
+        if self.carried or self.since_ms is None or other.since_ms is None:
+            return False
+        return abs(self.since_ms - other.since_ms) <= 2 * LATE_MAX_MS
 
     def is_late(self, nanousd: int, duration_ms: int | None) -> bool:
         """Return whether this figure is older than the highest one: the line comes late."""
@@ -79,8 +87,20 @@ class SessionCounter:
 
     @property
     def nanousd(self) -> int:
-        """The sum of what its processes added."""
-        return sum(process.highest - process.base for process in self.processes)
+        """The sum of what its processes added; what two that may be one added alike counts once."""
+        total = 0
+        for at, process in enumerate(self.processes):
+            start = process.base
+            for other in self.processes[:at]:
+                if other.base < process.base and other.may_be(process):
+                    start = max(start, other.highest)
+            total += max(0, process.highest - start)
+        return total
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether two processes may be one, so that it may have cost more."""
+        return self.nanousd < sum(process.highest - process.base for process in self.processes)
 
     def read(
         self,
@@ -113,7 +133,7 @@ class SessionCounter:
         totals = {0, *others} | {each.highest for each in self.processes}
         base = nanousd if carried else max(total for total in totals if total <= nanousd)
         self.partial = self.partial or base not in totals
-        self.processes.append(process := ProcessCounter(since_ms, base, nanousd, duration_ms))
+        self.processes.append(process := ProcessCounter(since_ms, base, nanousd, duration_ms, carried))
         return process
 
 

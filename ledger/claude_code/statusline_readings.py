@@ -282,6 +282,10 @@ def _base(session: StatusLineSession, others: Iterable[OtherCounter], item: Spoo
     return base
 
 
+def _is_partial(counter: SessionCounter) -> bool:
+    return counter.partial or counter.is_lower_bound
+
+
 def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, source: Mapping[str, Any]) -> Event:
     counter = {"since_ms": item.since_ms, "duration_ms": item.duration_ms, "version": item.version}
     counter |= {"series_partial": session.counter.partial or session.assumed or None}
@@ -290,7 +294,7 @@ def _reading(item: SpoolLine, session: StatusLineSession, agent: str | None, sou
         agent=agent,
         session_id=item.session_id,
         cost_usd=money.to_wire(session.nanousd),
-        partial=(session.counter.partial or session.assumed or session.short or session.logged) or None,
+        partial=(_is_partial(session.counter) or session.assumed or session.short or session.logged) or None,
         observed_at=item.at,
         id=item.id,
         source={"kind": KIND, **source, **{name: value for name, value in counter.items() if value is not None}},

@@ -222,3 +222,14 @@ def test_carried_counters_add_up_to_what_was_spent_whatever_was_saved(
         saved = figures[-1] if was_saved else saved
     assert session.nanousd <= spent
     assert session.nanousd == spent or session.partial or len(processes) > 1
+
+
+def test_a_terminal_that_resumes_five_seconds_after_the_first_started_is_one_process() -> None:
+    """As the status line of Claude Code 2.1.100 drew it on a busy machine: some starts look later than they were."""
+    session = SessionCounter()
+    first = [(15, 469, 11_099), (32, 9, 16_103)]
+    left = [(32, 5_106, 23_597), (50, 4_886, 39_701), (64, 5_218, 48_380), (80, 5_377, 50_557)]
+    right = [(32, 12_905, 27_488), (65, 12_958, 37_246)]
+    lines(session, *first, *left[:1], *right[:1], *left[1:2], *right[1:], *left[2:])
+    assert session.nanousd == 80 + (65 - 32)
+    assert session.is_lower_bound
