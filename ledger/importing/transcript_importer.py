@@ -20,13 +20,17 @@ from ledger.importing.import_report import ImportReport
 from ledger.importing.joined_messages import FileReading, JoinedMessages
 from ledger.importing.message_index import FileRead, MessageIndex
 from ledger.importing.transcript_job import append_job, record_result
-from ledger.sources import transcript
+from ledger.sources import identified, transcript
+from ledger.sources.agents import AGENTS
 from ledger.sources.findings import Options, Skipped
 from ledger.sources.transcript import BEGINNING, Extract, FileStamp
 from ledger.storage.parallel import ask_each, collecting_rarely
 from ledger.storage.store import LedgerStore
 
 __all__ = ["import_transcripts"]
+
+_FOREIGN_LOOKED_AT: Final = 20
+"""Files of other tools that are recognised; of more, it is only reported that they are not of this one."""
 
 _PARALLEL_BYTES: Final = 48 * 1024 * 1024
 """For less to read, starting processes costs more than it saves."""
@@ -112,11 +116,22 @@ def _extracts(
     with ask_each(_extract, ledgers, readings, processes=processes) as extracts:
         if processes > 1:
             options.book().rates("", None)  # load the price list now, once, and not in each process that appends
+        foreign = 0
         for reading, extract in zip(readings, extracts, strict=True):
+            if extract.foreign:
+                foreign += 1
+                extract.skipped.append(_foreign(reading, look=foreign <= _FOREIGN_LOOKED_AT))
             yield reading, extract
             done += reading.bytes
             if options.progress is not None:
                 options.progress(done, size)
+
+
+def _foreign(reading: FileReading, *, look: bool) -> Skipped:
+    """A file of another tool, and of which one, as far as a look into it shows."""
+    found = identified(reading.path) if look else None
+    whose = "of no tool that `import` knows" if found is None else f"`import {found}` reads it"
+    return Skipped(reading.path, None, f"is not {AGENTS[reading.kind].file}" + (f"; {whose}" if look else ""))
 
 
 def _extract(ledgers: LedgerStore, reading: FileReading) -> Extract:  # noqa: ARG001

@@ -9,7 +9,8 @@ Observed in 156 transcripts of public repositories, written by versions 1.0 to 2
 - a sub-agent's responses are in a file of its own, on side-chain lines of its session's file, or inside `progress`
   lines there, with the same ids; `normalizedMessages` and `toolUseResult` only repeat them; its type is in
   `agent-<id>.meta.json` next to its file, on newer lines, in the call of the agent tool (`subagent_type`), and in the
-  tool's result, which names the agent (`agentId`, `agentType`);
+  tool's result, which names the agent (`agentId`, `agentType`); that of an agent in the background (`async_launched`)
+  has no type and no usage, only the id of the call;
 - `usage.iterations[]` of another model are calls that the response's own usage leaves out;
 - `cache_creation`, the split of cache writes by lifetime, may be missing, and may exceed the total;
 - a web search of the client's own tool shows as `searchCount` in the tool's result, and in no response's usage.
@@ -46,8 +47,17 @@ __all__ = ["ClaudeTranscripts"]
 
 _REPEATING_TYPES: Final = ("user", "progress", "summary", "system")
 """Types of lines that repeat or sum up others."""
+_OWN_TYPES: Final = ("summary", "file-history-snapshot", "custom-title", "ai-title")
+"""Types of lines that need not name a session."""
 _IDENTIFIED_FILES_MAX: Final = 3
-_WANTED: Final = (b'"usage"', b'"cost-state"', b'"searchCount"', b'"api-request"', b'"last-prompt"')
+_WANTED: Final = (
+    b'"usage"',
+    b'"cost-state"',
+    b'"searchCount"',
+    b'"api-request"',
+    b'"last-prompt"',
+    b'"async_launched"',
+)
 _AGENT_TOOLS: Final = ("Agent", "Task")
 """What the tool that starts a sub-agent is called, by version."""
 _ALL_TOKENS: Final = ("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens")
@@ -112,6 +122,7 @@ class ClaudeTranscripts:
             opening=reading.file.opening,
             forked=reading.file.forked,
             agents=reading.agents,
+            foreign=reading.is_foreign,
         )
 
 
@@ -128,6 +139,12 @@ class _Reading:
         self._tasks: dict[str, str] = {}
         self._responses: dict[str, ClaudeResponse] = {}
         self._searches: list[TranscriptMessage] = []
+        self._taken = self._own = False
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the file has lines, and none is Claude Code's; of a resumed one the lines before the mark decided."""
+        return self._taken and not self._own and not self.resumed
 
     def take(self, record: Mapping[str, Any], number: int) -> None:
         """Take a record in.
@@ -136,6 +153,7 @@ class _Reading:
             InvalidInput, ValueError: its response or its total is invalid.
         """
         session_id, at, kind = record.get("sessionId"), record.get("timestamp"), record.get("type")
+        self._taken, self._own = True, self._own or "sessionId" in record or "agentId" in record or kind in _OWN_TYPES
         if isinstance(session_id, str):
             self._begin(session_id, record)
         if isinstance(at, str):

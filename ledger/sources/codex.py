@@ -144,8 +144,9 @@ class CodexRollouts:
             path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings', b'usage"'
         )
         rollout, calls, last_at = _Rollout(), list[_RolloutCall](), None
-        unknown = UnknownUsage(path)
+        unknown, taken, own = UnknownUsage(path), False, False
         for number, record in found:
+            taken, own = True, own or _is_own(record)
             payload = record.get("payload")
             if not isinstance(payload, dict):
                 continue
@@ -161,7 +162,13 @@ class CodexRollouts:
         mark = Mark(found.mark.offset, found.mark.lines, found.mark.ending, beginnings)
         lineage = rollout.lineage()
         messages = [call.named(lineage) for call in calls]
-        return Extract(messages, found.skipped + unknown.skipped(), mark, moment(last_at), failed=found.failed)
+        skipped, foreign = found.skipped + unknown.skipped(), taken and not own
+        return Extract(messages, skipped, mark, moment(last_at), failed=found.failed, foreign=foreign)
+
+
+def _is_own(record: Mapping[str, Any]) -> bool:
+    """Whether a line is Codex's; those of its first versions have no `payload`, and no usage."""
+    return "payload" in record or "record_type" in record or {"id", "timestamp"} <= record.keys()
 
 
 def _calls(

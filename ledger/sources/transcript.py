@@ -160,6 +160,7 @@ class Extract:
         resumed: only what was added since the mark; False: all of it.
         failed: the file could not be read to its end, or has messages that do not count yet; it is read again.
         agents: the kind of each sub-agent whose id the file names, its own and those it started.
+        foreign: it has lines, and none is of this tool.
         count: how many messages the whole file has, where these are neither all of them nor all new ones.
     """
 
@@ -174,6 +175,7 @@ class Extract:
     forked: bool = False
     agents: Mapping[str, str] = field(default_factory=dict)
     count: int | None = None
+    foreign: bool = False
 
 
 class Transcript(Protocol):

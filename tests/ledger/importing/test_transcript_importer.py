@@ -36,8 +36,8 @@ def store(tmp_path: Path) -> DirectoryStore:
     return DirectoryStore(tmp_path / "data", durability="none")
 
 
-def imported(store: DirectoryStore, path: Path, **options: Any) -> ImportReport:
-    report = import_source(store, "claude", path, **options)
+def imported(store: DirectoryStore, path: Path, kind: str = "claude", **options: Any) -> ImportReport:
+    report = import_source(store, kind, path, **options)
     assert report.problems == []
     return report
 
@@ -421,17 +421,21 @@ def test_what_an_earlier_version_imported_is_imported_again_without_an_event(
     assert (row.project, row.branch, row.tool) == ("/h/shop", None, "Claude Code")
 
 
-@pytest.mark.parametrize("way", ["by its result", "by the call", "by progress"])
+@pytest.mark.parametrize("way", ["by its result", "by the call", "by progress", "in the background"])
 def test_a_sub_agent_has_the_name_that_its_session_gives_it(store: DirectoryStore, tmp_path: Path, way: str) -> None:
     task = {"type": "tool_use", "id": "toolu_1", "name": "Task", "input": {"subagent_type": "Explore", "prompt": "x"}}
     call = said("m1", 5, 1)
     call["message"]["content"] = [task] if way != "by its result" else []
-    result = {"agentId": "a5cbd18", "status": "completed", "usage": {"output_tokens": 7}}
+    result: dict[str, Any] = {"agentId": "a5cbd18", "status": "completed", "usage": {"output_tokens": 7}}
     result |= {"agentType": "Explore"} if way == "by its result" else {}
+    if way == "in the background":
+        result = {"isAsync": True, "status": "async_launched", "agentId": "a5cbd18", "prompt": "x"}
+        call["message"]["content"] = [task]
     answer = asked(9, toolUseResult=result)
     answer["message"]["content"] = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}]
     progress = said("m2", 7, 2, agent="a5cbd18", progress=True) | {"parentToolUseID": "toolu_1"}
     lines = [asked(), call, progress if way == "by progress" else answer]
+    lines[1:1] = [asked() for _ in range(9)]  # beyond the lines that are always looked at
     write(tmp_path / "t" / "s1.jsonl", *lines)
     write(tmp_path / "t" / "agent-a5cbd18.jsonl", said("m2", 7, 2, agent="a5cbd18"))
     write(tmp_path / "t" / "agent-adfd7ee.jsonl", said("m3", 9, 3, agent="adfd7ee"))
@@ -458,3 +462,28 @@ def test_a_start_that_is_read_without_its_time_has_none(store: DirectoryStore, t
     imported(store, write(tmp_path / "t" / "s1.jsonl", first, said("m1", 5, 1)))
     row = project(store, "s1").row
     assert (row.project, row.start_time, row.last_activity) == ("/home/dev/shop", None, "2026-08-01T08:00:01.123000Z")
+
+
+def test_a_file_of_another_tool_is_named_and_one_without_usage_is_not(store: DirectoryStore, tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    write(folder / "rollout.jsonl", meta("c1"), {"type": "turn_context", "payload": {}})
+    write(folder / "other.jsonl", {"a": 1})
+    write(folder / "summary.jsonl", {"type": "summary", "summary": "About carts", "leafUuid": "u9"})
+    write(folder / "empty.jsonl")
+    for _ in range(2):
+        skipped = imported(store, folder).skipped
+        assert [(each.path.name, each.reason) for each in skipped] == [
+            ("other.jsonl", "is not a transcript of Claude Code; of no tool that `import` knows"),
+            ("rollout.jsonl", "is not a transcript of Claude Code; `import codex` reads it"),
+        ]
+    assert [each.path.name for each in imported(store, folder, kind="codex").skipped] == [
+        "other.jsonl",
+        "summary.jsonl",
+    ]
+
+
+def test_of_many_files_of_another_tool_only_some_are_looked_into(store: DirectoryStore, tmp_path: Path) -> None:
+    for number in range(30):
+        write(tmp_path / "t" / f"{number:02}.jsonl", {"a": number})
+    reasons = [each.reason for each in imported(store, tmp_path / "t").skipped]
+    assert (len(reasons), sum("of no tool" in reason for reason in reasons)) == (30, 20)
