@@ -23,7 +23,7 @@ from ledger.sources.titles import title_of
 __all__ = ["TITLES_FILE", "forget_titles", "titles_of"]
 
 TITLES_FILE: Final = "titles.db"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _WAIT_SECONDS: Final = 0.2
 """Short: titles are not worth waiting for an import or another reader."""
 

@@ -31,6 +31,12 @@ _COMMAND: Final = re.compile(
     r"<command-name>\s*(?P<name>[^<]+?)\s*</command-name>(?:.*?<command-args>(?P<args>[^<]*)</command-args>)?",
     re.DOTALL,
 )
+_CLIENT_COMMANDS: Final = re.compile(
+    "/?(add-dir|agents|bashes|clear|compact|config|context|cost|doctor|effort|exit|export|fast|help|hooks|ide|login"
+    "|logout|mcp|memory|model|output-style|permissions|plugin|quit|release-notes|rename|resume|rewind|status"
+    "|statusline|theme|upgrade|usage|vim)"
+)
+"""Commands about the client, not about the work."""
 _CLIENT_TEXTS: Final = ("<", "Caveat: ", "[Request interrupted", "# AGENTS.md", "This session is being continued")
 """Beginnings of texts that a client adds in the name of the user."""
 
@@ -96,8 +102,10 @@ def _claude(head: bytes, end: bytes) -> str:
             named["summary"] = _text(record.get("summary"))  # of others it sums up another conversation
         elif kind == "user" and not (record.get("isMeta") or record.get("isSidechain") or named.get("first")):
             body = record.get("message")
-            named["first"] = _first_words(body.get("content") if isinstance(body, dict) else None)
-    return next((named[each] for each in ("custom", "ai", "summary", "first") if named.get(each)), "")
+            content = body.get("content") if isinstance(body, dict) else None
+            named["first"] = _first_words(content)
+            named["command"] = named.get("command") or _command(content)
+    return next((named[each] for each in ("custom", "ai", "summary", "first", "command") if named.get(each)), "")
 
 
 def _codex(head: bytes) -> str:
@@ -116,15 +124,29 @@ def _codex(head: bytes) -> str:
 
 
 def _first_words(content: object) -> str:
-    """The first words of a person in a message; "" where all of it is the client's."""
-    blocks = content if isinstance(content, list) else [content]
-    for block in blocks:
-        text = _text(block.get("text") if isinstance(block, dict) else block)
+    """The first words of a person in a message, also those after a command; "" where all of it is the client's."""
+    for text in _texts(content):
         if (command := _COMMAND.search(text)) is not None:
-            return f"{command['name']} {command['args'] or ''}"
-        if text and not text.startswith(_CLIENT_TEXTS):
+            if _text(command["args"]) and not _is_of_client(command["name"]):
+                return f"{command['name']} {command['args']}"
+        elif text and not text.startswith(_CLIENT_TEXTS):
             return text
     return ""
+
+
+def _command(content: object) -> str:
+    """The first command in a message that is not about the client; "" without one."""
+    found = (command["name"] for text in _texts(content) if (command := _COMMAND.search(text)) is not None)
+    return next((name for name in found if not _is_of_client(name)), "")
+
+
+def _is_of_client(command: str) -> bool:
+    return _CLIENT_COMMANDS.fullmatch(command) is not None
+
+
+def _texts(content: object) -> Iterator[str]:
+    for block in content if isinstance(content, list) else [content]:
+        yield _text(block.get("text") if isinstance(block, dict) else block)
 
 
 def _text(value: object) -> str:

@@ -15,6 +15,10 @@ from ledger.sources.titles import TITLE_CHARACTERS_MAX, one_line, title_of
 from tests.ledger.session_titles import FIRST, compact, prompt, titled
 from tests.ledger.transcript_lines import meta, write
 
+CLEARED = prompt(
+    "<command-name>/clear</command-name>\n<command-message>clear</command-message>\n<command-args></command-args>"
+)
+
 
 @pytest.mark.parametrize(
     ("lines", "title"),
@@ -28,6 +32,10 @@ from tests.ledger.transcript_lines import meta, write
         ([prompt("for the sub-agent", isSidechain=True), FIRST], FIRST),
         ([prompt("<command-name>/review</command-name>\n<command-args>12</command-args>")], "/review 12"),
         ([prompt("<command-message>init</command-message>\n<command-name>/init</command-name>")], "/init"),
+        ([CLEARED, FIRST], FIRST),
+        ([CLEARED, prompt("<command-name>/model</command-name><command-args>opus</command-args>"), FIRST], FIRST),
+        ([CLEARED], ""),
+        ([prompt("<command-name>/init</command-name>"), FIRST], FIRST),
         ([FIRST, titled("ai", "Login test")], "Login test"),
         ([FIRST, titled("ai", "Older"), titled("ai", "Login test"), titled("ai", "…")], FIRST),
         ([titled("custom", "Mine"), FIRST, titled("ai", "Login test")], "Mine"),
