@@ -17,11 +17,11 @@ from typing import Annotated, Any, Final
 import orjson
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, ValidationError
 
-from ledger.errors import SourceUnreadable, readable, reason, shown
+from ledger.errors import CostledgerError, SourceUnreadable, readable, reason, shown
 from ledger.events import timestamps
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
-from ledger.sources.claude_stream import read_log
+from ledger.sources.claude_stream import ClaudeStream, read_log
 from ledger.sources.findings import Evidence, Findings, Options, Part, Skipped, date, spelled
 from ledger.sources.formats.folders import walked
 from ledger.sources.formats.regular_files import read_regular
@@ -82,7 +82,7 @@ class Adw:
     def identify(self, path: Path) -> bool:
         """See `Source.identify`."""
         try:
-            return path.is_dir() and any(_logs(folder) for folder in _workflow_folders(path))
+            return path.is_dir() and any(_is_readable(folder) for folder in _workflow_folders(path))
         except SourceUnreadable:
             return False
 
@@ -93,7 +93,8 @@ class Adw:
         if not path.is_dir():
             raise SourceUnreadable(path, "is not a folder; for one log use `import claude-stream`")
         parts: list[Part] = []
-        for folder in _workflow_folders(path):
+        folders = _workflow_folders(path)
+        for folder in folders:
             skipped: list[Skipped] = []
             logs, state = _logs(folder, skipped=skipped), folder / _STATE_FILE
             if logs or skipped or os.path.isfile(state):
@@ -101,6 +102,8 @@ class Adw:
                 size, written_at = sum(size for size, _ in looked), max(time for _, time in looked)
                 read = _reader(folder, logs, skipped, options.agent)
                 parts.append(Part(options.workflow_id or folder.name, size, read, written_at))
+        if parts and not any(_is_readable(folder) for folder in folders):
+            raise SourceUnreadable(path, f"holds no log of `claude -p`, only other files …{_LOG_SUFFIX}")
         if not parts:
             raise SourceUnreadable(path, f"holds no agents' output (no …{_LOG_SUFFIX} and no {_STATE_FILE})")
         return parts
@@ -154,6 +157,18 @@ def _logs(
         folders[:] = folders if len(inside) < depth_max else []
         found += [(Path(where) / name, readable(inside[0]) if inside else None) for name in sorted(_of_logs(names))]
     return found
+
+
+def _is_readable(folder: Path) -> bool:
+    """Whether a workflow has a state file, or a log that is empty so far, cannot be opened, or is of `claude -p`."""
+    return os.path.isfile(folder / _STATE_FILE) or any(_may_be_stream(log) for log, _ in _logs(folder))
+
+
+def _may_be_stream(log: Path) -> bool:
+    try:
+        return not log.stat().st_size or ClaudeStream().identify(log)
+    except (OSError, CostledgerError):
+        return True
 
 
 def _of_logs(names: Iterable[str]) -> Iterable[str]:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenCodeSessions"]
 
 _DATABASES: Final = ("opencode", "kilo", "mimocode")
+_OTHERS: Final = (("kilo", "kilo"), ("mimocode", "mimo"))
+"""What the folders of the others of the family are called, as their databases begin, and their kinds."""
 _EXPORTS: Final = ("export", "ses_")
 """How the names of exports begin, among other files; an export that is named by the caller may be called anything."""
 _SEPARATE_FROM: Final = (1, 4)
@@ -65,6 +67,8 @@ class OpenCodeSessions(SessionLog):
 
     def recognises(self, log: LogReading) -> bool:
         """See `SessionLog.recognises`."""
+        if _kind_of(log.path) != self.kind:
+            return False
         if _is_database(log.path):
             with log.database() as db:
                 return db is not None and _has_tables(db)
@@ -101,6 +105,13 @@ class OpenCodeSessions(SessionLog):
                 rows = db.execute("SELECT title FROM session WHERE id = ?", (session_id,)).fetchall()
                 return next((name(title) for (title,) in rows), "")
         return ""
+
+
+def _kind_of(path: Path) -> str:
+    """The one of the family whose log this is, by the name of the database or by its folder."""
+    by_name = (kind for start, kind in _OTHERS if _is_database(path) and path.name.startswith(start))
+    by_folder = (kind for folder, kind in _OTHERS if folder in path.parts[:-1])
+    return next(by_name, None) or next(by_folder, "opencode")
 
 
 def _is_database(path: Path) -> bool:

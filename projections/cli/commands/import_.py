@@ -17,7 +17,7 @@ from ledger.sources.agents import AGENTS
 from ledger.sources.formats.folders import may_exist
 from ledger.sources.formats.jsonl import CUT
 from ledger.storage.parallel import processes_at_hand
-from ledger.text import counted
+from ledger.text import counted, first_of
 from projections.cli.options import (
     NonEmptyPath,
     config,
@@ -245,13 +245,16 @@ def _check_found(entry: SourceEntry, found: ImportReport) -> None:
         return
     if (other := other_tool(entry.kind, path)) is not None:
         raise SourceUnreadable(path, other)
-    if not found.skipped or _is_foreign(path, found):
+    if not found.skipped or _is_foreign(entry.kind, path, found):
         raise SourceUnreadable(path, nothing_usable(entry.kind, path, found.skipped))
 
 
-def _is_foreign(path: Path, found: ImportReport) -> bool:
-    """Whether one file has no usable line, and is not merely cut at its end, as a log that is being written."""
-    return path.is_file() and all(each.reason != CUT for each in found.skipped)
+def _is_foreign(kind: str, path: Path, found: ImportReport) -> bool:
+    """Whether no file can be read: the one that is named, unless it is merely cut at its end, or all below a folder."""
+    if path.is_file():
+        return all(each.reason != CUT for each in found.skipped)
+    whole = {each.path for each in found.skipped if each.line is None}
+    return kind in TRANSCRIPT_KINDS and whole.issuperset(transcript(kind).files(path))
 
 
 def _default_paths(kind: str) -> list[Path]:
@@ -259,7 +262,8 @@ def _default_paths(kind: str) -> list[Path]:
         raise click.UsageError(f"name the PATH that `import {kind}` is to read")
     if found := transcript(kind).existing_folders():
         return found
-    raise click.UsageError(f"{kind} keeps nothing in its default places; name a PATH")
+    places = first_of([from_home(folder) for folder in transcript(kind).default_folders()])
+    raise click.UsageError(f"nothing of {kind} is in its default places ({places}); name a PATH")
 
 
 def _as_json(report: ImportReport, failed: _Failed) -> dict[str, Any]:

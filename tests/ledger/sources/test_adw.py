@@ -242,3 +242,13 @@ def test_phases_that_resume_one_session_count_each_for_itself(tmp_path: Path) ->
     row = project(store, "w1").row
     assert (row.actual_cost_total, row.cost_basis) == (0.12, "reported")
     assert json.loads(row.cost_breakdown)["by_agent"] == spent
+
+
+def test_a_tree_whose_logs_are_another_tools_is_none(tmp_path: Path) -> None:
+    write(tmp_path / "made" / "output.jsonl", {"instance_id": "x-1", "metrics": {"accumulated_cost": 0.02}})
+    for path in (tmp_path, tmp_path / "made"):
+        assert not source("adw").identify(path)
+        with pytest.raises(SourceUnreadable, match="holds no log of `claude -p`"):
+            import_source(MemoryStore(), "adw", path)
+    write(tmp_path / "made" / "plan" / "raw_output.jsonl")  # its agent has only started
+    assert import_source(MemoryStore(), "adw", tmp_path).problems == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,22 @@ def test_a_wrong_kind_is_answered_with_what_was_meant(run: Run, given: str, sent
 def test_a_mapped_column_that_is_missing_is_still_named(run: Run) -> None:
     done = run("import", "csv", str(FILES["litellm"]), "--map", "cost_usd=nope", "--workflow-id", "w")
     assert "has no column 'nope'" in done.err
+
+
+@pytest.mark.parametrize(("name", "kind"), [("opencode.db", "opencode"), ("kilo.db", "kilo"), ("mimocode.db", "mimo")])
+def test_a_database_of_opencodes_family_is_the_one_that_its_name_says(run: Run, name: str, kind: str) -> None:
+    with closing(sqlite3.connect(name)) as db, db:
+        db.execute("CREATE TABLE session (id TEXT, parent_id TEXT, time_created INTEGER)")
+        db.execute("CREATE TABLE message (id TEXT, session_id TEXT, time_updated INTEGER, data TEXT)")
+    assert identified(Path(name)) == kind
+    assert f"use: costledger import {kind} {name}" in run("import", "claude", name).err
+
+
+def test_a_folder_without_a_log_of_the_kind_is_an_error_and_no_source(run: Run) -> None:
+    Path("logs/made").mkdir(parents=True)
+    Path("logs/made/output.jsonl").write_text('{"instance_id": "x-1"}\n', encoding="utf-8")
+    for kind in ("adw", "claude", "codex"):
+        done = run("import", kind, "logs")
+        assert (done.code, "holds no " in done.err) == (1, True), done.err
+    assert not Path("data/sources.jsonl").exists()
+    assert run("history", "--json").json["total_count"] == 0
