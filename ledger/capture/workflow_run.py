@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypedDict, Unpack
 
 from ledger.capture.arguments import named_arguments
 from ledger.capture.pending_events import in_thread
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _MESSAGE_CHARACTERS_MAX: Final = 4000
+_OF_A_RUN: Final = ("start", "finish", "fail", "cancel")
 _STOPPED: Final = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
 """Exceptions that leave a block early without a failure."""
 
@@ -109,6 +110,7 @@ class WorkflowRun(WorkflowBlock):
         super().__init__(started.workflow_id, ledgers.store, ledgers.prices, config=ledgers.config)
         self._started, self._cumulative = started, cumulative
         self._pid: int | None = None
+        self._ended: Event | None = None
 
     def start(self) -> Self:
         """Start the run, as entering the block does.
@@ -122,11 +124,11 @@ class WorkflowRun(WorkflowBlock):
         self.counter = None if self._cumulative else os.urandom(16).hex()
         self.ended_at = None
         self._store.append([self._started])
-        self._pid = os.getpid()
+        self._pid, self._ended = os.getpid(), None
         return self
 
     def finish(self) -> None:
-        """Complete the run.
+        """Complete the run; the same end again appends nothing, as on the command line.
 
         Raises:
             InvalidInput: it is not running, or another process started it.
@@ -143,6 +145,8 @@ class WorkflowRun(WorkflowBlock):
         self._end(workflow_ended(self.workflow_id, "cancelled", reason=reason))
 
     def _end(self, end: Event) -> None:
+        if self._pid is None and end == self._ended:
+            return
         if self._pid != os.getpid():
             problem = "is not running: start() it first" if self._pid is None else "was started by another process"
             raise InvalidInput(f"workflow {self.workflow_id!r} {problem}")
@@ -153,7 +157,7 @@ class WorkflowRun(WorkflowBlock):
         except BaseException:
             self.ended_at = None
             raise
-        self._pid = None
+        self._pid, self._ended = None, end
 
     def __enter__(self) -> Self:
         return self.start()
@@ -170,7 +174,8 @@ class WorkflowRun(WorkflowBlock):
             except BaseException as unrecorded:
                 self._end_after(unrecorded)
                 raise
-            self._pid, end = None, workflow_ended(self.workflow_id, "completed")
+            end = workflow_ended(self.workflow_id, "completed")
+            self._pid, self._ended = None, end
             if error is None:
                 self._store.append([end])
             else:
@@ -181,8 +186,9 @@ class WorkflowRun(WorkflowBlock):
 
     def _end_after(self, error: BaseException) -> None:
         """Append the end that follows from an exception."""
-        self._pid = None
-        self._try(error, "the end", lambda: self._store.append([_end_of(self.workflow_id, error)]))
+        end = _end_of(self.workflow_id, error)
+        self._pid, self._ended = None, end
+        self._try(error, "the end", lambda: self._store.append([end]))
 
     async def __aenter__(self) -> Self:
         starting = asyncio.get_running_loop().run_in_executor(None, self.start)
@@ -217,6 +223,13 @@ class JoinedWorkflow(WorkflowBlock):
     def __init__(self, workflow_id: str, ledgers: Ledgers) -> None:
         counter = os.urandom(16).hex()
         super().__init__(workflow_id, ledgers.store, ledgers.prices, counter=counter, config=ledgers.config)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise a hint for the methods of a run, which this is not."""
+            hint = "" if name not in _OF_A_RUN else ": join() neither starts nor ends a workflow, as workflow() does"
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __enter__(self) -> Self:
         return self

@@ -42,8 +42,10 @@ def test_a_notebook_starts_and_finishes_by_calls(face: Any) -> None:
         wf.start()
     wf.finish()
     assert (status(store)[0], wf.ended_at is None) == ("completed", False)
+    wf.finish()
+    assert ends(store).count("workflow_completed") == 1, "the same end again appends nothing"
     with pytest.raises(InvalidInput, match=r"'w' is not running: start\(\) it first"):
-        wf.finish()
+        wf.fail("another end")
     wf.start().observe(cost_usd="0.40")
     wf.fail("tests fail")
     assert status(store) == ("failed", "tests fail")
@@ -349,3 +351,22 @@ def test_a_run_whose_charges_are_missing_is_not_finished(tmp_path: Path) -> None
     (data / "away").rename(data / "ledgers")
     wf.finish()
     assert project(DirectoryStore(data), "w").row.status == "completed"
+
+
+def test_an_end_that_its_block_has_appended_is_not_appended_again() -> None:
+    store = MemoryStore()
+    with ledger.workflow("w", store=store) as wf:
+        pass
+    wf.finish()
+    with pytest.raises(InvalidInput, match="is not running"):
+        ledger.workflow("w", store=store).finish()
+    assert ends(store) == ["workflow_started", "workflow_completed"]
+
+
+@pytest.mark.parametrize("name", ["start", "finish", "fail", "cancel"])
+def test_a_joined_workflow_says_that_it_is_neither_started_nor_ended(name: str) -> None:
+    joined = ledger.join("w", store=MemoryStore())
+    with pytest.raises(AttributeError, match="neither starts nor ends a workflow, as workflow"):
+        getattr(joined, name)()
+    with pytest.raises(AttributeError, match=r"'JoinedWorkflow' object has no attribute 'nope'$"):
+        joined.nope  # type: ignore[attr-defined]  # noqa: B018
