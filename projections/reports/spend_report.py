@@ -6,7 +6,7 @@ quarter hour belongs to the day on which it starts. Pure: the zone and the range
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from operator import add
@@ -28,6 +28,7 @@ __all__ = [
     "at_least",
     "day_of",
     "groups",
+    "minute_of",
     "quarters",
     "report",
     "spent_at_from",
@@ -65,12 +66,14 @@ class Line:
     Attributes:
         labels: by column: the period or the session, and the group that the report is split by.
         quarter: its last quarter hour.
+        at: its last activity, in seconds since 1970; where no more is known, the start of the quarter hour.
         models: figures by model; `amounts` is their sum.
         unknown: workflows without a reading; only of a total, since no model or agent is known of them.
     """
 
     labels: dict[str, str | int | None]
     quarter: int = 0
+    at: float = 0.0
     amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
     models: dict[str, Amounts] = field(default_factory=dict)
     unknown: int = 0
@@ -121,6 +124,7 @@ def report(
     *,
     descending: bool = False,
     unknown: int = 0,
+    latest: Mapping[str, float] | None = None,
 ) -> Report:
     """Return the lines by period or session, and within one by cost.
 
@@ -128,6 +132,7 @@ def report(
         sums: grouped by `groups`; those of sessions over all quarter hours.
         zone: None is the local one of this host.
         unknown: see `without_reading`.
+        latest: the last activity of workflows, in seconds since 1970; it orders their sessions.
     """
     names = groups(kind, by)
     model_at = names.index("model")
@@ -147,12 +152,25 @@ def report(
         line.take(model, amounts)
         total.take(model, amounts)
     found = [line for line in lines.values() if any(map(any, line.models.values()))]
-    found.sort(key=lambda line: (-line.amounts[0], str(line.labels.values())))
-    if kind == "session":
-        found.sort(key=lambda line: line.quarter, reverse=descending)
-    else:
-        found.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
+    _sort(found, kind, latest or {}, descending=descending)
     return Report(found, total)
+
+
+def _sort(lines: list[Line], kind: Kind, latest: Mapping[str, float], *, descending: bool) -> None:
+    """Sort by period, or by the last activity of a session; within one by cost, the highest first."""
+    lines.sort(key=lambda line: (-line.amounts[0], str(line.labels.values())))
+    if kind == "session":
+        for line in lines:
+            line.at = _last_of(line, latest)
+        lines.sort(key=lambda line: line.at, reverse=descending)
+    else:
+        lines.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
+
+
+def _last_of(line: Line, latest: Mapping[str, float]) -> float:
+    """When a session was last active: with its workflow, if that was in the session's last quarter hour."""
+    at = latest.get(str(line.labels["adw_id"]), 0.0)
+    return at if int(at // QUARTER_SECONDS) == line.quarter else float(line.quarter * QUARTER_SECONDS)
 
 
 def without_reading(history: HistoryStore, first: int | None, last: int | None) -> int:
@@ -218,6 +236,18 @@ def day_of(quarter: int, zone: tzinfo | None) -> date:
         return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
     except (OverflowError, ValueError, OSError):
         return date.min if quarter < 0 else date.max
+
+
+def minute_of(at: float, zone: tzinfo | None) -> str:
+    """Return a moment in seconds since 1970 to the minute; outside the years 1 to 9999 only the nearest day inside.
+
+    Args:
+        zone: None is the local one of this host.
+    """
+    try:
+        return f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):
+        return (date.min if at < 0 else date.max).isoformat()
 
 
 def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:

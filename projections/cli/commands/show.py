@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from operator import add
@@ -30,6 +29,7 @@ from projections.cli.options import (
     replica_option,
     workflow_argument,
 )
+from projections.cli.output.agents import agent_name
 from projections.cli.output.console import BUDGET_STYLES, console, styled_status
 from projections.cli.output.costs import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.cli.output.tables import Table
@@ -52,6 +52,8 @@ from projections.reports.budgets import Budgets, budget_status, configured_budge
 from projections.reports.spend_report import total_tokens
 
 __all__ = []
+
+_SEQ_DIGITS: Final = 18
 
 _BASIS = {
     "reported": "reported: every dollar was reported by the provider or its CLI",
@@ -107,7 +109,7 @@ def _as_of(lines: RowLines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Sp
 
 def _until(lines: RowLines, as_of: str) -> Iterator[Line]:
     """The lines up to a seq, or recorded up to a time; a time without a zone is the local one's."""
-    if as_of.isascii() and as_of.isdigit():
+    if as_of.isascii() and as_of.isdigit() and len(as_of) <= _SEQ_DIGITS:
         seq = int(as_of)
         return (line for line in lines if line["seq"] <= seq)
     moment = timestamps.to_wire(moment_named("--as-of", as_of))
@@ -178,20 +180,9 @@ def _print_parts(
     for name, amounts in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
         if any(amounts):
             unpriced = amounts[AMOUNTS.index("unpriced_events")] > 0
-            label = _agent(name, subagents.get(name, []))
+            label = agent_name(name, subagents.get(name, []))
             shown.add_row(plain(label), shown_cost(amounts[0], unpriced=unpriced), f"{total_tokens(amounts):,}")
     if held_nanousd:
         shown.add_row(HELD, money.shown(held_nanousd), "0")
     if shown.row_count:
         shown.print(out)
-
-
-_HEX_ID: Final = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _agent(name: str, parents: list[str]) -> str:
-    """An agent for people: a sub-agent with the agents that called it, one without a name by the start of its id."""
-    if not parents:
-        return name
-    called = f"unnamed, {name[:8]}" if _HEX_ID.fullmatch(name) else name
-    return f"{called} (sub-agent of {', '.join(parents)})"

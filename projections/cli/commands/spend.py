@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
 import click
 
 from ledger.errors import InvalidInput
+from ledger.events import timestamps
 from projections.cli.first_steps import print_first_steps
 from projections.cli.options import data_option, history_option, import_option, json_option
+from projections.cli.output.agents import UNNAMED_SUBAGENTS, is_unnamed
 from projections.cli.output.console import console
 from projections.cli.output.costs import print_missing, print_unpriced, shown_cost
 from projections.cli.output.evidence import print_evidence
@@ -21,7 +24,9 @@ from projections.cli.parsing import day_range
 from projections.cli.session import exit_code, opened
 from projections.documents.spend import spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.row import Row
 from projections.folding.spend import AMOUNTS, Amounts
+from projections.history.store import SpendSum
 from projections.reports.spend_report import (
     BY,
     PERIODS,
@@ -30,6 +35,7 @@ from projections.reports.spend_report import (
     Report,
     at_least,
     groups,
+    minute_of,
     quarters,
     report,
     spent_at_from,
@@ -139,14 +145,17 @@ def _print_report(
     with opened(imports=True) as session:
         sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
         unknown = without_reading(session.history, first, last)
-        made = report(kind, by, sums, zone, descending=order == "desc", unknown=unknown)
+        if by == "agent" and not (as_json or as_csv):
+            sums = _with_unnamed_together(sums, groups(kind, by).index("agent"))
+        latest = _latest(session.history.rows()) if kind == "session" else {}
+        made = report(kind, by, sums, zone, descending=order == "desc", unknown=unknown, latest=latest)
         dated = spent_at_from(session.history, first, last)
         if as_json:
             print_json(spend_document(kind, by, made, zone, dated, breakdown=breakdown))
         elif as_csv:
             _print_csv(kind, by, made, breakdown=breakdown)
         elif made.lines:
-            _print_table(kind, by, made, breakdown=breakdown and by != "model")
+            _print_table(kind, by, made, zone, breakdown=breakdown and by != "model")
             print_evidence(console(), dated)
         elif unknown:
             print_missing(console(), 0, unknown=unknown, incomplete=False)
@@ -155,6 +164,21 @@ def _print_report(
         else:
             print_first_steps(session.where, shared=session.history.shared)
         return exit_code(session.problems)
+
+
+def _with_unnamed_together(sums: Iterable[SpendSum], agent_at: int) -> Iterator[SpendSum]:
+    """The sums, with sub-agents without a name as one agent."""
+    for quarter, group, amounts in sums:
+        agent = group[agent_at]
+        if isinstance(agent, str) and is_unnamed(agent):
+            group = (*group[:agent_at], UNNAMED_SUBAGENTS, *group[agent_at + 1 :])
+        yield SpendSum(quarter, group, amounts)
+
+
+def _latest(rows: Iterable[Row]) -> dict[str, float]:
+    """The last activity of each workflow, in seconds since 1970."""
+    found = {row.adw_id: timestamps.moment(row.last_activity) for row in rows}
+    return {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
 
 
 def _label_names(kind: Kind, by: By | None) -> list[str]:
@@ -186,7 +210,7 @@ def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> N
             out.writerow([*names, *([csv_cell(model)] if named else []), *figures.values()])
 
 
-def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
+def _print_table(kind: Kind, by: By | None, made: Report, zone: tzinfo | None, *, breakdown: bool) -> None:
     labels = _label_names(kind, by)
     columns = list(_COLUMNS) if by != "model" else [name for name in _COLUMNS if name != "models"]
     names = [_LABELS.get(name, name) for name in labels]
@@ -201,6 +225,8 @@ def _print_table(kind: Kind, by: By | None, made: Report, *, breakdown: bool) ->
     )
     for line in made.lines:
         about = [_label(line.labels[name], name) for name in labels]
+        if kind == "session":
+            about[labels.index("last_activity")] = minute_of(line.at, zone)
         shown.add_row(*about, *_cells(columns, line.models, line.amounts))
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):

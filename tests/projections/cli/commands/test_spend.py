@@ -224,3 +224,38 @@ def test_usage_that_names_no_model_has_a_line_only_with_a_figure(run: Run) -> No
     store.append([cost_observed("v", cost_usd="2", agent="a")])
     (line,) = [line for line in run().out.splitlines() if line.startswith("  no model named")]
     assert "$2.0000" in line
+
+
+def test_sub_agents_without_a_name_are_one_line_and_their_ids_are_in_json(run: Run) -> None:
+    for number, agent in enumerate(("a9df09b50d5f3ad98", "adfd7ee0", "Explore")):
+        run(
+            "charge",
+            "w",
+            "--agent",
+            "main",
+            "--subagent",
+            agent,
+            "--cost-usd",
+            f"0.{number + 1}",
+            "--observed-at",
+            BUILD,
+        )
+    lines = [re.split(r" {2,}", line.strip()) for line in run("daily", "--by", "agent").out.splitlines()]
+    shown = {line[1]: line[-1] for line in lines if line[0].startswith("2026-11-23")}
+    assert shown == {"unnamed sub-agents": "$0.3000", "Explore": "$0.3000"}
+    groups = {line["group"] for line in run("daily", "--by", "agent", "--json").json["lines"]}
+    assert groups == {"a9df09b50d5f3ad98", "adfd7ee0", "Explore"}
+
+
+def test_sessions_of_one_quarter_hour_are_in_the_order_of_their_last_activity(run: Run) -> None:
+    for name, minute, usd in (("late", 14, "1"), ("early", 1, "2"), ("middle", 7, "9")):
+        at = f"2026-11-23T12:{minute:02}:00Z"
+        run("charge", name, "--session-id", f"s-{name}", "--cost-usd", usd, "--observed-at", at)
+
+    def order(*options: str) -> list[str]:
+        return [line["adw_id"] for line in run("session", "--json", *options).json["lines"]]
+
+    assert order() == ["early", "middle", "late"]
+    assert order("--order", "desc") == ["late", "middle", "early"]
+    table = run("session", "--timezone", "UTC").out
+    assert re.findall(r"2026-11-23 12:\d\d", table) == [f"2026-11-23 12:{minute}" for minute in ("01", "07", "14")]
