@@ -34,7 +34,7 @@ from projections.cli.output.costs import (
     unpriced_of,
 )
 from projections.cli.output.row_csv import print_csv
-from projections.cli.output.tables import Id, Table
+from projections.cli.output.tables import Brief, Id, Table
 from projections.cli.output.text import (
     local_time,
     plain,
@@ -111,11 +111,11 @@ def _print_history(
         *_COLUMNS,
         right=("issue", "cost", "stored", "budget", "tokens", "cached"),
         whole=("status", "basis", "last activity"),
-        cut=("title",),
+        cut=("title", "project", "branch", "model"),
         optional=("title", "project", "branch", "issue", "stored", "budget", "tool"),
         dropped=(
-            *("cached", "basis", "branch", "model", "tool", "tokens", "issue", "project"),
-            *("last activity", "title", "status"),
+            *("cached", "basis", "tokens", "model", "branch", "issue", "budget", "status"),
+            *("title", "tool", "project", "last activity"),
         ),
     )
     for found, idle in rows:
@@ -135,7 +135,7 @@ def _print_history(
             f"{found.cache_efficiency_percent:.0f} %",
             plain(found.tool or ""),
             plain(found.model_used or ""),
-            local_time(found.last_activity)[:-3],
+            _minute(found.last_activity),
         )
     _print_with_total(shown, [found for found, _ in rows])
 
@@ -148,7 +148,7 @@ def _print_with_total(shown: Table, rows: list[Row]) -> None:
         at_least=any(map(is_lower_bound, rows)),
         known=any(found.cost_basis is not None for found in rows),
     )
-    sums = {"workflow": counted(len(rows), "workflow"), "cost": total}
+    sums = {"workflow": Brief(counted(len(rows), "workflow"), "total"), "cost": total}
     sums["tokens"] = f"{sum(found.total_tokens for found in rows):,}"
     shown.add_total(*(sums.get(name, "") for name in _COLUMNS))
     out = console()
@@ -156,6 +156,13 @@ def _print_with_total(shown: Table, rows: list[Row]) -> None:
     print_unpriced(out, cost, unpriced)
     incomplete = any(found.cost_basis == "partial" and not found.unpriced_events for found in rows)
     print_missing(out, cost, unknown=unknown_rows(rows), incomplete=incomplete)
+
+
+def _minute(moment: str | None) -> str:
+    """A local time to the minute, whose short form has no year where that is this year."""
+    shown = local_time(moment)[:-3]
+    year = f"{datetime.now().astimezone():%Y-}"
+    return Brief(shown, shown.removeprefix(year)) if shown.startswith(year) else shown
 
 
 def _budget(found: BudgetStatus | None) -> str | Text:

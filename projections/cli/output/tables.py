@@ -6,14 +6,14 @@ Rich is imported when one is drawn, so that `--json` does not wait for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 if TYPE_CHECKING:
     import rich.table
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["Id", "Table"]
+__all__ = ["Brief", "Id", "Table"]
 
 _ID_CHARACTERS: Final = 8
 """The least that is shown of an id: what `git` and `docker` users expect, and more than a command needs."""
@@ -24,8 +24,9 @@ _NAME_COLUMNS: Final = 36
 _NAME_COLUMNS_MIN, _PROSE_COLUMNS_MIN, _PROSE_COLUMNS_LEAST = 10, 24, 12
 """Names are broken below their width only when no column is left to leave out; prose folds well down to this."""
 
-_CUT_COLUMNS, _CUT_COLUMNS_MIN = 24, 16
-"""A text that is cut to one line needs so many columns before another column is left out, and at least so many."""
+_CUT_COLUMNS, _CUT_COLUMNS_MIN, _CUT_COLUMNS_LEAST = 24, 16, 9
+"""A text that is cut to one line needs so many columns before another column is left out, and so many where ids are
+shortened; before a column of such texts is left out, all of them have at least so many."""
 
 _BETWEEN: Final = 3
 """Blanks between two columns."""
@@ -38,6 +39,19 @@ class Id(str):
     """A cell that is an id: whole where there is room, else the shortest beginning that is unique in its column."""
 
     __slots__ = ()
+
+
+class Brief(str):
+    """A cell that has a shorter form, for a table with too little room."""
+
+    __slots__ = ("short",)
+    short: str
+
+    def __new__(cls, text: str, short: str) -> Self:
+        """Return a text that is shown as `short` where it has no room."""
+        made = super().__new__(cls, text)
+        made.short = short
+        return made
 
 
 class Table:
@@ -98,9 +112,12 @@ class Table:
         """Return the table for a terminal of so many columns; for a tiny one with cells below each other."""
         whole, short = self._cells(), self._cells(self._short_ids())
         chosen = [at for at, name in enumerate(self._columns) if name not in self._optional or self._is_filled(at)]
-        for gone in [set[str](), *self._dropped]:
+        tries = [(whole, self._wanted), (short, self._folded)]
+        for gone, following in zip([set[str](), *self._dropped], [*self._dropped, set[str]()], strict=True):
             chosen = [at for at in chosen if self._columns[at] not in gone]
-            for cells, least in ((whole, self._wanted), (short, self._folded)):
+            if len(tries) == 2 and not following.isdisjoint(self._cut):
+                tries.append((short, self._tight))
+            for cells, least in tries:
                 if (widths := self._widths(chosen, cells, columns, least)) is not None:
                     return self._drawn(chosen, cells, widths)
         widths = self._widths(chosen, short, columns, self._least)
@@ -110,10 +127,12 @@ class Table:
         return any(cells[at] for number, (cells, _) in enumerate(self._rows) if number != self._total_at)
 
     def _cells(self, short: dict[str, str] | None = None) -> list[list[str | Text]]:
-        return [
-            [short[cell] if short is not None and isinstance(cell, Id) else cell for cell in cells]
-            for cells, _ in self._rows
-        ]
+        def shown(cell: str | Text) -> str | Text:
+            if short is None:
+                return cell
+            return short[cell] if isinstance(cell, Id) else cell.short if isinstance(cell, Brief) else cell
+
+        return [[shown(cell) for cell in cells] for cells, _ in self._rows]
 
     def _short_ids(self) -> dict[str, str]:
         """For each id the shortest beginning that no other id of its column has; all of a column of one length."""
@@ -136,6 +155,11 @@ class Table:
         if self._columns[at] in self._cut:
             return min(natural, _CUT_COLUMNS_MIN)
         return min(natural, _PROSE_COLUMNS_MIN if self._columns[at] in self._prose else _NAME_COLUMNS)
+
+    def _tight(self, at: int, natural: int) -> int:
+        if self._columns[at] in self._cut:
+            return min(natural, max(_CUT_COLUMNS_LEAST, len(self._columns[at])))
+        return self._folded(at, natural)
 
     def _least(self, at: int, natural: int) -> int:
         if self._columns[at] in self._unbroken:

@@ -59,8 +59,9 @@ def test_history_shows_what_a_person_knows_their_work_by(sessions: Run) -> None:
 @pytest.mark.parametrize(
     ("columns", "title", "shown"),
     [
-        (80, "Make the checkout", {"title", "status", "cost", "last activity"}),
-        (120, "Make the checkout", {"title", "project", "tool", "tokens", "last activity"}),
+        (80, "Make the", {"title", "project", "cost", "tool", "last activity"}),
+        (120, "Make the", {"title", "project", "branch", "status", "tool", "last activity"}),
+        (140, "Make the checkout", {"title", "project", "branch", "status", "tool", "model", "last activity"}),
         (200, "Make the checkout survive a payment", {"title", "project", "branch", "tool", "basis", "model"}),
     ],
 )
