@@ -23,6 +23,9 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.history.sqlite": "projections/history/test_query.py",
     "projections.applications": "projections/applications/test_table.py",
     "ledger.sources.transcript": "ledger/importing/test_transcript_importer.py",
+    "projections.folding.models_used": "projections/cli/commands/test_prices.py",
+    "projections.cli.commands.help": "projections/cli/test_command_line.py",
+    "projections.cli.output.without_reader": "projections/cli/test_command_line.py",
     # One document is asked for in two ways, and both answers are compared.
     "projections.documents": "projections/documents/test_contract.py",
     # One table of errors: each is in the tree, is exported, and survives the way to another process.

@@ -241,6 +241,7 @@ def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:
         "projections.cli.commands",
         "projections.cli.commands.record",
         "projections.cli.budget_receipt",
+        "projections.cli.numbers",
         "projections.cli.option_errors",
         "projections.cli.options",
     }

@@ -140,6 +140,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "webhooks": _Entry("webhooks", "Show webhooks, and resend what was given up.", "costledger webhooks"),
     },
     "Shell": {
+        "help": _Entry("help", "Show how a command is called.", "costledger help history"),
         "completion": _Entry(
             "completion", "Print what makes a shell complete commands and ids.", "source <(costledger completion bash)"
         ),
@@ -149,8 +150,8 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
 
 _COMMANDS: Final = {name: entry for group in _GROUPS.values() for name, entry in group.items()}
 
-_NOT_DONE_WHEN_CUT: Final = {"append", "install", "reprice", "resync", "verify"}
-"""Commands that go on working, or find something, after their first output: a closed output is an error there."""
+_ENDS_WITHOUT_READER: Final = {"append", "install", "reprice", "resync", "verify"}
+"""Commands that go on working, or find something, after their first output: they end also where no process reads it."""
 
 _ERROR, _USAGE, _FINDING, _INTERRUPTED = 1, 2, 3, 130
 
@@ -220,15 +221,11 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            raise _OutputClosed(ctx.invoked_subcommand) from error
+            raise _OutputClosed from error
 
 
 class _OutputClosed(Exception):
     """What reads the output of this command, such as `head`, has closed it."""
-
-    def __init__(self, command: str | None = None) -> None:
-        super().__init__(command)
-        self.command = command
 
 
 @click.group(
@@ -247,6 +244,10 @@ class _OutputClosed(Exception):
 @click.pass_context
 def cli(context: click.Context, as_json: bool) -> int:
     """Show what AI workflows cost, provably. Without a command, show what was spent today, and what runs."""
+    if context.invoked_subcommand in _ENDS_WITHOUT_READER:
+        from projections.cli.output.without_reader import write_without_reader
+
+        write_without_reader()
     if context.invoked_subcommand is None:
         from projections.cli.commands.today import today
 
@@ -278,8 +279,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _print_error("interrupted; what was acknowledged is in the ledger")
         sys.exit(_INTERRUPTED)
-    except (_OutputClosed, BrokenPipeError) as error:
-        sys.exit(_closed(error))
+    except (_OutputClosed, BrokenPipeError):
+        sys.exit(_closed())
     except CostledgerError as error:
         _print_error(str(error))
         sys.exit(exit_code(error))
@@ -315,17 +316,12 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _closed(error: _OutputClosed | BrokenPipeError) -> int:
-    """The exit code when a pipe is closed: no error where it is the output of a command that only reads."""
+def _closed() -> int:
+    """The exit code when a pipe is closed: no error where it is the output."""
     if not _is_closed(sys.stdout):
         _print_error("a connection was closed by the other side; what was recorded before that stays recorded")
         return _ERROR
     _drop_output()
-    if isinstance(error, _OutputClosed) and error.command in _NOT_DONE_WHEN_CUT:
-        _print_error(
-            f"the output was closed before `costledger {error.command}` had ended; run it again without cutting it"
-        )
-        return _ERROR
     return 0
 
 

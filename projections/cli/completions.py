@@ -1,4 +1,4 @@
-"""What a shell completes in addition to ids: projects, templates and tools.
+"""What a shell completes in addition to ids: models, projects, templates and tools.
 
 A completion is bounded, changes nothing, and is never an error: a person is in the middle of a line. So it
 reads only what is stored in the data directory, and no database of another machine.
@@ -17,7 +17,7 @@ from projections.folding.tools import split_tools
 if TYPE_CHECKING:
     from projections.folding.row import Row
 
-__all__ = ["complete_project", "complete_template", "complete_tool"]
+__all__ = ["complete_model", "complete_project", "complete_template", "complete_tool"]
 
 _ROWS_MAX: Final = 500
 """The last active workflows, whose names are offered."""
@@ -60,6 +60,14 @@ def _tools(row: Row) -> Iterator[str]:
         yield tool.lower().replace(" ", "-")
 
 
+def _models(row: Row) -> Iterator[str]:
+    """Yield the models that its cost or tokens are attributed to."""
+    from projections.folding.models_used import models_used
+
+    yield from models_used(row)
+
+
+complete_model: Final = _named(_models)
 complete_project: Final = _named(_projects)
 complete_template: Final = _named(_templates)
 complete_tool: Final = _named(_tools)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
 import click
-import orjson
 
 from ledger.installation import upgrade_hint
 from ledger.pricing.overrides import Overridden
@@ -20,8 +18,7 @@ from projections.cli.output.rates import rates_json, usd_text
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
 from projections.cli.session import exit_code, opened
-from projections.folding.breakdown import UNATTRIBUTED
-from projections.folding.row import HELD, Row
+from projections.folding.models_used import models_used
 
 __all__ = ["print_prices_in_use"]
 
@@ -37,7 +34,7 @@ _SHOWN: Final = {
 def print_prices_in_use(book: PriceBook, moment: datetime, service_tier: str | None, *, as_json: bool) -> int:
     """Print what each used model costs now, the unpriced ones too; the exit code."""
     with opened() as session:
-        models = _models(session.history.rows())
+        models = sorted(set().union(*map(models_used, session.history.rows())))
         found = {model: book.rates(model, moment, service_tier) for model in models}
         numbers = {
             model: book.number(model, moment, service_tier) if isinstance(book, Overridden) else None
@@ -49,16 +46,8 @@ def print_prices_in_use(book: PriceBook, moment: datetime, service_tier: str | N
             _print(found, numbers, moment)
         else:
             click.echo(f"no workflow in {session.where} names a model yet; `costledger prices MODEL` shows one's price")
+            _print_list(moment)
         return exit_code(session.problems)
-
-
-def _models(rows: Iterable[Row]) -> list[str]:
-    """The models that cost or tokens are attributed to."""
-    named: set[str] = set()
-    for row in rows:
-        cost, tokens = orjson.loads(row.cost_breakdown), orjson.loads(row.token_breakdown)
-        named |= {*cost.get("by_model", {}), *cost.get("unpriced", {}), *tokens.get("by_model", {})}
-    return sorted(named - {UNATTRIBUTED, HELD})
 
 
 def _as_json(
@@ -97,13 +86,18 @@ def _print(found: dict[str, Rates | None], numbers: dict[str, int | None], momen
             plain(model), plain(whose), *("" if rate is None else f"{least}{usd_text(rate.usd)}" for rate in cells)
         )
     shown.print(console())
-    newest = _day(newest_dated_price(moment))
     click.echo(f"USD per 1M tokens at {moment.astimezone():%Y-%m-%d %H:%M}; tiers: costledger prices MODEL")
-    click.echo(f"list: {_list_name()}, newest dated price {newest}, corrections {VERSION}")
-    click.echo(f"update the list: {upgrade_hint('genai-prices')}")
+    _print_list(moment)
     click.echo("price again what is recorded: costledger reprice --reason TEXT")
     if any(rates is None for rates in found.values()):
         click.echo(f"unpriced: in no list; [[prices]] in {config_path() or 'costledger.toml'} can name a price")
+
+
+def _print_list(moment: datetime) -> None:
+    """Which list the prices are from, and how to update it."""
+    newest = _day(newest_dated_price(moment))
+    click.echo(f"list: {_list_name()}, newest dated price {newest}, corrections {VERSION}")
+    click.echo(f"update the list: {upgrade_hint('genai-prices')}")
 
 
 def _list_name() -> str:

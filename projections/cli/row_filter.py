@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -11,8 +12,10 @@ import click
 
 from ledger.errors import InvalidInput
 from ledger.events import timestamps
+from ledger.sources.repositories import repository_of
 from ledger.text import first_of
 from projections.cli.completions import complete_project, complete_template, complete_tool
+from projections.cli.numbers import IssueNumber, Whole
 from projections.cli.parsing import EXAMPLES, moment_option
 from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
@@ -33,20 +36,10 @@ SORTS: Final = {
 """What people sort by, and the column of each."""
 
 
-def _issue(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """An issue's number, also as it is shown: #17."""
-    if value is None:
-        return None
-    digits = value.removeprefix("#")
-    if not (digits.isascii() and digits.isdigit()):
-        raise click.BadParameter(f"{value!r} is no issue; give its number, as 17 or #17", context, parameter)
-    return int(digits)
-
-
 def filter_options(command: F) -> F:
     """Add the options that choose rows; they are one argument of the command, `chosen`."""
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), help="Only the last so many."),
+        click.option("--limit", type=Whole(1), help="Only the last so many."),
         click.option(
             "--sort", type=click.Choice(list(SORTS)), default="activity", help="Sort by this, the largest last."
         ),
@@ -63,9 +56,9 @@ def filter_options(command: F) -> F:
             "--project",
             metavar="NAME",
             shell_complete=complete_project,
-            help="Only of this project: its name, or its folder.",
+            help="Only of this project: its name, or a folder in it, such as `.`.",
         ),
-        click.option("--issue", metavar="NUMBER", callback=_issue, help="Only of this issue: 17 or #17."),
+        click.option("--issue", type=IssueNumber(), metavar="NUMBER", help="Only of this issue: 17 or #17."),
         moment_option("--until", "Only with their last activity before the end of then.", end_of_day=True),
         moment_option("--since", f"Only with activity since then: {EXAMPLES}."),
         click.option(
@@ -114,7 +107,8 @@ class RowFilter:
             rows: each with whether it is idle.
         """
         column = SORTS[self.sort]
-        found = sorted((both for both in rows if self._matches(*both)), key=lambda both: both[0].adw_id)
+        repositories = _repositories(self.project)
+        found = sorted((both for both in rows if self._matches(*both, repositories)), key=lambda both: both[0].adw_id)
         found.sort(key=lambda both: _rank(getattr(both[0], column)))
         return found
 
@@ -122,7 +116,7 @@ class RowFilter:
         """Return the last `limit` of the rows that match."""
         return matching[-(self.limit or 0) :]
 
-    def _matches(self, row: Row, idle: bool) -> bool:
+    def _matches(self, row: Row, idle: bool, repositories: Collection[str]) -> bool:
         activity = row.last_activity or ""
         return (
             self.status in (None, row.status, "idle" if idle else None)
@@ -131,7 +125,7 @@ class RowFilter:
             and self.issue in (None, row.issue_number)
             and (self.tool is None or tool_called(self.tool) in split_tools(row.tool))
             and self.template in (None, row.workflow_template)
-            and (self.project is None or _is_project(row.project or "", self.project))
+            and (self.project is None or _is_project(row.project or "", self.project, repositories))
         )
 
 
@@ -143,7 +137,14 @@ def _rank(value: Any) -> tuple[bool, Any]:
     return (False, 0) if value is None else (True, value)
 
 
-def _is_project(project: str, asked: str) -> bool:
-    """Whether a project is the one that is meant: all of it, or the last part of its path, whatever the case."""
+def _repositories(asked: str | None) -> frozenset[str]:
+    """The project that a folder on this machine is in, as its path and as its real path; none for a name."""
+    if asked is None or not (asked.startswith((".", "~")) or "/" in asked) or not os.path.isdir(folder := os.path.expanduser(asked)):
+        return frozenset()
+    return frozenset(repository_of(path(folder)).lower() for path in (os.path.abspath, os.path.realpath))
+
+
+def _is_project(project: str, asked: str, repositories: Collection[str]) -> bool:
+    """Whether a project is the one that is meant: by its folder, all of it, or the last part, whatever the case."""
     whole, asked = project.rstrip("/\\").lower(), asked.rstrip("/\\").lower()
-    return whole == asked or whole.replace("\\", "/").rpartition("/")[2] == asked
+    return whole == asked or whole in repositories or whole.replace("\\", "/").rpartition("/")[2] == asked

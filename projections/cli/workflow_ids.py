@@ -76,7 +76,7 @@ def new_or_existing_id(given: str) -> str:
         near = [name for name in _beginning(given) if _UUID.fullmatch(name)]
         if not near or given in near:
             return given
-        hint = f"A new workflow of that name is started by `costledger start {given} < /dev/null`"
+        hint = "For a new workflow, choose an id that no other begins with"
         raise InvalidInput(f"no workflow {given!r}; did you mean {_only(given, near)!r}? {hint}")
     try:
         found = _found(given)

@@ -235,7 +235,7 @@ def _low_cost(found: Row, worth_nanousd: int | None) -> Iterator[Suspect]:
 
 def _unpriced(found: Row) -> Suspect:
     models = _breakdown(found).get("unpriced", {})
-    why = f"the tokens of {counted(found.unpriced_events, 'meter')} have no price, and there is one today"
+    why = f"{counted(found.unpriced_events, 'reading')} without a price, and there is one today"
     next_step = f"costledger reprice --yes --reason WHY -- {found.adw_id} (without --yes it shows what changes)"
     return Suspect(found, "unpriced", why, next_step, covering(*(f"{n} {m['tokens']}" for n, m in models.items())))
 

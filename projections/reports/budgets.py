@@ -157,7 +157,7 @@ class BudgetStatus:
         least, most = ("at least ", "at most ") if self.at_least else ("", "")
         spent, budget, left = self._shown()
         rest = f"{least}{left} over" if self.left_nanousd < 0 else f"{most}{left} left"
-        tokens = f"; the tokens of {counted(self.unpriced, 'meter')} have no price"
+        tokens = f"; {counted(self.unpriced, 'reading')} without a price"
         if self.unpriced and not self.spent_nanousd:
             return f"an unpriced amount spent, {rest} of {budget}{tokens}"
         if not self.spent_nanousd and (self.at_least or not self.known):

@@ -14,6 +14,7 @@ from ledger.errors import DamagedLedger, UnknownWorkflow
 from ledger.events import money
 from ledger.events.event import FINDING_ACCEPTED
 from ledger.text import counted
+from projections.cli.numbers import Whole
 from projections.cli.options import (
     credentials_option,
     data_option,
@@ -47,8 +48,8 @@ __all__ = ["steps_table"]
 
 @click.command("explain")
 @workflow_argument
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only those after this event.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="So many of them at most [default: all].")
+@click.option("--after", type=Whole(0), default=0, metavar="SEQ", help="Only those after this event.")
+@click.option("--limit", type=Whole(1), metavar="N", help="So many of them at most [default: all].")
 @replica_option("--from")
 @credentials_option
 @json_option

@@ -34,7 +34,7 @@ from projections.cli.output.costs import in_words, shown_cost
 from projections.cli.output.progress import progress_bar
 from projections.cli.output.skipped import print_skipped
 from projections.cli.output.tables import Table
-from projections.cli.output.text import plain, print_json
+from projections.cli.output.text import from_home, plain, print_json
 from projections.cli.session import log_changes, opened
 from projections.cli.source_kinds import KindOrPath, nothing_usable, other_tool, unrecognised
 from projections.folding.row import Row

@@ -14,6 +14,7 @@ from ledger.pricing.genai_book import GenaiPrices
 from ledger.pricing.overrides import Overridden
 from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import UNITS, Rates
+from projections.cli.completions import complete_model
 from projections.cli.options import config_option, config_path, data_option, history_option, json_option, prices
 from projections.cli.output.console import console
 from projections.cli.output.rates import rates_json, usd_text
@@ -36,7 +37,7 @@ __all__ = ["prices_command"]
 
 
 @click.command("prices")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete_model)
 @moment_option("--at", "When: a time or a day, local if it names no zone [default: now].")
 @click.option("--service-tier", help="How the provider serves the call, e.g. batch [default: the standard way].")
 @json_option

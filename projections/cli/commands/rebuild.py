@@ -8,6 +8,7 @@ import click
 
 from ledger.storage.parallel import processes_at_hand
 from ledger.text import counted
+from projections.cli.numbers import Whole
 from projections.cli.options import data_option, history_option, json_option
 from projections.cli.output.changes import print_accepted, print_changes
 from projections.cli.output.console import print_findings
@@ -23,7 +24,7 @@ from projections.replay.verify import Proof, verify
 @click.command("rebuild")
 @click.option("--check", is_flag=True, help="Write nothing; list each row that differs from replay.")
 @click.option("--drop-old", is_flag=True, help="Only drop the rows that earlier rebuilds left in PostgreSQL.")
-@click.option("--processes", type=click.IntRange(min=1), help="How many processes replay at once. [default: all]")
+@click.option("--processes", type=Whole(1, 1_024), help="How many processes replay at once. [default: all]")
 @json_option
 @history_option
 @data_option

@@ -18,6 +18,7 @@ from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.storage.append import Receipt
 from projections.cli.budget_receipt import BudgetReceipts
+from projections.cli.numbers import IssueNumber
 from projections.cli.option_errors import InvalidOption, fields_as_options
 from projections.cli.options import config_option, data_option, json_option, prices, store, workflow_argument
 
@@ -211,7 +212,7 @@ def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
 
 @click.command("start")
 @workflow_argument
-@click.option("--issue-number", type=int, help="The issue it works on.")
+@click.option("--issue-number", type=IssueNumber(), metavar="NUMBER", help="The issue it works on: 17 or '#17'.")
 @click.option("--workflow-template", help="The kind of workflow, such as adw_sdlc.")
 @click.option("--project", help="What it belongs to; reports can be split by it.")
 @click.option("--branch", help="The git branch that it works on.")

@@ -19,6 +19,7 @@ from ledger.replication.repair import Repair, repair, unsent
 from ledger.replication.replica import Replica
 from ledger.replication.sender import LOOK_SECONDS, Replication, ReplicationProblem, Sent
 from ledger.text import counted
+from projections.cli.numbers import Finite
 from projections.cli.options import (
     credentials_option,
     data_option,
@@ -45,7 +46,7 @@ _log = logging.getLogger("costledger")
 @click.option(
     "--every",
     "every_seconds",
-    type=click.FloatRange(min=0.001),
+    type=Finite(0.001, 86_400),
     default=LOOK_SECONDS,
     metavar="SECONDS",
     show_default=True,

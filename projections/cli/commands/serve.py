@@ -16,6 +16,7 @@ from ledger.importing.source_registry import SourceEntry
 from ledger.replication.open import open_replica
 from ledger.sources import KINDS
 from ledger.storage import descriptors
+from projections.cli.numbers import Finite, Whole
 from projections.cli.options import (
     config,
     config_option,
@@ -50,7 +51,7 @@ def _limits(command: F) -> F:
     """An option for each limit of `Settings`."""
     defaults = {limit.name: limit.default for limit in fields(Settings)}
     for name, of in reversed(_LIMITS.items()):
-        kind = click.IntRange(min=1) if isinstance(defaults[name], int) else click.FloatRange(min=0, min_open=True)
+        kind = Whole(1) if isinstance(defaults[name], int) else Finite(0, 86_400, above=True)
         option = click.option(
             f"--{name.replace('_', '-')}", type=kind, default=defaults[name], show_default=True, help=of
         )

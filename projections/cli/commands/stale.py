@@ -18,6 +18,7 @@ from ledger.sources import source
 from ledger.sources.findings import Options
 from ledger.text import counted
 from projections.applications.suspects import suspects_of_copies
+from projections.cli.numbers import Finite
 from projections.cli.options import complete_workflow, config_option, data_option, history_option, json_option, prices
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.costs import row_cost
@@ -37,7 +38,7 @@ _NOTHING: Final = "nothing needs attention"
 @click.command("stale")
 @click.option(
     "--idle-hours",
-    type=click.FloatRange(min=0),
+    type=Finite(0, 1_000_000),
     default=6.0,
     show_default=True,
     help="How long a running workflow may be silent.",

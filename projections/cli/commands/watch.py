@@ -210,13 +210,13 @@ class _Board:
             "basis",
             "tokens",
             "model",
-            "last event",
+            "last activity",
             right=("cost", "tokens"),
-            whole=("status", "basis", "last event"),
-            dropped=("model", "tokens", "basis", "last event", "status"),
+            whole=("status", "basis", "last activity"),
+            dropped=("model", "tokens", "basis", "last activity", "status"),
         )
         for row in self._newest(height):
             more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")]
-            cost, last = row_cost(row), local_time(row.updated_at)[11:]
+            cost, last = row_cost(row), local_time(row.last_activity)[:-3]
             shown.add_row(Id(row.adw_id), styled_status(row.status, idle=self._is_idle(row)), cost, *more, last)
         return shown

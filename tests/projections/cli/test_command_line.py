@@ -18,7 +18,8 @@ from ledger import DirectoryStore
 from ledger.events.event import cost_observed, workflow_started
 from projections.cli.app import _COMMANDS, _GROUPS, cli
 from tests.conftest import PROJECT
-from tests.projections.cli.test_app import Run, run
+from tests.ledger.transcript_lines import said, write
+from tests.projections.cli.test_app import Run, piped, run
 
 __all__ = ["run"]
 
@@ -177,9 +178,45 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path, arguments: list[st
     assert head(tmp_path, *arguments) == (0, "")
 
 
-def test_what_has_not_ended_when_its_output_is_closed_is_an_error(tmp_path: Path) -> None:
-    code, answer = head(tmp_path, "append")
-    assert (code, "the output was closed before `costledger append` had ended" in answer) == (1, True)
+WRITES = {
+    "charge": ["v", "--cost-usd", "1"],
+    "correct": ["w", "--cost-usd", "2", "--reason", "invoice"],
+    "import": ["claude", "logs"],
+    "watch": ["--once"],
+    "completion": ["bash"],
+    "prices": ["claude-sonnet-4-5"],
+    "reprice": ["--reason", "rates"],
+    "salvage": ["w"],
+    "install": ["claude-code"],
+    "token": ["list"],
+    "replicate": ["--status"],
+    **{name: ["w"] for name in ("show", "explain", "check", "start", "complete", "fail", "cancel", "resync")},
+    "observe": ["w", "--cost-usd", "1"],
+}
+"""Arguments of commands that need some."""
+
+LASTING = {"serve", "project", "restore", "hook", "statusline"}
+"""Commands that last, need an engine, or that Claude Code calls."""
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.list_commands(click.Context(cli))) - LASTING))
+def test_a_pipe_without_a_reader_is_no_error_of_any_command(tmp_path: Path, name: str) -> None:
+    for folder in (whole := tmp_path / "read", cut := tmp_path / "cut"):
+        DirectoryStore(folder / "data").append([cost_observed("w", cost_usd="1")])
+        write(folder / "logs" / "s1.jsonl", said("m1", 5))
+    read = piped(whole, name, *WRITES.get(name, []))
+    code, answer = head(cut, name, *WRITES.get(name, []))
+    assert code == read.code
+    assert "closed" not in answer
+    assert "Traceback" not in answer
+
+
+def test_work_goes_on_when_no_process_reads_its_output(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "data")
+    store.append([cost_observed("w", cost_usd="1")])
+    path = tmp_path / "data" / "ledgers" / "w.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"cost_usd":"1.00"', b'"cost_usd":"9.00"'))
+    assert head(tmp_path, "verify")[0] == 3, "a finding is found"
 
 
 def test_columns_count_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,3 +233,21 @@ def test_an_empty_data_directory_is_not_the_current_folder(run: Run, arguments: 
     refused = run(*arguments)
     assert (refused.code, refused.out) == (2, "")
     assert "Invalid value for '--data': the path is empty; name a folder" in refused.err
+
+
+def test_models_in_use_are_completed(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "data")
+    store.append([cost_observed("w1", cost_usd="1", model="claude-opus-4-5")])
+    store.append([cost_observed("w2", usage={"output_tokens": 5}, model="who-knows-1")])
+    subprocess.run([sys.executable, "-m", "projections", "refresh"], cwd=tmp_path, check=True, env=ENVIRONMENT)
+    assert completed(tmp_path, "costledger", "prices", "") == ["claude-opus-4-5", "who-knows-1"]
+    assert completed(tmp_path, "costledger", "prices", "cl") == ["claude-opus-4-5"]
+
+
+def test_help_is_a_command_too(run: Run) -> None:
+    assert run("help").out == run("--help").out
+    assert run("help", "history").out == run("history", "--help").out
+    assert run("help", "token", "create").out == run("token", "create", "--help").out
+    refused = run("help", "histroy")
+    assert (refused.code, "Did you mean 'history'?" in refused.err) == (2, True)
+    assert run("help", "history", "x").code == 2

@@ -66,7 +66,7 @@ def test_an_unpriced_part_is_said_and_never_taken_for_free() -> None:
     found = stands(started(1, budget_usd="5.00"), reading("4.20", agent="plan"), unpriced)
     assert found is not None
     assert (found.at_least, found.unpriced) == (True, 1)
-    text = "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; the tokens of 1 meter have no price"
+    text = "at least $4.2000 of $5.0000 spent (84 %), at most $0.8000 left; 1 reading without a price"
     assert str(found) == text
 
 
@@ -82,7 +82,7 @@ def test_a_budget_of_nothing_is_over_with_the_first_cent() -> None:
     found = stands(started(1, budget_usd="0.00"), unpriced)
     assert found is not None
     assert (found.state, found.percent) == (BudgetState.WARNED, None), "it may be over, and no reading shows it"
-    assert str(found).startswith("an unpriced amount spent, at most $0.0000 left of $0.0000; the tokens of 1 meter")
+    assert str(found).startswith("an unpriced amount spent, at most $0.0000 left of $0.0000; 1 reading without a price")
 
 
 def test_a_difference_is_shown_with_the_decimals_that_it_needs() -> None:

@@ -47,7 +47,5 @@ def test_an_unpriced_part_is_said_by_a_check(run: Run) -> None:
     run("start", "w", "--budget-usd", "5")
     charge(run, "w", "qwen-at-home", 9)
     answer = run("check", "w").out
-    assert (
-        answer == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; the tokens of 1 meter have no price\n"
-    )
+    assert answer == "w: an unpriced amount spent, at most $5.0000 left of $5.0000; 1 reading without a price\n"
     assert run("check", "w", "--json").json["budget"]["at_least"] is True

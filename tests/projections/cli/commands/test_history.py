@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import pytest
 
@@ -74,7 +76,7 @@ def test_nothing_that_matches_is_no_empty_history(run: Run) -> None:
     done = run("history", "--issue", "99")
     assert (done.code, done.out) == (0, "no workflow matches these options; there are 4 in all\n")
     assert run("history", "--issue", "x").code == 2
-    assert "is no issue; give its number, as 17 or #17" in run("history", "--issue", "x").err
+    assert "is no issue; give its number, as 17 or '#17'" in run("history", "--issue", "x").err
 
 
 def test_comma_separated_values_have_each_figure_exactly(run: Run) -> None:
@@ -140,3 +142,45 @@ def test_only_a_workflow_without_a_reading_is_no_spend_of_nothing(run: Run) -> N
     october = run("monthly", "--since", "2026-10", "--until", "2026-10").out
     assert october == "1 workflow without a reading, whose cost is unknown\n"
     assert run("monthly", "--since", "2026-09", "--until", "2026-09").out == "nothing was spent in this time\n"
+
+
+def test_a_project_is_chosen_by_any_folder_in_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = tmp_path / "work" / "shop"
+    deep = shop / "src" / "cart"
+    tree = shop / ".worktrees" / "fix"
+    for folder in (shop / ".git", deep, tree):
+        folder.mkdir(parents=True)
+    (shop / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    store = DirectoryStore(tmp_path / "data")
+    store.append([workflow_started("e", observed_at="2026-11-05T10:00:00Z", project=str(shop))])
+    monkeypatch.setenv("COSTLEDGER_DATA", str(tmp_path / "data"))
+    for here, given in (
+        (shop, "."),
+        (deep, "."),
+        (deep, "../.."),
+        (shop, "src/cart"),
+        (tmp_path, "work/shop"),
+        (tree, "."),
+    ):
+        monkeypatch.chdir(here)
+        assert listed(run, "--project", given) == ["e"], (here, given)
+    assert listed(run, "--project", str(deep)) == ["e"]
+    monkeypatch.chdir(tmp_path)
+    assert listed(run, "--project", "./nowhere") == []
+    assert listed(run, "--project", "shop") == ["a", "c", "e"], "a name is a name, also where a folder is called so"
+
+
+@pytest.mark.parametrize("columns", [80, 120, 140, 200])
+def test_a_budget_takes_no_room_from_what_identifies_a_workflow(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    run("start", "e", "--budget-usd", "5", "--project", "/home/dev/till", "--branch", "fix/payments")
+    model = "openrouter/anthropic/claude-sonnet-4-5-20250929"
+    run("observe", "e", "--cost-usd", "3", "--model", model)
+    table = run("history").out.splitlines()
+    assert max(map(len, table)) <= columns
+    head = set(re.split(r" {2,}", table[0].strip()))
+    assert {"workflow", "project", "cost", "tool", "last activity"} <= head
+    assert columns == 80 or {"status", "branch", "budget"} <= head
+    assert columns < 140 or "model" in head

@@ -11,7 +11,8 @@ __all__ = ["run"]
 
 
 def test_prices_without_a_model_are_those_of_all_in_use(run: Run) -> None:
-    assert "names a model yet" in run("prices").out
+    before = run("prices").out.splitlines()
+    assert "names a model yet" in before[0]
     configure(LOCAL)
     for model in ("claude-sonnet-4-5", "glm-5", "who-knows-1"):
         charge(run, "w", model)
@@ -27,6 +28,8 @@ def test_prices_without_a_model_are_those_of_all_in_use(run: Run) -> None:
         r"^list: genai-prices \S+, newest dated price \d{4}-\d\d-\d\d, corrections \d{4}", answer.out, re.M
     )
     assert re.search(r"^update the list: .*--upgrade genai-prices$", answer.out, re.M)
+    assert set(before[1:]) <= set(lines), "the list and its update do not depend on workflows"
+    assert len(before) == 3
     every = run("prices", "--json").json
     assert {one["model"]: one["rates"] is None for one in every["models"]}["who-knows-1"] is True
     assert every["models"][0] | {"at": ""} == run("prices", every["models"][0]["model"], "--json").json | {"at": ""}

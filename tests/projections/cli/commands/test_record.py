@@ -46,7 +46,7 @@ ENDS = {"complete": "completed", "fail": "failed", "cancel": "cancelled"}
         (["charge", "w"], "there is nothing to record: give --cost-usd, or --model with --input-tokens"),
         (["charge", "w", "--cost-usd", "1", "--agent", ""], "--agent: expected text, not ''"),
         (["start", "w", "--run", "0"], "--run: counting starts at 1"),
-        (["start", "w", "--issue-number", "-4"], "--issue-number: -4 is not between 0 and 2^63 - 1"),
+        (["start", "w", "--issue-number", "-4"], "'-4' is no issue; give its number, as 17 or '#17'"),
         (["start", "w", "--budget-usd", "much"], "--budget-usd: 'much' is not an amount in USD: expected a decimal"),
         (["start", "a/b"], "'a/b' is not a workflow id: use 1 to 128 letters"),
         (["observe", "z" * 140, "--cost-usd", "1"], "is not a workflow id: it has 140 characters; use 1 to 128"),
