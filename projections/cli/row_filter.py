@@ -139,7 +139,11 @@ def _rank(value: Any) -> tuple[bool, Any]:
 
 def _repositories(asked: str | None) -> frozenset[str]:
     """The project that a folder on this machine is in, as its path and as its real path; none for a name."""
-    if asked is None or not (asked.startswith((".", "~")) or "/" in asked) or not os.path.isdir(folder := os.path.expanduser(asked)):
+    if (
+        asked is None
+        or not (asked.startswith((".", "~")) or "/" in asked)
+        or not os.path.isdir(folder := os.path.expanduser(asked))
+    ):
         return frozenset()
     return frozenset(repository_of(path(folder)).lower() for path in (os.path.abspath, os.path.realpath))
 
