@@ -120,7 +120,6 @@ UNTESTED_BY_NAME: Final = frozenset(
         "projections.cli.commands.show",
         "projections.cli.commands.token",
         "projections.cli.commands.verify",
-        "projections.cli.commands.watch",
         "projections.cli.commands.webhooks",
         "projections.cli.options",
         "projections.cli.output.changes",
