@@ -99,13 +99,25 @@ def from_wire(text: str) -> int:
 
 
 def shown(nanousd: int | None, decimals: int = 4) -> str:
-    """Return an amount for people: "$2.3700"; "unknown" for None."""
+    """Return an amount for people: "$2.3700"; "unknown" for None.
+
+    An amount that so many decimals would show as zero has its first two digits: "$0.000042".
+    """
     if nanousd is None:
         return "unknown"
     sign, nanousd = ("-", -nanousd) if nanousd < 0 else ("", nanousd)
+    units = _rounded(nanousd, decimals)
+    if nanousd and not units:
+        decimals = min(9, 11 - len(str(nanousd)))
+        units = _rounded(nanousd, decimals)
+        while units % 10 == 0:
+            units, decimals = units // 10, decimals - 1
+    whole: int = 10**decimals
+    return f"{sign}${units // whole:,}.{units % whole:0{decimals}d}"
+
+
+def _rounded(nanousd: int, decimals: int) -> int:
+    """Return an amount in units of its last decimal, rounded half to even."""
     step: int = 10 ** (9 - decimals)
     quotient, rest = divmod(nanousd, step)
-    if 2 * rest > step or (2 * rest == step and quotient % 2):
-        quotient += 1
-    whole: int = 10**decimals
-    return f"{sign}${quotient // whole:,}.{quotient % whole:0{decimals}d}"
+    return quotient + (2 * rest > step or (2 * rest == step and quotient % 2 == 1))

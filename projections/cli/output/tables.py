@@ -5,6 +5,7 @@ Rich is imported when one is drawn, so that `--json` does not wait for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -33,6 +34,9 @@ _BETWEEN: Final = 3
 
 _AROUND: Final = 4
 """Blanks before the first column and after the last, together, as `SIMPLE_HEAD` draws them."""
+
+
+_AMOUNT: Final = re.compile(r"(?:≥ )?[+-]?\$[0-9,]+\.([0-9]+)")
 
 
 class Id(str):
@@ -110,7 +114,7 @@ class Table:
 
     def fitted(self, columns: int) -> rich.table.Table:
         """Return the table for a terminal of so many columns; for a tiny one with cells below each other."""
-        whole, short = self._cells(), self._cells(self._short_ids())
+        whole, short = (self._aligned(cells) for cells in (self._cells(), self._cells(self._short_ids())))
         chosen = [at for at, name in enumerate(self._columns) if name not in self._optional or self._is_filled(at)]
         tries = [(whole, self._wanted), (short, self._folded)]
         for gone, following in zip([set[str](), *self._dropped], [*self._dropped, set[str]()], strict=True):
@@ -133,6 +137,16 @@ class Table:
             return short[cell] if isinstance(cell, Id) else cell.short if isinstance(cell, Brief) else cell
 
         return [[shown(cell) for cell in cells] for cells, _ in self._rows]
+
+    def _aligned(self, cells: list[list[str | Text]]) -> list[list[str | Text]]:
+        """Return the cells with blanks after the amounts with fewer decimals than others of their column."""
+        for at, name in enumerate(self._columns):
+            decimals = [_decimals(row[at]) for row in cells] if name in self._right else []
+            most = max(decimals, default=0)
+            for row, count in zip(cells, decimals, strict=False):
+                if count:
+                    row[at] = row[at] + " " * (most - count)
+        return cells
 
     def _short_ids(self) -> dict[str, str]:
         """For each id the shortest beginning that no other id of its column has; all of a column of one length."""
@@ -187,15 +201,23 @@ class Table:
         made = self._empty()
         for at, width in zip(chosen, widths, strict=True):
             name = self._columns[at]
-            justify: Literal["right", "left"] = "right" if name in self._right else "left"
             one_line = name in self._unbroken or name in self._cut
             overflow: Literal["ellipsis", "fold"] = "ellipsis" if name in self._cut else "fold"
-            made.add_column(name, justify=justify, width=width, no_wrap=one_line, overflow=overflow)
+            shown = name.rjust(width) if name in self._right else name
+            made.add_column(shown, width=width, no_wrap=one_line, overflow=overflow)
         for number, (row, (_, style)) in enumerate(zip(cells, self._rows, strict=True)):
             if number == self._total_at:
                 made.add_section()
-            made.add_row(*(row[at] for at in chosen), style=style)
+            made.add_row(
+                *(self._padded(row[at], at, width) for at, width in zip(chosen, widths, strict=True)), style=style
+            )
         return made
+
+    def _padded(self, cell: str | Text, at: int, width: int) -> str | Text:
+        """Return a figure with blanks before it; rich would strip those after it to align it."""
+        from rich.text import Text
+
+        return Text(" " * (width - _width(cell))) + cell if self._columns[at] in self._right else cell
 
     def _stacked(self, chosen: list[int], cells: list[list[str | Text]]) -> rich.table.Table:
         from rich.text import Text
@@ -213,6 +235,12 @@ class Table:
         return rich.table.Table(
             title=self._title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold"
         )
+
+
+def _decimals(cell: str | Text) -> int:
+    """Return how many decimals an amount has; 0 of another cell."""
+    found = _AMOUNT.fullmatch(str(cell))
+    return len(found[1]) if found else 0
 
 
 def _width(cell: str | Text) -> int:

@@ -32,7 +32,8 @@ export function wire(nano) {
 }
 
 /**
- * An amount for people: cents, or below ten cents four decimals, so that little is not shown as nothing.
+ * An amount for people: cents, or below ten cents four decimals; of less its first two digits, as the commands show it,
+ * so that little is not shown as nothing.
  * @param {string | bigint | null} amount null is "unknown"
  */
 export function usd(amount) {
@@ -40,10 +41,17 @@ export function usd(amount) {
   const nano = typeof amount === "bigint" ? amount : nanousd(amount);
   const [sign, size] = nano < 0n ? ["−", -nano] : ["", nano];
   const step = size >= NANO / 10n || size % (NANO / 100n) === 0n ? NANO / 100n : NANO / 10_000n;
-  if (size > 0n && size * 2n < step) return `${sign}<$0.0001`;
+  if (size > 0n && size * 2n <= step) return `${sign}$0.${firstDigits(size)}`;
   const rounded = (size + step / 2n) / step;
   const perDollar = NANO / step;
   return `${sign}$${counts.format(rounded / perDollar)}.${String(rounded % perDollar).padStart(String(perDollar).length - 1, "0")}`;
+}
+
+/** The decimals of an amount far below a cent, rounded to two digits. @param {bigint} nano */
+function firstDigits(nano) {
+  const step = 10n ** BigInt(Math.max(0, String(nano).length - 2));
+  const rounded = ((nano + step / 2n) / step) * step;
+  return String(rounded).padStart(9, "0").replace(/0+$/, "");
 }
 
 /**

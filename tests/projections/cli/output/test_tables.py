@@ -150,3 +150,11 @@ def test_a_row_whose_ledger_lies_elsewhere_is_found_by_its_beginning(run: Run) -
     run("refresh")
     shutil.rmtree("data/ledgers")
     assert "$5.0000" in run("--data", "data", "show", UUIDS[0][:10]).out
+
+
+def test_amounts_of_different_decimals_stand_below_each_other_at_their_point() -> None:
+    lines = drawn(table_of(*(("w", cost, "1", "") for cost in ("$12.0000", "≥ $0.000042", "unknown"))), 80).splitlines()
+    assert len({line.index(".") for line in lines if "." in line}) == 1
+    (unknown,) = (line for line in lines if "unknown" in line)
+    (little,) = (line for line in lines if "≥" in line)
+    assert unknown.index("unknown") + len("unknown") == little.index("≥") + len("≥ $0.000042")

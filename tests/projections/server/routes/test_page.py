@@ -189,14 +189,15 @@ def test_zero_is_zero_and_unknown_is_unknown(visit: Visit) -> None:
 def test_amounts_are_exact_and_little_is_not_nothing(visit: Visit) -> None:
     page = visit.open()
     shown = page.evaluate(
-        "import('./page/js/format.js').then(m => ['0.00', '0.09', '0.0912', '0.000000001', '2.375', '1234567.891', "
-        "'-0.5', '90071992547409.91'].map(m.usd))"
+        "import('./page/js/format.js').then(m => ['0.00', '0.09', '0.0912', '0.000000001', '0.0000415', "
+        "'2.375', '1234567.891', '-0.5', '90071992547409.91'].map(m.usd))"
     )
     assert shown == [
         "$0.00",
         "$0.09",
         "$0.0912",
-        "<$0.0001",
+        "$0.000000001",
+        "$0.000042",
         "$2.38",
         "$1,234,567.89",
         "−$0.50",
