@@ -13,8 +13,9 @@ from ledger.errors import CostledgerError
 from ledger.events.event import END_TYPES, LIFECYCLE_TYPES, Event, Line, event
 from ledger.events.runs import Runs
 from ledger.storage.directory_store import DirectoryStore
+from projections.cli.option_errors import InvalidOption
 
-__all__ = ["end_so_far", "is_repeated", "same_event"]
+__all__ = ["check_run", "end_so_far", "is_repeated", "same_event"]
 
 _AN_END: Final = re.compile(rb'"type":"workflow_(?:completed|failed|cancelled)"')
 _OF_THE_JOURNAL: Final = ("v", "seq", "recorded_at", "hash")
@@ -29,6 +30,20 @@ def end_so_far(ledgers: DirectoryStore, workflow_id: str) -> Line | None:
         return _last_end(ledgers, workflow_id) if _names_an_end(ledgers, workflow_id) else None
     except (CostledgerError, OSError):
         return None
+
+
+def check_run(ledgers: DirectoryStore, workflow_id: str, run: int) -> None:
+    """Check that a run may end: it has started, or it is the first, which needs no start.
+
+    Raises:
+        InvalidOption: there is no such run; the message names those that there are.
+        CostledgerError: the ledger cannot be read.
+    """
+    lifecycle = (line for line in ledgers.read(workflow_id) if line["type"] in LIFECYCLE_TYPES)
+    runs = {line["run"] for line in lifecycle if isinstance(line.get("run"), int)} or {1}
+    if run not in runs:
+        names = ", ".join(map(str, sorted(runs)))
+        raise InvalidOption(f"--run: run {run} of {workflow_id} never started; its runs: {names}")
 
 
 def is_repeated(given: Event, end: Line) -> bool:

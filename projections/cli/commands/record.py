@@ -140,9 +140,11 @@ def _append(event: Event, *, as_json: bool) -> None:
 
 def _append_end(event: Event, *, as_json: bool) -> None:
     """Append an end; one that repeats the end of the current run appends nothing, and gets the receipt of that end."""
-    from projections.cli.run_ends import end_so_far, is_repeated, same_event
+    from projections.cli.run_ends import check_run, end_so_far, is_repeated, same_event
 
     ledgers = store()
+    if isinstance(run := event.fields.get("run"), int):
+        check_run(ledgers, event.workflow_id, run)
     end = end_so_far(ledgers, event.workflow_id)
     if end is None:
         _append(event, as_json=as_json)

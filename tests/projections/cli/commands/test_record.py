@@ -158,3 +158,21 @@ def test_a_correction_of_a_ledger_with_a_line_that_cannot_be_folded_is_recorded(
     store.append([odd])
     done = run("correct", "w", "--cost-usd", "1", "--reason", "invoice")
     assert (done.code, done.out) == (0, "w: corrected to $1.0000 (event 4)\n")
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_of_a_run_that_never_started_is_refused_with_the_runs_there_are(run: Run, end: str) -> None:
+    for _ in range(3):
+        run("start", "w")
+        run("complete", "w")
+    before = run("show", "w", "--json").json["event_count"]
+    refused = run(end, "w", "--run", "9")
+    assert (refused.code, "--run: run 9 of w never started; its runs: 1, 2, 3" in refused.err) == (2, True)
+    assert run("show", "w", "--json").json["event_count"] == before
+    assert run(end, "w", "--run", "2").code == 0, "an earlier run may get an end"
+
+
+def test_the_first_run_needs_no_start_to_end(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "1")
+    assert "its runs: 1\n" in run("complete", "w", "--run", "2").err
+    assert run("complete", "w", "--run", "1").code == 0
