@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from ledger.events import money
 from ledger.events.event import Line
-from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document
+from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document, usd
 from projections.folding.explain import Step
 
 __all__ = ["EventDocument", "EventsDocument", "StepDocument", "StepsDocument", "event_document", "step_document"]
@@ -38,8 +38,8 @@ class StepDocument(TypedDict):
     observed_at: Moment | None
     type: str
     meter: str
-    from_cost_usd: Usd
-    to_cost_usd: Usd
+    from_cost_usd: Annotated[Usd | None, About("null before the first figure")]
+    to_cost_usd: Annotated[Usd | None, About("likewise; an acceptance has the same cost twice")]
     why: str
     file: str | None
     line: int | None
@@ -72,8 +72,8 @@ def step_document(step: Step) -> StepDocument:
         "observed_at": step.observed_at,
         "type": step.type,
         "meter": step.meter,
-        "from_cost_usd": money.to_wire(step.from_nanousd),
-        "to_cost_usd": money.to_wire(step.to_nanousd),
+        "from_cost_usd": usd(step.from_nanousd),
+        "to_cost_usd": usd(step.to_nanousd),
         "why": step.why,
         "file": step.file,
         "line": step.line,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
-from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, WORKFLOW_STARTED, Line
+from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, FORMAT_VERSION, WORKFLOW_STARTED, Line
 from projections.folding.breakdown import name_of
 from projections.folding.fold import State, fold, initial
 
@@ -20,7 +20,7 @@ class Step:
 
     Attributes:
         meter: the name of its meter for people, with its sub-agent and its counter; "workflow" for a start or an end.
-        from_nanousd, to_nanousd: the workflow's cost before and after.
+        from_nanousd, to_nanousd: the workflow's cost before and after; None before the first figure, which may be $0.
         file, line: the position in its source; None without one.
     """
 
@@ -29,8 +29,8 @@ class Step:
     observed_at: str | None
     type: str
     meter: str
-    from_nanousd: int
-    to_nanousd: int
+    from_nanousd: int | None
+    to_nanousd: int | None
     why: str
     file: str | None
     line: int | None
@@ -48,25 +48,34 @@ def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
         DamagedLedger, InvalidEvent: as the lines are read and folded.
     """
     state: State | None = None
+    cost: int | None = None
     for line in lines:
         state = state or initial(line["workflow_id"])
-        if line["seq"] <= after:
-            fold(state, line)
-            continue
         try:
-            step = _step(state, line)
+            earlier = _earlier(state, line) if line["seq"] > after else None
+            fold(state, line)
+            before, cost = cost, _cost(state, line, cost)
+            if line["seq"] > after and (cost != before or line["type"] == FINDING_ACCEPTED):
+                yield _step(state, line, before, cost, earlier)
         except NOT_OURS:
             raise OddLine(line) from None
-        if step is not None:
-            yield step
 
 
-def _step(state: State, line: Line) -> Step | None:
-    """Fold a line and return its step; None when it neither moved the cost nor accepted a finding."""
-    before, earlier = state.cost_nanousd, _earlier(state, line)
-    fold(state, line)
-    if state.cost_nanousd == before and line["type"] != FINDING_ACCEPTED:
-        return None
+def _cost(state: State, line: Line, before: int | None) -> int | None:
+    """Return the cost after a line; None while no complete figure was read and nothing was spent."""
+    if state.cost_nanousd or before is not None:
+        return state.cost_nanousd
+    is_figure = line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION and "cost_usd" in line
+    return 0 if is_figure and line.get("partial") is not True else None
+
+
+def _step(state: State, line: Line, before: int | None, cost: int | None, earlier: int | None) -> Step:
+    """Return the step of a line that was folded.
+
+    Args:
+        before, cost: of the workflow, before the line and after it.
+        earlier: the reading before it of its meter, or of its counter.
+    """
     source = line.get("source")
     source = source if isinstance(source, dict) else {}
     return Step(
@@ -76,7 +85,7 @@ def _step(state: State, line: Line) -> Step | None:
         type=line["type"],
         meter=_meter(state, line),
         from_nanousd=before,
-        to_nanousd=state.cost_nanousd,
+        to_nanousd=cost,
         why=_why(line, earlier, state),
         file=file if isinstance(file := source.get("file"), str) else None,
         line=number if isinstance(number := source.get("line"), int) else None,

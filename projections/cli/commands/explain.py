@@ -38,7 +38,6 @@ from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import whole_id
 from projections.cli.workflow_lines import workflow_lines
 from projections.documents.steps import step_document
-from projections.folding.cost_words import cost_before
 from projections.folding.explain import Step, steps
 from projections.folding.row import Row
 from projections.projector.row_lines import RowLines
@@ -97,7 +96,7 @@ class _Steps:
         found, last = steps(self.lines, after=self.after), self.after
         for step in islice(found, self.limit):
             self.count += step.type != FINDING_ACCEPTED
-            self.cost_nanousd, last = step.to_nanousd, step.seq
+            self.cost_nanousd, last = step.to_nanousd or 0, step.seq
             yield step
         if self.limit is not None and next(found, None) is not None:
             self.next = last
@@ -152,7 +151,7 @@ def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], s
         shown.add_row(
             f"{step.seq}",
             local_time(step.observed_at or step.recorded_at),
-            "" if accepted else cost_before(step.from_nanousd),
+            "" if accepted else "nothing" if step.from_nanousd is None else money.shown(step.from_nanousd),
             "" if accepted else money.shown(step.to_nanousd),
             Text.assemble(f"{plain(meter)}\n{plain(step.why)}\n", (plain(spelled(step.file, step.line)), "dim")),
         )

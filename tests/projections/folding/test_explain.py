@@ -22,9 +22,9 @@ from tests.projections.lines import ended, events, folded, numbered, reading, st
 @given(events)
 def test_the_steps_lead_without_a_gap_from_nothing_to_the_total(sequence: list[dict[str, Any]]) -> None:
     moved = list(steps(numbered(sequence)))
-    figures = [0, *(step.to_nanousd for step in moved)]
+    figures = [None, *(step.to_nanousd for step in moved)]
     assert [step.from_nanousd for step in moved] == figures[:-1]
-    assert figures[-1] == folded(*sequence).cost_nanousd
+    assert (figures[-1] or 0) == folded(*sequence).cost_nanousd
     assert all(step.from_nanousd != step.to_nanousd and step.why for step in moved)
 
 
@@ -103,7 +103,7 @@ def test_a_step_names_the_counter_and_the_sub_agent_and_what_that_counter_read_b
         reading("0.10", agent="plan", message_id="m1", subagent="explore"),
         reading("3.00", agent="plan"),
     ]
-    shown = [(step.meter, step.why, step.to_nanousd // 10**7) for step in steps(numbered(sequence))]
+    shown = [(step.meter, step.why, (step.to_nanousd or 0) // 10**7) for step in steps(numbered(sequence))]
     assert shown == [
         ("agent plan, counter one", "first reading, $0.5000", 50),
         ("agent plan, counter two", "first reading, $0.4000", 90),
@@ -117,3 +117,14 @@ def test_a_step_names_the_counter_and_the_sub_agent_and_what_that_counter_read_b
 def test_a_late_reading_that_moves_an_ended_workflow_says_so() -> None:
     late = list(steps(numbered([reading("0.09"), ended(), reading("0.20", reason="late invoice", final=True)])))[-1]
     assert late.why == "reads $0.2000, was $0.0900 (final, after the end, late invoice)"
+
+
+def test_a_first_reading_of_nothing_makes_the_cost_known() -> None:
+    first, second = steps(numbered([started(), reading("0.00"), reading("0.00", agent="a"), reading("0.50")]))
+    assert (first.from_nanousd, first.to_nanousd, first.why) == (None, 0, "first reading, $0.0000")
+    assert (second.from_nanousd, second.to_nanousd) == (0, 500_000_000)
+
+
+def test_usage_without_a_figure_does_not_make_the_cost_known() -> None:
+    used = reading(None, model="m", usage={"input_tokens": 1})
+    assert not list(steps(numbered([started(), used, reading("0.00", partial=True), ended()])))

@@ -150,7 +150,7 @@ def test_events_show_what_each_did_to_the_cost_page_by_page(server: Server) -> N
     assert [(e["cost_before_usd"], e["cost_after_usd"]) for e in last["events"]] == [("3.00", "3.00")]
     assert last["next"] is None
     moved = found(server, "/api/workflow-history/w/explain")
-    assert [(s["from_cost_usd"], s["to_cost_usd"]) for s in moved["steps"]] == [("0.00", "1.00"), ("1.00", "3.00")]
+    assert [(s["from_cost_usd"], s["to_cost_usd"]) for s in moved["steps"]] == [(None, "1.00"), ("1.00", "3.00")]
 
 
 @pytest.mark.parametrize(
