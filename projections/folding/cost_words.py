@@ -11,7 +11,17 @@ from typing import Final
 from ledger.events import money
 from projections.folding.row import Row
 
-__all__ = ["NO_FIGURES", "cost_before", "in_words", "is_lower_bound", "row_cost", "row_in_words", "shown_cost"]
+__all__ = [
+    "NO_FIGURES",
+    "cost_before",
+    "in_words",
+    "is_lower_bound",
+    "known_cost",
+    "known_row_cost",
+    "row_cost",
+    "row_in_words",
+    "shown_cost",
+]
 
 NO_FIGURES: Final = ("unpriced", "unknown")
 
@@ -19,6 +29,16 @@ NO_FIGURES: Final = ("unpriced", "unknown")
 def is_lower_bound(row: Row) -> bool:
     """Return whether a workflow has cost more than its row shows, or may have: it is partial, or has no reading."""
     return row.cost_basis in (None, "partial")
+
+
+def known_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> int | None:
+    """Return a cost; None where it is unpriced or unknown, and so no figure. See `shown_cost`."""
+    return None if not nanousd and (unpriced or at_least or not known) else nanousd
+
+
+def known_row_cost(row: Row) -> int | None:
+    """Return the cost of a workflow; None where it is unpriced or unknown."""
+    return known_cost(row.actual_cost_nanousd, unpriced=row.unpriced_events > 0, at_least=is_lower_bound(row))
 
 
 def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
@@ -29,10 +49,8 @@ def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: b
         at_least: the cost is a lower bound.
         known: the row has a reading.
     """
-    if not nanousd and unpriced:
-        return "unpriced"
-    if not nanousd and (at_least or not known):
-        return "unknown"
+    if known_cost(nanousd, unpriced=unpriced, at_least=at_least, known=known) is None:
+        return "unpriced" if unpriced else "unknown"
     return f"≥ {money.shown(nanousd)}" if unpriced or at_least else money.shown(nanousd)
 
 

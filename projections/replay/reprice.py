@@ -22,6 +22,8 @@ from ledger.events.ids import digest
 from ledger.pricing.price_book import PriceBook, at_least, is_at_least, is_one_call, priced_from
 from ledger.storage.planned_append import append_planned
 from ledger.storage.store import LedgerStore
+from projections.folding.breakdown import basis_of, summarise
+from projections.folding.cost_words import known_cost
 from projections.folding.fold import State, fold, initial
 from projections.folding.meters import Meter, Path
 from projections.folding.readings import Tokens
@@ -80,7 +82,7 @@ class RepricePlan:
 
     Attributes:
         seq: of the last line that the plan was made from.
-        old_nanousd, new_nanousd: the cost of the workflow before and after.
+        old_nanousd, new_nanousd: the cost of the workflow before and after; None while it is unpriced or unknown.
     """
 
     workflow_id: str
@@ -88,8 +90,8 @@ class RepricePlan:
     events: list[Event] = field(default_factory=list)
     changes: list[PriceChange] = field(default_factory=list)
     status: str = "running"
-    old_nanousd: int = 0
-    new_nanousd: int = 0
+    old_nanousd: int | None = None
+    new_nanousd: int | None = None
 
     @property
     def waiting_nanousd(self) -> int:
@@ -155,7 +157,7 @@ def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wante
         if line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION:
             path = (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
             read.setdefault((path, line.get("counter")), _Readings()).add(line)
-    made = RepricePlan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=state.cost_nanousd)
+    made = RepricePlan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=_cost(state))
     covered = _covered(state)
     for (path, _), of_meter in read.items():
         if path not in covered and not of_meter.reported:
@@ -163,8 +165,15 @@ def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wante
     for new in made.events:
         by_ledger = {"v": FORMAT_VERSION, "seq": state.event_count + 1, "recorded_at": line["recorded_at"]}
         fold(state, by_ledger | {"type": new.type, "workflow_id": workflow_id} | dict(new.fields))
-    made.new_nanousd = state.cost_nanousd
+    made.new_nanousd = _cost(state)
     return made
+
+
+def _cost(state: State) -> int | None:
+    """Return the cost of a workflow; None while it is unpriced or unknown."""
+    summary = summarise(state.tree)
+    partial = basis_of(summary, state.unread_events) in (None, "partial")
+    return known_cost(state.cost_nanousd, unpriced=summary.unpriced > 0, at_least=partial)
 
 
 def _covered(state: State) -> set[Path]:

@@ -32,6 +32,7 @@ from projections.cli.output.text import plain, print_json
 from projections.cli.parsing import moment_option
 from projections.cli.session import exit_code, log_changes, opened, report_problems
 from projections.cli.workflow_ids import whole_id
+from projections.documents.types import usd
 from projections.replay.refresh import LedgerProblem
 from projections.replay.reprice import PriceChange, RepricePlan, Wanted, apply, plans
 
@@ -57,6 +58,11 @@ class _Model:
     unpriced: int = 0
     unpriced_tokens: int = 0
     kept: int = 0
+
+    @property
+    def known_old_nanousd(self) -> int | None:
+        """The price before; None where none of its readings had one."""
+        return None if self.newly_priced == self.readings else self.old_nanousd
 
     def add(self, change: PriceChange) -> None:
         """Add the change of a reading."""
@@ -89,7 +95,7 @@ class _Difference:
         self.waiting_nanousd += made.waiting_nanousd
         if made.events:
             changed = {"adw_id": made.workflow_id, "status": made.status, "events": len(made.events)}
-            old, new = money.to_wire(made.old_nanousd), money.to_wire(made.new_nanousd)
+            old, new = usd(made.old_nanousd), usd(made.new_nanousd)
             self.workflows.append(changed | {"old_cost_usd": old, "new_cost_usd": new})
 
 
@@ -180,8 +186,8 @@ def _as_json(found: _Difference, appended: int) -> dict[str, Any]:
             "readings": model.readings,
             "newly_priced_readings": model.newly_priced,
             "tokens": model.tokens,
-            "old_cost_usd": money.to_wire(model.old_nanousd),
-            "new_cost_usd": money.to_wire(model.new_nanousd),
+            "old_cost_usd": usd(model.known_old_nanousd),
+            "new_cost_usd": money.to_wire(model.new_nanousd) if model.readings else None,
             "unpriced_readings": model.unpriced,
             "unpriced_tokens": model.unpriced_tokens,
             "kept_readings": model.kept,
@@ -204,7 +210,7 @@ def _print(found: _Difference) -> None:
     for name, model in sorted(found.models.items()):
         if model.readings:
             old, new = model.old_nanousd, model.new_nanousd
-            before = "none" if model.newly_priced == model.readings else money.shown(old)
+            before = _or_none(model.known_old_nanousd)
             counts = (f"{model.readings:,}", f"{model.tokens:,}")
             shown.add_row(plain(name), *counts, before, money.shown(new), _signed(new - old))
     if shown.row_count:
@@ -228,13 +234,13 @@ def _print_workflows(found: _Difference) -> None:
     dropped = ("readings", "status")
     shown = Table(None, "workflow", "status", *figures, right=figures, whole=("status",), dropped=dropped)
     for changed in found.workflows[:_SHOWN_MAX]:
-        old, new = money.from_wire(changed["old_cost_usd"]), money.from_wire(changed["new_cost_usd"])
+        old, new = changed["old_cost_usd"], changed["new_cost_usd"]
         shown.add_row(
             Id(changed["adw_id"]),
             styled_status(changed["status"]),
             f"{changed['events']:,}",
-            money.shown(old),
-            money.shown(new),
+            _or_none(None if old is None else money.from_wire(old)),
+            _or_none(None if new is None else money.from_wire(new)),
         )
     shown.print(console())
     if len(found.workflows) > _SHOWN_MAX:
@@ -244,6 +250,10 @@ def _print_workflows(found: _Difference) -> None:
             f"while a workflow runs its highest figure holds: {money.shown(found.waiting_nanousd)} of this will only "
             "be taken off when it ends"
         )
+
+
+def _or_none(nanousd: int | None) -> str:
+    return "none" if nanousd is None else money.shown(nanousd)
 
 
 def _signed(nanousd: int) -> str:

@@ -66,3 +66,20 @@ def test_an_import_after_a_reprice_appends_nothing(run: Run) -> None:
     write(Path("agents/w1/plan/raw_output.jsonl"), init(), message("m1", 5), message("m2", 7), result(0.5))
     run("import", "adw", "agents", "--status", "completed")
     assert run("show", "w1", "--json").json["actual_cost_total"] == "0.50", "a total that comes after it counts"
+
+
+def test_a_cost_without_a_price_was_none_before_and_not_nothing(run: Run) -> None:
+    charge(run, "w", "home-made")
+    configure('[[prices]]\nmodel = "home-made"\ninput_usd_per_mtok = 1\noutput_usd_per_mtok = 1\n')
+    answer = run("reprice", "--reason", "r", "--json").json
+    (workflow,), model = answer["workflows"], answer["models"]["home-made"]
+    assert (workflow["old_cost_usd"], model["old_cost_usd"]) == (None, None)
+    assert workflow["new_cost_usd"] == model["new_cost_usd"] != "0.00"
+    shown = run("reprice", "--reason", "r").out
+    assert ("$0.0000" in shown, shown.count("none")) == (False, 2)
+
+
+def test_a_model_without_a_price_today_has_no_figures(run: Run) -> None:
+    charge(run, "w", "home-made")
+    model = run("reprice", "--reason", "r", "--json").json["models"]["home-made"]
+    assert (model["old_cost_usd"], model["new_cost_usd"], model["unpriced_readings"]) == (None, None, 1)
