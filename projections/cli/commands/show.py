@@ -34,6 +34,7 @@ from projections.cli.output.console import BUDGET_STYLES, console, styled_status
 from projections.cli.output.costs import print_unpriced, row_cost, shown_cost, unpriced_of
 from projections.cli.output.tables import Table
 from projections.cli.output.text import (
+    duration,
     local_time,
     plain,
     print_json,
@@ -85,8 +86,7 @@ def show_command(
             if session.problems:
                 return exit_code(session.problems)
             raise UnknownWorkflow(workflow_id, session.where)
-        now = timestamps.from_wire(found.updated_at) if as_of else datetime.now(UTC)
-        idle = is_idle(found, now, idle_after())
+        idle = not as_of and is_idle(found, datetime.now(UTC), idle_after())  # a question of now
         copy = None if as_of else session.compared([found]).get(workflow_id)
         title = None if as_of else session.titles([found]).get(workflow_id)
         if as_json:
@@ -139,10 +139,7 @@ def _print_row(
         f"cache reads {found.cache_hit_tokens:,} ({found.cache_efficiency_percent:.1f} % of input) + "
         f"output {found.output_tokens:,}"
     )
-    seconds = open_seconds(found) if found.status == "running" else found.duration_seconds
-    took = "" if seconds is None else f", {seconds:,} s"
-    last = f"{local_time(found.last_activity)} (last activity)" if found.last_activity else "now"
-    out.print(f"time    {local_time(found.start_time) or 'unknown'} to {local_time(found.end_time) or last}{took}")
+    out.print(f"time    {_time(found)}")
     out.print(f"ledger  {counted(found.event_count, 'event')}, head {found.ledger_hash[:12]}…")
     if found.error_message:
         out.print(f"error   {plain(found.error_message)}")
@@ -156,6 +153,18 @@ def _print_row(
     if cost.get("unread_events"):
         unread = counted(cost["unread_events"], "event")
         out.print(Text.assemble((unread, "yellow"), " of a kind this version does not know; upgrade to count them"))
+
+
+def _time(found: Row) -> str:
+    """Return from when to when, and how long; an open workflow was active until its last activity."""
+    end = local_time(found.end_time)
+    if not end and found.last_activity:
+        end = f"{local_time(found.last_activity)} (last activity)"
+    if not end:
+        return "unknown; nothing has started or been read yet"
+    seconds = open_seconds(found) if found.status == "running" else found.duration_seconds
+    took = "" if seconds is None else f", {duration(seconds)}"
+    return f"{local_time(found.start_time) or 'unknown'} to {end}{took}"
 
 
 def _basis(found: Row) -> str:

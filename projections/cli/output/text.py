@@ -18,6 +18,7 @@ from projections.json_text import json_bytes
 __all__ = [
     "batches",
     "csv_cell",
+    "duration",
     "from_home",
     "local_time",
     "location",
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 _BATCH: Final = 500
 """What is printed at once of a long list."""
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -97,10 +100,21 @@ def local_time(moment: str | None) -> str:
     return (moment or "") if found is None else f"{found.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def duration(seconds: int) -> str:
+    """Return a duration in its two largest units: "42 s", "14 min 1 s", "10 h 24 min", "12 d 4 h"."""
+    at = next((at for at, (_, size) in enumerate(_UNITS) if seconds >= size), len(_UNITS) - 1)
+    parts: list[str] = []
+    for name, size in _UNITS[at : at + 2]:
+        count, seconds = divmod(seconds, size)
+        if count or not parts:
+            parts.append(f"{count:,} {name}")
+    return " ".join(parts)
+
+
 def location(file: str | None, line: int | None) -> str:
     """Return where something was read, relative to the current directory when it lies below."""
     if file is None:
-        return "reported by API"
+        return "received by API"
     path = Path(file)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"{plain(str(shown))}:{line}" if line is not None else plain(str(shown))

@@ -12,6 +12,7 @@ from ledger.text import without_escapes
 from projections.cli.output.text import (
     batches,
     csv_cell,
+    duration,
     local_time,
     location,
     plain,
@@ -70,4 +71,12 @@ def test_times_ids_and_places_are_short(monkeypatch: pytest.MonkeyPatch) -> None
     assert (local_time(None), local_time("soon")) == ("", "soon")
     monkeypatch.chdir(Path(__file__).parent)
     assert location(str(Path(__file__).parent / "log\x07.jsonl"), 3) == "log·.jsonl:3"
-    assert (location("/elsewhere/log", None), location(None, None)) == ("/elsewhere/log", "reported by API")
+    assert (location("/elsewhere/log", None), location(None, None)) == ("/elsewhere/log", "received by API")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (841, "14 min 1 s"), (37_458, "10 h 24 min"), (3_600, "1 h"), (1_051_200, "12 d 4 h")],
+)
+def test_a_duration_has_its_two_largest_units(seconds: int, text: str) -> None:
+    assert duration(seconds) == text

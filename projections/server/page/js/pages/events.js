@@ -121,7 +121,7 @@ function content(event) {
 
 /** The file and the line, whole; of the folders what there is room for. */
 function readFrom({ source }) {
-  if (!source?.file) return h("span", { class: "muted" }, source?.kind ?? "reported by API");
+  if (!source?.file) return h("span", { class: "muted" }, source?.kind ?? "received by API");
   const path = source.line === undefined ? source.file : `${source.file}:${source.line}`;
   const at = path.lastIndexOf("/") + 1;
   const folders = path.slice(0, at).split("/");

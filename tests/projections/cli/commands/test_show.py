@@ -1,0 +1,36 @@
+"""`show`: what it says of a workflow now, and as it was."""
+
+from __future__ import annotations
+
+from tests.projections.cli.test_app import Run, run
+
+__all__ = ["run"]
+
+
+def test_a_cost_far_below_a_cent_is_not_shown_as_nothing(run: Run) -> None:
+    run("charge", "n1", "--cost-usd", "0.00004")
+    run("charge", "n2", "--cost-usd", "1")
+    assert "cost    $0.00004 " in run("show", "n1").out
+    lines = [line for line in run("history").out.splitlines() if "$" in line]
+    assert ["$0.0000 " in f"{line} " for line in lines] == [False] * len(lines)
+
+
+def test_a_duration_is_in_hours_and_minutes(run: Run) -> None:
+    run("start", "w", "--observed-at", "2026-05-01T06:00:00Z")
+    run("complete", "w", "--observed-at", "2026-05-01T16:24:18Z")
+    assert run("show", "w").out.count(", 10 h 24 min\n") == 1
+
+
+def test_a_row_as_it_was_is_not_idle_and_names_no_time_that_it_had_not(run: Run) -> None:
+    run("start", "w", "--observed-at", "2026-05-01T06:00:00Z")
+    first = run("show", "w", "--as-of", "1").out
+    assert "w · running\n" in first
+    assert "time    unknown; nothing has started or been read yet\n" in first
+    assert "w · running\n" in run("show", "w", "--as-of", "2").out
+    assert "w · idle\n" in run("show", "w").out
+
+
+def test_readings_with_a_price_are_received_and_not_reported(run: Run) -> None:
+    run("charge", "w", "--model", "gpt-5-nano", "--output-tokens", "100")
+    shown = run("explain", "w").out
+    assert ("priced by" in shown, "received by API" in shown, "reported by API" in shown) == (True, True, False)
