@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Annotated
 
-from ledger.events import money
 from ledger.storage.append import Receipt
-from projections.documents.types import About, AdwIdText, TypedDict, Usd, document
+from projections.documents.types import About, AdwIdText, TypedDict, Usd, document, usd
+from projections.folding.cost_words import known_row_cost
 from projections.history.suspects import Suspect
 
 __all__ = [
@@ -26,9 +26,9 @@ class FindingDocument(TypedDict):
 
     adw_id: AdwIdText
     status: str
-    cost_usd: Usd
-    cost_basis: Annotated[str | None, About("null: the cost is unknown, and not zero", examples=["reported"])]
-    unpriced_events: Annotated[int, About("meters whose tokens have no price: a cost of 0.00 is unpriced then")]
+    cost_usd: Annotated[Usd | None, About("null: unknown, or with `unpriced_events` unpriced", examples=["2.37"])]
+    cost_basis: Annotated[str | None, About("null: there is no reading", examples=["reported"])]
+    unpriced_events: Annotated[int, About("meters whose tokens have no price")]
     kind: Annotated[str, About(examples=["low_cost"])]
     why: str
     next_step: str
@@ -62,7 +62,7 @@ def finding_document(found: Suspect) -> FindingDocument:
     return {
         "adw_id": found.adw_id,
         "status": found.row.status,
-        "cost_usd": money.to_wire(found.row.actual_cost_nanousd),
+        "cost_usd": usd(known_row_cost(found.row)),
         "cost_basis": found.row.cost_basis,
         "unpriced_events": found.row.unpriced_events,
         "kind": found.kind,

@@ -12,6 +12,7 @@ from projections.applications.plan import Compared
 from projections.documents.budgets import BudgetDocument, budget_document
 from projections.documents.totals import TotalsDocument
 from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document, usd
+from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
 from projections.reports.budgets import Budgets, budget_status
 
@@ -64,11 +65,8 @@ class RowDocument(TypedDict):
     ]
     last_activity: Annotated[Moment | None, About("the latest of its readings, starts and ends")]
     actual_cost_total: Annotated[
-        Usd,
-        About(
-            "0.00 is a figure only with a `cost_basis` of reported or priced: without one the cost is unknown, and "
-            "with `unpriced_events` nothing of it has a price"
-        ),
+        Usd | None,
+        About("null: unknown, or with `unpriced_events` unpriced; 0.00 is a figure that was read", examples=["2.37"]),
     ]
     estimated_cost_total: Usd | None
     budget: Annotated[BudgetDocument | None, About("null: neither its start nor the configuration sets one")]
@@ -118,7 +116,7 @@ def row_document(row: Row, budgets: Budgets, *, idle: bool, copy: Compared | Non
     estimate = row.estimated_cost_total
     found = asdict(row) | {
         "idle": idle,
-        "actual_cost_total": money.to_wire(row.actual_cost_nanousd),
+        "actual_cost_total": usd(known_row_cost(row)),
         "estimated_cost_total": None if estimate is None else usd(money.parse_total(estimate)),
         "budget": budget_document(budget_status(row, budgets)),
         "cost_breakdown": orjson.loads(row.cost_breakdown),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from ledger.events import money
 from ledger.events.event import Line
 from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document, usd
 from projections.folding.explain import Step
@@ -17,8 +16,8 @@ class EventDocument(TypedDict):
     """A line of the ledger, and how it changed the workflow's cost."""
 
     event: Annotated[dict[str, Any], About("the line as it is in the ledger")]
-    cost_before_usd: Usd
-    cost_after_usd: Usd
+    cost_before_usd: Annotated[Usd | None, About("null before the first figure")]
+    cost_after_usd: Annotated[Usd | None, About("likewise")]
 
 
 @document
@@ -55,12 +54,12 @@ class StepsDocument(TypedDict):
     next: Annotated[int | None, About("`after` of the next page; null on the last one")]
 
 
-def event_document(line: Line, before_nanousd: int, after_nanousd: int) -> EventDocument:
+def event_document(line: Line, before_nanousd: int | None, after_nanousd: int | None) -> EventDocument:
     """Return a line of the ledger, with the workflow's cost before and after it."""
     return {
         "event": line,
-        "cost_before_usd": money.to_wire(before_nanousd),
-        "cost_after_usd": money.to_wire(after_nanousd),
+        "cost_before_usd": usd(before_nanousd),
+        "cost_after_usd": usd(after_nanousd),
     }
 
 

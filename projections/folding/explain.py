@@ -11,7 +11,7 @@ from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, FORMAT_VERSION,
 from projections.folding.breakdown import name_of
 from projections.folding.fold import State, fold, initial
 
-__all__ = ["Step", "steps"]
+__all__ = ["Step", "cost_after", "steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,20 @@ def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
         try:
             earlier = _earlier(state, line) if line["seq"] > after else None
             fold(state, line)
-            before, cost = cost, _cost(state, line, cost)
+            before, cost = cost, cost_after(state, line, cost)
             if line["seq"] > after and (cost != before or line["type"] == FINDING_ACCEPTED):
                 yield _step(state, line, before, cost, earlier)
         except NOT_OURS:
             raise OddLine(line) from None
 
 
-def _cost(state: State, line: Line, before: int | None) -> int | None:
-    """Return the cost after a line; None while no complete figure was read and nothing was spent."""
+def cost_after(state: State, line: Line, before: int | None) -> int | None:
+    """Return a workflow's cost after a line; None while no complete figure was read and nothing was spent.
+
+    Args:
+        state: with the line.
+        before: the cost before it; None before the first line.
+    """
     if state.cost_nanousd or before is not None:
         return state.cost_nanousd
     is_figure = line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION and "cost_usd" in line

@@ -39,7 +39,9 @@ from projections.cli.session import CommandSession, exit_code, opened
 from projections.documents.budgets import check_document
 from projections.documents.findings import finding_document
 from projections.documents.spend import dated_document, unpriced_document
+from projections.documents.types import usd
 from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
 from projections.history.idle import is_idle
 from projections.history.suspects import Suspect, stale
@@ -175,7 +177,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
         "running": [
             {
                 "adw_id": found.adw_id,
-                "cost_usd": money.to_wire(found.actual_cost_nanousd),
+                "cost_usd": usd(known_row_cost(found)),
                 "at_least": is_lower_bound(found),
                 "cost_basis": found.cost_basis,
                 "unpriced_events": found.unpriced_events,

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ledger.errors import CostledgerError, HistoryUnavailable, ReplacedLedger
-from ledger.events import money
 from ledger.storage.line import Head
 from projections.documents.budgets import budget_document
+from projections.documents.types import usd
+from projections.folding.cost_words import known_cost
 from projections.folding.fold import RUNNING, State
 from projections.folding.row import Row
 from projections.replay.refresh import ENDED, LedgerVanished
@@ -39,6 +40,7 @@ class LedgerStatus:
         named_nanousd: the budget that a start named here; None without one.
         at_least: some usage has no price or is incomplete, so more than this was spent.
         unpriced: meters whose tokens have no price.
+        known: there is a reading.
     """
 
     cost_nanousd: int
@@ -47,9 +49,15 @@ class LedgerStatus:
     budget: BudgetStatus | None
     at_least: bool
     unpriced: int
+    known: bool
+
+    @property
+    def known_nanousd(self) -> int | None:
+        """The cost; None where it is unknown or unpriced."""
+        return known_cost(self.cost_nanousd, unpriced=self.unpriced > 0, at_least=self.at_least, known=self.known)
 
 
-_UNKNOWN: Final = LedgerStatus(0, RUNNING, None, None, at_least=True, unpriced=0)
+_UNKNOWN: Final = LedgerStatus(0, RUNNING, None, None, at_least=True, unpriced=0, known=False)
 """Of a ledger that cannot be replayed."""
 
 
@@ -71,7 +79,8 @@ class BudgetStatuses:
     def _of_state(self, state: State, head: Head) -> LedgerStatus:  # noqa: ARG002
         found = standing_so_far(state, self._budgets)
         at_least, unpriced = lower_bound(state) if found is None else (found.at_least, found.unpriced)
-        return LedgerStatus(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced)
+        known = state.readings > 0
+        return LedgerStatus(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced, known)
 
     def checkpoint(self, workflow_id: str) -> Head | None:
         """Return how far the row has read this ledger; None where other hosts' ledgers are in it, too.
@@ -104,8 +113,8 @@ class BudgetStatuses:
         if row is not None:
             found = self._with_row(row, found)
         return {
-            "cost_usd": money.to_wire(found.cost_nanousd),
-            "at_least": found.at_least,
+            "cost_usd": usd(found.known_nanousd),
+            "at_least": found.at_least or not found.known,
             "unpriced_events": found.unpriced,
             "status": found.status,
             "budget": budget_document(found.budget),
@@ -123,8 +132,11 @@ class BudgetStatuses:
         unpriced = max(row.unpriced_events, local.unpriced)
         basis = "partial" if local.at_least else row.cost_basis
         both = replace(row, actual_cost_nanousd=cost, budget_nanousd=budget, cost_basis=basis, unpriced_events=unpriced)
+        known = local.known or basis is not None
         status = local.status if local.status in ENDED else row.status
-        return LedgerStatus(cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced)
+        return LedgerStatus(
+            cost, status, budget, budget_status(both, self._budgets), basis == "partial", unpriced, known
+        )
 
     def close(self) -> None:
         """Stop the threads that read rows."""

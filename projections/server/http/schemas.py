@@ -43,8 +43,10 @@ class WorkflowStandingSchema(_Schema):
     spent by all hosts, and all of it once projectors have read these events.
     """
 
-    cost_usd: Usd
-    at_least: bool = Field(description="some usage has no price or is incomplete, so more than `cost_usd` was spent")
+    cost_usd: Usd | None = Field(description="null: unknown, or with `unpriced_events` unpriced")
+    at_least: bool = Field(
+        description="some usage has no price or is incomplete, or there is no reading: more than `cost_usd` was spent"
+    )
     unpriced_events: int = Field(description="meters whose tokens have no price")
     status: str
     budget: BudgetDocument | None = Field(description="what is left, so that an agent can stop itself; null: no budget")

@@ -20,7 +20,7 @@ from projections.documents.findings import AcceptanceDocument, FindingsDocument,
 from projections.documents.rows import RowDocument, WorkflowsDocument
 from projections.documents.steps import EventsDocument, StepsDocument, event_document, step_document
 from projections.documents.totals import totals_document
-from projections.folding.explain import steps
+from projections.folding.explain import cost_after, steps
 from projections.folding.fold import fold, initial
 from projections.folding.tools import tool_called
 from projections.history import query as pages
@@ -197,14 +197,15 @@ async def events(
 
 def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
     state, found, following = initial(adw_id), Entries(limit), None
+    cost: int | None = None
     for line in service.lines(adw_id):
         if found.full:
             following = found.last_seq
             break
-        before = state.cost_nanousd
         fold(state, line)
+        before, cost = cost, cost_after(state, line, cost)
         if line["seq"] > after:
-            entry = event_document(line, before, state.cost_nanousd)
+            entry = event_document(line, before, cost)
             found.add(line["seq"], entry)
     return answer({"events": found.json, "next": following})
 

@@ -20,6 +20,7 @@ from ledger.errors import CostledgerError, DamagedLedger, UnknownWorkflow
 from ledger.events import money, timestamps
 from projections.documents.budgets import budget_document
 from projections.documents.types import usd
+from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
 from projections.history.store import AuditEntry
 from projections.replay.refresh import ENDED, LedgerVanished
@@ -202,7 +203,7 @@ class MessageCollector:
         return {
             "adw_id": row.adw_id,
             "status": row.status,
-            "cost_usd": usd(row.actual_cost_nanousd),
+            "cost_usd": usd(known_row_cost(row)),
             "cost_basis": row.cost_basis,
             "unpriced_events": row.unpriced_events,
             "issue_number": row.issue_number,

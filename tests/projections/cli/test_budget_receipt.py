@@ -14,7 +14,14 @@ __all__ = ["run"]
 _AMOUNTS = {"budget_usd": "5.00", "spent_usd": "4.20", "left_usd": "0.80"}
 LEFT = _AMOUNTS | {"percent": 84, "state": "warned", "at_least": False}
 
-UNKNOWN = {"budget_usd": "1.00", "spent_usd": "0.00", "left_usd": "1.00", "percent": 0, "state": "ok", "at_least": True}
+UNKNOWN = {
+    "budget_usd": "1.00",
+    "spent_usd": None,
+    "left_usd": "1.00",
+    "percent": None,
+    "state": "ok",
+    "at_least": True,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,9 @@ from projections.folding.cost_words import in_words, shown_cost
 from tests.projections.cli.test_app import Run
 from tests.projections.cli.test_app import run as run  # the fixture
 
+OF_A_WORKFLOW = {"adw_id", "left_usd"}
+"""Fields of the documents of one workflow, such as a row, a finding, a check or a budget."""
+
 NOTHING = re.compile(r"\$0\.0+(?![0-9])")
 
 
@@ -75,8 +78,6 @@ def figures(document: Any, where: str = "") -> list[tuple[str, dict[str, Any]]]:
         if any(str(document.get(name)) in ("0.00", "0.0") for name in costs):
             found.append((where, document))
         for name, value in document.items():
-            if name == "budget":
-                continue  # of a row, which says what its cost is
             found += figures(value, f"{where}.{name}")
     elif isinstance(document, list):
         for at, value in enumerate(document):
@@ -85,12 +86,34 @@ def figures(document: Any, where: str = "") -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("arguments", [a for a in READING if "--csv" not in a and a[:1] != ("watch",)], ids=ids)
-def test_json_marks_each_cost_of_nothing_as_unknown_or_unpriced(recorded: Run, arguments: tuple[str, ...]) -> None:
-    """The figure stays decimal text, so that programs can add; other fields say what it is."""
+def test_json_has_no_cost_of_nothing_for_a_workflow_and_marks_those_of_totals(
+    recorded: Run, arguments: tuple[str, ...]
+) -> None:
+    """A total stays decimal text, so that programs can add; other fields say what it is."""
     for line in recorded(*arguments, "--json").out.split("\n\n"):
         for where, said in figures(json.loads(line) if line.strip() else None):
-            honest = said.get("unpriced_events") or said.get("unpriced") or said.get("at_least")
-            assert honest or ("cost_basis" in said and said["cost_basis"] is None), (where, said)
+            assert "group" in said or not OF_A_WORKFLOW & said.keys(), (where, said)
+            assert said.get("unpriced_events") or said.get("unpriced") or said.get("at_least"), (where, said)
+
+
+@pytest.mark.parametrize("name", ["unpriced-w", "unread-w"])
+def test_a_cost_that_is_no_figure_is_null_in_the_documents_of_its_workflow(recorded: Run, name: str) -> None:
+    row, checked = recorded("show", name, "--json").json, recorded("check", name, "--json").json
+    for document in (row, checked):
+        assert document["actual_cost_total"] is None
+        budget = document["budget"]
+        assert (budget["spent_usd"], budget["percent"], budget["left_usd"]) == (None, None, "5.00")
+        assert (budget["at_least"], budget["state"]) == (True, "ok")
+
+
+def test_a_cost_of_nothing_that_was_read_is_a_figure_in_json(run: Run) -> None:
+    run("start", "free", "--budget-usd", "5")
+    run("observe", "free", "--cost-usd", "0")
+    checked = run("check", "free", "--json").json
+    spent, percent = checked["budget"]["spent_usd"], checked["budget"]["percent"]
+    assert (checked["actual_cost_total"], spent, percent) == ("0.00", "0.00", 0)
+    (step,) = run("explain", "free", "--json").json["steps"]
+    assert (step["from_cost_usd"], step["to_cost_usd"]) == (None, "0.00")
 
 
 def test_a_column_of_a_spreadsheet_is_empty_where_there_is_no_figure(recorded: Run) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from projections.folding.cost_words import NO_FIGURES
-from tests.projections.folding.test_cost_words import figures
+from tests.projections.folding.test_cost_words import OF_A_WORKFLOW, figures
 from tests.projections.server.browsing import WIDE, Visit, expect, live
 from tests.projections.server.conftest import Here, Server
 
@@ -52,14 +52,26 @@ def test_no_answer_says_a_cost_of_nothing_without_saying_that_it_is_none(server:
     for where, written in figures(document):
         if ".by_status." in where:
             continue  # a sum of what was read
-        honest = written.get("unpriced_events") or written.get("at_least")
-        assert honest or ("cost_basis" in written and written["cost_basis"] is None), (where, written)
+        assert not OF_A_WORKFLOW & written.keys(), (where, written)
+        assert written.get("unpriced_events") or written.get("at_least"), (where, written)
 
 
 def test_a_receipt_says_that_nothing_has_a_price(server: Server) -> None:
     call = {"type": "cost_observed", "workflow_id": "unpriced-running", "message_id": "m2", **UNPRICED}
     body = server.client.post("/api/events", json=call).raise_for_status().json()["workflows"]["unpriced-running"]
-    assert (body["at_least"], body["unpriced_events"]) == (True, 2)
+    assert (body["cost_usd"], body["at_least"], body["unpriced_events"]) == (None, True, 2)
+    assert (body["budget"]["spent_usd"], body["budget"]["percent"]) == (None, None)
+
+
+def test_a_receipt_of_a_start_says_that_the_cost_is_unknown(server: Server) -> None:
+    start = {"type": "workflow_started", "workflow_id": "unread-running", "run": 1}
+    body = server.client.post("/api/events", json=start).raise_for_status().json()["workflows"]["unread-running"]
+    assert (body["cost_usd"], body["at_least"], body["budget"]["spent_usd"]) == (None, True, None)
+
+
+def test_the_events_of_a_workflow_have_no_cost_before_its_first_figure(server: Server) -> None:
+    events = server.client.get("/api/workflow-history/unpriced-ended/events").raise_for_status().json()["events"]
+    assert {(event["cost_before_usd"], event["cost_after_usd"]) for event in events} == {(None, None)}
 
 
 @pytest.fixture

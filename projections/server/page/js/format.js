@@ -22,6 +22,9 @@ export function nanousd(text) {
   return sign ? -value : value;
 }
 
+/** The same, of nothing where there is no figure yet. @param {string | null} text */
+export const nanousdOrNothing = (text) => (text === null ? 0n : nanousd(text));
+
 /** An amount as the API spells it. @param {bigint} nano */
 export function wire(nano) {
   const [sign, size] = nano < 0n ? ["-", -nano] : ["", nano];
@@ -59,9 +62,9 @@ function firstDigits(nano) {
  * @param {{cost: string | null, basis: string | null, unpriced: number}} of
  */
 export function honest({ cost, basis, unpriced }) {
-  if (basis === null || cost === null) return "unknown";
+  const lacks = basis === null || basis === "partial";
+  if (cost === null || (lacks && nanousd(cost) === 0n)) return unpriced ? `unpriced (${count(unpriced)})` : "unknown";
   if (basis !== "partial") return usd(cost);
-  if (nanousd(cost) === 0n) return unpriced ? `unpriced (${count(unpriced)})` : "unknown";
   return `at least ${usd(cost)}${unpriced ? `, ${count(unpriced)} unpriced` : ""}`;
 }
 

@@ -31,11 +31,14 @@ export function project({ project, branch }) {
 /** @param {{issue_number: number | null}} row */
 export const issue = (row) => (row.issue_number === null ? "" : `#${row.issue_number}`);
 
+/** An exact amount, for hovering. @param {string | null} usd */
+export const exactly = (usd) => (usd === null ? "no figure" : `${usd} USD`);
+
 /** A row's cost; hovering shows its exact amount. */
 export function cost(row) {
   return h(
     "span",
-    { class: "cost", title: `${row.actual_cost_total} USD, ${row.cost_basis ?? "no reading yet"}` },
+    { class: "cost", title: `${exactly(row.actual_cost_total)}, ${row.cost_basis ?? "no reading yet"}` },
     lessLoud(rowCost(row)),
     row.application && row.application.stored_cost_usd !== row.application.ledger_cost_usd
       ? h("small", { class: "stored" }, ` ${stored(row.application)}`)
@@ -150,6 +153,7 @@ export function choice(label, name, options, chosen) {
 export function budget(of) {
   if (!of) return null;
   const left = nanousd(of.left_usd);
+  const unknown = of.spent_usd === null;
   const nothing = of.percent === null;
   const [least, most] = of.at_least ? ["at least ", "at most "] : ["", ""];
   const rest =
@@ -158,6 +162,6 @@ export function budget(of) {
     "span",
     { class: "budget", "data-state": of.state },
     bar(nothing ? Number(of.state !== "ok") : of.percent / 100, { "data-state": of.state }),
-    `${nothing ? "" : `${least}${count(of.percent)} % `}of ${usd(of.budget_usd)}: ${rest}`,
+    `${unknown ? "unknown " : nothing ? "" : `${least}${count(of.percent)} % `}of ${usd(of.budget_usd)}: ${rest}`,
   );
 }

@@ -2,7 +2,7 @@
 
 import { dollars, drawn, frame } from "./chart.js";
 import { h, s } from "./dom.js";
-import { local, nanousd, usd } from "./format.js";
+import { local, nanousdOrNothing, usd } from "./format.js";
 
 const MINUTE = 60_000,
   DAY = 86_400_000;
@@ -26,7 +26,7 @@ const two = (number) => String(number).padStart(2, "0");
 export function staircase(moves, now, byEvent, height = 250) {
   const moments = moves.map(momentOf);
   const positions = byEvent ? moves.map((_, at) => at) : moments;
-  const amounts = moves.map((move) => dollars(move.to_cost_usd));
+  const amounts = moves.map((move) => dollars(nanousdOrNothing(move.to_cost_usd)));
   const settled = now.status !== "running";
   const end = !byEvent && settled && now.ended ? Math.max(positions.at(-1), Date.parse(now.ended)) : positions.at(-1);
   const most = Math.max(0.0001, ...amounts);
@@ -43,7 +43,7 @@ export function staircase(moves, now, byEvent, height = 250) {
         s("text", { x: Math.max(inner.left + 12, x(at)), y: height - 6, "text-anchor": "middle" }, text),
       ),
     );
-    let path = `M${inner.left},${y(dollars(moves[0].from_cost_usd))}`;
+    let path = `M${inner.left},${y(dollars(nanousdOrNothing(moves[0].from_cost_usd)))}`;
     amounts.forEach((amount, at) => {
       path += `H${x(positions[at]).toFixed(1)}V${y(amount).toFixed(1)}`;
     });
@@ -83,7 +83,7 @@ function settlement(cost, right, inner) {
 }
 
 function description(move) {
-  const change = nanousd(move.to_cost_usd) - nanousd(move.from_cost_usd);
+  const change = nanousdOrNothing(move.to_cost_usd) - nanousdOrNothing(move.from_cost_usd);
   return [
     h("p", {}, h("strong", {}, usd(move.to_cost_usd)), ` (${change < 0n ? "" : "+"}${usd(change)})`),
     h("p", { class: "muted" }, local(move.observed_at ?? move.recorded_at), `, event ${move.seq}`),

@@ -276,6 +276,14 @@ def test_neither_a_rebuild_nor_a_history_made_anew_tells_what_was_told(
     ]
 
 
+def test_a_workflow_that_ends_without_a_figure_settles_at_none(hosted: Host, data: Path, receiver: Receiver) -> None:
+    server = started(hosted, data, config(receiver.port, events=["workflow.settled"]))
+    server.ledgers.append([workflow_started("w", budget_usd=5), workflow_ended("w", "completed")])
+    (settled,) = receiver.until(bool)
+    budget = settled.data["budget"]
+    assert (settled.data["cost_usd"], settled.data["cost_basis"], budget["spent_usd"]) == (None, None, None)
+
+
 def test_a_damaged_ledger_is_told_once(hosted: Host, data: Path, receiver: Receiver) -> None:
     server = started(hosted, data, config(receiver.port, events=["ledger.damaged"]))
     server.ledgers.append([cost_observed("w", cost_usd="1")])

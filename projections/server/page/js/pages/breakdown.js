@@ -1,7 +1,7 @@
 // Where a workflow's cost and tokens come from.
 
 import { cut, h, table } from "../dom.js";
-import { count, nanousd, percent, rowCost } from "../format.js";
+import { count, nanousd, nanousdOrNothing, percent, rowCost } from "../format.js";
 import { about, amount, lessLoud, share } from "../parts.js";
 
 /** By agent or by model: parts that sum to the total. @param {"by_agent" | "by_model"} part */
@@ -13,7 +13,7 @@ export function breakdown(row, part, name) {
       (sum, kind) => sum + (tokens?.[kind] ?? 0),
       0,
     );
-  const total = Number(nanousd(row.actual_cost_total)) || 1;
+  const total = Number(nanousdOrNothing(row.actual_cost_total)) || 1;
   const names = [...new Set([...Object.keys(costs), ...Object.keys(used)])];
   const nano = (name) => nanousd(costs[name] ?? "0.00");
   names.sort((a, b) => Number(nano(b) - nano(a)) || all(used[b]) - all(used[a]));
@@ -36,7 +36,7 @@ export function breakdown(row, part, name) {
     ]),
     foot: [
       "Total",
-      nanousd(row.actual_cost_total) === 0n ? lessLoud(rowCost(row)) : amount(row.actual_cost_total),
+      nanousdOrNothing(row.actual_cost_total) === 0n ? lessLoud(rowCost(row)) : amount(row.actual_cost_total),
       "",
       about(row.total_tokens),
     ],

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { cut, h, part, table } from "../dom.js";
-import { count, local, nanousd } from "../format.js";
+import { count, local, nanousdOrNothing } from "../format.js";
 import { amount, change } from "../parts.js";
 
 const PAGE = 100;
@@ -93,7 +93,7 @@ function cells({ event, cost_before_usd: before, cost_after_usd: after }, open) 
       h("dl", { class: "facts" }, whole),
     ),
     content(event),
-    change(nanousd(after) - nanousd(before)),
+    change(nanousdOrNothing(after) - nanousdOrNothing(before)),
     so(before, after),
     event.type === "ledger_opened" ? "" : readFrom(event),
   ];
@@ -102,7 +102,7 @@ function cells({ event, cost_before_usd: before, cost_after_usd: after }, open) 
 /** What the workflow had cost then; nothing that was read yet is no figure. */
 function so(before, after) {
   if (before !== after) return h("strong", {}, amount(after));
-  return h("span", { class: "muted" }, nanousd(after) === 0n ? "–" : amount(after));
+  return h("span", { class: "muted" }, after === null ? "–" : amount(after));
 }
 
 /** A field by itself, or the fields of an object one by one: `source.file`. */

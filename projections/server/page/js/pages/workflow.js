@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
 import { activeSeconds, costBefore, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, change, difference, lessLoud, rowStatus } from "../parts.js";
+import { amount, budget, change, difference, exactly, lessLoud, rowStatus } from "../parts.js";
 import { link } from "../router.js";
 import { breakdown, tokens } from "./breakdown.js";
 import { courseOf } from "./course.js";
@@ -85,7 +85,7 @@ function head(row) {
       "p",
       { class: "headline" },
       rowStatus(row),
-      h("strong", { class: "figure", id: "cost", title: `${row.actual_cost_total} USD` }, lessLoud(rowCost(row))),
+      h("strong", { class: "figure", id: "cost", title: exactly(row.actual_cost_total) }, lessLoud(rowCost(row))),
       budget(row.budget),
     ),
     row.error_message && h("p", { class: "bad" }, row.error_message),
