@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import orjson
@@ -189,6 +190,7 @@ def _suspects(
         yield _unpriced(found)
     elif not running and is_cheap(found) and lookups is not None:
         yield from _low_cost(found, lookups.worth_nanousd(found))
+    yield from _held(found)
     yield from _marked(found)
     silent = running and updated_at is not None and now - updated_at > idle
     if silent and updated_at is not None and (lookups is None or lookups.is_of_program(found)):
@@ -240,6 +242,19 @@ def _unpriced(found: Row) -> Suspect:
     return Suspect(found, "unpriced", why, next_step, covering(*(f"{n} {m['tokens']}" for n, m in models.items())))
 
 
+def _held(found: Row) -> Iterator[Suspect]:
+    """Yield a finding for a row with more than its ledger: the part that a fold marked, or its cost above its parts."""
+    parts = _breakdown(found).get("by_agent")
+    if parts is None:
+        return  # a row of another program
+    marked = parts.get(HELD)
+    raised = found.actual_cost_nanousd - int(sum(map(Decimal, parts.values())) * money.NANOUSD_PER_USD)
+    if marked is not None or raised > 0:
+        why = "held: more is stored than the ledger says"
+        covers = covering(money.to_wire(raised) if marked is None else marked)
+        yield Suspect(found, "held", why, _resync(found.adw_id, force=True), covers)
+
+
 def _marked(found: Row) -> Iterator[Suspect]:
     """Yield the findings that the breakdown itself names."""
     if not any(mark in found.cost_breakdown for mark in MARKS):
@@ -253,9 +268,6 @@ def _marked(found: Row) -> Iterator[Suspect]:
             f"costledger observe --counter ATTEMPT … -- {name}, another name for each attempt)"
         )
         yield Suspect(found, "retry_without_counter", why, next_step, covering(meters))
-    if (held := breakdown["by_agent"].get(HELD)) is not None:
-        why = "held: more is stored than the ledger says"
-        yield Suspect(found, "held", why, _resync(name, force=True), covering(held))
     if twice := breakdown.get("possible_double_counting"):
         next_step = f"{accept_command(name)} (if costledger show -- {name} is right; else costledger correct)"
         yield Suspect(found, "possible_double_counting", "possible double counting", next_step, covering(*twice))

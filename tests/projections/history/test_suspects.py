@@ -47,6 +47,7 @@ def ended_at(cost: str, **fields: Any) -> Row:
     [
         (replace(GOOD, actual_cost_nanousd=90_000_000), "ended at $0.0900 for 200,005 tokens"),
         (held(row(folded(reading("0.45")), HEAD), 5_000_000_000), "held: more is stored than the ledger says"),
+        (replace(GOOD, actual_cost_nanousd=5_000_000_000), "held: more is stored than the ledger says"),
         (row(folded(reading("1.00", session_id="s"), reading("1.00", model="m")), HEAD), "possible double counting"),
         (row(folded(reading("1.00"), {"type": "cost_guessed"}), HEAD), "events that this version does not know"),
     ],
