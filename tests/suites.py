@@ -117,7 +117,6 @@ UNTESTED_BY_NAME: Final = frozenset(
         "projections.cli.commands.refresh",
         "projections.cli.commands.restore",
         "projections.cli.commands.serve",
-        "projections.cli.commands.show",
         "projections.cli.commands.token",
         "projections.cli.commands.verify",
         "projections.cli.commands.webhooks",
