@@ -110,7 +110,7 @@ def test_a_forgotten_default_place_stays_forgotten_until_it_is_named(run: Run, h
         assert run("history", "--json", "--tool", "codex").json == before
     found = tools(run("sources", "--json"))["Codex"]
     assert [place["state"] for place in found["places"]] == ["forgotten"]
-    assert found["sessions"] == len(before["workflows"])
+    assert found["sessions"] == len(before["workflows"]) + 1  # a sub-agent's thread is a session of its root's workflow
     assert run("import", "codex").code == 0
     assert [place["state"] for place in tools(run("sources", "--json"))["Codex"]["places"]] == ["read"]
 
