@@ -118,7 +118,7 @@ def _extracts(
             options.book().rates("", None)  # load the price list now, once, and not in each process that appends
         foreign = 0
         for reading, extract in zip(readings, extracts, strict=True):
-            if extract.foreign:
+            if extract.foreign and not extract.skipped:  # a line that cannot be read says more
                 foreign += 1
                 extract.skipped.append(_foreign(reading, look=foreign <= _FOREIGN_LOOKED_AT))
             yield reading, extract

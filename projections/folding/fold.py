@@ -54,7 +54,6 @@ class State:
 
     Attributes:
         accepted: the accepted findings, by their kind; the last acceptance of a kind counts.
-        corrected: a final reading has a reason and no source: a person recorded it.
         unread_events: the number of lines of a type or version that this version cannot read.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
@@ -74,7 +73,6 @@ class State:
     event_count: int = 0
     readings: int = 0
     unread_events: int = 0
-    corrected: bool = False
     created_at: str = ""
     updated_at: str = ""
     start_time: str | None = None
@@ -167,7 +165,6 @@ def _cost_observed(state: State, line: Line) -> None:
     if not isinstance(cost, str):
         raise _impossible(line, "cost_usd", f"expected text, not {shown(cost)}")
     reported, complete = get("cost_source") != "priced", get("partial") is not True
-    state.corrected |= reported and get("final") is True and "reason" in line and get("source") is None
     nanousd, final, at = money.from_wire(cost), get("final") is True, (moment, line["seq"])
     if get("counter") is not None:
         state.tree.count(

@@ -170,7 +170,6 @@ def _cost_breakdown(state: State, summary: Summary) -> dict[str, Any]:
         "retries_without_counter": retries_without_counter(state.tree),
         "subagents": subagents(state.tree),
         "unread_events": state.unread_events,
-        "corrected": state.corrected,
         "accepted": {kind: accepted._asdict() for kind, accepted in state.accepted.items()},
     }
     return {

@@ -28,6 +28,7 @@ __all__ = [
     "at_least",
     "day_of",
     "groups",
+    "last_activities",
     "minute_of",
     "quarters",
     "report",
@@ -181,6 +182,12 @@ def without_reading(history: HistoryStore, first: int | None, last: int | None) 
     """
     since, until = (_wire(first), _wire(None if last is None else last + 1))
     return history.page(Query(basis="none", since=since, until=until, limit=1)).totals.count
+
+
+def last_activities(history: HistoryStore) -> dict[str, float]:
+    """Return the last activity of each workflow that has one, in seconds since 1970."""
+    found = {row.adw_id: timestamps.moment(row.last_activity) for row in history.rows()}
+    return {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
 
 
 def _wire(quarter: int | None) -> str | None:

@@ -57,7 +57,7 @@ __all__ = []
 _SEQ_DIGITS: Final = 18
 
 _BASIS = {
-    "reported": "reported: {reported}",
+    "reported": "reported: every dollar was given by a provider, a tool or a person; none was priced from tokens",
     "priced": "priced: some part was priced from tokens",
     "partial": "partial: ≥ means at least; some usage has no price or is incomplete",
 }
@@ -169,10 +169,7 @@ def _time(found: Row) -> str:
 
 def _basis(found: Row) -> str:
     if found.cost_basis is not None:
-        corrected = "corrected" in orjson.loads(found.cost_breakdown)
-        source = "every dollar was reported by the provider or its CLI" if not corrected else "no part was priced"
-        by_hand = "; corrected by hand, see explain" if corrected else ""
-        return _BASIS[found.cost_basis].format(reported=source) + by_hand
+        return _BASIS[found.cost_basis]
     return "no reading yet" if found.status == "running" else "it ended without a reading"
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 import click
 
 from ledger.errors import InvalidInput
-from ledger.events import timestamps
 from projections.cli.first_steps import print_first_steps
 from projections.cli.options import data_option, history_option, import_option, json_option
 from projections.cli.output.agents import UNNAMED_SUBAGENTS, is_unnamed
@@ -24,7 +23,6 @@ from projections.cli.parsing import day_range
 from projections.cli.session import exit_code, opened
 from projections.documents.spend import spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
-from projections.folding.row import Row
 from projections.folding.spend import AMOUNTS, Amounts
 from projections.history.store import SpendSum
 from projections.reports.spend_report import (
@@ -35,6 +33,7 @@ from projections.reports.spend_report import (
     Report,
     at_least,
     groups,
+    last_activities,
     minute_of,
     quarters,
     report,
@@ -147,7 +146,7 @@ def _print_report(
         unknown = without_reading(session.history, first, last)
         if by == "agent" and not (as_json or as_csv):
             sums = _with_unnamed_together(sums, groups(kind, by).index("agent"))
-        latest = _latest(session.history.rows()) if kind == "session" else {}
+        latest = last_activities(session.history) if kind == "session" else {}
         made = report(kind, by, sums, zone, descending=order == "desc", unknown=unknown, latest=latest)
         dated = spent_at_from(session.history, first, last)
         if as_json:
@@ -173,12 +172,6 @@ def _with_unnamed_together(sums: Iterable[SpendSum], agent_at: int) -> Iterator[
         if isinstance(agent, str) and is_unnamed(agent):
             group = (*group[:agent_at], UNNAMED_SUBAGENTS, *group[agent_at + 1 :])
         yield SpendSum(quarter, group, amounts)
-
-
-def _latest(rows: Iterable[Row]) -> dict[str, float]:
-    """The last activity of each workflow, in seconds since 1970."""
-    found = {row.adw_id: timestamps.moment(row.last_activity) for row in rows}
-    return {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
 
 
 def _label_names(kind: Kind, by: By | None) -> list[str]:

@@ -9,7 +9,15 @@ from starlette.responses import Response
 
 from ledger.errors import InvalidInput
 from projections.documents.spend import PERIOD_OF, SpendDocument, spend_document
-from projections.reports.spend_report import By, groups, quarters, report, spent_at_from, without_reading
+from projections.reports.spend_report import (
+    By,
+    groups,
+    last_activities,
+    quarters,
+    report,
+    spent_at_from,
+    without_reading,
+)
 from projections.reports.timezones import day_named, zone_named
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
@@ -57,7 +65,8 @@ def spend(
     first, last = quarters(first_day, last_day, zone)
     history = service_of(request).history
     sums = history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
-    made = report(kind, by, sums, zone, unknown=without_reading(history, first, last))
+    latest = last_activities(history) if kind == "session" else {}
+    made = report(kind, by, sums, zone, unknown=without_reading(history, first, last), latest=latest)
     if len(made.lines) > _LINES_MAX:
         raise InvalidInput(f"{len(made.lines):,} lines, and an answer may have {_LINES_MAX:,}: ask for fewer days")
     dated = spent_at_from(history, first, last)

@@ -34,20 +34,3 @@ def test_readings_with_a_price_are_received_and_not_reported(run: Run) -> None:
     run("charge", "w", "--model", "gpt-5-nano", "--output-tokens", "100")
     shown = run("explain", "w").out
     assert ("priced by" in shown, "received by API" in shown, "reported by API" in shown) == (True, True, False)
-
-
-def test_a_cost_that_a_person_corrected_was_not_reported_by_a_provider(run: Run) -> None:
-    run("observe", "w", "--cost-usd", "1")
-    run("complete", "w")
-    assert "every dollar was reported" in run("show", "w").out
-    run("correct", "w", "--cost-usd", "2", "--reason", "the invoice")
-    shown = run("show", "w").out
-    assert "(reported: no part was priced; corrected by hand, see explain)" in shown
-    assert "every dollar was reported" not in shown
-    assert "the invoice" in run("explain", "w").out
-    assert run("verify").code == 0
-
-
-def test_a_final_reading_of_a_log_is_no_correction(run: Run) -> None:
-    run("observe", "w", "--cost-usd", "1", "--final")
-    assert "corrected" not in run("show", "w").out

@@ -115,8 +115,7 @@ const BASIS = {
   priced: "priced: some part was priced from tokens",
   partial: "partial: the true cost is at least this",
 };
-const basis = (row) =>
-  `${BASIS[row.cost_basis] ?? "no reading yet"}${row.cost_breakdown.corrected ? "; corrected by hand" : ""}`;
+const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
 
 /** What needs attention in the breakdown, or was accepted. */
 function notes(row) {
