@@ -11,7 +11,7 @@ from operator import add
 from typing import Final
 
 from projections.folding.attribution import PARTIAL, PRICED, REPORTED, bring_up_to_date, lacking, levels_below
-from projections.folding.meters import Meter, Tree
+from projections.folding.meters import MESSAGE, MODEL, Meter, Tree
 from projections.folding.readings import Tokens
 from projections.folding.spend import AMOUNTS, TOKENS, Amounts
 
@@ -31,6 +31,7 @@ UNATTRIBUTED: Final = "(unattributed)"
 _EVENTS: Final = AMOUNTS.index("unpriced_events")
 _TOKENS: Final = AMOUNTS.index("unpriced_tokens")
 _LEVELS: Final = ("workflow", "agent", "session", "model", "message")
+_MODELS_AND_MESSAGES: Final = 1 << MODEL | 1 << MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,13 @@ def possible_double_counting(tree: Tree) -> list[str]:
     """Return the meters whose figures may cover the same calls, sorted as text; their costs are counted all the same.
 
     These are siblings of different levels under one parent whose own reading does not decide, and one message under two
-    paths.
+    paths. Messages without a model are not suspicious beside models that are nothing but the sum of their messages.
     """
     found: list[str] = []
+    with_models_that_read = {meter.parent for meter in tree.meters.values() if meter.level == MODEL and meter.reads}
     for meter, bits in levels_below(tree).items():
+        if bits == _MODELS_AND_MESSAGES and meter not in with_models_that_read:
+            continue
         if bits & bits - 1:  # more than one
             names = " and ".join(name for level, name in enumerate(_LEVELS) if bits & 1 << level)
             found.append(f"{name_of(meter)}: {names} meters side by side")

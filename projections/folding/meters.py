@@ -30,11 +30,11 @@ from projections.folding.counters import NEVER, MeterCounters, Moment
 from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens
 from projections.folding.spend import Amounts, Dated, Key, Spent
 
-__all__ = ["MESSAGE", "ROOT", "Below", "Meter", "Path", "Tree"]
+__all__ = ["MESSAGE", "MODEL", "ROOT", "Below", "Meter", "Path", "Tree"]
 
 Path = tuple[str | None, str | None, str | None, str | None]
 ROOT: Final[Path] = (None, None, None, None)
-MESSAGE: Final = 4
+MODEL, MESSAGE = 3, 4
 _COST: Final = 0
 """The index of the cost in `spend.AMOUNTS`."""
 
@@ -132,6 +132,12 @@ class Meter:
     def final_reading(self) -> Reading | None:
         """Its latest reading without a counter, when that is final and so covers all before it."""
         return self.latest if self.latest is not None and self.latest.final else None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it has a figure from readings of its own, and not only from the meters below it."""
+        own = self.highest is not None or self.counters is not None or self.unpriced is not None
+        return own or bool(self.settled_basis) or self.settled_unpriced is not None
 
     @property
     def last_at(self) -> Moment:

@@ -60,6 +60,21 @@ def test_meters_that_may_cover_the_same_calls_are_named() -> None:
     assert possible_double_counting(folded(reading("1.00", agent="plan"), reading("1.00", agent="build")).tree) == []
 
 
+@pytest.mark.parametrize("before", [[], [started(), reading("1.00", model="m", message_id="m0"), ended("completed")]])
+def test_messages_without_a_model_beside_models_that_are_sums_of_messages_cover_other_calls(
+    before: list[dict[str, Any]],
+) -> None:
+    messages = [
+        *before,
+        *([started(2)] if before else []),
+        reading("2.00", model="m", message_id="m1"),
+        reading("3.00", message_id="m2"),
+    ]
+    assert possible_double_counting(folded(*messages).tree) == []
+    total_of_the_model = folded(*messages, reading("9.00", model="m")).tree
+    assert possible_double_counting(total_of_the_model) == ["workflow: model and message meters side by side"]
+
+
 def test_a_retry_below_what_it_had_cost_lacks_a_counter() -> None:
     retried = [started(), reading("2.00", agent="plan"), ended("failed"), started(2)]
     assert retries_without_counter(folded(*retried, reading("1.00", agent="plan")).tree) == ["agent plan"]
