@@ -17,7 +17,10 @@ __all__ = ["fingerprint", "looks"]
 
 
 def looks(entry: SourceEntry) -> str:
-    """Return a digest of the names, sizes and times of all files of a source; it changes when any of them does."""
+    """Return a digest of the names, sizes, times and modes of all files of a source; it changes when any of them does.
+
+    The mode is part of it because a file that could not be read is to be read once it may be.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for name in _files(entry):
         try:
@@ -25,7 +28,7 @@ def looks(entry: SourceEntry) -> str:
         except OSError as error:
             digest.update(f"{name}\0{error.errno}\n".encode("utf-8", "surrogateescape"))
             continue
-        line = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}\n"
+        line = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}\0{found.st_mode}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

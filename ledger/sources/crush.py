@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from ledger.errors import NoLogs
+from ledger.errors import NoLogs, SourceUnreadable
 from ledger.events.ids import digest
 from ledger.sources.findings import Skipped
+from ledger.sources.formats.folders import unreadable
 from ledger.sources.formats.regular_files import open_regular
 from ledger.sources.names import name
 from ledger.sources.session_log import LogReading, SessionLog, call, dollars, items, mapping, unix_moment
@@ -58,13 +59,19 @@ class CrushSessions(SessionLog):
 
     def files(self, path: Path, skipped: list[Skipped] | None = None) -> list[Path]:
         """See `SessionLog.files`; with the databases of the projects that the client lists."""
-        listed = _listed(path)
+        unread: list[Skipped] = []
+        listed = _listed(path, unread)
         try:
-            return sorted({*super().files(path, skipped), *listed})
+            found = super().files(path, unread)
         except NoLogs:
+            if not listed and unread:
+                raise SourceUnreadable(unread[0].path, unread[0].reason) from None
             if not listed:
                 raise
-            return sorted(listed)
+            found = []
+        if skipped is not None:
+            skipped += unread
+        return sorted({*found, *listed})
 
     def recognises(self, log: LogReading) -> bool:
         """See `SessionLog.recognises`."""
@@ -89,15 +96,27 @@ class CrushSessions(SessionLog):
         return ""
 
 
-def _listed(folder: Path) -> list[Path]:
-    """The databases of the projects in the client's list; none without a list, or with a damaged one."""
+def _listed(folder: Path, unread: list[Skipped]) -> list[Path]:
+    """The databases of the projects in the client's list; none without a list, or with a damaged one.
+
+    A list that the operating system does not let us read, and a project, is added to what was not read.
+    """
     try:
         with open_regular(folder / _LIST) as file:
             projects = items(mapping(orjson.loads(file.read(_LIST_BYTES_MAX))).get("projects"))
-    except (OSError, orjson.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, orjson.JSONDecodeError):
         return []
-    places = [Path(data) / "crush.db" for each in projects if (data := name(each.get("data_dir")))]
-    return [place for place in places if place.is_absolute() and place.is_file()]
+    except OSError as error:
+        unread.append(unreadable(folder / _LIST, error))
+        return []
+    found = []
+    for place in [Path(data) / "crush.db" for each in projects if (data := name(each.get("data_dir")))]:
+        try:
+            if place.is_absolute() and place.is_file():
+                found.append(place)
+        except OSError as error:
+            unread.append(unreadable(place, error))
+    return found
 
 
 def _has_sessions(db: sqlite3.Connection) -> bool:

@@ -11,7 +11,7 @@ from ledger.errors import InvalidInput, readable
 from ledger.importing.auto_import import default_sources
 from ledger.importing.importer import SourceRegister, configured
 from ledger.sources.coverage import CANNOT_SHOW, DECLINED, declined_here
-from ledger.text import first_of
+from ledger.text import counted, first_of
 from projections.cli.options import NonEmptyPath, config, config_option, data_option, data_path, json_option
 from projections.cli.output.console import console
 from projections.cli.output.skipped import print_skipped
@@ -103,7 +103,9 @@ def _print_skipped(found: FoundSources) -> None:
         for place in tool.places:
             if place.skipped[0] and not tool.skipped:
                 command = f"costledger import {place.kind} {from_home(Path(place.path))}"
-                click.echo(f"{place.skipped[0]:,} inputs of {tool.name} were skipped; `{command}` lists them")
+                were, them = ("was", "it") if place.skipped[0] == 1 else ("were", "them")
+                inputs = counted(place.skipped[0], "input")
+                click.echo(f"{inputs} of {tool.name} {were} skipped; `{command}` lists {them}")
 
 
 def _print_limits(found: FoundSources) -> None:

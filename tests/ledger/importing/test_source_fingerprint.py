@@ -27,12 +27,16 @@ def replace(file: Path) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def close(file: Path) -> None:
+    file.chmod(0)
+
+
 def add(file: Path) -> None:
     file.with_name("second.jsonl").write_text("x")
 
 
 @pytest.mark.parametrize("kind", ["adw", "claude"])
-@pytest.mark.parametrize("change", [grow, touch, replace, add, Path.unlink])
+@pytest.mark.parametrize("change", [grow, touch, replace, close, add, Path.unlink])
 def test_any_change_of_a_file_shows_and_none_shows_none(
     tmp_path: Path, kind: str, change: Callable[[Path], None]
 ) -> None:

@@ -43,6 +43,28 @@ def test_a_folder_of_transcripts_that_cannot_be_read_is_reported_at_every_import
     assert "s2" in costledger_at(home, "history")[1]
 
 
+def test_a_file_that_could_not_be_read_is_read_once_it_may_be(home: Path) -> None:
+    file = home / ".claude/projects/b/s2.jsonl"
+    file.chmod(0)
+    assert "1 input in 1 file could not be read" in costledger_at(home)[2]
+    assert "1 input of Claude Code was skipped" in costledger_at(home, "sources")[1]
+    file.chmod(0o600)
+    assert "s2" in costledger_at(home, "history")[1]
+    assert "could not be read" not in costledger_at(home)[2]
+
+
+def test_crushs_list_of_projects_and_a_project_that_cannot_be_read_are_named(home: Path) -> None:
+    place, project = home / ".local/share/crush", home / "shop"
+    (project / ".crush").mkdir(parents=True)
+    place.mkdir(parents=True)
+    projects = place / "projects.json"
+    projects.write_text(json.dumps({"projects": [{"data_dir": str(project / ".crush")}]}))
+    for closed, named in ((project, project / ".crush/crush.db"), (projects, projects)):
+        closed.chmod(0)
+        assert f"costledger: crush: {named}: cannot be read: Permission denied\n" in costledger_at(home)[2]
+        closed.chmod(0o700)
+
+
 @pytest.mark.parametrize("closed", [".claude", ".claude/projects"])
 def test_one_agents_folder_that_cannot_be_read_does_not_stop_the_others(home: Path, closed: str) -> None:
     (home / closed).chmod(0)
