@@ -146,8 +146,7 @@ class Workflow:
         if is_result(response):
             given = {**meter, "cost_usd": cost_usd, "usage": usage}
             return self._recorded(charge_result(self._store, self.workflow_id, self._book(), response, given))
-        events = self._charged(response, cost_usd=cost_usd, usage=usage, **meter)
-        return self._recorded(self._store.append(events)[0])
+        return self._recorded(self._append(*self._charged(response, cost_usd=cost_usd, usage=usage, **meter)))
 
     def track(self, client: Client, *, agent: str | None = None, session_id: str | None = None) -> Client:
         """Return a proxy of a client of Anthropic, OpenAI or Gemini that charges its calls as they return.
@@ -237,8 +236,10 @@ class Workflow:
         """Handle the receipt of `observe` or `charge`; a subclass checks the budget here."""
         return receipt
 
-    def _append(self, event: Event) -> Receipt:
-        return self._store.append([check_not_ahead(event, timestamps.now())])[0]
+    def _append(self, *events: Event) -> Receipt:
+        """Append events in one write; return the receipt of the first."""
+        now = timestamps.now()
+        return self._store.append([check_not_ahead(event, now) for event in events])[0]
 
 
 def _completed(meter: ReadingFields, found: Response, usage: object) -> object:

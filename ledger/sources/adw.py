@@ -93,16 +93,17 @@ class Adw:
         if not path.is_dir():
             raise SourceUnreadable(path, "is not a folder; for one log use `import claude-stream`")
         parts: list[Part] = []
-        folders = _workflow_folders(path)
+        folders, any_closed = _workflow_folders(path), False
         for folder in folders:
             skipped: list[Skipped] = []
             logs, state = _logs(folder, skipped=skipped), folder / _STATE_FILE
+            any_closed = any_closed or bool(skipped)
             if logs or skipped or os.path.isfile(state):
                 looked = [_size_and_time(file) for file in (*(log for log, _ in logs), state)]
                 size, written_at = sum(size for size, _ in looked), max(time for _, time in looked)
                 read = _reader(folder, logs, skipped, options.agent)
                 parts.append(Part(options.workflow_id or folder.name, size, read, written_at))
-        if parts and not any(_is_readable(folder) for folder in folders):
+        if parts and not any_closed and not any(_is_readable(folder) for folder in folders):
             raise SourceUnreadable(path, f"holds no log of `claude -p`, only other files …{_LOG_SUFFIX}")
         if not parts:
             raise SourceUnreadable(path, f"holds no agents' output (no …{_LOG_SUFFIX} and no {_STATE_FILE})")

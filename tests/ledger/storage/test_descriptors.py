@@ -6,6 +6,7 @@ import resource
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
@@ -13,8 +14,9 @@ from ledger.storage import descriptors
 
 
 @pytest.fixture
-def few() -> Iterator[list[int]]:
-    """No descriptor is left; those in the list may be closed."""
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """No descriptor is left; those in the list may be closed, and stores of other tests in this process have none."""
+    monkeypatch.setattr(descriptors, "_caches", WeakSet())
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
     taken: list[int] = []
