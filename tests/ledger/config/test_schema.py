@@ -94,7 +94,7 @@ def test_without_a_file_nothing_is_configured() -> None:
         (
             "[[sources]]\nkind = 'adw'\npath = 'x'\nworkflow_by = 'branch'\n",
             1,
-            "workflow_by is for claude, ",
+            "workflow_by is for aider, claude, ",
         ),
         ("[[sources]]\nkind = 'adw'\nworkflow_id = '../w'\n", 3, "is not a workflow id"),
         ("[[prices]]\nmodel = 'x'\n", 1, "names no rate"),
