@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ __all__ = ["SqliteConnection"]
 
 _WAIT_SECONDS: Final = 30.0
 """The time that a writer waits for another one; a batch of rows takes milliseconds."""
+_RETRY_SECONDS: Final = 0.01
 
 _REFUSED: Final = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
@@ -95,6 +97,23 @@ class SqliteConnection:
             self._log_size = size
             return size < before
         return True
+
+    def use_write_ahead_log(self) -> None:
+        """Switch the database to a write-ahead log.
+
+        Of several that create a database at once, SQLite answers all but one "locked" without a wait: they would wait
+        for each other (https://www.sqlite.org/c3ref/busy_handler.html).
+        """
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self.db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

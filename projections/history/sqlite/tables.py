@@ -56,7 +56,7 @@ def make_tables(connection: SqliteConnection, clock: Clock) -> None:
     versions = _versions(connection) if tables else {}
     if versions == VERSIONS:
         return
-    db.execute("PRAGMA journal_mode = WAL")
+    connection.use_write_ahead_log()
     with connection.transaction():
         if versions:
             _store_rows_before(connection)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -33,6 +35,20 @@ def test_a_deleted_database_comes_back_byte_for_byte(tmp_path: Path) -> None:
     with SqliteHistory(path) as history:
         refresh(store, history)
         assert history.rows() == before
+
+
+def opened(path: Path, ready: Barrier) -> int:
+    ready.wait()
+    with SqliteHistory(path) as history:
+        return len(history.rows())
+
+
+def test_several_that_create_one_database_at_once_all_open_it(tmp_path: Path) -> None:
+    at_once = 4
+    with ThreadPoolExecutor(at_once) as pool:
+        for number in range(40):
+            path, ready = tmp_path / f"{number}.db", Barrier(at_once)
+            assert list(pool.map(opened, [path] * at_once, [ready] * at_once)) == [0] * at_once
 
 
 def test_a_database_of_another_application_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
