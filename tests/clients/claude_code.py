@@ -54,7 +54,9 @@ class ClaudeCode:
         Limit("what was not exported yet when the process was killed", _OTLP, ("kill",)),
     )
 
-    defects: tuple[Limit, ...] = ()
+    defects: tuple[Limit, ...] = (
+        Limit("a killed process loses its metrics since the last export, which no record shows", _OTLP, ("kill",)),
+    )
 
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "claude")
