@@ -116,8 +116,8 @@ def _read_history(log: LogReading) -> None:
     run = _AiderRun()
     for number, line in log.text():
         _add_waiting(log, run, _LATER_COST.fullmatch(line))
-        if begun := _RUN.fullmatch(line):
-            run = _AiderRun(_session_of(log, begun[1], had), _local_moment(begun[1]))
+        if header := _RUN.fullmatch(line):
+            run = _AiderRun(_session_of(log, header[1], had), _local_moment(header[1]))
             log.begin(run.session_id, run.at, project)
         elif named := _MODEL.match(line):
             run.model = named[1]

@@ -9,7 +9,7 @@ OpenHands/OpenHands-CLI (`locations.py`):
   there are fewer, which calls they belong to is unknown, and only their sum is right. So the n-th cost counts with the
   n-th call; calls after the last cost do not count, unless there is no cost at all;
 - `prompt_tokens` includes cache reads and writes, `completion_tokens` the reasoning. An agent over ACP may count the
-  cache beside the prompt, and names its session as the `response_id` of each call;
+  cache separately from the prompt, and names its session as the `response_id` of each call;
 - a file is written again after each call. A conversation's calls come again in its evaluation, and a sub-agent's in its
   parent, with the same response ids;
 - costs are computed by LiteLLM, or named by its proxy; `litellm_proxy/` and `openhands/` before a model are the proxy.

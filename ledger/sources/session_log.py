@@ -146,13 +146,13 @@ class LogReading:
         The `state` is the one before when the records continue it, and empty when they are all of the file.
         """
         found = TranscriptLines(self.path, self.mark, *wanted)
-        self.failed, begun = True, False
+        self.failed, started = True, False
         for number, record in found:
-            if not begun:
+            if not started:
                 self._resume(continued=found.resumed)
-                begun = True
+                started = True
             yield number, record
-        if not begun:
+        if not started:
             self._resume(continued=found.resumed)
         self.failed, self._done = found.failed, found.mark
         self._skipped += found.skipped

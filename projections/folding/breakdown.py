@@ -101,7 +101,7 @@ def possible_double_counting(tree: Tree) -> list[str]:
     """Return the meters whose figures may cover the same calls, sorted as text; their costs are counted all the same.
 
     These are siblings of different levels under one parent whose own reading does not decide, and one message under two
-    paths. Messages without a model are not suspicious beside models that are nothing but the sum of their messages.
+    paths. Messages without a model are not suspicious next to models that are nothing but the sum of their messages.
     """
     found: list[str] = []
     with_models_that_read = {meter.parent for meter in tree.meters.values() if meter.level == MODEL and meter.reads}

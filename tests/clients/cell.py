@@ -56,7 +56,7 @@ class Result:
 
 
 def played(client: Client, version: str, scenario: str, folder: Path, executable: Path) -> None:
-    """Let a client play a scenario in a folder; the truth is beside its records.
+    """Let a client play a scenario in a folder; the truth is next to its records.
 
     Raises:
         RuntimeError: the client did not do its part.

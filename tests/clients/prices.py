@@ -92,7 +92,7 @@ def openai_cost(model: str, usage: Json, tier: str = "default", searches: int = 
 
 
 def gemini_cost(model: str, usage: Json, tier: str = "standard", *, grounded: bool = False) -> Decimal | None:
-    """Return the cost in USD: cached tokens are inside the prompt, thoughts beside the candidates."""
+    """Return the cost in USD: cached tokens are inside the prompt, thoughts are in addition to the candidates."""
     if model not in GEMINI:
         return None
     plain, read, output = map(Decimal, GEMINI[model][usage["promptTokenCount"] > _GEMINI_LONG])
