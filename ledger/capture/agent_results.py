@@ -150,8 +150,10 @@ class SessionResults:
 
     Attributes:
         lines: by the result's id, its readings.
+        interrupted: a process of this run may have spent more than it reported.
     """
 
+    interrupted: bool = False
     lines: dict[str, list[Line]] = field(default_factory=dict)
     _total: AgentResult | None = None
     _counted: dict[str | None, ResultFigure] = field(default_factory=dict)
@@ -186,7 +188,8 @@ class SessionResults:
     def readings(self, result: AgentResult, agent: str | None, price: Price) -> Iterator[dict[str, Any]]:
         """Yield the fields of the readings of a result: of its models, as far as these are certain, and its session."""
         own, models, exact = self._own(result, price)
-        source = {"kind": KIND, "result": result.id}
+        source: dict[str, Any] = {"kind": KIND, "result": result.id}
+        source |= {"interrupted": True} if self.interrupted else {}
         for name, figure in models.items():
             now = self._models.get((agent, name), ResultFigure()).plus(figure)
             yield {
@@ -204,7 +207,7 @@ class SessionResults:
         yield {
             "id": digest(KIND, result.id),
             "cost_usd": money.to_wire(counted),
-            "partial": True if not exact or agent in self._partial else None,
+            "partial": True if not exact or self.interrupted or agent in self._partial else None,
             "source": source | {"total_cost_usd": money.to_wire(result.total_nanousd), "total": total},
         }
 

@@ -132,6 +132,8 @@ def _why(line: Line, earlier: int | None, state: State) -> str:
     reads = money.shown(money.from_wire(line["cost_usd"]))
     text = f"first reading, {reads}" if earlier is None else f"reads {reads}, was {money.shown(earlier)}"
     notes = [note for note in ("final", "partial") if line.get(note)]
+    if isinstance(source := line.get("source"), dict) and source.get("interrupted") is True:
+        notes.append("the run had begun before and not ended; what it spent after its last result is unknown")
     if line.get("cost_source") == "priced":
         notes.append(f"priced by {line.get('price_book', 'an unnamed price book')}")
     if state.ended:

@@ -15,7 +15,8 @@ LONG_MODEL: Final = "claude-opus-4-5-20251101"
 
 
 def main(job: Job) -> None:
-    """Do what the prompt says."""
+    """Do what the prompt says, in the block of its workflow."""
+    job.way("charge")
     asyncio.run(job.in_tasks(lambda prompt: one(job, prompt)) if job.says("ASYNC") else both(job))
 
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ledger import MemoryStore, workflow
 from ledger.capture.workflow import Workflow
 from ledger.errors import ConflictingEvent, InvalidEvent, InvalidInput
-from ledger.events.event import Line
+from ledger.events.event import Line, workflow_started
+from projections.folding.explain import steps
 from projections.replay.refresh import project
 
 SONNET, HAIKU = "claude-sonnet-4-5-20250929", "claude-haiku-4-5-20251001"
@@ -178,6 +179,32 @@ def test_a_first_result_whose_total_may_go_back_is_priced_by_its_own_tokens_as_a
     second, third = message(client.ask(200)), message(client.ask(300))
     assert charged([second]) == ("0.003", "partial")
     assert charged([second, third]) == ("0.0075", "partial")
+
+
+def test_results_after_a_start_that_did_not_end_are_lower_bounds_and_explain_why() -> None:
+    """A killed process reports nothing of its last query; a run that ended, and metadata of an import, lose nothing."""
+    client, store = Client(exact=True), MemoryStore()
+    with workflow("w", store=store) as wf:
+        wf.charge(client.ask(1000))
+    store.append([workflow_started("w", project="shop", source={"kind": "import"})])
+    with workflow("w", store=store) as wf:
+        wf.charge(client.ask(200))
+    assert project(store, "w").row.cost_basis == "reported"
+    killed = workflow("w", store=store).start()
+    killed.charge(client.ask(300))
+    client.ask(400)  # in the middle of which it is killed
+    with workflow("w", store=store) as wf:
+        for answer in [client.ask(500)] * 2:
+            wf.charge(answer)
+    row = project(store, "w").row
+    assert (row.actual_cost_nanousd, row.cost_basis) == (30_000_000, "partial")
+    assert "had begun before and not ended" in [step.why for step in steps(store.read("w")) if step.to_nanousd][-1]
+    with workflow("w", store=store) as wf:
+        wf.charge(client.ask(100, session="s-2"))
+    assert not readings(store)[-1].get("partial"), "the next run began and ended as it should"
+    assert project(store, "w").row.cost_basis == "partial", "and what the killed one lost is still missing"
+    wf.correct(cost_usd="0.0375", reason="the console says so")
+    assert project(store, "w").row.cost_basis == "reported"
 
 
 prompts = st.lists(
