@@ -1,5 +1,8 @@
 """Planning of counters: each becomes a reading of its meter, with the sum of the meter's counters.
 
+A coding agent that is killed loses what its telemetry had not exported. Where log records show its calls, they say as
+much as the metrics do; metrics alone are a lower bound, until a call of their session is known.
+
 Pure: no file, no clock.
 """
 
@@ -14,7 +17,7 @@ from ledger.events.event import cost_observed
 from ledger.events.ids import digest
 from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.importing.import_plan import ImportPlan
-from ledger.importing.ledger_state import UNMATCHED, ModelPath
+from ledger.importing.ledger_state import TELEMETRY, UNMATCHED, ModelPath
 from ledger.providers.model_names import plain_name
 from ledger.sources.findings import Counter
 
@@ -58,24 +61,43 @@ class CounterPlanner:
         if not series.count(counter.series, figure, moment):
             self._plan.unchanged += 1
             return
-        marks = ("partial",) if counter.partial else ()
-        partial = series.partial and series.nanousd is not None
+        alone = counter.client and counter.kind == TELEMETRY and not self._state.models.get(counter.session_id or "")
+        marks = (*(("partial",) if counter.partial else ()), *(("alone",) if alone else ()))
+        partial = (series.partial or alone) and series.nanousd is not None
         self._plan.add(
             cost_observed(
                 self._plan.workflow_id,
                 agent=path[0],
                 session_id=path[1],
                 model=path[2],
-                cost_usd=None if series.nanousd is None else money.to_wire(series.nanousd),
-                usage=series.usage or None,
+                **_figures(series),
                 partial=partial or None,
                 final=(counter.final and not partial) or None,
-                observed_at=series.latest,
                 spent_at=None if series.latest else counter.spent_at,
                 id=digest(counter.kind, "counter", *path, counter.series, cost, *sorted(figure.usage.items()), *marks),
-                source=_source(counter, figure),
+                source=_source(counter, figure) | ({"alone": True} if alone else {}),
             )
         )
+        (self._state.alone.add if alone else self._state.alone.discard)(path)
+
+    def plan_accompanied(self) -> None:
+        """Repeat the readings of metrics that were alone, whose session has calls by now, as no lower bounds."""
+        for path in [path for path in self._state.alone if self._state.models.get(path[1] or "")]:
+            self._state.alone.discard(path)
+            series = self._state.counters[path, TELEMETRY]
+            agent, session_id, model = path
+            self._plan.add(
+                cost_observed(
+                    self._plan.workflow_id,
+                    agent=agent,
+                    session_id=session_id,
+                    model=model,
+                    **_figures(series),
+                    partial=series.partial or None,
+                    id=digest(TELEMETRY, "accompanied", *path, series.nanousd, *sorted(series.usage.items())),
+                    source={"kind": TELEMETRY},
+                )
+            )
 
     def _path(self, counter: Counter) -> ModelPath:
         """The meter of a counter; of a coding agent's session, under the agent of the session."""
@@ -86,6 +108,12 @@ class CounterPlanner:
             agent = state.session_agents.setdefault(counter.session_id, agent)
             state.covered.add(counter.session_id)
         return agent, counter.session_id, counter.model
+
+
+def _figures(series: CounterSeries) -> dict[str, Any]:
+    """The figures of a meter by its counters, and when they were observed."""
+    cost = None if series.nanousd is None else money.to_wire(series.nanousd)
+    return {"cost_usd": cost, "usage": series.usage or None, "observed_at": series.latest}
 
 
 def _source(counter: Counter, figure: CounterFigure) -> Mapping[str, Any]:

@@ -56,6 +56,7 @@ class LedgerState:
         finals: cost and usage of the last reading of a meter that is final, by the meter's path.
         started_at, project: of the starts; "" without one.
         counters: by agent, session and model, and kind of source.
+        alone: meters whose last reading is of metrics without a call of their session.
         last_activity: the latest moment of a reading that is no correction; "" without any.
         ended_at: of the run that has ended, by the application's own row; "" without one.
     """
@@ -80,6 +81,7 @@ class LedgerState:
     started_at: str = ""
     project: str = ""
     counters: dict[tuple[ModelPath, str], CounterSeries] = field(default_factory=dict)
+    alone: set[ModelPath] = field(default_factory=set)
     runs: Runs = field(default_factory=Runs)
     status: str = "running"
     last_activity: str = ""
@@ -105,6 +107,7 @@ class LedgerState:
             prompted=set(self.prompted),
             waiting={id: list(lines) for id, lines in self.waiting.items()},
             finals=dict(self.finals),
+            alone=set(self.alone),
             counters={key: series.copy() for key, series in self.counters.items()},
         )
 
@@ -146,6 +149,8 @@ def _add_reading(state: LedgerState, line: Line) -> None:
     if "reason" not in line:
         moment = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
         state.last_activity = max(state.last_activity, min(moment, line["recorded_at"]))
+    if kind == TELEMETRY and "message_id" not in line:
+        (state.alone.add if source.get("alone") is True else state.alone.discard)(path)
     if (series := source.get("series")) is not None:
         _add_counter(state, line, path, kind, series)
     elif process is not None and "message_id" not in line:

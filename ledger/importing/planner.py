@@ -57,6 +57,7 @@ def plan(
         calls.plan(call)
     for counter in counters.matching(ready_counters):
         counters.plan(counter)
+    counters.plan_accompanied()
     runs.plan_status(findings, status)
     return made
 

@@ -51,12 +51,10 @@ class ClaudeCode:
             since="2.1.277",
             until="2.1.300",
         ),
-        Limit("what was not exported yet when the process was killed", _OTLP, ("kill",)),
+        Limit("metrics alone do not show what a killed process had not exported", _OTLP, since="2.1.276"),
     )
 
-    defects: tuple[Limit, ...] = (
-        Limit("a killed process loses its metrics since the last export, which no record shows", _OTLP, ("kill",)),
-    )
+    defects: tuple[Limit, ...] = ()
 
     def install(self, version: str) -> Path:
         return installation.npm(PACKAGE, version, "claude")

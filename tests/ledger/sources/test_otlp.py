@@ -70,19 +70,19 @@ def test_a_request_of_claude_code_is_one_call_at_its_own_cost() -> None:
 @pytest.mark.parametrize(
     ("version", "basis"), [("2.1.275", "partial"), ("2.1.276", "reported"), ("2.1.332", "reported")]
 )
-@pytest.mark.parametrize("file", ["otlp-logs.jsonl", "otlp-metrics.jsonl"])
+@pytest.mark.parametrize("files", [["logs"], ["logs", "metrics"]])
 def test_a_claude_code_that_leaves_a_part_out_is_a_lower_bound(
-    tmp_path: Path, file: str, version: str, basis: str
+    tmp_path: Path, files: list[str], version: str, basis: str
 ) -> None:
-    requests = [json.loads(line) for line in (SAMPLES / file).read_text(encoding="utf-8").splitlines()]
+    samples = [(SAMPLES / f"otlp-{name}.jsonl").read_text(encoding="utf-8") for name in files]
+    requests = [json.loads(line) for line in "".join(samples).splitlines()]
     for request in requests:
         for resource in chain(request.get("resourceLogs", []), request.get("resourceMetrics", [])):
             resource.setdefault("resource", {}).setdefault("attributes", []).append(
                 {"key": "service.version", "value": {"stringValue": version}}
             )
-    (tmp_path / file).write_text("".join(json.dumps(request) + "\n" for request in requests))
     store = MemoryStore()
-    otlp(store, tmp_path / file)
+    otlp(store, write(tmp_path / "exported.jsonl", *requests))
     assert (row(store).actual_cost_total, row(store).cost_basis) == (0.1167545, basis)
 
 
@@ -93,7 +93,19 @@ def test_metrics_count_the_same_calls_and_never_add_to_them() -> None:
             otlp(store, SAMPLES / f"otlp-{name}.jsonl")
         assert row(store).actual_cost_nanousd == money.parse("0.1167545"), order
         assert row(store).output_tokens == 572, order
+        assert row(store).cost_basis == ("reported" if "logs" in order else "partial"), order
         assert "possible_double_counting" not in row(store).cost_breakdown, order
+
+
+def test_metrics_without_a_call_are_a_lower_bound_until_there_is_one_also_after_the_end() -> None:
+    """A killed process loses what it had not exported, and no metric shows that."""
+    store = MemoryStore()
+    otlp(store, SAMPLES / "otlp-metrics.jsonl")
+    store.append([workflow_ended("a5b80595", "completed")])
+    assert row(store).cost_basis == "partial"
+    otlp(store, SAMPLES / "otlp-logs.jsonl")
+    assert (row(store).actual_cost_nanousd, row(store).cost_basis) == (money.parse("0.1167545"), "reported")
+    assert otlp(store, SAMPLES / "otlp-metrics.jsonl").appended == 0
 
 
 def test_calls_that_were_never_exported_show_in_the_metrics(tmp_path: Path) -> None:
