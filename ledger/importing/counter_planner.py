@@ -75,7 +75,7 @@ class CounterPlanner:
                 final=(counter.final and not partial) or None,
                 spent_at=None if series.latest else counter.spent_at,
                 id=digest(counter.kind, "counter", *path, counter.series, cost, *sorted(figure.usage.items()), *marks),
-                source=_source(counter, figure) | ({"alone": True} if alone else {}),
+                source={**_source(counter, figure), **({"alone": True} if alone else {})},
             )
         )
         (self._state.alone.add if alone else self._state.alone.discard)(path)

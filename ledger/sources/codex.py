@@ -8,6 +8,8 @@ Observed in rollouts of versions 0.50 to 0.171:
   total after it, which a `token_count` then repeats;
 - `input_tokens` include cached ones and cache writes, `output_tokens` include reasoning;
 - the model is the one of the last `turn_context`;
+- a `response_item` of type `web_search_call` is a web search, which costs a fee, or the opening of a page, which does
+  not; observed from 0.63 on, and not up to 0.58, which leaves no trace of it;
 - the service tier of the last `thread_settings_applied` is what the thread is set to ask for. The client leaves it out
   of the request for models that lack it, and no line says which tier served a call;
 - a fork begins with a copy of its parent's lines, re-stamped with the fork's own times, the parent's `session_meta`
@@ -30,7 +32,9 @@ from typing import Any, Final, NamedTuple
 from ledger.errors import InvalidEvent, shown
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
+from ledger.providers.further_costs import searches_in
 from ledger.providers.service_tiers import service_tier_of
+from ledger.sources.claude_totals import version_of
 from ledger.sources.codex_counters import CodexTokens, Ended, RolloutCounters
 from ledger.sources.findings import Beginning, Skipped
 from ledger.sources.formats.folders import is_folder, may_exist
@@ -47,6 +51,8 @@ _WITHOUT_USAGE: Final = ("session_meta", "turn_context", "response_item", "compa
 """Kinds of lines with the conversation and its settings, which never report usage."""
 _LINEAGE_MAX: Final = 1000
 _RECORD: Final = "token_usage_record"
+_SEARCHES_FROM: Final = (0, 63, 0)
+"""The first version in whose rollouts web searches were observed."""
 
 
 @dataclass(slots=True)
@@ -58,6 +64,7 @@ class _Rollout:
         forked_from: the session each session was forked from, "" for none.
         spawned_by: the session that a sub-agent's thread works for, and may repeat.
         service_tier: what the thread is set to ask for; None for the standard one.
+        searches: how many web searches there were; hides_searches: its version leaves no trace of them.
     """
 
     root: str = ""
@@ -69,6 +76,8 @@ class _Rollout:
     forked_from: dict[str, str] = field(default_factory=dict)
     spawned_by: dict[str, str] = field(default_factory=dict)
     thread_id: str = ""
+    searches: int = 0
+    hides_searches: bool = False
     counters: RolloutCounters = field(default_factory=RolloutCounters)
 
     def lineage(self) -> str:
@@ -94,18 +103,17 @@ class _RolloutCall(NamedTuple):
     """A call before it has an id, since that takes the whole file's lineage.
 
     Attributes:
+        native: what the call is called in its lineage.
         thread_id: the thread of the call, where its line names it; a fork's line may repeat its parent's call.
     """
 
     message: TranscriptMessage
-    ended: Ended
+    native: tuple[object, ...]
     thread_id: str = ""
 
     def named(self, lineage: str) -> TranscriptMessage:
         """Return the message with its id."""
-        return self.message._replace(
-            message_id=digest("codex", self.thread_id or lineage, self.ended.counter, *self.ended.total)
-        )
+        return self.message._replace(message_id=digest("codex", self.thread_id or lineage, *self.native))
 
 
 class CodexRollouts:
@@ -141,7 +149,14 @@ class CodexRollouts:
     def read(self, path: Path, mark: Mark) -> Extract:
         """See `Transcript.read`; always from the beginning, since a delta needs the total before it."""
         found = TranscriptLines(
-            path, BEGINNING, b'"token_count"', b'"turn_context"', b'"session_meta"', b'"thread_settings', b'usage"'
+            path,
+            BEGINNING,
+            b'"token_count"',
+            b'"turn_context"',
+            b'"session_meta"',
+            b'"thread_settings',
+            b'usage"',
+            b'"web_search_call"',
         )
         rollout, calls, last_at = _Rollout(), list[_RolloutCall](), None
         unknown, taken, own = UnknownUsage(path), False, False
@@ -189,16 +204,21 @@ def _calls(
         total, used = CodexTokens.of(payload["thread_token_usage"]), CodexTokens.of(payload["usage"])
         ended = rollout.counters.record(response_id or f"line {line}", total, used)
         if ended is not None:
-            message = _message(rollout, record, rollout.model, ended, line)
-            yield _RolloutCall(message, ended, thread_id)
+            message = _message(rollout, record, rollout.model, ended.used.usage(), line)
+            yield _RolloutCall(message, (ended.counter, *ended.total), thread_id)
     elif kind == "event_msg" and payload.get("type") == "token_count" and isinstance(payload.get("info"), dict):
         info = payload["info"]
         if not isinstance(info.get("total_token_usage"), dict):
             return
         ended = _reading(rollout, info)
         if ended is not None:
-            message = _message(rollout, record, name(info.get("model")) or rollout.model, ended, line)
-            yield _RolloutCall(message, ended)
+            model = name(info.get("model")) or rollout.model
+            message = _message(rollout, record, model, ended.used.usage(), line)
+            yield _RolloutCall(message, (ended.counter, *ended.total))
+    elif kind == "response_item" and searches_in({"output": [payload]}):
+        rollout.searches += 1
+        message = _message(rollout, record, rollout.model, {"web_search_requests": 1}, line)
+        yield _RolloutCall(message, ("search", name(payload.get("id")) or rollout.searches))
 
 
 def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
@@ -215,7 +235,7 @@ def _reading(rollout: _Rollout, info: Mapping[str, Any]) -> Ended | None:
 
 
 def _message(
-    rollout: _Rollout, record: Mapping[str, Any], model: str | None, ended: Ended, line: int
+    rollout: _Rollout, record: Mapping[str, Any], model: str | None, usage: dict[str, int], line: int
 ) -> TranscriptMessage:
     if not rollout.thread_id:
         raise ValueError("no session_meta before it names the session of these tokens")
@@ -224,14 +244,14 @@ def _message(
         rollout.thread_id,
         None,
         model,
-        ended.used.usage(),
+        usage,
         moment(record.get("timestamp")),
         rollout.service_tier,
         rollout.beginning.project,
         rollout.branch,
         line,
         subagent=rollout.agent,
-        partial=rollout.service_tier is not None,
+        partial=rollout.hides_searches or rollout.service_tier is not None,
         tier_asked=rollout.service_tier is not None,
         root=rollout.root,
     )
@@ -265,6 +285,8 @@ def _session_meta(rollout: _Rollout, record: Mapping[str, Any], meta: Mapping[st
         return
     git = meta.get("git")
     rollout.thread_id = thread_id
+    version = version_of(meta.get("cli_version"))
+    rollout.hides_searches = version is not None and version < _SEARCHES_FROM
     rollout.root = _root_of(meta)
     if rollout.root:
         rollout.agent = name(meta.get("agent_nickname")) or name(meta.get("agent_role")) or thread_id

@@ -6,6 +6,7 @@ From `[otel]` in its `config.toml` (https://developers.openai.com/codex/config-a
   without: `input_token_count` with cached ones and cache writes inside, `output_token_count` with reasoning
   inside. It names its thread, `conversation.id`, and the model, and neither the response's id nor the service tier;
 - the log record `codex.tool_result` of `spawn_agent` shows that a sub-agent ran. Its calls have another conversation;
+- that of a `response.web_search_call.completed` shows a web search, or the opening of a page, which has no price;
 - spans repeat those calls with `gen_ai.usage.*`, without a model, and with a number of an operating system's thread as
   `thread.id`; metrics count them without a session. Both are ignored.
 
@@ -30,6 +31,7 @@ AGENT: Final = "main"
 
 _PREFIX: Final = "codex."
 _COMPLETED: Final = "response.completed"
+_SEARCHED: Final = "response.web_search_call.completed"
 _SPAWN: Final = "spawn_agent"
 _COUNTS: Final = (
     "input_token_count",
@@ -45,7 +47,7 @@ class Shown:
     """A call that a record shows.
 
     Attributes:
-        usage: in our buckets; for a sub-agent, whose calls are in records of its own, it is unknown.
+        usage: in our buckets; of a sub-agent, whose calls are in records of its own, and of a search it is unknown.
         partial: the session had calls that are not in its records.
     """
 
@@ -82,10 +84,16 @@ def shown_by(attributes: Mapping[str, Any], moment: str | None) -> Shown | None:
         native = digest("codex", "completed", session, when, model, whole, reads, writes, output, reasoning)
         reads = min(reads, whole)
         return Shown(native, session, model, disjoint(whole, min(writes, whole - reads), reads, output))
+    if attributes.get("event.kind") == _SEARCHED:
+        return _lower_bound(digest("codex", "searched", session, when), session, model)
     if attributes.get("event.name") == "codex.tool_result" and attributes.get("tool_name") == _SPAWN:
-        native = digest("codex", "spawned", session, attributes.get("call_id") or when)
-        return Shown(native, session, model, disjoint(0, 0, 0, 0) if model else None, partial=True)
+        return _lower_bound(digest("codex", "spawned", session, attributes.get("call_id") or when), session, model)
     return None
+
+
+def _lower_bound(native: str, session: str | None, model: str | None) -> Shown:
+    """Return what makes a session a lower bound, and costs nothing itself."""
+    return Shown(native, session, model, disjoint(0, 0, 0, 0) if model else None, partial=True)
 
 
 def _count(attributes: Mapping[str, Any], name: str) -> int:

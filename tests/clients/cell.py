@@ -162,8 +162,10 @@ def _recorded(folder: Path, way: str) -> bool:
 
 def _result(client: Client, version: str, scenario: str, way: str, outcomes: list[Outcome], seconds: float) -> Result:
     verdict = worst(outcomes)
-    limits = [limit.why for limit in client.limits if limit.concerns(version, scenario, way)]
-    why = next(iter(limits), None) if verdict not in (EXACT, WITH_CUT, WRONG) else None
+    limits = [limit for limit in client.limits if limit.concerns(version, scenario, way)]
+    if verdict in (BELOW, ABSENT):
+        limits = [limit for limit in limits if limit.explains(scenario)]
+    why = limits[0].why if limits and verdict not in (EXACT, WITH_CUT, WRONG) else None
     detail = "; ".join(
         f"{one.session[:8]} {one.kind}: {one.row_nanousd / 1e9:.9f} of {one.truth_nanousd / 1e9:.9f}"
         for one in outcomes

@@ -26,6 +26,18 @@ _FILES: Final = ("transcripts", "hooks", "live", "all together")
 _OTLP: Final = ("OTLP JSON", "OTLP protobuf")
 _OWN: Final = ("stream logs", *_OTLP, "status line")
 _CARRIED: Final = ("resume", "continue", "fork", "compact", "web-search", "kill", "cache-lifetimes", "two-processes")
+_HELPED: Final = (
+    "clear",
+    "compact",
+    "compact-terminal",
+    "long-context",
+    "sub-agents",
+    "terminal",
+    "two-terminals",
+    "web-search",
+)
+"""Where version 2.1.100 asks for titles, summaries or searches."""
+_UNWRITTEN: Final = "titles, `/compact` and the call behind a web search are in no transcript"
 _CUT: Final = ("kill", "two-processes", "two-terminals")
 
 
@@ -39,10 +51,10 @@ class ClaudeCode:
     abilities = frozenset({"continue", "fork", "sub-agents", "web-search", "compact", "terminal"})
     missing: tuple[Limit, ...] = ()
     limits = (
-        Limit("titles, `/compact` and the call behind a web search are in no transcript", _FILES, until="2.1.277"),
+        Limit(_UNWRITTEN, _FILES, until="2.1.0"),
+        Limit(_UNWRITTEN, _FILES, since="2.1.0", until="2.1.277", below=_HELPED),
         Limit("what a process spent after its last `cost-state` line", _FILES, _CUT, since="2.1.277"),
         Limit("a part of what was used is not in the client's own figures", _OWN, until="2.1.276"),
-        Limit("the calls of older versions' telemetry name no request", ("all together",), until="2.1.276"),
         Limit("a process that was killed writes no result", ("stream logs",), ("kill",)),
         Limit(
             "what may be carried over from an earlier process",
@@ -50,8 +62,12 @@ class ClaudeCode:
             _CARRIED,
             since="2.1.277",
             until="2.1.300",
+            below=("compact", "web-search"),
         ),
-        Limit("metrics alone do not show what a killed process had not exported", _OTLP, since="2.1.276"),
+        Limit("what a fork carries over from its parent", ("stream logs",), ("fork",), since="2.1.300", below=()),
+        Limit(
+            "metrics alone do not show what a killed process had not exported", _OTLP, since="2.1.276", below=("kill",)
+        ),
     )
 
     defects: tuple[Limit, ...] = ()

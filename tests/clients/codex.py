@@ -37,25 +37,35 @@ metrics_exporter = "none"
 exporter = {{ otlp-http = {{ endpoint = "{otlp}/v1/logs", protocol = "{protocol}", headers = {{}} }} }}
 """
 
+_OTLP: Final = ("OTLP JSON", "OTLP protobuf")
+_SEARCH: Final = ("web-search",)
+_BOTH: Final = ("two-processes", "two-terminals")
+_TYPED: Final = ("terminal", "clear", "compact-terminal", "two-terminals")
+
 
 class Codex:
     """The client `codex`."""
 
     name = "codex"
     versions = ("0.147.0", "0.98.0", "0.50.0")
-    ways = ("rollouts", "OTLP JSON", "OTLP protobuf")
+    ways = ("rollouts", *_OTLP)
     leave = "/quit"
-    abilities = frozenset({"continue", "fork", "sub-agents"})
+    abilities = frozenset({"continue", "fork", "sub-agents", "web-search", "terminal", "compact"})
     missing = (
         Limit("`exec fork` came later", scenarios=("fork",), until="0.170.0"),
         Limit("`exec resume --last` took no prompt", scenarios=("continue",), until="0.98.0"),
         Limit("sub-agents came later", scenarios=("sub-agents",), until="0.140.0"),
-        Limit("a session is refused to a second process", scenarios=("two-processes",), since="0.140.0"),
+        Limit("a session is refused to a second process", scenarios=_BOTH, since="0.140.0"),
+        Limit("`/compact` is for a terminal", scenarios=("compact",)),
     )
     limits = (
-        Limit("rollouts and telemetry name no call alike, so the higher counts", ("all together",)),
-        Limit("what was not exported yet when the process was killed", ("OTLP JSON", "OTLP protobuf"), ("kill",)),
-        Limit("the calls of a sub-agent are a row of its own", ("OTLP JSON", "OTLP protobuf"), ("sub-agents",)),
+        Limit("rollouts of this version leave no trace of web searches", ("rollouts",), until="0.63.0", below=_SEARCH),
+        Limit("the call for a thread's title is in no rollout", ("rollouts",), _TYPED),
+        Limit("telemetry does not say what was searched, and what only opened", _OTLP, _SEARCH),
+        Limit("rollouts of this version leave no trace of web searches", ("all together",), _SEARCH, until="0.63.0"),
+        Limit("rollouts and telemetry name no call alike, so the higher counts", ("all together",), below=()),
+        Limit("what was not exported yet when the process was killed", _OTLP, ("kill",)),
+        Limit("the calls of a sub-agent are a row of its own", _OTLP, ("sub-agents",)),
     )
 
     defects: tuple[Limit, ...] = ()
@@ -80,7 +90,8 @@ class Codex:
 
     def command(self, stage: Stage, turn: Turn) -> list[str]:
         base = f'model_providers.fake.base_url="{stage.address("openai")}/v1"'
-        start = [str(stage.executable), "exec", "-c", base, "--json"]
+        search = ["-c", "tools.web_search=true"] if stage.scenario == "web-search" else []
+        start = [str(stage.executable), "exec", "-c", base, *search, "--json"]
         if turn.how == "new":
             return [*start, turn.prompt]
         if turn.how == "continue":

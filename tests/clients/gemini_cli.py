@@ -32,10 +32,19 @@ class GeminiCli:
     missing: tuple[Limit, ...] = ()
     defects: tuple[Limit, ...] = ()
     limits = (
-        Limit("chats of older versions lack sub-agents, and calls that are written over", ("logs",), until="0.40.0"),
-        Limit(_HELPERS, ("logs",)),
-        Limit("a killed process loses its last seconds of telemetry, which no record shows", _OTLP),
-        Limit("chats and telemetry name no call alike, so the higher counts", ("all together",)),
+        Limit(
+            "chats of older versions lack sub-agents, and calls that are written over",
+            ("logs",),
+            until="0.40.0",
+            below=("auto-compact", "sub-agents", "tools", "two-processes", "web-search"),
+        ),
+        Limit(_HELPERS, ("logs",), below=("auto-compact", "web-search")),
+        Limit("a killed process loses its last seconds of telemetry, which no record shows", _OTLP, below=("kill",)),
+        Limit(
+            "chats and telemetry name no call alike, so the higher counts",
+            ("all together",),
+            below=("auto-compact", "two-processes"),
+        ),
     )
 
     def install(self, version: str) -> Path:

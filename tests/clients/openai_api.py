@@ -175,6 +175,9 @@ class OpenAiHandler(FakeHandler):
         elif item["type"] == "function_call":
             self.event("response.function_call_arguments.delta", **where, delta=item["arguments"])
             self.event("response.function_call_arguments.done", **where, arguments=item["arguments"])
+        elif item["type"] == "web_search_call":
+            for state in ("in_progress", "searching", "completed"):
+                self.event(f"response.web_search_call.{state}", **where)
         self.event("response.output_item.done", output_index=at, item=item)
 
     def event(self, type: str, **fields: Any) -> None:

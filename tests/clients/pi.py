@@ -30,8 +30,9 @@ class Pi:
     abilities = frozenset({"continue", "fork", "auto-compact"})
     missing: tuple[Limit, ...] = ()
     limits = (
-        Limit("compactions are in no entry, and 1-hour cache writes count as 5-minute ones", until="1.0.0"),
-        Limit("what extensions ask for is in no entry"),
+        Limit("compactions are in no entry", scenarios=("auto-compact",), until="1.0.0"),
+        Limit("1-hour cache writes count as 5-minute ones", until="1.0.0"),
+        Limit("what extensions ask for is in no entry", below=()),
     )
     defects: tuple[Limit, ...] = ()
 

@@ -28,6 +28,7 @@ _QUIET: Final = {
 TRACK, CHARGE = "track", "charge"
 _SPANS: Final = ("spans", "OTLP protobuf")
 _LEFT: Final = Limit("what a stream used after it was left", (TRACK,), ("left",))
+_BROKEN: Final = Limit("what a stream used that broke", (TRACK, "callback"), ("dropped",), below=())
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,11 @@ SDKS: Final = (
         (_LEFT, Limit("inference in one region costs more than the list", (TRACK, CHARGE), ("region",))),
     ),
     PythonSdk(
-        "openai", "openai", (TRACK, CHARGE), _COMMON | {"events", "left", "raw", "tiers", "web-search"}, (_LEFT,)
+        "openai",
+        "openai",
+        (TRACK, CHARGE),
+        _COMMON | {"events", "left", "raw", "tiers", "web-search"},
+        (_LEFT, _BROKEN),
     ),
     PythonSdk(
         "google-genai",
@@ -111,6 +116,7 @@ SDKS: Final = (
         "litellm",
         ("callback", CHARGE),
         _COMMON | {"tiers", "web-search"},
+        (_BROKEN,),
         others=("tenacity",),  # for its retries
     ),
     PythonSdk(
@@ -127,6 +133,7 @@ SDKS: Final = (
         (TRACK, "openllmetry", *_SPANS),
         _COMMON | {"tiers", "web-search"},
         (
+            _BROKEN,
             Limit("OpenInference's spans of a chat do not say how much of the input was cached", _SPANS),
             Limit("OpenLLMetry's spans of a chat have no tokens", ("openllmetry",)),
         ),
@@ -139,7 +146,11 @@ SDKS: Final = (
         frozenset({"stream", "asyncio", "sub-agents", "web-search"}),
         (
             Limit("a process that was killed reports no result", (CHARGE,), ("kill",)),
-            Limit("the first total of a session may include an earlier process", (CHARGE,)),
+            Limit(
+                "the first total of a session may include an earlier process",
+                (CHARGE,),
+                below=("sub-agents", "two-processes", "web-search"),
+            ),
         ),
     ),
 )

@@ -25,7 +25,7 @@ class QwenCode:
     leave = "/quit"
     abilities = frozenset({"continue", "fork", "sub-agents", "compact"})
     missing = (Limit("`--fork-session` came later", scenarios=("fork",), until="0.24.0"),)
-    limits = (Limit("calls for suggestions are in no chat", ("logs", "all together")),)
+    limits = (Limit("calls for suggestions are in no chat", ("logs", "all together"), below=()),)
     defects: tuple[Limit, ...] = ()
 
     def install(self, version: str) -> Path:

@@ -44,6 +44,7 @@ class Limit:
     Attributes:
         why: the sentence of the table.
         ways, scenarios: those that it concerns; empty: all.
+        below: scenarios in which a row may be below the truth by it, and in others only says "at least"; None: in all.
         until: the first version that it does not concern.
         since: the first version that it concerns.
     """
@@ -53,6 +54,11 @@ class Limit:
     scenarios: tuple[str, ...] = ()
     until: str | None = None
     since: str | None = None
+    below: tuple[str, ...] | None = None
+
+    def explains(self, scenario: str) -> bool:
+        """Return whether a row that it concerns may be below the truth by it."""
+        return self.below is None or scenario in self.below
 
     def concerns(self, version: str, scenario: str, way: str = "") -> bool:
         number = numbered(version)

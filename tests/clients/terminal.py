@@ -73,7 +73,7 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a line; Enter comes a moment later, so that it is not taken for a part of a pasted text."""
         os.write(self._ours, text.encode())
-        time.sleep(0.4)
+        time.sleep(1)
         os.write(self._ours, b"\r")
 
     def end(self, seconds: float) -> None:
