@@ -72,6 +72,11 @@ class _JoinedMessage:
         """Whether it counts in the session that it was copied from, once that one's transcript is read."""
         return self.at is None and self.view.copied == COPY
 
+    @property
+    def is_of_parent(self) -> bool:
+        """Whether every file that was read only copied it; the named workflow is not its session's then."""
+        return self.first[0] == COPY
+
 
 class JoinedMessages:
     """The messages of all files that were read."""
@@ -233,7 +238,7 @@ class JoinedMessages:
     def _new_workflow(self, message: _JoinedMessage) -> str:
         """The workflow of a message that no ledger has."""
         view, by = message.view, self._options.workflow_by
-        if self._options.workflow_id is not None:
+        if self._options.workflow_id is not None and not message.is_of_parent:
             return self._options.workflow_id
         if by != "session" and not view.project:
             self.without_folder.add(view.session_id)

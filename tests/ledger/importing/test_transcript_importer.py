@@ -111,6 +111,16 @@ def test_a_message_met_in_a_second_workflow_counts_where_the_first_one_has_it(
     assert messages(store) == [("first", "m1", 5), ("first", "m1", 70), ("s2", "m2", 8)]
 
 
+def test_a_fork_that_is_imported_into_a_workflow_leaves_its_parents_messages_to_the_parent(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    copies = [said(id, 5, session="s2") | {"forkedFrom": {"sessionId": "s1"}} for id in ("m1", "m2")]
+    fork = write(tmp_path / "fork.jsonl", *copies, said("m3", 8, 9, "s2"))
+    imported(store, fork, workflow_id="of-the-fork")
+    imported(store, write(tmp_path / "parent.jsonl", said("m1", 5), said("m2", 70)), workflow_id="of-the-parent")
+    assert messages(store) == [("of-the-fork", "m3", 8), ("s1", "m1", 5), ("s1", "m2", 5), ("s1", "m2", 70)]
+
+
 def test_rows_depend_on_the_order_of_import_and_sums_by_day_and_model_do_not(tmp_path: Path) -> None:
     first_lines = [said("m1", 5, 1), said("m2", 8, 2, model=SONNET)]
     write(tmp_path / "t" / "a.jsonl", asked(), *first_lines)
