@@ -70,8 +70,7 @@ def resync_command(workflow_id: str | None, force: bool, dry_run: bool, as_json:
 
 def _print_preview(report: RefreshReport, imported: ImportReport) -> None:
     for change in report.changes:
-        exact = f"${money.to_wire(change.old_nanousd)}" if change.old_nanousd else cost_before(0)
-        old = "no row" if change.old_nanousd is None else exact
+        old = f"${money.to_wire(change.old_nanousd)}" if change.old_nanousd else cost_before(None)
         click.echo(f"{change.adw_id}: {old} → ${money.to_wire(change.new_nanousd)}")
     appends = f"; the sources hold {counted(imported.appended, 'new event')}" if imported.appended else ""
     click.echo(f"{counted(len(report.changes), 'cost')} would change{appends}; nothing was changed")

@@ -30,10 +30,9 @@ def print_report(report: RefreshReport, imported: ImportReport) -> None:
 def print_accepted(accepted: list[Accepted]) -> None:
     """Print the rows that a ledger decided although it lost something, a line each."""
     for one in accepted:
-        old = "no row" if one.old_nanousd is None else cost_before(one.old_nanousd)
         click.echo(
             f"{one.workflow_id}: its ledger no longer holds what its row was folded from ({one.problem}); "
-            f"accepted as it is: {old} before, {money.shown(one.new_nanousd)} now"
+            f"accepted as it is: {cost_before(one.old_nanousd)} before, {money.shown(one.new_nanousd)} now"
         )
 
 
@@ -43,6 +42,6 @@ def print_changes(changes: list[CostChange]) -> None:
         figures = ("old cost", "new cost")
         shown = Table(None, "workflow", *figures, "status", right=figures, whole=("status",), dropped=("status",))
         for change in changes:
-            old = "no row" if change.old_nanousd is None else cost_before(change.old_nanousd)
+            old = cost_before(change.old_nanousd)
             shown.add_row(Id(change.adw_id), old, money.shown(change.new_nanousd), styled_status(change.status))
         shown.print(console())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -95,6 +98,35 @@ def test_a_dry_run_says_what_a_resync_does(run: Run, application: SqliteApplicat
     assert done.json["application"]["rows"] == ["a5b80595"]
     assert row_of(application, "a5b80595")["actual_cost_total"] == 2.37
     assert "0 costs would change" in run("resync", "--dry-run").out
+
+
+def test_commands_and_a_process_that_writes_all_the_time_do_not_disturb_each_other(
+    run: Run, application: SqliteApplication
+) -> None:
+    writes = (
+        "import sqlite3, sys, time\ndb = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)\nwhile True:\n"
+    )
+    statement = "UPDATE workflow_history SET nl_input = nl_input || '.', updated_at = datetime('now')"
+    program = f'{writes}    db.execute("{statement}")\n    time.sleep(0.02)'
+    with subprocess.Popen([sys.executable, "-c", program, str(application.path)]) as process:
+        try:
+            codes = [
+                run(*command.split()).code for command in ("resync --dry-run", "resync", "rebuild --check", "stale")
+            ]
+            before = len(row_of(application, "a5b80595")["nl_input"])
+            assert run("show", "a5b80595").code == 0
+            assert process.poll() is None
+        finally:
+            process.kill()
+    found = row_of(application, "a5b80595")
+    assert (codes, found["actual_cost_total"], len(found["nl_input"]) > before) == ([0, 0, 0, 0], 2.37, True)
+
+
+def test_a_row_that_shows_no_cost_yet_is_not_said_to_be_missing(run: Run, application: SqliteApplication) -> None:
+    run("observe", "waiting", "--cost-usd", "0.25")
+    assert "waiting: nothing → $0.25\n" in run("resync", "--dry-run", "waiting").out
+    assert re.search(r"waiting +nothing +\$0\.2500", run("resync", "waiting").out)
+    assert row_of(application, "waiting")["actual_cost_total"] == 0.25
 
 
 def test_rows_without_a_reading_and_naive_times_are_normal(run: Run, application: SqliteApplication) -> None:

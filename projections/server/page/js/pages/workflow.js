@@ -202,7 +202,7 @@ function auditTable(entries) {
       .toReversed()
       .map((entry) => [
         local(entry.timestamp),
-        entry.old_cost === null ? "no row" : costBefore(entry.old_cost),
+        costBefore(entry.old_cost),
         amount(entry.new_cost),
         change(nanousd(entry.new_cost) - nanousd(entry.old_cost ?? "0.00")),
         entry.reason,
