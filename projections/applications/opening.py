@@ -66,10 +66,9 @@ def application_at(spelling: str | Path, data: Path) -> Opened:
 def _postgres(url: str) -> PostgresDatabase:
     try:
         from projections.applications.postgres import PostgresDatabase
-        from projections.history.postgres.connection import PostgresConnection
     except ImportError as error:
         raise MissingExtra("a history in PostgreSQL", "postgres") from error
-    return PostgresDatabase(PostgresConnection(url))
+    return PostgresDatabase(url)
 
 
 def _opened(database: PostgresDatabase | SqliteDatabase, own: str | Path, data: Path) -> Opened:
@@ -78,7 +77,9 @@ def _opened(database: PostgresDatabase | SqliteDatabase, own: str | Path, data: 
             database.close()
             return Opened(own)
         database.check()
+        table = ApplicationTable(database, backups=data / _BACKUPS)
+        table.check()
     except BaseException:
         database.close()
         raise
-    return Opened(data / _OWN, ApplicationTable(database, backups=data / _BACKUPS))
+    return Opened(data / _OWN, table)

@@ -22,13 +22,15 @@ T = TypeVar("T")
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('costledger application ' || current_schema(), 0))"
 _WAIT: Final = "SET LOCAL lock_timeout = '10s'"
-"""The time to wait for a lock of the application."""
+_READ_WAIT: Final = "SET LOCAL lock_timeout = '2s'"
+"""The time to wait for a lock of the application; shorter for a reader, since a page may be waiting for it."""
 
 _COLUMNS: Final = (
     "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = (SELECT oid FROM pg_class "
     "WHERE relnamespace = current_schema()::regnamespace AND relname = ?) AND attnum > 0 AND NOT attisdropped "
-    "ORDER BY attnum"
+    "AND attgenerated = '' ORDER BY attnum"
 )
+"""All but generated columns, which cannot be written."""
 _UNIQUE: Final = (
     "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = "
     "i.indrelid AND a.attnum = i.indkey[0] WHERE c.relnamespace = current_schema()::regnamespace "
@@ -44,6 +46,11 @@ _TEXT_OF_MOMENT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 class PostgresDatabase:
     """A `Database` in the schema that a session's `search_path` names first.
 
+    A session of its own writes, so that readers do not wait for a write that waits for a lock.
+
+    Args:
+        url: as `PostgresConnection` reads it.
+
     Raises:
         HistoryUnavailable: by every method.
     """
@@ -51,13 +58,14 @@ class PostgresDatabase:
     serial = "bigserial PRIMARY KEY"
     for_update = " FOR UPDATE"
 
-    def __init__(self, connection: PostgresConnection) -> None:
-        self._connection, self.where = connection, connection.where
+    def __init__(self, url: str) -> None:
+        self._reader, self._writer = PostgresConnection(url), PostgresConnection(url)
+        self.where = self._reader.where
 
     @property
     def is_ours(self) -> bool:
         """Whether there is no table `workflow_history`, or it is a history of our own."""
-        return not self._connection.run(Tables(self.where).is_of_another)
+        return not self._reader.run(Tables(self.where).is_of_another)
 
     def check(self) -> None:
         """Check that the table can be a copy of our rows.
@@ -77,9 +85,10 @@ class PostgresDatabase:
 
         def reading(cursor: Cursor) -> T:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute(_READ_WAIT)
             return work(_runs(cursor))
 
-        return self._connection.run(reading)
+        return self._reader.run(reading)
 
     def write(self, work: Callable[[RunStatement], T]) -> T:
         """See `Database.write`."""
@@ -89,7 +98,7 @@ class PostgresDatabase:
             cursor.execute(_LOCK)
             return work(_runs(cursor))
 
-        return self._connection.run(writing)
+        return self._writer.run(writing)
 
     def columns(self, run: RunStatement, table: str) -> dict[str, str]:
         """See `Database.columns`."""
@@ -136,11 +145,12 @@ class PostgresDatabase:
 
     def state(self) -> object:
         """See `Database.state`: the newest transaction that wrote a row, and how many there are."""
-        return self._connection.run(lambda cursor: cursor.execute(_CHANGES).fetchone())
+        return self.read(lambda run: run(_CHANGES))
 
     def close(self) -> None:
         """See `Database.close`."""
-        self._connection.close()
+        self._reader.close()
+        self._writer.close()
 
 
 def _shortest(single: bytes) -> float:

@@ -107,6 +107,15 @@ class ApplicationTable:
         """Close the database."""
         self._database.close()
 
+    def check(self) -> None:
+        """Check that the table has a column that shows a cost.
+
+        Raises:
+            HistoryUnavailable: it has none.
+        """
+        if "actual_cost_total" not in self._database.read(self._layout).kinds:
+            raise HistoryUnavailable(self.where, "its table workflow_history has no column actual_cost_total")
+
     def state(self) -> object:
         """See `Database.state`."""
         return self._database.state()
@@ -199,9 +208,9 @@ class ApplicationTable:
     ) -> list[RowUpdate]:
         layout = self._layout(run)
         reads = ", ".join(self._database.reads(name, kind) for name, kind in layout.kinds.items())
-        columns = f"adw_id, {reads}" if reads else "adw_id"
         lock = self._database.for_update if locks else ""
-        found = _of_ids(run, f"SELECT {columns} FROM workflow_history", wanted, lock)
+        # As text, since `character(12)` pads an id, and a column without a type may have numbers, too.
+        found = _of_ids(run, f"SELECT CAST(adw_id AS text), {reads} FROM workflow_history", wanted, lock)
         records: dict[str, LastWrite] = {}
         if layout.written:
             for adw_id, cost, values, *rest in _of_ids(

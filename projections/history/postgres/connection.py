@@ -145,6 +145,8 @@ class PostgresConnection:
         text = _without_secrets(str(error).strip() or type(error).__name__, self._url).splitlines()[0]
         if isinstance(error, errors.InsufficientPrivilege):
             return f"{text}; grant this user what docs/postgres.md lists"
+        if isinstance(error, errors.LockNotAvailable):
+            return "another program keeps it locked; try again; nothing was written"
         if not self._usable():
             return f"the connection was lost ({text}); run it again: what was stored before that is not stored twice"
         return f"{text}; nothing was stored, and the ledgers are untouched"

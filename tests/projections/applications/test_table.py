@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,6 @@ from projections.applications.sqlite import SqliteDatabase
 from projections.applications.suspects import suspects_of_copies
 from projections.applications.table import ApplicationTable, Writes
 from projections.history.memory import MemoryHistory
-from projections.history.postgres.connection import PostgresConnection
 from projections.history.postgres.history import open_postgres
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.store import FOLD_VERSION
@@ -62,7 +62,7 @@ class Copied:
         if isinstance(application, SqliteApplication):
             self.database = SqliteDatabase(application.path)
         else:
-            self.database = PostgresDatabase(PostgresConnection(application.spelling))
+            self.database = PostgresDatabase(application.spelling)
         self.table = self.of_version(FOLD_VERSION)
 
     def of_version(self, fold_version: int) -> ApplicationTable:
@@ -454,6 +454,32 @@ def test_our_own_history_named_as_an_applications_is_our_own(tmp_path: Path) -> 
     assert (opened.application, opened.history) == (None, tmp_path / "history.db")
 
 
+@pytest.mark.parametrize("cost", ["total_cost REAL", "Actual_Cost_Total REAL"])
+def test_a_table_without_a_cost_to_repair_is_refused(tmp_path: Path, cost: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.execute(f"CREATE TABLE workflow_history (adw_id TEXT UNIQUE, {cost}, total_tokens INTEGER)")
+    with pytest.raises(HistoryUnavailable, match="has no column actual_cost_total"):
+        application_at(f"sqlite:{tmp_path / 'app.db'}", tmp_path)
+
+
+def test_values_that_are_no_costs_and_ids_that_are_no_text_stop_nothing(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db, db:
+        columns = "adw_id PRIMARY KEY, actual_cost_total REAL, total_tokens"
+        db.execute(f"CREATE TABLE workflow_history ({columns}) WITHOUT ROWID")
+        rows = [("a", "abc", "many"), ("b", b"\x00", b"\xff"), ("c", -1, None), (17, 9e999, 1), (b"\x00", None, None)]
+        db.executemany("INSERT INTO workflow_history VALUES (?, ?, ?)", rows)
+    store, history = MemoryStore(), MemoryHistory()
+    for name in ("a", "b", "c", "17"):
+        store.append([cost_observed(name, cost_usd="2.37")])
+    refresh(store, history)
+    opened = application_at(f"sqlite:{tmp_path / 'app.db'}", tmp_path / "data").application
+    assert opened is not None
+    assert len(opened.write(history.rows(), pure=False, reason="resync").changes) >= 3
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        found = db.execute("SELECT adw_id, actual_cost_total, total_tokens FROM workflow_history ORDER BY 1").fetchall()
+    assert found[1:] == [("a", 2.37, 0), ("b", 2.37, 0), ("c", 2.37, 0), (b"\x00", None, None)]
+
+
 def test_what_is_no_such_table_is_refused(tmp_path: Path) -> None:
     partial = "CREATE UNIQUE INDEX some ON workflow_history (adw_id) WHERE status = 'completed'"
     table = "CREATE TABLE workflow_history (adw_id TEXT, status TEXT)"
@@ -484,6 +510,7 @@ def test_what_is_no_such_table_is_refused(tmp_path: Path) -> None:
     [
         ("CREATE TABLE workflow_history (adw_id text, status text)", "adw_id is unique"),
         ("CREATE TABLE workflow_history (adw_id text UNIQUE, actual_cost_total text)", "is text, not a number"),
+        ("CREATE TABLE workflow_history (adw_id text UNIQUE, total_cost real)", "no column actual_cost_total"),
     ],
 )
 def test_what_is_no_such_table_in_postgresql_is_refused_and_left_as_it_is(
@@ -497,6 +524,51 @@ def test_what_is_no_such_table_in_postgresql_is_refused_and_left_as_it_is(
             application_at(postgres_url, tmp_path)
         query = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
         assert db.execute(query).fetchone() == (1,)
+
+
+def test_generated_columns_and_padded_ids_in_postgresql_are_no_obstacle(postgres_url: str, tmp_path: Path) -> None:
+    import psycopg
+
+    store, history = MemoryStore(), MemoryHistory()
+    store.append([cost_observed("a5b80595", cost_usd="2.37", usage={"input_tokens": 10, "output_tokens": 5})])
+    refresh(store, history)
+    total = "total_tokens integer GENERATED ALWAYS AS (input_tokens + output_tokens) STORED"
+    columns = "adw_id character(12) UNIQUE, actual_cost_total real, input_tokens integer, output_tokens integer"
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute(f"CREATE TABLE workflow_history ({columns}, {total})")
+        db.execute("INSERT INTO workflow_history (adw_id, actual_cost_total) VALUES ('a5b80595', 0.09)")
+        with closing(application_at(postgres_url, tmp_path)) as opened:
+            assert opened.application is not None
+            opened.application.write(history.rows(), pure=False, reason="resync")
+            assert not any(found.differs for found in opened.application.compare(history.rows()).values())
+        found = db.execute("SELECT adw_id, actual_cost_total, total_tokens FROM workflow_history").fetchall()
+    assert found == [("a5b80595    ", 2.37, 15)]
+
+
+def test_a_locked_table_in_postgresql_is_reported_and_only_its_writer_waits(postgres_url: str, tmp_path: Path) -> None:
+    application = PostgresApplication(postgres_url, POSTGRES_KINDS["as it should be"])
+    copied = Copied(application, tmp_path / "data")
+    refresh(copied.store, copied.history)
+    rows = copied.history.rows()
+    application.execute("BEGIN")
+    application.execute("SELECT 1 FROM workflow_history FOR UPDATE")
+    writer = threading.Thread(target=copied.table.write, args=(rows,), kwargs={"pure": False, "reason": "refresh"})
+    writer.start()
+    while writer.is_alive() and not application.execute("SELECT 1 AS found FROM pg_locks WHERE NOT granted"):
+        time.sleep(0.01)
+    assert copied.table.compare(rows)["a5b80595"].stored_nanousd == 90_000_000
+    assert writer.is_alive(), "a reader does not wait for the writer"
+    application.execute("COMMIT")
+    writer.join()
+    assert copied.cost("a5b80595") == 2.3746
+    application.execute("BEGIN")
+    application.execute("LOCK TABLE workflow_history IN ACCESS EXCLUSIVE MODE")
+    for reads in (lambda: copied.table.compare(rows), copied.table.state):
+        with pytest.raises(HistoryUnavailable, match="another program keeps it locked"):
+            reads()
+    application.execute("ROLLBACK")
+    copied.table.close()
+    application.close()
 
 
 def test_an_empty_schema_and_our_own_history_in_postgresql_are_our_own(postgres_url: str, tmp_path: Path) -> None:
