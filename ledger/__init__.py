@@ -7,7 +7,15 @@ if TYPE_CHECKING:
     from ledger.capture.workflow import Workflow
     from ledger.capture.workflow_run import join, workflow
     from ledger.errors import BudgetExceeded, CostledgerError
-    from ledger.events.event import Event, Line, cost_observed, event, workflow_ended, workflow_started
+    from ledger.events.event import (
+        Event,
+        Line,
+        cost_observed,
+        event,
+        workflow_ended,
+        workflow_started,
+        workflow_tagged,
+    )
     from ledger.providers.usage import usage_of
     from ledger.storage.append import Receipt
     from ledger.storage.directory_store import DirectoryStore
@@ -41,6 +49,7 @@ else:
             "workflow": "capture.workflow_run",
             "workflow_ended": "events.event",
             "workflow_started": "events.event",
+            "workflow_tagged": "events.event",
         },
     )
 
@@ -65,4 +74,5 @@ __all__ = [
     "workflow",
     "workflow_ended",
     "workflow_started",
+    "workflow_tagged",
 ]

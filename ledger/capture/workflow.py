@@ -17,7 +17,7 @@ from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.clock_check import check_not_ahead
-from ledger.events.event import Event, cost_observed
+from ledger.events.event import Event, cost_observed, workflow_tagged
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id
@@ -226,6 +226,14 @@ class Workflow:
         if self._store.size(self.workflow_id) is None:
             raise UnknownWorkflow(self.workflow_id, "the ledgers")
         return self._append(cost_observed(self.workflow_id, cost_usd=cost_usd, reason=reason, final=True, **meter))
+
+    def tag(self, **tags: str) -> Receipt:
+        """Tag the workflow, to group its cost: `wf.tag(team="payments")`; its last value counts, "" removes it.
+
+        Raises:
+            InvalidEvent: a key or a value is not one.
+        """
+        return self._append(workflow_tagged(self.workflow_id, tags=tags))
 
     def _book(self) -> PriceBook:
         if self._prices is None:

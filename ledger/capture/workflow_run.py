@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from ledger.capture.workflow import Workflow
 from ledger.config.locate import config_file, data_directory
 from ledger.config.select import price_book
 from ledger.errors import InvalidInput
-from ledger.events.event import Event, workflow_ended, workflow_started
+from ledger.events.event import Event, workflow_ended, workflow_started, workflow_tagged
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore
@@ -106,9 +106,12 @@ class WorkflowRun(WorkflowBlock):
     generator that is closed early cancel it; any other exception fails it. A copy of it in a forked child ends nothing.
     """
 
-    def __init__(self, started: Event, ledgers: Ledgers, *, cumulative: bool = False) -> None:
+    def __init__(
+        self, started: Event, ledgers: Ledgers, *, cumulative: bool = False, tags: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(started.workflow_id, ledgers.store, ledgers.prices, config=ledgers.config)
-        self._started, self._cumulative = started, cumulative
+        self._opening = [started, *([workflow_tagged(started.workflow_id, tags=tags)] if tags else [])]
+        self._cumulative = cumulative
         self._pid: int | None = None
         self._ended: Event | None = None
 
@@ -123,7 +126,7 @@ class WorkflowRun(WorkflowBlock):
             raise InvalidInput(f"workflow {self.workflow_id!r} is running: finish(), fail() or cancel() it first")
         self.counter = None if self._cumulative else os.urandom(16).hex()
         self.ended_at = None
-        self._store.append([self._started])
+        self._store.append(self._opening)
         self._pid, self._ended = os.getpid(), None
         return self
 
@@ -246,6 +249,7 @@ def workflow(
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
     cumulative: bool = False,
+    tags: Mapping[str, str] | None = None,
     **start: Unpack[StartFields],
 ) -> WorkflowRun:
     """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
@@ -258,6 +262,7 @@ def workflow(
         data: the data directory; by default that of `data_directory`.
         store: other ledgers; then `data` is only searched for `costledger.toml`.
         prices: a price book instead of the configuration's and genai-prices.
+        tags: group its cost, such as `{"team": "payments"}`; see `Workflow.tag`.
         start: what the start records, see `StartFields`.
 
     Raises:
@@ -265,7 +270,7 @@ def workflow(
         CostledgerError: an event could not be appended.
     """
     started = workflow_started(workflow_id, **start)
-    return WorkflowRun(started, opened_ledgers(data, store, prices), cumulative=cumulative)
+    return WorkflowRun(started, opened_ledgers(data, store, prices), cumulative=cumulative, tags=tags)
 
 
 def named_by_environment(workflow_id: str | None) -> str:

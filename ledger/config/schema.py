@@ -7,6 +7,7 @@
     [providers]                     # the provider whose prices apply, by a glob of the model's name
     idle_after = "1h"               # an open workflow without activity for so long is shown as idle
     [budgets]                       # default_usd, and by_template
+    [[tags]]                        # set, and globs of project, branch and template: tags of workflows as they are read
     [[webhooks]]                    # url, secret_env or secret_file, events
 
 Appending imports this module only when there is such a file: pydantic takes most of the time of a cold start.
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ledger.config.values import Name, Provider, Rate, Share, Span, Usd, WorkflowId
 from ledger.errors import InvalidConfig, InvalidInput, reason
+from ledger.events.fields import check_tags
 from ledger.sources import KINDS, MAPPED_KINDS, TRANSCRIPT_KINDS
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Config",
     "PriceOverride",
     "SourceConfig",
+    "TagConfig",
     "WebhookConfig",
     "line_of",
     "load",
@@ -175,6 +178,33 @@ class BudgetConfig(_Section):
         return self.by_template.get(workflow_template or "", self.default_usd)
 
 
+class TagConfig(_Section):
+    """Tags for the workflows that match, applied when they are read; their own tags count first.
+
+    Attributes:
+        project, branch, template: globs, compared without case; all that are given must match. None: any.
+        set: the tags by key.
+    """
+
+    project: Name | None = None
+    branch: Name | None = None
+    template: Name | None = None
+    set: dict[str, str]
+
+    @field_validator("set")
+    @classmethod
+    def _valid_tags(cls, set: dict[str, str]) -> dict[str, str]:
+        if "" in set.values():
+            raise ValueError("a tag needs a value")
+        return check_tags(set)
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The globs that must match, by the column of a row."""
+        given = {"project": self.project, "branch": self.branch, "workflow_template": self.template}
+        return {column: glob for column, glob in given.items() if glob is not None}
+
+
 class WebhookConfig(_Section):
     """An endpoint that receives messages by HTTP, signed with a secret that is not in this file.
 
@@ -246,6 +276,7 @@ class Config(_Section):
     prices: tuple[PriceOverride, ...] = ()
     providers: dict[str, Provider] = Field(default_factory=dict)
     budgets: BudgetConfig = BudgetConfig()
+    tags: tuple[TagConfig, ...] = ()
     webhooks: tuple[WebhookConfig, ...] = ()
     idle_after: Span | None = None
     titles: Annotated[bool, Field(strict=True)] = True
@@ -316,6 +347,7 @@ def _keys_at(names: list[str]) -> Iterable[str]:
         "sources": SourceConfig,
         "prices": PriceOverride,
         "budgets": BudgetConfig,
+        "tags": TagConfig,
         "webhooks": WebhookConfig,
     }
     return sections[names[0]].model_fields if names else Config.model_fields

@@ -25,6 +25,7 @@ from ledger.events.fields import (
     check_prose,
     check_run,
     check_source,
+    check_tags,
     check_time,
     check_usage,
     one_of,
@@ -43,6 +44,7 @@ __all__ = [
     "WORKFLOW_COMPLETED",
     "WORKFLOW_FAILED",
     "WORKFLOW_STARTED",
+    "WORKFLOW_TAGGED",
     "Event",
     "Line",
     "call_observed",
@@ -52,6 +54,7 @@ __all__ = [
     "finding_accepted",
     "workflow_ended",
     "workflow_started",
+    "workflow_tagged",
 ]
 
 Line = dict[str, Any]
@@ -66,10 +69,11 @@ WORKFLOW_COMPLETED: Final = "workflow_completed"
 WORKFLOW_FAILED: Final = "workflow_failed"
 WORKFLOW_CANCELLED: Final = "workflow_cancelled"
 FINDING_ACCEPTED: Final = "finding_accepted"
+WORKFLOW_TAGGED: Final = "workflow_tagged"
 
 END_TYPES: Final = frozenset({WORKFLOW_COMPLETED, WORKFLOW_FAILED, WORKFLOW_CANCELLED})
 LIFECYCLE_TYPES: Final = END_TYPES | {WORKFLOW_STARTED}
-EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED, FINDING_ACCEPTED}
+EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED, FINDING_ACCEPTED, WORKFLOW_TAGGED}
 """What a caller may append; only the journal writes `ledger_opened`."""
 
 _JOURNAL_FIELDS: Final = frozenset({"v", "seq", "recorded_at", "hash"})
@@ -101,9 +105,9 @@ class Event:
 
     @property
     def needs_workflow(self) -> bool:
-        """Return whether it needs an existing workflow: an end, an acceptance, a correction (final, with a reason)."""
+        """Return whether it needs an existing workflow: an end, tags, an acceptance, a correction (final, a reason)."""
         corrects = self.fields.get("final") is True and "reason" in self.fields
-        return self.type in END_TYPES | {FINDING_ACCEPTED} or (self.type == COST_OBSERVED and corrects)
+        return self.type in END_TYPES | {FINDING_ACCEPTED, WORKFLOW_TAGGED} or (self.type == COST_OBSERVED and corrects)
 
     @property
     def id(self) -> str | None:
@@ -152,8 +156,9 @@ _FIELDS: Final[dict[str, dict[str, Check]]] = {
     WORKFLOW_FAILED: _LIFECYCLE | {"error_message": check_prose, "reason": check_prose, "source": check_source},
     WORKFLOW_CANCELLED: _LIFECYCLE | {"reason": check_prose, "source": check_source},
     FINDING_ACCEPTED: {"id": check_name, "observed_at": check_time, "findings": check_findings, "reason": check_prose},
+    WORKFLOW_TAGGED: {"id": check_name, "observed_at": check_time, "tags": check_tags, "source": check_source},
 }
-_REQUIRED: Final = {FINDING_ACCEPTED: ("findings", "reason")}
+_REQUIRED: Final = {FINDING_ACCEPTED: ("findings", "reason"), WORKFLOW_TAGGED: ("tags",)}
 
 
 def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -> Event:
@@ -357,3 +362,22 @@ def finding_accepted(
         InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
     """
     return event({"type": FINDING_ACCEPTED} | locals())
+
+
+def workflow_tagged(
+    workflow_id: str,
+    *,
+    tags: Mapping[str, str],
+    observed_at: str | datetime | None = None,
+    source: Mapping[str, Any] | None = None,
+    id: str | None = None,
+) -> Event:
+    """Return new tags of a workflow; they group its cost, change no figure and are no activity.
+
+    Args:
+        tags: by key; the last value of a key counts, and an empty one removes it.
+
+    Raises:
+        InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
+    """
+    return event({"type": WORKFLOW_TAGGED} | locals())

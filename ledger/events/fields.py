@@ -6,6 +6,7 @@ event of an import, so the usual value of a field passes its check in one compar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ __all__ = [
     "check_prose",
     "check_run",
     "check_source",
+    "check_tags",
     "check_time",
     "check_usage",
     "one_of",
@@ -52,6 +54,8 @@ still fit a signed 64-bit column."""
 _RUN_MAX: Final = 10**9
 _NAME_CHARACTERS_MAX: Final = 512
 _TEXT_CHARACTERS_MAX: Final = 4096
+_TAGS_MAX: Final = 50
+_TAG_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 def _text(maximum: int, *, multiline: bool = False) -> Callable[[object], str]:
@@ -170,6 +174,21 @@ def check_findings(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping) or not value:
         raise ValueError(f"expected an object: the kind of each finding, and what it covers; not {shown(value)}")
     return {check_name(kind): check_name(covers) for kind, covers in value.items()}
+
+
+def check_tags(value: object) -> dict[str, str]:
+    """Return tags by key; an empty value removes one."""
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(f"expected an object of texts such as {{'team': 'payments'}}, not {shown(value)}")
+    if len(value) > _TAGS_MAX:
+        raise ValueError(f"{len(value)} tags, and one event may have {_TAGS_MAX}")
+    for key, text in value.items():
+        if not isinstance(key, str) or not _TAG_KEY.fullmatch(key):
+            problem = "a key is a letter and up to 63 letters, digits, `_`, `.` or `-`"
+            raise ValueError(f"{shown(key)} is no key of a tag: {problem}")
+        if text != "":
+            check_name(text)
+    return dict(value)
 
 
 def check_source(value: object) -> dict[str, Any]:
