@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 from projections.folding.spend import QUARTER_SECONDS, Spend
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.sqlite.spend import SqliteSpend
-from projections.reports.spend_report import By, Kind, groups, report
+from projections.reports.periods import Per
+from projections.reports.spend_report import SESSIONS, SpendQuery, spend_report
 
 SCAN: Final = "SELECT sum(cost_nanousd) FROM costledger_spend"
 BERLIN: Final = ZoneInfo("Europe/Berlin")
@@ -41,7 +42,7 @@ def fill(path: Path, workflows: int) -> int:
             model = dice.choice(["claude-sonnet-4-5-20250929", "claude-opus-4-5-20251101"])
             for late in range(dice.choice([1, 1, 2, 3])):
                 counts = (5, 1000, 0, dice.randrange(99_999), dice.randrange(3_000), 0, 0, 0, 0)
-                key = (start + agent + late, f"agent-{agent}", session, model, None)
+                key = (start + agent + late, f"agent-{agent}", session, model, None, 1)
                 rows.append(Spend(*key, dice.randrange(10**9), *counts))
         table.put(f"{number:08x}", rows)
     db.commit()
@@ -67,18 +68,17 @@ def main(folder: Path, workflows: int) -> None:
     with SqliteHistory(data / "history.db") as history:
         plain = sqlite3.connect(data / "history.db")
 
-        def made(kind: Kind, by: By | None, days: int | None) -> Callable[[], object]:
+        def made(per: Per | None, by: tuple[str, ...], days: int | None) -> Callable[[], object]:
             first = None if days is None else _NOW - days * 24 * 4
-            session = kind == "session"
-            return lambda: report(kind, by, history.spent(groups(kind, by), first=first, merged=session), BERLIN)
+            return lambda: spend_report(history, SpendQuery(by, per, first=first), BERLIN)
 
         calls: dict[str, Callable[[], object]] = {
             SCAN: lambda: plain.execute(SCAN).fetchone(),
-            "daily, a year": made("daily", None, None),
-            "monthly by agent, a year": made("monthly", "agent", None),
-            "session, a year": made("session", None, None),
-            "daily, 30 days": made("daily", None, 30),
-            "daily, today": made("daily", None, 1),
+            "daily, a year": made("day", (), None),
+            "monthly by agent, a year": made("month", ("agent",), None),
+            "session, a year": made(None, SESSIONS, None),
+            "daily, 30 days": made("day", (), 30),
+            "daily, today": made("day", (), 1),
         }
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(5):

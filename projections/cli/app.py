@@ -82,6 +82,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
             "Correct a cost, with the reason.",
             "costledger correct a5b80595 --cost-usd 2.37 --reason 'counted twice'",
         ),
+        "tag": _Entry("record", "Tag a workflow, to group its cost.", "costledger tag a5b80595 team=payments"),
         "append": _Entry(
             "append", "Append events as JSON lines from stdin.", "costledger append --json < events.jsonl"
         ),
@@ -103,6 +104,12 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "weekly": _Entry("spend", "Show what was spent each week.", "costledger weekly --since 2026-11 --by project"),
         "monthly": _Entry("spend", "Show what was spent each month.", "costledger monthly --by template"),
         "session": _Entry("spend", "Show what each session spent.", "costledger session --since yesterday"),
+        "spend": _Entry(
+            "spend",
+            "Show what was spent, on what and when.",
+            "costledger spend --by project,agent --since 'last month' --where team=payments --per week",
+        ),
+        "top": _Entry("spend", "Show what cost most.", "costledger top --by issue -n 5 --since 30d"),
         "prices": _Entry("prices", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"),
     },
     "Trust and repair": {

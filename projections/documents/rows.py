@@ -50,6 +50,7 @@ class RowDocument(TypedDict):
     tool: Annotated[
         str | None, About("whose logs its readings come from; null without a reading", examples=["Claude Code"])
     ]
+    tags: Annotated[dict[str, str], About("its own tags by key", examples=[{"team": "payments"}])]
     status: Annotated[str, About("running, completed, failed or cancelled", examples=["completed"])]
     idle: Annotated[
         bool, About("running, and without activity for `idle_after` of the configuration, an hour by default")
@@ -115,6 +116,7 @@ def row_document(row: Row, budgets: Budgets, *, idle: bool, copy: Compared | Non
     """
     estimate = row.estimated_cost_total
     found = asdict(row) | {
+        "tags": {} if row.tags is None else orjson.loads(row.tags),
         "idle": idle,
         "actual_cost_total": usd(known_row_cost(row)),
         "estimated_cost_total": None if estimate is None else usd(money.parse_total(estimate)),

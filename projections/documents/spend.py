@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 
 from ledger.events import money
 from projections.documents.types import About, AdwIdText, NotRequired, TypedDict, Usd, document
-from projections.folding.spend import AMOUNTS, Amounts
-from projections.reports.spend_report import PERIODS, By, Kind, Line, Report, at_least, total_tokens
+from projections.folding.spend import AMOUNTS
+from projections.reports.dimensions import Value
+from projections.reports.periods import Per, day_of
+from projections.reports.spend_report import SESSIONS, Line, Report, at_least, merged, total_tokens
 from projections.reports.timezones import zone_called
 
 __all__ = [
-    "PERIOD_OF",
+    "PERIODS",
+    "Period",
     "SpendDocument",
     "SpendFigures",
     "SpendGroup",
@@ -26,10 +29,16 @@ __all__ = [
     "unpriced_document",
 ]
 
-PERIOD_OF: Final[dict[Kind, str]] = {"daily": "day", "weekly": "week", "monthly": "month", "session": "session"}
-"""What a line of each kind of report is about."""
+Period = Literal["day", "week", "month", "session", "all"]
 
-_SESSION: Final = ("session_id", "adw_id", "last_activity")
+PERIODS: Final[dict[Period, Per | None]] = {
+    "day": "day",
+    "week": "week",
+    "month": "month",
+    "session": None,
+    "all": None,
+}
+"""What a line can be about, and the period of its query."""
 
 
 @document
@@ -53,7 +62,11 @@ class SpendFigures(TypedDict):
 class SpendGroup(SpendFigures):
     """What was spent on one value of `by`."""
 
-    group: Annotated[str | int | None, About("null: not named", examples=["claude-sonnet-4-5"])]
+    group: Annotated[
+        str | int | None,
+        About("null: not named; of several in `by`, their values joined by ` / `", examples=["claude-sonnet-4-5"]),
+    ]
+    dimensions: Annotated[dict[str, str | int | None], About("by name in `by`", examples=[{"agent": "plan"}])]
 
 
 @document
@@ -73,6 +86,13 @@ class SpendTotal(SpendFigures):
     """What was spent in all."""
 
     by_model: NotRequired[Annotated[dict[str, SpendFigures], About("with `breakdown`")]]
+
+
+@document
+class SpendOthers(SpendFigures):
+    """What was spent on the lines that a limit leaves out."""
+
+    lines: Annotated[int, About("how many")]
 
 
 @document
@@ -102,29 +122,38 @@ class SpendDocument(TypedDict):
         ),
     ]
     unpriced: Annotated[dict[str, UnpricedDocument], About("by model")]
+    others: NotRequired[Annotated[SpendOthers, About("lines that are left out; with `limit`")]]
     unknown_count: Annotated[int, About("workflows last active in this time without a reading: their cost is unknown")]
 
 
 def spend_document(
-    kind: Kind, by: By | None, made: Report, zone: tzinfo | None, dated: Mapping[str, int], *, breakdown: bool
+    period: Period, made: Report, zone: tzinfo | None, *, breakdown: bool, limit: int | None = None
 ) -> SpendDocument:
     """Return a report.
 
     Args:
-        dated: nanodollars by the evidence that dates them.
         breakdown: the figures of each line and of the total by model, too.
+        limit: so many lines, and what the others come to.
     """
-    return {
-        "period": PERIOD_OF[kind],
-        "by": by,
+    by = _split_by(period, made)
+    found: SpendDocument = {
+        "period": period,
+        "by": ",".join(by) or None,
         "timezone": zone_called(zone),
-        "lines": [_line(kind, by, line, breakdown=breakdown) for line in made.lines],
-        "groups": [] if by is None else _groups(made.lines, by),
+        "lines": [_line(period, made, line, zone, breakdown=breakdown) for line in made.lines[:limit]],
+        "groups": [_group(period, made, line) for line in made.groups()[:limit]] if by else [],
         "total": _sums(made.total, breakdown=breakdown),
-        "spent_at_from_usd": dated_document(dated),
+        "spent_at_from_usd": dated_document(made.dated),
         "unpriced": unpriced_document(made.unpriced),
         "unknown_count": made.total.unknown,
     }
+    if limit is not None and (others := made.lines[limit:]):
+        found["others"] = {"lines": len(others), **_sums(merged(others), breakdown=False)}  # type: ignore[typeddict-unknown-key]
+    return found
+
+
+def _split_by(period: Period, made: Report) -> tuple[str, ...]:
+    return made.query.by[len(SESSIONS) :] if period == "session" else made.query.by
 
 
 def dated_document(dated: Mapping[str, int]) -> dict[str, Usd]:
@@ -155,11 +184,26 @@ def spend_figures(amounts: Sequence[int]) -> SpendFigures:
     }
 
 
-def _line(kind: Kind, by: By | None, line: Line, *, breakdown: bool) -> SpendLine:
-    names = {"period": PERIODS[kind]} if kind in PERIODS else {name: name for name in _SESSION}
-    found: dict[str, Any] = {field: line.labels[label] for field, label in names.items()}
-    found |= {"group": None if by is None else line.labels[by], "models": sorted(line.models)}
+def _line(period: Period, made: Report, line: Line, zone: tzinfo | None, *, breakdown: bool) -> SpendLine:
+    found: dict[str, Any] = {} if line.period is None else {"period": line.period}
+    if period == "session":
+        session_id, adw_id = line.group[: len(SESSIONS)]
+        day = day_of(line.quarter, zone).isoformat()
+        found |= {"session_id": session_id, "adw_id": adw_id, "last_activity": day}
+    found |= _named(period, made, line) | {"models": sorted(line.models)}
     return cast(SpendLine, found | _sums(line, breakdown=breakdown))
+
+
+def _group(period: Period, made: Report, line: Line) -> SpendGroup:
+    return cast(SpendGroup, _named(period, made, line) | _sums(line, breakdown=False))
+
+
+def _named(period: Period, made: Report, line: Line) -> dict[str, Any]:
+    """Return the group of a line, and the same by dimension."""
+    by = _split_by(period, made)
+    values = line.group[len(line.group) - len(by) :]
+    whole: Value = " / ".join("" if value is None else str(value) for value in values) if len(by) > 1 else None
+    return {"group": values[0] if len(by) == 1 else whole, "dimensions": dict(zip(by, values, strict=True))}
 
 
 def _sums(line: Line, *, breakdown: bool) -> SpendTotal:
@@ -167,14 +211,3 @@ def _sums(line: Line, *, breakdown: bool) -> SpendTotal:
     if breakdown:
         found["by_model"] = {name: spend_figures(amounts) for name, amounts in sorted(line.models.items())}
     return found
-
-
-def _groups(lines: Sequence[Line], by: By) -> list[SpendGroup]:
-    """Return what each group adds up to over all periods, the one with the highest cost first."""
-    sums: dict[str | int | None, Amounts] = {}
-    for line in lines:
-        total = sums.setdefault(line.labels[by], [0] * len(AMOUNTS))
-        for at, amount in enumerate(line.amounts):
-            total[at] += amount
-    ordered = sorted(sums.items(), key=lambda both: (-both[1][0], str(both[0])))
-    return [{"group": group, **spend_figures(amounts)} for group, amounts in ordered]

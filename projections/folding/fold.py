@@ -20,6 +20,7 @@ from ledger.events.event import (
     LEDGER_OPENED,
     LIFECYCLE_TYPES,
     WORKFLOW_STARTED,
+    WORKFLOW_TAGGED,
     Line,
 )
 from ledger.events.fields import USAGE_FIELDS
@@ -63,7 +64,7 @@ class State:
         last_activity: the latest moment of its readings, starts and ends; None without any.
         ended_late: the end that decides has no time of its own, and was recorded long after all activity before it.
         minute: the current minute of the spend, "YYYY-MM-DDTHH:MM", and the evidence for it; `booked` is its quarter
-            hour with that evidence.
+            hour with that evidence and the run.
     """
 
     workflow_id: str
@@ -90,6 +91,7 @@ class State:
     last_activity: str | None = None
     ended_late: bool = False
     accepted: dict[str, Acceptance] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     minute: tuple[str, str | None] = ("", None)
     booked: Dated | None = None
 
@@ -128,6 +130,8 @@ def fold(state: State, line: Line) -> State:
             _lifecycle(state, line)
         elif kind == FINDING_ACCEPTED:
             _finding_accepted(state, line)
+        elif kind == WORKFLOW_TAGGED:
+            _tagged(state, line)
         elif kind != LEDGER_OPENED:
             state.unread_events += 1
     except InvalidMoney as error:
@@ -230,7 +234,7 @@ def _active(state: State, moment: str, line: Line) -> None:
 def _book_under(state: State, moment: str, spent_at_from: str | None, line: Line) -> None:
     """Book all changes from now on under the quarter hour of this moment."""
     try:
-        booked = (quarter_of(moment), spent_at_from)
+        booked = (quarter_of(moment), spent_at_from, state.runs.run or 1)
     except ValueError:
         name = next((name for name in ("spent_at", "observed_at") if name in line), "recorded_at")
         raise _impossible(line, name, f"expected a time, not {shown(moment)}") from None
@@ -270,6 +274,8 @@ def _lifecycle(state: State, line: Line) -> None:
     if not isinstance(run, int) or run < 1:
         raise _impossible(line, "run", f"expected a whole number from 1, not {shown(run)}")
     before, state.runs = state.runs, state.runs.after(kind, run)
+    if state.runs.run != before.run:
+        state.minute = ("", None)  # the next change is booked under the new run
     if kind == WORKFLOW_STARTED:
         _take_metadata(state, line)
         if before.ended and not state.runs.ended:
@@ -294,6 +300,17 @@ def _finding_accepted(state: State, line: Line) -> None:
         raise _impossible(line, "findings", f"expected an object of texts, not {shown(findings)}")
     for kind, covers in findings.items():
         state.accepted[_name(line, "findings", kind)] = Acceptance(covers, (reason or "").replace("\0", "␀"))
+
+
+def _tagged(state: State, line: Line) -> None:
+    tags = line.get("tags")
+    if not isinstance(tags, dict):
+        raise _impossible(line, "tags", f"expected an object of texts, not {shown(tags)}")
+    for key, value in tags.items():
+        if _name(line, "tags", value):
+            state.tags[_name(line, "tags", key)] = value
+        else:
+            state.tags.pop(key, None)
 
 
 def _take_metadata(state: State, line: Line) -> None:

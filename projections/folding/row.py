@@ -43,6 +43,8 @@ class Row:
     branch: str | None
     tool: str | None
     """Whose logs its readings come from, such as "Claude Code"; None without a reading."""
+    tags: str | None
+    """JSON: its own tags by key; None without any."""
     status: str
     start_time: str | None
     end_time: str | None
@@ -86,7 +88,7 @@ FIGURE_MAX: Final = 2**63 - 1
 """The largest figure of a column in every database: 9.2 billion USD, or as many tokens."""
 
 _MOMENTS: Final = ("start_time", "end_time", "last_activity", "created_at", "updated_at")
-_TEXTS: Final = ("workflow_template", "project", "branch", "tool")
+_TEXTS: Final = ("workflow_template", "project", "branch", "tool", "tags")
 _FIGURES: Final = tuple(column.name for column in fields(Row) if str(column.type).startswith("int"))
 
 
@@ -136,6 +138,7 @@ def _row(state: State, head: Head) -> Row:
         project=state.project or state.folder,
         branch=state.branch,
         tool=tools_of(state.kinds),
+        tags=_json(state.tags) if state.tags else None,
         status=state.status,
         start_time=state.start_time,
         end_time=state.end_time,

@@ -18,6 +18,7 @@ from ledger.events import timestamps
 
 __all__ = [
     "AMOUNTS",
+    "NAMES",
     "QUARTER_SECONDS",
     "TOKENS",
     "Amounts",
@@ -32,14 +33,14 @@ __all__ = [
 Key = tuple[str | None, str | None, str | None]
 """Agent, session and model; None where no event names one."""
 
-Dated = tuple[int, str | None]
-"""A quarter hour, and the evidence that it was taken from; None when the events carry their times."""
+Dated = tuple[int, str | None, int]
+"""A quarter hour, the evidence that it was taken from, None when the events carry their times, and the run."""
 
 QUARTER_SECONDS: Final = 900
 
 
 class Spend(NamedTuple):
-    """The spend of a quarter hour under one agent, session and model; None where no event names one.
+    """The spend of a quarter hour and a run under one agent, session and model; None where no event names one.
 
     `spent_at_from` names the evidence that the quarter hour was taken from, such as "file" for the modification time of
     the log; None: the events carry their times.
@@ -58,6 +59,7 @@ class Spend(NamedTuple):
     session_id: str | None
     model: str | None
     spent_at_from: str | None
+    run: int
     cost_nanousd: int
     input_tokens: int
     cache_write_tokens: int
@@ -70,7 +72,10 @@ class Spend(NamedTuple):
     partial: int
 
 
-AMOUNTS: Final = Spend._fields[5:]
+NAMES: Final = Spend._fields[: Spend._fields.index("cost_nanousd")]
+"""The names that tell two `Spend` of a workflow apart, in their order."""
+
+AMOUNTS: Final = Spend._fields[len(NAMES) :]
 """The names of the figures of a `Spend`, in their order."""
 
 TOKENS: Final = slice(AMOUNTS.index("input_tokens"), AMOUNTS.index("web_search_requests") + 1)
@@ -89,25 +94,26 @@ class Spent(dict[Key, Amounts]):
 
 
 def spend_rows(quarters: dict[Dated, Spent], partial: set[Key]) -> tuple[Spend, ...]:
-    """Return all rows that are not zero, in the order of quarter, agent, session, model and evidence.
+    """Return all rows that are not zero, in the order of their names.
 
     Args:
         partial: the keys with incomplete readings; one without any amount gets a row in the last quarter hour.
     """
     found = [
-        Spend(quarter, *key, spent_at_from, *[*amounts[:-1], int(key in partial)])
-        for (quarter, spent_at_from), spent in quarters.items()
+        Spend(quarter, *key, spent_at_from, run, *[*amounts[:-1], int(key in partial)])
+        for (quarter, spent_at_from, run), spent in quarters.items()
         for key, amounts in spent.items()
         if any(amounts)
     ]
     if found and (silent := partial.difference(one[1:4] for one in found)):
-        last = max(one.quarter for one in found)
-        found += [Spend(last, *key, None, *[*[0] * (len(AMOUNTS) - 1), 1]) for key in silent]
+        last = max(found, key=lambda one: (one.quarter, one.run))
+        found += [Spend(last.quarter, *key, None, last.run, *[*[0] * (len(AMOUNTS) - 1), 1]) for key in silent]
     return tuple(sorted(found, key=_order))
 
 
-def _order(spend: Spend) -> tuple[int, str, str, str, str]:
-    return (spend.quarter, spend.agent or "", spend.session_id or "", spend.model or "", spend.spent_at_from or "")
+def _order(spend: Spend) -> tuple[int, str, str, str, str, int]:
+    agent, session, model, evidence = (name or "" for name in spend[1:5])
+    return (spend.quarter, agent, session, model, evidence, spend.run)
 
 
 def quarter_of(moment: str) -> int:

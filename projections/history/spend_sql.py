@@ -1,12 +1,23 @@
-"""The query of spend sums, in SQL that both databases read."""
+"""The queries of spend sums, in SQL that both databases read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from projections.history.store import OWN, Group
+from projections.history.store import OWN, Group, Where
 
-__all__ = ["sums_query"]
+__all__ = ["TAGS", "between_query", "sums_query"]
+
+TAGS = "SELECT DISTINCT tags FROM workflow_history WHERE tags IS NOT NULL"
+"""The query of `HistoryStore.tags`."""
+
+_OF_SPEND = OWN | {"adw_id"}
+
+
+def between_query(table: str) -> str:
+    """Return the query of `HistoryStore.spent_between`; each bound is read from the index."""
+    return f"SELECT (SELECT min(quarter) FROM {table}), (SELECT max(quarter) FROM {table})"
 
 
 def sums_query(
@@ -15,25 +26,49 @@ def sums_query(
     first: int | None,
     last: int | None,
     *,
-    merged: bool,
+    starts: Sequence[int] | None,
+    where: Where,
     mark: str,
     nothing: str,
     sums: str,
-) -> tuple[str, list[int]]:
+) -> tuple[str, list[Any]]:
     """Return a query of `HistoryStore.spent`, and its values; its rows are the quarter, the group and the sums.
 
     Args:
         mark, nothing: how a database spells the placeholder of a value, and grouping by nothing.
         sums: the expressions of the sums; the table is called `spend` in them.
     """
-    own = OWN | {"adw_id"}
-    names = [f"spend.{name}" if name in own else f"history.{name}" for name in by]
-    keys = names if merged else ["spend.quarter", *names]
-    quarter = "max(spend.quarter)" if merged else "spend.quarter"
-    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if set(by) - own else ""
-    bounds = [(f"spend.quarter {sign} {mark}", bound) for sign, bound in ((">=", first), ("<=", last))]
-    given = [(term, bound) for term, bound in bounds if bound is not None]
-    where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
+    names = list(map(_column, by))
+    if starts is None:
+        quarter, keys = "spend.quarter", ["spend.quarter", *names]
+    else:
+        quarter, keys = "max(spend.quarter)", [*([_period(starts[1:])] if len(starts) > 1 else []), *names]
+    terms, values = list[str](), list[Any]()
+    for sign, bound in ((">=", first), ("<=", last)):
+        if bound is not None:
+            terms.append(f"spend.quarter {sign} {mark}")
+            values.append(bound)
+    for name, asked in where:
+        some = [value for value in asked if value is not None]
+        either = [f"{_column(name)} IN ({', '.join([mark] * len(some))})"] if some else []
+        either += [f"{_column(name)} IS NULL"] if None in asked else []
+        terms.append(f"({' OR '.join(either)})")
+        values += some
+    groups = {*by, *(name for name, _ in where)}
+    joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if groups - _OF_SPEND else ""
     selected, grouped = ", ".join([quarter, *names, sums]), ", ".join(keys) or nothing
-    query = f"SELECT {selected} FROM {table} AS spend {joined} {where} GROUP BY {grouped} ORDER BY 1"
-    return query, [bound for _, bound in given]
+    chosen = f"WHERE {' AND '.join(terms)}" if terms else ""
+    return f"SELECT {selected} FROM {table} AS spend {joined} {chosen} GROUP BY {grouped} ORDER BY 1", values
+
+
+def _column(name: Group) -> str:
+    return f"spend.{name}" if name in _OF_SPEND else f"history.{name}"
+
+
+def _period(starts: Sequence[int], at: int = 0) -> str:
+    """Return the expression that numbers the periods that these starts divide, by halves."""
+    if not starts:
+        return str(at)
+    middle = len(starts) // 2
+    before, after = _period(starts[:middle], at), _period(starts[middle + 1 :], at + middle + 1)
+    return f"CASE WHEN spend.quarter < {starts[middle]} THEN {before} ELSE {after} END"

@@ -31,6 +31,7 @@ __all__ = [
     "Recorded",
     "SpendSum",
     "Stored",
+    "Where",
     "by_upgrade",
     "decide",
     "era_of",
@@ -39,14 +40,29 @@ __all__ = [
     "visible_cost",
 ]
 
-OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from"})
+OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from", "run"})
 """Groups that are columns of the spend itself; the others are columns of its workflow's row."""
 
 Group = Literal[
-    "agent", "session_id", "model", "spent_at_from", "adw_id", "workflow_template", "issue_number", "project", "tool"
+    "agent",
+    "session_id",
+    "model",
+    "spent_at_from",
+    "run",
+    "adw_id",
+    "workflow_template",
+    "issue_number",
+    "project",
+    "branch",
+    "tool",
+    "tags",
+    "status",
 ]
 
-FOLD_VERSION: Final = 7
+Where = Sequence[tuple[Group, tuple[str | int | None, ...]]]
+"""Conditions on spend, all of which hold: a group, and the values of which it has one; None: no event names one."""
+
+FOLD_VERSION: Final = 8
 """Raised whenever the same lines give another row; every store then folds every ledger again."""
 
 UPGRADE: Final = "upgrade: retry counts"
@@ -256,7 +272,13 @@ class HistoryStore(Protocol):
         ...
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+        self,
+        by: Sequence[Group] = (),
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        starts: Sequence[int] | None = None,
+        where: Where = (),
     ) -> Iterator[SpendSum]:
         """Return the spend of all workflows by quarter hour and group, in the order of the quarter hours.
 
@@ -265,8 +287,18 @@ class HistoryStore(Protocol):
         Args:
             by: the groups besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
-            merged: sum over the quarter hours too; each group's sum then has its last quarter hour.
+            starts: sum over the periods that start with these quarter hours, sorted, all before the second start being
+                of the first; each sum then has its last quarter hour. Empty: over all of the time.
+            where: leave out what does not meet these conditions.
         """
+        ...
+
+    def spent_between(self) -> tuple[int, int] | None:
+        """Return the first and the last quarter hour with spend; None without any."""
+        ...
+
+    def tags(self) -> list[str]:
+        """Return the different `tags` that rows have, JSON."""
         ...
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple, Self, Unpack
@@ -147,6 +148,7 @@ def workflow(
     store: LedgerStore | None = None,
     prices: PriceBook | None = None,
     cumulative: bool = False,
+    tags: Mapping[str, str] | None = None,
     **start: Unpack[StartFields],
 ) -> RunWithCost:
     """Return a run of a workflow: started on entry, completed on exit, failed when an exception leaves the block.
@@ -154,7 +156,7 @@ def workflow(
     Args:
         raise_over_budget: `observe` and `charge` raise `BudgetExceeded` once what they appended is over the budget.
         start: what its start records, see `StartFields`.
-        data, store, prices, cumulative: as for `ledger.workflow`.
+        data, store, prices, cumulative, tags: as for `ledger.workflow`.
 
     Raises:
         InvalidInput: no budget is set that could be exceeded, or an argument is none; nothing was appended.
@@ -164,7 +166,7 @@ def workflow(
     account = _Account(workflow_id, ledgers, start.get("workflow_template"))
     if raise_over_budget and start.get("budget_usd") is None:
         account.require_budget()
-    run = RunWithCost(started, ledgers, cumulative=cumulative)
+    run = RunWithCost(started, ledgers, cumulative=cumulative, tags=tags)
     return run.accounted(account, raise_over_budget=raise_over_budget)
 
 

@@ -13,7 +13,8 @@ from projections.folding.cost_words import is_lower_bound
 from projections.folding.row import Row
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.history.store import Group, SpendSum
-from projections.reports.spend_report import at_least, quarters, total_tokens
+from projections.reports.periods import quarters
+from projections.reports.spend_report import at_least, total_tokens
 
 __all__ = ["GROUPS", "WINDOW_DAYS", "Figure", "Overview", "by_tool_of", "first_quarter", "overview"]
 

@@ -1,58 +1,44 @@
-"""Spend reports by day, ISO week, month or session, in a time zone.
+"""The general query of spend: split by any dimensions, filtered by any, by day, week, month or over all of a time.
 
-A report only groups the sums of a store, so every report of the same quarter hours adds up to the same nanodollar. A
-quarter hour belongs to the day on which it starts. Pure: the zone and the range are arguments.
+A report only groups the sums of a store, so every report of the same quarter hours adds up to the same nanodollar:
+
+    query = SpendQuery(by=("agent", "team"), per="month", where=(("project", ("shop",)),), first=first, last=last)
+    made = spend_report(history, query, zone, rules=configured_tags(config))
+    made.lines, made.total  # each with `amounts` (in the order of `AMOUNTS`), `models` and `at_least`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from operator import add
-from typing import Final, Literal
+from typing import Final
 
 from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
-from projections.history.query import Query
-from projections.history.store import Group, HistoryStore, SpendSum
+from projections.history.query import LIMIT_MAX, Query
+from projections.history.store import Group, HistoryStore, Where
+from projections.reports.dimensions import Dimension, Value, dimension
+from projections.reports.periods import Per, day_of, label_of, starts_of
+from projections.reports.tags import TagRules
 
 __all__ = [
-    "BY",
-    "PERIODS",
-    "By",
-    "Kind",
+    "SESSIONS",
     "Line",
     "Report",
+    "SpendQuery",
     "at_least",
-    "day_of",
-    "groups",
-    "last_activities",
-    "minute_of",
-    "quarters",
-    "report",
-    "spent_at_from",
+    "merged",
+    "sessions_by_activity",
+    "spend_report",
+    "spend_sums",
     "total_tokens",
-    "without_reading",
 ]
 
-Kind = Literal["daily", "weekly", "monthly", "session"]
-By = Literal["agent", "model", "template", "issue", "project", "session", "tool"]
-
-BY: Final[dict[By, Group]] = {
-    "agent": "agent",
-    "model": "model",
-    "template": "workflow_template",
-    "issue": "issue_number",
-    "project": "project",
-    "session": "session_id",
-    "tool": "tool",
-}
-"""The ways to split lines, and the group of spend of each."""
-
-PERIODS: Final[dict[Kind, str]] = {"daily": "date", "weekly": "week", "monthly": "month"}
-"""The label of a line's period; the lines of sessions have none."""
+SESSIONS: Final = ("session", "workflow")
+"""What a report of sessions is split by first."""
 
 _NOTHING: Final = [0] * len(AMOUNTS)
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
@@ -60,19 +46,40 @@ _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_to
 _PARTIAL: Final = AMOUNTS.index("partial")
 
 
+@dataclass(frozen=True, slots=True)
+class SpendQuery:
+    """What is asked of spend.
+
+    Attributes:
+        by: the names of the dimensions that lines are split by, see `dimensions.dimension`.
+        per: a line for each of these periods; None: over all of the time.
+        where: by name of a dimension the values that are asked for: any of these, and all of the names. "" asks for
+            what names none; text with `*` or `?` is a glob.
+        first, last: quarter hours, both included; None: no bound. See `periods.quarters`.
+    """
+
+    by: tuple[str, ...] = ()
+    per: Per | None = None
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    first: int | None = None
+    last: int | None = None
+
+
 @dataclass(slots=True)
 class Line:
     """One line of a report.
 
     Attributes:
-        labels: by column: the period or the session, and the group that the report is split by.
+        period: the name of its period; None: all of the time.
+        group: its value of each dimension of `by`.
         quarter: its last quarter hour.
-        at: its last activity, in seconds since 1970; where no more is known, the start of the quarter hour.
+        at: the last activity of a session, in seconds since 1970; by its last quarter hour where no more is known.
         models: figures by model; `amounts` is their sum.
         unknown: workflows without a reading; only of a total, since no model or agent is known of them.
     """
 
-    labels: dict[str, str | int | None]
+    period: str | None = None
+    group: tuple[Value, ...] = ()
     quarter: int = 0
     at: float = 0.0
     amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
@@ -95,13 +102,25 @@ class Line:
         self.models[model] = amounts if before is None else list(map(add, before, amounts))
         self.amounts = list(map(add, self.amounts, amounts))
 
+    def take_line(self, other: Line) -> None:
+        """Add the figures of another line."""
+        self.quarter = max(self.quarter, other.quarter)
+        for model, amounts in other.models.items():
+            self.take(model, amounts)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The lines of a report, and their sum by model."""
+    """The lines of a report, and their sum by model.
 
+    Attributes:
+        dated: nanodollars by the evidence that dates them, without those whose events have a time.
+    """
+
+    query: SpendQuery
     lines: list[Line]
     total: Line
+    dated: Mapping[str, int]
 
     @property
     def unpriced(self) -> dict[str, tuple[int, int]]:
@@ -109,85 +128,116 @@ class Report:
         pairs = {name: (amounts[_UNPRICED[0]], amounts[_UNPRICED[1]]) for name, amounts in self.total.models.items()}
         return {name: both for name, both in sorted(pairs.items()) if max(both) > 0}
 
+    def groups(self) -> list[Line]:
+        """Return what each group adds up to over all periods, the one with the highest cost first."""
+        found: dict[tuple[Value, ...], Line] = {}
+        for line in self.lines:
+            found.setdefault(line.group, Line(None, line.group)).take_line(line)
+        return sorted(found.values(), key=_highest_first)
 
-def groups(kind: Kind, by: By | None) -> list[Group]:
-    """Return the groups of the sums that a report is made of."""
-    split: list[Group] = [] if by is None else [BY[by]]
-    session: list[Group] = ["session_id", "adw_id"] if kind == "session" else []
-    return list(dict.fromkeys([*session, *split, "model"]))
 
-
-def report(
-    kind: Kind,
-    by: By | None,
-    sums: Iterable[SpendSum],
+def spend_report(
+    history: HistoryStore,
+    query: SpendQuery,
     zone: tzinfo | None,
     *,
+    rules: TagRules = (),
     descending: bool = False,
-    unknown: int = 0,
-    latest: Mapping[str, float] | None = None,
+    shown_as: Callable[[str, Value], Value] | None = None,
 ) -> Report:
-    """Return the lines by period or session, and within one by cost.
+    """Return the lines of a query: by period, and within one by cost, the highest first.
 
     Args:
-        sums: grouped by `groups`; those of sessions over all quarter hours.
-        zone: None is the local one of this host.
-        unknown: see `without_reading`.
-        latest: the last activity of workflows, in seconds since 1970; it orders their sessions.
+        zone: whose days; None is the local one of this host.
+        rules: see `dimensions.dimension`.
+        descending: the latest period first.
+        shown_as: returns the value that is shown for one of a dimension; those with the same one are one line.
+
+    Raises:
+        InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
+        HistoryUnavailable: the store cannot be used.
     """
-    names = groups(kind, by)
-    model_at = names.index("model")
-    lines: dict[tuple[str | int | None, ...], Line] = {}
-    total = Line({}, unknown=unknown)
-    days: dict[int, date] = {}
-    for quarter, group, amounts in sums:
-        day = days.get(quarter) or days.setdefault(quarter, day_of(quarter, zone))
-        labels = _labels(kind, by, day, dict(zip(names, group, strict=True)))
-        key = tuple([value for name, value in labels.items() if name != "last_activity"])
-        line = lines.get(key)
-        if line is None:
-            line = lines[key] = Line(labels, quarter)
-        elif quarter > line.quarter:
-            line.quarter, line.labels = quarter, labels
-        model = str(group[model_at] or UNATTRIBUTED)
+    named = [dimension(name, rules, history.tags) for name in query.by]
+    lines: dict[tuple[str | None, tuple[Value, ...]], Line] = {}
+    total, dated = Line(unknown=_without_reading(history, query, rules)), dict[str, int]()
+    for quarter, columns, amounts in spend_sums(history, query, zone, rules=rules):
+        values = [one.value(columns) for one in named]
+        if shown_as is not None:
+            values = [shown_as(one.name, value) for one, value in zip(named, values, strict=True)]
+        period = None if query.per is None else label_of(query.per, day_of(quarter, zone))
+        key = (period, tuple(values))
+        line = lines.get(key) or lines.setdefault(key, Line(*key, quarter))
+        line.quarter = max(line.quarter, quarter)
+        model = str(columns["model"] or UNATTRIBUTED)
         line.take(model, amounts)
         total.take(model, amounts)
-    found = [line for line in lines.values() if any(map(any, line.models.values()))]
-    _sort(found, kind, latest or {}, descending=descending)
-    return Report(found, total)
+        if (evidence := columns["spent_at_from"]) is not None and amounts[0]:
+            dated[str(evidence)] = dated.get(str(evidence), 0) + amounts[0]
+    found = sorted((line for line in lines.values() if any(map(any, line.models.values()))), key=_highest_first)
+    found.sort(key=lambda line: line.period or "", reverse=descending)
+    return Report(query, found, total, dict(sorted(dated.items())))
 
 
-def _sort(lines: list[Line], kind: Kind, latest: Mapping[str, float], *, descending: bool) -> None:
-    """Sort by period, or by the last activity of a session; within one by cost, the highest first."""
-    lines.sort(key=lambda line: (-line.amounts[0], str(line.labels.values())))
-    if kind == "session":
-        for line in lines:
-            line.at = _last_of(line, latest)
-        lines.sort(key=lambda line: line.at, reverse=descending)
-    else:
-        lines.sort(key=lambda line: str(line.labels[PERIODS[kind]]), reverse=descending)
+def spend_sums(
+    history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = ()
+) -> Iterator[tuple[int, Mapping[str, Value], Amounts]]:
+    """Yield the sums that answer a query: the last quarter hour, the values of columns, and the amounts.
 
-
-def _last_of(line: Line, latest: Mapping[str, float]) -> float:
-    """When a session was last active: with its workflow, if that was in the session's last quarter hour."""
-    at = latest.get(str(line.labels["adw_id"]), 0.0)
-    return at if int(at // QUARTER_SECONDS) == line.quarter else float(line.quarter * QUARTER_SECONDS)
-
-
-def without_reading(history: HistoryStore, first: int | None, last: int | None) -> int:
-    """Return how many workflows were last active in some quarter hours and have no reading: their cost is unknown.
-
-    Args:
-        first, last: quarter hours, both included; None: no bound.
+    The columns are those of its dimensions, `model` and `spent_at_from`; raises as `spend_report`.
     """
-    since, until = (_wire(first), _wire(None if last is None else last + 1))
-    return history.page(Query(basis="none", since=since, until=until, limit=1)).totals.count
+    wanted = [dimension(name, rules, history.tags) for name in query.by]
+    exact, rest = _conditions(history, query, rules)
+    names = [name for one in (*wanted, *(one for one, _ in rest)) for name in one.columns]
+    columns = list(dict.fromkeys([*names, "model", "spent_at_from"]))
+    for quarter, group, amounts in history.spent(
+        columns, first=query.first, last=query.last, starts=_starts(history, query, zone), where=exact
+    ):
+        values: dict[str, Value] = dict(zip(columns, group, strict=True))
+        if all(one.matches(values, asked) for one, asked in rest):
+            yield quarter, values, amounts
 
 
-def last_activities(history: HistoryStore) -> dict[str, float]:
-    """Return the last activity of each workflow that has one, in seconds since 1970."""
-    found = {row.adw_id: timestamps.moment(row.last_activity) for row in history.rows()}
-    return {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
+def _conditions(
+    history: HistoryStore, query: SpendQuery, rules: TagRules
+) -> tuple[Where, list[tuple[Dimension, tuple[str, ...]]]]:
+    """Return what the store can test by a column, and what is tested here."""
+    exact, rest = list[tuple[Group, tuple[Value, ...]]](), list[tuple[Dimension, tuple[str, ...]]]()
+    for name, asked in query.where:
+        one = dimension(name, rules, history.tags)
+        values = one.exact(asked)
+        if values is None:
+            rest.append((one, asked))
+        else:
+            exact.append((one.columns[0], values))
+    return exact, rest
+
+
+def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Sequence[int] | None:
+    """Return the quarter hours with which the periods of a query start, see `HistoryStore.spent`."""
+    span = history.spent_between()
+    if query.per is None or span is None:
+        return ()
+    first = span[0] if query.first is None else max(query.first, span[0])
+    last = span[1] if query.last is None else min(query.last, span[1])
+    return starts_of(query.per, first, max(first, last), zone)
+
+
+def _without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) -> int:
+    """Return how many workflows of a query were last active in its time and have no reading: their cost is unknown."""
+    conditions = [(dimension(name, rules, history.tags), asked) for name, asked in query.where]
+    if any(one.is_of_spend for one, _ in conditions):
+        return 0  # no agent, model, session or run is known of them
+    since, until = _wire(query.first), _wire(None if query.last is None else query.last + 1)
+    rows = Query(basis="none", since=since, until=until, limit=LIMIT_MAX if conditions else 1)
+    page = history.page(rows)
+    if not conditions:
+        return page.totals.count
+    count = 0
+    for offset in range(0, page.totals.count, LIMIT_MAX):
+        for row in history.page(replace(rows, offset=offset)).rows:
+            values: dict[str, Value] = {name: getattr(row, name) for one, _ in conditions for name in one.columns}
+            count += all(one.matches(values, asked) for one, asked in conditions)
+    return count
 
 
 def _wire(quarter: int | None) -> str | None:
@@ -198,29 +248,30 @@ def _wire(quarter: int | None) -> str | None:
         return None
 
 
-def spent_at_from(history: HistoryStore, first: int | None, last: int | None) -> dict[str, int]:
-    """Return nanodollars by the evidence that dates them, without those whose events have a time.
+def _highest_first(line: Line) -> tuple[int, str]:
+    return (-line.amounts[0], str(line.group))
 
-    Args:
-        first, last: quarter hours, both included; None: no bound.
+
+def sessions_by_activity(history: HistoryStore, made: Report, *, descending: bool = False) -> Report:
+    """Return a report by `SESSIONS` with its lines in the order of their last activity.
+
+    A session was last active with its workflow, if that was in the session's last quarter hour.
     """
-    found = history.spent(["spent_at_from"], first=first, last=last, merged=True)
-    sums = {str(group[0]): amounts[0] for _, group, amounts in found if group[0] is not None and amounts[0]}
-    return dict(sorted(sums.items()))
+    found = {row.adw_id: timestamps.moment(row.last_activity) for row in history.rows()}
+    latest = {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
+    workflow_at = made.query.by.index("workflow")
+    for line in made.lines:
+        at = latest.get(str(line.group[workflow_at]), 0.0)
+        line.at = at if int(at // QUARTER_SECONDS) == line.quarter else float(line.quarter * QUARTER_SECONDS)
+    return replace(made, lines=sorted(made.lines, key=lambda line: line.at, reverse=descending))
 
 
-def _labels(kind: Kind, by: By | None, day: date, group: dict[Group, str | int | None]) -> dict[str, str | int | None]:
-    labels: dict[str, str | int | None]
-    if kind == "session":
-        labels = {"session_id": group["session_id"], "adw_id": group["adw_id"], "last_activity": day.isoformat()}
-    elif kind == "daily":
-        labels = {"date": day.isoformat()}
-    elif kind == "weekly":
-        year, week, _ = day.isocalendar()
-        labels = {"week": f"{year:04d}-W{week:02d}"}
-    else:
-        labels = {"month": day.isoformat()[:7]}
-    return labels if by is None else labels | {by: group[BY[by]]}
+def merged(lines: Sequence[Line]) -> Line:
+    """Return the sum of lines, such as of those that are not shown."""
+    found = Line()
+    for line in lines:
+        found.take_line(line)
+    return found
 
 
 def at_least(amounts: Sequence[int]) -> bool:
@@ -231,45 +282,3 @@ def at_least(amounts: Sequence[int]) -> bool:
 def total_tokens(amounts: Sequence[int]) -> int:
     """Return the sum of input, cache writes, cache reads and output."""
     return sum(amounts[at] for at in _COUNTED)
-
-
-def day_of(quarter: int, zone: tzinfo | None) -> date:
-    """Return the day on which a quarter hour starts; outside the years 1 to 9999 the nearest one inside.
-
-    Args:
-        zone: None is the local one of this host.
-    """
-    try:
-        return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
-    except (OverflowError, ValueError, OSError):
-        return date.min if quarter < 0 else date.max
-
-
-def minute_of(at: float, zone: tzinfo | None) -> str:
-    """Return a moment in seconds since 1970 to the minute; outside the years 1 to 9999 only the nearest day inside.
-
-    Args:
-        zone: None is the local one of this host.
-    """
-    try:
-        return f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
-    except (OverflowError, ValueError, OSError):
-        return (date.min if at < 0 else date.max).isoformat()
-
-
-def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:
-    """Return the first and the last quarter hour of some days, both included; None: no bound.
-
-    Args:
-        zone: None is the local one of this host.
-    """
-    last = None if until is None or until == date.max else _first_of(until + timedelta(days=1), zone)
-    return None if since is None else _first_of(since, zone), None if last is None else last - 1
-
-
-def _first_of(day: date, zone: tzinfo | None) -> int | None:
-    try:
-        start = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
-    except (OverflowError, ValueError, OSError):
-        return None
-    return -int(-start // QUARTER_SECONDS)

@@ -27,7 +27,8 @@ from projections.json_text import json_bytes
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify
-from projections.reports.spend_report import groups, report
+from projections.reports.periods import PERIODS
+from projections.reports.spend_report import SESSIONS, SpendQuery, spend_report
 from tests.faults.forging import put
 from tests.projections.cli.test_app import Run
 from tests.projections.cli.test_app import run as run  # the fixture
@@ -139,11 +140,11 @@ def test_sums_above_64_bits_are_exact_and_hinder_no_other_row(history: HistorySt
     assert page.totals == totals_of(history.rows())
     assert page.totals.cost_nanousd == 27 * 10**18 + 2_380_000_000
     assert page.totals.input_tokens == 27 * 10**18
-    whole = report("daily", None, history.spent(groups("daily", None)), None)
+    whole = spend_report(history, SpendQuery(per="day"), None)
     assert whole.total.amounts[0] == page.totals.cost_nanousd
-    merged = list(history.spent(["model"], merged=True))
+    merged = list(history.spent(["model"], starts=()))
     assert [one.amounts[0] for one in merged] == [page.totals.cost_nanousd]
-    assert [one.amounts[0] for one in history.spent(merged=True)] == [page.totals.cost_nanousd]
+    assert [one.amounts[0] for one in history.spent(starts=())] == [page.totals.cost_nanousd]
     assert list(verify(store, history, Proof())) == []
     assert not any(shown.edited for shown in history.stored().values())
     assert refresh(store, history).unchanged == 4
@@ -233,7 +234,7 @@ def test_valid_events_of_extreme_values_change_no_other_workflows_row(
     assert history.page(Query()).totals == totals_of(history.rows())
     sums = [one.amounts[0] for one in history.spent(["model"])]
     assert sum(sums) == sum(row.actual_cost_nanousd for row in history.rows())
-    for kind in ("daily", "weekly", "monthly", "session"):
-        made = report(kind, "agent", history.spent(groups(kind, "agent"), merged=kind == "session"), None)
-        assert made.total.amounts[0] == sum(sums)
+    queries = [SpendQuery(("agent",), per) for per in PERIODS]
+    for query in (*queries, SpendQuery((*SESSIONS, "agent"))):
+        assert spend_report(history, query, None).total.amounts[0] == sum(sums)
     assert money.parse(MILLION_USD) == money.READING_NANOUSD_MAX

@@ -13,7 +13,7 @@ import click
 from ledger.errors import InvalidEvent, InvalidInput
 from ledger.events import money, timestamps
 from ledger.events.clock_check import problem_ahead
-from ledger.events.event import COST_OBSERVED, Event, cost_observed, workflow_ended, workflow_started
+from ledger.events.event import COST_OBSERVED, Event, cost_observed, workflow_ended, workflow_started, workflow_tagged
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.storage.append import Receipt
@@ -133,8 +133,9 @@ def _new_or_existing(given: str, *, as_json: bool) -> str:
     return given
 
 
-def _append(event: Event, *, as_json: bool) -> None:
-    receipt = store().append([event])[0]
+def _append(event: Event, *others: Event, as_json: bool) -> None:
+    """Append events in one write, and print the receipt of the first."""
+    receipt = store().append([event, *others])[0]
     _print(receipt, f"{_in_words(event)} is {_event(receipt)}", as_json=as_json)
 
 
@@ -220,16 +221,48 @@ def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
 @click.option("--branch", help="The git branch that it works on.")
 @click.option("--estimated-cost-usd", metavar="USD", help="What it is expected to cost.")
 @click.option("--budget-usd", metavar="USD", help="What it may cost.")
+@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag to group its cost by: team=payments.")
 @_run
 @_common
 @fields_as_options()
-def start_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
+def start_command(workflow_id: str, tags: tuple[str, ...], as_json: bool, **fields: Any) -> None:
     """Record that a run of a workflow starts: the first one, or the next one after an end.
 
     While a run is on, it adds what is given to that run.
     """
+    given = _tags("--tag", tags)
     workflow_id = _new_or_existing(workflow_id, as_json=as_json)
-    _append(workflow_started(workflow_id, **fields), as_json=as_json)
+    tagged = [workflow_tagged(workflow_id, tags=given, observed_at=fields["observed_at"])] if given else []
+    _append(workflow_started(workflow_id, **fields), *tagged, as_json=as_json)
+
+
+@click.command("tag")
+@workflow_argument
+@click.argument("tags", metavar="KEY=VALUE...", nargs=-1, required=True)
+@_common
+@fields_as_options()
+def tag_command(workflow_id: str, tags: tuple[str, ...], as_json: bool, **fields: Any) -> None:
+    """Tag a workflow: reports group and filter its cost by `--by KEY` and `--where KEY=VALUE`.
+
+    The last value of a key counts; `KEY=` removes the tag. No figure changes.
+    """
+    given = _tags("tag", tags)
+    _append(workflow_tagged(_existing(workflow_id), tags=given, **fields), as_json=as_json)
+
+
+def _tags(where: str, given: tuple[str, ...]) -> dict[str, str]:
+    """Return tags in texts such as `team=payments`.
+
+    Raises:
+        InvalidInput: a text is none.
+    """
+    tags: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidInput(f"{where} {text!r}: give KEY=VALUE, such as team=payments")
+        tags[key] = value
+    return tags
 
 
 @click.command("observe")

@@ -1,18 +1,23 @@
-"""`daily`, `weekly`, `monthly` and `session`: spend over time."""
+"""`spend`, `top`, `daily`, `weekly`, `monthly` and `session`: what was spent, when and on what.
+
+All of them ask the one query of `projections.reports.spend_report`.
+"""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
 import click
 
 from ledger.errors import InvalidInput
+from ledger.text import counted
 from projections.cli.first_steps import print_first_steps
-from projections.cli.options import data_option, history_option, import_option, json_option
+from projections.cli.numbers import Whole
+from projections.cli.options import config_path, data_option, history_option, import_option, json_option
 from projections.cli.output.agents import UNNAMED_SUBAGENTS, is_unnamed
 from projections.cli.output.console import console
 from projections.cli.output.costs import print_missing, print_unpriced, shown_cost
@@ -21,30 +26,29 @@ from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import csv_cell, plain, print_json
 from projections.cli.parsing import day_range
 from projections.cli.session import exit_code, opened
-from projections.documents.spend import spend_document, spend_figures
+from projections.documents.spend import PERIODS, Period, spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
-from projections.history.store import SpendSum
+from projections.reports.dimensions import DIMENSIONS, Value, parsed_where, split_names
+from projections.reports.periods import day_of, minute_of, quarters
 from projections.reports.spend_report import (
-    BY,
-    PERIODS,
-    By,
-    Kind,
+    SESSIONS,
+    Line,
     Report,
+    SpendQuery,
     at_least,
-    groups,
-    last_activities,
-    minute_of,
-    quarters,
-    report,
-    spent_at_from,
+    merged,
+    sessions_by_activity,
+    spend_report,
     total_tokens,
-    without_reading,
 )
+from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PERIOD_COLUMNS: Final[dict[Period, str]] = {"day": "date", "week": "week", "month": "month"}
+_SESSION_COLUMNS: Final = ("session_id", "adw_id", "last_activity")
 _LABELS: Final = {"session_id": "session", "adw_id": "workflow", "last_activity": "last activity"}
 """Columns that people know by another name than programs."""
 
@@ -66,12 +70,7 @@ _DROPPED: Final = (
 )
 """What a terminal that is too narrow goes without, step by step, before a name is broken."""
 
-
-def _once(context: click.Context, parameter: click.Parameter, value: tuple[By, ...]) -> By | None:
-    """An option that is given once at most; the last of several does not win unseen."""
-    if len(value) > 1:
-        raise click.BadParameter(f"give one of {', '.join(value)}", context, parameter)
-    return value[0] if value else None
+_NAMES: Final = f"{', '.join(DIMENSIONS)}, or the key of a tag"
 
 
 def _options(command: F) -> F:
@@ -82,7 +81,6 @@ def _options(command: F) -> F:
         import_option,
         click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
         json_option,
-        click.option("--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."),
         click.option("--breakdown", is_flag=True, help="Show each model below its line."),
         click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
         click.option("--until", metavar="DATE", help="The last day, or period: 2026-11-30, yesterday, last month."),
@@ -90,35 +88,77 @@ def _options(command: F) -> F:
             "--since", metavar="DATE", help="The first day, or period: 2026-11-01, last week; 7d: the last 7 days."
         ),
         click.option(
-            "--by", type=click.Choice(list(BY)), multiple=True, callback=_once, help="Split each line by this."
+            "--where",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Only of this: agent=plan, project=shop, team=payments, model='*opus*'; `issue=` for none. Several of "
+            "one name are alternatives.",
         ),
     ):
         command = option(command)
     return command
 
 
+def _by(text: str) -> Callable[[F], F]:
+    return click.option("--by", metavar="NAME[,NAME]", multiple=True, help=f"{text}: {_NAMES}.")
+
+
+_split_option: Final = _by("Split each line by these")
+_order_option: Final = click.option(
+    "--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."
+)
+
+
+@click.command("spend")
+@_by("A line for each of these")
+@click.option("--per", type=click.Choice(["day", "week", "month"]), help="And for each of these periods.")
+@click.option("-n", "limit", type=Whole(1), help="Only so many lines; the others are one.")
+@_order_option
+@_options
+def spend_command(per: Period | None, **options: Any) -> int:
+    """Show what was spent, on what and when: split by anything, filtered by anything, the highest cost first."""
+    return _print_report(per or "all", **options)
+
+
+@click.command("top")
+@_by("What cost most [default: workflow]")
+@click.option("-n", "limit", type=Whole(1), default=10, show_default=True, help="So many; the others are one line.")
+@_options
+def top_command(by: tuple[str, ...], **options: Any) -> int:
+    """Show what cost most."""
+    return _print_report("all", by=by or ("workflow",), order="asc", **options)
+
+
 @click.command("daily")
+@_split_option
+@_order_option
 @_options
 def daily_command(**options: Any) -> int:
     """Show what was spent each day."""
-    return _print_report("daily", **options)
+    return _print_report("day", **options)
 
 
 @click.command("weekly")
+@_split_option
+@_order_option
 @_options
 def weekly_command(**options: Any) -> int:
     """Show what was spent each week, from Monday to Sunday (ISO 8601)."""
-    return _print_report("weekly", **options)
+    return _print_report("week", **options)
 
 
 @click.command("monthly")
+@_split_option
+@_order_option
 @_options
 def monthly_command(**options: Any) -> int:
     """Show what was spent each month."""
-    return _print_report("monthly", **options)
+    return _print_report("month", **options)
 
 
 @click.command("session")
+@_split_option
+@_order_option
 @_options
 def session_command(**options: Any) -> int:
     """Show what each session spent, the latest last."""
@@ -126,9 +166,10 @@ def session_command(**options: Any) -> int:
 
 
 def _print_report(
-    kind: Kind,
+    period: Period,
     *,
-    by: By | None,
+    by: tuple[str, ...],
+    where: tuple[str, ...],
     since: str | None,
     until: str | None,
     timezone: str | None,
@@ -136,47 +177,55 @@ def _print_report(
     order: str,
     as_json: bool,
     as_csv: bool,
+    limit: int | None = None,
 ) -> int:
     if as_json and as_csv:
         raise InvalidInput("--json and --csv: give one of them")
-    zone = zone_named("--timezone", timezone)
+    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
     first, last = quarters(*day_range(since, until, zone), zone)
+    names = [name for name in split_names(by) if period != "session" or name not in SESSIONS]
+    split = (*(SESSIONS if period == "session" else ()), *names)
+    query = SpendQuery(split, PERIODS[period], parsed_where("--where", where), first, last)
     with opened(imports=True) as session:
-        sums = session.history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
-        unknown = without_reading(session.history, first, last)
-        if by == "agent" and not (as_json or as_csv):
-            sums = _with_unnamed_together(sums, groups(kind, by).index("agent"))
-        latest = last_activities(session.history) if kind == "session" else {}
-        made = report(kind, by, sums, zone, descending=order == "desc", unknown=unknown, latest=latest)
-        dated = spent_at_from(session.history, first, last)
+        shown_as = None if as_json or as_csv else _with_unnamed_together
+        made = spend_report(session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as)
+        if period == "session":
+            made = sessions_by_activity(session.history, made, descending=order == "desc")
+        unknown = made.total.unknown
         if as_json:
-            print_json(spend_document(kind, by, made, zone, dated, breakdown=breakdown))
+            print_json(spend_document(period, made, zone, breakdown=breakdown, limit=limit))
         elif as_csv:
-            _print_csv(kind, by, made, breakdown=breakdown)
+            _print_csv(period, made, zone, breakdown=breakdown, limit=limit)
         elif made.lines:
-            _print_table(kind, by, made, zone, breakdown=breakdown and by != "model")
-            print_evidence(console(), dated)
+            _print_table(period, made, zone, breakdown=breakdown and "model" not in query.by, limit=limit)
+            print_evidence(console(), made.dated)
         elif unknown:
             print_missing(console(), 0, unknown=unknown, incomplete=False)
         elif session.history.ids(""):
-            click.echo("nothing was spent" + " in this time" * bool(since or until))
+            click.echo("nothing was spent" + " in this time" * bool(since or until) + " on this" * bool(where))
         else:
             print_first_steps(session.where, shared=session.history.shared)
         return exit_code(session.problems)
 
 
-def _with_unnamed_together(sums: Iterable[SpendSum], agent_at: int) -> Iterator[SpendSum]:
-    """The sums, with sub-agents without a name as one agent."""
-    for quarter, group, amounts in sums:
-        agent = group[agent_at]
-        if isinstance(agent, str) and is_unnamed(agent):
-            group = (*group[:agent_at], UNNAMED_SUBAGENTS, *group[agent_at + 1 :])
-        yield SpendSum(quarter, group, amounts)
+def _with_unnamed_together(name: str, value: Value) -> Value:
+    """Return the agent that is shown: sub-agents without a name are one."""
+    unnamed = name == "agent" and isinstance(value, str) and is_unnamed(value)
+    return UNNAMED_SUBAGENTS if unnamed else value
 
 
-def _label_names(kind: Kind, by: By | None) -> list[str]:
-    period = [PERIODS[kind]] if kind in PERIODS else ["session_id", "adw_id", "last_activity"]
-    return [*period, *([] if by is None else [by])]
+def _label_names(period: Period, made: Report) -> list[str]:
+    """Return the columns that tell lines apart."""
+    if period == "session":
+        return [*_SESSION_COLUMNS, *made.query.by[len(SESSIONS) :]]
+    return [*([_PERIOD_COLUMNS[period]] if period in _PERIOD_COLUMNS else []), *made.query.by]
+
+
+def _labels(period: Period, line: Line, last_activity: str) -> list[Value]:
+    """Return the values of these columns."""
+    if period == "session":
+        return [*line.group[: len(SESSIONS)], last_activity, *line.group[len(SESSIONS) :]]
+    return [*([] if line.period is None else [line.period]), *line.group]
 
 
 def _csv_figures(amounts: Amounts) -> dict[str, Any]:
@@ -185,45 +234,46 @@ def _csv_figures(amounts: Amounts) -> dict[str, Any]:
     return {name: found[name] for name in _CSV_FIGURES}
 
 
-def _print_csv(kind: Kind, by: By | None, made: Report, *, breakdown: bool) -> None:
-    """A line per period, or with `breakdown` per model of it; there is no total, so that a column can be added up."""
-    labels = _label_names(kind, by)
-    named = breakdown and by != "model"
+def _print_csv(period: Period, made: Report, zone: tzinfo | None, *, breakdown: bool, limit: int | None) -> None:
+    """A line per group, or with `breakdown` per model of it; there is no total, so that a column can be added up."""
+    named = breakdown and "model" not in made.query.by
     names = list(_csv_figures([0] * len(AMOUNTS)))
     out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow([*labels, *(["model"] if named else []), *names])
-    for line in made.lines:
+    out.writerow([*_label_names(period, made), *(["model"] if named else []), *names])
+    for line in made.lines[:limit]:
         parts = sorted(line.models.items()) if named else [("", line.amounts)]
+        labels = _labels(period, line, day_of(line.quarter, zone).isoformat())
         for model, amounts in parts:
-            names = [csv_cell(line.labels[name]) for name in labels]
             figures = _csv_figures(amounts)
             if not amounts[0] and figures["at_least"]:
                 figures["cost_usd"] = ""  # the cost is unknown, and a column can still be added up
             figures["at_least"] = int(figures["at_least"])
-            out.writerow([*names, *([csv_cell(model)] if named else []), *figures.values()])
+            out.writerow([*map(csv_cell, labels), *([csv_cell(model)] if named else []), *figures.values()])
 
 
-def _print_table(kind: Kind, by: By | None, made: Report, zone: tzinfo | None, *, breakdown: bool) -> None:
-    labels = _label_names(kind, by)
-    columns = list(_COLUMNS) if by != "model" else [name for name in _COLUMNS if name != "models"]
-    names = [_LABELS.get(name, name) for name in labels]
+def _print_table(period: Period, made: Report, zone: tzinfo | None, *, breakdown: bool, limit: int | None) -> None:
+    labels = _label_names(period, made)
+    columns = list(_COLUMNS) if "model" not in made.query.by else [name for name in _COLUMNS if name != "models"]
     blank = [""] * (len(labels) - 1)
     shown = Table(
         None,
-        *names,
+        *([_LABELS.get(name, name) for name in labels] or [""]),
         *columns,
         right=tuple(name for name in columns if name != "models"),
         whole=("last activity", *([] if breakdown else ["date"])),
         dropped=_DROPPED,
     )
-    for line in made.lines:
-        about = [_label(line.labels[name], name) for name in labels]
-        if kind == "session":
-            about[labels.index("last_activity")] = minute_of(line.at, zone)
+    for line in made.lines[:limit]:
+        values = _labels(period, line, minute_of(line.at, zone))
+        about = [_label(value, name) for name, value in zip(labels, values, strict=True)] or ["all"]
         shown.add_row(*about, *_cells(columns, line.models, line.amounts))
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
                 shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
+    if limit is not None and (others := made.lines[limit:]):
+        rest = merged(others)
+        name = counted(len(others), "other")
+        shown.add_row(name, *blank, *_cells(columns, {}, rest.amounts, is_bound=rest.at_least), style="dim")
     shown.add_total("total", *blank, *_cells(columns, {}, made.total.amounts, is_bound=made.total.at_least))
     out, cost = console(), made.total.amounts[0]
     shown.print(out)
@@ -231,10 +281,10 @@ def _print_table(kind: Kind, by: By | None, made: Report, zone: tzinfo | None, *
     print_missing(out, cost, unknown=made.total.unknown, incomplete=made.total.is_partial)
 
 
-def _label(value: str | int | None, name: str) -> str:
+def _label(value: Value, name: str) -> str:
     if value is None:
         return UNATTRIBUTED
-    if name in ("session_id", "adw_id"):
+    if name in ("session_id", "adw_id", "session", "workflow"):
         return Id(plain(str(value)))
     return f"#{value}" if name == "issue" else plain(str(value))
 

@@ -48,7 +48,8 @@ from projections.history.suspects import Suspect, stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview
-from projections.reports.spend_report import Report, groups, quarters, report, spent_at_from, without_reading
+from projections.reports.periods import quarters
+from projections.reports.spend_report import Report, SpendQuery, spend_report
 
 __all__ = ["today"]
 
@@ -118,8 +119,7 @@ def _picture(session: CommandSession) -> _Picture:
     day = datetime.now().astimezone().date()
     now, after = datetime.now(UTC), idle_after()
     first, last = quarters(day, day, None)
-    of_day = history.spent(groups("daily", None), first=first, last=last)
-    spent = report("daily", None, of_day, None, unknown=without_reading(history, first, last))
+    spent = spend_report(history, SpendQuery(first=first, last=last), None)
     sums = history.spent(GROUPS, first=first_quarter(day), last=last)
     made = _Picture(day, located_data(), rows, spent, overview(day, rows, sums))
     for found in rows:
@@ -127,7 +127,7 @@ def _picture(session: CommandSession) -> _Picture:
             (made.idle if is_idle(found, now, after) else made.running).append(found)
     made.suspects = list(_suspects(session, rows, now))
     made.budgets = _budgets(rows, day)
-    made.dated = spent_at_from(history, first, last)
+    made.dated = dict(spent.dated)
     made.agents = _agents_here(session)
     return made
 

@@ -26,6 +26,7 @@ from projections.history.postgres.spend import PostgresSpend
 from projections.history.postgres.tables import ROW, Tables, only, records
 from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head_of, row_of, stored_of, values_of
 from projections.history.query import Page, Query
+from projections.history.spend_sql import TAGS
 from projections.history.store import (
     NO_LEDGER,
     AuditEntry,
@@ -37,6 +38,7 @@ from projections.history.store import (
     Recorded,
     SpendSum,
     Stored,
+    Where,
     changed,
     decide,
     removed,
@@ -179,9 +181,23 @@ class PostgresHistory(HistoryStore):
         return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+        self,
+        by: Sequence[Group] = (),
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        starts: Sequence[int] | None = None,
+        where: Where = (),
     ) -> Iterator[SpendSum]:
-        return self._connection.run(lambda cursor: self._spend.sums(cursor, by, first, last, merged=merged))
+        return self._connection.run(
+            lambda cursor: self._spend.sums(cursor, by, first, last, starts=starts, where=where)
+        )
+
+    def spent_between(self) -> tuple[int, int] | None:
+        return self._connection.run(self._spend.between)
+
+    def tags(self) -> list[str]:
+        return [tags for (tags,) in self._connection.run(lambda cursor: cursor.execute(TAGS).fetchall())]
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))

@@ -1,4 +1,4 @@
--- Schema version 5. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+-- Schema version 6. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
 --
 -- Versions:
 --   1  first
@@ -6,6 +6,7 @@
 --   3  costledger_spend_N: the column partial
 --   4  workflow_history_N: the column last_activity; costledger_spend_N: the column spent_at_from
 --   5  workflow_history_N: the columns branch and tool
+--   6  workflow_history_N: the column tags; costledger_spend_N: the column run
 --
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
@@ -19,6 +20,7 @@ CREATE TABLE workflow_history_N (
     project                  text,                          -- of the last start that names one, else by its logs' paths
     branch                   text,                          -- of the last start that names one
     tool                     text,                          -- whose logs its readings come from, such as Claude Code
+    tags                     text,                          -- JSON: its own tags by key; NULL without any
     status                   text NOT NULL,                 -- running, completed, failed or cancelled; from events only
     start_time               timestamptz,                   -- of the earliest start
     end_time                 timestamptz,                   -- of the end that decides
@@ -68,6 +70,7 @@ CREATE TABLE costledger_spend_N (
     session_id            text COLLATE "C",
     model                 text COLLATE "C",
     spent_at_from         text COLLATE "C",  -- the evidence for the quarter; NULL: the events carry their times
+    run                   bigint NOT NULL,   -- the run of the workflow, from 1
     cost_nanousd          bigint NOT NULL,   -- 1e-9 USD
     input_tokens          bigint NOT NULL,   -- uncached input
     cache_write_tokens    bigint NOT NULL,

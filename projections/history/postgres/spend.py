@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from projections.folding.spend import AMOUNTS, Spend
+from projections.folding.spend import AMOUNTS, NAMES, Spend
 from projections.history.postgres.connection import Cursor
 from projections.history.postgres.tables import records
-from projections.history.spend_sql import sums_query
-from projections.history.store import Group, SpendSum
+from projections.history.spend_sql import between_query, sums_query
+from projections.history.store import Group, SpendSum, Where
 
 __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
 
 SPEND_COLUMNS: Final = ("adw_id", *Spend._fields)
 
-_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 _SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
 
 
@@ -27,7 +26,7 @@ class PostgresSpend:
         self._table = table
         self._of = f"SELECT {columns} FROM {table} WHERE adw_id = ANY(%s)"
         self._remove = f"DELETE FROM {table} WHERE adw_id = ANY(%s)"
-        named = " AND ".join(f"spend.{name} IS NOT DISTINCT FROM gone.{name}" for name in _NAMES[1:])
+        named = " AND ".join(f"spend.{name} IS NOT DISTINCT FROM gone.{name}" for name in NAMES[1:])
         self._remove_some = (
             f"DELETE FROM {table} spend USING {records_of} gone "
             f"WHERE spend.adw_id = gone.adw_id AND spend.quarter = gone.quarter AND {named}"
@@ -45,7 +44,7 @@ class PostgresSpend:
 
     def of(self, cursor: Cursor, adw_id: str) -> tuple[Spend, ...]:
         """Return a workflow's rows, in the order of their names."""
-        order = ", ".join(f"{name} NULLS FIRST" for name in _NAMES)
+        order = ", ".join(f"{name} NULLS FIRST" for name in NAMES)
         return tuple([Spend(*values[1:]) for values in cursor.execute(f"{self._of} ORDER BY {order}", ([adw_id],))])
 
     def costs_nanousd(self, cursor: Cursor, adw_ids: Collection[str]) -> dict[str, int]:
@@ -57,12 +56,26 @@ class PostgresSpend:
         """Drop the rows of these workflows."""
         cursor.execute(self._remove, (list(adw_ids),))
 
+    def between(self, cursor: Cursor) -> tuple[int, int] | None:
+        """See `HistoryStore.spent_between`."""
+        first, last = cursor.execute(between_query(self._table)).fetchone() or (None, None)
+        return None if first is None else (first, last)
+
     def sums(
-        self, cursor: Cursor, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool
+        self,
+        cursor: Cursor,
+        by: Sequence[Group],
+        first: int | None,
+        last: int | None,
+        *,
+        starts: Sequence[int] | None,
+        where: Where,
     ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="%s", nothing="()", sums=_SUMS)
-        found = cursor.execute(query, bounds).fetchall()
+        query, given = sums_query(
+            self._table, by, first, last, starts=starts, where=where, mark="%s", nothing="()", sums=_SUMS
+        )
+        found = cursor.execute(query, given).fetchall()
         groups = len(by)
         return iter(
             [

@@ -15,6 +15,7 @@ from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
 from projections.history.query import Page, Query
+from projections.history.spend_sql import TAGS
 from projections.history.sqlite import pages
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.rebuild import fresh_rows
@@ -31,6 +32,7 @@ from projections.history.store import (
     Recorded,
     SpendSum,
     Stored,
+    Where,
     decide,
     removed,
 )
@@ -158,10 +160,24 @@ class SqliteHistory(HistoryStore):
             return self._spend.of(adw_id)
 
     def spent(
-        self, by: Sequence[Group] = (), *, first: int | None = None, last: int | None = None, merged: bool = False
+        self,
+        by: Sequence[Group] = (),
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        starts: Sequence[int] | None = None,
+        where: Where = (),
     ) -> Iterator[SpendSum]:
         with self._connection.errors():
-            yield from self._spend.sums(by, first, last, merged=merged)
+            yield from self._spend.sums(by, first, last, starts=starts, where=where)
+
+    def spent_between(self) -> tuple[int, int] | None:
+        with self._connection.errors():
+            return self._spend.between()
+
+    def tags(self) -> list[str]:
+        with self._connection.errors():
+            return [tags for (tags,) in self._db.execute(TAGS)]
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         with self._connection.errors(), self._connection.transaction():

@@ -1,4 +1,4 @@
--- Schema version 6.
+-- Schema version 7.
 --
 -- Versions:
 --   1  first
@@ -7,6 +7,7 @@
 --   4  the column last_activity; costledger_spend: the column spent_at_from
 --   5  costledger_total: sums in halves of 32 bits
 --   6  the columns branch and tool
+--   7  the column tags; costledger_spend: the column run
 
 -- One row per workflow, a pure function of its ledger (projections/folding/row.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -17,6 +18,7 @@ CREATE TABLE IF NOT EXISTS workflow_history (
     project                  TEXT,              -- of the last start that names one, else by the paths of its logs
     branch                   TEXT,              -- of the last start that names one
     tool                     TEXT,              -- whose logs its readings come from, such as Claude Code
+    tags                     TEXT,              -- JSON: its own tags by key; NULL without any
     status                   TEXT NOT NULL,     -- running, completed, failed or cancelled; from events only
     start_time               TEXT,              -- of the earliest start
     end_time                 TEXT,              -- of the end that decides
@@ -66,6 +68,7 @@ CREATE TABLE IF NOT EXISTS costledger_spend (
     session_id            TEXT,
     model                 TEXT,
     spent_at_from         TEXT,              -- the evidence for the quarter; NULL: the events carry their times
+    run                   INTEGER NOT NULL,  -- the run of the workflow, from 1
     cost_nanousd          INTEGER NOT NULL,  -- 1e-9 USD
     input_tokens          INTEGER NOT NULL,  -- uncached input
     cache_write_tokens    INTEGER NOT NULL,

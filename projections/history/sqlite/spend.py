@@ -6,14 +6,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from projections.folding.spend import AMOUNTS, Spend
-from projections.history.spend_sql import sums_query
-from projections.history.store import Group, SpendSum
+from projections.folding.spend import AMOUNTS, NAMES, Spend
+from projections.history.spend_sql import between_query, sums_query
+from projections.history.store import Group, SpendSum, Where
 
 __all__ = ["SqliteSpend"]
 
 _COLUMNS: Final = ", ".join(Spend._fields)
-_NAMES: Final = Spend._fields[: -len(AMOUNTS)]
 _HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
 """The upper and the lower half of every figure: sums of these fit into 64 bits, where those of the figures may not."""
 
@@ -25,7 +24,7 @@ class SqliteSpend:
         self._db = db
         self._of = f"SELECT {_COLUMNS} FROM {table} WHERE adw_id = ?"
         self._remove = f"DELETE FROM {table} WHERE adw_id = ?"
-        named = " AND ".join(f"{name} IS ?" for name in _NAMES)
+        named = " AND ".join(f"{name} IS ?" for name in NAMES)
         self._remove_one = f"{self._remove} AND {named}"
         marks = ", ".join("?" * (len(Spend._fields) + 1))
         self._insert = f"INSERT INTO {table} (adw_id, {_COLUMNS}) VALUES ({marks})"
@@ -34,7 +33,7 @@ class SqliteSpend:
     def put(self, adw_id: str, rows: Sequence[Spend]) -> None:
         """Store these as a workflow's rows; only those that differ are written."""
         stored, fresh = set(self._db.execute(self._of, (adw_id,))), set(rows)
-        gone = [(adw_id, *row[: len(_NAMES)]) for row in stored - fresh]
+        gone = [(adw_id, *row[: len(NAMES)]) for row in stored - fresh]
         if len(gone) == len(stored):
             self.remove(adw_id)
         else:
@@ -43,7 +42,7 @@ class SqliteSpend:
 
     def of(self, adw_id: str) -> tuple[Spend, ...]:
         """Return a workflow's rows, in the order of their names."""
-        order = ", ".join(_NAMES)
+        order = ", ".join(NAMES)
         return tuple([Spend(*values) for values in self._db.execute(f"{self._of} ORDER BY {order}", (adw_id,))])
 
     def cost_nanousd(self, adw_id: str) -> int:
@@ -55,10 +54,19 @@ class SqliteSpend:
         """Drop a workflow's rows."""
         self._db.execute(self._remove, (adw_id,))
 
-    def sums(self, by: Sequence[Group], first: int | None, last: int | None, *, merged: bool) -> Iterator[SpendSum]:
+    def between(self) -> tuple[int, int] | None:
+        """See `HistoryStore.spent_between`."""
+        first, last = self._db.execute(between_query(self._table)).fetchone()
+        return None if first is None else (first, last)
+
+    def sums(
+        self, by: Sequence[Group], first: int | None, last: int | None, *, starts: Sequence[int] | None, where: Where
+    ) -> Iterator[SpendSum]:
         """See `HistoryStore.spent`."""
-        query, bounds = sums_query(self._table, by, first, last, merged=merged, mark="?", nothing="NULL", sums=_HALVES)
-        for quarter, *values in self._db.execute(query, bounds):
+        query, given = sums_query(
+            self._table, by, first, last, starts=starts, where=where, mark="?", nothing="NULL", sums=_HALVES
+        )
+        for quarter, *values in self._db.execute(query, given):
             group, halves = values[: len(by)], values[len(by) :]
             amounts = [(upper << 32) + lower for upper, lower in zip(halves[::2], halves[1::2], strict=True)]
             yield SpendSum(quarter, tuple(group), amounts)

@@ -15,7 +15,7 @@ from projections.history.store import FOLD_VERSION, Stored, stored_cost
 
 __all__ = ["BEFORE", "SCHEMA_VERSION", "STORED", "UPSERT", "make_tables", "stored_of", "values_of"]
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"

@@ -76,7 +76,7 @@ class OverallTotals:
         service = self._service
         by_agent: dict[str, Amounts] = {}
         by_model: dict[str, Amounts] = {}
-        for _, (agent, model), amounts in service.history.spent(("agent", "model"), merged=True):
+        for _, (agent, model), amounts in service.history.spent(("agent", "model"), starts=()):
             for name, sums in ((agent, by_agent), (model, by_model)):
                 sum_of = sums.setdefault(str(name or UNATTRIBUTED), [0] * len(AMOUNTS))
                 for at, amount in enumerate(amounts):

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ledger.errors import InvalidInput
-from projections.documents.spend import PERIOD_OF, SpendDocument, spend_document
-from projections.reports.spend_report import (
-    By,
-    groups,
-    last_activities,
-    quarters,
-    report,
-    spent_at_from,
-    without_reading,
-)
+from projections.documents.spend import PERIODS, Period, SpendDocument, spend_document
+from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
+from projections.reports.periods import quarters
+from projections.reports.spend_report import SESSIONS, SpendQuery, sessions_by_activity, spend_report
 from projections.reports.timezones import day_named, zone_named
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
@@ -26,11 +20,10 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["spend"])
 
-_KINDS: Final = {period: kind for kind, period in PERIOD_OF.items()}
-
 _LINES_MAX: Final = 20_000
 """Of one answer, some megabytes; a page that asked for more asked by mistake."""
 
+_NAMES_MAX: Final = 20
 _ZONE_EXAMPLE: Final = "Europe/Berlin"
 
 
@@ -43,12 +36,34 @@ _ZONE_EXAMPLE: Final = "Europe/Berlin"
 def spend(
     request: Request,
     period: Annotated[
-        Literal["day", "week", "month", "session"],
-        Query(description="weeks start on Monday (ISO 8601); session: a line for each session, the latest last"),
+        Period,
+        Query(
+            description="weeks start on Monday (ISO 8601); session: a line for each session, the latest last; all: no "
+            "periods, the highest cost first"
+        ),
     ] = "day",
-    by: Annotated[By | None, Query(description="split each period by this", examples=["model"])] = None,
+    by: Annotated[
+        list[str] | None,
+        Query(
+            description=f"split each period by these: {', '.join(DIMENSIONS)}, or the key of a tag",
+            examples=["model"],
+            max_length=_NAMES_MAX,
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        Query(
+            description="only of this: a name as in `by`, `=` and a value; with `*` or `?` a glob, without a value "
+            "what has none; several of one name are alternatives",
+            examples=["project=shop"],
+            max_length=_NAMES_MAX,
+        ),
+    ] = None,
     since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
     until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=_LINES_MAX, description="so many lines; `others` is what the rest comes to")
+    ] = None,
     breakdown: Annotated[bool, Query(description="each line by model, too")] = False,
     timezone: Annotated[
         str, Query(description="whose days: an IANA name, or `local` of the server", examples=[_ZONE_EXAMPLE])
@@ -61,13 +76,17 @@ def spend(
     first_day, last_day = day_named("since", since), day_named("until", until)
     if first_day is not None and last_day is not None and first_day > last_day:
         raise InvalidInput(f"since {first_day} is after until {last_day}")
-    kind = _KINDS[period]
-    first, last = quarters(first_day, last_day, zone)
-    history = service_of(request).history
-    sums = history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
-    latest = last_activities(history) if kind == "session" else {}
-    made = report(kind, by, sums, zone, unknown=without_reading(history, first, last), latest=latest)
-    if len(made.lines) > _LINES_MAX:
+    service = service_of(request)
+    names = [name for name in split_names(by or ()) if period != "session" or name not in SESSIONS]
+    query = SpendQuery(
+        (*(SESSIONS if period == "session" else ()), *names),
+        PERIODS[period],
+        parsed_where("where", where or ()),
+        *quarters(first_day, last_day, zone),
+    )
+    made = spend_report(service.history, query, zone, rules=service.tag_rules)
+    if period == "session":
+        made = sessions_by_activity(service.history, made)
+    if limit is None and len(made.lines) > _LINES_MAX:
         raise InvalidInput(f"{len(made.lines):,} lines, and an answer may have {_LINES_MAX:,}: ask for fewer days")
-    dated = spent_at_from(history, first, last)
-    return answer(spend_document(kind, by, made, zone, dated, breakdown=breakdown))
+    return answer(spend_document(period, made, zone, breakdown=breakdown, limit=limit))

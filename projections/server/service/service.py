@@ -29,6 +29,7 @@ from projections.history.store import HistoryStore
 from projections.projector.row_lines import RowLines, lines_of
 from projections.replay.fold_cache import FoldCache
 from projections.reports.attention import Attention
+from projections.reports.tags import TagRules
 from projections.server.service.settings import Settings
 from projections.server.service.tokens import TokenRegister
 
@@ -113,6 +114,11 @@ class Service:
         """Return a row with its budget, idle or not by the clock; see `row_document`."""
         idle = is_idle(row, datetime.now(UTC), self.config.idle_after)
         return row_document(row, self.config.budgets, idle=idle, copy=copy)
+
+    @property
+    def tag_rules(self) -> TagRules:
+        """The tags that the configuration gives workflows as they are read."""
+        return self.config.tags
 
     def lines(self, workflow_id: str) -> RowLines:
         """Return the lines that a workflow's row was folded from; see `lines_of`."""

@@ -24,7 +24,7 @@ from ledger.storage.directory_store import DirectoryStore
 from projections.history.memory import MemoryHistory
 from projections.replay import reprice
 from projections.replay.refresh import project, refresh
-from projections.reports.spend_report import groups, report
+from projections.reports.spend_report import SpendQuery, spend_report
 from tests.ledger import logs
 from tests.ledger.transcript_lines import OPUS, SONNET, asked, counted, meta, said, turn, write
 
@@ -136,8 +136,8 @@ def test_rows_depend_on_the_order_of_import_and_sums_by_day_and_model_do_not(tmp
         history = MemoryHistory()
         assert refresh(store, history).problems == []
         rows.append({row.adw_id: row.output_tokens for row in history.rows()})
-        found = report("daily", "model", history.spent(groups("daily", "model")), timezone(timedelta(hours=12)))
-        sums.append([(line.labels, line.amounts) for line in found.lines])
+        found = spend_report(history, SpendQuery(("model",), "day"), timezone(timedelta(hours=12)))
+        sums.append([(line.period, line.group, line.amounts) for line in found.lines])
         row = project(one, "one").row
         ones.append((row.actual_cost_nanousd, row.output_tokens, row.total_tokens))
     assert rows == [{"s1": 14, "s2": 6}, {"s1": 14, "s2": 6}, {"s2": 20}]

@@ -357,7 +357,7 @@ def test_what_was_spent_is_grouped_by_what_its_rows_say(story: SqliteApplication
     copied = Copied(story, tmp_path / "data")
     import_source(copied.store, "history-db", story.path)
     copied.write()
-    found = {one.group: one.amounts[0] for one in copied.history.spent(["issue_number", "agent"], merged=True)}
+    found = {one.group: one.amounts[0] for one in copied.history.spent(["issue_number", "agent"], starts=())}
     assert (found[(17, "plan")], found[(17, "build")]) == (94_561_000, 2_280_000_000)
 
 

@@ -16,7 +16,7 @@ from ledger.events.event import Line
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.fold import State, fold, initial
 from projections.folding.row import row, spend
-from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Spend, quarter_of
+from projections.folding.spend import AMOUNTS, NAMES, QUARTER_SECONDS, Spend, quarter_of
 from tests.projections.lines import HEAD, attempts, ended, events, folded, numbered, reading, started
 from tests.projections.meter_model import MeterModel
 
@@ -43,8 +43,12 @@ def spread_lines(draw: st.DrawFn) -> list[Line]:
 
 
 def amounts(state: State) -> Counter[tuple[Any, ...]]:
-    """Spend by quarter hour, agent, session, model, evidence and which figure; no zeros, no lower bounds."""
-    found = {(*one[:5], place): figure for one in spend(state) for place, figure in zip(PLACES, one[5:], strict=True)}
+    """Spend by its names and which figure; no zeros, no lower bounds."""
+    found = {
+        (*one[: len(NAMES)], place): figure
+        for one in spend(state)
+        for place, figure in zip(PLACES, one[len(NAMES) :], strict=True)
+    }
     return Counter({key: figure for key, figure in found.items() if figure and key[-1] != "partial"})
 
 
@@ -59,9 +63,9 @@ def test_spend_is_the_change_of_the_naive_breakdown_event_by_event(lines: list[L
         spent_at, evidence = line.get("observed_at") or line["recorded_at"], None
         if "spent_at" in line:
             spent_at, evidence = min(line["spent_at"], line["recorded_at"]), "file"
-        quarter = quarter_of(str(spent_at))
+        quarter, run = quarter_of(str(spent_at)), max(one.get("run", 1) for one in lines[:length])
         for key in now.keys() | before.keys():
-            expected[(quarter, *key[:3], evidence, *key[3:])] += now[key] - before[key]
+            expected[(quarter, *key[:3], evidence, run, *key[3:])] += now[key] - before[key]
         before = now
     assert amounts(state) == Counter({key: figure for key, figure in expected.items() if figure})
 
@@ -150,8 +154,8 @@ def test_evidence_moves_what_was_spent_to_other_days_and_changes_no_sum(lines: l
     def sums(state: State) -> Counter[tuple[Any, ...]]:
         found: Counter[tuple[Any, ...]] = Counter()
         for one in spend(state):
-            for name, figure in zip(AMOUNTS[:-1], one[5:-1], strict=True):
-                found[(*one[1:4], name)] += figure
+            for name in AMOUNTS[:-1]:
+                found[(*one[1:4], name)] += getattr(one, name)
         return Counter({key: figure for key, figure in found.items() if figure})
 
     assert sums(dated) == sums(undated)
@@ -269,4 +273,4 @@ def test_a_quarter_hour_is_known_by_its_number(moment: str, quarter: int) -> Non
 def test_spend_names_the_usage_of_events() -> None:
     from ledger.events.fields import USAGE_FIELDS
 
-    assert Spend._fields[6:12] == USAGE_FIELDS
+    assert Spend._fields[7:13] == USAGE_FIELDS

@@ -242,10 +242,10 @@ def test_spend_is_kept_by_quarter_hour_and_summed_by_any_group(bench: Bench) -> 
         (0, "sdlc", 17, "0.50", 7),
         (1, "sdlc", 17, "1.00", 0),
     ]
-    merged = [(one.group, one.amounts[0]) for one in bench.history.spent(["agent"], merged=True)]
+    merged = [(one.group, one.amounts[0]) for one in bench.history.spent(["agent"], starts=())]
     assert merged == [(("plan",), 500_000_000), (("build",), 1_000_000_000)]
-    assert [one.amounts[0] for one in bench.history.spent(merged=True)] == [1_500_000_000]
-    assert list(bench.history.spent(first=0, last=1, merged=True)) == []
+    assert [one.amounts[0] for one in bench.history.spent(starts=())] == [1_500_000_000]
+    assert list(bench.history.spent(first=0, last=1, starts=())) == []
     later = quarter_of(at(15))
     assert sums(bench.history, first=later) == [(1, "1.00", 0)]
     assert sums(bench.history, last=later - 1) == [(0, "0.50", 7)]

@@ -1,10 +1,10 @@
-"""Reports: days of any zone, and every view of the same events adding up to the same nanodollar."""
+"""The general query of spend: every view, split and filter of the same events adds up to the same nanodollar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from itertools import product
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,42 +12,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.config.schema import TagConfig
+from ledger.errors import InvalidInput
+from ledger.events.event import cost_observed, workflow_ended, workflow_started, workflow_tagged
 from ledger.storage.memory_store import MemoryStore
-from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, quarter_of
+from projections.folding.spend import AMOUNTS
 from projections.history.memory import MemoryHistory
-from projections.history.store import SpendSum
 from projections.replay.refresh import refresh
+from projections.reports.dimensions import DIMENSIONS
+from projections.reports.periods import PERIODS, quarters
 from projections.reports.spend_report import (
-    BY,
-    By,
-    Kind,
+    SESSIONS,
     Line,
     Report,
+    SpendQuery,
     at_least,
-    day_of,
-    groups,
-    quarters,
-    report,
+    merged,
+    sessions_by_activity,
+    spend_report,
     total_tokens,
 )
+from projections.reports.tags import TagRules
 from tests.conftest import SteppingClock
+from tests.projections.reports.test_periods import zones
 
-KINDS: tuple[Kind, ...] = ("daily", "weekly", "monthly", "session")
-SPLITS: tuple[By | None, ...] = (None, *BY)
+RULES: TagRules = (
+    TagConfig(project="*/site", set={"team": "web", "cost_centre": "7"}),
+    TagConfig(set={"team": "everyone"}),
+)
+NAMES = (*DIMENSIONS, "team", "cost_centre")
 
-ZONES = [
-    "UTC",
-    "America/New_York",
-    "America/St_Johns",  # -03:30; until 2011 its clocks changed at one minute past midnight
-    "Asia/Kathmandu",  # +05:45
-    "Australia/Lord_Howe",  # half an hour of summer time
-    "Pacific/Apia",  # had no 30 December 2011
-    "Pacific/Kiritimati",  # +14:00
-    "Europe/Berlin",
-]
-zones = st.sampled_from(ZONES).map(ZoneInfo)
-quarter_hours = st.integers(quarter_of("1990-01-01T00:00"), quarter_of("2037-01-01T00:00"))
+splits = st.lists(st.sampled_from(NAMES), max_size=3, unique=True).map(tuple)
+pers = st.sampled_from([None, *PERIODS])
 
 
 @st.composite
@@ -62,10 +58,13 @@ def histories(draw: st.DrawFn) -> MemoryHistory:
                     name,
                     issue_number=draw(st.sampled_from([None, 17])),
                     workflow_template=draw(st.sampled_from([None, "sdlc"])),
-                    project=draw(st.sampled_from([None, "site"])),
+                    project=draw(st.sampled_from([None, "/srv/site", "/srv/shop"])),
+                    branch=draw(st.sampled_from([None, "main"])),
                 )
             ]
         )
+        if draw(st.booleans()):
+            store.append([workflow_tagged(name, tags={"team": draw(st.sampled_from(["payments", "search"]))})])
         for number in range(draw(st.integers(0, 5))):
             fields: dict[str, Any] = {
                 "agent": draw(st.sampled_from([None, "plan", "build"])),
@@ -81,6 +80,8 @@ def histories(draw: st.DrawFn) -> MemoryHistory:
         if draw(st.booleans()):
             ended_at = start + timedelta(days=draw(st.integers(0, 30)))
             store.append([workflow_ended(name, "completed", observed_at=ended_at)])
+            if draw(st.booleans()):
+                store.append([workflow_started(name), cost_observed(name, cost_usd="9.99", observed_at=ended_at)])
     history = MemoryHistory()
     assert refresh(store, history).problems == []
     return history
@@ -88,124 +89,85 @@ def histories(draw: st.DrawFn) -> MemoryHistory:
 
 def made(
     history: MemoryHistory,
-    kind: Kind,
-    by: By | None = None,
+    by: tuple[str, ...] = (),
+    per: Any = None,
     zone: tzinfo = UTC,
     since: date | None = None,
     until: date | None = None,
-    *,
-    descending: bool = False,
+    where: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    first, last = quarters(since, until, zone)
-    sums = history.spent(groups(kind, by), first=first, last=last, merged=kind == "session")
-    return report(kind, by, sums, zone, descending=descending)
+    asked = tuple((name, (value,)) for name, value in where.items())
+    return spend_report(history, SpendQuery(by, per, asked, *quarters(since, until, zone)), zone, rules=RULES)
 
 
 def summed(lines: list[Line]) -> list[int]:
-    return [sum(figures) for figures in zip([0] * len(AMOUNTS), *(line.amounts for line in lines), strict=True)]
+    return merged(lines).amounts
 
 
-@settings(max_examples=40)
-@given(histories(), zones, st.booleans())
-def test_every_view_of_the_same_events_sums_to_the_rows(history: MemoryHistory, zone: ZoneInfo, down: bool) -> None:
-    rows = history.rows()
-    cost, tokens = sum(row.actual_cost_nanousd for row in rows), sum(row.total_tokens for row in rows)
-    unpriced = sum(row.unpriced_events for row in rows)
-    for kind, by in product(KINDS, SPLITS):
-        shown = made(history, kind, by, zone, descending=down)
-        assert summed(shown.lines) == shown.total.amounts
-        assert (shown.total.amounts[0], total_tokens(shown.total.amounts)) == (cost, tokens)
-        assert sum(events for events, _ in shown.unpriced.values()) == unpriced
-
-
-@settings(max_examples=40)
-@given(histories(), zones, st.dates(date(2026, 10, 20), date(2026, 11, 25)))
-def test_two_ranges_that_meet_sum_to_the_whole_and_hold_only_their_days(
-    history: MemoryHistory, zone: ZoneInfo, day: date
+@settings(max_examples=60)
+@given(histories(), splits, pers, zones)
+def test_every_view_of_the_same_events_sums_to_the_rows(
+    history: MemoryHistory, by: tuple[str, ...], per: Any, zone: ZoneInfo
 ) -> None:
-    whole = made(history, "daily", None, zone).total.amounts
-    for kind in KINDS:
-        before = made(history, kind, None, zone, until=day - timedelta(days=1))
-        after = made(history, kind, None, zone, since=day)
-        assert [one + other for one, other in zip(before.total.amounts, after.total.amounts, strict=True)] == whole
-    before, after = made(history, "daily", zone=zone, until=day), made(history, "daily", zone=zone, since=day)
-    assert all(str(line.labels["date"]) <= day.isoformat() for line in before.lines)
-    assert all(str(line.labels["date"]) >= day.isoformat() for line in after.lines)
+    rows = history.rows()
+    shown = made(history, by, per, zone)
+    assert summed(shown.lines) == summed(shown.groups()) == shown.total.amounts
+    assert shown.total.amounts[0] == sum(row.actual_cost_nanousd for row in rows)
+    assert total_tokens(shown.total.amounts) == sum(row.total_tokens for row in rows)
+    assert sum(events for events, _ in shown.unpriced.values()) == sum(row.unpriced_events for row in rows)
+    assert shown.total.unknown == sum(row.cost_basis is None for row in rows)
+    assert len({(line.period, line.group) for line in shown.lines}) == len(shown.lines)
 
 
-@given(quarter_hours, zones)
-def test_a_quarter_hour_is_of_the_day_on_which_it_begins(quarter: int, zone: ZoneInfo) -> None:
-    day = day_of(quarter, zone)
-    assert day == datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
-    first, last = quarters(day, day, zone)
-    assert first is not None
-    assert last is not None
-    if (str(zone), day.year < 2012) != ("America/St_Johns", True):
-        assert first <= quarter <= last
-        assert day_of(first, zone) == day_of(last, zone) == day
-        assert (day_of(first - 1, zone), day_of(last + 1, zone)) != (day, day)
+@settings(max_examples=60)
+@given(histories(), st.sampled_from(NAMES), splits, pers, zones)
+def test_the_filters_for_each_value_of_a_dimension_divide_the_whole(
+    history: MemoryHistory, name: str, by: tuple[str, ...], per: Any, zone: ZoneInfo
+) -> None:
+    lines = made(history, (name,), None, zone).lines
+    values = ["" if line.group[0] is None else str(line.group[0]) for line in lines]
+    parts = [made(history, by, per, zone, where={name: value}) for value in values]
+    if name != "tool":  # a workflow of several tools is found by each of them
+        assert [part.total.amounts for part in parts] == [line.amounts for line in lines]
+    assert [summed(part.lines) for part in parts] == [part.total.amounts for part in parts]
 
 
-@pytest.mark.parametrize(
-    ("zone", "day", "hours"),
-    [
-        ("Europe/Berlin", date(2026, 3, 29), 23),
-        ("Europe/Berlin", date(2026, 10, 25), 25),
-        ("Australia/Lord_Howe", date(2026, 10, 4), 23.5),
-        ("Asia/Kathmandu", date(2026, 10, 4), 24),
-        ("Pacific/Apia", date(2011, 12, 30), 0),
-    ],
-)
-def test_a_day_is_as_long_as_its_clocks_say(zone: str, day: date, hours: float) -> None:
-    first, last = quarters(day, day, ZoneInfo(zone))
-    assert first is not None
-    assert last is not None
-    assert (last - first + 1) / 4 == hours
+@settings(max_examples=40)
+@given(histories(), zones, pers, st.dates(date(2026, 10, 20), date(2026, 11, 25)))
+def test_two_ranges_that_meet_sum_to_the_whole_and_hold_only_their_days(
+    history: MemoryHistory, zone: ZoneInfo, per: Any, day: date
+) -> None:
+    whole = made(history, (), per, zone).total
+    before = made(history, (), per, zone, until=day - timedelta(days=1))
+    after = made(history, (), per, zone, since=day)
+    assert [one + other for one, other in zip(before.total.amounts, after.total.amounts, strict=True)] == whole.amounts
+    assert before.total.unknown + after.total.unknown <= whole.unknown
+    for line in made(history, (), "day", zone, until=day).lines:
+        assert str(line.period) <= day.isoformat()
+    for line in made(history, (), "day", zone, since=day).lines:
+        assert str(line.period) >= day.isoformat()
 
 
-def test_both_sides_of_midnight_are_in_the_reports_zone() -> None:
-    assert day_of(quarter_of("2026-11-23T22:45:00"), ZoneInfo("Europe/Berlin")) == date(2026, 11, 23)
-    assert day_of(quarter_of("2026-11-23T23:00:00"), ZoneInfo("Europe/Berlin")) == date(2026, 11, 24)
-    assert day_of(quarter_of("2026-11-24T05:00:00"), ZoneInfo("America/New_York")) == date(2026, 11, 24)
-    assert day_of(quarter_of("2026-11-24T04:45:00"), ZoneInfo("America/New_York")) == date(2026, 11, 23)
-
-
-@pytest.mark.parametrize("day", [date.min, date.max])
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York", "UTC"])
-def test_the_ends_of_time_have_a_day(zone: str, day: date) -> None:
-    spelled = f"{day.isoformat()}T{'00:00' if day == date.min else '23:45'}"
-    assert abs(day_of(quarter_of(spelled), ZoneInfo(zone)) - day) <= timedelta(days=1)
-    first, last = quarters(date.min, date.max, ZoneInfo(zone))
-    assert first is None or first <= quarter_of("0001-01-01T12:00") + 96
-    assert last is None
-
-
-def sums(*spent: tuple[str, str | None, int]) -> Iterator[SpendSum]:
-    """Moment, model, nanodollars."""
-    for moment, model, cost in spent:
-        yield SpendSum(quarter_of(moment), (model,), [cost, *[0] * (len(AMOUNTS) - 1)])
-
-
-def test_weeks_are_those_of_iso_8601() -> None:
-    spent = [("2026-01-01T12:00", "m", 1), ("2025-12-29T12:00", "m", 1), ("2027-01-03T12:00", "m", 1)]
-    shown = report("weekly", None, sums(*spent), UTC)
-    assert [(line.labels["week"], line.amounts[0]) for line in shown.lines] == [("2026-W01", 2), ("2026-W53", 1)]
+def spent(*readings: tuple[str, str, str]) -> MemoryHistory:
+    """Moment, model and USD that the model's meter then reads."""
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
+    for moment, model, cost in readings:
+        at = f"{moment}:00Z"
+        store.append([cost_observed("w", model=model, cost_usd=cost, observed_at=at)])
+    refresh(store, history)
+    return history
 
 
 def test_lines_go_up_or_down_in_time_and_within_a_day_by_cost() -> None:
-    spent = [("2026-11-23T12:00", "a", 1), ("2026-11-23T13:00", "b", 2), ("2026-11-24T12:00", "a", 3)]
-    up = report("daily", "model", sums(*spent), UTC)
-    assert [tuple(line.labels.values()) for line in up.lines] == [
-        ("2026-11-23", "b"),
-        ("2026-11-23", "a"),
-        ("2026-11-24", "a"),
-    ]
-    down = report("daily", "model", sums(*spent), UTC, descending=True)
-    assert [tuple(line.labels.values()) for line in down.lines] == [
-        ("2026-11-24", "a"),
-        ("2026-11-23", "b"),
-        ("2026-11-23", "a"),
-    ]
+    history = spent(
+        ("2026-11-23T12:00", "a", "0.01"), ("2026-11-23T13:00", "b", "0.02"), ("2026-11-24T12:00", "a", "0.04")
+    )
+    query = SpendQuery(("model",), "day")
+    up = [("2026-11-23", ("b",)), ("2026-11-23", ("a",)), ("2026-11-24", ("a",))]
+    assert [(line.period, line.group) for line in spend_report(history, query, UTC).lines] == up
+    down = spend_report(history, query, UTC, descending=True)
+    assert [(line.period, line.group) for line in down.lines] == [up[2], *up[:2]]
+    assert [line.group for line in made(history, ("model",)).lines] == [("a",), ("b",)]
 
 
 def test_a_sum_is_a_lower_bound_where_something_in_it_is_one() -> None:
@@ -221,22 +183,84 @@ def test_a_sum_is_a_lower_bound_where_something_in_it_is_one() -> None:
 
 
 def test_a_day_that_took_back_all_it_spent_has_no_line() -> None:
-    spent = [("2026-11-23T12:00", "a", 1), ("2026-11-23T13:00", "a", -1), ("2026-11-24T12:00", "a", -3)]
-    shown = report("daily", None, sums(*spent), UTC)
-    assert [(line.labels["date"], line.amounts[0]) for line in shown.lines] == [("2026-11-24", -3)]
-    assert shown.total.amounts[0] == -3
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
+    for minute, cost in enumerate(["0.50", "0.20"]):
+        at = datetime(2026, 11, 23, 12, minute, tzinfo=UTC)
+        store.append([cost_observed("w", cost_usd=cost, observed_at=at)])
+    store.append([workflow_ended("w", "completed", observed_at=datetime(2026, 11, 24, tzinfo=UTC))])
+    refresh(store, history)
+    shown = [(line.period, line.amounts[0]) for line in made(history, (), "day").lines]
+    assert shown == [("2026-11-23", 500_000_000), ("2026-11-24", -300_000_000)]
+    store.append([cost_observed("w", cost_usd="0", final=True, reason="free", observed_at="2026-11-23T12:05:00Z")])
+    refresh(store, history)
+    assert sum(line.amounts[0] for line in made(history, (), "day").lines) == history.rows()[0].actual_cost_nanousd
 
 
-def test_a_session_is_told_with_its_workflow_and_its_last_day() -> None:
-    store = MemoryStore(clock=SteppingClock())
+def test_a_session_is_shown_with_its_workflow_in_the_order_of_activity() -> None:
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
     for name, day in (("w", 23), ("w", 25), ("v", 24)):
         at = datetime(2026, 11, day, 12, tzinfo=UTC)
         store.append([cost_observed(name, session_id="s", model=f"m{day}", cost_usd="0.25", observed_at=at)])
-    history = MemoryHistory()
     refresh(store, history)
-    shown = made(history, "session")
-    assert [line.labels for line in shown.lines] == [
-        {"session_id": "s", "adw_id": "v", "last_activity": "2026-11-24"},
-        {"session_id": "s", "adw_id": "w", "last_activity": "2026-11-25"},
-    ]
+    shown = sessions_by_activity(history, made(history, SESSIONS))
+    assert [line.group for line in shown.lines] == [("s", "v"), ("s", "w")]
     assert sorted(shown.lines[1].models) == ["m23", "m25"]
+
+
+def test_filters_take_numbers_globs_the_last_part_of_a_project_and_each_tool() -> None:
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
+    store.append(
+        [workflow_started("v", issue_number=17, project="/srv/Shop"), workflow_tagged("v", tags={"team": "a"})]
+    )
+    store.append([workflow_started("w", project="/srv/other")])
+    for name, kind, cost in (("v", "codex", "1"), ("v", "claude", "2"), ("w", "gemini", "4")):
+        store.append([cost_observed(name, model=f"{kind}-1", agent=kind, cost_usd=cost, source={"kind": kind})])
+    refresh(store, history)
+
+    def usd(**where: str) -> float:
+        return made(history, where=where).total.amounts[0] / 10**9
+
+    assert [usd(issue="#17"), usd(issue="17"), usd(issue=""), usd(issue="18")] == [3, 3, 4, 0]
+    assert [usd(project="shop"), usd(project="/srv/shop/"), usd(project="*o*")] == [3, 3, 7]
+    assert [usd(tool="codex"), usd(tool="claude-code"), usd(tool="Gemini CLI")] == [3, 3, 4]
+    assert [usd(model="*-1"), usd(model="CLAUDE*"), usd(model="claude"), usd(agent="codex", issue="17")] == [7, 2, 0, 1]
+    assert [usd(team="a"), usd(team="everyone"), usd(cost_centre="")] == [3, 4, 7]
+    either = SpendQuery(where=(("model", ("codex-1", "gemini-1")),))
+    assert spend_report(history, either, UTC).total.amounts[0] == 5 * 10**9
+    for where in ({"issue": "x"}, {"run": "-1"}, {"issue": "9" * 40}):
+        with pytest.raises(InvalidInput, match="give a number"):
+            usd(**where)
+
+
+def test_a_workflows_own_tags_are_found_without_rules() -> None:
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
+    for name, cost in (("v", "1"), ("w", "2")):
+        store.append([cost_observed(name, cost_usd=cost), workflow_tagged(name, tags={"team": name, "x": "1"})])
+    store.append([workflow_tagged("w", tags={"team": "", "x": "2"})])
+    refresh(store, history)
+    query = SpendQuery(("team", "tag:x"))
+    assert [line.group for line in spend_report(history, query, UTC).lines] == [(None, "2"), ("v", "1")]
+    for asked, usd in (("v", 1), ("", 2), ("w", 0)):
+        where = SpendQuery(where=(("team", (asked,)),))
+        assert spend_report(history, where, UTC).total.amounts[0] == usd * 10**9
+
+
+def test_a_name_that_nothing_has_is_refused_with_what_there_is() -> None:
+    history = spent(("2026-11-23T12:00", "a", "0.01"))
+    with pytest.raises(InvalidInput, match="did you mean 'model'"):
+        spend_report(history, SpendQuery(("modle",)), UTC)
+    with pytest.raises(InvalidInput, match="the tags cost_centre, team"):
+        spend_report(history, SpendQuery(where=(("tag:colour", ("red",)),)), UTC, rules=RULES)
+
+
+def test_each_run_of_a_workflow_has_its_own_cost() -> None:
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
+    for run in range(3):
+        store.append([workflow_started("w"), cost_observed("w", counter=f"c{run}", cost_usd=f"{run + 1}.00")])
+        store.append([workflow_ended("w", "failed")])
+    refresh(store, history)
+    assert {line.group: line.amounts[0] // 10**9 for line in made(history, ("run",)).lines} == {
+        (1,): 1,
+        (2,): 2,
+        (3,): 3,
+    }
