@@ -66,6 +66,9 @@ class ClaudeCode:
         ),
         Limit("what a fork carries over from its parent", ("stream logs",), ("fork",), since="2.1.300", below=()),
         Limit(
+            "what a resumed process spent before its first line", ("status line",), ("two-terminals",), since="2.1.276"
+        ),
+        Limit(
             "metrics alone do not show what a killed process had not exported", _OTLP, since="2.1.276", below=("kill",)
         ),
     )

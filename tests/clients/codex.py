@@ -57,6 +57,7 @@ class Codex:
         Limit("sub-agents came later", scenarios=("sub-agents",), until="0.140.0"),
         Limit("a session is refused to a second process", scenarios=_BOTH, since="0.140.0"),
         Limit("`/compact` is for a terminal", scenarios=("compact",)),
+        Limit("at a terminal, it first offers another model", scenarios=_TYPED, until="0.140.0"),
     )
     limits = (
         Limit("rollouts of this version leave no trace of web searches", ("rollouts",), until="0.63.0", below=_SEARCH),

@@ -22,6 +22,7 @@ __all__ = ["Client", "How", "Stage", "Turn"]
 How = Literal["new", "resume", "continue", "fork"]
 
 TURN_SECONDS_MAX: Final = 60.0
+_ENTERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +231,16 @@ class Stage:
         return made
 
     def type(self, terminal: Terminal, line: str, *, asks: bool = True) -> None:
-        """Type a line, and wait until it was answered and drawn."""
+        """Type a line, and wait until it was answered and drawn; a client that is still starting may miss the Enter."""
         before = self._asked()
         terminal.type(line)
-        until = time.monotonic() + 20
-        while asks and self._asked() == before and time.monotonic() < until:
-            time.sleep(0.05)
+        for _ in range(_ENTERS if asks else 0):
+            until = time.monotonic() + 5
+            while self._asked() == before and time.monotonic() < until:
+                time.sleep(0.05)
+            if self._asked() != before:
+                break
+            terminal.enter()
         self._settle()
         terminal.wait_until_quiet(1.2, 10)
 

@@ -74,6 +74,9 @@ class Terminal:
         """Type a line; Enter comes a moment later, so that it is not taken for a part of a pasted text."""
         os.write(self._ours, text.encode())
         time.sleep(1)
+        self.enter()
+
+    def enter(self) -> None:
         os.write(self._ours, b"\r")
 
     def end(self, seconds: float) -> None:
