@@ -242,7 +242,7 @@ class Stage:
                 break
             terminal.enter()
         self._settle()
-        terminal.wait_until_quiet(1.2, 10)
+        terminal.wait_until_quiet(2.5, 15)
 
     def last_session(self) -> str:
         """Return the session of the last answer."""
@@ -252,7 +252,7 @@ class Stage:
     def leave(self, terminal: Terminal) -> None:
         """End the client as its user does."""
         terminal.type(self.client.leave)
-        terminal.end(10)
+        terminal.end(40)
 
     def finish(self) -> None:
         for terminal in self._terminals:

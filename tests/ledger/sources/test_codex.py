@@ -249,3 +249,31 @@ def test_default_places_and_the_folders_of_sessions(tmp_path: Path, monkeypatch:
     assert transcript("codex").files(tmp_path) == files
     assert transcript("codex").identify(tmp_path)
     assert not transcript("claude").identify(tmp_path)
+
+
+def searched(kind: str = "search", **more: Any) -> dict[str, Any]:
+    """A web search, or the opening of a page, as a version with an id writes it and as one without."""
+    payload = {"type": "web_search_call", "status": "completed", "action": {"type": kind}, **more}
+    return {"type": "response_item", "timestamp": "2026-08-01T08:00:01.000Z", "payload": payload}
+
+
+def test_a_web_search_costs_its_fee_once_before_or_after_its_tokens_and_in_a_fork(tmp_path: Path) -> None:
+    parent = [turn(), searched(id="ws_1"), counted(1000), searched("open_page"), searched()]
+    write(tmp_path / "codex" / "parent.jsonl", meta("s", cli_version="0.171.0"), *parent)
+    copied = [meta("fork", 5, parent="s", cli_version="0.171.0"), meta("s"), *parent, searched(), counted(1800)]
+    write(tmp_path / "codex" / "fork.jsonl", *copied)
+    store = MemoryStore()
+    import_source(store, "codex", tmp_path / "codex")
+    rows = [project(store, id).row for id in sorted(store.workflow_ids())]
+    assert sum(row.actual_cost_nanousd for row in rows) == 1800 * 1250 + 3 * 10_000_000
+    assert {row.cost_basis for row in rows} == {"priced"}
+
+
+@pytest.mark.parametrize(("version", "basis"), [("0.58.0", "partial"), ("0.63.0", "priced"), (None, "priced")])
+def test_versions_without_a_trace_of_web_searches_are_lower_bounds(
+    tmp_path: Path, version: str | None, basis: str
+) -> None:
+    store = MemoryStore()
+    lines = [meta("s", **({"cli_version": version} if version else {})), turn(), counted(1000)]
+    import_source(store, "codex", write(tmp_path / "r.jsonl", *lines))
+    assert project(store, "s").row.cost_basis == basis

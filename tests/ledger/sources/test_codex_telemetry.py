@@ -88,6 +88,22 @@ def test_a_sub_agents_calls_are_another_conversations_so_the_row_is_a_lower_boun
     assert (row(store).actual_cost_nanousd, row(store).cost_basis) == (COST, "partial")
 
 
+def test_a_web_search_has_no_figure_so_the_session_is_a_lower_bound(tmp_path: Path) -> None:
+    text = SAMPLE.read_text(encoding="utf-8")
+    searched = json.loads(text.splitlines()[2])
+    for record in searched["resourceLogs"][0]["scopeLogs"][0]["logRecords"]:
+        named = {attribute["key"]: attribute["value"] for attribute in record["attributes"]}
+        record["attributes"] = [
+            {"key": "event.name", "value": {"stringValue": "codex.sse_event"}},
+            {"key": "event.kind", "value": {"stringValue": "response.web_search_call.completed"}},
+            *({"key": key, "value": named[key]} for key in ("conversation.id", "model", "event.timestamp")),
+        ]
+    path, store = tmp_path / "logs.jsonl", MemoryStore()
+    path.write_text(text + json.dumps(searched) + "\n", encoding="utf-8")
+    assert import_source(store, "otlp", path).skipped == []
+    assert (row(store).actual_cost_nanousd, row(store).cost_basis) == (COST, "partial")
+
+
 def test_a_count_that_is_none_is_named_by_file_and_line(tmp_path: Path) -> None:
     request = json.loads(SAMPLE.read_text(encoding="utf-8").splitlines()[2])
     for record in request["resourceLogs"][0]["scopeLogs"][0]["logRecords"]:
