@@ -163,6 +163,8 @@ class StatusLineSession:
         logged: a log of it was imported, too: the two cannot be matched, and the higher counts.
         assumed: what its first figure carries over is assumed: no hook said that the session before was cleared.
         short: its client may leave a part out of its figures.
+        total_nanousd: of the process, where this is the meter of a single one.
+        own_meters: of its processes that other agents ran, by the id of each meter.
     """
 
     agent: str | None = None
@@ -174,12 +176,15 @@ class StatusLineSession:
     logged: bool = False
     assumed: bool = False
     short: bool = False
+    total_nanousd: int = 0
+    own_meters: dict[str, StatusLineSession] = field(default_factory=dict)
 
     @property
     def outside_meter_nanousd(self) -> int:
         """The part of it that is recorded under other agents, or in other ledgers."""
         other_agents = sum(cost for (agent, _), cost in self.messages.items() if agent != self.agent)
-        return other_agents + self.elsewhere_nanousd
+        own = sum(max(each.total_nanousd, sum(each.messages.values())) for each in self.own_meters.values())
+        return other_agents + own + self.elsewhere_nanousd
 
     @property
     def cost_nanousd(self) -> int:
@@ -213,7 +218,10 @@ def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
     if line["type"] != COST_OBSERVED or "session_id" not in line:
         return
     session = found.setdefault(line["session_id"], StatusLineSession())
-    cost = money.from_wire(line.get("cost_usd", "0.00"))
+    cost, source = money.from_wire(line.get("cost_usd", "0.00")), line.get("source") or {}
+    whole, apart, process = line["session_id"].rpartition(":")
+    if apart and process == source.get("process"):
+        found.setdefault(whole, StatusLineSession()).own_meters[line["session_id"]] = session
     if "message_id" in line:
         key = (line.get("agent"), line["message_id"])
         session.messages[key] = max(cost, session.messages.get(key, 0))
@@ -222,7 +230,6 @@ def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
         return
     if not session.covered:
         session.agent, session.recorded, session.covered = line.get("agent"), True, True
-    source = line.get("source") or {}
     if source.get("kind") == KIND:
         base = money.from_wire(source.get("series_base_usd", "0.00"))
         shown, carried = money.from_wire(source["series_cost_usd"]), _is_carried(source.get("version"))
@@ -232,6 +239,7 @@ def _learn(found: dict[str, StatusLineSession], line: Line) -> None:
         session.short = session.short or is_short(source.get("version"))
     elif source.get("kind") == _LOG_KIND:
         session.logged = True
+        session.total_nanousd = max(session.total_nanousd, cost)
 
 
 def _readings(

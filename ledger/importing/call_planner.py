@@ -7,23 +7,20 @@ are under one agent. Pure: no file, no clock.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from ledger.events import money, timestamps
 from ledger.events.event import call_observed, cost_observed
 from ledger.events.ids import digest
 from ledger.importing.counter_planner import CounterPlanner
 from ledger.importing.import_plan import ImportPlan
-from ledger.importing.ledger_state import NAMELESS, TELEMETRY, UNMATCHED, ModelPath
+from ledger.importing.ledger_state import NAMELESS, STREAM, TELEMETRY, UNMATCHED, ModelPath
 from ledger.pricing.price_book import PriceBook, price_event, price_of
 from ledger.providers.model_names import plain_name
 from ledger.providers.usage import is_larger, measure
 from ledger.sources.findings import Call, Counter
 
 __all__ = ["CallPlanner"]
-
-_STREAM: Final = "claude_stream"
-"""The kind of source whose totals can be final."""
 
 
 class CallPlanner:
@@ -33,10 +30,14 @@ class CallPlanner:
         self._plan, self._state, self._counters = plan, plan.state, counters
         self._prices, self._moment = prices, moment
         self._reopened: set[str] = set()
+        self._noted: set[str] = set()
 
     def plan(self, call: Call) -> None:
         """Plan a reading of a call, priced when it names no cost, unless the ledger has it at least as large."""
         message_id, is_recorded = self._recorded_id(call)
+        if self._is_covered_elsewhere(call, message_id):
+            self._reopen(call.session_id)
+            return
         if not is_recorded and self._cannot_be_matched(call):
             self._plan_unmatched(call)
             return
@@ -68,6 +69,19 @@ class CallPlanner:
         for name in call.names:
             state.aliases.setdefault(name, call.message_id)
         return call.message_id, False
+
+    def _is_covered_elsewhere(self, call: Call, message_id: str) -> bool:
+        """Whether a process's own meter has the call, or may have it: several agents ran the session's processes."""
+        session_id, path = call.session_id, self._state.messages.get(message_id)
+        if not call.client or call.kind == STREAM or session_id is None:
+            return False
+        if not (self._state.has_own_meter(path[1]) if path else session_id in self._state.own_meters):
+            return False
+        if session_id not in self._noted:
+            self._noted.add(session_id)
+            reason = f"the processes of session {session_id} count under several agents"
+            self._plan.note(call.location, f"{reason}; their calls would be added to them")
+        return True
 
     def _cannot_be_matched(self, call: Call) -> bool:
         """Whether the ledger may have this call without a native id that both accounts of it name."""
@@ -158,7 +172,7 @@ class CallPlanner:
                         model=path[2],
                         partial=True,
                         id=digest("open", *path, fields["cost_usd"]),
-                        source={"kind": _STREAM},
+                        source={"kind": STREAM},
                         **fields,
                     )
                 )

@@ -17,7 +17,7 @@ from ledger.events.event import cost_observed
 from ledger.events.ids import digest
 from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.importing.import_plan import ImportPlan
-from ledger.importing.ledger_state import TELEMETRY, UNMATCHED, ModelPath
+from ledger.importing.ledger_state import STREAM, TELEMETRY, UNMATCHED, ModelPath
 from ledger.providers.model_names import plain_name
 from ledger.sources.findings import Counter
 
@@ -52,6 +52,12 @@ class CounterPlanner:
 
     def plan(self, counter: Counter) -> None:
         """Plan a reading of a counter's meter, unless its figure is the same."""
+        own = self._state.own_meters_nanousd(counter.session_id or "") if counter.client else None
+        if own is not None and counter.kind != STREAM:
+            if counter.model is not None or counter.cost_usd is None:
+                return  # what of a model the session's other meters have is unknown
+            rest = max(0, money.parse(counter.cost_usd) - own)
+            counter = replace(counter, cost_usd=money.to_wire(rest), usage=None, partial=True, final=False)
         path = self._path(counter)
         series = self._state.counters.setdefault((path, counter.kind), CounterSeries())
         cost = None if counter.cost_usd is None else money.parse(counter.cost_usd)

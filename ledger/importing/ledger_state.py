@@ -17,7 +17,7 @@ from ledger.events.runs import Runs
 from ledger.importing.counter_series import CounterFigure, CounterSeries
 from ledger.providers.usage import measure
 
-__all__ = ["NAMELESS", "TELEMETRY", "UNMATCHED", "LedgerState", "ModelPath", "SessionMeter", "state_of"]
+__all__ = ["NAMELESS", "STREAM", "TELEMETRY", "UNMATCHED", "LedgerState", "ModelPath", "SessionMeter", "state_of"]
 
 SessionMeter = tuple[str | None, str]
 """A session's meter: its agent and its session id there."""
@@ -26,6 +26,8 @@ ModelPath = tuple[str | None, str | None, str | None]
 """Agent, session and model: the levels above a message."""
 
 
+STREAM: Final = "claude_stream"
+"""The kind of source whose processes can have meters of their own, and whose totals can be final."""
 TELEMETRY: Final = "otlp"
 """The kind of source whose calls are identified by the provider's request id alone."""
 UNMATCHED: Final = "_unmatched"
@@ -41,6 +43,8 @@ class LedgerState:
     Attributes:
         seq: of its last line, 0 without a ledger.
         meters: a process's meter, by `(session id as the source has it, process)`.
+        own_meters: nanodollars of each process that has a meter of its own, by session and by the id of the meter: of
+            each message, and under "" its total.
         session_agents: the agent of each session: of its first own reading, before that of its first message.
         covered: sessions that have a reading of their own or of one of their models.
         message_agents: all agents of a session's messages; ledgers of earlier versions have several.
@@ -64,6 +68,7 @@ class LedgerState:
     seq: int = 0
     ids: set[str] = field(default_factory=set)
     meters: dict[tuple[str, str], SessionMeter] = field(default_factory=dict)
+    own_meters: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     session_agents: dict[str, str | None] = field(default_factory=dict)
     covered: set[str] = field(default_factory=set)
     message_agents: dict[str, set[str | None]] = field(default_factory=dict)
@@ -87,12 +92,25 @@ class LedgerState:
     last_activity: str = ""
     ended_at: str = ""
 
+    def own_meters_nanousd(self, session_id: str) -> int | None:
+        """Return what the processes of a session cost that have a meter each, under other agents; None without any."""
+        found = self.own_meters.get(session_id)
+        if found is None:
+            return None
+        totals = [(costs.get("", 0), sum(cost for id, cost in costs.items() if id)) for costs in found.values()]
+        return sum(max(total) for total in totals)
+
+    def has_own_meter(self, meter_session_id: str | None) -> bool:
+        """Return whether a meter is that of one process of a session whose other processes other agents ran."""
+        return any(meter_session_id in meters for meters in self.own_meters.values())
+
     def copy(self) -> LedgerState:
         """Return a state that can be changed without changing this one."""
         return replace(
             self,
             ids=set(self.ids),
             meters=dict(self.meters),
+            own_meters={id: {of: dict(each) for of, each in found.items()} for id, found in self.own_meters.items()},
             session_agents=dict(self.session_agents),
             covered=set(self.covered),
             message_agents={id: set(agents) for id, agents in self.message_agents.items()},
@@ -161,6 +179,9 @@ def _add_reading(state: LedgerState, line: Line) -> None:
     if session_id is not None and process is not None:
         key = (_session_of(session_id, process), process)
         state.meters.setdefault(key, (agent, session_id))
+        if key[0] != session_id and (message_id is not None or path[2] is None):
+            own = state.own_meters.setdefault(key[0], {}).setdefault(session_id, {})
+            own[message_id or ""] = max(money.from_wire(line.get("cost_usd", "0.00")), own.get(message_id or "", 0))
         if message_id is not None and not source.get("cut"):
             cost = money.from_wire(line.get("cost_usd", "0.00"))
             costs = state.process_messages.setdefault(key, {})

@@ -17,15 +17,14 @@ from ledger.events.ids import digest
 from ledger.importing.call_planner import CallPlanner
 from ledger.importing.counter_planner import CounterPlanner
 from ledger.importing.import_plan import ImportPlan
-from ledger.importing.ledger_state import SessionMeter
+from ledger.importing.ledger_state import STREAM, SessionMeter
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.agents import AGENTS
 from ledger.sources.findings import Call, Counter, Evidence, Location, Message, Session, Total
 
 __all__ = ["ProcessPlanner"]
 
-_CLIENT_KINDS: Final = frozenset({*AGENTS, "claude_stream", "claude_statusline", "otlp"})
-_STREAM: Final = "claude_stream"
+_CLIENT_KINDS: Final = frozenset({*AGENTS, STREAM, "claude_statusline", "otlp"})
 
 
 class ProcessPlanner:
@@ -59,6 +58,9 @@ class ProcessPlanner:
             self._plan.note(session.own.location, f"{reason}; a total would be added to them")
             return
         meter = self._meter(session)
+        if meter[1] != session.session_id and not self._streams_only(session.session_id):
+            self._plan.unchanged += 1  # the other account's figure is already less what this meter had, and covers more
+            return
         totals = self._state.counters.get(((*meter, None), session.kind))
         if session.own is None and not (totals is not None and totals.highest(session.process or session.session_id)):
             for message in session.messages.values():
@@ -112,13 +114,16 @@ class ProcessPlanner:
         if key in state.meters:
             return state.meters[key]
         agent = state.session_agents.setdefault(session_id, session.agent)
-        streams_only = all(kind == _STREAM for id, kind in state.session_kinds if id == session_id)
-        has_own = session.agent not in (None, agent) and bool(session.process) and streams_only
+        has_own = session.agent not in (None, agent) and bool(session.process) and self._streams_only(session_id)
         meter = (session.agent, f"{session_id}:{session.process}") if has_own else (agent, session_id)
         state.meters[key] = meter
         state.session_agents.setdefault(meter[1], meter[0])
         state.session_kinds.add((session_id, session.kind))
         return meter
+
+    def _streams_only(self, session_id: str) -> bool:
+        """Whether the ledger has no other account of a session than logs of its processes."""
+        return all(kind == STREAM for id, kind in self._state.session_kinds if id == session_id)
 
     def _own_totals(self, session: Session) -> Iterator[Total]:
         """What a process itself cost: its last total, and a lower bound with the messages after it."""

@@ -12,7 +12,7 @@ from ledger.events.timestamps import Clock
 from ledger.importing.append_findings import append_findings
 from ledger.importing.import_plan import ImportPlan
 from ledger.importing.import_report import ImportReport
-from ledger.importing.ledger_state import LedgerState, state_of
+from ledger.importing.ledger_state import STREAM, LedgerState, state_of
 from ledger.importing.message_index import MessageIndex
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Beginning, Call, Counter, Findings, Location, Skipped
@@ -93,7 +93,7 @@ class JobResult:
 
 def append_job(ledgers: LedgerStore, job: TranscriptJob, *, prices: PriceBook, clock: Clock) -> JobResult:
     """Append the findings of one workflow; an error of ours is in the result and never raised."""
-    state = None if _has_final_totals(job) else job.state
+    state = None if _has_totals_of_processes(job) else job.state
     try:
         made, receipts = append_findings(ledgers, job.workflow_id, job.findings(), prices, clock, job.status, state)
         appended = sum(not receipt.duplicate for receipt in receipts)
@@ -105,11 +105,10 @@ def append_job(ledgers: LedgerStore, job: TranscriptJob, *, prices: PriceBook, c
     return result
 
 
-def _has_final_totals(job: TranscriptJob) -> bool:
-    """Whether the workflow has ended with totals that may not cover the messages: only its ledger shows which."""
-    sessions = {message.session_id for message, _ in job.messages}
-    ended = job.state.runs.ended
-    return ended and any(kind == "claude_stream" and id in sessions for id, kind in job.state.session_kinds)
+def _has_totals_of_processes(job: TranscriptJob) -> bool:
+    """Whether a session has totals of single processes: only the ledger shows what they cover, and where."""
+    sessions = {message.session_id for message, _ in job.messages} | {counter.session_id for counter in job.counters}
+    return any(kind == STREAM and id in sessions for id, kind in job.state.session_kinds)
 
 
 def _now(

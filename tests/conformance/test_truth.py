@@ -9,6 +9,7 @@ import pytest
 
 from ledger.importing.importer import import_source
 from ledger.storage.directory_store import DirectoryStore
+from projections.replay.refresh import project
 from tests.clients.table import PAGE, counted
 from tests.clients.verdict import WRONG, Outcome, Truth, outcomes
 from tests.clients.ways import WAYS
@@ -65,6 +66,37 @@ def test_all_ways_together_are_exact_or_a_lower_bound_in_any_order(
     for way in [*order, *order[:2]]:  # two of them once more: a repetition changes nothing
         WAYS[way](store, truth.folder, chance)
         assert wrong(outcomes(store, truth)) == []
+
+
+@pytest.mark.parametrize("client", [client for client in CLIENTS if client.startswith("claude")])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_session_that_several_agents_of_a_tree_resume_counts_once_with_its_other_accounts(
+    shared_data: Path, tmp_path: Path, client: str, seed: int
+) -> None:
+    truth, chance = truth_of(shared_data, client), random.Random(seed)
+    store, agents = DirectoryStore(tmp_path / "data", durability="none"), tmp_path / "agents"
+    logs = sorted((truth.folder / "streams").glob("[!m]*/*.jsonl"))
+
+    def read_tree(part: float) -> None:
+        for number, log in enumerate(logs):
+            lines, grown = (
+                log.read_text().splitlines(keepends=True),
+                agents / "w" / f"agent{number}" / "raw_output.jsonl",
+            )
+            had = len(grown.read_text().splitlines()) if grown.exists() else 0
+            grown.parent.mkdir(parents=True, exist_ok=True)
+            grown.write_text("".join(lines[: max(had, len(lines) if part == 1 else int(len(lines) * chance.random()))]))
+        import_source(store, "adw", agents)
+
+    steps: list[float | str] = [0.5, 1.0, *(name for name in WAYS if name != "stream logs")]
+    chance.shuffle(steps)
+    for step in [*steps, 1.0, "transcripts"]:
+        if isinstance(step, float):
+            read_tree(step)
+        else:
+            WAYS[step](store, truth.folder, chance)
+        shown = sum(project(store, id).row.actual_cost_nanousd for id in store.workflow_ids())
+        assert shown <= sum(truth.sessions.values()) + sum(truth.cut.values()), step
 
 
 def test_the_table_of_the_documentation_is_what_the_recorded_clients_give(shared_data: Path, tmp_path: Path) -> None:
