@@ -177,15 +177,7 @@ def _add_reading(state: LedgerState, line: Line) -> None:
         state.session_kinds.add((_session_of(session_id, process or ""), kind))
     message_id = line.get("message_id")
     if session_id is not None and process is not None:
-        key = (_session_of(session_id, process), process)
-        state.meters.setdefault(key, (agent, session_id))
-        if key[0] != session_id and (message_id is not None or path[2] is None):
-            own = state.own_meters.setdefault(key[0], {}).setdefault(session_id, {})
-            own[message_id or ""] = max(money.from_wire(line.get("cost_usd", "0.00")), own.get(message_id or "", 0))
-        if message_id is not None and not source.get("cut"):
-            cost = money.from_wire(line.get("cost_usd", "0.00"))
-            costs = state.process_messages.setdefault(key, {})
-            costs[message_id] = max(cost, costs.get(message_id, 0))
+        _add_process(state, line, path, process)
     if session_id is not None and source.get("prompt"):
         state.prompted.add(session_id)
         state.waiting.pop(session_id, None)
@@ -195,6 +187,19 @@ def _add_reading(state: LedgerState, line: Line) -> None:
         _add_message(state, line, path, kind)
     elif session_id is not None:
         _add_session(state, line, path, session_id)
+
+
+def _add_process(state: LedgerState, line: Line, path: ModelPath, process: str) -> None:
+    """Add a reading of one process: its meter, and what it cost by its messages or in a meter of its own."""
+    session_id, message_id = line["session_id"], line.get("message_id")
+    cost, key = money.from_wire(line.get("cost_usd", "0.00")), (_session_of(session_id, process), process)
+    state.meters.setdefault(key, (path[0], session_id))
+    if key[0] != session_id and (message_id is not None or path[2] is None):
+        own = state.own_meters.setdefault(key[0], {}).setdefault(session_id, {})
+        own[message_id or ""] = max(cost, own.get(message_id or "", 0))
+    if message_id is not None and not line["source"].get("cut"):
+        costs = state.process_messages.setdefault(key, {})
+        costs[message_id] = max(cost, costs.get(message_id, 0))
 
 
 def _add_message(state: LedgerState, line: Line, path: ModelPath, kind: str) -> None:
