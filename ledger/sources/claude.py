@@ -155,7 +155,9 @@ class _Reading:
         session_id, at, kind = record.get("sessionId"), record.get("timestamp"), record.get("type")
         self._taken, self._own = True, self._own or "sessionId" in record or "agentId" in record or kind in _OWN_TYPES
         if isinstance(session_id, str):
-            self._begin(session_id, record)
+            had = self.beginnings.get(session_id)
+            if had is None or (not had.project and "cwd" in record):
+                self._begin(session_id, had, record)
         if isinstance(at, str):
             if not self.last_at and not self.resumed and "uuid" not in record:
                 self.file.born = at  # of a line that is never copied: those of the conversation have a `uuid`
@@ -170,29 +172,28 @@ class _Reading:
         else:
             if not take_response(self._responses, record, number, self.file) and _is_unknown(record):
                 self.unknown.add(number, f"a record of type {shown(kind)}")
-            self._searches += searches_of(record, self._responses, self.file, self.beginnings, number)
+            if "toolUseResult" in record:
+                self._searches += searches_of(record, self._responses, self.file, self.beginnings, number)
             self._take_agents(record)
 
-    def _begin(self, session_id: str, record: Mapping[str, Any]) -> None:
+    def _begin(self, session_id: str, had: Beginning | None, record: Mapping[str, Any]) -> None:
         """Note when a session began, and where: newer versions begin a file with lines that name no folder."""
-        had = self.beginnings.get(session_id)
-        if had is None:
-            self.beginnings[session_id] = _beginning(record)
-        elif not had.project and "cwd" in record:
-            found = _beginning(record)
-            self.beginnings[session_id] = found._replace(at=had.at or ("" if self.resumed else found.at))
+        found = _beginning(record)
+        if had is not None:
+            found = found._replace(at=had.at or ("" if self.resumed else found.at))
+        self.beginnings[session_id] = found
 
     def _take_agents(self, record: Mapping[str, Any]) -> None:
         """Note which kind of agent a call of the agent tool asks for, and the id of the agent that answered it."""
         blocks = _blocks(record)
         for block in blocks:
-            given = block.get("input")
-            if block.get("name") in _AGENT_TOOLS and isinstance(given, dict):
+            given = block.get("input") if isinstance(block, dict) and block.get("name") in _AGENT_TOOLS else None
+            if isinstance(given, dict):
                 self._tasks[name(block.get("id"))] = _kind_of_agent(given.get("subagent_type"))
         of_tool, data = record.get("toolUseResult"), record.get("data")
         if isinstance(of_tool, dict) and "agentId" in of_tool:
-            asked = next((name(block["tool_use_id"]) for block in blocks if "tool_use_id" in block), "")
-            kind = _kind_of_agent(of_tool.get("agentType")) or self._tasks.get(asked)
+            asked = (name(each["tool_use_id"]) for each in blocks if isinstance(each, dict) and "tool_use_id" in each)
+            kind = _kind_of_agent(of_tool.get("agentType")) or self._tasks.get(next(asked, ""))
             self._name_agent(of_tool["agentId"], kind)
         elif isinstance(data, dict) and "agentId" in data:
             self._name_agent(data["agentId"], self._tasks.get(name(record.get("parentToolUseID"))))
@@ -243,11 +244,11 @@ def _type_of(path: Path) -> str:
     return _kind_of_agent(meta.get("agentType")) if isinstance(meta, dict) else ""
 
 
-def _blocks(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The content blocks of a line that are objects."""
+def _blocks(record: Mapping[str, Any]) -> list[Any]:
+    """The content blocks of a line."""
     body = record.get("message")
     content = body.get("content") if isinstance(body, dict) else None
-    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    return content if isinstance(content, list) else []
 
 
 def _kind_of_agent(value: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, Final
 
 from ledger.events.fields import check_name
@@ -24,6 +25,8 @@ _SYNTHETIC: Final = "<synthetic>"
 
 _LIKELY_COPY, _ORIGINAL = 1, 0
 """Of `TranscriptMessage.copied`: a file likely has a response from another one, and no sign of that."""
+_SEARCH: Final = "WebSearch"
+"""The client's own tool for web searches."""
 _ATTRIBUTION: Final = ("attributionAgent", "attributionSkill", "attributionPlugin")
 
 
@@ -110,16 +113,19 @@ def take_response(responses: dict[str, ClaudeResponse], record: Mapping[str, Any
     if not isinstance(output, int) or output < 0:
         usage_of(usage)
         output = 0
-    id = check_name(body.get("id"))
-    had = responses.get(id)
+    id = body.get("id")
+    had = responses.get(id) if isinstance(id, str) else None
     if had is None:
+        id = check_name(id)
         had = responses[id] = _first_view(id, usage, output, line, agent, record, shown)
     elif output > had.output_tokens or (output == had.output_tokens and _is_larger(model, usage, had)):
         had.model, had.usage, had.output_tokens, had.line = model, usage, output, line
-    file.model = name(model) or file.model
+    if model != file.model:
+        file.model = name(model) or file.model
     content = body.get("content")
-    if isinstance(content, list):
-        had.tools |= {block["id"] for block in content if isinstance(block, dict) and _is_search(block)}
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict) and block.get("name") == _SEARCH and _is_call(block):
+            had.tools.add(block["id"])
     return True
 
 
@@ -150,8 +156,8 @@ def _first_view(
     )
 
 
-def _is_search(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "tool_use" and block.get("name") == "WebSearch" and isinstance(block.get("id"), str)
+def _is_call(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "tool_use" and isinstance(block.get("id"), str)
 
 
 def _is_larger(model: object, usage: Mapping[str, Any], had: ClaudeResponse) -> bool:
@@ -171,8 +177,8 @@ def messages_of(
     Raises:
         InvalidInput, ValueError: a name or a count is invalid.
     """
-    usage, model = usage_of(response.usage), None if response.model is None else check_name(response.model)
-    session_id, request = check_name(response.session_id), name(response.request)
+    usage, model = usage_of(response.usage), None if response.model is None else intern(check_name(response.model))
+    session_id, request = intern(check_name(response.session_id)), name(response.request)
     marks = response.attribution
     if response.agent:
         subagent = subagent or name(marks.get("attributionAgent")) or check_name(response.agent)
@@ -186,7 +192,7 @@ def messages_of(
         moment(response.at),
         service_tier_of(name(response.usage.get("service_tier"))),
         beginnings[session_id].project,
-        name(response.branch),
+        intern(name(response.branch)),
         response.line,
         (request,) if request else (),
         subagent or None,

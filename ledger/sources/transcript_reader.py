@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -170,11 +170,16 @@ class TranscriptLines:
                 number, size = lines + 1, len(line)
                 if line.endswith(b"}\n") and line.startswith(b"{"):
                     if line.rfind(usual, -_NEAR_THE_END) >= 0 or number <= _HEAD_LINES or search(line):
-                        yield from self._of_line(line, number)
+                        try:
+                            record = orjson.loads(line)  # an object, by its first character
+                        except orjson.JSONDecodeError:
+                            yield from self._of_odd_line(line, number)
+                        else:
+                            yield number, record
                 elif line.endswith(b"\n"):
-                    yield from self._of_line(line.removeprefix(codecs.BOM_UTF8), number)
+                    yield from self._of_odd_line(line.removeprefix(codecs.BOM_UTF8), number)
                 elif size < _LINE_BYTES_MAX:  # its newline is missing: read now, and again once it is written
-                    yield from self._of_line(line, number)
+                    yield from self._of_odd_line(line, number)
                     break
                 else:
                     self._unread.add(number, f"is longer than {_LINE_BYTES_MAX:,} bytes")
@@ -186,15 +191,8 @@ class TranscriptLines:
             resumable = len(ending) == _ENDING_BYTES and not self.path.name.endswith(_GZIP)
             self.mark = Mark(offset, lines, _ending(ending) if resumable else "", self.mark.beginnings, self.mark.state)
 
-    def _of_line(self, line: bytes, number: int) -> Iterable[tuple[int, dict[str, Any]]]:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            value = None
-        return ((number, value),) if isinstance(value, dict) else self._of_odd_line(line, number)
-
     def _of_odd_line(self, line: bytes, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The objects of a line that is not one object."""
+        """The objects of a line that may not be one object."""
         if not line.strip():
             return
         for found in records_of_line(self.path, number, line):
