@@ -66,7 +66,7 @@ def import_transcripts(
             joined.add(reading, extract)
         jobs = list(joined.jobs(options.status, options.only))
         append = partial(append_job, prices=options.book(), clock=options.clock)
-        with ask_each(append, ledgers, jobs, processes=processes) as results:
+        with ask_each(append, ledgers, jobs, processes=processes, appends=True) as results:
             for job, result in zip(jobs, results, strict=True):
                 record_result(job, result, index, report)
         report.skipped += joined.skipped

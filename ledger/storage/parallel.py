@@ -1,4 +1,8 @@
-"""Parallel work in processes: one function for each of many jobs, with results in the order of the jobs."""
+"""Parallel work: one function for each of many jobs, with results in the order of the jobs.
+
+Processes share the work. Jobs that append wait for syncs most of the time, so each process does several at once: the
+file system writes the syncs that are asked for at the same time together.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from ledger.errors import CostledgerError
@@ -29,6 +34,9 @@ _RARELY: Final = (200_000, 50, 50)
 _asked: tuple[Callable[[LedgerStore, Any], Any], LedgerStore, Sequence[Any]] | None = None
 """The task of this worker process: question, ledgers, and, when it is a fork, all jobs."""
 
+_map: Callable[..., Iterable[Any]] = map
+"""How this worker process does the jobs of one call: one after the other, or in threads."""
+
 
 def processes_at_hand() -> int:
     """Return how many processors this process may use."""
@@ -37,13 +45,19 @@ def processes_at_hand() -> int:
 
 @contextlib.contextmanager
 def ask_each(
-    question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J], *, processes: int
+    question: Callable[[LedgerStore, J], R],
+    ledgers: LedgerStore,
+    jobs: Sequence[J],
+    *,
+    processes: int,
+    appends: bool = False,
 ) -> Iterator[Iterator[R]]:
     """Yield `question(ledgers, job)` for each job; processes work from the start of the block to its end.
 
     Args:
         question: can be pickled; it must not raise, since an error would end all other jobs.
         processes: with 1, or for a store that is not a directory, the work is done here as the results are consumed.
+        appends: each job appends to a ledger of its own; a process does several jobs at once.
 
     Raises:
         CostledgerError: a process was killed.
@@ -59,7 +73,7 @@ def ask_each(
     forked = context.get_start_method() == "fork"
     parts = [range(at, min(at + _JOBS_PER_CALL, len(jobs))) for at in range(0, len(jobs), _JOBS_PER_CALL)]
     calls = parts if forked else [[jobs[at] for at in part] for part in parts]
-    pool = ProcessPoolExecutor(processes, context, _begin, (question, ledgers, jobs if forked else ()))
+    pool = ProcessPoolExecutor(processes, context, _begin, (question, ledgers, jobs if forked else (), appends))
     try:
         yield (answer for answers in pool.map(_answer, calls) for answer in answers)
     except BaseException as error:
@@ -75,10 +89,14 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
-def _begin(question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J]) -> None:
+def _begin(question: Callable[[LedgerStore, J], R], ledgers: LedgerStore, jobs: Sequence[J], appends: bool) -> None:
     """Prepare a worker process, which ends with its parent."""
-    global _asked
+    global _asked, _map
     _asked = (question, ledgers, jobs)
+    if appends:
+        from concurrent.futures import ThreadPoolExecutor
+
+        _map = ThreadPoolExecutor(_JOBS_PER_CALL, "costledger-append").map
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     threading.Thread(target=_end_with_parent, name="costledger-parent", daemon=True).start()
     gc.freeze()
@@ -97,7 +115,7 @@ def _end_with_parent() -> None:
 def _answer(part: range | Sequence[Any]) -> list[Any]:
     assert _asked is not None
     question, ledgers, jobs = _asked
-    return [question(ledgers, job) for job in ([jobs[at] for at in part] if isinstance(part, range) else part)]
+    return list(_map(partial(question, ledgers), [jobs[at] for at in part] if isinstance(part, range) else part))
 
 
 @contextlib.contextmanager
