@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ __all__ = ["cache", "newest_npm", "newest_pypi", "node", "npm", "python"]
 
 NODE_MAJOR: Final = 22
 """What the newest clients ask for; with an older `node` on the path, this one is taken from npm."""
+
+_one_at_a_time: Final = threading.Lock()
+"""Cells that run at once need the same client."""
 
 
 def cache() -> Path:
@@ -47,12 +51,13 @@ def newest_pypi(package: str) -> str:
 def npm(package: str, version: str, executable: str) -> Path:
     """Return the path of a client's executable, installed from npm where that was not done before."""
     folder = cache() / "npm" / f"{package.replace('/', '+')}@{version}"
-    if not folder.is_dir():
-        part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
-        part.mkdir(parents=True)
-        quiet = ("--no-audit", "--no-fund", "--loglevel=error")
-        _run(["npm", "install", "--prefix", str(part), *quiet, f"{package}@{version}"])
-        _take(part, folder)
+    with _one_at_a_time:
+        if not folder.is_dir():
+            part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
+            part.mkdir(parents=True)
+            quiet = ("--no-audit", "--no-fund", "--loglevel=error")
+            _run(["npm", "install", "--prefix", str(part), *quiet, f"{package}@{version}"])
+            _take(part, folder)
     return folder / "node_modules" / ".bin" / executable
 
 
@@ -67,11 +72,12 @@ def node() -> Path:
 def python(name: str, requirements: Sequence[str]) -> Path:
     """Return the interpreter of an environment with these packages, made where it was not there before."""
     folder = cache() / "python" / name
-    if not folder.is_dir():
-        part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
-        venv.create(part, with_pip=True, symlinks=True)
-        _run([str(part / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements])
-        _take(part, folder)
+    with _one_at_a_time:
+        if not folder.is_dir():
+            part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
+            venv.create(part, with_pip=True, symlinks=True)
+            _run([str(part / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements])
+            _take(part, folder)
     return folder / "bin" / "python"
 
 
