@@ -274,6 +274,7 @@ def test_versions_without_a_trace_of_web_searches_are_lower_bounds(
     tmp_path: Path, version: str | None, basis: str
 ) -> None:
     store = MemoryStore()
-    lines = [meta("s", **({"cli_version": version} if version else {})), turn(), counted(1000)]
+    named: dict[str, Any] = {} if version is None else {"cli_version": version}
+    lines = [meta("s", **named), turn(), counted(1000)]
     import_source(store, "codex", write(tmp_path / "r.jsonl", *lines))
     assert project(store, "s").row.cost_basis == basis
