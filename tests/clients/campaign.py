@@ -31,7 +31,7 @@ CLIENTS: Final = {client.name: client for client in _CLIENTS}
 NEWEST: Final = "newest"
 """The version that the registry calls the latest."""
 
-_PLAY_SECONDS_MAX: Final = 300
+_PLAY_SECONDS_MAX: Final = 600
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ __all__ = ["Client", "How", "Stage", "Turn"]
 
 How = Literal["new", "resume", "continue", "fork"]
 
-TURN_SECONDS_MAX: Final = 60.0
+TURN_SECONDS_MAX: Final = 150.0
 _ENTERS: Final = 4
 
 
