@@ -94,7 +94,7 @@ class Event:
 
     workflow_id: str
     type: str
-    fields: Mapping[str, Any]
+    fields: MappingProxyType[str, Any] | dict[str, Any]
     derived: frozenset[str] = field(default=frozenset())
 
     @property
@@ -158,6 +158,7 @@ _FIELDS: Final[dict[str, dict[str, Check]]] = {
     FINDING_ACCEPTED: {"id": check_name, "observed_at": check_time, "findings": check_findings, "reason": check_prose},
     WORKFLOW_TAGGED: {"id": check_name, "observed_at": check_time, "tags": check_tags, "source": check_source},
 }
+_NAMES: Final = {kind: _ENVELOPE | checks.keys() for kind, checks in _FIELDS.items()}
 _REQUIRED: Final = {FINDING_ACCEPTED: ("findings", "reason"), WORKFLOW_TAGGED: ("tags",)}
 
 
@@ -190,6 +191,8 @@ def checked_fields(kind: object, fields: Mapping[str, Any]) -> dict[str, Any]:
     checks = _FIELDS.get(kind) if isinstance(kind, str) else None
     if checks is None:
         raise InvalidEvent("type", f"{shown(kind)} is not one of {', '.join(sorted(EVENT_TYPES))}")
+    if kind == COST_OBSERVED and fields.get("cost_usd") is not None and fields.get("cost_source") is None:
+        fields = {**fields, "cost_source": "reported"}
     checked: dict[str, Any] = {}
     for name, check in checks.items():
         if (value := fields.get(name)) is not None:
@@ -200,10 +203,10 @@ def checked_fields(kind: object, fields: Mapping[str, Any]) -> dict[str, Any]:
     for name in _REQUIRED.get(str(kind), ()):
         if name not in checked:
             raise InvalidEvent(name, f"is missing, and a {kind} names it")
-    if not fields.keys() - _ENVELOPE <= checks.keys():
+    if not fields.keys() <= _NAMES[str(kind)]:
         checked |= _undefined(fields, checks)
-    if kind == COST_OBSERVED and _check_reading(checked):
-        checked = {name: checked[name] for name in checks if name in checked} | checked  # the schema's order
+    if kind == COST_OBSERVED:
+        _check_reading(checked)
     return checked
 
 
@@ -232,8 +235,8 @@ def _undefined(fields: Mapping[str, Any], defined: Container[str]) -> dict[str, 
     return found
 
 
-def _check_reading(fields: dict[str, Any]) -> bool:
-    """Check the fields of one reading against each other; return whether `cost_source` was left to the default."""
+def _check_reading(fields: dict[str, Any]) -> None:
+    """Check the fields of one reading against each other; without a cost, `final: false` is left out."""
     if "counter" in fields and ("session_id" in fields or "message_id" in fields):
         problem = "a session or a message has its own meter; leave it out, or session_id and message_id"
         raise InvalidEvent("counter", f"belongs to a workflow, agent or model; {problem}")
@@ -244,16 +247,14 @@ def _check_reading(fields: dict[str, Any]) -> bool:
             if fields.get(name):
                 raise InvalidEvent(name, "belongs to a cost, and this reading has none; give cost_usd, or leave it out")
         fields.pop("final", None)
-        return False
-    defaulted = "cost_source" not in fields
-    if fields.setdefault("cost_source", "reported") == "priced" and "price_book" not in fields:
+        return
+    if fields["cost_source"] == "priced" and "price_book" not in fields:
         raise InvalidEvent("price_book", "a priced cost names the price book it was priced from")
     for name in ("price_book", "price_digest"):
         if fields["cost_source"] == "reported" and name in fields:
             raise InvalidEvent(name, "a reported cost was not priced; leave it out or set cost_source to priced")
     if fields.get("final") and fields.get("partial"):
         raise InvalidEvent("final", "a reading cannot be both final and partial; leave one of them out")
-    return defaulted
 
 
 def cost_observed(
@@ -292,8 +293,8 @@ def cost_observed(
     Raises:
         InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
     """
-    given = {name: value for name, value in locals().items() if name != "derived"}
-    return event({"type": COST_OBSERVED} | given, derived=derived)
+    given = {name: value for name, value in locals().items() if value is not None and name != "derived"}
+    return event({"type": COST_OBSERVED, **given}, derived=derived)
 
 
 def workflow_started(

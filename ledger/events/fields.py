@@ -53,6 +53,8 @@ TOKENS_MAX: Final = 10**12
 still fit a signed 64-bit column."""
 _RUN_MAX: Final = 10**9
 _NAME_CHARACTERS_MAX: Final = 512
+_COST: Final = re.compile(r"(0|[1-9][0-9]{0,5})\.([0-9]{2}|[0-9]{2,8}[1-9])\Z")
+"""The cost of a reading in the spelling of the ledger, as most are given."""
 _TEXT_CHARACTERS_MAX: Final = 4096
 _TAGS_MAX: Final = 50
 _TAG_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -123,6 +125,8 @@ def check_amount(value: object) -> str:
 
 def check_cost(value: object) -> str:
     """Return the cost of one reading as the ledger spells it."""
+    if isinstance(value, str) and _COST.match(value):
+        return value
     negative = "a cost cannot be negative; use `correct` to lower a figure"
     return money.to_wire(money.parse(value, negative=negative, most_nanousd=money.READING_NANOUSD_MAX))
 

@@ -25,7 +25,9 @@ def now() -> datetime:
 
 def to_wire(moment: datetime) -> str:
     """Return a time that has a zone in the spelling of the ledger."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_wire(text: str) -> datetime:

@@ -79,7 +79,7 @@ def price_event(book: PriceBook, reading: Event, moment: datetime | None = None)
     price = price_of(book, reading.fields, moment)
     if not price:
         return reading
-    whole: Mapping[str, Any] = MappingProxyType({**reading.fields, **price})  # both halves are valid, so is the whole
+    whole = MappingProxyType({**reading.fields, **price})  # both halves are valid, so is the whole
     return Event(reading.workflow_id, reading.type, whole, reading.derived | price.keys())
 
 

@@ -6,14 +6,12 @@ becomes the next line.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from mmap import mmap
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -40,8 +38,7 @@ The fields of a caller cannot imitate it, since a line contains no other newline
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The confirmation that an event is in its ledger.
 
     Attributes:
@@ -58,8 +55,7 @@ class Receipt:
     durability: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(NamedTuple):
     """The end of a ledger.
 
     Attributes:
@@ -72,8 +68,7 @@ class Tail:
     runs: Runs | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(NamedTuple):
     """The result of `compose`: the lines to write, one receipt per event, and the tail after them."""
 
     lines: list[bytes]
@@ -87,14 +82,7 @@ def drafts(events: Sequence[Event]) -> list[Draft]:
     Raises:
         InvalidEvent: a line would be too long, or an unknown field is not plain JSON.
     """
-    return [
-        Draft(
-            event,
-            event.id or os.urandom(16).hex(),
-            needs_run=event.type in LIFECYCLE_TYPES and "run" not in event.fields,
-        )
-        for event in events
-    ]
+    return [Draft(event) for event in events]
 
 
 def compose(
@@ -119,79 +107,47 @@ def compose(
         LedgerMoved: the ledger is not at `expected_seq` and holds nothing of this batch from an earlier attempt.
         ConflictingEvent: an id is in the ledger with other content.
     """
-    retried = any(draft.written and draft.id in found for draft in batch)
-    if expected_seq is not None and expected_seq != tail.head.seq and not retried:
-        raise LedgerMoved(workflow_id, expected_seq, tail.head.seq)
-    lines = _NewLines(workflow_id, tail, max(now, tail.recorded_at), durability)
-    if tail.head.seq == 0:
-        lines.open(origin())
+    seq, digits, runs, recorded_at = tail.head.seq, tail.head.hash, tail.runs or Runs(), max(now, tail.recorded_at)
+    if expected_seq not in (None, seq) and not any(draft.written and draft.id in found for draft in batch):
+        raise LedgerMoved(workflow_id, expected_seq, seq)
+    lines: list[bytes] = []
+    receipts: list[Receipt] = []
+    added: dict[str, bytes] = {}
+    if seq == 0:
+        seq, by = 1, origin()
+        opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": by}))
+        raw, digits = opening.encode(seq, recorded_at, seed(workflow_id, by))
+        lines.append(raw)
     for draft in batch:
         if (line := found.get(draft.id)) is not None:
-            lines.repeat(draft, line, duplicate=not draft.written)
-        elif draft.id in lines.written:
-            lines.repeat(draft, _line_of(*lines.written[draft.id]), duplicate=True)
+            receipts.append(_repeated(draft, line, durability, duplicate=not draft.written))
+        elif draft.id in added:
+            receipts.append(_repeated(draft, orjson.loads(added[draft.id]), durability, duplicate=True))
         else:
-            lines.add(draft)
-    return lines.composed()
+            run, kind = None, draft.event.type
+            if kind in LIFECYCLE_TYPES:
+                run = runs.next_run(kind) if draft.needs_run else None
+                runs = runs.after(kind, run or draft.event.fields["run"])
+            seq += 1
+            raw, digits = draft.encode(seq, recorded_at, following(digits), run)
+            lines.append(raw)
+            added[draft.id] = raw
+            receipts.append(Receipt(workflow_id, draft.id, seq, digits, duplicate=False, durability=durability))
+    if not lines:
+        return Composed(lines, receipts, tail)
+    head = Head(seq, tail.head.size + sum(map(len, lines)), digits)
+    return Composed(lines, receipts, Tail(head, recorded_at, None if tail.runs is None else runs))
 
 
-class _NewLines:
-    """The lines and receipts of one append.
+def _repeated(draft: Draft, line: Line, durability: str, *, duplicate: bool) -> Receipt:
+    """Return the receipt of an event whose id already has a line.
 
-    Attributes:
-        written: by id the draft, `seq`, hash and run of each line.
+    Raises:
+        ConflictingEvent: the line has other content.
     """
-
-    def __init__(self, workflow_id: str, tail: Tail, recorded_at: str, durability: str) -> None:
-        self.written: dict[str, tuple[Draft, int, str, int | None]] = {}
-        self._workflow_id, self._tail, self._recorded_at, self._durability = workflow_id, tail, recorded_at, durability
-        self._seq, self._hash, self._runs = tail.head.seq, tail.head.hash, tail.runs or Runs()
-        self._lines: list[bytes] = []
-        self._receipts: list[Receipt] = []
-
-    def open(self, origin: str) -> None:
-        """Add the first line of a ledger."""
-        opened = Event(self._workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin})
-        draft = Draft(opened, os.urandom(16).hex(), needs_run=False)
-        raw, self._hash = draft.encode(1, self._recorded_at, seed(self._workflow_id, origin))
-        self._lines.append(raw)
-        self._seq = 1
-
-    def repeat(self, draft: Draft, line: Line, *, duplicate: bool) -> None:
-        """Add the receipt of an event whose id already has a line."""
-        if different := draft.differences(line):
-            raise ConflictingEvent(self._workflow_id, draft.id, line["seq"], different)
-        receipt = Receipt(self._workflow_id, draft.id, line["seq"], line["hash"], duplicate, self._durability)
-        self._receipts.append(receipt)
-
-    def add(self, draft: Draft) -> None:
-        """Add the line of an event, and its receipt."""
-        kind = draft.event.type
-        run = self._runs.next_run(kind) if draft.needs_run else None
-        self._seq += 1
-        raw, self._hash = draft.encode(self._seq, self._recorded_at, following(self._hash), run)
-        self._lines.append(raw)
-        self.written[draft.id] = (draft, self._seq, self._hash, run)
-        if kind in LIFECYCLE_TYPES:
-            self._runs = self._runs.after(kind, run or draft.event.fields["run"])
-        receipt = Receipt(
-            self._workflow_id, draft.id, self._seq, self._hash, duplicate=False, durability=self._durability
-        )
-        self._receipts.append(receipt)
-
-    def composed(self) -> Composed:
-        """Return all of it."""
-        if not self._lines:
-            return Composed([], self._receipts, self._tail)
-        head = Head(self._seq, self._tail.head.size + sum(map(len, self._lines)), self._hash)
-        runs = None if self._tail.runs is None else self._runs
-        return Composed(self._lines, self._receipts, Tail(head, self._recorded_at, runs))
-
-
-def _line_of(draft: Draft, seq: int, digits: str, run: int | None) -> Line:
-    """Return the line that an earlier draft of the same batch has become."""
-    given: dict[str, Any] = orjson.loads(orjson.dumps(dict(draft.event.fields), default=float))
-    return given | {"type": draft.event.type, "seq": seq, "hash": digits} | ({} if run is None else {"run": run})
+    if different := draft.differences(line):
+        raise ConflictingEvent(draft.event.workflow_id, draft.id, line["seq"], different)
+    return Receipt(draft.event.workflow_id, draft.id, line["seq"], line["hash"], duplicate, durability)
 
 
 def find(ledger: Bytes, ids: Collection[str], path: Path, start: int = 0) -> dict[str, Line]:
@@ -273,4 +229,4 @@ def _line_at(ledger: Bytes, at: int) -> Line | None:
 
 def with_runs(tail: Tail, ledger: Callable[[], Bytes]) -> Tail:
     """Return a tail with its runs."""
-    return tail if tail.runs is not None else replace(tail, runs=runs_of(ledger()) if tail.head.seq else Runs())
+    return tail if tail.runs is not None else tail._replace(runs=runs_of(ledger()) if tail.head.seq else Runs())

@@ -127,14 +127,10 @@ class DirectoryStore:
         """See `LedgerStore.append`."""
         if not events:
             return []
-        workflow_id = one_workflow(events)
-        self._make_directory()
-        return self._journal(workflow_id).append(events, expected_seq)
+        return self._journal(one_workflow(events)).append(events, expected_seq)
 
     def open(self, workflow_id: str) -> None:
         """See `LedgerStore.open`."""
-        check_workflow_id(workflow_id)
-        self._make_directory()
         self._journal(workflow_id).append([])
 
     def forget(self, workflow_id: str) -> None:
@@ -274,6 +270,7 @@ class DirectoryStore:
                     clock=self._clock,
                     files=self._files,
                     durability=self._durability,
+                    prepare=self._make_directory,
                 )
             self._journals[workflow_id] = journal
             if len(self._journals) > self._open_max:

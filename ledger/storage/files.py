@@ -52,18 +52,21 @@ class OpenFile:
 
     Attributes:
         path: where it was opened.
+        identity: device and inode, which do not change while it is open.
         reads: it is only read; a forked child may continue to read, since no lock is taken again.
         stuck: its lock could not be released; its last user must call `let_go`.
     """
 
-    __slots__ = ("fd", "path", "reads", "stuck")
+    __slots__ = ("fd", "identity", "path", "reads", "stuck")
 
     def __init__(self, path: Path, flags: int) -> None:
         self.path, self.reads, self.stuck = path, flags & os.O_ACCMODE == os.O_RDONLY, False
         self.fd = descriptors.retried(lambda: locks.opened(lambda: os.open(path, flags | _FLAGS, 0o666)))
+        self.identity: tuple[int, int] | None = _identity(os.fstat(self.fd))
 
     def let_go(self) -> None:
         """Release a lock that cannot be unlocked: the descriptor becomes one of /dev/null, so a sync of it fails."""
+        self.identity = None
         with contextlib.suppress(OSError):
             null = os.open(os.devnull, os.O_RDWR | _FLAGS)
             os.dup2(null, self.fd, inheritable=False)
@@ -73,6 +76,10 @@ class OpenFile:
         with contextlib.suppress(OSError, AttributeError):  # it could not be opened
             locks.unshare(self.fd)
             os.close(self.fd)
+
+
+def _identity(of: os.stat_result) -> tuple[int, int]:
+    return of.st_dev, of.st_ino
 
 
 def _regular(file: OpenFile) -> OpenFile:
@@ -128,15 +135,14 @@ class Files:
 
     def size(self, file: OpenFile) -> int:
         """Return the size of a file in bytes."""
-        return os.fstat(file.fd).st_size
+        return os.lseek(file.fd, 0, os.SEEK_END)
 
     def is_at(self, file: OpenFile, path: Path) -> bool:
         """Return whether the path still names this file."""
         try:
-            named = os.stat(path)
+            return _identity(os.stat(path)) == file.identity
         except FileNotFoundError:
             return False
-        return os.path.samestat(named, os.fstat(file.fd))
 
     def exists(self, path: Path) -> bool:
         """Return whether there is anything at a path."""
@@ -253,7 +259,7 @@ def is_fenced(files: Files, ledger: Path) -> bool:
     Raises:
         OSError: the file system refused.
     """
-    return ledger in files.fenced or files.exists(fence_path(ledger))
+    return (files.fenced and ledger in files.fenced) or files.exists(fence_path(ledger))
 
 
 def lift_fence(files: Files, ledger: Path) -> None:

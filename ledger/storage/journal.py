@@ -7,12 +7,11 @@ sync, so that writers share a flush; check again that the path names this file; 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal, ParamSpec, TypeVar
+from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
 
 from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable, LockedLedger
 from ledger.events.event import Event, Line
@@ -41,6 +40,7 @@ class Journal:
 
     Args:
         origin: called when the ledger gets its first line.
+        prepare: called before the file is opened; makes its folder.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class Journal:
         clock: Clock,
         files: Files,
         durability: Durability,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path, self.workflow_id = path, workflow_id
+        self.path, self.workflow_id, self._prepare = path, workflow_id, prepare
         self._origin, self._clock, self._files, self._durability = origin, clock, files, durability
         self._forget()
 
@@ -81,7 +82,7 @@ class Journal:
             if self._pid != os.getpid():
                 self._forget()
             with self._lock:
-                file, receipts = self._write(batch, expected_seq)
+                file, receipts = self._locked("append to", self._write, batch, expected_seq)
             try:
                 if self._durability != "always" or self._confirmed(file):
                     return receipts
@@ -110,72 +111,79 @@ class Journal:
         """
         if self._pid != os.getpid():
             self._forget()
-        with self._lock, self._locked() as file:
-            pass
+        with self._lock:
+            file, _ = self._locked("copy", lambda _: None)
         if file.stuck:
             file.let_go()
 
-    def _write(self, batch: Sequence[Draft], expected_seq: int | None) -> tuple[OpenFile, list[Receipt]]:
-        with self._locked() as file:
-            self._tail = tail = self._caught_up(file)
-            composed = self._composed(file, tail, batch, expected_seq)
-            if composed.lines:
-                self._write_lines(file, tail.head.size, composed.lines)
-                self._tail = composed.tail
-                for draft in batch:
-                    draft.written = True
-            return file, composed.receipts
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[OpenFile]:
-        """Lock the file that the path names, and copy it first when it is fenced."""
-        while True:
-            file = self._opened()
-            self._try("lock", self._files.lock, file)
-            try:
-                if not self._try("look at", self._files.is_at, file, self.path):
-                    self._file = self._tail = None
-                    continue
-                if self._try("look at", is_fenced, self._files, self.path):
-                    self._file = self._tail = None
-                    self._try("copy", copy_verified, self._files, file, self.path, self.workflow_id)
-                    continue
-                yield file
-                return
-            finally:
+    def _locked(
+        self, doing: str, work: Callable[Concatenate[OpenFile, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[OpenFile, T]:
+        """Lock the file that the path names, work on it, and unlock it; when it is fenced, copy it first."""
+        try:
+            while True:
+                file = self._file or self._opened()
+                self._files.lock(file)
                 try:
-                    self._files.unlock(file)
-                except OSError as refused:
+                    if self._is_valid(file):
+                        return file, work(file, *args, **kwargs)
                     self._file = self._tail = None
-                    file.stuck = True  # let go of it after the sync
-                    if refused.__context__ is not None:
-                        file.let_go()  # another error is raised, so there will be no sync
+                    if self._files.is_at(file, self.path):
+                        copy_verified(self._files, file, self.path, self.workflow_id)
+                finally:
+                    self._unlock(file)
+        except LockTimeout as error:
+            raise LockedLedger(self.path, error) from None
+        except OSError as error:
+            raise LedgerUnavailable(self.path, doing, error) from error
+
+    def _unlock(self, file: OpenFile) -> None:
+        try:
+            self._files.unlock(file)
+        except OSError as refused:
+            self._file = self._tail = None
+            file.stuck = True  # let go of it after the sync
+            if refused.__context__ is not None:
+                file.let_go()  # another error is raised, so there will be no sync
+
+    def _is_valid(self, file: OpenFile) -> bool:
+        """Return whether the path still names this file, and no sync of it has failed."""
+        return self._files.is_at(file, self.path) and not is_fenced(self._files, self.path)
+
+    def _write(self, file: OpenFile, batch: Sequence[Draft], expected_seq: int | None) -> list[Receipt]:
+        self._tail = tail = self._caught_up(file)
+        composed = self._composed(file, tail, batch, expected_seq)
+        if composed.lines:
+            self._write_lines(file, tail.head.size, composed.lines, composed.tail.head.size - tail.head.size)
+            self._tail = composed.tail
+            for draft in batch:
+                draft.written = True
+        return composed.receipts
 
     def _opened(self) -> OpenFile:
-        if self._file is None:
-            self._file = self._try("open", self._files.open_append, self.path)
-            self._tail = None
-            self._directory_synced = False  # its creator may have died before it synced the folder
+        self._prepare()
+        self._file = self._files.open_append(self.path)
+        self._tail = None
+        self._directory_synced = False  # its creator may have died before it synced the folder
         return self._file
 
     def _caught_up(self, file: OpenFile) -> Tail:
         """Return the end of the ledger, after a check of what others appended since the last append."""
-        if self._tail is None or self._tail.head.seq == 0:
+        tail = self._tail
+        if tail is None or tail.head.seq == 0:
             return self._read_tail(file)
-        size = self._try("look at", self._files.size, file)
-        head = self._tail.head
+        size, head = self._files.size(file), tail.head
         if size == head.size:
-            return self._tail
+            return tail
         if size < head.size:
             problem = f"was cut: it had {head.size:,} bytes when last appended to and has {size:,} now"
             raise DamagedLedger(self.path, head.seq, size, problem)
-        tail = self._try("read", self._verified_from, file, self._tail, size)
-        return tail or self._read_tail(file)
+        return self._verified_from(file, tail, size) or self._read_tail(file)
 
     def _read_tail(self, file: OpenFile) -> Tail:
         """Return the end of the ledger without what was cached: it may be another file, or cut and grown again."""
         self._ids = IdFilter()
-        return self._try("read", last_tail, self._files, file, self.path, self.workflow_id)
+        return last_tail(self._files, file, self.path, self.workflow_id)
 
     def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:
         """Return the tail after what others appended; None when a torn line follows it."""
@@ -193,7 +201,7 @@ class Journal:
         needs_runs = tail.runs is None and any(draft.needs_run for draft in batch)
         found: dict[str, Line] = {}
         if tail.head.seq and (wanted or needs_runs):
-            with self._try("search", self._files.map, file, tail.head.size) as ledger:
+            with self._files.map(file, tail.head.size) as ledger:
                 found = self._ids.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
                 tail = with_runs(tail, lambda: ledger) if needs_runs else tail
         elif needs_runs:
@@ -209,10 +217,10 @@ class Journal:
             durability=self._durability,
         )
 
-    def _write_lines(self, file: OpenFile, start: int, lines: Sequence[bytes]) -> None:
-        """Write all lines, or leave the ledger as it was."""
+    def _write_lines(self, file: OpenFile, start: int, lines: Sequence[bytes], size: int) -> None:
+        """Write all lines, of so many bytes, or leave the ledger as it was."""
         try:
-            for data in _packed(lines):
+            for data in [b"".join(lines)] if size <= _WRITE_BYTES_MAX else _packed(lines):
                 write_all(self._files, file, data)
         except OSError as error:
             self._tail = None
@@ -228,11 +236,13 @@ class Journal:
     def _confirmed(self, file: OpenFile) -> bool:
         """Sync; return False when the file was replaced or fenced meanwhile, so that the sync proves nothing."""
         self._sync(file)
-        if not self._directory_synced:
-            self._try("sync the folder of", self._files.sync_directory, self.path.parent)
-            self._directory_synced = True
-        at_path = self._try("look at", self._files.is_at, file, self.path)
-        return at_path and not self._try("look at", is_fenced, self._files, self.path)
+        try:
+            if not self._directory_synced:
+                self._files.sync_directory(self.path.parent)
+                self._directory_synced = True
+            return self._is_valid(file)
+        except OSError as error:
+            raise LedgerUnavailable(self.path, "append to", error) from error
 
     def _sync(self, file: OpenFile) -> None:
         try:
@@ -242,14 +252,6 @@ class Journal:
             if self._file is file:
                 self._file = None
             raise DurabilityUnknown(self.path, error) from error
-
-    def _try(self, doing: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return call(*args, **kwargs)
-        except LockTimeout as error:
-            raise LockedLedger(self.path, error) from None
-        except OSError as error:
-            raise LedgerUnavailable(self.path, doing, error) from error
 
 
 def _packed(lines: Sequence[bytes]) -> Iterator[bytes]:

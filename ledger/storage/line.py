@@ -10,15 +10,15 @@ knows the position of the hash in a line.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from ledger.errors import InvalidEvent
-from ledger.events.event import FORMAT_VERSION, LEDGER_OPENED, Event, Line
+from ledger.events.event import FORMAT_VERSION, LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
 
 __all__ = [
     "EMPTY",
@@ -49,8 +49,7 @@ _HASH: Final = re.compile(rb"[0-9a-f]{64}")
 _POSSIBLE_END: Final = re.compile(rb'[0-9a-f]{64}"\}')
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A position in a ledger: the `seq` and `hash` of a line, and the size in bytes of the ledger up to its end."""
 
     seq: int
@@ -99,9 +98,7 @@ def chain_hash(before: bytes, body: bytes) -> str:
         before: `ending_of` the previous line, or the `seed`.
         body: `body_of` the line.
     """
-    digest = hashlib.sha256(before)
-    digest.update(body)
-    return digest.hexdigest()
+    return hashlib.sha256(before + body).hexdigest()
 
 
 def seeded_by(body: bytes, workflow_id: str) -> bytes | None:
@@ -147,32 +144,24 @@ class Draft:
         written: an earlier attempt of the same append has written this draft.
     """
 
-    __slots__ = ("_opening", "_rest", "event", "id", "id_json", "needs_run", "search", "written")
+    __slots__ = ("_opening", "_rest", "event", "id", "needs_run", "search", "written")
 
-    def __init__(self, event: Event, made_id: str, *, needs_run: bool) -> None:
-        self.event = event
-        given = event.id
-        self.search = given is not None
-        self.id = given or made_id
-        self.written = False
-        self.needs_run = needs_run
-        rest = dict(event.fields)
-        rest.pop("id", None)
+    def __init__(self, event: Event, made_id: str = "") -> None:
+        self.event, self.written = event, False
+        self.needs_run = event.type in LIFECYCLE_TYPES and "run" not in event.fields
+        rest = event.fields.copy()
+        given = rest.pop("id", None)
+        self.search, self.id = given is not None, given or made_id or os.urandom(16).hex()
         if (source := rest.pop("source", None)) is not None:
             rest["source"] = source  # the last field before the hash
-        self.id_json = orjson.dumps(self.id)
-        self._opening = b',"id":%b,"type":%b,"workflow_id":%b,"recorded_at":"' % (
-            self.id_json,
-            orjson.dumps(event.type),
-            orjson.dumps(event.workflow_id),
-        )
+        self._opening = _members({"id": self.id, "type": event.type, "workflow_id": event.workflow_id})
         self._rest = b",%b" % _members(rest) if rest else b""
         if len(self._opening) + len(self._rest) > LINE_BYTES_MAX - 256:
             raise InvalidEvent("(the event)", f"its line would be above the limit of {LINE_BYTES_MAX:,} bytes")
 
     def encode(self, seq: int, recorded_at: str, before: bytes, run: int | None = None) -> tuple[bytes, str]:
         """Return the bytes of the line after `before` (see `chain_hash`), and its hash."""
-        body = b'{"v":%d,"seq":%d%b%b"%b%b%b' % (
+        body = b'{"v":%d,"seq":%d,%b,"recorded_at":"%b"%b%b%b' % (
             FORMAT_VERSION,
             seq,
             self._opening,
@@ -182,7 +171,7 @@ class Draft:
             _BEFORE_HASH,
         )
         digits = chain_hash(before, body)
-        return b"%b%b%b" % (body, digits.encode(), _AFTER_HASH), digits
+        return body + following(digits), digits
 
     def differences(self, line: Line) -> list[str]:
         """Return the fields in which a line of the same id differs from this event.

@@ -67,7 +67,7 @@ def write_renumbered(files: Files, new: OpenFile, lines: Iterable[bytes], openin
     Args:
         lines: raw, with their newlines; `opening` replaces opening lines, with the time of the first line.
     """
-    draft = Draft(opening, os.urandom(16).hex(), needs_run=False)
+    draft = Draft(opening)
     pending, seq, before = [], 0, b""
     for line in lines:
         if seq == 0:
@@ -102,7 +102,7 @@ def before_renewal(lines: Iterable[bytes]) -> Iterator[bytes]:
             if (renewed := _renewed(opened)) is None:
                 return
             opening = _opening(opened, renewed["origin"], renewed.get("renewed"))
-            draft = Draft(opening, renewed["id"], needs_run=False)
+            draft = Draft(opening, renewed["id"])
             raw, digits = draft.encode(1, opened["recorded_at"], seed(opening.workflow_id, renewed["origin"]))
             before = following(digits)
         yield raw

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -206,11 +205,11 @@ def receipt_json(receipt: Receipt, budget: BudgetStatus | None) -> bytes:
     """Return a receipt as one JSON line; its budget is null where none is set."""
     import orjson
 
-    if budget is None:  # the usual case, for which a dataclass is enough
-        return orjson.dumps(asdict(receipt) | {"budget": None})
+    if budget is None:  # the usual case, which needs no model
+        return orjson.dumps(receipt._asdict() | {"budget": None})
     from projections.documents.budgets import budget_document
 
-    return orjson.dumps(asdict(receipt) | {"budget": budget_document(budget)})
+    return orjson.dumps(receipt._asdict() | {"budget": budget_document(budget)})
 
 
 @click.command("start")
