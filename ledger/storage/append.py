@@ -27,7 +27,7 @@ Bytes = bytes | bytearray | mmap
 _SEARCHED_ONE_BY_ONE_MAX: Final = 8
 """Ids that get a scan each; for more ids one pass collects every id (measured: equal at about eight)."""
 
-_BEGINS: Final = rb'\{"v":[0-9]+,"seq":[0-9]+,"id":("(?:[^"\\\n]|\\[^\n])*"),"type":"'
+_BEGINS: Final = rb'\{"v":[0-9]+,"seq":[0-9]+,"id":("[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"),"type":"'
 _LINE_BEGINS: Final = re.compile(_BEGINS + rb"([a-z_]*)")
 """The beginning of a line; its groups are the id, as JSON, and the type."""
 

@@ -17,8 +17,8 @@ from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable, L
 from ledger.events.event import Event, Line
 from ledger.events.timestamps import Clock, to_wire
 from ledger.storage.append import Composed, Receipt, Tail, compose, drafts, with_runs
-from ledger.storage.bloom_filter import IdFilter
 from ledger.storage.files import Files, OpenFile, is_fenced, set_fence, write_all
+from ledger.storage.id_index import IdIndex
 from ledger.storage.line import Draft
 from ledger.storage.locks import LockTimeout
 from ledger.storage.reader import LedgerReader
@@ -64,7 +64,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file: OpenFile | None = None
         self._tail: Tail | None = None
-        self._ids = IdFilter()
+        self._ids = IdIndex()
         self._directory_synced = False
 
     def append(self, events: Sequence[Event], expected_seq: int | None = None) -> list[Receipt]:
@@ -182,7 +182,7 @@ class Journal:
 
     def _read_tail(self, file: OpenFile) -> Tail:
         """Return the end of the ledger without what was cached: it may be another file, or cut and grown again."""
-        self._ids = IdFilter()
+        self._ids = IdIndex()
         return last_tail(self._files, file, self.path, self.workflow_id)
 
     def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import ConflictingEvent
 from ledger.events.event import cost_observed, event, workflow_started
-from ledger.storage.bloom_filter import IdFilter
 from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.id_index import IdIndex, index_path
 from ledger.storage.line import chain_hash, following
 
 PATH = Path("w.jsonl")
@@ -35,7 +36,7 @@ def extended(ledger: bytes, *ids: str) -> bytes:
 @pytest.fixture(params=[1000, 100_000])
 def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How much is looked through at once: some lines of these small ledgers, or all."""
-    monkeypatch.setattr("ledger.storage.bloom_filter._INDEXED_BYTES", request.param)
+    monkeypatch.setattr("ledger.storage.id_index._INDEXED_BYTES", request.param)
     return int(request.param)
 
 
@@ -43,7 +44,7 @@ def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @given(st.lists(IDS, unique=True, min_size=40, max_size=120), st.lists(st.integers(1, 30), max_size=8))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_there_is_found_and_nothing_else(ids: list[str], steps: list[int]) -> None:
-    seen, ledger, at = IdFilter(), OPENED, 0
+    seen, ledger, at = IdIndex(), OPENED, 0
     for step in [*steps, len(ids)]:
         ledger = extended(ledger, *ids[at : at + step])
         at += step
@@ -63,7 +64,7 @@ class Watched(bytes):
 
 @pytest.mark.usefixtures("look_bytes")
 def test_a_ledger_looked_through_is_seldom_searched_again_however_far_it_grows() -> None:
-    seen, plain, searched = IdFilter(), OPENED, 0
+    seen, plain, searched = IdIndex(), OPENED, 0
     Watched.searched = 0
     for seq in range(4000):
         plain = extended(plain, f"e{seq}")
@@ -142,3 +143,88 @@ def test_the_id_of_the_opening_line_is_taken(tmp_path: Path) -> None:
         with pytest.raises(ConflictingEvent):
             store.append([cost_observed("w", cost_usd=2, id=opened)])
         store.append([cost_observed("w", cost_usd=2)])
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of some lines has a stored index."""
+    monkeypatch.setattr("ledger.storage.id_index._INDEXED_BYTES", 2000)
+
+
+def append(folder: Path, *ids: str) -> list[bool]:
+    """Append as so many processes, one event each; return which events were there before."""
+    events = [cost_observed("w", cost_usd=1, id=id) for id in ids]
+    return [DirectoryStore(folder, durability="none").append([event])[0].duplicate for event in events]
+
+
+def many(folder: Path, prefix: str = "e") -> list[str]:
+    ids = [f"{prefix}{number}" for number in range(60)]
+    assert not any(append(folder, *ids))
+    return ids
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_the_next_process_searches_only_what_the_stored_index_lacks(tmp_path: Path) -> None:
+    ids = many(tmp_path)
+    path = DirectoryStore(tmp_path).ledger_path("w")
+    ledger, index = path.read_bytes(), IdIndex()
+    Watched.searched = 0
+    assert index.find(Watched(ledger), len(ledger), {"absent"}, path) == {}
+    assert Watched.searched < 5000 < len(ledger)
+    assert all(append(tmp_path, *ids))
+    assert append(tmp_path, "new", "new") == [False, True]
+
+
+def flipped(stored: bytes, ledger: bytes) -> bytes:  # noqa: ARG001
+    return stored[:-1] + bytes([stored[-1] ^ 1])
+
+
+def torn(stored: bytes, ledger: bytes) -> bytes:  # noqa: ARG001
+    return stored[: len(stored) // 2]
+
+
+def empty(stored: bytes, ledger: bytes) -> bytes:  # noqa: ARG001
+    return b""
+
+
+def another_ledgers_line(stored: bytes, ledger: bytes) -> bytes:
+    return ledger[: len(stored)]
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("damage", [flipped, torn, empty, another_ledgers_line])
+def test_a_damaged_index_is_not_used_and_made_again(tmp_path: Path, damage: Callable[[bytes, bytes], bytes]) -> None:
+    ids = many(tmp_path)
+    path = DirectoryStore(tmp_path).ledger_path("w")
+    stored = index_path(path).read_bytes()
+    index_path(path).write_bytes(damage(stored, path.read_bytes()))
+    assert all(append(tmp_path, *ids))
+    assert index_path(path).read_bytes()[:100].partition(b"format")[1] == b"format"
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("change", ["cut", "other", "restored"])
+def test_the_index_of_other_bytes_is_not_used(tmp_path: Path, change: str) -> None:
+    """A ledger that was cut and grew again, one of another directory, and an older copy under a newer index."""
+    ids = many(tmp_path / "a")
+    path = DirectoryStore(tmp_path / "a").ledger_path("w")
+    if change == "other":
+        ids = many(tmp_path / "b", "f")
+        path.write_bytes(DirectoryStore(tmp_path / "b").ledger_path("w").read_bytes())
+    else:
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:30]))
+        ids = ids[:29]
+    if change == "cut":
+        ids += many(tmp_path / "a", "g")
+    assert all(append(tmp_path / "a", *ids))
+    assert append(tmp_path / "a", "e59", "e59") == [False, True]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_index_that_cannot_be_stored_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    append(tmp_path, "first")
+    path = DirectoryStore(tmp_path).ledger_path("w")
+    index_path(path).mkdir()
+    ids = many(tmp_path)
+    assert all(append(tmp_path, "first", *ids))
+    assert sorted(file.name for file in path.parent.iterdir()) == ["w.jsonl", "w.jsonl.ids"]
