@@ -4,7 +4,7 @@ It has the CRC-32 of the id of each line, sorted within parts of the ledger: fou
 "maybe", of a million ids one of 4,000 new ones, the ledger's bytes are searched from that part on.
 
 The index of a large ledger is stored next to it, in `<ledger>.ids`, for the next process. It only saves time: it is not
-synced, may be deleted, and is used only when its digest is correct and the ledger has the line that it ends with; the
+synced, may be deleted, and is used only when its checksum is correct and the ledger has the line that it ends with; the
 hash of that line stands for all bytes before it.
 """
 
@@ -14,7 +14,7 @@ import contextlib
 import sys
 from array import array
 from bisect import bisect_left
-from hashlib import sha256
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -31,7 +31,7 @@ _INDEXED_BYTES: Final = 16 * 1024 * 1024
 """One part, indexed at one search, in about 20 ms: so long do other writers wait. Smaller ledgers have no file."""
 
 _FORMAT: Final = f"costledger ids 1 {sys.byteorder}"
-_DIGEST_BYTES: Final = 32
+_CHECKSUM_BYTES: Final = 4
 
 
 def index_path(ledger: Path) -> Path:
@@ -44,7 +44,7 @@ class IdIndex:
 
     def __init__(self) -> None:
         self._asked = False
-        self._parts: list[tuple[int, array[int]]] = []  # where each part begins, and its sorted fingerprints
+        self._parts: list[tuple[int, Sequence[int]]] = []  # where each part begins, and its sorted fingerprints
         self._recent: set[int] = set()  # fingerprints after the last part
         self._parts_end = self._size = 0
 
@@ -93,11 +93,11 @@ class IdIndex:
             "end": self._parts_end,
             "ending": _ending(ledger, self._parts_end),
         }
-        body = b"\n".join([orjson.dumps(header), b"".join(part.tobytes() for _, part in self._parts)])
+        body = b"\n".join([orjson.dumps(header), b"".join(array("I", part) for _, part in self._parts)])
         stored = index_path(path)
         new = stored.with_name(stored.name + ".new")
         try:
-            new.write_bytes(sha256(body).digest() + body)
+            new.write_bytes(_checksum(body) + body)
             new.replace(stored)
         except OSError:
             with contextlib.suppress(OSError):
@@ -109,17 +109,22 @@ class IdIndex:
             raw = index_path(path).read_bytes()
         except OSError:
             return
-        header, _, prints = memoryview(raw)[_DIGEST_BYTES:].tobytes().partition(b"\n")
-        if sha256(memoryview(raw)[_DIGEST_BYTES:]).digest() != raw[:_DIGEST_BYTES]:
+        body = memoryview(raw)[_CHECKSUM_BYTES:]
+        if not body or _checksum(body) != raw[:_CHECKSUM_BYTES]:
             return
-        made = orjson.loads(header)
+        header = raw.index(b"\n", _CHECKSUM_BYTES)
+        made = orjson.loads(raw[_CHECKSUM_BYTES:header])
         if made["format"] != _FORMAT or made["end"] > size or made["ending"] != _ending(ledger, made["end"]):
             return
-        fingerprints, at = array("I", prints), 0
+        fingerprints, at = memoryview(raw)[header + 1 :].cast("I"), 0
         for start, count in made["parts"]:
             self._parts.append((start, fingerprints[at : at + count]))
             at += count
         self._parts_end = self._size = made["end"]
+
+
+def _checksum(body: bytes | memoryview[int]) -> bytes:
+    return crc32(body).to_bytes(_CHECKSUM_BYTES, "big")
 
 
 def _ending(ledger: Bytes, end: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def _is_wildcard(host: str) -> bool:
         return not host
 
 
+@lru_cache
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

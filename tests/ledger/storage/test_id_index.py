@@ -187,12 +187,16 @@ def empty(stored: bytes, ledger: bytes) -> bytes:  # noqa: ARG001
     return b""
 
 
+def nuls(stored: bytes, ledger: bytes) -> bytes:  # noqa: ARG001
+    return bytes(4)
+
+
 def another_ledgers_line(stored: bytes, ledger: bytes) -> bytes:
     return ledger[: len(stored)]
 
 
 @pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("damage", [flipped, torn, empty, another_ledgers_line])
+@pytest.mark.parametrize("damage", [flipped, torn, empty, nuls, another_ledgers_line])
 def test_a_damaged_index_is_not_used_and_made_again(tmp_path: Path, damage: Callable[[bytes, bytes], bytes]) -> None:
     ids = many(tmp_path)
     path = DirectoryStore(tmp_path).ledger_path("w")
