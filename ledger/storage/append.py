@@ -6,6 +6,7 @@ becomes the next line.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -82,7 +83,7 @@ def drafts(events: Sequence[Event]) -> list[Draft]:
     Raises:
         InvalidEvent: a line would be too long, or an unknown field is not plain JSON.
     """
-    return [Draft(event) for event in events]
+    return [Draft(event, event.id or os.urandom(16).hex()) for event in events]
 
 
 def compose(
@@ -115,7 +116,7 @@ def compose(
     added: dict[str, bytes] = {}
     if seq == 0:
         seq, by = 1, origin()
-        opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": by}))
+        opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": by}), os.urandom(16).hex())
         raw, digits = opening.encode(seq, recorded_at, seed(workflow_id, by))
         lines.append(raw)
     for draft in batch:

@@ -10,7 +10,6 @@ knows the position of the hash in a line.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -146,12 +145,12 @@ class Draft:
 
     __slots__ = ("_opening", "_rest", "event", "id", "needs_run", "search", "written")
 
-    def __init__(self, event: Event, made_id: str = "") -> None:
+    def __init__(self, event: Event, made_id: str) -> None:
         self.event, self.written = event, False
         self.needs_run = event.type in LIFECYCLE_TYPES and "run" not in event.fields
         rest = event.fields.copy()
         given = rest.pop("id", None)
-        self.search, self.id = given is not None, given or made_id or os.urandom(16).hex()
+        self.search, self.id = given is not None, given or made_id
         if (source := rest.pop("source", None)) is not None:
             rest["source"] = source  # the last field before the hash
         self._opening = _members({"id": self.id, "type": event.type, "workflow_id": event.workflow_id})

@@ -67,7 +67,7 @@ def write_renumbered(files: Files, new: OpenFile, lines: Iterable[bytes], openin
     Args:
         lines: raw, with their newlines; `opening` replaces opening lines, with the time of the first line.
     """
-    draft = Draft(opening)
+    draft = Draft(opening, os.urandom(16).hex())
     pending, seq, before = [], 0, b""
     for line in lines:
         if seq == 0:

@@ -47,7 +47,7 @@ def test_writing_the_same_events_gives_the_same_bytes() -> None:
     before = following(lines[0]["hash"])
     for line in lines[1:]:
         given = {k: v for k, v in line.items() if k not in ("v", "seq", "recorded_at", "hash", "run")}
-        raw, digits = Draft(event(given)).encode(line["seq"], line["recorded_at"], before, line.get("run"))
+        raw, digits = Draft(event(given), "").encode(line["seq"], line["recorded_at"], before, line.get("run"))
         written, before = written + raw, following(digits)
     assert written == RAW
 
