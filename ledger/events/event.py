@@ -214,11 +214,10 @@ def call_observed(workflow_id: str, fields: Mapping[str, Any], *, derived: froze
     """Return a reading of one call whose fields were all checked before: a first import makes 100,000 of them.
 
     Args:
-        fields: in the order of a ledger line, `usage` among them; None counts as absent.
+        fields: those that have a value, in the order of a ledger line; the caller does not change them any more.
         derived: see `Event`.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
-    return Event(workflow_id, COST_OBSERVED, MappingProxyType(given), derived)
+    return Event(workflow_id, COST_OBSERVED, MappingProxyType(fields), derived)
 
 
 def _undefined(fields: Mapping[str, Any], defined: Container[str]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ are under one agent. Pure: no file, no clock.
 
 from __future__ import annotations
 
+from typing import Final
+
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +23,9 @@ from ledger.providers.usage import is_larger, measure
 from ledger.sources.findings import Call, Counter
 
 __all__ = ["CallPlanner"]
+
+_NOT_RECORDED: Final = (b"", "")
+"""The measure and the moment of a call that no ledger has."""
 
 
 class CallPlanner:
@@ -41,20 +46,22 @@ class CallPlanner:
         if not is_recorded and self._cannot_be_matched(call):
             self._plan_unmatched(call)
             return
-        given, (had, at) = measure(call.usage or {}), self._state.measures.get(message_id, (b"", ""))
+        given, (had, at) = measure(call.usage or {}), self._state.measures.get(message_id, _NOT_RECORDED)
         path = self._state.messages.setdefault(message_id, self._path(call))
         alike = call.cost_usd is None and call.model == path[2]
         if is_larger(had, given, same_model=alike) or (alike and had == given and is_recorded):
             self._plan.unchanged += 1  # the ledger has the call as this view shows it, or at a larger one
             return
         observed_at = _later(call.observed_at, at)
-        reported = None if call.cost_usd is None else money.parse(call.cost_usd)
-        self._state.measures[message_id] = (max(measure(call.usage or {}, reported), had), observed_at or "")
+        if call.cost_usd is not None:
+            given = measure(call.usage or {}, money.parse(call.cost_usd))
+        self._state.measures[message_id] = (max(given, had), observed_at or "")
         fields = _fields(call, message_id, path, observed_at)
         self._reopen(path[1])
         if call.checked and call.cost_usd is None:
             price = price_of(self._prices, fields, self._moment)
-            self._plan.add(call_observed(self._plan.workflow_id, fields | price, derived=frozenset(price)))
+            fields.update(price)
+            self._plan.add(call_observed(self._plan.workflow_id, fields, derived=frozenset(price)))
         else:
             new = cost_observed(self._plan.workflow_id, cost_usd=call.cost_usd, **fields)
             self._plan.add(price_event(self._prices, new, self._moment))
@@ -150,7 +157,8 @@ class CallPlanner:
             return None
         messages, totals = self._state.models.setdefault(session_id, set()), self._state.total_models
         used = totals.get(session_id) or messages
-        spelled = next((each for each in sorted(used) if plain_name(each) == plain_name(model)), None)
+        plain = plain_name(model)
+        spelled = min([each for each in used if plain_name(each) == plain], default=None)
         if spelled is None:
             spelled = min(totals[session_id]) if totals.get(session_id) else model
         messages.add(spelled)
@@ -179,10 +187,9 @@ class CallPlanner:
 
 
 def _fields(call: Call, message_id: str, path: ModelPath, observed_at: str | None) -> dict[str, Any]:
-    """The wire fields of a call's reading, in the order of a ledger line."""
+    """The wire fields of a call's reading that have a value, in the order of a ledger line."""
     native = (call.message_id, call.model, call.service_tier, call.cost_usd)
-    names = [name for name in (call.message_id, *call.names) if name != message_id]
-    return {
+    fields = {
         "id": digest(call.kind, "call", *native, *sorted((call.usage or {}).items())),
         "observed_at": observed_at,
         "agent": path[0],
@@ -196,13 +203,25 @@ def _fields(call: Call, message_id: str, path: ModelPath, observed_at: str | Non
         "plugin": call.plugin,
         "usage": call.usage,
         "spent_at": call.spent_at,
-        "source": {"kind": call.kind, "file": call.location.file, "line": call.location.line}
-        | ({"spent_at_from": call.spent_at_from} if call.spent_at else {})
-        | ({"names": names} if names else {})
-        | ({"process": call.process} if call.process else {})
-        | ({"cut": True} if call.cut else {})
-        | ({"several": True} if call.several else {}),
+        "source": _source(call, message_id),
     }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _source(call: Call, message_id: str) -> dict[str, Any]:
+    """Where a call was read, and what else is known of it."""
+    source: dict[str, Any] = {"kind": call.kind, "file": call.location.file, "line": call.location.line}
+    if call.spent_at:
+        source["spent_at_from"] = call.spent_at_from
+    if names := [name for name in (call.message_id, *call.names) if name != message_id]:
+        source["names"] = names
+    if call.process:
+        source["process"] = call.process
+    if call.cut:
+        source["cut"] = True
+    if call.several:
+        source["several"] = True
+    return source
 
 
 def _later(observed_at: str | None, recorded: str) -> str | None:

@@ -37,11 +37,11 @@ class ImportPlan:
 
     def add(self, event: Event) -> None:
         """Add an event, unless the ledger or this plan has it."""
-        if event.id is not None and event.id in self.state.ids:
-            self.unchanged += 1
-            return
-        if event.id is not None:
-            self.state.ids.add(event.id)
+        if (id := event.id) is not None:
+            if id in self.state.ids:
+                self.unchanged += 1
+                return
+            self.state.ids.add(id)
         self.events.append(event)
 
     def limit_moments(self, now: datetime) -> None:

@@ -128,7 +128,8 @@ class Rates:
         """Return whether what `cost_nanousd` answers may be less than the true cost."""
         if self.at_least or self.unknown_above is None or not one_call:
             return self.at_least
-        read_in = sum(usage.get(bucket, 0) for bucket in ("input_tokens", "cache_write_tokens", "cache_read_tokens"))
+        get = usage.get
+        read_in = get("input_tokens", 0) + get("cache_write_tokens", 0) + get("cache_read_tokens", 0)
         return read_in > self.unknown_above
 
     @cached_property

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["PROVIDERS", "is_of_its_maker", "plain_name", "provider_of", "spellings"]
@@ -68,6 +69,9 @@ PROVIDERS: Final = _SPELLINGS | {
 }
 """Names in front of a slash, each with the id in genai-prices of the provider whose prices apply."""
 
+_CACHED_NAMES_MAX: Final = 1024
+"""A log repeats few names on many lines."""
+
 _ADDED: Final = re.compile(r"(?:\[\w+\]|[-@]20\d{6}(?:-v\d+(?::\d+)?)?|-v\d+:\d+|-latest)+\Z")
 _MAKERS: Final = frozenset({"anthropic", "cohere", "google", "openai", "x-ai"})
 _OPEN_WEIGHTS: Final = re.compile("gpt-oss", re.IGNORECASE)
@@ -117,6 +121,7 @@ def spellings(model: str) -> Iterator[tuple[str | None, str]]:
         yield "aws", model
 
 
+@lru_cache(maxsize=_CACHED_NAMES_MAX)
 def plain_name(model: str) -> str:
     """Return the name of a model without a provider, a date or a context, which reports of one call add or omit.
 
