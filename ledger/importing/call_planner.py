@@ -6,10 +6,8 @@ are under one agent. Pure: no file, no clock.
 
 from __future__ import annotations
 
-from typing import Final
-
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ledger.events import money, timestamps
 from ledger.events.event import call_observed, cost_observed

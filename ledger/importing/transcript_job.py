@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ledger.errors import CostledgerError, DamagedLedger
+from ledger.errors import CostledgerError
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, Event
 from ledger.events.timestamps import Clock
@@ -119,11 +119,8 @@ def _now(
     if any(not {"run", "observed_at"} <= event.fields.keys() for event in lifecycle):
         return None, None
     last = receipts[-1]
-    try:
-        end = Head(last.seq, ledgers.size(job.workflow_id) or 0, last.hash)
-        head = ledgers.read(job.workflow_id, start=end).head
-    except DamagedLedger:
-        return None, None  # another process has appended since
+    if (head := ledgers.head_after(last)) is None:
+        return None, None
     state = state_of(({"type": event.type, "seq": last.seq, **event.fields} for event in lifecycle), made.state)
     _add_sessions(state, job.kind, made.events)
     state.ids.clear()  # another process sends the state to this one

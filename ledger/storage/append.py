@@ -68,6 +68,10 @@ class Tail(NamedTuple):
     recorded_at: str = ""
     runs: Runs | None = None
 
+    def head_after(self, receipt: Receipt) -> Head | None:
+        """Return the head when the line of a receipt is the last one."""
+        return self.head if (self.head.seq, self.head.hash) == (receipt.seq, receipt.hash) else None
+
 
 class Composed(NamedTuple):
     """The result of `compose`: the lines to write, one receipt per event, and the tail after them."""

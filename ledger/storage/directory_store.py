@@ -129,6 +129,11 @@ class DirectoryStore:
             return []
         return self._journal(one_workflow(events)).append(events, expected_seq)
 
+    def head_after(self, receipt: Receipt) -> Head | None:
+        """See `LedgerStore.head_after`."""
+        journal = self._journals.get(receipt.workflow_id)
+        return None if journal is None else journal.head_after(receipt)
+
     def open(self, workflow_id: str) -> None:
         """See `LedgerStore.open`."""
         self._journal(workflow_id).append([])

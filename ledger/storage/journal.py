@@ -19,7 +19,7 @@ from ledger.events.timestamps import Clock, to_wire
 from ledger.storage.append import Composed, Receipt, Tail, compose, drafts, with_runs
 from ledger.storage.files import Files, OpenFile, is_fenced, set_fence, write_all
 from ledger.storage.id_index import IdIndex
-from ledger.storage.line import Draft
+from ledger.storage.line import Draft, Head
 from ledger.storage.locks import LockTimeout
 from ledger.storage.reader import LedgerReader
 from ledger.storage.recovery import copy_verified, last_tail
@@ -93,6 +93,10 @@ class Journal:
             # were copied, so search for every id, also for those made here.
             for draft in batch:
                 draft.search = True
+
+    def head_after(self, receipt: Receipt) -> Head | None:
+        """See `LedgerStore.head_after`."""
+        return None if self._tail is None else self._tail.head_after(receipt)
 
     def flush(self) -> None:
         """Sync what was appended with durability "batch".

@@ -38,6 +38,10 @@ class MemoryStore:
             return []
         return self._append(one_workflow(events), events, expected_seq)
 
+    def head_after(self, receipt: Receipt) -> Head | None:
+        """See `LedgerStore.head_after`."""
+        return self._tails.get(receipt.workflow_id, Tail()).head_after(receipt)
+
     def open(self, workflow_id: str) -> None:
         """See `LedgerStore.open`."""
         self._append(check_workflow_id(workflow_id), [], None)

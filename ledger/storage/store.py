@@ -39,6 +39,13 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def head_after(self, receipt: Receipt) -> Head | None:
+        """Return the head that a ledger had with the line of a receipt as its last; None unless this is still cached.
+
+        It reads nothing, so it is no proof that the line is still the last one.
+        """
+        ...
+
     def open(self, workflow_id: str) -> None:
         """Create the ledger, with only its opening line, when it does not exist.
 

@@ -53,6 +53,16 @@ def test_the_first_append_opens_the_ledger_and_names_its_origin(store: LedgerSto
     assert store.size("w") == len(b"".join(store.read("w").raw_chunks()))
 
 
+def test_the_head_after_an_append_is_the_one_that_is_read(store: LedgerStore) -> None:
+    first = store.append([cost_observed("w", cost_usd="0.09"), cost_observed("w", cost_usd="0.10")])
+    reader = store.read("w")
+    assert len(list(reader)) == 3
+    assert store.head_after(first[-1]) == reader.head
+    assert store.head_after(first[0]) is None
+    store.append([cost_observed("w", cost_usd="0.11")])
+    assert store.head_after(first[-1]) is None
+
+
 def test_the_same_id_again_gives_the_first_receipt(store: LedgerStore) -> None:
     first = store.append([cost_observed("w", cost_usd="0.09", id="a", agent="plan")])[0]
     store.append([cost_observed("w", cost_usd="0.10", id="b")])
