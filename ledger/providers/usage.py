@@ -61,7 +61,7 @@ def usage_of(response_usage: object) -> dict[str, int]:
         usage = _anthropic(given)
     else:
         usage = None
-    if usage is None or all(given.get(name) is None for name in _COUNTS):
+    if usage is None or (given.get("input_tokens") is None and all(given.get(name) is None for name in _COUNTS)):
         what = f"the fields {_names(given)}" if given else shown(response_usage)
         ours = f"{', '.join(USAGE_FIELDS)}, or what an Anthropic, OpenAI, LiteLLM or Gemini response holds"
         raise InvalidEvent("usage", f"not a usage this version knows: {what}; expected {ours}")
@@ -149,14 +149,15 @@ def _ours(given: Mapping[str, Any]) -> dict[str, int]:
 
 def _anthropic(given: Mapping[str, Any]) -> dict[str, int]:
     writes = _count(given, "cache_creation_input_tokens")
-    lasting = _count(mapping(given.get("cache_creation")), "ephemeral_1h_input_tokens")
+    lifetimes, tools = given.get("cache_creation"), given.get("server_tool_use")
+    lasting = _count(mapping(lifetimes), "ephemeral_1h_input_tokens") if lifetimes else 0
     return {
         "input_tokens": _count(given, "input_tokens"),
         "cache_write_tokens": writes,
         "cache_write_1h_tokens": min(lasting, writes),  # some logs have a part above the total
         "cache_read_tokens": _count(given, "cache_read_input_tokens"),
         "output_tokens": _count(given, "output_tokens"),
-        "web_search_requests": _count(mapping(given.get("server_tool_use")), "web_search_requests"),
+        "web_search_requests": _count(mapping(tools), "web_search_requests") if tools else 0,
     }
 
 

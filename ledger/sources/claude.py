@@ -172,9 +172,7 @@ class _Reading:
         else:
             if not take_response(self._responses, record, number, self.file) and _is_unknown(record):
                 self.unknown.add(number, f"a record of type {shown(kind)}")
-            if "toolUseResult" in record:
-                self._searches += searches_of(record, self._responses, self.file, self.beginnings, number)
-            self._take_agents(record)
+            self._take_tools(record, number)
 
     def _begin(self, session_id: str, had: Beginning | None, record: Mapping[str, Any]) -> None:
         """Note when a session began, and where: newer versions begin a file with lines that name no folder."""
@@ -183,13 +181,24 @@ class _Reading:
             found = found._replace(at=had.at or ("" if self.resumed else found.at))
         self.beginnings[session_id] = found
 
-    def _take_agents(self, record: Mapping[str, Any]) -> None:
-        """Note which kind of agent a call of the agent tool asks for, and the id of the agent that answered it."""
+    def _take_tools(self, record: Mapping[str, Any], number: int) -> None:
+        """Take in what a line shows of tools: calls of the agent tool, and what tools returned."""
         blocks = _blocks(record)
         for block in blocks:
-            given = block.get("input") if isinstance(block, dict) and block.get("name") in _AGENT_TOOLS else None
-            if isinstance(given, dict):
-                self._tasks[name(block.get("id"))] = _kind_of_agent(given.get("subagent_type"))
+            if isinstance(block, dict) and block.get("name") in _AGENT_TOOLS:
+                self._take_task(block)
+        if "toolUseResult" in record or "data" in record:
+            self._searches += searches_of(record, self._responses, self.file, self.beginnings, number)
+            self._take_answer(record, blocks)
+
+    def _take_task(self, call: Mapping[str, Any]) -> None:
+        """Note which kind of agent a call of the agent tool asks for."""
+        given = call.get("input")
+        if isinstance(given, dict):
+            self._tasks[name(call.get("id"))] = _kind_of_agent(given.get("subagent_type"))
+
+    def _take_answer(self, record: Mapping[str, Any], blocks: list[Any]) -> None:
+        """Note the id of the agent that answered a call."""
         of_tool, data = record.get("toolUseResult"), record.get("data")
         if isinstance(of_tool, dict) and "agentId" in of_tool:
             asked = (name(each["tool_use_id"]) for each in blocks if isinstance(each, dict) and "tool_use_id" in each)
