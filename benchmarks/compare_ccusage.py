@@ -1,13 +1,15 @@
-"""Imports of transcripts compared with ccusage, in one run: the same tokens, what it took, and where costs differ.
+"""The first hour with transcripts compared with ccusage: one command on a home without data, and the same again.
 
 Needs Node's `ccusage@20.0.24`: npm install --prefix FOLDER ccusage@20.0.24
 
-Usage: python benchmarks/compare_ccusage.py CCUSAGE TRANSCRIPTS FOLDER [runs]
+Usage: python benchmarks/compare_ccusage.py CCUSAGE TRANSCRIPTS FOLDER [runs] [command]
 
 CCUSAGE is the native program, FOLDER/node_modules/@ccusage/ccusage-linux-x64/bin/ccusage; npm may leave it without the
-permission to run (chmod +x). TRANSCRIPTS is a folder with `projects` in it, as `benchmarks/transcripts.py` makes one;
-nothing else is read. Times are seconds of the wall clock and of the processors, the median of the runs, side by side;
-memory is that of the largest process.
+permission to run (chmod +x). TRANSCRIPTS is a folder with `projects` in it, as `benchmarks/transcripts.py` makes one,
+on the file system of FOLDER; no folder above FOLDER may have a `data/ledgers`. The command is `daily`, or `today` for
+`costledger` alone. Both programs read the same home, ccusage first, alternating: without data; again, with nothing new;
+and after the last lines of some transcripts, 1 % of all bytes, were written. Times are seconds of the wall clock and of
+the processors, medians; each ratio is the median of the rounds' own ratios; memory is that of the largest process.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 BUCKETS = {
     "input": "inputTokens",
@@ -28,6 +30,8 @@ BUCKETS = {
     "cache writes": "cacheCreationTokens",
     "cache reads": "cacheReadTokens",
 }
+REPORT: Final = ("daily", "--json", "--timezone", "UTC")
+COMMANDS: Final = {"daily": REPORT, "today": ()}
 
 
 class Took(NamedTuple):
@@ -42,11 +46,11 @@ class Took(NamedTuple):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as pip does for an installed package
 
 
-def run(*command: str, **environment: str) -> Took:
+def run(*command: str, folder: Path, **environment: str) -> Took:
     """Run a command to its end."""
     start = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment
     )
     assert process.stdout is not None
     output = process.stdout.read()
@@ -56,50 +60,90 @@ def run(*command: str, **environment: str) -> Took:
     return Took(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, output)
 
 
-def print_medians(name: str, runs: list[list[Took]]) -> tuple[float, float]:
-    """Print the medians of commands that belong together."""
-    wall = statistics.median(sum(took.wall_seconds for took in one) for one in runs)
-    processor = statistics.median(sum(took.processor_seconds for took in one) for one in runs)
-    memory = max(took.memory_mb for one in runs for took in one)
-    print(f"{name:<44} {wall:8.2f} s {processor:8.2f} s processors {memory:6.0f} MB")
-    return wall, processor
+class Growing:
+    """A copy of transcripts, of which some files can be without their last lines, one per cent of all bytes."""
+
+    def __init__(self, transcripts: Path, copy: Path) -> None:
+        self._rest: dict[Path, tuple[int, bytes]] = {}
+        files = sorted(path for path in transcripts.rglob("*") if path.is_file())
+        wanted = sum(path.stat().st_size for path in files) // 100
+        for path in files:
+            same = copy / path.relative_to(transcripts)
+            same.parent.mkdir(parents=True, exist_ok=True)
+            if wanted > 0 and (size := path.stat().st_size) > wanted // 20:
+                shutil.copy2(path, same)
+                data = path.read_bytes()
+                cut = data.index(b"\n", size - min(size // 2, wanted)) + 1
+                self._rest[same] = (cut, data[cut:])
+                wanted -= size - cut
+            else:
+                same.hardlink_to(path)
+
+    def shrink(self) -> None:
+        """Take the last lines away."""
+        for path, (size, _) in self._rest.items():
+            os.truncate(path, size)
+
+    def grow(self) -> None:
+        """Write the last lines."""
+        for path, (_, lines) in self._rest.items():
+            with path.open("ab") as file:
+                file.write(lines)
 
 
-def counted(totals: dict[str, Any]) -> dict[str, int]:
-    return {bucket: totals[name] for bucket, name in BUCKETS.items()}
+def print_medians(name: str, runs: list[Took], theirs: list[Took] | None = None) -> None:
+    """Print the medians of a command, and of its ratios to the other program's in the same rounds."""
+    wall = statistics.median(took.wall_seconds for took in runs)
+    processor = statistics.median(took.processor_seconds for took in runs)
+    print(f"{name:<44} {wall:8.2f} s {processor:8.2f} s processors {max(took.memory_mb for took in runs):6.0f} MB")
+    if theirs is not None:
+        pairs = list(zip(runs, theirs, strict=True))
+        wall = statistics.median(mine.wall_seconds / other.wall_seconds for mine, other in pairs)
+        processor = statistics.median(mine.processor_seconds / other.processor_seconds for mine, other in pairs)
+        print(f"{'':<44} {wall:8.2f} x {processor:8.2f} x")
 
 
-def main(ccusage: str, transcripts: Path, folder: Path, runs: int) -> None:
-    """Time both, then compare what they counted."""
-    bench = folder / "bench-ccusage"
-    shutil.rmtree(bench, ignore_errors=True)
-    home = bench / "home"
-    home.mkdir(parents=True)
-    time.sleep(6)  # ext4 goes round inodes that were freed within five seconds, which would be on our account
-    theirs: list[list[Took]] = []
-    first: list[list[Took]] = []
-    again: list[list[Took]] = []
-    for number in range(runs):
-        ours = [sys.executable, "-m", "projections", "--data", str(bench / f"data{number}")]
-        place = {"CLAUDE_CONFIG_DIR": str(transcripts), "HOME": str(home)}
-        theirs.append([run(ccusage, "daily", "--offline", "--json", "--timezone", "UTC", **place)])
-        reading, report = [*ours, "import", "claude", str(transcripts)], [*ours, "daily", "--json", "--timezone", "UTC"]
-        first.append([run(*reading), run(*report)])
-        again.append([run(*reading), run(*report)])
-    peer = print_medians("ccusage daily --offline", theirs)
-    for name, took in (("costledger import claude, daily: first", first), ("the same, nothing new", again)):
-        wall, processor = print_medians(name, took)
-        print(f"{'':<44} {wall / peer[0]:8.2f} x {processor / peer[1]:8.2f} x")
-    totals = json.loads(theirs[-1][0].output)["totals"]
-    mine = json.loads(again[-1][1].output)["total"]
+def print_totals(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Print what both counted."""
     named = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
-    for (bucket, count), name in zip(counted(totals).items(), named, strict=True):
-        print(
-            f"{bucket:<14} ccusage {count:>16,}   costledger {mine[name]:>16,}   difference {mine[name] - count:>12,}"
-        )
-    print(f"{'cost':<14} ccusage {totals['totalCost']:>16,.4f}   costledger {float(mine['cost_usd']):>16,.4f}")
+    for (bucket, name), own in zip(BUCKETS.items(), named, strict=True):
+        difference = ours[own] - theirs[name]
+        print(f"{bucket:<14} ccusage {theirs[name]:>16,}   costledger {ours[own]:>16,}   difference {difference:>12,}")
+    print(f"{'cost':<14} ccusage {theirs['totalCost']:>16,.4f}   costledger {float(ours['cost_usd']):>16,.4f}")
+
+
+def main(ccusage: str, transcripts: Path, folder: Path, runs: int, command: str) -> None:
+    """Time both, then compare what they counted."""
+    bench = folder.absolute() / "bench-ccusage"
+    shutil.rmtree(bench, ignore_errors=True)
+    growing = Growing(transcripts / "projects", bench / "claude" / "projects")
+    time.sleep(6)  # ext4 goes round inodes that were freed within five seconds, which would be on our account
+    peer, ours = (
+        (str(Path(ccusage).absolute()), *REPORT, "--offline"),
+        str(Path(sys.executable).with_name("costledger")),
+    )
+    theirs: list[Took] = []
+    took: dict[str, list[Took]] = {"without data": [], "nothing new": [], "1 % new": []}
+    for number in range(runs):
+        home = bench / f"home{number}"
+        home.mkdir()
+        place = {"HOME": str(home), "CLAUDE_CONFIG_DIR": str(bench / "claude"), "XDG_DATA_HOME": str(home / "share")}
+        place |= {"COSTLEDGER_DATA": "", "CODEX_HOME": str(home / ".codex")}
+        growing.shrink()
+        theirs.append(run(*peer, folder=bench, **place))
+        for name, each in took.items():
+            if name == "1 % new":
+                growing.grow()
+            each.append(run(ours, *COMMANDS[command], folder=bench, **place))
+    totals = json.loads(run(*peer, folder=bench, **place).output)["totals"]
+    mine = json.loads(run(ours, *REPORT, folder=bench, **place).output)["total"]
+    print_medians("ccusage daily --offline", theirs)
+    for name, each in took.items():
+        print_medians(f"costledger {' '.join(COMMANDS[command][:1])}, {name}", each, theirs)
+    print_totals(totals, mine)
     shutil.rmtree(bench)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 3)
+    given = sys.argv[4:] + ["5", "daily"][len(sys.argv) - 4 :]
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(given[0]), given[1])

@@ -29,8 +29,7 @@ def main(runs: int) -> None:
         os.environ["HOME"] = str(many)
         kinds = use_agents()
         shutil.copytree(many / ".claude", one / ".claude")
-        os.chdir(folder)
-        taken: dict[str, list[list[Took]]] = {}
+        taken: dict[str, list[Took]] = {}
         for number in range(runs + 1):
             for name, home, arguments in (
                 (f"costledger, {len(kinds)} tools", many, ()),
@@ -38,9 +37,9 @@ def main(runs: int) -> None:
                 (f"costledger sources, {len(kinds)} tools", many, ("sources",)),
                 ("costledger --version", one, ("--version",)),
             ):
-                took = run(OURS, *arguments, HOME=str(home))
+                took = run(OURS, *arguments, folder=Path(folder), HOME=str(home))
                 if number:  # the first one imports
-                    taken.setdefault(name, []).append([took])
+                    taken.setdefault(name, []).append(took)
         for name, each in taken.items():
             print_medians(name, each)
 

@@ -154,7 +154,7 @@ class JoinedMessages:
         """Look up which messages some ledger has, by any of their names."""
         names = {name for message in self._messages.values() for name in message.view.names}
         recorded = self._index.recorded(self._messages.keys() | names)
-        for id, message in self._messages.items():
+        for id, message in self._messages.items() if recorded else ():
             found = (each for each in (id, *message.view.names) if each in recorded)
             message.at = next(((each, recorded[each]) for each in found), None)
 
