@@ -43,6 +43,7 @@ __all__ = [
     "WORKFLOW_CANCELLED",
     "WORKFLOW_COMPLETED",
     "WORKFLOW_FAILED",
+    "WORKFLOW_MOVED",
     "WORKFLOW_STARTED",
     "WORKFLOW_TAGGED",
     "Event",
@@ -53,6 +54,7 @@ __all__ = [
     "event",
     "finding_accepted",
     "workflow_ended",
+    "workflow_moved",
     "workflow_started",
     "workflow_tagged",
 ]
@@ -69,12 +71,14 @@ WORKFLOW_COMPLETED: Final = "workflow_completed"
 WORKFLOW_FAILED: Final = "workflow_failed"
 WORKFLOW_CANCELLED: Final = "workflow_cancelled"
 FINDING_ACCEPTED: Final = "finding_accepted"
+WORKFLOW_MOVED: Final = "workflow_moved"
 WORKFLOW_TAGGED: Final = "workflow_tagged"
 
 END_TYPES: Final = frozenset({WORKFLOW_COMPLETED, WORKFLOW_FAILED, WORKFLOW_CANCELLED})
 LIFECYCLE_TYPES: Final = END_TYPES | {WORKFLOW_STARTED}
-EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED, FINDING_ACCEPTED, WORKFLOW_TAGGED}
+EVENT_TYPES: Final = LIFECYCLE_TYPES | {COST_OBSERVED, FINDING_ACCEPTED, WORKFLOW_MOVED, WORKFLOW_TAGGED}
 """What a caller may append; only the journal writes `ledger_opened`."""
+_OF_EXISTING: Final = END_TYPES | {FINDING_ACCEPTED, WORKFLOW_MOVED, WORKFLOW_TAGGED}
 
 _JOURNAL_FIELDS: Final = frozenset({"v", "seq", "recorded_at", "hash"})
 _ENVELOPE: Final = frozenset({"type", "workflow_id"})
@@ -105,9 +109,9 @@ class Event:
 
     @property
     def needs_workflow(self) -> bool:
-        """Return whether it needs an existing workflow: an end, tags, an acceptance, a correction (final, a reason)."""
+        """Return whether it needs an existing workflow: an end, tags, an acceptance, a move, a correction."""
         corrects = self.fields.get("final") is True and "reason" in self.fields
-        return self.type in END_TYPES | {FINDING_ACCEPTED, WORKFLOW_TAGGED} or (self.type == COST_OBSERVED and corrects)
+        return self.type in _OF_EXISTING or (self.type == COST_OBSERVED and corrects)
 
     @property
     def id(self) -> str | None:
@@ -156,10 +160,22 @@ _FIELDS: Final[dict[str, dict[str, Check]]] = {
     WORKFLOW_FAILED: _LIFECYCLE | {"error_message": check_prose, "reason": check_prose, "source": check_source},
     WORKFLOW_CANCELLED: _LIFECYCLE | {"reason": check_prose, "source": check_source},
     FINDING_ACCEPTED: {"id": check_name, "observed_at": check_time, "findings": check_findings, "reason": check_prose},
+    WORKFLOW_MOVED: {
+        "id": check_name,
+        "observed_at": check_time,
+        "to": check_workflow_id,
+        "session_id": check_name,
+        "agent": check_name,
+        "reason": check_prose,
+    },
     WORKFLOW_TAGGED: {"id": check_name, "observed_at": check_time, "tags": check_tags, "source": check_source},
 }
 _NAMES: Final = {kind: _ENVELOPE | checks.keys() for kind, checks in _FIELDS.items()}
-_REQUIRED: Final = {FINDING_ACCEPTED: ("findings", "reason"), WORKFLOW_TAGGED: ("tags",)}
+_REQUIRED: Final = {
+    FINDING_ACCEPTED: ("findings", "reason"),
+    WORKFLOW_MOVED: ("to",),
+    WORKFLOW_TAGGED: ("tags",),
+}
 
 
 def event(fields: Mapping[str, Any], *, derived: frozenset[str] = frozenset()) -> Event:
@@ -381,3 +397,25 @@ def workflow_tagged(
         InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
     """
     return event({"type": WORKFLOW_TAGGED} | locals())
+
+
+def workflow_moved(
+    workflow_id: str,
+    *,
+    to: str,
+    session_id: str | None = None,
+    agent: str | None = None,
+    reason: str | None = None,
+    observed_at: str | datetime | None = None,
+    id: str | None = None,
+) -> Event:
+    """Return the move of what a workflow costs, or one of its sessions, to another workflow's row.
+
+    Args:
+        to: that workflow; the workflow itself ends an earlier move.
+        agent: the agent's name there; None leaves the names as they are.
+
+    Raises:
+        InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
+    """
+    return event({"type": WORKFLOW_MOVED} | locals())

@@ -20,7 +20,7 @@ from ledger.events import money
 from ledger.events.event import Line
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
-from projections.replay.refresh import projected
+from projections.folding.projection import projected
 from projections.reports.budgets import Budgets, budget_status
 
 __all__ = ["CachedSession", "counters", "updated", "write"]

@@ -5,7 +5,7 @@ It is the sum of the spend over all quarter hours, so it agrees with every repor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import add
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from projections.folding.attribution import PARTIAL, PRICED, REPORTED, bring_up_to_date, lacking, levels_below
 from projections.folding.meters import MESSAGE, MODEL, Meter, Tree
 from projections.folding.readings import Tokens
-from projections.folding.spend import AMOUNTS, TOKENS, Amounts
+from projections.folding.spend import AMOUNTS, TOKENS, Amounts, Spend, amounts_of
 
 __all__ = [
     "UNATTRIBUTED",
@@ -24,6 +24,7 @@ __all__ = [
     "retries_without_counter",
     "subagents",
     "summarise",
+    "summary_of_spend",
 ]
 
 UNATTRIBUTED: Final = "(unattributed)"
@@ -68,10 +69,27 @@ def summarise(tree: Tree) -> Summary:
         for (agent, _, model), amounts in spent.items():
             for name, sums in ((agent or UNATTRIBUTED, by_agent), (model or UNATTRIBUTED, by_model)):
                 sums[name] = list(map(add, sums[name], amounts)) if name in sums else amounts
+    return _summary(by_agent, by_model, tree.root.tokens, tree.root.basis)
+
+
+def summary_of_spend(spend: Iterable[Spend]) -> Summary:
+    """Return the tokens and the breakdown of spend, which says nothing about the basis."""
+    by_agent: dict[str, Amounts] = {}
+    by_model: dict[str, Amounts] = {}
+    total: Amounts = [0] * len(AMOUNTS)
+    for one in spend:
+        amounts = amounts_of(one)
+        total = list(map(add, total, amounts))
+        for name, sums in ((one.agent or UNATTRIBUTED, by_agent), (one.model or UNATTRIBUTED, by_model)):
+            sums[name] = list(map(add, sums[name], amounts)) if name in sums else amounts
+    return _summary(by_agent, by_model, tuple(total[TOKENS]), 0)
+
+
+def _summary(by_agent: dict[str, Amounts], by_model: dict[str, Amounts], tokens: Tokens, basis: int) -> Summary:
     unpriced = {name: (amounts[_EVENTS], amounts[_TOKENS]) for name, amounts in by_model.items()}
     return Summary(
-        tree.root.tokens,
-        tree.root.basis,
+        tokens,
+        basis,
         _costs(by_agent),
         _costs(by_model),
         _tokens(by_agent),

@@ -19,12 +19,14 @@ from ledger.events.event import (
     FORMAT_VERSION,
     LEDGER_OPENED,
     LIFECYCLE_TYPES,
+    WORKFLOW_MOVED,
     WORKFLOW_STARTED,
     WORKFLOW_TAGGED,
     Line,
 )
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.runs import Runs
+from ledger.events.workflow_ids import is_workflow_id
 from ledger.events.worktrees import without_worktree
 from projections.folding.attribution import bring_up_to_date, settle
 from projections.folding.meters import Meter, Path, Tree
@@ -55,6 +57,7 @@ class State:
 
     Attributes:
         accepted: the accepted findings, by their kind; the last acceptance of a kind counts.
+        moves: by session, None for all else, the workflow that it was moved to last and the agent's name there.
         unread_events: the number of lines of a type or version that this version cannot read.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
@@ -92,6 +95,7 @@ class State:
     ended_late: bool = False
     accepted: dict[str, Acceptance] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    moves: dict[str | None, tuple[str, str | None]] = field(default_factory=dict)
     minute: tuple[str, str | None] = ("", None)
     booked: Dated | None = None
 
@@ -132,6 +136,8 @@ def fold(state: State, line: Line) -> State:
             _finding_accepted(state, line)
         elif kind == WORKFLOW_TAGGED:
             _tagged(state, line)
+        elif kind == WORKFLOW_MOVED:
+            _workflow_moved(state, line)
         elif kind != LEDGER_OPENED:
             state.unread_events += 1
     except InvalidMoney as error:
@@ -311,6 +317,16 @@ def _tagged(state: State, line: Line) -> None:
             state.tags[_name(line, "tags", key)] = value
         else:
             state.tags.pop(key, None)
+
+
+def _workflow_moved(state: State, line: Line) -> None:
+    to, session_id, agent = (_text(line, name) for name in ("to", "session_id", "agent"))
+    if to is None or not is_workflow_id(to):
+        raise _impossible(line, "to", f"expected the id of a workflow, not {shown(to)}")
+    for name, value in (("session_id", session_id), ("agent", agent)):
+        if value is not None:
+            _name(line, name, value)
+    state.moves[session_id] = (to, agent)
 
 
 def _take_metadata(state: State, line: Line) -> None:

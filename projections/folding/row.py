@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -19,13 +20,14 @@ from projections.folding.breakdown import (
     retries_without_counter,
     subagents,
     summarise,
+    summary_of_spend,
 )
 from projections.folding.fold import State
 from projections.folding.readings import Tokens
 from projections.folding.spend import AMOUNTS, Spend, spend_rows
 from projections.folding.tools import tools_of
 
-__all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend"]
+__all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend", "with_spend"]
 
 HELD: Final = "(held)"
 """The part of a running row's cost by which a person or another program raised it above the ledger's."""
@@ -166,9 +168,7 @@ def _row(state: State, head: Head) -> Row:
 def _cost_breakdown(state: State, summary: Summary) -> dict[str, Any]:
     """Return the costs by agent and by model, and what needs attention in them; empty parts are left out."""
     optional: dict[str, Any] = {
-        "unpriced": {
-            name: {"events": events, "tokens": tokens} for name, (events, tokens) in summary.unpriced_by_model.items()
-        },
+        "unpriced": _unpriced(summary),
         "possible_double_counting": possible_double_counting(state.tree),
         "retries_without_counter": retries_without_counter(state.tree),
         "subagents": subagents(state.tree),
@@ -179,6 +179,10 @@ def _cost_breakdown(state: State, summary: Summary) -> dict[str, Any]:
         "by_agent": {name: money.to_wire(cost) for name, cost in summary.cost_by_agent.items()},
         "by_model": {name: money.to_wire(cost) for name, cost in summary.cost_by_model.items()},
     } | {name: part for name, part in optional.items() if part}
+
+
+def _unpriced(summary: Summary) -> dict[str, dict[str, int]]:
+    return {name: {"events": events, "tokens": tokens} for name, (events, tokens) in summary.unpriced_by_model.items()}
 
 
 def _token_columns(tokens: Tokens) -> dict[str, Any]:
@@ -205,11 +209,46 @@ def spend(state: State) -> tuple[Spend, ...]:
     tree = state.tree
     every = {key for spent in tree.spend.values() for key in spent} if state.unread_events else set()
     rows = spend_rows(tree.spend, every | partial_keys(tree))
-    for one in rows:
+    _check_storable(state.workflow_id, rows)
+    return rows
+
+
+def _check_storable(workflow_id: str, spend: Sequence[Spend]) -> None:
+    for one in spend:
         if any(not -FIGURE_MAX <= getattr(one, name) <= FIGURE_MAX for name in AMOUNTS):
             problem = f"the spend of one quarter hour is above the limit of {FIGURE_MAX:,}"
-            raise UnstorableRow(state.workflow_id, problem)
-    return rows
+            raise UnstorableRow(workflow_id, problem)
+
+
+def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str, str]]) -> Row:
+    """Return a row with the cost, the tokens and the breakdown of other spend than its ledger's.
+
+    Args:
+        notes: what else the breakdown says, by key; empty parts are left out.
+
+    Raises:
+        UnstorableRow: a figure is above `FIGURE_MAX`.
+    """
+    summary, cost = summary_of_spend(spend), sum(one.cost_nanousd for one in spend)
+    figures = {"by_agent": summary.cost_by_agent, "by_model": summary.cost_by_model}
+    kept = {name: part for name, part in orjson.loads(of.cost_breakdown).items() if name != "unpriced"}
+    wires = {by: {name: money.to_wire(each) for name, each in costs.items()} for by, costs in figures.items()}
+    tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
+    optional = {"unpriced": _unpriced(summary), **notes}
+    columns: dict[str, Any] = {
+        "actual_cost_total": _usd(cost),
+        "actual_cost_nanousd": cost,
+        "cost_breakdown": _json(kept | wires | {name: part for name, part in optional.items() if part}),
+        "token_breakdown": _json(tokens),
+        **_token_columns(summary.tokens),
+        "model_used": _main_model(summary.cost_by_model, summary.tokens_by_model),
+        "unpriced_events": summary.unpriced,
+    }
+    made = replace(of, **columns)
+    if (problem := _problem_of(made)) is not None:
+        raise UnstorableRow(of.adw_id, problem)
+    _check_storable(of.adw_id, spend)
+    return made
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:

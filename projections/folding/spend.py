@@ -26,7 +26,9 @@ __all__ = [
     "Key",
     "Spend",
     "Spent",
+    "amounts_of",
     "quarter_of",
+    "spend_order",
     "spend_rows",
 ]
 
@@ -108,10 +110,17 @@ def spend_rows(quarters: dict[Dated, Spent], partial: set[Key]) -> tuple[Spend, 
     if found and (silent := partial.difference(one[1:4] for one in found)):
         last = max(found, key=lambda one: (one.quarter, one.run))
         found += [Spend(last.quarter, *key, None, last.run, *[*[0] * (len(AMOUNTS) - 1), 1]) for key in silent]
-    return tuple(sorted(found, key=_order))
+    return tuple(sorted(found, key=spend_order))
 
 
-def _order(spend: Spend) -> tuple[int, str, str, str, str, int]:
+def amounts_of(spend: Spend) -> Amounts:
+    """Return the figures of a row, in the order of `AMOUNTS`."""
+    amounts: Amounts = list(spend[len(NAMES) :])  # type: ignore[arg-type]
+    return amounts
+
+
+def spend_order(spend: Spend) -> tuple[int, str, str, str, str, int]:
+    """Return the position of a row among those of a workflow: by quarter, agent, session, model, evidence and run."""
     agent, session, model, evidence = (name or "" for name in spend[1:5])
     return (spend.quarter, agent, session, model, evidence, spend.run)
 

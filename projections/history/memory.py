@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import Head
+from projections.folding.moves import Part
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 from projections.history.sqlite.history import SqliteHistory
@@ -25,3 +26,8 @@ class MemoryHistory(SqliteHistory):
         """Store a row of another history; nothing is audited."""
         with self._connection.errors(), self._connection.transaction():
             self._store(row, checkpoint, spend)
+
+    def put_parts(self, parts: Mapping[str, Part]) -> None:
+        """Store the parts of another history's workflows that moves connect."""
+        with self._connection.errors(), self._connection.transaction():
+            self._parts.save(parts)

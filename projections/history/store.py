@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple, Protocol, Self
 from ledger.errors import InvalidMoney
 from ledger.events import money
 from ledger.storage.line import Head
+from projections.folding.moves import Part
 from projections.folding.projection import Projected
 from projections.folding.row import Row, held
 from projections.folding.spend import Amounts, Spend
@@ -271,6 +272,10 @@ class HistoryStore(Protocol):
         """Return the spend of one workflow, in the order of `Spend`'s first five fields."""
         ...
 
+    def parts(self) -> dict[str, Part]:
+        """Return what each ledger comes to by itself of all workflows that moves connect, by workflow."""
+        ...
+
     def spent(
         self,
         by: Sequence[Group] = (),
@@ -305,7 +310,7 @@ class HistoryStore(Protocol):
         """Store rows, spend, checkpoints and audit entries of a batch in one transaction.
 
         Idempotent. `decide` decides which cost a row shows. A row with a later stored checkpoint stays unchanged:
-        another refresh was faster.
+        another refresh was faster. The rows that moves connect with a written one are made again.
 
         Args:
             pure: rows show the replayed cost, also where a larger one is stored.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ledger.errors import CostledgerError, ReplicaUnavailable
 from ledger.replication.replica import Replica, last_positions
+from projections.folding.moves import Part, composed
+from projections.folding.row import Row
 from projections.history.store import HistoryStore
 from projections.projector.merge import Merge
 from projections.replay.drift import Finding, differences
@@ -39,16 +42,36 @@ def disagreeing_rows(
         ReplicaUnavailable, HistoryUnavailable: one of them cannot be read.
     """
     names = {head.workflow_id for head, _ in replica.heads()}
-    ends = replica.ends()
+    ends, moved = replica.ends(), history.parts().keys()
+    connected: dict[str, Merge] = {}
     for done, (partition, end) in enumerate(ends.items(), 1):
-        yield from _of_partition(replica, history, partition, end)
+        merges = _merges_of_partition(replica, history, partition, end)
+        for name, merge in merges.items():
+            if name in moved:
+                connected[name] = merge
+            else:
+                yield from _findings(history, name, merge, None)
         if progress is not None:
             progress(done, len(ends))
+    yield from _of_connected(history, connected)
     for name in sorted(set(history.stored()) - names):
         yield Finding(name, "a row without a chain in the shared engine", _REBUILD)
 
 
-def _of_partition(replica: Replica, history: HistoryStore, partition: int, end: int) -> Iterator[Finding]:
+def _of_connected(history: HistoryStore, merges: Mapping[str, Merge]) -> Iterator[Finding]:
+    """Yield the findings about workflows that moves connect: their rows follow from the chains of all of them."""
+    parts: dict[str, Part] = {}
+    for name, merge in merges.items():
+        with contextlib.suppress(CostledgerError):
+            made = merge.projected()
+            parts[name] = Part(made.row, made.spend, made.moves)
+    made_of_all = composed(parts)
+    for name, merge in merges.items():
+        group = made_of_all.get(name)
+        yield from _findings(history, name, merge, None if group is None else group.row)
+
+
+def _merges_of_partition(replica: Replica, history: HistoryStore, partition: int, end: int) -> dict[str, Merge]:
     merges: dict[str, Merge] = {}
     positions, silent = {partition: 0}, 0
     while positions[partition] < end:
@@ -59,8 +82,7 @@ def _of_partition(replica: Replica, history: HistoryStore, partition: int, end: 
     deadline = time.monotonic() + _LAG_SECONDS
     while time.monotonic() < deadline and any(_follows(history, name, merge) for name, merge in merges.items()):
         _, positions = _read_on(replica, merges, positions, wait_seconds=0.2)
-    for name, merge in merges.items():
-        yield from _findings(history, name, merge)
+    return merges
 
 
 def _read_on(
@@ -83,11 +105,16 @@ def _follows(history: HistoryStore, name: str, merge: Merge) -> bool:
         return False
 
 
-def _findings(history: HistoryStore, name: str, merge: Merge) -> Iterator[Finding]:
+def _findings(history: HistoryStore, name: str, merge: Merge, row: Row | None) -> Iterator[Finding]:
+    """Yield the findings about one workflow.
+
+    Args:
+        row: the one that moves make of its chains; None without a move.
+    """
     for problem in merge.problems.values():
         yield Finding(name, problem, _REPAIR)
     try:
-        replayed = merge.projected().row
+        replayed = row or merge.projected().row
     except CostledgerError as error:
         yield Finding(name, str(error), "that workflow waits; its row is as it was before that line")
         return

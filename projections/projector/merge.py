@@ -19,8 +19,7 @@ from ledger.events.event import Line
 from ledger.replication.chain import Chain
 from ledger.storage.line import EMPTY, Head, hash_of
 from projections.folding.fold import State, fold, initial
-from projections.folding.projection import Projected
-from projections.folding.row import row, spend
+from projections.folding.projection import Projected, projected
 
 __all__ = ["Merge", "merged_head"]
 
@@ -168,7 +167,7 @@ class Merge:
             raise self._failure
         heads = {origin: head for origin, head in self.heads.items() if head.seq}
         head = merged_head(heads, self._state.event_count)
-        return Projected(row(self._state, head), spend(self._state), head)
+        return projected(self._state, head)
 
     def _fold(self, line: Line) -> None:
         """Fold a line; after one that cannot be folded, no more."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger.errors import CostledgerError, LockedLedger, ReplacedLedger, UnknownWorkflow
@@ -11,10 +11,12 @@ from ledger.events import money
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import fold, initial
-from projections.folding.row import COLUMNS, Row, row, spend
+from projections.folding.moves import Part, composed
+from projections.folding.projection import Move, Projected, projected
+from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
 
-__all__ = ["Examined", "Finding", "differences", "examine", "findings"]
+__all__ = ["Examined", "Finding", "differences", "examine", "findings", "with_moves"]
 
 RESTORE = "keep what verifies: costledger salvage -- {}; or restore a backup, which lacks what was appended since"
 ACCEPT = "restore the ledger from a backup, or accept it as it is: costledger resync --force -- {}"
@@ -34,7 +36,7 @@ class Examined:
     """The replay of one ledger, of which every byte was verified.
 
     Attributes:
-        row, spend: by pure replay up to the checkpoint; up to the end without one.
+        row, spend, moves: by pure replay up to the checkpoint; up to the end without one.
         problem: why there is no row; "" when there is one.
         replaced: the ledger lost lines that the checkpoint's row was folded from.
         locked: the process that has not released the ledger's lock; "" when it was read under that lock.
@@ -43,6 +45,7 @@ class Examined:
     workflow_id: str
     row: Row | None = None
     spend: tuple[Spend, ...] = ()
+    moves: tuple[Move, ...] = ()
     head: Head = field(default=EMPTY)
     torn_bytes: int = 0
     problem: str = ""
@@ -60,22 +63,34 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
     workflow_id, checkpoint = job
     try:
         reader, state = ledgers.read(workflow_id, checkpoint=checkpoint, locked_too=True), initial(workflow_id)
-        replayed: tuple[Row, tuple[Spend, ...]] | None = None
+        replayed: Projected | None = None
         for line in reader:
             if replayed is None:
                 fold(state, line)
                 if checkpoint is not None and reader.head.seq == checkpoint.seq:
-                    replayed = row(state, reader.head), spend(state)
-        replayed_row, spent = replayed or (row(state, reader.head), spend(state))
+                    replayed = projected(state, reader.head)
+        replayed = replayed or projected(state, reader.head)
     except UnknownWorkflow as error:
         return Examined(workflow_id, problem=str(error), unknown=True)
     except ReplacedLedger as error:
         return Examined(workflow_id, problem=f"{error.path}, line {error.line}: {error.problem}", replaced=True)
     except CostledgerError as error:
         return Examined(workflow_id, problem=str(error))
+    found = Examined(workflow_id, replayed.row, replayed.spend, replayed.moves, reader.head)
     if reader.locked is not None:  # the end may be of an append that is under way
-        return Examined(workflow_id, replayed_row, spent, reader.head, locked=reader.locked.problem)
-    return Examined(workflow_id, replayed_row, spent, reader.head, reader.torn_bytes)
+        return replace(found, locked=reader.locked.problem)
+    return replace(found, torn_bytes=reader.torn_bytes)
+
+
+def with_moves(examined: Iterable[Examined]) -> list[Examined]:
+    """Return ledgers with the rows and the spend that moves make of them; those without a row stay as they are."""
+    found = list(examined)
+    parts = {one.workflow_id: Part(one.row, one.spend, one.moves) for one in found if one.row is not None}
+    made = composed(parts)
+    for at, one in enumerate(found):
+        if (group := made.get(one.workflow_id)) is not None:
+            found[at] = replace(one, row=group.row, spend=group.spend)
+    return found
 
 
 def findings(

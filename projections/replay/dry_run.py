@@ -67,4 +67,5 @@ def _copy_history(history: HistoryStore) -> MemoryHistory:
     copy, checkpoints = MemoryHistory(), history.checkpoints()
     for row in history.rows():
         copy.put(row, checkpoints.get(row.adw_id), history.spend(row.adw_id))
+    copy.put_parts(history.parts())
     return copy

@@ -11,8 +11,7 @@ from ledger.errors import CostledgerError, DamagedLedger
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
-from projections.folding.projection import Projected
-from projections.replay.refresh import projected
+from projections.folding.projection import Projected, projected
 
 __all__ = ["FoldCache"]
 

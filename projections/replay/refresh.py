@@ -15,9 +15,8 @@ from ledger.storage.line import Head
 from ledger.storage.parallel import ask_each
 from ledger.storage.store import LedgerStore
 from projections.folding.cost_words import cost_before
-from projections.folding.fold import State, fold, initial
-from projections.folding.projection import Projected
-from projections.folding.row import row, spend
+from projections.folding.fold import fold, initial
+from projections.folding.projection import Projected, projected
 from projections.history.store import NO_LEDGER, CostChange, HistoryStore, by_upgrade
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "Replayed",
     "accept",
     "project",
-    "projected",
     "refresh",
     "replayed",
     "resync",
@@ -100,11 +98,6 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
     return projected(state, reader.head)
 
 
-def projected(state: State, head: Head) -> Projected:
-    """Return the row and the spend of a state, and the head up to which the ledger was folded."""
-    return Projected(row(state, head), spend(state), head)
-
-
 Project = Callable[[LedgerStore, str, Head | None], Projected]
 """`project`, or another function with the same result, such as `FoldCache.project`."""
 
@@ -153,15 +146,15 @@ def accept(
     Args:
         replayed: the rows by pure replay, each with the problem of its ledger.
     """
-    for projected, problem in replayed:
-        adw_id = projected.row.adw_id
+    for one, problem in replayed:
+        adw_id = one.row.adw_id
         before = history.stored([adw_id]).get(adw_id)
         history.forget(adw_id)
-        changes = history.write([projected], pure=True, reason=f"{reason}: {_LOST}")
+        changes = history.write([one], pure=True, reason=f"{reason}: {_LOST}")
         report.changes += changes
         log_changes(changes)
         old = None if before is None else before.cost_nanousd
-        report.accepted.append(Accepted(adw_id, problem, old, projected.row.actual_cost_nanousd))
+        report.accepted.append(Accepted(adw_id, problem, old, one.row.actual_cost_nanousd))
 
 
 def refresh(

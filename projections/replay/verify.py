@@ -17,7 +17,7 @@ from projections.applications.table import ApplicationTable
 from projections.folding.row import Row
 from projections.history.store import HistoryStore
 from projections.history.suspects import recorded_ahead
-from projections.replay.drift import Examined, Finding, examine, findings
+from projections.replay.drift import Examined, Finding, examine, findings, with_moves
 from projections.replay.refresh import PARALLEL_BYTES
 
 __all__ = ["Finding", "Proof", "verify"]
@@ -106,24 +106,54 @@ class _Comparison:
         self._replayed: list[Row] = []
         self._unread: list[str] = []
         self._different: list[str] = []
+        self._moved = history.parts().keys()
+        self._connected: dict[str, tuple[Examined, Head | None]] = {}
 
     def compare(self, examined: Examined, checkpoint: Head | None) -> Iterator[Finding]:
         """Yield the findings about one ledger; `compare_again` yields the rest."""
         name = examined.workflow_id
+        if name in self._moved or (self._unread_too and examined.moves):
+            self._connected[name] = (examined, checkpoint)
+            return
         row = self._rows.get(name)
-        spent = () if row is None else self._history.spend(name)
-        if any(findings(examined, checkpoint, row, spent, unread_too=self._unread_too)):
+        if any(self._findings(examined, checkpoint, row)):
             if self._unread_too and row is None and checkpoint is None:
                 self._unread.append(name)
             else:
                 yield from self._found_again(name)
+        self._compare_copy(examined)
+
+    def _compare_copy(self, examined: Examined) -> None:
         if self._application is not None and examined.row is not None:
             self._replayed.append(examined.row)
             if len(self._replayed) == _COMPARED_AT_ONCE:
                 self._compare_copies(self._application)
 
+    def _compare_connected(self) -> Iterator[Finding]:
+        """Yield the findings about workflows that moves connect: their rows follow from all of their ledgers."""
+        checkpoints = {name: checkpoint for name, (_, checkpoint) in self._connected.items()}
+        examined = with_moves(one for one, _ in self._connected.values())
+        found = [
+            finding
+            for one in examined
+            for finding in self._findings(one, checkpoints[one.workflow_id], self._rows.get(one.workflow_id))
+        ]
+        if found:  # once more, as all of them are stored now
+            stored = {name: self._history.recorded(name) for name in self._connected}
+            examined = with_moves(examine(self._ledgers, (name, one.checkpoint)) for name, one in stored.items())
+            for one in examined:
+                now = stored[one.workflow_id]
+                yield from self._findings(one, now.checkpoint, now.row)
+        for one in examined:
+            self._compare_copy(one)
+
+    def _findings(self, examined: Examined, checkpoint: Head | None, row: Row | None) -> Iterator[Finding]:
+        spent = () if row is None else self._history.spend(examined.workflow_id)
+        return findings(examined, checkpoint, row, spent, unread_too=self._unread_too)
+
     def compare_again(self) -> Iterator[Finding]:
         """Yield the findings that remain after a refresh that may have been under way."""
+        yield from self._compare_connected()
         if self._application is not None:
             self._compare_copies(self._application)
         if self._unread or self._different:
@@ -132,7 +162,9 @@ class _Comparison:
             yield from self._found_again(name)
         if self._application is not None:
             for name in self._different:
-                examined = examine(self._ledgers, (name, self._history.recorded(name).checkpoint))
+                names = [name, *self._connected] if name in self._connected else [name]
+                jobs = [(each, self._history.recorded(each).checkpoint) for each in dict.fromkeys(names)]
+                examined = with_moves(examine(self._ledgers, job) for job in jobs)[0]
                 yield from _of_copy(self._application, [] if examined.row is None else [examined.row])
 
     def _compare_copies(self, application: ApplicationTable) -> None:

@@ -7,7 +7,8 @@ deadlock. A row that people may edit is locked and read before its new cost is d
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -15,12 +16,15 @@ import orjson
 from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
-from ledger.storage.line import Head
+from ledger.storage.line import EMPTY, Head
+from projections.folding.moves import Composed, Part
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
+from projections.history.moved_parts import connected, recomposed
 from projections.history.postgres import pages
 from projections.history.postgres.connection import Cursor, PostgresConnection
+from projections.history.postgres.moved_parts import PostgresParts, lock_moves
 from projections.history.postgres.rebuild import FreshPostgres
 from projections.history.postgres.spend import PostgresSpend
 from projections.history.postgres.tables import ROW, Tables, only, records
@@ -180,6 +184,14 @@ class PostgresHistory(HistoryStore):
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
         return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
 
+    def parts(self) -> dict[str, Part]:
+        return self._connection.run(lambda cursor: self._parts(cursor).all())
+
+    def _parts(self, cursor: Cursor) -> PostgresParts:
+        return PostgresParts(
+            cursor, self._hidden, partial(self._row_in, cursor), lambda adw_id: self._spend.of(cursor, adw_id)
+        )
+
     def spent(
         self,
         by: Sequence[Group] = (),
@@ -206,32 +218,61 @@ class PostgresHistory(HistoryStore):
         """Run `write` as a part of a larger transaction."""
         self._tables.lock_against_swaps(cursor)
         furthest = {one.row.adw_id: one for one in sorted(batch, key=lambda one: one.head.seq)}
-        seqs, stored = self._locked(cursor, furthest)
-        before = {} if self._hidden else self._before(cursor, list(furthest))
-        spent = self._spend.costs_nanousd(cursor, stored)
-        rows: list[Row] = []
-        changes: list[CostChange] = []
-        for adw_id in dict.fromkeys(one.row.adw_id for one in batch):
-            projected = furthest[adw_id]
-            if seqs[adw_id] > projected.head.seq:
-                continue
-            old, spent_nanousd = stored.get(adw_id), spent.get(adw_id, 0)
-            row, change = decide(
-                projected, old, before.get(adw_id), spent_nanousd=spent_nanousd, pure=pure, reason=reason
-            )
-            rows.append(row)
-            changes += [] if change is None else [change]
+        parts = self._parts(cursor)
+        moved_to = {move.to for one in furthest.values() for move in one.moves}
+        lock_moves(cursor, parts, furthest, moves=bool(moved_to))
+        seqs, stored = self._locked(cursor, connected(parts, furthest.keys() | moved_to))
+        latest = {
+            adw_id: furthest[adw_id]
+            for adw_id in dict.fromkeys(one.row.adw_id for one in batch)
+            if seqs[adw_id] <= furthest[adw_id].head.seq
+        }
+        groups = recomposed(parts, latest.values())
+        before = {} if self._hidden else self._before(cursor, list(latest))
+        changes = self._write_rows(cursor, latest, groups, stored, before, pure=pure, reason=reason)
         if before:
-            done = [row.adw_id for row in rows]
-            cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (done,))
-        different = self._put(cursor, rows)
-        self._spend.put(cursor, {row.adw_id: furthest[row.adw_id].spend for row in rows})
+            cursor.execute("DELETE FROM costledger_upgrade WHERE adw_id = ANY(%s)", (list(latest),))
         cursor.execute(
             f"UPDATE {self._checkpoint} old SET seq = new.seq, size = new.size, hash = new.hash "
             f"FROM json_populate_recordset(NULL::{self._checkpoint}, %s) new "
             "WHERE old.workflow_id = new.workflow_id",
-            (records(HEAD_COLUMNS, (head_of(furthest[row.adw_id]) for row in rows)),),
+            (records(HEAD_COLUMNS, map(head_of, latest.values())),),
         )
+        return changes
+
+    def _write_rows(
+        self,
+        cursor: Cursor,
+        latest: Mapping[str, Projected],
+        groups: Mapping[str, Composed],
+        stored: Mapping[str, Stored],
+        before: Mapping[str, Before],
+        *,
+        pure: bool,
+        reason: str,
+    ) -> list[CostChange]:
+        """Store rows and spend, with their audit: of ledgers that were read, and of what moves connect with them."""
+        spent = self._spend.costs_nanousd(cursor, stored)
+        rows: list[Row] = []
+        changes: list[CostChange] = []
+        projections = dict(latest)
+        for adw_id, group in sorted(groups.items()):
+            head = latest[adw_id].head if adw_id in latest else EMPTY
+            projections[adw_id] = Projected(group.row, group.spend, head)
+        for adw_id, projected in projections.items():
+            as_replayed = (pure and adw_id in latest) or (adw_id in groups and groups[adw_id].moved)
+            row, change = decide(
+                projected,
+                stored.get(adw_id),
+                before.get(adw_id),
+                spent_nanousd=spent.get(adw_id, 0),
+                pure=as_replayed,
+                reason=reason,
+            )
+            rows.append(row)
+            changes += [] if change is None else [change]
+        different = self._put(cursor, rows)
+        self._spend.put(cursor, {row.adw_id: projections[row.adw_id].spend for row in rows})
         self._log(cursor, changes)
         if not self._hidden:
             pages.number_changes(cursor, different)
@@ -289,14 +330,19 @@ class PostgresHistory(HistoryStore):
 
         def work(cursor: Cursor) -> list[CostChange]:
             self._tables.lock_against_swaps(cursor)
-            _, stored = self._locked(cursor, adw_ids)
+            parts = self._parts(cursor)
+            lock_moves(cursor, parts, adw_ids, moves=False)
+            _, found = self._locked(cursor, connected(parts, adw_ids))
+            stored = {adw_id: found[adw_id] for adw_id in adw_ids if adw_id in found}
+            groups = recomposed(parts, (), removed=adw_ids)
+            connected_changes = self._write_rows(cursor, {}, groups, found, {}, pure=False, reason=reason)
             changes = [removed(adw_id, stored[adw_id], reason) for adw_id in sorted(stored)]
             cursor.execute(_FORGET, (list(adw_ids),))
             self._spend.remove(cursor, adw_ids)
             cursor.execute("DELETE FROM workflow_history WHERE adw_id = ANY(%s)", (list(adw_ids),))
             self._log(cursor, changes)
             pages.number_changes(cursor, sorted(stored))
-            return changes
+            return connected_changes + changes
 
         return self._connection.run(work)
 

@@ -1,4 +1,4 @@
--- Schema version 6. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
+-- Schema version 7. N stands for the version of the rows: a rebuild fills new tables and points the views at them.
 --
 -- Versions:
 --   1  first
@@ -7,6 +7,7 @@
 --   4  workflow_history_N: the column last_activity; costledger_spend_N: the column spent_at_from
 --   5  workflow_history_N: the columns branch and tool
 --   6  workflow_history_N: the column tags; costledger_spend_N: the column run
+--   7  costledger_part_N and costledger_move_N
 --
 -- Every key starts with the workflow's id, so that the tables can be distributed by it; costledger_partition and
 -- costledger_meta have a few rows for all.
@@ -84,6 +85,19 @@ CREATE TABLE costledger_spend_N (
 );
 CREATE INDEX costledger_spend_adw_id_N ON costledger_spend_N (adw_id, quarter);
 CREATE INDEX costledger_spend_quarter_N ON costledger_spend_N (quarter);
+
+-- Workflows that moves connect: the row, the spend and the moves of each ledger by itself, as JSON; and who moved to whom
+-- (projections/history/moved_parts.py). Their rows and their spend above show what counts in each after the moves.
+CREATE TABLE costledger_part_N (
+    workflow_id text COLLATE "C" PRIMARY KEY,
+    part        text NOT NULL
+);
+CREATE TABLE costledger_move_N (
+    workflow_id text COLLATE "C" NOT NULL,
+    to_id       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (workflow_id, to_id)
+);
+CREATE INDEX costledger_move_to_id_N ON costledger_move_N (to_id);
 
 -- Where projectors are in each chain, one origin's lines of one workflow; empty when rows come from local ledgers.
 CREATE TABLE costledger_chain_N (

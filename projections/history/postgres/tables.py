@@ -21,7 +21,7 @@ from projections.history.store import FOLD_VERSION
 
 __all__ = ["BUILDING", "ROW", "VERSIONS", "Tables", "only", "records"]
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 BUILDING: Final = "building_version"
 """The key in `costledger_meta` of the version that projectors are filling."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
-from ledger.storage.line import Head
+from ledger.storage.line import EMPTY, Head
+from projections.folding.moves import Composed, Part
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
+from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
 from projections.history.spend_sql import TAGS
 from projections.history.sqlite import pages
 from projections.history.sqlite.connection import SqliteConnection
+from projections.history.sqlite.moved_parts import SqliteParts
 from projections.history.sqlite.rebuild import fresh_rows
 from projections.history.sqlite.recovery import is_whole, recover
 from projections.history.sqlite.spend import SqliteSpend
@@ -61,6 +64,7 @@ class SqliteHistory(HistoryStore):
         connection = SqliteConnection(path, writes=writes)
         self._connection, self._db, self._clock = connection, connection.db, clock
         self._spend = SqliteSpend(connection.db)
+        self._parts = SqliteParts(connection.db, self.row, self._spend.of)
         try:
             with connection.errors():
                 pages.prepare(self._db)
@@ -181,8 +185,7 @@ class SqliteHistory(HistoryStore):
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         with self._connection.errors(), self._connection.transaction():
-            changes = [self._write(projected, pure=pure, reason=reason) for projected in batch]
-        return [change for change in changes if change is not None]
+            return self._write_batch(batch, pure=pure, reason=reason)
 
     def forget(self, workflow_id: str) -> None:
         with self._connection.errors(), self._connection.transaction():
@@ -198,22 +201,47 @@ class SqliteHistory(HistoryStore):
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
         with self._connection.errors(), self._connection.transaction():
-            changes = [self._remove(adw_id, reason) for adw_id in sorted(adw_ids)]
-        return [change for change in changes if change is not None]
+            return self._remove_rows(adw_ids, reason)
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
-        with self._connection.errors(), fresh_rows(self._connection, self._write, self._remove) as fresh:
+        with self._connection.errors(), fresh_rows(self._connection, self._write_batch, self._remove_rows) as fresh:
             yield fresh
 
-    def _write(self, projected: Projected, *, pure: bool, reason: str) -> CostChange | None:
-        adw_id, head = projected.row.adw_id, projected.head
-        read = self._db.execute("SELECT seq FROM costledger_checkpoint WHERE workflow_id = ?", (adw_id,)).fetchone()
-        if read is not None and read[0] > head.seq:
-            return None
+    def parts(self) -> dict[str, Part]:
+        with self._connection.errors():
+            return self._parts.all()
+
+    def _write_batch(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
+        latest = [one for one in batch if not self._is_behind(one)]
+        groups = recomposed(self._parts, sorted(latest, key=lambda one: one.head.seq))
+        changes = []
+        for one in latest:
+            group = groups.pop(one.row.adw_id, None)
+            made = one if group is None else Projected(group.row, group.spend, one.head)
+            moved = group is not None and group.moved
+            changes.append(self._write(made, one.head, pure=pure or moved, reason=reason))
+        changes += self._write_connected(groups, reason)
+        return [change for change in changes if change is not None]
+
+    def _write_connected(self, groups: Mapping[str, Composed], reason: str) -> list[CostChange | None]:
+        """Write the rows of workflows whose own ledgers were not read: another one was moved to them, or away."""
+        return [
+            self._write(Projected(one.row, one.spend, EMPTY), None, pure=one.moved, reason=reason)
+            for _, one in sorted(groups.items())
+        ]
+
+    def _is_behind(self, projected: Projected) -> bool:
+        """Return whether another refresh has read the ledger further."""
+        query = "SELECT seq FROM costledger_checkpoint WHERE workflow_id = ?"
+        read = self._db.execute(query, (projected.row.adw_id,)).fetchone()
+        return read is not None and read[0] > projected.head.seq
+
+    def _write(self, projected: Projected, head: Head | None, *, pure: bool, reason: str) -> CostChange | None:
+        adw_id = projected.row.adw_id
         values = self._db.execute(f"{STORED} WHERE adw_id = ?", (adw_id,)).fetchone()
         stored = None if values is None else stored_of(values)
-        before = self._before(adw_id) if self._upgrades else None
+        before = self._before(adw_id) if self._upgrades and head is not None else None
         spent = self._spend.cost_nanousd(adw_id)
         row, change = decide(projected, stored, before, spent_nanousd=spent, pure=pure, reason=reason)
         self._store(row, head, projected.spend)
@@ -232,6 +260,11 @@ class SqliteHistory(HistoryStore):
     def _before(self, adw_id: str) -> Before | None:
         values = self._db.execute(f"{BEFORE} WHERE adw_id = ?", (adw_id,)).fetchone()
         return None if values is None else Before(stored_of(values[:-1]), values[-1])
+
+    def _remove_rows(self, adw_ids: Collection[str], reason: str) -> list[CostChange]:
+        changes = self._write_connected(recomposed(self._parts, (), removed=adw_ids), reason)
+        changes += [self._remove(adw_id, reason) for adw_id in sorted(adw_ids)]
+        return [change for change in changes if change is not None]
 
     def _remove(self, adw_id: str, reason: str) -> CostChange | None:
         values = self._db.execute(f"{STORED} WHERE adw_id = ?", (adw_id,)).fetchone()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from ledger.storage.line import Head
-from projections.folding.projection import Projected
+from projections.folding.projection import Move, Projected
 from projections.folding.row import COLUMNS, Row
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.spend import SqliteSpend
@@ -22,13 +22,13 @@ _FRESH: Final = ", ".join((*COLUMNS, "head_seq", "head_size", "head_hash"))
 @contextlib.contextmanager
 def fresh_rows(
     connection: SqliteConnection,
-    write: Callable[..., CostChange | None],
-    remove: Callable[[str, str], CostChange | None],
+    write: Callable[..., list[CostChange]],
+    remove: Callable[[Collection[str], str], list[CostChange]],
 ) -> Iterator[_FreshSqlite]:
     """Create the temporary tables of a rebuild, and drop them at the end.
 
     Args:
-        write, remove: of one row, within a transaction.
+        write, remove: of rows, within a transaction.
     """
     db = connection.db
     _drop(connection)
@@ -52,11 +52,12 @@ class _FreshSqlite(Fresh):
     def __init__(
         self,
         connection: SqliteConnection,
-        write: Callable[..., CostChange | None],
-        remove: Callable[[str, str], CostChange | None],
+        write: Callable[..., list[CostChange]],
+        remove: Callable[[Collection[str], str], list[CostChange]],
     ) -> None:
         self._connection, self._db, self._write, self._remove = connection, connection.db, write, remove
         self._spend = SqliteSpend(connection.db, "temp.fresh_spend")
+        self._moves: dict[str, tuple[Move, ...]] = {}
 
     def add(self, batch: Sequence[Projected]) -> None:
         marks = ", ".join("?" * (len(COLUMNS) + 3))
@@ -64,21 +65,31 @@ class _FreshSqlite(Fresh):
         self._db.executemany(f"INSERT OR REPLACE INTO temp.fresh VALUES ({marks})", records)
         for one in batch:
             self._spend.put(one.row.adw_id, one.spend)
+            self._moves.pop(one.row.adw_id, None)
+            if one.moves:
+                self._moves[one.row.adw_id] = one.moves
 
     def swap(self, *, keep: Collection[str], again: Callable[[str], Projected | None], reason: str) -> list[CostChange]:
-        changes: list[CostChange | None] = []
+        changes: list[CostChange] = []
         with self._connection.transaction():
             for adw_id in self._overtaken(keep):
                 projected = again(adw_id)
                 if projected is None:
-                    changes.append(self._remove(adw_id, NO_LEDGER))
+                    changes += self._remove([adw_id], NO_LEDGER)
                 else:
                     self.add([projected])
+            connected = self._moves.keys() | {move.to for moves in self._moves.values() for move in moves}
+            together: list[Projected] = []
             for values in self._db.execute(f"SELECT {_FRESH} FROM temp.fresh ORDER BY adw_id").fetchall():
                 row = Row(*values[:-3])
-                projected = Projected(row, self._spend.of(row.adw_id), Head(*values[-3:]))
-                changes.append(self._write(projected, pure=True, reason=reason))
-        return [change for change in changes if change is not None]
+                moves = self._moves.get(row.adw_id, ())
+                projected = Projected(row, self._spend.of(row.adw_id), Head(*values[-3:]), moves)
+                if row.adw_id in connected:
+                    together.append(projected)
+                else:
+                    changes += self._write([projected], pure=True, reason=reason)
+            changes += self._write(together, pure=True, reason=reason)
+        return changes
 
     def _overtaken(self, keep: Collection[str]) -> list[str]:
         """Return the rows that are not among the fresh ones, or were refreshed further since."""

@@ -1,4 +1,4 @@
--- Schema version 7.
+-- Schema version 8.
 --
 -- Versions:
 --   1  first
@@ -8,6 +8,7 @@
 --   5  costledger_total: sums in halves of 32 bits
 --   6  the columns branch and tool
 --   7  the column tags; costledger_spend: the column run
+--   8  costledger_part and costledger_move
 
 -- One row per workflow, a pure function of its ledger (projections/folding/row.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
@@ -90,6 +91,19 @@ CREATE TABLE IF NOT EXISTS costledger_checkpoint (
     size        INTEGER NOT NULL,  -- bytes
     hash        TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Workflows that moves connect: the row, the spend and the moves of each ledger by itself, as JSON; and who moved to whom
+-- (projections/history/moved_parts.py). Their rows and their spend above show what counts in each after the moves.
+CREATE TABLE IF NOT EXISTS costledger_part (
+    workflow_id TEXT PRIMARY KEY,
+    part        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS costledger_move (
+    workflow_id TEXT NOT NULL,
+    to_id       TEXT NOT NULL,
+    PRIMARY KEY (workflow_id, to_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS costledger_move_to_id ON costledger_move (to_id);
 
 -- schema_version: of this file. fold_version: what the rows mean; another one refolds every ledger.
 CREATE TABLE IF NOT EXISTS costledger_meta (

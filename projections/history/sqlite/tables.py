@@ -15,7 +15,7 @@ from projections.history.store import FOLD_VERSION, Stored, stored_cost
 
 __all__ = ["BEFORE", "SCHEMA_VERSION", "STORED", "UPSERT", "make_tables", "stored_of", "values_of"]
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
@@ -64,6 +64,8 @@ def make_tables(connection: SqliteConnection, clock: Clock) -> None:
             db.execute("DROP TABLE workflow_history")
             db.execute("DROP TABLE IF EXISTS costledger_spend")
             db.execute("DROP TABLE IF EXISTS costledger_total")
+            db.execute("DROP TABLE IF EXISTS costledger_part")
+            db.execute("DROP TABLE IF EXISTS costledger_move")
         pages.make_changes(db, clock())
         for statement in (*statements("sqlite"), *pages.statements()):
             db.execute(statement)

@@ -202,7 +202,7 @@ def test_a_rebuild_swaps_under_readers_and_keeps_the_version_before(
 
 READ: Final = (
     "workflow_history, costledger_spend, cost_audit_log, costledger_checkpoint, costledger_change, costledger_chain, "
-    "costledger_partition, costledger_meta"
+    "costledger_partition, costledger_meta, costledger_part, costledger_move"
 )
 
 

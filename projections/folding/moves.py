@@ -1,0 +1,209 @@
+"""Moves: the rows of workflows of which one counts in the row of another.
+
+Each ledger is folded on its own. What was moved counts under the workflow it was moved to, in its own quarter hours, so
+that no day's total changes. The result is a function of the ledgers alone, in whatever order they were folded. A move
+to a workflow without a ledger, or in a circle, has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from operator import add
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from ledger.errors import UnstorableRow
+from ledger.events import money, timestamps
+from projections.folding.projection import Move
+from projections.folding.row import HELD, Row, with_spend
+from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts, Spend, amounts_of, spend_order
+from projections.folding.tools import split_tools
+
+__all__ = ["Composed", "Part", "composed", "moved_from", "moved_to", "part_of_row"]
+
+_BASES: Final = (None, "reported", "priced", "partial")
+_METADATA: Final = (
+    *("issue_number", "workflow_template", "project", "branch", "status", "start_time", "end_time"),
+    *("duration_seconds", "estimated_cost_total", "budget_nanousd", "error_message"),
+)
+_NAMES: Final = len(Spend._fields) - len(AMOUNTS)
+
+
+class Part(NamedTuple):
+    """The row and the spend of one ledger by itself, and what of it was moved."""
+
+    row: Row
+    spend: tuple[Spend, ...]
+    moves: tuple[Move, ...]
+
+
+class Composed(NamedTuple):
+    """The row and the spend of a workflow with all that was moved to it, and without what was moved from it.
+
+    Attributes:
+        moved: all of it was moved, so the row shows no cost of its own.
+    """
+
+    row: Row
+    spend: tuple[Spend, ...]
+    moved: bool
+
+
+def moved_to(row: Row) -> dict[str, int]:
+    """Return the workflows that costs of a row were moved to, each with nanodollars."""
+    return _moved(row, "moved_to")
+
+
+def moved_from(row: Row) -> dict[str, int]:
+    """Return the workflows that costs of a row were moved from, each with nanodollars."""
+    return _moved(row, "moved_from")
+
+
+def _moved(row: Row, key: str) -> dict[str, int]:
+    if f'"{key}"' not in row.cost_breakdown:
+        return {}
+    found = orjson.loads(row.cost_breakdown).get(key) or {}
+    return {name: money.from_wire(usd) for name, usd in found.items()}
+
+
+def part_of_row(row: Row, spend: tuple[Spend, ...]) -> Part:
+    """Return the part of a stored row of a ledger without moves, without what another program raised it by."""
+    cost = sum(one.cost_nanousd for one in spend)
+    if HELD in row.cost_breakdown:
+        breakdown = orjson.loads(row.cost_breakdown)
+        for by in ("by_agent", "by_model"):
+            breakdown[by].pop(HELD, None)
+        row = replace(row, cost_breakdown=orjson.dumps(breakdown, option=orjson.OPT_SORT_KEYS).decode())
+    return Part(replace(row, actual_cost_nanousd=cost, actual_cost_total=float(money.to_wire(cost))), spend, ())
+
+
+def composed(parts: Mapping[str, Part]) -> dict[str, Composed]:
+    """Return the rows and the spend of workflows that moves connect, by id.
+
+    Args:
+        parts: of all of them that have a ledger.
+    """
+    counted: dict[str, dict[str, list[Spend]]] = {name: {} for name in parts}
+    for name, part in sorted(parts.items()):
+        _distribute(name, part, parts, counted)
+    try:
+        return {name: _composed(name, parts, counted) for name in parts}
+    except UnstorableRow:  # their sum does not fit a row
+        return {name: Composed(part.row, part.spend, moved=False) for name, part in parts.items()}
+
+
+def _distribute(name: str, part: Part, parts: Mapping[str, Part], counted: dict[str, dict[str, list[Spend]]]) -> None:
+    """Add the spend of one ledger to the workflows where it counts, by that ledger."""
+    destinations = {session_id: _destination(parts, name, session_id) for session_id, _, _ in part.moves}
+    other = destinations.get(None, (name, None))
+    for to, _ in [other, *destinations.values()]:
+        counted[to].setdefault(name, [])
+    for one in part.spend:
+        to, agent = other if one.session_id is None else destinations.get(one.session_id, other)
+        renamed = one if agent is None else one._replace(agent=agent)
+        counted[to][name].append(renamed)
+
+
+def _destination(parts: Mapping[str, Part], name: str, session_id: str | None) -> tuple[str, str | None]:
+    """Return the workflow where a session of a workflow counts, or all else of it, and the agent's name there."""
+    at, agent = name, None
+    move = _move_of(parts, name, session_id)
+    path: list[str] = []
+    while move is not None:
+        at, agent = move.to, move.agent or agent
+        if at in path or at == name:
+            break
+        path.append(at)
+        move = _move_of(parts, at, None)
+    return (at, None) if at == name else (at, agent)
+
+
+def _move_of(parts: Mapping[str, Part], name: str, session_id: str | None) -> Move | None:
+    """Return the move of a session, or of all else; None without one, and for one to a workflow without a ledger."""
+    found = {move.session_id: move for move in parts[name].moves if move.to in parts}
+    if session_id in found and session_id is not None:
+        return found[session_id]
+    move = found.get(None)
+    return None if move is None or move.to == name else move
+
+
+def _composed(name: str, parts: Mapping[str, Part], counted: Mapping[str, Mapping[str, list[Spend]]]) -> Composed:
+    part, sources = parts[name], counted[name]
+    elsewhere = {to: rows[name] for to, rows in counted.items() if to != name and name in rows}
+    arrived = {source: rows for source, rows in sources.items() if source != name}
+    if not elsewhere and not arrived:
+        return Composed(part.row, part.spend, moved=False)
+    moved = _destination(parts, name, None)[0] != name
+    own = part.row if not moved else _left(part.row)
+    kept = sources.get(name, [])
+    spend = _merged([*kept, *(one for rows in arrived.values() for one in rows)])
+    if elsewhere:
+        own = replace(own, cost_basis=_basis(part.row, kept, whole=False))
+    whole = {source for source in arrived if _destination(parts, source, None)[0] == name}
+    own = _joined(own, {source: (parts[source].row, rows) for source, rows in arrived.items()}, whole)
+    notes = {"moved_to": _costs(elsewhere), "moved_from": _costs(arrived)}
+    return Composed(with_spend(own, spend, notes), spend, moved)
+
+
+def _left(row: Row) -> Row:
+    """Return the row of a workflow that was moved: its activity and its budget count where it was moved to."""
+    return replace(row, last_activity=None, budget_nanousd=None, estimated_cost_total=None)
+
+
+def _joined(own: Row, arrived: Mapping[str, tuple[Row, list[Spend]]], whole: set[str]) -> Row:
+    """Return a row with the basis, the tools and the latest activity of what was moved to it.
+
+    A workflow of which nothing is known itself, since it was opened by the move, is what was moved to it first.
+    """
+    if whole and own.start_time is None and own.end_time is None and own.last_activity is None:
+        first = min((arrived[source][0] for source in whole), key=lambda row: (row.created_at, row.adw_id))
+        own = replace(own, **{name: getattr(first, name) for name in _METADATA})
+    bases, tools, moments = [own.cost_basis], split_tools(own.tool), [own.last_activity or ""]
+    for source, (row, rows) in arrived.items():
+        bases.append(_basis(row, rows, whole=source in whole))
+        tools += split_tools(row.tool)
+        moments.append(row.last_activity or "" if source in whole else _latest(row, rows))
+    return replace(
+        own,
+        cost_basis=max(bases, key=_BASES.index),
+        tool=", ".join(sorted(set(tools))) or None,
+        last_activity=max(moments) or None,
+        updated_at=max(own.updated_at, *(row.updated_at for row, _ in arrived.values())) if arrived else own.updated_at,
+    )
+
+
+def _basis(row: Row, rows: Sequence[Spend], *, whole: bool) -> str | None:
+    """Return the basis of a part of a row; "priced" where it is not known that no price was used."""
+    if whole or row.cost_basis in (None, "reported"):
+        return row.cost_basis
+    if any(one.partial or one.unpriced_events or one.unpriced_tokens for one in rows):
+        return "partial"
+    return "priced" if rows else "reported"
+
+
+def _latest(row: Row, rows: Sequence[Spend]) -> str:
+    """Return the latest activity that the spend of a session shows, to a quarter hour."""
+    if not rows:
+        return ""
+    end = datetime.fromtimestamp((max(one.quarter for one in rows) + 1) * QUARTER_SECONDS, UTC)
+    return min(timestamps.to_wire(end), row.last_activity or "~")
+
+
+def _merged(rows: Iterable[Spend]) -> tuple[Spend, ...]:
+    """Return spend of several ledgers with one row for each quarter hour, agent, session, model and evidence."""
+    sums: dict[Any, Amounts] = {}
+    partial: set[Any] = set()
+    for one in rows:
+        key, amounts = one[:_NAMES], amounts_of(one)
+        sums[key] = list(map(add, sums[key], amounts)) if key in sums else amounts
+        if one.partial:
+            partial.add(key[1:4])
+    found = [Spend._make((*key, *amounts[:-1], int(key[1:4] in partial))) for key, amounts in sums.items()]
+    return tuple(sorted((one for one in found if any(amounts_of(one))), key=spend_order))
+
+
+def _costs(by_workflow: Mapping[str, Sequence[Spend]]) -> dict[str, str]:
+    return {name: money.to_wire(sum(one.cost_nanousd for one in rows)) for name, rows in by_workflow.items()}

@@ -1,0 +1,90 @@
+"""Moves: what a workflow costs, or one of its sessions, counts in another workflow from now on."""
+
+from __future__ import annotations
+
+from ledger.errors import CostledgerError, UnknownWorkflow
+from ledger.events.event import workflow_moved
+from ledger.storage.append import Receipt
+from ledger.storage.store import LedgerStore
+from projections.folding.fold import State, fold, initial
+from projections.folding.projection import is_covered
+
+__all__ = ["MoveRefused", "move"]
+
+
+class MoveRefused(CostledgerError):
+    """A move that is not possible."""
+
+    http_status = 409
+
+
+def move(
+    ledgers: LedgerStore,
+    workflow_id: str,
+    *,
+    to: str,
+    session_id: str | None = None,
+    agent: str | None = None,
+    reason: str | None = None,
+) -> Receipt | None:
+    """Append the move of a workflow, or of one of its sessions, to another workflow; nothing is copied.
+
+    A workflow that does not exist is opened. The last move counts; a move to the workflow itself ends an earlier one.
+
+    Args:
+        agent: the agent's name in the other workflow; None leaves the names as they are.
+
+    Returns:
+        The receipt; None when it is there already.
+
+    Raises:
+        MoveRefused: it would be a circle, or the session cannot be moved alone.
+        UnknownWorkflow, InvalidEvent, InvalidWorkflowId, DamagedLedger, LedgerUnavailable: nothing was moved.
+    """
+    made = workflow_moved(workflow_id, to=to, session_id=session_id, agent=agent, reason=reason)
+    state = _folded(ledgers, workflow_id)
+    if (to, agent) == state.moves.get(session_id, (workflow_id, None)):
+        return None
+    _check_circle(ledgers, workflow_id, to)
+    _check_session(state, session_id)
+    ledgers.open(to)
+    return ledgers.append([made])[0]
+
+
+def _folded(ledgers: LedgerStore, workflow_id: str) -> State:
+    state = initial(workflow_id)
+    for line in ledgers.read(workflow_id):
+        fold(state, line)
+    return state
+
+
+def _check_circle(ledgers: LedgerStore, workflow_id: str, to: str) -> None:
+    path, at = [workflow_id], to
+    while at not in path:
+        path.append(at)
+        try:
+            moved = _folded(ledgers, at).moves.get(None)
+        except UnknownWorkflow:
+            return
+        at = at if moved is None else moved[0]
+    if at == workflow_id and to != workflow_id:
+        way = " → ".join([*path[1:], workflow_id])
+        raise MoveRefused(
+            f"{workflow_id} cannot be moved to {to}, which was moved to it ({way}); end that move first: "
+            f"costledger move --to {path[-1]} -- {path[-1]}"
+        )
+
+
+def _check_session(state: State, session_id: str | None) -> None:
+    if session_id is None:
+        return
+    name = state.workflow_id
+    sessions = {path[1] for path in state.tree.meters if path[1] is not None}
+    if session_id not in sessions:
+        known = ", ".join(sorted(sessions)[:5]) or "none"
+        raise MoveRefused(f"{name} has no session {session_id!r}; its sessions: {known}")
+    if is_covered(state, session_id):
+        raise MoveRefused(
+            f"session {session_id} of {name} cannot be moved alone: a reading of its agent or of the workflow covers "
+            f"it; move all of it: costledger move --to OTHER -- {name}"
+        )
