@@ -83,6 +83,9 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
             "costledger correct a5b80595 --cost-usd 2.37 --reason 'counted twice'",
         ),
         "tag": _Entry("record", "Tag a workflow, to group its cost.", "costledger tag a5b80595 team=payments"),
+        "move": _Entry(
+            "move", "Let a workflow count in another one.", "costledger move a5b80595 --to issue-17 --agent plan"
+        ),
         "append": _Entry(
             "append", "Append events as JSON lines from stdin.", "costledger append --json < events.jsonl"
         ),

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from ledger.events import money
 from ledger.events.event import Line
 from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document, usd
 from projections.folding.explain import Step
+from projections.folding.moves import moved_from, moved_to
+from projections.folding.row import Row
 
-__all__ = ["EventDocument", "EventsDocument", "StepDocument", "StepsDocument", "event_document", "step_document"]
+__all__ = [
+    "EventDocument",
+    "EventsDocument",
+    "StepDocument",
+    "StepsDocument",
+    "event_document",
+    "moves_document",
+    "step_document",
+]
 
 
 @document
@@ -30,7 +41,7 @@ class EventsDocument(TypedDict):
 
 @document
 class StepDocument(TypedDict):
-    """An event that moved the cost, or accepted a finding."""
+    """An event that changed the cost, accepted a finding, or moved the workflow to another."""
 
     seq: int
     recorded_at: Moment
@@ -38,7 +49,7 @@ class StepDocument(TypedDict):
     type: str
     meter: str
     from_cost_usd: Annotated[Usd | None, About("null before the first figure")]
-    to_cost_usd: Annotated[Usd | None, About("likewise; an acceptance has the same cost twice")]
+    to_cost_usd: Annotated[Usd | None, About("likewise; an acceptance and a move have the same cost twice")]
     why: str
     file: str | None
     line: int | None
@@ -52,6 +63,8 @@ class StepsDocument(TypedDict):
     steps: Annotated[list[StepDocument], About("`limit` of them, or fewer where they fill 8 MiB")]
     event_count: Annotated[int, About("events that were read for this page: all of the ledger's on the last one")]
     next: Annotated[int | None, About("`after` of the next page; null on the last one")]
+    moved_from: Annotated[dict[str, Usd], About("what other workflows' ledgers add to its row, by workflow")]
+    moved_to: Annotated[dict[str, Usd], About("what of it counts in other workflows' rows, by workflow")]
 
 
 def event_document(line: Line, before_nanousd: int | None, after_nanousd: int | None) -> EventDocument:
@@ -77,3 +90,9 @@ def step_document(step: Step) -> StepDocument:
         "file": step.file,
         "line": step.line,
     }
+
+
+def moves_document(row: Row | None) -> dict[str, dict[str, str]]:
+    """Return what was moved to a workflow and from it, in USD by the other workflow."""
+    moved = {"moved_from": {} if row is None else moved_from(row), "moved_to": {} if row is None else moved_to(row)}
+    return {key: {name: money.to_wire(nanousd) for name, nanousd in one.items()} for key, one in moved.items()}

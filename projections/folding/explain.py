@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
-from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, FORMAT_VERSION, WORKFLOW_STARTED, Line
+from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, FORMAT_VERSION, WORKFLOW_MOVED, WORKFLOW_STARTED, Line
 from projections.folding.breakdown import name_of
 from projections.folding.fold import State, fold, initial
 
-__all__ = ["Step", "cost_after", "steps"]
+__all__ = ["OTHER_STEPS", "Step", "cost_after", "steps"]
+
+OTHER_STEPS: Final = frozenset({FINDING_ACCEPTED, WORKFLOW_MOVED})
+"""The types of events that are explained although they change no cost in their own ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event that moved a workflow's cost, or accepted a finding about it, which moves none.
+    """An event that changed a workflow's cost, or one of `OTHER_STEPS`, which changes none in its own ledger.
 
     Attributes:
         meter: the name of its meter for people, with its sub-agent and its counter; "workflow" for a start or an end.
@@ -55,7 +59,7 @@ def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
             earlier = _earlier(state, line) if line["seq"] > after else None
             fold(state, line)
             before, cost = cost, cost_after(state, line, cost)
-            if line["seq"] > after and (cost != before or line["type"] == FINDING_ACCEPTED):
+            if line["seq"] > after and (cost != before or line["type"] in OTHER_STEPS):
                 yield _step(state, line, before, cost, earlier)
         except NOT_OURS:
             raise OddLine(line) from None
@@ -127,6 +131,8 @@ def _why(line: Line, earlier: int | None, state: State) -> str:
         return f"run {line['run']} begins"
     if line["type"] == FINDING_ACCEPTED:
         return f"accepted: {', '.join(line['findings'])} ({line.get('reason', 'without a reason')})"
+    if line["type"] == WORKFLOW_MOVED:
+        return _moved(line)
     if line["type"] != COST_OBSERVED:
         return f"{state.status}: the last readings count"
     reads = money.shown(money.from_wire(line["cost_usd"]))
@@ -141,3 +147,12 @@ def _why(line: Line, earlier: int | None, state: State) -> str:
     if line.get("reason"):
         notes.append(str(line["reason"]))
     return text + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _moved(line: Line) -> str:
+    what = f"session {line['session_id']}" if line.get("session_id") else "all"
+    if line["to"] == line["workflow_id"]:
+        return f"{what} counts here again" + (f" ({line['reason']})" if line.get("reason") else "")
+    notes = [f"as agent {line['agent']}"] if line.get("agent") else []
+    notes += [str(line["reason"])] if line.get("reason") else []
+    return f"{what} counts in {line['to']}" + (f" ({', '.join(notes)})" if notes else "")

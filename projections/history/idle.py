@@ -1,6 +1,6 @@
-"""Idle: an open workflow without activity for some time.
+"""What is said of a workflow when its row is read, beyond the stored status: that it is idle, or was moved.
 
-It is decided when a row is read, by the reader's clock; the stored status stays `running`.
+Idle is an open workflow without activity for some time, by the reader's clock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ledger.events.timestamps import moment
 if TYPE_CHECKING:
     from projections.folding.row import Row
 
-__all__ = ["IDLE_AFTER", "is_idle", "open_seconds"]
+__all__ = ["IDLE_AFTER", "is_idle", "is_moved", "open_seconds"]
 
 IDLE_AFTER: Final = timedelta(hours=1)
 """Without `idle_after` in the configuration."""
@@ -25,12 +25,17 @@ def is_idle(row: Row, now: datetime, after: timedelta | None = None) -> bool:
     Args:
         after: the configured `idle_after`; None is `IDLE_AFTER`.
     """
-    if row.status != "running":
+    if row.status != "running" or is_moved(row):
         return False
     if row.last_activity is None:
         return bool(row.event_count)  # its ledger was opened, and nothing has happened; not a row that has no ledger
     active_at = moment(row.last_activity)
     return active_at is not None and now - active_at > (IDLE_AFTER if after is None else after)
+
+
+def is_moved(row: Row) -> bool:
+    """Return whether a workflow was moved, so that its cost and its activity are those of another row."""
+    return row.last_activity is None and '"moved_to"' in row.cost_breakdown
 
 
 def open_seconds(row: Row) -> int | None:

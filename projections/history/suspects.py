@@ -19,6 +19,7 @@ from ledger.events import money, timestamps
 from ledger.text import counted
 from projections.folding.cost_words import row_cost
 from projections.folding.row import HELD, Row
+from projections.history.idle import is_moved
 
 __all__ = [
     "AHEAD",
@@ -192,7 +193,7 @@ def _suspects(
         yield from _low_cost(found, lookups.worth_nanousd(found))
     yield from _held(found)
     yield from _marked(found)
-    silent = running and updated_at is not None and now - updated_at > idle
+    silent = running and updated_at is not None and now - updated_at > idle and not is_moved(found)
     if silent and updated_at is not None and (lookups is None or lookups.is_of_program(found)):
         hours = (now - updated_at) / timedelta(hours=1)
         next_step = f"costledger complete -- {name} (or fail, cancel)"

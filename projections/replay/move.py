@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ledger.errors import CostledgerError, UnknownWorkflow
-from ledger.events.event import workflow_moved
+from ledger.events.event import Event, workflow_moved
 from ledger.storage.append import Receipt
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.projection import is_covered
 
-__all__ = ["MoveRefused", "move"]
+__all__ = ["MoveRefused", "move", "planned_move"]
 
 
 class MoveRefused(CostledgerError):
@@ -29,17 +29,35 @@ def move(
 ) -> Receipt | None:
     """Append the move of a workflow, or of one of its sessions, to another workflow; nothing is copied.
 
-    A workflow that does not exist is opened. The last move counts; a move to the workflow itself ends an earlier one.
+    Returns:
+        The receipt; None when it counts there already.
+
+    Raises:
+        CostledgerError: see `planned_move`; nothing was moved.
+    """
+    made = planned_move(ledgers, workflow_id, to=to, session_id=session_id, agent=agent, reason=reason)
+    return None if made is None else ledgers.append([made])[0]
+
+
+def planned_move(
+    ledgers: LedgerStore,
+    workflow_id: str,
+    *,
+    to: str,
+    session_id: str | None = None,
+    agent: str | None = None,
+    reason: str | None = None,
+) -> Event | None:
+    """Return the event that moves a workflow, or one of its sessions; None when it counts there already.
+
+    The other workflow is opened if it does not exist. The last move counts; one to the workflow itself ends another.
 
     Args:
         agent: the agent's name in the other workflow; None leaves the names as they are.
 
-    Returns:
-        The receipt; None when it is there already.
-
     Raises:
         MoveRefused: it would be a circle, or the session cannot be moved alone.
-        UnknownWorkflow, InvalidEvent, InvalidWorkflowId, DamagedLedger, LedgerUnavailable: nothing was moved.
+        UnknownWorkflow, InvalidEvent, InvalidWorkflowId, DamagedLedger, LedgerUnavailable: it cannot be moved.
     """
     made = workflow_moved(workflow_id, to=to, session_id=session_id, agent=agent, reason=reason)
     state = _folded(ledgers, workflow_id)
@@ -48,7 +66,7 @@ def move(
     _check_circle(ledgers, workflow_id, to)
     _check_session(state, session_id)
     ledgers.open(to)
-    return ledgers.append([made])[0]
+    return made
 
 
 def _folded(ledgers: LedgerStore, workflow_id: str) -> State:

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from ledger.errors import DamagedLedger, UnknownWorkflow
 from ledger.events import money
-from ledger.events.event import FINDING_ACCEPTED
 from ledger.text import counted
 from projections.cli.numbers import Whole
 from projections.cli.options import (
@@ -37,8 +36,9 @@ from projections.cli.output.text import (
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import whole_id
 from projections.cli.workflow_lines import workflow_lines
-from projections.documents.steps import step_document
-from projections.folding.explain import Step, steps
+from projections.documents.steps import moves_document, step_document
+from projections.folding.explain import OTHER_STEPS, Step, steps
+from projections.folding.moves import moved_from, moved_to
 from projections.folding.row import Row
 from projections.projector.row_lines import RowLines
 
@@ -67,14 +67,16 @@ def explain_command(
         if any(isinstance(problem.error, UnknownWorkflow | DamagedLedger) for problem in session.problems):
             return exit_code(session.problems)
         with workflow_lines(session, workflow_id, replica_name, credentials) as lines:
-            asked = _Steps(lines, after, limit)
+            asked, found = _Steps(lines, after, limit), session.history.row(workflow_id)
             if as_json:
-                print_json_list("steps", (step_document(step) for step in asked), lambda: asked.rest(workflow_id))
+                print_json_list(
+                    "steps", (step_document(step) for step in asked), lambda: asked.rest(found, workflow_id)
+                )
                 return exit_code(session.problems)
             out = console()
             for batch in batches(asked):
                 steps_table(batch, location, out).print(out)
-        _print_sum(workflow_id, asked, session.history.row(workflow_id), out)
+        _print_sum(workflow_id, asked, found, out)
         return exit_code(session.problems)
 
 
@@ -95,7 +97,7 @@ class _Steps:
     def __iter__(self) -> Iterator[Step]:
         found, last = steps(self.lines, after=self.after), self.after
         for step in islice(found, self.limit):
-            self.count += step.type != FINDING_ACCEPTED
+            self.count += step.type not in OTHER_STEPS
             self.cost_nanousd, last = step.to_nanousd or 0, step.seq
             yield step
         if self.limit is not None and next(found, None) is not None:
@@ -106,9 +108,9 @@ class _Steps:
         """Return whether no step comes before or after them."""
         return not self.after and self.next is None
 
-    def rest(self, workflow_id: str) -> dict[str, Any]:
+    def rest(self, row: Row | None, workflow_id: str) -> dict[str, Any]:
         """Return the fields of the document after the steps."""
-        return {"adw_id": workflow_id, "event_count": self.lines.head.seq, "next": self.next}
+        return {"adw_id": workflow_id, "event_count": self.lines.head.seq, "next": self.next, **moves_document(row)}
 
 
 def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console) -> None:
@@ -124,8 +126,14 @@ def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console)
     if found is None or not asked.are_all:
         return
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]))
+    came, went = moved_from(found), moved_to(found)
+    for name, nanousd in came.items():
+        click.echo(f"and {money.shown(nanousd)} was moved here from {name}: costledger explain -- {name}")
+    for name, nanousd in went.items():
+        click.echo(f"{money.shown(nanousd)} of it counts in {name}: costledger explain -- {name}")
+    own = asked.cost_nanousd + sum(came.values()) - sum(went.values())
     # A row that was written since, from more lines, differs for that reason.
-    if found.ledger_hash == head.hash and found.actual_cost_nanousd != asked.cost_nanousd:
+    if found.ledger_hash == head.hash and found.actual_cost_nanousd != own:
         shown = money.shown(found.actual_cost_nanousd)
         click.echo(f"The row shows {shown}: another program stored that, and a running row's cost never falls.")
 
@@ -146,7 +154,7 @@ def steps_table(moved: list[Step], spelled: Callable[[str | None, int | None], s
         dropped=("when", "from", "seq"),
     )
     for step in moved:
-        accepted = step.type == FINDING_ACCEPTED
+        accepted = step.type in OTHER_STEPS
         meter = step.meter if out.width >= _LONG_IDS_COLUMNS else short_ids(step.meter)
         shown.add_row(
             f"{step.seq}",

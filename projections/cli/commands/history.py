@@ -46,7 +46,7 @@ from projections.cli.session import exit_code, opened
 from projections.documents.rows import row_document
 from projections.documents.totals import totals_document
 from projections.folding.row import Row
-from projections.history.idle import is_idle
+from projections.history.idle import is_idle, is_moved
 from projections.history.query import totals_of
 from projections.reports.budgets import Budgets, BudgetStatus, budget_status, configured_budgets
 
@@ -126,7 +126,7 @@ def _print_history(
             project,
             plain(found.branch or ""),
             "" if found.issue_number is None else f"#{found.issue_number}",
-            styled_status(found.status, idle=idle),
+            styled_status(found.status, idle=idle, moved=is_moved(found)),
             row_cost(found),
             "" if copy is None or not copy.differs_in_cost else _stored(copy),
             _budget(budget_status(found, budgets)),

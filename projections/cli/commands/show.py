@@ -45,9 +45,10 @@ from projections.cli.workflow_ids import whole_id
 from projections.cli.workflow_lines import workflow_lines
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.fold import fold, initial
+from projections.folding.moves import moved_from, moved_to
 from projections.folding.row import HELD, Row, row, spend
 from projections.folding.spend import AMOUNTS, Amounts, Spend
-from projections.history.idle import is_idle, open_seconds
+from projections.history.idle import is_idle, is_moved, open_seconds
 from projections.projector.row_lines import RowLines
 from projections.reports.budgets import Budgets, budget_status, configured_budgets
 from projections.reports.spend_report import total_tokens
@@ -122,14 +123,16 @@ def _print_row(
     cost, out = orjson.loads(found.cost_breakdown), console()
     issue = "" if found.issue_number is None else f" · issue #{found.issue_number}"
     template = f" · {found.workflow_template}" if found.workflow_template else ""
-    out.print(
-        Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", styled_status(found.status, idle=idle))
-    )
+    status = styled_status(found.status, idle=idle, moved=is_moved(found))
+    out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", status))
     for name, value in (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool)):
         if value:
             out.print(f"{name:8}{plain(value)}")
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_basis(found)})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
+    for word, moved in (("from", moved_from(found)), ("to", moved_to(found))):
+        for name, nanousd in moved.items():
+            out.print(f"moved   {money.shown(nanousd)} {word} {name}")
     if (budget := budget_status(found, budgets)) is not None:
         out.print(Text.assemble("budget  ", (str(budget), BUDGET_STYLES[budget.state])))
     if stored:

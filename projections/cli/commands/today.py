@@ -43,7 +43,7 @@ from projections.documents.types import usd
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
-from projections.history.idle import is_idle
+from projections.history.idle import is_idle, is_moved
 from projections.history.suspects import Suspect, stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
@@ -123,7 +123,7 @@ def _picture(session: CommandSession) -> _Picture:
     sums = history.spent(GROUPS, first=first_quarter(day), last=last)
     made = _Picture(day, located_data(), rows, spent, overview(day, rows, sums))
     for found in rows:
-        if found.status == "running":
+        if found.status == "running" and not is_moved(found):
             (made.idle if is_idle(found, now, after) else made.running).append(found)
     made.suspects = list(_suspects(session, rows, now))
     made.budgets = _budgets(rows, day)

@@ -40,7 +40,7 @@ from projections.cli.session import CommandSession, opened
 from projections.documents.changes import change_document
 from projections.folding.cost_words import cost_before
 from projections.folding.row import Row
-from projections.history.idle import is_idle
+from projections.history.idle import is_idle, is_moved
 from projections.history.store import HistoryStore
 from projections.replay.file_watcher import FileWatcher
 from projections.replay.watch import Watch, WatchReport
@@ -218,5 +218,11 @@ class _Board:
         for row in self._newest(height):
             more = [row.cost_basis or "", f"{row.total_tokens:,}", plain(row.model_used or "")]
             cost, last = row_cost(row), local_time(row.last_activity)[:-3]
-            shown.add_row(Id(row.adw_id), styled_status(row.status, idle=self._is_idle(row)), cost, *more, last)
+            shown.add_row(
+                Id(row.adw_id),
+                styled_status(row.status, idle=self._is_idle(row), moved=is_moved(row)),
+                cost,
+                *more,
+                last,
+            )
         return shown

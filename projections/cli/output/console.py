@@ -46,15 +46,16 @@ def _piped_columns() -> int:
     return int(columns) if columns.isascii() and columns.isdigit() and int(columns) else _PIPED_COLUMNS
 
 
-def styled_status(status: str, *, idle: bool = False) -> Text:
+def styled_status(status: str, *, idle: bool = False, moved: bool = False) -> Text:
     """Return a status in its colour.
 
     Args:
         idle: the workflow is open, and had no activity for some time.
+        moved: it counts in the row of another workflow.
     """
     from rich.text import Text
 
-    shown = "idle" if idle else status
+    shown = "moved" if moved else "idle" if idle else status
     return Text(shown, style=_STYLES.get(shown, ""))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
@@ -17,14 +18,16 @@ from projections.applications.suspects import suspects_of_copies
 from projections.documents.audit import AuditDocument, audit_entry_document
 from projections.documents.changes import ResyncDocument, resync_document
 from projections.documents.findings import AcceptanceDocument, FindingsDocument, acceptance_document, findings_document
+from projections.documents.moves import MoveDocument, move_document
 from projections.documents.rows import RowDocument, WorkflowsDocument
-from projections.documents.steps import EventsDocument, StepsDocument, event_document, step_document
+from projections.documents.steps import EventsDocument, StepsDocument, event_document, moves_document, step_document
 from projections.documents.totals import totals_document
 from projections.folding.explain import cost_after, steps
 from projections.folding.fold import fold, initial
 from projections.folding.tools import tool_called
 from projections.history import query as pages
 from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
+from projections.replay.move import planned_move
 from projections.replay.resync import resync_sources
 from projections.server.background.application_copy import audited, compared_with
 from projections.server.http import schemas
@@ -236,7 +239,8 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
             following = found.last_seq
             break
         found.add(step.seq, step_document(step))
-    return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following})
+    moved = moves_document(service.history.row(adw_id))
+    return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following, **moved})
 
 
 @router.get(
@@ -283,6 +287,26 @@ async def accept(request: Request, adw_id: AdwId, body: schemas.Accept) -> Respo
     if isinstance(outcome, CostledgerError):
         raise outcome
     return answer(acceptance_document(adw_id, accepted, outcome), HTTPStatus.CREATED)
+
+
+@router.post(
+    "/workflow-history/{adw_id}/move",
+    dependencies=[Depends(needs("append"))],
+    response_model=MoveDocument,
+    responses=documented(400, 404, 409),
+    summary="Let a workflow, or one of its sessions, count in another workflow",
+)
+async def move(request: Request, adw_id: AdwId, body: schemas.Move) -> Response:
+    """An event in its ledger; nothing is copied, and no day's total changes. `to` itself ends a move."""
+    ledgers = service_of(request).ledgers
+    fields = body.model_dump()
+    made = await run_in_threadpool(partial(planned_move, ledgers, adw_id, **fields))
+    outcome = None
+    if made is not None:
+        outcome = (await request.app.state.appender.append(adw_id, [made])).outcomes[0]
+        if isinstance(outcome, CostledgerError):
+            raise outcome
+    return answer(move_document(adw_id, body.to, body.session_id, body.agent, outcome))
 
 
 def _of_rows(service: Service, now: datetime, limit: int) -> tuple[list[Suspect], bool]:
