@@ -1,8 +1,8 @@
 """Invariant 9: ledgers of every format version fold to the same rows for ever.
 
 `tests/golden/format-<n>/` holds a ledger written by the version that introduced format n, and the row it made;
-`format-1/b6c91c06.jsonl` one with the fields `counter`, `subagent`, `skill` and `plugin`. These files are never
-changed; a new format adds a folder.
+`format-1/b6c91c06.jsonl` one with the fields `counter`, `subagent`, `skill` and `plugin`, `format-1/c7da2d17.jsonl` one with
+moves. These files are never changed; a new format adds a folder.
 """
 
 from __future__ import annotations
@@ -41,3 +41,13 @@ def test_attempts_and_sub_agents_fold_to_their_row(tmp_path: Path) -> None:
     expected = json.loads((GOLDEN[0] / "b6c91c06.row.json").read_text())
     row = asdict(project(DirectoryStore(tmp_path), "b6c91c06").row)
     assert {name: row[name] for name in expected} == expected
+
+
+def test_moves_fold_to_their_row(tmp_path: Path) -> None:
+    (tmp_path / "ledgers").mkdir()
+    shutil.copy(GOLDEN[0] / "c7da2d17.jsonl", tmp_path / "ledgers")
+    expected = json.loads((GOLDEN[0] / "c7da2d17.row.json").read_text())
+    found = project(DirectoryStore(tmp_path), "c7da2d17")
+    assert [list(move) for move in found.moves] == expected["moves"]
+    row = asdict(found.row)
+    assert {name: row[name] for name in expected["row"]} == expected["row"]

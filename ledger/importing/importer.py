@@ -19,6 +19,7 @@ from ledger.importing.import_options import IMPORT_DEFAULTS, ImportOptions
 from ledger.importing.import_report import ImportReport
 from ledger.importing.session_homes import by_session_home, session_homes
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
+from ledger.importing.takeovers import agent_of, is_default, sessions_of, take_over
 from ledger.sources import MAPPED_KINDS, SESSION_KINDS, TRANSCRIPT_KINDS, source, transcript
 from ledger.sources.findings import Options, Part, Skipped
 from ledger.sources.formats.folders import unreadable
@@ -120,6 +121,8 @@ def _import_part(
             store.open(workflow_id)  # so that a workflow whose logs are still empty is shown
         report.count(workflow_id, len(made.events), made.unchanged)
         report.skipped += made.skipped
+        if workflow_id != part.workflow_id and is_default(workflow_id, sessions_of(findings)):
+            take_over(store, workflow_id, part.workflow_id, agent_of(findings), report)
 
 
 def configured(config: Config) -> list[SourceEntry]:

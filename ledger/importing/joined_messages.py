@@ -20,7 +20,7 @@ from ledger.importing.transcript_job import TranscriptJob
 from ledger.providers.usage import is_larger
 from ledger.sources import transcript
 from ledger.sources.findings import Beginning, Counter, Options, Skipped, spelled
-from ledger.sources.names import name_id
+from ledger.sources.names import default_workflow, grouped_workflow
 from ledger.sources.repositories import repository_of
 from ledger.sources.transcript import COPY, Extract, FileStamp, Mark, TranscriptMessage
 
@@ -86,7 +86,7 @@ class JoinedMessages:
         self.without_folder: set[str] = set()
         self._kind, self._options, self._index = kind, options, index
         self._messages: dict[str, _JoinedMessage] = {}
-        self._beginnings: dict[str, Beginning] = {}
+        self.beginnings: dict[str, Beginning] = {}
         self._readings: list[tuple[FileReading, FileRead, set[str]]] = []
         self._with_totals: list[tuple[Path, Extract]] = []
         self._spelled, self._repository = cache(spelled), cache(repository_of)
@@ -100,9 +100,9 @@ class JoinedMessages:
         for view in extract.messages:
             self._join(view, reading.path, extract)
         for session_id, found in extract.mark.beginnings.items():
-            at, project, branch = self._beginnings.get(session_id, Beginning())
+            at, project, branch = self.beginnings.get(session_id, Beginning())
             at = min(at or found.at, found.at or at)
-            self._beginnings[session_id] = Beginning(at, project or found.project, branch or found.branch)
+            self.beginnings[session_id] = Beginning(at, project or found.project, branch or found.branch)
         self._agents.update(extract.agents)
         if extract.totals:
             self._with_totals.append((reading.path, extract))
@@ -228,7 +228,7 @@ class JoinedMessages:
     def _beginning(self, messages: Iterable[_JoinedMessage]) -> Beginning | None:
         """When the sessions of a workflow's messages began, in which repository and on which branch."""
         sessions = {message.view.session_id for message in messages}
-        found = sorted(self._beginnings[session_id] for session_id in sessions if session_id in self._beginnings)
+        found = sorted(self.beginnings[session_id] for session_id in sessions if session_id in self.beginnings)
         at = min((each.at for each in found if each.at), default="")
         first = next((each for each in found if each.project), Beginning())
         if not at and not first.project:
@@ -237,17 +237,12 @@ class JoinedMessages:
 
     def _new_workflow(self, message: _JoinedMessage) -> str:
         """The workflow of a message that no ledger has."""
-        view, by = message.view, self._options.workflow_by
-        if self._options.workflow_id is not None and not message.is_of_parent:
-            return self._options.workflow_id
-        if by != "session" and not view.project:
+        view, given = message.view, self._options
+        workflow_id = None if message.is_of_parent else given.workflow_id
+        named = grouped_workflow(workflow_id, given.workflow_by, view.project, view.branch)
+        if named is None and given.workflow_by != "session":
             self.without_folder.add(view.session_id)
-        if by == "session" or not view.project:
-            return name_id(view.root or view.session_id)
-        folder = Path(view.project).name
-        if by == "project":
-            return name_id(view.project, readable=folder)
-        return name_id(f"{view.project}\n{view.branch}", readable=f"{folder}-{view.branch or 'no-branch'}")
+        return named or default_workflow(view.root or view.session_id)
 
 
 def _owner(message: _JoinedMessage) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
-from ledger.events.event import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_STARTED, Line
+from ledger.events.event import COST_OBSERVED, LIFECYCLE_TYPES, WORKFLOW_MOVED, WORKFLOW_STARTED, Line
 from ledger.events.ids import is_digest
 from ledger.events.runs import Runs
 from ledger.importing.counter_series import CounterFigure, CounterSeries
@@ -63,6 +63,7 @@ class LedgerState:
         alone: meters whose last reading is of metrics without a call of their session.
         last_activity: the latest moment of a reading that is no correction; "" without any.
         ended_at: of the run that has ended, by the application's own row; "" without one.
+        moved: it was moved to another workflow at some time, also if that was ended again.
     """
 
     seq: int = 0
@@ -91,6 +92,7 @@ class LedgerState:
     status: str = "running"
     last_activity: str = ""
     ended_at: str = ""
+    moved: bool = False
 
     def own_meters_nanousd(self, session_id: str) -> int | None:
         """Return what the processes of a session cost that have a meter each, under other agents; None without any."""
@@ -146,6 +148,8 @@ def _add(state: LedgerState, line: Line) -> None:
     state.ids.add(line["id"])
     if line["type"] == COST_OBSERVED:
         _add_reading(state, line)
+    elif line["type"] == WORKFLOW_MOVED:
+        state.moved = True
     elif line["type"] in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
         before, state.runs = state.runs, state.runs.after(line["type"], line["run"])
         if line["type"] == WORKFLOW_STARTED:

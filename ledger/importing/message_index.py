@@ -42,7 +42,7 @@ from ledger.storage.store import LedgerStore
 __all__ = ["INDEX_FILE", "FileRead", "IndexedMessage", "MessageIndex", "WrittenTotals"]
 
 INDEX_FILE: Final = "transcripts.db"
-_VERSION: Final = 8
+_VERSION: Final = 9
 _WAIT_SECONDS: Final = 600.0
 """How long an import waits for another one of the same data directory."""
 _SKIPPED_MAX: Final = 1000
@@ -56,7 +56,8 @@ CREATE TABLE ledgers (
     workflow_id TEXT PRIMARY KEY,
     seq INTEGER, size INTEGER, hash TEXT,      -- how far it was read
     run INTEGER, ended INTEGER, status TEXT,
-    started_at TEXT, project TEXT              -- of its starts, '' without one
+    started_at TEXT, project TEXT,             -- of its starts, '' without one
+    moved INTEGER                              -- to another workflow, at some time
 ) WITHOUT ROWID;
 CREATE TABLE messages (
     message_id TEXT PRIMARY KEY,
@@ -194,12 +195,13 @@ class MessageIndex:
     def ledger(self, workflow_id: str) -> tuple[Head, LedgerState]:
         """Return how far a ledger was read, and its state but for its messages."""
         row = self._db.execute(
-            "SELECT seq, size, hash, run, ended, status, started_at, project FROM ledgers WHERE workflow_id = ?",
+            "SELECT seq, size, hash, run, ended, status, started_at, project, moved FROM ledgers WHERE workflow_id = ?",
             (workflow_id,),
         ).fetchone()
         if row is None:
             return EMPTY, LedgerState()
         state = LedgerState(row[0], runs=Runs(row[3], bool(row[4])), status=row[5], started_at=row[6], project=row[7])
+        state.moved = bool(row[8])
         sessions = self._db.execute(
             "SELECT session_id, kind, agent, covered, unnamed, models, total_models FROM sessions"
             " WHERE workflow_id = ? ORDER BY covered",
@@ -220,7 +222,8 @@ class MessageIndex:
         """Store the state of a ledger at a head: the one of `ledger`, with the lines since then added to it."""
         row = (workflow_id, head.seq, head.size, head.hash, state.runs.run, state.runs.ended, state.status)
         self._db.execute(
-            "INSERT OR REPLACE INTO ledgers VALUES (?,?,?,?,?,?,?,?,?)", (*row, state.started_at, state.project)
+            "INSERT OR REPLACE INTO ledgers VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (*row, state.started_at, state.project, state.moved),
         )
         self._pending += [(id, workflow_id, *state.messages[id], *largest) for id, largest in state.measures.items()]
         if len(self._pending) >= _PENDING_MAX:

@@ -7,7 +7,7 @@ stopped. The messages are joined over all files, compared with the index of mess
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from ledger.importing.import_options import IMPORT_DEFAULTS, ImportOptions
 from ledger.importing.import_report import ImportReport
 from ledger.importing.joined_messages import FileReading, JoinedMessages
 from ledger.importing.message_index import FileRead, MessageIndex
+from ledger.importing.takeovers import regrouped, take_over
 from ledger.importing.transcript_job import append_job, record_result
 from ledger.sources import identified, transcript
 from ledger.sources.agents import AGENTS
@@ -69,11 +70,32 @@ def import_transcripts(
         with ask_each(append, ledgers, jobs, processes=processes, appends=True) as results:
             for job, result in zip(jobs, results, strict=True):
                 record_result(job, result, index, report)
+        if options.only is None:
+            _regroup(ledgers, marks, joined, index, given, report)
         report.skipped += joined.skipped
         report.without_folder |= joined.without_folder
         if not everything:
             joined.store_marks({workflow_id for workflow_id, _ in report.problems})
     return report
+
+
+def _regroup(
+    ledgers: LedgerStore,
+    marks: Mapping[Path, FileRead],
+    joined: JoinedMessages,
+    index: MessageIndex,
+    given: Options,
+    report: ImportReport,
+) -> None:
+    """Move sessions to the workflow that is named for them, from those that were made for them by default."""
+    if given.workflow_id is None and given.workflow_by == "session":
+        return
+    beginnings = {id: found for mark in marks.values() for id, found in mark.mark.beginnings.items()}
+    beginnings |= joined.beginnings
+    agent = given.agent if given.workflow_id is not None else None
+    for workflow_id, to in regrouped(beginnings, index.workflows_of(beginnings), given).items():
+        if not index.ledger(workflow_id)[1].moved:
+            take_over(ledgers, workflow_id, to, agent, report)
 
 
 def _check_agent(agent: str | None) -> None:

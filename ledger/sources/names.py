@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import PurePath
 from typing import Final
 
 from ledger.events import timestamps
 from ledger.events.fields import check_name
 
-__all__ = ["branch_name", "moment", "name", "name_id"]
+__all__ = ["branch_name", "default_workflow", "grouped_workflow", "moment", "name", "name_id"]
 
 _DETACHED: Final = "HEAD"
 """What git calls the branch while none is checked out."""
@@ -48,3 +49,24 @@ def name_id(text: str, *, readable: str | None = None) -> str:
         return text
     shown = _NO_ID.sub("-", readable or text).strip("-")[:64]
     return f"{shown or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def default_workflow(session_id: str) -> str:
+    """Return the workflow of a session whose source names none."""
+    return name_id(session_id)
+
+
+def grouped_workflow(workflow_id: str | None, by: str, project: str, branch: str) -> str | None:
+    """Return the workflow that an import names for a session; None where that is the session's own.
+
+    Args:
+        workflow_id: the one that is named for all of it.
+        by: see `Options.workflow_by`.
+        project, branch: of the session; "" where it names none.
+    """
+    if workflow_id is not None or by == "session" or not project:
+        return workflow_id
+    folder = PurePath(project).name
+    if by == "project":
+        return name_id(project, readable=folder)
+    return name_id(f"{project}\n{branch}", readable=f"{folder}-{branch or 'no-branch'}")
