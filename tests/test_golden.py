@@ -1,8 +1,8 @@
 """Invariant 9: ledgers of every format version fold to the same rows for ever.
 
 `tests/golden/format-<n>/` holds a ledger written by the version that introduced format n, and the row it made;
-`format-1/b6c91c06.jsonl` one with the fields `counter`, `subagent`, `skill` and `plugin`, `format-1/c7da2d17.jsonl` one with
-moves. These files are never changed; a new format adds a folder.
+`format-1/b6c91c06.jsonl` one with the fields `counter`, `subagent`, `skill` and `plugin`, `format-1/c7da2d17.jsonl` one
+with moves. These files are never changed; a new format adds a folder.
 """
 
 from __future__ import annotations

@@ -101,10 +101,19 @@ def _distribute(name: str, part: Part, parts: Mapping[str, Part], counted: dict[
     other = destinations.get(None, (name, None))
     for to, _ in [other, *destinations.values()]:
         counted[to].setdefault(name, [])
+    subagents = _subagents(part.row)
     for one in part.spend:
         to, agent = other if one.session_id is None else destinations.get(one.session_id, other)
-        renamed = one if agent is None else one._replace(agent=agent)
+        renamed = one if agent is None or one.agent in subagents else one._replace(agent=agent)
         counted[to][name].append(renamed)
+
+
+def _subagents(row: Row) -> dict[str, list[str]]:
+    """Return the names of sub-agents, which a new name of their agent does not change, each with those agents."""
+    found: dict[str, list[str]] = {}
+    if '"subagents"' in row.cost_breakdown:
+        found = orjson.loads(row.cost_breakdown).get("subagents", {})
+    return found
 
 
 def _destination(parts: Mapping[str, Part], name: str, session_id: str | None) -> tuple[str, str | None]:
@@ -144,7 +153,11 @@ def _composed(name: str, parts: Mapping[str, Part], counted: Mapping[str, Mappin
         own = replace(own, cost_basis=_basis(part.row, kept, whole=False))
     whole = {source for source in arrived if _destination(parts, source, None)[0] == name}
     own = _joined(own, {source: (parts[source].row, rows) for source, rows in arrived.items()}, whole)
-    notes = {"moved_to": _costs(elsewhere), "moved_from": _costs(arrived)}
+    subagents = _subagents(part.row)
+    for source, rows in arrived.items():
+        names = {one.agent for one in rows}
+        subagents |= {called: by for called, by in _subagents(parts[source].row).items() if called in names}
+    notes = {"subagents": subagents, "moved_to": _costs(elsewhere), "moved_from": _costs(arrived)}
     return Composed(with_spend(own, spend, notes), spend, moved)
 
 

@@ -220,7 +220,7 @@ def _check_storable(workflow_id: str, spend: Sequence[Spend]) -> None:
             raise UnstorableRow(workflow_id, problem)
 
 
-def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str, str]]) -> Row:
+def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str, object]]) -> Row:
     """Return a row with the cost, the tokens and the breakdown of other spend than its ledger's.
 
     Args:

@@ -239,13 +239,13 @@ def test_a_log_goes_to_the_workflow_that_has_its_session_whatever_is_named(
 ) -> None:
     imported(store, write(tmp_path / "t" / "s1.jsonl", said("m1", 5)))
     log = logs.write(tmp_path / "log.jsonl", logs.init(), logs.result("1.25", sonnet="1.25"))
-    for appended in (1, 0):
+    for appended in (2, 0):
         report = import_source(store, "claude-stream", log, workflow_id="w1")
-        assert [skipped.reason for skipped in report.skipped] == [
+        assert report.skipped[0].reason == (
             "session s1 counts in workflow s1, which has something of it; it was added there"
-        ]
-        assert report.appended == appended
-    assert list(store.workflow_ids()) == ["s1"]
+        )
+        assert report.appended == appended, "a total, and the move of the workflow that was made by default"
+    assert project(store, "s1").moves[0].to == "w1"
 
 
 def test_the_same_log_in_two_workflows_counts_once(store: DirectoryStore, tmp_path: Path) -> None:
@@ -392,11 +392,12 @@ def test_an_index_that_cannot_be_used_is_named(store: DirectoryStore, tmp_path: 
         imported(store, path)
 
 
-def test_a_log_whose_session_counts_elsewhere_opens_no_ledger(store: DirectoryStore, tmp_path: Path) -> None:
+def test_a_log_whose_session_counts_elsewhere_has_a_ledger_without_readings(store: DirectoryStore, tmp_path: Path) -> None:
     imported(store, write(tmp_path / "s1.jsonl", said("m1", 5)))
     log = logs.write(tmp_path / "o.jsonl", logs.init(), logs.message("m1", 5), logs.result(1))
     report = import_source(store, "claude-stream", log, workflow_id="w")
-    assert (len(report.skipped), list(report.workflows), list(store.workflow_ids())) == (1, ["s1"], ["s1"])
+    assert (len(report.skipped), list(report.workflows), list(store.workflow_ids())) == (2, ["s1"], ["s1", "w"])
+    assert [line["type"] for line in store.read("w")] == ["ledger_opened"]
 
 
 def test_a_session_of_a_sub_folder_is_of_its_repository_and_branch(store: DirectoryStore, tmp_path: Path) -> None:
