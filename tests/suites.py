@@ -17,6 +17,7 @@ SUITES: Final[Mapping[str, str]] = {
     "ledger.storage.memory_store": "ledger/storage/test_store_contract.py",
     "ledger.replication.replica": "ledger/replication/test_replica_contract.py",
     "ledger.replication.nats": "ledger/replication/test_replica_contract.py",
+    "ledger.events.annotations": "ledger/events/test_event.py",
     "projections.history.moved_parts": "projections/replay/test_move.py",
     "projections.folding.moves": "projections/replay/test_move.py",
     "projections.history.memory": "projections/history/test_history_contract.py",

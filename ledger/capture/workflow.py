@@ -16,8 +16,9 @@ from ledger.capture.pending_events import PendingEvents
 from ledger.capture.result_charging import charge_result
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
+from ledger.events.annotations import workflow_tagged
 from ledger.events.clock_check import check_not_ahead
-from ledger.events.event import Event, cost_observed, workflow_tagged
+from ledger.events.event import Event, cost_observed
 from ledger.events.fields import check_name
 from ledger.events.ids import digest
 from ledger.events.workflow_ids import check_workflow_id

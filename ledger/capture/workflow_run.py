@@ -21,7 +21,8 @@ from ledger.capture.workflow import Workflow
 from ledger.config.locate import config_file, data_directory
 from ledger.config.select import price_book
 from ledger.errors import InvalidInput
-from ledger.events.event import Event, workflow_ended, workflow_started, workflow_tagged
+from ledger.events.annotations import workflow_tagged
+from ledger.events.event import Event, workflow_ended, workflow_started
 from ledger.pricing.price_book import PriceBook
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.store import LedgerStore

@@ -93,6 +93,11 @@ class JoinedMessages:
         self._ids_by_workflow: dict[str, set[str]] = {}
         self._agents: dict[str, str] = {}
 
+    @property
+    def own_sessions(self) -> set[str]:
+        """The sessions that some file has messages of which it did not copy."""
+        return {message.view.session_id for message in self._messages.values() if not message.is_of_parent}
+
     def add(self, reading: FileReading, extract: Extract) -> None:
         """Add one file's extract, in the order of the files."""
         skipped = [*reading.skipped, *extract.skipped] if extract.resumed else extract.skipped

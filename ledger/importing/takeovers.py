@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ledger.errors import CostledgerError, UnknownWorkflow
-from ledger.events.event import workflow_moved
+from ledger.events.annotations import workflow_moved
 from ledger.events.ids import digest
 from ledger.importing.import_report import ImportReport
 from ledger.importing.ledger_state import state_of

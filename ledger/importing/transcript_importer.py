@@ -92,6 +92,9 @@ def _regroup(
         return
     beginnings = {id: found for mark in marks.values() for id, found in mark.mark.beginnings.items()}
     beginnings |= joined.beginnings
+    if given.workflow_id is not None:  # not those that its files only copied
+        alone = {id for mark in marks.values() if len(mark.mark.beginnings) == 1 for id in mark.mark.beginnings}
+        beginnings = {id: found for id, found in beginnings.items() if id in alone | joined.own_sessions}
     agent = given.agent if given.workflow_id is not None else None
     for workflow_id, to in regrouped(beginnings, index.workflows_of(beginnings), given).items():
         if not index.ledger(workflow_id)[1].moved:

@@ -19,17 +19,16 @@ from ledger.errors import UnstorableRow
 from ledger.events import money, timestamps
 from projections.folding.projection import Move
 from projections.folding.row import HELD, Row, with_spend
-from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts, Spend, amounts_of, spend_order
+from projections.folding.spend import NAMES, QUARTER_SECONDS, Amounts, Spend, amounts_of, spend_order
 from projections.folding.tools import split_tools
 
 __all__ = ["Composed", "Part", "composed", "moved_from", "moved_to", "part_of_row"]
 
 _BASES: Final = (None, "reported", "priced", "partial")
 _METADATA: Final = (
-    *("issue_number", "workflow_template", "project", "branch", "status", "start_time", "end_time"),
+    *("issue_number", "workflow_template", "project", "branch", "tags", "status", "start_time", "end_time"),
     *("duration_seconds", "estimated_cost_total", "budget_nanousd", "error_message"),
 )
-_NAMES: Final = len(Spend._fields) - len(AMOUNTS)
 
 
 class Part(NamedTuple):
@@ -210,7 +209,7 @@ def _merged(rows: Iterable[Spend]) -> tuple[Spend, ...]:
     sums: dict[Any, Amounts] = {}
     partial: set[Any] = set()
     for one in rows:
-        key, amounts = one[:_NAMES], amounts_of(one)
+        key, amounts = one[: len(NAMES)], amounts_of(one)
         sums[key] = list(map(add, sums[key], amounts)) if key in sums else amounts
         if one.partial:
             partial.add(key[1:4])

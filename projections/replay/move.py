@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ledger.errors import CostledgerError, UnknownWorkflow
-from ledger.events.event import Event, workflow_moved
+from ledger.events.annotations import workflow_moved
+from ledger.events.event import Event
 from ledger.storage.append import Receipt
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial

@@ -11,8 +11,9 @@ import click
 
 from ledger.errors import InvalidEvent, InvalidInput
 from ledger.events import money, timestamps
+from ledger.events.annotations import workflow_tagged
 from ledger.events.clock_check import problem_ahead
-from ledger.events.event import COST_OBSERVED, Event, cost_observed, workflow_ended, workflow_started, workflow_tagged
+from ledger.events.event import COST_OBSERVED, Event, cost_observed, workflow_ended, workflow_started
 from ledger.events.fields import USAGE_FIELDS
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.storage.append import Receipt

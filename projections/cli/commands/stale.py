@@ -11,7 +11,7 @@ import click
 
 from ledger.errors import CostledgerError, InvalidEvent, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
-from ledger.events.event import finding_accepted
+from ledger.events.annotations import finding_accepted
 from ledger.importing.importer import ImportOptions, reread
 from ledger.importing.source_registry import SourceRegister
 from ledger.sources import source

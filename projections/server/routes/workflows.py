@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
-from ledger.events.event import finding_accepted
+from ledger.events.annotations import finding_accepted
 from projections.applications.suspects import suspects_of_copies
 from projections.documents.audit import AuditDocument, audit_entry_document
 from projections.documents.changes import ResyncDocument, resync_document

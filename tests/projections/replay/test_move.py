@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.events.event import cost_observed, workflow_ended, workflow_moved, workflow_started
+from ledger.events.annotations import workflow_moved
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
 from projections.history.memory import MemoryHistory

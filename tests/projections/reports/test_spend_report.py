@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ledger.config.schema import TagConfig
 from ledger.errors import InvalidInput
-from ledger.events.event import cost_observed, workflow_ended, workflow_started, workflow_tagged
+from ledger.events.annotations import workflow_tagged
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.spend import AMOUNTS
 from projections.history.memory import MemoryHistory
