@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from ledger.capture.workflow import Workflow
     from ledger.capture.workflow_run import join, workflow
     from ledger.errors import BudgetExceeded, CostledgerError
+    from ledger.events.annotations import workflow_tagged
     from ledger.events.event import (
         Event,
         Line,
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
         event,
         workflow_ended,
         workflow_started,
-        workflow_tagged,
     )
     from ledger.providers.usage import usage_of
     from ledger.storage.append import Receipt
@@ -49,7 +49,7 @@ else:
             "workflow": "capture.workflow_run",
             "workflow_ended": "events.event",
             "workflow_started": "events.event",
-            "workflow_tagged": "events.event",
+            "workflow_tagged": "events.annotations",
         },
     )
 

@@ -22,7 +22,7 @@ from projections.folding.row import HELD, Row, with_spend
 from projections.folding.spend import NAMES, QUARTER_SECONDS, Amounts, Spend, amounts_of, spend_order
 from projections.folding.tools import split_tools
 
-__all__ = ["Composed", "Part", "composed", "moved_from", "moved_to", "part_of_row"]
+__all__ = ["CountedRow", "LedgerPart", "composed", "moved_from", "moved_to", "part_of_row"]
 
 _BASES: Final = (None, "reported", "priced", "partial")
 _METADATA: Final = (
@@ -31,7 +31,7 @@ _METADATA: Final = (
 )
 
 
-class Part(NamedTuple):
+class LedgerPart(NamedTuple):
     """The row and the spend of one ledger by itself, and what of it was moved."""
 
     row: Row
@@ -39,7 +39,7 @@ class Part(NamedTuple):
     moves: tuple[Move, ...]
 
 
-class Composed(NamedTuple):
+class CountedRow(NamedTuple):
     """The row and the spend of a workflow with all that was moved to it, and without what was moved from it.
 
     Attributes:
@@ -68,7 +68,7 @@ def _moved(row: Row, key: str) -> dict[str, int]:
     return {name: money.from_wire(usd) for name, usd in found.items()}
 
 
-def part_of_row(row: Row, spend: tuple[Spend, ...]) -> Part:
+def part_of_row(row: Row, spend: tuple[Spend, ...]) -> LedgerPart:
     """Return the part of a stored row of a ledger without moves, without what another program raised it by."""
     cost = sum(one.cost_nanousd for one in spend)
     if HELD in row.cost_breakdown:
@@ -76,10 +76,10 @@ def part_of_row(row: Row, spend: tuple[Spend, ...]) -> Part:
         for by in ("by_agent", "by_model"):
             breakdown[by].pop(HELD, None)
         row = replace(row, cost_breakdown=orjson.dumps(breakdown, option=orjson.OPT_SORT_KEYS).decode())
-    return Part(replace(row, actual_cost_nanousd=cost, actual_cost_total=float(money.to_wire(cost))), spend, ())
+    return LedgerPart(replace(row, actual_cost_nanousd=cost, actual_cost_total=float(money.to_wire(cost))), spend, ())
 
 
-def composed(parts: Mapping[str, Part]) -> dict[str, Composed]:
+def composed(parts: Mapping[str, LedgerPart]) -> dict[str, CountedRow]:
     """Return the rows and the spend of workflows that moves connect, by id.
 
     Args:
@@ -91,10 +91,12 @@ def composed(parts: Mapping[str, Part]) -> dict[str, Composed]:
     try:
         return {name: _composed(name, parts, counted) for name in parts}
     except UnstorableRow:  # their sum does not fit a row
-        return {name: Composed(part.row, part.spend, moved=False) for name, part in parts.items()}
+        return {name: CountedRow(part.row, part.spend, moved=False) for name, part in parts.items()}
 
 
-def _distribute(name: str, part: Part, parts: Mapping[str, Part], counted: dict[str, dict[str, list[Spend]]]) -> None:
+def _distribute(
+    name: str, part: LedgerPart, parts: Mapping[str, LedgerPart], counted: dict[str, dict[str, list[Spend]]]
+) -> None:
     """Add the spend of one ledger to the workflows where it counts, by that ledger."""
     destinations = {session_id: _destination(parts, name, session_id) for session_id, _, _ in part.moves}
     other = destinations.get(None, (name, None))
@@ -115,7 +117,7 @@ def _subagents(row: Row) -> dict[str, list[str]]:
     return found
 
 
-def _destination(parts: Mapping[str, Part], name: str, session_id: str | None) -> tuple[str, str | None]:
+def _destination(parts: Mapping[str, LedgerPart], name: str, session_id: str | None) -> tuple[str, str | None]:
     """Return the workflow where a session of a workflow counts, or all else of it, and the agent's name there."""
     at, agent = name, None
     move = _move_of(parts, name, session_id)
@@ -129,7 +131,7 @@ def _destination(parts: Mapping[str, Part], name: str, session_id: str | None) -
     return (at, None) if at == name else (at, agent)
 
 
-def _move_of(parts: Mapping[str, Part], name: str, session_id: str | None) -> Move | None:
+def _move_of(parts: Mapping[str, LedgerPart], name: str, session_id: str | None) -> Move | None:
     """Return the move of a session, or of all else; None without one, and for one to a workflow without a ledger."""
     found = {move.session_id: move for move in parts[name].moves if move.to in parts}
     if session_id in found and session_id is not None:
@@ -138,12 +140,14 @@ def _move_of(parts: Mapping[str, Part], name: str, session_id: str | None) -> Mo
     return None if move is None or move.to == name else move
 
 
-def _composed(name: str, parts: Mapping[str, Part], counted: Mapping[str, Mapping[str, list[Spend]]]) -> Composed:
+def _composed(
+    name: str, parts: Mapping[str, LedgerPart], counted: Mapping[str, Mapping[str, list[Spend]]]
+) -> CountedRow:
     part, sources = parts[name], counted[name]
     elsewhere = {to: rows[name] for to, rows in counted.items() if to != name and name in rows}
     arrived = {source: rows for source, rows in sources.items() if source != name}
     if not elsewhere and not arrived:
-        return Composed(part.row, part.spend, moved=False)
+        return CountedRow(part.row, part.spend, moved=False)
     moved = _destination(parts, name, None)[0] != name
     own = part.row if not moved else _left(part.row)
     kept = sources.get(name, [])
@@ -157,7 +161,7 @@ def _composed(name: str, parts: Mapping[str, Part], counted: Mapping[str, Mappin
         names = {one.agent for one in rows}
         subagents |= {called: by for called, by in _subagents(parts[source].row).items() if called in names}
     notes = {"subagents": subagents, "moved_to": _costs(elsewhere), "moved_from": _costs(arrived)}
-    return Composed(with_spend(own, spend, notes), spend, moved)
+    return CountedRow(with_spend(own, spend, notes), spend, moved)
 
 
 def _left(row: Row) -> Row:

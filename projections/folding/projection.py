@@ -10,7 +10,7 @@ from projections.folding.fold import State
 from projections.folding.row import Row, row, spend
 from projections.folding.spend import Spend
 
-__all__ = ["Move", "Projected", "projected"]
+__all__ = ["Move", "Projected", "is_covered", "projected"]
 
 _SESSION = 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import Head
-from projections.folding.moves import Part
+from projections.folding.moves import LedgerPart
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 from projections.history.sqlite.history import SqliteHistory
@@ -27,7 +27,7 @@ class MemoryHistory(SqliteHistory):
         with self._connection.errors(), self._connection.transaction():
             self._store(row, checkpoint, spend)
 
-    def put_parts(self, parts: Mapping[str, Part]) -> None:
+    def put_parts(self, parts: Mapping[str, LedgerPart]) -> None:
         """Store the parts of another history's workflows that moves connect."""
         with self._connection.errors(), self._connection.transaction():
             self._parts.save(parts)

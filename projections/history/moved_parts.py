@@ -12,7 +12,7 @@ from typing import Protocol
 
 import orjson
 
-from projections.folding.moves import Composed, Part, composed
+from projections.folding.moves import CountedRow, LedgerPart, composed
 from projections.folding.projection import Move, Projected
 from projections.folding.row import Row
 from projections.folding.spend import Spend
@@ -27,11 +27,11 @@ class PartStore(Protocol):
         """Return the moves from or to these workflows, each as (from, to)."""
         ...
 
-    def load(self, workflow_ids: Collection[str]) -> dict[str, Part]:
+    def load(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
         """Return the parts of these workflows: as stored, else made of the row; those without either are left out."""
         ...
 
-    def save(self, parts: Mapping[str, Part]) -> None:
+    def save(self, parts: Mapping[str, LedgerPart]) -> None:
         """Store parts and their moves in place of those stored before."""
         ...
 
@@ -50,14 +50,14 @@ def connected(store: PartStore, workflow_ids: Iterable[str]) -> set[str]:
     return found
 
 
-def recomposed(store: PartStore, fresh: Iterable[Projected], *, removed: Collection[str] = ()) -> dict[str, Composed]:
+def recomposed(store: PartStore, fresh: Iterable[Projected], *, removed: Collection[str] = ()) -> dict[str, CountedRow]:
     """Store the parts of ledgers, and return the rows of all workflows that are or were connected with them.
 
     Args:
         fresh: ledgers that were folded; of one that no move names, nothing is stored or returned.
         removed: workflows whose rows are removed.
     """
-    parts = {one.row.adw_id: Part(one.row, one.spend, one.moves) for one in fresh}
+    parts = {one.row.adw_id: LedgerPart(one.row, one.spend, one.moves) for one in fresh}
     named = {name for edge in store.edges({*parts, *removed}) for name in edge}
     first = {name for name, part in parts.items() if part.moves or name in named} | (named & {*removed})
     if not first:
@@ -70,7 +70,7 @@ def recomposed(store: PartStore, fresh: Iterable[Projected], *, removed: Collect
     return composed_again(store, members)
 
 
-def composed_again(store: PartStore, workflow_ids: Collection[str]) -> dict[str, Composed]:
+def composed_again(store: PartStore, workflow_ids: Collection[str]) -> dict[str, CountedRow]:
     """Return the rows of all these workflows, and store the parts of those that a move names."""
     parts = store.load(workflow_ids)
     alone = {name for name in parts if not store.edges({name})}
@@ -79,12 +79,12 @@ def composed_again(store: PartStore, workflow_ids: Collection[str]) -> dict[str,
     return composed(parts)
 
 
-def text_of_part(part: Part) -> str:
+def text_of_part(part: LedgerPart) -> str:
     """Return a part as JSON."""
     return orjson.dumps([astuple(part.row), list(map(tuple, part.spend)), list(map(tuple, part.moves))]).decode()
 
 
-def part_of_text(text: str) -> Part:
+def part_of_text(text: str) -> LedgerPart:
     """Return the part of `text_of_part`."""
     row, spend, moves = orjson.loads(text)
-    return Part(Row(*row), tuple(Spend(*one) for one in spend), tuple(Move(*one) for one in moves))
+    return LedgerPart(Row(*row), tuple(Spend(*one) for one in spend), tuple(Move(*one) for one in moves))

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, Protocol, Self
 from ledger.errors import InvalidMoney
 from ledger.events import money
 from ledger.storage.line import Head
-from projections.folding.moves import Part
+from projections.folding.moves import LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import Row, held
 from projections.folding.spend import Amounts, Spend
@@ -272,7 +272,7 @@ class HistoryStore(Protocol):
         """Return the spend of one workflow, in the order of `Spend`'s first five fields."""
         ...
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, LedgerPart]:
         """Return what each ledger comes to by itself of all workflows that moves connect, by workflow."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ledger.errors import CostledgerError, ReplicaUnavailable
 from ledger.replication.replica import Replica, last_positions
-from projections.folding.moves import Part, composed
+from projections.folding.moves import LedgerPart, composed
 from projections.folding.row import Row
 from projections.history.store import HistoryStore
 from projections.projector.merge import Merge
@@ -60,11 +60,11 @@ def disagreeing_rows(
 
 def _of_connected(history: HistoryStore, merges: Mapping[str, Merge]) -> Iterator[Finding]:
     """Yield the findings about workflows that moves connect: their rows follow from the chains of all of them."""
-    parts: dict[str, Part] = {}
+    parts: dict[str, LedgerPart] = {}
     for name, merge in merges.items():
         with contextlib.suppress(CostledgerError):
             made = merge.projected()
-            parts[name] = Part(made.row, made.spend, made.moves)
+            parts[name] = LedgerPart(made.row, made.spend, made.moves)
     made_of_all = composed(parts)
     for name, merge in merges.items():
         group = made_of_all.get(name)

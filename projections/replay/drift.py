@@ -11,7 +11,7 @@ from ledger.events import money
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import fold, initial
-from projections.folding.moves import Part, composed
+from projections.folding.moves import LedgerPart, composed
 from projections.folding.projection import Move, Projected, projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
@@ -85,7 +85,7 @@ def examine(ledgers: LedgerStore, job: tuple[str, Head | None]) -> Examined:
 def with_moves(examined: Iterable[Examined]) -> list[Examined]:
     """Return ledgers with the rows and the spend that moves make of them; those without a row stay as they are."""
     found = list(examined)
-    parts = {one.workflow_id: Part(one.row, one.spend, one.moves) for one in found if one.row is not None}
+    parts = {one.workflow_id: LedgerPart(one.row, one.spend, one.moves) for one in found if one.row is not None}
     made = composed(parts)
     for at, one in enumerate(found):
         if (group := made.get(one.workflow_id)) is not None:

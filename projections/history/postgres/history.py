@@ -17,7 +17,7 @@ from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import EMPTY, Head
-from projections.folding.moves import Composed, Part
+from projections.folding.moves import CountedRow, LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
@@ -184,7 +184,7 @@ class PostgresHistory(HistoryStore):
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
         return self._connection.run(lambda cursor: self._spend.of(cursor, adw_id))
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, LedgerPart]:
         return self._connection.run(lambda cursor: self._parts(cursor).all())
 
     def _parts(self, cursor: Cursor) -> PostgresParts:
@@ -244,7 +244,7 @@ class PostgresHistory(HistoryStore):
         self,
         cursor: Cursor,
         latest: Mapping[str, Projected],
-        groups: Mapping[str, Composed],
+        groups: Mapping[str, CountedRow],
         stored: Mapping[str, Stored],
         before: Mapping[str, Before],
         *,

@@ -7,7 +7,7 @@ from typing import Final
 
 from psycopg import errors
 
-from projections.folding.moves import Part, part_of_row
+from projections.folding.moves import LedgerPart, part_of_row
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 from projections.history.moved_parts import PartStore, part_of_text, text_of_part
@@ -44,7 +44,7 @@ class PostgresParts(PartStore):
         names = list(workflow_ids)
         return {(name, to) for name, to in self._cursor.execute(query, (names, names))}
 
-    def load(self, workflow_ids: Collection[str]) -> dict[str, Part]:
+    def load(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
         query = f"SELECT workflow_id, part FROM {self._part} WHERE workflow_id = ANY(%s)"
         found = {name: part_of_text(text) for name, text in self._cursor.execute(query, (list(workflow_ids),))}
         for name in set(workflow_ids) - found.keys():
@@ -52,7 +52,7 @@ class PostgresParts(PartStore):
                 found[name] = part_of_row(row, self._spend(name))
         return dict(sorted(found.items()))
 
-    def save(self, parts: Mapping[str, Part]) -> None:
+    def save(self, parts: Mapping[str, LedgerPart]) -> None:
         self.drop(parts)
         texts = [(name, text_of_part(part)) for name, part in parts.items()]
         moves = {(name, move.to) for name, part in parts.items() for move in part.moves if move.to != name}
@@ -70,7 +70,7 @@ class PostgresParts(PartStore):
         found = self._cursor.execute(f"SELECT workflow_id FROM {self._move} UNION SELECT to_id FROM {self._move}")
         return {name for (name,) in found}
 
-    def all(self) -> dict[str, Part]:
+    def all(self) -> dict[str, LedgerPart]:
         """Return all stored parts, by workflow."""
         found = self._cursor.execute(f"SELECT workflow_id, part FROM {self._part} ORDER BY workflow_id")
         return {name: part_of_text(text) for name, text in found}

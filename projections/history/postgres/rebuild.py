@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from projections.folding.moves import Part
+from projections.folding.moves import LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
@@ -49,7 +49,7 @@ class FreshPostgres(Fresh):
     def add(self, batch: Sequence[Projected]) -> None:
         self._add_rows({one.row.adw_id: (one.row, one.spend) for one in batch})
         self._copy("costledger_checkpoint", HEAD_COLUMNS, map(head_of, batch))
-        self._parts.save({one.row.adw_id: Part(one.row, one.spend, one.moves) for one in batch if one.moves})
+        self._parts.save({one.row.adw_id: LedgerPart(one.row, one.spend, one.moves) for one in batch if one.moves})
 
     def _add_rows(self, rows: Mapping[str, tuple[Row, tuple[Spend, ...]]]) -> None:
         self._copy("workflow_history", COLUMNS, (values_of(row) for row, _ in rows.values()))

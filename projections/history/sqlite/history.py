@@ -11,7 +11,7 @@ from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import EMPTY, Head
-from projections.folding.moves import Composed, Part
+from projections.folding.moves import CountedRow, LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
@@ -208,7 +208,7 @@ class SqliteHistory(HistoryStore):
         with self._connection.errors(), fresh_rows(self._connection, self._write_batch, self._remove_rows) as fresh:
             yield fresh
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, LedgerPart]:
         with self._connection.errors():
             return self._parts.all()
 
@@ -224,7 +224,7 @@ class SqliteHistory(HistoryStore):
         changes += self._write_connected(groups, reason)
         return [change for change in changes if change is not None]
 
-    def _write_connected(self, groups: Mapping[str, Composed], reason: str) -> list[CostChange | None]:
+    def _write_connected(self, groups: Mapping[str, CountedRow], reason: str) -> list[CostChange | None]:
         """Write the rows of workflows whose own ledgers were not read: another one was moved to them, or away."""
         return [
             self._write(Projected(one.row, one.spend, EMPTY), None, pure=one.moved, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 
-from projections.folding.moves import Part, part_of_row
+from projections.folding.moves import LedgerPart, part_of_row
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 from projections.history.moved_parts import PartStore, part_of_text, text_of_part
@@ -31,18 +31,18 @@ class SqliteParts(PartStore):
             return set()
         return {edge for name in workflow_ids for edge in self._db.execute(query, (name,))}
 
-    def load(self, workflow_ids: Collection[str]) -> dict[str, Part]:
+    def load(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
         found = {name: part for name in workflow_ids if (part := self._load(name)) is not None}
         return dict(sorted(found.items()))
 
-    def _load(self, name: str) -> Part | None:
+    def _load(self, name: str) -> LedgerPart | None:
         stored = self._db.execute("SELECT part FROM costledger_part WHERE workflow_id = ?", (name,)).fetchone()
         if stored is not None:
             return part_of_text(stored[0])
         row = self._row(name)
         return None if row is None else part_of_row(row, self._spend(name))
 
-    def save(self, parts: Mapping[str, Part]) -> None:
+    def save(self, parts: Mapping[str, LedgerPart]) -> None:
         self.drop(parts)
         self._db.executemany(
             "INSERT INTO costledger_part (workflow_id, part) VALUES (?, ?)",
@@ -57,7 +57,7 @@ class SqliteParts(PartStore):
         for table in ("costledger_part", "costledger_move"):
             self._db.executemany(f"DELETE FROM {table} WHERE workflow_id = ?", [(name,) for name in workflow_ids])
 
-    def all(self) -> dict[str, Part]:
+    def all(self) -> dict[str, LedgerPart]:
         """Return all stored parts, by workflow."""
         found = self._db.execute("SELECT workflow_id, part FROM costledger_part ORDER BY workflow_id")
         return {name: part_of_text(text) for name, text in found}

@@ -13,7 +13,7 @@ from projections.documents.types import AdwIdText, Moment, Usd
 from projections.documents.verification import VerificationDocument
 from projections.documents.webhooks import EndpointDocument
 
-__all__ = ["Accept", "Access", "Health", "Login", "Move", "Receipts", "Resent", "Submitted", "VerificationStarted"]
+__all__ = ["Accept", "Access", "Health", "Login", "MoveAsked", "Receipts", "Resent", "Submitted", "VerificationStarted"]
 
 
 class _Schema(BaseModel):
@@ -27,7 +27,7 @@ class Accept(_Schema):
     )
 
 
-class Move(_Schema):
+class MoveAsked(_Schema):
     to: str = Field(min_length=1, max_length=128, examples=["issue-17"], description="the workflow to count in")
     session_id: str | None = Field(default=None, max_length=512, description="only this session of it")
     agent: str | None = Field(default=None, max_length=512, description="the agent's name there")

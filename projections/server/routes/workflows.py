@@ -296,7 +296,7 @@ async def accept(request: Request, adw_id: AdwId, body: schemas.Accept) -> Respo
     responses=documented(400, 404, 409),
     summary="Let a workflow, or one of its sessions, count in another workflow",
 )
-async def move(request: Request, adw_id: AdwId, body: schemas.Move) -> Response:
+async def move(request: Request, adw_id: AdwId, body: schemas.MoveAsked) -> Response:
     """An event in its ledger; nothing is copied, and no day's total changes. `to` itself ends a move."""
     ledgers = service_of(request).ledgers
     fields = body.model_dump()

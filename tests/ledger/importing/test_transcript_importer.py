@@ -392,9 +392,7 @@ def test_an_index_that_cannot_be_used_is_named(store: DirectoryStore, tmp_path: 
         imported(store, path)
 
 
-def test_a_log_whose_session_counts_elsewhere_has_no_reading(
-    store: DirectoryStore, tmp_path: Path
-) -> None:
+def test_a_log_whose_session_counts_elsewhere_has_no_reading(store: DirectoryStore, tmp_path: Path) -> None:
     imported(store, write(tmp_path / "s1.jsonl", said("m1", 5)))
     log = logs.write(tmp_path / "o.jsonl", logs.init(), logs.message("m1", 5), logs.result(1))
     report = import_source(store, "claude-stream", log, workflow_id="w")
