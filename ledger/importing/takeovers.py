@@ -28,13 +28,15 @@ def is_default(workflow_id: str, session_ids: Collection[str]) -> bool:
 
 def sessions_of(findings: Findings) -> set[str]:
     """Return the sessions of findings."""
-    found = {call.session_id for call in (*findings.sessions, *findings.calls, *findings.counters)}
-    return {session_id for session_id in found if session_id is not None}
+    found = {session.session_id for session in findings.sessions}
+    found |= {call.session_id for call in findings.calls if call.session_id is not None}
+    return found | {counter.session_id for counter in findings.counters if counter.session_id is not None}
 
 
 def agent_of(findings: Findings) -> str | None:
     """Return the agent of all sessions and calls of findings; None without one, or with several."""
-    agents = {found.agent for found in (*findings.sessions, *findings.calls, *findings.counters)}
+    agents = {session.agent for session in findings.sessions}
+    agents |= {call.agent for call in findings.calls} | {counter.agent for counter in findings.counters}
     return agents.pop() if len(agents) == 1 else None
 
 

@@ -160,7 +160,11 @@ def _composed(
     for source, rows in arrived.items():
         names = {one.agent for one in rows}
         subagents |= {called: by for called, by in _subagents(parts[source].row).items() if called in names}
-    notes = {"subagents": subagents, "moved_to": _costs(elsewhere), "moved_from": _costs(arrived)}
+    notes: dict[str, Mapping[str, object]] = {
+        "subagents": subagents,
+        "moved_to": _costs(elsewhere),
+        "moved_from": _costs(arrived),
+    }
     return CountedRow(with_spend(own, spend, notes), spend, moved)
 
 

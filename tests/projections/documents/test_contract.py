@@ -120,6 +120,14 @@ def test_what_needs_attention_and_its_acceptance(run: Run, http: Ask) -> None:
     assert accepted.keys() == as_well.keys()
 
 
+def test_a_move(run: Run, http: Ask) -> None:
+    moved = run("move", "w1", "--to", "w2", "--agent", "review", "--json").json
+    again = http("workflow-history/w1/move", "POST", json={"to": "w2", "agent": "review"})
+    assert again == moved | {"id": None, "seq": None}
+    back = http("workflow-history/w1/move", "POST", json={"to": "w1"})
+    assert (back["to"], back["seq"]) == ("w1", moved["seq"] + 1)
+
+
 def test_a_budget_is_checked_by_fields_of_the_row(run: Run, http: Ask) -> None:
     checked, row = run("check", "w1", "--json").json, http("workflow-history/w1")
     assert checked == {name: row[name] for name in checked}

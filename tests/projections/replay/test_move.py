@@ -219,9 +219,9 @@ def test_full_is_incremental_and_no_quarter_hour_changes(taken: list[tuple[Any, 
             each[one.quarter] += one.cost_nanousd
     sums: Counter[int] = Counter({one.quarter: one.amounts[0] for one in history.spent()})
     assert +each == +sums
-    for one in history.rows():
-        spend = history.spend(one.adw_id)
-        assert spend == full.spend(one.adw_id)
-        assert sum(part.cost_nanousd for part in spend) == one.actual_cost_nanousd >= 0
-        by_agent = orjson.loads(one.cost_breakdown)["by_agent"]
-        assert sum(round(float(usd) * 1e9) for usd in by_agent.values()) == one.actual_cost_nanousd
+    for shown in history.rows():
+        spend = history.spend(shown.adw_id)
+        assert spend == full.spend(shown.adw_id)
+        assert sum(part.cost_nanousd for part in spend) == shown.actual_cost_nanousd >= 0
+        by_agent = orjson.loads(shown.cost_breakdown)["by_agent"]
+        assert sum(round(float(usd) * 1e9) for usd in by_agent.values()) == shown.actual_cost_nanousd
