@@ -1,50 +1,26 @@
-// Spend by period, stacked.
+// Spend by period, stacked; the viewer can hide a series, take logarithms, open a period, or drag over several.
 
 import { dollars, drawn, frame } from "./chart.js";
+import { colours, OTHERS, swatch } from "./colours.js";
 import { h, s } from "./dom.js";
-import { many, nanousd, periodBriefly, periodInFull, plusDays, usd } from "./format.js";
+import { many, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
+import { periodsOf } from "./periods.js";
 
-/** Colours that colour-blind people can distinguish (after Okabe and Ito, https://jfly.uni-koeln.de/color/), in `style.css`. */
-export const SERIES = 7;
-const NAMED = 8;
+const DESCRIBED = 8;
+/** So many times the median, and a period dwarfs the others: logarithms are offered. */
+const DWARFED = 20;
 
-export const swatch = (series) => h("span", { class: "swatch", "data-series": series, "aria-hidden": "true" });
+/** What viewers hid, by what the spend is split by, and whether they chose logarithms; it stays when figures are renewed. */
+const hidden = new Map();
+let logarithms = false;
 
-/** Which colour is whose; those that share the last one are named once. */
-export function legend(groups, name) {
-  const series = seriesOf(groups);
-  const paid = groups.filter(({ cost_usd: cost }) => nanousd(cost) !== 0n);
-  const own = paid.filter(({ group }) => series(group) < SERIES - 1 || groups.length <= SERIES);
-  const others = paid.length - own.length;
-  return h(
-    "ul",
-    { class: "legend" },
-    own.map(({ group }) => h("li", { title: name(group) }, swatch(series(group)), name(group))),
-    others > 0 && h("li", {}, swatch(SERIES - 1), many(others, "other")),
-  );
-}
-
-/**
- * Which series a group has: the highest have one of their own, the others share the last.
- * @param {{group: any, cost_usd: string}[]} groups the highest cost first
- */
-export function seriesOf(groups) {
-  const own = groups.length > SERIES ? SERIES - 1 : SERIES;
-  const numbers = new Map(groups.map(({ group }, at) => [group, Math.min(at, own)]));
-  return (group) => Math.min(SERIES - 1, numbers.get(group) ?? own);
-}
-
-/** The lines of each period, the oldest first; days without spend are there too. */
-function byPeriod(spend, { since, until }) {
-  const bars = new Map();
-  if (spend.period === "day" && since && until)
-    for (let day = since; day <= until && bars.size < 400; day = plusDays(day, 1)) bars.set(day, []);
-  const series = seriesOf(spend.groups);
+/** The lines of each period, the oldest first; periods without spend are there too. */
+function byPeriod(spend, { since, until }, out) {
+  const bars = new Map(periodsOf(spend.period, since, until).map((period) => [period, []]));
   for (const { period, group, cost_usd: cost, at_least } of spend.lines) {
     if (!bars.has(period)) bars.set(period, []);
-    bars.get(period).push({ at: series(group), group, nano: nanousd(cost), at_least });
+    if (!out.has(group)) bars.get(period).push({ group, nano: nanousd(cost), at_least });
   }
-  for (const parts of bars.values()) parts.sort((a, b) => a.at - b.at);
   return [...bars].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
@@ -54,59 +30,140 @@ const sum = (parts) => parts.reduce((total, { nano }) => total + nano, 0n);
 const inAll = (parts) => (!sum(parts) && parts.some((part) => part.at_least) ? "unpriced" : usd(sum(parts)));
 
 /**
- * Spend by period, stacked; what was taken back hangs below zero.
+ * Spend by period with its legend.
  * @param {{period: string, by: string | null, lines: any[], groups: any[]}} spend as `/api/spend` answers
- * @param {{since?: string, until?: string, height?: number, name: (group: any) => string}} shown
+ * @param {{since?: string, until?: string, height?: number, name: (group: any) => string,
+ *   open?: (period: string) => void, drag?: (first: string, last: string) => void}} shown
+ *   `open` a period that was clicked, `drag` over several
  */
-export function stackedBars(spend, { since, until, height = 260, name }) {
-  const periods = byPeriod(spend, { since, until });
-  const low = Math.min(0, ...periods.map(([, parts]) => dollars(sum(parts.filter(({ nano }) => nano < 0n)))));
-  const high = Math.max(0.01, ...periods.map(([, parts]) => dollars(sum(parts.filter(({ nano }) => nano > 0n)))));
-  const label = `Spend by ${spend.period}${spend.by ? `, by ${spend.by}` : ""}, ${inAll(periods.flatMap(([, parts]) => parts))} in all`;
-  return drawn(label, height, (width) => {
-    const { inner, y, svg } = frame(width, height, low, high);
-    const slot = (inner.right - inner.left) / periods.length;
-    const every = Math.ceil(periods.length / Math.max(1, Math.floor((inner.right - inner.left) / 64)));
-    const spots = periods.map(([period, parts], index) => {
-      const middle = inner.left + (index + 0.5) * slot;
-      svg.append(
-        ...bar(
-          parts.filter(({ nano }) => nano !== 0n),
-          middle,
-          Math.min(44, slot > 6 ? slot * 0.72 : slot),
-          y,
-        ),
-      );
-      if (index % every === 0 && middle + 20 < width)
-        svg.append(s("text", { x: middle, y: height - 6, "text-anchor": "middle" }, periodBriefly(period)));
-      return { x: middle, describe: () => description(period, parts, spend.by ? name : null) };
-    });
-    return { svg, spots, inner, slot };
-  });
+export function stackedBars(spend, shown) {
+  const out = hidden.get(spend.by) ?? new Set();
+  hidden.set(spend.by, out);
+  const element = h("div", { class: "bars" });
+  const redraw = (focus) => {
+    const bars = byPeriod(spend, shown, out);
+    const controls = h(
+      "div",
+      { class: "legend-line" },
+      legend(spend, shown.name, out, redraw),
+      dwarfs(bars) && logarithmic(redraw),
+    );
+    element.replaceChildren(controls, chart(spend, bars, shown, dwarfs(bars) && logarithms));
+    if (focus) element.querySelector(`#${CSS.escape(focus)}`)?.focus();
+  };
+  redraw();
+  return element;
 }
 
-/** The parts of one bar, those of a series as one. */
-function bar(parts, middle, width, y) {
+/** Which colour is whose; a click hides a series or shows it again. */
+function legend({ groups, by }, name, out, redraw) {
+  const colour = colours(groups);
+  const paid = groups.filter(({ cost_usd: cost }) => nanousd(cost) !== 0n);
+  const own = paid.filter(({ group }) => colour(group) !== OTHERS);
+  const others = paid.filter(({ group }) => colour(group) === OTHERS);
+  const button = (id, its, series, text) => {
+    const hides = its.every(({ group }) => out.has(group));
+    const turn = () => {
+      for (const { group } of its) hides ? out.delete(group) : out.add(group);
+      redraw(id);
+    };
+    const title = `${text}: ${hides ? "show" : "hide"}`;
+    return h(
+      "li",
+      {},
+      h("button", { type: "button", id, class: "series", "aria-pressed": String(!hides), title, onclick: turn }, [
+        swatch(series),
+        text,
+      ]),
+    );
+  };
+  if (!by) return null;
+  return h(
+    "ul",
+    { class: "legend" },
+    own.map((one, at) => button(`series-${at}`, [one], colour(one.group), name(one.group))),
+    others.length > 0 && button("series-others", others, OTHERS, many(others.length, "other")),
+  );
+}
+
+const logarithmic = (redraw) =>
+  h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      id: "logarithms",
+      "aria-pressed": String(logarithms),
+      onclick: () => {
+        logarithms = !logarithms;
+        redraw("logarithms");
+      },
+    },
+    "Logarithmic",
+  );
+
+/** Whether one period dwarfs the others. */
+function dwarfs(bars) {
+  const paid = bars.map(([, parts]) => dollars(sum(parts))).filter((amount) => amount > 0);
+  paid.sort((a, b) => a - b);
+  return paid.length > 2 && paid.at(-1) > DWARFED * paid[paid.length >> 1];
+}
+
+function chart(spend, bars, { height = 260, name, open, drag }, log) {
+  const colour = colours(spend.groups);
+  const order = new Map(spend.groups.map(({ group }, at) => [group, colour(group) === OTHERS ? Infinity : at]));
+  for (const [, parts] of bars) parts.sort((a, b) => order.get(a.group) - order.get(b.group));
+  const low = log ? 0 : Math.min(0, ...bars.map(([, parts]) => dollars(sum(parts.filter(({ nano }) => nano < 0n)))));
+  const high = Math.max(0.01, ...bars.map(([, parts]) => dollars(sum(parts.filter(({ nano }) => nano > 0n)))));
+  const label = `Spend by ${spend.period}${spend.by ? `, by ${spend.by}` : ""}, ${inAll(bars.flatMap(([, parts]) => parts))} in all`;
+  const ways = { open: open && ((at) => open(bars[at][0])), drag: drag && ((a, b) => drag(bars[a][0], bars[b][0])) };
+  const draw = (width) => {
+    const { inner, y, svg } = frame(width, height, low, high, { log });
+    const slot = (inner.right - inner.left) / bars.length;
+    const every = Math.ceil(bars.length / Math.max(1, Math.floor((inner.right - inner.left) / 64)));
+    let year = null;
+    const spots = bars.map(([period, parts], index) => {
+      const middle = inner.left + (index + 0.5) * slot;
+      const wide = Math.min(44, slot > 6 ? slot * 0.72 : slot);
+      const paid = parts.filter(({ nano }) => nano !== 0n);
+      svg.append(...bar(paid, colour, middle, wide, y, log));
+      if (index % every === 0 && middle + 20 < width) {
+        const named = year === period.slice(0, 4);
+        year = period.slice(0, 4);
+        svg.append(s("text", { x: middle, y: height - 6, "text-anchor": "middle" }, periodBriefly(period, !named)));
+      }
+      return { x: middle, describe: () => description(period, parts, spend.by ? name : null, colour) };
+    });
+    return { svg, spots, inner, slot };
+  };
+  return drawn(label, height, draw, ways);
+}
+
+/** The parts of one bar, those of a colour as one. By logarithms a bar is as high as its sum, and parts share it. */
+function bar(parts, colour, middle, width, y, log) {
+  const total = dollars(sum(parts));
+  if (log && total <= 0) return [];
+  const at = log ? (amount) => y(0) + ((y(total) - y(0)) * amount) / total : y;
   let [above, below] = [0, 0];
-  const drawnAsOne = Map.groupBy(parts, ({ at, nano }) => (nano < 0n ? -1 - at : at));
+  const drawnAsOne = Map.groupBy(parts, ({ group, nano }) => `${nano < 0n ? "-" : ""}${colour(group)}`);
   return [...drawnAsOne.values()].map((its) => {
-    const [{ at }, size] = [its[0], dollars(sum(its))];
+    const [{ group }, size] = [its[0], dollars(sum(its))];
     const [from, to] = size < 0 ? [below + size, below] : [above, above + size];
     if (size < 0) below = from;
     else above = to;
     return s("rect", {
-      "data-series": at,
+      "data-series": colour(group),
       x: (middle - width / 2).toFixed(1),
       width: width.toFixed(1),
-      y: y(to).toFixed(2),
-      height: Math.max(0, y(from) - y(to)).toFixed(2),
+      y: at(to).toFixed(2),
+      height: Math.max(0, at(from) - at(to)).toFixed(2),
     });
   });
 }
 
-function description(period, parts, name) {
+function description(period, parts, name, colour) {
   const paid = parts.filter(({ nano }) => nano !== 0n);
-  const rest = paid.slice(NAMED);
+  const rest = paid.slice(DESCRIBED);
   const line = (sign, text, nano) => [h("dt", {}, sign, text), h("dd", {}, usd(nano))];
   return [
     h(
@@ -120,8 +177,8 @@ function description(period, parts, name) {
       h(
         "dl",
         {},
-        paid.slice(0, NAMED).map(({ at, group, nano }) => line(swatch(at), name(group), nano)),
-        rest.length > 0 && line(swatch(SERIES - 1), many(rest.length, "other"), sum(rest)),
+        paid.slice(0, DESCRIBED).map(({ group, nano }) => line(swatch(colour(group)), name(group), nano)),
+        rest.length > 0 && line(swatch(OTHERS), many(rest.length, "other"), sum(rest)),
       ),
   ];
 }

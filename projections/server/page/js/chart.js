@@ -13,13 +13,15 @@ export const dollars = (amount) => Number(typeof amount === "bigint" ? amount : 
  * A figure that is drawn again when its width changes.
  * @param {(width: number) => {svg: SVGElement, spots: Spot[], inner: {top: number, bottom: number}, slot?: number}} draw
  *   spots from left to right, each as wide as a `slot`; without one a line marks it
+ * @param {{open?: (at: number) => void, drag?: (first: number, last: number) => void}} ways what a click on a spot
+ *   (or Enter) does, and a drag over several
  */
-export function drawn(label, height, draw) {
+export function drawn(label, height, draw, { open, drag } = {}) {
   const tip = h("div", { class: "tip", role: "status", hidden: true });
   const canvas = h("div", {});
   const figure = h(
     "div",
-    { class: "chart", role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys step through its points.` },
+    { class: "chart", role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys step through its points${open ? ", Enter opens one" : ""}.` },
     canvas,
     tip,
   );
@@ -39,12 +41,33 @@ export function drawn(label, height, draw) {
     const left = spot.x < width / 2 ? spot.x + 24 : spot.x - tip.offsetWidth;
     tip.style.left = `${Math.max(4, Math.min(left, width - tip.offsetWidth))}px`;
   };
-  figure.addEventListener("pointermove", ({ clientX }) => {
-    const x = clientX - canvas.getBoundingClientRect().left;
-    const near = nearest(made.spots, x);
+  const under = ({ clientX }) => nearest(made.spots, clientX - canvas.getBoundingClientRect().left);
+  let from = -1;
+  figure.addEventListener("pointermove", (event) => {
+    const near = under(event);
     if (near !== at) show(near);
+    if (drag && from >= 0 && near >= 0) across(from, near);
   });
-  figure.addEventListener("pointerleave", () => show(-1));
+  figure.addEventListener("pointerdown", (event) => {
+    if (event.button === 0 && event.pointerType !== "touch" && (open || drag)) from = under(event);
+  });
+  figure.addEventListener("pointerup", (event) => {
+    const [first, last] = [from, under(event)].sort((a, b) => a - b);
+    from = -1;
+    if (first < 0) return;
+    if (first < last) drag?.(first, last);
+    else open?.(first);
+  });
+  const across = (one, other) => {
+    const [first, last] = [one, other].sort((a, b) => a - b);
+    const { inner, slot = 0 } = made;
+    const [left, right] = [made.spots[first].x - slot / 2, made.spots[last].x + slot / 2];
+    mark.setAttribute("d", `M${left},${inner.top}H${right}V${inner.bottom}H${left}Z`);
+  };
+  figure.addEventListener("pointerleave", () => {
+    from = -1;
+    show(-1);
+  });
   figure.addEventListener("blur", () => show(-1));
   figure.addEventListener("keydown", (event) => {
     const to = {
@@ -54,6 +77,7 @@ export function drawn(label, height, draw) {
       End: made.spots.length - 1,
     }[event.key];
     if (event.key === "Escape") show(-1);
+    if (event.key === "Enter" && at >= 0) open?.(at);
     if (to === undefined) return;
     event.preventDefault();
     show(Math.max(0, Math.min(to, made.spots.length - 1)));
@@ -91,14 +115,25 @@ function steps(low, high, wanted) {
   return found;
 }
 
-/** The frame of a chart: a scale of dollars with its lines. What lies below zero gets the room that it takes. */
-export function frame(width, height, low, high) {
-  const ticks = steps(Math.min(0, low), high, Math.max(2, Math.floor((height - 34) / 34)));
+/** Nothing, and the powers of ten up to at or above `high`, at most `wanted` of them. */
+function powers(high, wanted) {
+  const last = Math.ceil(Math.log10(high) - 1e-9);
+  const first = Math.max(last - wanted + 2, -2);
+  return [0, ...Array.from({ length: Math.max(1, last - first + 1) }, (_, at) => 10 ** (Math.min(first, last) + at))];
+}
+
+/** The frame of a chart: a scale of dollars, or of their logarithms, with its lines. What lies below zero gets the room it takes. */
+export function frame(width, height, low, high, { log = false } = {}) {
+  const wanted = Math.max(2, Math.floor((height - 34) / 34));
+  const ticks = log ? powers(high, wanted) : steps(Math.min(0, low), high, wanted);
   const [bottom, top] = [low < 0 ? Math.min(ticks[0], low - (high - low) * 0.02) : 0, ticks.at(-1)];
-  const labels = ticks.map((tick) => scale(tick, ticks[1] - ticks[0]));
+  const labels = ticks.map((tick) => scale(tick, log ? tick || 1 : ticks[1] - ticks[0]));
   const left = 14 + 6.6 * Math.max(...labels.map((label) => label.length));
   const inner = { left, right: width - 10, top: 10, bottom: height - 24 };
-  const y = (amount) => inner.bottom - ((amount - bottom) / (top - bottom)) * (inner.bottom - inner.top);
+  const part = log
+    ? (amount) => (amount > 0 ? Math.max(0, 1 + Math.log10(amount / ticks[1])) / (1 + Math.log10(top / ticks[1])) : 0)
+    : (amount) => (amount - bottom) / (top - bottom);
+  const y = (amount) => inner.bottom - part(amount) * (inner.bottom - inner.top);
   const lines = ticks.map((tick, at) => [
     s("line", { class: tick === 0 ? "zero" : "grid", x1: inner.left, x2: inner.right, y1: y(tick), y2: y(tick) }),
     s("text", { x: inner.left - 8, y: y(tick) + 4, "text-anchor": "end" }, labels[at]),

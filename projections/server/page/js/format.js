@@ -143,12 +143,16 @@ export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");
 /** The same to the minute. @param {string | null} moment */
 export const minute = (moment) => local(moment).slice(0, 16);
 
-/** A period as the label of a chart's axis: "Nov 3", "W47", "Nov 2026". @param {string} period as the API names it */
-export function periodBriefly(period) {
+/**
+ * A period as the label of a chart's axis: "Nov 3", "W47", "Nov"; with its year "Nov 3, 2026", "W47 2026", "Nov 2026".
+ * @param {string} period as the API names it
+ */
+export function periodBriefly(period, withYear) {
   const [, year, month, date] = /^(\d{4})-(\d\d)(?:-(\d\d))?$/.exec(period) ?? [];
-  if (!month) return period.replace(/^\d{4}-/, "");
+  if (!month) return withYear ? period.replace(/^(\d{4})-(W\d\d)$/, "$2 $1") : period.replace(/^\d{4}-/, "");
   const name = MONTHS.format(new Date(Number(year), Number(month) - 1, 1));
-  return date ? `${name} ${Number(date)}` : `${name} ${year}`;
+  if (date) return `${name} ${Number(date)}`;
+  return withYear ? `${name} ${year}` : name;
 }
 
 /** The same in full: "Tue, Nov 3, 2026". */
@@ -158,7 +162,7 @@ export function periodInFull(period) {
     ? DAYS.format(new Date(Number(year), Number(month) - 1, Number(date)))
     : /W/.test(period)
       ? `Week ${period}`
-      : periodBriefly(period);
+      : periodBriefly(period, true);
 }
 
 /** The calendar day of a moment here, as 2026-11-23. @param {Date} date */

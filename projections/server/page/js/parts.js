@@ -92,6 +92,18 @@ export const change = (nano) =>
         `${nano > 0n ? "+" : ""}${usd(nano)}`,
       );
 
+/** How a sum changed against that of other days. @param {[string, string]} days the first and the last of those */
+export function comparedWith(earlier, now, [since, until]) {
+  const [was, is] = [nanousd(earlier.cost_usd), nanousd(now.cost_usd)];
+  const part = was > 0n ? ` (${is < was ? "" : "+"}${percent((Number(is - was) / Number(was)) * 100)})` : "";
+  const dates = since === until ? since : `${since} to ${until}`;
+  return h("span", { title: `${dates}: ${earlier.cost_usd} USD` }, [
+    h("br", {}),
+    is === was ? "as" : [is > was ? "▲ " : "▼ ", change(is - was), part, " than"],
+    ` ${dates}`,
+  ]);
+}
+
 /** A part of a whole, as a bar; the figure next to it is the same. @param {number} share of one */
 export function bar(share, properties = {}) {
   const filled = h("span", {});

@@ -14,13 +14,11 @@ function decoded(part) {
   }
 }
 
-/** The address of a view. @param {string[]} path @param {Record<string, any> | URLSearchParams} query */
+/** The address of a view. @param {string[]} path @param {Record<string, any> | URLSearchParams} query a list has each of its values */
 export function link(path, query = {}) {
-  const cleaned = new URLSearchParams(
-    [...(query instanceof URLSearchParams ? query : Object.entries(query))].filter(
-      ([, value]) => value !== null && value !== undefined && value !== "",
-    ),
-  );
+  const given = [...(query instanceof URLSearchParams ? query : Object.entries(query))];
+  const each = given.flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  const cleaned = new URLSearchParams(each.filter(([, one]) => one !== null && one !== undefined && one !== ""));
   const text = cleaned.toString();
   return `#/${path.map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`;
 }

@@ -1,7 +1,7 @@
 // Overview: what was spent lately, what runs now, what needs attention.
 
 import { api } from "../api.js";
-import { legend, stackedBars } from "../bars.js";
+import { stackedBars } from "../bars.js";
 import { cellsOf, cut, empty, fill, h, line, part, section, table } from "../dom.js";
 import {
   activeSeconds,
@@ -21,7 +21,7 @@ import {
 } from "../format.js";
 import { calmly, live } from "../live.js";
 import { budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
-import { link } from "../router.js";
+import { go, link } from "../router.js";
 import { findings } from "./attention.js";
 
 const RANGES = [
@@ -158,8 +158,15 @@ function spentLately({ today, answers }) {
   return [
     h("div", { class: "cards" }, cards),
     month.lines.length > 0 && [
-      h("div", { class: "titled" }, h("h2", {}, "Each day, by model"), legend(month.groups, name)),
-      stackedBars(month, { since: plusDays(today, -29), until: today, height: 200, name }),
+      h("h2", {}, "Each day, by model"),
+      stackedBars(month, {
+        since: plusDays(today, -29),
+        until: today,
+        height: 200,
+        name,
+        open: (day) => go(link(["spend"], { since: day, until: day, by: "workflow" })),
+        drag: (since, until) => go(link(["spend"], { since, until })),
+      }),
     ],
   ];
 }

@@ -4,23 +4,44 @@ import { h } from "../dom.js";
 import { fillForm, steers } from "../form.js";
 import { day, isDay, plusDays } from "../format.js";
 import { choice, field } from "../parts.js";
-import { go, link } from "../router.js";
+import { spansOf } from "../periods.js";
+import { go, here, link } from "../router.js";
 
-const BY = ["model", "agent", "template", "issue", "project", "tool"];
+const BY = ["model", "agent", "workflow", "session", "template", "issue", "project", "branch", "tool", "status"];
 const PERIODS = ["day", "week", "month"];
-const RANGES = [
-  ["7 days", 7],
-  ["30 days", 30],
-  ["90 days", 90],
-  ["a year", 365],
-];
 /** The values that each name of an address may have. */
 export const MEANINGS = {
-  by: (value) => BY.includes(value),
+  by: (value) => BY.includes(value) || isTag(value),
   period: (value) => PERIODS.includes(value),
   since: isDay,
   until: isDay,
+  where: (value) => /^[^=]+=/.test(value),
 };
+
+/** The key of a tag, as the API is asked for it. */
+const isTag = (value) => /^tag:./.test(value);
+
+/** The address of the spend with some of what is shown changed. */
+export const spendLink = (of, changes = {}) => link(["spend"], { ...of, ...changes });
+
+/** What is filtered for, each with a way to leave it out. */
+export const conditions = (of) =>
+  of.where.length > 0 &&
+  h(
+    "p",
+    { class: "chips" },
+    "Only ",
+    of.where.map((one, at) => {
+      const without = of.where.filter((_, index) => index !== at);
+      const [name, value] = [one.slice(0, one.indexOf("=")), one.slice(one.indexOf("=") + 1)];
+      const title = `Leave out ${name} ${value}`;
+      return h("a", { class: "chip", href: spendLink(of, { where: without }), title, "aria-label": title }, [
+        h("small", {}, `${name} `),
+        value || "(none)",
+        h("span", { "aria-hidden": "true" }, " ✕"),
+      ]);
+    }),
+  );
 
 /**
  * What is asked for; what an address cannot mean is as if it were not there.
@@ -28,38 +49,35 @@ export const MEANINGS = {
  * @param {string} today
  */
 export function span(query, today) {
-  const one = (name, options, otherwise) => (options.includes(query.get(name)) ? query.get(name) : otherwise);
+  const one = (name, otherwise) => (MEANINGS[name](query.get(name) ?? "") ? query.get(name) : otherwise);
   const date = (name, otherwise) => (isDay(query.get(name)) ? query.get(name) : otherwise);
   const [since, until] = [date("since", plusDays(today, -29)), date("until", today)].sort();
-  return { by: one("by", BY, "model"), period: one("period", PERIODS, "day"), since, until };
+  const where = query.getAll("where").filter(MEANINGS.where);
+  return { by: one("by", "model"), period: one("period", "day"), since, until, where };
 }
 
 /** The form, made once. */
 export function controls(of) {
-  const last = (days) => {
-    const today = day(new Date());
-    return { since: plusDays(today, 1 - days), until: today };
+  const asked = () => ({ ...Object.fromEntries(new FormData(form)), where: here().query.getAll("where") });
+  const choose = (key) => {
+    const [, since, until] = spansOf(day(new Date()))[key];
+    go(link(["spend"], { ...asked(), since, until }));
   };
-  const asked = () => Object.fromEntries(new FormData(form));
-  const ranges = RANGES.map(([name, days]) =>
-    h(
-      "button",
-      { type: "button", id: `last-${days}`, onclick: () => go(link(["spend"], { ...asked(), ...last(days) })) },
-      name,
-    ),
+  const spans = Object.entries(spansOf(day(new Date()))).map(([key, [name]]) =>
+    h("button", { type: "button", id: `span-${key}`, onclick: () => choose(key) }, name),
   );
-  const options = (names) => names.map((name) => [name, name]);
+  const options = (names, chosen) => [...new Set([...names, chosen])].map((name) => [name, name.replace(/^tag:/, "")]);
   const date = (name) => h("input", { type: "date", id: `f-${name}`, name, required: true });
   const form = h(
     "form",
     { class: "filters" },
-    choice("Split by", "by", options(BY), of.by),
-    choice("For each", "period", options(PERIODS), of.period),
+    choice("Split by", "by", options(BY, of.by), of.by),
+    choice("For each", "period", options(PERIODS, of.period), of.period),
     h(
       "div",
-      { class: "field", role: "group", "aria-label": "The last" },
-      h("span", {}, "The last"),
-      h("span", { class: "switch" }, ranges),
+      { class: "field", role: "group", "aria-label": "Time" },
+      h("span", {}, "Time"),
+      h("span", { class: "switch" }, spans),
     ),
     field("From", date("since")),
     field("to", date("until")),
@@ -78,10 +96,9 @@ export function controls(of) {
 export function fillFrom(form, of) {
   fillForm(form, of);
   form.querySelector("#no-span").hidden = true;
-  const today = day(new Date());
-  for (const [, days] of RANGES) {
-    const chosen = of.since === plusDays(today, 1 - days) && of.until === today;
-    form.querySelector(`#last-${days}`).setAttribute("aria-pressed", String(chosen));
+  for (const [key, [, since, until]] of Object.entries(spansOf(day(new Date())))) {
+    const chosen = of.since === since && of.until === until;
+    form.querySelector(`#span-${key}`).setAttribute("aria-pressed", String(chosen));
   }
   return form;
 }

@@ -1,12 +1,15 @@
 // Spend over time, in this browser's zone, split by what is asked for.
 
 import { api } from "../api.js";
-import { SERIES, seriesOf, stackedBars, swatch } from "../bars.js";
+import { stackedBars } from "../bars.js";
+import { colours, swatch } from "../colours.js";
 import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
 import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, amount, bar, leftOut, share, sum } from "../parts.js";
-import { controls, fillFrom, MEANINGS, span } from "./span.js";
+import { about, amount, bar, comparedWith, leftOut, share, sum } from "../parts.js";
+import { before, daysOf } from "../periods.js";
+import { go, workflowLink } from "../router.js";
+import { conditions, controls, fillFrom, MEANINGS, span, spendLink } from "./span.js";
 
 /** What dates a cost whose source has no time. */
 const EVIDENCE = {
@@ -24,7 +27,14 @@ export async function spend(main, { query, signal, moved }) {
     of = span(query, today);
   const previous = moved ? null : main.querySelector("#results");
   const results = part(
-    async () => [leftOut(query, MEANINGS), shown(await api.spend({ ...of, timezone: ZONE }, signal), of)],
+    async () => {
+      const [since, until] = before(of.since, of.until);
+      const [spend, earlier] = await Promise.all([
+        api.spend({ ...of, timezone: ZONE }, signal),
+        api.spend({ where: of.where, period: "all", since, until, timezone: ZONE }, signal),
+      ]);
+      return [leftOut(query, MEANINGS), conditions(of), shown(spend, of, earlier.total)];
+    },
     signal,
     previous ?? h("div", { id: "results", class: "part" }),
   );
@@ -36,7 +46,24 @@ export async function spend(main, { query, signal, moved }) {
   await results.load();
 }
 
-const named = (group, by) => (group === null ? "(unattributed)" : by === "issue" ? `#${group}` : String(group));
+function named(group, by) {
+  if (group === null) return by === "model" || by === "agent" ? "(unattributed)" : "(none)";
+  return by === "issue" ? `#${group}` : by === "project" ? String(group).split(/[\\/]/).findLast(Boolean) : String(group);
+}
+
+/** Where a group leads: a workflow to its page, anything else to the workflows behind it. */
+const behind = (group, of) =>
+  of.by === "workflow"
+    ? workflowLink(group)
+    : spendLink(of, { by: "workflow", where: [...of.where, `${of.by}=${group ?? ""}`] });
+
+/** Where a period leads: a week or a month to its days, a day to its workflows. */
+function inside(period, of) {
+  const [first, last] = daysOf(period);
+  const since = first > of.since ? first : of.since;
+  const until = last < of.until ? last : of.until;
+  return spendLink(of, { since, until, period: "day", by: of.period === "day" ? "workflow" : of.by });
+}
 
 /** Whose days these are, and what falls on which. */
 const days = () =>
@@ -47,7 +74,7 @@ const days = () =>
     "as the totals of stream logs, on the day of the evidence that is named here; without any, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
   );
 
-function shown(spend, of) {
+function shown(spend, of, earlier) {
   if (!spend.lines.length)
     return [
       empty(
@@ -68,18 +95,23 @@ function shown(spend, of) {
     missing.push(h("li", {}, amount(cost), ` dated by ${EVIDENCE[by] ?? by}`));
   const sums = byPeriod(spend);
   return [
-    cards(spend, of, sums),
-    stackedBars(spend, { ...of, name: (group) => named(group, of.by) }),
+    cards(spend, of, sums, earlier),
+    stackedBars(spend, {
+      ...of,
+      name: (group) => named(group, of.by),
+      open: (period) => go(inside(period, of)),
+      drag: (first, last) => go(spendLink(of, { since: daysOf(first)[0], until: daysOf(last)[1] })),
+    }),
     days(),
     missing.length ? h("ul", { class: "notes" }, missing) : null,
-    h("div", { class: "columns" }, groups(spend, of.by), periods(spend, sums, of)),
+    h("div", { class: "columns" }, groups(spend, of), periods(spend, sums, of)),
     exports(spend, of),
   ];
 }
 
 const title = (name) => name[0].toUpperCase() + name.slice(1);
 
-function cards(spend, of, sums) {
+function cards(spend, of, sums, earlier) {
   const [first] = spend.groups,
     missing = messages(spend.unpriced);
   const most = highest(sums);
@@ -89,9 +121,9 @@ function cards(spend, of, sums) {
   return h(
     "div",
     { class: "cards", role: "status" },
-    card("Total", sum(spend.total), dates),
-    card(`Highest ${of.period}`, sum(most), periodInFull(most.period)),
-    card(`Highest ${of.by}`, sum(first), cut(named(first.group, of.by))),
+    card("Total", sum(spend.total), dates, comparedWith(earlier, spend.total, before(of.since, of.until))),
+    card(`Highest ${of.period}`, sum(most), h("a", { href: inside(most.period, of) }, periodInFull(most.period))),
+    card(`Highest ${of.by}`, sum(first), h("a", { href: behind(first.group, of) }, cut(named(first.group, of.by)))),
     card(
       "Tokens",
       about(spend.total.total_tokens),
@@ -102,8 +134,9 @@ function cards(spend, of, sums) {
 }
 
 /** The groups with their colours: legend and figures in one. */
-function groups(spend, by) {
-  const series = seriesOf(spend.groups);
+function groups(spend, of) {
+  const { by } = of;
+  const colour = colours(spend.groups);
   const total = Number(nanousd(spend.total.cost_usd)) || 1;
   return section(
     `By ${by}`,
@@ -118,14 +151,16 @@ function groups(spend, by) {
       rows: spend.groups.map((group) => {
         const part = Number(nanousd(group.cost_usd)) / total;
         const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost_usd) === 0n;
-        const name = cut(named(group.group, by));
-        name.prepend(swatch(series(group.group)));
+        const title = String(group.group ?? "none");
+        const name = h("a", { class: "cut", title, href: behind(group.group, of) }, [
+          swatch(colour(group.group)),
+          named(group.group, by),
+        ]);
         return [name, unpriced ? "unpriced" : sum(group), unpriced ? "" : share(part), about(group.total_tokens)];
       }),
       foot: ["Total", sum(spend.total), "", about(spend.total.total_tokens)],
       most: GROUPS_SHOWN,
     }),
-    spend.groups.length > SERIES ? h("p", { class: "note" }, "The rest share the last colour.") : null,
   );
 }
 
@@ -155,7 +190,7 @@ function periods(spend, sums, of) {
         { name: "Tokens", figures: true },
       ],
       rows: sums.map((one) => [
-        h("span", { title: periodInFull(one.period) }, one.period),
+        h("a", { href: inside(one.period, of), title: periodInFull(one.period) }, one.period),
         bar(Number(nanousd(one.cost_usd)) / most, { class: "bar long" }),
         sum(one),
         about(one.tokens),

@@ -1,0 +1,49 @@
+// Colours of series: a model or an agent keeps its colour on every page and from day to day.
+
+import { h } from "./dom.js";
+import { nanousd } from "./format.js";
+
+/** Colours that colour-blind people can distinguish (after Okabe and Ito, https://jfly.uni-koeln.de/color/), in `style.css`. */
+const COLOURS = 8;
+/** With their lighter shades. */
+const MOST = 2 * COLOURS;
+
+/** The series of those without a colour of their own. */
+export const OTHERS = "others";
+
+export const swatch = (series) => h("span", { class: "swatch", "data-series": series, "aria-hidden": "true" });
+
+/**
+ * Which series each group has: a number, or `OTHERS`. A name decides its number; of two with one number, the one that
+ * comes later in the alphabet takes the next that is free. Groups have a number of their own until the others
+ * together cost less than the dearest.
+ * @param {{group: any, cost_usd: string}[]} groups the highest cost first
+ */
+export function colours(groups) {
+  const taken = new Map();
+  const own = groups.slice(0, named(groups)).map(({ group }) => group);
+  const room = own.length > COLOURS ? MOST : COLOURS;
+  for (const group of own.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))) {
+    let number = digest(String(group)) % COLOURS;
+    while ([...taken.values()].includes(number)) number = (number + 1) % room;
+    taken.set(group, number);
+  }
+  return (group) => taken.get(group) ?? OTHERS;
+}
+
+/** How many groups have a colour of their own. */
+function named(groups) {
+  if (groups.length <= COLOURS) return groups.length;
+  const costs = groups.map(({ cost_usd: cost }) => nanousd(cost));
+  let rest = costs.slice(COLOURS - 1).reduce((sum, cost) => sum + cost, 0n);
+  let number = COLOURS - 1;
+  while (number < MOST && rest > costs[0]) rest -= costs[number++];
+  return number;
+}
+
+/** FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/). */
+function digest(text) {
+  let hash = 0x811c9dc5;
+  for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0), 0x01000193) >>> 0;
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
