@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.text import Text
@@ -17,6 +20,9 @@ from ledger.events.event import cost_observed, workflow_ended
 from ledger.importing.importer import import_source
 from ledger.storage.directory_store import DirectoryStore
 from projections.cli.commands.explain import steps_table
+from projections.cli.commands.serve import serve_command
+from projections.cli.example_workflows import STORY_ID as WORKFLOW_ID
+from projections.cli.example_workflows import ExampleWorkflows
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import location
@@ -26,7 +32,9 @@ from projections.folding.row import Row
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.refresh import refresh
 
-WORKFLOW_ID = "a5b80595"
+_LIVE_SECONDS: Final = 1.5
+"""Between two events of the workflows that run while the page is served."""
+
 REVIEWER_SESSION = "e3f4815f-2d56-5495-8e7f-92f7c145e882"
 
 
@@ -75,12 +83,22 @@ STORY = (
 
 @click.command("demo")
 @click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the data here to look around in.")
-def demo_command(keep: Path | None) -> None:
-    """Play the story of issue 17, on output that travels with this program: $0.09, then $5.00, then $2.37."""
+@click.option("--serve", is_flag=True, help="Show eight weeks of made-up workflows on the page, some of them running.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 8765 by default, and 0 takes a free one.")
+def demo_command(keep: Path | None, serve: bool, port: int | None) -> None:
+    """Play the story of issue 17, on output that travels with this program: $0.09, then $5.00, then $2.37.
+
+    With --serve, show the page on eight weeks of made-up workflows, until Ctrl-C.
+    """
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise InvalidInput(f"{keep} is not empty; name a new folder")
+    if port is not None and not serve:
+        raise InvalidInput("--port is of the page: give --serve, too")
     with ExitStack() as stack:
         data = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="costledger-demo-")))
+        if serve:
+            _serve(data, 8765 if port is None else port)
+            return
         history = stack.enter_context(SqliteHistory(data / "history.db"))
         _play(DirectoryStore(data), history)
     _next_commands(keep)
@@ -101,6 +119,28 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
         before = row.actual_cost_nanousd
     out.print(Text("Why is it $2.37? Every event that moved the number, back to the line of the log:", style="bold"))
     steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples, out).print(out)
+
+
+def _serve(data: Path, port: int) -> None:
+    """Serve weeks of made-up workflows, and append to those that run."""
+    ledgers, examples = DirectoryStore(data, durability="none"), ExampleWorkflows(datetime.now(UTC))
+    for events in examples.past():
+        ledgers.append(events)
+    ended = threading.Event()
+
+    def go_on() -> None:
+        for event in examples.live():
+            if ended.wait(_LIVE_SECONDS):
+                return
+            ledgers.append([event])
+
+    live = threading.Thread(target=go_on, daemon=True)
+    live.start()
+    try:
+        serve_command.main(["--data", str(data), "--port", str(port)], standalone_mode=False)
+    finally:
+        ended.set()
+        live.join()
 
 
 def _inside_examples(file: str | None, line: int | None) -> str:
@@ -135,6 +175,7 @@ def _print_row(row: Row, before: int) -> None:
 
 
 def _next_commands(keep: Path | None) -> None:
+    click.echo("The page, on weeks of made-up workflows: costledger demo --serve\n")
     click.echo("Now with your own files:\n")
     for command, what in (
         ("costledger import adw path/to/agents", "agents' folders: agents/<workflow id>/<agent>/…output.jsonl"),
