@@ -4,6 +4,7 @@ import { api, whenUnauthorized } from "./api.js";
 import { fill, h, loading, problem } from "./dom.js";
 import { ZONE } from "./format.js";
 import { live } from "./live.js";
+import { shortcuts } from "./palette.js";
 import { here } from "./router.js";
 import { health } from "./pages/health.js";
 import { login } from "./pages/login.js";
@@ -142,5 +143,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 addEventListener("hashchange", show);
 document.getElementById("zone").textContent = `Times are in ${ZONE}.`;
 
+shortcuts();
 fill(main, loading());
 await show();
