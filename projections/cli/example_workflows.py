@@ -63,17 +63,17 @@ class ExampleWorkflows:
     seed: int = 17
 
     def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)
+        self.chance = random.Random(self.seed)
 
     def past(self) -> Iterator[list[Event]]:
         """Yield the events of each workflow, in order."""
         for day in range(7 * _WEEKS, 0, -1):
             start = self.now - timedelta(days=day)
-            many = self._chance.randrange(2, 6) if start.weekday() < 5 else self._chance.randrange(2)
+            many = self.chance.randrange(2, 6) if start.weekday() < 5 else self.chance.randrange(2)
             for _ in range(many):
-                yield self._workflow(start + timedelta(hours=self._chance.uniform(-4, 5)))
+                yield self._workflow(start + timedelta(hours=self.chance.uniform(-4, 5)))
         for _ in range(_RUNNING):
-            yield self._workflow(self.now - timedelta(minutes=self._chance.uniform(15, 35)), until=self.now)
+            yield self._workflow(self.now - timedelta(minutes=self.chance.uniform(15, 35)), until=self.now)
         yield self._without_price()
         yield self._story()
 
@@ -83,7 +83,7 @@ class ExampleWorkflows:
         while True:
             if len(running) < at_once:
                 running.append(iter(self._workflow(self.now, dated=False)))
-            one = self._chance.choice(running)
+            one = self.chance.choice(running)
             event = next(one, None)
             if event is None:
                 running.remove(one)
@@ -92,11 +92,11 @@ class ExampleWorkflows:
 
     def _workflow(self, start: datetime, *, until: datetime | None = None, dated: bool = True) -> list[Event]:
         """Return a workflow of some agents; one of seven fails and is tried again."""
-        chance = self._chance
+        chance = self.chance
         template = chance.choice(list(_TEMPLATES))
         project = chance.choice(list(_PROJECTS))
         issue = chance.randrange(*_PROJECTS[project])
-        run = _Run(self, f"{chance.randrange(16**8):08x}", project, start, dated)
+        run = _Run(self, f"{chance.randrange(16**8):08x}", project, start, dated=dated)
         branch = f"issue-{issue}" if template != "adw_review" else "main"
         budget = chance.choice(_BUDGETS)
         run.events.append(
@@ -122,10 +122,13 @@ class ExampleWorkflows:
         return run.events if until is None else run.before(until)
 
     def _without_price(self) -> list[Event]:
-        started = workflow_started("c0ffee01", workflow_template="adw_plan_build", observed_at=self.now - timedelta(1))
+        at = self.now - timedelta(days=1)
+        started = workflow_started("c0ffee01", workflow_template="adw_plan_build", observed_at=at)
         usage = {"input_tokens": 41_200, "output_tokens": 3_100}
-        call = cost_observed("c0ffee01", agent="planner", model=_LOCAL, usage=usage, observed_at=self.now - timedelta(1))
-        return [started, call, workflow_ended("c0ffee01", "completed", observed_at=self.now - timedelta(1))]
+        call = cost_observed(
+            "c0ffee01", agent="planner", model=_LOCAL, usage=usage, observed_at=self.now - timedelta(1)
+        )
+        return [started, call, workflow_ended("c0ffee01", "completed", observed_at=at)]
 
     def _story(self) -> list[Event]:
         """Return the workflow whose row once showed $0.09 when it had cost $2.37."""
@@ -155,11 +158,11 @@ class ExampleWorkflows:
 class _Run:
     """A workflow as its agents report it, one event after the other."""
 
-    def __init__(self, examples: ExampleWorkflows, id: str, project: str, start: datetime, dated: bool) -> None:
+    def __init__(self, examples: ExampleWorkflows, id: str, project: str, start: datetime, *, dated: bool) -> None:
         self.id = id
         self.at = start
         self.events: list[Event] = []
-        self._chance = examples._chance
+        self.chance = examples.chance
         self._project = project
         self._dated = dated
         self._sessions = 0
@@ -176,7 +179,7 @@ class _Run:
 
     def agent(self, name: str, model: _Model) -> None:
         """Let an agent make some calls in a session; Claude Code reports the session's total at its end."""
-        chance, reached, tokens = self._chance, 0, 0
+        chance, reached, tokens = self.chance, 0, 0
         self._sessions += 1
         session = f"{self.id}-{name}-{self._sessions}"
         context = chance.randrange(12_000, 40_000)
