@@ -85,6 +85,7 @@ export const api = {
   audit,
   events: (id, query, signal) => get(`${one(id)}/events`, query, signal),
   explain,
+  tree: (id, signal) => get(`${one(id)}/tree`, {}, signal),
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
   spend: (query, signal) => get("api/spend", query, signal),
   stale: (signal) => get("api/stale", {}, signal),

@@ -4,10 +4,10 @@ import { cut, h, table } from "../dom.js";
 import { count, nanousd, nanousdOrNothing, percent, rowCost } from "../format.js";
 import { about, amount, lessLoud, share } from "../parts.js";
 
-/** By agent or by model: parts that sum to the total. @param {"by_agent" | "by_model"} part */
-export function breakdown(row, part, name) {
-  const costs = row.cost_breakdown[part] ?? {},
-    used = row.token_breakdown[part] ?? {};
+/** By model: parts that sum to the total. */
+export function breakdown(row) {
+  const costs = row.cost_breakdown.by_model ?? {},
+    used = row.token_breakdown.by_model ?? {};
   const all = (tokens) =>
     ["input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens"].reduce(
       (sum, kind) => sum + (tokens?.[kind] ?? 0),
@@ -20,9 +20,9 @@ export function breakdown(row, part, name) {
   if (!names.length) return h("p", { class: "quietly" }, "Nothing yet.");
   const unpriced = row.cost_breakdown.unpriced ?? {};
   return table({
-    caption: `Cost by ${name.toLowerCase()}`,
+    caption: "Cost by model",
     columns: [
-      { name, wide: true },
+      { name: "Model", wide: true },
       { name: "Cost", figures: true },
       { name: "Share", figures: true },
       { name: "Tokens", figures: true },
@@ -30,7 +30,7 @@ export function breakdown(row, part, name) {
     most: 12,
     rows: names.map((one) => [
       cut(one),
-      !costs[one] && (part === "by_model" ? unpriced[one] : row.unpriced_events) ? "unpriced" : amount(nano(one)),
+      !costs[one] && unpriced[one] ? "unpriced" : amount(nano(one)),
       share(Number(nano(one)) / total),
       about(all(used[one])),
     ]),

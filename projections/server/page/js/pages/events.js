@@ -61,6 +61,16 @@ export function events(id, signal) {
   return {
     element: list.element,
     load: list.load,
+    /** Show an event, opened. @param {number} seq */
+    show: async (seq) => {
+      after = Math.max(0, seq - 1 - PAGE / 2);
+      await list.load();
+      const event = list.element.querySelector(`details[data-seq="${seq}"]`);
+      if (!event) return;
+      event.open = true;
+      event.querySelector("summary").focus();
+      event.scrollIntoView({ block: "center" });
+    },
     /** How many events there are. @param {number} events */
     grown: (events) => {
       total = events;

@@ -96,7 +96,7 @@ function outcome(last) {
   if (last.error) return bad(last.error);
   const read = `${many(last.ledgers, "ledger")}, ${many(last.events, "event")} and ${many(last.rows, "row")}, ${local(last.finished_at)}`;
   if (last.findings_count) return bad(`${many(last.findings_count, "finding")} in ${read}.`);
-  return good(`Every chain verifies, and every row is its replay: ${read}.`);
+  return good(`Every chain verified, and every row was its replay: ${read}.`);
 }
 
 const findings = (last) =>
@@ -127,7 +127,7 @@ function ledgers(found) {
     "Ledgers",
     rows.length
       ? table({ caption: "Ledgers with trouble", columns: [{ name: "Ledger" }, { name: "What" }], rows })
-      : boxed(good("No ledger is damaged, fenced or torn.")),
+      : boxed(good(`No ledger that was read since the server was started is damaged; none is fenced or torn.`)),
   );
 }
 

@@ -88,6 +88,7 @@ export async function overview(main, { signal, scope }) {
     { signal },
   );
   const all = () => Object.values(again).forEach((load) => load());
+  atMidnight(again.spent, signal);
   live.addEventListener("again", all, { signal });
   live.addEventListener("removed", all, { signal });
 
@@ -100,6 +101,17 @@ export async function overview(main, { signal, scope }) {
     section("Needs attention", attention.element),
   );
   await Promise.all([spent.load(), running.load(), attention.load()]);
+}
+
+/** Today is another day then. */
+function atMidnight(load, signal) {
+  const now = new Date();
+  const next = new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
+  const timer = setTimeout(() => {
+    load();
+    atMidnight(load, signal);
+  }, next - now + 500);
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 function age(row) {

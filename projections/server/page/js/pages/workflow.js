@@ -9,6 +9,7 @@ import { link } from "../router.js";
 import { breakdown, tokens } from "./breakdown.js";
 import { courseOf } from "./course.js";
 import { events } from "./events.js";
+import { treeOf } from "./tree.js";
 
 const AUDIT_SHOWN = 10;
 
@@ -16,7 +17,7 @@ const AUDIT_SHOWN = 10;
 export async function workflow(main, { path, signal, scope }) {
   const id = path[1];
   const facts = h("div", {}, loading()),
-    parts = h("div", { class: "columns three" });
+    parts = h("div", { class: "columns" });
   const list = events(id, signal);
   let row = null;
   const show = (now) => {
@@ -26,8 +27,7 @@ export async function workflow(main, { path, signal, scope }) {
     if (before !== null && before !== rowCost(row)) flash(facts.querySelector("#cost"));
     fill(
       parts,
-      section("By agent", breakdown(row, "by_agent", "Agent")),
-      section("By model", breakdown(row, "by_model", "Model")),
+      section("By model", breakdown(row)),
       section("Tokens", tokens(row)),
     );
     list.grown(row.event_count);
@@ -35,7 +35,8 @@ export async function workflow(main, { path, signal, scope }) {
   const ways = h("div", {});
   const course = courseOf(id, () => row, ways, signal);
   const audit = part(async () => auditTable(await api.audit(id, signal)), signal);
-  const loadParts = () => Promise.all([course.load(), audit.load(), list.load()]);
+  const tree = treeOf(id, () => row, list.show, signal);
+  const loadParts = () => Promise.all([course.load(), tree.load(), audit.load(), list.load()]);
   const again = calmly(async () => {
     const now = await api.workflow(id, signal).catch(() => null);
     if (now && !signal.aborted) show(now);
@@ -62,6 +63,7 @@ export async function workflow(main, { path, signal, scope }) {
   main.append(
     resync(id, scope, again),
     section("Cost over time", ways, course.element),
+    tree.element,
     parts,
     section("Events", list.element),
     section(
@@ -86,6 +88,7 @@ function head(row) {
       { class: "headline" },
       rowStatus(row),
       h("strong", { class: "figure", id: "cost", title: exactly(row.actual_cost_total) }, lessLoud(rowCost(row))),
+      isHeld(row) && h("span", { class: "tag warn" }, "held"),
       budget(row.budget),
     ),
     row.error_message && h("p", { class: "bad" }, row.error_message),
@@ -115,7 +118,9 @@ const BASIS = {
   priced: "priced: some part was priced from tokens",
   partial: "partial: the true cost is at least this",
 };
-const basis = (row) => BASIS[row.cost_basis] ?? "no reading yet";
+const isHeld = (row) => Boolean(row.cost_breakdown.by_agent?.["(held)"]);
+const basis = (row) =>
+  isHeld(row) ? "held: somebody set more than the ledger adds up to" : (BASIS[row.cost_basis] ?? "no reading yet");
 
 /** What needs attention in the breakdown, or was accepted. */
 function notes(row) {
@@ -129,7 +134,7 @@ function notes(row) {
   if (retries) items.push(`the cost is at least this: a retry without a counter read less: ${retries.join(", ")}`);
   if (unread) items.push("events of a newer version: upgrade costledger");
   items.push(...difference(row.application));
-  if (row.cost_breakdown.by_agent?.["(held)"])
+  if (isHeld(row))
     items.push("held: more is stored than the ledger adds up to; resync with force shows pure replay");
   for (const [kind, { reason }] of Object.entries(row.cost_breakdown.accepted ?? {}))
     items.push(`accepted: ${kind.replaceAll("_", " ")}: ${reason}`);
