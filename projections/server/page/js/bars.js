@@ -7,6 +7,7 @@ import { many, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
 import { periodsOf } from "./periods.js";
 
 const DESCRIBED = 8;
+const PARTS_MOST = 100;
 /** So many times the median, and a period dwarfs the others: logarithms are offered. */
 const DWARFED = 20;
 
@@ -121,7 +122,7 @@ function chart(spend, bars, { height = 260, name, open, drag }, log) {
     const { inner, y, svg } = frame(width, height, low, high, { log });
     const slot = (inner.right - inner.left) / bars.length;
     const every = Math.ceil(bars.length / Math.max(1, Math.floor((inner.right - inner.left) / 64)));
-    let year = null;
+    let year = spend.period === "day" ? String(new Date().getFullYear()) : null; // named where it is another one
     const spots = bars.map(([period, parts], index) => {
       const middle = inner.left + (index + 0.5) * slot;
       const wide = Math.min(44, slot > 6 ? slot * 0.72 : slot);
@@ -145,7 +146,10 @@ function bar(parts, colour, middle, width, y, log) {
   if (log && total <= 0) return [];
   const at = log ? (amount) => y(0) + ((y(total) - y(0)) * amount) / total : y;
   let [above, below] = [0, 0];
-  const drawnAsOne = Map.groupBy(parts, ({ group, nano }) => `${nano < 0n ? "-" : ""}${colour(group)}`);
+  // The others are apart from each other, so that together they do not look like the largest.
+  const apart = parts.length <= PARTS_MOST;
+  const key = (group) => (colour(group) === OTHERS && apart ? `${OTHERS} ${group}` : colour(group));
+  const drawnAsOne = Map.groupBy(parts, ({ group, nano }) => `${nano < 0n ? "-" : ""}${key(group)}`);
   return [...drawnAsOne.values()].map((its) => {
     const [{ group }, size] = [its[0], dollars(sum(its))];
     const [from, to] = size < 0 ? [below + size, below] : [above, above + size];

@@ -41,7 +41,7 @@ function named(groups) {
   return number;
 }
 
-/** FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/). */
+/** FNV-1a of 32 bits, by Fowler, Noll and Vo. */
 function digest(text) {
   let hash = 0x811c9dc5;
   for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0), 0x01000193) >>> 0;

@@ -66,7 +66,7 @@ const opened = new Set();
 /**
  * A table that becomes cards on a narrow screen; each cell knows its column's name for that, and the roles keep what
  * a browser forgets when a table is no longer laid out as one.
- * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, wide?: boolean, named?: boolean, file?: boolean, track?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[], most?: number}} of
+ * @param {{caption: string, columns: {name: string, figures?: boolean, when?: boolean, wide?: boolean, named?: boolean, file?: boolean, track?: boolean, less?: boolean, head?: Node}[], rows: Child[][] | HTMLElement[], foot?: Child[], most?: number}} of
  *   `most` rows are shown at first, the others on demand
  */
 export function table({ caption, columns, rows, foot, most = Infinity }) {
@@ -103,8 +103,8 @@ export function table({ caption, columns, rows, foot, most = Infinity }) {
   return h("div", {}, framed, h("p", { class: "more" }, button));
 }
 
-/** Figures are aligned right, times are never broken, a wide column takes the rest and cuts what is longer. */
-const kind = (column) => ["figures", "when", "wide", "named", "file", "track"].filter((name) => column[name]).join(" ") || null;
+/** Figures are aligned right, times are never broken, a wide column takes the rest and cuts what is longer; `less` has no room on small screens. */
+const kind = (column) => ["figures", "when", "wide", "named", "file", "track", "less"].filter((name) => column[name]).join(" ") || null;
 
 /** One row of such a table. */
 export function line(columns, cells, properties = {}) {

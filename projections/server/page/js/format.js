@@ -151,7 +151,7 @@ export function periodBriefly(period, withYear) {
   const [, year, month, date] = /^(\d{4})-(\d\d)(?:-(\d\d))?$/.exec(period) ?? [];
   if (!month) return withYear ? period.replace(/^(\d{4})-(W\d\d)$/, "$2 $1") : period.replace(/^\d{4}-/, "");
   const name = MONTHS.format(new Date(Number(year), Number(month) - 1, 1));
-  if (date) return `${name} ${Number(date)}`;
+  if (date) return `${name} ${Number(date)}${withYear ? `, ${year}` : ""}`;
   return withYear ? `${name} ${year}` : name;
 }
 

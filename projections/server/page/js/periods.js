@@ -52,10 +52,10 @@ export function spansOf(today) {
   const last = (days) => [plusDays(today, 1 - days), today];
   return {
     today: ["Today", ...last(1)],
-    7: ["7 days", ...last(7)],
-    30: ["30 days", ...last(30)],
-    90: ["90 days", ...last(90)],
-    365: ["a year", ...last(365)],
+    week: ["7 days", ...last(7)],
+    "30-days": ["30 days", ...last(30)],
+    "90-days": ["90 days", ...last(90)],
+    year: ["a year", ...last(365)],
     month: ["Month to date", day(month(0)), today],
     "last-month": ["Last month", day(month(-1)), plusDays(day(month(0)), -1)],
   };

@@ -16,7 +16,7 @@ const COLUMNS = [
   { name: "Workflow", cell: (row) => workflowName(row.adw_id), sort: "adw_id" },
   { name: "Status", cell: rowStatus },
   { name: "Cost", cell: cost, sort: "cost", figures: true },
-  { name: "Basis", cell: (row) => row.cost_basis ?? h("span", { class: "muted" }, "no reading") },
+  { name: "Basis", less: true, cell: (row) => row.cost_basis ?? h("span", { class: "muted" }, "no reading") },
   { name: "Project", cell: project, named: true, optional: (row) => row.project },
   { name: "Issue", cell: issue, sort: "issue_number", figures: true, optional: issue },
   {
@@ -25,28 +25,28 @@ const COLUMNS = [
     named: true,
     optional: (row) => row.workflow_template,
   },
-  { name: "Started", cell: moment("start_time"), sort: "start_time", when: true, optional: (row) => row.start_time },
+  { name: "Started", less: true, cell: moment("start_time"), sort: "start_time", when: true, optional: (row) => row.start_time },
   {
-    name: "Duration",
+    name: "Duration", less: true,
     cell: (row) => duration(row.duration_seconds),
     sort: "duration",
     figures: true,
     optional: (row) => row.duration_seconds !== null,
   },
   {
-    name: "Tokens",
+    name: "Tokens", less: true,
     cell: (row) => about(row.total_tokens),
     sort: "tokens",
     figures: true,
     optional: (row) => row.total_tokens,
   },
   {
-    name: "Cache hits",
+    name: "Cache hits", less: true,
     cell: (row) => (row.total_tokens ? percent(row.cache_efficiency_percent) : ""),
     figures: true,
     optional: (row) => row.total_tokens,
   },
-  { name: "Tool", cell: (row) => cut(row.tool), named: true, optional: differs("tool") },
+  { name: "Tool", less: true, cell: (row) => cut(row.tool), named: true, optional: differs("tool") },
   { name: "Last activity", cell: moment("last_activity"), sort: "last_activity", when: true },
 ];
 const EXPORTED = [
