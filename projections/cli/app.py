@@ -50,6 +50,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "history": _Entry(
             "history", "List workflows and what each one cost.", "costledger history --since 7d --sort cost --limit 20"
         ),
+        "receipt": _Entry("receipt", "Print what a workflow cost, for a pull request.", "costledger receipt a5b80595"),
         "show": _Entry("show", "Show one workflow: its cost, tokens, agents and models.", "costledger show a5b80595"),
         "explain": _Entry("explain", "Explain a cost, event by event.", "costledger explain a5b80595"),
         "check": _Entry("check", "Show what is left of a budget.", "costledger check a5b80595"),

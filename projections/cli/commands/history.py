@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import click
 from rich.text import Text
 
-from ledger.errors import InvalidInput
 from ledger.events import money
 from ledger.text import counted
 from projections.applications.plan import Compared
@@ -34,6 +34,7 @@ from projections.cli.output.costs import (
     unpriced_of,
 )
 from projections.cli.output.row_csv import print_csv
+from projections.cli.output.table_files import check_one_format, file_options, print_or_write
 from projections.cli.output.tables import Brief, Id, Table
 from projections.cli.output.text import (
     local_time,
@@ -59,15 +60,15 @@ _COLUMNS: Final = (
 @click.command("history")
 @filter_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+@file_options
 @import_option
 @json_option
 @history_option
 @config_option
 @data_option
-def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
+def history_command(as_json: bool, as_csv: bool, jsonl: bool, parquet: Path | None, **chosen: Any) -> int:
     """List all workflows and what they cost, the latest activity last."""
-    if as_json and as_csv:
-        raise InvalidInput("--json and --csv: give one of them")
+    check_one_format(as_json=as_json, as_csv=as_csv, jsonl=jsonl, parquet=parquet)
     wanted = RowFilter(**chosen)
     now, after, budgets = datetime.now(UTC), idle_after(), configured_budgets(config_path())
     with opened(imports=True) as session:
@@ -77,13 +78,17 @@ def history_command(as_json: bool, as_csv: bool, **chosen: Any) -> int:
         rows = wanted.limited(matching)
         copies = session.compared([found for found, _ in rows])
         titles = session.titles([found for found, _ in rows])
-        if as_json:
-            shown = [(found, copies.get(found.adw_id), titles.get(found.adw_id), idle) for found, idle in rows]
+        workflows = (
+            titled_row_document(one, budgets, copies.get(one.adw_id), titles.get(one.adw_id), idle=idle)
+            for one, idle in rows
+        )
+        if jsonl or parquet:
+            print_or_write(workflows, parquet)
+        elif as_json:
             totals = totals_of(found for found, _ in matching)
-            workflows = [
-                titled_row_document(found, budgets, copy, title, idle=idle) for found, copy, title, idle in shown
-            ]
-            print_json({"workflows": workflows, "total_count": totals.count, "analytics": totals_document(totals)})
+            print_json(
+                {"workflows": list(workflows), "total_count": totals.count, "analytics": totals_document(totals)}
+            )
         elif as_csv:
             print_csv(rows, budgets)
         elif every and not rows:

@@ -9,11 +9,11 @@ import csv
 import sys
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from ledger.errors import InvalidInput
 from ledger.text import counted
 from projections.cli.first_steps import print_first_steps
 from projections.cli.numbers import Whole
@@ -22,6 +22,7 @@ from projections.cli.output.agents import UNNAMED_SUBAGENTS, is_unnamed
 from projections.cli.output.console import console
 from projections.cli.output.costs import print_missing, print_unpriced, shown_cost
 from projections.cli.output.evidence import print_evidence
+from projections.cli.output.table_files import check_one_format, file_options, print_or_write
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import csv_cell, plain, print_json
 from projections.cli.parsing import day_range
@@ -79,6 +80,7 @@ def _options(command: F) -> F:
         data_option,
         history_option,
         import_option,
+        file_options,
         click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
         json_option,
         click.option("--breakdown", is_flag=True, help="Show each model below its line."),
@@ -177,22 +179,25 @@ def _print_report(
     order: str,
     as_json: bool,
     as_csv: bool,
+    jsonl: bool,
+    parquet: Path | None,
     limit: int | None = None,
 ) -> int:
-    if as_json and as_csv:
-        raise InvalidInput("--json and --csv: give one of them")
+    check_one_format(as_json=as_json, as_csv=as_csv, jsonl=jsonl, parquet=parquet)
     zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
     first, last = quarters(*day_range(since, until, zone), zone)
     names = [name for name in split_names(by) if period != "session" or name not in SESSIONS]
     split = (*(SESSIONS if period == "session" else ()), *names)
     query = SpendQuery(split, PERIODS[period], parsed_where("--where", where), first, last)
     with opened(imports=True) as session:
-        shown_as = None if as_json or as_csv else _with_unnamed_together
+        shown_as = None if as_json or as_csv or jsonl or parquet else _with_unnamed_together
         made = spend_report(session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as)
         if period == "session":
             made = sessions_by_activity(session.history, made, descending=order == "desc")
         unknown = made.total.unknown
-        if as_json:
+        if jsonl or parquet:
+            print_or_write(spend_document(period, made, zone, breakdown=breakdown, limit=limit)["lines"], parquet)
+        elif as_json:
             print_json(spend_document(period, made, zone, breakdown=breakdown, limit=limit))
         elif as_csv:
             _print_csv(period, made, zone, breakdown=breakdown, limit=limit)

@@ -20,6 +20,7 @@ from projections.documents.changes import ResyncDocument, resync_document
 from projections.documents.cost_tree import CostTreeDocument, cost_tree_document
 from projections.documents.findings import AcceptanceDocument, FindingsDocument, acceptance_document, findings_document
 from projections.documents.moves import MoveDocument, move_document
+from projections.documents.receipt import ReceiptDocument, receipt_document
 from projections.documents.rows import RowDocument, WorkflowsDocument
 from projections.documents.steps import EventsDocument, StepsDocument, event_document, moves_document, step_document
 from projections.documents.totals import totals_document
@@ -243,6 +244,22 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
         found.add(step.seq, step_document(step))
     moved = moves_document(service.history.row(adw_id))
     return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following, **moved})
+
+
+@router.get(
+    "/workflow-history/{adw_id}/receipt",
+    dependencies=[_Read],
+    response_model=ReceiptDocument,
+    responses=documented(404),
+    summary="What a workflow cost, for a pull request",
+)
+def receipt(request: Request, adw_id: AdwId) -> Response:
+    """By agent and model, with the head of the ledger; `costledger receipt` prints it as Markdown."""
+    service = service_of(request)
+    row = service.history.row(adw_id)
+    if row is None:
+        raise UnknownWorkflow(adw_id, "the history")
+    return answer(receipt_document(service.row_document(row), service.history.spend(adw_id)))
 
 
 @router.get(
