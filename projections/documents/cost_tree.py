@@ -50,7 +50,7 @@ class RunDocument(TypedDict):
 
 @document
 class CostTreeDocument(TypedDict):
-    """What a workflow cost by agent, session, model and message; `branches` add up to its cost by pure replay."""
+    """What a workflow cost by agent, session, model and message; `branches` add up to what it spent."""
 
     adw_id: AdwIdText
     runs: list[RunDocument]

@@ -15,9 +15,7 @@ from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, END_TYPES, FORMAT_VERSION, LIFECYCLE_TYPES, Line
 from ledger.events.fields import USAGE_FIELDS
-from projections.folding.fold import State, fold
-from projections.folding.row import spend
-from projections.folding.spend import AMOUNTS, Key
+from projections.folding.spend import AMOUNTS, Key, Spend
 
 __all__ = ["Branch", "CostTree", "MessageCost", "RunSpan", "cost_tree"]
 
@@ -82,20 +80,19 @@ class CostTree:
     message_count: int = 0
 
 
-def cost_tree(state: State, lines: Iterable[Line], *, messages_max: int) -> CostTree:
-    """Return the tree of a workflow's lines.
+def cost_tree(lines: Iterable[Line], spent: Iterable[Spend], *, messages_max: int) -> CostTree:
+    """Return the tree of a workflow.
 
     Args:
-        state: the fold before the first line; it is changed.
+        spent: the workflow's spend, with what was moved to it.
 
     Raises:
-        DamagedLedger, InvalidEvent: as the lines are read and folded.
+        DamagedLedger: as the lines are read.
     """
     branches: dict[Key, Branch] = {}
     runs: dict[int, RunSpan] = {}
     messages: dict[tuple[Key, str], MessageCost] = {}
     for line in lines:
-        fold(state, line)
         try:
             if line["v"] > FORMAT_VERSION:
                 continue
@@ -106,7 +103,7 @@ def cost_tree(state: State, lines: Iterable[Line], *, messages_max: int) -> Cost
                 _run(line, moment, runs)
         except NOT_OURS:
             raise OddLine(line) from None
-    for one in spend(state):
+    for one in spent:
         branch = branches.setdefault(key := (one.agent, one.session_id, one.model), Branch(key))
         amounts = one[-len(AMOUNTS) :]
         branch.cost_nanousd += int(amounts[_COST] or 0)

@@ -17,14 +17,11 @@ from ledger.events.annotations import finding_accepted
 from projections.applications.suspects import suspects_of_copies
 from projections.documents.audit import AuditDocument, audit_entry_document
 from projections.documents.changes import ResyncDocument, resync_document
-from projections.documents.cost_tree import CostTreeDocument, cost_tree_document
 from projections.documents.findings import AcceptanceDocument, FindingsDocument, acceptance_document, findings_document
 from projections.documents.moves import MoveDocument, move_document
-from projections.documents.receipt import ReceiptDocument, receipt_document
 from projections.documents.rows import RowDocument, WorkflowsDocument
 from projections.documents.steps import EventsDocument, StepsDocument, event_document, moves_document, step_document
 from projections.documents.totals import totals_document
-from projections.folding.cost_tree import cost_tree
 from projections.folding.explain import cost_after, steps
 from projections.folding.fold import fold, initial
 from projections.folding.tools import tool_called
@@ -244,45 +241,6 @@ def _explained(service: Service, adw_id: str, after: int, limit: int) -> Respons
         found.add(step.seq, step_document(step))
     moved = moves_document(service.history.row(adw_id))
     return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following, **moved})
-
-
-@router.get(
-    "/workflow-history/{adw_id}/receipt",
-    dependencies=[_Read],
-    response_model=ReceiptDocument,
-    responses=documented(404),
-    summary="What a workflow cost, for a pull request",
-)
-def receipt(request: Request, adw_id: AdwId) -> Response:
-    """By agent and model, with the head of the ledger; `costledger receipt` prints it as Markdown."""
-    service = service_of(request)
-    row = service.history.row(adw_id)
-    if row is None:
-        raise UnknownWorkflow(adw_id, "the history")
-    return answer(receipt_document(service.row_document(row), service.history.spend(adw_id)))
-
-
-@router.get(
-    "/workflow-history/{adw_id}/tree",
-    dependencies=[_Read],
-    response_model=CostTreeDocument,
-    responses=documented(404, 409),
-    summary="What a workflow cost by agent, session, model and message, and when",
-)
-async def tree(
-    request: Request,
-    adw_id: AdwId,
-    messages: Annotated[int, Query(ge=0, le=5_000, description="the dearest so many")] = 500,
-) -> Response:
-    """Made by replay; the figures of agents, sessions and models add up to the workflow's cost."""
-    service = service_of(request)
-
-    def made() -> Response:
-        found = cost_tree(initial(adw_id), service.lines(adw_id), messages_max=messages)
-        return answer(cost_tree_document(adw_id, found))
-
-    async with service.replay_turn(adw_id):
-        return await run_in_threadpool(made)
 
 
 @router.get(

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from pydantic import TypeAdapter
 
-from ledger.events import timestamps
+from ledger.events import money, timestamps
 from projections.documents.sources import SourcesDocument
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, run
@@ -72,6 +72,19 @@ def test_what_was_found_where_has_the_fields_of_its_document(run: Run, http: Ask
     answer = run("sources", "--json").json
     assert TypeAdapter(SourcesDocument).validate_python(answer, strict=True) == answer
     assert [tool["tool"] for tool in answer["tools"]] == ["Claude Code"]
+
+
+def test_a_receipt_is_the_same_document(run: Run, http: Ask) -> None:
+    assert run("receipt", STORY, "--json").json == http(f"workflow-history/{STORY}/receipt")
+    assert run("receipt", STORY).out.startswith("### Cost: ")
+
+
+def test_a_tree_adds_up_to_the_cost_of_its_workflow(run: Run, http: Ask) -> None:
+    for name in (STORY, "w1"):
+        tree = http(f"workflow-history/{name}/tree", params={"messages": 1})
+        spent = sum(money.from_wire(one["cost_usd"]) for one in tree["branches"])
+        assert spent == money.from_wire(run("show", name, "--json").json["actual_cost_total"])
+        assert len(tree["messages"]) <= 1 <= tree["message_count"]
 
 
 def without(document: dict[str, Any], *names: str) -> dict[str, Any]:

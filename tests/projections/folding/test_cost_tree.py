@@ -6,16 +6,16 @@ from hypothesis import given
 
 from ledger.events.event import Line
 from projections.folding.cost_tree import cost_tree
-from projections.folding.fold import initial
-from projections.folding.row import row
+from projections.folding.row import row, spend
 from tests.projections.folding.test_spend import spread_lines
 from tests.projections.lines import HEAD, ended, folded, numbered, reading, started
 
 
 @given(spread_lines())
 def test_branches_add_up_to_the_cost_of_the_workflow(lines: list[Line]) -> None:
-    tree = cost_tree(initial("w"), lines, messages_max=3)
-    replayed = row(folded(*lines), HEAD)
+    state = folded(*lines)
+    tree = cost_tree(lines, spend(state), messages_max=3)
+    replayed = row(state, HEAD)
     assert sum(one.cost_nanousd for one in tree.branches) == replayed.actual_cost_nanousd
     assert sum(one.total_tokens for one in tree.branches) == replayed.total_tokens
     assert len(tree.messages) == min(3, tree.message_count)
@@ -31,7 +31,7 @@ def test_a_tree_names_runs_and_the_time_of_each_branch() -> None:
             reading("0.40", agent="plan", session_id="t", observed_at="2026-11-23T18:12:00.000000Z"),
         ]
     )
-    tree = cost_tree(initial("w"), lines, messages_max=10)
+    tree = cost_tree(lines, spend(folded(*lines)), messages_max=10)
     assert [(run.run, run.status, run.ended_at) for run in tree.runs] == [
         (1, "failed", "2026-11-23T18:02:00.000000Z"),
         (2, "running", None),
