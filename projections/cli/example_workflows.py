@@ -23,7 +23,7 @@ _WEEKS: Final = 8
 _RUNNING: Final = 4
 
 
-class _Model(NamedTuple):
+class _ModelPrices(NamedTuple):
     """Prices in USD per million tokens of input, cache reads and output; a cache write costs 1.25 inputs."""
 
     name: str
@@ -32,10 +32,10 @@ class _Model(NamedTuple):
     output: float
 
 
-_SONNET: Final = _Model("claude-sonnet-4-5-20250929", 3.0, 0.3, 15.0)
-_OPUS: Final = _Model("claude-opus-4-5-20251101", 5.0, 0.5, 25.0)
-_HAIKU: Final = _Model("claude-haiku-4-5-20251001", 1.0, 0.1, 5.0)
-_GPT: Final = _Model("gpt-5.1-codex", 1.25, 0.125, 10.0)
+_SONNET: Final = _ModelPrices("claude-sonnet-4-5-20250929", 3.0, 0.3, 15.0)
+_OPUS: Final = _ModelPrices("claude-opus-4-5-20251101", 5.0, 0.5, 25.0)
+_HAIKU: Final = _ModelPrices("claude-haiku-4-5-20251001", 1.0, 0.1, 5.0)
+_GPT: Final = _ModelPrices("gpt-5.1-codex", 1.25, 0.125, 10.0)
 _LOCAL: Final = "qwen3-coder-next-local"
 """A model without a price."""
 
@@ -96,7 +96,7 @@ class ExampleWorkflows:
         template = chance.choice(list(_TEMPLATES))
         project = chance.choice(list(_PROJECTS))
         issue = chance.randrange(*_PROJECTS[project])
-        run = _Run(self, f"{chance.randrange(16**8):08x}", project, start, dated=dated)
+        run = _ExampleRun(self, f"{chance.randrange(16**8):08x}", project, start, dated=dated)
         branch = f"issue-{issue}" if template != "adw_review" else "main"
         budget = chance.choice(_BUDGETS)
         run.events.append(
@@ -133,7 +133,7 @@ class ExampleWorkflows:
     def _story(self) -> list[Event]:
         """Return the workflow whose row once showed $0.09 when it had cost $2.37."""
         start = self.now - timedelta(hours=2)
-        run = _Run(self, STORY_ID, "shop", start, dated=True)
+        run = _ExampleRun(self, STORY_ID, "shop", start, dated=True)
         run.events.append(
             workflow_started(
                 STORY_ID,
@@ -155,7 +155,7 @@ class ExampleWorkflows:
         return run.events
 
 
-class _Run:
+class _ExampleRun:
     """A workflow as its agents report it, one event after the other."""
 
     def __init__(self, examples: ExampleWorkflows, id: str, project: str, start: datetime, *, dated: bool) -> None:
@@ -177,7 +177,7 @@ class _Run:
         latest = until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return [event for event in self.events if str(event.fields.get("observed_at", "")) < latest]
 
-    def agent(self, name: str, model: _Model) -> None:
+    def agent(self, name: str, model: _ModelPrices) -> None:
         """Let an agent make some calls in a session; Claude Code reports the session's total at its end."""
         chance, reached, tokens = self.chance, 0, 0
         self._sessions += 1
@@ -199,7 +199,7 @@ class _Run:
             total = reached + chance.randrange(1_000_000, 9_000_000)
             self._read(name, session, None, total, None, line=99, final=True)
 
-    def total(self, name: str, session: str, model: _Model, cost: str, tokens: int, *, final: bool) -> None:
+    def total(self, name: str, session: str, model: _ModelPrices, cost: str, tokens: int, *, final: bool) -> None:
         """Let an agent report what its session has cost so far."""
         usage = {"input_tokens": tokens // 90, "cache_write_tokens": tokens // 12, "output_tokens": tokens // 60}
         usage["cache_read_tokens"] = tokens - tokens // 8
@@ -214,7 +214,7 @@ class _Run:
         self,
         agent: str,
         session: str,
-        model: _Model | None,
+        model: _ModelPrices | None,
         nanousd: int,
         usage: dict[str, int] | None,
         *,
@@ -239,6 +239,6 @@ class _Run:
         )
 
 
-def _nanousd(model: _Model, fresh: int, context: int, output: int) -> int:
+def _nanousd(model: _ModelPrices, fresh: int, context: int, output: int) -> int:
     """Return what a call costs: USD per million tokens are 1,000 nanodollars per token."""
     return round(1_000 * (fresh * model.input * 1.25 + context * model.read + output * model.output))

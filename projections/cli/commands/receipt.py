@@ -16,7 +16,7 @@ from projections.cli.options import (
 from projections.cli.output.text import duration, print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import whole_id
-from projections.documents.receipt import receipt_document, receipt_markdown
+from projections.documents.cost_receipt import receipt_document, receipt_markdown
 from projections.documents.rows import row_document
 from projections.reports.budgets import configured_budgets
 

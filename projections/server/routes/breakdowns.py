@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ledger.errors import UnknownWorkflow
+from projections.documents.cost_receipt import CostReceiptDocument, receipt_document
 from projections.documents.cost_tree import CostTreeDocument, cost_tree_document
-from projections.documents.receipt import ReceiptDocument, receipt_document
 from projections.folding.cost_tree import cost_tree
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api", tags=["workflows"])
 @router.get(
     "/workflow-history/{adw_id}/receipt",
     dependencies=[Depends(needs("read"))],
-    response_model=ReceiptDocument,
+    response_model=CostReceiptDocument,
     responses=documented(404),
     summary="What a workflow cost, for a pull request",
 )

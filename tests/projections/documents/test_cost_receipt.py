@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.events import money
-from projections.documents.receipt import receipt_document, receipt_markdown
+from projections.documents.cost_receipt import receipt_document, receipt_markdown
 from projections.documents.rows import row_document
 from projections.folding.row import row, spend
 from projections.reports.budgets import configured_budgets

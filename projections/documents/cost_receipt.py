@@ -12,7 +12,7 @@ from projections.folding.cost_words import row_cost
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 
-__all__ = ["ReceiptDocument", "ReceiptLine", "receipt_document", "receipt_markdown"]
+__all__ = ["CostReceiptDocument", "CostReceiptLine", "receipt_document", "receipt_markdown"]
 
 _HASH_SHOWN = 12
 _NAMELESS = "(unattributed)"
@@ -25,7 +25,7 @@ _BASIS = {
 
 
 @document
-class ReceiptLine(TypedDict):
+class CostReceiptLine(TypedDict):
     """What was spent under one agent and model."""
 
     agent: Annotated[str | None, About("null where none is named, as in model")]
@@ -35,7 +35,7 @@ class ReceiptLine(TypedDict):
 
 
 @document
-class ReceiptDocument(TypedDict):
+class CostReceiptDocument(TypedDict):
     """What a workflow cost, and the head of the ledger that proves it; `lines` add up to the replayed cost."""
 
     adw_id: AdwIdText
@@ -53,12 +53,12 @@ class ReceiptDocument(TypedDict):
     unpriced_events: int
     total_tokens: int
     cache_efficiency_percent: float
-    lines: list[ReceiptLine]
+    lines: list[CostReceiptLine]
     ledger_seq: Annotated[int, About("events of the ledger up to here")]
     ledger_hash: Annotated[str, About("of the last of them: `costledger verify` proves it")]
 
 
-def receipt_document(row: RowDocument, spent: Iterable[Spend]) -> ReceiptDocument:
+def receipt_document(row: RowDocument, spent: Iterable[Spend]) -> CostReceiptDocument:
     """Return the receipt of a workflow.
 
     Args:
@@ -96,7 +96,7 @@ def receipt_document(row: RowDocument, spent: Iterable[Spend]) -> ReceiptDocumen
     }
 
 
-def receipt_markdown(receipt: ReceiptDocument, row: Row, took: str) -> str:
+def receipt_markdown(receipt: CostReceiptDocument, row: Row, took: str) -> str:
     """Return a receipt as Markdown of GitHub.
 
     Args:
@@ -113,7 +113,7 @@ def receipt_markdown(receipt: ReceiptDocument, row: Row, took: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _amount(line: ReceiptLine) -> str:
+def _amount(line: CostReceiptLine) -> str:
     return f"{money.shown(money.from_wire(line['cost_usd']))} | {line['total_tokens']:,}"
 
 
