@@ -30,7 +30,6 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.cli.commands.help": "projections/cli/test_command_line.py",
     "projections.cli.output.without_reader": "projections/cli/test_command_line.py",
     # One document is asked for in two ways, and both answers are compared.
-    "projections.cli.commands.receipt": "projections/documents/test_contract.py",
     "projections.server.routes.breakdowns": "projections/documents/test_contract.py",
     "projections.documents": "projections/documents/test_contract.py",
     # One table of errors: each is in the tree, is exported, and survives the way to another process.
