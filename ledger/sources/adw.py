@@ -77,7 +77,7 @@ class _State(BaseModel):
 
 
 class Adw:
-    """The source `adw`: an `agents` folder, a folder that has one, or one workflow's folder."""
+    """The source `adw`: an `agents` folder, a folder that has one, or one workflow's folder in it."""
 
     def identify(self, path: Path) -> bool:
         """See `Source.identify`."""
@@ -93,7 +93,7 @@ class Adw:
         if not path.is_dir():
             raise SourceUnreadable(path, "is not a folder; for one log use `import claude-stream`")
         parts: list[Part] = []
-        folders, any_closed = _workflow_folders(path), False
+        folders, any_closed = _workflow_folders(path, named=options.workflow_id is not None), False
         for folder in folders:
             skipped: list[Skipped] = []
             logs, state = _logs(folder, skipped=skipped), folder / _STATE_FILE
@@ -124,16 +124,33 @@ def _reader(
     return read
 
 
-def _workflow_folders(path: Path) -> list[Path]:
-    """The folders that are one workflow each, in the order of their names."""
-    agents = path if path.name == "agents" or not (path / "agents").is_dir() else path / "agents"
-    if agents.name != "agents" and ((agents / _STATE_FILE).is_file() or _logs(agents, depth_max=1)):
-        return [agents]
-    folders = _folders(agents)
-    if agents.name != "agents" and (projects := [folder for folder in folders if _has_workflows(folder / "agents")]):
-        named = first_of([readable(project.name) for project in projects])
-        raise SourceUnreadable(path, f"holds projects with a folder `agents` each; name one of them ({named})")
-    return folders
+def _workflow_folders(path: Path, *, named: bool = False) -> list[Path]:
+    """Return the folders that are one workflow each, in the order of their names.
+
+    Args:
+        named: the caller names the workflow, so that a folder outside of a tree is one too.
+
+    Raises:
+        SourceUnreadable: it is no tree, so that the name of a folder in it is no workflow's.
+    """
+    if _is_called_agents(path):
+        return _folders(path)
+    folder, inside = Path(os.path.abspath(path)), path / "agents"
+    if (path / _STATE_FILE).is_file() or (_is_called_agents(folder.parent) and not _has_workflows(inside)):
+        return [folder]
+    if inside.is_dir():
+        return _folders(inside)
+    if projects := [entry for entry in _folders(path) if _has_workflows(entry / "agents")]:
+        names = first_of([readable(project.name) for project in projects])
+        raise SourceUnreadable(path, f"holds projects with a folder `agents` each; name one of them ({names})")
+    if named:
+        return [folder]
+    problem = f"holds no ADW tree, whose logs are agents/<workflow id>/<agent>/…{_LOG_SUFFIX}"
+    raise SourceUnreadable(path, f"{problem}; for one log use: costledger import claude-stream PATH [--workflow-id ID]")
+
+
+def _is_called_agents(path: Path) -> bool:
+    return "agents" in (Path(os.path.abspath(path)).name, path.resolve().name)
 
 
 def _has_workflows(agents: Path) -> bool:

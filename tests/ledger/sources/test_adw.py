@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_a_workflow_is_a_problem_of_its_own(tmp_path: Pa
 
 
 def test_paths_that_hold_nothing(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "gone", "no such folder"), (tmp_path, "holds no agents' output")):
+    for path, reason in ((tmp_path / "gone", "no such folder"), (tmp_path, "holds no ADW tree")):
         with pytest.raises(SourceUnreadable, match=reason):
             import_source(MemoryStore(), "adw", path)
         assert not source("adw").identify(path)
@@ -185,6 +185,29 @@ def test_a_folder_of_projects_is_no_folder_of_workflows(tmp_path: Path) -> None:
     store = MemoryStore()
     import_source(store, "adw", tree(tmp_path, w2={"agents/raw_output.jsonl": 0.2}))
     assert events(store, "w2") == [("cost_observed", "agents")], "an agent may be called so"
+
+
+def test_a_folder_outside_of_a_tree_names_no_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("shop", "site", "till"):
+        tree(tmp_path / "work" / "trees" / name, w1={"plan/raw_output.jsonl": 0.1})
+    loose = write(tmp_path / "shop" / "logs" / "today" / "raw_output.jsonl", init(), result(0.2)).parent
+    agent = tmp_path / "work" / "trees" / "shop" / "agents" / "w1" / "plan"
+    for path in (tmp_path / "work", tmp_path / "shop", loose.parent, loose, agent):
+        assert not source("adw").identify(path)
+        with pytest.raises(SourceUnreadable, match=r"agents/<workflow id>/<agent>/.*import claude-stream PATH"):
+            import_source(MemoryStore(), "adw", path)
+    for path, given in ((loose.parent, "mine"), (agent.parent.parent, None), (agent.parent, None)):
+        store = MemoryStore()
+        monkeypatch.chdir(path)
+        import_source(store, "adw", Path(), workflow_id=given)
+        assert list(store.workflow_ids()) == [given or "w1"]
+
+
+def test_a_workflow_that_was_copied_out_of_its_tree_with_its_state_keeps_its_name(tmp_path: Path) -> None:
+    copied = tree(tmp_path, w1={"adw_state.json": STATE, "plan/raw_output.jsonl": 0.1}) / "w1"
+    store = MemoryStore()
+    import_source(store, "adw", copied.rename(tmp_path / "w1"))
+    assert list(store.workflow_ids()) == ["w1"]
 
 
 def test_sources_that_shrink_or_vanish_take_nothing_away(tmp_path: Path) -> None:
@@ -245,10 +268,11 @@ def test_phases_that_resume_one_session_count_each_for_itself(tmp_path: Path) ->
 
 
 def test_a_tree_whose_logs_are_another_tools_is_none(tmp_path: Path) -> None:
-    write(tmp_path / "made" / "output.jsonl", {"instance_id": "x-1", "metrics": {"accumulated_cost": 0.02}})
-    for path in (tmp_path, tmp_path / "made"):
+    made = tmp_path / "agents" / "made"
+    write(made / "output.jsonl", {"instance_id": "x-1", "metrics": {"accumulated_cost": 0.02}})
+    for path in (tmp_path, made):
         assert not source("adw").identify(path)
         with pytest.raises(SourceUnreadable, match="holds no log of `claude -p`"):
             import_source(MemoryStore(), "adw", path)
-    write(tmp_path / "made" / "plan" / "raw_output.jsonl")  # its agent has only started
+    write(made / "plan" / "raw_output.jsonl")  # its agent has only started
     assert import_source(MemoryStore(), "adw", tmp_path).problems == []
