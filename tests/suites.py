@@ -29,6 +29,9 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.folding.models_used": "projections/cli/commands/test_prices.py",
     "projections.cli.commands.help": "projections/cli/test_command_line.py",
     "projections.cli.output.without_reader": "projections/cli/test_command_line.py",
+    # One query of spend: its dimensions and tags in every split and filter of the same events.
+    "projections.reports.dimensions": "projections/reports/test_spend_report.py",
+    "projections.reports.tags": "projections/reports/test_spend_report.py",
     # One document is asked for in two ways, and both answers are compared.
     "projections.server.routes.breakdowns": "projections/documents/test_contract.py",
     "projections.documents": "projections/documents/test_contract.py",

@@ -18,6 +18,7 @@ from ledger.storage.directory_store import DirectoryStore
 if TYPE_CHECKING:
     from ledger.config.schema import Config
     from ledger.pricing.price_book import PriceBook
+    from projections.reports.tags import TagRules
 
 __all__ = [
     "Completion",
@@ -43,6 +44,7 @@ __all__ = [
     "prices",
     "replica_option",
     "store",
+    "tag_rules",
     "workflow_argument",
 ]
 
@@ -219,6 +221,15 @@ def config() -> Config:
     from ledger.config.schema import load
 
     return load(config_path())
+
+
+def tag_rules() -> TagRules:
+    """Return the tags that the configuration gives workflows as they are read.
+
+    Raises:
+        InvalidConfig: its file cannot be used.
+    """
+    return () if config_path() is None else config().tags
 
 
 def prices() -> PriceBook:

@@ -7,10 +7,7 @@ from typing import Any
 
 from projections.history.store import OWN, Group, Where
 
-__all__ = ["TAGS", "between_query", "sums_query"]
-
-TAGS = "SELECT DISTINCT tags FROM workflow_history WHERE tags IS NOT NULL"
-"""The query of `HistoryStore.tags`."""
+__all__ = ["between_query", "period_of", "sums_query", "values_query"]
 
 _OF_SPEND = OWN | {"adw_id"}
 
@@ -18,6 +15,11 @@ _OF_SPEND = OWN | {"adw_id"}
 def between_query(table: str) -> str:
     """Return the query of `HistoryStore.spent_between`; each bound is read from the index."""
     return f"SELECT (SELECT min(quarter) FROM {table}), (SELECT max(quarter) FROM {table})"
+
+
+def values_query(name: Group) -> str:
+    """Return the query of `HistoryStore.row_values`."""
+    return f"SELECT DISTINCT {name} FROM workflow_history"
 
 
 def sums_query(
@@ -36,13 +38,15 @@ def sums_query(
 
     Args:
         mark, nothing: how a database spells the placeholder of a value, and grouping by nothing.
-        sums: the expressions of the sums; the table is called `spend` in them.
+        table: of spend, or a query of one in brackets; it is called `spend` in what follows.
+        sums: the expressions of the sums.
     """
     names = list(map(_column, by))
     if starts is None:
         quarter, keys = "spend.quarter", ["spend.quarter", *names]
     else:
-        quarter, keys = "max(spend.quarter)", [*([_period(starts[1:])] if len(starts) > 1 else []), *names]
+        periods = [period_of("spend.quarter", starts[1:])] if len(starts) > 1 else []
+        quarter, keys = "max(spend.quarter)", [*periods, *names]
     terms, values = list[str](), list[Any]()
     for sign, bound in ((">=", first), ("<=", last)):
         if bound is not None:
@@ -52,23 +56,29 @@ def sums_query(
         some = [value for value in asked if value is not None]
         either = [f"{_column(name)} IN ({', '.join([mark] * len(some))})"] if some else []
         either += [f"{_column(name)} IS NULL"] if None in asked else []
-        terms.append(f"({' OR '.join(either)})")
+        terms.append(f"({' OR '.join(either) or '1 = 0'})")
         values += some
     groups = {*by, *(name for name, _ in where)}
     joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if groups - _OF_SPEND else ""
     selected, grouped = ", ".join([quarter, *names, sums]), ", ".join(keys) or nothing
     chosen = f"WHERE {' AND '.join(terms)}" if terms else ""
-    return f"SELECT {selected} FROM {table} AS spend {joined} {chosen} GROUP BY {grouped} ORDER BY 1", values
+    ordered = "ORDER BY 1" if starts is None else ""
+    return f"SELECT {selected} FROM {table} AS spend {joined} {chosen} GROUP BY {grouped} {ordered}", values
 
 
 def _column(name: Group) -> str:
     return f"spend.{name}" if name in _OF_SPEND else f"history.{name}"
 
 
-def _period(starts: Sequence[int], at: int = 0) -> str:
-    """Return the expression that numbers the periods that these starts divide, by halves."""
+def period_of(quarter: str, starts: Sequence[int], at: int = 0) -> str:
+    """Return the expression that numbers the periods that these starts divide, by halves.
+
+    Args:
+        quarter: the expression of a quarter hour.
+    """
     if not starts:
         return str(at)
     middle = len(starts) // 2
-    before, after = _period(starts[:middle], at), _period(starts[middle + 1 :], at + middle + 1)
-    return f"CASE WHEN spend.quarter < {starts[middle]} THEN {before} ELSE {after} END"
+    before = period_of(quarter, starts[:middle], at)
+    after = period_of(quarter, starts[middle + 1 :], at + middle + 1)
+    return f"CASE WHEN {quarter} < {starts[middle]} THEN {before} ELSE {after} END"

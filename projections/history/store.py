@@ -285,7 +285,7 @@ class HistoryStore(Protocol):
         starts: Sequence[int] | None = None,
         where: Where = (),
     ) -> Iterator[SpendSum]:
-        """Return the spend of all workflows by quarter hour and group, in the order of the quarter hours.
+        """Return the spend of all workflows by quarter hour and group, without `starts` in the order of quarter hours.
 
         It is the spend by pure replay, without the `(held)` part of running rows.
 
@@ -293,7 +293,8 @@ class HistoryStore(Protocol):
             by: the groups besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
             starts: sum over the periods that start with these quarter hours, sorted, all before the second start being
-                of the first; each sum then has its last quarter hour. Empty: over all of the time.
+                of the first; each sum then has its last quarter hour, or the first one of its last hour where no
+                workflow and no session is asked for. Empty: over all of the time.
             where: leave out what does not meet these conditions.
         """
         ...
@@ -302,8 +303,8 @@ class HistoryStore(Protocol):
         """Return the first and the last quarter hour with spend; None without any."""
         ...
 
-    def tags(self) -> list[str]:
-        """Return the different `tags` that rows have, JSON."""
+    def row_values(self, name: Group) -> list[str | int | None]:
+        """Return the different values that rows have in a column of theirs."""
         ...
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:

@@ -52,15 +52,21 @@ class Dimension:
         """Whether it is a property of the spend, and not of its workflow's row."""
         return set(self.columns) <= OWN
 
-    def exact(self, asked: Sequence[str]) -> tuple[Value, ...] | None:
+    def exact(self, asked: Sequence[str], known: Callable[[Group], Iterable[Value]]) -> tuple[Value, ...] | None:
         """Return the values of its one column that match what is asked for; None when a column is no test of it.
+
+        Args:
+            known: `HistoryStore.row_values`.
 
         Raises:
             InvalidInput: it is a number, and what is asked for is none.
         """
-        if self.name not in _EXACT or any(set("*?") & set(one) for one in asked):
+        if self.name in _EXACT and not any(set("*?") & set(one) for one in asked):
+            return tuple([_parsed(self.name, one) for one in asked])
+        if len(self.columns) > 1 or self.is_of_spend:
             return None
-        return tuple([_parsed(self.name, one) for one in asked])
+        (column,) = self.columns
+        return tuple([value for value in known(column) if self.matches({column: value}, asked)])
 
     def matches(self, columns: Columns, asked: Sequence[str]) -> bool:
         """Return whether a value by these columns is one of those that are asked for."""
@@ -90,12 +96,19 @@ DIMENSIONS: Final = {name: _column(name, column) for name, column in _COLUMNS.it
 """What is known of spend without tags, by name."""
 
 
-def dimension(name: str, rules: TagRules = (), known: Callable[[], Iterable[str | None]] | None = None) -> Dimension:
+def dimension(
+    name: str,
+    rules: TagRules = (),
+    known: Callable[[Group], Iterable[Value]] | None = None,
+    *,
+    where: str = "by",
+) -> Dimension:
     """Return the dimension of a name.
 
     Args:
         rules: those of the configuration, which tag workflows when they are read.
-        known: returns the tags of rows, as JSON; a key that neither they nor the rules have is then refused.
+        known: `HistoryStore.row_values`; a key that neither rows nor the rules have is then refused.
+        where: what names it, for the message.
 
     Raises:
         InvalidInput: the name is neither a dimension nor the key of a tag.
@@ -105,9 +118,9 @@ def dimension(name: str, rules: TagRules = (), known: Callable[[], Iterable[str 
     key = name.removeprefix(_TAG)
     if known is not None:
         keys = {key for rule in rules for key in rule.set}
-        keys |= {key for text in known() if text for key in orjson.loads(text)}
+        keys |= {key for tags in known("tags") if tags for key in orjson.loads(str(tags))}
         if key not in keys:
-            raise InvalidInput(_unknown(name, keys))
+            raise InvalidInput(f"{where} {_unknown(name, keys)}")
     columns: tuple[Group, ...] = TAGGED_BY if rules else TAGGED_BY[:1]
     return Dimension(name, columns, lambda columns: tags_of(columns, rules).get(key))
 
@@ -170,4 +183,4 @@ def _unknown(name: str, keys: Iterable[str]) -> str:
     near = get_close_matches(name, [*DIMENSIONS, *tags], n=1)
     hint = f": did you mean {near[0]!r}?" if near else "."
     named = f"the tags {', '.join(tags)}" if tags else "no workflow has a tag yet (`costledger tag ID team=payments`)"
-    return f"{name!r} is no dimension and no tag{hint} There are {', '.join(DIMENSIONS)}; and {named}"
+    return f"{shown(name)}: no dimension and no tag{hint} There are {', '.join(DIMENSIONS)}; and {named}"

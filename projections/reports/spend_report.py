@@ -3,7 +3,7 @@
 A report only groups the sums of a store, so every report of the same quarter hours adds up to the same nanodollar:
 
     query = SpendQuery(by=("agent", "team"), per="month", where=(("project", ("shop",)),), first=first, last=last)
-    made = spend_report(history, query, zone, rules=configured_tags(config))
+    made = spend_report(history, query, zone, rules=config.tags)
     made.lines, made.total  # each with `amounts` (in the order of `AMOUNTS`), `models` and `at_least`
 """
 
@@ -157,7 +157,7 @@ def spend_report(
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    named = [dimension(name, rules, history.tags) for name in query.by]
+    named = [dimension(name, rules, history.row_values) for name in query.by]
     lines: dict[tuple[str | None, tuple[Value, ...]], Line] = {}
     total, dated = Line(unknown=_without_reading(history, query, rules)), dict[str, int]()
     for quarter, columns, amounts in spend_sums(history, query, zone, rules=rules):
@@ -185,7 +185,7 @@ def spend_sums(
 
     The columns are those of its dimensions, `model` and `spent_at_from`; raises as `spend_report`.
     """
-    wanted = [dimension(name, rules, history.tags) for name in query.by]
+    wanted = [dimension(name, rules, history.row_values) for name in query.by]
     exact, rest = _conditions(history, query, rules)
     names = [name for one in (*wanted, *(one for one, _ in rest)) for name in one.columns]
     columns = list(dict.fromkeys([*names, "model", "spent_at_from"]))
@@ -203,8 +203,8 @@ def _conditions(
     """Return what the store can test by a column, and what is tested here."""
     exact, rest = list[tuple[Group, tuple[Value, ...]]](), list[tuple[Dimension, tuple[str, ...]]]()
     for name, asked in query.where:
-        one = dimension(name, rules, history.tags)
-        values = one.exact(asked)
+        one = dimension(name, rules, history.row_values, where="where")
+        values = one.exact(asked, history.row_values)
         if values is None:
             rest.append((one, asked))
         else:
@@ -224,7 +224,7 @@ def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Se
 
 def _without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) -> int:
     """Return how many workflows of a query were last active in its time and have no reading: their cost is unknown."""
-    conditions = [(dimension(name, rules, history.tags), asked) for name, asked in query.where]
+    conditions = [(dimension(name, rules, history.row_values, where="where"), asked) for name, asked in query.where]
     if any(one.is_of_spend for one, _ in conditions):
         return 0  # no agent, model, session or run is known of them
     since, until = _wire(query.first), _wire(None if query.last is None else query.last + 1)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Final, Protocol
 
 import orjson
 
-__all__ = ["TAGGED_BY", "TagRule", "TagRules", "configured_tags", "tags_of"]
+__all__ = ["TAGGED_BY", "TagRule", "TagRules", "tags_of"]
 
 TAGGED_BY: Final = ("tags", "project", "branch", "workflow_template")
 """The columns of a row that decide its tags."""
@@ -30,19 +29,6 @@ class TagRule(Protocol):
 
 
 TagRules = Sequence[TagRule]
-
-
-def configured_tags(config: Path | None) -> TagRules:
-    """Return the rules that a configuration file sets.
-
-    Raises:
-        InvalidConfig: the file cannot be used.
-    """
-    if config is None:
-        return ()
-    from ledger.config.schema import load  # takes as long to import as the rest of a report
-
-    return load(config).tags
 
 
 def tags_of(columns: Mapping[str, object], rules: TagRules) -> dict[str, str]:

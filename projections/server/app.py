@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -56,6 +57,10 @@ EXAMPLES: Final = Path(__file__).with_name("examples.json")
 
 _THREADS: Final = 40
 """Threads that answer requests: as many as anyio makes by default."""
+_COMPRESSED_BYTES: Final = 1_000
+"""A smaller answer fits into one packet as it is."""
+_COMPRESSION: Final = 3
+"""The level of gzip."""
 
 _DESCRIPTION = (
     "What AI workflows cost, provably. Money is USD as text, times are UTC, errors are problem details (RFC 9457). "
@@ -86,6 +91,7 @@ def create_app(service: Service) -> FastAPI:
         app.add_exception_handler(error, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_middleware(GZipMiddleware, minimum_size=_COMPRESSED_BYTES, compresslevel=_COMPRESSION)
     app.add_middleware(RequestLimits, settings=service.settings, requests=metrics.requests)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,7 +17,7 @@ import click
 from ledger.text import counted
 from projections.cli.first_steps import print_first_steps
 from projections.cli.numbers import Whole
-from projections.cli.options import config_path, data_option, history_option, import_option, json_option
+from projections.cli.options import data_option, history_option, import_option, json_option, tag_rules
 from projections.cli.output.agents import UNNAMED_SUBAGENTS, is_unnamed
 from projections.cli.output.console import console
 from projections.cli.output.costs import print_missing, print_unpriced, shown_cost
@@ -43,7 +43,6 @@ from projections.reports.spend_report import (
     spend_report,
     total_tokens,
 )
-from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -184,11 +183,9 @@ def _print_report(
     limit: int | None = None,
 ) -> int:
     check_one_format(as_json=as_json, as_csv=as_csv, jsonl=jsonl, parquet=parquet)
-    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
-    first, last = quarters(*day_range(since, until, zone), zone)
-    names = [name for name in split_names(by) if period != "session" or name not in SESSIONS]
-    split = (*(SESSIONS if period == "session" else ()), *names)
-    query = SpendQuery(split, PERIODS[period], parsed_where("--where", where), first, last)
+    zone, rules = zone_named("--timezone", timezone), tag_rules()
+    conditions, days = parsed_where("--where", where), day_range(since, until, zone)
+    query = SpendQuery(_split(period, by), PERIODS[period], conditions, *quarters(*days, zone))
     with opened(imports=True) as session:
         shown_as = None if as_json or as_csv or jsonl or parquet else _with_unnamed_together
         made = spend_report(session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as)
@@ -211,6 +208,12 @@ def _print_report(
         else:
             print_first_steps(session.where, shared=session.history.shared)
         return exit_code(session.problems)
+
+
+def _split(period: Period, by: Iterable[str]) -> tuple[str, ...]:
+    """Return the dimensions of a report's lines."""
+    names = split_names(by)
+    return (*SESSIONS, *(name for name in names if name not in SESSIONS)) if period == "session" else tuple(names)
 
 
 def _with_unnamed_together(name: str, value: Value) -> Value:

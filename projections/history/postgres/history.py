@@ -30,7 +30,7 @@ from projections.history.postgres.spend import PostgresSpend
 from projections.history.postgres.tables import ROW, Tables, only, records
 from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head_of, row_of, stored_of, values_of
 from projections.history.query import Page, Query
-from projections.history.spend_sql import TAGS
+from projections.history.spend_sql import values_query
 from projections.history.store import (
     NO_LEDGER,
     AuditEntry,
@@ -208,8 +208,9 @@ class PostgresHistory(HistoryStore):
     def spent_between(self) -> tuple[int, int] | None:
         return self._connection.run(self._spend.between)
 
-    def tags(self) -> list[str]:
-        return [tags for (tags,) in self._connection.run(lambda cursor: cursor.execute(TAGS).fetchall())]
+    def row_values(self, name: Group) -> list[str | int | None]:
+        found = self._connection.run(lambda cursor: cursor.execute(values_query(name)).fetchall())
+        return [value for (value,) in found]
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         return self._connection.run(lambda cursor: self.write_in(cursor, batch, pure=pure, reason=reason))

@@ -17,7 +17,7 @@ from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
 from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
-from projections.history.spend_sql import TAGS
+from projections.history.spend_sql import values_query
 from projections.history.sqlite import pages
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.moved_parts import SqliteParts
@@ -179,9 +179,9 @@ class SqliteHistory(HistoryStore):
         with self._connection.errors():
             return self._spend.between()
 
-    def tags(self) -> list[str]:
+    def row_values(self, name: Group) -> list[str | int | None]:
         with self._connection.errors():
-            return [tags for (tags,) in self._db.execute(TAGS)]
+            return [value for (value,) in self._db.execute(values_query(name))]
 
     def write(self, batch: Sequence[Projected], *, pure: bool, reason: str) -> list[CostChange]:
         with self._connection.errors(), self._connection.transaction():

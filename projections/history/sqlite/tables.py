@@ -9,7 +9,7 @@ from ledger.errors import HistoryUnavailable
 from ledger.events.timestamps import Clock
 from projections.folding.row import COLUMNS
 from projections.history.sql_scripts import statements
-from projections.history.sqlite import pages
+from projections.history.sqlite import pages, rollups
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.store import FOLD_VERSION, Stored, stored_cost
 
@@ -62,12 +62,10 @@ def make_tables(connection: SqliteConnection, clock: Clock) -> None:
             _store_rows_before(connection)
         if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
             db.execute("DROP TABLE workflow_history")
-            db.execute("DROP TABLE IF EXISTS costledger_spend")
-            db.execute("DROP TABLE IF EXISTS costledger_total")
-            db.execute("DROP TABLE IF EXISTS costledger_part")
-            db.execute("DROP TABLE IF EXISTS costledger_move")
+            for table in ("costledger_spend", "costledger_total", "costledger_part", "costledger_move", *rollups.TABLES):
+                db.execute(f"DROP TABLE IF EXISTS {table}")
         pages.make_changes(db, clock())
-        for statement in (*statements("sqlite"), *pages.statements()):
+        for statement in (*statements("sqlite"), *pages.statements(), *rollups.statements()):
             db.execute(statement)
         db.execute("DELETE FROM costledger_checkpoint")  # so that every ledger is folded again
         db.execute(

@@ -25,7 +25,9 @@ spends = st.lists(
     spent=spends,
     by=st.sampled_from([(), ("agent",), ("agent", "status"), ("adw_id",)]),
     first=st.none() | st.integers(0, 4),
-    where=st.sampled_from([(), (("agent", ("a", None)),), (("status", ("failed",)), ("agent", ("b",)))]),
+    where=st.sampled_from(
+        [(), (("agent", ("a", None)),), (("agent", ()),), (("status", ("failed",)), ("agent", ("b",)))]
+    ),
 )
 def test_a_query_sums_what_lies_in_its_bounds_by_its_groups(
     *,

@@ -98,10 +98,38 @@ def test_a_report_is_split_by(filled: Run, command: str, by: str, split: dict[An
     assert shown["total"]["cost_usd"] == "1.75"
 
 
-def test_a_report_is_split_by_one_thing(filled: Run) -> None:
-    refused = filled("daily", "--by", "agent", "--by", "model")
+def test_spend_is_split_by_several_things_and_filtered(filled: Run) -> None:
+    filled("tag", "w", "team=payments")
+    shown = filled("spend", "--by", "team,agent", "--by", "agent", "--json").json
+    assert [(line["dimensions"], line["group"], line["cost_usd"]) for line in shown["lines"]] == [
+        ({"team": "payments", "agent": "plan"}, "payments / plan", "1.25"),
+        ({"team": "payments", "agent": "build"}, "payments / build", "0.50"),
+        ({"team": None, "agent": None}, " / ", "0.00"),
+    ]
+    of_plan = filled("spend", "--where", "team=payments", "--where", "agent=plan", "--per", "month", "--json").json
+    assert (len(of_plan["lines"]), of_plan["total"]["cost_usd"]) == (1, "1.25")
+    refused = filled("daily", "--by", "modle")
     assert (refused.code, refused.out) == (2, "")
-    assert "give one of agent, model" in refused.err
+    assert "did you mean 'model'?" in refused.err
+    assert "the tags team" in refused.err
+    assert filled("spend", "--where", "agent").code == 2
+
+
+def test_top_shows_what_cost_most_and_the_rest_in_one_line(filled: Run) -> None:
+    table = filled("top", "--by", "agent", "-n", "1").out
+    shown_lines = [line.split()[0] for line in table.splitlines() if line.strip(" ─")]
+    assert shown_lines[:4] == ["agent", "plan", "2", "total"]
+    shown = filled("top", "-n", "1", "--json").json
+    assert [line["group"] for line in shown["lines"]] == ["w"]
+    assert (shown["others"]["lines"], shown["total"]["cost_usd"]) == (1, "1.75")
+
+
+def test_a_configuration_tags_what_matches_as_it_is_read(filled: Run) -> None:
+    Path("costledger.toml").write_text('[[tags]]\nproject = "si*"\nset = { team = "web" }\n')
+    shown = filled("spend", "--by", "team", "--json").json
+    assert [(line["group"], line["cost_usd"]) for line in shown["lines"]] == [("web", "1.75"), (None, "0.00")]
+    Path("costledger.toml").write_text("[[tags]]\nset = { team = 7 }\n")
+    assert filled("spend").code == 2
 
 
 @pytest.mark.parametrize(("since", "until"), [("2026-11-23", "2026-11-23"), ("20261123", "20261123")])
