@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.events.event import cost_observed, workflow_ended, workflow_started, workflow_tagged
 from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.projections.cli.commands.test_spend import on_a_terminal
@@ -36,6 +36,8 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = DirectoryStore(tmp_path / "data")
     store.append([workflow_started("a5b80595", issue_number=17, workflow_template="adw_sdlc", project="shop")])
     store.append([workflow_started("c0ffee01", issue_number=18, workflow_template="adw_plan_build", project="site")])
+    store.append([workflow_tagged("a5b80595", tags={"team": "payments"})])
+    store.append([workflow_tagged("c0ffee01", tags={"team": "search"})])
     for number, (name, agent, session, model, at, cost, counts) in enumerate(CALLS):
         store.append(
             [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -19,6 +19,8 @@ from projections.cli.numbers import IssueNumber, Whole
 from projections.cli.parsing import EXAMPLES, moment_option
 from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
+from projections.reports.dimensions import Dimension, dimension, is_project, parsed_where
+from projections.reports.tags import TagRules
 
 __all__ = ["RowFilter", "filter_options"]
 
@@ -58,6 +60,12 @@ def filter_options(command: F) -> F:
             shell_complete=complete_project,
             help="Only of this project: its name, or a folder in it, such as `.`.",
         ),
+        click.option(
+            "--where",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Only of this, as in `costledger spend --where`: team=payments, branch='release/*'.",
+        ),
         click.option("--issue", type=IssueNumber(), metavar="NUMBER", help="Only of this issue: 17 or #17."),
         moment_option("--until", "Only with their last activity before the end of then.", end_of_day=True),
         moment_option("--since", f"Only with activity since then: {EXAMPLES}."),
@@ -82,6 +90,7 @@ class RowFilter:
     project: str | None
     template: str | None
     tool: str | None
+    where: tuple[str, ...]
     sort: str
     limit: int | None
 
@@ -100,16 +109,33 @@ class RowFilter:
             named = first_of(sorted(tools))
             raise InvalidInput(f"--tool {self.tool}: no workflow has readings of that tool, only of {named}")
 
-    def matching(self, rows: Iterable[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
+    def matching(self, rows: Iterable[tuple[Row, bool]], rules: TagRules) -> list[tuple[Row, bool]]:
         """Return the rows that match, in their order; those without a value first.
 
         Args:
             rows: each with whether it is idle.
+            rules: the tags of the configuration.
+
+        Raises:
+            InvalidInput: a condition is none, or none of workflows.
         """
         column = SORTS[self.sort]
-        repositories = _repositories(self.project)
-        found = sorted((both for both in rows if self._matches(*both, repositories)), key=lambda both: both[0].adw_id)
+        repositories, every = _repositories(self.project), list(rows)
+        conditions = self._conditions([row for row, _ in every], rules)
+        found = [both for both in every if self._matches(*both, repositories)]
+        found = [both for both in found if all(one.matches_row(both[0], asked) for one, asked in conditions)]
+        found.sort(key=lambda both: both[0].adw_id)
         found.sort(key=lambda both: _rank(getattr(both[0], column)))
+        return found
+
+    def _conditions(self, rows: Sequence[Row], rules: TagRules) -> list[tuple[Dimension, tuple[str, ...]]]:
+        found = []
+        for name, asked in parsed_where("--where", self.where):
+            one = dimension(name, rules, lambda column: {getattr(row, column) for row in rows}, where="--where")
+            if one.is_of_spend:
+                command = f"costledger spend --by workflow --where {name}=…"
+                raise InvalidInput(f"--where {name}: a workflow may have several; see `{command}`")
+            found.append((one, asked))
         return found
 
     def limited(self, matching: list[tuple[Row, bool]]) -> list[tuple[Row, bool]]:
@@ -150,5 +176,4 @@ def _repositories(asked: str | None) -> frozenset[str]:
 
 def _is_project(project: str, asked: str, repositories: Collection[str]) -> bool:
     """Whether a project is the one that is meant: by its folder, all of it, or the last part, whatever the case."""
-    whole, asked = project.rstrip("/\\").lower(), asked.rstrip("/\\").lower()
-    return whole == asked or whole in repositories or whole.replace("\\", "/").rpartition("/")[2] == asked
+    return is_project(project, asked) or project.rstrip("/\\").lower() in repositories

@@ -16,6 +16,7 @@ import orjson
 
 from ledger.errors import InvalidInput, shown
 from projections.folding.breakdown import UNATTRIBUTED
+from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
 from projections.history.store import OWN, Group
 from projections.reports.tags import TAGGED_BY, TagRules, tags_of
@@ -72,6 +73,10 @@ class Dimension:
         """Return whether a value by these columns is one of those that are asked for."""
         value = self.value(columns)
         return any(_is_asked(self.name, value, one) for one in asked)
+
+    def matches_row(self, row: Row, asked: Sequence[str]) -> bool:
+        """Return whether a workflow's value is one of those that are asked for; not of a property of spend."""
+        return self.matches({name: getattr(row, name) for name in self.columns}, asked)
 
 
 def _column(name: str, column: Group) -> Dimension:

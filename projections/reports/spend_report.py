@@ -235,8 +235,7 @@ def _without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) 
     count = 0
     for offset in range(0, page.totals.count, LIMIT_MAX):
         for row in history.page(replace(rows, offset=offset)).rows:
-            values: dict[str, Value] = {name: getattr(row, name) for one, _ in conditions for name in one.columns}
-            count += all(one.matches(values, asked) for one, asked in conditions)
+            count += all(one.matches_row(row, asked) for one, asked in conditions)
     return count
 
 

@@ -22,6 +22,7 @@ from projections.cli.options import (
     idle_after,
     import_option,
     json_option,
+    tag_rules,
 )
 from projections.cli.output.console import BUDGET_STYLES, console, styled_status
 from projections.cli.output.costs import (
@@ -74,7 +75,7 @@ def history_command(as_json: bool, as_csv: bool, jsonl: bool, parquet: Path | No
     with opened(imports=True) as session:
         every = session.history.rows()
         wanted.check(every)
-        matching = wanted.matching((found, is_idle(found, now, after)) for found in every)
+        matching = wanted.matching(((found, is_idle(found, now, after)) for found in every), tag_rules())
         rows = wanted.limited(matching)
         copies = session.compared([found for found, _ in rows])
         titles = session.titles([found for found, _ in rows])

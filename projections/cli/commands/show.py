@@ -27,6 +27,7 @@ from projections.cli.options import (
     idle_after,
     json_option,
     replica_option,
+    tag_rules,
     workflow_argument,
 )
 from projections.cli.output.agents import agent_name
@@ -52,6 +53,7 @@ from projections.history.idle import is_idle, is_moved, open_seconds
 from projections.projector.row_lines import RowLines
 from projections.reports.budgets import Budgets, budget_status, configured_budgets
 from projections.reports.spend_report import total_tokens
+from projections.reports.tags import TAGGED_BY, tags_of
 
 __all__ = []
 
@@ -117,6 +119,15 @@ def _until(lines: RowLines, as_of: str) -> Iterator[Line]:
     return (line for line in lines if line["recorded_at"] <= moment)
 
 
+def _print_names(found: Row, title: str | None) -> None:
+    """Print what tells a workflow from others, each where it is known."""
+    tags = tags_of({name: getattr(found, name) for name in TAGGED_BY}, tag_rules())
+    named = (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool))
+    for name, value in (*named, ("tags", ", ".join(f"{key}={tags[key]}" for key in sorted(tags)))):
+        if value:
+            console().print(f"{name:8}{plain(value)}")
+
+
 def _print_row(
     found: Row, spent: tuple[Spend, ...], stored: str, title: str | None, budgets: Budgets, *, idle: bool
 ) -> None:
@@ -125,9 +136,7 @@ def _print_row(
     template = f" · {found.workflow_template}" if found.workflow_template else ""
     status = styled_status(found.status, idle=idle, moved=is_moved(found))
     out.print(Text.assemble((found.adw_id, "bold"), issue, plain(template), " · ", status))
-    for name, value in (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool)):
-        if value:
-            out.print(f"{name:8}{plain(value)}")
+    _print_names(found, title)
     out.print(Text.assemble("cost    ", (row_cost(found), "bold"), f"  ({_basis(found)})"))
     print_unpriced(out, found.actual_cost_nanousd, unpriced_of([found]), indent=" " * 8)
     for word, moved in (("from", moved_from(found)), ("to", moved_to(found))):

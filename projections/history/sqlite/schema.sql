@@ -1,4 +1,4 @@
--- Schema version 8.
+-- Schema version 9.
 --
 -- Versions:
 --   1  first
@@ -9,6 +9,7 @@
 --   6  the columns branch and tool
 --   7  the column tags; costledger_spend: the column run
 --   8  costledger_part and costledger_move
+--   9  sums of spend and their triggers (rollups.py)
 
 -- One row per workflow, a pure function of its ledger (projections/folding/row.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.

@@ -15,7 +15,7 @@ from projections.history.store import FOLD_VERSION, Stored, stored_cost
 
 __all__ = ["BEFORE", "SCHEMA_VERSION", "STORED", "UPSERT", "make_tables", "stored_of", "values_of"]
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
@@ -62,7 +62,13 @@ def make_tables(connection: SqliteConnection, clock: Clock) -> None:
             _store_rows_before(connection)
         if versions.get("schema_version", SCHEMA_VERSION) < SCHEMA_VERSION:
             db.execute("DROP TABLE workflow_history")
-            for table in ("costledger_spend", "costledger_total", "costledger_part", "costledger_move", *rollups.TABLES):
+            for table in (
+                "costledger_spend",
+                "costledger_total",
+                "costledger_part",
+                "costledger_move",
+                *rollups.TABLES,
+            ):
                 db.execute(f"DROP TABLE IF EXISTS {table}")
         pages.make_changes(db, clock())
         for statement in (*statements("sqlite"), *pages.statements(), *rollups.statements()):

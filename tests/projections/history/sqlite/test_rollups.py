@@ -76,7 +76,7 @@ def test_sums_answer_as_the_spend_itself(
                 if within and all(of[name] in asked for name, asked in where):
                     period = sum(row.quarter >= start for start in starts[1:])
                     sums = expected[(period, *(of[name] for name in by))]
-                    sums[:] = [one + other for one, other in zip(sums, row[len(NAMES) :], strict=True)]
+                    sums[:] = [one + getattr(row, name) for one, name in zip(sums, AMOUNTS, strict=True)]
         found = {
             (sum(one.quarter >= start for start in starts[1:]), *one.group): one.amounts
             for one in table.sums(by, first, last, starts=starts, where=where)
