@@ -35,6 +35,7 @@ _ASKED: Final[dict[str, Callable[[TestClient], Any]]] = {
     ),
     "get /api/workflow-history/{adw_id}/audit 200": lambda http: http.get(f"{_OF}/audit"),
     "get /api/spend 200": lambda http: http.get("/api/spend?by=model"),
+    "get /api/forecast 200": lambda http: http.get("/api/forecast"),
     "get /api/stale 200": lambda http: http.get("/api/stale"),
     "post /api/events 201": lambda http: http.post("/api/events", json=[_STARTED, _READING]),
     "post /api/events 200": lambda http: http.post("/api/events", json=_READING),

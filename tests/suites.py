@@ -27,6 +27,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.applications": "projections/applications/test_table.py",
     "ledger.sources.transcript": "ledger/importing/test_transcript_importer.py",
     "projections.folding.models_used": "projections/cli/commands/test_prices.py",
+    "projections.cli.report_options": "projections/cli/commands/test_spend.py",
     "projections.cli.commands.help": "projections/cli/test_command_line.py",
     "projections.cli.output.without_reader": "projections/cli/test_command_line.py",
     # One query of spend: its dimensions and tags in every split and filter of the same events.

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from projections.folding.spend import QUARTER_SECONDS
 
-__all__ = ["PERIODS", "Per", "day_of", "label_of", "minute_of", "quarters", "starts_of"]
+__all__ = ["PERIODS", "Per", "day_of", "label_of", "minute_of", "month_days", "quarters", "starts_of"]
 
 Per = Literal["day", "week", "month"]
 
@@ -45,6 +45,15 @@ def label_of(per: Per, day: date) -> str:
         return day.isoformat()[:7]
     year, week, _ = day.isocalendar()
     return f"{year:04d}-W{week:02d}"
+
+
+def month_days(day: date) -> list[date]:
+    """Return the days of the month that a day is in."""
+    first = day.replace(day=1)
+    days = [first + timedelta(days=number) for number in range(28)]
+    while days[-1] < date.max and (following := days[-1] + timedelta(days=1)).month == day.month:
+        days.append(following)
+    return days
 
 
 def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:

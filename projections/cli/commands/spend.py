@@ -26,11 +26,12 @@ from projections.cli.output.table_files import check_one_format, file_options, p
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import csv_cell, plain, print_json
 from projections.cli.parsing import day_range
+from projections.cli.report_options import by_option, since_option, timezone_option, until_option, where_option
 from projections.cli.session import exit_code, opened
 from projections.documents.spend import PERIODS, Period, spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
-from projections.reports.dimensions import DIMENSIONS, Value, parsed_where, split_names
+from projections.reports.dimensions import Value, parsed_where, split_names
 from projections.reports.periods import day_of, minute_of, quarters
 from projections.reports.spend_report import (
     SESSIONS,
@@ -70,8 +71,6 @@ _DROPPED: Final = (
 )
 """What a terminal that is too narrow goes without, step by step, before a name is broken."""
 
-_NAMES: Final = f"{', '.join(DIMENSIONS)}, or the key of a tag"
-
 
 def _options(command: F) -> F:
     """The options that all reports share."""
@@ -83,35 +82,23 @@ def _options(command: F) -> F:
         click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
         json_option,
         click.option("--breakdown", is_flag=True, help="Show each model below its line."),
-        click.option("--timezone", metavar="ZONE", help="Days of this zone, such as Europe/Berlin [default: local]."),
-        click.option("--until", metavar="DATE", help="The last day, or period: 2026-11-30, yesterday, last month."),
-        click.option(
-            "--since", metavar="DATE", help="The first day, or period: 2026-11-01, last week; 7d: the last 7 days."
-        ),
-        click.option(
-            "--where",
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="Only of this: agent=plan, project=shop, team=payments, model='*opus*'; `issue=` for none. Several of "
-            "one name are alternatives.",
-        ),
+        timezone_option,
+        until_option,
+        since_option,
+        where_option,
     ):
         command = option(command)
     return command
 
 
-def _by(text: str) -> Callable[[F], F]:
-    return click.option("--by", metavar="NAME[,NAME]", multiple=True, help=f"{text}: {_NAMES}.")
-
-
-_split_option: Final = _by("Split each line by these")
+_split_option: Final = by_option("Split each line by these")
 _order_option: Final = click.option(
     "--order", type=click.Choice(["asc", "desc"]), default="asc", help="Oldest first, or newest."
 )
 
 
 @click.command("spend")
-@_by("A line for each of these")
+@by_option("A line for each of these")
 @click.option("--per", type=click.Choice(["day", "week", "month"]), help="And for each of these periods.")
 @click.option("-n", "limit", type=Whole(1), help="Only so many lines; the others are one.")
 @_order_option
@@ -122,7 +109,7 @@ def spend_command(per: Period | None, **options: Any) -> int:
 
 
 @click.command("top")
-@_by("What cost most [default: workflow]")
+@by_option("What cost most [default: workflow]")
 @click.option("-n", "limit", type=Whole(1), default=10, show_default=True, help="So many; the others are one line.")
 @_options
 def top_command(by: tuple[str, ...], **options: Any) -> int:

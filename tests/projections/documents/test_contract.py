@@ -122,6 +122,16 @@ def test_spend(run: Run, http: Ask) -> None:
         assert run(command, *flags, "--breakdown", "--json").json == http("spend", params=asked | {"breakdown": "true"})
 
 
+def test_a_forecast(run: Run, http: Ask) -> None:
+    """A rate falls while time passes."""
+    here, there = run("forecast", "--timezone", "UTC", "--json").json, http("forecast")
+    running = [without(burn, "seconds", "per_hour_usd") for burn in here["running"]]
+    assert running == [without(burn, "seconds", "per_hour_usd") for burn in there["running"]]
+    assert [burn["spent_usd"] for burn in running] == ["0.49", "0.49"]
+    assert without(here, "made_at", "running", "per_hour_usd") == without(there, "made_at", "running", "per_hour_usd")
+    check(there, "forecast")
+
+
 def test_what_needs_attention_and_its_acceptance(run: Run, http: Ask) -> None:
     """Only the command line reads the sources again to learn whether one of them has grown."""
     here, there = run("stale", "--json").json, http("stale")
