@@ -113,10 +113,13 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
             "Show what was spent, on what and when.",
             "costledger spend --by project,agent --since 'last month' --where team=payments --per week",
         ),
+        "top": _Entry("spend", "Show what cost most.", "costledger top --by issue -n 5 --since 30d"),
+        "stats": _Entry(
+            "stats", "Show what workflows cost: mean, median, p95, waste.", "costledger stats --by template --since 30d"
+        ),
         "forecast": _Entry(
             "forecast", "Show the burn rate, and what this month comes to.", "costledger forecast --where project=shop"
         ),
-        "top": _Entry("spend", "Show what cost most.", "costledger top --by issue -n 5 --since 30d"),
         "prices": _Entry("prices", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"),
     },
     "Trust and repair": {

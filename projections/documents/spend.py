@@ -24,6 +24,7 @@ __all__ = [
     "SpendTotal",
     "UnpricedDocument",
     "dated_document",
+    "named_group",
     "spend_document",
     "spend_figures",
     "unpriced_document",
@@ -202,6 +203,11 @@ def _named(period: Period, made: Report, line: Line) -> dict[str, Any]:
     """Return the group of a line, and the same by dimension."""
     by = _split_by(period, made)
     values = line.group[len(line.group) - len(by) :]
+    return named_group(by, values)
+
+
+def named_group(by: Sequence[str], values: Sequence[Value]) -> dict[str, Any]:
+    """Return the fields of a `SpendGroup` that name it."""
     whole: Value = " / ".join("" if value is None else str(value) for value in values) if len(by) > 1 else None
     return {"group": values[0] if len(by) == 1 else whole, "dimensions": dict(zip(by, values, strict=True))}
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from ledger.events import money, timestamps
 from projections.cli.options import config_path, data_option, history_option, idle_after, import_option, json_option
 from projections.cli.output.console import console
-from projections.cli.output.costs import in_words, print_missing, shown_cost
+from projections.cli.output.costs import in_words, line_cost, print_missing, shown_cost
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import plain, print_json, project_names
 from projections.cli.report_options import timezone_option, where_option
 from projections.cli.session import exit_code, opened
 from projections.documents.forecast import forecast_document
 from projections.reports.dimensions import parsed_where
-from projections.reports.forecast import Burn, Forecast, forecast
+from projections.reports.forecast import Forecast, forecast
 from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
@@ -82,15 +82,14 @@ def _print_burns(out: Console, made: Forecast) -> None:
         row = burn.row
         issue = "" if row.issue_number is None else f"#{row.issue_number}"
         template = plain(row.workflow_template or "")
-        shown.add_row(Id(row.adw_id), issue, template, projects[row.project], _spent(burn), _rate(burn))
+        shown.add_row(
+            Id(row.adw_id),
+            issue,
+            template,
+            projects[row.project],
+            line_cost(burn.spent),
+            line_cost(burn.spent, burn.per_hour_nanousd),
+        )
     at_least = any(burn.spent.at_least for burn in made.burns)
     shown.add_total("total", *[""] * 4, shown_cost(made.per_hour_nanousd, unpriced=False, at_least=at_least))
     shown.print(out)
-
-
-def _spent(burn: Burn) -> str:
-    return shown_cost(burn.spent.amounts[0], unpriced=False, at_least=burn.spent.at_least)
-
-
-def _rate(burn: Burn) -> str:
-    return shown_cost(burn.per_hour_nanousd, unpriced=False, at_least=burn.spent.at_least)

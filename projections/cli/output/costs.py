@@ -13,13 +13,17 @@ from projections.cli.output.text import plain
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.cost_words import in_words, is_lower_bound, row_cost, row_in_words, shown_cost
 from projections.folding.row import Row
+from projections.folding.spend import AMOUNTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from projections.reports.spend_report import Line
+
 __all__ = [
     "in_words",
     "is_lower_bound",
+    "line_cost",
     "model_name",
     "print_missing",
     "print_unpriced",
@@ -53,6 +57,12 @@ def unknown_rows(rows: Iterable[Row]) -> int:
 def model_name(model: str) -> str:
     """Return a model for people; what named none is no model's name."""
     return "no model named" if model == UNATTRIBUTED else plain(model)
+
+
+def line_cost(line: Line, nanousd: int | None = None) -> str:
+    """Return the cost of a line of a report for a table, or another amount that is a lower bound when the line is."""
+    unpriced = line.amounts[AMOUNTS.index("unpriced_events")] > 0
+    return shown_cost(line.amounts[0] if nanousd is None else nanousd, unpriced=unpriced, at_least=line.at_least)
 
 
 def print_missing(out: Console, cost_nanousd: int, *, unknown: int, incomplete: bool) -> None:

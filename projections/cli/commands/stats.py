@@ -1,0 +1,97 @@
+"""`stats`: what workflows cost, by template or anything else, and what failed and repeated runs wasted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+from rich.console import Console
+
+from projections.cli.first_steps import print_first_steps
+from projections.cli.numbers import Whole
+from projections.cli.options import config_path, data_option, history_option, import_option, json_option
+from projections.cli.output.console import console
+from projections.cli.output.costs import line_cost, print_missing
+from projections.cli.output.tables import Table
+from projections.cli.output.text import plain, print_json
+from projections.cli.parsing import day_range
+from projections.cli.report_options import by_option, since_option, timezone_option, until_option, where_option
+from projections.cli.session import exit_code, opened
+from projections.documents.stats import stats_document
+from projections.folding.breakdown import UNATTRIBUTED
+from projections.reports.dimensions import parsed_where, split_names
+from projections.reports.periods import quarters
+from projections.reports.spend_report import SpendQuery
+from projections.reports.stats import Stats, StatsReport, stats
+from projections.reports.tags import configured_tags
+from projections.reports.timezones import zone_named
+
+__all__ = ["stats_command"]
+
+_COUNTS: Final = ("workflows", "runs")
+_COSTS: Final = ("cost (USD)", "mean", "median", "p90", "p95", "max", "per run", "failed", "repeated", "wasted")
+_DROPPED: Final = (("p90",), ("per run",), ("failed", "repeated"), ("runs",), ("p95",), ("max",), ("mean",))
+
+
+@click.command("stats")
+@by_option("Statistics for each of these [default: template]")
+@where_option
+@since_option
+@until_option
+@timezone_option
+@click.option("-n", "limit", type=Whole(1), help="Only so many lines.")
+@json_option
+@import_option
+@history_option
+@data_option
+def stats_command(
+    by: tuple[str, ...],
+    where: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    timezone: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> int:
+    """Show what workflows cost: the mean, the median, the highest, and what was wasted.
+
+    Wasted is what failed workflows and repeated runs cost, those before the last run of their workflow.
+    """
+    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
+    first, last = quarters(*day_range(since, until, zone), zone)
+    names = tuple(split_names(by)) or ("template",)
+    query = SpendQuery(names, where=parsed_where("--where", where), first=first, last=last)
+    with opened(imports=True) as session:
+        made = stats(session.history, query, zone, rules=rules)
+        if as_json:
+            print_json(stats_document(made, zone, limit=limit))
+        elif made.lines:
+            _print(console(), made, limit)
+        elif session.history.ids(""):
+            click.echo("nothing was spent on this")
+        else:
+            print_first_steps(session.where, shared=session.history.shared)
+        return exit_code(session.problems)
+
+
+def _print(out: Console, made: StatsReport, limit: int | None) -> None:
+    by = made.query.by
+    shown = Table(None, *by, *_COUNTS, *_COSTS, right=(*_COUNTS, *_COSTS), dropped=_DROPPED)
+    for one in made.lines[:limit]:
+        names = [UNATTRIBUTED if value is None else plain(str(value)) for value in one.group]
+        shown.add_row(*names, *_cells(one))
+    shown.add_total("total", *[""] * (len(by) - 1), *_cells(made.total))
+    shown.print(out)
+    if limit is not None and len(made.lines) > limit:
+        out.print(f"  and {len(made.lines) - limit:,} more\n")
+    total = made.made.total
+    print_missing(out, made.total.cost, unknown=total.unknown, incomplete=made.total.sums.at_least)
+
+
+def _cells(one: Stats) -> list[str]:
+    quantiles = [one.quantile(percent) for percent in (50, 90, 95, 100)]
+    wasted = [sum(one.failed), sum(one.repeated), one.wasted]
+    figures = [one.mean, *quantiles, one.per_run]
+    shown = [line_cost(one.sums, figure) for figure in figures]
+    shown += [line_cost(one.sums, figure) if figure else "" for figure in wasted]
+    return [f"{len(one.costs):,}", f"{one.runs:,}", line_cost(one.sums), *shown]
